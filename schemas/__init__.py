@@ -1,0 +1,1 @@
+"""The wire: every record that users meet. Imports nothing of `streams`."""

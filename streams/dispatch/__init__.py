@@ -1,0 +1,1 @@
+"""The dispatcher: requests in, the phone stage, statuses, releases and dead letters out."""

@@ -1,0 +1,83 @@
+"""The table of error codes: what went wrong, and what the system does about it.
+
+A code is a word of the contract and never changes its meaning. Its class decides what happens;
+nothing else in the program may decide by looking at a code.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class ErrorClass(StrEnum):
+    """What the system does about an error."""
+
+    INVALID = "invalid"  # never enters the queue: rejected, dead letter
+    PERMANENT = "permanent"  # trying again cannot help: failed, dead letter
+    TRANSIENT = "transient"  # tried again with growing gaps, then failed, dead letter
+    THROTTLED = "throttled"  # waits; no attempt is counted
+    SESSION = "session"  # waits or moves to another account; no attempt is counted
+    RESTRICTED = "restricted"  # never tried again; the account pauses
+    UNKNOWN = "unknown"  # nobody can tell whether it went out: unknown, dead letter
+
+
+class Error(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that went wrong: a code of the table, and what is particular to this case."""
+
+    code: str
+    detail: str = ""
+
+    @property
+    def error_class(self) -> ErrorClass:
+        """What is done about it."""
+        return CODES[self.code][0]
+
+    @property
+    def title(self) -> str:
+        """The code in plain words."""
+        return CODES[self.code][1]
+
+
+_INVALID, _PERMANENT, _TRANSIENT = ErrorClass.INVALID, ErrorClass.PERMANENT, ErrorClass.TRANSIENT
+_THROTTLED, _SESSION = ErrorClass.THROTTLED, ErrorClass.SESSION
+_RESTRICTED, _UNKNOWN = ErrorClass.RESTRICTED, ErrorClass.UNKNOWN
+
+CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
+    "malformed_json": (_INVALID, "The record is not JSON"),
+    "schema_violation": (_INVALID, "The request is not of the form that the contract asks for"),
+    "invalid_phone": (_INVALID, "The phone number cannot exist"),
+    "unknown_template": (_INVALID, "There is no such template"),
+    "missing_parameter": (_INVALID, "A parameter of the template is missing"),
+    "media_too_large": (_INVALID, "The media are larger than WhatsApp takes"),
+    "media_forbidden_url": (_INVALID, "The media's address may not be fetched"),
+    "queue_full": (_INVALID, "Too many messages wait for this phone"),
+    "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
+    "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
+    "media_rejected": (_PERMANENT, "WhatsApp refused the media"),
+    "content_refused": (_PERMANENT, "WhatsApp Web refused the message before it was sent"),
+    "blocked_by_recipient": (_PERMANENT, "The recipient has blocked the account"),
+    "timeout_before_submit": (_TRANSIENT, "The page took too long before the message was sent"),
+    "page_crashed": (_TRANSIENT, "The page was lost before the message was sent"),
+    "server_error": (_TRANSIENT, "WhatsApp's server answered with an error"),
+    "media_fetch_failed": (_TRANSIENT, "The media could not be fetched"),
+    "lookup_failed": (_TRANSIENT, "WhatsApp did not say whether the number exists"),
+    "rate_limited": (_THROTTLED, "The recipient's limit is reached"),
+    "account_rate_limited": (_THROTTLED, "The account's limit is reached"),
+    "account_daily_cap": (_THROTTLED, "The account's daily cap is reached"),
+    "deadline_passed": (_THROTTLED, "The sender had it too late to submit it"),
+    "not_logged_in": (_SESSION, "The account is not linked"),
+    "disconnected": (_SESSION, "The account has no connection to WhatsApp"),
+    "account_restricted": (_SESSION, "WhatsApp has restricted the account"),
+    "unsettled_claim": (_SESSION, "An earlier attempt is still to be settled"),
+    "reachout_timelocked": (_RESTRICTED, "WhatsApp forbids the account new chats for a time"),
+    "spam_flagged": (_RESTRICTED, "WhatsApp took the message for spam"),
+    "outcome_unknown": (_UNKNOWN, "Nobody can tell whether the message went out"),
+}
+
+
+def known(code: str, detail: str = "") -> Error:
+    """The error of this code; a word that is not in the table becomes `server_error`, and is told."""
+    if code in CODES:
+        return Error(code, detail)
+    return Error("server_error", f"{code}: {detail}" if detail else code)

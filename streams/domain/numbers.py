@@ -1,0 +1,44 @@
+"""Phone numbers as people write them, to E.164. What WhatsApp makes of a number is not decided here."""
+
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, ValidationResult
+
+_WHY = {
+    ValidationResult.INVALID_COUNTRY_CODE: "its country code does not exist",
+    ValidationResult.TOO_SHORT: "it is too short for its country",
+    ValidationResult.TOO_LONG: "it is too long for its country",
+    ValidationResult.INVALID_LENGTH: "its length does not exist in its country",
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "its area code is missing",
+}
+
+
+class InvalidPhone(ValueError):
+    """The text is no phone number that could exist; says why in one sentence without the number."""
+
+
+@lru_cache(maxsize=16_384)
+def to_e164(text: str, default_region: str | None = None) -> str:
+    """The number in E.164 (`+60123456789`); `default_region` (`MY`) reads national numbers.
+
+    Whether a number of a possible length is really in use is WhatsApp's to say: numbering plans
+    change faster than any table of them.
+
+    Raises:
+        InvalidPhone: it cannot be read, or cannot exist.
+    """
+    try:
+        number = phonenumbers.parse(text, default_region)
+    except NumberParseException as error:
+        raise InvalidPhone(_unreadable(error, default_region)) from error
+    verdict = phonenumbers.is_possible_number_with_reason(number)
+    if verdict != ValidationResult.IS_POSSIBLE:
+        raise InvalidPhone(f"to: {_WHY.get(verdict, 'it cannot exist')}")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _unreadable(error: NumberParseException, default_region: str | None) -> str:
+    if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and default_region is None:
+        return "to: begins with no country code (+60…), and no default region is set"
+    return "to: is no phone number"

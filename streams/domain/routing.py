@@ -1,0 +1,45 @@
+"""Which account sends a message: the one asked for, else the phone's own, else the freest that is ready."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What the dispatcher knows of an account. `free`: how many more releases it may be given now."""
+
+    ready: bool
+    free: int
+
+
+Accounts = Mapping[str, Standing]
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """The account, or why there is none now: `turn` (all are busy) or `no_account` (none is ready)."""
+
+    account: str | None = None
+    blocked: str = ""
+
+
+def choose(only: str | None, own: str | None, accounts: Accounts) -> Choice:
+    """The account for the next message of a phone.
+
+    `only`: the caller or an unsettled claim allows no other. `own`: what the phone had last; it is
+    kept as long as it is ready, even when others are freer, so that a conversation keeps its sender.
+    """
+    if only is not None:
+        return _take(only, accounts)
+    if own is not None and own in accounts and accounts[own].ready:
+        return _take(own, accounts)
+    ready = [name for name, standing in accounts.items() if standing.ready]
+    if not ready:
+        return Choice(blocked="no_account")
+    return _take(max(ready, key=lambda name: (accounts[name].free, name)), accounts)
+
+
+def _take(name: str, accounts: Accounts) -> Choice:
+    standing = accounts.get(name)
+    if standing is None or not standing.ready:
+        return Choice(blocked="no_account")
+    return Choice(account=name) if standing.free > 0 else Choice(blocked="turn")

@@ -1,0 +1,1 @@
+"""Kafka and Faust made safe: nothing here knows WhatsApp."""

@@ -1,0 +1,1 @@
+"""The sender: one account, one browser; releases in, outcomes and acks out."""

@@ -1,0 +1,118 @@
+"""The small decisions: errors, numbers, retries, ids, pacing, routing."""
+
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.domain import message_id, pacing, retry
+from streams.domain.errors import CODES, ErrorClass, known
+from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.routing import Choice, Standing, choose
+
+
+def test_an_unlisted_code_is_told_and_tried_again() -> None:
+    """A word that WhatsApp invents tomorrow is no reason to lose a message."""
+    error = known("E_NEW", "what it said")
+    assert (error.code, error.error_class) == ("server_error", ErrorClass.TRANSIENT)
+    assert "E_NEW" in error.detail
+
+
+def test_every_code_has_a_title() -> None:
+    """People read titles."""
+    assert all(title for _, title in CODES.values())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+60123456789",
+        "+60 12-345 6789",
+        "+60 (12) 345-6789",
+        "0060 12 345 6789",
+        "tel:+60-12-345-6789",
+    ],
+)
+def test_numbers_in_any_usual_writing(text: str) -> None:
+    """People write numbers in many ways; `00` is read with a region that dials so."""
+    assert to_e164(text, "MY") == "+60123456789"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello", "+", "+999123456", "+6012", "+60123456789012345", "12-345 6789"]
+)
+def test_numbers_that_cannot_exist(text: str) -> None:
+    """The reason is given without the number."""
+    with pytest.raises(InvalidPhone) as raised:
+        to_e164(text)
+    assert str(raised.value).startswith("to: ")
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
+    """Nothing else is raised."""
+    with suppress(InvalidPhone):
+        assert re.fullmatch(r"\+\d{4,17}", to_e164(text, "MY"))
+
+
+def test_retry_gaps_double_within_full_jitter() -> None:
+    """Each gap lies between nothing and its doubled span, and is the same for the same attempt."""
+    for attempt in range(1, 12):
+        delay_s = retry.delay_s("order-1", attempt, 5.0)
+        assert 0 <= delay_s <= min(300.0, 5.0 * 2 ** (attempt - 1))
+        assert delay_s == retry.delay_s("order-1", attempt, 5.0)
+
+
+def test_retry_jitter_spreads() -> None:
+    """A thousand messages that failed together do not come back together."""
+    delays = sorted(retry.delay_s(f"m{i}", 1, 5.0) for i in range(1000))
+    assert delays[100] < 1.0
+    assert delays[900] > 4.0
+
+
+@given(st.text(), st.text(), st.text())
+def test_whatsapp_ids_have_whatsapps_form(account: str, phone: str, request_id: str) -> None:
+    """`3EB0` and 18 hex digits, the same whenever it is asked for."""
+    made = message_id.whatsapp_id("wa", account, phone, request_id)
+    assert re.fullmatch(r"3EB0[0-9A-F]{18}", made)
+    assert made == message_id.whatsapp_id("wa", account, phone, request_id)
+
+
+def test_whatsapp_ids_do_not_mix_their_parts() -> None:
+    """`ab` + `c` is not `a` + `bc`."""
+    assert message_id.whatsapp_id("wa", "ab", "c", "d") != message_id.whatsapp_id(
+        "wa", "a", "bc", "d"
+    )
+
+
+def test_pacing_says_what_holds() -> None:
+    """The interval, the minute's limit, the day's cap: the one that holds longest."""
+    pace = pacing.Pace(interval_s=0.5, per_minute=2, per_day=3)
+    assert pacing.earliest_s((), pace) == (0.0, "")
+    assert pacing.earliest_s((10.0,), pace) == (10.5, "")
+    assert pacing.earliest_s((10.0, 20.0), pace) == (70.0, "account_rate_limited")
+    assert pacing.earliest_s((10.0, 20.0, 100.0), pace) == (86_410.0, "account_daily_cap")
+
+
+READY, BUSY, DOWN = Standing(True, 2), Standing(True, 0), Standing(False, 0)
+
+
+@pytest.mark.parametrize(
+    ("only", "own", "accounts", "choice"),
+    [
+        (None, None, {}, Choice(blocked="no_account")),
+        (None, None, {"a": DOWN, "b": READY}, Choice(account="b")),
+        (None, "a", {"a": READY, "b": Standing(True, 9)}, Choice(account="a")),
+        (None, "a", {"a": BUSY, "b": READY}, Choice(blocked="turn")),
+        (None, "a", {"a": DOWN, "b": READY}, Choice(account="b")),
+        ("a", "b", {"a": DOWN, "b": READY}, Choice(blocked="no_account")),
+        ("x", None, {"a": READY}, Choice(blocked="no_account")),
+    ],
+)
+def test_routing(
+    only: str | None, own: str | None, accounts: dict[str, Standing], choice: Choice
+) -> None:
+    """The one asked for, else the phone's own while it is ready, else the freest."""
+    assert choose(only, own, accounts) == choice

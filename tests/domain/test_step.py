@@ -1,0 +1,273 @@
+"""The state machine of a phone, case by case."""
+
+import pytest
+
+from streams.domain.errors import Error
+from streams.domain.events import Acked, Aged, Deferred, Due, Failed, Lost, Outcome, Sent, Woken
+from streams.domain.phone import State
+from streams.domain.routing import Standing
+from streams.domain.rules import Rules
+from tests.support.phone_world import PHONE, PhoneWorld
+
+ACK = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
+
+
+@pytest.fixture
+def world() -> PhoneWorld:
+    return PhoneWorld()
+
+
+def wake(world: PhoneWorld) -> None:
+    assert world.row is not None
+    world.happen(Woken(phone=PHONE, rev=world.row.rev))
+
+
+def test_a_first_request_is_accepted_and_released(world: PhoneWorld) -> None:
+    """Nothing waits: the message leaves at once."""
+    world.submit("a")
+    assert world.statuses("a") == ["accepted"]
+    assert world.released() == ["a"]
+
+
+def test_only_one_message_is_in_flight(world: PhoneWorld) -> None:
+    """The second waits for the first one's outcome, and says how many are ahead."""
+    world.submit("a")
+    effects = world.submit("b")
+    assert world.released() == ["a"]
+    assert effects[0].queue_position == 1  # pyright: ignore
+    world.answer(Sent(at_s=world.now_s))
+    assert world.released() == ["a", "b"]
+
+
+def test_a_repeat_is_answered_with_the_last_status(world: PhoneWorld) -> None:
+    """The same id again: the same fact again, with the same event id, and nothing is sent."""
+    world.submit("a")
+    world.answer(Sent(at_s=world.now_s))
+    said = world.told[-1]
+    assert world.submit("a") == [said]
+    assert world.released() == ["a"]
+
+
+def test_urgent_overtakes_and_bulk_is_not_starved(world: PhoneWorld) -> None:
+    """Urgent, normal, bulk; after four that passed it over, bulk has its turn."""
+    world.submit("first")
+    world.submit("b1", "bulk")
+    for i in range(6):
+        world.submit(f"n{i}")
+    world.submit("u", "urgent")
+    while world.row and world.row.flight:
+        world.answer(Sent(at_s=world.now_s))
+    assert world.released() == ["first", "u", "n0", "n1", "n2", "b1", "n3", "n4", "n5"]
+
+
+def test_the_limit_holds_the_next_message_back(world: PhoneWorld) -> None:
+    """The 31st waits until the first is more than a minute old, and is woken then."""
+    for i in range(31):
+        world.submit(f"m{i}")
+        if world.row and world.row.flight:
+            world.answer(Sent(at_s=world.now_s))
+    assert len(world.released()) == 30
+    assert world.statuses("m30") == ["accepted", "queued"]
+    assert world.row
+    assert world.row.due_s == pytest.approx(1_000_060.5)
+    world.now_s = world.row.due_s
+    wake(world)
+    assert world.released()[-1] == "m30"
+
+
+def test_a_stale_wake_changes_nothing(world: PhoneWorld) -> None:
+    """A wake for a revision that has passed is ignored."""
+    world.submit("a")
+    before = world.row
+    assert world.row
+    world.happen(Woken(phone=PHONE, rev=world.row.rev - 1))
+    assert world.row is before
+
+
+def test_a_transient_error_is_tried_again_then_fails(world: PhoneWorld) -> None:
+    """Three retries with growing gaps, then `failed` and a dead letter."""
+    world.submit("a")
+    for _ in range(4):
+        world.answer(Failed(error=Error("server_error")))
+        if world.row and world.row.due_s:
+            world.now_s = world.row.due_s
+            wake(world)
+    assert world.released() == ["a"] * 4
+    assert world.statuses("a") == ["accepted", "queued", "queued", "queued", "failed"]
+    (dead,) = world.buried()
+    assert (dead.attempts, dead.outcome, dead.error.code) == (4, "not_sent", "server_error")
+
+
+def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
+    """While the first of a lane waits for its retry, the second of the lane does not leave."""
+    world.submit("a")
+    world.submit("b")
+    world.answer(Failed(error=Error("server_error")))
+    assert world.released() == ["a"]
+    assert world.row
+    world.now_s = world.row.due_s
+    wake(world)
+    assert world.released() == ["a", "a"]
+
+
+def test_a_permanent_error_fails_at_once_and_is_remembered(world: PhoneWorld) -> None:
+    """A number that is not on WhatsApp fails, and the next request does not ask again."""
+    world.submit("a")
+    world.answer(Failed(error=Error("recipient_not_on_whatsapp")))
+    world.submit("b")
+    assert world.released() == ["a"]
+    assert world.statuses("b") == ["accepted", "failed"]
+
+
+def test_a_restricted_error_is_never_tried_again(world: PhoneWorld) -> None:
+    """What threatens the account is not answered by trying again."""
+    world.submit("a")
+    world.answer(Failed(error=Error("reachout_timelocked")))
+    assert world.statuses("a")[-1] == "failed"
+
+
+def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
+    """It may have arrived: no second try by itself, and the limit counts it."""
+    world.submit("a")
+    world.answer(Lost(at_s=world.now_s, error=Error("outcome_unknown")))
+    assert world.statuses("a") == ["accepted", "unknown"]
+    assert world.buried()[0].outcome == "unknown"
+    assert world.row
+    assert world.row.sent_s == (world.now_s,)
+
+
+def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
+    """Handed back because the session is not ready: it waits and is released again."""
+    world.submit("a")
+    world.answer(Deferred(error=Error("disconnected")))
+    assert world.statuses("a") == ["accepted", "queued"]
+    assert world.row
+    world.now_s = world.row.due_s
+    wake(world)
+    assert world.released() == ["a", "a"]
+    assert world.messages["a"].attempts == 0
+
+
+def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> None:
+    """It is settled where it was claimed, never elsewhere."""
+    world.accounts = {"main": Standing(True, 8), "other": Standing(True, 8)}
+    world.submit("a")
+    assert world.row and world.row.flight
+    claimed_by = world.row.flight.account
+    world.answer(Deferred(error=Error("unsettled_claim"), claimed=True))
+    world.accounts = {name: Standing(name != claimed_by, 8) for name in ("main", "other")}
+    assert world.row
+    world.now_s = world.row.due_s
+    wake(world)
+    assert world.released() == ["a"]
+    assert world.row.blocked == "no_account"
+    assert world.row.wants == claimed_by
+
+
+def test_a_claim_that_stays_open_becomes_unknown(world: PhoneWorld) -> None:
+    """After an hour nobody will know any more."""
+    world.submit("a", expires_at_s=world.now_s + 10)
+    world.answer(Deferred(error=Error("unsettled_claim"), claimed=True))
+    world.accounts = {"main": Standing(False, 0)}
+    wake(world)
+    assert world.statuses("a") == ["accepted", "queued"]
+    world.now_s += 3600
+    wake(world)
+    assert world.statuses("a")[-1] == "unknown"
+
+
+def test_an_expired_message_is_not_sent(world: PhoneWorld) -> None:
+    """Its time is judged at the moment of sending."""
+    world.submit("a")
+    world.submit("b", expires_at_s=world.now_s + 5)
+    world.now_s += 5
+    world.answer(Sent(at_s=world.now_s))
+    assert world.released() == ["a"]
+    assert world.statuses("b") == ["accepted", "expired"]
+    assert world.payloads == set()
+
+
+def test_a_scheduled_message_joins_when_due(world: PhoneWorld) -> None:
+    """Before `send_at` it holds nobody up."""
+    at_s = world.now_s + 100
+    world.submit("later", send_at_s=at_s)
+    world.submit("now")
+    assert world.released() == ["now"]
+    assert world.statuses("later") == ["accepted", "queued"]
+    world.answer(Sent(at_s=world.now_s))
+    world.now_s = at_s
+    world.happen(Due(phone=PHONE, id="later"))
+    assert world.released() == ["now", "later"]
+
+
+def test_a_full_queue_rejects(world: PhoneWorld) -> None:
+    """`queue_full` leaves no row behind, only the answer and the dead letter."""
+    world.rules = Rules(max_queue=2)
+    for each in "abcd":
+        world.submit(each)
+    assert world.statuses("d") == ["rejected"]
+    assert world.buried()[0].error.code == "queue_full"
+    assert "d" not in world.messages
+
+
+def test_a_dead_letter_is_replayed_once(world: PhoneWorld) -> None:
+    """The first replay sends; the second of the same dead letter is a repeat."""
+    world.submit("a")
+    world.answer(Failed(error=Error("media_rejected")))
+    dead = world.buried()[0].dead_letter
+    world.submit("a", replay_of=dead, replay_count=1)
+    world.answer(Sent(at_s=world.now_s))
+    world.submit("a", replay_of=dead, replay_count=1)
+    assert world.released() == ["a", "a"]
+    assert world.statuses("a") == ["accepted", "failed", "accepted", "sent", "sent"]
+
+
+def test_acks_only_move_forward(world: PhoneWorld) -> None:
+    """Read before delivered: delivered is not said any more."""
+    world.submit("a")
+    world.answer(Sent(at_s=world.now_s))
+    world.happen(Acked(id="a", ack="read", at_s=world.now_s, **ACK))
+    world.happen(Acked(id="a", ack="delivered", at_s=world.now_s, **ACK))
+    assert world.statuses("a") == ["accepted", "sent", "read"]
+
+
+def test_an_ack_before_the_outcome_is_said_after_it(world: PhoneWorld) -> None:
+    """The receipt overtook the outcome: `sent` comes first all the same."""
+    world.submit("a")
+    world.happen(Acked(id="a", ack="delivered", at_s=world.now_s, **ACK))
+    world.answer(Sent(at_s=world.now_s))
+    assert world.statuses("a") == ["accepted", "sent", "delivered"]
+
+
+def test_an_outcome_of_another_release_changes_nothing(world: PhoneWorld) -> None:
+    """A repeated outcome of an earlier release is dropped."""
+    world.submit("a")
+    before = world.row
+    stale = Outcome(
+        phone=PHONE, id="a", release=7, account="main", whatsapp_id="x", result=Sent(at_s=0.0)
+    )
+    assert world.happen(stale) == []
+    assert world.row is before
+
+
+def test_no_account_is_said_and_waited_for(world: PhoneWorld) -> None:
+    """Without an account nothing leaves, and the row says what it waits for."""
+    world.accounts = {}
+    world.submit("a")
+    assert world.statuses("a") == ["accepted", "queued"]
+    assert world.row
+    assert world.row.blocked == "no_account"
+    world.accounts = {"main": Standing(True, 1)}
+    wake(world)
+    assert world.released() == ["a"]
+
+
+def test_settled_messages_and_idle_phones_are_forgotten(world: PhoneWorld) -> None:
+    """Disk is bounded: after the time in which a repeat is recognised nothing is left."""
+    world.submit("a")
+    world.answer(Sent(at_s=world.now_s), chat_id="60123456789@c.us")
+    world.happen(Aged(phone=PHONE, ids=("a",)))
+    assert world.messages["a"].state is State.SENT
+    world.now_s += world.rules.dedup_s
+    world.happen(Aged(phone=PHONE, ids=("a",)))
+    assert (world.row, world.messages, world.slots, world.payloads) == (None, {}, {}, set())

@@ -1,0 +1,1 @@
+"""The real broker for tests."""

@@ -1,0 +1,119 @@
+"""A phone, its rows and a sender that answers as a test tells it: the world around `step`, in memory.
+
+It applies a journal exactly as the phone stage does, and keeps what was told to the world. It decides
+nothing: every decision under test is made by `step`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from streams.domain.effects import Announce, Bury, Effect, Release
+from streams.domain.events import Event, Order, Outcome, Priority, Record, Result, Submitted
+from streams.domain.phone import Message, Phone
+from streams.domain.routing import Standing
+from streams.domain.rules import Rules
+from streams.domain.step import step
+
+PHONE = "+60123456789"
+READY = {"main": Standing(ready=True, free=8)}
+
+
+@dataclass
+class PhoneWorld:
+    """One phone. `now_s` is moved by the test; every event gets the next offset of the log."""
+
+    rules: Rules = field(default_factory=Rules)
+    accounts: Mapping[str, Standing] = field(default_factory=lambda: dict(READY))
+    now_s: float = 1_000_000.0
+    offset: int = 0
+    row: Phone | None = None
+    messages: dict[str, Message] = field(default_factory=dict)
+    slots: dict[tuple[Priority, int], str] = field(default_factory=dict)
+    payloads: set[str] = field(default_factory=set)
+    told: list[Effect] = field(default_factory=list)
+
+    # -- the rows that a step reads
+
+    def message(self, phone: str, request_id: str) -> Message | None:
+        assert phone == PHONE
+        return self.messages.get(request_id)
+
+    def slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+        assert phone == PHONE
+        return self.slots.get((priority, seq))
+
+    # -- what happens
+
+    def happen(self, event: Event) -> list[Effect]:
+        """Fold one event, apply what it changed, and give back what it caused."""
+        self.offset += 1
+        after = step(
+            self.row,
+            event,
+            offset=self.offset,
+            now_s=self.now_s,
+            accounts=self.accounts,
+            rows=self,
+            rules=self.rules,
+        )
+        if after is None:
+            return []
+        self._apply(after)
+        effects = list(after.journal.effects)
+        self.told += effects
+        return effects
+
+    def _apply(self, row: Phone) -> None:
+        journal = row.journal
+        self.row = None if row.gone else row
+        self.messages |= {message.id: message for message in journal.messages}
+        for request_id in journal.forgotten:
+            del self.messages[request_id]
+        for slot in journal.slots:
+            if slot.id is None:
+                self.slots.pop((slot.priority, slot.seq), None)
+            else:
+                self.slots[slot.priority, slot.seq] = slot.id
+        if journal.new_payload is not None:
+            self.payloads.add(journal.new_payload)
+        self.payloads -= set(journal.spent_payloads)
+
+    def submit(
+        self, request_id: str, priority: Priority = "normal", **order: object
+    ) -> list[Effect]:
+        """A request arrives; its record's offset is that of the event."""
+        said = {"id": request_id, "priority": priority, **order}
+        record = Record(topic="wa.outbound", partition=0, offset=self.offset, value=b"{}")
+        asked = Submitted(phone=PHONE, order=Order(**said), record=record, content=b"{}")  # pyright: ignore[reportArgumentType]
+        return self.happen(asked)
+
+    def answer(self, result: Result, *, chat_id: str | None = None) -> list[Effect]:
+        """The sender answers the release that is in flight."""
+        assert self.row is not None
+        assert self.row.flight is not None
+        flight = self.row.flight
+        return self.happen(
+            Outcome(
+                phone=PHONE,
+                id=flight.id,
+                release=flight.release,
+                account=flight.account,
+                whatsapp_id=f"3EB0{flight.id}",
+                result=result,
+                chat_id=chat_id,
+            )
+        )
+
+    # -- what was told
+
+    def statuses(self, request_id: str) -> list[str]:
+        """The statuses of a message, in order."""
+        return [e.status for e in self.told if isinstance(e, Announce) and e.id == request_id]
+
+    def released(self) -> list[str]:
+        """The ids that were given to a sender, in order."""
+        return [effect.id for effect in self.told if isinstance(effect, Release)]
+
+    def buried(self) -> list[Bury]:
+        """The dead letters."""
+        return [effect for effect in self.told if isinstance(effect, Bury)]

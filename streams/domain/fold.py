@@ -194,8 +194,8 @@ class Fold:
 
     def _waits(self) -> tuple[object, ...]:
         row = self.phone
-        return row.due_s, row.blocked, row.rank, row.wants, row.flight
+        return row.due_s, row.waits, row.flight
 
     def _waits_before(self) -> tuple[object, ...]:
         row = self._before
-        return row.due_s, row.blocked, row.rank, row.wants, row.flight
+        return row.due_s, row.waits, row.flight

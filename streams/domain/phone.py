@@ -95,6 +95,14 @@ class Flight(Stored, frozen=True):
     deadline_s: float
 
 
+class Wait(Stored, frozen=True):
+    """What a head of the queue waits for: a `turn` of an account, or that there is one (`no_account`)."""
+
+    reason: str
+    account: str | None = None  # the only one it is; None: any
+    rank: int = 0  # of the message: 0 urgent, 1 normal, 2 bulk
+
+
 class Chat(Stored, frozen=True):
     """What WhatsApp answered last about the number. No `chat_id`: it is not on WhatsApp."""
 
@@ -128,9 +136,7 @@ class Phone(Stored, frozen=True):
     offset: int = -1  # of the event that wrote the row
     rev: int = 0  # of what the row waits for; a wake for another one is stale
     due_s: float = 0.0  # when to look again; 0: nothing waits for a time
-    blocked: str = ""  # what the next message waits for: `turn`, `no_account` or a time
-    rank: int = 0  # of the next message: 0 urgent, 1 normal, 2 bulk
-    wants: str | None = None  # the only account that the next message may take
+    waits: tuple[Wait, ...] = ()  # what the heads of the queue wait for besides a time
     account: str | None = None  # the phone's own: a conversation keeps its sender
     chat: Chat | None = None
     urgent: Lane = Lane()

@@ -7,7 +7,7 @@ from streams.domain.effects import Release
 from streams.domain.errors import Error
 from streams.domain.events import PRIORITIES
 from streams.domain.fold import Fold
-from streams.domain.phone import Flight, Message, State
+from streams.domain.phone import Flight, Message, State, Wait
 from streams.domain.routing import Accounts, Choice, choose
 
 DROPS = 50  # messages that one event may give up at most; more of them wait for the next wake
@@ -15,7 +15,7 @@ DROPS = 50  # messages that one event may give up at most; more of them wait for
 
 def release_next(fold: Fold, accounts: Accounts) -> None:
     """Release one message if the phone may have one now; else leave in the row what it waits for."""
-    fold.change(due_s=0.0, blocked="", rank=0, wants=None)
+    fold.change(due_s=0.0, waits=())
     if fold.phone.flight is not None:
         return
     if not _give_up_heads(fold):
@@ -47,8 +47,8 @@ def _release_first(fold: Fold, heads: list[Message], accounts: Accounts) -> None
             return _release(fold, head, choice.account)
         blocked.append((head, choice))
     _wait(fold, heads, 0.0)
-    if blocked:
-        _block(fold, *blocked[0])
+    for message, choice in blocked:
+        _block(fold, message, choice)
 
 
 def _release(fold: Fold, message: Message, account: str) -> None:
@@ -79,8 +79,8 @@ def _release(fold: Fold, message: Message, account: str) -> None:
 
 def _block(fold: Fold, message: Message, choice: Choice) -> None:
     rank = PRIORITIES.index(message.priority)
-    wants = message.bound or message.account
-    fold.change(blocked=choice.blocked, rank=rank, wants=wants)
+    wait = Wait(reason=choice.blocked, account=choice.waits_for, rank=rank)
+    fold.change(waits=(*fold.phone.waits, wait))
     fold.queued(message, choice.blocked)
 
 

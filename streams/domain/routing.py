@@ -20,6 +20,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     account: str | None = None
     blocked: str = ""
+    waits_for: str | None = None  # the only account that would do; None: any
 
 
 def choose(only: str | None, own: str | None, accounts: Accounts) -> Choice:
@@ -35,11 +36,14 @@ def choose(only: str | None, own: str | None, accounts: Accounts) -> Choice:
     ready = [name for name, standing in accounts.items() if standing.ready]
     if not ready:
         return Choice(blocked="no_account")
-    return _take(max(ready, key=lambda name: (accounts[name].free, name)), accounts)
+    freest = max(ready, key=lambda name: (accounts[name].free, name))
+    return Choice(account=freest) if accounts[freest].free > 0 else Choice(blocked="turn")
 
 
 def _take(name: str, accounts: Accounts) -> Choice:
     standing = accounts.get(name)
     if standing is None or not standing.ready:
-        return Choice(blocked="no_account")
-    return Choice(account=name) if standing.free > 0 else Choice(blocked="turn")
+        return Choice(blocked="no_account", waits_for=name)
+    if standing.free > 0:
+        return Choice(account=name)
+    return Choice(blocked="turn", waits_for=name)

@@ -105,10 +105,10 @@ READY, BUSY, DOWN = Standing(True, 2), Standing(True, 0), Standing(False, 0)
         (None, None, {}, Choice(blocked="no_account")),
         (None, None, {"a": DOWN, "b": READY}, Choice(account="b")),
         (None, "a", {"a": READY, "b": Standing(True, 9)}, Choice(account="a")),
-        (None, "a", {"a": BUSY, "b": READY}, Choice(blocked="turn")),
+        (None, "a", {"a": BUSY, "b": READY}, Choice(blocked="turn", waits_for="a")),
         (None, "a", {"a": DOWN, "b": READY}, Choice(account="b")),
-        ("a", "b", {"a": DOWN, "b": READY}, Choice(blocked="no_account")),
-        ("x", None, {"a": READY}, Choice(blocked="no_account")),
+        ("a", "b", {"a": DOWN, "b": READY}, Choice(blocked="no_account", waits_for="a")),
+        ("x", None, {"a": READY}, Choice(blocked="no_account", waits_for="x")),
     ],
 )
 def test_routing(

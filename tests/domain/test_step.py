@@ -4,7 +4,7 @@ import pytest
 
 from streams.domain.errors import Error
 from streams.domain.events import Acked, Aged, Deferred, Due, Failed, Lost, Outcome, Sent, Woken
-from streams.domain.phone import State
+from streams.domain.phone import State, Wait
 from streams.domain.routing import Standing
 from streams.domain.rules import Rules
 from tests.support.phone_world import PHONE, PhoneWorld
@@ -160,8 +160,7 @@ def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> No
     world.now_s = world.row.due_s
     wake(world)
     assert world.released() == ["a"]
-    assert world.row.blocked == "no_account"
-    assert world.row.wants == claimed_by
+    assert world.row.waits == (Wait(reason="no_account", account=claimed_by, rank=1),)
 
 
 def test_a_claim_that_stays_open_becomes_unknown(world: PhoneWorld) -> None:
@@ -256,7 +255,7 @@ def test_no_account_is_said_and_waited_for(world: PhoneWorld) -> None:
     world.submit("a")
     assert world.statuses("a") == ["accepted", "queued"]
     assert world.row
-    assert world.row.blocked == "no_account"
+    assert [wait.reason for wait in world.row.waits] == ["no_account"]
     world.accounts = {"main": Standing(True, 1)}
     wake(world)
     assert world.released() == ["a"]

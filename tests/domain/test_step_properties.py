@@ -157,7 +157,7 @@ class APhone(RuleBasedStateMachine):
         """A phone with messages has one in flight, a time to look again, or a reason: none is stuck."""
         row = self.world.row
         if row is not None and row.waiting - row.scheduled > 0:
-            assert row.flight or row.due_s or row.blocked
+            assert row.flight or row.due_s or row.waits
 
     @invariant()
     def one_final_status(self) -> None:

@@ -1,0 +1,213 @@
+"""What is to be sent: the kinds of content, with their bounds. Nothing is fetched or converted here.
+
+Bounds are WhatsApp's own where it has one: 65,536 characters of text, 1,024 of a caption, 12 options of a
+poll. A character is a Unicode code point. A field that is null counts as absent.
+"""
+
+import binascii
+from typing import Annotated, Final, TypeAlias, get_args
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+# A pattern must not be passed by a line break at the end: Python's `$` stands before it, JavaScript's not.
+_END = r"$(?!\n)"
+# What has at least one character that is not white space.
+NOT_BLANK = r"\S"
+
+Body = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=65_536,
+        pattern=NOT_BLANK,
+        description="The text, with WhatsApp's own marks for bold and the like.",
+    ),
+]
+WhatsAppId = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[!-~]+" + _END,
+        description="A message's WhatsApp id, for example 3EB0C767D82B0A0C1E2F.",
+    ),
+]
+_Short = Annotated[str, Meta(min_length=1, max_length=256, pattern=NOT_BLANK)]
+_Place = Annotated[str, Meta(max_length=1024)]
+_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + _END
+_Option = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
+_ContactPhone = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=r"[0-9]", description="With its country code.")
+]
+
+
+_Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
+
+
+class _Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """One kind of content: frozen, by name, without what stands at its default."""
+
+
+class Text(_Kind, frozen=True, tag="text"):
+    """A text message."""
+
+    body: Body
+
+
+class Template(_Kind, frozen=True, tag="template"):
+    """A text that was put on `wa.templates`, with its parameters."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END)]
+    language: (
+        Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END)] | None
+    ) = None
+    params: dict[str, str | _Number] | None = None
+
+
+class _Media(_Kind, frozen=True):
+    """A file: either its bytes in base64 (`data`) or where to fetch them (`url`)."""
+
+    url: (
+        Annotated[
+            str,
+            Meta(
+                max_length=2048,
+                pattern=r"^https?://[^\s]+" + _END,
+                description="Where it is fetched.",
+            ),
+        ]
+        | None
+    ) = None
+    data: (
+        Annotated[
+            str,
+            Meta(
+                min_length=4,
+                description="The file in base64: standard alphabet, padded, no line breaks.",
+                # Checked by `__post_init__`, a hundred times quicker than by this pattern.
+                extra_json_schema={"contentEncoding": "base64", "pattern": _BASE64},
+            ),
+        ]
+        | None
+    ) = None
+    mime: (
+        Annotated[
+            str,
+            Meta(
+                max_length=255,
+                pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[ -~]+)?" + _END,
+            ),
+        ]
+        | None
+    ) = None
+    filename: (
+        Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+" + _END)]
+        | None
+    ) = None
+    caption: Annotated[str, Meta(max_length=1024)] | None = None
+    voice: Annotated[bool, Meta(description="Audio is shown as a voice message.")] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.url is None) == (self.data is None):
+            raise ValueError(
+                "data: is missing" if self.url is None else "url: is given beside data"
+            )
+        if self.data is not None:
+            try:
+                binascii.a2b_base64(self.data, strict_mode=True)
+            except ValueError as error:
+                raise ValueError(f"data: is not base64 ({error})") from error
+
+
+class Image(_Media, frozen=True, tag="image"):
+    """A picture."""
+
+
+class Video(_Media, frozen=True, tag="video"):
+    """A film."""
+
+
+class Audio(_Media, frozen=True, tag="audio"):
+    """A sound, or with `voice` a voice message."""
+
+
+class Document(_Media, frozen=True, tag="document"):
+    """A file of any kind."""
+
+
+class Sticker(_Media, frozen=True, tag="sticker"):
+    """A sticker (WebP)."""
+
+
+class Location(_Kind, frozen=True, tag="location"):
+    """A place, in degrees."""
+
+    latitude: Annotated[float, Meta(ge=-90, le=90)]
+    longitude: Annotated[float, Meta(ge=-180, le=180)]
+    name: _Place | None = None
+    address: _Place | None = None
+
+
+class Contact(_Kind, frozen=True, tag="contact"):
+    """A contact card."""
+
+    name: _Short
+    phones: Annotated[list[_ContactPhone], Meta(min_length=1, max_length=20)]
+
+
+class Poll(_Kind, frozen=True, tag="poll"):
+    """A question with answers to choose from."""
+
+    question: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
+    options: Annotated[
+        list[_Option],
+        Meta(min_length=2, max_length=12, extra_json_schema={"uniqueItems": True}),
+    ]
+    multiple: Annotated[bool, Meta(description="More than one may be chosen.")] | None = None
+
+    def __post_init__(self) -> None:
+        if len(set(self.options)) < len(self.options):
+            raise ValueError("options: one of them stands twice")
+
+
+class Reaction(_Kind, frozen=True, tag="reaction"):
+    """A reaction to a message of this chat."""
+
+    message_id: WhatsAppId
+    emoji: Annotated[str, Meta(max_length=32, description="Empty: the reaction is taken back.")]
+
+
+Media: TypeAlias = Image | Video | Audio | Document | Sticker
+Content: TypeAlias = (
+    Text
+    | Template
+    | Image
+    | Video
+    | Audio
+    | Document
+    | Sticker
+    | Location
+    | Contact
+    | Poll
+    | Reaction
+)
+KINDS: Final = tuple(kind.__struct_config__.tag for kind in get_args(Content))
+MEDIA: Final = (Image, Video, Audio, Document, Sticker)
+
+_decoder = msgspec.json.Decoder(Content)
+
+
+def encode(content: Content) -> bytes:
+    """The content as JSON, in the contract's own form: no nulls, nothing that stands at its default."""
+    return orjson.dumps(msgspec.to_builtins(content))
+
+
+def decode(data: bytes) -> Content:
+    """The content.
+
+    Raises:
+        msgspec.DecodeError: the bytes are no content of the contract.
+    """
+    return _decoder.decode(data)

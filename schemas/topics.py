@@ -1,0 +1,80 @@
+"""The public topics as data: what users read and write, and what is kept for how long.
+
+The names are without the prefix (`WA_TOPIC_PREFIX`, "wa"). Topics of the program's own are not here.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DAY_MS = 86_400_000
+MIB = 1_048_576
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One public topic. A compacted one keeps the last record of each key for good."""
+
+    name: str
+    direction: Literal["in", "out"]  # as callers' requests come in and the answers go out
+    key: str
+    value: str
+    partitions: Literal["keyed", 1]  # "keyed": WA_PARTITIONS, spread by the record's key
+    retention_ms: int | None = None  # None: no age removes a record
+    compacted: bool = False
+    max_message_bytes: int = MIB
+
+
+PUBLIC: tuple[Topic, ...] = (
+    # Larger than a request may be, so that one that is too large can still be answered.
+    Topic(
+        name="outbound",
+        direction="in",
+        key="any, or none",
+        value="request (JSON)",
+        partitions="keyed",
+        retention_ms=7 * DAY_MS,
+        max_message_bytes=4 * MIB,
+    ),
+    Topic(
+        name="status",
+        direction="out",
+        key="phone, E.164",
+        value="status event (JSON)",
+        partitions="keyed",
+        retention_ms=30 * DAY_MS,
+    ),
+    # The original bytes with further headers.
+    Topic(
+        name="dlq",
+        direction="out",
+        key="original key",
+        value="original value, byte for byte",
+        partitions="keyed",
+        retention_ms=90 * DAY_MS,
+        max_message_bytes=5 * MIB,
+    ),
+    Topic(
+        name="inbound",
+        direction="out",
+        key="phone, E.164",
+        value="message received (JSON)",
+        partitions="keyed",
+        retention_ms=7 * DAY_MS,
+    ),
+    Topic(
+        name="accounts",
+        direction="out",
+        key="account name",
+        value="state of a sending account (JSON)",
+        partitions=1,
+        compacted=True,
+    ),
+    Topic(
+        name="templates",
+        direction="in",
+        key="name/language",
+        value="template (JSON); none removes it",
+        partitions=1,
+        compacted=True,
+    ),
+)

@@ -30,6 +30,8 @@ def _setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 AtLeast0 = Annotated[int, Meta(ge=0)]
 AtLeast1 = Annotated[int, Meta(ge=1)]
+# An accepted request travels inside with its original bytes beside its content, in 8 MiB at most.
+RequestBytes = Annotated[int, Meta(ge=1, le=3_145_728)]
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 Region = Annotated[str, Meta(pattern=r"^[A-Z]{2}$")]
 Prefix = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$")]
@@ -43,7 +45,7 @@ class Settings:
     kafka: str | None = _setting(None, "brokers, `host:port,…`; none: `up` starts an embedded one")
     topic_prefix: Prefix = _setting("wa", "first part of every topic's and group's name")
     partitions: AtLeast1 = _setting(
-        8, "of wa.outbound, wa.status and the internal phone log; never change it"
+        8, "of all topics but wa.accounts and wa.templates; never change it"
     )
     replication: int = _setting(
         1, "replicas of each topic that is created; -1: the brokers' default"
@@ -58,15 +60,25 @@ class Settings:
     kafka_security_username: str | None = _setting(None, "SASL user")
     kafka_security_password: str | None = _setting(None, "SASL password", secret=True)
     kafka_security_ca_file: str | None = _setting(None, "certificates to trust, PEM")
+    kafka_security_cert_file: str | None = _setting(
+        None, "our own certificate, PEM, for brokers that ask for one"
+    )
+    kafka_security_key_file: str | None = _setting(
+        None, "its private key, PEM; none: it is in the certificate's file"
+    )
 
     # Limits and waiting
     rate_limit_per_minute: AtLeast1 = _setting(
         30, "messages to one recipient in any 60 seconds, exact"
     )
+    max_request_bytes: RequestBytes = _setting(1_048_576, "largest request that is accepted")
     max_queue: AtLeast1 = _setting(1000, "messages that may wait per phone, then `queue_full`")
     send_interval_ms: AtLeast0 = _setting(100, "between two sends of an account")
     account_rate_per_minute: AtLeast0 = _setting(
         60, "messages of one account in any 60 seconds; 0: no bound"
+    )
+    account_window: AtLeast1 = _setting(
+        16, "messages that an account may be handed at one time, shared by the partitions"
     )
     account_daily_cap: AtLeast0 = _setting(
         0, "messages of one account in any 24 hours; 0: no bound"
@@ -137,7 +149,7 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
         SettingError: one is wrong, or there is none of that name.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = _from_file(environ)
+    values: dict[str, Any] = {"data_dir": Settings.data_dir} | _from_file(environ)  # expands its ~
     for each in fields(Settings):
         text = environ.get(variable(each.name))
         if text is not None and text != "":

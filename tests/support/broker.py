@@ -1,1 +1,97 @@
-"""The real broker for tests."""
+"""A real Apache Kafka for tests: one for the whole session, and one of its own for who must break it.
+
+Tests that share the broker do not meet: each has a topic prefix of its own (`settings_for`). Who kills,
+freezes or fills a broker takes `own_broker`, which costs about three seconds.
+"""
+
+import os
+import shutil
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+import pytest
+
+from streams.kafka.embedded import EmbeddedBroker
+from streams.settings import Settings, load
+
+
+class Reachable(Protocol):
+    """A broker, as far as clients are concerned."""
+
+    @property
+    def bootstrap(self) -> str: ...
+
+
+class OwnBroker(EmbeddedBroker):
+    """A broker that may be broken."""
+
+    def kill(self) -> None:
+        """SIGKILL. `start` brings it back on the same port, with what it had acknowledged."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nobody answers."""
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it, frozen or not."""
+        if self.alive and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
+            self.thaw()
+        super().stop()
+
+
+def settings_for(broker: Reachable, data_dir: Path, **given: Any) -> Settings:
+    """Settings of a world of its own on this broker: a fresh topic prefix, everything below `data_dir`.
+
+    Few partitions, a short session and any free port, unless `given` says otherwise. The
+    environment and the TOML file of whoever runs the tests have no say.
+    """
+    defaults: dict[str, Any] = {
+        "kafka": broker.bootstrap,
+        "topic_prefix": f"wa-{uuid.uuid4().hex[:8]}",
+        "partitions": 4,
+        "kafka_session_s": 6,  # the least that brokers allow (group.min.session.timeout.ms)
+        "data_dir": data_dir,
+        "web_port": 0,
+        "sandbox_port": 0,
+        "kafka_port": 0,
+    }
+    return load({"WA_CONFIG": ""}, **(defaults | given))
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """The broker of this test session."""
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("broker"), port=0)
+    broker.start(print)
+    yield broker
+    broker.stop()
+    shutil.rmtree(broker.folder / "log")
+
+
+@pytest.fixture
+def settings(broker: EmbeddedBroker, tmp_path: Path) -> Settings:
+    """Settings with a fresh topic prefix on the session's broker; no topic exists yet."""
+    return settings_for(broker, tmp_path)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
+    """A running broker for this test alone, to be killed or frozen."""
+    broker = OwnBroker(tmp_path / "own-broker", port=0)
+    broker.start(print)
+    yield broker
+    broker.stop()
+    shutil.rmtree(broker.folder / "log")

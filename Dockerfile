@@ -1,0 +1,32 @@
+# The service as an image: a dispatcher or a sender, by the command it is given. Holds no Kafka and no
+# secret. Built and run by docker-compose.kafka.yml.
+
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /source
+COPY requirements/ requirements/
+# The lock of the developers, because it holds the build backend and npm; nothing of it gets further.
+RUN pip install --no-cache-dir --require-hashes -r requirements/dev.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY schemas/ schemas/
+COPY streams/ streams/
+RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+    && python -m streams.browser.bundle
+
+FROM python:3.11-slim-bookworm
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends chromium-headless-shell \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 1000 wa \
+    && install --directory --owner wa --group wa /data
+COPY requirements/run.txt /tmp/run.txt
+RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt
+COPY --from=build /wheels/ /wheels/
+RUN pip install --no-cache-dir --no-deps /wheels/*.whl
+COPY --from=build /source/streams/browser/node_modules/ \
+    /usr/local/lib/python3.11/site-packages/streams/browser/node_modules/
+USER wa
+WORKDIR /data
+VOLUME /data
+ENV WA_DATA_DIR=/data PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2
+ENTRYPOINT ["wa-streams"]
+CMD ["--help"]

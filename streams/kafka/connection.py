@@ -1,0 +1,142 @@
+"""How this program's Kafka is reached: addresses, encryption, credentials; from the settings alone.
+
+Every client takes its options from here, aiokafka's and Faust's. Nothing else knows security settings.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from yarl import URL
+
+from schemas.topics import MIB
+from streams.kafka import embedded
+from streams.settings import SettingError, Settings
+
+if TYPE_CHECKING:  # takes half a second to import, and only workers need it
+    from faust.types.auth import CredentialsT
+
+# The largest that any topic of ours takes, and a little for the batch around the record.
+MAX_REQUEST_BYTES = 8 * MIB + 65_536
+
+
+class KafkaUnreachable(RuntimeError):
+    """No broker answers, or none lets us in; the message says what to do, in one line."""
+
+
+def bootstrap(settings: Settings) -> str:
+    """`host:port,…`: `WA_KAFKA`, else the embedded broker that was last started on this data folder.
+
+    Raises:
+        KafkaUnreachable: there is neither.
+    """
+    address = settings.kafka or embedded.last_bootstrap(settings.data_dir)
+    if address is None:
+        raise KafkaUnreachable(
+            f"no Kafka is known: set WA_KAFKA, or run `wa-streams up` with WA_DATA_DIR={settings.data_dir}"
+        )
+    return address
+
+
+def client_options(settings: Settings) -> dict[str, Any]:
+    """For every aiokafka client: producer, consumer, admin.
+
+    Raises:
+        KafkaUnreachable: no address is known.
+        SettingError: a certificate cannot be read.
+    """
+    protocol = settings.kafka_security_protocol
+    options: dict[str, Any] = {
+        "bootstrap_servers": bootstrap(settings),
+        "security_protocol": protocol,
+    }
+    if protocol.endswith("SSL"):
+        options["ssl_context"] = _ssl_context(settings)
+    if protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_security_mechanism
+        options["sasl_plain_username"] = settings.kafka_security_username
+        options["sasl_plain_password"] = settings.kafka_security_password
+    return options
+
+
+def producer_options(settings: Settings) -> dict[str, Any]:
+    """For every aiokafka producer: what it says is sent is on the brokers, once, in order."""
+    return {
+        **client_options(settings),
+        "acks": "all",
+        "enable_idempotence": True,
+        "max_request_size": MAX_REQUEST_BYTES,
+    }
+
+
+def faust_broker(settings: Settings) -> tuple[list[URL], "CredentialsT | None"]:
+    """For a Faust app: `broker` and `broker_credentials`. Raises as `client_options` does."""
+    addresses = [URL(f"kafka://{each.strip()}") for each in bootstrap(settings).split(",")]
+    return addresses, _credentials(settings)
+
+
+def _credentials(settings: Settings) -> "CredentialsT | None":
+    import faust
+
+    protocol = settings.kafka_security_protocol
+    context = _ssl_context(settings) if protocol.endswith("SSL") else None
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_security_username,
+            password=settings.kafka_security_password,
+            mechanism=settings.kafka_security_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    ca_file = settings.kafka_security_ca_file
+    own = settings.kafka_security_cert_file
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        if own is not None:
+            context.load_cert_chain(own, settings.kafka_security_key_file)
+    except (OSError, ssl.SSLError) as error:
+        wrong = "WA_KAFKA_SECURITY_CA_FILE, _CERT_FILE or _KEY_FILE"
+        raise SettingError(
+            f"{wrong} cannot be read as PEM ({error}); mend the path or file"
+        ) from error
+    return context
+
+
+@asynccontextmanager
+async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected admin client.
+
+    Raises:
+        KafkaUnreachable: it cannot connect, or what was asked of it went wrong.
+    """
+    options = client_options(settings)
+    client = AIOKafkaAdminClient(**options)
+    with translated(options["bootstrap_servers"]):
+        try:
+            await client.start()
+            yield client
+        finally:
+            await client.close()
+
+
+@contextmanager
+def translated(address: str) -> Iterator[None]:
+    """Kafka's errors as ours: whoever asks a broker has one error to know.
+
+    Raises:
+        KafkaUnreachable: instead of any error of aiokafka, of the network, or of waiting too long.
+    """
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        said = str(error) or type(error).__name__
+        raise KafkaUnreachable(
+            f"Kafka at {address} does not answer as it should ({said}); is it running? "
+            "WA_KAFKA and WA_KAFKA_SECURITY_… say how it is reached"
+        ) from error

@@ -1,0 +1,122 @@
+"""Reads a whole topic without a group: what is there now, or everything from now on.
+
+For commands and callers' programs. Nothing is committed and nobody is disturbed: any number of
+readers see every record. Not for work that must survive a restart: that needs a group.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from streams.kafka.connection import client_options, translated
+from streams.settings import Settings
+
+Record = ConsumerRecord[bytes | None, bytes | None]
+
+_POLL_MS = 200
+
+
+class Reader:
+    """All partitions of one topic, to be read in one direction, by one reader."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def from_beginning(self) -> None:
+        """Read from the oldest record that is kept."""
+        await self._consumer.seek_to_beginning()
+
+    async def from_now(self) -> None:
+        """Read what comes after this call."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        self._seek(ends)
+
+    async def from_time(self, since_s: float) -> None:
+        """Read what was written at or after this time (epoch)."""
+        self._seek(await self.offsets_at(since_s))
+
+    async def offsets_at(self, since_s: float) -> dict[TopicPartition, int]:
+        """In each partition the first offset written at or after this time, else its end."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        wanted = {partition: int(since_s * 1000) for partition in self._partitions}
+        found = await self._consumer.offsets_for_times(wanted)
+        return {
+            partition: ends[partition] if at is None else at.offset
+            for partition, at in found.items()
+        }
+
+    async def ends(self) -> dict[TopicPartition, int]:
+        """In each partition the offset that the next record will have."""
+        return await self._consumer.end_offsets(self._partitions)
+
+    async def beginnings(self) -> dict[TopicPartition, int]:
+        """In each partition the oldest offset that is kept."""
+        return await self._consumer.beginning_offsets(self._partitions)
+
+    async def until_end(self) -> AsyncIterator[Record]:
+        """Every record up to what is the end at the time of this call."""
+        ends = await self.ends()
+        while await self._behind(ends):
+            for record in await self._polled():
+                partition = TopicPartition(record.topic, record.partition)
+                if record.offset < ends[partition]:
+                    yield record
+
+    async def follow(self) -> AsyncIterator[Record]:
+        """Every record, for ever."""
+        while True:
+            for record in await self._polled():
+                yield record
+
+    async def _polled(self) -> list[Record]:
+        """In the order of their time of writing, as far as they came together."""
+        batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
+        records = [record for batch in batches.values() for record in batch]
+        return sorted(records, key=lambda each: (each.timestamp, each.partition, each.offset))
+
+    async def _behind(self, ends: Mapping[TopicPartition, int]) -> bool:
+        for partition, end in ends.items():
+            if await self._consumer.position(partition) < end:
+                return True
+        return False
+
+    def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        for partition, offset in offsets.items():
+            self._consumer.seek(partition, offset)
+
+    @property
+    def _partitions(self) -> list[TopicPartition]:
+        return sorted(self._consumer.assignment())
+
+
+class TopicMissing(LookupError):
+    """There is no such topic; the message says what to do, in one line."""
+
+
+@asynccontextmanager
+async def reading(settings: Settings, topic: str) -> AsyncIterator[Reader]:
+    """A reader of this topic, at its beginning.
+
+    Raises:
+        KafkaUnreachable: no broker answers, or none is known.
+        TopicMissing: there is no such topic.
+    """
+    options = client_options(settings)
+    consumer = AIOKafkaConsumer(
+        topic, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    try:
+        with translated(options["bootstrap_servers"]):
+            await _start(consumer, topic)
+        yield Reader(consumer)
+    finally:
+        await consumer.stop()
+
+
+async def _start(consumer: AIOKafkaConsumer, topic: str) -> None:
+    try:
+        await consumer.start()
+    except UnknownTopicOrPartitionError as error:
+        raise TopicMissing(f"there is no topic {topic}: run `wa-streams topics create`") from error

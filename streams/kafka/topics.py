@@ -1,0 +1,131 @@
+"""Names of topics and groups, and how each topic must be made. Talks to no broker.
+
+A name is state: which partition holds a phone, and which group has read how far, hang on it. So all
+are made here, from the settings alone.
+"""
+
+from dataclasses import dataclass
+
+from schemas.topics import DAY_MS, MIB, PUBLIC, Topic
+from streams.settings import Settings
+
+HOUR_MS = 3_600_000
+
+ROWS = "rows"  # the dispatcher's table
+SENDS = "sends"  # each sender's table
+
+# Of what is only passed on inside: a request with all that we add, and then some.
+_INTERNAL_BYTES = 8 * MIB
+_INTERNAL_RETENTION_MS = 7 * DAY_MS
+
+# A segment is compacted or removed as a whole, and only when it is no longer written to: a short life
+# and a small size bound both how long an erased phone's data stay on the disk and how much a recovery
+# must read.
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.ms": str(HOUR_MS),
+    "segment.bytes": str(16 * MIB),
+    "min.cleanable.dirty.ratio": "0.2",
+    "max.compaction.lag.ms": str(DAY_MS),
+    "delete.retention.ms": str(DAY_MS),
+}
+
+# The clock of the broker, since a caller whose clock is wrong would have its requests removed before
+# they are read (too old) or refused (too new).
+_TIMESTAMPS = {"message.timestamp.type": "LogAppendTime"}
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Every topic by its name."""
+
+    prefix: str
+    outbound: str
+    status: str
+    dlq: str
+    inbound: str
+    accounts: str
+    templates: str
+    phone: str
+
+    def lane(self, account: str) -> str:
+        """Where a sender is told what to send."""
+        return f"{self.prefix}.internal.send.{account}"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic must be made. `replication` -1: the brokers' default."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: dict[str, str]
+
+
+def names(settings: Settings) -> Names:
+    """The topics' names under this prefix."""
+    prefix = settings.topic_prefix
+    public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC}
+    return Names(prefix=prefix, phone=f"{prefix}.internal.phone", **public)
+
+
+def dispatch_app(settings: Settings) -> str:
+    """The group of the dispatchers, and the id of their Faust app."""
+    return f"{settings.topic_prefix}-dispatch"
+
+
+def sender_app(settings: Settings, account: str) -> str:
+    """The group of an account's senders, and the id of their Faust app."""
+    return f"{settings.topic_prefix}-sender-{account}"
+
+
+def changelog(app_id: str, table: str) -> str:
+    """Faust's name for the topic that a table is recovered from."""
+    return f"{app_id}-{table}-changelog"
+
+
+def plan(settings: Settings) -> list[TopicSpec]:
+    """Every topic that must be there before a worker starts, accounts' lanes and tables included."""
+    name = names(settings)
+    specs = [_public(settings, topic) for topic in PUBLIC]
+    specs.append(_spec(settings, name.phone, settings.partitions, _passed_on()))
+    rows = changelog(dispatch_app(settings), ROWS)
+    specs.append(_spec(settings, rows, settings.partitions, _compacted(_INTERNAL_BYTES)))
+    for account in settings.accounts:
+        specs.append(_spec(settings, name.lane(account), 1, _passed_on()))
+        sends = changelog(sender_app(settings, account), SENDS)
+        specs.append(_spec(settings, sends, 1, _compacted(_INTERNAL_BYTES)))
+    return specs
+
+
+def _public(settings: Settings, topic: Topic) -> TopicSpec:
+    partitions = settings.partitions if topic.partitions == "keyed" else topic.partitions
+    name = f"{settings.topic_prefix}.{topic.name}"
+    if topic.compacted:
+        return _spec(settings, name, partitions, _compacted(topic.max_message_bytes))
+    assert topic.retention_ms is not None, f"{topic.name} would grow for ever"
+    return _spec(settings, name, partitions, _kept(topic.retention_ms, topic.max_message_bytes))
+
+
+def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> TopicSpec:
+    # With acks=all a record is then on two brokers before anything follows from it.
+    insync = {"min.insync.replicas": "2"} if settings.replication >= 3 else {}
+    return TopicSpec(name, partitions, settings.replication, {**config, **insync, **_TIMESTAMPS})
+
+
+def _passed_on() -> dict[str, str]:
+    return _kept(_INTERNAL_RETENTION_MS, _INTERNAL_BYTES)
+
+
+def _kept(retention_ms: int, max_bytes: int) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_ms),
+        "segment.ms": str(DAY_MS),
+        "max.message.bytes": str(max_bytes),
+    }
+
+
+def _compacted(max_bytes: int) -> dict[str, str]:
+    return {**_COMPACTED, "max.message.bytes": str(max_bytes)}

@@ -1,0 +1,156 @@
+"""A compacted topic in memory, kept current. Read without a group: each process sees all of it.
+
+Not for anything that must be decided once: two processes may see a change at different times, and
+while no broker answers, what was last heard stands. What goes wrong is logged and tried again, from
+the beginning of the topic; until it is read anew, the old state stands.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.kafka.connection import KafkaUnreachable, client_options
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# Key, and its new value; None: the key is gone.
+OnChange = Callable[[bytes, bytes | None], None]
+
+_AGAIN_AFTER_S = 1.0
+_POLL_MS = 1000  # an answer comes back at once when there is something
+
+
+class CompactedView:
+    """The last value of each key. `start` before anything else; all in one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        *,
+        partitions: int = 1,
+        on_change: OnChange | None = None,
+    ) -> None:
+        """`on_change` hears of each change after `start`, in the event loop; it must not block."""
+        self._settings = settings
+        self._topic = topic
+        self._parts = [TopicPartition(topic, number) for number in range(partitions)]
+        self._on_change = on_change
+        self._current: dict[bytes, bytes] = {}
+        self._loaded = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return once everything is known that was in the topic at the call; tries until it can."""
+        assert self._task is None, "started twice"
+        self._task = asyncio.create_task(self._run(), name=f"view of {self._topic}")
+        await self._loaded.wait()
+
+    async def stop(self) -> None:
+        """Hear of nothing more; what is known stays."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    def get(self, key: bytes) -> bytes | None:
+        """The last value of a key."""
+        return self._current.get(key)
+
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """All keys with their values, as they are now."""
+        return list(self._current.items())
+
+    def __len__(self) -> int:
+        return len(self._current)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except (KafkaError, KafkaUnreachable, OSError) as error:
+                log.warning("cannot read %s (%r); trying again", self._topic, error)
+            except Exception:
+                log.exception("the view of %s failed; reading it anew", self._topic)
+            await asyncio.sleep(_AGAIN_AFTER_S)
+
+    async def _follow(self) -> None:
+        # No reset policy: an offset that is out of range means another log, to be read from its start.
+        consumer = AIOKafkaConsumer(
+            **client_options(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+        )
+        try:
+            await consumer.start()
+            self._replace(await self._load(consumer))
+            self._loaded.set()
+            while True:
+                for key, value in await _next(consumer):
+                    self._change(key, value)
+        finally:
+            await consumer.stop()
+
+    async def _load(self, consumer: AIOKafkaConsumer) -> dict[bytes, bytes]:
+        consumer.assign(self._parts)
+        await consumer.seek_to_beginning(*self._parts)
+        ends = await consumer.end_offsets(self._parts)
+        loaded: dict[bytes, bytes] = {}
+        while not await _reached(consumer, ends):
+            for key, value in await _next(consumer):
+                _put(loaded, key, value)
+        return loaded
+
+    def _replace(self, loaded: dict[bytes, bytes]) -> None:
+        """Take over what was read; after the first time, say what is different."""
+        before, self._current = self._current, loaded
+        if not self._loaded.is_set():
+            return
+        for key in before.keys() | loaded.keys():
+            if before.get(key) != loaded.get(key):
+                self._tell(key, loaded.get(key))
+
+    def _change(self, key: bytes, value: bytes | None) -> None:
+        _put(self._current, key, value)
+        self._tell(key, value)
+
+    def _tell(self, key: bytes, value: bytes | None) -> None:
+        if self._on_change is None:
+            return
+        try:
+            self._on_change(key, value)
+        except Exception:
+            # The topic is not to blame, and to read it again would only bring the same change.
+            log.exception("who was told of a change in %s failed", self._topic)
+
+
+async def _next(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None]]:
+    """What has arrived; nothing after a while without."""
+    arrived = await consumer.getmany(timeout_ms=_POLL_MS)
+    return (
+        (record.key, record.value)
+        for records in arrived.values()
+        for record in records
+        if record.key is not None  # the broker refuses such a record on a compacted topic
+    )
+
+
+async def _reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+    for part, end in ends.items():
+        if await consumer.position(part) < end:
+            return False
+    return True
+
+
+def _put(into: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+    if value is None:
+        into.pop(key, None)
+    else:
+        into[key] = value

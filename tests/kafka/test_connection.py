@@ -1,0 +1,207 @@
+"""How Kafka is reached: from the settings to a real broker that asks for encryption and a password."""
+
+import datetime
+import ipaddress
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
+
+from streams.kafka import admin, connection, ports
+from streams.kafka.connection import KafkaUnreachable
+from streams.kafka.embedded import EmbeddedBroker
+from streams.settings import SettingError, Settings, load
+from tests.support.broker import settings_for
+
+PASSWORD = "not guessed"
+
+
+@dataclass(frozen=True)
+class Secured:
+    """A broker that asks for a password over TLS at one port, for a certificate at another."""
+
+    sasl: str
+    mutual: str
+    certificate: Path  # of the broker, its own authority, and of its clients too
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A real Kafka with two more listeners."""
+    folder = tmp_path_factory.mktemp("secured")
+    pem = _certificate(folder / "broker.pem")
+    plain, sasl, mutual = ports.free(), ports.free(), ports.free()
+    broker = EmbeddedBroker(folder, plain, further=_listeners(pem, plain, sasl, mutual))
+    broker.start()
+    yield Secured(f"localhost:{sasl}", f"localhost:{mutual}", pem)
+    broker.stop()
+    shutil.rmtree(broker.folder / "log")
+
+
+def _listeners(pem: Path, plain: int, sasl: int, mutual: int) -> dict[str, str]:
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    controller = ports.free()
+    public = f"PLAINTEXT://127.0.0.1:{plain},SASLSSL://localhost:{sasl},MUTUAL://localhost:{mutual}"
+    return {
+        "listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",
+        "advertised.listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",
+        "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller}",
+        "listener.security.protocol.map": (
+            "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASLSSL:SASL_SSL,MUTUAL:SSL"
+        ),
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": str(pem),
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": str(pem),
+        "listener.name.mutual.ssl.client.auth": "required",
+        "listener.name.saslssl.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.saslssl.plain.sasl.jaas.config": f'{login} user_us="{PASSWORD}";',
+    }
+
+
+def _certificate(pem: Path) -> Path:
+    """A key and its self-signed certificate for this machine, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return pem
+
+
+@pytest.fixture
+def with_password(secured: Secured, tmp_path: Path) -> Settings:
+    """Settings that a SASL_SSL listener lets in."""
+    return load(
+        {},
+        kafka=secured.sasl,
+        topic_prefix="secured",
+        data_dir=tmp_path,
+        kafka_security_protocol="SASL_SSL",
+        kafka_security_mechanism="PLAIN",
+        kafka_security_username="us",
+        kafka_security_password=PASSWORD,
+        kafka_security_ca_file=str(secured.certificate),
+    )
+
+
+@pytest.fixture
+def with_certificate(secured: Secured, tmp_path: Path) -> Settings:
+    """Settings that a listener lets in which asks for a client's certificate."""
+    return load(
+        {},
+        kafka=secured.mutual,
+        data_dir=tmp_path,
+        kafka_security_protocol="SSL",
+        kafka_security_ca_file=str(secured.certificate),
+        kafka_security_cert_file=str(secured.certificate),
+    )
+
+
+async def _count(settings: Settings) -> int:
+    async with connection.admin(settings) as client:
+        return len((await client.describe_cluster())["brokers"])
+
+
+async def _faust_count(settings: Settings) -> int:
+    """With what Faust makes of our credentials for aiokafka."""
+    (url,), credentials = connection.faust_broker(settings)
+    client = AIOKafkaAdminClient(
+        bootstrap_servers=f"{url.host}:{url.port}", **credentials_to_aiokafka_auth(credentials)
+    )
+    try:
+        await client.start()
+        return len((await client.describe_cluster())["brokers"])
+    finally:
+        await client.close()
+
+
+@pytest.mark.broker
+async def test_a_password_over_tls(with_password: Settings) -> None:
+    """Topics can be created, and a Faust app gets in too."""
+    await admin.create(with_password)
+    assert await admin.check(with_password) == []
+    assert await _faust_count(with_password) == 1
+
+
+@pytest.mark.broker
+async def test_a_certificate_of_our_own(with_certificate: Settings) -> None:
+    """For brokers that know their clients by certificate; Faust gets in too."""
+    assert await _count(with_certificate) == 1
+    assert await _faust_count(with_certificate) == 1
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    "wrong", [{"kafka_security_password": "guessed"}, {"kafka_security_ca_file": None}]
+)
+async def test_who_is_not_let_in_is_told(with_password: Settings, wrong: dict[str, None]) -> None:
+    """A wrong password, or a broker that nobody vouches for: one line, and no secret in it."""
+    with pytest.raises(KafkaUnreachable, match="WA_KAFKA_SECURITY_") as raised:
+        await _count(replace(with_password, **wrong))
+    message = str(raised.value)
+    assert "\n" not in message and "guessed" not in message and PASSWORD not in message
+
+
+@pytest.mark.broker
+async def test_without_encryption(settings: Settings) -> None:
+    """The session's broker; Faust gets an address and no credentials."""
+    assert await _count(settings) == 1
+    assert await _faust_count(settings) == 1
+    assert connection.faust_broker(settings)[1] is None
+
+
+def test_several_brokers_may_be_named(tmp_path: Path) -> None:
+    """As Kafka's own tools take them."""
+    settings = load({}, kafka="a:1, b:2", data_dir=tmp_path)
+    urls, _ = connection.faust_broker(settings)
+    assert [str(url) for url in urls] == ["kafka://a:1", "kafka://b:2"]
+    assert connection.client_options(settings)["bootstrap_servers"] == "a:1, b:2"
+
+
+@pytest.mark.broker
+async def test_without_an_address_the_embedded_broker_is_meant(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """The one of this data folder, wherever it listens; where there never was one, that is said."""
+    here = settings_for(broker, broker.folder.parent)
+    assert await _count(replace(here, kafka=None)) == 1
+    with pytest.raises(KafkaUnreachable, match=r"set WA_KAFKA, or run `wa-streams up`"):
+        connection.bootstrap(load({}, data_dir=tmp_path))
+
+
+def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    """Missing, or not a certificate."""
+    rubbish = tmp_path / "rubbish.pem"
+    rubbish.write_text("rubbish")
+    for file in (rubbish, tmp_path / "missing.pem"):
+        settings = load(
+            {}, kafka="a:1", kafka_security_protocol="SSL", kafka_security_ca_file=str(file)
+        )
+        with pytest.raises(SettingError, match="WA_KAFKA_SECURITY_CA_FILE"):
+            connection.client_options(settings)

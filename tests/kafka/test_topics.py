@@ -1,0 +1,99 @@
+"""Names and plans of topics: what the contract promises, and what a worker needs."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.topics import PUBLIC
+from streams.kafka import topics
+from streams.settings import SettingError, Settings, load
+
+DAY_MS = 24 * 60 * 60 * 1000
+
+
+def _settings(**given: object) -> Settings:
+    return load({}, **{"data_dir": Path("/nowhere"), "accounts": ["a", "b"], **given})
+
+
+def _planned(settings: Settings) -> dict[str, topics.TopicSpec]:
+    return {spec.name: spec for spec in topics.plan(settings)}
+
+
+def test_the_public_topics_are_those_of_the_contract() -> None:
+    """Name, direction, and how long a record is kept (None: for good, the last of each key)."""
+    assert [(topic.name, topic.direction, topic.retention_ms) for topic in PUBLIC] == [
+        ("outbound", "in", 7 * DAY_MS),
+        ("status", "out", 30 * DAY_MS),
+        ("dlq", "out", 90 * DAY_MS),
+        ("inbound", "out", 7 * DAY_MS),
+        ("accounts", "out", None),
+        ("templates", "in", None),
+    ]
+    assert [topic.name for topic in PUBLIC if topic.compacted] == ["accounts", "templates"]
+
+
+def test_every_topic_that_a_worker_needs_is_planned() -> None:
+    """Public and internal ones, lanes and changelogs, with their partitions; nothing else."""
+    settings = _settings(topic_prefix="x", partitions=5)
+    assert {name: spec.partitions for name, spec in _planned(settings).items()} == {
+        "x.outbound": 5,
+        "x.status": 5,
+        "x.dlq": 5,
+        "x.inbound": 5,
+        "x.accounts": 1,
+        "x.templates": 1,
+        "x.internal.phone": 5,
+        "x-dispatch-rows-changelog": 5,
+        "x.internal.send.a": 1,
+        "x.internal.send.b": 1,
+        "x-sender-a-sends-changelog": 1,
+        "x-sender-b-sends-changelog": 1,
+    }
+
+
+def test_names_are_those_that_are_planned() -> None:
+    """Whoever asks for a name gets one that `topics create` has made."""
+    settings = _settings(topic_prefix="x")
+    name = topics.names(settings)
+    planned = _planned(settings)
+    asked = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
+    asked |= {name.phone, name.lane("a"), name.lane("b")}
+    asked.add(topics.changelog(topics.dispatch_app(settings), topics.ROWS))
+    asked |= {
+        topics.changelog(topics.sender_app(settings, each), topics.SENDS) for each in ("a", "b")
+    }
+    assert asked == planned.keys()
+
+
+def test_what_nothing_else_keeps_is_never_removed_by_age() -> None:
+    """A table's changelog, an account's state and a template outlive any retention."""
+    for name, spec in _planned(_settings()).items():
+        compacted = name.endswith(("-changelog", ".accounts", ".templates"))
+        assert spec.config["cleanup.policy"] == ("compact" if compacted else "delete")
+        assert ("retention.ms" in spec.config) is not compacted
+        assert ("max.compaction.lag.ms" in spec.config) is compacted
+
+
+def test_each_stage_takes_what_the_one_before_can_bring() -> None:
+    """A record that is let in fits everywhere it goes, and so does the answer to one that is not."""
+    with pytest.raises(SettingError, match="WA_MAX_REQUEST_BYTES"):
+        _settings(max_request_bytes=3_145_729)
+    settings = _settings(max_request_bytes=3_145_728)
+    size = {
+        name: int(spec.config["max.message.bytes"]) for name, spec in _planned(settings).items()
+    }
+    assert settings.max_request_bytes < size["wa.outbound"] < size["wa.dlq"]
+    assert 2 * settings.max_request_bytes < size["wa.internal.phone"]
+    assert size["wa.internal.phone"] == size["wa.internal.send.a"]
+    assert size["wa.internal.phone"] == size["wa-dispatch-rows-changelog"]
+    for spec in _planned(settings).values():
+        segment = int(spec.config.get("segment.bytes", 2**30))
+        assert int(spec.config["max.message.bytes"]) < segment
+
+
+def test_three_copies_ask_for_two_acknowledgements() -> None:
+    """With replication a record is on two brokers before anything follows from it."""
+    for replication, insync in ((1, None), (2, None), (3, "2"), (-1, None)):
+        for spec in topics.plan(_settings(replication=replication)):
+            assert spec.replication == replication
+            assert spec.config.get("min.insync.replicas") == insync

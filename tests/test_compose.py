@@ -1,0 +1,171 @@
+"""docker-compose.kafka.yml and Dockerfile, as far as they can be judged without a container engine.
+
+What they say is compared with what exists: settings, commands, files, the version of the broker.
+"""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from streams.cli.main import cli
+from streams.kafka import jars
+from streams.settings import Settings, load, variable
+
+ROOT = Path(__file__).parents[1]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.kafka.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if name != "broker"}
+BROKER: dict[str, Any] = SERVICES["broker"]["environment"]
+
+
+def _interpolated(value: Any) -> str:
+    """As compose would, with a token set and nothing else."""
+    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
+    return re.sub(r"\$\{\w+:\?[^}]*\}", "a-token", text)
+
+
+def _settings(service: dict[str, Any]) -> Settings:
+    return load({name: _interpolated(value) for name, value in service["environment"].items()})
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_variable_is_a_setting_and_its_value_is_right(name: str) -> None:
+    """A misspelt variable would be ignored in silence, so each must name a setting."""
+    known = {variable(each.name) for each in fields(Settings)}
+    assert OURS[name]["environment"].keys() <= known
+    settings = _settings(OURS[name])
+    assert settings.kafka == "broker:19092"
+    assert str(settings.data_dir) == "/data"
+
+
+def test_the_senders_are_those_of_the_accounts() -> None:
+    """Each account has its sender, and each sender is given an account that exists."""
+    accounts = [
+        service["command"][2] for service in OURS.values() if service["command"][0] == "sender"
+    ]
+    for service in OURS.values():
+        assert list(_settings(service).accounts) == accounts
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_command_exists(name: str) -> None:
+    """As the command line itself understands it."""
+    group, arguments = cli, list(OURS[name]["command"])
+    with click.Context(cli, info_name="wa-streams") as context:
+        while isinstance(group, click.Group):
+            _, command, arguments = group.resolve_command(context, arguments)
+            assert command is not None
+            group = command
+        group.make_context(name, arguments, parent=context)  # raises on what it does not know
+
+
+def test_the_brokers_variables_are_well_formed() -> None:
+    """KAFKA_ and the property in capitals; the rest is what the image itself reads."""
+    for key, value in BROKER.items():
+        assert key == "CLUSTER_ID" or re.fullmatch(r"KAFKA_[A-Z]+(_[A-Z]+)*", key)
+        assert isinstance(value, str | int), f"{key} must be quoted, or YAML makes it {value!r}"
+    assert re.fullmatch(r"[\w][\w-]{21}", BROKER["CLUSTER_ID"])
+    assert BROKER["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+
+
+def test_the_brokers_listeners_fit_together() -> None:
+    """Each listener has a protocol; those for clients are advertised at the same ports."""
+    listeners = _listeners("KAFKA_LISTENERS")
+    advertised = _listeners("KAFKA_ADVERTISED_LISTENERS")
+    protocols = dict(
+        pair.split(":") for pair in BROKER["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+    )
+    controller = BROKER["KAFKA_CONTROLLER_LISTENER_NAMES"]
+    assert protocols.keys() == listeners.keys()
+    assert advertised.keys() == listeners.keys() - {controller}
+    assert BROKER["KAFKA_INTER_BROKER_LISTENER_NAME"] in advertised
+    assert all(listeners[name][1] == port for name, (_, port) in advertised.items())
+    voter = f"{BROKER['KAFKA_NODE_ID']}@broker:{listeners[controller][1]}"
+    assert BROKER["KAFKA_CONTROLLER_QUORUM_VOTERS"] == voter
+
+
+def _listeners(key: str) -> dict[str, tuple[str, str]]:
+    found = re.findall(r"(\w+)://([\w.]*):(\d+)", BROKER[key])
+    return {name: (host, port) for name, host, port in found}
+
+
+def test_the_services_find_the_broker_and_the_host_does_too() -> None:
+    """Inside by the service's name, from this machine through the published port."""
+    advertised = set(_listeners("KAFKA_ADVERTISED_LISTENERS").values())
+    inside = _settings(OURS["dispatch"]).kafka
+    assert inside is not None
+    assert advertised == {tuple(inside.split(":")), ("localhost", "9092")}
+    assert SERVICES["broker"]["hostname"] == "broker"
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    """Every published port is bound to the loopback, at the port that the container listens on."""
+    published = {name: service.get("ports", []) for name, service in SERVICES.items()}
+    assert published["broker"] == ["127.0.0.1:9092:9092"]
+    assert published["dispatch"] == [f"127.0.0.1:8080:{_settings(OURS['dispatch']).web_port}"]
+    for ports in published.values():
+        assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
+
+
+def test_what_is_kept_is_on_volumes() -> None:
+    """Records, tables and a login outlive their containers; each volume is declared and used once."""
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    volumes = [mount.split(":")[0] for mount in mounts]
+    assert sorted(volumes) == sorted(COMPOSE["volumes"])
+    assert f"kafka:{BROKER['KAFKA_LOG_DIRS']}" in mounts
+    for name in ("dispatch", "sender"):
+        assert [mount.split(":")[1] for mount in OURS[name]["volumes"]] == ["/data"]
+
+
+def test_workers_start_after_their_topics_and_these_after_the_broker() -> None:
+    """A worker without topics would only end again."""
+    assert OURS["topics"]["command"] == ["topics", "create"]
+    assert OURS["topics"]["depends_on"] == {"broker": {"condition": "service_healthy"}}
+    for name in ("dispatch", "sender"):
+        wanted = {"topics": {"condition": "service_completed_successfully"}}
+        assert OURS[name]["depends_on"] == wanted
+
+
+def test_each_part_that_stays_is_looked_after() -> None:
+    """Restarted when it ends, with a probe; a sender has time to finish what it has begun."""
+    for name in ("broker", "dispatch", "sender"):
+        assert SERVICES[name]["restart"] == "unless-stopped"
+        assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
+    for name in ("dispatch", "sender"):
+        _, python, option, program = SERVICES[name]["healthcheck"]["test"]
+        assert (python, option) == ("python", "-c")
+        compile(program, name, "exec")
+        assert f":{_settings(OURS[name]).web_port}/healthz" in program
+
+
+def test_the_broker_is_the_one_that_is_tested() -> None:
+    """The image has the version of the embedded broker."""
+    assert SERVICES["broker"]["image"] == f"apache/kafka:{jars.VERSION}"
+
+
+def test_the_image_is_made_of_what_is_here() -> None:
+    """Every file that is copied exists and gets into the build, and so does each locked list."""
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", "").splitlines()
+    copied = [
+        line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line
+    ]
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for source in [source for each in copied for source in each]:
+        assert (ROOT / source).exists(), source
+        top = source.split("/")[0]
+        assert f"!{top}" in allowed or f"!{top}/" in allowed, source
+    for file in re.findall(r"-r (requirements/\S+)", "\n".join(lines)):
+        assert (ROOT / file).is_file(), file
+
+
+def test_the_image_keeps_its_data_where_the_volumes_are() -> None:
+    """And does not run as root."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "WA_DATA_DIR=/data" in dockerfile and "VOLUME /data" in dockerfile
+    assert "\nUSER wa\n" in dockerfile
+    assert 'ENTRYPOINT ["wa-streams"]' in dockerfile

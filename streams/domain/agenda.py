@@ -46,6 +46,15 @@ class Agenda:
         self._scheduled: list[tuple[float, str, str]] = []
         self._arrivals = 0
 
+    def __len__(self) -> int:
+        """How many phones wait for a time or a turn."""
+        return len(self._waiting)
+
+    @property
+    def outstanding(self) -> int:
+        """How many releases are out."""
+        return len(self._flights)
+
     # -- what is so
 
     def see(self, phone: str, row: Phone | None) -> None:

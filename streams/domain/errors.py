@@ -56,6 +56,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
     "media_rejected": (_PERMANENT, "WhatsApp refused the media"),
     "content_refused": (_PERMANENT, "WhatsApp Web refused the message before it was sent"),
+    "internal_error": (_PERMANENT, "wa-streams failed on this message, before it was sent"),
     "blocked_by_recipient": (_PERMANENT, "The recipient has blocked the account"),
     "timeout_before_submit": (_TRANSIENT, "The page took too long before the message was sent"),
     "page_crashed": (_TRANSIENT, "The page was lost before the message was sent"),

@@ -26,7 +26,7 @@ class Record(Stored, frozen=True):
     timestamp_ms: int = 0
     key: bytes | None = None
     value: bytes | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
     @property
     def place(self) -> str:

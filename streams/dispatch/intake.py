@@ -1,0 +1,116 @@
+"""Intake: a raw record of `wa.outbound` becomes an event of its phone, or is answered at once.
+
+Every record gets exactly one answer; none is raised about. Nothing is remembered here: what a repeat
+is, and whether there is room, is decided where the phone's row is.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from schemas import content
+from schemas.content import Contact
+from schemas.errors import InvalidRequest, Partial, Tombstone
+from schemas.request import Request, parse
+from streams.dispatch.answers import Answers
+from streams.dispatch.outlet import Outgoing
+from streams.domain import events
+from streams.domain.errors import Error
+from streams.domain.events import Order, Record, Submitted
+from streams.domain.numbers import InvalidPhone, to_e164
+
+
+class Fate(StrEnum):
+    """What became of a record."""
+
+    TAKEN = "taken"
+    REJECTED = "rejected"
+    TOMBSTONE = "tombstone"
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What intake needs; `phone_log` is the topic that requests go on to."""
+
+    phone_log: str
+    answers: Answers
+    default_region: str | None
+    max_request_bytes: int
+
+    def handle(self, record: Record, now_s: float) -> tuple[Fate, list[Outgoing]]:
+        """What is to be produced for this record. Pure but for the time that is passed in."""
+        try:
+            request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
+        except Tombstone:
+            return Fate.TOMBSTONE, []
+        except InvalidRequest as error:
+            return self._rejected(record, error.partial, Error(error.code, error.detail), now_s)
+        try:
+            phone = to_e164(request.to, self.default_region)
+            said = self._content(request)
+        except InvalidPhone as error:
+            asked = _readable(request)
+            return self._rejected(record, asked, Error("invalid_phone", str(error)), now_s)
+        event = Submitted(
+            phone=phone,
+            order=_order(request, record, now_s),
+            record=record,
+            content=said,
+            reply_to=request.reply_to,
+        )
+        submitted = Outgoing(self.phone_log, events.encode(event), key=phone.encode())
+        return Fate.TAKEN, [submitted]
+
+    def _content(self, request: Request) -> bytes:
+        """The content as JSON. The numbers on a contact's card are read like the recipient's."""
+        if not isinstance(request.content, Contact):
+            return request.content_json
+        try:
+            phones = [to_e164(each, self.default_region) for each in request.content.phones]
+        except InvalidPhone as error:
+            raise InvalidPhone(str(error).replace("to:", "content.phones:", 1)) from error
+        return content.encode(replace(request.content, phones=phones))
+
+    def _rejected(
+        self, record: Record, asked: Partial, error: Error, now_s: float
+    ) -> tuple[Fate, list[Outgoing]]:
+        to = self._readable_phone(asked.to)
+        return Fate.REJECTED, self.answers.of_rejected(record, asked, to, error, now_s)
+
+    def _readable_phone(self, to: str | None) -> str | None:
+        """The number, if only something else is wrong with the request."""
+        try:
+            return to_e164(to, self.default_region) if to else None
+        except InvalidPhone:
+            return None
+
+
+def _order(request: Request, record: Record, now_s: float) -> Order:
+    # A record without a time of its own is as old as it is known.
+    asked_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
+    return Order(
+        id=request.id or record.place,
+        priority=request.priority,
+        category=request.category,
+        send_at_s=request.send_at_s,
+        expires_at_s=request.expiry_s(asked_at_s),
+        account=request.account,
+        batch_id=request.batch_id,
+        metadata=request.metadata,
+        trace=request.trace,
+        replay_of=request.replay_of,
+        replay_count=request.replay_count,
+    )
+
+
+def _readable(request: Request) -> Partial:
+    return Partial(
+        id=request.id,
+        to=request.to,
+        batch_id=request.batch_id,
+        metadata=request.metadata,
+        trace=request.trace,
+        replay_of=request.replay_of,
+        replay_count=request.replay_count,
+    )

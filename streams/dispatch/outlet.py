@@ -1,0 +1,19 @@
+"""What the dispatcher gives to Kafka: records the broker has acknowledged, in the order they are named.
+
+Order matters inside one partition of one topic: a status never goes back. Decides nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from streams.kafka.durable import Record as Outgoing
+
+__all__ = ["Outgoing", "Outlet"]
+
+
+class Outlet(Protocol):
+    """Where records go."""
+
+    async def put(self, records: Sequence[Outgoing]) -> None:
+        """Returns once the broker has all of them; it never raises for troubles that pass."""
+        ...

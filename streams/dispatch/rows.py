@@ -1,0 +1,138 @@
+"""The rows of one partition in the table `rows`: how they are keyed, read and written. Decides nothing.
+
+| key                              | value                                                         |
+|----------------------------------|---------------------------------------------------------------|
+| `p` phone                        | the phone's row, whose changelog record commits an event      |
+| `m` phone \\0 id                  | a message's row                                               |
+| `s` phone \\0 lane, seq           | the id of the message at this place of the queue              |
+| `d` phone \\0 id                  | content and original record of a message that is not final    |
+| `t` phone \\0 id                  | when a scheduled message is due (for the clock's start)       |
+
+One table, so that one batch of one partition holds all that an event changed, the phone's row first:
+where any other row of the event stands, that one does. Payloads are spent only after the effects that
+need them: a payload that is missing says that its effects are out.
+"""
+
+import struct
+from collections.abc import Iterator
+from itertools import islice
+
+from streams.domain import phone as stored
+from streams.domain.events import Event, Priority, Submitted
+from streams.domain.phone import Journal, Message, Payload, Phone, State
+from streams.kafka.durable import DurableTable
+
+Change = tuple[bytes, bytes | None]
+
+PHONE, MESSAGE, SLOT, PAYLOAD, TIME = b"p", b"m", b"s", b"d", b"t"
+_LANE = {"urgent": b"0", "normal": b"1", "bulk": b"2"}
+_SEQ = struct.Struct(">Q")
+_TIME = struct.Struct(">d")
+
+
+class Rows:
+    """The rows of a partition; what `step` reads, and what its result becomes."""
+
+    def __init__(self, table: DurableTable, partition: int) -> None:
+        self._table = table
+        self.partition = partition
+
+    # -- reading
+
+    def phone(self, phone: str) -> Phone | None:
+        """The phone's row."""
+        data = self._table.get(self.partition, PHONE + phone.encode())
+        return None if data is None else stored.decode_phone(data)
+
+    def message(self, phone: str, request_id: str) -> Message | None:
+        """The row of this request of this phone."""
+        data = self._table.get(self.partition, _key(MESSAGE, phone, request_id))
+        return None if data is None else stored.decode_message(data)
+
+    def slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+        """The id of the message at this place of the lane."""
+        data = self._table.get(self.partition, _slot_key(phone, priority, seq))
+        return None if data is None else data.decode()
+
+    def payload(self, phone: str, request_id: str) -> Payload | None:
+        """A message's content and original record; None once it is final and all told."""
+        data = self._table.get(self.partition, _key(PAYLOAD, phone, request_id))
+        return None if data is None else stored.decode_payload(data)
+
+    def phones(self) -> Iterator[Phone]:
+        """Every phone of the partition; not to be held across an await."""
+        for _, data in self._table.scan(self.partition, PHONE):
+            yield stored.decode_phone(data)
+
+    def scheduled(self) -> Iterator[tuple[str, str, float]]:
+        """Phone, id and time of every message that waits for its time; not to be held across an await."""
+        for key, data in self._table.scan(self.partition, TIME):
+            phone, request_id = _parts(key)
+            yield phone, request_id, _TIME.unpack(data)[0]
+
+    def some_phones(self, after: bytes, most: int) -> tuple[list[Phone], bytes]:
+        """Up to `most` phones behind the key `after`, and the last one's key; b"" at the end."""
+        found = list(islice(self._table.scan(self.partition, PHONE, after=after), most))
+        return [stored.decode_phone(data) for _, data in found], _last(found)
+
+    def some_messages(self, after: bytes, most: int) -> tuple[list[tuple[str, Message]], bytes]:
+        """Up to `most` messages, each with its phone, behind the key `after`, and the last one's key."""
+        found = list(islice(self._table.scan(self.partition, MESSAGE, after=after), most))
+        return [(_parts(key)[0], stored.decode_message(data)) for key, data in found], _last(found)
+
+    # -- writing
+
+    async def commit(self, row: Phone, event: Event) -> None:
+        """Make durable what the event changed, all but the payloads that it spends."""
+        await self._table.write(self.partition, list(_changes(row, event)))
+
+    async def spend(self, row: Phone) -> None:
+        """Remove the payloads that nothing needs any more, now that the effects are out."""
+        spent = row.journal.spent_payloads
+        if spent:
+            keys = [_key(PAYLOAD, row.phone, request_id) for request_id in spent]
+            await self._table.write(self.partition, [(key, None) for key in keys])
+
+
+def _changes(row: Phone, event: Event) -> Iterator[Change]:
+    journal = row.journal
+    yield PHONE + row.phone.encode(), None if row.gone else stored.encode(row)
+    for message in journal.messages:
+        yield _key(MESSAGE, row.phone, message.id), stored.encode(message)
+        yield from _time(row.phone, message)
+    for request_id in journal.forgotten:
+        yield _key(MESSAGE, row.phone, request_id), None
+    for slot in journal.slots:
+        value = None if slot.id is None else slot.id.encode()
+        yield _slot_key(row.phone, slot.priority, slot.seq), value
+    yield from _payload(row.phone, journal, event)
+
+
+def _time(phone: str, message: Message) -> Iterator[Change]:
+    if message.state is State.SCHEDULED:
+        yield _key(TIME, phone, message.id), _TIME.pack(message.send_at_s)
+    elif message.send_at_s:
+        yield _key(TIME, phone, message.id), None
+
+
+def _payload(phone: str, journal: Journal, event: Event) -> Iterator[Change]:
+    if journal.new_payload is not None and isinstance(event, Submitted):
+        payload = Payload(record=event.record, content=event.content, reply_to=event.reply_to)
+        yield _key(PAYLOAD, phone, journal.new_payload), stored.encode(payload)
+
+
+def _last(found: list[tuple[bytes, bytes]]) -> bytes:
+    return found[-1][0] if found else b""
+
+
+def _key(kind: bytes, phone: str, request_id: str) -> bytes:
+    return kind + phone.encode() + b"\0" + request_id.encode()
+
+
+def _parts(key: bytes) -> tuple[str, str]:
+    phone, _, request_id = key[1:].partition(b"\0")
+    return phone.decode(), request_id.decode()
+
+
+def _slot_key(phone: str, priority: Priority, seq: int) -> bytes:
+    return SLOT + phone.encode() + b"\0" + _LANE[priority] + _SEQ.pack(seq)

@@ -1,0 +1,38 @@
+"""How many phones and messages there are, for probes and metrics: derived data, rebuilt from the rows."""
+
+from collections import Counter
+
+from streams.domain.phone import Phone
+
+QUEUED, PHONES, LIMITED, LOOKED_UP = "queued", "phones", "limited", "looked_up"
+
+
+class Tally:
+    """Counts over the partitions that this process owns."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        """The partitions may be others now: what they hold is counted anew."""
+        self._counts.clear()
+
+    def changed(self, before: Phone | None, after: Phone | None) -> None:
+        """A phone's row was this, and is that now."""
+        self._counts.subtract(_of(before))
+        self._counts.update(_of(after))
+
+    def __getitem__(self, name: str) -> int:
+        """The count of this name."""
+        return self._counts[name]
+
+
+def _of(row: Phone | None) -> dict[str, int]:
+    if row is None or row.gone:
+        return {}
+    return {
+        QUEUED: row.waiting,  # messages
+        PHONES: 1,
+        LIMITED: 1 if row.sent_s else 0,  # were sent to, and are under the limit
+        LOOKED_UP: 1 if row.chat else 0,  # what WhatsApp answered is remembered
+    }

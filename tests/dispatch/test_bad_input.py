@@ -1,0 +1,132 @@
+"""Every record on `wa.outbound` gets exactly one answer; none stops a worker."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from tests.support.system import Caller, System, until
+
+pytestmark = pytest.mark.broker
+
+TO = "+905551112233"
+TEXT = {"type": "text", "body": "x"}
+
+
+def _json(**fields: Any) -> bytes:
+    return orjson.dumps({"to": TO, "content": TEXT} | fields)
+
+
+BAD: dict[str, tuple[bytes, str, str]] = {
+    "not JSON": (b"hello", "malformed_json", ""),
+    "empty": (b"", "malformed_json", ""),
+    "null": (b"null", "schema_violation", ""),
+    "an array": (b"[]", "schema_violation", ""),
+    "a number": (b"17", "schema_violation", ""),
+    "invalid UTF-8": (b'{"to": "\xff\xfe"}', "malformed_json", ""),
+    "a lone surrogate": (b'{"to": "+905551112233", "text": "\\ud800"}', "malformed_json", ""),
+    "deep": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "", ""),
+    "too large": (_json(text="x" * 1_100_000), "schema_violation", ""),
+    "no to": (orjson.dumps({"content": TEXT}), "schema_violation", "to"),
+    "to is a number": (_json(to=905551112233), "schema_violation", "to"),
+    "no content": (orjson.dumps({"to": TO}), "schema_violation", "content"),
+    "unknown content": (_json(content={"type": "hologram"}), "schema_violation", "content"),
+    "empty text": (_json(content={"type": "text", "body": ""}), "schema_violation", "body"),
+    "long text": (
+        _json(content={"type": "text", "body": "x" * 65_537}),
+        "schema_violation",
+        "body",
+    ),
+    "a phone that cannot exist": (_json(to="+1234"), "invalid_phone", "to"),
+    "no phone at all": (_json(to="call me"), "invalid_phone", "to"),
+    "a bad time": (_json(send_at="tomorrow"), "schema_violation", "send_at"),
+    "never": (
+        _json(send_at="2026-01-02T00:00:00Z", expires_at="2026-01-01T00:00:00Z"),
+        "schema_violation",
+        "expires_at",
+    ),
+    "much metadata": (_json(metadata={"a": "x" * 5000}), "schema_violation", "metadata"),
+    "a long id": (_json(id="x" * 129), "schema_violation", "id"),
+    "a bad priority": (_json(priority="now"), "schema_violation", "priority"),
+}
+
+
+@pytest.fixture
+async def caller(dispatching: System) -> AsyncIterator[Caller]:
+    async with Caller(dispatching.settings).open() as caller:
+        yield caller
+
+
+async def test_each_bad_record_is_rejected_once(caller: Caller, dispatching: System) -> None:
+    """With the right code, a detail that names the field, and the original bytes as a dead letter."""
+    headers = [("mine", b"\x00\xff")]
+    placed: dict[str, str] = {}
+    for name, (value, _, _) in BAD.items():
+        (done,) = await caller.produce((value, name.encode()), headers=headers)
+        placed[name] = f"{done.topic}:{done.partition}:{done.offset}"
+    await until(lambda: len(caller.dead_letters()) >= len(BAD))
+    letters = {letter.key.decode(): letter for letter in caller.dead_letters()}
+    rejected = [event for event in caller.events() if event["status"] == "rejected"]
+    assert len(rejected) == len(caller.dead_letters()) == len(BAD)
+    for name, (value, code, field) in BAD.items():
+        letter = letters[name]
+        said = dict(letter.headers)
+        assert letter.value == value, name
+        assert said["mine"] == b"\x00\xff"
+        assert said["wa-dlq-reason"].decode() == (code or said["wa-dlq-reason"].decode()), name
+        assert said["wa-dlq-id"].decode() == placed[name]
+        assert field in said["wa-dlq-message"].decode(), name
+        (event,) = [e for e in rejected if e["event_id"].endswith(placed[name])]
+        assert event["error"]["code"] == said["wa-dlq-reason"].decode()
+    assert dispatching.workers[0].alive
+
+
+async def test_a_tombstone_is_ignored(caller: Caller) -> None:
+    """No status, no dead letter, and what comes after it is answered."""
+    (done,) = await caller.produce((None, b"k"))
+    asked = {"id": uuid4().hex, "to": TO, "text": "after"}
+    await caller.produce((orjson.dumps(asked), b"k"))
+    await caller.heard(asked["id"], "accepted")
+    place = f"{done.topic}:{done.partition}:{done.offset}"
+    assert not [e for e in caller.events() if place in e["event_id"]]
+
+
+async def test_compressed_records_are_read(caller: Caller) -> None:
+    """Whatever codec a producer uses."""
+    from aiokafka import AIOKafkaProducer
+
+    from streams.kafka.connection import client_options
+
+    ids = []
+    for codec in ("gzip", "lz4", "snappy", "zstd"):
+        asked = {"id": uuid4().hex, "to": TO, "text": codec * 100}
+        ids.append(asked["id"])
+        options = client_options(caller.settings)
+        producer = AIOKafkaProducer(**options, compression_type=codec)
+        await producer.start()
+        await producer.send_and_wait(caller.names.outbound, orjson.dumps(asked))
+        await producer.stop()
+    await caller.all_heard(ids, {"accepted"})
+
+
+async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
+    """Records of aborted transactions are no requests."""
+    from aiokafka import AIOKafkaProducer
+
+    from streams.kafka.connection import client_options
+
+    options = client_options(caller.settings)
+    producer = AIOKafkaProducer(**options, transactional_id=uuid4().hex)
+    await producer.start()
+    aborted = {"id": uuid4().hex, "to": TO, "text": "aborted"}
+    kept = {"id": uuid4().hex, "to": TO, "text": "kept"}
+    await producer.begin_transaction()
+    await producer.send_and_wait(caller.names.outbound, orjson.dumps(aborted), key=b"k")
+    await producer.abort_transaction()
+    async with producer.transaction():
+        await producer.send_and_wait(caller.names.outbound, orjson.dumps(kept), key=b"k")
+    await producer.stop()
+    await caller.heard(kept["id"], "accepted")
+    assert caller.events(aborted["id"]) == []

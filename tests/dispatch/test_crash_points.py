@@ -1,0 +1,218 @@
+"""The phone stage killed at every single write: whatever was lost with it, the replay ends the same.
+
+Table and outlet are of memory, so that a kill can be put between any two of their acts; what they do
+is what the real ones promise (tests/kafka/test_durable*.py): a write is whole or not there at all.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.dispatch.accounts import Accounts
+from streams.dispatch.answers import Answers
+from streams.dispatch.clock import Clock
+from streams.dispatch.outlet import Outgoing
+from streams.dispatch.phone_stage import PhoneStage
+from streams.dispatch.rows import Rows
+from streams.dispatch.tally import Tally
+from streams.domain import events, lane
+from streams.domain.errors import Error
+from streams.domain.events import (
+    Deferred,
+    Event,
+    Failed,
+    Lost,
+    Order,
+    Outcome,
+    Record,
+    Sent,
+    Submitted,
+    Woken,
+)
+from streams.domain.rules import Rules
+
+PHONE = "+60123456789"
+
+
+class Killed(Exception):
+    """The process is gone, at this very point."""
+
+
+@dataclass
+class Disk:
+    """What survives: the table's rows, the topics, and how many acts are left until the kill."""
+
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+    topics: list[Outgoing] = field(default_factory=list)
+    acts_left: int = 1_000_000
+
+    def act(self) -> None:
+        if self.acts_left == 0:
+            raise Killed
+        self.acts_left -= 1
+
+
+@dataclass
+class Table:
+    disk: Disk
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.disk.rows.get(key)
+
+    async def write(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        self.disk.act()
+        for key, value in changes:
+            if value is None:
+                self.disk.rows.pop(key, None)
+            else:
+                self.disk.rows[key] = value
+        self.disk.act()
+
+    def scan(
+        self, partition: int, prefix: bytes, *, after: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return iter(
+            sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
+        )
+
+
+@dataclass
+class Outlet:
+    disk: Disk
+
+    async def put(self, records: Sequence[Outgoing]) -> None:
+        for record in records:  # a kill may let any first part of them out
+            self.disk.act()
+            self.disk.topics.append(record)
+
+
+def stage(disk: Disk, now: list[float]) -> PhoneStage:
+    """A fresh process on what survived."""
+    outlet = Outlet(disk)
+    accounts = Accounts(lambda: None)
+    accounts.ready["main"] = True
+    clock = Clock(accounts, outlet, "phone", 8, lambda: now[0])
+    rows = Rows(cast("Any", Table(disk)), 0)
+    tally = Tally()
+    for row in rows.phones():
+        clock.see(0, row.phone, row)
+        tally.changed(None, row)
+    answers = Answers("status", "dlq", lambda account: f"lane.{account}")
+    rules = Rules(limit=3, max_queue=4, max_retries=1)
+    return PhoneStage(rules, accounts, clock, tally, answers, outlet, lambda: now[0])
+
+
+def run(log: list[Event], kills: list[int]) -> Disk:
+    """Fold the whole log, killed after these numbers of acts; the log is read from the killed event on."""
+    disk, now = Disk(), [1_000_000.0]
+    kills = [*kills, 1_000_000]
+    disk.acts_left = kills.pop(0)
+    at, running = 0, stage(disk, now)
+    while at < len(log):
+        now[0] = 1_000_000.0 + at * 30
+        rows = Rows(cast("Any", Table(disk)), 0)
+        try:
+            asyncio.run(running.handle(rows, at, events.encode(log[at])))
+        except Killed:
+            disk.acts_left = kills.pop(0) if kills else 1_000_000
+            running = stage(disk, now)
+            at = max(0, at - 1)  # the commit of the offset may have been lost too
+            continue
+        at += 1
+    return disk
+
+
+def facts(disk: Disk) -> set[tuple[str, ...]]:
+    """What the world was told, repeats apart."""
+    told: set[tuple[str, ...]] = set()
+    for record in disk.topics:
+        if record.topic == "status":
+            told.add(("status", orjson.loads(record.value or b"")["event_id"]))
+        elif record.topic == "dlq":
+            told.add(("dlq", str(dict(record.headers)["wa-dlq-id"]), str(record.value)))
+        else:
+            send = lane.decode(record.value or b"")
+            told.add(("send", send.id, str(send.release), str(send.content)))
+    return told
+
+
+ids = st.sampled_from(["a", "b", "c", "d", "e"])
+results = st.sampled_from(
+    [
+        Sent(at_s=1_000_100.0),
+        Failed(error=Error("recipient_not_on_whatsapp")),
+        Failed(error=Error("server_error")),
+        Deferred(error=Error("deadline_passed")),
+        Lost(at_s=1_000_100.0, error=Error("outcome_unknown")),
+    ]
+)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Event]:
+    """A phone's log: requests, and what came of releases that may or may not be in flight."""
+    log: list[Event] = []
+    for place in range(draw(st.integers(3, 14))):
+        if draw(st.integers(0, 2)) == 0:
+            late = draw(st.sampled_from([0.0, 0.0, 1_000_050.0, 1_000_200.0]))
+            order = Order(
+                id=draw(ids), send_at_s=late, metadata=b'{"n":1}', replay_of=draw(replays)
+            )
+            record = Record(topic="out", partition=0, offset=place, value=f"v{place}".encode())
+            log.append(Submitted(phone=PHONE, order=order, record=record, content=b"{}"))
+        elif draw(st.integers(0, 4)) == 0:
+            log.append(Woken(phone=PHONE, rev=draw(st.integers(0, 12))))
+        else:
+            log.append(
+                Outcome(
+                    phone=PHONE,
+                    id=draw(ids),
+                    release=draw(st.integers(1, 2)),
+                    account="main",
+                    whatsapp_id="3EB0",
+                    result=draw(results),
+                )
+            )
+    return log
+
+
+replays = st.sampled_from([None, None, *(f"out:0:{place}" for place in range(6))])
+
+
+@given(logs(), st.lists(st.integers(0, 12), max_size=6))
+@settings(max_examples=300, deadline=None)
+def test_every_crash_point_ends_the_same(log: list[Event], kills: list[int]) -> None:
+    """The same rows and the same facts as in a run without a kill: none lost, none but those."""
+    calm, harmed = run(log, []), run(log, kills)
+    assert harmed.rows == calm.rows
+    assert facts(harmed) == facts(calm)
+
+
+@given(logs())
+@settings(max_examples=100, deadline=None)
+def test_a_calm_run_says_everything_once(log: list[Event]) -> None:
+    """Without a kill nothing but the answer to a repeat is said twice, and no release ever."""
+    releases = Counter(
+        (send.id, send.release)
+        for record in run(log, []).topics
+        if record.topic.startswith("lane.")
+        for send in [lane.decode(record.value or b"")]
+    )
+    assert all(count == 1 for count in releases.values())
+
+
+@given(logs())
+@settings(max_examples=100, deadline=None)
+def test_final_messages_leave_no_payload(log: list[Event]) -> None:
+    """What was asked for is dropped with its end: only open messages hold a payload."""
+    disk = run(log, [])
+    rows = Rows(cast("Any", Table(disk)), 0)
+    found, _ = rows.some_messages(b"", 1000)
+    kept = {key[1:].partition(b"\0")[2].decode() for key in disk.rows if key.startswith(b"d")}
+    assert kept == {message.id for _, message in found if not message.settled_at_s}

@@ -1,0 +1,230 @@
+"""A real dispatcher, with the test as its sender: what is released when, and what is told."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import orjson
+import pytest
+
+from schemas import dead_letter
+from streams.domain.errors import Error
+from streams.domain.events import Deferred, Failed, Lost
+from tests.support.dispatching import Lane
+from tests.support.system import Caller, System, until
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+async def caller(dispatching: System) -> AsyncIterator[Caller]:
+    async with Caller(dispatching.settings).open() as caller:
+        yield caller
+
+
+@pytest.fixture
+async def lane(caller: Caller) -> Lane:
+    """The lane of `main`, ready, from its present end on."""
+    lane = Lane(caller)
+    await lane.is_("ready")
+    await lane.skip()
+    return lane
+
+
+@pytest.fixture
+def phone() -> str:
+    return f"+90555{uuid4().int % 10_000_000:07}"
+
+
+def request(phone: str, body: str = "hello", **more: Any) -> dict[str, Any]:
+    return {"id": uuid4().hex, "to": phone, "text": body, **more}
+
+
+async def test_one_is_in_flight_and_the_next_follows_its_outcome(
+    caller: Caller, lane: Lane, phone: str
+) -> None:
+    """The lane has one release of a phone at a time, in order, with content and trace."""
+    trace = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
+    first, second = request(phone, "1"), request(phone, "2")
+    await caller.produce((orjson.dumps(first), b"k"), headers=[trace])
+    await caller.produce((orjson.dumps(second), b"k"))
+    send = await lane.next()
+    assert (send.id, send.phone, send.trace) == (first["id"], phone, (trace,))
+    assert orjson.loads(send.content) == {"type": "text", "body": "1"}
+    assert send.deadline_s > time.time()
+    await caller.heard(second["id"], "accepted")
+    assert lane.waiting == 0
+    await lane.answer(send)
+    await caller.heard(first["id"], "sent")
+    follower = await lane.next()
+    assert (follower.id, follower.chat_id) == (second["id"], f"{phone[1:]}@c.us")
+    await lane.answer(follower)
+    await caller.heard(second["id"], "sent")
+
+
+async def test_acks_move_forward_only(caller: Caller, lane: Lane, phone: str) -> None:
+    """An ack before the outcome is kept for it; one that comes late changes nothing."""
+    asked = request(phone)
+    await caller.ask(asked)
+    send = await lane.next()
+    await lane.acked(send, "delivered")
+    await lane.answer(send)
+    await caller.heard(asked["id"], "delivered")
+    await lane.acked(send, "read")
+    await lane.acked(send, "delivered")
+    await caller.heard(asked["id"], "read")
+    follower = request(phone)
+    await caller.ask(follower)
+    await caller.heard(follower["id"], "accepted")
+    assert caller.words(asked["id"]) == ["accepted", "sent", "delivered", "read"]
+    await lane.answer(await lane.next())
+
+
+async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
+    caller: Caller, lane: Lane, phone: str
+) -> None:
+    """Three further attempts, then failed; each under a release of its own."""
+    asked = request(phone)
+    await caller.ask(asked)
+    releases = []
+    for _ in range(4):
+        send = await lane.next()
+        releases.append(send.release)
+        await lane.answer(send, Failed(error=Error("server_error", "500")))
+    failed = await caller.heard(asked["id"], "failed")
+    assert (failed["attempt"], failed["error"]["code"]) == (4, "server_error")
+    assert releases == [1, 2, 3, 4]
+    letter = await _letter(caller, asked["id"])
+    assert (letter.about.attempts, letter.about.outcome) == (4, "not_sent")
+
+
+async def test_what_nobody_can_tell_is_unknown_and_sent_again_only_by_a_person(
+    caller: Caller, lane: Lane, phone: str
+) -> None:
+    """Unknown, a dead letter that says so; its replay is released with `again`, and only once."""
+    asked = request(phone)
+    await caller.ask(asked)
+    await lane.answer(await lane.next(), Lost(at_s=time.time(), error=Error("outcome_unknown")))
+    await caller.heard(asked["id"], "unknown")
+    letter = await _letter(caller, asked["id"])
+    assert letter.about.outcome == "unknown"
+    again = letter.replay_headers()
+    record = (letter.value, letter.key)
+    await caller.produce(record, record, headers=again)  # pyright: ignore[reportArgumentType]
+    send = await lane.next()
+    assert (send.id, send.again) == (asked["id"], True)
+    await lane.answer(send)
+    sent = await caller.heard(asked["id"], "sent")
+    assert sent["event_id"] == f"{asked['id']}/sent/2"
+    after = request(phone)
+    await caller.ask(after)
+    await lane.answer(await lane.next())
+    await caller.heard(after["id"], "sent")
+    assert [s.id for s in lane.sends()].count(asked["id"]) == 2
+
+
+async def test_a_deferred_release_comes_back(caller: Caller, lane: Lane, phone: str) -> None:
+    """No attempt is counted; a claim that is open goes to the same account again."""
+    asked = request(phone)
+    await caller.ask(asked)
+    send = await lane.next()
+    error = Error("disconnected", "the page is offline")
+    await lane.answer(send, Deferred(error=error, until_s=0.0, claimed=True))
+    again = await lane.next()
+    assert (again.id, again.release) == (asked["id"], send.release + 1)
+    await lane.answer(again)
+    sent = await caller.heard(asked["id"], "sent")
+    assert sent["attempt"] == 1
+
+
+async def test_without_an_account_it_waits_for_one(caller: Caller, lane: Lane, phone: str) -> None:
+    """Queued with the reason, and released as soon as there is one."""
+    await lane.is_("reconnecting")
+    asked = request(phone)
+    await until(lambda: _says(caller, "reconnecting"))
+    await caller.ask(asked)
+    queued = await caller.heard(asked["id"], "queued")
+    assert queued["reason"] == "no_account"
+    assert lane.waiting == 0
+    await lane.is_("ready")
+    await lane.answer(await lane.next())
+    await caller.heard(asked["id"], "sent")
+
+
+async def test_releases_are_bounded_and_turns_are_fair(
+    caller: Caller, lane: Lane, dispatching: System
+) -> None:
+    """Not more than the window is out; a flood to one phone holds up no other."""
+    window = dispatching.settings.account_window
+    flood = [request("+905551110000", f"{n}") for n in range(10)]
+    others = [request(f"+9055522{n:05}") for n in range(40)]
+    await caller.ask(*flood, *others)
+    await caller.all_heard([each["id"] for each in (*flood, *others)], {"accepted"})
+    await until(lambda: lane.waiting >= window - 2 * dispatching.settings.partitions)
+    assert lane.waiting <= window
+    order: list[str] = []
+    for _ in range(50):
+        send = await lane.next()
+        order.append(send.phone)
+        assert lane.waiting <= window
+        await lane.answer(send)
+    await caller.all_heard([each["id"] for each in (*flood, *others)], {"sent"})
+    flooded = [place for place, phone in enumerate(order) if phone == "+905551110000"]
+    assert flooded[-1] > 20  # its ten were not let through at the others' expense
+
+
+async def test_scheduled_and_expired(caller: Caller, lane: Lane, phone: str) -> None:
+    """Not before `send_at`; what has expired is never released."""
+    now = datetime.now(UTC)
+    later = request(phone, send_at=(now + timedelta(seconds=2)).isoformat())
+    late = request(phone, expires_at=(now - timedelta(seconds=1)).isoformat())
+    await caller.ask(later, late)
+    await caller.heard(late["id"], "expired")
+    assert (await caller.heard(later["id"], "queued"))["reason"] == "scheduled"
+    send = await lane.next()
+    assert send.id == later["id"]
+    assert time.time() >= (now + timedelta(seconds=2)).timestamp()
+    await lane.answer(send)
+    await caller.heard(later["id"], "sent")
+
+
+async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
+    """`queue_full`, with the original record as a dead letter; what waits is not harmed."""
+    from tests.support.broker import settings_for
+    from tests.support.dispatching import started
+
+    system = await started(settings_for(broker, tmp_path, max_queue=2))
+    try:
+        async with Caller(system.settings).open() as caller:
+            lane = Lane(caller)
+            asked = [request("+905551119999", f"{n}") for n in range(4)]
+            await caller.ask(*asked)
+            rejected = await caller.heard(asked[2]["id"], "rejected")
+            assert rejected["error"]["code"] == "queue_full"
+            letter = await _letter(caller, asked[2]["id"])
+            assert orjson.loads(letter.value or b"") == asked[2]
+            await lane.is_("ready")
+            for each in asked[:2]:
+                send = await lane.next()
+                assert send.id == each["id"]
+                await lane.answer(send)
+    finally:
+        system.end()
+
+
+async def _letter(caller: Caller, request_id: str) -> dead_letter.DeadLetter:
+    def find() -> dead_letter.DeadLetter | None:
+        for record in caller.dead_letters():
+            letter = dead_letter.read(record.key, record.value, record.headers)
+            if letter.about.request_id == request_id:
+                return letter
+        return None
+
+    return await until(find, why="no dead letter")
+
+
+def _says(caller: Caller, state: str) -> bool:
+    records = caller.follow(caller.names.accounts)
+    return bool(records) and orjson.loads(records[-1].value)["state"] == state

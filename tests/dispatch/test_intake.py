@@ -1,0 +1,133 @@
+"""Intake: what one record of `wa.outbound` leads to."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from streams.dispatch.answers import Answers
+from streams.dispatch.intake import Fate, Intake
+from streams.dispatch.outlet import Outgoing
+from streams.domain import events
+from streams.domain.events import Record, Submitted
+
+NOW_S = 1_790_000_000.0
+
+
+@pytest.fixture
+def intake() -> Intake:
+    answers = Answers("wa.status", "wa.dlq", lambda account: f"lane.{account}")
+    return Intake("phone", answers, default_region="MY", max_request_bytes=1000)
+
+
+def record(body: Any, **more: Any) -> Record:
+    value = body if isinstance(body, bytes | None) else orjson.dumps(body)
+    said = {"topic": "wa.outbound", "partition": 3, "offset": 17, "key": b"k", **more}
+    return Record(value=value, timestamp_ms=int(NOW_S * 1000), **said)
+
+
+def submitted(outgoing: list[Outgoing]) -> Submitted:
+    (one,) = outgoing
+    assert one.topic == "phone"
+    event = events.decode(one.value or b"")
+    assert isinstance(event, Submitted)
+    assert one.key == event.phone.encode()
+    return event
+
+
+def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
+    """Under the number as E.164, with all that was asked for and the record as it came."""
+    asked = record(
+        {"id": "a", "to": "012-345 6789", "text": "hi", "metadata": {"n": 1}, "priority": "bulk"},
+        headers=(("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),),
+    )
+    fate, outgoing = intake.handle(asked, NOW_S)
+    event = submitted(outgoing)
+    assert fate is Fate.TAKEN
+    assert (event.phone, event.order.id, event.order.priority) == ("+60123456789", "a", "bulk")
+    assert orjson.loads(event.order.metadata) == {"n": 1}
+    assert orjson.loads(event.content) == {"type": "text", "body": "hi"}
+    assert event.order.trace[0][0] == "traceparent"
+    assert event.record == asked
+
+
+def test_without_an_id_it_is_named_after_its_place(intake: Intake) -> None:
+    """So that the same record read again is the same request."""
+    _, outgoing = intake.handle(record({"to": "+60123456789", "text": "hi"}), NOW_S)
+    assert submitted(outgoing).order.id == "wa.outbound:3:17"
+
+
+def test_a_ttl_counts_from_the_records_time(intake: Intake) -> None:
+    """A request that waited in the topic is not young again."""
+    _, outgoing = intake.handle(
+        record({"to": "+60123456789", "text": "hi", "ttl_s": 60}), NOW_S + 99
+    )
+    assert submitted(outgoing).order.expires_at_s == NOW_S + 60
+
+
+def test_a_tombstone_is_nothing(intake: Intake) -> None:
+    """No answer: nothing was asked."""
+    assert intake.handle(record(None), NOW_S) == (Fate.TOMBSTONE, [])
+
+
+def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
+    """What could still be read stands in the status; the dead letter is the record itself."""
+    bad = record(
+        {"id": "a", "to": "+60123456789", "text": "", "metadata": {"n": 1}, "batch_id": "b"}
+    )
+    fate, (letter, status) = intake.handle(bad, NOW_S)
+    event = orjson.loads(status.value or b"")
+    assert fate is Fate.REJECTED
+    assert (letter.topic, letter.key, letter.value) == ("wa.dlq", b"k", bad.value)
+    assert status.key == b"+60123456789"
+    assert (event["id"], event["status"], event["to"]) == ("a", "rejected", "+60123456789")
+    assert (event["metadata"], event["batch_id"]) == ({"n": 1}, "b")
+    assert event["error"]["class"] == "invalid"
+    assert event["event_id"] == "a/rejected/wa.outbound:3:17"
+
+
+def test_where_no_number_can_be_read_the_key_is_the_requests_own(intake: Intake) -> None:
+    """And `to` is what was asked for."""
+    _, (letter, status) = intake.handle(record({"to": "call me", "text": "hi"}), NOW_S)
+    event = orjson.loads(status.value or b"")
+    assert (status.key, event["to"], event["error"]["code"]) == (b"k", "call me", "invalid_phone")
+    assert dict(letter.headers)["wa-dlq-reason"] == b"invalid_phone"
+
+
+def test_the_same_record_is_answered_the_same(intake: Intake) -> None:
+    """Read again after a crash, it gives the same event id and the same dead letter's id."""
+    bad = record(b"no json")
+    first, again = intake.handle(bad, NOW_S)[1], intake.handle(bad, NOW_S + 5)[1]
+    name = orjson.loads(first[1].value or b"")["event_id"]
+    assert orjson.loads(again[1].value or b"")["event_id"] == name
+    ids = [dict(each[0].headers)["wa-dlq-id"] for each in (first, again)]
+    assert ids == [b"wa.outbound:3:17"] * 2
+
+
+def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
+    """Named by a header, since it stands at another place now."""
+    headers = (
+        ("wa-replay-of", b"wa.outbound:0:5"),
+        ("wa-replay-count", b"2"),
+        ("wa-request-id", b"wa.outbound:0:5"),
+    )
+    _, outgoing = intake.handle(
+        record({"to": "+60123456789", "text": "hi"}, headers=headers), NOW_S
+    )
+    order = submitted(outgoing).order
+    assert (order.id, order.replay_of, order.replay_count) == (
+        "wa.outbound:0:5",
+        "wa.outbound:0:5",
+        2,
+    )
+
+
+def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake) -> None:
+    """A national one becomes that of its country; one that cannot exist is told by its field."""
+    card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
+    _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
+    assert orjson.loads(submitted(outgoing).content)["phones"] == ["+60123456789"]
+    card["phones"] = ["1"]
+    fate, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
+    assert fate is Fate.REJECTED
+    assert b"content.phones" in (dict(letter.headers)["wa-dlq-message"] or b"")

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from streams.kafka.connection import client_options
 from streams.kafka.topics import names
 from streams.settings import Settings, environment
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 async def until(
@@ -301,7 +302,7 @@ class Verdict:
         times: defaultdict[str, list[float]] = defaultdict(list)
         for rows in self.shown.values():
             for row in rows:
-                times[row["to"]].append(row["at"])
+                times[row["to"]].append(datetime.fromisoformat(row["at"]).timestamp())
         return max((_most_within(sorted(each), 60.0) for each in times.values()), default=0)
 
     def out_of_order(self, rank: Callable[[str], Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,78 @@
+"""The service on the session's broker: a running one per module, or one that a test may harm.
+
+Each has a sandbox of its own, since a sandbox that another test resets forgets who is linked.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.kafka import admin
+from tests.support.broker import settings_for
+from tests.support.browser import Control
+from tests.support.sandbox import Sandbox
+from tests.support.sandbox import running as running_sandbox
+from tests.support.system import Caller, System
+from tests.support.whatsapp import linked
+
+QUICK: dict[str, Any] = {
+    "account_rate_per_minute": 0,
+    "send_interval_ms": 0,
+    "retry_delay_ms": 200,
+    "lookup_cache_s": 1,
+    "ack_within_s": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def module_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The sandbox of `running`."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
+def running(
+    broker: Any, module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[System]:
+    """A dispatcher and a linked sender, shared by the tests of a module: not to be harmed."""
+    system = _system(broker, module_sandbox, tmp_path_factory.mktemp("running"))
+    try:
+        asyncio.run(_start(system, Control(module_sandbox.control_url)))
+        yield system
+    finally:
+        system.end()
+
+
+@pytest.fixture
+def module_control(module_sandbox: Sandbox) -> Control:
+    """The control of `running`'s sandbox."""
+    return Control(module_sandbox.control_url)
+
+
+@pytest.fixture
+async def service(broker: Any, tmp_path: Path) -> AsyncIterator[tuple[System, Control]]:
+    """A dispatcher and a linked sender of its own, and its sandbox: to be harmed."""
+    with running_sandbox(tmp_path / "sandbox") as (sandbox, _):
+        system, control = _system(broker, sandbox, tmp_path), Control(sandbox.control_url)
+        try:
+            await _start(system, control)
+            yield system, control
+        finally:
+            await asyncio.to_thread(system.end)
+
+
+def _system(broker: Any, sandbox: Sandbox, data_dir: Path) -> System:
+    arguments = tuple(sandbox.browser_args)
+    return System(settings_for(broker, data_dir, web_browser_args=arguments, **QUICK))
+
+
+async def _start(system: System, control: Control) -> None:
+    await admin.create(system.settings)
+    dispatcher, sender = system.dispatcher(), system.sender()
+    async with Caller(system.settings).open() as caller:
+        await asyncio.gather(dispatcher.ready(), linked(caller, control))
+    await sender.ready()

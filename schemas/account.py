@@ -34,6 +34,10 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     pairing_code: Annotated[str, Meta(description="To be typed into the phone.")] | None = None
     sent_last_minute: Annotated[int, Meta(ge=0)] = 0
     sent_today: Annotated[int, Meta(ge=0)] = 0
+    free_at: (
+        Annotated[Time, Meta(description="Its pace lets nothing go before; null: it may send.")]
+        | None
+    ) = None
     daily_cap: Annotated[int, Meta(ge=1, description="null: none")] | None = None
     degraded: Annotated[
         tuple[str, ...], Meta(description="What WhatsApp's page no longer offers.")

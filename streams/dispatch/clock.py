@@ -74,23 +74,28 @@ class Clock:
             await self._until_next()
 
     def _wakes(self) -> list[Outgoing]:
-        now_s, ready = self._now_s(), self._accounts.ready
+        now_s = self._now_s()
+        able = self._accounts.able(now_s)
         return [
             self._outgoing(partition, event)
             for partition, agenda in self._agendas.items()
-            for event in (*agenda.due(now_s), *agenda.turns(ready))
+            for event in (*agenda.due(now_s), *agenda.turns(able))
         ]
 
     def _outgoing(self, partition: int, event: Woken | Due) -> Outgoing:
         return wake(self._topic, partition, event)
 
     async def _until_next(self) -> None:
-        next_s = min((agenda.next_s() for agenda in self._agendas.values()), default=float("inf"))
-        wait_s = min(max(next_s - self._now_s(), 0.0), _LOOK_AT_LEAST_EVERY_S)
+        now_s = self._now_s()
+        next_s = min(self._next_s(), self._accounts.next_s(now_s))
+        wait_s = min(max(next_s - now_s, 0.0), _LOOK_AT_LEAST_EVERY_S)
         try:
             await asyncio.wait_for(self._stirred.wait(), wait_s)
         except TimeoutError:
             return
+
+    def _next_s(self) -> float:
+        return min((agenda.next_s() for agenda in self._agendas.values()), default=float("inf"))
 
     # -- what probes and metrics ask
 
@@ -104,8 +109,7 @@ class Clock:
 
     def overdue_s(self) -> float:
         """By how much the phone that should have been woken first is late; 0 if none is."""
-        next_s = min((agenda.next_s() for agenda in self._agendas.values()), default=float("inf"))
-        return max(0.0, self._now_s() - next_s)
+        return max(0.0, self._now_s() - self._next_s())
 
 
 def wake(topic: str, partition: int, event: Event) -> Outgoing:

@@ -65,14 +65,14 @@ class PhoneStage:
         return await self._fold(rows, before, event, offset)
 
     async def _fold(self, rows: Rows, before: Phone | None, event: Event, offset: int) -> Fate:
-        agenda = self.clock.agenda(rows.partition)
+        agenda, now_s = self.clock.agenda(rows.partition), self.now_s()
         try:
             row = step(
                 before,
                 event,
                 offset=offset,
-                now_s=self.now_s(),
-                accounts=agenda.standings(event.phone, self.accounts.ready),
+                now_s=now_s,
+                accounts=agenda.standings(event.phone, self.accounts.able(now_s)),
                 rows=rows,
                 rules=self.rules,
             )

@@ -16,7 +16,7 @@ import msgspec
 
 from streams.domain.events import Due, Woken
 from streams.domain.phone import Phone, Wait
-from streams.domain.routing import Accounts, Standing
+from streams.domain.routing import Able, Accounts, Standing
 
 MOST_AWAKE = 64  # phones whose wake is on its way through the log at one time
 
@@ -33,7 +33,7 @@ class _Waiting(msgspec.Struct):
 
 
 class Agenda:
-    """One partition's phones. `ready` says of each known account whether it can send."""
+    """One partition's phones. `able` says of each known account what it can do now."""
 
     def __init__(self, window: int) -> None:
         self._window = window
@@ -95,16 +95,18 @@ class Agenda:
 
     # -- what a step may use
 
-    def standings(self, phone: str, ready: Mapping[str, bool]) -> Accounts:
+    def standings(self, phone: str, able: Mapping[str, Able]) -> Accounts:
         """The accounts as this phone's next step may see them: whose turn it is not finds none free."""
         mine = phone in self._awake
-        contended = not mine and any(self._may_go(place, ready) for place in self._places())
+        contended = not mine and any(self._may_go(place, able) for place in self._places())
         return {
-            name: Standing(is_ready, 0 if contended else self._free(name, besides=phone))
-            for name, is_ready in ready.items()
+            name: Standing(how is not Able.DOWN, 0 if contended else self._free(name, how, phone))
+            for name, how in able.items()
         }
 
-    def _free(self, account: str, besides: str = "") -> int:
+    def _free(self, account: str, how: Able, besides: str = "") -> int:
+        if how is not Able.READY:
+            return 0
         promised = sum(
             place[1] in (account, None) for phone, place in self._awake.items() if phone != besides
         )
@@ -121,11 +123,11 @@ class Agenda:
         times = [heap[0][0] for heap in (self._dues, self._scheduled) if heap]
         return min(times, default=float("inf"))
 
-    def turns(self, ready: Mapping[str, bool]) -> list[Woken]:
+    def turns(self, able: Mapping[str, Able]) -> list[Woken]:
         """The phones whose turn it is now, urgent ones first; each has its place until it is seen."""
         woken: list[Woken] = []
         while len(self._awake) < MOST_AWAKE:
-            place = self._next_place(ready)
+            place = self._next_place(able)
             if place is None:
                 break
             phone = heapq.heappop(self._lines[place])[2]
@@ -145,8 +147,8 @@ class Agenda:
             _, phone, request_id = heapq.heappop(self._scheduled)
             yield Due(phone=phone, id=request_id)
 
-    def _next_place(self, ready: Mapping[str, bool]) -> Place | None:
-        open_ = [place for place in self._places() if self._may_go(place, ready)]
+    def _next_place(self, able: Mapping[str, Able]) -> Place | None:
+        open_ = [place for place in self._places() if self._may_go(place, able)]
         return min(open_, key=lambda place: self._lines[place][0], default=None)
 
     def _places(self) -> Iterable[Place]:
@@ -167,13 +169,13 @@ class Agenda:
             return False
         return any((w.reason, w.account, w.rank) == (*place, rank) for w in waiting.waits)
 
-    def _may_go(self, place: Place, ready: Mapping[str, bool]) -> bool:
+    def _may_go(self, place: Place, able: Mapping[str, Able]) -> bool:
         """Whether a step could now end differently for who waits there.
 
         Who waits for a turn of an account that is no longer ready may have another one.
         """
         reason, account = place
-        able = [name for name, is_ready in ready.items() if is_ready and account in (name, None)]
-        if reason == "turn" and not able:
+        fit = {name: how for name, how in able.items() if account in (name, None)}
+        if reason == "turn" and all(how is Able.DOWN for how in fit.values()):
             return True
-        return any(self._free(name) > 0 for name in able)
+        return any(self._free(name, how) > 0 for name, how in fit.items())

@@ -1,8 +1,17 @@
 """Which account sends a message: the one asked for, else the phone's own, else the freest that is ready."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
+
+
+class Able(StrEnum):
+    """What an account can do now."""
+
+    READY = "ready"
+    BUSY = "busy"  # ready, but its pace lets nothing go for a time
+    DOWN = "down"
 
 
 class Standing(msgspec.Struct, frozen=True):

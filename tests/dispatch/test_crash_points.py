@@ -14,6 +14,9 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import account
+from schemas.account import AccountRecord
+from schemas.times import rfc3339
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import Answers
 from streams.dispatch.clock import Clock
@@ -38,6 +41,7 @@ from streams.domain.events import (
 from streams.domain.rules import Rules
 
 PHONE = "+60123456789"
+READY = AccountRecord(account="main", state="ready", since=rfc3339(0))
 
 
 class Killed(Exception):
@@ -96,7 +100,7 @@ def stage(disk: Disk, now: list[float]) -> PhoneStage:
     """A fresh process on what survived."""
     outlet = Outlet(disk)
     accounts = Accounts(lambda: None)
-    accounts.ready["main"] = True
+    accounts.take(b"main", account.encode(READY))
     clock = Clock(accounts, outlet, "phone", 8, lambda: now[0])
     rows = Rows(cast("Any", Table(disk)), 0)
     tally = Tally()

@@ -7,9 +7,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from streams.domain.agenda import Agenda
 from streams.domain.events import Due, Woken
 from streams.domain.phone import Flight, Phone, Wait
-from streams.domain.routing import Standing, choose
+from streams.domain.routing import Able, Standing, choose
 
-READY = {"main": True}
+READY = {"main": Able.READY}
 
 
 def waiting(phone: str, *, rank: int = 1, rev: int = 1, reason: str = "turn") -> Phone:
@@ -66,7 +66,7 @@ def test_who_waits_for_an_account_is_woken_when_there_is_one() -> None:
     agenda = Agenda(window=1)
     for phone in ("a", "b"):
         agenda.see(phone, waiting(phone, reason="no_account"))
-    assert agenda.turns({"main": False}) == []
+    assert agenda.turns({"main": Able.DOWN}) == []
     assert agenda.turns({}) == []
     assert [woken.phone for woken in agenda.turns(READY)] == ["a"]
 
@@ -75,7 +75,17 @@ def test_a_turn_of_an_account_that_died_is_given_up() -> None:
     """Another account may take the message, or it waits for one: the step decides."""
     agenda = Agenda(window=1)
     agenda.see("a", waiting("a"))
-    assert [woken.phone for woken in agenda.turns({"main": False})] == ["a"]
+    assert [woken.phone for woken in agenda.turns({"main": Able.DOWN})] == ["a"]
+
+
+def test_an_account_that_is_busy_is_waited_for() -> None:
+    """It is ready, but has no place for anybody until its pace lets it."""
+    agenda = Agenda(window=1)
+    busy = {"main": Able.BUSY}
+    assert agenda.standings("a", busy) == {"main": Standing(True, 0)}
+    agenda.see("a", waiting("a"))
+    assert agenda.turns(busy) == []
+    assert [woken.phone for woken in agenda.turns(READY)] == ["a"]
 
 
 def test_times_come_once_and_only_the_last_said() -> None:
@@ -96,7 +106,7 @@ class APartition(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.agenda = Agenda(window=2)
-        self.ready = {"x": True, "y": False}
+        self.able = {"x": Able.READY, "y": Able.DOWN}
         self.rows: dict[str, Phone] = {}
         self.wakes: list[Woken] = []
 
@@ -104,7 +114,7 @@ class APartition(RuleBasedStateMachine):
         """What `step` does with a phone that has a message and nothing in flight."""
         row = self.rows.get(phone, Phone(phone=phone))
         if row.flight is None:
-            choice = choose(None, row.account, self.agenda.standings(phone, self.ready))
+            choice = choose(None, row.account, self.agenda.standings(phone, self.able))
             if choice.account is not None:
                 row = flying(phone, choice.account)
             else:
@@ -124,13 +134,13 @@ class APartition(RuleBasedStateMachine):
             self.rows[phone] = Phone(phone=phone, account=row.flight.account)
             self.agenda.see(phone, self.rows[phone])
 
-    @rule(x=st.booleans(), y=st.booleans())
-    def accounts_change(self, x: bool, y: bool) -> None:
-        self.ready = {"x": x, "y": y}
+    @rule(x=st.sampled_from(Able), y=st.sampled_from(Able))
+    def accounts_change(self, x: Able, y: Able) -> None:
+        self.able = {"x": x, "y": y}
 
     @rule()
     def turns(self) -> None:
-        self.wakes += self.agenda.turns(self.ready)
+        self.wakes += self.agenda.turns(self.able)
 
     @rule()
     def a_wake_arrives(self) -> None:
@@ -149,7 +159,7 @@ class APartition(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """With accounts that work and messages that land, everybody who waits gets a turn."""
-        self.ready = {"x": True, "y": True}
+        self.able = {"x": Able.READY, "y": Able.READY}
         for _ in range(100):
             self.turns()
             while self.wakes:

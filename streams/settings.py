@@ -1,8 +1,8 @@
 """Every setting of wa-streams: its name, default, meaning and bounds, in one table.
 
 Settings come from environment variables `WA_…`, else from a TOML file of the same names without the
-prefix and in lower case (`WA_CONFIG`, default `wa-streams.toml` in the working folder), else from the
-defaults. Nothing else in the program reads the environment. A wrong one is a `SettingError`.
+prefix and in lower case (`WA_CONFIG`, default `wa-streams.toml` in the working folder, empty: none), else
+from the defaults. Nothing else in the program reads the environment. A wrong one is a `SettingError`.
 """
 
 import os
@@ -162,6 +162,8 @@ def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
 
 def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     named = environ.get(PREFIX + "CONFIG")
+    if named == "":
+        return {}
     path = Path(named or "wa-streams.toml")
     if not path.is_file():
         if named:

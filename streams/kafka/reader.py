@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import UnknownTopicOrPartitionError
 
-from streams.kafka.connection import client_options, translated
+from streams.kafka.connection import admin, client_options, translated
 from streams.settings import Settings
 
 Record = ConsumerRecord[bytes | None, bytes | None]
@@ -103,20 +102,21 @@ async def reading(settings: Settings, topic: str) -> AsyncIterator[Reader]:
         KafkaUnreachable: no broker answers, or none is known.
         TopicMissing: there is no such topic.
     """
+    await _must_exist(settings, topic)
     options = client_options(settings)
     consumer = AIOKafkaConsumer(
         topic, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         with translated(options["bootstrap_servers"]):
-            await _start(consumer, topic)
+            await consumer.start()
         yield Reader(consumer)
     finally:
         await consumer.stop()
 
 
-async def _start(consumer: AIOKafkaConsumer, topic: str) -> None:
-    try:
-        await consumer.start()
-    except UnknownTopicOrPartitionError as error:
-        raise TopicMissing(f"there is no topic {topic}: run `wa-streams topics create`") from error
+async def _must_exist(settings: Settings, topic: str) -> None:
+    # A consumer would look for it for 40 s. All are asked for, since by name a broker might create it.
+    async with admin(settings) as client:
+        if topic not in await client.list_topics():
+            raise TopicMissing(f"there is no topic {topic}: run `wa-streams topics create`")

@@ -1,0 +1,210 @@
+"""`dlq`: what could not be delivered: list it, look at it, ask for it again, do away with it.
+
+A dead letter is a record on a log: it is not taken away when it is replayed. That the same one sends
+at most one message however often it is replayed is the dispatcher's doing, not ours.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import RecordsToDelete
+
+from schemas import dead_letter
+from schemas.dead_letter import DeadLetter, NotADeadLetter
+from streams.cli import output, rundir, selection
+from streams.cli.errors import Failed
+from streams.cli.moments import Moment
+from streams.cli.selection import Selection
+from streams.kafka import connection
+from streams.kafka.reader import reading
+from streams.kafka.topics import names
+from streams.settings import Settings, load
+
+_COLUMNS = ("last_failed_at", "id", "request_id", "reason", "outcome", "attempts", "message")
+
+
+@click.group()
+def dlq() -> None:
+    """Dead letters: what could not be delivered."""
+
+
+@dlq.command("list")
+@selection.options
+@click.option("--replayed", is_flag=True, help="also those whose replay ended in another one")
+@output.json_option
+def list_(replayed: bool, as_json: bool, **chosen: Any) -> None:
+    """List dead letters, oldest first."""
+    settings = rundir.connected(load())
+    letters = asyncio.run(read(settings))
+    picked = pick(letters, Selection(**chosen), replayed=replayed)
+    output.rows([_row(letter) for letter in picked], _COLUMNS, as_json=as_json)
+
+
+@dlq.command()
+@click.argument("id")
+@output.json_option
+def show(id: str, as_json: bool) -> None:
+    """Show one dead letter, or all of one request, with the original record."""
+    settings = rundir.connected(load())
+    picked = pick(asyncio.run(read(settings)), Selection(ids=(id,)), replayed=True)
+    if not picked:
+        raise Failed(f"no dead letter {id} is kept: `wa-streams dlq list` lists them")
+    for letter in picked:
+        whole = _row(letter) | _original(letter)
+        if as_json:
+            output.document(whole)
+        else:
+            _print_whole(whole)
+
+
+@dlq.command()
+@selection.options
+@click.option("--all", "everything", is_flag=True, help="every dead letter")
+@click.option("--dry-run", is_flag=True, help="only say which")
+@click.option("--rate", type=click.FloatRange(min=0.01), default=20.0, show_default=True, help="/s")
+@click.option("--force", is_flag=True, help="also those that may have been sent (outcome unknown)")
+@output.json_option
+def replay(
+    everything: bool, dry_run: bool, rate: float, force: bool, as_json: bool, **chosen: Any
+) -> None:
+    """Ask again for what could not be delivered, under the same request ids."""
+    asked = Selection(**chosen)
+    if asked.is_everything != everything:
+        raise click.UsageError("Say which: --id, --reason, --class, --account, --since … or --all.")
+    settings = rundir.connected(load())
+    picked = pick(asyncio.run(read(settings)), asked)
+    refused = [each for each in picked if each.about.outcome == "unknown" and not force]
+    wanted = [each for each in picked if each not in refused]
+    if not dry_run:
+        asyncio.run(republish(settings, wanted, rate))
+    word = "would be replayed" if dry_run else "replayed"
+    said = [_row(each) | {"result": word} for each in wanted]
+    said += [_row(each) | {"result": "refused"} for each in refused]
+    output.rows(said, ("result", "id", "request_id", "reason", "message"), as_json=as_json)
+    if refused:
+        raise Failed(
+            f"{len(refused)} refused, since nobody can tell whether they were sent: "
+            "look at the phone, then replay with --force"
+        )
+    if not wanted:
+        raise Failed("no dead letter is selected: `wa-streams dlq list` lists them")
+
+
+@dlq.command()
+@click.option("--before", type=Moment(), help="written before then: 90d, or a time")
+@click.option("--all", "everything", is_flag=True, help="every dead letter")
+@click.option("--dry-run", is_flag=True, help="only say how many")
+@output.json_option
+def purge(before: float | None, everything: bool, dry_run: bool, as_json: bool) -> None:
+    """Delete dead letters from the log, up to a time. A log is cut at its old end only."""
+    if (before is None) != everything:
+        raise click.UsageError("Say which: --before a time, or --all.")
+    settings = rundir.connected(load())
+    count = asyncio.run(_cut(settings, before, dry_run))
+    if as_json:
+        output.document({"records": count, "deleted": not dry_run})
+    else:
+        output.data(f"{count} records {'would be' if dry_run else 'were'} deleted")
+
+
+async def read(settings: Settings) -> list[DeadLetter]:
+    """Every dead letter that is kept, in the order of writing.
+
+    What somebody else has put on the topic is left out.
+    """
+    letters: list[DeadLetter] = []
+    async with reading(settings, names(settings).dlq) as reader:
+        async for record in reader.until_end():
+            try:
+                letters.append(dead_letter.read(record.key, record.value, record.headers))
+            except NotADeadLetter:
+                continue
+    return letters
+
+
+def pick(
+    letters: Sequence[DeadLetter], asked: Selection, *, replayed: bool = False
+) -> list[DeadLetter]:
+    """Those that are meant, each once. One whose replay failed again is stood for by the later one."""
+    gone = set() if replayed else selection.followed(letters)
+    found = {each.about.id: each for each in letters if asked.has(each)}
+    return [each for id, each in found.items() if id not in gone]
+
+
+async def republish(settings: Settings, letters: Sequence[DeadLetter], rate: float) -> None:
+    """Put the original records on `wa.outbound` again, at most `rate` a second."""
+    producer = AIOKafkaProducer(**connection.producer_options(settings))
+    async with producer:
+        for each in letters:
+            begun_s = time.monotonic()
+            await producer.send_and_wait(
+                names(settings).outbound,
+                each.value,
+                key=each.key,
+                headers=each.replay_headers(),
+            )
+            await asyncio.sleep(max(0.0, begun_s + 1 / rate - time.monotonic()))
+
+
+async def _cut(settings: Settings, before_s: float | None, dry_run: bool) -> int:
+    topic = names(settings).dlq
+    async with reading(settings, topic) as reader:
+        begin = await reader.beginnings()
+        cut = await reader.ends() if before_s is None else await reader.offsets_at(before_s)
+    count = sum(max(0, offset - begin[partition]) for partition, offset in cut.items())
+    if count and not dry_run:
+        upto = {
+            partition: RecordsToDelete(before_offset=offset) for partition, offset in cut.items()
+        }
+        async with connection.admin(settings) as client:
+            await client.delete_records(upto)
+    return count
+
+
+def _row(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.about.id,
+        "request_id": letter.about.request_id,
+        "reason": letter.about.reason,
+        "class": letter.about.error_class,
+        "message": letter.about.message,
+        "outcome": letter.about.outcome,
+        "account": letter.about.account,
+        "attempts": letter.about.attempts,
+        "replay_count": letter.about.replay_count,
+        "first_failed_at": letter.about.first_failed_at,
+        "last_failed_at": letter.about.last_failed_at,
+    }
+
+
+def _original(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "original_timestamp": letter.about.timestamp,
+        "key": _readable(letter.key),
+        "value": _readable(letter.value),
+        "headers": [[name, _readable(value)] for name, value in letter.headers],
+    }
+
+
+def _readable(value: bytes | None) -> str | dict[str, str] | None:
+    """Text as text; other bytes as `{"base64": …}`."""
+    if value is None:
+        return None
+    try:
+        return bytes(value).decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}
+
+
+def _print_whole(whole: dict[str, Any]) -> None:
+    width = max(map(len, whole))
+    for name, value in whole.items():
+        shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        output.data(f"{name:<{width}}  {shown}")
+    output.data("")

@@ -1,0 +1,42 @@
+"""Times as people type and read them. Pure."""
+
+import re
+from datetime import UTC, datetime
+
+import click
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_AGO = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
+
+
+class Moment(click.ParamType):
+    """`90s`, `15m`, `2h`, `7d` (ago), or a time in RFC 3339; becomes epoch seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Epoch seconds."""
+        if isinstance(value, float):
+            return value
+        try:
+            return moment_s(str(value), datetime.now(UTC).timestamp())
+        except ValueError:
+            self.fail(f"{value!r} is no time: 15m, 2h, 7d (ago), or 2026-11-24T09:00:00Z.")
+
+
+def moment_s(text: str, now_s: float) -> float:
+    """Epoch seconds of a duration before now, or of a time. Raises ValueError when it is neither."""
+    ago = _AGO.match(text)
+    if ago is not None:
+        return now_s - float(ago[1]) * _UNITS[ago[2]]
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.astimezone()
+    return moment.timestamp()
+
+
+def clock(rfc3339: str) -> str:
+    """The time of day, as this machine's user reads it, of a time in RFC 3339."""
+    return datetime.fromisoformat(rfc3339).astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -1,0 +1,288 @@
+"""Ask for WhatsApp messages from Python, and hear what becomes of them. Thin: it is Kafka, and no more.
+
+    async with WhatsApp(kafka="localhost:9092") as whatsapp:
+        await whatsapp.send("+60 12-345 6789", "Your parcel is on its way", id="order-8841-shipped")
+
+It decides nothing about a message: limits, order and retries are the service's, so it may be used by
+any number of programs at once. Entering raises KafkaUnreachable when no broker answers; later errors of
+Kafka (`aiokafka.errors.KafkaError`) come through as they are.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack
+
+import msgspec
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from schemas import status
+from schemas.status import StatusEvent
+from streams.domain.numbers import InvalidPhone, to_e164
+from streams.kafka.connection import producer_options, translated
+from streams.kafka.reader import Reader, reading
+from streams.kafka.topics import names
+from streams.settings import Settings, load
+
+SENT = frozenset({"sent", "delivered", "read", "played"})
+
+
+class Options(TypedDict, total=False):
+    """The contract's further fields of a request; times are RFC 3339."""
+
+    priority: str
+    category: str
+    send_at: str
+    expires_at: str
+    ttl_s: float
+    account: str
+    reply_to: str
+    batch_id: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Kafka has the request. Without an answer of the service, `queued` and the position are None."""
+
+    id: str
+    success: bool = True
+    queued: bool | None = None
+    queue_position: int | None = None
+    answer: StatusEvent | None = None
+
+
+class WhatsApp:
+    """A connection, used as an async context. Not for two event loops at once."""
+
+    def __init__(self, kafka: str | None = None, *, settings: Settings | None = None) -> None:
+        """`kafka` is `host:port,…`; whatever is not given is in the environment (WA_…).
+
+        Raises SettingError when a setting is wrong.
+        """
+        self._settings = load(kafka=kafka) if settings is None else settings
+        self._names = names(self._settings)
+        self._stack = AsyncExitStack()
+        self._listening: asyncio.Task[None] | None = None
+        self._beginning = asyncio.Lock()
+        self._ears: dict[str, list[_Heard]] = {}
+
+    async def __aenter__(self) -> Self:
+        options = producer_options(self._settings)
+        self._producer = AIOKafkaProducer(**options)
+        self._stack.push_async_callback(self._producer.stop)
+        try:
+            with translated(options["bootstrap_servers"]):
+                await self._producer.start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def send(
+        self,
+        to: str,
+        content: str | Mapping[str, Any],
+        *,
+        id: str | None = None,
+        answer_within_s: float | None = None,
+        **options: Unpack[Options],
+    ) -> Receipt:
+        """Returns once Kafka has the request; with `answer_within_s` once the service answered it too.
+
+        `content` is a text, or the contract's content. `id` is the idempotency key: a second request
+        with it sends nothing.
+
+        Raises TimeoutError when there was no answer in time; the request stands all the same.
+        """
+        request = _request(to, content, id, options)
+        if answer_within_s is None:
+            await self._produce(request)
+            return Receipt(request["id"])
+        async with asyncio.timeout(answer_within_s):
+            async with self._ear(request["id"]) as heard:
+                await self._produce(request)
+                return _receipt(await heard.next())
+
+    async def send_immediate(
+        self,
+        to: str,
+        content: str | Mapping[str, Any],
+        *,
+        id: str | None = None,
+        within_s: float = 60.0,
+        **options: Unpack[Options],
+    ) -> StatusEvent:
+        """Ahead of everything that waits; returns its `sent`, or the final status that it ended in.
+
+        Raises TimeoutError when there was neither in time; the request stands all the same.
+        """
+        request = _request(to, content, id, {"priority": "urgent", **options})
+        async with asyncio.timeout(within_s):
+            async with self._ear(request["id"]) as heard:
+                await self._produce(request)
+                while True:
+                    event = await heard.next()
+                    if event.status in SENT or event.is_final:
+                        return event
+
+    async def send_batch(self, requests: Iterable[Mapping[str, Any]]) -> list[Receipt]:
+        """Ask for many at once: the contract's requests, long or short form; an `id` is added to those
+        without. Returns once Kafka has all of them. Those of one phone go out in the order given.
+        """
+        named = [{"id": uuid.uuid4().hex, **request} for request in requests]
+        acknowledgements = [
+            await self._producer.send(self._names.outbound, _encoded(each), key=_key(each))
+            for each in named
+        ]
+        await asyncio.gather(*acknowledgements)
+        return [Receipt(each["id"]) for each in named]
+
+    async def statuses(
+        self, *, id: str | None = None, since_s: float | None = None
+    ) -> AsyncIterator[StatusEvent]:
+        """Every status event from now on, or from a time on (epoch seconds), of one request or of all.
+
+        Delivery is at least once: the same fact has the same `event_id`.
+        """
+        async with reading(self._settings, self._names.status) as reader:
+            if since_s is None:
+                await reader.from_now()
+            else:
+                await reader.from_time(since_s)
+            async for record in reader.follow():
+                event = _event(record.value)
+                if event is not None and id in (None, event.id):
+                    yield event
+
+    async def history(
+        self, *, id: str | None = None, since_s: float = 0.0
+    ) -> AsyncIterator[StatusEvent]:
+        """Every status event that is kept, from a time on, of one request or of all; then it ends.
+
+        It reads the whole topic: a service that asks often should follow `statuses` and remember.
+        """
+        async with reading(self._settings, self._names.status) as reader:
+            if since_s:
+                await reader.from_time(since_s)
+            async for record in reader.until_end():
+                event = _event(record.value)
+                if event is not None and id in (None, event.id):
+                    yield event
+
+    async def status(self, id: str) -> StatusEvent | None:
+        """The last status of a request, None if there is none (any more). Costs what `history` costs."""
+        last = None
+        async for event in self.history(id=id):
+            last = event
+        return last
+
+    async def _produce(self, request: Mapping[str, Any]) -> None:
+        await self._producer.send_and_wait(
+            self._names.outbound, _encoded(request), key=_key(request)
+        )
+
+    @asynccontextmanager
+    async def _ear(self, id: str) -> AsyncIterator["_Heard"]:
+        """What is said of one request from now on."""
+        await self._listen()
+        assert self._listening is not None
+        heard = _Heard(self._listening)
+        ears = self._ears.setdefault(id, [])
+        ears.append(heard)
+        try:
+            yield heard
+        finally:
+            ears.remove(heard)
+            if not ears:
+                del self._ears[id]
+
+    async def _listen(self) -> None:
+        """Begin to hear answers, once for this connection, before anything is asked for."""
+        async with self._beginning:
+            if self._listening is None:
+                reader = await self._stack.enter_async_context(
+                    reading(self._settings, self._names.status)
+                )
+                await reader.from_now()
+                self._listening = asyncio.create_task(self._hear(reader))
+                self._stack.push_async_callback(_ended, self._listening)
+
+    async def _hear(self, reader: Reader) -> None:
+        async for record in reader.follow():
+            event = _event(record.value)
+            if event is not None:
+                for ear in self._ears.get(event.id, ()):
+                    ear.events.put_nowait(event)
+
+
+class _Heard:
+    """The events of one request, as they come."""
+
+    def __init__(self, listening: asyncio.Task[None]) -> None:
+        self.events: asyncio.Queue[StatusEvent] = asyncio.Queue()
+        self._listening = listening
+
+    async def next(self) -> StatusEvent:
+        """The next event. Raises what the listening broke on."""
+        got = asyncio.ensure_future(self.events.get())
+        await asyncio.wait({got, self._listening}, return_when=asyncio.FIRST_COMPLETED)
+        if not got.done():
+            got.cancel()
+            self._listening.result()
+        return await got
+
+
+def _request(
+    to: str, content: str | Mapping[str, Any], id: str | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    body = {"type": "text", "body": content} if isinstance(content, str) else dict(content)
+    return {"id": id or uuid.uuid4().hex, "to": to, "content": body, **options}
+
+
+def _encoded(request: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(request)
+
+
+def _key(request: Mapping[str, Any]) -> bytes:
+    """The phone, however it is written, so that what is asked for it stays in order on the way in."""
+    to = str(request.get("to") or request.get("phoneNumber") or "")
+    try:
+        return to_e164(to).encode()
+    except InvalidPhone:
+        return to.encode(errors="replace")
+
+
+def _event(value: bytes | None) -> StatusEvent | None:
+    """The event, or None for a record that somebody else put there."""
+    try:
+        return None if value is None else status.decode(value)
+    except msgspec.DecodeError:
+        return None
+
+
+def _receipt(answer: StatusEvent) -> Receipt:
+    return Receipt(
+        id=answer.id,
+        success=answer.status == "accepted" or answer.status not in status.FINAL,
+        queued=answer.status in ("accepted", "queued"),
+        queue_position=answer.queue_position,
+        answer=answer,
+    )
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

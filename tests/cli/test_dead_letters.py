@@ -1,0 +1,199 @@
+"""`dlq` on the real broker: what is listed, republished, refused and deleted."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+
+from schemas import replay
+from schemas.dead_letter import About, DeadLetter
+from streams.kafka import admin
+from streams.kafka.connection import producer_options
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.reader import reading
+from streams.kafka.topics import names
+from streams.settings import Settings
+from tests.cli.conftest import Command
+from tests.support.broker import settings_for
+
+pytestmark = pytest.mark.broker
+
+VALUE = b'{"id": "order-1", "to": "+60123456789", "text": "\xff not even UTF-8"}'
+Header = tuple[str, bytes | None]
+
+
+def letter(number: int, *, original: Sequence[Header] = (), **more: Any) -> DeadLetter:
+    said: dict[str, Any] = {
+        "id": f"wa.outbound:0:{number}",
+        "reason": "recipient_not_on_whatsapp",
+        "error_class": "permanent",
+        "message": "The number is not on WhatsApp",
+        "attempts": 1,
+        "first_failed_at": "2026-11-24T09:00:00.000Z",
+        "last_failed_at": "2026-11-24T09:00:00.000Z",
+        "topic": "wa.outbound",
+        "partition": 0,
+        "offset": number,
+        "timestamp": 1,
+        "outcome": "not_sent",
+        "request_id": f"order-{number}",
+        "replay_count": 0,
+    }
+    about = About(**(said | more))
+    return DeadLetter(about=about, key=b"my \xff key", value=VALUE, headers=tuple(original))
+
+
+LETTERS = [
+    letter(1, original=[("traceparent", b"00-mine"), ("wa-replay-of", b"of long ago")]),
+    letter(2, reason="page_crashed", error_class="transient", account="sales-1"),
+    letter(3, reason="outcome_unknown", error_class="unknown", outcome="unknown"),
+    letter(4, last_failed_at="2026-11-25T09:00:00.000Z"),
+    letter(5, replay_count=1, original=[(replay.OF, b"wa.outbound:0:4")]),
+]
+
+
+async def put(settings: Settings) -> None:
+    await admin.create(settings)
+    async with AIOKafkaProducer(**producer_options(settings)) as producer:
+        topic = names(settings).dlq
+        await producer.send_and_wait(topic, b"somebody else's record", partition=0)
+        for each in LETTERS:
+            await producer.send_and_wait(
+                topic, each.value, key=each.key, headers=each.record_headers()
+            )
+
+
+async def records(settings: Settings, topic: str) -> list[ConsumerRecord[Any, Any]]:
+    async with reading(settings, topic) as reader:
+        return [record async for record in reader.until_end()]
+
+
+def outbound(settings: Settings) -> list[ConsumerRecord[Any, Any]]:
+    return asyncio.run(records(settings, names(settings).outbound))
+
+
+@pytest.fixture
+def letters(settings: Settings) -> Settings:
+    """A world with five dead letters, and one record that is none."""
+    asyncio.run(put(settings))
+    return settings
+
+
+@pytest.fixture(scope="module")
+def shelf(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The same, for those who only look."""
+    settings = settings_for(broker, tmp_path_factory.mktemp("shelf"))
+    asyncio.run(put(settings))
+    return settings
+
+
+def numbers(objects: list[Any]) -> list[str]:
+    return sorted(each["id"].rpartition(":")[2] for each in objects)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], "1235"),
+        (["--replayed"], "12345"),
+        (["--id", "order-1", "--id", "wa.outbound:0:2"], "12"),
+        (["--reason", "page_crashed"], "2"),
+        (["--class", "unknown"], "3"),
+        (["--account", "sales-1"], "2"),
+        (["--since", "2026-11-25T00:00:00Z", "--replayed"], "4"),
+        (["--until", "2026-11-25T00:00:00Z", "--class", "permanent"], "15"),
+        (["--reason", "page_crashed", "--class", "unknown"], ""),
+    ],
+    ids=" ".join,
+)
+def test_list_selects(shelf: Settings, command: Command, words: list[str], expected: str) -> None:
+    """By id, reason, class, account and time, all of them together."""
+    ran = command("dlq", "list", "--json", *words, settings=shelf)
+    assert (ran.code, numbers(ran.objects)) == (0, sorted(expected))
+
+
+def test_show_has_the_original_byte_for_byte(shelf: Settings, command: Command) -> None:
+    """Bytes that are no text are told in base64."""
+    (shown,) = command("dlq", "show", "order-1", "--json", settings=shelf).objects
+    assert shown["value"] == {
+        "base64": "eyJpZCI6ICJvcmRlci0xIiwgInRvIjogIis2MDEyMzQ1Njc4OSIsICJ0ZXh0IjogIv8gbm90IGV2ZW4gVVRGLTgifQ=="
+    }
+    assert shown["headers"] == [["traceparent", "00-mine"], ["wa-replay-of", "of long ago"]]
+    assert "order-1" in command("dlq", "show", "order-1", settings=shelf).out
+    assert command("dlq", "show", "order-9", settings=shelf).code == 1
+
+
+def test_replay_republishes_the_original_record(letters: Settings, command: Command) -> None:
+    """Key, value and headers as they were, and what it is a replay of."""
+    ran = command("dlq", "replay", "--id", "order-1", "--json", settings=letters)
+    assert (ran.code, [each["result"] for each in ran.objects]) == (0, ["replayed"])
+    (record,) = outbound(letters)
+    assert (record.key, record.value) == (b"my \xff key", VALUE)
+    assert list(record.headers) == [
+        ("traceparent", b"00-mine"),
+        ("wa-replay-of", b"wa.outbound:0:1"),
+        ("wa-replay-count", b"1"),
+        ("wa-request-id", b"order-1"),
+    ]
+
+
+def test_a_second_replay_counts_on(letters: Settings, command: Command) -> None:
+    """The one that failed again stands for both, and is told apart from the first."""
+    assert command("dlq", "replay", "--id", "order-5", settings=letters).code == 0
+    assert command("dlq", "replay", "--id", "order-4", settings=letters).code == 1
+    (record,) = outbound(letters)
+    assert dict(record.headers)["wa-replay-count"] == b"2"
+    assert dict(record.headers)["wa-replay-of"] == b"wa.outbound:0:5"
+
+
+def test_a_dry_run_publishes_nothing(letters: Settings, command: Command) -> None:
+    """It says what would be."""
+    ran = command("dlq", "replay", "--class", "permanent", "--dry-run", "--json", settings=letters)
+    assert (ran.code, numbers(ran.objects)) == (0, ["1", "5"])
+    assert outbound(letters) == []
+
+
+def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command) -> None:
+    """It is refused, and the rest is done."""
+    ran = command("dlq", "replay", "--all", "--json", settings=letters)
+    assert ran.code == 1
+    assert "--force" in ran.complaint
+    results = {each["request_id"]: each["result"] for each in ran.objects}
+    assert results == {
+        "order-1": "replayed",
+        "order-2": "replayed",
+        "order-5": "replayed",
+        "order-3": "refused",
+    }
+    assert len(outbound(letters)) == 3
+    forced = command("dlq", "replay", "--class", "unknown", "--force", settings=letters)
+    assert (forced.code, len(outbound(letters))) == (0, 4)
+
+
+def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:
+    """First said, then done; what is newer stays."""
+    nothing = command("dlq", "purge", "--before", "1h", "--json", settings=letters)
+    assert nothing.objects == [{"records": 0, "deleted": True}]
+    dry = command("dlq", "purge", "--all", "--dry-run", "--json", settings=letters)
+    assert dry.objects == [{"records": 6, "deleted": False}]
+    assert len(command("dlq", "list", "--json", settings=letters).objects) == 4
+    assert command("dlq", "purge", "--all", settings=letters).out == "6 records were deleted\n"
+    assert command("dlq", "list", "--json", settings=letters).objects == []
+
+
+def test_without_topics_it_says_what_to_do(settings: Settings, command: Command) -> None:
+    """No topic is created by reading it."""
+    assert "topics create" in command("dlq", "list", settings=settings).complaint
+
+
+def test_topics_are_created_and_checked(settings: Settings, command: Command) -> None:
+    """Missing: exit 1 and each is named; created once; then right."""
+    missing = command("topics", "check", "--json", settings=settings)
+    assert (missing.code, {each["ok"] for each in missing.objects}) == (1, {False})
+    created = command("topics", "create", "--json", settings=settings)
+    assert (created.code, {each["created"] for each in created.objects}) == (0, {True})
+    again = command("topics", "create", "--json", settings=settings)
+    assert {each["created"] for each in again.objects} == {False}
+    assert command("topics", "check", settings=settings).code == 0

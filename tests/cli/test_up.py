@@ -1,0 +1,221 @@
+"""`up`, `ps` and `demo` as processes, with everything real: broker, sandbox, workers, browser."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+
+from tests.cli.programs import runs
+
+pytestmark = [pytest.mark.broker, pytest.mark.browser]
+
+WAITS_S = 90.0
+
+
+@dataclass
+class Up:
+    """A running `up`, and the commands of somebody beside it."""
+
+    process: "subprocess.Popen[str]"
+    environ: dict[str, str]
+    log: Path
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run `wa-streams …` on the same data folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "streams.cli", *words],
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=WAITS_S,
+        )
+
+    def ps(self) -> dict[str, Any]:
+        """What `ps` says."""
+        return orjson.loads(self.command("ps", "--json").stdout)
+
+    def part(self, name: str) -> dict[str, Any]:
+        """One part of it; empty when it is not there."""
+        return next((each for each in self.ps()["parts"] if each["name"] == name), {})
+
+    def below(self) -> list[int]:
+        """Every process that belongs to it."""
+        tree = psutil.Process(self.process.pid).children(recursive=True)
+        return [self.process.pid, *(each.pid for each in tree)]
+
+
+def eventually(condition: Callable[[], object], why: Callable[[], str]) -> None:
+    """Wait until it is true."""
+    deadline = time.monotonic() + WAITS_S
+    while not condition():
+        assert time.monotonic() < deadline, why()
+        time.sleep(0.1)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """That of whoever runs the tests, with a data folder and any free ports for `wa-streams`."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+    ports = {f"WA_{name}_PORT": "0" for name in ("KAFKA", "WEB", "SANDBOX")}
+    return mine | ports | {"WA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder)}
+
+
+@contextlib.contextmanager
+def started(folder: Path, *words: str) -> Iterator[Up]:
+    """A process `wa-streams …` on a folder of its own; whatever is left of it at the end is killed."""
+    environ = environment(folder)
+    log = folder / "log"
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", *words],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    up = Up(process, environ, log)
+    try:
+        yield up
+    finally:
+        if process.poll() is None:
+            for pid in up.below():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+
+@contextlib.contextmanager
+def follows(up: Up, id: str) -> "Iterator[subprocess.Popen[str]]":
+    """`status --follow`, which ends with Ctrl-C alone."""
+    words = [sys.executable, "-m", "streams.cli", "status", "--follow", id, "--json"]
+    process = subprocess.Popen(words, env=up.environ, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ready(up: Up) -> dict[str, Any]:
+    """The line of `up --json`, once all is ready."""
+    assert up.process.stdout is not None
+    line = up.process.stdout.readline()
+    assert line, up.log.read_text()
+    return orjson.loads(line)
+
+
+def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
+    """From the one command to a message on a phone, over the death of a part, to the end."""
+    with started(tmp_path, "up", "--sandbox", "--json") as up:
+        said = ready(up)
+        assert up.ps() == said
+        assert said["ready"] is True
+        names = [part["name"] for part in said["parts"]]
+        assert names == ["kafka-1", "sandbox", "dispatch-1", "sender-main", "browser-main"]
+        assert {part["state"] for part in said["parts"]} == {"ready"}
+        assert all(runs(part["pid"]) for part in said["parts"])
+
+        sent = up.command("send", "+60115550001", "hello", "--id", "one", "--wait", "--json")
+        assert sent.returncode == 0, sent.stderr
+        assert orjson.loads(sent.stdout)["status"] == "sent"
+        bad = up.command("send", "+60 1", "hello", "--wait")
+        assert (bad.returncode, "invalid_phone" in bad.stderr) == (1, True)
+        history = up.command("status", "one", "--json").stdout.splitlines()
+        assert [orjson.loads(line)["status"] for line in history][:2] == ["accepted", "sent"]
+        with follows(up, "one") as following:
+            assert following.stdout is not None
+            assert orjson.loads(following.stdout.readline())["status"] == "accepted"
+            following.send_signal(signal.SIGINT)
+            assert following.wait(WAITS_S) == 0
+        (account,) = map(orjson.loads, up.command("accounts", "list", "--json").stdout.splitlines())
+        assert (account["account"], account["state"]) == ("main", "ready")
+
+        second = up.command("up")
+        assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+        assert f"pid {up.process.pid}" in second.stderr
+
+        before = up.part("dispatch-1")
+        os.kill(before["pid"], signal.SIGKILL)
+        eventually(
+            lambda: up.part("dispatch-1")["restarts"] == 1 and up.ps()["ready"],
+            lambda: up.log.read_text(),
+        )
+        assert up.part("dispatch-1")["pid"] != before["pid"]
+        assert up.part("sender-main")["restarts"] == 0
+        assert up.command("send", "+60115550001", "again", "--wait").returncode == 0
+
+        below = up.below()
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(WAITS_S) == 0
+        assert not any(map(runs, below))
+        stopped = [line.split()[1] for line in up.log.read_text().splitlines() if "stopped" in line]
+        assert stopped == ["sender-main", "dispatch-1", "sandbox", "kafka-1"]
+        assert up.ps()["parts"] == []
+
+
+def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
+    tmp_path: Path,
+) -> None:
+    """SIGKILL: no process is left, browser and broker included, and another `up` may begin."""
+    with started(tmp_path, "up", "--sandbox", "--no-scan", "--json") as up:
+        eventually(lambda: "█" in up.log.read_text(), up.log.read_text)
+        assert "main: scan this code" in up.log.read_text()
+        linked = up.command("accounts", "link", "main", "--sandbox", "--json")
+        assert orjson.loads(linked.stdout)["state"] == "ready", linked.stderr
+        ready(up)
+        below = up.below()
+        assert len(below) >= 7
+        up.process.kill()
+        up.process.wait()
+        eventually(lambda: not any(map(runs, below)), lambda: str([p for p in below if runs(p)]))
+        assert up.ps()["ready"] is False
+    with started(tmp_path, "up", "--json") as up:
+        eventually(lambda: "kafka-1 ready" in up.log.read_text(), up.log.read_text)
+        below = up.below()
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(WAITS_S) == 0
+        assert not any(map(runs, below))
+
+
+def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    """In the middle of it: exit code 1, no process, no folder."""
+    with started(tmp_path, "demo") as demo:
+        assert demo.process.stdout is not None
+        for line in demo.process.stdout:
+            if "accepted" in line:
+                break
+        below = demo.below()
+        assert len(below) >= 7
+        demo.process.send_signal(signal.SIGINT)
+        demo.process.stdout.read()
+        assert demo.process.wait(WAITS_S) == 1
+        assert not any(map(runs, below))
+        assert "interrupted" in demo.log.read_text().splitlines()[-1]
+        assert [each.name for each in tmp_path.iterdir()] == ["log"]
+
+
+def test_a_taken_port_ends_up_in_one_line(tmp_path: Path) -> None:
+    """Exit code 2; which port, and what to set."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ended = subprocess.run(
+            [sys.executable, "-m", "streams.cli", "up"],
+            env=environment(tmp_path) | {"WA_KAFKA_PORT": port},
+            capture_output=True,
+            text=True,
+            timeout=WAITS_S,
+        )
+    assert ended.returncode == 2
+    assert f"127.0.0.1:{port} is taken" in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,192 @@
+"""The Python client on the real broker, with a service that answers by rote."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from schemas import status as wire
+from schemas.status import StatusEvent
+from streams.client import Receipt, WhatsApp
+from streams.kafka import admin
+from streams.kafka.connection import KafkaUnreachable, producer_options
+from streams.kafka.embedded import EmbeddedBroker
+from streams.kafka.reader import reading
+from streams.kafka.topics import names
+from streams.settings import Settings, load
+from tests.support.broker import settings_for
+
+pytestmark = pytest.mark.broker
+
+PHONE = "+60 12-345 6789"
+E164 = "+60123456789"
+Request = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def world(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Topics for this file; each test has ids of its own."""
+    settings = settings_for(broker, tmp_path_factory.mktemp("client"))
+    asyncio.run(admin.create(settings))
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def service(settings: Settings, *words: str, **more: Any) -> AsyncIterator[list[Request]]:
+    """Answers each request with these statuses; gives what was asked for, in the order of arrival."""
+    asked: list[Request] = []
+    listening = asyncio.Event()
+
+    async def serve() -> None:
+        async with (
+            reading(settings, names(settings).outbound) as reader,
+            AIOKafkaProducer(**producer_options(settings)) as producer,
+        ):
+            await reader.from_now()
+            listening.set()
+            async for record in reader.follow():
+                request = orjson.loads(record.value or b"{}")
+                asked.append(request | {"key": record.key})
+                for word in words:
+                    await producer.send_and_wait(
+                        names(settings).status, wire.encode(event(request["id"], word, **more))
+                    )
+
+    serving = asyncio.create_task(serve())
+    await listening.wait()
+    try:
+        yield asked
+    finally:
+        serving.cancel()
+        await asyncio.wait({serving})
+
+
+def event(id: str, word: Any, **more: Any) -> StatusEvent:
+    return wire.make(id=id, status=word, n="1", at_s=1.0, to=E164, **more)
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Await that it is true."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - the broker gives no event
+            await asyncio.sleep(0.01)
+
+
+async def test_send_returns_once_kafka_has_it(world: Settings) -> None:
+    """Nobody need be there to answer."""
+    async with service(world) as asked, WhatsApp(settings=world) as whatsapp:
+        receipt = await whatsapp.send(
+            PHONE, "hello", id="plain", priority="bulk", metadata={"a": 1}
+        )
+        assert receipt == Receipt("plain", success=True, queued=None, queue_position=None)
+        await eventually(lambda: asked)
+        assert asked == [
+            {
+                "id": "plain",
+                "to": PHONE,
+                "content": {"type": "text", "body": "hello"},
+                "priority": "bulk",
+                "metadata": {"a": 1},
+                "key": E164.encode(),
+            }
+        ]
+
+
+async def test_send_with_an_answer_tells_the_position(world: Settings) -> None:
+    """The contract's `{success, queued, queue_position}`."""
+    async with service(world, "accepted", queue_position=3), WhatsApp(settings=world) as whatsapp:
+        receipt = await whatsapp.send(PHONE, "hello", answer_within_s=30)
+        assert (receipt.success, receipt.queued, receipt.queue_position) == (True, True, 3)
+
+
+async def test_send_with_an_answer_tells_a_refusal(world: Settings) -> None:
+    """A rejected request is no success."""
+    async with service(world, "rejected"), WhatsApp(settings=world) as whatsapp:
+        receipt = await whatsapp.send(PHONE, "", answer_within_s=30)
+        assert (receipt.success, receipt.queued) == (False, False)
+        assert receipt.answer == event(receipt.id, "rejected")
+
+
+@pytest.mark.parametrize("last", ["sent", "failed", "unknown", "expired"])
+async def test_immediate_waits_for_the_end(world: Settings, last: str) -> None:
+    """Urgent; `accepted` and `queued` are passed over."""
+    async with (
+        service(world, "accepted", "queued", last) as asked,
+        WhatsApp(settings=world) as whatsapp,
+    ):
+        said = await whatsapp.send_immediate(PHONE, {"type": "text", "body": "now"})
+        assert (said.status, asked[0]["priority"]) == (last, "urgent")
+
+
+async def test_many_wait_at_the_same_time(world: Settings) -> None:
+    """Each hears of its own request only."""
+    async with service(world, "accepted", "sent"), WhatsApp(settings=world) as whatsapp:
+        ids = [f"many-{number}" for number in range(20)]
+        said = await asyncio.gather(
+            *(whatsapp.send_immediate(PHONE, "x", id=id, within_s=60) for id in ids)
+        )
+        assert [each.id for each in said] == ids
+
+
+async def test_no_answer_is_a_time_out(world: Settings) -> None:
+    """Not a success, and not silence."""
+    async with WhatsApp(settings=world) as whatsapp:
+        with pytest.raises(TimeoutError):
+            await whatsapp.send(PHONE, "hello?", answer_within_s=0.3)
+        with pytest.raises(TimeoutError):
+            await whatsapp.send_immediate(PHONE, "hello?", within_s=0.3)
+
+
+async def test_a_batch_keeps_the_order_of_a_phone(world: Settings) -> None:
+    """However the phone is written; ids are added where there are none."""
+    requests: list[Request] = [
+        {"to": PHONE, "text": "0"},
+        {"phoneNumber": E164, "message": "1"},
+        {"to": "+60123456789", "text": "2", "id": "batch-2"},
+        {"to": "nobody", "text": "3"},
+    ]
+    async with service(world) as asked, WhatsApp(settings=world) as whatsapp:
+        receipts = await whatsapp.send_batch(requests)
+        await eventually(lambda: len(asked) == 4)
+        to_phone = [each for each in asked if each["key"] == E164.encode()]
+        assert [each.get("text") or each.get("message") for each in to_phone] == ["0", "1", "2"]
+        assert [each.id for each in receipts][2] == "batch-2"
+        assert {each.id for each in receipts} == {each["id"] for each in asked}
+
+
+async def test_statuses_from_now_and_what_was(world: Settings) -> None:
+    """Following begins with what comes; the history ends where it is."""
+    async with service(world, "accepted", "sent"), WhatsApp(settings=world) as whatsapp:
+        await whatsapp.send_immediate(PHONE, "before", id="before")
+        following = whatsapp.statuses()
+        first = asyncio.ensure_future(anext(following))
+        await asyncio.sleep(0.5)  # it has begun to listen: nothing tells
+        await whatsapp.send(PHONE, "after", id="after")
+        assert (await first).id == "after"
+        await following.aclose()  # type: ignore[attr-defined]
+        history = [each.status async for each in whatsapp.history(id="before")]
+        assert history == ["accepted", "sent"]
+        assert await whatsapp.status("before") == event("before", "sent")
+        assert await whatsapp.status("never") is None
+
+
+async def test_a_record_of_somebody_else_is_no_event(world: Settings) -> None:
+    """It is passed over."""
+    async with AIOKafkaProducer(**producer_options(world)) as producer:
+        await producer.send_and_wait(names(world).status, b"what?")
+        await producer.send_and_wait(names(world).status, None, key=b"gone")
+    async with service(world, "sent"), WhatsApp(settings=world) as whatsapp:
+        assert (await whatsapp.send_immediate(PHONE, "x")).status == "sent"
+
+
+async def test_no_broker_is_told_at_once(tmp_path: Path) -> None:
+    """One error to know, whatever is wrong."""
+    settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka="127.0.0.1:1")
+    with pytest.raises(KafkaUnreachable):
+        async with WhatsApp(settings=settings):
+            raise AssertionError("connected to nobody")

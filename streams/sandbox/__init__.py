@@ -1,1 +1,1 @@
-"""A simulated WhatsApp, a process of its own, for tests, demos and the users' own tests."""
+"""A simulated WhatsApp, as a process of its own. Knows no Kafka and nothing of the driver that meets it."""

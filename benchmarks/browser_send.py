@@ -1,0 +1,99 @@
+"""Time from the call to the ack: our driver's `submit` against bare wa-js in a loop.
+
+    python -m benchmarks.browser_send [--sends 200]
+
+Both in one run, on one sandbox, each in a browser of its own with the same arguments, in blocks that
+take turns. The page acks after 0, 20 and 150 ms. Needs no network.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from benchmarks.browser_common import PEER_CHAT, Sandbox, machine, ready_driver, sandbox, send
+from streams.browser import bundle, executable, launch
+
+Send = Callable[[str], Awaitable[None]]
+_BLOCK = 50
+_SEND = """async ([chat, id, body]) => {
+  const options = {messageId: `true_${chat}_${id}_out`, waitForAck: true, markIsRead: false,
+    linkPreview: false};
+  const sent = await WPP.chat.sendTextMessage(chat, body, options);
+  return sent.sendMsgResult.messageSendResult;
+}"""
+
+
+@contextlib.asynccontextmanager
+async def bare(sandbox: Sandbox, profile: Path) -> AsyncIterator[Send]:
+    """wa-js in a page, as its README shows it: no claim, no gate, no watchdog."""
+    program = executable.find(None)
+    version = await executable.version(program)
+    async with async_playwright() as playwright:
+        context = await playwright.chromium.launch_persistent_context(
+            str(profile),
+            executable_path=program.path,
+            args=launch.arguments(program, version, sandbox.browser_args),
+        )
+        page = context.pages[0]
+        await page.goto("https://web.whatsapp.com/")
+        await page.wait_for_function("() => window.require && window.ErrorGuard")
+        await page.evaluate("() => { window.WPPConfig = {disableGoogleAnalytics: true} }")
+        await page.evaluate(bundle.find(None).read_text())
+        await page.wait_for_function(
+            "() => WPP.isFullReady && WPP.conn.isAuthenticated()"
+            " && WPP.whatsapp.Stream.mode === 'MAIN'"
+        )
+
+        async def send_bare(whatsapp_id: str) -> None:
+            assert await page.evaluate(_SEND, [PEER_CHAT, whatsapp_id, "hello"]) == "OK"
+
+        await page.evaluate("(chat) => WPP.chat.find(chat).then(() => null)", PEER_CHAT)
+        yield send_bare
+        await context.close()
+
+
+async def measure(ways: dict[str, Send], sends: int, ack_ms: int) -> dict[str, list[float]]:
+    """Milliseconds of each send, in blocks that take turns."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for block in range(max(1, sends // _BLOCK)):
+        for name, way in ways.items():
+            for number in range(min(sends, _BLOCK)):
+                began = time.perf_counter()
+                await way(f"3EB0{ack_ms:04}{block:04}{number:04}{name.upper()}")
+                taken[name].append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+def report(ack_ms: int, taken: dict[str, list[float]]) -> None:
+    shown = []
+    for name, times in taken.items():
+        p95 = statistics.quantiles(times, n=20)[-1]
+        shown.append(f"{name} {statistics.median(times):6.1f} / {p95:6.1f}")
+    ratio = sum(taken["bare"]) / sum(taken["ours"])
+    print(f"ack after {ack_ms:3} ms: {'   '.join(shown)}   messages/s ours : bare {ratio:.2f}")
+
+
+async def main(sends: int) -> None:
+    print(machine())
+    print("p50 / p95 in ms")
+    with tempfile.TemporaryDirectory() as folder, sandbox(Path(folder)) as whatsapp:
+        ours_in, bare_in = Path(folder) / "ours", Path(folder) / "bare"
+        async with ready_driver(whatsapp, ours_in) as driver, bare(whatsapp, bare_in) as send_bare:
+            ways: dict[str, Send] = {"ours": lambda id_: send(driver, id_), "bare": send_bare}
+            await measure(ways, _BLOCK, 9999)  # both warm
+            for ack_ms in (0, 20, 150):
+                whatsapp.ack_after(ack_ms)
+                report(ack_ms, await measure(ways, sends, ack_ms))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sends", type=int, default=200)
+    asyncio.run(main(parser.parse_args().sends))

@@ -1,0 +1,84 @@
+"""What is tried next when a page fails, and how long is waited before. Pure: time and chance come in.
+
+    failure 1   reload         at once
+    failure 2   new page       after a random part of base_s
+    failure 3…  new browser    after a random part of base_s · 2ⁿ, at most cap_s
+    failure N   give up, and say so
+
+A trouble that a reload cannot cure (the renderer is dead) starts higher. Only a page that was
+healthy for `calm_s` seconds ends a series: one that dies each time right after it became ready is
+not to be started a thousand times an hour.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Rung(IntEnum):
+    """How much is thrown away."""
+
+    RELOAD = 0
+    NEW_PAGE = 1
+    NEW_BROWSER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Wait `delay_s` seconds, then do what the rung says."""
+
+    rung: Rung
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often and how fast. With `limit` failures in one series the watchdog gives up.
+
+    A page that answers and has made no progress to `ready` for `stuck_s` has failed too.
+    """
+
+    limit: int = 8
+    base_s: float = 0.5
+    cap_s: float = 60.0
+    calm_s: float = 60.0
+    stuck_s: float = 300.0  # a first synchronization may take minutes
+
+
+class Ladder:
+    """Counts the failures of one series. `chance` answers a number in [0, 1)."""
+
+    def __init__(self, patience: Patience, chance: Callable[[], float]) -> None:
+        self._patience = patience
+        self._chance = chance
+        self._failures = 0
+        self._healthy_since_s: float | None = None
+
+    def healthy(self, now_s: float) -> None:
+        """The page works; `now_s` is any clock that only goes forward."""
+        if self._healthy_since_s is None:
+            self._healthy_since_s = now_s
+
+    def failed(self, now_s: float, at_least: Rung = Rung.RELOAD) -> Step | None:
+        """The next step, or None: it is hopeless."""
+        self._end_of_series(now_s)
+        self._failures += 1
+        if self._failures >= self._patience.limit:
+            return None
+        rung = max(at_least, Rung(min(self._failures - 1, Rung.NEW_BROWSER)))
+        return Step(rung, self._delay_s(self._failures - 2))
+
+    def unreachable(self, tries: int) -> float:
+        """Seconds to wait when the network is to blame; such tries are not counted."""
+        return self._delay_s(tries)
+
+    def _end_of_series(self, now_s: float) -> None:
+        since_s, self._healthy_since_s = self._healthy_since_s, None
+        if since_s is not None and now_s - since_s >= self._patience.calm_s:
+            self._failures = 0
+
+    def _delay_s(self, exponent: int) -> float:
+        if exponent < 0:
+            return 0.0
+        longest_s = min(self._patience.cap_s, self._patience.base_s * 2 ** min(exponent, 30))
+        return self._chance() * longest_s

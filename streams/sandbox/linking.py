@@ -1,0 +1,118 @@
+"""Linking a page to a phone: QR codes that rotate, pairing codes, and the phone that scans them."""
+
+import asyncio
+import secrets
+
+from streams.sandbox.connection import Connection, Pages
+from streams.sandbox.facts import Linked
+from streams.sandbox.habits import Habits
+from streams.sandbox.store import Store
+from streams.sandbox.tasks import Background
+
+# WhatsApp Web shows so many codes, then none until somebody clicks.
+_CODES_IN_A_ROW = 6
+_MAX_DEVICES = 4
+_FIRST_PHONE = 905_550_000_001
+# WhatsApp's pairing codes have no letter or digit that is easily taken for another.
+_LETTERS = "ABCDEFGHJKLMNPQRSTVWXYZ123456789"
+_CODE_LENGTH = 8
+# Somebody who stands before the screen needs a moment.
+_SCANNED_AFTER_S = 0.3
+
+
+class NotLinked(Exception):
+    """The phone refuses to link; the text says why."""
+
+
+class Linking:
+    """Of all pages."""
+
+    def __init__(self, store: Store, pages: Pages, habits: Habits, background: Background) -> None:
+        self._store = store
+        self._pages = pages
+        self._habits = habits
+        self._background = background
+        self._showing: dict[Connection, asyncio.Task[None]] = {}
+
+    # -- what a page shows
+
+    def show_codes(self, page: Connection) -> None:
+        """From now on the page shows QR codes, a new one every `qr_ttl_s`."""
+        self.hide_codes(page)
+        self._showing[page] = self._background.spawn(self._rotate(page))
+
+    def hide_codes(self, page: Connection) -> None:
+        """The page shows none any more."""
+        page.forget_codes()
+        task = self._showing.pop(page, None)
+        if task is not None:
+            task.cancel()
+
+    async def _rotate(self, page: Connection) -> None:
+        for _ in range(_CODES_IN_A_ROW):
+            ref = "2@" + secrets.token_urlsafe(48)
+            page.show(ref)
+            await page.say("ref", ref=ref)
+            if self._habits.auto_scan:
+                self._background.spawn(self._scan_soon(page))
+            await asyncio.sleep(self._habits.qr_ttl_s)
+        page.forget_codes()
+        await page.say("idle")
+
+    async def _scan_soon(self, page: Connection) -> None:
+        await asyncio.sleep(_SCANNED_AFTER_S)
+        if page.open and page.qr is not None:
+            await self._link(page, self._free_phone())
+
+    def pairing_code(self, page: Connection, phone: str) -> str:
+        """A code for the page to show, which is to be entered in this phone."""
+        code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
+        page.pairing = (code, phone)
+        return code
+
+    # -- what a phone does
+
+    async def scan(self, qr: str, phone: str | None) -> str:
+        """A phone scans; returns its number, a new one where none is given. Raises NotLinked."""
+        for page in self._pages.all():
+            if page.shows(qr):
+                return await self._link(page, phone or self._free_phone())
+        raise NotLinked("no page shows this QR code now; a code is good until the next but one")
+
+    async def enter(self, code: str, phone: str | None) -> str:
+        """The pairing code is entered in the phone it was made for. Raises NotLinked."""
+        wanted = code.replace("-", "").upper()
+        for page in self._pages.all():
+            if page.pairing is not None and page.pairing[0] == wanted:
+                asked_for = page.pairing[1]
+                if phone is not None and phone != asked_for:
+                    raise NotLinked(f"the code was made for {asked_for}")
+                return await self._link(page, asked_for)
+        raise NotLinked("no page shows this pairing code now")
+
+    async def _link(self, page: Connection, phone: str) -> str:
+        account = self._store.world.accounts.get(phone)
+        if account is not None and len(account.devices) >= _MAX_DEVICES:
+            raise NotLinked(f"{phone} has {_MAX_DEVICES} linked devices already")
+        self.hide_codes(page)
+        self._store.record(Linked(noise=page.keys.noise, phone=phone))
+        await page.say("paired", me=wid(phone), lid=lid(phone))
+        return phone
+
+    def _free_phone(self) -> str:
+        """The first account that no device is linked to."""
+        number = _FIRST_PHONE
+        accounts = self._store.world.accounts
+        while (account := accounts.get(f"+{number}")) is not None and account.devices:
+            number += 1
+        return f"+{number}"
+
+
+def wid(phone: str) -> str:
+    """WhatsApp's id of a phone's owner."""
+    return f"{phone.removeprefix('+')}@c.us"
+
+
+def lid(phone: str) -> str:
+    """The other id, which does not show the number: any function that is one to one will do."""
+    return f"7{phone.removeprefix('+')[::-1]}@lid"

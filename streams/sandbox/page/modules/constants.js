@@ -1,0 +1,46 @@
+/* ---------- words and numbers of WhatsApp's ---------- */
+
+function words(...names) {
+  return Object.fromEntries(names.map((name) => [name, name]));
+}
+
+define("WAWebSocketConstants", (exports) => {
+  exports.SOCKET_STATE = words(
+    "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "TIMEOUT", "CONFLICT",
+    "UNLAUNCHED", "PROXYBLOCK", "TOS_BLOCK", "SMB_TOS_BLOCK", "DEPRECATED_VERSION",
+  );
+  exports.SOCKET_STREAM = words("DISCONNECTED", "SYNCING", "RESUMING", "CONNECTED");
+  exports.WATCHED_SOCKET_STATE = words("OPEN", "CLOSED");
+});
+
+define("WAWebAck", (exports) => {
+  exports.ACK = {
+    MD_DOWNGRADE: -7, INACTIVE: -6, CONTENT_UNUPLOADABLE: -5, CONTENT_TOO_BIG: -4, CONTENT_GONE: -3,
+    EXPIRED: -2, FAILED: -1, CLOCK: 0, SENT: 1, RECEIVED: 2, READ: 3, PLAYED: 4, PEER: 5,
+  };
+  exports.ACK_STRING = { SENDER: "sender", DELIVERY: "delivery", READ: "read", PLAYED: "played" };
+  exports.EDIT_ATTR = { SENDER_REVOKE: 7, ADMIN_REVOKE: 8 };
+});
+
+define("WAWebSendMsgResultAction", (exports) => {
+  exports.SendMsgResult = words(
+    "OK", "ERROR_NETWORK", "ERROR_EXPIRED", "ERROR_CANCELLED", "ERROR_UPLOAD", "ERROR_UNKNOWN",
+  );
+});
+
+define("WAWebBuildConstants", (exports) => {
+  exports.SANITIZED_VERSION_STR = "2.3000.1048032155";
+  exports.VERSION_BASE = exports.SANITIZED_VERSION_STR;
+});
+
+define("WAWebIsOfficialClient", (exports) => { exports.isOfficialClient = false; });
+
+define("WATimeUtils", (exports) => {
+  exports.unixTime = () => Math.floor(Date.now() / 1000);
+  exports.unixTimeMs = () => Date.now();
+});
+
+define("WABase64", (exports) => {
+  exports.encodeB64 = (bytes) => btoa(String.fromCharCode(...new Uint8Array(bytes)));
+  exports.decodeB64 = (text) => Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+});

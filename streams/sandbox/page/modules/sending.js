@@ -1,0 +1,71 @@
+/* ---------- sending ---------- */
+
+defineIdle("WAWebGetEphemeralFieldsMsgActionsUtils", ["getEphemeralFields"], {});
+
+define("WAWebMsgReply", (exports) => {
+  exports.canReplyMsg = (message) => message.ack >= 0 || !message.id.fromMe;
+});
+
+/*
+ * WhatsApp's contract: an array, at once, of two promises. The first is kept when the message is in
+ * the stores with ack 0, the second when the server has answered.
+ */
+define("WAWebSendMsgChatAction", (exports, require) => {
+  exports.addAndSendMsgToChat = (chat, values) => {
+    const { MsgCollection } = require("WAWebMsgCollection");
+    const model = MsgCollection.addToChat(values);
+    const kept = MsgCollection.keep(model).then(() => model);
+    return [kept, kept.then(() => require("WAWebSandboxOutbox").send(model))];
+  };
+  exports.sendTextMsgToChat = () => {};
+});
+
+define("WAWebSendMessageEditAction", (exports) => {
+  exports.addAndSendMessageEdit = async () => {};
+});
+
+define("WAWebSendReactionMsgAction", (exports, require) => {
+  exports.sendReactionToMsg = async (message, reaction) => {
+    const MsgKey = require("WAWebMsgKey");
+    const from = require("WAWebUserPrefsMeUser").getMaybeMePnUser();
+    const to = message.id.remote;
+    const id = new MsgKey({ from, to, id: await MsgKey.newId(), selfDir: "out" });
+    const chat = require("WAWebChatCollection").ChatCollection.get(to);
+    const [, sent] = require("WAWebSendMsgChatAction").addAndSendMsgToChat(chat, {
+      id, from, to, type: "reaction", body: reaction, self: "out", ack: 0,
+      t: require("WATimeUtils").unixTime(), quotedStanzaID: message.id.id,
+    });
+    return sent;
+  };
+});
+
+define("WAWebUpdateUnreadChatAction", (exports) => {
+  exports.markUnread = async () => {};
+  exports.sendSeen = async ({ chat }) => {
+    chat.set("unreadCount", 0);
+    return { status: 200 };
+  };
+});
+
+define("WAWebChatSeenPlayed", (exports) => {
+  exports.markPlayed = async () => {};
+  exports.canMarkPlayed = () => false;
+});
+
+define("WAWebChatPresence", (exports, require) => {
+  const show = (state) => async () => { require("WAWebSandboxWire").send("chatstate", { state }); };
+  exports.markComposing = show("composing");
+  exports.markPaused = show("paused");
+  exports.markRecording = show("recording");
+});
+
+define("WAWebGetMessageSearchContext", (exports, require) => {
+  exports.getSearchContext = (wanted) => {
+    const { MsgCollection } = require("WAWebMsgCollection");
+    const collection = {
+      loadAroundPromise: MsgCollection.getMessagesById([wanted.msgKey]),
+      get: (key) => MsgCollection.get(key),
+    };
+    return { collection, key: wanted.msgKey, highlightMsg: true };
+  };
+});

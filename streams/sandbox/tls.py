@@ -1,0 +1,81 @@
+"""A certificate of our own for WhatsApp Web's address, which only browsers told of its key accept.
+
+Chromium meets this WhatsApp by two arguments: one says where the address is, the other trusts this
+key and no other. No certificate is installed anywhere, and no program needs a switch for tests.
+"""
+
+import base64
+import hashlib
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from cryptography.x509.oid import NameOID
+
+HOST = "web.whatsapp.com"
+# Chromium looks at the key alone, so the dates are for other clients.
+_DAYS = 3650
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Key and certificate in one file, and how a browser knows the key."""
+
+    file: Path
+    fingerprint: str
+
+    def context(self) -> ssl.SSLContext:
+        """For a server."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.file)
+        return context
+
+    def browser_args(self, page_port: int) -> list[str]:
+        """With these Chromium finds the address here, trusts it, and reaches nothing else."""
+        rules = f"MAP {HOST} 127.0.0.1:{page_port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        return [
+            f"--host-resolver-rules={rules}",
+            f"--ignore-certificate-errors-spki-list={self.fingerprint}",
+        ]
+
+
+def identity(folder: Path) -> Identity:
+    """The one in this folder, made when there is none: browsers know a restarted sandbox again."""
+    file = folder / "certificate.pem"
+    if not file.exists():
+        written = folder / "certificate.new"
+        written.touch(mode=0o600)
+        written.write_bytes(_made())
+        written.replace(file)
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return Identity(file, base64.b64encode(hashlib.sha256(key).digest()).decode())
+
+
+def _made() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=_DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return secret + certificate.public_bytes(Encoding.PEM)

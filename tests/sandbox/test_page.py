@@ -1,0 +1,106 @@
+"""The page in a real Chromium with the real wa-js: its outbox, and the faults that only a page has."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from streams.browser.driver import Found, Phase, Uncertain
+from streams.browser.supervision import Patience
+from streams.browser.whatsapp_web import WhatsAppWeb
+from tests.support.browser import (
+    PEER,
+    PEER_CHAT,
+    QUICK,
+    Control,
+    MakeDriver,
+    link,
+    phase,
+    text,
+)
+from tests.support.sandbox import Sandbox
+from tests.support.wire import WirePage
+
+pytestmark = pytest.mark.browser
+
+
+async def test_document_and_scripts(sandbox: Sandbox) -> None:
+    """A policy without eval and with a nonce of each load; nothing else is at the address."""
+    url = WirePage(sandbox, "x")._url.replace("wss", "https").removesuffix("/ws/chat")
+    async with aiohttp.ClientSession() as http:
+        policies = []
+        for _ in range(2):
+            async with http.get(url, ssl=False) as response:
+                policies.append(response.headers["Content-Security-Policy"])
+        async with http.get(f"{url}/static/modules.js", ssl=False) as response:
+            assert '"WAWebSendMsgChatAction"' in await response.text()
+        async with http.get(f"{url}/check-update", ssl=False) as response:
+            assert response.status == 404
+    assert policies[0] != policies[1]
+    assert all("unsafe-eval" not in policy and "'nonce-" in policy for policy in policies)
+
+
+async def test_the_outbox_sends_again_in_the_same_page(
+    linked_driver: WhatsAppWeb, control: Control
+) -> None:
+    """What was not acknowledged goes out once more when the connection is back; a repeat."""
+    await control.post("/faults", {"ack_lost": True, "count": 1})
+    assert isinstance(await linked_driver.submit(text("3EB0CC01", ack_within_s=0.3)), Uncertain)
+    await control.post("/faults", {"drop_socket": True, "count": 1})
+    await found(linked_driver, "3EB0CC01", 1)
+    assert [row["shown"] for row in await control.log()] == [True, False]
+
+
+async def test_the_outbox_outlives_the_browser(
+    linked_driver: WhatsAppWeb, control: Control, tmp_path: Path
+) -> None:
+    """It is on disk: a browser that was killed sends it when it is there again."""
+    await control.post("/faults", {"ack_lost": True, "count": 1})
+    assert isinstance(await linked_driver.submit(text("3EB0CC02", ack_within_s=0.3)), Uncertain)
+    pid = int((tmp_path / "main" / ".wa-streams" / "browser.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    await phase(linked_driver, Phase.RECONNECTING)
+    await phase(linked_driver, Phase.READY)
+    await found(linked_driver, "3EB0CC02", 1)
+    assert [row["shown"] for row in await control.log()] == [True, False]
+
+
+async def test_a_page_that_crashes(linked_driver: WhatsAppWeb, control: Control) -> None:
+    """The process of the page dies when a message has arrived: uncertain, then settled by looking."""
+    await control.post("/faults", {"page_crash": True, "number": PEER})
+    result = await linked_driver.submit(text("3EB0CC03", ack_within_s=20))
+    assert isinstance(result, Uncertain)
+    await phase(linked_driver, Phase.READY)
+    await found(linked_driver, "3EB0CC03", 1)
+    assert {row["whatsapp_id"] for row in await control.log()} == {"3EB0CC03"}
+
+
+async def test_modules_that_come_late(make_driver: MakeDriver, control: Control) -> None:
+    """wa-js is injected when they are there, so the page becomes ready all the same."""
+    await control.post("/faults", {"slow_page_ms": 1500})
+    driver = make_driver()
+    await driver.start()
+    assert (await link(driver, control)).degraded == ()
+
+
+async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: Control) -> None:
+    """The watchdog loads it again; the second load is a good one."""
+    await control.post("/faults", {"never_ready": True, "count": 1})
+    quick = Patience(base_s=0.01)
+    timeouts = type(QUICK)(load_s=3.0, heartbeat_s=0.5, answer_s=2.0, close_s=1.0)
+    driver = make_driver(patience=quick, timeouts=timeouts)
+    await driver.start()
+    await link(driver, control)
+
+
+async def found(driver: WhatsAppWeb, whatsapp_id: str, ack: int) -> None:
+    """Await that the page's store has the message with at least this ack."""
+    async with asyncio.timeout(20):
+        while True:
+            answer = await driver.find(whatsapp_id, PEER_CHAT)
+            if isinstance(answer, Found) and answer.ack >= ack:
+                return
+            await asyncio.sleep(0.05)

@@ -130,3 +130,31 @@ async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
     await producer.stop()
     await caller.heard(kept["id"], "accepted")
     assert caller.events(aborted["id"]) == []
+
+
+async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> None:
+    """Any producer that is not written in Java can write one; the request is answered like any other."""
+    from aiokafka import AIOKafkaProducer
+
+    from streams.kafka.connection import client_options
+    from tests.kafka.test_safe_records import Bytes, python_batch
+
+    asked = [{"id": uuid4().hex, "to": TO, "text": "x"}, {"id": uuid4().hex, "to": "nobody"}]
+    producer = AIOKafkaProducer(**client_options(caller.settings))
+    await producer.start()
+    try:
+        for each in asked:
+            batch = python_batch(producer.create_batch())
+            name = Bytes.of(b"strange-\xff")
+            batch.append(key=b"k", value=orjson.dumps(each), timestamp=None, headers=[(name, b"1")])
+            await (await producer.send_batch(batch, caller.names.outbound, partition=0))
+    finally:
+        await producer.stop()
+    await caller.heard(asked[0]["id"], "accepted")
+    await caller.heard(asked[1]["id"], "rejected")
+    letter = await until(lambda: _letter(caller, orjson.dumps(asked[1])))
+    assert dict(letter.headers)["strange-\\xff"] == b"1"
+
+
+def _letter(caller: Caller, value: bytes) -> Any:
+    return next((each for each in caller.dead_letters() if each.value == value), None)

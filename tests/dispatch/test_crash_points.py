@@ -1,13 +1,10 @@
 """The phone stage killed at every single write: whatever was lost with it, the replay ends the same.
 
-Table and outlet are of memory, so that a kill can be put between any two of their acts; what they do
-is what the real ones promise (tests/kafka/test_durable*.py): a write is whole or not there at all.
+Table and outlet are of memory (tests/support/memory.py), so that a kill can be put between any two acts.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import orjson
@@ -20,7 +17,6 @@ from schemas.times import rfc3339
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import Answers
 from streams.dispatch.clock import Clock
-from streams.dispatch.outlet import Outgoing
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.rows import Rows
 from streams.dispatch.tally import Tally
@@ -39,61 +35,10 @@ from streams.domain.events import (
     Woken,
 )
 from streams.domain.rules import Rules
+from tests.support.memory import Disk, Killed, Outlet, Table
 
 PHONE = "+60123456789"
 READY = AccountRecord(account="main", state="ready", since=rfc3339(0))
-
-
-class Killed(Exception):
-    """The process is gone, at this very point."""
-
-
-@dataclass
-class Disk:
-    """What survives: the table's rows, the topics, and how many acts are left until the kill."""
-
-    rows: dict[bytes, bytes] = field(default_factory=dict)
-    topics: list[Outgoing] = field(default_factory=list)
-    acts_left: int = 1_000_000
-
-    def act(self) -> None:
-        if self.acts_left == 0:
-            raise Killed
-        self.acts_left -= 1
-
-
-@dataclass
-class Table:
-    disk: Disk
-
-    def get(self, partition: int, key: bytes) -> bytes | None:
-        return self.disk.rows.get(key)
-
-    async def write(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
-        self.disk.act()
-        for key, value in changes:
-            if value is None:
-                self.disk.rows.pop(key, None)
-            else:
-                self.disk.rows[key] = value
-        self.disk.act()
-
-    def scan(
-        self, partition: int, prefix: bytes, *, after: bytes = b""
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return iter(
-            sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
-        )
-
-
-@dataclass
-class Outlet:
-    disk: Disk
-
-    async def put(self, records: Sequence[Outgoing]) -> None:
-        for record in records:  # a kill may let any first part of them out
-            self.disk.act()
-            self.disk.topics.append(record)
 
 
 def stage(disk: Disk, now: list[float]) -> PhoneStage:

@@ -1,0 +1,113 @@
+"""Records whose headers have names that are no text: read all the same. Anybody may put one on a topic.
+
+aiokafka decodes the name of each header as UTF-8 and raises in the middle of an answer when it is none:
+the worker would die of it, be started again, and die again. The protocol calls the name a string, but
+brokers do not look at it. Here such a name is read with its strange bytes as `\\xff`; key, value and the
+values of headers stay as they are. aiokafka's own reader in C is used until it gives up on a batch.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
+
+_OVERHEAD = struct.calcsize(">qi")  # before the bytes that a batch's own length counts
+_LENGTH = struct.Struct(">i")
+
+
+class Records:
+    """Takes the place of aiokafka's MemoryRecords in its fetcher (safe_install.py)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._inner = MemoryRecords(data)
+        self._pos = 0
+
+    def has_next(self) -> bool:
+        """Whether there is a whole batch still to be read."""
+        return self._inner.has_next()
+
+    def size_in_bytes(self) -> int:
+        """Of the answer."""
+        return self._inner.size_in_bytes()
+
+    def next_batch(self) -> "Batch | None":
+        """The next batch."""
+        batch = self._inner.next_batch()
+        if batch is None:
+            return None
+        start = self._pos
+        (length,) = _LENGTH.unpack_from(self._data, start + _OVERHEAD - _LENGTH.size)
+        self._pos = start + _OVERHEAD + length
+        return Batch(batch, memoryview(self._data)[start : self._pos])
+
+
+class Batch:
+    """aiokafka's batch, which starts over by another reader where a name is no text."""
+
+    def __init__(self, batch: Any, data: memoryview) -> None:
+        self._batch = batch
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._batch, name)
+
+    def __next__(self) -> Any:
+        return next(self._batch)
+
+    def __iter__(self) -> Iterator[Any]:
+        last = -1
+        try:
+            for record in self._batch:
+                last = record.offset
+                yield record
+        except UnicodeDecodeError:
+            yield from (each for each in _TolerantBatch(self._data) if each.offset > last)
+
+
+class _TolerantBatch(_DefaultRecordBatchPy):  # pyright: ignore[reportGeneralTypeIssues] - final by its hint only
+    """aiokafka's reader in Python, but for the names of headers."""
+
+    def _read_msg(self, decode_varint: Any = decode_varint) -> _DefaultRecordPy:
+        read = _Reading(self._buffer, self._pos)
+        length = read.number()
+        end = read.pos + length
+        read.number()  # attributes: none are defined
+        timestamp, offset = self.first_timestamp + read.number(), self.base_offset + read.number()
+        if self.timestamp_type == self.LOG_APPEND_TIME:
+            timestamp = self.max_timestamp
+        key, value = read.data(), read.data()
+        headers = [(read.name(), read.data()) for _ in range(read.number())]
+        if read.pos != end:
+            raise CorruptRecordException(f"a record of {length} bytes ends at {read.pos - end}")
+        self._pos = end
+        return _DefaultRecordPy(offset, timestamp, self.timestamp_type, key, value, headers)
+
+
+class _Reading:
+    """A place in a buffer (Kafka protocol, record format v2)."""
+
+    def __init__(self, buffer: bytearray, pos: int) -> None:
+        self._buffer = buffer
+        self.pos = pos
+
+    def number(self) -> int:
+        """A varint."""
+        number, self.pos = decode_varint(self._buffer, self.pos)
+        return number
+
+    def data(self) -> bytes | None:
+        """Bytes with their length before them; a negative one says that there are none."""
+        length = self.number()
+        if length < 0:
+            return None
+        self.pos += length
+        return bytes(self._buffer[self.pos - length : self.pos])
+
+    def name(self) -> str:
+        """The name of a header."""
+        return (self.data() or b"").decode(errors="backslashreplace")

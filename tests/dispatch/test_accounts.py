@@ -1,0 +1,58 @@
+"""What the dispatcher makes of the accounts' records."""
+
+from typing import Any
+
+from schemas import account
+from schemas.account import AccountRecord
+from schemas.times import rfc3339
+from streams.dispatch.accounts import Accounts
+from streams.domain.routing import Able
+
+NOW_S = 1_000_000_000.0
+
+
+def record(state: Any = "ready", free_at_s: float = 0.0) -> bytes:
+    free_at = rfc3339(free_at_s) if free_at_s else None
+    said = AccountRecord(account="main", state=state, since=rfc3339(NOW_S), free_at=free_at)
+    return account.encode(said)
+
+
+def test_only_ready_accounts_send() -> None:
+    """Every other state is down; an account without a record is none."""
+    changes: list[int] = []
+    accounts = Accounts(lambda: changes.append(1))
+    assert accounts.able(NOW_S) == {}
+    accounts.take(b"main", record("linking"))
+    assert accounts.able(NOW_S) == {"main": Able.DOWN}
+    accounts.take(b"main", record())
+    assert accounts.able(NOW_S) == {"main": Able.READY}
+    accounts.take(b"main", None)
+    assert accounts.able(NOW_S) == {}
+    assert len(changes) == 3
+
+
+def test_a_sign_of_life_is_no_change() -> None:
+    """Nobody is woken for it."""
+    changes: list[int] = []
+    accounts = Accounts(lambda: changes.append(1))
+    accounts.take(b"main", record())
+    accounts.take(b"main", record())
+    assert len(changes) == 1
+
+
+def test_an_account_at_its_pace_is_busy_until_then() -> None:
+    """And the clock is told when that is."""
+    accounts = Accounts(lambda: None)
+    accounts.take(b"main", record(free_at_s=NOW_S + 30))
+    assert accounts.able(NOW_S) == {"main": Able.BUSY}
+    assert accounts.next_s(NOW_S) == NOW_S + 30
+    assert accounts.able(NOW_S + 30) == {"main": Able.READY}
+    assert accounts.next_s(NOW_S + 30) == float("inf")
+
+
+def test_what_is_no_record_is_taken_for_not_ready() -> None:
+    """A topic that others can write to must not stop a dispatcher."""
+    accounts = Accounts(lambda: None)
+    accounts.take(b"main", b"rubbish")
+    accounts.take(None, record())
+    assert accounts.able(NOW_S)["main"] is Able.DOWN

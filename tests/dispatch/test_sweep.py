@@ -1,0 +1,79 @@
+"""What may be forgotten is found a slice at a time, and only that."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from streams.dispatch import sweep as sweeping
+from streams.dispatch.rows import Rows
+from streams.dispatch.sweep import Sweep
+from streams.domain import events
+from streams.domain import phone as stored
+from streams.domain.events import Aged
+from streams.domain.phone import Chat, Flight, Message, Phone, State
+from streams.domain.rules import Rules
+from tests.support.memory import Disk, Outlet, Table
+
+NOW_S = 1_000_000.0
+RULES = Rules(dedup_s=100.0, idle_s=10.0)
+OLD_S, YOUNG_S = NOW_S - 101.0, NOW_S - 99.0
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
+    if isinstance(row, Phone):
+        disk.rows[b"p" + row.phone.encode()] = stored.encode(row)
+    else:
+        disk.rows[b"m" + phone.encode() + b"\0" + row.id.encode()] = stored.encode(row)
+
+
+def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
+    """What the sweep named, by phone, after so many slices."""
+    sweep = Sweep(
+        lambda: [Rows(cast("Any", Table(disk)), 0)], Outlet(disk), "phone", RULES, lambda: NOW_S
+    )
+    for _ in range(rounds):
+        asyncio.run(sweep.once())
+    named: dict[str, set[str]] = {}
+    for record in disk.topics:
+        event = events.decode(record.value or b"")
+        assert isinstance(event, Aged)
+        named.setdefault(event.phone, set()).update(event.ids)
+    return named
+
+
+def test_settled_messages_past_their_time_are_named(disk: Disk) -> None:
+    """Neither young ones nor open ones, however old."""
+    put(disk, Message(id="old", offset=1, state=State.SENT, settled_at_s=OLD_S), "a")
+    put(disk, Message(id="young", offset=1, state=State.SENT, settled_at_s=YOUNG_S), "a")
+    put(disk, Message(id="open", offset=1, state=State.WAITING), "a")
+    assert swept(disk) == {"a": {"old"}}
+
+
+def test_idle_phones_are_named(disk: Disk) -> None:
+    """Not one that was touched, waits, is being sent to, or whose look-up is still remembered."""
+    flight = Flight(id="x", account="main", release=1, released_at_s=0, deadline_s=1)
+    put(disk, Phone(phone="idle"))
+    put(disk, Phone(phone="touched", touched_s=NOW_S - 9))
+    put(disk, Phone(phone="waiting", scheduled=1))
+    put(disk, Phone(phone="flying", flight=flight))
+    put(disk, Phone(phone="known", chat=Chat(chat_id="c", until_s=NOW_S + 1)))
+    assert swept(disk) == {"idle": set()}
+
+
+def test_every_row_has_its_turn(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slice by slice, and from the beginning again."""
+    monkeypatch.setattr(sweeping, "SLICE", 3)
+    for number in range(10):
+        name = f"m{number}"
+        put(disk, Message(id=name, offset=1, state=State.SENT, settled_at_s=OLD_S), "a")
+    assert swept(disk, rounds=1) == {"a": {"m0", "m1", "m2"}}
+    disk.topics.clear()
+    assert swept(disk, rounds=4) == {"a": {f"m{number}" for number in range(10)}}
+    disk.topics.clear()
+    assert len(swept(disk, rounds=6)["a"]) == 10

@@ -1,0 +1,61 @@
+"""A table and an outlet of memory for the phone stage, so that a kill can be put between any two of its acts.
+
+They promise what the real ones do (tests/kafka/test_durable.py): a write is whole or not there at all.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from streams.dispatch.outlet import Outgoing
+
+
+class Killed(Exception):
+    """The process is gone, at this very point."""
+
+
+@dataclass
+class Disk:
+    """What survives: the table's rows, the topics, and how many acts are left until the kill."""
+
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+    topics: list[Outgoing] = field(default_factory=list)
+    acts_left: int = 1_000_000
+
+    def act(self) -> None:
+        if self.acts_left == 0:
+            raise Killed
+        self.acts_left -= 1
+
+
+@dataclass
+class Table:
+    disk: Disk
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        return self.disk.rows.get(key)
+
+    async def write(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        self.disk.act()
+        for key, value in changes:
+            if value is None:
+                self.disk.rows.pop(key, None)
+            else:
+                self.disk.rows[key] = value
+        self.disk.act()
+
+    def scan(
+        self, partition: int, prefix: bytes, *, after: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return iter(
+            sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
+        )
+
+
+@dataclass
+class Outlet:
+    disk: Disk
+
+    async def put(self, records: Sequence[Outgoing]) -> None:
+        for record in records:  # a kill may let any first part of them out
+            self.disk.act()
+            self.disk.topics.append(record)

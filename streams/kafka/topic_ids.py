@@ -1,0 +1,125 @@
+"""Which topic a name stands for: the id that the broker gave it when it was made (KIP-516).
+
+A topic that was deleted and made anew has the same name and other offsets, and the broker has dropped
+what a group had committed on it. Rows that carry offsets of the old log would then silently outlive
+every event of the new one. aiokafka knows no ids, so the one request that tells them is spelt out here:
+Metadata, version 10 (https://kafka.apache.org/protocol#The_Messages_Metadata).
+"""
+
+from collections.abc import Collection
+from io import BytesIO
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import (
+    AbstractType,
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
+
+_NO_ID = bytes(16)
+
+
+class _Uuid(AbstractType[bytes]):
+    @classmethod
+    def encode(cls, value: bytes) -> bytes:
+        return value
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> bytes:
+        return data.read(16)
+
+
+_TEXT = CompactString("utf-8")
+_BROKER = (
+    ("node_id", Int32),
+    ("host", _TEXT),
+    ("port", Int32),
+    ("rack", _TEXT),
+    ("tags", TaggedFields),
+)
+_PARTITION = (
+    ("error_code", Int16),
+    ("partition", Int32),
+    ("leader", Int32),
+    ("leader_epoch", Int32),
+    ("replicas", CompactArray(Int32)),
+    ("in_sync", CompactArray(Int32)),
+    ("offline", CompactArray(Int32)),
+    ("tags", TaggedFields),
+)
+_TOPIC = (
+    ("error_code", Int16),
+    ("name", _TEXT),
+    ("topic_id", _Uuid),
+    ("is_internal", Boolean),
+    ("partitions", CompactArray(*_PARTITION)),
+    ("authorized_operations", Int32),
+    ("tags", TaggedFields),
+)
+
+
+class _MetadataResponse(Response):
+    API_KEY = 3  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType] as aiokafka's own
+    API_VERSION = 10  # pyright: ignore[reportIncompatibleMethodOverride, reportAssignmentType]
+    SCHEMA = Schema(
+        ("throttle_ms", Int32),
+        ("brokers", CompactArray(*_BROKER)),
+        ("cluster_id", _TEXT),
+        ("controller", Int32),
+        ("topics", CompactArray(*_TOPIC)),
+        ("authorized_operations", Int32),
+        ("tags", TaggedFields),
+    )
+
+
+class _MetadataStruct(RequestStruct):
+    API_KEY = 3
+    API_VERSION = 10
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        ("topics", CompactArray(("topic_id", _Uuid), ("name", _TEXT), ("tags", TaggedFields))),
+        ("allow_creation", Boolean),
+        ("cluster_operations", Boolean),
+        ("topic_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _Metadata(Request[_MetadataStruct]):
+    API_KEY = 3
+
+    def __init__(self, topics: Collection[str]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
+        asked = [(_NO_ID, name, {}) for name in self._topics]
+        return request_struct_class(asked, False, False, False, {})
+
+
+async def topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, bytes]:
+    """The id of each topic. Raises KafkaError, also when one does not exist."""
+    node: Any = client.get_random_node()
+    answer: Any = await client.send(node, _Metadata(topics))
+    found: dict[str, bytes] = {}
+    for code, name, topic_id, *_ in answer.topics:
+        if code:
+            raise for_code(code)(name)
+        found[name] = topic_id
+    return found
+
+
+def made_anew(topic: str, group: str) -> str:
+    """What to say, and what to do, when a topic is not the one that the tables were made from."""
+    return (
+        f"{topic} was made anew or cut, and the tables do not belong to it any more: restore it, or "
+        f"stop all workers of {group} and delete its changelog topics, its offsets and their tables"
+    )

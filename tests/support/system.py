@@ -110,7 +110,10 @@ class System:
         with log.open("ab") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "streams.cli", *command, "--name", name],
-                env=clean | environment(self.settings) | {"WA_WEB_PORT": "0", "WA_CONFIG": ""} | more,
+                env=clean
+                | environment(self.settings)
+                | {"WA_WEB_PORT": "0", "WA_CONFIG": ""}
+                | more,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -1,0 +1,143 @@
+"""Messages/s of one account: releases on its lane against bare wa-js in a loop, pacing off.
+
+    python -m benchmarks.sender_throughput [--rounds 5]
+
+Both in one run, on one sandbox, each in a browser of its own with the same arguments, in blocks that
+take turns. A block's rate is that of its arrivals at the sandbox. The lane is a real one: a sender process
+on an embedded broker claims each message durably, and answers it durably. Needs no network.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+from benchmarks.browser_common import machine, sandbox
+from benchmarks.browser_send import bare
+from streams.domain import events, lane
+from streams.domain.events import Outcome, Sent
+from streams.domain.lane import Send
+from streams.kafka import admin
+from streams.kafka.embedded import EmbeddedBroker
+from tests.support.broker import settings_for
+from tests.support.system import Caller, System, until
+from tests.support.whatsapp import account_record
+
+ACCOUNT = "main"
+PHONES = 20
+BLOCKS = {0: 300, 20: 200, 150: 50}  # messages of a block, by the page's ack in ms
+
+Block = Callable[[str, int], Awaitable[None]]
+
+
+class Lane:
+    """The account's lane, and what the sender answers."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._log = caller.follow(caller.names.phone)
+
+    async def block(self, name: str, count: int) -> None:
+        """Put so many releases on the lane at once; returns when all are answered."""
+        deadline_s = time.time() + 600
+        records = [(lane.encode(_send(name, n, deadline_s)), b"") for n in range(count)]
+        await self._caller.produce(*records, topic=self._caller.names.lane(ACCOUNT))
+        await until(lambda: self._sent(name) >= count, within_s=600)
+
+    def _sent(self, name: str) -> int:
+        said = (events.decode(record.value) for record in self._log)
+        outcomes = [e for e in said if isinstance(e, Outcome) and e.id.startswith(name)]
+        assert all(isinstance(each.result, Sent) for each in outcomes), outcomes
+        return len(outcomes)
+
+
+def _send(name: str, number: int, deadline_s: float) -> Send:
+    digits = f"601200000{number % PHONES:02}"
+    return Send(
+        phone=f"+{digits}",
+        id=f"{name}{number:04}",
+        release=1,
+        account=ACCOUNT,
+        deadline_s=deadline_s,
+        content=orjson.dumps({"type": "text", "body": "hello"}),
+        chat_id=f"{digits}@c.us",
+    )
+
+
+async def rates(
+    url: str, run: str, ways: dict[str, Block], ack_ms: int, rounds: int
+) -> dict[str, list[float]]:
+    """Messages/s of each block."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, way in ways.items():
+            before = len(await _log(url))
+            await way(f"3EB0{name}{run}{number:02}".upper(), BLOCKS[ack_ms])
+            rows = (await _log(url))[before:]
+            assert len(rows) == BLOCKS[ack_ms], f"{len(rows)} arrivals"
+            first, last = (datetime.fromisoformat(rows[i]["at"]).timestamp() for i in (0, -1))
+            found[name].append((len(rows) - 1) / (last - first))
+    return found
+
+
+async def _log(url: str) -> list[dict[str, Any]]:
+    async with aiohttp.request("GET", f"{url}/log") as answer:
+        return orjson.loads(await answer.read())
+
+
+def report(ack_ms: int, found: dict[str, list[float]]) -> None:
+    ours, theirs = found["lane"], found["bare"]
+    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
+    shown = "   ".join(f"{name} {statistics.median(each):6.1f}/s" for name, each in found.items())
+    print(f"ack after {ack_ms:3} ms: {shown}   lane : bare {ratio:.2f}")
+
+
+async def main(rounds: int) -> None:
+    print(machine())
+    print("medians of the blocks' rates, and the median of the ratios of neighbouring blocks")
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker = EmbeddedBroker(folder / "broker", port=0)
+        await asyncio.to_thread(broker.start, lambda _: None)
+        stack.callback(broker.stop)
+        whatsapp = stack.enter_context(sandbox(folder / "sandbox"))
+        settings = settings_for(
+            broker,
+            folder / "data",
+            accounts=[ACCOUNT],
+            web_browser_args=list(whatsapp.browser_args),
+            send_interval_ms=0,
+            account_rate_per_minute=0,
+        )
+        await admin.create(settings)
+        system = System(settings)
+        stack.callback(system.end)
+        system.sender(ACCOUNT)
+        caller = await stack.enter_async_context(Caller(settings).open())
+        await until(lambda: (account_record(caller, ACCOUNT) or {}).get("state") == "ready")
+        send_bare = await stack.enter_async_context(bare(whatsapp, folder / "bare"))
+
+        async def bare_block(name: str, count: int) -> None:
+            for number in range(count):
+                await send_bare(f"{name}{number:04}")
+
+        ways: dict[str, Block] = {"lane": Lane(caller).block, "bare": bare_block}
+        await rates(whatsapp.url, "warm", ways, 0, 1)
+        for ack_ms in BLOCKS:
+            whatsapp.ack_after(ack_ms)
+            report(ack_ms, await rates(whatsapp.url, f"T{ack_ms:03}", ways, ack_ms, rounds))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    asyncio.run(main(parser.parse_args().rounds))

@@ -1,0 +1,123 @@
+"""The account's record on `wa.accounts`: told at each change, and now and then as a sign of life.
+
+Only who owns the lane tells of the account. `ready` means that a message would be submitted now.
+"""
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, TextIO, cast
+
+import segno
+
+from schemas.account import AccountRecord, State
+from schemas.times import rfc3339
+from streams.browser.driver import Phase, Session
+from streams.domain.pacing import Pacer
+from streams.sender.standing import Standing
+
+SIGN_OF_LIFE_S: Final = 10.0
+
+
+class Account:
+    """Follows the session; `publish` gets each record that differs from the last one."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        owner: str,
+        daily_cap: int,
+        standing: Standing,
+        pacer: Pacer,
+        publish: Callable[[AccountRecord], Awaitable[object]],
+        now_s: Callable[[], float],
+    ) -> None:
+        self._name = name
+        self._owner = owner
+        self._daily_cap = daily_cap
+        self._standing = standing
+        self._pacer = pacer
+        self._publish = publish
+        self._now_s = now_s
+        self._session = Session(Phase.STARTING, since_s=now_s())
+        self._untold: deque[Session] = deque()
+        self._changed = asyncio.Event()
+
+    def follow(self, session: Session) -> None:
+        """The session is now like this. Each phase is told, however short; of one phase only its end."""
+        if self._untold and self._untold[-1].phase is session.phase:
+            self._untold.pop()
+        self._untold.append(session)
+        self._changed.set()
+
+    def changed(self) -> None:
+        """Something else that the record says has changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Tell until cancelled."""
+        while True:
+            self._changed.clear()
+            if self._untold:
+                self._session = self._untold.popleft()
+            await self._publish(self.record())
+            if not self._untold:
+                await self._next()
+
+    async def _next(self) -> None:
+        try:
+            async with asyncio.timeout(SIGN_OF_LIFE_S):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    async def stopped(self) -> None:
+        """Tell that nobody sends for it any more."""
+        self._session = Session(Phase.STOPPED, phone=self._session.phone, since_s=self._now_s())
+        await self._publish(self.record())
+
+    def record(self) -> AccountRecord:
+        """The account at this moment."""
+        now_s, session = self._now_s(), self._session
+        restriction = self._standing.restriction(session.link, now_s)
+        held = restriction if session.phase is Phase.READY else None
+        return AccountRecord(
+            account=self._name,
+            state=cast(State, "restricted" if held else session.phase.value),
+            since=rfc3339(held.since_s if held else session.since_s),
+            phone=session.phone,
+            reason=held.code if held else session.reason,
+            until=rfc3339(held.until_s) if held else None,
+            qr=session.qr,
+            pairing_code=session.pairing_code,
+            sent_last_minute=self._pacer.last_minute(now_s),
+            sent_today=self._pacer.last_day(now_s),
+            daily_cap=self._daily_cap or None,
+            degraded=session.degraded,
+            owner=self._owner,
+        )
+
+
+class Terminal:
+    """Shows a QR code to whoever started the sender by hand."""
+
+    def __init__(self, name: str, out: TextIO = sys.stdout) -> None:
+        self._name = name
+        self._out = out
+        self._shown: str | None = None
+
+    def follow(self, session: Session) -> None:
+        """Draw the code when it is a new one and somebody looks."""
+        if session.qr == self._shown:
+            return
+        self._shown = session.qr
+        if session.qr is None or not self._out.isatty():
+            return
+        print(
+            f"\nLink the account {self._name}: WhatsApp, linked devices, scan this code.\n",
+            file=self._out,
+        )
+        segno.make(session.qr, micro=False).terminal(self._out, compact=True)
+        self._out.flush()

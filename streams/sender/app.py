@@ -1,0 +1,173 @@
+"""The sender put together: one account's lane, its table, its browser, its probes. The one place that knows all.
+
+A second process of the same account stands by: the group gives the lane to one of them. A tenure begins
+when the table is recovered and ends before the partition is given back.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from schemas import account as accounts
+from schemas.account import AccountRecord
+from streams.browser import bundle, executable
+from streams.browser.driver import Driver, Phase
+from streams.browser.launch import BrowserConfig
+from streams.browser.whatsapp_web import WhatsAppWeb
+from streams.domain import events
+from streams.domain.events import Event
+from streams.kafka import topics, worker
+from streams.kafka.app import create_app
+from streams.kafka.durable import DurableTable, Record, publish, publish_all
+from streams.sender.metrics import Metrics
+from streams.sender.tenure import Tenure, World, limits
+from streams.settings import Settings
+from streams.web.app import listening
+from streams.web.health import document
+
+log = logging.getLogger(__name__)
+
+
+class Sender:
+    """A sender's parts, on a Faust app that is not started yet."""
+
+    def __init__(
+        self, settings: Settings, account: str, name: str, make_driver: Callable[[], Driver]
+    ) -> None:
+        self.settings = settings
+        self.account = account
+        self.name = name
+        self.names = topics.names(settings)
+        self.app = create_app(
+            topics.sender_app(settings, account),
+            settings,
+            name=name,
+            partitions=1,
+            longest_event_s=limits(settings).longest_s,
+        )
+        self.table = DurableTable(self.app, topics.SENDS)
+        self.registry = CollectorRegistry()
+        self.tenure: Tenure | None = None
+        self._web = AsyncExitStack()
+        self._world = World(
+            table=self.table,
+            fence=self.app.fence,
+            make_driver=make_driver,
+            tell=self._tell,
+            tell_account=self._tell_account,
+            give_back=self.app.give_back,
+            failed=self._failed,
+            metrics=Metrics(self.registry),
+        )
+        self._declare()
+
+    def _declare(self) -> None:
+        app = self.app
+        app.agent(app.raw_topic(self.names.lane(self.account)), name="lane")(self._take)
+        self.table.on_recovered(self._begin)
+        app.before_giving_back(self._end)
+        app.before_join(self._listen)
+        app.after_last_event(self._web.aclose)
+
+    # -- tenures
+
+    async def _begin(self) -> None:
+        await self._end()
+        if not self.table.partitions():
+            log.info("standing by: another process has the lane of %s", self.account)
+            return
+        tenure = Tenure(self.settings, self.account, self._world)
+        await tenure.open()
+        self.tenure = tenure
+
+    async def _end(self) -> None:
+        tenure, self.tenure = self.tenure, None
+        if tenure is not None:
+            await tenure.close()
+
+    def _failed(self, error: BaseException) -> None:
+        """Something that must not fail has: end, and be started again from what is durable."""
+        log.critical("the sender of %s failed", self.account, exc_info=error)
+        self.app.add_future(self.app.crash(error))
+
+    # -- records
+
+    async def _take(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            if self.tenure is None:
+                self.app.give_back(event)
+            else:
+                await self.tenure.lane.accept(event)
+
+    async def _tell(self, told: Sequence[Event]) -> None:
+        topic = self.names.phone
+        records = [Record(topic, events.encode(each), each.phone.encode()) for each in told]
+        await publish_all(self.app, records)
+
+    async def _tell_account(self, record: AccountRecord) -> None:
+        key = self.account.encode()
+        await publish(self.app, self.names.accounts, accounts.encode(record), key=key)
+
+    # -- probes
+
+    async def _listen(self) -> None:
+        await self._web.enter_async_context(
+            listening(
+                self.settings,
+                self.name,
+                0,
+                readiness=self.readiness,
+                health=self._health,
+                registry=self.registry,
+            )
+        )
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether a message would be sent now; who stands by is ready too."""
+        app = self.app.readiness()
+        if not app.ready or self.tenure is None:
+            return app.ready, app.why
+        session = self.tenure.seat.session
+        if session.phase is Phase.READY:
+            return True, "ready"
+        reason = f": {session.reason}" if session.reason else ""
+        return False, f"the session is {session.phase}{reason}"
+
+    def _health(self) -> dict[str, Any]:
+        return document(
+            healthy=self.readiness()[0],
+            queue_length=len(self.tenure.lane) if self.tenure else 0,
+            cache_size=0,
+            conversation_states=0,
+            rate_limit_tracking=0,
+        )
+
+
+def browser_config(settings: Settings, account: str) -> BrowserConfig:
+    """The account's browser."""
+    return BrowserConfig(
+        profile_dir=settings.data_dir / "profiles" / account,
+        executable=settings.browser_executable,
+        bundle=settings.web_bundle,
+        extra_args=settings.web_browser_args,
+        web_url=settings.web_url,
+    )
+
+
+def run(settings: Settings, account: str, name: str) -> int:
+    """Run a sender of this account until it is told to stop; returns the exit code.
+
+    Raises:
+        BrowserMissing, BundleMissing: what to install is in the text.
+        WorkerRuns: a live process has this name.
+        KafkaUnreachable, TopicsWrong: see streams/kafka/worker.py.
+    """
+    config = browser_config(settings, account)
+    executable.find(config.executable, prefer_shell=config.prefer_shell)
+    bundle.find(config.bundle)
+    sender = Sender(settings, account, name, partial(WhatsAppWeb, config))
+    return worker.run(sender.app, settings)

@@ -1,0 +1,63 @@
+"""The pace of an account: no window holds more than it may, whatever comes."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.domain.pacing import DAY_S, MINUTE_S, Pace, Pacer
+
+paces = st.builds(
+    Pace,
+    interval_s=st.sampled_from([0.0, 0.5, 2.0]),
+    per_minute=st.integers(0, 4),
+    per_day=st.integers(0, 7),
+)
+
+
+@given(paces, st.lists(st.tuples(st.floats(0, 50), st.floats(0, 5)), max_size=40))
+def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float, float]]) -> None:
+    """Who waits until the moment that is named keeps the interval, the minute's limit and the day's cap."""
+    pacer, now_s = Pacer(pace), 1_000_000.0
+    submits: list[float] = []
+    acks: list[float] = []
+    for pause_s, took_s in steps:
+        now_s = max(now_s + pause_s, pacer.earliest_s()[0])
+        pacer.submitted(now_s)
+        submits.append(now_s)
+        now_s += took_s
+        pacer.sent(now_s)
+        acks.append(now_s)
+    for earlier, later in pairwise(submits):
+        assert later - earlier >= pace.interval_s - 1e-6
+    for limit, window_s in ((pace.per_minute, MINUTE_S), (pace.per_day, DAY_S)):
+        for first, ack in enumerate(acks):
+            if limit and first + limit < len(submits):
+                assert submits[first + limit] - ack >= window_s - 1e-6
+
+
+@given(paces, st.lists(st.floats(0, 3000), max_size=60))
+def test_a_pacer_is_made_again_from_what_was_sent(pace: Pace, gaps: list[float]) -> None:
+    """A restart knows the same limits and counts as before."""
+    now_s, times = 1_000_000.0, []
+    for gap_s in gaps:
+        now_s += gap_s
+        times.append(now_s)
+    before, after = Pacer(pace), Pacer(pace, reversed(times))
+    for at_s in times:
+        before.sent(at_s)
+    assert before.earliest_s() == after.earliest_s()
+    assert before.last_minute(now_s) == after.last_minute(now_s)
+    assert before.last_day(now_s) == after.last_day(now_s)
+
+
+def test_what_was_sent_is_counted() -> None:
+    """The last 60 seconds, and the last 24 hours to the minute; without a pace nothing is held."""
+    pacer = Pacer(Pace(interval_s=0.0, per_minute=0, per_day=0))
+    for at_s in (0.0, 50.0, 100.0):
+        pacer.sent(at_s)
+    assert pacer.earliest_s() == (100.0, "")
+    assert (pacer.last_minute(100.0), pacer.last_day(100.0)) == (2, 3)
+    assert pacer.last_minute(161.0) == 0
+    assert pacer.last_day(DAY_S + 60.0) == 1
+    assert pacer.last_day(2 * DAY_S) == 0

@@ -121,7 +121,10 @@ class Settings:
     )
     kafka_port: Port = _setting(9092, "of the embedded broker; 0: any free one")
     web_host: str = _setting("127.0.0.1", "where probes and metrics listen")
-    web_port: Port = _setting(8080, "of the dispatcher's probes and metrics; 0: any free one")
+    web_port: Port = _setting(
+        8080,
+        "of a worker's probes and metrics (of the first dispatcher's, under `up`); 0: any free one",
+    )
     web_token: str | None = _setting(
         None, "needed to listen off loopback; asked for as a bearer token", secret=True
     )

@@ -63,6 +63,7 @@ def sender(account: str, name: str | None, sandbox: bool) -> int:
             f"{account} is none of the accounts ({', '.join(settings.accounts)}); "
             "add it to WA_ACCOUNTS and run `wa-streams topics create`"
         )
+    _free_to_listen(settings)
     if sandbox:
         settings = at_the_sandbox(settings)
     from streams.sender import app

@@ -8,6 +8,8 @@ import msgspec
 
 MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
+# A release that would wait longer for its account's pace goes back, so that no event stands still.
+HOLD_S: Final = 5.0
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -69,6 +71,11 @@ class Pacer:
         held_s, code = earliest_s(self._sent, caps)
         interval_s = self._submitted_s + self._pace.interval_s if self._submitted_s else 0.0
         return max((interval_s, ""), (held_s, code))
+
+    def busy_until_s(self, now_s: float) -> float:
+        """Until when nothing that is handed to the account can go; 0 if it may be handed something."""
+        at_s, _ = self.earliest_s()
+        return at_s if at_s > now_s + HOLD_S else 0.0
 
     def last_minute(self, now_s: float) -> int:
         """How many went out in the last 60 seconds."""

@@ -83,6 +83,7 @@ class Account:
         now_s, session = self._now_s(), self._session
         restriction = self._standing.restriction(session.link, now_s)
         held = restriction if session.phase is Phase.READY else None
+        busy_until_s = self._pacer.busy_until_s(now_s)
         return AccountRecord(
             account=self._name,
             state=cast(State, "restricted" if held else session.phase.value),
@@ -94,6 +95,7 @@ class Account:
             pairing_code=session.pairing_code,
             sent_last_minute=self._pacer.last_minute(now_s),
             sent_today=self._pacer.last_day(now_s),
+            free_at=rfc3339(busy_until_s) if busy_until_s else None,
             daily_cap=self._daily_cap or None,
             degraded=session.degraded,
             owner=self._owner,

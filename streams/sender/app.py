@@ -119,7 +119,7 @@ class Sender:
             listening(
                 self.settings,
                 self.name,
-                0,
+                self.settings.web_port,
                 readiness=self.readiness,
                 health=self._health,
                 registry=self.registry,

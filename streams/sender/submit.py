@@ -7,7 +7,7 @@ page is given the message; and right before that the fence says whether the lane
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -27,7 +27,7 @@ from streams.domain.claim import (
 )
 from streams.domain.errors import Error, ErrorClass, known
 from streams.domain.events import Deferred, Failed, Lost, Result, Sent
-from streams.domain.pacing import Pacer
+from streams.domain.pacing import HOLD_S, Pacer
 from streams.sender.claims import Claims
 from streams.sender.job import Job
 from streams.sender.looks import SETTLE_WITHIN_S, Looks
@@ -36,8 +36,6 @@ from streams.sender.standing import Standing
 
 log = logging.getLogger(__name__)
 
-# A release that would wait longer for its account's pace goes back, so that no event stands still.
-PACE_WITHIN_S: Final = 5.0
 # The page's memory grows by a third over 2,000 sends when nobody asks V8 to collect, by 8 % otherwise.
 COLLECT_EVERY: Final = 500
 
@@ -66,7 +64,7 @@ class Limits:
     @property
     def longest_s(self) -> float:
         """No release is worked on for longer than this, whatever happens."""
-        submit_s = PACE_WITHIN_S + self.lease_s + self.ack_within_s + 10.0
+        submit_s = HOLD_S + self.lease_s + self.ack_within_s + 10.0
         look_s = SETTLE_WITHIN_S + 15.0 + self.ack_within_s + 15.0
         return claims.SUBMITS * (submit_s + look_s)
 
@@ -83,7 +81,9 @@ class Sending:
         standing: Standing,
         limits: Limits,
         fence: Fence,
+        paced: Callable[[], object],
     ) -> None:
+        """`paced` is called when a release goes back because of the account's pace."""
         self._seat = seat
         self._looks = Looks(seat)
         self._rows = rows
@@ -91,6 +91,7 @@ class Sending:
         self._standing = standing
         self._limits = limits
         self._fence = fence
+        self._paced = paced
         self._submits = 0
 
     # -- ahead of its turn
@@ -237,7 +238,8 @@ class Sending:
         at_s, code = self._pacer.earliest_s()
         if at_s <= now_s:
             return driver
-        if at_s > min(now_s + PACE_WITHIN_S, job.send.deadline_s):
+        if at_s > min(now_s + HOLD_S, job.send.deadline_s):
+            self._paced()
             return Deferred(error=Error(code or "account_rate_limited"), until_s=at_s)
         await asyncio.sleep(at_s - now_s)
         return await self._turn(job)

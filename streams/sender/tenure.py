@@ -82,6 +82,7 @@ class Tenure:
             standing=self._standing,
             limits=limits(settings),
             fence=world.fence,
+            paced=self._account.changed,
         )
         self.lane = Lane(
             account=account,

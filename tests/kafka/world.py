@@ -48,13 +48,18 @@ async def running(app: App) -> AsyncIterator[App]:
         await until(lambda: app.readiness().ready)
         yield app
     except BaseException:
-        # Whatever failed, nobody acknowledges what is open any more, and the stop would wait for it.
-        app.safe_consumer._unacked_messages.clear()
+        await _give_up(app)
         raise
     finally:
         await app.stop()
     if app.crash_reason:
         raise app.crash_reason
+
+
+async def _give_up(app: App) -> None:
+    """Stop it, whatever is open: after a failure nobody acknowledges it any more."""
+    app.safe_consumer._unacked_messages.clear()
+    await app.stop()
 
 
 class World:
@@ -64,6 +69,7 @@ class World:
         self.settings = settings
         self.producer = producer
         self.stack = AsyncExitStack()
+        self.apps: list[App] = []
 
     @property
     def topics(self) -> Names:
@@ -74,13 +80,15 @@ class World:
         return dispatch_app(self.settings)
 
     def app(self, name: str = "dispatch-1", **options: Any) -> App:
-        return create_app(
+        app = create_app(
             self.group,
             self.settings,
             name=name,
             partitions=self.settings.partitions,
             **{"longest_event_s": 5.0, **options},
         )
+        self.apps.append(app)
+        return app
 
     async def produce(
         self, values: list[bytes], *, key: bytes = b"k", partition: int | None = 0
@@ -124,6 +132,9 @@ async def world_of(settings: Settings) -> AsyncIterator[World]:
         async with world.stack:
             yield world
     finally:
+        for app in world.apps:
+            if app.started and not app.should_stop:
+                await _give_up(app)
         await producer.stop()
 
 

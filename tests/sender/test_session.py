@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from schemas.times import rfc3339
 from streams.domain.events import Deferred, Failed, Sent
 from tests.sender.conftest import Office
 from tests.support.system import until
@@ -76,6 +77,9 @@ async def test_an_account_keeps_its_pace(linked_office: Office) -> None:
         assert isinstance(result, Deferred)
         assert result.error.code == "account_rate_limited"
         assert time.time() < result.until_s < time.time() + 60
+        await office.state(
+            "ready", free_at=rfc3339(result.until_s)
+        )  # so nothing more is handed to it
         if number == 3:
             office.system.workers[0].kill()
             office.system.sender()

@@ -5,6 +5,7 @@ have one actor per partition, take records in order, and acknowledge one when al
 it is on the broker.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from streams.dispatch.intake import Intake
 from streams.dispatch.outlet import Outgoing
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.rows import Rows
-from streams.dispatch.sweep import Sweep
+from streams.dispatch.sweep import SLICE, Sweep
 from streams.dispatch.tally import Tally
 from streams.domain.events import Record
 from streams.domain.rules import Rules
@@ -117,16 +118,23 @@ class Dispatcher:
         app.task(self.clock.run)
         app.task(self.sweep.run)
 
-    def _learn(self) -> None:
-        """After a recovery: what is derived from the rows, from those that are ours now."""
+    async def _learn(self) -> None:
+        """After a recovery, before any event: what is derived from the rows that are ours now."""
         self.clock.clear()
         self.tally.clear()
         for rows in self.owned():
             self.clock.learn(rows)
-            for row in rows.phones():
+            await self._learn_phones(rows)
+        log.info("%d partitions, %d phones wait", len(self.owned()), self.clock.waiting())
+
+    async def _learn_phones(self, rows: Rows) -> None:
+        found, last = rows.some_phones(b"", SLICE)
+        while found:
+            for row in found:
                 self.clock.see(rows.partition, row.phone, row)
                 self.tally.changed(None, row)
-        log.info("%d partitions, %d phones wait", len(self.owned()), self.clock.waiting())
+            await asyncio.sleep(0)  # probes are answered meanwhile
+            found, last = rows.some_phones(last, SLICE)
 
     async def _listen(self) -> None:
         lag = LagKeeper(

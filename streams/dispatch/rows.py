@@ -59,11 +59,6 @@ class Rows:
         data = self._table.get(self.partition, _key(PAYLOAD, phone, request_id))
         return None if data is None else stored.decode_payload(data)
 
-    def phones(self) -> Iterator[Phone]:
-        """Every phone of the partition; not to be held across an await."""
-        for _, data in self._table.scan(self.partition, PHONE):
-            yield stored.decode_phone(data)
-
     def scheduled(self) -> Iterator[tuple[str, str, float]]:
         """Phone, id and time of every message that waits for its time; not to be held across an await."""
         for key, data in self._table.scan(self.partition, TIME):

@@ -14,6 +14,7 @@ from streams.dispatch.rows import Rows
 from streams.domain.events import Aged
 from streams.domain.phone import OPEN
 from streams.domain.rules import Rules
+from streams.kafka.durable import NotOurs
 
 SLICE = 2000  # rows looked at in one go: a few milliseconds
 EVERY_S = 30.0
@@ -47,7 +48,10 @@ class Sweep:
         """Look at the next slice of each partition; returns how many events were sent."""
         sent = 0
         for rows in self._owned():
-            records = list(self._aged(rows))
+            try:
+                records = list(self._aged(rows))
+            except NotOurs:
+                continue  # given back since `owned` was asked
             await self._outlet.put(records)
             sent += len(records)
         return sent

@@ -13,6 +13,7 @@ from streams.domain import phone as stored
 from streams.domain.events import Aged
 from streams.domain.phone import Chat, Flight, Message, Phone, State
 from streams.domain.rules import Rules
+from streams.kafka.durable import NotOurs
 from tests.support.memory import Disk, Outlet, Table
 
 NOW_S = 1_000_000.0
@@ -77,3 +78,19 @@ def test_every_row_has_its_turn(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> 
     assert swept(disk, rounds=4) == {"a": {f"m{number}" for number in range(10)}}
     disk.topics.clear()
     assert len(swept(disk, rounds=6)["a"]) == 10
+
+
+def test_a_partition_that_was_given_back_is_passed_over(disk: Disk) -> None:
+    """Between two partitions the sweep waits, and a rebalance may come."""
+
+    class Gone(Table):
+        def scan(self, partition: int, prefix: bytes, *, after: bytes = b"") -> Any:
+            if partition == 0:
+                raise NotOurs("partition 0 is not open in this process")
+            return super().scan(partition, prefix, after=after)
+
+    put(disk, Phone(phone="idle"))
+    owned = [Rows(cast("Any", Gone(disk)), partition) for partition in (0, 1)]
+    sweep = Sweep(lambda: owned, Outlet(disk), "phone", RULES, lambda: NOW_S)
+    assert asyncio.run(sweep.once()) == 1
+    assert [record.partition for record in disk.topics] == [1]

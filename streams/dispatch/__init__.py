@@ -14,4 +14,6 @@ def __getattr__(name: str) -> Any:
     from streams.dispatch.app import Dispatcher
     from streams.settings import load
 
-    return Dispatcher(load(), "dispatch-1").app
+    # The import has bound the module of this name here; who asks again must get the app too.
+    globals()[name] = Dispatcher(load(), "dispatch-1").app
+    return globals()[name]

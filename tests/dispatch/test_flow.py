@@ -1,5 +1,6 @@
 """A real dispatcher, with the test as its sender: what is released when, and what is told."""
 
+import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -228,3 +229,21 @@ async def _letter(caller: Caller, request_id: str) -> dead_letter.DeadLetter:
 def _says(caller: Caller, state: str) -> bool:
     records = caller.follow(caller.names.accounts)
     return bool(records) and orjson.loads(records[-1].value)["state"] == state
+
+
+async def test_who_knows_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
+    """`faust -A streams.dispatch worker` is a dispatcher too."""
+    from streams.kafka import admin
+    from tests.support.broker import settings_for
+
+    system = System(settings_for(broker, tmp_path))
+    await admin.create(system.settings)
+    worker = system.run([sys.executable, "-m", "faust", "-A", "streams.dispatch", "worker"])
+    try:
+        await worker.ready()
+        async with Caller(system.settings).open() as caller:
+            asked = request("+905551118888")
+            await caller.ask(asked)
+            await caller.heard(asked["id"], "accepted")
+    finally:
+        system.end()

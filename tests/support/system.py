@@ -104,12 +104,17 @@ class System:
 
     def start(self, *command: str, name: str, **more: str) -> Worker:
         """Start a worker, for example `start("dispatch", name="dispatch-1")`."""
+        program = [sys.executable, "-m", "streams.cli", *command, "--name", name]
+        return self.run(program, name=name, **more)
+
+    def run(self, program: list[str], *, name: str = "dispatch-1", **more: str) -> Worker:
+        """Start any program as this worker."""
         log = self.settings.data_dir / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         clean = {key: value for key, value in os.environ.items() if not key.startswith("WA_")}
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", *command, "--name", name],
+                program,
                 env=clean
                 | environment(self.settings)
                 | {"WA_WEB_PORT": "0", "WA_CONFIG": ""}

@@ -21,7 +21,7 @@ from streams.domain import claim as claims
 from streams.domain import lane
 from streams.domain.claim import Claim, Look
 from streams.domain.errors import Error
-from streams.domain.events import Failed, Outcome, Result
+from streams.domain.events import Failed, Outcome, Result, Sent
 from streams.domain.message_id import whatsapp_id
 from streams.sender.claims import Claims
 from streams.sender.job import Job, Record
@@ -31,6 +31,8 @@ from streams.sender.submit import Sending
 log = logging.getLogger(__name__)
 
 AHEAD: Final = 4
+# Found by counting produce requests: 1.2 for each message instead of 2.3. Wrong, it only costs time.
+TOGETHER_TURNS: Final = 4
 # How long a submit under way may still take when the lane is given up; after that its claim stays open.
 FINISH_WITHIN_S: Final = 3.0
 
@@ -223,15 +225,25 @@ class Lane:
                 self._done.task_done()
 
     async def _answer(self, batch: list[tuple[Job, Result]]) -> None:
-        """The rows first: what was said must be known after a crash, so that it is never unsaid."""
-        await asyncio.gather(*(self._remember(job, result) for job, result in batch))
-        await self._publish([self._outcome(job, result) for job, result in batch])
+        """The rows first: what was said must be known after a crash, so that it is never unsaid.
+
+        But `sent` is said while its row is written: whoever finds its claim open looks, and says the same.
+        """
+        sent = [each for each in batch if isinstance(each[1], Sent)]
+        await asyncio.gather(*(self._remember(*each) for each in batch if each not in sent))
+        await asyncio.gather(*(self._remember(*each) for each in sent), self._tell(batch))
         for job, result in batch:
             job.record.ack()
             self._jobs.discard(job)
             self._metrics.answered(result)
         self._metrics.on_the_way.set(len(self._jobs))
         self._move()
+
+    async def _tell(self, batch: list[tuple[Job, Result]]) -> None:
+        # In the turn of the loop in which the rows reach the producer too: one request, not two.
+        for _ in range(TOGETHER_TURNS):
+            await asyncio.sleep(0)
+        await self._publish([self._outcome(job, result) for job, result in batch])
 
     async def _remember(self, job: Job, result: Result) -> None:
         before = self._rows.get(job.whatsapp_id)

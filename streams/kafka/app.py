@@ -43,6 +43,7 @@ def create_app(
     return App(
         app_id,
         fence=_fence(settings, folder),
+        member_id=folder.member_id,
         partitions=partitions,
         longest_event_s=longest_event_s,
         patience=Patience.of(longest_event_s, settings.kafka_session_s),
@@ -62,7 +63,7 @@ def _fence(settings: Settings, folder: WorkerFolder) -> Fence:
     limit_s = min(
         SHARE_OF_SESSION * settings.kafka_session_s, SHARE_OF_HEARTBEAT * _heartbeat_s(settings)
     )
-    return Fence(limit_s, predecessor=folder.known)
+    return Fence(limit_s, predecessor=folder.predecessor)
 
 
 def _options(
@@ -75,9 +76,7 @@ def _options(
         "autodiscover": False,
         "datadir": folder.path,
         "store": "rocksdb://",
-        # -- membership. A static member must look the same at each start, else its assignor fails.
-        "consumer_group_instance_id": folder.member_id,
-        "canonical_url": f"http://{folder.member_id}",
+        # -- membership; the member's id, and the address that stands for it, are set at the start
         "broker_session_timeout": session_s,
         "broker_heartbeat_interval": _heartbeat_s(settings),
         "broker_request_timeout": max(30.0, session_s),

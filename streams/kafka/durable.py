@@ -1,38 +1,30 @@
-"""Durable writes: what returned from here, the broker has acknowledged, and no crash takes it back.
-
-They go past Faust's Topic, FutureMessage and ProducerBuffer straight to the app's producer, so they may
-come from any task of the process, not only from inside a stream; and nothing is ever queued and forgotten.
+"""Tables whose writes the broker has acknowledged: no crash takes back what `write` returned from.
 
 A table's rows are in its changelog first and in RocksDB after, one batch each, and the batch in RocksDB
 holds the changelog's offset too. So the rows here are exactly what the changelog held up to some offset:
 never a row that the broker does not have, which after a takeover would be a ghost.
-
-DurabilityError
-├── TooLarge    the broker takes no record of that size; smaller it must be
-├── NotOurs     the partition is with another process, or with none
-└── Closed      the app has stopped
 """
 
 import asyncio
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    KafkaError,
-    MessageSizeTooLargeError,
-    ProducerClosed,
-    RecordListTooLargeError,
-)
-from aiokafka.structs import RecordMetadata
-from faust.exceptions import NotReady
-from faust.types import TP
 from rocksdict import Rdict, ReadOptions, WriteBatch
 
+from streams.kafka.delivery import (
+    Closed,
+    DurabilityError,
+    NotOurs,
+    Record,
+    TooLarge,
+    producer_of,
+    publish,
+    publish_all,
+    until_acknowledged,
+)
 from streams.kafka.exits import Exit, leave
 from streams.kafka.gate import Gate
 from streams.kafka.topic_ids import made_anew, topic_ids
@@ -40,19 +32,27 @@ from streams.kafka.topic_ids import made_anew, topic_ids
 if TYPE_CHECKING:
     from streams.kafka.safe_faust import App
 
+__all__ = [
+    "Change",
+    "Closed",
+    "DurabilityError",
+    "DurableTable",
+    "NotOurs",
+    "Record",
+    "TooLarge",
+    "publish",
+    "publish_all",
+]
+
 log = logging.getLogger(__name__)
 
 Change = tuple[bytes, bytes | None]
-Headers = Sequence[tuple[str, bytes | None]]
 
-_RETRY_AFTER_S = 0.2
-_SAY_EVERY_S = 10.0
 _SCANNED_AT_ONCE = 256
 # Keys of the table's own, which no scan shows: where the rows are in the changelog, and of which topics
 # they are.
 _HIDDEN = b"__faust\0"
 _TOPIC_ID = _HIDDEN + b"topic\0"
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 # Of one partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
 _ROCKSDB = {
@@ -63,108 +63,6 @@ _ROCKSDB = {
     "max_open_files": 256,
     "bloom_filter_size": 10,
 }
-
-
-class DurabilityError(RuntimeError):
-    """It was not written, and trying again as it is would not help."""
-
-
-class TooLarge(DurabilityError):
-    """The broker takes no record of that size."""
-
-
-class NotOurs(DurabilityError):
-    """The partition is not assigned to this process."""
-
-
-class Closed(DurabilityError):
-    """The app has stopped, or was not started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is to be published. Without a partition, the key's (murmur2), or any if there is no key."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None = None
-    partition: int | None = None
-    headers: Headers = ()
-
-
-# -- publishing
-
-
-async def publish(
-    app: "App",
-    topic: str,
-    value: bytes | None,
-    *,
-    key: bytes | None = None,
-    partition: int | None = None,
-    headers: Headers = (),
-) -> RecordMetadata:
-    """Produce a record; returns where it is once the broker has it. Retries until it can.
-
-    Raises:
-        TooLarge: the broker takes no record of that size.
-        Closed: the app has stopped.
-    """
-    [done] = await publish_all(app, [Record(topic, value, key, partition, headers)])
-    return done
-
-
-async def publish_all(app: "App", records: Sequence[Record]) -> list[RecordMetadata]:
-    """Produce records; those of one partition stand there in this order. Raises as `publish` does.
-
-    When one fails for a while it and all behind it are produced again, so the last copies are in order.
-    """
-    done: list[RecordMetadata] = []
-
-    async def rest() -> None:
-        producer = await _producer(app)
-        acknowledged = [await _enqueue(producer, record) for record in records[len(done) :]]
-        for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-            done.append(outcome)
-
-    await _until_acknowledged(rest, "a record")
-    return done
-
-
-async def _enqueue(producer: AIOKafkaProducer, record: Record) -> Awaitable[RecordMetadata]:
-    return await producer.send(
-        record.topic,
-        record.value,
-        key=record.key,
-        partition=record.partition,
-        headers=list(record.headers),
-    )
-
-
-async def _producer(app: "App") -> AIOKafkaProducer:
-    await app.maybe_start_producer()
-    return app.safe_producer.client
-
-
-async def _until_acknowledged(attempt: Callable[[], Awaitable[None]], what: str) -> None:
-    said_s = -_SAY_EVERY_S
-    while True:
-        try:
-            return await attempt()
-        except _TOO_LARGE as error:
-            raise TooLarge(f"{what} is larger than the broker takes: {error}") from error
-        except (ProducerClosed, NotReady) as error:
-            raise Closed(f"{what} cannot be written: the app has stopped") from error
-        except (KafkaError, OSError, TimeoutError) as error:
-            if time.monotonic() - said_s >= _SAY_EVERY_S:
-                said_s = time.monotonic()
-                log.warning("%s is not written yet, trying again: %r", what, error)
-        await asyncio.sleep(_RETRY_AFTER_S)
-
-
-# -- tables
 
 
 class DurableTable:
@@ -183,12 +81,13 @@ class DurableTable:
             value_type=bytes,
             options=dict(_ROCKSDB),
         )
-        self._changelog: str = self._table.changelog_topic.get_topic_name()
+        self.changelog: str = self._table.changelog_topic.get_topic_name()
         self._gate = Gate()
         self._owned: frozenset[int] = frozenset()
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._writing: set[asyncio.Task[None]] = set()
         self._callbacks: list[Callable[[], Any]] = []
+        self._recovering = asyncio.Lock()
         self._table.on_recover(self._recovered)
         app.durable_tables.append(self)
 
@@ -207,24 +106,34 @@ class DurableTable:
         return callback
 
     async def _recovered(self) -> None:
-        if not self._app.recovered_last_assignment():
-            return  # revoked again meanwhile: another recovery follows
-        actives = self._app.assignor.assigned_actives()
-        self._owned = frozenset(each.partition for each in actives if each.topic == self._changelog)
-        self._gate.open()
-        await self._check_topics()
-        for callback in self._callbacks:
-            await _call(callback)
+        generation = self._app.consumer_generation_id
+        async with self._recovering:
+            if not self._app.recovered_last_assignment():
+                return  # revoked again meanwhile: another recovery follows
+            actives = self._app.assignor.assigned_actives()
+            self._owned = frozenset(
+                each.partition for each in actives if each.topic == self.changelog
+            )
+            self._gate.open()
+            await self._check_topics()
+            for callback in self._callbacks:
+                if generation == self._app.consumer_generation_id:
+                    await _call(callback)
+
+    async def settled(self) -> None:
+        """Wait until what follows a recovery is over: partitions are not given back in its middle."""
+        async with self._recovering:
+            return
 
     async def _check_topics(self) -> None:
         """The rows belong to the very topics that they were made from, not to others of their names."""
-        topics = sorted({*self._app.sources, self._changelog})
+        topics = sorted({*self._app.sources, self.changelog})
         ids: dict[str, bytes] = {}
 
         async def ask() -> None:
-            ids.update(await topic_ids((await _producer(self._app)).client, topics))
+            ids.update(await topic_ids((await producer_of(self._app)).client, topics))
 
-        await _until_acknowledged(ask, "the question after topic ids")
+        await until_acknowledged(ask, "the question after topic ids")
         for partition in self.partitions():
             for topic in topics:
                 await self._check_topic(partition, topic, ids[topic])
@@ -317,14 +226,12 @@ class DurableTable:
 
         async def all_of_it() -> None:
             nonlocal last
-            producer = await _producer(self._app)
+            producer = await producer_of(self._app)
             for batch, size in _batches(producer, changes):
-                base = await (
-                    await producer.send_batch(batch, self._changelog, partition=partition)
-                )
+                base = await (await producer.send_batch(batch, self.changelog, partition=partition))
                 last = base.offset + size - 1 if base.offset >= 0 else -1
 
-        await _until_acknowledged(all_of_it, f"{self._changelog} {partition}")
+        await until_acknowledged(all_of_it, f"{self.changelog} {partition}")
         return last
 
     def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:
@@ -337,10 +244,6 @@ class DurableTable:
         if offset >= 0:
             batch.put(self._offset_key, str(offset).encode())
         self._open(partition).write(batch)
-
-    def changelog_partition(self, partition: int) -> TP:
-        """Where the rows of this partition are kept."""
-        return TP(self._changelog, partition)
 
 
 async def _call(callback: Callable[[], Any]) -> None:

@@ -14,16 +14,15 @@
 * **read_committed.** Records of aborted transactions are not seen.
 * **Room.** A partition with so many bytes being worked on is not read further, however few records it is.
 
-All of it runs in the app's event loop; only `ConsumerThread` runs in the consumer's own thread.
+All of it runs in the app's event loop; what runs in the consumer's own thread is in safe_thread.py.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-import aiokafka
 from aiokafka.errors import KafkaError
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
@@ -31,59 +30,17 @@ from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 
 from streams.kafka.exits import Exit, leave
-from streams.kafka.safe_coordinator import fence_of_the_app
-from streams.kafka.safe_fetch import Answer, known_empty
+from streams.kafka.safe_fetch import Answer
+from streams.kafka.safe_thread import ConsumerThread, RebalanceListener
 from streams.kafka.topic_ids import made_anew
-from streams.kafka.turn import Stretch, Turn
+from streams.kafka.turn import Turn
 
 if TYPE_CHECKING:
     from streams.kafka.safe_faust import App
 
 OPEN_BYTES = 8 << 20  # handed out and not acknowledged, of one partition
 _LOOK_FOR_ROOM_S = 0.05
-# Records come at once however long a fetch may wait for them; but the broker answers a connection's
-# requests in their order, so questions after offsets wait for it: four times 1.5 s at each start.
-_FETCH_WAIT_MS = 200
 _NOTHING_ASSIGNED_S = 1.0
-
-
-class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Where aiokafka's consumer lives."""
-
-    app: "App"  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
-
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._isolation_level = "read_committed"  # Faust sets it for exactly_once only
-        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
-        return consumer
-
-    async def on_start(self) -> None:
-        """Connect. The coordinator that is made meanwhile belongs to this app's fence."""
-        token = fence_of_the_app.set(self.app.fence)
-        try:
-            await super().on_start()
-        finally:
-            fence_of_the_app.reset(token)
-
-    def known_empty(self, partition: TP) -> Stretch | None:
-        """The last stretch of the partition that was read and held nothing."""
-        return known_empty(self._ensure_consumer(), partition)
-
-    @property
-    def coordination_ended(self) -> bool:
-        """Whether the group's coordinator has died of an error; nothing else says so."""
-        coordinator: Any = self._ensure_consumer()._coordinator
-        return coordinator is not None and coordinator._coordination_task.done()
-
-
-class RebalanceListener(driver.ConsumerRebalanceListener):
-    """Numbers the assignments."""
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Called in the consumer's thread."""
-        generation = self._thread.consumer.begin_generation()  # type: ignore[attr-defined]
-        await self._thread.on_partitions_assigned(base.ensure_TPset(assigned), generation)
 
 
 class Consumer(driver.Consumer):
@@ -256,6 +213,14 @@ class Consumer(driver.Consumer):
             await self.look_again(partition)
 
     # -- committing
+
+    def ack(self, message: Message) -> bool:
+        """The event is done. One of an earlier assignment was given back, and handed out again since."""
+        if message.generation_id == self.app.consumer_generation_id:
+            return super().ack(message)
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Faust's own books on holes: nobody reads them here, and they would grow for ever."""

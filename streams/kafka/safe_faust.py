@@ -6,6 +6,7 @@ an event holds. While the app stops, partitions are given back only when the las
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
 from faust.types.transports import ConsumerT, TransportT
 from mode.utils.queues import FlowControlEvent
+from yarl import URL
 
 from streams.kafka.exits import Exit, leave
 from streams.kafka.fence import Fence
@@ -91,6 +93,7 @@ class App(faust.App):
         app_id: str,
         *,
         fence: Fence,
+        member_id: str,
         partitions: int,
         longest_event_s: float,
         patience: Patience,
@@ -103,6 +106,7 @@ class App(faust.App):
         self.patience = patience
         self.sources: set[str] = set()  # topics that are read
         self.durable_tables: list[DurableTable] = []
+        self._member_id = member_id
         self._release_folder = release_folder
         self._before_join: list[Callback] = []
         self._after_last_event: list[Callback] = []
@@ -221,11 +225,28 @@ class App(faust.App):
 
     async def on_start(self) -> None:
         """Before anything of Kafka is started."""
+        self._name_member()
         await super().on_start()
         self.watchdog.start()
         self.add_future(self.watchdog.run())
-        for callback in self._before_join:
+        await self.prepare()
+
+    async def prepare(self) -> None:
+        """Call those who wait for `before_join`, once; what they raise is for who runs the app."""
+        callbacks, self._before_join = self._before_join, []
+        for callback in callbacks:
             await callback()
+
+    def _name_member(self) -> None:
+        """A member that comes back under its id is given its old partitions, whatever it reads now.
+
+        So who reads other topics than before, as after an update, must be another member; else its
+        assignor would refuse what it is given, at each start anew.
+        """
+        reads = sorted({*self.sources, *(table.changelog for table in self.durable_tables)})
+        digest = hashlib.sha256("\n".join(reads).encode()).hexdigest()[:6]
+        self.conf.consumer_group_instance_id = f"{self._member_id}-{digest}"
+        self.conf.canonical_url = URL(f"http://{self._member_id}-{digest}")
 
     async def on_stop(self) -> None:
         """Work off what was handed out, commit, then let the others say goodbye."""
@@ -240,6 +261,8 @@ class App(faust.App):
         self._release_folder()
 
     async def _consumer_wait_empty(self, consumer: ConsumerT, logger: Any) -> None:
+        for table in self.durable_tables:
+            await table.settled()
         for callback in self._before_giving_back:
             await callback()
         await super()._consumer_wait_empty(consumer, logger)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from streams.kafka.safe_faust import App
 
 
+_TURNS_BEFORE_REQUEST = 4
+
+
 class Producer(driver.Producer):
     """The one producer of an app."""
 
@@ -38,6 +41,7 @@ class Producer(driver.Producer):
         client: Any = self._ensure_producer()
         client._message_accumulator._batch_ttl = math.inf
         self._put_fence_before(client._sender)
+        _let_others_in(client._sender)
         client._sender.sender_task.add_done_callback(_ended)
 
     def _put_fence_before(self, sender: Any) -> None:
@@ -55,6 +59,22 @@ class Producer(driver.Producer):
     def client(self) -> AIOKafkaProducer:
         """aiokafka's producer. Raises NotReady before the start and after the stop."""
         return self._ensure_producer()
+
+
+def _let_others_in(sender: Any) -> None:
+    """Let the loop turn a few times before a request is put together.
+
+    Who was woken by the last answer gets its next records in. With eight busy partitions that is half
+    the requests and a quarter more events; to one alone it makes no difference.
+    """
+    wait_for_producer_id = sender._maybe_wait_for_pid  # the last step before
+
+    async def wait_and_turn() -> None:
+        await wait_for_producer_id()
+        for _ in range(_TURNS_BEFORE_REQUEST):
+            await asyncio.sleep(0)
+
+    sender._maybe_wait_for_pid = wait_and_turn
 
 
 def _refused(future: "asyncio.Future[Any]") -> bool:

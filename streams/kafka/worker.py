@@ -29,6 +29,7 @@ _NOISY = (
     "streams.kafka.safe_consumer",
     "streams.kafka.safe_faust",
     "streams.kafka.safe_producer",
+    "streams.kafka.safe_thread",
 )
 CRASHED = 1
 _STOP_GRACE_S = 30.0
@@ -36,6 +37,8 @@ _STOP_GRACE_S = 30.0
 
 def run(app: App, settings: Settings) -> int:
     """Run until SIGTERM or SIGINT, or a crash; returns the exit code.
+
+    What a callback of `app.before_join` raises is raised here too.
 
     Raises:
         TopicsWrong: topics are missing or have the wrong number of partitions.
@@ -63,6 +66,7 @@ class Worker(faust.Worker):
     def __init__(self, app: App, **options: Any) -> None:
         super().__init__(app, **options)
         self.spinner = None
+        self._app = app
         self._stop_within_s = app.longest_event_s + _STOP_GRACE_S
 
     async def stop(self) -> None:
@@ -75,6 +79,7 @@ class Worker(faust.Worker):
 
     def run(self) -> int:
         """Run to the end, and return the exit code."""
+        self.loop.run_until_complete(self._app.prepare())
         try:
             self.execute_from_commandline()
         except SystemExit as end:

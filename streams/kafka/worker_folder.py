@@ -14,6 +14,8 @@ import filelock
 
 from streams.settings import Settings
 
+_ENDED = "ended"  # a file that is there between a worker's regular end and its next start
+
 
 class WorkerRuns(RuntimeError):
     """Another live process has this worker's name; the message says what to do, in one line."""
@@ -25,11 +27,12 @@ class WorkerFolder:
 
     path: Path
     member_id: str
-    known: bool  # whether a process before us had this member id
+    predecessor: bool  # whether a process before us had this member id, and did not say its end
     _lock: filelock.BaseFileLock
 
     def release(self) -> None:
-        """Let another process be this worker."""
+        """Let another process be this worker, and tell it that nothing of ours goes on."""
+        (self.path / _ENDED).touch()
         self._lock.release()
 
 
@@ -49,11 +52,14 @@ def take(settings: Settings, name: str) -> WorkerFolder:
             f"a worker {name} runs already on {settings.data_dir}; stop it, or give this one "
             "another name with --name"
         ) from None
+    ended = (path / _ENDED).exists()
+    (path / _ENDED).unlink(missing_ok=True)
     member_id, known = _member_id(path / "member", name)
-    return WorkerFolder(path, member_id, known, lock)
+    return WorkerFolder(path, member_id, known and not ended, lock)
 
 
 def _member_id(file: Path, name: str) -> tuple[str, bool]:
+    """The member id, and whether somebody had it before."""
     try:
         if said := file.read_text().strip():
             return said, True

@@ -48,22 +48,57 @@ async def test_one_name_is_one_worker(settings: Settings):
 
 
 async def test_a_worker_keeps_its_name_in_the_group_with_its_folder(settings: Settings):
-    first = _app(settings)
-    await first.on_shutdown()
-    second = _app(settings)
-    await second.on_shutdown()
-    shutil.rmtree(settings.data_dir / "tables")
-    third = _app(settings)
-    member = [each.conf.consumer_group_instance_id for each in (first, second, third)]
-    assert member[0] == member[1] != member[2]
-    assert str(first.conf.canonical_url) == str(second.conf.canonical_url) == f"http://{member[0]}"
-    for app, predecessor in ((first, False), (second, True), (third, False)):
-        app.fence.limit_s = 0.01
-        waiting = asyncio.ensure_future(app.fence.outwait_predecessor())
+    members = []
+    for _ in range(3):
+        app = _app(settings)
+        app._name_member()
+        members.append((app.conf.consumer_group_instance_id, str(app.conf.canonical_url)))
+        await app.on_shutdown()
+        if len(members) == 2:
+            shutil.rmtree(settings.data_dir / "tables")
+    assert members[0] == members[1] != members[2]
+
+
+async def test_a_predecessor_that_did_not_say_its_end_is_waited_for(settings: Settings):
+    """It may be frozen, not dead; who has ended regularly does nothing any more."""
+    assert not await _waits_for_predecessor(settings, end_regularly=True)
+    assert not await _waits_for_predecessor(settings, end_regularly=False)
+    assert await _waits_for_predecessor(settings, end_regularly=True)
+    assert not await _waits_for_predecessor(settings, end_regularly=True)
+
+
+async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> bool:
+    app = _app(settings)
+    app.fence.limit_s = 0.01
+    waiting = asyncio.ensure_future(app.fence.outwait_predecessor())
+    for _ in range(3):
         await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert waiting.done() is not predecessor
-        await waiting
+    waits = not waiting.done()
+    await waiting
+    if end_regularly:
+        await app.on_shutdown()
+    else:
+        app._release_folder.__self__._lock.release()  # as the kernel does for a killed process
+    return waits
+
+
+async def test_a_worker_that_reads_something_else_than_before_becomes_ready(world: World):
+    """As after an update. The group would give it its old partitions, and it would refuse them."""
+    async with running(_with_agent(world.app(), world, [])) as before:
+        pass
+    after = _with_agent(world.app(), world, [])
+
+    @after.agent(after.raw_topic(world.topics.phone), name="more", isolated_partitions=True)
+    async def more(stream: Any) -> None:
+        async for _ in stream.events():
+            pass
+
+    async with running(after):
+        assert {each.topic for each in after.assigned()} == {
+            world.topics.outbound,
+            world.topics.phone,
+        }
+    del before
 
 
 def _with_agent(app: App, world: World, seen: list[bytes]) -> App:
@@ -151,6 +186,36 @@ async def test_those_who_build_on_it_are_called_in_turn(world: World):
     ]
 
 
+async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_recovery(world: World):
+    said: list[str] = []
+    go_on = asyncio.Event()
+    app = _with_agent(world.app(), world, [])
+    rows = DurableTable(app, ROWS)
+
+    @rows.on_recovered
+    async def recovered() -> None:
+        said.append("recovered")
+        await go_on.wait()
+        await rows.write(0, [(b"k", b"v")])
+        said.append("and went on")
+
+    @app.before_giving_back
+    async def before_giving_back() -> None:
+        said.append("giving back")
+
+    starting = asyncio.ensure_future(app.start())
+    await until(lambda: said == ["recovered"])
+    await _regroup(app)
+    await until(lambda: app.rebalancing_count > 1)
+    await asyncio.wait([starting], timeout=0.5)
+    assert said == ["recovered"]
+    go_on.set()
+    await starting
+    await until(lambda: app.readiness().ready and len(said) == 5)
+    assert said == ["recovered", "and went on", "giving back", "recovered", "and went on"]
+    await app.stop()
+
+
 async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: World):
     kept: list[Any] = []
     app = world.app()
@@ -173,6 +238,51 @@ async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: Wor
     seen: list[bytes] = []
     async with running(_with_agent(world.app(), world, seen)):
         await until(lambda: seen == [b"0", b"1", b"2"])
+
+
+async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(world: World):
+    """The record was handed out again since, and it is that event which counts."""
+    kept: list[Any] = []
+    app = world.app()
+
+    @app.agent(app.raw_topic(world.topics.outbound), name="keeper")
+    async def keeper(stream: Any) -> None:
+        async for event in stream.noack().events():
+            kept.append(event)
+
+    async def give_back() -> None:
+        for event in kept:
+            app.give_back(event)
+
+    app.before_giving_back(give_back)
+    async with running(app):
+        await world.produce([b"0"])
+        await until(lambda: len(kept) == 1)
+        await _regroup(app)
+        await until(lambda: len(kept) == 2)
+        kept[0].ack()
+        await app.consumer.commit()
+        assert await world.committed() == 0
+        kept[1].ack()
+        await until(world.behind_nothing)
+
+
+async def _regroup(app: App) -> None:
+    coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
+    coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
+
+
+def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):
+    """A port that is taken, for instance: who runs the worker is told, not its log."""
+    app = _app(settings)
+
+    @app.before_join
+    async def listen() -> None:
+        raise OSError("the port is taken")
+
+    asyncio.run(admin.create(settings))
+    with pytest.raises(OSError, match="the port is taken"):
+        worker.run(app, settings)
 
 
 async def test_a_worker_without_partitions_stands_by(world: World):

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -113,11 +114,10 @@ async def test_a_write_larger_than_one_batch_is_written_whole(world: World, rows
 
 
 async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, rows: DurableTable):
-    """The folder of another worker has nothing: all comes from the changelog, deletions included."""
+    """All comes from the changelog, deletions included."""
     await rows.write(0, [(b"%03d" % each, b"old") for each in range(300)])
     await rows.write(0, [(b"%03d" % each, b"new") for each in range(100)] + [(b"299", None)])
-    await app.stop()
-    other = world.app("dispatch-2")
+    other = await _with_empty_folder(app, world)
     table = DurableTable(other, ROWS)
     recovered: list[list[int]] = []
     table.on_recovered(lambda: recovered.append(table.partitions()))
@@ -130,13 +130,19 @@ async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, r
     assert recovered[-1] == [0, 1, 2, 3]
 
 
+async def _with_empty_folder(app: App, world: World) -> App:
+    """The same worker once more, without its tables."""
+    await app.stop()
+    shutil.rmtree(app.conf.appdir)
+    return world.app()
+
+
 async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
     world: World, app: App, rows: DurableTable, monkeypatch: pytest.MonkeyPatch
 ):
     """Else the table would have a hole, and nobody would know."""
     await rows.write(0, [(b"%03d" % each, b"x") for each in range(200)])
-    await app.stop()
-    other = world.app("dispatch-2")
+    other = await _with_empty_folder(app, world)
     table = DurableTable(other, ROWS)
     _with_agent(other, world)
     lost = {50, 51, 120}
@@ -222,12 +228,14 @@ async def test_a_write_that_has_begun_is_finished_without_its_caller(rows: Durab
 
 async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
     topic = world.topics.status
-    said = await publish(app, topic, b"first", key=b"k", partition=1, headers=[("h", b"1")])
+    said = await publish(
+        app, topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
+    )
     assert (said.partition, said.offset) == (1, 0)
     await publish_all(app, [Record(topic, b"%d" % each, b"k", 1) for each in range(50)])
     records = await world.read(topic)
     assert [each.value for each in records] == [b"first", *(b"%d" % each for each in range(50))]
-    assert records[0].headers == (("h", b"1"),)
+    assert records[0].headers == (("h", b"1"), ("none", None))
 
 
 async def test_without_a_partition_the_key_chooses_as_in_java(world: World, app: App):

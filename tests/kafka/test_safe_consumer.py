@@ -12,66 +12,14 @@ from faust.transport import consumer as faust_consumer
 from faust.types import TP
 
 from streams.kafka import connection, safe_consumer
-from streams.kafka.app import App
 from streams.kafka.connection import client_options, producer_options
 from streams.kafka.exits import Exit
 from streams.kafka.safe_consumer import OPEN_BYTES
 from streams.kafka.watchdog import Patience
+from tests.kafka.reading import Reading, numbered
 from tests.kafka.world import World, running, until
 
 pytestmark = pytest.mark.broker
-
-
-class Reading:
-    """An app whose one agent notes the events of the source, and keeps those in `keep` unacknowledged."""
-
-    def __init__(self, world: World, name: str = "dispatch-1", *, keep: bool = False) -> None:
-        self.world = world
-        self.app = world.app(name)
-        self.seen: list[tuple[int, int]] = []
-        self.values: list[bytes | None] = []
-        self.events: list[Any] = []
-        self.kept: dict[int, Any] = {}
-        self.keep = keep
-        self.looked = 0
-        self._count_looks()
-
-        @self.app.agent(
-            self.app.raw_topic(world.topics.outbound), name="reader", isolated_partitions=True
-        )
-        async def reader(stream) -> None:
-            async for event in stream.noack().events():
-                self._see(event)
-
-    def _see(self, event: Any) -> None:
-        self.seen.append((event.message.partition, event.message.offset))
-        self.values.append(event.value)
-        if self.keep:
-            self.events.append(event)
-            self.kept[event.message.offset] = event
-        else:
-            event.ack()
-
-    def _count_looks(self) -> None:
-        consumer, look_again = self.app.safe_consumer, self.app.safe_consumer.look_again
-
-        async def counted(partition: TP) -> None:
-            self.looked += 1
-            await look_again(partition)
-
-        consumer.look_again = counted  # type: ignore[method-assign]
-
-    def acknowledge(self, *offsets: int) -> None:
-        for offset in offsets:
-            self.kept.pop(offset).ack()
-
-    async def has_seen(self, *values: bytes) -> None:
-        await until(lambda: len(self.values) >= len(values))
-        assert self.values == list(values)
-
-
-def numbered(start: int, end: int) -> list[bytes]:
-    return [b"%d" % number for number in range(start, end)]
 
 
 @pytest.fixture
@@ -313,82 +261,6 @@ async def _delete(world: World, before: int) -> None:
         await client.delete_records({partition: RecordsToDelete(before)})
 
 
-async def test_events_may_be_acknowledged_in_any_order(world: World):
-    """What is committed never passes the oldest event that is being worked on."""
-    reading = Reading(world, keep=True)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await until(lambda: len(reading.kept) == 10)
-        reading.acknowledge(9, 1, 2, 4)
-        await reading.app.consumer.commit()
-        assert await world.committed() == 0
-        reading.acknowledge(0)
-        await until(lambda: _committed(world, 3))
-        reading.acknowledge(3, 8, 7, 6, 5)
-        await until(world.behind_nothing)
-    assert [offset for _, offset in reading.seen] == list(range(10))
-
-
-async def _committed(world: World, offset: int) -> bool:
-    return await world.committed() == offset
-
-
-async def test_stopping_waits_for_events_that_are_being_worked_on(world: World):
-    reading = Reading(world, keep=True)
-    async with running(reading.app):
-        await world.produce(numbered(0, 3))
-        await until(lambda: len(reading.kept) == 3)
-        reading.acknowledge(1)
-        stopping = asyncio.ensure_future(reading.app.stop())
-        await until(lambda: reading.app.should_stop)
-        done, _ = await asyncio.wait([stopping], timeout=1.5)  # longer than Faust looks
-        assert not done
-        reading.acknowledge(2, 0)
-        await stopping
-    assert await world.committed() == 3
-
-
-async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: World):
-    """And afterwards each event was seen once, by one or the other."""
-    first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
-    async with running(first.app):
-        for partition in range(4):
-            await world.produce(numbered(0, 5), partition=partition)
-        await until(lambda: len(first.seen) == 20)
-        async with asyncio.TaskGroup() as tasks:
-            joining = tasks.create_task(second.app.start())
-            await until(lambda: first.app.rebalancing)
-            done, _ = await asyncio.wait([joining], timeout=1.5)  # longer than Faust looks
-            assert not done
-            for event in first.events:
-                event.ack()
-        await until(lambda: first.app.readiness().ready and second.app.readiness().ready)
-        first.keep = False
-        await world.produce([b"after"], partition=0)
-        await world.produce([b"after"], partition=3)
-        await until(lambda: len(first.seen) + len(second.seen) >= 22)
-        await until(world.behind_nothing)
-        assert len(first.seen + second.seen) == len({*first.seen, *second.seen}) == 22
-        assert second.seen
-        await second.app.stop()
-
-
-async def test_what_was_acknowledged_before_a_rebalance_is_not_done_again(world: World):
-    """Faust forgets, at each, what was acknowledged since the last commit."""
-    first, second = Reading(world), Reading(world, "dispatch-2")
-    for each in (first.app, second.app):
-        each.safe_consumer.commit_interval = 3600.0
-    async with running(first.app):
-        for partition in range(4):
-            await world.produce(numbered(0, 5), partition=partition)
-        await until(lambda: len(first.seen) == 20)
-        async with running(second.app):
-            await until(lambda: first.app.readiness().ready)
-            await until(world.behind_nothing)
-            assert len(first.seen) == 20
-            assert not second.seen
-
-
 async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
     """However few its records are; the other partitions go on."""
     size = 1_000_000
@@ -424,23 +296,3 @@ async def test_records_of_every_compression_and_shape_are_read(world: World):
     async with running(reading.app):
         await reading.has_seen(*([value for _, value in shapes] * 4))
         await until(world.behind_nothing)
-
-
-async def test_every_assignment_has_a_number_of_its_own(world: World):
-    """The group's generation stays when a member rejoins that asks for nothing new."""
-    first, second = Reading(world), Reading(world, "dispatch-2")
-    async with running(first.app), running(second.app):
-        await until(lambda: first.app.readiness().ready)
-        before = second.app.consumer_generation_id
-        coordinator = second.app.safe_consumer._thread._ensure_consumer()._coordinator
-        coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
-        await until(lambda: second.app.consumer_generation_id > before + 1)
-        await until(lambda: second.app.readiness().ready)
-
-
-def test_resuming_keeps_what_is_in_the_queues(world: World):
-    app: App = world.app()
-    queue = app.FlowControlQueue(maxsize=10, clear_on_resume=True)
-    queue.put_nowait("handed out since")
-    app.flow_control.resume()
-    assert queue.qsize() == 1

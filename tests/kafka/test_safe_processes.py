@@ -93,9 +93,9 @@ async def test_nothing_is_lost_by_kills(world: World):
 
 
 async def test_nothing_is_lost_by_joining_and_leaving(world: World):
-    await _load(world, 0, 1500)
+    await _load(world, 0, 800)
     first = world.start("counter", "dispatch-1", HOLD_S="0.01")
-    await _at_least(world, 200, first)
+    await _at_least(world, 50, first)
     second = world.start("counter", "dispatch-2", HOLD_S="0.01")
     await until(lambda: _works(world, second))
     second.terminate()
@@ -103,7 +103,7 @@ async def test_nothing_is_lost_by_joining_and_leaving(world: World):
     await until(world.behind_nothing)
     first.terminate()
     assert await first.ended() == 0
-    await _all_counted_once(world, 1500)
+    await _all_counted_once(world, 800)
 
 
 async def _works(world: World, worker: Program) -> bool:
@@ -129,7 +129,7 @@ async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(worl
     await _all_counted_once(world, 500)
 
 
-@pytest.mark.parametrize("trouble", ["raise", "cancel", "crash"])
+@pytest.mark.parametrize("trouble", ["raise", "crash"])
 async def test_an_event_that_was_not_finished_is_not_committed(world: World, trouble: str):
     """Faust would acknowledge it, and it would be lost."""
     await world.produce([b"before", trouble.encode(), b"after"])

@@ -77,7 +77,7 @@ async def watched(world: World) -> AsyncIterator[Watched]:
 async def test_an_idle_partition_is_no_standstill(watched: Watched):
     await watched.world.produce([b"done"] * 10)
     await until(watched.world.behind_nothing)
-    await watched.looks_for(3.0)
+    await watched.looks_for(1.5)
     assert watched.left == []
 
 
@@ -120,7 +120,7 @@ async def test_a_broker_that_does_not_answer_is_not_our_fault(
 ):
     """A restart would not help; it would only add to the trouble."""
     async with world_of(settings_for(own_broker, tmp_path)) as world:
-        watched = Watched(world, replace(QUICK, ready_s=0.7))
+        watched = Watched(world, replace(QUICK, ready_s=0.7, answer_within_s=0.3))
         async with running(watched.app):
             await world.produce([b"stuck"])
             await until(lambda: watched.left)

@@ -21,7 +21,7 @@ from streams.kafka.topics import Names, dispatch_app, names
 from streams.settings import Settings, environment
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = float(__import__("os").environ.get("P_S", 90.0))
+PATIENCE_S = 90.0
 
 
 async def until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:

@@ -1,7 +1,7 @@
 """A worker whose records are commands to its agent: to get into trouble in the middle of an event.
 
-`raise`, `cancel` (the agent's own task), `block` (the event loop) and `hang` (for ever); `crash` crashes
-the app from elsewhere while the event is open. With `WELL` in the environment every record is just done.
+`raise`, `block` (the event loop) and `hang` (for ever); `crash` crashes the app from elsewhere while the
+event is open, so that the agent is cancelled in its middle. With `WELL` in the environment every record is just done.
 Values that are done are published. `GRACE_S` shortens the watchdog's patience.
 
 `python -m tests.kafka.programs.troubled NAME`, settings from the environment.
@@ -37,9 +37,6 @@ def main(name: str) -> int:
         match trouble:
             case b"raise":
                 raise ValueError("what an event held")
-            case b"cancel":
-                asyncio.current_task().cancel()
-                await asyncio.sleep(60)
             case b"block":
                 time.sleep(600)  # noqa: ASYNC251
             case b"hang":

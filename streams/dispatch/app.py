@@ -30,7 +30,8 @@ from streams.domain.events import Record
 from streams.domain.rules import Rules
 from streams.kafka import topics
 from streams.kafka.app import App, create_app
-from streams.kafka.durable import DurableTable, publish_all
+from streams.kafka.delivery import publish_all
+from streams.kafka.durable import DurableTable
 from streams.kafka.view import CompactedView
 from streams.kafka.worker import run as run_worker
 from streams.settings import Settings

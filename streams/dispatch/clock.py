@@ -12,7 +12,7 @@ from streams.dispatch.outlet import Outgoing, Outlet
 from streams.dispatch.rows import Rows
 from streams.domain import events
 from streams.domain.agenda import Agenda
-from streams.domain.events import Due, Event, Woken
+from streams.domain.events import Event
 from streams.domain.phone import Phone, State
 
 _LOOK_AT_LEAST_EVERY_S = 60.0  # a wall clock may be set anew
@@ -77,13 +77,10 @@ class Clock:
         now_s = self._now_s()
         able = self._accounts.able(now_s)
         return [
-            self._outgoing(partition, event)
+            wake(self._topic, partition, event)
             for partition, agenda in self._agendas.items()
             for event in (*agenda.due(now_s), *agenda.turns(able))
         ]
-
-    def _outgoing(self, partition: int, event: Woken | Due) -> Outgoing:
-        return wake(self._topic, partition, event)
 
     async def _until_next(self) -> None:
         now_s = self._now_s()

@@ -22,7 +22,8 @@ from streams.domain import events
 from streams.domain.events import Event
 from streams.kafka import topics, worker
 from streams.kafka.app import create_app
-from streams.kafka.durable import DurableTable, Record, publish, publish_all
+from streams.kafka.delivery import Record, publish, publish_all
+from streams.kafka.durable import DurableTable
 from streams.sender.metrics import Metrics
 from streams.sender.tenure import Tenure, World, limits
 from streams.settings import Settings

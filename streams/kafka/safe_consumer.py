@@ -240,7 +240,7 @@ class Consumer(driver.Consumer):
         turn = self._turns.get(partition)
         if turn is not None:
             turn.acknowledge(self._acked_index[partition])
-            self._acked[partition].clear()
+            self._acked.pop(partition, None)
         return turn
 
     async def verify_all_partitions_active(self) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import faust
@@ -218,10 +217,6 @@ class App(faust.App):
 
     def _new_producer_transport(self) -> TransportT:
         return Transport(self.conf.broker_producer, self)
-
-    def _create_directories(self) -> None:
-        for folder in (self.conf.datadir, self.conf.appdir, self.conf.tabledir):
-            Path(folder).mkdir(parents=True, exist_ok=True)
 
     async def on_start(self) -> None:
         """Before anything of Kafka is started."""

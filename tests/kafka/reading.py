@@ -1,5 +1,6 @@
 """An app that reads the source and notes what it sees; its events may be kept open."""
 
+import asyncio
 from typing import Any
 
 from faust.types import TP
@@ -18,6 +19,8 @@ class Reading:
         self.events: list[Any] = []
         self.kept: dict[int, Any] = {}
         self.keep = keep
+        self.go_on = asyncio.Event()  # while it is not set, the agent stays in its first event
+        self.go_on.set()
         self.looked = 0
         self._count_looks()
 
@@ -27,6 +30,7 @@ class Reading:
         async def reader(stream) -> None:
             async for event in stream.noack().events():
                 self._see(event)
+                await self.go_on.wait()
 
     def _see(self, event: Any) -> None:
         self.seen.append((event.message.partition, event.message.offset))

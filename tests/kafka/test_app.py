@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from faust.tables.manager import TableManager as FaustTableManager
+from faust.types.settings import Settings as FaustSettings
 
 from streams.kafka import admin, worker
 from streams.kafka.admin import TopicsWrong
@@ -14,7 +16,7 @@ from streams.kafka.connection import client_options
 from streams.kafka.durable import DurableTable
 from streams.kafka.topics import ROWS, names
 from streams.settings import Settings
-from tests.kafka.world import World, running, until
+from tests.kafka.world import World, regroup, running, until
 from tests.support.broker import Reachable, settings_for
 
 pytestmark = pytest.mark.broker
@@ -99,6 +101,26 @@ async def test_a_worker_that_reads_something_else_than_before_becomes_ready(worl
             world.topics.phone,
         }
     del before
+
+
+async def test_a_worker_whose_machine_has_another_name_than_before_becomes_ready(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
+    for name in ("before", "after"):
+        monkeypatch.setattr(FaustSettings, "NODE_HOSTNAME", name)
+        async with running(_with_agent(world.app(), world, [])):
+            pass
+
+
+async def test_a_start_does_not_sleep(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Faust's manager of tables would, for a second each time, to wait for tables that come late."""
+    slept: list[float] = []
+    monkeypatch.setattr(FaustTableManager, "sleep", lambda self, seconds: slept.append(seconds))
+    app = _with_agent(world.app(), world, [])
+    DurableTable(app, ROWS)
+    async with running(app):
+        assert slept == []
 
 
 def _with_agent(app: App, world: World, seen: list[bytes]) -> App:
@@ -205,7 +227,7 @@ async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_rec
 
     starting = asyncio.ensure_future(app.start())
     await until(lambda: said == ["recovered"])
-    await _regroup(app)
+    await regroup(app)
     await until(lambda: app.rebalancing_count > 1)
     await asyncio.wait([starting], timeout=0.5)
     assert said == ["recovered"]
@@ -258,18 +280,13 @@ async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(worl
     async with running(app):
         await world.produce([b"0"])
         await until(lambda: len(kept) == 1)
-        await _regroup(app)
+        await regroup(app)
         await until(lambda: len(kept) == 2)
         kept[0].ack()
         await app.consumer.commit()
         assert await world.committed() == 0
         kept[1].ack()
         await until(world.behind_nothing)
-
-
-async def _regroup(app: App) -> None:
-    coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
-    coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
 
 
 def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):

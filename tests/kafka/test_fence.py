@@ -1,4 +1,4 @@
-"""The fence, by a clock of the test's own; with real heartbeats in test_safe_membership.py."""
+"""The fence, by a clock of the test's own; with real heartbeats in test_safe_producer.py and test_safe_processes.py."""
 
 import asyncio
 from collections.abc import Awaitable

@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.protocol.fetch import FetchRequest
 from faust.transport import consumer as faust_consumer
 from faust.types import TP
 
@@ -64,6 +65,35 @@ async def test_aborted_records_are_not_seen_and_no_lag_is_left(
         await world.produce([b"last"])
         await again.has_seen(b"last")
     assert not reading.app.safe_consumer.deleted
+
+
+async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKafkaProducer):
+    """Every transaction leaves one, and Faust would keep them all."""
+    reading = Reading(world)
+    async with running(reading.app):
+        for number in range(6):
+            await _transaction(transactional, world, numbered(number, number + 1), commit=True)
+        await reading.has_seen(*numbered(0, 6))
+        await until(world.behind_nothing)
+        assert not any(reading.app.safe_consumer._gap.values())
+
+
+async def test_a_fetch_does_not_hold_up_other_questions(world: World):
+    """The broker answers a connection's requests in their order, and a fetch waits for records."""
+    reading = Reading(world)
+    async with running(reading.app):
+        asked: list[int] = []
+        client: Any = reading.app.safe_consumer._thread._ensure_consumer()._client
+        send = client.send
+
+        async def noted(node: Any, request: Any, **options: Any) -> Any:
+            if isinstance(request, FetchRequest):
+                asked.append(request._max_wait_ms)
+            return await send(node, request, **options)
+
+        client.send = noted
+        await until(lambda: len(asked) > 1)
+        assert max(asked) <= 200
 
 
 async def test_a_record_that_was_lost_on_its_way_is_read_again(
@@ -202,6 +232,20 @@ async def test_what_was_deleted_unread_while_down_is_counted(world: World):
         await again.has_seen(*numbered(25, 30))
         await until(world.behind_nothing)
         assert again.app.safe_consumer.deleted == {(world.topics.outbound, 0): 15}
+
+
+async def test_what_was_deleted_to_the_end_while_down_is_counted_at_once(world: World):
+    """No later record shows it."""
+    reading = Reading(world)
+    async with running(reading.app):
+        await world.produce(numbered(0, 10))
+        await until(world.behind_nothing)
+    await world.produce(numbered(10, 30))
+    await _delete(world, before=30)
+    again = Reading(world)
+    async with running(again.app):
+        assert again.app.safe_consumer.deleted == {(world.topics.outbound, 0): 20}
+        await until(world.behind_nothing)
 
 
 async def test_what_was_deleted_unread_while_running_is_counted(

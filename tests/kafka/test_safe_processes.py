@@ -157,15 +157,44 @@ async def test_an_event_that_never_ends_ends_the_process(world: World):
     assert "does not move" in worker.log
 
 
+async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(world: World):
+    await world.produce([b"hang"])
+    worker = world.start("troubled", "dispatch-1", STOP_GRACE_S="1")
+    await until(lambda: "getting into hang" in worker.log)
+    worker.terminate()
+    assert await worker.ended() == Exit.STALLED, worker.log
+    assert "did not stop within 2 s" in worker.log
+
+
 async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
     """Its rows carry offsets of another log, and events of the new one would look old to them."""
     await _counted_and_stopped(world)
-    async with connection.admin(world.settings) as client:
-        await client.delete_topics([world.topics.outbound])
-    await until(lambda: _made(world))
+    await _make_anew(world, world.topics.outbound)
     worker = world.start("counter", "dispatch-1")
     assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
     assert f"{world.topics.outbound} was made anew" in worker.log
+
+
+async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
+    """The rows here are more than it holds: another worker would not have them."""
+    await _counted_and_stopped(world)
+    await _make_anew(world, f"{world.group}-rows-changelog")
+    worker = world.start("counter", "dispatch-1")
+    assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
+    assert "ahead of their changelog" in worker.log
+
+
+async def _make_anew(world: World, topic: str) -> None:
+    async with connection.admin(world.settings) as client:
+        await client.delete_topics([topic])
+
+    async def made() -> bool:
+        try:
+            return topic in await admin.create(world.settings)
+        except TopicsWrong:
+            return False  # its deletion is not over yet
+
+    await until(made)
 
 
 async def _counted_and_stopped(world: World) -> None:
@@ -174,13 +203,6 @@ async def _counted_and_stopped(world: World) -> None:
     await until(world.behind_nothing)
     worker.terminate()
     await worker.ended()
-
-
-async def _made(world: World) -> bool:
-    try:
-        return world.topics.outbound in await admin.create(world.settings)
-    except TopicsWrong:
-        return False  # its deletion is not over yet
 
 
 async def test_one_name_is_one_process(world: World):

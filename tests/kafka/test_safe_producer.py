@@ -2,16 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.produce import ProduceRequest
+from faust.types import TP
 
+from streams.kafka import safe_producer
 from streams.kafka.app import App
 from streams.kafka.durable import DurableTable, publish
+from streams.kafka.exits import Exit
 from streams.kafka.topics import ROWS
-from tests.kafka.world import World, running, until, world_of
+from tests.kafka.reading import Reading
+from tests.kafka.world import PATIENCE_S, World, regroup, running, until, world_of
 from tests.support.broker import OwnBroker, settings_for
 
 pytestmark = pytest.mark.broker
@@ -69,12 +75,153 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
         assert len(await world.read(world.topics.status)) == 1
 
 
-async def test_it_is_idempotent_and_waits_for_all_replicas(world: World):
+async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
+    """Not with the first heartbeat that is answered: that comes later."""
+    app, rows = _app(world)
+    app.fence.answered = lambda asked_s: None  # type: ignore[method-assign]
+    ages_s: list[float | None] = []
+    rows.on_recovered(lambda: ages_s.append(app.fence.age_s()))
+    await app.start()
+    await until(lambda: ages_s)
+    assert ages_s[0] is not None
+    await app.stop()
+
+
+async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
+    """It has given everything back and waits for a member that is still working: nothing to fence."""
+    first, second = Reading(world), Reading(world, "dispatch-2", keep=True)
+    async with running(first.app), running(second.app):
+        await until(lambda: first.app.readiness().ready)
+        for partition in range(4):
+            await world.produce([b"x"], partition=partition)
+        await until(lambda: len(first.seen) + len(second.seen) == 4)
+        revoked = _revocation(first.app)
+        await regroup(first.app)
+        await until(revoked.is_set)
+        limit_s, first.app.fence.limit_s = first.app.fence.limit_s, 0.0  # too old, however young
+        async with asyncio.timeout(PATIENCE_S):
+            await publish(first.app, world.topics.status, b"x", partition=0)
+        assert second.kept
+        assert first.app.rebalancing
+        first.app.fence.limit_s = limit_s
+        for event in second.events:
+            event.ack()
+        await until(lambda: first.app.readiness().ready and second.app.readiness().ready)
+
+
+def _revocation(app: App) -> asyncio.Event:
+    """Set when the next one is over."""
+    consumer, over = app.safe_consumer, asyncio.Event()
+    revoke = consumer.on_partitions_revoked
+
+    async def noted(partitions: set[TP]) -> None:
+        await revoke(partitions)
+        over.set()
+
+    consumer.on_partitions_revoked = noted  # type: ignore[method-assign]
+    return over
+
+
+async def test_who_has_left_may_write_its_last(world: World):
+    """Its partitions are given back, and no heartbeat will be answered any more."""
+    app, _ = _app(world)
+    writing: list[asyncio.Future[Any]] = []
+
+    @app.after_last_event
+    async def write() -> None:
+        app.fence.limit_s = 0.0  # too old, however young
+        writing.append(asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0)))
+
+    await app.start()
+    await until(lambda: app.readiness().ready)
+    async with asyncio.timeout(PATIENCE_S):
+        await app.stop()
+        assert (await writing[0]).offset == 0
+
+
+async def test_it_waits_for_all_replicas(world: World):
+    """Said in each request: one broker alone cannot show the difference."""
     app, _ = _app(world)
     async with running(app):
-        client: Any = app.safe_producer.client
-        assert client._txn_manager is not None
-        assert client._sender._acks == -1
+        asked = _requests(app)
+        await publish(app, world.topics.status, b"x", partition=0)
+        assert [each.required_acks for each in asked] == [-1]
+
+
+def _requests(app: App, answer: Callable[[], object] = lambda: None) -> list[Any]:
+    """The produce requests from now on; `answer` is called for each that was answered, and may raise."""
+    client: Any = app.safe_producer.client.client
+    asked: list[Any] = []
+    send = client.send
+
+    async def noted(node: Any, request: Any, **options: Any) -> Any:
+        answered = await send(node, request, **options)
+        if isinstance(request, ProduceRequest):
+            asked.append(request)
+            answer()
+        return answered
+
+    client.send = noted
+    return asked
+
+
+async def test_a_record_whose_answer_was_lost_is_written_once(world: World):
+    """It is produced again, and the broker knows its number."""
+    app, rows = _app(world)
+    lost = [True, True]
+
+    def lose() -> None:
+        if lost:
+            lost.pop()
+            raise KafkaConnectionError("the answer was lost")
+
+    async with running(app):
+        asked = _requests(app, lose)
+        await publish(app, world.topics.status, b"x", partition=0)
+        await rows.write(0, [(b"k", b"v")])
+        assert not lost and len(asked) > 2
+        assert len(await world.read(world.topics.status)) == 1
+
+
+async def test_nothing_expires_in_an_outage(world: World):
+    """What was produced once and waits for a leader is not given up: nobody knows if it is written."""
+    app, _ = _app(world)
+    app.conf.producer_request_timeout = 1.0
+    async with running(app):
+        cluster: Any = app.safe_producer.client.client.cluster
+        leader, outage = cluster.leader_for_partition, asyncio.Event()
+        cluster.leader_for_partition = lambda each: -1 if outage.is_set() else leader(each)
+
+        def lose() -> None:
+            if not outage.is_set():
+                outage.set()
+                raise KafkaConnectionError("the answer was lost")
+
+        _requests(app, lose)
+        writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
+        await outage.wait()
+        done, _ = await asyncio.wait([writing], timeout=2.5)  # longer than aiokafka keeps a record
+        assert not done
+        cluster.leader_for_partition = leader
+        await writing
+        assert len(await world.read(world.topics.status)) == 1
+
+
+async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Else every write would wait for ever, and nothing would say why."""
+    left: list[Exit] = []
+    monkeypatch.setattr(safe_producer, "leave", lambda code, why: left.append(code))
+    app, _ = _app(world)
+    async with running(app):
+        sender: Any = app.safe_producer.client._sender
+
+        async def dies() -> None:
+            raise RuntimeError("a mistake in the sender")
+
+        sender._maybe_wait_for_pid = dies
+        writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
+        await until(lambda: left == [Exit.PRODUCER_DEAD])
+        writing.cancel()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from streams.kafka.topics import Names, dispatch_app, names
 from streams.settings import Settings, environment
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = 90.0
+PATIENCE_S = float(os.environ.get("WA_TEST_PATIENCE_S", "90"))  # of a test that will fail
 
 
 async def until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
@@ -57,9 +57,16 @@ async def running(app: App) -> AsyncIterator[App]:
 
 
 async def _give_up(app: App) -> None:
-    """Stop it, whatever is open: after a failure nobody acknowledges it any more."""
+    """Stop it, whatever is open: after a failure nobody acknowledges it any more, or lets it out."""
     app.safe_consumer._unacked_messages.clear()
+    app.fence.handed_back()
     await app.stop()
+
+
+async def regroup(app: App) -> None:
+    """Let the app's member ask for a rebalance; nothing of it need have begun yet."""
+    coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
+    coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
 
 
 class World:

@@ -2,7 +2,7 @@
 
 `raise`, `block` (the event loop) and `hang` (for ever); `crash` crashes the app from elsewhere while the
 event is open, so that the agent is cancelled in its middle. With `WELL` in the environment every record is just done.
-Values that are done are published. `GRACE_S` shortens the watchdog's patience.
+Values that are done are published. `GRACE_S` shortens the watchdog's patience, `STOP_GRACE_S` that of a stop.
 
 `python -m tests.kafka.programs.troubled NAME`, settings from the environment.
 """
@@ -33,7 +33,10 @@ def main(name: str) -> int:
     grace_s = float(os.environ.get("GRACE_S", "30"))
     app.patience = Patience(grace_s, grace_s, loop_stuck_s=grace_s, look_every_s=0.2)
 
+    worker._STOP_GRACE_S = float(os.environ.get("STOP_GRACE_S", worker._STOP_GRACE_S))
+
     async def get_into(trouble: bytes) -> None:
+        print(f"getting into {trouble.decode()}", flush=True)
         match trouble:
             case b"raise":
                 raise ValueError("what an event held")

@@ -1,0 +1,113 @@
+"""`make overrides`: switches each override off in a copy of the source, and sees its tests fail.
+
+    python -m tests.overrides [WORD ...]    only the switches with one of these words in their name
+
+A switch is caught when every test named for it fails, in its own call and within its time: a test that
+cannot be collected, that breaks in its set-up, or that hangs, catches nothing. Exit 1 if one is not caught.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from tests.overrides.switches import ROOT, SWITCHES, Switch
+
+COPIED = ("schemas", "streams", "tests", "pyproject.toml")
+TEST_S = 120  # a test that takes longer hangs; in good health none here takes a third of it
+PATIENCE_S = 15  # of a test that waits for what does not come
+
+
+def main(words: list[str]) -> int:
+    """Run the switches, say what each did, and give the exit code."""
+    chosen = [each for each in SWITCHES if not words or any(word in each.name for word in words)]
+    not_caught = 0
+    for number, switch in enumerate(chosen, 1):
+        started_s = time.monotonic()
+        missed, said = _run(switch)
+        not_caught += bool(missed)
+        print(
+            f"[{number}/{len(chosen)}] {'NOT CAUGHT' if missed else 'caught'}: {switch.name} "
+            f"({time.monotonic() - started_s:.0f} s)",
+            *(f"    {line}" for line in [*missed, *said]),
+            sep="\n",
+            flush=True,
+        )
+    print(f"{len(chosen) - not_caught} of {len(chosen)} overrides are held by their tests")
+    return 1 if not_caught or not chosen else 0
+
+
+def _run(switch: Switch) -> tuple[list[str], list[str]]:
+    """What did not fail as it should, and how the others failed."""
+    with tempfile.TemporaryDirectory(prefix="wa-overrides-") as folder:
+        copy = Path(folder)
+        _copy(switch, copy)
+        report = copy / "report.xml"
+        _pytest(switch, copy, report)
+        if not report.exists():
+            return ["pytest wrote no report"], []
+        return _judge(switch, report)
+
+
+def _copy(switch: Switch, copy: Path) -> None:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignore = shutil.ignore_patterns("node_modules", "__pycache__")
+            shutil.copytree(source, copy / name, ignore=ignore)
+        else:
+            shutil.copy(source, copy / name)
+    changed = copy / switch.path
+    changed.write_text(switch.off(changed.read_text()))
+
+
+def _pytest(switch: Switch, copy: Path, report: Path) -> None:
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+        *(f"--timeout={TEST_S}", f"--junit-xml={report}", f"--basetemp={copy / 'tmp'}"),
+        *switch.tests,
+    ]
+    environment = {**os.environ, "WA_TEST_PATIENCE_S": str(PATIENCE_S)}
+    with (copy / "output").open("wb") as output:
+        subprocess.run(
+            command, cwd=copy, env=environment, stdout=output, stderr=output, check=False
+        )
+
+
+def _judge(switch: Switch, report: Path) -> tuple[list[str], list[str]]:
+    cases = list(ElementTree.parse(report).iter("testcase"))
+    said = [_how(each) for each in cases]
+    missed = [
+        f"{case.get('name')}: {how}"
+        for case, how in zip(cases, said, strict=True)
+        if not how.startswith("failed")
+    ]
+    if len(cases) < len(switch.tests):
+        missed.append(f"{len(cases)} of {len(switch.tests)} tests were run")
+    failed = [
+        f"{case.get('name')}: {how}"
+        for case, how in zip(cases, said, strict=True)
+        if how.startswith("failed")
+    ]
+    return missed, failed
+
+
+def _how(case: ElementTree.Element) -> str:
+    failure = case.find("failure")
+    if failure is None:
+        return "broke outside its call" if case.find("error") is not None else "passed"
+    message = (failure.get("message") or "").strip().splitlines()
+    first = message[0] if message else "?"
+    return (
+        f"hung: {first}"
+        if "Timeout" in first and "pytest-timeout" in first
+        else f"failed: {first[:150]}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,35 @@
+"""The switches are those of the source as it is: each finds its text, and the tests that it names exist."""
+
+import ast
+
+import pytest
+
+from tests.overrides.switches import ROOT, SWITCHES, Switch
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda each: each.name)
+def test_it_finds_what_it_switches_off(switch: Switch):
+    source = (ROOT / switch.path).read_text()
+    off = switch.off(source)
+    assert off != source
+    ast.parse(off)
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda each: each.name)
+def test_who_must_notice_exists(switch: Switch):
+    assert switch.tests
+    for test in switch.tests:
+        file, function = test.split("[")[0].split("::")
+        assert function in _functions((ROOT / file).read_text()), test
+
+
+def _functions(source: str) -> set[str]:
+    return {
+        each.name
+        for each in ast.walk(ast.parse(source))
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
+def test_no_two_have_one_name():
+    assert len({each.name for each in SWITCHES}) == len(SWITCHES)

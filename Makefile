@@ -4,10 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test chaos check format lock schemas clean
+.PHONY: help setup demo test chaos overrides check format lock schemas clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: .venv/.installed ## install everything that is needed, without root (called by the others, quick when nothing is to do)
 	@$(BIN)/python -m streams.kafka.jars
@@ -30,6 +30,9 @@ test: setup ## run all tests, but those that take many minutes
 
 chaos: setup ## everything is killed in turn under 2,000 requests: about ten minutes
 	$(BIN)/python -m pytest -m chaos -s
+
+overrides: setup ## switch off each override of Faust in a copy, and see its tests fail: about a quarter of an hour
+	$(BIN)/python -m tests.overrides
 
 check: .venv/.installed ## format, lint, types and import rules
 	$(BIN)/ruff format --check .

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 from faust.tables.manager import TableManager as FaustTableManager
-from faust.types.settings import Settings as FaustSettings
 
 from streams.kafka import admin, worker
 from streams.kafka.admin import TopicsWrong
@@ -103,20 +102,14 @@ async def test_a_worker_that_reads_something_else_than_before_becomes_ready(worl
     del before
 
 
-async def test_a_worker_whose_machine_has_another_name_than_before_becomes_ready(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
-    """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
-    for name in ("before", "after"):
-        monkeypatch.setattr(FaustSettings, "NODE_HOSTNAME", name)
-        async with running(_with_agent(world.app(), world, [])):
-            pass
-
-
 async def test_a_start_does_not_sleep(world: World, monkeypatch: pytest.MonkeyPatch):
     """Faust's manager of tables would, for a second each time, to wait for tables that come late."""
     slept: list[float] = []
-    monkeypatch.setattr(FaustTableManager, "sleep", lambda self, seconds: slept.append(seconds))
+
+    async def sleep(self: Any, seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(FaustTableManager, "sleep", sleep)
     app = _with_agent(world.app(), world, [])
     DurableTable(app, ROWS)
     async with running(app):

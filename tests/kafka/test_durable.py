@@ -21,7 +21,7 @@ from streams.kafka.durable import (
     publish_all,
 )
 from streams.kafka.topics import ROWS
-from tests.kafka.world import World, running, until
+from tests.kafka.world import PATIENCE_S, World, running, until
 
 pytestmark = pytest.mark.broker
 
@@ -252,8 +252,9 @@ async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
     await publish(app, status, b"before", partition=0)
     with pytest.raises(TooLarge):
         await publish(app, status, b"x" * 3_000_000, partition=0)
-    assert (await publish(app, status, b"after", partition=0)).offset == 1
-    assert (await publish(app, status, b"after", partition=1)).offset == 0
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await publish(app, status, b"after", partition=0)).offset == 1
+        assert (await publish(app, status, b"after", partition=1)).offset == 0
 
 
 async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: DurableTable):

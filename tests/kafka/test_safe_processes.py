@@ -129,6 +129,17 @@ async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(worl
     await _all_counted_once(world, 500)
 
 
+async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World):
+    """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
+    for number, machine in enumerate(("before", "after")):
+        await _load(world, 20 * number, 20 * number + 20)
+        worker = world.start("counter", "dispatch-1", WEB_HOST=machine)
+        await _at_least(world, 20 * number + 20, worker)
+        await until(world.behind_nothing)
+        worker.terminate()
+        assert await worker.ended() == 0
+
+
 @pytest.mark.parametrize("trouble", ["raise", "crash"])
 async def test_an_event_that_was_not_finished_is_not_committed(world: World, trouble: str):
     """Faust would acknowledge it, and it would be lost."""

@@ -47,9 +47,9 @@ def _run(switch: Switch) -> tuple[list[str], list[str]]:
         copy = Path(folder)
         _copy(switch, copy)
         report = copy / "report.xml"
-        _pytest(switch, copy, report)
+        code = _pytest(switch, copy, report)
         if not report.exists():
-            return ["pytest wrote no report"], []
+            return [f"pytest itself was ended (exit code {code})"], []
         return _judge(switch, report)
 
 
@@ -65,7 +65,7 @@ def _copy(switch: Switch, copy: Path) -> None:
     changed.write_text(switch.off(changed.read_text()))
 
 
-def _pytest(switch: Switch, copy: Path, report: Path) -> None:
+def _pytest(switch: Switch, copy: Path, report: Path) -> int:
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
         *(f"--timeout={TEST_S}", f"--junit-xml={report}", f"--basetemp={copy / 'tmp'}"),
@@ -73,40 +73,32 @@ def _pytest(switch: Switch, copy: Path, report: Path) -> None:
     ]
     environment = {**os.environ, "WA_TEST_PATIENCE_S": str(PATIENCE_S)}
     with (copy / "output").open("wb") as output:
-        subprocess.run(
+        ended = subprocess.run(
             command, cwd=copy, env=environment, stdout=output, stderr=output, check=False
         )
+    return ended.returncode
 
 
 def _judge(switch: Switch, report: Path) -> tuple[list[str], list[str]]:
+    missed: list[str] = []
+    failed: list[str] = []
     cases = list(ElementTree.parse(report).iter("testcase"))
-    said = [_how(each) for each in cases]
-    missed = [
-        f"{case.get('name')}: {how}"
-        for case, how in zip(cases, said, strict=True)
-        if not how.startswith("failed")
-    ]
+    for case in cases:
+        is_failed, how = _how(case)
+        (failed if is_failed else missed).append(f"{case.get('name')}: {how}")
     if len(cases) < len(switch.tests):
         missed.append(f"{len(cases)} of {len(switch.tests)} tests were run")
-    failed = [
-        f"{case.get('name')}: {how}"
-        for case, how in zip(cases, said, strict=True)
-        if how.startswith("failed")
-    ]
     return missed, failed
 
 
-def _how(case: ElementTree.Element) -> str:
+def _how(case: ElementTree.Element) -> tuple[bool, str]:
+    """Whether it failed as a test should, and what it said."""
     failure = case.find("failure")
     if failure is None:
-        return "broke outside its call" if case.find("error") is not None else "passed"
-    message = (failure.get("message") or "").strip().splitlines()
-    first = message[0] if message else "?"
-    return (
-        f"hung: {first}"
-        if "Timeout" in first and "pytest-timeout" in first
-        else f"failed: {first[:150]}"
-    )
+        return False, "broke outside its call" if case.find("error") is not None else "passed"
+    first = ((failure.get("message") or "").strip().splitlines() or ["?"])[0]
+    hung = "pytest-timeout" in first
+    return not hung, f"{'hung' if hung else 'failed'}: {first[:150]}"
 
 
 if __name__ == "__main__":

@@ -281,7 +281,7 @@ MEMBERSHIP = (
         "safe_faust.py",
         '        self.conf.canonical_url = URL(f"http://{self._member_id}-{digest}")\n',
         "",
-        (APP + "test_a_worker_whose_machine_has_another_name_than_before_becomes_ready",),
+        (PROCESSES + "test_a_worker_may_come_back_on_a_machine_of_another_name",),
     ),
     Switch(
         "a start does not sleep",

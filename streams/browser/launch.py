@@ -12,9 +12,7 @@ import contextlib
 import os
 import select
 import shlex
-import shutil
 import signal
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from streams.browser.calls import bounded
 from streams.browser.executable import Executable
 from streams.browser.profile import SCRAPS, Profile
 from streams.browser.supervision import Patience
+from streams.parent_death import dying_with_its_parent
 
 # playwright/driver/package/lib/server/electron/loader.js: the last --enable-features wins, so
 # Playwright's own list is said again.
@@ -41,7 +40,6 @@ _NOWHERE = ", ".join(
 )
 # The heap that the driver needs for messages; media go through it in pieces.
 _LEAN_NODE = "--max-old-space-size=96 --max-semi-space-size=1"
-_DIE_WITH_PARENT = "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,int(sys.argv[1]));os.execv(sys.argv[2],sys.argv[2:])"
 
 # PLAYWRIGHT_NODEJS_PATH is read from our own environment (playwright/_impl/_driver.py:27).
 _environment = asyncio.Lock()
@@ -118,11 +116,7 @@ def write_wrapper(
     script: Path, program: Path, death: signal.Signals, environment: str = ""
 ) -> Path:
     """A script that becomes `program`, leaves its pid in `<script>.pid` and dies with its parent."""
-    setpriv = shutil.which("setpriv")
-    if setpriv is not None:
-        becoming = [setpriv, "--pdeathsig", death.name.removeprefix("SIG"), str(program)]
-    else:
-        becoming = [sys.executable, "-ISc", _DIE_WITH_PARENT, str(int(death)), str(program)]
+    becoming = dying_with_its_parent([str(program)], death)
     pid_file = shlex.quote(f"{script}.pid")
     script.write_text(
         f'#!/bin/sh\necho $$ > {pid_file}\n{environment}exec {shlex.join(becoming)} "$@"\n'

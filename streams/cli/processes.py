@@ -1,8 +1,6 @@
 """A process of ours: started, waited for, ended. It cannot outlive us. Decides nothing about restarts.
 
-It is started through a few lines of Python that ask the kernel for SIGKILL at our death and then
-become the program: `setpriv` would do the same, but could not see that we had died in between. Its
-own session keeps a Ctrl-C in the terminal from it: the supervisor ends its parts in their order.
+Its own session keeps a Ctrl-C in the terminal from it: the supervisor ends its parts in their order.
 """
 
 import asyncio
@@ -11,21 +9,15 @@ import ctypes
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 
+from streams.parent_death import dying_with_us
+
 LOG_BYTES = 8 << 20  # of one log; as much again is kept of what came before
 _PR_SET_CHILD_SUBREAPER = 36
-_BECOME = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class Process:
@@ -45,11 +37,7 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-ISc",
-                _BECOME,
-                str(os.getpid()),
-                *command,
+                *dying_with_us(command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -7,7 +7,6 @@ we are gone, and a lock that the child inherits is held for as long as either of
 import fcntl
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +15,8 @@ from typing import IO
 
 import psutil
 
-# PR_SET_PDEATHSIG with SIGKILL, then the program. A parent that died in between is seen by its number.
-_BECOME = (
-    "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,9);"
-    "os.getppid()==int(sys.argv[1]) or os._exit(1);os.execv(sys.argv[2],sys.argv[2:])"
-)
+from streams.parent_death import dying_with_us
+
 _DEAD_OWNERS_CHILD_LEAVES_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.02
 
@@ -48,7 +44,7 @@ def start(
 
     def fork() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [sys.executable, "-ISc", _BECOME, str(os.getpid()), *command],
+            dying_with_us(command),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
 from streams.browser import launch
 from streams.browser.executable import Executable
@@ -58,13 +57,8 @@ def test_playwrights_features_are_kept() -> None:
     )
 
 
-@pytest.mark.parametrize("setpriv", [True, False])
-async def test_a_wrapped_program_dies_with_its_parent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setpriv: bool
-) -> None:
-    """SIGKILL of the parent sends the child the signal that was asked for, with and without setpriv."""
-    if not setpriv:
-        monkeypatch.setattr(launch.shutil, "which", lambda _: None)
+async def test_a_wrapped_program_dies_with_its_parent(tmp_path: Path) -> None:
+    """SIGKILL of the parent sends the child the signal that was asked for."""
     script = launch.write_wrapper(tmp_path / "child", Path(sys.executable), signal.SIGTERM)
     ended = tmp_path / "ended"
     child_code = _CHILD.replace('sys.argv[0] + "{path}"', f'"{ended}"').replace(

@@ -10,26 +10,22 @@ is when the sandbox had the message, plus the delay that it was told. Needs no n
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from benchmarks.browser_common import machine, sandbox
-from streams.kafka import admin
+from benchmarks.browser_common import machine
+from benchmarks.world import World, world
 from streams.kafka.connection import client_options
-from streams.kafka.embedded import EmbeddedBroker
 from streams.settings import Settings
-from tests.support.broker import settings_for
 from tests.support.browser import Control
-from tests.support.system import Caller, System, Worker
+from tests.support.system import Caller, Worker
 
 ACKS_MS = (20, 150)
 MB = 1_000_000
@@ -44,7 +40,7 @@ class Stopwatch:
         self._news = asyncio.Event()
 
     async def run(self, topic: str) -> None:
-        """Until cancelled."""
+        """Read until cancelled."""
         consumer = AIOKafkaConsumer(**client_options(self._settings), group_id=None)
         await consumer.start()
         try:
@@ -63,6 +59,17 @@ class Stopwatch:
         while not all((each, status) in self.seen for each in ids):
             self._news.clear()
             await asyncio.wait_for(self._news.wait(), 120)
+
+
+@asynccontextmanager
+async def reading(here: World) -> AsyncIterator[Stopwatch]:
+    """A stopwatch that runs."""
+    watch = Stopwatch(here.system.settings)
+    task = asyncio.create_task(watch.run(here.caller.names.status))
+    try:
+        yield watch
+    finally:
+        task.cancel()
 
 
 async def measure(
@@ -112,43 +119,29 @@ def memory(worker: Worker) -> tuple[float, float]:
 async def main(count: int, every_s: float) -> None:
     """The whole benchmark."""
     print(machine())
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = EmbeddedBroker(folder / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        stack.callback(broker.stop)
-        whatsapp = stack.enter_context(sandbox(folder / "sandbox"))
-        settings = settings_for(
-            broker,
-            folder / "data",
-            partitions=8,
-            web_browser_args=list(whatsapp.browser_args),
-            send_interval_ms=0,
-            account_rate_per_minute=0,
-        )
-        await admin.create(settings)
-        system = System(settings)
-        stack.callback(system.end)
-        dispatcher, sender = system.dispatcher(), system.sender()
+    async with world(partitions=8) as here:
+        dispatcher, sender = here.system.dispatcher(), here.system.sender()
         await asyncio.gather(dispatcher.ready(), sender.ready())
-        caller = await stack.enter_async_context(Caller(settings).open())
-        watch, control = Stopwatch(settings), Control(whatsapp.url)
-        task = asyncio.create_task(watch.run(caller.names.status))
-        stack.callback(task.cancel)
-        await measure(caller, watch, control, "warm", 20, every_s)
-        for ack_ms in ACKS_MS:
-            whatsapp.ack_after(ack_ms)
-            pause_s = max(every_s, ack_ms / 1000 + 0.1)  # the account sends one at a time
-            found = await measure(caller, watch, control, f"ack{ack_ms}", count, pause_s)
-            print(f"page acks after {ack_ms} ms")
-            report("produce to accepted", found["accepted"])
-            report("produce to sent", found["sent"])
-            report("the page's ack to sent", [each - ack_ms for each in found["arrival to sent"]])
+        async with reading(here) as watch:
+            await _measure_all(here, watch, count, every_s)
         print("memory, PSS")
         own, _ = memory(dispatcher)
         print(f"  dispatcher {own:5.0f} MB")
         own, children = memory(sender)
         print(f"  sender     {own:5.0f} MB, its browser and Playwright's driver {children:5.0f} MB")
+
+
+async def _measure_all(here: World, watch: Stopwatch, count: int, every_s: float) -> None:
+    caller, control = here.caller, Control(here.whatsapp.url)
+    await measure(caller, watch, control, "warm", 20, every_s)
+    for ack_ms in ACKS_MS:
+        here.whatsapp.ack_after(ack_ms)
+        pause_s = max(every_s, ack_ms / 1000 + 0.1)  # the account sends one at a time
+        found = await measure(caller, watch, control, f"ack{ack_ms}", count, pause_s)
+        print(f"page acks after {ack_ms} ms")
+        report("produce to accepted", found["accepted"])
+        report("produce to sent", found["sent"])
+        report("the page's ack to sent", [each - ack_ms for each in found["arrival to sent"]])
 
 
 if __name__ == "__main__":

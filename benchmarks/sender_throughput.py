@@ -10,26 +10,21 @@ on an embedded broker claims each message durably, and answers it durably. Needs
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 import orjson
 
-from benchmarks.browser_common import machine, sandbox
+from benchmarks.browser_common import machine
 from benchmarks.browser_send import bare
+from benchmarks.world import world
 from streams.domain import events, lane
 from streams.domain.events import Outcome, Sent
 from streams.domain.lane import Send
-from streams.kafka import admin
-from streams.kafka.embedded import EmbeddedBroker
-from tests.support.broker import settings_for
-from tests.support.system import Caller, System, until
+from tests.support.system import Caller, until
 from tests.support.whatsapp import account_record
 
 ACCOUNT = "main"
@@ -104,37 +99,21 @@ def report(ack_ms: int, found: dict[str, list[float]]) -> None:
 async def main(rounds: int) -> None:
     print(machine())
     print("medians of the blocks' rates, and the median of the ratios of neighbouring blocks")
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        broker = EmbeddedBroker(folder / "broker", port=0)
-        await asyncio.to_thread(broker.start, lambda _: None)
-        stack.callback(broker.stop)
-        whatsapp = stack.enter_context(sandbox(folder / "sandbox"))
-        settings = settings_for(
-            broker,
-            folder / "data",
-            accounts=[ACCOUNT],
-            web_browser_args=list(whatsapp.browser_args),
-            send_interval_ms=0,
-            account_rate_per_minute=0,
-        )
-        await admin.create(settings)
-        system = System(settings)
-        stack.callback(system.end)
-        system.sender(ACCOUNT)
-        caller = await stack.enter_async_context(Caller(settings).open())
+    async with world(accounts=[ACCOUNT]) as here:
+        caller, url = here.caller, here.whatsapp.url
+        here.system.sender(ACCOUNT)
         await until(lambda: (account_record(caller, ACCOUNT) or {}).get("state") == "ready")
-        send_bare = await stack.enter_async_context(bare(whatsapp, folder / "bare"))
+        async with bare(here.whatsapp, here.folder / "bare") as send_bare:
 
-        async def bare_block(name: str, count: int) -> None:
-            for number in range(count):
-                await send_bare(f"{name}{number:04}")
+            async def bare_block(name: str, count: int) -> None:
+                for number in range(count):
+                    await send_bare(f"{name}{number:04}")
 
-        ways: dict[str, Block] = {"lane": Lane(caller).block, "bare": bare_block}
-        await rates(whatsapp.url, "warm", ways, 0, 1)
-        for ack_ms in BLOCKS:
-            whatsapp.ack_after(ack_ms)
-            report(ack_ms, await rates(whatsapp.url, f"T{ack_ms:03}", ways, ack_ms, rounds))
+            ways: dict[str, Block] = {"lane": Lane(caller).block, "bare": bare_block}
+            await rates(url, "warm", ways, 0, 1)
+            for ack_ms in BLOCKS:
+                here.whatsapp.ack_after(ack_ms)
+                report(ack_ms, await rates(url, f"T{ack_ms:03}", ways, ack_ms, rounds))
 
 
 if __name__ == "__main__":

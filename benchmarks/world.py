@@ -1,0 +1,52 @@
+"""The service on this machine, to be measured: a broker, the simulated WhatsApp, topics, workers to start.
+
+Both pacings are off, so that what is measured is the service and not its patience.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.browser_common import Sandbox, sandbox
+from streams.kafka import admin
+from streams.kafka.embedded import EmbeddedBroker
+from tests.support.broker import settings_for
+from tests.support.system import Caller, System
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a benchmark talks to. No worker runs yet."""
+
+    folder: Path
+    whatsapp: Sandbox
+    system: System
+    caller: Caller
+
+
+@asynccontextmanager
+async def world(**given: Any) -> AsyncIterator[World]:
+    """All of it, ended and removed on the way out; `given` are settings."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker = EmbeddedBroker(folder / "broker", port=0)
+        await asyncio.to_thread(broker.start, lambda _: None)
+        stack.callback(broker.stop)
+        whatsapp = stack.enter_context(sandbox(folder / "sandbox"))
+        settings = settings_for(
+            broker,
+            folder / "data",
+            web_browser_args=list(whatsapp.browser_args),
+            send_interval_ms=0,
+            account_rate_per_minute=0,
+            **given,
+        )
+        await admin.create(settings)
+        system = System(settings)
+        stack.callback(system.end)
+        caller = await stack.enter_async_context(Caller(settings).open())
+        yield World(folder, whatsapp, system, caller)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from yarl import URL
 
 from schemas.topics import MIB
@@ -135,8 +135,13 @@ def translated(address: str) -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        said = str(error) or type(error).__name__
         raise KafkaUnreachable(
-            f"Kafka at {address} does not answer as it should ({said}); is it running? "
+            f"Kafka at {address} does not answer as it should ({_said(error)}); is it running? "
             "WA_KAFKA and WA_KAFKA_SECURITY_… say how it is reached"
         ) from error
+
+
+def _said(error: Exception) -> str:
+    # aiokafka shows its inner tuples when it gets no answer from any address.
+    nobody = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(error)
+    return "no connection could be made" if nobody else str(error) or type(error).__name__

@@ -205,3 +205,13 @@ def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         )
         with pytest.raises(SettingError, match="WA_KAFKA_SECURITY_CA_FILE"):
             connection.client_options(settings)
+
+
+async def test_an_address_where_nobody_is_is_said_plainly(tmp_path: Path) -> None:
+    """One line with the address as it was given, and nothing of what a library looks like inside."""
+    settings = load({}, kafka="127.0.0.1:1", data_dir=tmp_path)
+    with pytest.raises(KafkaUnreachable) as raised:
+        await _count(settings)
+    assert str(raised.value).startswith(
+        "Kafka at 127.0.0.1:1 does not answer as it should (no connection could be made)"
+    )

@@ -175,7 +175,16 @@ class Part:
         if code < 0:
             return _Ending(code, f"was ended by {signal.Signals(-code).name}")
         name = self.plan.endings.get(code)
-        return _Ending(code, f"ended with code {code}" + (f" ({name})" if name else ""))
+        if name is None:
+            return _Ending(code, f"ended with code {code}")
+        reason = self._reason(f" (exit {code}, {name})")
+        return _Ending(code, f"ended with code {code}, {name}" + (f": {reason}" if reason else ""))
+
+    def _reason(self, mark: str) -> str:
+        """What the program said last with this at its end, as workers do (kafka/exits.py)."""
+        said = last_line(self.plan.log, mark).removesuffix(mark)
+        _, logged, message = said.partition(" CRITICAL ")
+        return message.partition(": ")[2] if logged else said
 
     async def _watch(self, process: Running) -> int:
         ended = asyncio.ensure_future(process.wait())

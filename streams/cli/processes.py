@@ -164,12 +164,13 @@ def bound_log(log: Path, most_bytes: int = LOG_BYTES) -> None:
     os.truncate(log, 0)
 
 
-def last_line(log: Path) -> str:
-    """The last line that says something, or nothing."""
+def last_line(log: Path, holding: str = "") -> str:
+    """The last line that says something, and holds this; or nothing."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    said = (line.strip() for line in reversed(lines))
+    return next((line for line in said if line and holding in line), "")

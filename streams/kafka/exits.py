@@ -27,7 +27,12 @@ class Exit(IntEnum):
     PRODUCER_DEAD = 81  # aiokafka's producer has ended by itself
 
 
-def leave(code: Exit, why: str) -> NoReturn:
-    """End this process now, with one line that says why."""
+def say(code: Exit, why: str) -> None:
+    """One line that says why the process ends so; `up` shows it, and knows it by its end."""
     log.critical("%s (exit %d, %s)", why, code, code.name)
+
+
+def leave(code: Exit, why: str) -> NoReturn:
+    """End this process now, and say why."""
+    say(code, why)
     os._exit(code)

@@ -13,11 +13,10 @@ import faust
 from faust.exceptions import ConsistencyError
 
 from streams.kafka import admin
-from streams.kafka.exits import Exit, leave
+from streams.kafka.exits import Exit, leave, say
 from streams.kafka.safe_faust import App
+from streams.kafka.topic_ids import made_anew
 from streams.settings import Settings
-
-log = logging.getLogger(__name__)
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # They say much, and at level debug they print keys and values of records. Faust's services log under
@@ -85,6 +84,6 @@ class Worker(faust.Worker):
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else CRASHED
         if isinstance(self.crash_reason, ConsistencyError):
-            log.critical("the tables here are ahead of their changelog topic, which was made anew")
+            say(Exit.TOPIC_MADE_ANEW, made_anew("a changelog of the tables", self._app.conf.id))
             return Exit.TOPIC_MADE_ANEW
         return code

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,29 @@ async def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
         with pytest.raises(Wrong, match="one: WA_X: must be 1"):
             await part.until_ready()
         assert (part.state, part.restarts) == (State.FAILED, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "2026-11-25 01:02:03,456 CRITICAL streams.kafka.exits: it was made anew (exit 79, ANEW)",
+            "ended with code 79, ANEW: it was made anew; starts again",
+        ),
+        (
+            "the loop is stuck (exit 79, ANEW)",
+            "ended with code 79, ANEW: the loop is stuck; starts",
+        ),
+        ("something else", "ended with code 79, ANEW; starts again"),
+    ],
+)
+async def test_who_ends_by_itself_is_quoted(tmp_path: Path, said: str, why: str) -> None:
+    """Whoever looks at `ps` need not open a log to know what happened."""
+    code = f"import sys; print({said!r}); print('later'); sys.exit(79)"
+    ending = replace(plan("one", code, tmp_path, ready="never"), endings={79: "ANEW"})
+    async with kept(ending) as (part, _):
+        await until(lambda: part.state is State.BACKOFF)
+        assert part.why.startswith(why)
 
 
 async def test_what_has_answered_once_is_always_tried_again(tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_the_last_line_that_says_something(tmp_path: Path) -> None:
     assert last_line(log) == ""
     log.write_text("first\nlast \n\n")
     assert last_line(log) == "last"
+    assert last_line(log, "irs") == "first"
+    assert last_line(log, "nobody said") == ""
 
 
 ADOPTS = """

@@ -192,7 +192,7 @@ async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
     await _make_anew(world, f"{world.group}-rows-changelog")
     worker = world.start("counter", "dispatch-1")
     assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
-    assert "ahead of their changelog" in worker.log
+    assert "a changelog of the tables was made anew" in worker.log
 
 
 async def _make_anew(world: World, topic: str) -> None:

@@ -56,12 +56,12 @@ async def run_one(program: str, lean: bool, sends: int) -> dict[str, dict[str, f
             for number in range(sends):
                 await send(driver, f"3EB0A{number:06}")
             await look("sent")
-            await driver.collect_garbage()
+            await driver.tidy()
             await look("collected")
             for number in range(sends):
                 await send(driver, f"3EB0B{number:06}")
                 if number % _EVERY == _EVERY - 1:
-                    await driver.collect_garbage()
+                    await driver.tidy()
             await look("as many again, collected")
     return seen
 

@@ -202,6 +202,10 @@ class Driver(Protocol):
         """Unlink this device; the profile then shows a new QR code."""
         ...
 
-    async def collect_garbage(self) -> None:
-        """Have the page free memory; worth it every few hundred sends."""
+    async def tidy(self) -> bool:
+        """Have the page free memory; True when that was not enough, and it is being loaded anew.
+
+        Worth it every few hundred sends. Nothing may be given to the page meanwhile; the session is not
+        `ready` any more when this returns True, and is so again once the new page is.
+        """
         ...

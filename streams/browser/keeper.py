@@ -78,11 +78,17 @@ class Keeper:
         self._moves = 0
         self._linked_at_s: float | None = None
         self._stuck_since_s: float | None = None
+        self._renewal: asyncio.Event | None = None  # asked for; set when it has begun
 
     @property
     def page(self) -> WhatsAppPage | None:
         """The page, whatever its state."""
         return self._page
+
+    async def renew(self) -> None:
+        """Have the page loaded anew; returns when nobody takes the old one for ready any more."""
+        self._renewal = self._renewal or asyncio.Event()
+        await self._renewal.wait()
 
     async def run(self) -> str:
         """Keep it until cancelled; returns why it gave up. The browser has ended when this ends.
@@ -113,6 +119,8 @@ class Keeper:
         except PageTrouble as error:
             self._watcher.lost(_reason(error))
             return error
+        finally:
+            self._renewal_begins()
         raise AssertionError("a page is attended until it fails")
 
     def _next(self, trouble: PageTrouble | Unreachable) -> Step | None:
@@ -185,8 +193,22 @@ class Keeper:
             after, seen = batch["last"], batch["seen"]
             for event in batch["events"]:
                 self._watcher.event(event)
-            if await self._observe(PageState.read(batch["state"])):
+            if await self._observe(PageState.read(batch["state"])) or await self._renewed():
                 after = seen = 0
+
+    async def _renewed(self) -> bool:
+        """Load the page anew if that is asked for. Nothing has failed: the ladder is not told."""
+        if self._renewal is None or self._page is None:
+            return False
+        self._watcher.lost("page_renewed")
+        self._renewal_begins()
+        await self._page.open(self._config.web_url)
+        return True
+
+    def _renewal_begins(self) -> None:
+        renewal, self._renewal = self._renewal, None
+        if renewal is not None:
+            renewal.set()
 
     async def _listen(self, after: int, seen: int) -> dict[str, Any] | None:
         """What is new, or None: the document was replaced and has our adapter again."""

@@ -68,6 +68,7 @@ class BrowserConfig:
     bundle: str | None = None
     extra_args: tuple[str, ...] = ()
     web_url: str = "https://web.whatsapp.com/"
+    page_heap_mb: int = 0  # of JavaScript, above which the page is loaded anew; 0: never
     timeouts: Timeouts = field(default_factory=Timeouts)
     patience: Patience = field(default_factory=Patience)
 

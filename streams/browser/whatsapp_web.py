@@ -268,12 +268,19 @@ class WhatsAppWeb:
         except PageMoved:
             return
 
-    async def collect_garbage(self) -> None:
-        """A page that cannot be told is about to be replaced: nothing is collected."""
+    async def tidy(self) -> bool:
+        """A page that cannot be told is about to be replaced: nothing need be done."""
         try:
-            await self._page().collect_garbage()
+            heap_mb = await self._page().collect_garbage()
         except PageTrouble as error:
             log.info("no garbage was collected: %s", error)
+            return False
+        most_mb = self._config.page_heap_mb
+        if not most_mb or heap_mb <= most_mb or self._keeper is None:
+            return False
+        log.info("the page holds %.0f MB, of %d that it may: it is loaded anew", heap_mb, most_mb)
+        await self._keeper.renew()
+        return True
 
     def _page(self) -> WhatsAppPage:
         page = self._keeper.page if self._keeper else None

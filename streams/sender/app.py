@@ -156,6 +156,7 @@ def browser_config(settings: Settings, account: str) -> BrowserConfig:
         bundle=settings.web_bundle,
         extra_args=settings.web_browser_args,
         web_url=settings.web_url,
+        page_heap_mb=settings.web_page_heap_mb,
     )
 
 

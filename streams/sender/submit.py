@@ -37,7 +37,7 @@ from streams.sender.standing import Standing
 log = logging.getLogger(__name__)
 
 # The page's memory grows by a third over 2,000 sends when nobody asks V8 to collect, by 8 % otherwise.
-COLLECT_EVERY: Final = 500
+TIDY_EVERY: Final = 500  # submits
 
 
 class Fence(Protocol):
@@ -93,6 +93,7 @@ class Sending:
         self._fence = fence
         self._paced = paced
         self._submits = 0
+        self._in_turn = asyncio.Lock()
 
     # -- ahead of its turn
 
@@ -147,6 +148,17 @@ class Sending:
 
     async def send(self, job: Job) -> Result:
         """Everything until the result. One at a time."""
+        async with self._in_turn:
+            return await self._send(job)
+
+    async def tidy(self) -> None:
+        """Between two releases: look after the page. What comes meanwhile waits."""
+        async with self._in_turn:
+            driver = self._seat.driver
+            if driver is not None and self._seat.session.phase is browser.Phase.READY:
+                await self._tidied(driver)
+
+    async def _send(self, job: Job) -> Result:
         step: Open | Look | Submit | Await | Answer = job.step
         while not isinstance(step, Answer):
             match step:
@@ -183,10 +195,9 @@ class Sending:
         content = _content(job.send.content)
         if content is None:
             return _ended(Error("internal_error", "the content cannot be read"), settled)
-        driver = await self._turn(job)
+        driver = await self._tidy_turn(job)
         if isinstance(driver, Deferred):
             return _ended(driver.error, settled, driver.until_s)
-        await self._collect(driver)
         await self._hold(job)
         now_s = time.time()
         if now_s >= job.send.deadline_s:
@@ -197,14 +208,21 @@ class Sending:
         result = await driver.submit(self._submission(job, content, now_s))
         return await self._ending(result, job, settled)
 
-    async def _collect(self, driver: Driver) -> None:
+    async def _tidy_turn(self, job: Job) -> Driver | Deferred:
+        """Its turn, with a page that has been looked after now and then."""
+        driver = await self._turn(job)
         self._submits += 1
-        if self._submits % COLLECT_EVERY:
-            return
+        if isinstance(driver, Deferred) or self._submits % TIDY_EVERY:
+            return driver
+        return await self._turn(job) if await self._tidied(driver) else driver
+
+    async def _tidied(self, driver: Driver) -> bool:
+        """Whether the page is being loaded anew; nothing of ours is in it now."""
         try:
-            await driver.collect_garbage()
+            return await driver.tidy()
         except BrowserError as error:
-            log.info("the page cannot collect its garbage now: %s", error)
+            log.info("the page cannot be looked after now: %s", error)
+            return False
 
     async def _hold(self, job: Job) -> None:
         """The claim stands under the link of now, and the lane is ours; nothing is awaited after this."""

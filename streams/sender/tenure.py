@@ -31,6 +31,7 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S: Final = 30.0
+TIDY_EVERY_S: Final = 600.0  # of a page that is hardly sent to, but hears
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Tenure:
         self._keep(self._receipts.run(), "receipts")
         self._keep(self._account.run(), "account")
         self._keep(self._sweep(), "sweep")
+        self._keep(self._tidy(), "tidy")
         self.seat.open()
 
     async def close(self) -> None:
@@ -156,6 +158,12 @@ class Tenure:
             await asyncio.sleep(SWEEP_EVERY_S)
             await self._rows.flush()
             await self._rows.sweep()
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(TIDY_EVERY_S)
+            if not len(self.lane):
+                await self._sending.tidy()
 
     # -- the session
 

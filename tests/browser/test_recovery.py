@@ -54,6 +54,39 @@ def watch_for_reconnecting(driver: WhatsAppWeb) -> asyncio.Task[None]:
     return asyncio.create_task(watch())
 
 
+async def test_a_page_that_holds_too_much_is_loaded_anew(
+    make_driver: MakeDriver, control: Control, profile: Path
+) -> None:
+    """In the same browser, under the same link; nothing is taken for ready meanwhile, or forgotten."""
+    driver = make_driver(page_heap_mb=1)
+    await driver.start()
+    link_before = (await link(driver, control)).link
+    assert isinstance(await driver.submit(text("3EB0BC01")), Acked)
+    browser_before = pid_of(profile, "browser")
+    assert await driver.tidy()
+    assert driver.session.phase is not Phase.READY
+    assert driver.session.reason == "page_renewed"
+    assert (await phase(driver, Phase.READY)).link == link_before
+    assert pid_of(profile, "browser") == browser_before
+    assert isinstance(await driver.find("3EB0BC01", PEER_CHAT), Found)
+    assert isinstance(await driver.submit(text("3EB0BC02")), Acked)
+    assert await control.ids() == ["3EB0BC01", "3EB0BC02"]
+
+
+async def test_who_asks_for_a_new_page_is_not_kept_by_one_that_fails(
+    make_driver: MakeDriver, control: Control, profile: Path
+) -> None:
+    """The renderer is killed while it is asked for: a new page comes anyway."""
+    driver = make_driver()
+    await driver.start()
+    await link(driver, control)
+    assert driver._keeper is not None
+    os.kill(renderer_of(profile), signal.SIGKILL)
+    await asyncio.wait_for(driver._keeper.renew(), 20)
+    await phase(driver, Phase.READY)
+    assert isinstance(await driver.submit(text("3EB0BC03")), Acked)
+
+
 @pytest.mark.parametrize(
     ("victim", "harm"),
     [

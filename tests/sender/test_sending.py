@@ -1,6 +1,7 @@
 """What a sender makes of the releases on its lane, while nothing breaks but the messages themselves."""
 
 import time
+from collections import Counter
 
 import aiohttp
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.events import Deferred, Failed, Lost, Sent
 from streams.domain.message_id import whatsapp_id
+from streams.sender.submit import TIDY_EVERY
 from tests.sender.conftest import ACCOUNT, Office
 from tests.support.system import until
 
@@ -161,3 +163,25 @@ async def test_the_account_is_told_of(office: Office) -> None:
     assert record["phone"].startswith("+")
     assert record["owner"].endswith(f":{office.system.workers[0].process.pid}")
     assert record["sent_last_minute"] <= record["sent_today"]
+
+
+@pytest.mark.parametrize("own_system", [{"web_page_heap_mb": 1}], indirect=True)
+async def test_a_page_is_loaded_anew_between_two_messages(linked_office: Office) -> None:
+    """Every few hundred the page is looked after; this one holds too much each time."""
+    office = linked_office
+    sends = [
+        await office.release(
+            f"many-{n}",
+            f"+601200010{n % 20:02}",
+            within_s=120.0,
+            chat_id=f"601200010{n % 20:02}@c.us",
+        )
+        for n in range(TIDY_EVERY + 50)
+    ]
+    results = {send.id: await office.result(send, within_s=120.0) for send in sends}
+    shown = Counter(row["body"] for row in await office.control.log() if row["shown"])
+    sent = {name for name, result in results.items() if isinstance(result, Sent)}
+    assert shown == dict.fromkeys(sent, 1)
+    assert all(isinstance(each, Sent | Deferred) for each in results.values())
+    assert f"many-{TIDY_EVERY + 49}" in sent
+    assert "reconnecting" in office.states()

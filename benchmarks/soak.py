@@ -1,0 +1,98 @@
+"""Whether anything grows without bound: memory of each process, and the tables, over many messages.
+
+    python -m benchmarks.soak [--messages 20000]
+
+The whole service, every message to two phones that were never seen before, as fast as it goes. After each
+thousand the PSS of each part is taken. The growth is the median of the slopes between all pairs of
+samples of the second half (Theil and Sen), since garbage is collected when it likes. Needs no network.
+"""
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import psutil
+
+from benchmarks.browser_common import machine
+from benchmarks.end_to_end import MB, Stopwatch, reading
+from benchmarks.world import World, world
+from tests.support.system import Worker
+
+BLOCK = 1000
+Sample = dict[str, float]
+
+
+async def main(messages: int) -> None:
+    """Sample by sample, then the growth of each part."""
+    print(machine())
+    async with world(partitions=8) as here:
+        workers = here.system.dispatcher(), here.system.sender()
+        await asyncio.gather(*(each.ready() for each in workers))
+        async with reading(here) as watch:
+            await _soak(here, watch, workers, messages)
+
+
+async def _soak(
+    here: World, watch: Stopwatch, workers: tuple[Worker, Worker], messages: int
+) -> None:
+    samples: list[Sample] = []
+    for start in range(0, messages, BLOCK):
+        began_s = time.monotonic()
+        await _block(here, watch, start)
+        rate = BLOCK / (time.monotonic() - began_s)
+        samples.append(_sample(here, *workers))
+        shown = "   ".join(f"{name} {value:6.1f}" for name, value in samples[-1].items())
+        print(f"{start + BLOCK:7} sent, {rate:5.1f}/s   MB: {shown}", flush=True)
+    print("MB for each 1,000 messages, by the second half:")
+    half = samples[len(samples) // 2 :]
+    for name in half[0]:
+        print(f"  {name:<11} {growth([each[name] for each in half]):+.2f}")
+
+
+async def _block(here: World, watch: Stopwatch, start: int) -> None:
+    """Two messages to each phone."""
+    numbers = range(start, start + BLOCK)
+    requests = [
+        {"id": f"soak-{number}", "to": f"+90555{1_000_000 + number // 2}", "text": f"no {number}"}
+        for number in numbers
+    ]
+    await here.caller.ask(*requests)
+    await watch.all_seen([f"soak-{number}" for number in numbers], "sent")
+
+
+def _sample(here: World, dispatcher: Worker, sender: Worker) -> Sample:
+    process = psutil.Process(sender.process.pid)
+    children = process.children(recursive=True)
+    driver = [each for each in children if "node" in each.exe()]
+    browser = [each for each in children if each not in driver]
+    return {
+        "dispatcher": _pss(psutil.Process(dispatcher.process.pid)),
+        "sender": _pss(process),
+        "driver": _pss(*driver),
+        "browser": _pss(*browser),
+        "tables": _size(here.system.settings.data_dir / "tables"),
+    }
+
+
+def _pss(*processes: psutil.Process) -> float:
+    return sum(each.memory_full_info().pss for each in processes) / MB
+
+
+def _size(folder: Path) -> float:
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / MB
+
+
+def growth(values: Sequence[float]) -> float:
+    """By sample: the median of the slopes of all pairs."""
+    pairs = combinations(enumerate(values), 2)
+    return statistics.median((b - a) / (j - i) for (i, a), (j, b) in pairs)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=20_000)
+    asyncio.run(main(parser.parse_args().messages))

@@ -109,7 +109,7 @@ class Settings:
     web_bundle: str | None = _setting(None, "another wa-js bundle than the installed one")
     web_url: str = _setting("https://web.whatsapp.com/", "the page that the browser opens")
     web_page_heap_mb: AtLeast0 = _setting(
-        512, "the page is loaded anew when its JavaScript holds more than so many MB; 0: never"
+        512, "a page whose JavaScript has grown beyond so many MB is loaded anew; 0: never"
     )
     web_browser_args: tuple[str, ...] = _setting(
         (), "further arguments for the browser, separated by ` | `"

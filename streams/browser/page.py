@@ -66,6 +66,7 @@ class WhatsAppPage:
         self._bundle = bundle
         self._timeouts = timeouts
         self._adapter: JSHandle | None = None
+        self._fresh_mb: float | None = None
 
     async def open(self, url: str) -> None:
         """Go to WhatsApp Web and inject. Raises Unreachable or PageTrouble."""
@@ -83,7 +84,7 @@ class WhatsAppPage:
 
     async def inject(self) -> None:
         """Put wa-js and the adapter into this document. Raises PageTrouble."""
-        self._adapter = None
+        self._adapter = self._fresh_mb = None
         try:
             await self._evaluate(_WAIT_FOR_MODULES, _CORE, self._timeouts.load_s)
         except PageHung:
@@ -108,14 +109,19 @@ class WhatsAppPage:
             refused=bool(answer.get("refused")),
         )
 
-    async def collect_garbage(self) -> float:
-        """Have V8 free what nobody uses; how large its heap is then, in MB. Raises PageTrouble."""
+    async def collect_garbage(self) -> tuple[float, float]:
+        """Have V8 free what nobody uses; the MB that are held then, and were the first time in this document.
+
+        Raises PageTrouble.
+        """
         within_s = self._timeouts.answer_s
         session = await bounded(self._browser.devtools(self._tab), within_s)
         await bounded(session.send("HeapProfiler.collectGarbage"), within_s)
         usage = await bounded(session.send("Runtime.getHeapUsage"), within_s)
         await bounded(session.detach(), within_s)
-        return usage["usedSize"] / 1e6
+        heap_mb: float = usage["usedSize"] / 1e6
+        self._fresh_mb = self._fresh_mb or heap_mb
+        return heap_mb, self._fresh_mb
 
     async def close(self) -> None:
         """Close the tab; one that hangs or is gone already is left to the browser's end."""

@@ -1,4 +1,5 @@
-"""What is tried next when a page fails, and how long is waited before. Pure: time and chance come in.
+"""What is tried next when a page fails, and how long is waited before; and when one that works has grown
+too large. Pure: time and chance come in.
 
     failure 1   reload         at once
     failure 2   new page       after a random part of base_s
@@ -13,6 +14,17 @@ not to be started a thousand times an hour.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+
+_WIN = 0.25  # of what a page may hold
+
+
+def has_outgrown(heap_mb: float, fresh_mb: float, most_mb: float) -> bool:
+    """Whether a page is to be loaded anew: it holds more than it may, and a new one would hold much less.
+
+    `fresh_mb` is what it held when it was young: an account whose page is that large from the beginning is
+    not to be disconnected again and again. `most_mb` of 0: never.
+    """
+    return 0 < most_mb < heap_mb and heap_mb - fresh_mb >= _WIN * most_mb
 
 
 class Rung(IntEnum):

@@ -46,6 +46,7 @@ from streams.browser.media import is_media, upload
 from streams.browser.page import WhatsAppPage
 from streams.browser.profile import Profile
 from streams.browser.session import PageState, is_unlinked, phase_of
+from streams.browser.supervision import has_outgrown
 
 log = logging.getLogger(__name__)
 
@@ -271,12 +272,12 @@ class WhatsAppWeb:
     async def tidy(self) -> bool:
         """A page that cannot be told is about to be replaced: nothing need be done."""
         try:
-            heap_mb = await self._page().collect_garbage()
+            heap_mb, fresh_mb = await self._page().collect_garbage()
         except PageTrouble as error:
             log.info("no garbage was collected: %s", error)
             return False
         most_mb = self._config.page_heap_mb
-        if not most_mb or heap_mb <= most_mb or self._keeper is None:
+        if self._keeper is None or not has_outgrown(heap_mb, fresh_mb, most_mb):
             return False
         log.info("the page holds %.0f MB, of %d that it may: it is loaded anew", heap_mb, most_mb)
         await self._keeper.renew()

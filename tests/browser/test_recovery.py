@@ -63,6 +63,10 @@ async def test_a_page_that_holds_too_much_is_loaded_anew(
     link_before = (await link(driver, control)).link
     assert isinstance(await driver.submit(text("3EB0BC01")), Acked)
     browser_before = pid_of(profile, "browser")
+    assert not await driver.tidy()  # so large it was from the beginning
+    assert driver._keeper is not None
+    assert driver._keeper.page is not None
+    await driver._keeper.page._tab.evaluate("() => { window.grown = new Array(1e6).fill(0.5) }")
     assert await driver.tidy()
     assert driver.session.phase is not Phase.READY
     assert driver.session.reason == "page_renewed"

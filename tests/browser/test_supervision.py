@@ -1,6 +1,6 @@
-"""The ladder as a specification. No browser."""
+"""The ladder as a specification, and when a page has grown too large. No browser."""
 
-from streams.browser.supervision import Ladder, Patience, Rung, Step
+from streams.browser.supervision import Ladder, Patience, Rung, Step, has_outgrown
 
 PATIENCE = Patience(limit=6, base_s=1.0, cap_s=5.0, calm_s=60.0)
 
@@ -64,3 +64,11 @@ def test_an_unreachable_whatsapp_is_tried_for_ever() -> None:
     watchdog = ladder()
     assert [watchdog.unreachable(n) for n in (1, 2, 50)] == [2.0, 4.0, 5.0]
     assert watchdog.failed(0.0) == Step(Rung.RELOAD, 0.0)
+
+
+def test_a_page_is_loaded_anew_when_that_wins_much() -> None:
+    """It holds more than it may, and has grown; one that is large by nature is left alone."""
+    assert has_outgrown(520.0, 200.0, 512)
+    assert not has_outgrown(500.0, 200.0, 512)
+    assert not has_outgrown(600.0, 550.0, 512)
+    assert not has_outgrown(5000.0, 200.0, 0)

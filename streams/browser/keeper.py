@@ -85,10 +85,21 @@ class Keeper:
         """The page, whatever its state."""
         return self._page
 
-    async def renew(self) -> None:
-        """Have the page loaded anew; returns when nobody takes the old one for ready any more."""
-        self._renewal = self._renewal or asyncio.Event()
-        await self._renewal.wait()
+    async def renew(self) -> bool:
+        """Have the page loaded anew; returns when nobody takes the old one for ready any more.
+
+        False: it is not attended to now, and nothing will be done.
+        """
+        timeouts, renewal = self._config.timeouts, asyncio.Event()
+        self._renewal = renewal
+        try:
+            async with asyncio.timeout(timeouts.heartbeat_s + timeouts.answer_s):
+                await renewal.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._renewal = None
+        return True
 
     async def run(self) -> str:
         """Keep it until cancelled; returns why it gave up. The browser has ended when this ends.
@@ -206,9 +217,9 @@ class Keeper:
         return True
 
     def _renewal_begins(self) -> None:
-        renewal, self._renewal = self._renewal, None
-        if renewal is not None:
-            renewal.set()
+        if self._renewal is not None:
+            self._renewal.set()
+            self._renewal = None
 
     async def _listen(self, after: int, seen: int) -> dict[str, Any] | None:
         """What is new, or None: the document was replaced and has our adapter again."""

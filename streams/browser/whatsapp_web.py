@@ -280,8 +280,7 @@ class WhatsAppWeb:
         if self._keeper is None or not has_outgrown(heap_mb, fresh_mb, most_mb):
             return False
         log.info("the page holds %.0f MB, of %d that it may: it is loaded anew", heap_mb, most_mb)
-        await self._keeper.renew()
-        return True
+        return await self._keeper.renew()
 
     def _page(self) -> WhatsAppPage:
         page = self._keeper.page if self._keeper else None

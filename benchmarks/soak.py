@@ -1,10 +1,11 @@
 """Whether anything grows without bound: memory of each process, and the tables, over many messages.
 
-    python -m benchmarks.soak [--messages 20000]
+    python -m benchmarks.soak [--messages 20000] [--page-heap-mb 512]
 
 The whole service, every message to two phones that were never seen before, as fast as it goes. After each
 thousand the PSS of each part is taken. The growth is the median of the slopes between all pairs of
-samples of the second half (Theil and Sen), since garbage is collected when it likes. Needs no network.
+samples of the second half (Theil and Sen), since garbage is collected when it likes. With a small heap the page
+is loaded anew again and again. Needs no network.
 """
 
 import argparse
@@ -26,10 +27,10 @@ BLOCK = 1000
 Sample = dict[str, float]
 
 
-async def main(messages: int) -> None:
+async def main(messages: int, page_heap_mb: int) -> None:
     """Sample by sample, then the growth of each part."""
     print(machine())
-    async with world(partitions=8) as here:
+    async with world(partitions=8, web_page_heap_mb=page_heap_mb) as here:
         workers = here.system.dispatcher(), here.system.sender()
         await asyncio.gather(*(each.ready() for each in workers))
         async with reading(here) as watch:
@@ -95,4 +96,6 @@ def growth(values: Sequence[float]) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
-    asyncio.run(main(parser.parse_args().messages))
+    parser.add_argument("--page-heap-mb", type=int, default=512)
+    given = parser.parse_args()
+    asyncio.run(main(given.messages, given.page_heap_mb))

@@ -203,7 +203,7 @@ async def harm(up: Up, system: System, done: asyncio.Event, dice: random.Random)
         if turn == 6:
             await asyncio.to_thread(up.kill, "kafka-1")
             killed["kafka-1"] += 1
-        print(f"  {victim} killed, {dict(killed)}", flush=True)
+        print(f"  {victim} killed or gone, {dict(killed)}", flush=True)
         await _back(up, done)
     return killed
 
@@ -277,7 +277,7 @@ def _report(
     words = Counter(event["status"] for event in caller.events())
     print(
         f"\n{len(asked)} requests to {PHONES} phones in {took_s:.0f} s, {aborted} aborted ones;"
-        f" killed: {dict(killed)}\n"
+        f" killed or gone: {dict(killed)}\n"
         f"shown {len(verdict.shown)}, lost {len(lost)}, shown twice {len(verdict.twice)},"
         f" repeats that phones dropped {verdict.repeats}, unknown {len(_unknown(caller))},"
         f" most in 60 s {verdict.most_in_a_minute()} of {LIMIT},"

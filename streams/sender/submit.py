@@ -211,8 +211,10 @@ class Sending:
     async def _tidy_turn(self, job: Job) -> Driver | Deferred:
         """Its turn, with a page that has been looked after now and then."""
         driver = await self._turn(job)
+        if isinstance(driver, Deferred):
+            return driver
         self._submits += 1
-        if isinstance(driver, Deferred) or self._submits % TIDY_EVERY:
+        if self._submits % TIDY_EVERY:
             return driver
         return await self._turn(job) if await self._tidied(driver) else driver
 

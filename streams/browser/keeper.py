@@ -209,17 +209,16 @@ class Keeper:
 
     async def _renewed(self) -> bool:
         """Load the page anew if that is asked for. Nothing has failed: the ladder is not told."""
-        if self._renewal is None or self._page is None:
+        if self._renewal is None:
             return False
         self._watcher.lost("page_renewed")
         self._renewal_begins()
-        await self._page.open(self._config.web_url)
+        await self._climb(Rung.RELOAD)
         return True
 
     def _renewal_begins(self) -> None:
         if self._renewal is not None:
             self._renewal.set()
-            self._renewal = None
 
     async def _listen(self, after: int, seen: int) -> dict[str, Any] | None:
         """What is new, or None: the document was replaced and has our adapter again."""

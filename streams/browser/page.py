@@ -75,13 +75,6 @@ class WhatsAppPage:
         )
         await self.inject()
 
-    async def reload(self) -> None:
-        """Load the document again and inject. Raises Unreachable or PageTrouble."""
-        await self._load(
-            self._tab.reload(wait_until="commit", timeout=self._timeouts.load_s * 1000)
-        )
-        await self.inject()
-
     async def inject(self) -> None:
         """Put wa-js and the adapter into this document. Raises PageTrouble."""
         self._adapter = self._fresh_mb = None

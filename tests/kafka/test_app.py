@@ -15,6 +15,7 @@ from streams.kafka.connection import client_options
 from streams.kafka.durable import DurableTable
 from streams.kafka.topics import ROWS, names
 from streams.settings import Settings
+from tests.kafka.reading import Reading
 from tests.kafka.world import World, regroup, running, until
 from tests.support.broker import Reachable, settings_for
 
@@ -232,13 +233,8 @@ async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_rec
 
 
 async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: World):
-    kept: list[Any] = []
-    app = world.app()
-
-    @app.agent(app.raw_topic(world.topics.outbound), name="keeper")
-    async def keeper(stream: Any) -> None:
-        async for event in stream.noack().events():
-            kept.append(event)
+    reading = Reading(world, keep=True)
+    app, kept = reading.app, reading.events
 
     async def give_back() -> None:
         kept[1].ack()
@@ -257,13 +253,8 @@ async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: Wor
 
 async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(world: World):
     """The record was handed out again since, and it is that event which counts."""
-    kept: list[Any] = []
-    app = world.app()
-
-    @app.agent(app.raw_topic(world.topics.outbound), name="keeper")
-    async def keeper(stream: Any) -> None:
-        async for event in stream.noack().events():
-            kept.append(event)
+    reading = Reading(world, keep=True)
+    app, kept = reading.app, reading.events
 
     async def give_back() -> None:
         for event in kept:

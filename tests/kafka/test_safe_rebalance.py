@@ -54,9 +54,7 @@ async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: Worl
     """And afterwards each event was seen once, by one or the other."""
     first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
     async with running(first.app):
-        for partition in range(4):
-            await world.produce(numbered(0, 5), partition=partition)
-        await until(lambda: len(first.seen) == 20)
+        await _sees_twenty(first)
         async with asyncio.TaskGroup() as tasks:
             joining = tasks.create_task(second.app.start())
             await until(lambda: first.app.rebalancing)
@@ -102,14 +100,23 @@ async def test_what_was_acknowledged_before_a_rebalance_is_not_done_again(world:
     for each in (first.app, second.app):
         each.safe_consumer.commit_interval = 3600.0
     async with running(first.app):
-        for partition in range(4):
-            await world.produce(numbered(0, 5), partition=partition)
-        await until(lambda: len(first.seen) == 20)
-        async with running(second.app):
-            await until(lambda: first.app.readiness().ready)
-            await until(world.behind_nothing)
-            assert len(first.seen) == 20
-            assert not second.seen
+        await _sees_twenty(first)
+        await _joins_and_finds_all_done(first, second)
+
+
+async def _sees_twenty(reading: Reading) -> None:
+    """Events, five of each partition."""
+    for partition in range(4):
+        await reading.world.produce(numbered(0, 5), partition=partition)
+    await until(lambda: len(reading.seen) == 20)
+
+
+async def _joins_and_finds_all_done(first: Reading, second: Reading) -> None:
+    async with running(second.app):
+        await until(lambda: first.app.readiness().ready)
+        await until(first.world.behind_nothing)
+        assert len(first.seen) == 20
+        assert not second.seen
 
 
 async def test_every_assignment_has_a_number_of_its_own(world: World):
@@ -136,15 +143,9 @@ async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world:
         await revoked(partitions)
 
     async with running(first.app):
-        for partition in range(4):
-            await world.produce(numbered(0, 5), partition=partition)
-        await until(lambda: len(first.seen) == 20)
+        await _sees_twenty(first)
         consumer.on_partitions_revoked = at_the_last_moment  # type: ignore[method-assign]
-        async with running(second.app):
-            await until(lambda: first.app.readiness().ready)
-            await until(world.behind_nothing)
-            assert len(first.seen) == 20
-            assert not second.seen
+        await _joins_and_finds_all_done(first, second)
 
 
 async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World):

@@ -147,10 +147,14 @@ def shared_system(
     broker: Reachable, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     """A linked sender that the tests of a module share: not to be harmed."""
-    sandbox_process.reset()
-    system = _system(broker, sandbox_process, tmp_path_factory.mktemp("sender"))
+    yield from _linked_system(broker, sandbox_process, tmp_path_factory.mktemp("sender"))
+
+
+def _linked_system(broker: Reachable, sandbox: Sandbox, folder: Path) -> Iterator[System]:
+    sandbox.reset()
+    system = _system(broker, sandbox, folder)
     try:
-        asyncio.run(_start_linked(system, sandbox_process))
+        asyncio.run(_start_linked(system, sandbox))
         yield system
     finally:
         system.end()
@@ -167,13 +171,7 @@ def rough_system(
     broker: Reachable, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[System]:
     """The same for tests that kill senders and browsers, and leave one sender that can be ready."""
-    sandbox_process.reset()
-    system = _system(broker, sandbox_process, tmp_path_factory.mktemp("rough"))
-    try:
-        asyncio.run(_start_linked(system, sandbox_process))
-        yield system
-    finally:
-        system.end()
+    yield from _linked_system(broker, sandbox_process, tmp_path_factory.mktemp("rough"))
 
 
 @pytest.fixture

@@ -53,8 +53,11 @@ async def service(settings: Settings, *words: str, **more: Any) -> AsyncIterator
                 request = orjson.loads(record.value or b"{}")
                 asked.append(request | {"key": record.key})
                 for word in words:
+                    # By its number, as the service does: else two statuses have no order.
                     await producer.send_and_wait(
-                        names(settings).status, wire.encode(event(request["id"], word, **more))
+                        names(settings).status,
+                        wire.encode(event(request["id"], word, **more)),
+                        key=E164.encode(),
                     )
 
     serving = asyncio.create_task(serve())

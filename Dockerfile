@@ -10,7 +10,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY schemas/ schemas/
 COPY streams/ streams/
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && python -m streams.browser.bundle
+    && python -m streams.whatsapp.install.bundle
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \

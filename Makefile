@@ -10,9 +10,9 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: .venv/.installed ## install everything that is needed, without root (called by the others, quick when nothing is to do)
-	@$(BIN)/python -m streams.kafka.jars
-	@$(BIN)/python -m streams.browser.bundle
-	@$(BIN)/python -m streams.browser.executable
+	@$(BIN)/python -m streams.embedded_kafka.jars
+	@$(BIN)/python -m streams.whatsapp.install.bundle
+	@$(BIN)/python -m streams.whatsapp.install.executable
 
 .venv/.installed: requirements/dev.txt pyproject.toml
 	@echo "setup: Python packages into .venv (a minute or two the first time)"
@@ -45,7 +45,7 @@ format: .venv/.installed ## format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 schemas: .venv/.installed ## write the JSON Schemas anew from the code
-	$(BIN)/python -m schemas.export
+	$(BIN)/python -m streams.contract.export.files
 
 lock: ## resolve the dependencies anew, with hashes and without registry addresses
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/run.txt

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import psutil
 
-from streams.browser.driver import Acked, Phase, Submission
-from streams.browser.launch import BrowserConfig
-from streams.browser.whatsapp_web import WhatsAppWeb
+from streams.whatsapp.driver import Acked, Phase, Submission
+from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 PEER_CHAT = "905551112233@c.us"
 

@@ -19,8 +19,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.browser_common import machine, ready_driver, sandbox, send
-from streams.browser import executable, launch
-from streams.browser.errors import BrowserMissing
+from streams.whatsapp.errors import BrowserMissing
+from streams.whatsapp.install import executable
+from streams.whatsapp.web import launch
 
 _EVERY = 250
 _SETTLE_S = 3.0

@@ -18,7 +18,8 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from benchmarks.browser_common import PEER_CHAT, Sandbox, machine, ready_driver, sandbox, send
-from streams.browser import bundle, executable, launch
+from streams.whatsapp.install import bundle, executable
+from streams.whatsapp.web import launch
 
 Send = Callable[[str], Awaitable[None]]
 _BLOCK = 50

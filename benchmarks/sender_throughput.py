@@ -21,9 +21,10 @@ import orjson
 from benchmarks.browser_common import machine
 from benchmarks.browser_send import bare
 from benchmarks.world import world
-from streams.domain import events, lane
-from streams.domain.events import Outcome, Sent
-from streams.domain.lane import Send
+from streams.domain.phone import events
+from streams.domain.phone.events import Outcome, Sent
+from streams.domain.sending import command
+from streams.domain.sending.command import Send
 from tests.support.system import Caller, until
 from tests.support.whatsapp import account_record
 
@@ -44,7 +45,7 @@ class Lane:
     async def block(self, name: str, count: int) -> None:
         """Put so many releases on the lane at once; returns when all are answered."""
         deadline_s = time.time() + 600
-        records = [(lane.encode(_send(name, n, deadline_s)), b"") for n in range(count)]
+        records = [(command.encode(_send(name, n, deadline_s)), b"") for n in range(count)]
         await self._caller.produce(*records, topic=self._caller.names.lane(ACCOUNT))
         await until(lambda: self._sent(name) >= count, within_s=600)
 

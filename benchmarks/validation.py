@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import msgspec
 import orjson
 
-from schemas import request
-from schemas.form import Form
+from streams.contract.request import parse
+from streams.contract.request.form import Form
 
 try:
     import pydantic
@@ -93,7 +93,7 @@ def with_pydantic() -> Callable[[bytes], object] | None:
 
 def whole(data: bytes) -> object:
     """All that is done to a record: strict JSON, the struct, what fields say together, the content."""
-    return request.parse(data, (), max_bytes=1 << 20)
+    return parse.parse(data, (), max_bytes=1 << 20)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The request of `schemas/form.py` as a pydantic model: the same fields and bounds, to compare with."""
+"""The request of `streams/contract/request/form.py` as a pydantic model: the same fields and bounds, to compare with."""
 # ruff: noqa: D101 (each class mirrors the one of the same name in schemas/)
 
 from typing import Annotated, Any, Literal

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.browser_common import Sandbox, sandbox
+from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
-from streams.kafka.embedded import EmbeddedBroker
 from tests.support.broker import settings_for
 from tests.support.system import Caller, System
 

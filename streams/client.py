@@ -20,8 +20,8 @@ import msgspec
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from schemas import status
-from schemas.status import StatusEvent
+from streams.contract import status
+from streams.contract.status import StatusEvent
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.kafka.connection import producer_options, translated
 from streams.kafka.reader import Reader, reading

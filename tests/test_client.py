@@ -10,12 +10,12 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas import status as wire
-from schemas.status import StatusEvent
 from streams.client import Receipt, WhatsApp
+from streams.contract import status as wire
+from streams.contract.status import StatusEvent
+from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import KafkaUnreachable, producer_options
-from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.reader import reading
 from streams.kafka.topics import names
 from streams.settings import Settings, load

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from streams.cli.main import cli
-from streams.kafka import jars
+from streams.embedded_kafka import jars
 from streams.settings import Settings, load, variable
 
 ROOT = Path(__file__).parents[1]

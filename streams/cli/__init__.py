@@ -1,1 +1,1 @@
-"""The command line: one file per noun. It knows everybody, and decides nothing about a message."""
+"""The command line: one file for each noun. Decides nothing about messages."""

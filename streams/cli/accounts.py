@@ -6,12 +6,14 @@ import sys
 import click
 import msgspec
 
-from schemas.account import AccountRecord
-from streams.cli import linking, output, rundir
-from streams.cli.control import Sandbox
-from streams.cli.errors import Failed, Wrong
+from streams.cli import output
 from streams.cli.screen import qr_advice, qr_text
 from streams.cli.workers import sandbox_option, sandbox_url
+from streams.contract.account import AccountRecord
+from streams.local import run_dir
+from streams.operations import accounts as linking
+from streams.operations.errors import Failed, Wrong
+from streams.sandbox.client import Sandbox
 from streams.settings import Settings, load
 
 _COLUMNS = ("account", "state", "phone", "since", "reason", "sent_today", "owner")
@@ -26,7 +28,7 @@ def accounts() -> None:
 @output.json_option
 def list_(as_json: bool) -> None:
     """List the accounts with their states."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     known = asyncio.run(linking.states(settings))
     output.rows(
         [_row(name, known.get(name)) for name in sorted({*settings.accounts, *known})],
@@ -48,10 +50,10 @@ def _row(name: str, record: AccountRecord | None) -> dict[str, object]:
 @output.json_option
 def link(account: str, within: float, sandbox: bool, as_json: bool) -> None:
     """Show the QR codes of ACCOUNT until a phone has scanned one. Its sender must run."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     if account not in settings.accounts:
         raise Wrong(f"{account} is none of the accounts ({', '.join(settings.accounts)})")
-    if rundir.worker(settings, f"sender-{account}") is None:
+    if run_dir.worker(settings, f"sender-{account}") is None:
         output.say(f"no sender of {account} runs on {settings.data_dir}; waiting for one elsewhere")
     phone = Sandbox(sandbox_url(settings)) if sandbox else None
     try:

@@ -15,15 +15,16 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 
-from schemas import dead_letter
-from schemas.dead_letter import DeadLetter, NotADeadLetter
-from streams.cli import output, rundir, selection
-from streams.cli.errors import Failed
-from streams.cli.moments import Moment
+from streams.cli import output, selection
 from streams.cli.selection import Selection
+from streams.cli.time_param import Moment
+from streams.contract import dead_letter
+from streams.contract.dead_letter import DeadLetter, NotADeadLetter
 from streams.kafka import connection
 from streams.kafka.reader import reading
 from streams.kafka.topics import names
+from streams.local import run_dir
+from streams.operations.errors import Failed
 from streams.settings import Settings, load
 
 _COLUMNS = ("last_failed_at", "id", "request_id", "reason", "outcome", "attempts", "message")
@@ -40,7 +41,7 @@ def dlq() -> None:
 @output.json_option
 def list_(replayed: bool, as_json: bool, **chosen: Any) -> None:
     """List dead letters, oldest first."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     letters = asyncio.run(read(settings))
     picked = pick(letters, Selection(**chosen), replayed=replayed)
     output.rows([_row(letter) for letter in picked], _COLUMNS, as_json=as_json)
@@ -51,7 +52,7 @@ def list_(replayed: bool, as_json: bool, **chosen: Any) -> None:
 @output.json_option
 def show(id: str, as_json: bool) -> None:
     """Show one dead letter, or all of one request, with the original record."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     picked = pick(asyncio.run(read(settings)), Selection(ids=(id,)), replayed=True)
     if not picked:
         raise Failed(f"no dead letter {id} is kept: `wa-streams dlq list` lists them")
@@ -77,7 +78,7 @@ def replay(
     asked = Selection(**chosen)
     if asked.is_everything != everything:
         raise click.UsageError("Say which: --id, --reason, --class, --account, --since … or --all.")
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     picked = pick(asyncio.run(read(settings)), asked)
     refused = [each for each in picked if each.about.outcome == "unknown" and not force]
     wanted = [each for each in picked if each not in refused]
@@ -105,7 +106,7 @@ def purge(before: float | None, everything: bool, dry_run: bool, as_json: bool) 
     """Delete dead letters from the log, up to a time. A log is cut at its old end only."""
     if (before is None) != everything:
         raise click.UsageError("Say which: --before a time, or --all.")
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     count = asyncio.run(_cut(settings, before, dry_run))
     if as_json:
         output.document({"records": count, "deleted": not dry_run})

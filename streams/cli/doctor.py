@@ -12,16 +12,18 @@ from pathlib import Path
 import click
 import msgspec
 
-from streams.browser.driver import Phase, Session
-from streams.browser.errors import BrowserError
-from streams.browser.launch import BrowserConfig
-from streams.browser.whatsapp_web import WhatsAppWeb
-from streams.cli import checks, output, plans, rundir
-from streams.cli.checks import Check
-from streams.cli.control import Sandbox
-from streams.cli.errors import Failed
-from streams.cli.processes import Process, last_line
+from streams.cli import output
+from streams.local import run_dir, services
+from streams.operations import checks
+from streams.operations.checks import Check
+from streams.operations.errors import Failed
+from streams.sandbox.client import Sandbox
 from streams.settings import Settings, load
+from streams.supervisor.process import Process, last_line
+from streams.whatsapp.driver import Phase, Session
+from streams.whatsapp.errors import BrowserError
+from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 _PAGE_WITHIN_S = 60.0
 _SANDBOX_WITHIN_S = 60.0
@@ -57,7 +59,7 @@ async def _all(settings: Settings, sandbox: bool, page: bool) -> AsyncIterator[C
         yield check
     async for check in checks.kafka(settings):
         yield check
-    if rundir.running(settings) is None:
+    if run_dir.running(settings) is None:
         yield checks.port("web port", settings.web_port, "WA_WEB_PORT")
     if page:
         yield await _sandbox_page(settings) if sandbox else await _real_page(settings)
@@ -131,7 +133,7 @@ async def _own_sandbox(settings: Settings) -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="wa-doctor-") as folder:
         log = Path(folder) / "log"
         command = (sys.executable, "-m", "streams.sandbox", "--json", "--port=0")
-        environ = plans.told(replace(settings, data_dir=Path(folder)))
+        environ = services.told(replace(settings, data_dir=Path(folder)))
         process = await Process.start((*command, f"--data-dir={folder}"), environ, log)
         try:
             async with asyncio.timeout(_SANDBOX_WITHIN_S):

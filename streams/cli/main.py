@@ -11,16 +11,16 @@ from collections.abc import Sequence
 
 import click
 
-from streams.cli.errors import CommandError
-from streams.cli.foreign import translated
+from streams.cli.error_map import translated
 from streams.cli.output import say
+from streams.operations.errors import CommandError
 from streams.settings import SettingError
 
 _NAME = "wa-streams"
 _COMMANDS = {
     "up": "streams.cli.up:up",
     "ps": "streams.cli.up:ps",
-    "demo": "streams.cli.demo:demo",
+    "demo": "streams.demo.play:demo",
     "send": "streams.cli.messages:send",
     "status": "streams.cli.messages:status",
     "dlq": "streams.cli.dead_letters:dlq",

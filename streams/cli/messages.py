@@ -12,12 +12,13 @@ from typing import Any, cast
 
 import click
 
-from schemas import status as wire
-from schemas.status import StatusEvent
-from streams.cli import output, rundir
-from streams.cli.errors import Failed
-from streams.cli.moments import Moment, clock
+from streams.cli import output
+from streams.cli.time_param import Moment, clock
 from streams.client import SENT, Options, Receipt, WhatsApp
+from streams.contract import status as wire
+from streams.contract.status import StatusEvent
+from streams.local import run_dir
+from streams.operations.errors import Failed
 from streams.settings import load
 
 _MEDIA = ("image", "video", "audio")
@@ -76,7 +77,7 @@ def send(
     """Ask for one message to the phone number TO."""
     asked = _content(text, content, file)
     given = cast(Options, {name: value for name, value in options.items() if value is not None})
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
 
     async def ask() -> Receipt | StatusEvent:
         async with WhatsApp(settings=settings) as whatsapp:
@@ -137,7 +138,7 @@ def _answered(answer: Receipt | StatusEvent, as_json: bool) -> None:
 @output.json_option
 def status(id: str | None, follow: bool, since: float | None, as_json: bool) -> None:
     """Print status events: of the request ID, or of all in the last hour."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
 
     async def show() -> int:
         seen: set[str] = set()

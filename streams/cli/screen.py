@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.rundir import Picture, ShownPart
+from streams.local.run_dir import Picture, ShownPart
 
 _COLOURS = {"ready": "green", "starting": "yellow", "backoff": "red", "failed": "bold red"}
 

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import click
 
-from schemas import replay
-from schemas.dead_letter import DeadLetter
-from schemas.headers import text
-from streams.cli.moments import Moment
+from streams.cli.time_param import Moment
+from streams.contract import replay
+from streams.contract.dead_letter import DeadLetter
+from streams.contract.headers import text
 
 F = TypeVar("F", bound=Callable[..., Any])
 

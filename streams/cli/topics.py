@@ -4,10 +4,11 @@ import asyncio
 
 import click
 
-from streams.cli import output, rundir
-from streams.cli.errors import Failed
+from streams.cli import output
 from streams.kafka import admin
 from streams.kafka.topics import plan
+from streams.local import run_dir
+from streams.operations.errors import Failed
 from streams.settings import load
 
 
@@ -20,7 +21,7 @@ def topics() -> None:
 @output.json_option
 def create(as_json: bool) -> None:
     """Create the topics that are missing. One that is there is never changed."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     created = asyncio.run(admin.create(settings))
     output.rows(
         [{"topic": spec.name, "created": spec.name in created} for spec in plan(settings)],
@@ -33,7 +34,7 @@ def create(as_json: bool) -> None:
 @output.json_option
 def check(as_json: bool) -> None:
     """Say which topics are missing or wrong; exit code 1 when one is."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     problems = asyncio.run(admin.check(settings))
     wrong = {problem.topic: problem for problem in problems}
     output.rows(

@@ -5,13 +5,14 @@ import asyncio
 import click
 import msgspec
 
-from streams.cli import output, rundir, screen
-from streams.cli.fleet import Fleet, Options
-from streams.cli.linking import Codes
-from streams.cli.processes import adopt_orphans, end_orphans
+from streams.cli import output, screen
 from streams.cli.screen import Screen
-from streams.cli.stopping import Stop
+from streams.local import run_dir
+from streams.local.stack import Fleet, Options
+from streams.operations.accounts import Codes
 from streams.settings import Settings, load
+from streams.supervisor.process import adopt_orphans, end_orphans
+from streams.supervisor.shutdown import Stop
 
 _ORPHANS_LEAVE_WITHIN_S = 5.0
 
@@ -33,7 +34,7 @@ def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> int:
         sandbox_options=() if no_scan else ("--auto-scan",),
         dispatchers=dispatchers,
     )
-    with rundir.claimed(settings), screen.make(as_json=as_json) as shown:
+    with run_dir.claimed(settings), screen.make(as_json=as_json) as shown:
         adopt_orphans()
         try:
             asyncio.run(_up(settings, options, shown, as_json))
@@ -59,7 +60,7 @@ async def _up(settings: Settings, options: Options, shown: Screen, as_json: bool
 def ps(as_json: bool) -> None:
     """Show what runs on this data folder."""
     settings = load()
-    picture = rundir.running(settings) or rundir.nothing(settings)
+    picture = run_dir.running(settings) or run_dir.nothing(settings)
     if as_json:
         output.document(msgspec.to_builtins(picture))
         return

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import click
 
-from streams.cli import rundir
-from streams.cli.errors import Wrong
-from streams.kafka import ports
+from streams.local import run_dir
+from streams.operations.errors import Wrong
 from streams.settings import Settings, load
+from streams.system import ports
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 
@@ -34,7 +34,7 @@ sandbox_option = click.option(
 @name_option
 def dispatch(name: str | None) -> int:
     """Run a dispatcher: intake, queues, limits, retries."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     _free_to_listen(settings)
     from streams.dispatch.app import run
 
@@ -57,7 +57,7 @@ def _free_to_listen(settings: Settings) -> None:
 @sandbox_option
 def sender(account: str, name: str | None, sandbox: bool) -> int:
     """Run the sender of one account, with its browser."""
-    settings = rundir.connected(load())
+    settings = run_dir.connected(load())
     if account not in settings.accounts:
         raise Wrong(
             f"{account} is none of the accounts ({', '.join(settings.accounts)}); "
@@ -73,7 +73,7 @@ def sender(account: str, name: str | None, sandbox: bool) -> int:
 
 def at_the_sandbox(settings: Settings) -> Settings:
     """The settings with which a browser meets the sandbox that runs here. Raises Wrong without one."""
-    from streams.cli.control import Sandbox
+    from streams.sandbox.client import Sandbox
 
     arguments = Sandbox(sandbox_url(settings)).browser_args()
     return replace(settings, web_browser_args=(*settings.web_browser_args, *arguments))
@@ -81,7 +81,7 @@ def at_the_sandbox(settings: Settings) -> Settings:
 
 def sandbox_url(settings: Settings) -> str:
     """The control of the sandbox on this data folder, else the one at WA_SANDBOX_PORT."""
-    here = rundir.worker(settings, "sandbox")
+    here = run_dir.worker(settings, "sandbox")
     if here is not None:
         return here.web
     if settings.sandbox_port:
@@ -99,11 +99,11 @@ def sandbox(
     name: str | None, auto_scan: bool, ack_delay_ms: int, read_ms: int | None, as_json: bool
 ) -> int:
     """Play WhatsApp on this machine, for tests and demonstrations."""
+    from streams.observability import run_file
     from streams.sandbox import app
-    from streams.web import runfile
 
     settings = load()
-    with runfile.written(settings.data_dir, name or "sandbox") as listening:
+    with run_file.written(settings.data_dir, name or "sandbox") as listening:
         return app.run(
             data_dir=settings.data_dir,
             port=settings.sandbox_port,

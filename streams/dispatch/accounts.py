@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from schemas import account
-from schemas.account import AccountRecord
-from schemas.times import epoch_s
-from streams.domain.routing import Able
+from streams.contract import account
+from streams.contract.account import AccountRecord
+from streams.contract.timestamps import epoch_s
+from streams.domain.accounts.routing import Able
 
 log = logging.getLogger(__name__)
 

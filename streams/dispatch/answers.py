@@ -6,19 +6,19 @@ Only puts into the wire's words what was decided elsewhere; reads rows, writes n
 from collections.abc import Callable
 from typing import Any, cast
 
-from schemas import dead_letter, status
-from schemas.dead_letter import DeadLetter
-from schemas.errors import Partial, Problem
-from schemas.headers import Trace
-from schemas.times import rfc3339
+from streams.contract import dead_letter, status
+from streams.contract.dead_letter import DeadLetter
+from streams.contract.errors import Partial, Problem
+from streams.contract.headers import Trace
+from streams.contract.timestamps import rfc3339
 from streams.dispatch.outlet import Outgoing
 from streams.dispatch.rows import Rows
-from streams.domain import lane
-from streams.domain.effects import Announce, Bury, Effect, Release
 from streams.domain.errors import Error
-from streams.domain.events import Event, Order, Record, Submitted
-from streams.domain.lane import Send
-from streams.domain.phone import Message, Payload, Phone
+from streams.domain.phone.effects import Announce, Bury, Effect, Release
+from streams.domain.phone.events import Event, Order, Record, Submitted
+from streams.domain.phone.state import Message, Payload, Phone
+from streams.domain.sending import command
+from streams.domain.sending.command import Send
 
 About = Message | Order | Partial  # what echoes the caller's own fields
 
@@ -86,7 +86,9 @@ class Answers:
             trace=telling.about(said.id).trace,
         )
         key = telling.phone.encode()
-        return Outgoing(self._lane_of(said.account), lane.encode(send), key=key, headers=send.trace)
+        return Outgoing(
+            self._lane_of(said.account), command.encode(send), key=key, headers=send.trace
+        )
 
     def _buried(self, account: str | None, said: Bury, record: Record) -> Outgoing:
         about = dead_letter.About(

@@ -14,8 +14,8 @@ from typing import Any
 
 from faust.types import EventT
 
-from schemas import cloudevents
-from schemas.headers import text
+from streams.contract import cloudevents
+from streams.contract.headers import text
 from streams.dispatch import tally
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import Answers
@@ -26,18 +26,18 @@ from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.rows import Rows
 from streams.dispatch.sweep import SLICE, Sweep
 from streams.dispatch.tally import Tally
-from streams.domain.events import Record
-from streams.domain.rules import Rules
+from streams.domain.phone.events import Record
+from streams.domain.policy import Rules
 from streams.kafka import topics
-from streams.kafka.app import App, create_app
-from streams.kafka.delivery import publish_all
-from streams.kafka.durable import DurableTable
 from streams.kafka.view import CompactedView
-from streams.kafka.worker import run as run_worker
+from streams.observability import health, metrics
+from streams.observability.lag import LagKeeper
+from streams.observability.probes import listening
+from streams.runtime.factory import App, create_app
+from streams.runtime.publisher import publish_all
+from streams.runtime.table import DurableTable
+from streams.runtime.worker import run as run_worker
 from streams.settings import Settings
-from streams.web import health, metrics
-from streams.web.app import listening
-from streams.web.lag import LagKeeper
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.outlet import Outgoing, Outlet
 from streams.dispatch.rows import Rows
-from streams.domain import events
-from streams.domain.agenda import Agenda
-from streams.domain.events import Event
-from streams.domain.phone import Phone, State
+from streams.domain.accounts.scheduler import Agenda
+from streams.domain.phone import events
+from streams.domain.phone.events import Event
+from streams.domain.phone.state import Phone, State
 
 _LOOK_AT_LEAST_EVERY_S = 60.0  # a wall clock may be set anew
 

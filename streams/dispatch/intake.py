@@ -9,16 +9,16 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from schemas import content
-from schemas.content import Contact
-from schemas.errors import InvalidRequest, Partial, Tombstone
-from schemas.request import Request, parse
+from streams.contract.errors import InvalidRequest, Partial, Tombstone
+from streams.contract.request import content
+from streams.contract.request.content import Contact
+from streams.contract.request.parse import Request, parse
 from streams.dispatch.answers import Answers
 from streams.dispatch.outlet import Outgoing
-from streams.domain import events
 from streams.domain.errors import Error
-from streams.domain.events import Order, Record, Submitted
 from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.phone import events
+from streams.domain.phone.events import Order, Record, Submitted
 
 
 class Fate(StrEnum):

@@ -19,11 +19,11 @@ from streams.dispatch.clock import Clock
 from streams.dispatch.outlet import Outlet
 from streams.dispatch.rows import Rows
 from streams.dispatch.tally import Tally
-from streams.domain import events
-from streams.domain.events import Event, Submitted
-from streams.domain.phone import Phone
-from streams.domain.rules import Rules
-from streams.domain.step import step
+from streams.domain.phone import events
+from streams.domain.phone.events import Event, Submitted
+from streams.domain.phone.state import Phone
+from streams.domain.phone.step import step
+from streams.domain.policy import Rules
 
 log = logging.getLogger(__name__)
 

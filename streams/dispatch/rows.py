@@ -17,10 +17,10 @@ import struct
 from collections.abc import Iterator
 from itertools import islice
 
-from streams.domain import phone as stored
-from streams.domain.events import Event, Priority, Submitted
-from streams.domain.phone import Journal, Message, Payload, Phone, State
-from streams.kafka.durable import DurableTable
+from streams.domain.phone import state as stored
+from streams.domain.phone.events import Event, Priority, Submitted
+from streams.domain.phone.state import Journal, Message, Payload, Phone, State
+from streams.runtime.table import DurableTable
 
 Change = tuple[bytes, bytes | None]
 

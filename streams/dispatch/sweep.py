@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from streams.dispatch.clock import wake
 from streams.dispatch.outlet import Outgoing, Outlet
 from streams.dispatch.rows import Rows
-from streams.domain.events import Aged
-from streams.domain.phone import OPEN
-from streams.domain.rules import Rules
-from streams.kafka.durable import NotOurs
+from streams.domain.phone.events import Aged
+from streams.domain.phone.state import OPEN
+from streams.domain.policy import Rules
+from streams.runtime.table import NotOurs
 
 SLICE = 2000  # rows looked at in one go: a few milliseconds
 EVERY_S = 30.0

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from streams.domain.phone import Phone
+from streams.domain.phone.state import Phone
 
 QUEUED, PHONES, LIMITED, LOOKED_UP = "queued", "phones", "limited", "looked_up"
 

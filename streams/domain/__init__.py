@@ -1,1 +1,1 @@
-"""The decisions of wa-streams, pure: no clock, no dice, no I/O, no Faust, nothing else of ours."""
+"""The decisions of wa-streams: pure, without clock, randomness or I/O. Imports nothing else of this project."""

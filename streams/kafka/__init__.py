@@ -1,1 +1,1 @@
-"""Kafka and Faust made safe: nothing here knows WhatsApp."""
+"""Plain Kafka clients: connection, topics, administration, readers, views, lag. Knows neither Faust nor WhatsApp."""

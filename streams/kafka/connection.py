@@ -12,8 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 from yarl import URL
 
-from schemas.topics import MIB
-from streams.kafka import embedded
+from streams.contract.topics import MIB
+from streams.embedded_kafka import broker
 from streams.settings import SettingError, Settings
 
 if TYPE_CHECKING:  # takes half a second to import, and only workers need it
@@ -33,7 +33,7 @@ def bootstrap(settings: Settings) -> str:
     Raises:
         KafkaUnreachable: there is neither.
     """
-    address = settings.kafka or embedded.last_bootstrap(settings.data_dir)
+    address = settings.kafka or broker.last_bootstrap(settings.data_dir)
     if address is None:
         raise KafkaUnreachable(
             f"no Kafka is known: set WA_KAFKA, or run `wa-streams up` with WA_DATA_DIR={settings.data_dir}"

@@ -6,7 +6,7 @@ are made here, from the settings alone.
 
 from dataclasses import dataclass
 
-from schemas.topics import DAY_MS, MIB, PUBLIC, Topic
+from streams.contract.topics import DAY_MS, MIB, PUBLIC, Topic
 from streams.settings import Settings
 
 HOUR_MS = 3_600_000

@@ -1,1 +1,1 @@
-"""A simulated WhatsApp, as a process of its own. Knows no Kafka and nothing of the driver that meets it."""
+"""A simulated WhatsApp: the page, the server and the recipients' phones. Knows neither Kafka nor the driver."""

@@ -17,10 +17,10 @@ import filelock
 from aiohttp import web
 
 from streams.sandbox.control import Control
-from streams.sandbox.habits import Habits
 from streams.sandbox.server import Server
 from streams.sandbox.site import Site
-from streams.sandbox.store import Store
+from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.store import Store
 from streams.sandbox.tls import identity
 
 _LOOPBACK = "127.0.0.1"

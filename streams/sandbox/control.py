@@ -18,11 +18,11 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from streams.sandbox.facts import Number
-from streams.sandbox.faults import WrongFault
 from streams.sandbox.linking import NotLinked
 from streams.sandbox.server import Server
-from streams.sandbox.world import UnknownAccount
+from streams.sandbox.state.events import Number
+from streams.sandbox.state.faults import WrongFault
+from streams.sandbox.state.world import UnknownAccount
 
 _Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[0-9]{5,20}$")]
 _STATUS: dict[type[Exception], int] = {

@@ -4,9 +4,9 @@ import asyncio
 import secrets
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.facts import Linked
-from streams.sandbox.habits import Habits
-from streams.sandbox.store import Store
+from streams.sandbox.state.events import Linked
+from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import Background
 
 # WhatsApp Web shows so many codes, then none until somebody clicks.

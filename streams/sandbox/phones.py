@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.facts import Inbound, Message, Read, Received, Told
-from streams.sandbox.habits import Habits
-from streams.sandbox.store import Store
+from streams.sandbox.state.events import Inbound, Message, Read, Received, Told
+from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.store import Store
+from streams.sandbox.state.world import DELIVERED, READ, Shown
 from streams.sandbox.tasks import Background
-from streams.sandbox.world import DELIVERED, READ, Shown
 
 _RECEIPTS = {DELIVERED: "delivery", READ: "read"}
 _ACKS = {name: ack for ack, name in _RECEIPTS.items()}

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.facts import Message, Number, Numbers, Refused, Unlinked
-from streams.sandbox.faults import Fault, Faults, Value
-from streams.sandbox.habits import Habits
 from streams.sandbox.linking import Linking, lid, wid
 from streams.sandbox.phones import Phones
-from streams.sandbox.store import Store
+from streams.sandbox.state.events import Message, Number, Numbers, Refused, Unlinked
+from streams.sandbox.state.faults import Fault, Faults, Value
+from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.store import Store
+from streams.sandbox.state.world import DELIVERED, READ
 from streams.sandbox.tasks import Background
-from streams.sandbox.world import DELIVERED, READ
 
 _BLOWS = ("page_crash", "drop_socket", "logout", "restrict")
 _NOT_ON_WHATSAPP = 404

@@ -1,1 +1,1 @@
-"""The sender: one account, one browser; releases in, outcomes and acks out."""
+"""The sender: one account, one browser. Dispatches come in; outcomes and receipts go out."""

@@ -11,11 +11,11 @@ from typing import Final, TextIO, cast
 
 import segno
 
-from schemas.account import AccountRecord, State
-from schemas.times import rfc3339
-from streams.browser.driver import Phase, Session
-from streams.domain.pacing import Pacer
+from streams.contract.account import AccountRecord, State
+from streams.contract.timestamps import rfc3339
+from streams.domain.accounts.pacing import Pacer
 from streams.sender.standing import Standing
+from streams.whatsapp.driver import Phase, Session
 
 SIGN_OF_LIFE_S: Final = 10.0
 

@@ -12,23 +12,24 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from schemas import account as accounts
-from schemas.account import AccountRecord
-from streams.browser import bundle, executable
-from streams.browser.driver import Driver, Phase
-from streams.browser.launch import BrowserConfig
-from streams.browser.whatsapp_web import WhatsAppWeb
-from streams.domain import events
-from streams.domain.events import Event
-from streams.kafka import topics, worker
-from streams.kafka.app import create_app
-from streams.kafka.delivery import Record, publish, publish_all
-from streams.kafka.durable import DurableTable
+from streams.contract import account as accounts
+from streams.contract.account import AccountRecord
+from streams.domain.phone import events
+from streams.domain.phone.events import Event
+from streams.kafka import topics
+from streams.observability.health import document
+from streams.observability.probes import listening
+from streams.runtime import worker
+from streams.runtime.factory import create_app
+from streams.runtime.publisher import Record, publish, publish_all
+from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
 from streams.sender.tenure import Tenure, World, limits
 from streams.settings import Settings
-from streams.web.app import listening
-from streams.web.health import document
+from streams.whatsapp.driver import Driver, Phase
+from streams.whatsapp.install import bundle, executable
+from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def run(settings: Settings, account: str, name: str) -> int:
     Raises:
         BrowserMissing, BundleMissing: what to install is in the text.
         WorkerRuns: a live process has this name.
-        KafkaUnreachable, TopicsWrong: see streams/kafka/worker.py.
+        KafkaUnreachable, TopicsWrong: see streams/runtime/worker.py.
     """
     config = browser_config(settings, account)
     executable.find(config.executable, prefer_shell=config.prefer_shell)

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, Protocol
 
-from streams.domain import claim as stored
-from streams.domain.claim import Claim
-from streams.domain.message_id import PREFIX
+from streams.domain.sending import claim as stored
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.message_id import PREFIX
 
 Change = tuple[bytes, bytes | None]
 

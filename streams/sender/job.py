@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streams.domain.claim import Claim, Look, Open
-from streams.domain.lane import Send
+from streams.domain.sending.claim import Claim, Look, Open
+from streams.domain.sending.command import Send
 
 
 class Record(Protocol):

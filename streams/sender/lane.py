@@ -17,12 +17,12 @@ from typing import Final
 
 import msgspec
 
-from streams.domain import claim as claims
-from streams.domain import lane
-from streams.domain.claim import Claim, Look
 from streams.domain.errors import Error
-from streams.domain.events import Failed, Outcome, Result, Sent
-from streams.domain.message_id import whatsapp_id
+from streams.domain.phone.events import Failed, Outcome, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending import command
+from streams.domain.sending.claim import Claim, Look
+from streams.domain.sending.message_id import whatsapp_id
 from streams.sender.claims import Claims
 from streams.sender.job import Job, Record
 from streams.sender.metrics import Metrics
@@ -139,7 +139,7 @@ class Lane:
 
     def _job(self, record: Record) -> Job | None:
         try:
-            send = lane.decode(record.value or b"")
+            send = command.decode(record.value or b"")
         except (msgspec.DecodeError, UnicodeDecodeError):
             log.error("a record of the lane is no command of ours: passed over")  # noqa: TRY400 - it may hold a number
             self._metrics.poison.inc()

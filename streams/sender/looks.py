@@ -4,9 +4,9 @@ import asyncio
 import time
 from typing import Final
 
-from streams.browser import driver as browser
-from streams.domain.claim import InStore, NoAnswer, NotInStore, Seen
+from streams.domain.sending.claim import InStore, NoAnswer, NotInStore, Seen
 from streams.sender.session import NoSession, Seat
+from streams.whatsapp import driver as browser
 
 # A claim is worth a longer wait than a release: what is settled here need not be settled later.
 SETTLE_WITHIN_S: Final = 15.0

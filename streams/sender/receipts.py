@@ -13,13 +13,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from streams.browser.driver import Driver, Receipt, Received
-from streams.browser.errors import BrowserError
-from streams.domain import claim as claims
-from streams.domain.claim import Ack, Claim
-from streams.domain.events import Acked, Lost, Sent
+from streams.domain.phone.events import Acked, Lost, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.claim import Ack, Claim
 from streams.sender.claims import Claims
 from streams.sender.metrics import Metrics
+from streams.whatsapp.driver import Driver, Receipt, Received
+from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 

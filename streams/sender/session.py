@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from streams.browser.driver import Driver, Phase, Receipt, Received, Session
-from streams.browser.errors import BrowserError
-from streams.domain import retry
+from streams.domain import backoff
 from streams.domain.errors import Error
+from streams.whatsapp.driver import Driver, Phase, Receipt, Received, Session
+from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Seat:
             began_s = time.monotonic()
             reason = await self._drive()
             failures = 0 if time.monotonic() - began_s > 60.0 else failures + 1
-            pause_s = retry.pause_s(failures)
+            pause_s = backoff.pause_s(failures)
             log.error("the browser has stopped (%s), next try in %.1f s", reason, pause_s)
             self._see(Session(Phase.STOPPED, link=self._session.link, reason=reason))
             await asyncio.sleep(pause_s)

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from streams.domain.errors import Error
-from streams.domain.events import Deferred, Stored
+from streams.domain.phone.events import Deferred, Stored
 from streams.sender.claims import Claims
 
 log = logging.getLogger(__name__)

@@ -13,26 +13,19 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from streams.browser import driver as browser
-from streams.browser.driver import Driver, Submission, SubmitResult
-from streams.browser.errors import BrowserError
-from streams.domain import claim as claims
-from streams.domain.claim import (
-    Answer,
-    Await,
-    Claim,
-    Look,
-    Open,
-    Submit,
-)
+from streams.domain.accounts.pacing import HOLD_S, Pacer
 from streams.domain.errors import Error, ErrorClass, known
-from streams.domain.events import Deferred, Failed, Lost, Result, Sent
-from streams.domain.pacing import HOLD_S, Pacer
+from streams.domain.phone.events import Deferred, Failed, Lost, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.claim import Answer, Await, Claim, Look, Open, Submit
 from streams.sender.claims import Claims
 from streams.sender.job import Job
 from streams.sender.looks import SETTLE_WITHIN_S, Looks
 from streams.sender.session import NoSession, Seat
 from streams.sender.standing import Standing
+from streams.whatsapp import driver as browser
+from streams.whatsapp.driver import Driver, Submission, SubmitResult
+from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +34,7 @@ TIDY_EVERY: Final = 500  # submits
 
 
 class Fence(Protocol):
-    """Says whether the lane is still ours (streams/kafka/fence.py)."""
+    """Says whether the lane is still ours (streams/runtime/fence.py)."""
 
     async def check(self) -> None:
         """Returns while it surely is."""

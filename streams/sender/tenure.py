@@ -13,11 +13,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from schemas.account import AccountRecord
-from streams.browser.driver import Driver, Phase, Session
-from streams.domain.claim import Claim
-from streams.domain.events import Event, Lost, Sent
-from streams.domain.pacing import DAY_S, Pace, Pacer
+from streams.contract.account import AccountRecord
+from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
+from streams.domain.phone.events import Event, Lost, Sent
+from streams.domain.sending.claim import Claim
 from streams.sender.account import Account, Terminal
 from streams.sender.claims import Claims, Table
 from streams.sender.lane import FINISH_WITHIN_S, Lane
@@ -27,6 +26,7 @@ from streams.sender.session import Seat
 from streams.sender.standing import Standing
 from streams.sender.submit import Fence, Limits, Sending
 from streams.settings import Settings
+from streams.whatsapp.driver import Driver, Phase, Session
 
 log = logging.getLogger(__name__)
 

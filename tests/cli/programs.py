@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from streams.cli.backoff import Patience
-from streams.cli.part import Plan, Readiness
-from streams.cli.processes import Process
+from streams.supervisor.backoff import Patience
+from streams.supervisor.process import Process
+from streams.supervisor.service import Plan, Readiness
 
 QUICK = Patience(base_s=0.05, cap_s=0.1, calm_s=60.0)
 WAITS = "import time; time.sleep(600)"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from schemas import replay
-from schemas.dead_letter import About, DeadLetter
+from streams.contract import replay
+from streams.contract.dead_letter import About, DeadLetter
+from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import producer_options
-from streams.kafka.embedded import EmbeddedBroker
 from streams.kafka.reader import reading
 from streams.kafka.topics import names
 from streams.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka.embedded import EmbeddedBroker
+from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.settings import Settings, load
 from tests.cli.conftest import Command
 from tests.support.broker import settings_for

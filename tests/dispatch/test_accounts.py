@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from schemas import account
-from schemas.account import AccountRecord
-from schemas.times import rfc3339
+from streams.contract import account
+from streams.contract.account import AccountRecord
+from streams.contract.timestamps import rfc3339
 from streams.dispatch.accounts import Accounts
-from streams.domain.routing import Able
+from streams.domain.accounts.routing import Able
 
 NOW_S = 1_000_000_000.0
 

@@ -137,7 +137,7 @@ async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> No
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options
-    from tests.kafka.test_safe_records import Bytes, python_batch
+    from tests.runtime.consumer.test_record_batches import Bytes, python_batch
 
     asked = [{"id": uuid4().hex, "to": TO, "text": "x"}, {"id": uuid4().hex, "to": "nobody"}]
     producer = AIOKafkaProducer(**client_options(caller.settings))

@@ -11,18 +11,18 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import account
-from schemas.account import AccountRecord
-from schemas.times import rfc3339
+from streams.contract import account
+from streams.contract.account import AccountRecord
+from streams.contract.timestamps import rfc3339
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import Answers
 from streams.dispatch.clock import Clock
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.rows import Rows
 from streams.dispatch.tally import Tally
-from streams.domain import events, lane
 from streams.domain.errors import Error
-from streams.domain.events import (
+from streams.domain.phone import events
+from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
@@ -34,7 +34,8 @@ from streams.domain.events import (
     Submitted,
     Woken,
 )
-from streams.domain.rules import Rules
+from streams.domain.policy import Rules
+from streams.domain.sending import command
 from tests.support.memory import Disk, Killed, Outlet, Table
 
 PHONE = "+60123456789"
@@ -86,7 +87,7 @@ def facts(disk: Disk) -> set[tuple[str, ...]]:
         elif record.topic == "dlq":
             told.add(("dlq", str(dict(record.headers)["wa-dlq-id"]), str(record.value)))
         else:
-            send = lane.decode(record.value or b"")
+            send = command.decode(record.value or b"")
             told.add(("send", send.id, str(send.release), str(send.content)))
     return told
 
@@ -151,7 +152,7 @@ def test_a_calm_run_says_everything_once(log: list[Event]) -> None:
         (send.id, send.release)
         for record in run(log, []).topics
         if record.topic.startswith("lane.")
-        for send in [lane.decode(record.value or b"")]
+        for send in [command.decode(record.value or b"")]
     )
     assert all(count == 1 for count in releases.values())
 

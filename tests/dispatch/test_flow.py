@@ -10,9 +10,9 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from schemas import dead_letter
+from streams.contract import dead_letter
 from streams.domain.errors import Error
-from streams.domain.events import Deferred, Failed, Lost
+from streams.domain.phone.events import Deferred, Failed, Lost
 from tests.support.dispatching import Lane
 from tests.support.system import Caller, System, until
 

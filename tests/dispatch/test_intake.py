@@ -8,8 +8,8 @@ import pytest
 from streams.dispatch.answers import Answers
 from streams.dispatch.intake import Fate, Intake
 from streams.dispatch.outlet import Outgoing
-from streams.domain import events
-from streams.domain.events import Record, Submitted
+from streams.domain.phone import events
+from streams.domain.phone.events import Record, Submitted
 
 NOW_S = 1_790_000_000.0
 

@@ -8,12 +8,12 @@ import pytest
 from streams.dispatch import sweep as sweeping
 from streams.dispatch.rows import Rows
 from streams.dispatch.sweep import Sweep
-from streams.domain import events
-from streams.domain import phone as stored
-from streams.domain.events import Aged
-from streams.domain.phone import Chat, Flight, Message, Phone, State
-from streams.domain.rules import Rules
-from streams.kafka.durable import NotOurs
+from streams.domain.phone import events
+from streams.domain.phone import state as stored
+from streams.domain.phone.events import Aged
+from streams.domain.phone.state import Chat, Flight, Message, Phone, State
+from streams.domain.policy import Rules
+from streams.runtime.table import NotOurs
 from tests.support.memory import Disk, Outlet, Table
 
 NOW_S = 1_000_000.0

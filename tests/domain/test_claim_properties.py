@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from streams.domain import claim as claims
-from streams.domain.claim import (
+from streams.domain.errors import CODES, Error
+from streams.domain.phone.events import Deferred, Failed, Lost, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.claim import (
     Answer,
     Await,
     Claim,
@@ -18,9 +20,7 @@ from streams.domain.claim import (
     Seen,
     Submit,
 )
-from streams.domain.errors import CODES, Error
-from streams.domain.events import Deferred, Failed, Lost, Result, Sent
-from streams.domain.lane import Send
+from streams.domain.sending.command import Send
 
 PHONE = "+60123456789"
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.pacing import DAY_S, MINUTE_S, Pace, Pacer
+from streams.domain.accounts.pacing import DAY_S, MINUTE_S, Pace, Pacer
 
 paces = st.builds(
     Pace,

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain import message_id, pacing, retry
+from streams.domain import backoff
+from streams.domain.accounts import pacing
+from streams.domain.accounts.routing import Choice, Standing, choose
 from streams.domain.errors import CODES, ErrorClass, known
 from streams.domain.numbers import InvalidPhone, to_e164
-from streams.domain.routing import Choice, Standing, choose
+from streams.domain.sending import message_id
 
 
 def test_an_unlisted_code_is_told_and_tried_again() -> None:
@@ -60,14 +62,14 @@ def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
 def test_retry_gaps_double_within_full_jitter() -> None:
     """Each gap lies between nothing and its doubled span, and is the same for the same attempt."""
     for attempt in range(1, 12):
-        delay_s = retry.delay_s("order-1", attempt, 5.0)
+        delay_s = backoff.delay_s("order-1", attempt, 5.0)
         assert 0 <= delay_s <= min(300.0, 5.0 * 2 ** (attempt - 1))
-        assert delay_s == retry.delay_s("order-1", attempt, 5.0)
+        assert delay_s == backoff.delay_s("order-1", attempt, 5.0)
 
 
 def test_retry_jitter_spreads() -> None:
     """A thousand messages that failed together do not come back together."""
-    delays = sorted(retry.delay_s(f"m{i}", 1, 5.0) for i in range(1000))
+    delays = sorted(backoff.delay_s(f"m{i}", 1, 5.0) for i in range(1000))
     assert delays[100] < 1.0
     assert delays[900] > 4.0
 

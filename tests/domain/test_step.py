@@ -2,11 +2,21 @@
 
 import pytest
 
+from streams.domain.accounts.routing import Standing
 from streams.domain.errors import Error
-from streams.domain.events import Acked, Aged, Deferred, Due, Failed, Lost, Outcome, Sent, Woken
-from streams.domain.phone import State, Wait
-from streams.domain.routing import Standing
-from streams.domain.rules import Rules
+from streams.domain.phone.events import (
+    Acked,
+    Aged,
+    Deferred,
+    Due,
+    Failed,
+    Lost,
+    Outcome,
+    Sent,
+    Woken,
+)
+from streams.domain.phone.state import State, Wait
+from streams.domain.policy import Rules
 from tests.support.phone_world import PHONE, PhoneWorld
 
 ACK = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.domain.effects import Announce, Release
+from streams.domain.accounts.routing import Standing
 from streams.domain.errors import CODES, Error
-from streams.domain.events import (
+from streams.domain.phone.effects import Announce, Release
+from streams.domain.phone.events import (
     PRIORITIES,
     Acked,
     Aged,
@@ -25,9 +26,8 @@ from streams.domain.events import (
     Submitted,
     Woken,
 )
-from streams.domain.phone import OPEN, Phone
-from streams.domain.routing import Standing
-from streams.domain.rules import Rules
+from streams.domain.phone.state import OPEN, Phone
+from streams.domain.policy import Rules
 from tests.support.phone_world import PHONE, PhoneWorld
 
 FINAL = {"failed", "rejected", "expired", "cancelled", "unknown"}

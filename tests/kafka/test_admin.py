@@ -8,10 +8,11 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from streams.kafka import admin, connection, ports, topics
+from streams.kafka import admin, connection, topics
 from streams.kafka.admin import Problem, TopicsWrong
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import Settings
+from streams.system import ports
 from tests.support.records import read_all
 
 pytestmark = pytest.mark.broker

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
-from streams.kafka import admin, connection, ports
+from streams.embedded_kafka.broker import EmbeddedBroker
+from streams.kafka import admin, connection
 from streams.kafka.connection import KafkaUnreachable
-from streams.kafka.embedded import EmbeddedBroker
 from streams.settings import SettingError, Settings, load
+from streams.system import ports
 from tests.support.broker import settings_for
 
 PASSWORD = "not guessed"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.topics import PUBLIC
+from streams.contract.topics import PUBLIC
 from streams.kafka import topics
 from streams.settings import SettingError, Settings, load
 

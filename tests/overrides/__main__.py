@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.overrides.switches import ROOT, SWITCHES, Switch
 
-COPIED = ("schemas", "streams", "tests", "pyproject.toml")
+COPIED = ("streams", "schemas", "tests", "pyproject.toml")
 TEST_S = 120  # a test that takes longer hangs; in good health none here takes a third of it
 PATIENCE_S = 15  # of a test that waits for what does not come
 

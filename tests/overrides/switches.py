@@ -38,13 +38,13 @@ class Switch:
         return source.replace(self.old, self.new)
 
 
-APP = "tests/kafka/test_app.py::"
+APP = "tests/runtime/test_app.py::"
 BAD_INPUT = "tests/dispatch/test_bad_input.py::"
-CONSUMER = "tests/kafka/test_safe_consumer.py::"
-DURABLE = "tests/kafka/test_durable.py::"
-PROCESSES = "tests/kafka/test_safe_processes.py::"
-PRODUCER = "tests/kafka/test_safe_producer.py::"
-REBALANCE = "tests/kafka/test_safe_rebalance.py::"
+CONSUMER = "tests/runtime/consumer/test_consumer.py::"
+DURABLE = "tests/runtime/test_table.py::"
+PROCESSES = "tests/runtime/test_processes.py::"
+PRODUCER = "tests/runtime/test_producer.py::"
+REBALANCE = "tests/runtime/consumer/test_rebalance.py::"
 
 READING = (
     Switch(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from streams.browser.driver import Acked, Found, NotSubmitted, Phase
-from streams.browser.whatsapp_web import WhatsAppWeb
+from streams.whatsapp.driver import Acked, Found, NotSubmitted, Phase
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import Control, phase, text
 
 HIDDEN = "+905551119999"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.sandbox.faults import KINDS, Faults, WrongFault
+from streams.sandbox.state.faults import KINDS, Faults, WrongFault
 
 ME = "+905550000001"
 PEER = "+905551112233"

@@ -8,9 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from streams.browser.driver import Found, Phase, Uncertain
-from streams.browser.supervision import Patience
-from streams.browser.whatsapp_web import WhatsAppWeb
+from streams.whatsapp.driver import Found, Phase, Uncertain
+from streams.whatsapp.web.recovery_policy import Patience
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER,
     PEER_CHAT,

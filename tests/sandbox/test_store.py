@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.sandbox.facts import (
+from streams.sandbox.state.events import (
     AnyFact,
     Inbound,
     Linked,
@@ -20,8 +20,8 @@ from streams.sandbox.facts import (
     Told,
     Unlinked,
 )
-from streams.sandbox.store import Store
-from streams.sandbox.world import READ, UnknownAccount, World
+from streams.sandbox.state.store import Store
+from streams.sandbox.state.world import READ, UnknownAccount, World
 
 ME = "+905550000001"
 PEER = "+905551112233"

@@ -13,9 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.domain import events, lane
-from streams.domain.events import Acked, Outcome, Result
-from streams.domain.lane import Send
+from streams.domain.phone import events
+from streams.domain.phone.events import Acked, Outcome, Result
+from streams.domain.sending import command
+from streams.domain.sending.command import Send
 from streams.kafka import admin
 from streams.settings import Settings
 from tests.support.broker import Reachable, settings_for
@@ -60,7 +61,7 @@ class Office:
 
     async def again(self, send: Send) -> None:
         """Put this release on the lane as it is."""
-        await self.raw(lane.encode(send), send.phone)
+        await self.raw(command.encode(send), send.phone)
 
     async def raw(self, value: bytes | None, key: str = "+60120000000") -> None:
         """Put bytes on the lane."""

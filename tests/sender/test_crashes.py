@@ -6,8 +6,8 @@ import aiohttp
 import psutil
 import pytest
 
-from streams.domain.events import Deferred, Lost, Sent
-from streams.kafka.exits import Exit
+from streams.domain.phone.events import Deferred, Lost, Sent
+from streams.runtime.exit_codes import Exit
 from tests.sender.conftest import ACCOUNT, Office, settings_of
 from tests.support.system import Worker, until
 from tests.support.whatsapp import linked

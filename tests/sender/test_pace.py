@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.domain.pacing import HOLD_S, Pace, Pacer
+from streams.domain.accounts.pacing import HOLD_S, Pace, Pacer
 
 
 @pytest.mark.parametrize(("now_s", "busy_until_s"), [(100.0, 160.0), (155.1, 0.0), (160.0, 0.0)])

@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from streams.domain.errors import Error
-from streams.domain.events import Deferred, Failed, Lost, Sent
-from streams.domain.message_id import whatsapp_id
+from streams.domain.phone.events import Deferred, Failed, Lost, Sent
+from streams.domain.sending.message_id import whatsapp_id
 from streams.sender.submit import TIDY_EVERY
 from tests.sender.conftest import ACCOUNT, Office
 from tests.support.system import until

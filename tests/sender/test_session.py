@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from schemas.times import rfc3339
-from streams.domain.events import Deferred, Failed, Sent
+from streams.contract.timestamps import rfc3339
+from streams.domain.phone.events import Deferred, Failed, Sent
 from tests.sender.conftest import Office
 from tests.support.system import until
 from tests.support.whatsapp import linked

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import psutil
 import pytest
 
-from streams.kafka.embedded import EmbeddedBroker
+from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.settings import Settings, load
 
 

@@ -15,9 +15,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from streams.browser.driver import Phase, Session, Submission
-from streams.browser.launch import BrowserConfig, Timeouts
-from streams.browser.whatsapp_web import WhatsAppWeb
+from streams.whatsapp.driver import Phase, Session, Submission
+from streams.whatsapp.web.launch import BrowserConfig, Timeouts
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.sandbox import Sandbox
 
 PEER = "+905551112233"

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from schemas import account
-from schemas.account import AccountRecord
-from schemas.times import rfc3339
-from streams.domain import events, lane
-from streams.domain.events import Acked, Outcome, Result, Sent
-from streams.domain.lane import Send
+from streams.contract import account
+from streams.contract.account import AccountRecord
+from streams.contract.timestamps import rfc3339
+from streams.domain.phone import events
+from streams.domain.phone.events import Acked, Outcome, Result, Sent
+from streams.domain.sending import command
+from streams.domain.sending.command import Send
 from streams.kafka import admin
 from tests.support.broker import settings_for
 from tests.support.system import Caller, System, until
@@ -52,13 +53,13 @@ class Lane:
 
     def sends(self) -> list[Send]:
         """All releases so far, repeats included."""
-        return [lane.decode(record.value) for record in self._records]
+        return [command.decode(record.value) for record in self._records]
 
     async def next(self, within_s: float = 30.0) -> Send:
         """The next release that was not taken yet."""
         await until(lambda: len(self._records) > self._taken, within_s=within_s, why="no release")
         self._taken += 1
-        return lane.decode(self._records[self._taken - 1].value)
+        return command.decode(self._records[self._taken - 1].value)
 
     async def answer(self, send: Send, result: Result | None = None) -> None:
         """The outcome of a release; it was sent unless another is given."""

@@ -1,6 +1,6 @@
 """A table and an outlet of memory for the phone stage, so that a kill can be put between any two of its acts.
 
-They promise what the real ones do (tests/kafka/test_durable.py): a write is whole or not there at all.
+They promise what the real ones do (tests/runtime/test_table.py): a write is whole or not there at all.
 """
 
 from collections.abc import Iterator, Sequence

@@ -7,12 +7,12 @@ nothing: every decision under test is made by `step`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streams.domain.effects import Announce, Bury, Effect, Release
-from streams.domain.events import Event, Order, Outcome, Priority, Record, Result, Submitted
-from streams.domain.phone import Message, Phone
-from streams.domain.routing import Standing
-from streams.domain.rules import Rules
-from streams.domain.step import step
+from streams.domain.accounts.routing import Standing
+from streams.domain.phone.effects import Announce, Bury, Effect, Release
+from streams.domain.phone.events import Event, Order, Outcome, Priority, Record, Result, Submitted
+from streams.domain.phone.state import Message, Phone
+from streams.domain.phone.step import step
+from streams.domain.policy import Rules
 
 PHONE = "+60123456789"
 READY = {"main": Standing(ready=True, free=8)}

@@ -1,1 +1,0 @@
-"""The wire: every record that users meet. Imports nothing of `streams`."""

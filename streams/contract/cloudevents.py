@@ -1,0 +1,126 @@
+"""CloudEvents 1.0 on Kafka, binary and structured mode: reading requests, heading what we publish.
+
+Binary mode: the value is the data, the attributes are headers `ce_…`. Structured mode: the value is a
+JSON object with the attributes and `data` (CloudEvents Kafka protocol binding, section 3).
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from streams.contract.errors import InvalidRequest
+from streams.contract.headers import (
+    CONTENT_TYPE,
+    TRACEPARENT,
+    TRACESTATE,
+    Headers,
+    Trace,
+    last,
+    text,
+    trace,
+)
+from streams.contract.request import strict_json
+from streams.contract.request.wording import describe
+
+_STRUCTURED: Final = "application/cloudevents"
+SOURCE: Final = "wa-streams"
+JSON: Final = b"application/json"
+
+TYPE: Final = "ce_type"
+ID: Final = "ce_id"
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What stood around the request."""
+
+    data: object = None
+    id: str | None = None  # of the event
+    trace: Trace = ()
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True):
+    specversion: Annotated[str, Meta(pattern=r"^1\.")]
+    id: str | None = None
+    data: object | None = None
+    data_base64: str | None = None
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+def from_headers(headers: Headers) -> Envelope:
+    """What the headers alone say: in binary mode, all of it but the data."""
+    traced = trace(_traced(headers, TRACEPARENT), _traced(headers, TRACESTATE))
+    return Envelope(id=text(headers, ID), trace=traced)
+
+
+def unwrap(body: object, headers: Headers) -> Envelope:
+    """The request inside; a plain record is an event in binary mode that has no such headers.
+
+    Raises:
+        InvalidRequest: it calls itself a structured event and is none.
+    """
+    outside = from_headers(headers)
+    if not _is_structured(body, headers):
+        return replace(outside, data=body)
+    event = _event(body)
+    inside = trace(_bytes(event.traceparent), _bytes(event.tracestate))
+    return Envelope(data=_data(event), id=event.id or outside.id, trace=outside.trace or inside)
+
+
+def binary_headers(event_type: str, event_id: str, time: str) -> tuple[tuple[str, bytes], ...]:
+    """The headers of an event of ours; `time` in RFC 3339."""
+    return (
+        ("ce_specversion", b"1.0"),
+        (ID, event_id.encode()),
+        (TYPE, event_type.encode()),
+        ("ce_source", SOURCE.encode()),
+        ("ce_time", time.encode()),
+        (CONTENT_TYPE, JSON),
+    )
+
+
+def _traced(headers: Headers, name: str) -> bytes | None:
+    """As a plain header, else as the extension attribute of the event."""
+    plain = last(headers, name)
+    return last(headers, f"ce_{name}") if plain is None else plain
+
+
+def _is_structured(body: object, headers: Headers) -> bool:
+    """By the header, as the binding says; or plainly an event, for producers that cannot set headers."""
+    media_type = text(headers, CONTENT_TYPE) or ""
+    if media_type.lower().startswith(_STRUCTURED):
+        return True
+    return (
+        isinstance(body, Mapping)
+        and "specversion" in body
+        and ("data" in body or "data_base64" in body)
+    )
+
+
+def _event(body: object) -> _Event:
+    try:
+        return msgspec.convert(body, _Event)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(
+            "schema_violation", f"the CloudEvent: {describe(error, {})}"
+        ) from error
+
+
+def _data(event: _Event) -> object:
+    if event.data is not None:
+        return event.data
+    if event.data_base64 is None:
+        raise InvalidRequest("schema_violation", "data: is missing")
+    try:
+        inside = base64.b64decode(event.data_base64, validate=True)
+    except ValueError as error:
+        raise InvalidRequest("schema_violation", f"data_base64: is not base64 ({error})") from error
+    return strict_json.load(inside)
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else value.encode()

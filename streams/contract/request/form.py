@@ -1,0 +1,112 @@
+"""A request as its caller writes it: the long form and the two short ones, in one struct.
+
+A field that is null counts as absent; a field that is not known here is accepted and ignored, so that
+callers may add their own and a newer caller is understood by an older wa-streams.
+"""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from streams.contract.request.content import Body, Content, WhatsAppId
+
+Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
+Category: TypeAlias = Literal["transactional", "marketing"]
+
+ID_CHARACTERS = 128
+METADATA_BYTES = 4096
+# Printable: neither control characters nor Unicode's own line breaks.
+_ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
+_ID = re.compile(_ID_PATTERN)
+
+_Phone = Annotated[str, Meta(min_length=1, max_length=128)]
+_Time = Annotated[datetime, Meta(tz=True)]
+
+
+def _id(description: str) -> Any:
+    return Meta(
+        description=description,
+        # Checked by `is_id`, which says in plain words what is wrong.
+        extra_json_schema={"minLength": 1, "maxLength": ID_CHARACTERS, "pattern": _ID_PATTERN},
+    )
+
+
+def is_id(value: object) -> bool:
+    """Whether it is 1 to 128 printable characters."""
+    return isinstance(value, str) and 0 < len(value) <= ID_CHARACTERS and bool(_ID.match(value))
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for one message. Unknown fields are ignored, and null is as good as absent."""
+
+    id: (
+        Annotated[
+            str,
+            _id(
+                "The caller's idempotency key: an id leads to at most one message. Absent: header ce_id, "
+                "else the record's topic:partition:offset."
+            ),
+        ]
+        | None
+    ) = None
+    to: Annotated[_Phone, Meta(description="A phone number in any usual writing.")] | None = None
+    phone_number: Annotated[_Phone, Meta(description="The same as `to`.")] | None = msgspec.field(
+        default=None, name="phoneNumber"
+    )
+    content: Content | None = None
+    text: Annotated[Body, Meta(description="Short for a content of type text.")] | None = None
+    message: Annotated[Body, Meta(description="The same as `text`.")] | None = None
+    priority: (
+        Annotated[
+            Priority,
+            Meta(description="urgent overtakes all that waits; bulk yields and is never starved."),
+        ]
+        | None
+    ) = None
+    category: Category | None = None
+    send_at: Annotated[_Time, Meta(description="Not before; RFC 3339 with a time zone.")] | None = (
+        None
+    )
+    expires_at: (
+        Annotated[
+            _Time,
+            Meta(
+                description="Not after, judged at the moment of sending; RFC 3339 with a time zone."
+            ),
+        ]
+        | None
+    ) = None
+    ttl_s: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=31_622_400,
+                description="In place of expires_at: seconds from send_at, else from the record's time.",
+            ),
+        ]
+        | None
+    ) = None
+    account: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)", description="Pins the sending account."
+            ),
+        ]
+        | None
+    ) = None
+    reply_to: WhatsAppId | None = None
+    batch_id: Annotated[str, _id("The caller's name for messages that belong together.")] | None = (
+        None
+    )
+    metadata: (
+        Annotated[
+            dict[str, Any],
+            Meta(description="Echoed in every status event; at most 4 KiB as compact JSON."),
+        ]
+        | None
+    ) = None

@@ -1,0 +1,35 @@
+"""What the contract promises and this version does not do: recognised, and refused with a clear word.
+
+The only place that knows it. To lift something, take its line out: reading, bounds and the published
+schemas are made from this table.
+"""
+
+from typing import Final
+
+from streams.contract.errors import InvalidCode, InvalidRequest
+from streams.contract.request.content import MEDIA, Content, Template
+
+NOT_YET: Final[dict[str, InvalidCode]] = {
+    "batch": "schema_violation",
+    "cancel": "schema_violation",
+    "template": "unknown_template",
+    "url": "schema_violation",
+}
+
+
+def refuse_request(kind: str) -> None:
+    """Raises InvalidRequest for another kind of request than a message, if it is not done yet."""
+    _refuse(kind, "type", f"a {kind} request")
+
+
+def refuse_content(content: Content) -> None:
+    """Raises InvalidRequest for content that is not sent yet."""
+    if isinstance(content, Template):
+        _refuse("template", "content.type", "a template")
+    if isinstance(content, MEDIA) and content.url is not None:
+        _refuse("url", "content.url", "a file by its address")
+
+
+def _refuse(word: str, field: str, what: str) -> None:
+    if word in NOT_YET:
+        raise InvalidRequest(NOT_YET[word], f"{field}: {what} is not supported by this version yet")

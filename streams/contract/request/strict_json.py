@@ -1,0 +1,144 @@
+"""JSON as others write it, read strictly: what two readers could understand differently is refused.
+
+A record's value must be UTF-8 without a byte order mark, at most 64 levels deep, with no key twice in an
+object and no NUL character (databases refuse it, and C libraries end a text there). Whatever the bytes,
+there is a value or an `InvalidRequest`: parsing is bounded by C code that counts its depth.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
+
+import msgspec
+
+from streams.contract.errors import InvalidRequest
+
+MAX_DEPTH: Final = 64
+_BOM = b"\xef\xbb\xbf"
+# Run on valid JSON only: there each string ends, so this is linear.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_TO_SQUARE = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_TOO_DEEP = f"the record: is nested deeper than {MAX_DEPTH} levels"
+_PLAIN = re.compile(r"[\w$@-]{1,64}")
+_HUGE = object()
+
+
+def load(value: bytes) -> object:
+    """What the bytes say.
+
+    Raises:
+        InvalidRequest: they are no JSON (`malformed_json`), or JSON that is refused (`schema_violation`).
+    """
+    text = _decoded(value)
+    data = _parsed(value, text)
+    _check_depth(value)
+    _check_keys(text)
+    if "\\u0000" in text:
+        _check_nul(data)
+    return data
+
+
+def _decoded(value: bytes) -> str:
+    if not value.strip():
+        raise InvalidRequest("malformed_json", "the record: is empty")
+    if value.startswith(_BOM):
+        raise InvalidRequest("malformed_json", "the record: begins with a byte order mark")
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        detail = f"the record: is not UTF-8 ({error.reason} at byte {error.start})"
+        raise InvalidRequest("malformed_json", detail) from error
+
+
+def _parsed(value: bytes, text: str) -> object:
+    try:
+        return msgspec.json.decode(value)
+    except RecursionError as error:
+        raise InvalidRequest("malformed_json", _TOO_DEEP) from error
+    except msgspec.ValidationError as error:  # the grammar is right, a number is not
+        detail = f"{_place_of_huge(text)}: is a number beyond what can be calculated with"
+        raise InvalidRequest("malformed_json", detail) from error
+    except msgspec.DecodeError as error:
+        raise InvalidRequest("malformed_json", f"the record: is not JSON ({error})") from error
+
+
+def _check_depth(value: bytes) -> None:
+    """Exact, and quick whatever the input: each round takes away the innermost level."""
+    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
+        return
+    levels = _STRING.sub(b"", value).translate(_TO_SQUARE, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not levels:
+            return
+        levels = levels.replace(b"[]", b"")
+    if levels:
+        raise InvalidRequest("malformed_json", _TOO_DEEP)
+
+
+def _check_keys(text: str) -> None:
+    """Of two `to` in one request nobody knows which was meant."""
+    _decoder.decode(text)
+
+
+def _unique(pairs: list[tuple[str, object]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                detail = f"{_named(key)}: stands twice in the same object"
+                raise InvalidRequest("schema_violation", detail)
+            seen.add(key)
+
+
+# Numbers stay as they are written: only the keys are looked at.
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)
+
+
+def _check_nul(data: object) -> None:
+    """Only a hint brought us here: an escaped backslash before `u0000` is no NUL."""
+    where = _find(data, lambda value: isinstance(value, str) and "\0" in value)
+    if where is not None:
+        raise InvalidRequest("schema_violation", f"{where}: contains a NUL character")
+
+
+def _place_of_huge(text: str) -> str:
+    def number(digits: str) -> object:
+        return _HUGE if len(digits) > 4000 or math.isinf(float(digits)) else 0
+
+    try:
+        data = json.loads(text, parse_int=number, parse_float=number)
+    except (RecursionError, ValueError):  # behind the number there is more that is wrong
+        return "the record"
+    return _find(data, lambda value: value is _HUGE) or "the record"
+
+
+def _named(key: str) -> str:
+    """A key as it stands in a detail: one line, and never nothing."""
+    return key if _PLAIN.fullmatch(key) else json.dumps(key[:64])
+
+
+def _find(data: object, wrong: Callable[[object], bool]) -> str | None:
+    """The path of the first wrong value or key (`content.options[1]`), or None."""
+    waiting: list[tuple[str, object]] = [("", data)]
+    while waiting:
+        path, value = waiting.pop()
+        if wrong(value):
+            return path or "the record"
+        waiting.extend(_children(path, value, wrong))
+    return None
+
+
+def _children(
+    path: str, value: object, wrong: Callable[[object], bool]
+) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for key, member in cast(dict[str, Any], value).items():
+            name = f"{path}.{_named(key)}" if path else _named(key)
+            # A wrong key is named by the object that it stands in.
+            yield (path, key) if wrong(key) else (name, member)
+    elif isinstance(value, list):
+        for index, item in enumerate(cast(list[Any], value)):
+            yield f"{path}[{index}]", item

@@ -1,0 +1,146 @@
+"""A status event: what happened to a request, on `wa.status`. Its key is the phone.
+
+Delivery is at least once. `event_id` names a fact, so a consumer drops what it has seen.
+"""
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+import orjson
+from msgspec import Meta, Raw
+
+from streams.contract import cloudevents
+from streams.contract.errors import Problem
+from streams.contract.headers import Headers, Trace
+from streams.contract.timestamps import rfc3339
+
+Status: TypeAlias = Literal[
+    "accepted",
+    "queued",
+    "sent",
+    "delivered",
+    "read",
+    "played",
+    "failed",
+    "rejected",
+    "expired",
+    "cancelled",
+    "unknown",
+]
+Reason: TypeAlias = Literal[
+    "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "turn"
+]
+FINAL: Final[frozenset[Status]] = frozenset(
+    {"failed", "rejected", "expired", "cancelled", "unknown"}
+)
+EVENT_TYPE: Final = "wa.message."
+
+Time = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
+
+
+class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One fact about one request."""
+
+    event_id: Annotated[str, Meta(description="`<id>/<status>/<n>`: the same for the same fact.")]
+    id: Annotated[str, Meta(description="The request's.")]
+    status: Status
+    at: Time
+    to: (
+        Annotated[str, Meta(description="E.164, or what was asked for if that cannot be read.")]
+        | None
+    ) = None
+    account: Annotated[str, Meta(description="The sending account.")] | None = None
+    whatsapp_id: str | None = None
+    attempt: Annotated[int, Meta(ge=1, description="How many were made.")] | None = None
+    reason: Annotated[Reason, Meta(description="Why it waits.")] | None = None
+    due_at: Annotated[Time, Meta(description="When it is looked at again.")] | None = None
+    queue_position: (
+        Annotated[int, Meta(ge=0, description="Messages ahead for this phone.")] | None
+    ) = None
+    error: Problem | None = None
+    batch_id: str | None = None
+    metadata: Annotated[
+        Raw,
+        Meta(description="The request's, as compact JSON.", extra_json_schema={"type": "object"}),
+    ] = msgspec.field(default_factory=Raw)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more is done for the request. `sent` is done too, but may still move on."""
+        return self.status in FINAL
+
+
+def make(
+    *,
+    id: str,
+    status: Status,
+    n: str,
+    at_s: float,
+    to: str | None,
+    account: str | None = None,
+    whatsapp_id: str | None = None,
+    attempt: int = 0,
+    reason: Reason | None = None,
+    due_at_s: float = 0.0,
+    queue_position: int | None = None,
+    error: Problem | None = None,
+    batch_id: str | None = None,
+    metadata: bytes = b"",
+) -> StatusEvent:
+    """The event of a fact; times in epoch seconds, `n` tells facts of one status apart.
+
+    An `attempt` of 0, a `due_at_s` of 0.0 and empty `metadata` (JSON) are left out.
+    """
+    return StatusEvent(
+        event_id=f"{id}/{status}/{n}",
+        id=id,
+        status=status,
+        at=rfc3339(at_s),
+        to=to,
+        account=account,
+        whatsapp_id=whatsapp_id,
+        attempt=attempt or None,
+        reason=reason,
+        due_at=rfc3339(due_at_s) if due_at_s else None,
+        queue_position=queue_position,
+        error=error,
+        batch_id=batch_id,
+        metadata=Raw(metadata),
+    )
+
+
+def encode(event: StatusEvent) -> bytes:
+    """The record's value."""
+    said = msgspec.to_builtins(event, builtin_types=(Raw,))
+    if not bytes(event.metadata):
+        said.pop("metadata", None)
+    return orjson.dumps(said, default=_verbatim)
+
+
+def _verbatim(value: object) -> orjson.Fragment:
+    if isinstance(value, Raw):
+        return orjson.Fragment(bytes(value))
+    raise TypeError(f"{type(value).__name__} cannot stand in a status event")
+
+
+def headers(event: StatusEvent, trace: Trace = ()) -> tuple[tuple[str, bytes], ...]:
+    """The record's headers: CloudEvents in binary mode, and the request's trace."""
+    event_type = EVENT_TYPE + event.status
+    return (*cloudevents.binary_headers(event_type, event.event_id, event.at), *trace)
+
+
+_decoder = msgspec.json.Decoder(StatusEvent)
+
+
+def decode(value: bytes) -> StatusEvent:
+    """The event in a record of `wa.status`.
+
+    Raises:
+        msgspec.DecodeError: the bytes are no such event.
+    """
+    return _decoder.decode(value)
+
+
+def trace_of(record: Headers) -> Trace:
+    """The trace that a record carries."""
+    return cloudevents.from_headers(record).trace

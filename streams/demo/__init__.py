@@ -1,0 +1,1 @@
+"""The demonstration: its script, its judge and its screen."""

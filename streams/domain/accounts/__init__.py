@@ -1,0 +1,1 @@
+"""Which account sends, when, and whose turn it is."""

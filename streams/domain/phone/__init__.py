@@ -1,0 +1,1 @@
+"""The state machine of one recipient: rows, events, effects and the transition between them."""

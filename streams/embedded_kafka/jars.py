@@ -1,0 +1,213 @@
+"""Apache Kafka's jars: from Maven Central into the user's cache, once for all clones. Runs no Java.
+
+`jars.lock` beside this file names each jar with its SHA-256, so nothing is resolved when they are
+fetched, and what is fetched is what was tried. A folder of jars appears in the cache as a whole or not
+at all; whoever comes second waits for the first.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+VERSION = "4.3.1"
+# The broker and its StorageTool; kafka-tools would bring Kafka Connect and a web server along.
+# slf4j-api resolves to 1.7, so the binding is of 1.7 too.
+COORDINATES = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
+LOCK = Path(__file__).with_name("jars.lock")
+
+_AT_ONCE = 8
+_TRIES = 3
+_AGAIN_AFTER_S = 1.0
+_ANSWER_WITHIN_S = 30
+
+Progress = Callable[[str], None]
+
+
+class JarsMissing(RuntimeError):
+    """The jars are not there and cannot be fetched; the message says what to do, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One line of the lock."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """As Maven names it."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def locked() -> tuple[Jar, ...]:
+    """The jars that the broker consists of."""
+    return tuple(_parsed(LOCK.read_text()))
+
+
+def _parsed(text: str) -> Iterator[Jar]:
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            coordinate, sha256 = line.split()
+            yield Jar(*coordinate.split(":"), sha256=sha256)
+
+
+def cache() -> Path:
+    """Where the jars of all versions are kept, by the XDG base directory specification."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wa-streams"
+
+
+def folder() -> Path:
+    """Where the jars are, or will be. Another lock is another folder."""
+    return cache() / f"kafka-{VERSION}-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+
+
+def installed() -> bool:
+    """Whether all jars are in the cache."""
+    there = folder()
+    return all((there / jar.file_name).is_file() for jar in locked())
+
+
+def class_path() -> str:
+    """What Java is told. Call `install` first."""
+    return f"{folder()}/*"
+
+
+def install(progress: Progress = lambda line: None) -> Path:
+    """Fetch what is missing, and return the folder of the jars. Quick when nothing is to do.
+
+    Raises:
+        JarsMissing: Maven Central does not answer, or does not have what the lock says.
+    """
+    if installed():
+        return folder()
+    cache().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(f"{folder()}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        progress("kafka: another process fetches Apache Kafka's jars; waiting for it")
+        lock.acquire()
+    try:
+        if not installed():
+            _fetch_all(progress)
+    finally:
+        lock.release()
+    return folder()
+
+
+def _fetch_all(progress: Progress) -> None:
+    jars = locked()
+    progress(f"kafka: fetching Apache Kafka {VERSION} from Maven Central ({len(jars)} jars, once)")
+    staging = folder().with_suffix(".part")
+    complete = staging / "complete"
+    complete.mkdir(parents=True, exist_ok=True)
+    context = _maven(staging / "maven")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        fetches = [pool.submit(_fetch, context, jar, complete) for jar in jars]
+        try:
+            for count, each in enumerate(as_completed(fetches), start=1):
+                each.result()
+                if count % 10 == 0 or count == len(jars):
+                    progress(f"kafka: {count} of {len(jars)} jars")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    shutil.rmtree(folder(), ignore_errors=True)
+    complete.rename(folder())
+    shutil.rmtree(staging)
+
+
+def _maven(repository: Path) -> "MavenContext":
+    # Imported late: it brings requests, and is needed once in the life of a machine.
+    from jgo.config import GlobalSettings
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
+
+    remotes = {"central": MAVEN_CENTRAL_URL, **GlobalSettings.load().repositories}
+    return MavenContext(repo_cache=repository, remote_repos=remotes, timeout=_ANSWER_WITHIN_S)
+
+
+def _fetch(context: "MavenContext", jar: Jar, into: Path) -> None:
+    wanted = into / jar.file_name
+    for left in reversed(range(_TRIES)):
+        if wanted.is_file():
+            return
+        try:
+            _fetch_once(context, jar, wanted)
+        # jgo: RuntimeError when no repository has it; requests' errors are OSErrors
+        except (OSError, RuntimeError) as error:
+            if not left:
+                raise JarsMissing(
+                    f"cannot fetch {jar.file_name} from Maven Central ({_short(error)}); look at the "
+                    "network (HTTPS_PROXY is obeyed) and try again, or set WA_KAFKA to a running Kafka"
+                ) from error
+            time.sleep(_AGAIN_AFTER_S)
+
+
+def _fetch_once(context: "MavenContext", jar: Jar, wanted: Path) -> None:
+    artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    # A file that an interrupted run left may be cut short, so it is never trusted unseen.
+    fetched = artifact.resolve()
+    found = sha256_of(fetched)
+    if found != jar.sha256:
+        fetched.unlink()
+        raise RuntimeError(f"its SHA-256 is {found[:12]}…, not {jar.sha256[:12]}…")
+    fetched.rename(wanted)
+
+
+def _short(error: Exception) -> str:
+    """The cause, without the address that requests puts before it."""
+    text = " ".join(str(error).split())
+    cause = text.partition("(Caused by ")[2].rstrip(")") or text
+    return cause if len(cause) <= 160 else cause[:159] + "…"
+
+
+def sha256_of(file: Path) -> str:
+    """Hexadecimal digest of a file."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def resolve() -> str:
+    """The text of the lock for `COORDINATES`, asked of Maven Central anew: for a change of version."""
+    import jgo
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        artifacts = jgo.resolve("+".join(COORDINATES))
+        files = pool.map(lambda artifact: artifact.resolve(), artifacts)
+        lines = [
+            f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {sha256_of(file)}\n"
+            for artifact, file in zip(artifacts, files, strict=True)
+        ]
+    header = "# Written by `python -m streams.embedded_kafka.jars lock`: group:artifact:version SHA-256\n"
+    return header + "".join(sorted(lines))
+
+
+def main(arguments: list[str]) -> int:
+    """`make setup` calls it without arguments; `lock` writes jars.lock for another version."""
+    try:
+        if arguments == ["lock"]:
+            LOCK.write_text(resolve())
+        install(lambda line: print(line, flush=True))
+    except JarsMissing as error:
+        print(f"kafka: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Probes, metrics, health and lag of a worker. Changes nothing."""

@@ -1,0 +1,153 @@
+"""What /metrics shows: every name in one place. No phone number, id or text is ever a label.
+
+A registry belongs to one process and is passed in; prometheus_client's global one is not used. Counts
+are of this process since its start and may repeat what was done again after a crash: topics are the
+truth, these are for watching.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from streams.contract.status import Status
+
+Read = Callable[[], float]
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+def new_registry(worker: str) -> CollectorRegistry:
+    """A registry with what is said of every worker: its name, memory, CPU, open files, Python."""
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    Gauge("wa_worker", "1, under this worker's name", ["worker"], registry=registry).labels(
+        worker
+    ).set(1)
+    return registry
+
+
+def gauges(registry: CollectorRegistry, told: Mapping[str, tuple[str, Read]]) -> None:
+    """Gauges that are read at each scrape: name → (meaning, function)."""
+    for name, (meaning, read) in told.items():
+        Gauge(name, meaning, registry=registry).set_function(read)
+
+
+class Phases:
+    """One gauge per word of a state, 1 for the one it is in: the session of an account."""
+
+    def __init__(
+        self, registry: CollectorRegistry, name: str, meaning: str, words: Iterable[str]
+    ) -> None:
+        self._gauge = Gauge(name, meaning, ["phase"], registry=registry)
+        self._words = tuple(words)
+
+    def take(self, phase: str) -> None:
+        """It is in this one now."""
+        for word in self._words:
+            self._gauge.labels(word).set(word == phase)
+
+
+class Dispatcher:
+    """What a dispatcher counts, and what is read from it at each scrape.
+
+    `waiting` are phones that wait, `outstanding` releases with senders, `overdue_s` by how much the
+    oldest wake is late, `partitions` how many are ours, `ready` as `/readyz` says it.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        ready: Callable[[], bool],
+        partitions: Read,
+        waiting: Read,
+        outstanding: Read,
+        overdue_s: Read,
+    ) -> None:
+        self._records = Counter(
+            "wa_records",
+            "Records of wa.outbound, by what became of them",
+            ["fate"],
+            registry=registry,
+        )
+        self._statuses = Counter(
+            "wa_statuses", "Status events published", ["status"], registry=registry
+        )
+        self._dead_letters = Counter(
+            "wa_dead_letters",
+            "Dead letters published, by error code",
+            ["reason"],
+            registry=registry,
+        )
+        self._age_s = Histogram(
+            "wa_record_age_seconds",
+            "From a record's own time to its answer by the intake",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        for fate in ("taken", "rejected", "tombstone"):
+            self._records.labels(fate)
+        for status in get_args(Status):
+            self._statuses.labels(status)
+        told = {
+            "wa_ready": (
+                "1 when work is done, 0 while rebalancing or recovering",
+                lambda: float(ready()),
+            ),
+            "wa_partitions": ("Partitions of the phones' log that are ours", partitions),
+            "wa_phones_waiting": ("Phones that wait for a time or a turn", waiting),
+            "wa_releases_outstanding": ("Releases that are with senders", outstanding),
+            "wa_oldest_due_seconds": ("By how much the oldest wake is late", overdue_s),
+        }
+        gauges(registry, told)
+
+    def record(self, fate: str, age_s: float) -> None:
+        """The intake answered a record (`taken`, `rejected`, `tombstone`) this long after its own time."""
+        self._records.labels(fate).inc()
+        self._age_s.observe(max(age_s, 0.0))
+
+    def status(self, status: str) -> None:
+        """A status event is out."""
+        self._statuses.labels(status).inc()
+
+    def dead_letter(self, reason: str) -> None:
+        """A dead letter is out."""
+        self._dead_letters.labels(reason).inc()
+
+
+class Lag:
+    """How far a consumer group is behind, per partition."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["topic", "partition"]
+        self._behind = Gauge(
+            "wa_lag_records", "Records that the group has still to read", labels, registry=registry
+        )
+        self._lost = Gauge(
+            "wa_lag_lost_records",
+            "Records that retention took away unread",
+            labels,
+            registry=registry,
+        )
+        self._read_at = Gauge(
+            "wa_lag_read_timestamp_seconds", "When the lag was read last", registry=registry
+        )
+
+    def take(self, topic: str, partition: int, *, behind: int, lost: int) -> None:
+        """The lag of one partition."""
+        self._behind.labels(topic, partition).set(behind)
+        self._lost.labels(topic, partition).set(lost)
+
+    def taken(self, at_s: float) -> None:
+        """All were read at this time (epoch seconds)."""
+        self._read_at.set(at_s)

@@ -1,0 +1,53 @@
+"""aiokafka's group coordinator, which tells the app's fence what it hears. Changes nothing else.
+
+It runs in the consumer's thread. Consumers that belong to no app tell a fence that nobody asks.
+"""
+
+import math
+import time
+from contextvars import ContextVar
+from typing import Any
+
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+
+from streams.runtime.fence import Fence
+
+# Set by the consumer's thread around the consumer's start, where aiokafka makes its coordinator.
+fence_of_the_app: ContextVar[Fence | None] = ContextVar("fence_of_the_app", default=None)
+
+
+class Coordinator(GroupCoordinator):
+    """Takes the place of aiokafka's GroupCoordinator (safe_install.py)."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._fence = fence_of_the_app.get() or Fence(math.inf)
+        super().__init__(*args, **options)
+
+    async def _do_heartbeat(self) -> bool:
+        asked_s = time.monotonic()
+        answered = await super()._do_heartbeat()
+        if answered:
+            self._fence.answered(asked_s)
+        return answered
+
+    def reset_generation(self) -> None:
+        """Said by a heartbeat, a commit or a join: unknown member, or an old generation."""
+        if not self._closing.done():
+            self._fence.generation_lost()
+        super().reset_generation()
+
+    async def _on_join_prepare(self, previous_assignment: Any) -> None:
+        # Returns once the app has worked off what it was handed out.
+        await super()._on_join_prepare(previous_assignment)
+        self._fence.handed_back()
+
+    async def _on_join_complete(self, *args: Any, **options: Any) -> None:
+        self._fence.joined()
+        await super()._on_join_complete(*args, **options)
+
+    async def close(self) -> None:
+        """Leave the group; the app has worked off everything before."""
+        try:
+            await super().close()
+        finally:
+            self._fence.handed_back()

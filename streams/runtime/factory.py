@@ -1,0 +1,113 @@
+"""Makes a safe Faust app from the settings. Every Faust setting that matters is here, with its reason.
+
+Measured on Apache Kafka 4.3.1; where a default of Faust's would lose something, the reason says so.
+"""
+
+import logging
+from typing import Any
+
+from streams.kafka import connection
+from streams.runtime import patches, worker_dir
+from streams.runtime.app import App, Readiness
+from streams.runtime.fence import SHARE_OF_HEARTBEAT, SHARE_OF_SESSION, Fence
+from streams.runtime.watchdog import Patience
+from streams.runtime.worker_dir import WorkerFolder, WorkerRuns
+from streams.settings import Settings
+
+__all__ = ["App", "Readiness", "WorkerRuns", "create_app"]
+
+log = logging.getLogger(__name__)
+
+HEARTBEATS_PER_SESSION = 10  # a static member waits 1.5 of them at each start
+_YEAR_S = 365 * 86_400.0
+_BATCH_BYTES = 512 << 10
+
+
+def create_app(
+    app_id: str, settings: Settings, *, name: str, partitions: int, longest_event_s: float = 30.0
+) -> App:
+    """The app of the worker `name`, which is ours alone on this data folder from now on.
+
+    `partitions`: of the topics and tables that move together. `longest_event_s`: no event is worked
+    on for longer; for so long a rebalance waits for it, and above it the watchdog ends the process.
+    The topics are checked when it is run (worker.py).
+
+    Raises:
+        WorkerRuns: a live process has this name.
+        KafkaUnreachable, SettingError: it is not known, or cannot be known, how Kafka is reached.
+        RuntimeError: other versions of Faust or aiokafka are installed than we know.
+    """
+    patches.install()
+    broker, credentials = connection.faust_broker(settings)
+    folder = worker_dir.take(settings, name)
+    options = _options(settings, folder, partitions, longest_event_s)
+    return App(
+        app_id,
+        fence=_fence(settings, folder),
+        member_id=folder.member_id,
+        partitions=partitions,
+        longest_event_s=longest_event_s,
+        patience=Patience.of(longest_event_s, settings.kafka_session_s),
+        release_folder=folder.release,
+        broker=broker,
+        broker_credentials=credentials,
+        **options,
+    )
+
+
+def _heartbeat_s(settings: Settings) -> float:
+    return settings.kafka_session_s / HEARTBEATS_PER_SESSION
+
+
+def _fence(settings: Settings, folder: WorkerFolder) -> Fence:
+    # Who comes after us under our member id waits for as long as our fence stays open.
+    limit_s = min(
+        SHARE_OF_SESSION * settings.kafka_session_s, SHARE_OF_HEARTBEAT * _heartbeat_s(settings)
+    )
+    return Fence(limit_s, predecessor=folder.predecessor)
+
+
+def _options(
+    settings: Settings, folder: WorkerFolder, partitions: int, longest_event_s: float
+) -> dict[str, Any]:
+    session_s = float(settings.kafka_session_s)
+    return {
+        # at_least_once and our own rows: exactly_once repeats and miscounts.
+        "processing_guarantee": "at_least_once",
+        "autodiscover": False,
+        "datadir": folder.path,
+        "store": "rocksdb://",
+        # -- membership; the member's id, and the address that stands for it, are set at the start
+        "broker_session_timeout": session_s,
+        "broker_heartbeat_interval": _heartbeat_s(settings),
+        "broker_request_timeout": max(30.0, session_s),
+        "broker_rebalance_timeout": max(30.0, longest_event_s + 10.0),
+        # aiokafka leaves the group, for good, when nothing is fetched for so long: a standby would.
+        "broker_max_poll_interval": _YEAR_S,
+        # -- reading
+        "consumer_auto_offset_reset": "earliest",  # `latest` makes recoveries stick
+        "broker_max_poll_records": 200,
+        "stream_buffer_maxsize": 512,  # records in each actor's queue; the consumer bounds their bytes
+        "stream_wait_empty": True,  # else what is being worked on at SIGTERM is lost
+        # How much is read and done again after a kill.
+        "broker_commit_interval": 0.5,
+        "broker_commit_every": 100,
+        # -- writing
+        "producer_acks": -1,
+        "producer_linger": 0.0,  # more cuts awaited throughput to a third
+        "producer_request_timeout": 30.0,
+        "producer_max_request_size": connection.MAX_REQUEST_BYTES,
+        # A batch is taken as a whole or not at all: room for all that one event changes.
+        "producer_max_batch_size": _BATCH_BYTES,
+        # -- topics and tables
+        "topic_partitions": partitions,
+        "topic_allow_declare": False,  # they are there, with their own configuration (topics.py)
+        "topic_disable_leader": True,
+        "topic_replication_factor": settings.replication,
+        "table_standby_replicas": 0,
+        "table_cleanup_interval": 86_400.0,
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        # -- its web server would show the tables, phone numbers and all
+        "web_enabled": False,
+    }

@@ -1,0 +1,136 @@
+"""Records that the broker has acknowledged: what returned from here, no crash takes back.
+
+They go past Faust's Topic, FutureMessage and ProducerBuffer straight to the app's producer, so they may
+come from any task of the process, not only from inside a stream; and nothing is ever queued and forgotten.
+
+DurabilityError
+├── TooLarge    the broker takes no record of that size; smaller it must be
+├── NotOurs     the partition is with another process, or with none (durable.py)
+└── Closed      the app has stopped
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerClosed,
+    RecordListTooLargeError,
+)
+from aiokafka.structs import RecordMetadata
+from faust.exceptions import NotReady
+
+if TYPE_CHECKING:
+    from streams.runtime.app import App
+
+log = logging.getLogger(__name__)
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+_RETRY_AFTER_S = 0.2
+_SAY_EVERY_S = 10.0
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class DurabilityError(RuntimeError):
+    """It was not written, and trying again as it is would not help."""
+
+
+class TooLarge(DurabilityError):
+    """The broker takes no record of that size."""
+
+
+class NotOurs(DurabilityError):
+    """The partition is not assigned to this process."""
+
+
+class Closed(DurabilityError):
+    """The app has stopped, or was not started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is to be published. Without a partition, the key's (murmur2), or any if there is no key."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    headers: Headers = ()
+
+
+async def publish(
+    app: "App",
+    topic: str,
+    value: bytes | None,
+    *,
+    key: bytes | None = None,
+    partition: int | None = None,
+    headers: Headers = (),
+) -> RecordMetadata:
+    """Produce a record; returns where it is once the broker has it. Retries until it can.
+
+    Raises:
+        TooLarge: the broker takes no record of that size.
+        Closed: the app has stopped.
+    """
+    [done] = await publish_all(app, [Record(topic, value, key, partition, headers)])
+    return done
+
+
+async def publish_all(app: "App", records: Sequence[Record]) -> list[RecordMetadata]:
+    """Produce records; those of one partition stand there in this order. Raises as `publish` does.
+
+    When one fails for a while it and all behind it are produced again, so the last copies are in order.
+    """
+    done: list[RecordMetadata] = []
+
+    async def rest() -> None:
+        producer = await producer_of(app)
+        acknowledged = [await _enqueue(producer, record) for record in records[len(done) :]]
+        for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            done.append(outcome)
+
+    await until_acknowledged(rest, "a record")
+    return done
+
+
+async def _enqueue(producer: AIOKafkaProducer, record: Record) -> Awaitable[RecordMetadata]:
+    return await producer.send(
+        record.topic,
+        record.value,
+        key=record.key,
+        partition=record.partition,
+        headers=list(record.headers),
+    )
+
+
+async def producer_of(app: "App") -> AIOKafkaProducer:
+    """The app's producer, started if need be. Raises NotReady once the app has stopped."""
+    await app.maybe_start_producer()
+    return app.safe_producer.client
+
+
+async def until_acknowledged(attempt: Callable[[], Awaitable[None]], what: str) -> None:
+    """Try until the broker has it; `what` is for the log. Raises TooLarge and Closed."""
+    said_s = -_SAY_EVERY_S
+    while True:
+        try:
+            return await attempt()
+        except _TOO_LARGE as error:
+            raise TooLarge(f"{what} is larger than the broker takes: {error}") from error
+        except (ProducerClosed, NotReady) as error:
+            raise Closed(f"{what} cannot be written: the app has stopped") from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            if time.monotonic() - said_s >= _SAY_EVERY_S:
+                said_s = time.monotonic()
+                log.warning("%s is not written yet, trying again: %r", what, error)
+        await asyncio.sleep(_RETRY_AFTER_S)

@@ -1,0 +1,267 @@
+"""Tables whose writes the broker has acknowledged: no crash takes back what `write` returned from.
+
+A table's rows are in its changelog first and in RocksDB after, one batch each, and the batch in RocksDB
+holds the changelog's offset too. So the rows here are exactly what the changelog held up to some offset:
+never a row that the broker does not have, which after a takeover would be a ghost.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaProducer
+from rocksdict import Rdict, ReadOptions, WriteBatch
+
+from streams.kafka.topic_ids import made_anew, topic_ids
+from streams.runtime.exit_codes import Exit, leave
+from streams.runtime.gate import Gate
+from streams.runtime.publisher import (
+    Closed,
+    DurabilityError,
+    NotOurs,
+    Record,
+    TooLarge,
+    producer_of,
+    publish,
+    publish_all,
+    until_acknowledged,
+)
+
+if TYPE_CHECKING:
+    from streams.runtime.app import App
+
+__all__ = [
+    "Change",
+    "Closed",
+    "DurabilityError",
+    "DurableTable",
+    "NotOurs",
+    "Record",
+    "TooLarge",
+    "publish",
+    "publish_all",
+]
+
+log = logging.getLogger(__name__)
+
+Change = tuple[bytes, bytes | None]
+
+_SCANNED_AT_ONCE = 256
+# Keys of the table's own, which no scan shows: where the rows are in the changelog, and of which topics
+# they are.
+_HIDDEN = b"__faust\0"
+_TOPIC_ID = _HIDDEN + b"topic\0"
+
+# Of one partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
+_ROCKSDB = {
+    "driver": "rocksdict",
+    "block_cache_size": 8 << 20,
+    "write_buffer_size": 8 << 20,
+    "max_write_buffer_number": 2,
+    "max_open_files": 256,
+    "bloom_filter_size": 10,
+}
+
+
+class DurableTable:
+    """A table of bytes, one RocksDB for each partition, recovered from its changelog topic.
+
+    Reads see what was written and awaited. Writes of one partition are done one after the other; who
+    reads a row and writes it back must be its only writer meanwhile.
+    """
+
+    def __init__(self, app: "App", name: str) -> None:
+        self._app = app
+        self._table: Any = app.Table(
+            name,
+            partitions=app.partitions,
+            key_type=bytes,
+            value_type=bytes,
+            options=dict(_ROCKSDB),
+        )
+        self.changelog: str = self._table.changelog_topic.get_topic_name()
+        self._gate = Gate()
+        self._owned: frozenset[int] = frozenset()
+        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._writing: set[asyncio.Task[None]] = set()
+        self._callbacks: list[Callable[[], Any]] = []
+        self._recovering = asyncio.Lock()
+        self._table.on_recover(self._recovered)
+        app.durable_tables.append(self)
+
+    # -- whose it is
+
+    def partitions(self) -> list[int]:
+        """Those that are ours and recovered; none between a revocation and the recovery after it."""
+        return sorted(self._owned)
+
+    def on_recovered(self, callback: Callable[[], Any]) -> Callable[[], Any]:
+        """Call this after every rebalance, when the rows are there and before any event comes.
+
+        It may be a coroutine function. If it raises, the process ends.
+        """
+        self._callbacks.append(callback)
+        return callback
+
+    async def _recovered(self) -> None:
+        generation = self._app.consumer_generation_id
+        async with self._recovering:
+            if not self._app.recovered_last_assignment():
+                return  # revoked again meanwhile: another recovery follows
+            actives = self._app.assignor.assigned_actives()
+            self._owned = frozenset(
+                each.partition for each in actives if each.topic == self.changelog
+            )
+            self._gate.open()
+            await self._check_topics()
+            for callback in self._callbacks:
+                if generation == self._app.consumer_generation_id:
+                    await _call(callback)
+
+    async def settled(self) -> None:
+        """Wait until what follows a recovery is over: partitions are not given back in its middle."""
+        async with self._recovering:
+            return
+
+    async def _check_topics(self) -> None:
+        """The rows belong to the very topics that they were made from, not to others of their names."""
+        topics = sorted({*self._app.sources, self.changelog})
+        ids: dict[str, bytes] = {}
+
+        async def ask() -> None:
+            ids.update(await topic_ids((await producer_of(self._app)).client, topics))
+
+        await until_acknowledged(ask, "the question after topic ids")
+        for partition in self.partitions():
+            for topic in topics:
+                await self._check_topic(partition, topic, ids[topic])
+
+    async def _check_topic(self, partition: int, topic: str, topic_id: bytes) -> None:
+        key = _TOPIC_ID + topic.encode()
+        known = self.get(partition, key)
+        if known is None:
+            await self.write(partition, [(key, topic_id)])
+        elif known != topic_id:
+            leave(Exit.TOPIC_MADE_ANEW, made_anew(topic, self._app.conf.id))
+
+    async def close(self) -> None:
+        """Let no write begin, and wait for those that have: the partitions are being given back."""
+        await self._gate.close()
+        self._owned = frozenset()
+
+    # -- reading
+
+    def get(self, partition: int, key: bytes) -> bytes | None:
+        """The value; None if there is none. Raises NotOurs."""
+        return self._open(partition).get(key)
+
+    def scan(
+        self, partition: int, prefix: bytes = b"", *, after: bytes = b""
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys with this prefix, and above `after`, and their values, in the order of the keys.
+
+        What is written meanwhile may be seen or not. Raises NotOurs, also in the middle.
+        """
+        start = max(prefix, after + b"\0" if after else b"")
+        while chunk := self._chunk(partition, prefix, start):
+            yield from chunk
+            start = chunk[-1][0] + b"\0"
+
+    def _chunk(self, partition: int, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
+        # No iterator outlives this call: it would keep the database open, and its lock.
+        cursor = self._open(partition).iter(ReadOptions())
+        cursor.seek(start)
+        found: list[tuple[bytes, bytes]] = []
+        while len(found) < _SCANNED_AT_ONCE and cursor.valid():
+            key = cursor.key()
+            if not key.startswith(prefix):
+                break
+            if not key.startswith(_HIDDEN):
+                found.append((key, cursor.value()))
+            cursor.next()
+        return found
+
+    @property
+    def _offset_key(self) -> bytes:
+        return self._table.data.offset_key
+
+    def _open(self, partition: int) -> Rdict:
+        try:
+            return self._table.data._dbs[partition]
+        except KeyError:
+            raise NotOurs(
+                f"partition {partition} of {self._table.name} is not open in this process"
+            ) from None
+
+    # -- writing
+
+    async def write(self, partition: int, changes: Sequence[Change]) -> None:
+        """Write all or nothing; None deletes. Returns once the broker has it and reads see it.
+
+        Retries until it can, and waits while the group is regrouping. What has begun is finished
+        even if the caller is cancelled.
+
+        Raises:
+            NotOurs: the partition is with another process.
+            TooLarge: the broker takes no batch of that size.
+            Closed: the app has stopped.
+        """
+        if changes:
+            task = asyncio.ensure_future(self._write(partition, changes))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+            await asyncio.shield(task)
+
+    async def _write(self, partition: int, changes: Sequence[Change]) -> None:
+        async with self._gate.inside(), self._locks[partition]:
+            if partition not in self._owned:
+                raise NotOurs(f"partition {partition} of {self._table.name} is not ours")
+            self._apply(partition, changes, await self._log(partition, changes))
+
+    async def _log(self, partition: int, changes: Sequence[Change]) -> int:
+        """Into the changelog; returns the last record's offset, -1 if the broker does not say."""
+        last = -1
+
+        async def all_of_it() -> None:
+            nonlocal last
+            producer = await producer_of(self._app)
+            for batch, size in _batches(producer, changes):
+                base = await (await producer.send_batch(batch, self.changelog, partition=partition))
+                last = base.offset + size - 1 if base.offset >= 0 else -1
+
+        await until_acknowledged(all_of_it, f"{self.changelog} {partition}")
+        return last
+
+    def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        if offset >= 0:
+            batch.put(self._offset_key, str(offset).encode())
+        self._open(partition).write(batch)
+
+
+async def _call(callback: Callable[[], Any]) -> None:
+    try:
+        called = callback()
+        if isinstance(called, Awaitable):
+            await called
+    except Exception as error:
+        log.exception("what follows a recovery raised")  # Faust would go on without it
+        leave(Exit.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery")
+
+
+def _batches(producer: AIOKafkaProducer, changes: Sequence[Change]) -> Iterator[tuple[Any, int]]:
+    """One batch, which the broker takes as a whole or not at all; more only if it would be too large."""
+    batch = producer.create_batch()
+    for key, value in changes:
+        if batch.append(key=key, value=value, timestamp=None) is None:
+            yield batch, batch.record_count()
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=None)
+    yield batch, batch.record_count()

@@ -1,0 +1,89 @@
+"""Runs an app as a worker: checks the topics, sets up logging, handles signals, gives the exit code.
+
+Only one app per process is run. What ends the process at once (exits.py) does not come back here.
+"""
+
+import asyncio
+import logging
+import sys
+import threading
+from typing import Any
+
+import faust
+from faust.exceptions import ConsistencyError
+
+from streams.kafka import admin
+from streams.kafka.topic_ids import made_anew
+from streams.runtime.app import App
+from streams.runtime.exit_codes import Exit, leave, say
+from streams.settings import Settings
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+# They say much, and at level debug they print keys and values of records. Faust's services log under
+# the name of the module that overrides them.
+_NOISY = (
+    "faust",
+    "mode",
+    "aiokafka",
+    "streams.runtime.consumer.consumer",
+    "streams.runtime.app",
+    "streams.runtime.producer",
+    "streams.runtime.consumer.thread",
+)
+CRASHED = 1
+_STOP_GRACE_S = 30.0
+
+
+def run(app: App, settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT, or a crash; returns the exit code.
+
+    What a callback of `app.before_join` raises is raised here too.
+
+    Raises:
+        TopicsWrong: topics are missing or have the wrong number of partitions.
+        KafkaUnreachable: no broker answers.
+    """
+    if problems := asyncio.run(admin.check(settings)):
+        raise admin.TopicsWrong(problems)
+    set_up_logging(settings)
+    worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    return worker.run()
+
+
+def set_up_logging(settings: Settings) -> None:
+    """One line per message on stderr."""
+    level = logging.getLevelName(settings.log_level.upper())
+    logging.basicConfig(level=level, format=_FORMAT, stream=sys.stderr)
+    private = settings.log_private and level <= logging.DEBUG
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.DEBUG if private else max(level, logging.WARNING))
+
+
+class Worker(faust.Worker):
+    """Faust's, without its spinner and its way of leaving."""
+
+    def __init__(self, app: App, **options: Any) -> None:
+        super().__init__(app, **options)
+        self.spinner = None
+        self._app = app
+        self._stop_within_s = app.longest_event_s + _STOP_GRACE_S
+
+    async def stop(self) -> None:
+        """Stop the app. What hangs meanwhile, in Faust or in an event, does not keep us for ever."""
+        said = f"did not stop within {self._stop_within_s:.0f} s"
+        deadline = threading.Timer(self._stop_within_s, leave, (Exit.STALLED, said))
+        deadline.daemon = True
+        deadline.start()
+        await super().stop()
+
+    def run(self) -> int:
+        """Run to the end, and return the exit code."""
+        self.loop.run_until_complete(self._app.prepare())
+        try:
+            self.execute_from_commandline()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else CRASHED
+        if isinstance(self.crash_reason, ConsistencyError):
+            say(Exit.TOPIC_MADE_ANEW, made_anew("a changelog of the tables", self._app.conf.id))
+            return Exit.TOPIC_MADE_ANEW
+        return code

@@ -1,0 +1,58 @@
+"""The world on disk: a journal of one fact a line, written before anybody is told of the fact.
+
+One `write` to the system per fact, so what was recorded outlives a SIGKILL of the sandbox; it is not
+synced, so not a power cut. A line that a kill has cut short was told to nobody and is dropped.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from streams.sandbox.state.events import AnyFact
+from streams.sandbox.state.world import World
+
+F = TypeVar("F", bound=AnyFact)
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(AnyFact)
+
+
+class Store:
+    """The world, and the file that it can be read back from. One owner at a time (app.py)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self.world = self._read_back()
+
+    def record(self, fact: F) -> F:
+        """Write down what happened, then let it have happened. Returns it with `seq` and `at`."""
+        at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        fact = msgspec.structs.replace(fact, seq=self.world.last_seq + 1, at=at)
+        os.write(self._file, _encoder.encode(fact) + b"\n")
+        self.world.apply(fact)
+        return fact
+
+    def reset(self) -> None:
+        """A world in which nothing has happened."""
+        os.ftruncate(self._file, 0)
+        self.world = World()
+
+    def close(self) -> None:
+        """Give the file back."""
+        os.close(self._file)
+
+    def _read_back(self) -> World:
+        world = World()
+        whole = 0
+        with self._path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                world.apply(_decoder.decode(line))
+                whole += len(line)
+        os.ftruncate(self._file, whole)
+        return world

@@ -1,0 +1,1 @@
+"""Services that are started, watched, restarted and stopped. Knows nothing of what a service does."""

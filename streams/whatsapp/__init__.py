@@ -1,0 +1,1 @@
+"""One WhatsApp account behind one interface, `driver.Driver`. Knows no Kafka."""

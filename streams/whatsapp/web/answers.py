@@ -1,0 +1,70 @@
+"""What the adapter is told of a message, and what its answers mean. Pure: no page, no clock, no file.
+
+What is not surely known is `Uncertain`, never "no".
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from streams.whatsapp.driver import (
+    NotSubmitted,
+    Receipt,
+    Received,
+    Refused,
+    Submission,
+    SubmitResult,
+    Uncertain,
+)
+from streams.whatsapp.errors import PageRefused
+
+# Codes of the adapter that are words of the contract; every other is a refusal of wa-js.
+_BEFORE_SUBMIT = frozenset(
+    {
+        "timeout_before_submit",
+        "not_logged_in",
+        "disconnected",
+        "account_restricted",
+        "lookup_failed",
+        "content_refused",
+    }
+)
+_ACK_NAMES: Mapping[int, Literal["delivered", "read", "played"]] = {
+    2: "delivered",
+    3: "read",
+    4: "played",
+}
+
+
+def argument(submission: Submission) -> dict[str, object]:
+    """What the adapter's `submit` is told."""
+    return {
+        "id": submission.whatsapp_id,
+        "chat_id": submission.chat_id,
+        "content": dict(submission.content),
+        "reply_to": submission.reply_to,
+        "submit_before_ms": submission.submit_before_s * 1000,
+        "ack_within_ms": submission.ack_within_s * 1000,
+    }
+
+
+def submit_result(error: PageRefused) -> SubmitResult:
+    """The ending of a submit that the adapter did not call good."""
+    if error.refused:
+        return Refused(error.code, error.detail)
+    if error.handed:
+        return Uncertain("outcome_unknown", str(error))
+    if error.code in _BEFORE_SUBMIT:
+        return NotSubmitted(error.code, error.detail)
+    # A TypeError is the page's fault, and may be gone after a reload; a code of wa-js is the message's.
+    code = "page_crashed" if error.code == "page_error" else "content_refused"
+    return NotSubmitted(code, str(error))
+
+
+def heard(event: Mapping[str, Any]) -> Receipt | Received | None:
+    """An event of the adapter's `listen`; None for an ack that is no receipt."""
+    if event["kind"] == "received":
+        return Received(
+            event["from"], event["id"], event["type"], event["body"], float(event["at_s"])
+        )
+    name = _ACK_NAMES.get(event["ack"])
+    return Receipt(event["id"], name, event["at_s"]) if name else None

@@ -1,0 +1,153 @@
+"""One owner of a profile folder, and the name of its link with WhatsApp. Starts no browser.
+
+Two browsers on one profile lose the login, or send twice. So there is a lock file beside the folder,
+and whoever holds it first ends the browsers that a dead owner left behind: one that was frozen could
+go on sending from WhatsApp's outbox while we look whether the message went out.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import psutil
+
+from streams.whatsapp.errors import ProfileInUse
+
+SCRAPS = "tmp"  # what Playwright's driver leaves behind, in `own`
+SURVIVORS_LEAVE_WITHIN_S = 1.0
+_KILLED_ARE_GONE_WITHIN_S = 5.0
+_LOOK_EVERY_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One linking of this profile. `phone` is None until WhatsApp has said who we are."""
+
+    id: str
+    phone: str | None
+
+
+class Profile:
+    """The folder of one browser. Everything below `own` is ours, the rest is Chromium's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.own = self.folder / ".wa-streams"
+        self._lock = filelock.FileLock(f"{self.folder}.lock", thread_local=False)
+
+    async def take(self) -> None:
+        """Become the owner: the lock, then the survivors' end, then Chromium's stale locks.
+
+        Raises ProfileInUse when somebody else is the owner.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise ProfileInUse(f"another process uses the profile {self.folder}") from None
+        try:
+            await self.clear()
+        except BaseException:
+            self.give_back()
+            raise
+
+    async def clear(self) -> None:
+        """Before each launch, as the owner: no browser on this folder, none of Chromium's locks.
+
+        Chromium takes over a lock of its own only when the host has the same name, so in a new
+        container never.
+        """
+        await end_survivors(self.folder)
+        self.own.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.own / SCRAPS, ignore_errors=True)
+        for stale in self.folder.glob("Singleton*"):
+            stale.unlink(missing_ok=True)
+
+    def give_back(self) -> None:
+        """Let another become the owner."""
+        self._lock.release()
+
+    async def storage_written(self, since_s: float, within_s: float) -> bool:
+        """Wait until Chromium has written localStorage after `since_s` (epoch): the login is in it.
+
+        Chromium keeps it in memory for up to 5 s and writes it when the last page of the site has
+        gone; a browser killed before that has lost the login. What is written survives any kill of
+        processes, but not a power cut.
+        """
+        storage = self.folder / "Default" / "Local Storage" / "leveldb"
+        deadline = time.monotonic() + within_s
+        while _newest(storage) < since_s:
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return True
+
+    def link(self) -> Link:
+        """The link on disk; a profile that has none gets one."""
+        try:
+            stored = json.loads((self.own / "link.json").read_bytes())
+            return Link(str(stored["id"]), stored["phone"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return self.new_link(None)
+
+    def new_link(self, phone: str | None) -> Link:
+        """Write a link that never was before; it is on the disk when this returns."""
+        link = Link(uuid.uuid4().hex, phone)
+        temporary = self.own / "link.new"
+        with temporary.open("w") as file:
+            json.dump({"id": link.id, "phone": link.phone}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.own / "link.json")
+        return link
+
+
+def _newest(storage: Path) -> float:
+    return max((file.stat().st_mtime for file in storage.glob("*.log")), default=0.0)
+
+
+def browsers_on(folder: Path) -> Iterator[psutil.Process]:
+    """The main processes of browsers on exactly this profile (their children have a `--type=`)."""
+    wanted = f"--user-data-dir={folder}"
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if wanted in words and not any(word.startswith("--type=") for word in words):
+            yield process
+
+
+async def end_survivors(folder: Path) -> None:
+    """Wait a moment for browsers on this profile to end by themselves, then kill them."""
+    survivors = list(browsers_on(folder))
+    if survivors:
+        await asyncio.to_thread(_end, survivors)
+
+
+def _end(survivors: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(survivors, timeout=SURVIVORS_LEAVE_WITHIN_S)
+    for process in alive:
+        for member in (process, *_children(process)):
+            _kill(member)
+    _, immortal = psutil.wait_procs(alive, timeout=_KILLED_ARE_GONE_WITHIN_S)
+    if immortal:
+        raise ProfileInUse(f"the browser with pid {immortal[0].pid} cannot be ended")
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return

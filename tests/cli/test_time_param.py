@@ -1,0 +1,28 @@
+"""Times as people type them."""
+
+import pytest
+
+from streams.cli.time_param import moment_s
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90s", 999_910.0),
+        ("15m", 999_100.0),
+        ("2h", 992_800.0),
+        ("1.5d", 870_400.0),
+        ("1970-01-01T00:01:00Z", 60.0),
+        ("1970-01-01T01:01:00+01:00", 60.0),
+    ],
+)
+def test_a_while_ago_or_a_time(text: str, expected: float) -> None:
+    """Both become epoch seconds."""
+    assert moment_s(text, now_s=1_000_000.0) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "5w", "-5m", "yesterday", "2026-13-01"])
+def test_anything_else_is_no_time(text: str) -> None:
+    """It is not guessed."""
+    with pytest.raises(ValueError, match=r".*"):
+        moment_s(text, now_s=0.0)

@@ -1,0 +1,76 @@
+"""CloudEvents around requests, and the traces that are carried on."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from streams.contract.headers import Headers
+from tests.contract.samples import TRACEPARENT, parse, refusal, text
+
+# -- traces
+
+
+def test_a_trace_is_carried_on() -> None:
+    """As plain headers first, else as the extension of CloudEvents."""
+    state = ("tracestate", b"vendor=1")
+    carried = (("traceparent", TRACEPARENT), state)
+    assert parse(text(), carried).trace == carried
+    extension = [(f"ce_{name}", value) for name, value in carried]
+    assert parse(text(), extension).trace == carried
+
+
+@pytest.mark.parametrize("parent", [b"", b"x", TRACEPARENT.upper(), TRACEPARENT + b"-" + b"x" * 99])
+def test_a_broken_trace_is_not(parent: bytes) -> None:
+    """W3C asks to ignore it; the request is none the worse."""
+    assert parse(text(), [("traceparent", parent), ("tracestate", b"a=1")]).trace == ()
+
+
+def test_a_trace_state_that_is_too_long_is_dropped() -> None:
+    """It would be copied to every record that follows."""
+    headers = [("traceparent", TRACEPARENT), ("tracestate", b"x" * 513)]
+    assert parse(text(), headers).trace == (("traceparent", TRACEPARENT),)
+
+
+# -- CloudEvents in structured mode
+
+STRUCTURED = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {"specversion": "1.0", "id": "e-1", "source": "/shop", "type": "order", **fields}
+
+
+@pytest.mark.parametrize("headers", [STRUCTURED, []], ids=["by its header", "by its look"])
+def test_a_structured_event(headers: Headers) -> None:
+    """The request is its data, and the event's id the request's."""
+    read = parse(event(data=text(), traceparent=TRACEPARENT.decode()), headers)
+    assert (read.to, read.id) == ("+60123456789", "e-1")
+    assert read.trace == (("traceparent", TRACEPARENT),)
+    assert parse(event(data=text(id="a")), headers).id == "a"
+
+
+def test_a_structured_event_with_binary_data() -> None:
+    """Some libraries write any bytes in base64."""
+    data = base64.b64encode(json.dumps(text()).encode()).decode()
+    assert parse(event(data_base64=data), STRUCTURED).to == "+60123456789"
+
+
+@pytest.mark.parametrize(
+    ("value", "detail"),
+    [
+        (event(), "data: is missing"),
+        (event(data=None), "data: is missing"),
+        (event(data=[1]), "the record: must be a JSON object"),
+        (event(data={"text": "x"}), "to: is missing"),
+        (event(data_base64="?"), "data_base64: is not base64"),
+        (event(data_base64=base64.b64encode(b"{").decode()), "the record: is not JSON"),
+        (event(specversion="2.0", data=text()), "the CloudEvent: specversion: "),
+        (text(), "the CloudEvent: specversion: is missing"),
+        ([event(data=text())], "the CloudEvent: "),
+    ],
+)
+def test_a_structured_event_that_is_wrong(value: object, detail: str) -> None:
+    """Is told so, and who asked is read from the event where it can be."""
+    assert refusal(value, STRUCTURED).detail.startswith(detail)

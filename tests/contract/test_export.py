@@ -1,0 +1,131 @@
+"""The published JSON Schemas and the AsyncAPI document, judged by an independent reader."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from msgspec.structs import replace
+
+from streams.contract import account, dead_letter, inbound, status
+from streams.contract.errors import Problem
+from streams.contract.export import files, json_schema
+from streams.contract.topics import PUBLIC
+from tests.contract.samples import ACCEPTED, REJECTED, Rejected
+from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
+
+SCHEMAS = json_schema.schemas()
+
+
+def validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(SCHEMAS[name])
+
+
+def test_the_files_are_current() -> None:
+    """Whoever changes a type runs `python -m streams.contract.export.files`."""
+    assert files.stale() == []
+
+
+def test_the_export_writes_what_is_stale_and_removes_what_is_not_ours(tmp_path: Path) -> None:
+    """Afterwards nothing is left to do."""
+    files.write(tmp_path)
+    (tmp_path / "status.json").write_text("{}")
+    (tmp_path / "former.json").write_text("{}")
+    assert files.stale(tmp_path) == ["former.json", "status.json"]
+    assert files.write(tmp_path) == ["former.json", "status.json"]
+    assert files.stale(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_each_is_a_schema_of_draft_2020_12(name: str) -> None:
+    """By the draft's own meta-schema."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted_requests_validate(name: str) -> None:
+    """What wa-streams takes, the schema takes."""
+    validator("request").validate(ACCEPTED[name])
+
+
+@pytest.mark.parametrize(
+    "sample", [each for each in REJECTED.values() if each.schema], ids=lambda each: each.detail
+)
+def test_rejected_requests_do_not(sample: Rejected) -> None:
+    """As far as JSON Schema can express what is wrong."""
+    assert not validator("request").is_valid(json.loads(sample.value))
+
+
+def test_our_own_records_validate() -> None:
+    """What wa-streams writes is what the schemas promise."""
+    short = status.make(id="a", status="rejected", n="1", at_s=0.0, to=None)
+    for event in (FULL_EVENT, short):
+        validator("status").validate(json.loads(status.encode(event)))
+    validator("account").validate(json.loads(account.encode(ACCOUNT)))
+    validator("inbound").validate(json.loads(inbound.encode(INBOUND)))
+    ours = replace(LETTER, headers=()).record_headers()
+    headers = {name: value.decode() for name, value in ours if value is not None}
+    validator("dead-letter-headers").validate(headers)
+
+
+def test_the_schemas_of_our_records_can_say_no() -> None:
+    """A word that is not of the contract is found."""
+    event = json.loads(status.encode(FULL_EVENT))
+    assert not validator("status").is_valid({**event, "status": "lost"})
+    assert not validator("status").is_valid({**event, "metadata": [1]})
+    assert not validator("account").is_valid({**json.loads(account.encode(ACCOUNT)), "state": "x"})
+    assert not validator("dead-letter-headers").is_valid({dead_letter.ID: "a:1:2"})
+
+
+# -- AsyncAPI
+
+DOCUMENT = files.asyncapi.document()
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for each in value.values():
+            yield from references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from references(each)
+
+
+def pointed_at(reference: str) -> Any:
+    found: Any = DOCUMENT
+    for part in reference.removeprefix("#/").split("/"):
+        found = found[part]
+    return found
+
+
+def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+    """Inside the document, or to a file beside it."""
+    outside = {each for each in references(DOCUMENT) if not each.startswith("#/")}
+    assert outside == {f"./{name}.json" for name in SCHEMAS}
+    inside = {each for each in references(DOCUMENT) if each.startswith("#/")}
+    assert inside
+    assert all(pointed_at(each) for each in inside)
+
+
+def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
+    """With what is kept there, and read or written as the topics say."""
+    topics = {topic.name: topic for topic in PUBLIC if topic.name != "templates"}
+    assert DOCUMENT["channels"].keys() == topics.keys()
+    for name, topic in topics.items():
+        channel = DOCUMENT["channels"][name]
+        kept = channel["bindings"]["kafka"]["topicConfiguration"]
+        assert (channel["address"], kept.get("retention.ms")) == (f"wa.{name}", topic.retention_ms)
+    actions = {each["channel"]["$ref"]: each["action"] for each in DOCUMENT["operations"].values()}
+    expected = {"in": "receive", "out": "send"}
+    assert actions == {f"#/channels/{n}": expected[t.direction] for n, t in topics.items()}
+
+
+def test_a_problem_is_named_class_on_the_wire() -> None:
+    """The word is Python's, not the contract's."""
+    problem = Problem(code="c", class_="invalid", title="t")
+    event = status.make(id="a", status="failed", n="1", at_s=0.0, to=None, error=problem)
+    assert json.loads(status.encode(event))["error"]["class"] == "invalid"

@@ -1,0 +1,265 @@
+"""Requests: what is accepted, what is said of the rest, and that nothing else can happen."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from streams.contract.errors import InvalidRequest, Partial, Tombstone
+from streams.contract.headers import Headers
+from streams.contract.request import content
+from streams.contract.request import parse as request
+from streams.contract.request.content import Text
+from streams.contract.request.parse import Request
+from tests.contract.samples import (
+    ACCEPTED,
+    LONG_FORM,
+    PNG,
+    REJECTED,
+    TRACEPARENT,
+    Rejected,
+    parse,
+    refusal,
+    text,
+)
+
+
+def test_the_contracts_example() -> None:
+    """Every field arrives, and what is not given stands at its default."""
+    assert parse(LONG_FORM) == Request(
+        id="order-8841-shipped",
+        to="+60 12-345 6789",
+        content=Text(body="Your parcel is on its way"),
+        content_json=b'{"type":"text","body":"Your parcel is on its way"}',
+        send_at_s=1_795_510_800.0,
+        expires_at_s=1_795_543_200.0,
+        account="sales-1",
+        reply_to="3EB0C767D82B0A0C1E2F",
+        batch_id="b-17",
+        metadata=b'{"order":8841}',
+    )
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_is_accepted(name: str) -> None:
+    """Each sample is, and its content is stored in a form that reads back as the same."""
+    read = parse(ACCEPTED[name])
+    assert content.decode(read.content_json) == read.content
+    assert b"null" not in read.content_json
+
+
+@pytest.mark.parametrize("form", [text(), {"phoneNumber": "+60123456789", "message": "hello"}])
+def test_short_forms_are_the_long_one(form: dict[str, Any]) -> None:
+    """Callers of the earlier service keep their payloads."""
+    long = {"to": "+60123456789", "content": {"type": "text", "body": "hello"}}
+    assert parse(form) == parse(long)
+
+
+@pytest.mark.parametrize("sample", REJECTED.values(), ids=list(REJECTED))
+def test_what_is_rejected(sample: Rejected) -> None:
+    """With the right code and a detail that names the field."""
+    error = refusal(sample.value)
+    assert error.code == sample.code
+    assert error.detail.startswith(sample.detail)
+    assert "\n" not in error.detail
+
+
+def test_a_tombstone_is_no_mistake() -> None:
+    """No value, in any mode: nothing is asked for."""
+    with pytest.raises(Tombstone):
+        request.parse(None, [("content-type", b"application/cloudevents+json")], max_bytes=1)
+
+
+def test_what_can_still_be_read_goes_into_the_answer() -> None:
+    """The caller of a wrong request learns which one it was."""
+    wrong = {**LONG_FORM, "priority": "high"}
+    assert refusal(wrong, [("traceparent", TRACEPARENT)]).partial == Partial(
+        id="order-8841-shipped",
+        to="+60 12-345 6789",
+        batch_id="b-17",
+        metadata=b'{"order":8841}',
+        trace=(("traceparent", TRACEPARENT),),
+    )
+
+
+def test_nothing_wrong_is_read_into_the_answer() -> None:
+    """Fields that are wrong themselves are left out, one by one."""
+    wrong = {"id": "x" * 129, "to": 5, "batch_id": "\n", "metadata": {"a": "x" * 5000}, "text": ""}
+    assert refusal(wrong).partial == Partial()
+
+
+def test_an_answer_to_bytes_that_are_no_json() -> None:
+    """The headers still tell id and trace."""
+    headers = [("ce_id", b"e-1"), ("traceparent", TRACEPARENT)]
+    expected = Partial(id="e-1", trace=(("traceparent", TRACEPARENT),))
+    assert refusal(b"hello", headers).partial == expected
+
+
+def test_the_size_limit_is_exact() -> None:
+    """One byte more is too much, and the answer still knows whose it was."""
+    data = json.dumps(LONG_FORM).encode()
+    assert parse(data, max_bytes=len(data)).id == "order-8841-shipped"
+    error = refusal(data, max_bytes=len(data) - 1)
+    assert (error.code, error.partial.id) == ("schema_violation", "order-8841-shipped")
+
+
+def test_an_error_repeats_no_text_and_no_number() -> None:
+    """A detail may stand in a log; names of fields may, contents may not."""
+    for name, sample in REJECTED.items():
+        assert "60123456789" not in refusal(sample.value).detail, name
+    assert len(refusal(text(**{"k" * 9000 + "\0": 1})).detail) <= 500
+
+
+def test_a_time_to_live_counts_from_sending_or_asking() -> None:
+    """Whichever comes later; without one, the caller's own end holds."""
+    at = "2026-11-24T09:00:00Z"
+    assert parse(text(ttl_s=60)).expiry_s(1000.0) == 1060.0
+    assert parse(text(ttl_s=60, send_at=at)).expiry_s(1000.0) == 1_795_510_860.0
+    assert parse(text(expires_at=at)).expiry_s(1000.0) == 1_795_510_800.0
+    assert parse(text()).expiry_s(1000.0) == 0.0
+
+
+def test_metadata_keep_their_values() -> None:
+    """Echoed as compact JSON, in the caller's order."""
+    said = b'{"to":"+60","text":"x","metadata":{ "b": 1.50, "a": [null, "\\u00e9"] }}'
+    assert parse(said).metadata == '{"b":1.5,"a":[null,"é"]}'.encode()
+
+
+# -- ids
+
+
+def test_the_body_names_the_request_first() -> None:
+    """Then the CloudEvent; else nobody does, and its place in the log will."""
+    event = [("ce_id", b"e-1")]
+    assert parse(text(id="a"), event).id == "a"
+    assert parse(text(), event).id == "e-1"
+    assert parse(text()).id is None
+
+
+def test_a_replay_keeps_the_id_of_its_original() -> None:
+    """Only where neither body nor event has one, and only in a replay."""
+    replay = [("wa-replay-of", b"wa.outbound:3:4711"), ("wa-replay-count", b"2")]
+    named = [*replay, ("wa-request-id", b"wa.outbound:3:4711")]
+    read = parse(text(), named)
+    assert (read.id, read.replay_of, read.replay_count) == (
+        "wa.outbound:3:4711",
+        "wa.outbound:3:4711",
+        2,
+    )
+    assert parse(text(id="a"), named).id == "a"
+    assert parse(text(), named[-1:]).id is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ([("ce_id", b"x" * 129)], "ce_id: must be"),
+        ([("ce_id", b"a\nb")], "ce_id: must be"),
+        ([("wa-replay-of", b"")], "header wa-replay-of: names"),
+        ([("wa-replay-of", b"\xff")], "header wa-replay-of: names"),
+        ([("wa-replay-of", b"a:1:2")], "header wa-replay-count: is no"),
+        ([("wa-replay-of", b"a:1:2"), ("wa-replay-count", b"-1")], "header wa-replay-count: is no"),
+        (
+            [
+                ("wa-replay-of", b"a:1:2"),
+                ("wa-replay-count", b"1"),
+                ("wa-request-id", b"\n"),
+            ],
+            "header wa-request-id: must be",
+        ),
+    ],
+)
+def test_a_header_that_is_wrong(headers: Headers, detail: str) -> None:
+    """Is named like a field."""
+    assert refusal(text(), headers).detail.startswith(detail)
+
+
+def test_of_headers_with_one_name_the_last_counts() -> None:
+    """As Kafka's own clients read them; null is as good as absent."""
+    assert parse(text(), [("ce_id", b"a"), ("ce_id", b"b")]).id == "b"
+    assert parse(text(), [("ce_id", b"a"), ("ce_id", None)]).id is None
+
+
+# -- totality
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+field_names = st.sampled_from(
+    [
+        *LONG_FORM,
+        *["text", "message", "phoneNumber", "ttl_s", "type", "specversion", "data", "data_base64"],
+    ]
+)
+content_values = st.fixed_dictionaries(
+    {"type": st.sampled_from(["text", "image", "poll", "location", "contact", "reaction", "fax"])},
+    optional=dict.fromkeys(
+        ["body", "data", "url", "options", "latitude", "phones", "name", "emoji"], json_values
+    ),
+)
+almost_requests = st.dictionaries(
+    field_names, json_values | content_values | st.just(PNG), max_size=8
+).map(lambda fields: json.dumps({"to": "+60123456789", **fields}).encode())
+header_names = st.sampled_from(
+    [
+        "ce_id",
+        "content-type",
+        "traceparent",
+        "wa-replay-of",
+        "wa-replay-count",
+        "wa-request-id",
+        "x",
+    ]
+)
+header_values = st.none() | st.binary(max_size=20) | st.just(b"application/cloudevents+json")
+header_lists = st.lists(st.tuples(header_names, header_values), max_size=4)
+mutations = st.tuples(
+    st.sampled_from(
+        [json.dumps(each).encode() for each in ACCEPTED.values() if len(str(each)) < 999]
+    ),
+    st.integers(0, 400),
+    st.binary(max_size=3),
+).map(lambda cut: cut[0][: cut[1]] + cut[2] + cut[0][cut[1] + 1 :])
+
+
+@given(st.none() | st.binary() | almost_requests | mutations, header_lists)
+@example(b'{"to":"' + b"\\" * 999, [])
+def test_parsing_is_total(value: bytes | None, headers: Headers) -> None:
+    """Any record is a request, a tombstone or an invalid request; nothing else comes out."""
+    read = outcome(value, headers)
+    if value is None:
+        assert isinstance(read, Tombstone)
+    elif isinstance(read, InvalidRequest):
+        assert re.match(r"[^\n]+: [^\n]+", read.detail)
+    else:
+        assert isinstance(read, Request)
+        assert content.decode(read.content_json) == read.content
+        assert content.encode(read.content) == read.content_json
+
+
+def outcome(value: bytes | None, headers: Headers) -> Request | Tombstone | InvalidRequest:
+    try:
+        return request.parse(value, headers, max_bytes=10_000)
+    except (Tombstone, InvalidRequest) as error:
+        return error
+
+
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
+spoken = words.filter(lambda said: bool(said.strip()))
+
+
+@given(
+    body=spoken,
+    id=st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=128),
+    metadata=st.dictionaries(words, words | st.floats(allow_nan=False, allow_infinity=False)),
+)
+def test_what_is_asked_for_is_what_is_read(body: str, id: str, metadata: dict[str, Any]) -> None:
+    """No character is changed on the way, whatever script it is in."""
+    read = parse({"id": id, "to": "+60", "text": body, "metadata": metadata})
+    assert (read.id, read.content) == (id, Text(body=body))
+    assert json.loads(read.metadata) == metadata

@@ -1,0 +1,191 @@
+"""The verdict: each thing that can be wrong is found, and nothing else is."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from streams.contract import status
+from streams.contract.dead_letter import About, DeadLetter
+from streams.contract.errors import Problem
+from streams.contract.status import StatusEvent
+from streams.contract.timestamps import rfc3339
+from streams.demo.judge import Evidence, judge, most_in_window
+from streams.demo.script import Asked
+
+A, B = "+60115550001", "+60115550002"
+LIMIT = 2
+
+
+def asked(id: str, to: str, **more: Any) -> Asked:
+    body = more.pop("body", f"text of {id}")
+    value = orjson.dumps({"id": id, "to": to})
+    return Asked(id, to, value, kind="text", expects=body, **more)
+
+
+ASKED = [
+    asked("a1", A),
+    asked("a2", A),
+    asked("a3", A),
+    asked("b1", B),
+    replace(asked("b2", B), kind="reaction", expects="👍"),
+    asked("bad", B, ends="rejected", code="schema_violation"),
+    asked("late", B, ends="failed", code="recipient_not_on_whatsapp"),
+]
+
+
+def row(id: str, to: str, at_s: float, *, shown: bool = True, **more: Any) -> dict[str, Any]:
+    said = {"type": "text", "body": f"text of {id}", "whatsapp_id": f"W-{id}"}
+    return said | {"to": to, "at": rfc3339(1e9 + at_s), "shown": shown} | more
+
+
+def event(id: str, word: str, code: str | None = None) -> StatusEvent:
+    error = Problem(code=code, class_="invalid", title="t") if code else None
+    whatsapp_id = None if error else f"W-{id}"
+    made = status.make(
+        id=id,
+        status=word,
+        n="1",
+        at_s=1e9,
+        to=A,
+        whatsapp_id=whatsapp_id,
+        error=error,  # type: ignore[arg-type]
+    )
+    return made
+
+
+def letter(of: Asked) -> DeadLetter:
+    about = About(
+        id=f"wa.outbound:0:{of.id}",
+        reason=of.code or "",
+        error_class="invalid",
+        message="m",
+        attempts=0,
+        first_failed_at=rfc3339(1e9),
+        last_failed_at=rfc3339(1e9),
+        topic="wa.outbound",
+        partition=0,
+        offset=1,
+        timestamp=0,
+        outcome="not_sent",
+        request_id=of.id,
+        replay_count=0,
+    )
+    return DeadLetter(about=about, value=of.value)
+
+
+def good() -> Evidence:
+    """All as it must be."""
+    sent = ["a1", "a2", "a3", "b1", "late"]
+    return Evidence(
+        log=[
+            row("a1", A, 0),
+            row("a2", A, 1),
+            row("b1", B, 2),
+            row("x", B, 3, type="reaction", body="👍"),
+            row("a2", A, 4, shown=False),  # the phone dropped a repeat of an id
+            row("a3", A, 61),
+            row("late", B, 62),
+        ],
+        events=[
+            *(event(id, word) for id in sent for word in ("sent", "delivered")),
+            event("b2", "sent"),
+            event("bad", "rejected", "schema_violation"),
+            event("late", "failed", "recipient_not_on_whatsapp"),
+        ],
+        letters=[letter(each) for each in ASKED if each.code],
+        replayed=["late"],
+    )
+
+
+def wrong_in(evidence: Evidence) -> set[str]:
+    return {line.name for line in judge(ASKED, evidence, LIMIT) if line.wrong}
+
+
+def test_all_is_well() -> None:
+    """Nothing disagrees."""
+    assert wrong_in(good()) == set()
+
+
+def without(evidence: Evidence, id: str) -> Evidence:
+    return replace(evidence, log=[each for each in evidence.log if each["body"] != f"text of {id}"])
+
+
+SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
+    "lost": (lambda e: without(e, "b1"), {"sent", "lost"}),
+    "twice": (lambda e: replace(e, log=[*e.log, row("b1", B, 200)]), {"twice", "order"}),
+    "stray": (lambda e: replace(e, log=[*e.log, row("z", B, 200)]), {"strays"}),
+    "other text": (
+        lambda e: replace(
+            e,
+            log=[each | {"body": "?"} if each["body"] == "text of b1" else each for each in e.log],
+        ),
+        {"content"},
+    ),
+    "another phone": (
+        lambda e: replace(
+            e, log=[each | {"to": B} if each["body"] == "text of a3" else each for each in e.log]
+        ),
+        {"content", "limit", "order"},
+    ),
+    "over the limit": (
+        lambda e: replace(
+            e,
+            log=[
+                each | {"at": rfc3339(1e9 + 59)} if each["body"] == "text of a3" else each
+                for each in e.log
+            ],
+        ),
+        {"limit"},
+    ),
+    "out of order": (
+        lambda e: replace(e, log=[e.log[1], e.log[0], *e.log[2:]]),
+        {"order"},
+    ),
+    "never delivered": (
+        lambda e: replace(
+            e, events=[x for x in e.events if (x.id, x.status) != ("b1", "delivered")]
+        ),
+        {"sent"},
+    ),
+    "no answer": (
+        lambda e: replace(e, events=[x for x in e.events if x.id != "bad"]),
+        {"refused"},
+    ),
+    "another word": (
+        lambda e: replace(
+            e,
+            events=[
+                event("bad", "rejected", "invalid_phone") if x.id == "bad" else x for x in e.events
+            ],
+        ),
+        {"refused"},
+    ),
+    "no dead letter": (lambda e: replace(e, letters=e.letters[1:]), {"dead letters"}),
+    "other bytes": (
+        lambda e: replace(
+            e, letters=[DeadLetter(about=e.letters[0].about, value=b"?"), e.letters[1]]
+        ),
+        {"dead letters"},
+    ),
+    "not replayed": (lambda e: replace(e, replayed=[]), {"replayed"}),
+    "replay lost": (lambda e: without(e, "late"), {"sent", "lost", "replayed"}),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_is_wrong_is_found(name: str) -> None:
+    """In its own line, where else it shows, and nowhere else."""
+    spoil, expected = SPOILED[name]
+    assert wrong_in(spoil(good())) == expected
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [([], 0), ([5.0], 1), ([0.0, 59.999], 2), ([0.0, 60.0], 1), ([0, 30, 61, 62, 89, 90], 4)],
+)
+def test_a_window_is_open_at_one_end(times: list[float], expected: int) -> None:
+    """Two messages exactly a minute apart are not in the same minute."""
+    assert most_in_window(times) == expected

@@ -1,0 +1,63 @@
+"""What the demo asks for is what it says it is."""
+
+from collections import Counter
+
+import pytest
+
+from streams.contract.errors import InvalidRequest
+from streams.contract.request.parse import parse
+from streams.demo.script import (
+    FLOOD,
+    FLOODED,
+    LIMIT,
+    NOT_ON_WHATSAPP,
+    PHONES,
+    Asked,
+    opening,
+    second_act,
+)
+from streams.domain.numbers import InvalidPhone, to_e164
+
+
+def all_of_it() -> list[Asked]:
+    return [*opening(), *second_act("3EB0AA", "3EB0BB")]
+
+
+def test_it_is_about_sixty_to_a_dozen_phones() -> None:
+    """With one phone flooded, and no other beyond its limit."""
+    good = [each for each in all_of_it() if each.ends == "sent" and not each.repeat]
+    to = Counter(each.to for each in good)
+    assert 50 <= len(good) <= 60
+    assert set(to) == set(PHONES)
+    assert to.pop(FLOODED) == FLOOD > LIMIT
+    assert max(to.values()) <= LIMIT
+
+
+def test_all_kinds_of_content_are_among_them() -> None:
+    """What this version sends at all, but for a film, which would have to be real."""
+    kinds = {each.kind for each in all_of_it() if each.kind}
+    assert kinds >= {"text", "image", "document", "audio", "sticker", "location"}
+    assert kinds >= {"contact", "poll", "reaction"}
+
+
+@pytest.mark.parametrize("asked", all_of_it(), ids=lambda asked: asked.id or "unreadable")
+def test_the_good_are_good_and_the_bad_are_bad(asked: Asked) -> None:
+    """Each is read as the dispatcher will read it."""
+    code = None
+    try:
+        request = parse(asked.value, (), max_bytes=1 << 20)
+        assert to_e164(request.to) == asked.to
+        assert request.id == asked.id
+    except InvalidRequest as error:
+        code = error.code
+    except InvalidPhone:
+        code = "invalid_phone"
+    assert code == (None if asked.code == NOT_ON_WHATSAPP else asked.code)
+    assert (asked.ends == "sent") == (asked.code is None)
+
+
+def test_ids_are_unique_but_for_the_one_repeat() -> None:
+    """So that "shown twice" means something."""
+    counts = Counter(each.id for each in all_of_it() if each.id)
+    repeated = [id for id, count in counts.items() if count > 1]
+    assert repeated == [each.id for each in all_of_it() if each.repeat]

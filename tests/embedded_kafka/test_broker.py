@@ -1,0 +1,222 @@
+"""The embedded broker: a real Kafka that keeps what it acknowledged and leaves nothing behind."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streams.embedded_kafka import broker as embedded
+from streams.embedded_kafka import child, probe
+from streams.embedded_kafka.broker import BrokerFailed, EmbeddedBroker, FolderTaken, PortTaken
+from tests.support.broker import OwnBroker
+from tests.support.records import read_all
+
+pytestmark = pytest.mark.broker
+
+# A program that starts a broker, says its pid and lives until it is killed.
+_PARENT = """
+import sys, time
+from pathlib import Path
+from streams.embedded_kafka.broker import EmbeddedBroker
+broker = EmbeddedBroker(Path(sys.argv[1]), 0)
+broker.start()
+print(broker.pid, flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A stranger that has a port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def answers(broker: EmbeddedBroker) -> bool:
+    return probe.answers("127.0.0.1", broker.port)
+
+
+async def _write(bootstrap: str, topic: str, values: list[bytes]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    await admin.create_topics([NewTopic(topic, 1, 1)])
+    await admin.close()
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all") as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value)
+
+
+async def test_what_was_acknowledged_survives_a_kill(own_broker: OwnBroker) -> None:
+    """After SIGKILL it is back at the same address, with every record that it acknowledged."""
+    values = [f"record {number}".encode() for number in range(200)]
+    await _write(own_broker.bootstrap, "kept", values)
+    address, first = own_broker.bootstrap, own_broker.pid
+    own_broker.kill()
+    assert (own_broker.alive, own_broker.exit_code) == (False, -signal.SIGKILL)
+    own_broker.start()
+    assert own_broker.alive and own_broker.pid != first
+    assert own_broker.bootstrap == address
+    read = await read_all({"bootstrap_servers": address}, TopicPartition("kept", 0))
+    assert [record.value for record in read] == values
+
+
+def test_another_run_finds_the_same_port(own_broker: OwnBroker) -> None:
+    """`any free port` is the same one in the next run, so that programs find it again."""
+    data_dir, address = own_broker.folder.parent, own_broker.bootstrap
+    own_broker.stop()
+    assert own_broker.pid is None
+    assert embedded.last_bootstrap(data_dir) == address
+    again = EmbeddedBroker(data_dir, 0)
+    with _controller_port_taken(own_broker):
+        again.start()
+        try:
+            assert again.bootstrap == address and answers(again)
+        finally:
+            again.stop()
+
+
+def _controller_port_taken(broker: EmbeddedBroker) -> socket.socket:
+    """The controller's port is nobody's business, so a stranger there is no reason to fail."""
+    ports = embedded._listeners(broker.folder / "server.properties")
+    return socket.create_server(("127.0.0.1", ports["CONTROLLER"]))
+
+
+def test_no_other_broker_gets_the_folder(broker: EmbeddedBroker) -> None:
+    """Two brokers on one folder would tear the log apart; the second is told who has it."""
+    second = EmbeddedBroker(broker.folder.parent, 0)
+    with pytest.raises(FolderTaken) as raised:
+        second.start()
+    message = str(raised.value)
+    assert f"process {os.getpid()} " in message and "WA_DATA_DIR" in message and "\n" not in message
+    assert broker.alive and answers(broker)
+
+
+def test_the_broker_hears_no_ctrl_c(broker: EmbeddedBroker) -> None:
+    """Ctrl-C goes to a whole process group; workers still need the broker while they end."""
+    assert broker.pid is not None
+    assert os.getpgid(broker.pid) != os.getpgid(0)
+
+
+def test_the_broker_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
+    """The kernel watches the thread that forked, which must not be a passing one."""
+    broker = OwnBroker(tmp_path / "thread", 0)
+    try:
+        starter = threading.Thread(target=broker.start)
+        starter.start()
+        starter.join()
+        _, alive = psutil.wait_procs([psutil.Process(broker.pid)], timeout=1)
+        assert alive and answers(broker)
+    finally:
+        broker.stop()
+
+
+def test_a_killed_parent_takes_its_broker_along(tmp_path: Path) -> None:
+    """SIGKILL leaves no broker behind, and whoever comes next gets the folder at once."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert parent.stdout is not None
+        orphan = psutil.Process(int(parent.stdout.readline()))
+    finally:
+        parent.kill()
+        parent.wait()
+    successor = EmbeddedBroker(tmp_path, 0)
+    try:
+        successor.start()
+        _, alive = psutil.wait_procs([orphan], timeout=30)
+        assert not alive
+        assert answers(successor)
+    finally:
+        successor.stop()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            orphan.kill()
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path, listener: socket.socket) -> None:
+    """The message names the port and the two settings that help; nothing is left behind."""
+    port = listener.getsockname()[1]
+    broker = EmbeddedBroker(tmp_path, port)
+    with pytest.raises(PortTaken) as raised:
+        broker.start()
+    message = str(raised.value)
+    assert f"127.0.0.1:{port} is taken" in message and "\n" not in message
+    assert "WA_KAFKA_PORT=0" in message and f"WA_KAFKA=127.0.0.1:{port}" in message
+    assert broker.pid is None
+    lock = child.FolderLock(broker.folder)
+    lock.take()
+    lock.give_back()
+
+
+def test_why_it_does_not_start_is_said(tmp_path: Path) -> None:
+    """Of a page of Java the line that tells is shown, and where the rest is."""
+    broker = EmbeddedBroker(tmp_path, 0, further={"num.io.threads": "many"})
+    with pytest.raises(BrokerFailed) as raised:
+        broker.start()
+    message = str(raised.value)
+    assert "num.io.threads" in message and "\n" not in message
+    assert str(broker.log_file) in message and broker.pid is None
+
+
+def test_a_folder_that_is_broken_is_said(own_broker: OwnBroker) -> None:
+    """A start that fails after it once worked: the broker's own reason, and no process is left."""
+    own_broker.stop()
+    properties = own_broker.folder / "log" / "meta.properties"
+    properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
+    with pytest.raises(BrokerFailed, match=r"node"):
+        own_broker.start()
+    assert own_broker.pid is None
+
+
+def test_a_format_that_was_killed_is_done_again(tmp_path: Path) -> None:
+    """Half a folder is not taken for a whole one; odd characters in its path do not matter."""
+    broker = OwnBroker(tmp_path / "ünï, çödé", 0)
+    half = broker.folder / "log.new"
+    half.mkdir(parents=True)
+    (half / "meta.properties").write_text("half of it")
+    try:
+        broker.start()
+        assert answers(broker) and not half.exists()
+    finally:
+        broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("log", "telling"),
+    [
+        (["INFO a", "x.Exception: b", "\tat c", "Caused by: d", "\tat e"], "Caused by: d"),
+        (["2026 ERROR x", "java.lang.IllegalStateException: b", "\tat c"], None),
+        (["WARN a", "", "INFO b", ""], "INFO b"),
+        ([], "it said nothing"),
+    ],
+)
+def test_the_telling_line(log: list[str], telling: str | None) -> None:
+    """The deepest cause, else the last exception, else the last error, else the last line."""
+    assert embedded.telling_line(log) == (telling or "java.lang.IllegalStateException: b")
+
+
+def test_only_a_kafka_counts_as_ready(listener: socket.socket) -> None:
+    """An open port is no broker, be it silent or hung up, and neither is a closed one."""
+    port = listener.getsockname()[1]
+
+    def hang_up(_: Any = None) -> None:
+        connection, _ = listener.accept()
+        connection.close()
+
+    strange = threading.Thread(target=hang_up)
+    strange.start()
+    assert not probe.answers("127.0.0.1", port)
+    strange.join()
+    listener.close()
+    assert not probe.answers("127.0.0.1", port)

@@ -1,0 +1,78 @@
+"""The lag of a group, kept current from a real broker."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from streams.kafka import connection
+from streams.kafka.admin import create
+from streams.kafka.topics import names
+from streams.observability.lag import LagKeeper
+from streams.observability.metrics import Lag
+from streams.settings import Settings
+from tests.support.system import until
+
+pytestmark = pytest.mark.broker
+
+
+@contextlib.contextmanager
+def running(task: asyncio.Task[None]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def test_the_lag_grows_with_what_is_written_and_falls_with_what_is_committed(
+    settings: Settings,
+) -> None:
+    """Two records are written, and the group commits that it has read the first."""
+    await create(settings)
+    topic, group = names(settings).outbound, f"{settings.topic_prefix}-dispatch"
+    registry = CollectorRegistry()
+    keeper = LagKeeper(settings, group, [topic], Lag(registry), every_s=0.05)
+
+    def behind() -> float | None:
+        return registry.get_sample_value("wa_lag_records", {"topic": topic, "partition": "2"})
+
+    async def reaches(wanted: float) -> None:
+        await until(lambda: behind() == wanted)
+
+    producer = AIOKafkaProducer(**connection.producer_options(settings))
+    consumer = AIOKafkaConsumer(
+        **connection.client_options(settings), group_id=group, enable_auto_commit=False
+    )
+    part = TopicPartition(topic, 2)
+    await producer.start()
+    await consumer.start()
+    try:
+        with running(asyncio.create_task(keeper.run())):
+            await reaches(0)
+            for _ in range(2):
+                await producer.send_and_wait(topic, b"{}", partition=2)
+            await reaches(2)
+            consumer.assign([part])
+            await consumer.commit({part: 1})
+            await reaches(1)
+            assert registry.get_sample_value("wa_lag_read_timestamp_seconds")
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+async def test_a_topic_that_is_not_there_yet_ends_nothing(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The keeper says so, goes on, and finds it once it is made."""
+    registry = CollectorRegistry()
+    topic = names(settings).outbound
+    labels = {"topic": topic, "partition": "0"}
+    keeper = LagKeeper(settings, "nobody", [topic], Lag(registry), every_s=0.05)
+    with running(asyncio.create_task(keeper.run())):
+        await until(lambda: f"the lag of nobody is not known: {topic}" in caplog.text)
+        await create(settings)
+        await until(lambda: registry.get_sample_value("wa_lag_records", labels) is not None)

@@ -1,0 +1,251 @@
+"""Probes and metrics, asked over real HTTP."""
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from streams.observability import health
+from streams.observability.probes import CannotListen, Server, is_loopback, listening, serve
+from streams.settings import load
+
+HEALTHY = health.document(
+    healthy=True, queue_length=3, cache_size=2, conversation_states=1, rate_limit_tracking=4
+)
+
+
+class Worker:
+    """What a worker would say."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.ready: tuple[bool, str] = (True, "")
+        self.health: dict[str, Any] = HEALTHY
+
+    @asynccontextmanager
+    async def server(
+        self, token: str | None = None, host: str = "127.0.0.1"
+    ) -> AsyncIterator[Server]:
+        server = await serve(
+            host=host,
+            port=0,
+            token=token,
+            readiness=lambda: self.ready,
+            health=lambda: self.health,
+            registry=self.registry,
+        )
+        try:
+            yield server
+        finally:
+            await server.close()
+
+
+@pytest.fixture
+def worker() -> Worker:
+    return Worker()
+
+
+async def ask(url: str, **headers: str) -> tuple[int, Any]:
+    async with aiohttp.request("GET", url, headers=headers) as answer:
+        body = await answer.read()
+        is_json = answer.content_type == "application/json"
+        return answer.status, json.loads(body) if is_json else body.decode()
+
+
+async def test_a_live_worker_says_so(worker: Worker) -> None:
+    """Even while it is not ready: whoever restarts it then makes things worse."""
+    worker.ready = (False, "recovering")
+    async with worker.server() as server:
+        assert await ask(f"{server.url}/healthz") == (200, {"alive": True})
+
+
+async def test_readiness_is_asked_each_time(worker: Worker) -> None:
+    """503 with the reason, 200 as soon as work is done."""
+    async with worker.server() as server:
+        worker.ready = (False, "rebalancing")
+        assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "why": "rebalancing"})
+        worker.ready = (True, "")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+
+
+async def test_the_earlier_services_health(worker: Worker) -> None:
+    """Its words, with the uptime in seconds; 503 when it is not well."""
+    async with worker.server() as server:
+        status, said = await ask(f"{server.url}/health/whatsapp")
+        assert (status, said.pop("uptime") >= 0) == (200, True)
+        assert said == {
+            "healthy": True,
+            "metrics": {
+                "queueLength": 3,
+                "cacheSize": 2,
+                "conversationStates": 1,
+                "rateLimitTracking": 4,
+            },
+        }
+        worker.health = {**HEALTHY, "healthy": False}
+        assert (await ask(f"{server.url}/health/whatsapp"))[0] == 503
+
+
+@pytest.mark.parametrize(
+    ("accept", "type_"),
+    [
+        ("*/*", "text/plain"),
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
+    ],
+)
+async def test_metrics_in_the_form_that_is_asked_for(
+    worker: Worker, accept: str, type_: str
+) -> None:
+    """Prometheus' text, or OpenMetrics."""
+    Counter("wa_test", "Test", registry=worker.registry).inc(2)
+    async with (
+        worker.server() as server,
+        aiohttp.request("GET", f"{server.url}/metrics", headers={"Accept": accept}) as answer,
+    ):
+        assert answer.content_type == type_
+        assert "wa_test_total 2.0" in await answer.text()
+
+
+async def test_what_is_not_there_is_404(worker: Worker) -> None:
+    """And nothing can be changed."""
+    async with worker.server() as server:
+        assert (await ask(f"{server.url}/nothing"))[0] == 404
+        async with aiohttp.request("POST", f"{server.url}/readyz") as answer:
+            assert answer.status == 405
+
+
+async def test_a_worker_that_fails_to_answer_is_not_ready(worker: Worker) -> None:
+    """The probe sees an error, never a false yes."""
+
+    def broken() -> tuple[bool, str]:
+        raise RuntimeError("broken")
+
+    server = await serve(
+        host="127.0.0.1",
+        port=0,
+        token=None,
+        readiness=broken,
+        health=lambda: HEALTHY,
+        registry=worker.registry,
+    )
+    try:
+        assert (await ask(f"{server.url}/readyz"))[0] == 500
+    finally:
+        await server.close()
+
+
+# -- who may ask
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/health/whatsapp", "/metrics", "/nothing"]
+)
+async def test_where_there_is_a_token_it_is_needed(worker: Worker, path: str) -> None:
+    """As a bearer token, for every path, whatever host was asked for."""
+    async with worker.server(token="s3cret-é") as server:
+        url = server.url + path
+        for headers in (
+            {},
+            {"Authorization": "s3cret-é"},
+            {"Authorization": "Basic s3cret-é"},
+            {"Authorization": "Bearer s3cret"},
+            {"Authorization": "Bearer "},
+        ):
+            status, said = await ask(url, **headers)
+            assert (status, "WA_WEB_TOKEN" in said["error"]) == (401, True)
+        right = {"Authorization": "bearer s3cret-é", "Host": "wa.example"}
+        assert (await ask(url, **right))[0] == (404 if path == "/nothing" else 200)
+
+
+async def test_a_refused_probe_learns_how_to_ask(worker: Worker) -> None:
+    """401 names the scheme."""
+    async with (
+        worker.server(token="s") as server,
+        aiohttp.request("GET", f"{server.url}/readyz") as answer,
+    ):
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_page_cannot_reach_it_under_another_name(worker: Worker) -> None:
+    """DNS rebinding: without a token only a loopback name is answered."""
+    async with worker.server() as server:
+        assert (await ask(f"{server.url}/metrics", Host="evil.example"))[0] == 403
+        for host in ("localhost", f"127.0.0.1:{server.port}", "[::1]"):
+            assert (await ask(f"{server.url}/metrics", Host=host))[0] == 200
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "example.com"])
+async def test_off_loopback_it_does_not_start_without_a_token(worker: Worker, host: str) -> None:
+    """Neither for all addresses nor for a name that may lead anywhere."""
+    with pytest.raises(CannotListen, match="WA_WEB_TOKEN"):
+        async with worker.server(host=host):
+            pass
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
+def test_what_loopback_is(host: str) -> None:
+    """All of 127/8, IPv6's, and its name."""
+    assert is_loopback(host)
+
+
+async def test_with_a_token_it_listens_everywhere(worker: Worker) -> None:
+    """And says an address at which this machine reaches it."""
+    async with worker.server(token="s", host="0.0.0.0") as server:
+        assert server.url == f"http://127.0.0.1:{server.port}"
+        assert (await ask(f"{server.url}/healthz", Authorization="Bearer s"))[0] == 200
+
+
+# -- what can go wrong
+
+
+async def test_a_taken_port_is_told_in_one_line(worker: Worker) -> None:
+    """With what to set."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListen, match=rf"^WA_WEB_PORT={port}: is taken.*or 0"):
+            await serve(
+                host="127.0.0.1",
+                port=port,
+                token=None,
+                readiness=lambda: worker.ready,
+                health=lambda: worker.health,
+                registry=worker.registry,
+            )
+
+
+async def test_an_address_of_another_machine_is_told(worker: Worker) -> None:
+    """192.0.2.1 is nobody's (RFC 5737)."""
+    with pytest.raises(CannotListen, match=r"^WA_WEB_HOST=192\.0\.2\.1: cannot be listened on"):
+        async with worker.server(token="s", host="192.0.2.1"):
+            pass
+
+
+async def test_once_closed_nobody_answers(worker: Worker) -> None:
+    """Closing twice is no harm, and the port is free again."""
+    async with worker.server() as server:
+        pass
+    await server.close()
+    socket.create_server(("127.0.0.1", server.port)).close()
+
+
+async def test_a_worker_that_listens_can_be_found(worker: Worker, tmp_path: Path) -> None:
+    """Its run file says where, as long as it listens."""
+    settings = load({}, data_dir=tmp_path)
+    file = tmp_path / "run" / "dispatch-1.json"
+    async with listening(
+        settings,
+        "dispatch-1",
+        0,
+        readiness=lambda: worker.ready,
+        health=lambda: worker.health,
+        registry=worker.registry,
+    ):
+        url = json.loads(file.read_text())["web"]
+        assert await ask(f"{url}/readyz") == (200, {"ready": True})
+    assert not file.exists()

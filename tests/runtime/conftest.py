@@ -1,0 +1,15 @@
+"""Fixtures of the Kafka tests."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.settings import Settings
+from tests.runtime.world import World, world_of
+
+
+@pytest.fixture
+async def world(settings: Settings) -> AsyncIterator[World]:
+    """Topics of its own on the session's broker."""
+    async with world_of(settings) as made:
+        yield made

@@ -1,0 +1,99 @@
+"""Batches with header names that are no text, as a producer in another language may write them."""
+
+from typing import Any
+
+import pytest
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+
+from streams.runtime.consumer.record_batches import Records
+
+GZIP, PLAIN = 1, 0
+
+
+class Bytes(str):
+    """A name that becomes these bytes on the wire."""
+
+    __slots__ = ("raw",)
+    raw: bytes
+
+    @classmethod
+    def of(cls, raw: bytes) -> "Bytes":
+        """The name of these bytes."""
+        name = cls("x" * len(raw))
+        name.raw = raw
+        return name
+
+    def encode(self, *_: Any, **__: Any) -> bytes:
+        """Whatever was asked for."""
+        return self.raw
+
+
+def python_batch(builder: Any) -> Any:
+    """aiokafka's batch of a producer, written by its Python part, which takes any name."""
+    builder._builder = _DefaultRecordBatchBuilderPy(
+        magic=2,
+        compression_type=PLAIN,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=0,
+        batch_size=100_000,
+    )
+    return builder
+
+
+def batch(headers: list[list[tuple[str, bytes | None]]], codec: int = PLAIN) -> bytes:
+    """A batch with a record for each list of headers."""
+    builder = _DefaultRecordBatchBuilderPy(
+        magic=2,
+        compression_type=codec,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=100_000,
+    )
+    for offset, each in enumerate(headers):
+        builder.append(offset, 1000 + offset, f"k{offset}".encode(), b"v" * offset, each)
+    return bytes(builder.build())
+
+
+def read(data: bytes) -> list[Any]:
+    records, found = Records(data), []
+    while records.has_next():
+        found += list(records.next_batch() or ())
+    return found
+
+
+@pytest.mark.parametrize("codec", [PLAIN, GZIP])
+def test_a_strange_name_is_read_and_so_is_what_stands_around_it(codec: int) -> None:
+    """Each record once, in order, with its key, value and time; other headers untouched."""
+    strange = (Bytes.of(b"a\xff"), b"\xff")
+    headers = [[("fine", b"1")], [("fine", None), strange], [], [strange, ("ü", b"2")]]
+    found = read(batch(headers, codec))
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in found] == [
+        (n, 1000 + n, f"k{n}".encode(), b"v" * n) for n in range(4)
+    ]
+    assert [list(r.headers) for r in found] == [
+        [("fine", b"1")],
+        [("fine", None), ("a\\xff", b"\xff")],
+        [],
+        [("a\\xff", b"\xff"), ("ü", b"2")],
+    ]
+
+
+def test_every_batch_of_an_answer_is_read() -> None:
+    """A strange one in the middle does not lose the place of the next."""
+    strange, fine = batch([[(Bytes.of(b"\x80"), b"1")]]), batch([[("fine", b"1")]] * 3)
+    assert [len(list(r.headers)) for r in read(fine + strange + fine)] == [1] * 7
+
+
+def test_what_aiokafka_asks_of_a_batch_is_answered() -> None:
+    """The batch is aiokafka's own but for the reading."""
+    records = Records(batch([[("fine", b"1")]]))
+    found = records.next_batch()
+    assert found is not None
+    assert (found.base_offset, found.next_offset, found.is_control_batch) == (0, 1, False)
+    assert found.validate_crc()
+    assert next(found).key == b"k0"
+    assert (records.has_next(), records.next_batch()) == (False, None)

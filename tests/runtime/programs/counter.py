@@ -1,0 +1,60 @@
+"""A worker to be killed: counts the records of each key in a table, and publishes every count once folded.
+
+The row of a key holds its count, the offset of the event that wrote it, and the id it counted: an older
+event is dropped, the event that wrote the row is published again, a newer one is counted. So whatever is
+killed when, each key's last count is the number of its records.
+
+`python -m tests.runtime.programs.counter NAME`, settings from the environment, `HOLD_S`: seconds per event.
+"""
+
+import asyncio
+import os
+import sys
+
+import orjson
+
+from streams.kafka.topics import ROWS, dispatch_app, names
+from streams.runtime import factory as safe_app
+from streams.runtime import worker
+from streams.runtime.table import DurableTable, publish
+from streams.settings import load
+
+
+def main(name: str) -> int:
+    settings = load()
+    topics = names(settings)
+    hold_s = float(os.environ.get("HOLD_S", "0"))
+    app = safe_app.create_app(
+        dispatch_app(settings),
+        settings,
+        name=name,
+        partitions=settings.partitions,
+        longest_event_s=5.0,
+    )
+    rows = DurableTable(app, ROWS)
+
+    async def fold(event) -> None:
+        partition, offset = event.message.partition, event.message.offset
+        row = rows.get(partition, event.key)
+        count, written = orjson.loads(row) if row else (0, -1)
+        if offset < written:
+            return
+        if offset > written:
+            count += 1
+        if hold_s:
+            await asyncio.sleep(hold_s)
+        await app.fence.check()
+        await rows.write(partition, [(event.key, orjson.dumps([count, offset]))])
+        said = orjson.dumps({"id": event.value.decode(), "count": count, "by": os.getpid()})
+        await publish(app, topics.status, said, key=event.key, partition=partition)
+
+    @app.agent(app.raw_topic(topics.outbound), name="counter", isolated_partitions=True)
+    async def counter(stream):
+        async for event in stream.events():
+            await fold(event)
+
+    return worker.run(app, settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

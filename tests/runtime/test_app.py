@@ -1,0 +1,308 @@
+"""The app as it is made from the settings, and what it offers to those who build on it."""
+
+import asyncio
+import shutil
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from faust.tables.manager import TableManager as FaustTableManager
+
+from streams.kafka import admin
+from streams.kafka.admin import TopicsWrong
+from streams.kafka.connection import client_options
+from streams.kafka.topics import ROWS, names
+from streams.runtime import worker
+from streams.runtime.factory import App, Readiness, WorkerRuns, create_app
+from streams.runtime.table import DurableTable
+from streams.settings import Settings
+from tests.runtime.reading import Reading
+from tests.runtime.world import World, regroup, running, until
+from tests.support.broker import Reachable, settings_for
+
+pytestmark = pytest.mark.broker
+
+
+def _app(settings: Settings, name: str = "dispatch-1") -> App:
+    return create_app("app", settings, name=name, partitions=4)
+
+
+async def test_a_worker_does_not_start_without_its_topics(settings: Settings):
+    with pytest.raises(TopicsWrong, match=r"outbound: found no such topic.*topics create"):
+        await asyncio.to_thread(worker.run, _app(settings), settings)
+
+
+async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
+    broker: Reachable, settings: Settings
+):
+    await admin.create(settings)
+    more = settings_for(broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8)
+    with pytest.raises(TopicsWrong, match=r"outbound: found 4 partitions, needs 8"):
+        await asyncio.to_thread(worker.run, _app(more), more)
+
+
+async def test_one_name_is_one_worker(settings: Settings):
+    first = _app(settings)
+    with pytest.raises(WorkerRuns, match=r"dispatch-1 runs already .* --name"):
+        _app(settings)
+    _app(settings, "dispatch-2")
+    await first.on_shutdown()
+    _app(settings)
+
+
+async def test_a_worker_keeps_its_name_in_the_group_with_its_folder(settings: Settings):
+    members = []
+    for _ in range(3):
+        app = _app(settings)
+        app._name_member()
+        members.append((app.conf.consumer_group_instance_id, str(app.conf.canonical_url)))
+        await app.on_shutdown()
+        if len(members) == 2:
+            shutil.rmtree(settings.data_dir / "tables")
+    assert members[0] == members[1] != members[2]
+
+
+async def test_a_predecessor_that_did_not_say_its_end_is_waited_for(settings: Settings):
+    """It may be frozen, not dead; who has ended regularly does nothing any more."""
+    assert not await _waits_for_predecessor(settings, end_regularly=True)
+    assert not await _waits_for_predecessor(settings, end_regularly=False)
+    assert await _waits_for_predecessor(settings, end_regularly=True)
+    assert not await _waits_for_predecessor(settings, end_regularly=True)
+
+
+async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> bool:
+    app = _app(settings)
+    app.fence.limit_s = 0.01
+    waiting = asyncio.ensure_future(app.fence.outwait_predecessor())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    waits = not waiting.done()
+    await waiting
+    if end_regularly:
+        await app.on_shutdown()
+    else:
+        app._release_folder.__self__._lock.release()  # as the kernel does for a killed process
+    return waits
+
+
+async def test_a_worker_that_reads_something_else_than_before_becomes_ready(world: World):
+    """As after an update. The group would give it its old partitions, and it would refuse them."""
+    async with running(_with_agent(world.app(), world, [])) as before:
+        pass
+    after = _with_agent(world.app(), world, [])
+
+    @after.agent(after.raw_topic(world.topics.phone), name="more", isolated_partitions=True)
+    async def more(stream: Any) -> None:
+        async for _ in stream.events():
+            pass
+
+    async with running(after):
+        assert {each.topic for each in after.assigned()} == {
+            world.topics.outbound,
+            world.topics.phone,
+        }
+    del before
+
+
+async def test_a_start_does_not_sleep(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Faust's manager of tables would, for a second each time, to wait for tables that come late."""
+    slept: list[float] = []
+
+    async def sleep(self: Any, seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(FaustTableManager, "sleep", sleep)
+    app = _with_agent(world.app(), world, [])
+    DurableTable(app, ROWS)
+    async with running(app):
+        assert slept == []
+
+
+def _with_agent(app: App, world: World, seen: list[bytes]) -> App:
+    @app.agent(app.raw_topic(world.topics.outbound), name="reader", isolated_partitions=True)
+    async def reader(stream: Any) -> None:
+        async for event in stream.events():
+            seen.append(event.value)
+
+    return app
+
+
+async def test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more(world: World):
+    """A frozen process may have our member id, and wake up with its last heartbeat still young."""
+    first = _with_agent(world.app(), world, [])
+    DurableTable(first, ROWS)
+    async with running(first):
+        pass
+    app = _with_agent(world.app(), world, [])
+    rows = DurableTable(app, ROWS)
+    shut, asked = asyncio.Event(), asyncio.Event()
+
+    async def outwait() -> None:
+        asked.set()
+        await shut.wait()
+
+    app.fence.outwait_predecessor = outwait  # type: ignore[method-assign]
+    starting = asyncio.ensure_future(app.start())
+    await until(asked.is_set)
+    assert rows.partitions() == []
+    assert not app.readiness().ready
+    shut.set()
+    await starting
+    await until(lambda: app.readiness().ready)
+    assert rows.partitions() == [0, 1, 2, 3]
+    await app.stop()
+
+
+async def test_apps_of_one_process_have_their_own_fences(world: World):
+    """And a consumer that belongs to no app tells none of them."""
+    first = _with_agent(world.app(), world, [])
+    second = _with_agent(
+        create_app("other", world.settings, name="other-1", partitions=4), world, []
+    )
+    async with running(first), running(second):
+        stranger = AIOKafkaConsumer(
+            world.topics.status, **client_options(world.settings), group_id="stranger"
+        )
+        await stranger.start()
+        await until(stranger.assignment)
+        first.fence.limit_s = second.fence.limit_s = 60.0
+        stranger._coordinator.reset_generation()
+        await first.fence.check()
+        await second.fence.check()
+        await stranger.stop()
+        for app in (first, second):
+            coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
+            assert coordinator._fence is app.fence
+    await first.fence.before_write()
+
+
+async def test_those_who_build_on_it_are_called_in_turn(world: World):
+    said: list[str] = []
+    app = _with_agent(world.app(), world, [])
+    rows = DurableTable(app, ROWS)
+
+    def note(what: str) -> Any:
+        async def noted() -> None:
+            said.append(f"{what}, {app.readiness().why}, {len(rows.partitions())} partitions")
+
+        return noted
+
+    app.before_join(note("before join"))
+    rows.on_recovered(note("recovered"))
+    app.before_giving_back(note("before giving back"))
+    app.after_last_event(note("after last event"))
+    assert app.readiness() == Readiness(False, "starting")
+    async with running(app):
+        said.append(app.readiness().why)
+    assert said == [
+        "before join, starting, 0 partitions",
+        "recovered, taking over partitions, 4 partitions",
+        "ready",
+        "before giving back, stopping, 4 partitions",
+        "after last event, stopping, 4 partitions",
+    ]
+
+
+async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_recovery(world: World):
+    said: list[str] = []
+    go_on = asyncio.Event()
+    app = _with_agent(world.app(), world, [])
+    rows = DurableTable(app, ROWS)
+
+    @rows.on_recovered
+    async def recovered() -> None:
+        said.append("recovered")
+        await go_on.wait()
+        await rows.write(0, [(b"k", b"v")])
+        said.append("and went on")
+
+    @app.before_giving_back
+    async def before_giving_back() -> None:
+        said.append("giving back")
+
+    starting = asyncio.ensure_future(app.start())
+    await until(lambda: said == ["recovered"])
+    await regroup(app)
+    await until(lambda: app.rebalancing_count > 1)
+    await asyncio.wait([starting], timeout=0.5)
+    assert said == ["recovered"]
+    go_on.set()
+    await starting
+    await until(lambda: app.readiness().ready and len(said) == 5)
+    assert said == ["recovered", "and went on", "giving back", "recovered", "and went on"]
+    await app.stop()
+
+
+async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: World):
+    reading = Reading(world, keep=True)
+    app, kept = reading.app, reading.events
+
+    async def give_back() -> None:
+        kept[1].ack()
+        app.give_back(kept[0])
+        app.give_back(kept[2])
+
+    app.before_giving_back(give_back)
+    async with running(app):
+        await world.produce([b"0", b"1", b"2"])
+        await until(lambda: len(kept) == 3)
+    assert await world.committed() == 0
+    seen: list[bytes] = []
+    async with running(_with_agent(world.app(), world, seen)):
+        await until(lambda: seen == [b"0", b"1", b"2"])
+
+
+async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(world: World):
+    """The record was handed out again since, and it is that event which counts."""
+    reading = Reading(world, keep=True)
+    app, kept = reading.app, reading.events
+
+    async def give_back() -> None:
+        for event in kept:
+            app.give_back(event)
+
+    app.before_giving_back(give_back)
+    async with running(app):
+        await world.produce([b"0"])
+        await until(lambda: len(kept) == 1)
+        await regroup(app)
+        await until(lambda: len(kept) == 2)
+        kept[0].ack()
+        await app.consumer.commit()
+        assert await world.committed() == 0
+        kept[1].ack()
+        await until(world.behind_nothing)
+
+
+def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):
+    """A port that is taken, for instance: who runs the worker is told, not its log."""
+    app = _app(settings)
+
+    @app.before_join
+    async def listen() -> None:
+        raise OSError("the port is taken")
+
+    asyncio.run(admin.create(settings))
+    with pytest.raises(OSError, match="the port is taken"):
+        worker.run(app, settings)
+
+
+async def test_a_worker_without_partitions_stands_by(world: World):
+    lane = names(world.settings).lane("main")
+
+    def sender(name: str) -> App:
+        app = create_app("sender", world.settings, name=name, partitions=1)
+
+        @app.agent(app.raw_topic(lane), name="lane")
+        async def work(stream: Any) -> None:
+            async for _ in stream.events():
+                pass
+
+        return app
+
+    async with running(sender("sender-1")) as one, running(sender("sender-2")) as two:
+        await until(lambda: one.readiness().ready)
+        assert sorted((one.readiness().why, two.readiness().why)) == [
+            "ready",
+            "standing by: others have the partitions",
+        ]

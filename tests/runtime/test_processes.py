@@ -1,0 +1,225 @@
+"""Workers in processes of their own: killed, frozen, joined, left, and in trouble. Nothing is lost."""
+
+import asyncio
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from streams.kafka import admin, connection, reader
+from streams.kafka.admin import TopicsWrong
+from streams.runtime.exit_codes import Exit
+from tests.runtime.world import Program, World, until
+
+pytestmark = pytest.mark.broker
+
+KEYS = 40
+
+
+async def _load(world: World, start: int, end: int) -> None:
+    """Records `start` to `end`, over all keys and partitions."""
+    sent = [
+        await world.producer.send(
+            world.topics.outbound,
+            b"%d" % number,
+            key=b"%d" % (number % KEYS),
+            partition=number % KEYS % world.settings.partitions,
+        )
+        for number in range(start, end)
+    ]
+    await asyncio.gather(*sent)
+
+
+async def _published(world: World) -> int:
+    async with reader.reading(world.settings, world.topics.status) as status:
+        return sum((await status.ends()).values())
+
+
+async def _at_least(world: World, number: int, worker: Program) -> None:
+    async def enough() -> bool:
+        assert worker.alive, worker.log
+        return await _published(world) >= number
+
+    await until(enough)
+
+
+async def _all_counted_once(world: World, number: int) -> None:
+    """Every record was counted, none twice, whatever was done again; and no row ever went back."""
+    said = [orjson.loads(each.value or b"") for each in await world.read(world.topics.status)]
+    assert {each["id"] for each in said} == {str(each) for each in range(number)}
+    counts: defaultdict[str, set[int]] = defaultdict(set)
+    for each in said:
+        counts[each["id"]].add(each["count"])
+    assert [each for each in counts.values() if len(each) > 1] == []
+    last = Counter[int]()
+    for each in said:
+        key = int(each["id"]) % KEYS
+        last[key] = max(last[key], each["count"])
+    assert last == Counter(each % KEYS for each in range(number))
+    assert list(await _rows_gone_back(world)) == []
+
+
+async def _rows_gone_back(world: World) -> Iterator[str]:
+    written: dict[bytes, int] = {}
+    back = []
+    for record in await world.read(f"{world.group}-rows-changelog"):
+        assert record.key is not None and record.value is not None
+        if record.key.startswith(b"__faust"):
+            continue
+        _, offset = orjson.loads(record.value)
+        if offset < written.get(record.key, -1):
+            back.append(f"{record.key}: {written[record.key]} → {offset}")
+        written[record.key] = offset
+    return iter(back)
+
+
+async def test_nothing_is_lost_by_kills(world: World):
+    """2,000 records, killed twice in the middle; the second time its folder is lost too."""
+    await _load(world, 0, 2000)
+    worker = world.start("counter", "dispatch-1", HOLD_S="0.005")
+    await _at_least(world, 300, worker)
+    worker.kill()
+    worker = world.start("counter", "dispatch-1", HOLD_S="0.005")
+    await _at_least(world, 1000, worker)
+    worker.kill()
+    shutil.rmtree(world.settings.data_dir / "tables")
+    worker = world.start("counter", "dispatch-1")
+    await until(world.behind_nothing)
+    worker.terminate()
+    assert await worker.ended() == 0
+    await _all_counted_once(world, 2000)
+
+
+async def test_nothing_is_lost_by_joining_and_leaving(world: World):
+    await _load(world, 0, 800)
+    first = world.start("counter", "dispatch-1", HOLD_S="0.01")
+    await _at_least(world, 50, first)
+    second = world.start("counter", "dispatch-2", HOLD_S="0.01")
+    await until(lambda: _works(world, second))
+    second.terminate()
+    assert await second.ended() == 0
+    await until(world.behind_nothing)
+    first.terminate()
+    assert await first.ended() == 0
+    await _all_counted_once(world, 800)
+
+
+async def _works(world: World, worker: Program) -> bool:
+    assert worker.alive, worker.log
+    said = await world.read(world.topics.status)
+    return any(orjson.loads(each.value or b"")["by"] == worker.pid for each in said)
+
+
+async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(world: World):
+    """It wakes in the middle of an event, with its partitions believed its own, and leaves with 75."""
+    await _load(world, 0, 400)
+    frozen = world.start("counter", "dispatch-1", HOLD_S="0.05")
+    await _at_least(world, 40, frozen)
+    frozen.freeze()
+    second = world.start("counter", "dispatch-2")
+    await until(world.behind_nothing)
+    frozen.thaw()
+    assert await frozen.ended() == Exit.FENCED, frozen.log
+    await _load(world, 400, 500)
+    await until(world.behind_nothing)
+    second.terminate()
+    await second.ended()
+    await _all_counted_once(world, 500)
+
+
+async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World):
+    """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
+    for number, machine in enumerate(("before", "after")):
+        await _load(world, 20 * number, 20 * number + 20)
+        worker = world.start("counter", "dispatch-1", WEB_HOST=machine)
+        await _at_least(world, 20 * number + 20, worker)
+        await until(world.behind_nothing)
+        worker.terminate()
+        assert await worker.ended() == 0
+
+
+@pytest.mark.parametrize("trouble", ["raise", "crash"])
+async def test_an_event_that_was_not_finished_is_not_committed(world: World, trouble: str):
+    """Faust would acknowledge it, and it would be lost."""
+    await world.produce([b"before", trouble.encode(), b"after"])
+    worker = world.start("troubled", "dispatch-1")
+    assert await worker.ended() == Exit.EVENT_INTERRUPTED, worker.log
+    again = world.start("troubled", "dispatch-1", WELL="1")
+    await until(world.behind_nothing)
+    again.terminate()
+    assert await again.ended() == 0
+    said = [each.value for each in await world.read(world.topics.status)]
+    assert set(said) == {b"before", trouble.encode(), b"after"}
+
+
+async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
+    await world.produce([b"block"])
+    worker = world.start("troubled", "dispatch-1", GRACE_S="1")
+    assert await worker.ended() == Exit.LOOP_STUCK, worker.log
+    assert "in get_into" in worker.log  # where it was stuck
+
+
+async def test_an_event_that_never_ends_ends_the_process(world: World):
+    await world.produce([b"hang"])
+    worker = world.start("troubled", "dispatch-1", GRACE_S="1")
+    assert await worker.ended() == Exit.STALLED, worker.log
+    assert "does not move" in worker.log
+
+
+async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(world: World):
+    await world.produce([b"hang"])
+    worker = world.start("troubled", "dispatch-1", STOP_GRACE_S="1")
+    await until(lambda: "getting into hang" in worker.log)
+    worker.terminate()
+    assert await worker.ended() == Exit.STALLED, worker.log
+    assert "did not stop within 2 s" in worker.log
+
+
+async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
+    """Its rows carry offsets of another log, and events of the new one would look old to them."""
+    await _counted_and_stopped(world)
+    await _make_anew(world, world.topics.outbound)
+    worker = world.start("counter", "dispatch-1")
+    assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
+    assert f"{world.topics.outbound} was made anew" in worker.log
+
+
+async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
+    """The rows here are more than it holds: another worker would not have them."""
+    await _counted_and_stopped(world)
+    await _make_anew(world, f"{world.group}-rows-changelog")
+    worker = world.start("counter", "dispatch-1")
+    assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
+    assert "a changelog of the tables was made anew" in worker.log
+
+
+async def _make_anew(world: World, topic: str) -> None:
+    async with connection.admin(world.settings) as client:
+        await client.delete_topics([topic])
+
+    async def made() -> bool:
+        try:
+            return topic in await admin.create(world.settings)
+        except TopicsWrong:
+            return False  # its deletion is not over yet
+
+    await until(made)
+
+
+async def _counted_and_stopped(world: World) -> None:
+    await _load(world, 0, 20)
+    worker = world.start("counter", "dispatch-1")
+    await until(world.behind_nothing)
+    worker.terminate()
+    await worker.ended()
+
+
+async def test_one_name_is_one_process(world: World):
+    first = world.start("counter", "dispatch-1")
+    await until(lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists())
+    second = world.start("counter", "dispatch-1")
+    assert await second.ended() == 1
+    assert "WorkerRuns: a worker dispatch-1 runs already" in second.log
+    assert first.alive

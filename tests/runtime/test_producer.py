@@ -1,0 +1,260 @@
+"""The producer: nothing leaves while it is not sure that we are a member, and nothing is lost in an outage."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.produce import ProduceRequest
+from faust.types import TP
+
+from streams.kafka.topics import ROWS
+from streams.runtime import producer as safe_producer
+from streams.runtime.exit_codes import Exit
+from streams.runtime.factory import App
+from streams.runtime.table import DurableTable, publish
+from tests.runtime.reading import Reading
+from tests.runtime.world import PATIENCE_S, World, regroup, running, until, world_of
+from tests.support.broker import OwnBroker, settings_for
+
+pytestmark = pytest.mark.broker
+
+
+def _app(world: World) -> tuple[App, DurableTable]:
+    app = world.app()
+    rows = DurableTable(app, ROWS)
+
+    @app.agent(app.raw_topic(world.topics.outbound), name="idle", isolated_partitions=True)
+    async def idle(stream: Any) -> None:
+        async for _ in stream.events():
+            pass
+
+    return app, rows
+
+
+class Heartbeats:
+    """Counts those that are answered, and can make them look old."""
+
+    def __init__(self, app: App) -> None:
+        self.fence = app.fence
+        self.answered = 0
+        self.late_s = 0.0
+        self._answered = app.fence.answered
+        app.fence.answered = self._count  # type: ignore[method-assign]
+
+    def _count(self, asked_s: float) -> None:
+        self._answered(asked_s - self.late_s)
+        self.answered += 1
+
+    def make_old(self) -> None:
+        self.late_s = 60.0
+        self._answered(time.monotonic() - self.late_s)
+
+    async def more(self) -> None:
+        enough = self.answered + 2
+        await until(lambda: self.answered >= enough)
+
+
+async def test_nothing_is_written_while_heartbeats_are_old(world: World):
+    app, rows = _app(world)
+    async with running(app):
+        heartbeats = Heartbeats(app)
+        heartbeats.make_old()
+        writing = [
+            asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0)),
+            asyncio.ensure_future(rows.write(0, [(b"k", b"v")])),
+        ]
+        await heartbeats.more()
+        assert not any(each.done() for each in writing)
+        assert await world.read(world.topics.status) == []
+        heartbeats.late_s = 0.0
+        await asyncio.gather(*writing)
+        assert len(await world.read(world.topics.status)) == 1
+
+
+async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
+    """Not with the first heartbeat that is answered: that comes later."""
+    app, rows = _app(world)
+    app.fence.answered = lambda asked_s: None  # type: ignore[method-assign]
+    ages_s: list[float | None] = []
+    rows.on_recovered(lambda: ages_s.append(app.fence.age_s()))
+    await app.start()
+    await until(lambda: ages_s)
+    assert ages_s[0] is not None
+    await app.stop()
+
+
+async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
+    """It has given everything back and waits for a member that is still working: nothing to fence."""
+    first, second = Reading(world), Reading(world, "dispatch-2", keep=True)
+    async with running(first.app), running(second.app):
+        await until(lambda: first.app.readiness().ready)
+        for partition in range(4):
+            await world.produce([b"x"], partition=partition)
+        await until(lambda: len(first.seen) + len(second.seen) == 4)
+        revoked = _revocation(first.app)
+        await regroup(first.app)
+        await until(revoked.is_set)
+        limit_s, first.app.fence.limit_s = first.app.fence.limit_s, 0.0  # too old, however young
+        async with asyncio.timeout(PATIENCE_S):
+            await publish(first.app, world.topics.status, b"x", partition=0)
+        assert second.kept
+        assert first.app.rebalancing
+        first.app.fence.limit_s = limit_s
+        for event in second.events:
+            event.ack()
+        await until(lambda: first.app.readiness().ready and second.app.readiness().ready)
+
+
+def _revocation(app: App) -> asyncio.Event:
+    """Set when the next one is over."""
+    consumer, over = app.safe_consumer, asyncio.Event()
+    revoke = consumer.on_partitions_revoked
+
+    async def noted(partitions: set[TP]) -> None:
+        await revoke(partitions)
+        over.set()
+
+    consumer.on_partitions_revoked = noted  # type: ignore[method-assign]
+    return over
+
+
+async def test_who_has_left_may_write_its_last(world: World):
+    """Its partitions are given back, and no heartbeat will be answered any more."""
+    app, _ = _app(world)
+    written: list[bool] = []
+
+    async def write_and_stop() -> None:
+        app.fence.limit_s = 0.0  # too old, however young
+        sent = app.safe_producer.client.send_and_wait(world.topics.status, b"x", partition=0)
+        writing = asyncio.ensure_future(sent)
+        done, _ = await asyncio.wait([writing], timeout=PATIENCE_S)
+        written.append(writing in done)
+        app.fence.handed_back()  # else a failure would hang
+        await writing
+        await stop()
+
+    async with running(app):
+        producer = app.safe_producer
+        stop, producer.on_stop = producer.on_stop, write_and_stop  # type: ignore[method-assign]
+    assert written == [True]
+
+
+async def test_it_waits_for_all_replicas(world: World):
+    """Said in each request: one broker alone cannot show the difference."""
+    app, _ = _app(world)
+    async with running(app):
+        asked = _requests(app)
+        await publish(app, world.topics.status, b"x", partition=0)
+        assert [each.required_acks for each in asked] == [-1]
+
+
+def _requests(app: App, answer: Callable[[], object] = lambda: None) -> list[Any]:
+    """The produce requests from now on; `answer` is called for each that was answered, and may raise."""
+    client: Any = app.safe_producer.client.client
+    asked: list[Any] = []
+    send = client.send
+
+    async def noted(node: Any, request: Any, **options: Any) -> Any:
+        answered = await send(node, request, **options)
+        if isinstance(request, ProduceRequest):
+            asked.append(request)
+            answer()
+        return answered
+
+    client.send = noted
+    return asked
+
+
+async def test_a_record_whose_answer_was_lost_is_written_once(world: World):
+    """It is produced again, and the broker knows its number."""
+    app, rows = _app(world)
+    lost = [True, True]
+
+    def lose() -> None:
+        if lost:
+            lost.pop()
+            raise KafkaConnectionError("the answer was lost")
+
+    async with running(app):
+        asked = _requests(app, lose)
+        await publish(app, world.topics.status, b"x", partition=0)
+        await rows.write(0, [(b"k", b"v")])
+        assert not lost and len(asked) > 2
+        assert len(await world.read(world.topics.status)) == 1
+
+
+async def test_nothing_expires_in_an_outage(world: World):
+    """What was produced once and waits for a leader is not given up: nobody knows if it is written."""
+    app, _ = _app(world)
+    app.conf.producer_request_timeout = 1.0
+    async with running(app):
+        cluster: Any = app.safe_producer.client.client.cluster
+        leader, outage = cluster.leader_for_partition, asyncio.Event()
+        cluster.leader_for_partition = lambda each: -1 if outage.is_set() else leader(each)
+
+        def lose() -> None:
+            if not outage.is_set():
+                outage.set()
+                raise KafkaConnectionError("the answer was lost")
+
+        _requests(app, lose)
+        writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
+        await outage.wait()
+        done, _ = await asyncio.wait([writing], timeout=2.5)  # longer than aiokafka keeps a record
+        assert not done
+        cluster.leader_for_partition = leader
+        await writing
+        assert len(await world.read(world.topics.status)) == 1
+
+
+async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Else every write would wait for ever, and nothing would say why."""
+    left: list[Exit] = []
+    monkeypatch.setattr(safe_producer, "leave", lambda code, why: left.append(code))
+    app, _ = _app(world)
+    async with running(app):
+        sender: Any = app.safe_producer.client._sender
+
+        async def dies() -> None:
+            raise RuntimeError("a mistake in the sender")
+
+        sender._maybe_wait_for_pid = dies
+        writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
+        await until(lambda: left == [Exit.PRODUCER_DEAD])
+        writing.cancel()
+
+
+@pytest.fixture
+async def broken(own_broker: OwnBroker, tmp_path: Path) -> AsyncIterator[World]:
+    async with world_of(settings_for(own_broker, tmp_path)) as world:
+        yield world
+
+
+async def test_an_outage_delays_and_loses_nothing(broken: World, own_broker: OwnBroker):
+    """Writes wait, rows are not seen before the broker has them, and each is written once."""
+    app, rows = _app(broken)
+    async with running(app):
+        await rows.write(0, [(b"k", b"before")])
+        own_broker.kill()
+        writing = [
+            asyncio.ensure_future(rows.write(0, [(b"k", b"after")])),
+            asyncio.ensure_future(publish(app, broken.topics.status, b"x", partition=0)),
+        ]
+        done, _ = await asyncio.wait(writing, timeout=2.0)
+        seen = rows.get(0, b"k")
+        await asyncio.to_thread(own_broker.start)
+        assert not done
+        assert seen == b"before"
+        await asyncio.gather(*writing)
+        assert rows.get(0, b"k") == b"after"
+        values = [
+            record.value
+            for record in await broken.read(f"{broken.group}-rows-changelog")
+            if record.key == b"k"
+        ]
+        assert values == [b"before", b"after"]
+        assert len(await broken.read(broken.topics.status)) == 1

@@ -1,0 +1,275 @@
+"""Durable writes on the real broker."""
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from faust.transport import consumer as faust_consumer
+
+from streams.kafka import reader
+from streams.kafka.topics import ROWS
+from streams.runtime.factory import App
+from streams.runtime.table import (
+    Closed,
+    DurableTable,
+    NotOurs,
+    Record,
+    TooLarge,
+    publish,
+    publish_all,
+)
+from tests.runtime.world import PATIENCE_S, World, running, until
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+async def app(world: World) -> AsyncIterator[App]:
+    app = world.app()
+    app.rows = DurableTable(app, ROWS)
+    _with_agent(app, world)
+    async with running(app):
+        yield app
+
+
+def _with_agent(app: App, world: World) -> None:
+    @app.agent(app.raw_topic(world.topics.outbound), name="idle", isolated_partitions=True)
+    async def idle(stream) -> None:
+        async for _ in stream.events():
+            pass
+
+
+@pytest.fixture
+def rows(app: App) -> DurableTable:
+    return app.rows
+
+
+async def _changelog(world: World) -> list[reader.Record]:
+    """Its records, without those of the table's own."""
+    records = await world.read(f"{world.group}-rows-changelog")
+    return [each for each in records if not (each.key or b"").startswith(b"__faust\0")]
+
+
+async def test_a_write_is_in_the_changelog_when_it_returns(world: World, rows: DurableTable):
+    await rows.write(1, [(b"a", b"1"), (b"b", b"2"), (b"a", None)])
+    records = await _changelog(world)
+    assert [(each.partition, each.key, each.value) for each in records] == [
+        (1, b"a", b"1"),
+        (1, b"b", b"2"),
+        (1, b"a", None),
+    ]
+    assert rows.get(1, b"a") is None
+    assert rows.get(1, b"b") == b"2"
+    assert rows.get(0, b"b") is None
+
+
+async def test_a_write_may_come_from_any_task(rows: DurableTable):
+    """Faust's own tables can be written only inside of a stream."""
+    await asyncio.gather(*(rows.write(each % 4, [(b"%d" % each, b"x")]) for each in range(40)))
+    assert [key for key, _ in rows.scan(1)] == sorted(b"%d" % each for each in range(1, 40, 4))
+
+
+async def test_scan_gives_a_prefix_in_order_and_from_a_key_on(rows: DurableTable):
+    keys = [b"m%04d" % each for each in range(600)]
+    await rows.write(2, [(key, key) for key in (b"l9", *reversed(keys), b"n")])
+    assert [key for key, _ in rows.scan(2, b"m")] == keys
+    assert [key for key, _ in rows.scan(2, b"m", after=b"m0255")] == keys[256:]
+    assert [key for key, _ in rows.scan(2, b"m", after=b"m0599")] == []
+    assert [key for key, _ in rows.scan(2)] == [b"l9", *keys, b"n"]
+
+
+async def test_a_scan_lets_rows_be_written_meanwhile(rows: DurableTable):
+    await rows.write(0, [(b"%04d" % each, b"x") for each in range(600)])
+    seen = []
+    for key, _ in rows.scan(0):
+        seen.append(key)
+        if len(seen) == 1:
+            await rows.write(0, [(b"0599", None), (b"0600", b"new")])
+    assert seen[-2:] == [b"0598", b"0600"]
+
+
+async def test_nothing_is_written_by_an_empty_write(world: World, rows: DurableTable):
+    await rows.write(0, [])
+    assert await _changelog(world) == []
+
+
+async def test_partitions_of_others_are_refused(rows: DurableTable):
+    assert rows.partitions() == [0, 1, 2, 3]
+    with pytest.raises(NotOurs):
+        rows.get(4, b"a")
+    with pytest.raises(NotOurs):
+        next(rows.scan(4))
+    with pytest.raises(NotOurs):
+        await rows.write(4, [(b"a", b"1")])
+
+
+async def test_a_write_larger_than_one_batch_is_written_whole(world: World, rows: DurableTable):
+    value = b"x" * 300_000
+    await rows.write(3, [(b"%d" % each, value) for each in range(5)])
+    assert len(await _changelog(world)) == 5
+    assert [key for key, _ in rows.scan(3)] == [b"%d" % each for each in range(5)]
+
+
+async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, rows: DurableTable):
+    """All comes from the changelog, deletions included."""
+    await rows.write(0, [(b"%03d" % each, b"old") for each in range(300)])
+    await rows.write(0, [(b"%03d" % each, b"new") for each in range(100)] + [(b"299", None)])
+    other = await _with_empty_folder(app, world)
+    table = DurableTable(other, ROWS)
+    recovered: list[list[int]] = []
+    table.on_recovered(lambda: recovered.append(table.partitions()))
+    _with_agent(other, world)
+    async with running(other):
+        found = dict(table.scan(0))
+    assert len(found) == 299
+    assert found[b"000"] == b"new"
+    assert found[b"100"] == b"old"
+    assert recovered[-1] == [0, 1, 2, 3]
+
+
+async def _with_empty_folder(app: App, world: World) -> App:
+    """The same worker once more, without its tables."""
+    await app.stop()
+    shutil.rmtree(app.conf.appdir)
+    return world.app()
+
+
+async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
+    world: World, app: App, rows: DurableTable, monkeypatch: pytest.MonkeyPatch
+):
+    """Else the table would have a hole, and nobody would know."""
+    await rows.write(0, [(b"%03d" % each, b"x") for each in range(200)])
+    other = await _with_empty_folder(app, world)
+    table = DurableTable(other, ROWS)
+    _with_agent(other, world)
+    lost = {50, 51, 120}
+    hand_on = faust_consumer.Consumer.getmany
+
+    async def getmany(self: Any, timeout: float) -> AsyncIterator[Any]:
+        async for partition, message in hand_on(self, timeout):
+            if message.offset in lost and partition.partition == 0:
+                lost.discard(message.offset)
+            else:
+                yield partition, message
+
+    monkeypatch.setattr(faust_consumer.Consumer, "getmany", getmany)
+    async with running(other):
+        assert len(list(table.scan(0))) == 200
+    assert not lost
+
+
+async def test_writes_from_anywhere_are_safe_while_partitions_move(
+    world: World, app: App, rows: DurableTable
+):
+    """A write returns and is with the new owner, or it says that the partition is not ours any more."""
+    acknowledged = dict.fromkeys(range(4), b"")
+    refused: set[int] = set()
+
+    async def write_on(partition: int) -> None:
+        for number in itertools.count():
+            try:
+                await rows.write(partition, [(b"last", b"%d" % number)])
+            except NotOurs:
+                refused.add(partition)
+                return
+            acknowledged[partition] = b"%d" % number
+
+    writing = [asyncio.ensure_future(write_on(partition)) for partition in range(4)]
+    other = world.app("dispatch-2")
+    table = DurableTable(other, ROWS)
+    _with_agent(other, world)
+    async with running(other):
+        await until(lambda: len(refused) == 2)
+        assert set(table.partitions()) == refused
+        assert set(rows.partitions()) == {0, 1, 2, 3} - refused
+        for partition in refused:
+            assert table.get(partition, b"last") == acknowledged[partition]
+        for each in writing:
+            each.cancel()
+
+
+async def test_giving_partitions_back_waits_for_writes_that_have_begun(
+    rows: DurableTable, monkeypatch: pytest.MonkeyPatch
+):
+    """And later ones wait until it is known whose the partitions are."""
+    acknowledge, into_changelog = asyncio.Event(), rows._log
+
+    async def slowly(*given: Any) -> int:
+        await acknowledge.wait()
+        return await into_changelog(*given)
+
+    monkeypatch.setattr(rows, "_log", slowly)
+    begun = asyncio.ensure_future(rows.write(0, [(b"k", b"begun")]))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(rows.close())
+    late = asyncio.ensure_future(rows.write(0, [(b"k", b"late")]))
+    done, _ = await asyncio.wait([begun, closing, late], timeout=0.2)
+    assert not done
+    acknowledge.set()
+    await asyncio.gather(begun, closing)
+    assert rows.get(0, b"k") == b"begun"
+    assert rows.partitions() == []
+    assert not late.done()
+    await rows._recovered()
+    await late
+    assert rows.get(0, b"k") == b"late"
+
+
+async def test_a_write_that_has_begun_is_finished_without_its_caller(rows: DurableTable):
+    """What is in the changelog must be in the table too, whoever is cancelled."""
+    writing = asyncio.ensure_future(rows.write(0, [(b"k", b"v")]))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await until(lambda: rows.get(0, b"k") == b"v")
+
+
+async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
+    topic = world.topics.status
+    said = await publish(
+        app, topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
+    )
+    assert (said.partition, said.offset) == (1, 0)
+    await publish_all(app, [Record(topic, b"%d" % each, b"k", 1) for each in range(50)])
+    records = await world.read(topic)
+    assert [each.value for each in records] == [b"first", *(b"%d" % each for each in range(50))]
+    assert records[0].headers == (("h", b"1"), ("none", None))
+
+
+async def test_without_a_partition_the_key_chooses_as_in_java(world: World, app: App):
+    said = await publish(app, world.topics.status, b"x", key=b"+60123456789")
+    other = await world.producer.send_and_wait(world.topics.status, b"x", key=b"+60123456789")
+    assert said.partition == other.partition
+
+
+async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
+    world: World, app: App
+):
+    """An idempotent producer with a hole in its numbers would be refused for ever after."""
+    status = world.topics.status  # takes 1 MiB
+    await publish(app, status, b"before", partition=0)
+    with pytest.raises(TooLarge):
+        await publish(app, status, b"x" * 3_000_000, partition=0)
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await publish(app, status, b"after", partition=0)).offset == 1
+        assert (await publish(app, status, b"after", partition=1)).offset == 0
+
+
+async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: DurableTable):
+    with pytest.raises(TooLarge):
+        await publish(app, world.topics.status, b"x" * 9_000_000, partition=0)
+    with pytest.raises(TooLarge):
+        await rows.write(0, [(b"k", b"x" * 9_000_000)])
+    assert rows.get(0, b"k") is None
+    await rows.write(0, [(b"k", b"x")])
+    assert rows.get(0, b"k") == b"x"
+
+
+async def test_after_the_end_it_is_closed(world: World, app: App, rows: DurableTable):
+    await app.stop()
+    with pytest.raises(Closed):
+        await publish(app, world.topics.status, b"x")
+    with pytest.raises(Closed):
+        await rows.write(0, [(b"k", b"x")])

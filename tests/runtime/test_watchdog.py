@@ -1,0 +1,134 @@
+"""The watchdog: what it takes for a standstill, and what not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streams.runtime.exit_codes import Exit
+from streams.runtime.factory import App
+from streams.runtime.watchdog import Patience, Standstill, Watchdog
+from tests.runtime.world import World, running, until, world_of
+from tests.support.broker import OwnBroker, settings_for
+
+QUICK = Patience(0.7, 60.0, look_again_after_s=0.3, look_every_s=0.1, answer_within_s=1.0)
+
+
+def test_a_mark_that_changes_is_no_standstill():
+    still = Standstill()
+    assert still.see(1.0, {"a": 1, "b": 1}) == {"a": 0.0, "b": 0.0}
+    assert still.see(2.0, {"a": 1, "b": 2}) == {"a": 2.0, "b": 0.0}
+    assert still.see(3.0, {"a": 1, "b": 2}) == {"a": 5.0, "b": 3.0}
+
+
+def test_a_mark_that_was_gone_begins_anew():
+    still = Standstill()
+    still.see(1.0, {"a": 1})
+    still.see(5.0, {})
+    assert still.see(1.0, {"a": 1}) == {"a": 0.0}
+
+
+class Watched:
+    """A running app whose watchdog's endings are noted instead of done."""
+
+    def __init__(self, world: World, patience: Patience = QUICK) -> None:
+        self.world = world
+        self.left: list[tuple[Exit, str]] = []
+        self.looks = 0
+        self.app: App = world.app()
+        self.app.patience = patience
+        self.app.watchdog = Watchdog(
+            self.app, leave=lambda code, why: self.left.append((code, why))
+        )
+        self.release = asyncio.Event()
+        look = self.app.watchdog.look
+
+        async def counted(passed_s: float) -> None:
+            await look(passed_s)
+            self.looks += 1
+
+        self.app.watchdog.look = counted  # type: ignore[method-assign]
+
+        @self.app.agent(
+            self.app.raw_topic(world.topics.outbound), name="watched", isolated_partitions=True
+        )
+        async def watched(stream) -> None:
+            async for event in stream.events():
+                if event.value == b"stuck":
+                    await self.release.wait()
+
+    async def looks_for(self, seconds: float) -> None:
+        """Until it has looked so often that a standstill would have been that old."""
+        enough = self.looks + seconds / self.app.patience.look_every_s
+        await until(lambda: self.looks >= enough)
+
+
+@pytest.fixture
+async def watched(world: World) -> AsyncIterator[Watched]:
+    watched = Watched(world)
+    async with running(watched.app):
+        yield watched
+        watched.release.set()
+
+
+@pytest.mark.broker
+async def test_an_idle_partition_is_no_standstill(watched: Watched):
+    await watched.world.produce([b"done"] * 10)
+    await until(watched.world.behind_nothing)
+    await watched.looks_for(1.5)
+    assert watched.left == []
+
+
+@pytest.mark.broker
+async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
+    await watched.world.produce([b"done", b"stuck", b"behind it"])
+    code, why = await until(lambda: watched.left and watched.left[0])
+    assert code is Exit.STALLED
+    assert "partition 0 does not move" in why
+    assert "committed 1, next 3, being worked on since 1" in why
+
+
+@pytest.mark.broker
+async def test_a_recovery_that_does_not_move_is_a_standstill(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    watched = Watched(world, replace(QUICK, ready_s=1.0))
+    monkeypatch.setattr(watched.app.safe_consumer, "perform_seek", asyncio.Event().wait)
+    starting = asyncio.ensure_future(watched.app.start())
+    code, _ = await until(lambda: watched.left and watched.left[0])
+    assert code is Exit.NOT_READY
+    starting.cancel()
+    await watched.app.stop()
+
+
+@pytest.mark.broker
+async def test_a_coordinator_that_has_died_is_seen(watched: Watched):
+    """aiokafka ends it at an error, and says nothing to anybody."""
+    coordinator = watched.app.safe_consumer._thread._ensure_consumer()._coordinator
+    task = coordinator._coordination_task
+    task.get_loop().call_soon_threadsafe(task.cancel)
+    code, why = await until(lambda: watched.left and watched.left[0])
+    assert code is Exit.NOT_READY
+    assert "coordinator" in why
+
+
+@pytest.mark.broker
+async def test_a_broker_that_does_not_answer_is_not_our_fault(
+    own_broker: OwnBroker, tmp_path: Path
+):
+    """A restart would not help; it would only add to the trouble."""
+    async with world_of(settings_for(own_broker, tmp_path)) as world:
+        watched = Watched(world, replace(QUICK, ready_s=0.7, answer_within_s=0.3))
+        async with running(watched.app):
+            await world.produce([b"stuck"])
+            await until(lambda: watched.left)
+            own_broker.freeze()
+            await watched.looks_for(0.2)  # one may have begun before
+            watched.left.clear()
+            await watched.looks_for(0.5)
+            assert watched.left == []
+            own_broker.thaw()
+            await until(lambda: watched.left)
+            watched.release.set()

@@ -1,0 +1,195 @@
+"""What the tests of the safe app share: topics, records, apps in this process and workers in others."""
+
+import asyncio
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.structs import RecordMetadata
+
+from streams.kafka import admin, lag, reader
+from streams.kafka.connection import producer_options
+from streams.kafka.topics import Names, dispatch_app, names
+from streams.runtime.factory import App, create_app
+from streams.settings import Settings, environment
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = float(os.environ.get("WA_TEST_PATIENCE_S", "90"))  # of a test that will fail
+
+
+async def until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+    """Wait until the condition (a function, or coroutine function) holds; returns what it said."""
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                said = condition()
+                said = await said if inspect.isawaitable(said) else said
+                if said:
+                    return said
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(
+            f"not within {within_s:.0f} s: {inspect.getsource(condition)}"
+        ) from None
+
+
+@asynccontextmanager
+async def running(app: App) -> AsyncIterator[App]:
+    """The app, ready; stopped on the way out. Its failure is the test's."""
+    try:
+        await app.start()
+        await until(lambda: app.readiness().ready)
+        yield app
+    except BaseException:
+        await _give_up(app)
+        raise
+    finally:
+        await app.stop()
+    if app.crash_reason:
+        raise app.crash_reason
+
+
+async def _give_up(app: App) -> None:
+    """Stop it, whatever is open: after a failure nobody acknowledges it any more, or lets it out."""
+    app.safe_consumer._unacked_messages.clear()
+    app.fence.handed_back()
+    await app.stop()
+
+
+async def regroup(app: App) -> None:
+    """Let the app's member ask for a rebalance; nothing of it need have begun yet."""
+    coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
+    coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
+
+
+class World:
+    """Topics on the broker of the test, and who produces to them."""
+
+    def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
+        self.settings = settings
+        self.producer = producer
+        self.stack = AsyncExitStack()
+        self.apps: list[App] = []
+
+    @property
+    def topics(self) -> Names:
+        return names(self.settings)
+
+    @property
+    def group(self) -> str:
+        return dispatch_app(self.settings)
+
+    def app(self, name: str = "dispatch-1", **options: Any) -> App:
+        app = create_app(
+            self.group,
+            self.settings,
+            name=name,
+            partitions=self.settings.partitions,
+            **{"longest_event_s": 5.0, **options},
+        )
+        self.apps.append(app)
+        return app
+
+    async def produce(
+        self, values: list[bytes], *, key: bytes = b"k", partition: int | None = 0
+    ) -> list[RecordMetadata]:
+        """Onto the source (`wa.outbound`)."""
+        sent = [
+            await self.producer.send(self.topics.outbound, value, key=key, partition=partition)
+            for value in values
+        ]
+        return await asyncio.gather(*sent)
+
+    async def committed(self, partition: int = 0) -> int | None:
+        return (await self._lag())[TopicPartition(self.topics.outbound, partition)].committed
+
+    async def behind_nothing(self) -> bool:
+        return not any(each.behind for each in (await self._lag()).values())
+
+    async def _lag(self) -> dict[TopicPartition, lag.PartitionLag]:
+        return await lag.read(self.settings, self.group, [self.topics.outbound])
+
+    async def read(self, topic: str) -> list[reader.Record]:
+        """All that stands in a topic."""
+        async with reader.reading(self.settings, topic) as whole:
+            return [record async for record in whole.until_end()]
+
+    def start(self, program: str, name: str, **variables: str) -> "Program":
+        """A worker in a process of its own: `tests/runtime/programs/<program>.py`."""
+        started = Program(self.settings, program, name, variables)
+        self.stack.callback(started.kill)
+        return started
+
+
+@asynccontextmanager
+async def world_of(settings: Settings) -> AsyncIterator[World]:
+    """A world whose topics are there."""
+    await admin.create(settings)
+    producer = AIOKafkaProducer(**producer_options(settings))
+    await producer.start()
+    world = World(settings, producer)
+    try:
+        async with world.stack:
+            yield world
+    finally:
+        for app in world.apps:
+            if app.started and not app.should_stop:
+                await _give_up(app)
+        await producer.stop()
+
+
+class Program:
+    """A process that may be killed and frozen. What it says is in `log`."""
+
+    def __init__(
+        self, settings: Settings, program: str, name: str, variables: dict[str, str]
+    ) -> None:
+        self._file = settings.data_dir / f"{name}.log"
+        with self._file.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"tests.runtime.programs.{program}", name],
+                env={**os.environ, **environment(settings), "WA_CONFIG": "", **variables},
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+            )
+        self._seen = psutil.Process(self.process.pid)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        return self._file.read_text()
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def freeze(self) -> None:
+        self._seen.suspend()
+
+    def thaw(self) -> None:
+        self._seen.resume()
+
+    def kill(self) -> None:
+        if self.alive:
+            self._seen.kill()
+            self.process.wait()
+
+    def terminate(self) -> None:
+        self.process.terminate()
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended."""
+        await until(lambda: not self.alive)
+        assert self.process.returncode is not None
+        return self.process.returncode

@@ -1,0 +1,52 @@
+"""What is started to die with us never outlives us; browser, broker and parts have tests of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streams.system import parent_death
+
+# Starts its child, says the child's pid, and waits to be killed.
+_PARENT = """
+import subprocess, sys
+from streams.system.parent_death import dying_with_us
+child = subprocess.Popen(dying_with_us(["/bin/sleep", "600"]))
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_it_dies_with_a_killed_parent() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.communicate()
+    psutil.wait_procs([child], timeout=30)
+    assert not child.is_running()
+
+
+def test_it_never_starts_when_the_parent_is_gone_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A parent that is killed between the fork and the kernel's promise is seen by its number."""
+    marker = tmp_path / "started"
+    monkeypatch.setattr(parent_death.os, "getpid", os.getppid)
+    command = parent_death.dying_with_us(["/usr/bin/touch", str(marker)])
+    assert subprocess.run(command, check=False).returncode == 1
+    assert not marker.exists()
+
+
+def test_it_becomes_the_program_with_its_arguments() -> None:
+    command = parent_death.dying_with_its_parent(
+        [sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "-c"], signal.SIGTERM
+    )
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said == "['a b', '-c']\n"

@@ -1,0 +1,103 @@
+"""Arguments, and scripts that die with their parent. No browser."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from streams.whatsapp.install.executable import Executable
+from streams.whatsapp.web import launch
+
+SHELL = Executable(Path("/x/chrome-headless-shell"), headless_shell=True)
+FULL = Executable(Path("/x/chrome"), headless_shell=False)
+_PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.argv[1], "-c", sys.argv[2]])
+sys.stdin.read()
+"""
+_CHILD = """
+import signal, sys, pathlib
+def term(*_): pathlib.Path(sys.argv[0] + "{path}").write_text("TERM"); sys.exit()
+signal.signal(signal.SIGTERM, term)
+pathlib.Path("{path}.up").write_text("up")
+while True: signal.pause()
+"""
+
+
+def test_no_headless_in_the_user_agent() -> None:
+    """WhatsApp Web does not start for a browser that calls itself headless."""
+    arguments = launch.arguments(SHELL, "156.0.8078.79", ())
+    (agent,) = [word for word in arguments if word.startswith("--user-agent=")]
+    assert agent.endswith("Chrome/156.0.0.0 Safari/537.36")
+    assert "Headless" not in str(launch.identity("156.0.8078.79"))
+
+
+def test_extra_arguments_come_last() -> None:
+    """Chromium obeys the last of two, so the sandbox's host rules win over ours."""
+    extra = ("--host-resolver-rules=MAP * ~NOTFOUND", "--x")
+    assert tuple(launch.arguments(SHELL, "1.0", extra)[-2:]) == extra
+
+
+def test_the_full_browser_keeps_its_zygote() -> None:
+    """Without it the full browser takes 43 MB more."""
+    assert "--no-zygote" in launch.arguments(SHELL, "1.0", ())
+    assert "--no-zygote" not in launch.arguments(FULL, "1.0", ())
+
+
+def test_playwrights_features_are_kept() -> None:
+    """The last --enable-features wins, so it must say Playwright's own again."""
+    (features,) = [
+        word for word in launch.arguments(SHELL, "1.0", ()) if word.startswith("--enable-features=")
+    ]
+    assert {"CDPScreenshotNewSurface", "SkipListAccountsWithoutGaiaCookies"} <= set(
+        features.partition("=")[2].split(",")
+    )
+
+
+async def test_a_wrapped_program_dies_with_its_parent(tmp_path: Path) -> None:
+    """SIGKILL of the parent sends the child the signal that was asked for."""
+    script = launch.write_wrapper(tmp_path / "child", Path(sys.executable), signal.SIGTERM)
+    ended = tmp_path / "ended"
+    child_code = _CHILD.replace('sys.argv[0] + "{path}"', f'"{ended}"').replace(
+        "{path}", str(ended)
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, str(script), child_code], stdin=subprocess.PIPE
+    )
+    await _appears(tmp_path / "ended.up")
+    child = psutil.Process(int((tmp_path / "child.pid").read_text()))
+    assert child.is_running()
+    parent.kill()
+    await asyncio.to_thread(parent.communicate)
+    await _appears(ended)
+    assert ended.read_text() == "TERM"
+
+
+async def test_end_kills_what_does_not_end_and_spares_a_stranger(tmp_path: Path) -> None:
+    """A process as old as its pid file is ended; one that got the pid later is not ours."""
+    ignoring = subprocess.Popen(
+        [sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"]
+    )
+    try:
+        stranger = tmp_path / "stranger.pid"
+        stranger.write_text(str(ignoring.pid))
+        launch.os.utime(stranger, (1.0, 1.0))
+        await launch.end(stranger, within_s=0.0)
+        assert ignoring.poll() is None
+        ours = tmp_path / "ours.pid"
+        ours.write_text(str(ignoring.pid))
+        await launch.end(ours, within_s=0.05)
+        assert await asyncio.to_thread(ignoring.wait, 5) == -signal.SIGKILL
+        assert not ours.exists()
+    finally:
+        ignoring.kill()
+        ignoring.wait()
+
+
+async def _appears(path: Path) -> None:
+    async with asyncio.timeout(10):
+        while not path.exists() or not path.read_text():  # noqa: ASYNC110 - a file gives no event
+            await asyncio.sleep(0.01)

@@ -1,0 +1,144 @@
+"""One owner of a profile, with real processes. No browser: a program with a browser's arguments."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streams.whatsapp.errors import ProfileInUse
+from streams.whatsapp.web.profile import Profile, browsers_on
+
+_IGNORES_TERM = "import signal,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
+_TAKES = """
+import asyncio, sys
+from pathlib import Path
+from streams.whatsapp.web.profile import Profile
+profile = Profile(Path(sys.argv[1]))
+asyncio.run(profile.take())
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+def start(script: str, *arguments: str) -> subprocess.Popen[bytes]:
+    """A Python process that has printed its first line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "main"
+
+
+@pytest.fixture
+def browser_like(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """What looks like browsers on the profile, and two that only nearly do."""
+    processes = [
+        start(_IGNORES_TERM, f"--user-data-dir={folder}", "about:blank"),
+        start(_IGNORES_TERM, f"--user-data-dir={folder}", "--type=renderer"),
+        start(_IGNORES_TERM, f"--user-data-dir={folder}-other"),
+    ]
+    yield processes
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_second_owner_is_refused(folder: Path) -> None:
+    """Another process that owns the profile is named as the reason; after its death it is free."""
+    other = await asyncio.to_thread(start, _TAKES, str(folder))
+    mine = Profile(folder)
+    with pytest.raises(ProfileInUse, match="another process uses the profile"):
+        await mine.take()
+    other.send_signal(signal.SIGKILL)
+    await asyncio.to_thread(other.communicate)
+    await mine.take()
+    mine.give_back()
+
+
+async def test_survivors_are_ended_and_nobody_else(
+    folder: Path, browser_like: list[subprocess.Popen[bytes]]
+) -> None:
+    """Exactly this profile and no `--type=`; they get a second before they are killed."""
+    assert [found.pid for found in browsers_on(folder)] == [browser_like[0].pid]
+    before = time.monotonic()
+    profile = Profile(folder)
+    await profile.take()
+    assert time.monotonic() - before >= 1.0
+    assert not psutil.pid_exists(browser_like[0].pid)  # our process has also collected it
+    assert [process.poll() for process in browser_like[1:]] == [None, None]
+    profile.give_back()
+
+
+async def test_chromiums_stale_locks_go_with_ours(folder: Path) -> None:
+    """A lock of another host name, which Chromium would never take over, is removed by the owner."""
+    folder.mkdir()
+    (folder / "SingletonLock").symlink_to("old-container-4711")
+    (folder / "SingletonCookie").write_text("x")
+    profile = Profile(folder)
+    await profile.take()
+    assert not list(folder.glob("Singleton*"))
+    profile.give_back()
+
+
+async def test_a_refused_owner_removes_nothing(folder: Path) -> None:
+    """Chromium's lock of a living owner stays."""
+    owner = Profile(folder)
+    await owner.take()
+    (folder / "SingletonLock").symlink_to("this-host-1")
+    other = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", _TAKES, str(folder)], capture_output=True
+    )
+    assert other.returncode != 0
+    assert b"ProfileInUse" in other.stderr
+    assert (folder / "SingletonLock").is_symlink()
+    owner.give_back()
+
+
+async def test_the_link_is_kept_until_it_is_made_anew(folder: Path) -> None:
+    """One id for one linking; a lost or damaged file is a new linking."""
+    profile = Profile(folder)
+    await profile.take()
+    unlinked = profile.link()
+    linked = profile.new_link("+905550000001")
+    assert unlinked.id != linked.id
+    assert Profile(folder).link() == linked
+    (profile.own / "link.json").write_text("{")
+    assert profile.link().id not in {unlinked.id, linked.id}
+    assert profile.link() == profile.link()
+    profile.give_back()
+
+
+async def test_storage_written(folder: Path) -> None:
+    """A write before the login does not count; one after it does; without any the answer is no."""
+    storage = folder / "Default" / "Local Storage" / "leveldb"
+    storage.mkdir(parents=True)
+    log = storage / "000003.log"
+    log.write_bytes(b"before")
+    os.utime(log, (1000.0, 1000.0))
+    profile = Profile(folder)
+    assert not await profile.storage_written(2000.0, within_s=0.05)
+    waiting = asyncio.create_task(profile.storage_written(2000.0, within_s=5.0))
+    await asyncio.sleep(0)
+    os.utime(log, (2001.0, 2001.0))
+    assert await waiting
+
+
+def test_no_process_is_found_for_a_profile_nobody_uses(folder: Path) -> None:
+    """Our own command line does not count, nor that of a process that ends while we look."""
+    assert list(browsers_on(folder)) == []
+    assert psutil.pid_exists(os.getpid())

@@ -1,0 +1,91 @@
+"""The driver in a real Chromium with the real wa-js, against the sandbox."""
+
+import asyncio
+
+import pytest
+
+from streams.whatsapp.driver import Acked, LookupFailed, NotSubmitted, Phase
+from streams.whatsapp.errors import BrowserMissing, BundleMissing, ProfileInUse
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
+from tests.support.browser import PEER, PEER_CHAT, Control, MakeDriver, link, phase, text
+
+pytestmark = pytest.mark.browser
+
+
+async def test_links_by_qr(driver: WhatsAppWeb, control: Control) -> None:
+    """Starting, a QR code, then ready with the phone's number and a link of its own."""
+    shown = await phase(driver, Phase.LINKING)
+    ready = await link(driver, control)
+    assert ready.phone is not None
+    assert ready.phone.startswith("+")
+    assert ready.qr is None
+    assert ready.degraded == ()
+    assert shown.link != ready.link
+
+
+async def test_links_by_pairing_code(driver: WhatsAppWeb, control: Control) -> None:
+    """The code is returned and shown in the session; entered in the phone it links."""
+    await phase(driver, Phase.LINKING)
+    code = await driver.link_by_code("+905550000001")
+    assert driver.session.pairing_code == code
+    await control.post("/scan", {"pairing_code": code, "phone": "+905550000001"})
+    ready = await phase(driver, Phase.READY)
+    assert ready.phone == "+905550000001"
+
+
+async def test_nothing_is_answered_before_it_is_ready(driver: WhatsAppWeb) -> None:
+    """A page that is not linked knows nothing, and says so."""
+    await phase(driver, Phase.LINKING)
+    assert isinstance(await driver.look_up(PEER), LookupFailed)
+    assert isinstance(await driver.find("3EB0AA", PEER_CHAT), LookupFailed)
+    result = await driver.submit(text("3EB0AA"))
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "not_logged_in"
+
+
+async def test_logout_shows_a_new_code_under_a_new_link(
+    linked_driver: WhatsAppWeb, control: Control
+) -> None:
+    """Logged out, then linking; and the same profile can be linked again."""
+    seen: list[Phase] = []
+    before = linked_driver.session.link
+
+    async def watch() -> None:
+        async for session in linked_driver.changes():
+            seen.append(session.phase)
+            if session.qr:
+                return
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    await linked_driver.logout()
+    await asyncio.wait_for(watching, 20)
+    assert seen[-2:] == [Phase.LOGGED_OUT, Phase.LINKING]
+    assert linked_driver.session.link != before
+    assert (await link(linked_driver, control)).link not in {None, before}
+    assert isinstance(await linked_driver.submit(text("3EB0AA17")), Acked)
+
+
+async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: Control) -> None:
+    """What the phone does to us is seen like what we do."""
+    await control.post("/faults", {"logout": True, "account": linked_driver.session.phone})
+    await phase(linked_driver, Phase.LOGGED_OUT, Phase.LINKING)
+    shown = await phase(linked_driver, Phase.LINKING)
+    assert shown.phone is None
+
+
+async def test_a_second_driver_on_the_profile_is_refused(
+    linked_driver: WhatsAppWeb, make_driver: MakeDriver
+) -> None:
+    """Clearly, at the start, and without harm to the first."""
+    with pytest.raises(ProfileInUse, match="another process uses the profile"):
+        await make_driver().start()
+    assert isinstance(await linked_driver.submit(text("3EB0AA18")), Acked)
+
+
+async def test_what_is_not_installed_is_said_at_the_start(make_driver: MakeDriver) -> None:
+    """One line of what to do, no phase, no process."""
+    with pytest.raises(BrowserMissing, match="WA_BROWSER_EXECUTABLE"):
+        await make_driver(executable="/no/chrome").start()
+    with pytest.raises(BundleMissing, match="WA_WEB_BUNDLE"):
+        await make_driver(bundle="/no/bundle.js").start()

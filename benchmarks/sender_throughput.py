@@ -24,7 +24,7 @@ from benchmarks.world import world
 from streams.domain.phone import events
 from streams.domain.phone.events import Outcome, Sent
 from streams.domain.sending import command
-from streams.domain.sending.command import Send
+from streams.domain.sending.command import SendCommand
 from tests.support.system import Caller, until
 from tests.support.whatsapp import account_record
 
@@ -56,12 +56,12 @@ class Lane:
         return len(outcomes)
 
 
-def _send(name: str, number: int, deadline_s: float) -> Send:
+def _send(name: str, number: int, deadline_s: float) -> SendCommand:
     digits = f"601200000{number % PHONES:02}"
-    return Send(
+    return SendCommand(
         phone=f"+{digits}",
         id=f"{name}{number:04}",
-        release=1,
+        dispatch_number=1,
         account=ACCOUNT,
         deadline_s=deadline_s,
         content=orjson.dumps({"type": "text", "body": "hello"}),

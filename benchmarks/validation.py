@@ -20,7 +20,7 @@ import msgspec
 import orjson
 
 from streams.contract.request import parse
-from streams.contract.request.form import Form
+from streams.contract.request.form import RequestForm
 
 try:
     import pydantic
@@ -79,7 +79,7 @@ def calling(validate: Callable[[bytes], object], data: bytes) -> Callable[[], ob
 
 def with_msgspec() -> Callable[[bytes], object]:
     """The bare library: bytes to a checked struct."""
-    return msgspec.json.Decoder(Form).decode
+    return msgspec.json.Decoder(RequestForm).decode
 
 
 def with_pydantic() -> Callable[[bytes], object] | None:

@@ -28,10 +28,10 @@ from streams.kafka.reader import Reader, reading
 from streams.kafka.topics import names
 from streams.settings import Settings, load
 
-SENT = frozenset({"sent", "delivered", "read", "played"})
+SENT_STATUSES = frozenset({"sent", "delivered", "read", "played"})
 
 
-class Options(TypedDict, total=False):
+class RequestOptions(TypedDict, total=False):
     """The contract's further fields of a request; times are RFC 3339."""
 
     priority: str
@@ -46,14 +46,14 @@ class Options(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class SendResponse:
     """Kafka has the request. Without an answer of the service, `queued` and the position are None."""
 
     id: str
     success: bool = True
     queued: bool | None = None
     queue_position: int | None = None
-    answer: StatusEvent | None = None
+    first_status: StatusEvent | None = None
 
 
 class WhatsApp:
@@ -67,9 +67,9 @@ class WhatsApp:
         self._settings = load(kafka=kafka) if settings is None else settings
         self._names = names(self._settings)
         self._stack = AsyncExitStack()
-        self._listening: asyncio.Task[None] | None = None
-        self._beginning = asyncio.Lock()
-        self._ears: dict[str, list[_Heard]] = {}
+        self._listener_task: asyncio.Task[None] | None = None
+        self._listener_lock = asyncio.Lock()
+        self._subscriptions: dict[str, list[_Subscription]] = {}
 
     async def __aenter__(self) -> Self:
         options = producer_options(self._settings)
@@ -97,9 +97,9 @@ class WhatsApp:
         content: str | Mapping[str, Any],
         *,
         id: str | None = None,
-        answer_within_s: float | None = None,
-        **options: Unpack[Options],
-    ) -> Receipt:
+        answer_timeout_s: float | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> SendResponse:
         """Returns once Kafka has the request; with `answer_within_s` once the service answered it too.
 
         `content` is a text, or the contract's content. `id` is the idempotency key: a second request
@@ -107,14 +107,14 @@ class WhatsApp:
 
         Raises TimeoutError when there was no answer in time; the request stands all the same.
         """
-        request = _request(to, content, id, options)
-        if answer_within_s is None:
+        request = _build_request(to, content, id, options)
+        if answer_timeout_s is None:
             await self._produce(request)
-            return Receipt(request["id"])
-        async with asyncio.timeout(answer_within_s):
-            async with self._ear(request["id"]) as heard:
+            return SendResponse(request["id"])
+        async with asyncio.timeout(answer_timeout_s):
+            async with self._subscribe(request["id"]) as subscription:
                 await self._produce(request)
-                return _receipt(await heard.next())
+                return _build_response(await subscription.next())
 
     async def send_immediate(
         self,
@@ -122,33 +122,33 @@ class WhatsApp:
         content: str | Mapping[str, Any],
         *,
         id: str | None = None,
-        within_s: float = 60.0,
-        **options: Unpack[Options],
+        timeout_s: float = 60.0,
+        **options: Unpack[RequestOptions],
     ) -> StatusEvent:
         """Ahead of everything that waits; returns its `sent`, or the final status that it ended in.
 
         Raises TimeoutError when there was neither in time; the request stands all the same.
         """
-        request = _request(to, content, id, {"priority": "urgent", **options})
-        async with asyncio.timeout(within_s):
-            async with self._ear(request["id"]) as heard:
+        request = _build_request(to, content, id, {"priority": "urgent", **options})
+        async with asyncio.timeout(timeout_s):
+            async with self._subscribe(request["id"]) as subscription:
                 await self._produce(request)
                 while True:
-                    event = await heard.next()
-                    if event.status in SENT or event.is_final:
+                    event = await subscription.next()
+                    if event.status in SENT_STATUSES or event.is_final:
                         return event
 
-    async def send_batch(self, requests: Iterable[Mapping[str, Any]]) -> list[Receipt]:
+    async def send_batch(self, requests: Iterable[Mapping[str, Any]]) -> list[SendResponse]:
         """Ask for many at once: the contract's requests, long or short form; an `id` is added to those
         without. Returns once Kafka has all of them. Those of one phone go out in the order given.
         """
-        named = [{"id": uuid.uuid4().hex, **request} for request in requests]
+        identified = [{"id": uuid.uuid4().hex, **request} for request in requests]
         acknowledgements = [
-            await self._producer.send(self._names.outbound, _encoded(each), key=_key(each))
-            for each in named
+            await self._producer.send(self._names.outbound, _encode(request_with_id), key=_get_key(request_with_id))
+            for request_with_id in identified
         ]
         await asyncio.gather(*acknowledgements)
-        return [Receipt(each["id"]) for each in named]
+        return [SendResponse(each["id"]) for each in identified]
 
     async def statuses(
         self, *, id: str | None = None, since_s: float | None = None
@@ -163,7 +163,7 @@ class WhatsApp:
             else:
                 await reader.from_time(since_s)
             async for record in reader.follow():
-                event = _event(record.value)
+                event = _decode_event(record.value)
                 if event is not None and id in (None, event.id):
                     yield event
 
@@ -178,85 +178,85 @@ class WhatsApp:
             if since_s:
                 await reader.from_time(since_s)
             async for record in reader.until_end():
-                event = _event(record.value)
+                event = _decode_event(record.value)
                 if event is not None and id in (None, event.id):
                     yield event
 
     async def status(self, id: str) -> StatusEvent | None:
         """The last status of a request, None if there is none (any more). Costs what `history` costs."""
-        last = None
+        last_event = None
         async for event in self.history(id=id):
-            last = event
-        return last
+            last_event = event
+        return last_event
 
     async def _produce(self, request: Mapping[str, Any]) -> None:
         await self._producer.send_and_wait(
-            self._names.outbound, _encoded(request), key=_key(request)
+            self._names.outbound, _encode(request), key=_get_key(request)
         )
 
     @asynccontextmanager
-    async def _ear(self, id: str) -> AsyncIterator["_Heard"]:
+    async def _subscribe(self, id: str) -> AsyncIterator["_Subscription"]:
         """What is said of one request from now on."""
-        await self._listen()
-        assert self._listening is not None
-        heard = _Heard(self._listening)
-        ears = self._ears.setdefault(id, [])
-        ears.append(heard)
+        await self._start_listener()
+        assert self._listener_task is not None
+        subscription = _Subscription(self._listener_task)
+        subscriptions = self._subscriptions.setdefault(id, [])
+        subscriptions.append(subscription)
         try:
-            yield heard
+            yield subscription
         finally:
-            ears.remove(heard)
-            if not ears:
-                del self._ears[id]
+            subscriptions.remove(subscription)
+            if not subscriptions:
+                del self._subscriptions[id]
 
-    async def _listen(self) -> None:
+    async def _start_listener(self) -> None:
         """Begin to hear answers, once for this connection, before anything is asked for."""
-        async with self._beginning:
-            if self._listening is None:
+        async with self._listener_lock:
+            if self._listener_task is None:
                 reader = await self._stack.enter_async_context(
                     reading(self._settings, self._names.status)
                 )
                 await reader.from_now()
-                self._listening = asyncio.create_task(self._hear(reader))
-                self._stack.push_async_callback(_ended, self._listening)
+                self._listener_task = asyncio.create_task(self._route_events(reader))
+                self._stack.push_async_callback(_cancel, self._listener_task)
 
-    async def _hear(self, reader: Reader) -> None:
+    async def _route_events(self, reader: Reader) -> None:
         async for record in reader.follow():
-            event = _event(record.value)
+            event = _decode_event(record.value)
             if event is not None:
-                for ear in self._ears.get(event.id, ()):
-                    ear.events.put_nowait(event)
+                for subscription in self._subscriptions.get(event.id, ()):
+                    subscription.events.put_nowait(event)
 
 
-class _Heard:
+class _Subscription:
     """The events of one request, as they come."""
 
-    def __init__(self, listening: asyncio.Task[None]) -> None:
+    def __init__(self, listener_task: asyncio.Task[None]) -> None:
         self.events: asyncio.Queue[StatusEvent] = asyncio.Queue()
-        self._listening = listening
+        self._listener_task = listener_task
 
     async def next(self) -> StatusEvent:
         """The next event. Raises what the listening broke on."""
-        got = asyncio.ensure_future(self.events.get())
-        await asyncio.wait({got, self._listening}, return_when=asyncio.FIRST_COMPLETED)
-        if not got.done():
-            got.cancel()
-            self._listening.result()
-        return await got
+        next_event = asyncio.ensure_future(self.events.get())
+        await asyncio.wait({next_event, self._listener_task}, return_when=asyncio.FIRST_COMPLETED)
+        if not next_event.done():
+            next_event.cancel()
+            self._listener_task.result()
+        return await next_event
 
 
-def _request(
+def _build_request(
     to: str, content: str | Mapping[str, Any], id: str | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     body = {"type": "text", "body": content} if isinstance(content, str) else dict(content)
     return {"id": id or uuid.uuid4().hex, "to": to, "content": body, **options}
 
 
-def _encoded(request: Mapping[str, Any]) -> bytes:
+def _encode(request: Mapping[str, Any]) -> bytes:
     return orjson.dumps(request)
 
 
-def _key(request: Mapping[str, Any]) -> bytes:
+def _get_key(request: Mapping[str, Any]) -> bytes:
     """The phone, however it is written, so that what is asked for it stays in order on the way in."""
     to = str(request.get("to") or request.get("phoneNumber") or "")
     try:
@@ -265,7 +265,7 @@ def _key(request: Mapping[str, Any]) -> bytes:
         return to.encode(errors="replace")
 
 
-def _event(value: bytes | None) -> StatusEvent | None:
+def _decode_event(value: bytes | None) -> StatusEvent | None:
     """The event, or None for a record that somebody else put there."""
     try:
         return None if value is None else status.decode(value)
@@ -273,16 +273,16 @@ def _event(value: bytes | None) -> StatusEvent | None:
         return None
 
 
-def _receipt(answer: StatusEvent) -> Receipt:
-    return Receipt(
-        id=answer.id,
-        success=answer.status == "accepted" or answer.status not in status.FINAL,
-        queued=answer.status in ("accepted", "queued"),
-        queue_position=answer.queue_position,
-        answer=answer,
+def _build_response(first_status: StatusEvent) -> SendResponse:
+    return SendResponse(
+        id=first_status.id,
+        success=first_status.status == "accepted" or first_status.status not in status.FINAL_STATUSES,
+        queued=first_status.status in ("accepted", "queued"),
+        queue_position=first_status.queue_position,
+        first_status=first_status,
     )
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

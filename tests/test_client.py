@@ -10,7 +10,7 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from streams.client import Receipt, WhatsApp
+from streams.client import SendResponse, WhatsApp
 from streams.contract import status as wire
 from streams.contract.status import StatusEvent
 from streams.embedded_kafka.broker import EmbeddedBroker
@@ -70,7 +70,7 @@ async def service(settings: Settings, *words: str, **more: Any) -> AsyncIterator
 
 
 def event(id: str, word: Any, **more: Any) -> StatusEvent:
-    return wire.make(id=id, status=word, n="1", at_s=1.0, to=E164, **more)
+    return wire.make(id=id, status=word, event_id_suffix="1", at_s=1.0, to=E164, **more)
 
 
 async def eventually(condition: Callable[[], object]) -> None:
@@ -86,7 +86,7 @@ async def test_send_returns_once_kafka_has_it(world: Settings) -> None:
         receipt = await whatsapp.send(
             PHONE, "hello", id="plain", priority="bulk", metadata={"a": 1}
         )
-        assert receipt == Receipt("plain", success=True, queued=None, queue_position=None)
+        assert receipt == SendResponse("plain", success=True, queued=None, queue_position=None)
         await eventually(lambda: asked)
         assert asked == [
             {
@@ -103,16 +103,16 @@ async def test_send_returns_once_kafka_has_it(world: Settings) -> None:
 async def test_send_with_an_answer_tells_the_position(world: Settings) -> None:
     """The contract's `{success, queued, queue_position}`."""
     async with service(world, "accepted", queue_position=3), WhatsApp(settings=world) as whatsapp:
-        receipt = await whatsapp.send(PHONE, "hello", answer_within_s=30)
+        receipt = await whatsapp.send(PHONE, "hello", answer_timeout_s=30)
         assert (receipt.success, receipt.queued, receipt.queue_position) == (True, True, 3)
 
 
 async def test_send_with_an_answer_tells_a_refusal(world: Settings) -> None:
     """A rejected request is no success."""
     async with service(world, "rejected"), WhatsApp(settings=world) as whatsapp:
-        receipt = await whatsapp.send(PHONE, "", answer_within_s=30)
+        receipt = await whatsapp.send(PHONE, "", answer_timeout_s=30)
         assert (receipt.success, receipt.queued) == (False, False)
-        assert receipt.answer == event(receipt.id, "rejected")
+        assert receipt.first_status == event(receipt.id, "rejected")
 
 
 @pytest.mark.parametrize("last", ["sent", "failed", "unknown", "expired"])
@@ -131,7 +131,7 @@ async def test_many_wait_at_the_same_time(world: Settings) -> None:
     async with service(world, "accepted", "sent"), WhatsApp(settings=world) as whatsapp:
         ids = [f"many-{number}" for number in range(20)]
         said = await asyncio.gather(
-            *(whatsapp.send_immediate(PHONE, "x", id=id, within_s=60) for id in ids)
+            *(whatsapp.send_immediate(PHONE, "x", id=id, timeout_s=60) for id in ids)
         )
         assert [each.id for each in said] == ids
 
@@ -140,9 +140,9 @@ async def test_no_answer_is_a_time_out(world: Settings) -> None:
     """Not a success, and not silence."""
     async with WhatsApp(settings=world) as whatsapp:
         with pytest.raises(TimeoutError):
-            await whatsapp.send(PHONE, "hello?", answer_within_s=0.3)
+            await whatsapp.send(PHONE, "hello?", answer_timeout_s=0.3)
         with pytest.raises(TimeoutError):
-            await whatsapp.send_immediate(PHONE, "hello?", within_s=0.3)
+            await whatsapp.send_immediate(PHONE, "hello?", timeout_s=0.3)
 
 
 async def test_a_batch_keeps_the_order_of_a_phone(world: Settings) -> None:

@@ -19,7 +19,7 @@ from streams.cli import output, selection
 from streams.cli.selection import Selection
 from streams.cli.time_param import Moment
 from streams.contract import dead_letter
-from streams.contract.dead_letter import DeadLetter, NotADeadLetter
+from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
 from streams.kafka import connection
 from streams.kafka.reader import reading
 from streams.kafka.topics import names
@@ -80,7 +80,7 @@ def replay(
         raise click.UsageError("Say which: --id, --reason, --class, --account, --since … or --all.")
     settings = run_dir.connected(load())
     picked = pick(asyncio.run(read(settings)), asked)
-    refused = [each for each in picked if each.about.outcome == "unknown" and not force]
+    refused = [each for each in picked if each.info.outcome == "unknown" and not force]
     wanted = [each for each in picked if each not in refused]
     if not dry_run:
         asyncio.run(republish(settings, wanted, rate))
@@ -123,8 +123,8 @@ async def read(settings: Settings) -> list[DeadLetter]:
     async with reading(settings, names(settings).dlq) as reader:
         async for record in reader.until_end():
             try:
-                letters.append(dead_letter.read(record.key, record.value, record.headers))
-            except NotADeadLetter:
+                letters.append(dead_letter.parse(record.key, record.value, record.headers))
+            except InvalidDeadLetter:
                 continue
     return letters
 
@@ -134,7 +134,7 @@ def pick(
 ) -> list[DeadLetter]:
     """Those that are meant, each once. One whose replay failed again is stood for by the later one."""
     gone = set() if replayed else selection.followed(letters)
-    found = {each.about.id: each for each in letters if asked.has(each)}
+    found = {each.info.id: each for each in letters if asked.has(each)}
     return [each for id, each in found.items() if id not in gone]
 
 
@@ -148,7 +148,7 @@ async def republish(settings: Settings, letters: Sequence[DeadLetter], rate: flo
                 names(settings).outbound,
                 each.value,
                 key=each.key,
-                headers=each.replay_headers(),
+                headers=each.build_replay_headers(),
             )
             await asyncio.sleep(max(0.0, begun_s + 1 / rate - time.monotonic()))
 
@@ -170,23 +170,23 @@ async def _cut(settings: Settings, before_s: float | None, dry_run: bool) -> int
 
 def _row(letter: DeadLetter) -> dict[str, Any]:
     return {
-        "id": letter.about.id,
-        "request_id": letter.about.request_id,
-        "reason": letter.about.reason,
-        "class": letter.about.error_class,
-        "message": letter.about.message,
-        "outcome": letter.about.outcome,
-        "account": letter.about.account,
-        "attempts": letter.about.attempts,
-        "replay_count": letter.about.replay_count,
-        "first_failed_at": letter.about.first_failed_at,
-        "last_failed_at": letter.about.last_failed_at,
+        "id": letter.info.id,
+        "request_id": letter.info.request_id,
+        "reason": letter.info.reason,
+        "class": letter.info.error_class,
+        "message": letter.info.message,
+        "outcome": letter.info.outcome,
+        "account": letter.info.account,
+        "attempts": letter.info.attempts,
+        "replay_count": letter.info.replay_count,
+        "first_failed_at": letter.info.first_failed_at,
+        "last_failed_at": letter.info.last_failed_at,
     }
 
 
 def _original(letter: DeadLetter) -> dict[str, Any]:
     return {
-        "original_timestamp": letter.about.timestamp,
+        "original_timestamp": letter.info.timestamp,
         "key": _readable(letter.key),
         "value": _readable(letter.value),
         "headers": [[name, _readable(value)] for name, value in letter.headers],

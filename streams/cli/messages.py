@@ -14,7 +14,7 @@ import click
 
 from streams.cli import output
 from streams.cli.time_param import Moment, clock
-from streams.client import SENT, Options, Receipt, WhatsApp
+from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
 from streams.contract import status as wire
 from streams.contract.status import StatusEvent
 from streams.local import run_dir
@@ -76,14 +76,14 @@ def send(
 ) -> None:
     """Ask for one message to the phone number TO."""
     asked = _content(text, content, file)
-    given = cast(Options, {name: value for name, value in options.items() if value is not None})
+    given = cast(RequestOptions, {name: value for name, value in options.items() if value is not None})
     settings = run_dir.connected(load())
 
-    async def ask() -> Receipt | StatusEvent:
+    async def ask() -> SendResponse | StatusEvent:
         async with WhatsApp(settings=settings) as whatsapp:
             if wait:
                 given.setdefault("priority", "normal")  # to wait is no reason to overtake
-                return await whatsapp.send_immediate(to, asked, id=id, within_s=within, **given)
+                return await whatsapp.send_immediate(to, asked, id=id, timeout_s=within, **given)
             return await whatsapp.send(to, asked, id=id, **given)
 
     try:
@@ -120,13 +120,13 @@ def _media(file: Path, caption: str | None) -> dict[str, Any]:
     return media if caption is None else media | {"caption": caption}
 
 
-def _answered(answer: Receipt | StatusEvent, as_json: bool) -> None:
-    if isinstance(answer, Receipt):
+def _answered(answer: SendResponse | StatusEvent, as_json: bool) -> None:
+    if isinstance(answer, SendResponse):
         said = {name: value for name, value in asdict(answer).items() if value is not None}
         output.document(said) if as_json else output.data(f"{answer.id}: Kafka has it")
         return
     _print(answer, as_json)
-    if answer.status not in SENT:
+    if answer.status not in SENT_STATUSES:
         why = f": {answer.error.code}" if answer.error else ""
         raise Failed(f"{answer.id} was not sent: {answer.status}{why}")
 

@@ -10,7 +10,7 @@ import click
 from streams.cli.time_param import Moment
 from streams.contract import replay
 from streams.contract.dead_letter import DeadLetter
-from streams.contract.headers import text
+from streams.contract.headers import get_text
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +33,7 @@ class Selection:
 
     def has(self, letter: DeadLetter) -> bool:
         """Whether this one is meant."""
-        about = letter.about
+        about = letter.info
         failed_s = datetime.fromisoformat(about.last_failed_at).timestamp()
         return (
             (not self.ids or about.id in self.ids or about.request_id in self.ids)
@@ -61,5 +61,5 @@ def options(command: F) -> F:
 
 def followed(letters: Iterable[DeadLetter]) -> set[str]:
     """Ids of dead letters whose replay ended in another one of these: it stands for both."""
-    found = {text(letter.headers, replay.OF) for letter in letters}
+    found = {get_text(letter.headers, replay.REPLAY_OF) for letter in letters}
     return {each for each in found if each is not None}

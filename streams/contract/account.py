@@ -6,9 +6,9 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-from streams.contract.status import Time
+from streams.contract.status import Timestamp
 
-State: TypeAlias = Literal[
+AccountState: TypeAlias = Literal[
     "starting",
     "linking",
     "syncing",
@@ -25,17 +25,17 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One account at one moment; what is not known is null."""
 
     account: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
-    state: Annotated[State, Meta(description="Only `ready` sends.")]
-    since: Annotated[Time, Meta(description="When this state began.")]
+    state: Annotated[AccountState, Meta(description="Only `ready` sends.")]
+    since: Annotated[Timestamp, Meta(description="When this state began.")]
     phone: Annotated[str, Meta(description="The account's own number, E.164.")] | None = None
     reason: Annotated[str, Meta(description="Why it is in this state.")] | None = None
-    until: Annotated[Time, Meta(description="When a restriction ends, if known.")] | None = None
+    until: Annotated[Timestamp, Meta(description="When a restriction ends, if known.")] | None = None
     qr: Annotated[str, Meta(description="Text of the QR code to be scanned.")] | None = None
     pairing_code: Annotated[str, Meta(description="To be typed into the phone.")] | None = None
     sent_last_minute: Annotated[int, Meta(ge=0)] = 0
     sent_today: Annotated[int, Meta(ge=0)] = 0
     free_at: (
-        Annotated[Time, Meta(description="Its pace lets nothing go before; null: it may send.")]
+        Annotated[Timestamp, Meta(description="Its pace lets nothing go before; null: it may send.")]
         | None
     ) = None
     daily_cap: Annotated[int, Meta(ge=1, description="null: none")] | None = None

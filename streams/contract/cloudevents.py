@@ -18,10 +18,10 @@ from streams.contract.headers import (
     TRACEPARENT,
     TRACESTATE,
     Headers,
-    Trace,
-    last,
-    text,
-    trace,
+    TraceContext,
+    get_last,
+    get_text,
+    make_trace_context,
 )
 from streams.contract.request import strict_json
 from streams.contract.request.wording import describe
@@ -30,8 +30,8 @@ _STRUCTURED: Final = "application/cloudevents"
 SOURCE: Final = "wa-streams"
 JSON: Final = b"application/json"
 
-TYPE: Final = "ce_type"
-ID: Final = "ce_id"
+TYPE_HEADER: Final = "ce_type"
+ID_HEADER: Final = "ce_id"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,10 +39,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     data: object = None
     id: str | None = None  # of the event
-    trace: Trace = ()
+    trace: TraceContext = ()
 
 
-class _Event(msgspec.Struct, frozen=True, kw_only=True):
+class _StructuredEvent(msgspec.Struct, frozen=True, kw_only=True):
     specversion: Annotated[str, Meta(pattern=r"^1\.")]
     id: str | None = None
     data: object | None = None
@@ -51,10 +51,10 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
     tracestate: str | None = None
 
 
-def from_headers(headers: Headers) -> Envelope:
+def read_headers(headers: Headers) -> Envelope:
     """What the headers alone say: in binary mode, all of it but the data."""
-    traced = trace(_traced(headers, TRACEPARENT), _traced(headers, TRACESTATE))
-    return Envelope(id=text(headers, ID), trace=traced)
+    trace_context = make_trace_context(_get_trace_header(headers, TRACEPARENT), _get_trace_header(headers, TRACESTATE))
+    return Envelope(id=get_text(headers, ID_HEADER), trace=trace_context)
 
 
 def unwrap(body: object, headers: Headers) -> Envelope:
@@ -63,35 +63,35 @@ def unwrap(body: object, headers: Headers) -> Envelope:
     Raises:
         InvalidRequest: it calls itself a structured event and is none.
     """
-    outside = from_headers(headers)
+    header_envelope = read_headers(headers)
     if not _is_structured(body, headers):
-        return replace(outside, data=body)
-    event = _event(body)
-    inside = trace(_bytes(event.traceparent), _bytes(event.tracestate))
-    return Envelope(data=_data(event), id=event.id or outside.id, trace=outside.trace or inside)
+        return replace(header_envelope, data=body)
+    event = _decode_event(body)
+    event_trace = make_trace_context(_encode_optional(event.traceparent), _encode_optional(event.tracestate))
+    return Envelope(data=_extract_data(event), id=event.id or header_envelope.id, trace=header_envelope.trace or event_trace)
 
 
-def binary_headers(event_type: str, event_id: str, time: str) -> tuple[tuple[str, bytes], ...]:
+def build_binary_headers(event_type: str, event_id: str, time: str) -> tuple[tuple[str, bytes], ...]:
     """The headers of an event of ours; `time` in RFC 3339."""
     return (
         ("ce_specversion", b"1.0"),
-        (ID, event_id.encode()),
-        (TYPE, event_type.encode()),
+        (ID_HEADER, event_id.encode()),
+        (TYPE_HEADER, event_type.encode()),
         ("ce_source", SOURCE.encode()),
         ("ce_time", time.encode()),
         (CONTENT_TYPE, JSON),
     )
 
 
-def _traced(headers: Headers, name: str) -> bytes | None:
+def _get_trace_header(headers: Headers, name: str) -> bytes | None:
     """As a plain header, else as the extension attribute of the event."""
-    plain = last(headers, name)
-    return last(headers, f"ce_{name}") if plain is None else plain
+    value = get_last(headers, name)
+    return get_last(headers, f"ce_{name}") if value is None else value
 
 
 def _is_structured(body: object, headers: Headers) -> bool:
     """By the header, as the binding says; or plainly an event, for producers that cannot set headers."""
-    media_type = text(headers, CONTENT_TYPE) or ""
+    media_type = get_text(headers, CONTENT_TYPE) or ""
     if media_type.lower().startswith(_STRUCTURED):
         return True
     return (
@@ -101,26 +101,26 @@ def _is_structured(body: object, headers: Headers) -> bool:
     )
 
 
-def _event(body: object) -> _Event:
+def _decode_event(body: object) -> _StructuredEvent:
     try:
-        return msgspec.convert(body, _Event)
+        return msgspec.convert(body, _StructuredEvent)
     except msgspec.ValidationError as error:
         raise InvalidRequest(
             "schema_violation", f"the CloudEvent: {describe(error, {})}"
         ) from error
 
 
-def _data(event: _Event) -> object:
+def _extract_data(event: _StructuredEvent) -> object:
     if event.data is not None:
         return event.data
     if event.data_base64 is None:
         raise InvalidRequest("schema_violation", "data: is missing")
     try:
-        inside = base64.b64decode(event.data_base64, validate=True)
+        decoded = base64.b64decode(event.data_base64, validate=True)
     except ValueError as error:
         raise InvalidRequest("schema_violation", f"data_base64: is not base64 ({error})") from error
-    return strict_json.load(inside)
+    return strict_json.load(decoded)
 
 
-def _bytes(value: str | None) -> bytes | None:
+def _encode_optional(value: str | None) -> bytes | None:
     return None if value is None else value.encode()

@@ -12,14 +12,14 @@ from msgspec import Meta
 from streams.contract import replay
 from streams.contract.errors import ErrorClass
 from streams.contract.headers import Headers
-from streams.contract.replay import Replay
-from streams.contract.status import Time
+from streams.contract.replay import ReplayInfo
+from streams.contract.status import Timestamp
 
-Outcome: TypeAlias = Literal["not_sent", "unknown"]
+DeadLetterOutcome: TypeAlias = Literal["not_sent", "unknown"]
 
-ID: Final = "wa-dlq-id"
-_NAMES: Final = {
-    "id": ID,
+ID_HEADER: Final = "wa-dlq-id"
+_HEADER_NAMES: Final = {
+    "id": ID_HEADER,
     "reason": "wa-dlq-reason",
     "error_class": "wa-dlq-class",
     "message": "wa-dlq-message",
@@ -33,18 +33,18 @@ _NAMES: Final = {
     "outcome": "wa-dlq-outcome",
     "account": "wa-dlq-account",
     "request_id": replay.REQUEST_ID,
-    "replay_count": replay.COUNT,
+    "replay_count": replay.REPLAY_COUNT,
 }
-_CONNECT: Final = "__connect.errors."
+_CONNECT_PREFIX: Final = "__connect.errors."
 
-_AtLeast0 = Annotated[int, Meta(ge=0)]
+_NonNegative = Annotated[int, Meta(ge=0)]
 
 
-class NotADeadLetter(ValueError):
+class InvalidDeadLetter(ValueError):
     """A record of `wa.dlq` that has not our headers; says which is missing or wrong."""
 
 
-class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_NAMES):
+class DeadLetterInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_HEADER_NAMES):
     """What the headers say of the original record. Each is text in UTF-8."""
 
     id: Annotated[
@@ -53,18 +53,18 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     reason: Annotated[str, Meta(description="The error's code.")]
     error_class: ErrorClass
     message: Annotated[str, Meta(description="What went wrong, for people.")]
-    attempts: Annotated[_AtLeast0, Meta(description="How often it was tried.")]
-    first_failed_at: Time
-    last_failed_at: Time
+    attempts: Annotated[_NonNegative, Meta(description="How often it was tried.")]
+    first_failed_at: Timestamp
+    last_failed_at: Timestamp
     topic: str
-    partition: _AtLeast0
-    offset: _AtLeast0
+    partition: _NonNegative
+    offset: _NonNegative
     timestamp: Annotated[int, Meta(description="Kafka's, of the original record, in epoch ms.")]
-    outcome: Annotated[Outcome, Meta(description="`unknown`: it may have been sent.")]
+    outcome: Annotated[DeadLetterOutcome, Meta(description="`unknown`: it may have been sent.")]
     request_id: Annotated[
         str, Meta(description="Under which the request was answered; a replay keeps it.")
     ]
-    replay_count: Annotated[_AtLeast0, Meta(description="How many replays led to it.")]
+    replay_count: Annotated[_NonNegative, Meta(description="How many replays led to it.")]
     account: Annotated[str, Meta(description="The sending account, if it came so far.")] | None = (
         None
     )
@@ -73,47 +73,47 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A dead letter: the original record, and what is said about it."""
 
-    about: About
+    info: DeadLetterInfo
     key: bytes | None = None
     value: bytes | None = None
     headers: Headers = ()  # the original's
 
-    def record_headers(self) -> list[tuple[str, bytes | None]]:
+    def build_record_headers(self) -> list[tuple[str, bytes | None]]:
         """The headers of its record on `wa.dlq`."""
-        said: dict[str, object] = msgspec.to_builtins(self.about)
-        ours = {**said, **_for_generic_tools(self.about)}
-        return [*self.headers, *((name, str(value).encode()) for name, value in ours.items())]
+        fields: dict[str, object] = msgspec.to_builtins(self.info)
+        added = {**fields, **_build_connect_headers(self.info)}
+        return [*self.headers, *((name, str(value).encode()) for name, value in added.items())]
 
-    def replay_headers(self) -> list[tuple[str, bytes | None]]:
+    def build_replay_headers(self) -> list[tuple[str, bytes | None]]:
         """The headers under which key and value go to `wa.outbound` again."""
-        about = self.about
-        said = Replay(of=about.id, count=about.replay_count + 1, request_id=about.request_id)
-        return replay.headers(self.headers, said)
+        info = self.info
+        replay_info = ReplayInfo(dead_letter_id=info.id, count=info.replay_count + 1, request_id=info.request_id)
+        return replay.build_headers(self.headers, replay_info)
 
 
-def read(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
+def parse(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
     """The dead letter in a record of `wa.dlq`.
 
     Raises:
         NotADeadLetter: our headers are missing, or say what cannot be.
     """
-    begin = max((i for i, (name, _) in enumerate(headers) if name == ID), default=None)
-    if begin is None:
-        raise NotADeadLetter(f"it has no header {ID}")
+    first_index = max((i for i, (name, _) in enumerate(headers) if name == ID_HEADER), default=None)
+    if first_index is None:
+        raise InvalidDeadLetter(f"it has no header {ID_HEADER}")
     try:
-        said = {name: bytes(value or b"").decode() for name, value in headers[begin:]}
-        about = msgspec.convert(said, About, strict=False)
+        fields = {name: bytes(value or b"").decode() for name, value in headers[first_index:]}
+        info = msgspec.convert(fields, DeadLetterInfo, strict=False)
     except (UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise NotADeadLetter(f"its headers are not ours: {error}") from error
-    return DeadLetter(about=about, key=key, value=value, headers=tuple(headers[:begin]))
+        raise InvalidDeadLetter(f"its headers are not ours: {error}") from error
+    return DeadLetter(info=info, key=key, value=value, headers=tuple(headers[:first_index]))
 
 
-def _for_generic_tools(about: About) -> dict[str, object]:
+def _build_connect_headers(info: DeadLetterInfo) -> dict[str, object]:
     """What Kafka UIs know: the headers of Kafka Connect's DeadLetterQueueReporter."""
     return {
-        f"{_CONNECT}topic": about.topic,
-        f"{_CONNECT}partition": about.partition,
-        f"{_CONNECT}offset": about.offset,
-        f"{_CONNECT}exception.class.name": about.reason,
-        f"{_CONNECT}exception.message": about.message,
+        f"{_CONNECT_PREFIX}topic": info.topic,
+        f"{_CONNECT_PREFIX}partition": info.partition,
+        f"{_CONNECT_PREFIX}offset": info.offset,
+        f"{_CONNECT_PREFIX}exception.class.name": info.reason,
+        f"{_CONNECT_PREFIX}exception.message": info.message,
     }

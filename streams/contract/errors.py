@@ -10,19 +10,19 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from streams.contract.headers import Trace
+from streams.contract.headers import TraceContext
 
 # The code of each is a word of the contract; `InvalidRequest` needs no others.
 InvalidCode: TypeAlias = Literal[
     "malformed_json", "schema_violation", "unknown_template", "media_too_large"
 ]
-DETAIL_CHARACTERS: Final = 500  # a field's name is the caller's, and may be long
+MAX_DETAIL_CHARACTERS: Final = 500  # a field's name is the caller's, and may be long
 ErrorClass: TypeAlias = Literal[
     "invalid", "permanent", "transient", "throttled", "session", "restricted", "unknown"
 ]
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "class"}):
+class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "class"}):
     """What went wrong, in a status event."""
 
     code: Annotated[
@@ -35,14 +35,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "clas
     ] = ""
 
 
-class Partial(msgspec.Struct, frozen=True, kw_only=True):
+class PartialRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What could still be read of a request that is not valid: enough to tell its caller."""
 
     id: str | None = None
     to: str | None = None
     batch_id: str | None = None
     metadata: bytes = b""
-    trace: Trace = ()
+    trace: TraceContext = ()
     replay_of: str | None = None
     replay_count: int = 0
 
@@ -58,8 +58,8 @@ class InvalidRequest(ValueError):
     the request, so it may stand in a log.
     """
 
-    def __init__(self, code: InvalidCode, detail: str, partial: Partial | None = None) -> None:
+    def __init__(self, code: InvalidCode, detail: str, partial: PartialRequest | None = None) -> None:
         self.code: InvalidCode = code
-        self.detail = detail[:DETAIL_CHARACTERS]
+        self.detail = detail[:MAX_DETAIL_CHARACTERS]
         super().__init__(f"{code}: {self.detail}")
-        self.partial = partial or Partial()
+        self.partial = partial or PartialRequest()

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
-Trace: TypeAlias = tuple[tuple[str, bytes], ...]
+TraceContext: TypeAlias = tuple[tuple[str, bytes], ...]
 
 CONTENT_TYPE: Final = "content-type"
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 
 # W3C Trace Context, level 2: what does not look like this is to be ignored, as if there were none.
-_TRACEPARENT = re.compile(
+_TRACEPARENT_PATTERN = re.compile(
     rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]{1,64})?"
 )
-_TRACESTATE_BYTES = 512
+_MAX_TRACESTATE_BYTES = 512
 
 
-def last(headers: Headers, name: str) -> bytes | None:
+def get_last(headers: Headers, name: str) -> bytes | None:
     """The value of the last header of this name; its case does not matter."""
     for key, value in reversed(headers):
         if key.lower() == name:
@@ -30,9 +30,9 @@ def last(headers: Headers, name: str) -> bytes | None:
     return None
 
 
-def text(headers: Headers, name: str) -> str | None:
+def get_text(headers: Headers, name: str) -> str | None:
     """The same as text."""
-    value = last(headers, name)
+    value = get_last(headers, name)
     if value is None:
         return None
     try:
@@ -41,10 +41,10 @@ def text(headers: Headers, name: str) -> str | None:
         return None
 
 
-def trace(traceparent: bytes | None, tracestate: bytes | None) -> Trace:
+def make_trace_context(traceparent: bytes | None, tracestate: bytes | None) -> TraceContext:
     """What is copied to every record that follows; a trace that is not well formed is not carried on."""
-    if traceparent is None or not _TRACEPARENT.fullmatch(traceparent):
+    if traceparent is None or not _TRACEPARENT_PATTERN.fullmatch(traceparent):
         return ()
-    if tracestate is None or len(tracestate) > _TRACESTATE_BYTES:
+    if tracestate is None or len(tracestate) > _MAX_TRACESTATE_BYTES:
         return ((TRACEPARENT, traceparent),)
     return ((TRACEPARENT, traceparent), (TRACESTATE, tracestate))

@@ -7,7 +7,7 @@ import orjson
 from msgspec import Meta
 
 from streams.contract import cloudevents
-from streams.contract.status import Time
+from streams.contract.status import Timestamp
 
 EVENT_TYPE: Final = "wa.message.received"
 
@@ -23,7 +23,7 @@ class InboundMessage(
     whatsapp_id: str
     type: Annotated[str, Meta(description="WhatsApp's word: chat, image, …")]
     body: Annotated[str, Meta(description="The text, or a caption.")] = ""
-    at: Time
+    at: Timestamp
 
 
 def make(
@@ -58,6 +58,6 @@ def decode(value: bytes) -> InboundMessage:
     return _decoder.decode(value)
 
 
-def headers(message: InboundMessage) -> tuple[tuple[str, bytes], ...]:
+def build_headers(message: InboundMessage) -> tuple[tuple[str, bytes], ...]:
     """The record's headers: CloudEvents in binary mode."""
-    return cloudevents.binary_headers(EVENT_TYPE, message.event_id, message.at)
+    return cloudevents.build_binary_headers(EVENT_TYPE, message.event_id, message.at)

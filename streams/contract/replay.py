@@ -10,38 +10,38 @@ from typing import Final
 import msgspec
 
 from streams.contract.errors import InvalidRequest
-from streams.contract.headers import Headers, last, text
+from streams.contract.headers import Headers, get_last, get_text
 
-OF: Final = "wa-replay-of"
-COUNT: Final = "wa-replay-count"
+REPLAY_OF: Final = "wa-replay-of"
+REPLAY_COUNT: Final = "wa-replay-count"
 REQUEST_ID: Final = "wa-request-id"
-NAMES: Final = frozenset({OF, COUNT, REQUEST_ID})
+REPLAY_HEADERS: Final = frozenset({REPLAY_OF, REPLAY_COUNT, REQUEST_ID})
 
-_COUNT = re.compile(r"[0-9]{1,6}")
+_COUNT_PATTERN = re.compile(r"[0-9]{1,6}")
 
 
-class Replay(msgspec.Struct, frozen=True, kw_only=True):
+class ReplayInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What these headers say; without `of` the record is no replay."""
 
-    of: str | None = None
+    dead_letter_id: str | None = None
     count: int = 0
     request_id: str | None = None
 
 
-def read(headers: Headers) -> Replay:
+def parse_headers(headers: Headers) -> ReplayInfo:
     """Raises InvalidRequest if there are such headers and they are not well formed."""
-    if last(headers, OF) is None:
-        return Replay()
-    of, count = text(headers, OF), text(headers, COUNT) or ""
-    if not of or len(of) > 512 or not of.isprintable():
-        raise InvalidRequest("schema_violation", f"header {OF}: names no dead letter")
-    if not _COUNT.fullmatch(count):
-        raise InvalidRequest("schema_violation", f"header {COUNT}: is no whole number")
-    return Replay(of=of, count=int(count), request_id=text(headers, REQUEST_ID))
+    if get_last(headers, REPLAY_OF) is None:
+        return ReplayInfo()
+    dead_letter_id, count = get_text(headers, REPLAY_OF), get_text(headers, REPLAY_COUNT) or ""
+    if not dead_letter_id or len(dead_letter_id) > 512 or not dead_letter_id.isprintable():
+        raise InvalidRequest("schema_violation", f"header {REPLAY_OF}: names no dead letter")
+    if not _COUNT_PATTERN.fullmatch(count):
+        raise InvalidRequest("schema_violation", f"header {REPLAY_COUNT}: is no whole number")
+    return ReplayInfo(dead_letter_id=dead_letter_id, count=int(count), request_id=get_text(headers, REQUEST_ID))
 
 
-def headers(original: Headers, replay: Replay) -> list[tuple[str, bytes | None]]:
+def build_headers(original: Headers, replay: ReplayInfo) -> list[tuple[str, bytes | None]]:
     """The headers of the replay: the original's, with these in place of those of an earlier replay."""
-    kept = [(name, value) for name, value in original if name not in NAMES]
-    added = [(OF, replay.of), (COUNT, str(replay.count)), (REQUEST_ID, replay.request_id)]
-    return [*kept, *((name, value.encode()) for name, value in added if value is not None)]
+    kept = [(name, value) for name, value in original if name not in REPLAY_HEADERS]
+    replay_headers = [(REPLAY_OF, replay.dead_letter_id), (REPLAY_COUNT, str(replay.count)), (REQUEST_ID, replay.request_id)]
+    return [*kept, *((name, value.encode()) for name, value in replay_headers if value is not None)]

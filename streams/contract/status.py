@@ -10,9 +10,9 @@ import orjson
 from msgspec import Meta, Raw
 
 from streams.contract import cloudevents
-from streams.contract.errors import Problem
-from streams.contract.headers import Headers, Trace
-from streams.contract.timestamps import rfc3339
+from streams.contract.errors import ErrorInfo
+from streams.contract.headers import Headers, TraceContext
+from streams.contract.timestamps import format_rfc3339
 
 Status: TypeAlias = Literal[
     "accepted",
@@ -30,12 +30,12 @@ Status: TypeAlias = Literal[
 Reason: TypeAlias = Literal[
     "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "turn"
 ]
-FINAL: Final[frozenset[Status]] = frozenset(
+FINAL_STATUSES: Final[frozenset[Status]] = frozenset(
     {"failed", "rejected", "expired", "cancelled", "unknown"}
 )
-EVENT_TYPE: Final = "wa.message."
+EVENT_TYPE_PREFIX: Final = "wa.message."
 
-Time = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
+Timestamp = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -44,7 +44,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     event_id: Annotated[str, Meta(description="`<id>/<status>/<n>`: the same for the same fact.")]
     id: Annotated[str, Meta(description="The request's.")]
     status: Status
-    at: Time
+    at: Timestamp
     to: (
         Annotated[str, Meta(description="E.164, or what was asked for if that cannot be read.")]
         | None
@@ -53,11 +53,11 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     whatsapp_id: str | None = None
     attempt: Annotated[int, Meta(ge=1, description="How many were made.")] | None = None
     reason: Annotated[Reason, Meta(description="Why it waits.")] | None = None
-    due_at: Annotated[Time, Meta(description="When it is looked at again.")] | None = None
+    due_at: Annotated[Timestamp, Meta(description="When it is looked at again.")] | None = None
     queue_position: (
         Annotated[int, Meta(ge=0, description="Messages ahead for this phone.")] | None
     ) = None
-    error: Problem | None = None
+    error: ErrorInfo | None = None
     batch_id: str | None = None
     metadata: Annotated[
         Raw,
@@ -67,14 +67,14 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     @property
     def is_final(self) -> bool:
         """Whether nothing more is done for the request. `sent` is done too, but may still move on."""
-        return self.status in FINAL
+        return self.status in FINAL_STATUSES
 
 
 def make(
     *,
     id: str,
     status: Status,
-    n: str,
+    event_id_suffix: str,
     at_s: float,
     to: str | None,
     account: str | None = None,
@@ -83,7 +83,7 @@ def make(
     reason: Reason | None = None,
     due_at_s: float = 0.0,
     queue_position: int | None = None,
-    error: Problem | None = None,
+    error: ErrorInfo | None = None,
     batch_id: str | None = None,
     metadata: bytes = b"",
 ) -> StatusEvent:
@@ -92,16 +92,16 @@ def make(
     An `attempt` of 0, a `due_at_s` of 0.0 and empty `metadata` (JSON) are left out.
     """
     return StatusEvent(
-        event_id=f"{id}/{status}/{n}",
+        event_id=f"{id}/{status}/{event_id_suffix}",
         id=id,
         status=status,
-        at=rfc3339(at_s),
+        at=format_rfc3339(at_s),
         to=to,
         account=account,
         whatsapp_id=whatsapp_id,
         attempt=attempt or None,
         reason=reason,
-        due_at=rfc3339(due_at_s) if due_at_s else None,
+        due_at=format_rfc3339(due_at_s) if due_at_s else None,
         queue_position=queue_position,
         error=error,
         batch_id=batch_id,
@@ -111,22 +111,22 @@ def make(
 
 def encode(event: StatusEvent) -> bytes:
     """The record's value."""
-    said = msgspec.to_builtins(event, builtin_types=(Raw,))
+    fields = msgspec.to_builtins(event, builtin_types=(Raw,))
     if not bytes(event.metadata):
-        said.pop("metadata", None)
-    return orjson.dumps(said, default=_verbatim)
+        fields.pop("metadata", None)
+    return orjson.dumps(fields, default=_encode_raw)
 
 
-def _verbatim(value: object) -> orjson.Fragment:
+def _encode_raw(value: object) -> orjson.Fragment:
     if isinstance(value, Raw):
         return orjson.Fragment(bytes(value))
     raise TypeError(f"{type(value).__name__} cannot stand in a status event")
 
 
-def headers(event: StatusEvent, trace: Trace = ()) -> tuple[tuple[str, bytes], ...]:
+def build_headers(event: StatusEvent, trace: TraceContext = ()) -> tuple[tuple[str, bytes], ...]:
     """The record's headers: CloudEvents in binary mode, and the request's trace."""
-    event_type = EVENT_TYPE + event.status
-    return (*cloudevents.binary_headers(event_type, event.event_id, event.at), *trace)
+    event_type = EVENT_TYPE_PREFIX + event.status
+    return (*cloudevents.build_binary_headers(event_type, event.event_id, event.at), *trace)
 
 
 _decoder = msgspec.json.Decoder(StatusEvent)
@@ -141,6 +141,6 @@ def decode(value: bytes) -> StatusEvent:
     return _decoder.decode(value)
 
 
-def trace_of(record: Headers) -> Trace:
+def read_trace(headers: Headers) -> TraceContext:
     """The trace that a record carries."""
-    return cloudevents.from_headers(record).trace
+    return cloudevents.read_headers(headers).trace

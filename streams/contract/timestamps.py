@@ -9,13 +9,13 @@ EARLIEST_S: Final = (
 LATEST_S: Final = 253_402_300_799.0  # 9999-12-31T23:59:59: RFC 3339 knows no later year
 
 
-def rfc3339(epoch_s: float) -> str:
+def format_rfc3339(epoch_s: float) -> str:
     """A moment in epoch seconds; what lies outside RFC 3339's years becomes its first or last moment."""
     moment = datetime.fromtimestamp(min(max(epoch_s, 0.0), LATEST_S), UTC)
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
-def epoch_s(text: str) -> float:
+def parse_rfc3339(text: str) -> float:
     """The moment in epoch seconds.
 
     Raises:

@@ -24,7 +24,7 @@ class Topic:
     max_message_bytes: int = MIB
 
 
-PUBLIC: tuple[Topic, ...] = (
+PUBLIC_TOPICS: tuple[Topic, ...] = (
     # Larger than a request may be, so that one that is too large can still be answered.
     Topic(
         name="outbound",

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.cli import dead_letters, output
 from streams.cli.selection import Selection
-from streams.client import SENT, WhatsApp
+from streams.client import SENT_STATUSES, WhatsApp
 from streams.contract.status import StatusEvent
 from streams.demo import judge, screen
 from streams.demo.judge import Evidence, Line
@@ -172,7 +172,7 @@ class _Demo:
         letters = await dead_letters.read(self._settings)
         picked = dead_letters.pick(letters, Selection(reason=NOT_ON_WHATSAPP))
         await dead_letters.republish(self._settings, picked, rate=10.0)
-        self._replayed += [each.about.request_id for each in picked]
+        self._replayed += [each.info.request_id for each in picked]
 
     async def _listen(self, whatsapp: WhatsApp) -> None:
         async for event in whatsapp.statuses(since_s=0.001):
@@ -195,7 +195,7 @@ class _Demo:
 
     def _sent(self, id: str) -> StatusEvent | None:
         heard = self._heard.get(id, {})
-        return next((heard[status] for status in SENT if status in heard), None)
+        return next((heard[status] for status in SENT_STATUSES if status in heard), None)
 
     def _stranger(self) -> StatusEvent | None:
         ids = (each.id for each in self._asked if each.to == STRANGER)

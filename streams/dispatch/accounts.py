@@ -7,8 +7,8 @@ import msgspec
 
 from streams.contract import account
 from streams.contract.account import AccountRecord
-from streams.contract.timestamps import epoch_s
-from streams.domain.accounts.routing import Able
+from streams.contract.timestamps import parse_rfc3339
+from streams.domain.accounts.routing import Availability
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +30,13 @@ class Accounts:
             self._ready.pop(name, None)
         else:
             self._ready[name] = record is not None and record.state == "ready"
-        self._free_at_s[name] = epoch_s(record.free_at) if record and record.free_at else 0.0
+        self._free_at_s[name] = parse_rfc3339(record.free_at) if record and record.free_at else 0.0
         if before[0] != self._ready.get(name):
             log.info("account %s is %s", name, "ready" if self._ready.get(name) else "not ready")
         if before != (self._ready.get(name), self._free_at_s[name]):
             self._changed()
 
-    def able(self, now_s: float) -> Mapping[str, Able]:
+    def able(self, now_s: float) -> Mapping[str, Availability]:
         """Each account that is known."""
         return {name: self._able(name, ready, now_s) for name, ready in self._ready.items()}
 
@@ -45,10 +45,10 @@ class Accounts:
         later = (at_s for at_s in self._free_at_s.values() if at_s > now_s)
         return min(later, default=float("inf"))
 
-    def _able(self, name: str, ready: bool, now_s: float) -> Able:
+    def _able(self, name: str, ready: bool, now_s: float) -> Availability:
         if not ready:
-            return Able.DOWN
-        return Able.BUSY if self._free_at_s[name] > now_s else Able.READY
+            return Availability.DOWN
+        return Availability.BUSY if self._free_at_s[name] > now_s else Availability.READY
 
 
 def _read(name: str, value: bytes | None) -> AccountRecord | None:

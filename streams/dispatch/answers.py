@@ -8,19 +8,19 @@ from typing import Any, cast
 
 from streams.contract import dead_letter, status
 from streams.contract.dead_letter import DeadLetter
-from streams.contract.errors import Partial, Problem
-from streams.contract.headers import Trace
-from streams.contract.timestamps import rfc3339
+from streams.contract.errors import PartialRequest, ErrorInfo
+from streams.contract.headers import TraceContext
+from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.outlet import Outgoing
 from streams.dispatch.rows import Rows
 from streams.domain.errors import Error
-from streams.domain.phone.effects import Announce, Bury, Effect, Release
-from streams.domain.phone.events import Event, Order, Record, Submitted
+from streams.domain.phone.effects import PublishStatus, PublishDeadLetter, Effect, Dispatch
+from streams.domain.phone.events import Event, RequestInfo, SourceRecord, RequestReceived
 from streams.domain.phone.state import Message, Payload, Phone
 from streams.domain.sending import command
-from streams.domain.sending.command import Send
+from streams.domain.sending.command import SendCommand
 
-About = Message | Order | Partial  # what echoes the caller's own fields
+About = Message | RequestInfo | PartialRequest  # what echoes the caller's own fields
 
 
 class Answers:
@@ -44,20 +44,20 @@ class Answers:
 
     def _of_effect(self, effect: Effect, telling: "_Telling") -> Outgoing | None:
         match effect:
-            case Announce():
+            case PublishStatus():
                 return self._announced(telling.phone, effect, telling.about(effect.id))
-            case Release():
+            case Dispatch():
                 payload = telling.payload(effect.id)
                 return payload and self._released(telling, effect, payload)
-            case Bury():
+            case PublishDeadLetter():
                 record = telling.record(effect)
                 return record and self._buried(telling.account(effect.id), effect, record)
 
-    def _announced(self, phone: str, said: Announce, about: About) -> Outgoing:
+    def _announced(self, phone: str, said: PublishStatus, about: About) -> Outgoing:
         event = status.make(
             id=said.id,
             status=cast("status.Status", said.status),
-            n=said.n,
+            event_id_suffix=said.event_id_suffix,
             at_s=said.at_s,
             to=phone,
             account=said.account,
@@ -72,17 +72,17 @@ class Answers:
         )
         return self._status(event, phone.encode(), about.trace)
 
-    def _released(self, telling: "_Telling", said: Release, payload: Payload) -> Outgoing:
-        send = Send(
+    def _released(self, telling: "_Telling", said: Dispatch, payload: Payload) -> Outgoing:
+        send = SendCommand(
             phone=telling.phone,
             id=said.id,
-            release=said.release,
+            dispatch_number=said.dispatch_number,
             account=said.account,
             deadline_s=said.deadline_s,
             content=payload.content,
             reply_to=payload.reply_to,
             chat_id=said.chat_id,
-            again=said.again,
+            allow_duplicate=said.allow_duplicate,
             trace=telling.about(said.id).trace,
         )
         key = telling.phone.encode()
@@ -90,61 +90,61 @@ class Answers:
             self._lane_of(said.account), command.encode(send), key=key, headers=send.trace
         )
 
-    def _buried(self, account: str | None, said: Bury, record: Record) -> Outgoing:
-        about = dead_letter.About(
-            id=said.dead_letter,
+    def _buried(self, account: str | None, said: PublishDeadLetter, record: SourceRecord) -> Outgoing:
+        about = dead_letter.DeadLetterInfo(
+            id=said.dead_letter_id,
             reason=said.error.code,
             error_class=_class(said.error),
             message=_message(said.error),
             attempts=said.attempts,
-            first_failed_at=rfc3339(said.first_failed_at_s),
-            last_failed_at=rfc3339(said.last_failed_at_s),
+            first_failed_at=format_rfc3339(said.first_failed_at_s),
+            last_failed_at=format_rfc3339(said.last_failed_at_s),
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             timestamp=record.timestamp_ms,
-            outcome=cast("dead_letter.Outcome", said.outcome),
+            outcome=cast("dead_letter.DeadLetterOutcome", said.outcome),
             request_id=said.id,
             replay_count=said.replay_count,
             account=account,
         )
-        letter = DeadLetter(about=about, key=record.key, value=record.value, headers=record.headers)
-        headers = tuple(letter.record_headers())
+        letter = DeadLetter(info=about, key=record.key, value=record.value, headers=record.headers)
+        headers = tuple(letter.build_record_headers())
         return Outgoing(self._dlq_topic, record.value, key=record.key, headers=headers)
 
-    def _status(self, event: status.StatusEvent, key: bytes | None, trace: Trace) -> Outgoing:
-        headers = status.headers(event, trace)
+    def _status(self, event: status.StatusEvent, key: bytes | None, trace: TraceContext) -> Outgoing:
+        headers = status.build_headers(event, trace)
         return Outgoing(self._status_topic, status.encode(event), key=key, headers=headers)
 
     # -- of a record that never reached a row
 
     def of_rejected(
-        self, record: Record, asked: Partial, phone: str | None, error: Error, now_s: float
+        self, record: SourceRecord, asked: PartialRequest, phone: str | None, error: Error, now_s: float
     ) -> list[Outgoing]:
         """The dead letter and the status of a record that is no valid request."""
-        request_id = asked.id or record.place
+        request_id = asked.id or record.coordinates
         key = phone.encode() if phone else record.key
         event = status.make(
             id=request_id,
             status="rejected",
-            n=record.place,
+            event_id_suffix=record.coordinates,
             at_s=now_s,
             to=phone or asked.to,
             error=_problem(error),
             batch_id=asked.batch_id,
             metadata=asked.metadata,
         )
-        bury = _never_tried(request_id, record.place, error, asked.replay_count, now_s)
+        bury = _never_tried(request_id, record.coordinates, error, asked.replay_count, now_s)
         return [self._buried(None, bury, record), self._status(event, key, asked.trace)]
 
-    def of_broken(self, event: Submitted, now_s: float) -> list[Outgoing]:
+    def of_broken(self, event: RequestReceived, now_s: float) -> list[Outgoing]:
         """The dead letter and the status of a request on which the program itself failed."""
         error = Error("internal_error", "its log says more")
-        order, place = event.order, event.record.place
-        said = Announce(id=order.id, status="failed", n=place, at_s=now_s, error=error)
+        order, place = event.request, event.source_record.coordinates
+        said = PublishStatus(id=order.id, status="failed", event_id_suffix=place, at_s=now_s, error=error)
         bury = _never_tried(order.id, place, error, order.replay_count, now_s)
         return [
-            self._buried(None, bury, event.record),
+            self._buried(None, bury, event.source_record),
             self._announced(event.phone, said, order),
         ]
 
@@ -161,38 +161,38 @@ class _Telling:
     def about(self, request_id: str) -> About:
         """The message, or the request that got no row since there was no room for it."""
         message = self._changed.get(request_id) or self._rows.message(self.phone, request_id)
-        return message or (self._asked(request_id) or Partial())
+        return message or (self._asked(request_id) or PartialRequest())
 
     def payload(self, request_id: str) -> Payload | None:
         """None: what needed it is out already, for it is spent after that only."""
         return self._rows.payload(self.phone, request_id)
 
-    def record(self, said: Bury) -> Record | None:
+    def record(self, said: PublishDeadLetter) -> SourceRecord | None:
         """What is to be buried: the event's own record, else that of the message, unless it is spent."""
         event = self._event
-        if isinstance(event, Submitted) and event.record.place == said.dead_letter:
-            return event.record
+        if isinstance(event, RequestReceived) and event.source_record.coordinates == said.dead_letter_id:
+            return event.source_record
         payload = self.payload(said.id)
-        return payload.record if payload else None
+        return payload.source_record if payload else None
 
     def account(self, request_id: str) -> str | None:
         """Who sent it, if anybody did."""
         message = self._changed.get(request_id)
-        return message.said.account if message and message.said else None
+        return message.last_status.account if message and message.last_status else None
 
-    def _asked(self, request_id: str) -> Order | None:
+    def _asked(self, request_id: str) -> RequestInfo | None:
         event = self._event
-        if isinstance(event, Submitted) and event.order.id == request_id:
-            return event.order
+        if isinstance(event, RequestReceived) and event.request.id == request_id:
+            return event.request
         return None
 
 
 def _never_tried(
     request_id: str, place: str, error: Error, replay_count: int, now_s: float
-) -> Bury:
-    return Bury(
+) -> PublishDeadLetter:
+    return PublishDeadLetter(
         id=request_id,
-        dead_letter=place,
+        dead_letter_id=place,
         error=error,
         attempts=0,
         first_failed_at_s=now_s,
@@ -201,8 +201,8 @@ def _never_tried(
     )
 
 
-def _problem(error: Error) -> Problem:
-    return Problem(code=error.code, class_=_class(error), title=error.title, detail=error.detail)
+def _problem(error: Error) -> ErrorInfo:
+    return ErrorInfo(code=error.code, class_=_class(error), title=error.title, detail=error.detail)
 
 
 def _class(error: Error) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from faust.types import EventT
 
 from streams.contract import cloudevents
-from streams.contract.headers import text
+from streams.contract.headers import get_text
 from streams.dispatch import tally
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import Answers
@@ -26,8 +26,8 @@ from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.rows import Rows
 from streams.dispatch.sweep import SLICE, Sweep
 from streams.dispatch.tally import Tally
-from streams.domain.phone.events import Record
-from streams.domain.policy import Rules
+from streams.domain.phone.events import SourceRecord
+from streams.domain.policy import Policy
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
@@ -58,9 +58,9 @@ class _Outlet:
 
     def _count(self, record: Outgoing) -> None:
         if record.topic == self._names.status:
-            self._counts.status((text(record.headers, cloudevents.TYPE) or "").rpartition(".")[2])
+            self._counts.status((get_text(record.headers, cloudevents.TYPE_HEADER) or "").rpartition(".")[2])
         elif record.topic == self._names.dlq:
-            self._counts.dead_letter(text(record.headers, "wa-dlq-reason") or "")
+            self._counts.dead_letter(get_text(record.headers, "wa-dlq-reason") or "")
 
 
 class Dispatcher:
@@ -189,10 +189,10 @@ class Dispatcher:
             await self.stage.handle(rows, message.offset, message.value)
 
 
-def record_of(event: EventT[Any]) -> Record:
+def record_of(event: EventT[Any]) -> SourceRecord:
     """A Kafka record as it came."""
     message: Any = event.message
-    return Record(
+    return SourceRecord(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
@@ -203,20 +203,20 @@ def record_of(event: EventT[Any]) -> Record:
     )
 
 
-def rules(settings: Settings) -> Rules:
+def rules(settings: Settings) -> Policy:
     """The settings that decisions rest on."""
-    return Rules(
-        limit=settings.rate_limit_per_minute,
+    return Policy(
+        rate_limit_per_minute=settings.rate_limit_per_minute,
         max_queue=settings.max_queue,
         max_retries=settings.max_retries,
         retry_delay_s=settings.retry_delay_ms / 1000,
         clock_skew_s=settings.clock_skew_ms / 1000,
         unknown_after_s=settings.unknown_after_s,
-        dedup_s=settings.dedup_s,
-        idle_s=settings.conversation_expiry_s,
-        chat_s=settings.lookup_cache_found_s,
-        no_chat_s=settings.lookup_cache_s,
-        namespace=settings.topic_prefix,
+        idempotency_window_s=settings.dedup_s,
+        conversation_expiry_s=settings.conversation_expiry_s,
+        lookup_cache_found_s=settings.lookup_cache_found_s,
+        lookup_cache_s=settings.lookup_cache_s,
+        id_namespace=settings.topic_prefix,
     )
 
 

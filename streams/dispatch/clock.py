@@ -10,7 +10,7 @@ from collections.abc import Callable
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.outlet import Outgoing, Outlet
 from streams.dispatch.rows import Rows
-from streams.domain.accounts.scheduler import Agenda
+from streams.domain.accounts.scheduler import Scheduler
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.domain.phone.state import Phone, State
@@ -34,19 +34,19 @@ class Clock:
         self._topic = topic
         self._window = window
         self._now_s = now_s
-        self._agendas: dict[int, Agenda] = {}
+        self._agendas: dict[int, Scheduler] = {}
         self._stirred = asyncio.Event()
 
-    def agenda(self, partition: int) -> Agenda:
+    def agenda(self, partition: int) -> Scheduler:
         """The agenda of a partition."""
         if partition not in self._agendas:
-            self._agendas[partition] = Agenda(self._window)
+            self._agendas[partition] = Scheduler(self._window)
         return self._agendas[partition]
 
     def see(self, partition: int, phone: str, row: Phone | None) -> None:
         """The phone's row is this now."""
         agenda = self.agenda(partition)
-        agenda.see(phone, row)
+        agenda.update(phone, row)
         for message in row.journal.messages if row else ():
             if message.state is State.SCHEDULED:
                 agenda.schedule(phone, message.id, message.send_at_s)
@@ -79,7 +79,7 @@ class Clock:
         return [
             wake(self._topic, partition, event)
             for partition, agenda in self._agendas.items()
-            for event in (*agenda.due(now_s), *agenda.turns(able))
+            for event in (*agenda.pop_due_events(now_s), *agenda.wake_phones(able))
         ]
 
     async def _until_next(self) -> None:
@@ -92,7 +92,7 @@ class Clock:
             return
 
     def _next_s(self) -> float:
-        return min((agenda.next_s() for agenda in self._agendas.values()), default=float("inf"))
+        return min((agenda.next_timer_at_s() for agenda in self._agendas.values()), default=float("inf"))
 
     # -- what probes and metrics ask
 
@@ -102,7 +102,7 @@ class Clock:
 
     def outstanding(self) -> int:
         """Releases that are with senders."""
-        return sum(agenda.outstanding for agenda in self._agendas.values())
+        return sum(agenda.in_flight_count for agenda in self._agendas.values())
 
     def overdue_s(self) -> float:
         """By how much the phone that should have been woken first is late; 0 if none is."""

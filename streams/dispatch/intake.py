@@ -9,16 +9,16 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from streams.contract.errors import InvalidRequest, Partial, Tombstone
+from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.request import content
-from streams.contract.request.content import Contact
+from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.answers import Answers
 from streams.dispatch.outlet import Outgoing
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
-from streams.domain.phone.events import Order, Record, Submitted
+from streams.domain.phone.events import RequestInfo, SourceRecord, RequestReceived
 
 
 class Fate(StrEnum):
@@ -38,7 +38,7 @@ class Intake:
     default_region: str | None
     max_request_bytes: int
 
-    def handle(self, record: Record, now_s: float) -> tuple[Fate, list[Outgoing]]:
+    def handle(self, record: SourceRecord, now_s: float) -> tuple[Fate, list[Outgoing]]:
         """What is to be produced for this record. Pure but for the time that is passed in."""
         try:
             request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
@@ -52,10 +52,10 @@ class Intake:
         except InvalidPhone as error:
             asked = _readable(request)
             return self._rejected(record, asked, Error("invalid_phone", str(error)), now_s)
-        event = Submitted(
+        event = RequestReceived(
             phone=phone,
-            order=_order(request, record, now_s),
-            record=record,
+            request=_order(request, record, now_s),
+            source_record=record,
             content=said,
             reply_to=request.reply_to,
         )
@@ -64,7 +64,7 @@ class Intake:
 
     def _content(self, request: Request) -> bytes:
         """The content as JSON. The numbers on a contact's card are read like the recipient's."""
-        if not isinstance(request.content, Contact):
+        if not isinstance(request.content, ContactContent):
             return request.content_json
         try:
             phones = [to_e164(each, self.default_region) for each in request.content.phones]
@@ -73,7 +73,7 @@ class Intake:
         return content.encode(replace(request.content, phones=phones))
 
     def _rejected(
-        self, record: Record, asked: Partial, error: Error, now_s: float
+        self, record: SourceRecord, asked: PartialRequest, error: Error, now_s: float
     ) -> tuple[Fate, list[Outgoing]]:
         to = self._readable_phone(asked.to)
         return Fate.REJECTED, self.answers.of_rejected(record, asked, to, error, now_s)
@@ -86,15 +86,15 @@ class Intake:
             return None
 
 
-def _order(request: Request, record: Record, now_s: float) -> Order:
+def _order(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
     # A record without a time of its own is as old as it is known.
     asked_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
-    return Order(
-        id=request.id or record.place,
+    return RequestInfo(
+        id=request.id or record.coordinates,
         priority=request.priority,
         category=request.category,
         send_at_s=request.send_at_s,
-        expires_at_s=request.expiry_s(asked_at_s),
+        expires_at_s=request.get_expires_at_s(asked_at_s),
         account=request.account,
         batch_id=request.batch_id,
         metadata=request.metadata,
@@ -104,8 +104,8 @@ def _order(request: Request, record: Record, now_s: float) -> Order:
     )
 
 
-def _readable(request: Request) -> Partial:
-    return Partial(
+def _readable(request: Request) -> PartialRequest:
+    return PartialRequest(
         id=request.id,
         to=request.to,
         batch_id=request.batch_id,

@@ -20,10 +20,10 @@ from streams.dispatch.outlet import Outlet
 from streams.dispatch.rows import Rows
 from streams.dispatch.tally import Tally
 from streams.domain.phone import events
-from streams.domain.phone.events import Event, Submitted
+from streams.domain.phone.events import Event, RequestReceived
 from streams.domain.phone.state import Phone
 from streams.domain.phone.step import step
-from streams.domain.policy import Rules
+from streams.domain.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Fate(StrEnum):
 class PhoneStage:
     """What the stage needs; `now_s` is the clock of decisions, as epoch seconds."""
 
-    rules: Rules
+    rules: Policy
     accounts: Accounts
     clock: Clock
     tally: Tally
@@ -72,9 +72,9 @@ class PhoneStage:
                 event,
                 offset=offset,
                 now_s=now_s,
-                accounts=agenda.standings(event.phone, self.accounts.able(now_s)),
+                accounts=agenda.get_capacities(event.phone, self.accounts.able(now_s)),
                 rows=rows,
-                rules=self.rules,
+                policy=self.rules,
             )
         except Exception:
             log.exception("step failed on %s at %d:%d", _kind(event), rows.partition, offset)
@@ -93,11 +93,11 @@ class PhoneStage:
         await rows.commit(row, event)
         await self.outlet.put(self.answers.of_row(row, event, rows))
         await rows.spend(row)
-        self.clock.see(rows.partition, row.phone, None if row.gone else row)
+        self.clock.see(rows.partition, row.phone, None if row.is_removed else row)
 
     async def _give_up(self, event: Event) -> None:
         """Nothing was changed by it; whoever asked is told that nothing will be."""
-        if isinstance(event, Submitted):
+        if isinstance(event, RequestReceived):
             await self.outlet.put(self.answers.of_broken(event, self.now_s()))
 
 

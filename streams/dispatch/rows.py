@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from streams.domain.phone import state as stored
-from streams.domain.phone.events import Event, Priority, Submitted
+from streams.domain.phone.events import Event, Priority, RequestReceived
 from streams.domain.phone.state import Journal, Message, Payload, Phone, State
 from streams.runtime.table import DurableTable
 
@@ -83,7 +83,7 @@ class Rows:
 
     async def spend(self, row: Phone) -> None:
         """Remove the payloads that nothing needs any more, now that the effects are out."""
-        spent = row.journal.spent_payloads
+        spent = row.journal.removed_payloads
         if spent:
             keys = [_key(PAYLOAD, row.phone, request_id) for request_id in spent]
             await self._table.write(self.partition, [(key, None) for key in keys])
@@ -91,11 +91,11 @@ class Rows:
 
 def _changes(row: Phone, event: Event) -> Iterator[Change]:
     journal = row.journal
-    yield PHONE + row.phone.encode(), None if row.gone else stored.encode(row)
+    yield PHONE + row.phone.encode(), None if row.is_removed else stored.encode(row)
     for message in journal.messages:
         yield _key(MESSAGE, row.phone, message.id), stored.encode(message)
         yield from _time(row.phone, message)
-    for request_id in journal.forgotten:
+    for request_id in journal.removed_messages:
         yield _key(MESSAGE, row.phone, request_id), None
     for slot in journal.slots:
         value = None if slot.id is None else slot.id.encode()
@@ -111,9 +111,9 @@ def _time(phone: str, message: Message) -> Iterator[Change]:
 
 
 def _payload(phone: str, journal: Journal, event: Event) -> Iterator[Change]:
-    if journal.new_payload is not None and isinstance(event, Submitted):
-        payload = Payload(record=event.record, content=event.content, reply_to=event.reply_to)
-        yield _key(PAYLOAD, phone, journal.new_payload), stored.encode(payload)
+    if journal.new_payload_id is not None and isinstance(event, RequestReceived):
+        payload = Payload(source_record=event.source_record, content=event.content, reply_to=event.reply_to)
+        yield _key(PAYLOAD, phone, journal.new_payload_id), stored.encode(payload)
 
 
 def _last(found: list[tuple[bytes, bytes]]) -> bytes:

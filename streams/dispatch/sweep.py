@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from streams.dispatch.clock import wake
 from streams.dispatch.outlet import Outgoing, Outlet
 from streams.dispatch.rows import Rows
-from streams.domain.phone.events import Aged
-from streams.domain.phone.state import OPEN
-from streams.domain.policy import Rules
+from streams.domain.phone.events import RetentionElapsed
+from streams.domain.phone.state import OPEN_STATES
+from streams.domain.policy import Policy
 from streams.runtime.table import NotOurs
 
 SLICE = 2000  # rows looked at in one go: a few milliseconds
@@ -28,7 +28,7 @@ class Sweep:
         owned: Callable[[], list[Rows]],
         outlet: Outlet,
         topic: str,
-        rules: Rules,
+        rules: Policy,
         now_s: Callable[[], float],
     ) -> None:
         self._owned = owned
@@ -63,14 +63,14 @@ class Sweep:
         for phone, request_id in self._old_messages(rows):
             old[phone].append(request_id)
         for phone, ids in old.items():
-            yield wake(self._topic, rows.partition, Aged(phone=phone, ids=tuple(ids)))
+            yield wake(self._topic, rows.partition, RetentionElapsed(phone=phone, ids=tuple(ids)))
 
     def _old_messages(self, rows: Rows) -> Iterator[tuple[str, str]]:
         place = (rows.partition, "messages")
         found, self._after[place] = rows.some_messages(self._after[place], SLICE)
-        settled_before_s = self._now_s() - self._rules.dedup_s
+        settled_before_s = self._now_s() - self._rules.idempotency_window_s
         for phone, message in found:
-            if message.state not in OPEN and message.settled_at_s <= settled_before_s:
+            if message.state not in OPEN_STATES and message.completed_at_s <= settled_before_s:
                 yield phone, message.id
 
     def _idle_phones(self, rows: Rows) -> Iterator[str]:
@@ -78,7 +78,7 @@ class Sweep:
         found, self._after[place] = rows.some_phones(self._after[place], SLICE)
         now_s = self._now_s()
         for row in found:
-            remembered = row.chat is not None and row.chat.until_s > now_s
-            idle = row.touched_s + self._rules.idle_s <= now_s
-            if idle and not (row.flight or row.waiting or remembered):
+            remembered = row.chat is not None and row.chat.valid_until_s > now_s
+            idle = row.last_active_s + self._rules.conversation_expiry_s <= now_s
+            if idle and not (row.in_flight or row.waiting_count or remembered):
                 yield row.phone

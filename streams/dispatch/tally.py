@@ -28,11 +28,11 @@ class Tally:
 
 
 def _of(row: Phone | None) -> dict[str, int]:
-    if row is None or row.gone:
+    if row is None or row.is_removed:
         return {}
     return {
-        QUEUED: row.waiting,  # messages
+        QUEUED: row.waiting_count,  # messages
         PHONES: 1,
-        LIMITED: 1 if row.sent_s else 0,  # were sent to, and are under the limit
+        LIMITED: 1 if row.send_times_s else 0,  # were sent to, and are under the limit
         LOOKED_UP: 1 if row.chat else 0,  # what WhatsApp answered is remembered
     }

@@ -3,19 +3,19 @@
 from typing import Final
 from zlib import crc32
 
-CAP_S: Final = 300.0
+MAX_RETRY_DELAY_S: Final = 300.0
 
 
-def delay_s(request_id: str, attempt: int, base_s: float) -> float:
+def retry_delay_s(request_id: str, attempt: int, base_s: float) -> float:
     """Seconds before attempt `attempt + 1`: full jitter over `base_s * 2^(attempt - 1)`, at most 5 min.
 
     `attempt` counts from 1.
     """
-    span_s = min(CAP_S, base_s * 2 ** min(attempt - 1, 16))
-    chance = crc32(f"{request_id}/{attempt}".encode()) / 2**32
-    return span_s * chance
+    max_delay_s = min(MAX_RETRY_DELAY_S, base_s * 2 ** min(attempt - 1, 16))
+    jitter = crc32(f"{request_id}/{attempt}".encode()) / 2**32
+    return max_delay_s * jitter
 
 
-def pause_s(deferrals: int) -> float:
+def deferral_delay_s(deferrals: int) -> float:
     """Seconds before a release that was handed back is tried again: 0.5, 1, 2 … at most 30."""
     return min(30.0, 0.5 * 2 ** min(deferrals, 6))

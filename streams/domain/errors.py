@@ -77,7 +77,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
 }
 
 
-def known(code: str, detail: str = "") -> Error:
+def error_for_code(code: str, detail: str = "") -> Error:
     """The error of this code; a word that is not in the table becomes `server_error`, and is told."""
     if code in CODES:
         return Error(code, detail)

@@ -5,7 +5,7 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, ValidationResult
 
-_WHY = {
+_EXPLANATIONS = {
     ValidationResult.INVALID_COUNTRY_CODE: "its country code does not exist",
     ValidationResult.TOO_SHORT: "it is too short for its country",
     ValidationResult.TOO_LONG: "it is too long for its country",
@@ -31,14 +31,14 @@ def to_e164(text: str, default_region: str | None = None) -> str:
     try:
         number = phonenumbers.parse(text, default_region)
     except NumberParseException as error:
-        raise InvalidPhone(_unreadable(error, default_region)) from error
-    verdict = phonenumbers.is_possible_number_with_reason(number)
-    if verdict != ValidationResult.IS_POSSIBLE:
-        raise InvalidPhone(f"to: {_WHY.get(verdict, 'it cannot exist')}")
+        raise InvalidPhone(_explain_unreadable(error, default_region)) from error
+    validation = phonenumbers.is_possible_number_with_reason(number)
+    if validation != ValidationResult.IS_POSSIBLE:
+        raise InvalidPhone(f"to: {_EXPLANATIONS.get(validation, 'it cannot exist')}")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
-def _unreadable(error: NumberParseException, default_region: str | None) -> str:
+def _explain_unreadable(error: NumberParseException, default_region: str | None) -> str:
     if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and default_region is None:
         return "to: begins with no country code (+60…), and no default region is set"
     return "to: is no phone number"

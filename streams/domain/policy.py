@@ -3,18 +3,18 @@
 import msgspec
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What every step must know beside the phone and the event."""
 
-    limit: int = 30  # messages a minute to one recipient
+    rate_limit_per_minute: int = 30  # messages a minute to one recipient
     max_queue: int = 1000
     max_retries: int = 3
     retry_delay_s: float = 5.0
     clock_skew_s: float = 0.5
-    hold_s: float = 30.0  # how long a lane may hold a release before it must not submit it any more
+    dispatch_timeout_s: float = 30.0  # how long a lane may hold a release before it must not submit it any more
     unknown_after_s: float = 3600.0
-    dedup_s: float = 604_800.0
-    idle_s: float = 3600.0
-    chat_s: float = 604_800.0  # how long a number that is on WhatsApp need not be asked for
-    no_chat_s: float = 600.0  # the same for one that is not
-    namespace: str = "wa"  # of the WhatsApp ids
+    idempotency_window_s: float = 604_800.0
+    conversation_expiry_s: float = 3600.0
+    lookup_cache_found_s: float = 604_800.0  # how long a number that is on WhatsApp need not be asked for
+    lookup_cache_s: float = 600.0  # the same for one that is not
+    id_namespace: str = "wa"  # of the WhatsApp ids

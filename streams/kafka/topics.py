@@ -6,7 +6,7 @@ are made here, from the settings alone.
 
 from dataclasses import dataclass
 
-from streams.contract.topics import DAY_MS, MIB, PUBLIC, Topic
+from streams.contract.topics import DAY_MS, MIB, PUBLIC_TOPICS, Topic
 from streams.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -66,7 +66,7 @@ class TopicSpec:
 def names(settings: Settings) -> Names:
     """The topics' names under this prefix."""
     prefix = settings.topic_prefix
-    public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC}
+    public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
     return Names(prefix=prefix, phone=f"{prefix}.internal.phone", **public)
 
 
@@ -88,7 +88,7 @@ def changelog(app_id: str, table: str) -> str:
 def plan(settings: Settings) -> list[TopicSpec]:
     """Every topic that must be there before a worker starts, accounts' lanes and tables included."""
     name = names(settings)
-    specs = [_public(settings, topic) for topic in PUBLIC]
+    specs = [_public(settings, topic) for topic in PUBLIC_TOPICS]
     specs.append(_spec(settings, name.phone, settings.partitions, _passed_on()))
     rows = changelog(dispatch_app(settings), ROWS)
     specs.append(_spec(settings, rows, settings.partitions, _compacted(_INTERNAL_BYTES)))

@@ -11,8 +11,8 @@ from typing import Final, TextIO, cast
 
 import segno
 
-from streams.contract.account import AccountRecord, State
-from streams.contract.timestamps import rfc3339
+from streams.contract.account import AccountRecord, AccountState
+from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
 from streams.sender.standing import Standing
 from streams.whatsapp.driver import Phase, Session
@@ -86,16 +86,16 @@ class Account:
         busy_until_s = self._pacer.busy_until_s(now_s)
         return AccountRecord(
             account=self._name,
-            state=cast(State, "restricted" if held else session.phase.value),
-            since=rfc3339(held.since_s if held else session.since_s),
+            state=cast(AccountState, "restricted" if held else session.phase.value),
+            since=format_rfc3339(held.since_s if held else session.since_s),
             phone=session.phone,
             reason=held.code if held else session.reason,
-            until=rfc3339(held.until_s) if held else None,
+            until=format_rfc3339(held.until_s) if held else None,
             qr=session.qr,
             pairing_code=session.pairing_code,
-            sent_last_minute=self._pacer.last_minute(now_s),
-            sent_today=self._pacer.last_day(now_s),
-            free_at=rfc3339(busy_until_s) if busy_until_s else None,
+            sent_last_minute=self._pacer.count_last_minute(now_s),
+            sent_today=self._pacer.count_last_day(now_s),
+            free_at=format_rfc3339(busy_until_s) if busy_until_s else None,
             daily_cap=self._daily_cap or None,
             degraded=session.degraded,
             owner=self._owner,

@@ -156,7 +156,7 @@ class Claims:
         """Look at the next slice and remove a few rows that are of no more use; returns how many."""
         rows, self._swept = self.some(self._swept)
         now_s = self._now_s()
-        old = [key for key, row in rows if stored.forget_at_s(row, self._keep_s) <= now_s]
+        old = [key for key, row in rows if stored.claim_expires_at_s(row, self._keep_s) <= now_s]
         removed = old[:FORGET_AT_ONCE]
         if len(old) > len(removed):
             self._swept = removed[-1].encode()

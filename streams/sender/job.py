@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streams.domain.sending.claim import Claim, Look, Open
-from streams.domain.sending.command import Send
+from streams.domain.sending.claim import Claim, Reconcile, OpenClaim
+from streams.domain.sending.command import SendCommand
 
 
 class Record(Protocol):
@@ -25,9 +25,9 @@ class Job:
     """One release."""
 
     record: Record
-    send: Send
+    send: SendCommand
     whatsapp_id: str
-    step: Open | Look = field(default_factory=Open)
+    step: OpenClaim | Reconcile = field(default_factory=OpenClaim)
     chat_id: str | None = None
     looked_up: str | None = None  # the chat id that WhatsApp answered now
     judged: bool = False  # or being judged
@@ -41,4 +41,4 @@ class Job:
     def untouched(self) -> bool:
         """Claimed, surely never given to the page, and not answered: the claim can be taken back."""
         begun = self.in_page or self.finished
-        return self.claimed and not begun and isinstance(self.step, Open)
+        return self.claimed and not begun and isinstance(self.step, OpenClaim)

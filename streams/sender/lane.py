@@ -21,8 +21,8 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Failed, Outcome, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending import command
-from streams.domain.sending.claim import Claim, Look
-from streams.domain.sending.message_id import whatsapp_id
+from streams.domain.sending.claim import Claim, Reconcile
+from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.claims import Claims
 from streams.sender.job import Job, Record
 from streams.sender.metrics import Metrics
@@ -144,7 +144,7 @@ class Lane:
             log.error("a record of the lane is no command of ours: passed over")  # noqa: TRY400 - it may hold a number
             self._metrics.poison.inc()
             return None
-        name = whatsapp_id(self._namespace, self._account, send.phone, send.id)
+        name = derive_whatsapp_id(self._namespace, self._account, send.phone, send.id)
         return Job(record=record, send=send, whatsapp_id=name)
 
     def _move(self) -> None:
@@ -188,7 +188,7 @@ class Lane:
         while not self._closing:
             job = self._in_work = await self._claimed.get()
             self._may_claim.release()
-            if isinstance(job.step, Look):
+            if isinstance(job.step, Reconcile):
                 self._metrics.looks.inc()
             with self._metrics.submit_s.time():
                 result = await self._guarded(job, self._sending.send(job))
@@ -201,10 +201,10 @@ class Lane:
         try:
             return await work
         except Exception as error:
-            log.exception("release %d failed in here", job.send.release)
+            log.exception("release %d failed in here", job.send.dispatch_number)
             detail = type(error).__name__
-            if job.in_page or isinstance(job.step, Look):
-                return claims.unsettled(detail)
+            if job.in_page or isinstance(job.step, Reconcile):
+                return claims.in_doubt_result(detail)
             return Failed(error=Error("internal_error", detail))
 
     # -- answer
@@ -247,7 +247,7 @@ class Lane:
 
     async def _remember(self, job: Job, result: Result) -> None:
         before = self._rows.get(job.whatsapp_id)
-        row = claims.settled(job.send, before, result, time.time())
+        row = claims.concluded_claim(job.send, before, result, time.time())
         if row is not None:
             self._answered(job.whatsapp_id, row)
             await self._rows.put(job.whatsapp_id, row)
@@ -256,7 +256,7 @@ class Lane:
         return Outcome(
             phone=job.send.phone,
             id=job.send.id,
-            release=job.send.release,
+            dispatch_number=job.send.dispatch_number,
             account=self._account,
             whatsapp_id=job.whatsapp_id,
             result=result,

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from streams.domain.phone.events import Deferred, Failed, Lost, Result
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -40,5 +40,5 @@ class Metrics:
 
     def answered(self, result: Result) -> None:
         """A release has been answered."""
-        error = result.error if isinstance(result, Failed | Deferred | Lost) else None
+        error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
         self.outcomes.labels(type(result).__name__.lower(), error.code if error else "").inc()

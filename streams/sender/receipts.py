@@ -13,9 +13,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from streams.domain.phone.events import Acked, Lost, Sent
+from streams.domain.phone.events import ReceiptSeen, OutcomeUnknown, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import Ack, Claim
+from streams.domain.sending.claim import ReceiptKind, Claim
 from streams.sender.claims import Claims
 from streams.sender.metrics import Metrics
 from streams.whatsapp.driver import Driver, Receipt, Received
@@ -27,9 +27,9 @@ ASKED_FOR: Final = 200  # the latest messages whose acks are read again
 AT_ONCE: Final = 50
 # Receipts come in flocks, and nobody waits for one: a flock costs one request instead of many.
 GATHER_S: Final = 0.05
-_NAMES: Final[Mapping[int, Ack]] = {2: "delivered", 3: "read", 4: "played"}
+_NAMES: Final[Mapping[int, ReceiptKind]] = {2: "delivered", 3: "read", 4: "played"}
 
-Publish = Callable[[Sequence[Acked]], Awaitable[object]]
+Publish = Callable[[Sequence[ReceiptSeen]], Awaitable[object]]
 
 
 class Receipts:
@@ -48,7 +48,7 @@ class Receipts:
     def watch(self, whatsapp_id: str, claim: Claim) -> None:
         """A row as it is now: while it was sent and not read, its ack is worth asking for."""
         self._unread.pop(whatsapp_id, None)
-        unread = claim.ack in ("", "delivered") and isinstance(claim.result, Sent | Lost)
+        unread = claim.receipt in ("", "delivered") and isinstance(claim.result, Sent | OutcomeUnknown)
         if unread and claim.chat_id is not None:
             self._unread[whatsapp_id] = claim.chat_id
             if len(self._unread) > ASKED_FOR:
@@ -92,30 +92,30 @@ class Receipts:
             for acked in news:
                 self._remember(acked)
 
-    def _news(self, batch: Sequence[Receipt]) -> Iterator[Acked]:
+    def _news(self, batch: Sequence[Receipt]) -> Iterator[ReceiptSeen]:
         """Those that say more than what is known, in their order."""
         known: dict[str, Claim] = {}
         for receipt in batch:
             name = receipt.whatsapp_id
             row = known.get(name) or self._rows.get(name)
-            after = None if row is None else claims.acked(row, receipt.ack_name)
+            after = None if row is None else claims.with_receipt(row, receipt.ack_name)
             if after is None:
                 continue  # a message that a person wrote on the phone, or nothing new
             known[name] = after
-            yield Acked(
+            yield ReceiptSeen(
                 phone=after.phone,
                 id=after.id,
                 account=self._account,
                 whatsapp_id=name,
-                ack=receipt.ack_name,
+                receipt=receipt.ack_name,
                 at_s=receipt.at_s,
             )
 
-    def _remember(self, acked: Acked) -> None:
+    def _remember(self, acked: ReceiptSeen) -> None:
         """The row may have been answered meanwhile: it is read again."""
         row = self._rows.get(acked.whatsapp_id)
-        after = None if row is None else claims.acked(row, acked.ack)
-        self._metrics.receipts.labels(acked.ack).inc()
+        after = None if row is None else claims.with_receipt(row, acked.receipt)
+        self._metrics.receipts.labels(acked.receipt).inc()
         if after is not None:
             self.watch(acked.whatsapp_id, after)
             self._rows.put_later(acked.whatsapp_id, after)

@@ -87,7 +87,7 @@ class Seat:
             began_s = time.monotonic()
             reason = await self._drive()
             failures = 0 if time.monotonic() - began_s > 60.0 else failures + 1
-            pause_s = backoff.pause_s(failures)
+            pause_s = backoff.deferral_delay_s(failures)
             log.error("the browser has stopped (%s), next try in %.1f s", reason, pause_s)
             self._see(Session(Phase.STOPPED, link=self._session.link, reason=reason))
             await asyncio.sleep(pause_s)

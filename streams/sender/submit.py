@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-from streams.domain.accounts.pacing import HOLD_S, Pacer
-from streams.domain.errors import Error, ErrorClass, known
-from streams.domain.phone.events import Deferred, Failed, Lost, Result, Sent
+from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.errors import Error, ErrorClass, error_for_code
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import Answer, Await, Claim, Look, Open, Submit
+from streams.domain.sending.claim import Conclude, WaitForAck, Claim, Reconcile, OpenClaim, SubmitAgain
 from streams.sender.claims import Claims
 from streams.sender.job import Job
 from streams.sender.looks import SETTLE_WITHIN_S, Looks
@@ -57,9 +57,9 @@ class Limits:
     @property
     def longest_s(self) -> float:
         """No release is worked on for longer than this, whatever happens."""
-        submit_s = HOLD_S + self.lease_s + self.ack_within_s + 10.0
+        submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_within_s + 10.0
         look_s = SETTLE_WITHIN_S + 15.0 + self.ack_within_s + 15.0
-        return claims.SUBMITS * (submit_s + look_s)
+        return claims.MAX_SUBMITS * (submit_s + look_s)
 
 
 class Sending:
@@ -93,11 +93,11 @@ class Sending:
     async def judge(self, job: Job) -> Result | None:
         """Look at the row, and look the number up if nobody knows it; a result if that is the end of it."""
         job.before = self._rows.get(job.whatsapp_id)
-        step = claims.judge(job.send, job.before, time.time())
-        if isinstance(step, Answer):
+        step = claims.decide(job.send, job.before, time.time())
+        if isinstance(step, Conclude):
             return step.result
         job.step = step
-        if isinstance(step, Look):
+        if isinstance(step, Reconcile):
             return None
         job.chat_id = job.send.chat_id
         return None if job.chat_id else await self._look_up(job)
@@ -106,7 +106,7 @@ class Sending:
         try:
             driver = await self._seat.ready(until_s=job.send.deadline_s)
         except NoSession as no:
-            return claims.not_sent(no.error)
+            return claims.not_sent_result(no.error)
         match await driver.look_up(job.send.phone):
             case browser.OnWhatsApp(chat_id):
                 job.chat_id = job.looked_up = chat_id
@@ -114,22 +114,22 @@ class Sending:
             case browser.NotOnWhatsApp():
                 return Failed(error=Error("recipient_not_on_whatsapp"))
             case browser.LookupFailed(detail):
-                return claims.not_sent(Error("lookup_failed", detail))
+                return claims.not_sent_result(Error("lookup_failed", detail))
 
     async def claim(self, job: Job) -> None:
         """Make its claim durable under the link of now, so that its turn begins with the submit."""
-        if isinstance(job.step, Open) and self._seat.session.link is not None:
+        if isinstance(job.step, OpenClaim) and self._seat.session.link is not None:
             await self._claim(job)
 
     async def _claim(self, job: Job) -> None:
         row = self._rows.get(job.whatsapp_id)
         link = self._seat.session.link
         chat_id = job.chat_id or self._chat_id(job)
-        wanted = (job.send.release, chat_id, link)
-        if row is not None and row.open and (row.release, row.chat_id, row.link) == wanted:
+        wanted = (job.send.dispatch_number, chat_id, link)
+        if row is not None and row.is_open and (row.dispatch_number, row.chat_id, row.link) == wanted:
             return
         job.claimed = True
-        claim = claims.opened(job.send, row, chat_id=chat_id, link=link, now_s=time.time())
+        claim = claims.new_claim(job.send, row, chat_id=chat_id, link=link, now_s=time.time())
         await self._rows.put(job.whatsapp_id, claim)
 
     async def withdraw(self, job: Job) -> None:
@@ -152,38 +152,38 @@ class Sending:
                 await self._tidied(driver)
 
     async def _send(self, job: Job) -> Result:
-        step: Open | Look | Submit | Await | Answer = job.step
-        while not isinstance(step, Answer):
+        step: OpenClaim | Reconcile | SubmitAgain | WaitForAck | Conclude = job.step
+        while not isinstance(step, Conclude):
             match step:
-                case Look():
+                case Reconcile():
                     step = await self._settle(job)
-                case Await():
+                case WaitForAck():
                     step = await self._outwait(job)
-                case Open() | Submit():
-                    step = await self._attempt(job, isinstance(step, Submit))
-        if isinstance(step.result, Sent | Lost):
-            self._pacer.sent(step.result.at_s)
+                case OpenClaim() | SubmitAgain():
+                    step = await self._attempt(job, isinstance(step, SubmitAgain))
+        if isinstance(step.result, Sent | OutcomeUnknown):
+            self._pacer.record_sent(step.result.at_s)
         return step.result
 
-    async def _settle(self, job: Job) -> Submit | Await | Answer:
+    async def _settle(self, job: Job) -> SubmitAgain | WaitForAck | Conclude:
         seen = await self._looks.look(job.whatsapp_id, self._chat_id(job))
-        return claims.looked(
+        return claims.after_lookup(
             job.send,
             self._row(job),
             seen,
             link=self._seat.session.link,
-            submits=job.submits,
+            submit_count=job.submits,
             now_s=time.time(),
         )
 
-    async def _outwait(self, job: Job) -> Answer:
+    async def _outwait(self, job: Job) -> Conclude:
         within_s = self._limits.ack_within_s
         seen = await self._looks.outwait(job.whatsapp_id, self._chat_id(job), within_s)
-        return claims.awaited(seen, time.time())
+        return claims.after_wait(seen, time.time())
 
     # -- an attempt
 
-    async def _attempt(self, job: Job, settled: bool) -> Answer | Look:
+    async def _attempt(self, job: Job, settled: bool) -> Conclude | Reconcile:
         """Submit it. `settled`: an earlier attempt was looked for, and is not to be trusted blindly."""
         content = _content(job.send.content)
         if content is None:
@@ -197,7 +197,7 @@ class Sending:
             return _ended(Error("deadline_passed"), settled)
         job.submits += 1
         job.in_page = True
-        self._pacer.submitted(now_s)
+        self._pacer.record_submit(now_s)
         result = await driver.submit(self._submission(job, content, now_s))
         return await self._ending(result, job, settled)
 
@@ -248,29 +248,29 @@ class Sending:
         held = self._standing.held(self._seat.session.link, now_s)
         if held is not None:
             return held
-        at_s, code = self._pacer.earliest_s()
+        at_s, code = self._pacer.next_send_at_s()
         if at_s <= now_s:
             return driver
-        if at_s > min(now_s + HOLD_S, job.send.deadline_s):
+        if at_s > min(now_s + MAX_PACE_WAIT_S, job.send.deadline_s):
             self._paced()
             return Deferred(error=Error(code or "account_rate_limited"), until_s=at_s)
         await asyncio.sleep(at_s - now_s)
         return await self._turn(job)
 
-    async def _ending(self, result: SubmitResult, job: Job, settled: bool) -> Answer | Look:
+    async def _ending(self, result: SubmitResult, job: Job, settled: bool) -> Conclude | Reconcile:
         match result:
             case browser.Acked(at_s):
-                return Answer(Sent(at_s=at_s))
+                return Conclude(Sent(at_s=at_s))
             case browser.Uncertain(code, detail):
-                log.warning("release %d: %s: looking for its id", job.send.release, code)
-                return Look()
+                log.warning("release %d: %s: looking for its id", job.send.dispatch_number, code)
+                return Reconcile()
             case browser.NotSubmitted(code, detail):
                 return _ended(_before_submit(code, detail, job.send.deadline_s), settled)
             case browser.Refused(code, detail):
-                error = known(code, detail)
+                error = error_for_code(code, detail)
                 if error.error_class is ErrorClass.RESTRICTED:
                     await self._standing.restrict(error, self._row(job).link, time.time())
-                return Answer(Failed(error=error))
+                return Conclude(Failed(error=error))
 
     def _row(self, job: Job) -> Claim:
         claim = self._rows.get(job.whatsapp_id)
@@ -283,17 +283,17 @@ class Sending:
         return chat_id
 
 
-def _ended(error: Error, settled: bool, until_s: float = 0.0) -> Answer:
+def _ended(error: Error, settled: bool, until_s: float = 0.0) -> Conclude:
     """This attempt sent nothing; what an earlier one did is as open as it was, unless it is past help."""
     if settled and error.error_class is not ErrorClass.PERMANENT:
-        return Answer(claims.unsettled(f"{error.code}: {error.detail}", until_s))
-    return Answer(claims.not_sent(error, until_s))
+        return Conclude(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
+    return Conclude(claims.not_sent_result(error, until_s))
 
 
 def _before_submit(code: str, detail: str, deadline_s: float) -> Error:
     if code == "timeout_before_submit" and time.time() >= deadline_s:
         return Error("deadline_passed", detail)
-    return known(code, detail)
+    return error_for_code(code, detail)
 
 
 def _content(data: bytes) -> Mapping[str, Any] | None:

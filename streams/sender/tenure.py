@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from streams.contract.account import AccountRecord
 from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
-from streams.domain.phone.events import Event, Lost, Sent
+from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import Account, Terminal
 from streams.sender.claims import Claims, Table
@@ -145,11 +145,11 @@ class Tenure:
         sent: list[float] = []
         latest: list[tuple[float, str, Claim]] = []
         async for name, row in self._rows.all():
-            if isinstance(row.result, Sent | Lost) and row.result.at_s > since_s:
+            if isinstance(row.result, Sent | OutcomeUnknown) and row.result.at_s > since_s:
                 sent.append(row.result.at_s)
                 latest.append((row.result.at_s, name, row))
         for at_s in sorted(sent):
-            self._pacer.sent(at_s)
+            self._pacer.record_sent(at_s)
         for _, name, row in sorted(latest, key=lambda each: each[0]):
             self._receipts.watch(name, row)
 

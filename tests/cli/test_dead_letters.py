@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streams.contract import replay
-from streams.contract.dead_letter import About, DeadLetter
+from streams.contract.dead_letter import DeadLetterInfo, DeadLetter
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import producer_options
@@ -41,8 +41,8 @@ def letter(number: int, *, original: Sequence[Header] = (), **more: Any) -> Dead
         "request_id": f"order-{number}",
         "replay_count": 0,
     }
-    about = About(**(said | more))
-    return DeadLetter(about=about, key=b"my \xff key", value=VALUE, headers=tuple(original))
+    about = DeadLetterInfo(**(said | more))
+    return DeadLetter(info=about, key=b"my \xff key", value=VALUE, headers=tuple(original))
 
 
 LETTERS = [
@@ -50,7 +50,7 @@ LETTERS = [
     letter(2, reason="page_crashed", error_class="transient", account="sales-1"),
     letter(3, reason="outcome_unknown", error_class="unknown", outcome="unknown"),
     letter(4, last_failed_at="2026-11-25T09:00:00.000Z"),
-    letter(5, replay_count=1, original=[(replay.OF, b"wa.outbound:0:4")]),
+    letter(5, replay_count=1, original=[(replay.REPLAY_OF, b"wa.outbound:0:4")]),
 ]
 
 
@@ -61,7 +61,7 @@ async def put(settings: Settings) -> None:
         await producer.send_and_wait(topic, b"somebody else's record", partition=0)
         for each in LETTERS:
             await producer.send_and_wait(
-                topic, each.value, key=each.key, headers=each.record_headers()
+                topic, each.value, key=each.key, headers=each.build_record_headers()
             )
 
 

@@ -10,13 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from streams.contract import account, dead_letter, inbound, status
-from streams.contract.errors import Problem
+from streams.contract.errors import ErrorInfo
 from streams.contract.export import files, json_schema
-from streams.contract.topics import PUBLIC
+from streams.contract.topics import PUBLIC_TOPICS
 from tests.contract.samples import ACCEPTED, REJECTED, Rejected
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
 
-SCHEMAS = json_schema.schemas()
+SCHEMAS = json_schema.build_schemas()
 
 
 def validator(name: str) -> jsonschema.Draft202012Validator:
@@ -25,17 +25,17 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 def test_the_files_are_current() -> None:
     """Whoever changes a type runs `python -m streams.contract.export.files`."""
-    assert files.stale() == []
+    assert files.find_stale() == []
 
 
 def test_the_export_writes_what_is_stale_and_removes_what_is_not_ours(tmp_path: Path) -> None:
     """Afterwards nothing is left to do."""
-    files.write(tmp_path)
+    files.write_files(tmp_path)
     (tmp_path / "status.json").write_text("{}")
     (tmp_path / "former.json").write_text("{}")
-    assert files.stale(tmp_path) == ["former.json", "status.json"]
-    assert files.write(tmp_path) == ["former.json", "status.json"]
-    assert files.stale(tmp_path) == []
+    assert files.find_stale(tmp_path) == ["former.json", "status.json"]
+    assert files.write_files(tmp_path) == ["former.json", "status.json"]
+    assert files.find_stale(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -60,12 +60,12 @@ def test_rejected_requests_do_not(sample: Rejected) -> None:
 
 def test_our_own_records_validate() -> None:
     """What wa-streams writes is what the schemas promise."""
-    short = status.make(id="a", status="rejected", n="1", at_s=0.0, to=None)
+    short = status.make(id="a", status="rejected", event_id_suffix="1", at_s=0.0, to=None)
     for event in (FULL_EVENT, short):
         validator("status").validate(json.loads(status.encode(event)))
     validator("account").validate(json.loads(account.encode(ACCOUNT)))
     validator("inbound").validate(json.loads(inbound.encode(INBOUND)))
-    ours = replace(LETTER, headers=()).record_headers()
+    ours = replace(LETTER, headers=()).build_record_headers()
     headers = {name: value.decode() for name, value in ours if value is not None}
     validator("dead-letter-headers").validate(headers)
 
@@ -76,12 +76,12 @@ def test_the_schemas_of_our_records_can_say_no() -> None:
     assert not validator("status").is_valid({**event, "status": "lost"})
     assert not validator("status").is_valid({**event, "metadata": [1]})
     assert not validator("account").is_valid({**json.loads(account.encode(ACCOUNT)), "state": "x"})
-    assert not validator("dead-letter-headers").is_valid({dead_letter.ID: "a:1:2"})
+    assert not validator("dead-letter-headers").is_valid({dead_letter.ID_HEADER: "a:1:2"})
 
 
 # -- AsyncAPI
 
-DOCUMENT = files.asyncapi.document()
+DOCUMENT = files.asyncapi.build_document()
 
 
 def references(value: Any) -> Iterator[str]:
@@ -113,7 +113,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 
 def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
     """With what is kept there, and read or written as the topics say."""
-    topics = {topic.name: topic for topic in PUBLIC if topic.name != "templates"}
+    topics = {topic.name: topic for topic in PUBLIC_TOPICS if topic.name != "templates"}
     assert DOCUMENT["channels"].keys() == topics.keys()
     for name, topic in topics.items():
         channel = DOCUMENT["channels"][name]
@@ -126,6 +126,6 @@ def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
 
 def test_a_problem_is_named_class_on_the_wire() -> None:
     """The word is Python's, not the contract's."""
-    problem = Problem(code="c", class_="invalid", title="t")
-    event = status.make(id="a", status="failed", n="1", at_s=0.0, to=None, error=problem)
+    problem = ErrorInfo(code="c", class_="invalid", title="t")
+    event = status.make(id="a", status="failed", event_id_suffix="1", at_s=0.0, to=None, error=problem)
     assert json.loads(status.encode(event))["error"]["class"] == "invalid"

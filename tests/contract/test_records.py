@@ -11,15 +11,15 @@ from msgspec.structs import replace
 
 from streams.contract import account, dead_letter, inbound, status, timestamps
 from streams.contract.account import AccountRecord
-from streams.contract.dead_letter import About, DeadLetter, NotADeadLetter
-from streams.contract.errors import Problem
+from streams.contract.dead_letter import DeadLetterInfo, DeadLetter, InvalidDeadLetter
+from streams.contract.errors import ErrorInfo
 from streams.contract.headers import Headers
 from streams.contract.request import parse
 
 FULL_EVENT = status.make(
     id="order-8841-shipped",
     status="queued",
-    n="2",
+    event_id_suffix="2",
     at_s=1_795_510_800.4129,
     to="+60123456789",
     account="sales-1",
@@ -28,7 +28,7 @@ FULL_EVENT = status.make(
     reason="retry",
     due_at_s=1_795_510_805.0,
     queue_position=0,
-    error=Problem(code="server_error", class_="transient", title="Said no", detail="500"),
+    error=ErrorInfo(code="server_error", class_="transient", title="Said no", detail="500"),
     batch_id="b-17",
     metadata=b'{"order":8841,"price":1.10}',
 )
@@ -42,7 +42,7 @@ INBOUND = inbound.make(
     at="2026-11-24T09:00:00.000Z",
 )
 LETTER = DeadLetter(
-    about=About(
+    info=DeadLetterInfo(
         id="wa.outbound:3:4711",
         reason="recipient_not_on_whatsapp",
         error_class="permanent",
@@ -98,7 +98,7 @@ def test_a_status_event_in_full() -> None:
 
 def test_what_is_not_known_is_not_in_a_status_event() -> None:
     """No nulls, no empty metadata, no attempt that was not made."""
-    event = status.make(id="a", status="sent", n="1", at_s=0.0, to=None)
+    event = status.make(id="a", status="sent", event_id_suffix="1", at_s=0.0, to=None)
     assert json.loads(status.encode(event)) == {
         "event_id": "a/sent/1",
         "id": "a",
@@ -111,7 +111,7 @@ def test_what_is_not_known_is_not_in_a_status_event() -> None:
 def test_a_status_event_is_a_cloudevent_in_binary_mode() -> None:
     """With the request's trace."""
     trace = (("traceparent", b"00-a-b-01"),)
-    assert status.headers(FULL_EVENT, trace) == (
+    assert status.build_headers(FULL_EVENT, trace) == (
         ("ce_specversion", b"1.0"),
         ("ce_id", b"order-8841-shipped/queued/2"),
         ("ce_type", b"wa.message.queued"),
@@ -139,8 +139,8 @@ def test_final_are_the_statuses_after_which_nothing_is_done() -> None:
     """As the contract's table has them; `sent` may still become `read`."""
     final = [
         said
-        for said in (*status.FINAL, "accepted", "queued", "sent", "delivered", "read", "played")
-        if status.make(id="a", status=said, n="1", at_s=0.0, to=None).is_final
+        for said in (*status.FINAL_STATUSES, "accepted", "queued", "sent", "delivered", "read", "played")
+        if status.make(id="a", status=said, event_id_suffix="1", at_s=0.0, to=None).is_final
     ]
     assert set(final) == {"failed", "rejected", "expired", "cancelled", "unknown"}
 
@@ -151,19 +151,19 @@ def test_final_are_the_statuses_after_which_nothing_is_done() -> None:
 @given(st.floats(0, timestamps.LATEST_S))
 def test_a_time_survives_to_the_millisecond(epoch_s: float) -> None:
     """Written and read back, never later than it was."""
-    assert 0 <= epoch_s - timestamps.epoch_s(timestamps.rfc3339(epoch_s)) <= 0.0011
+    assert 0 <= epoch_s - timestamps.parse_rfc3339(timestamps.format_rfc3339(epoch_s)) <= 0.0011
 
 
 @pytest.mark.parametrize(("epoch_s", "text"), [(-1.0, "1970-01-01"), (1e18, "9999-12-31")])
 def test_a_time_that_rfc_3339_cannot_say_is_bounded(epoch_s: float, text: str) -> None:
     """A far `send_at` and its retries must not end a worker."""
-    assert timestamps.rfc3339(epoch_s).startswith(text)
+    assert timestamps.format_rfc3339(epoch_s).startswith(text)
 
 
 def test_a_time_without_a_zone_is_no_time() -> None:
     """Nobody could say when it is."""
     with pytest.raises(ValueError, match="no time zone"):
-        timestamps.epoch_s("2026-11-24T09:00:00")
+        timestamps.parse_rfc3339("2026-11-24T09:00:00")
 
 
 # -- dead letters
@@ -171,7 +171,7 @@ def test_a_time_without_a_zone_is_no_time() -> None:
 
 def test_a_dead_letter_keeps_the_original_and_says_what_became_of_it() -> None:
     """The original's headers untouched and first, then the contract's, then what generic tools know."""
-    assert LETTER.record_headers() == [
+    assert LETTER.build_record_headers() == [
         ("traceparent", b"00-x"),
         ("null", None),
         ("ce_id", b"\xff"),
@@ -202,13 +202,13 @@ def test_a_dead_letter_keeps_the_original_and_says_what_became_of_it() -> None:
 def test_a_dead_letter_reads_back_as_it_was_written(original: Headers) -> None:
     """Whatever headers the original had, ours among them."""
     letter = replace(LETTER, headers=tuple(original))
-    assert dead_letter.read(letter.key, letter.value, letter.record_headers()) == letter
+    assert dead_letter.parse(letter.key, letter.value, letter.build_record_headers()) == letter
 
 
 def test_the_replay_of_a_dead_letter_is_its_original() -> None:
     """The same bytes with the same id, and the name of the dead letter that brought it back."""
     letter = replace(LETTER, headers=(("x", b"1"),))
-    assert letter.replay_headers() == [
+    assert letter.build_replay_headers() == [
         ("x", b"1"),
         ("wa-replay-of", b"wa.outbound:3:4711"),
         ("wa-replay-count", b"1"),
@@ -220,11 +220,11 @@ def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
     """Each dead letter brings the message back once, and the original stays what it was."""
     again = replace(
         LETTER,
-        about=replace(LETTER.about, id="wa.outbound:5:9", replay_count=1),
-        headers=tuple(LETTER.replay_headers()),
+        info=replace(LETTER.info, id="wa.outbound:5:9", replay_count=1),
+        headers=tuple(LETTER.build_replay_headers()),
     )
-    read = dead_letter.read(again.key, again.value, again.record_headers())
-    replayed = read.replay_headers()
+    read = dead_letter.parse(again.key, again.value, again.build_record_headers())
+    replayed = read.build_replay_headers()
     assert [name for name, _ in replayed].count("wa-replay-of") == 1
     parsed = parse.parse(again.value, replayed[3:], max_bytes=1000)
     assert (parsed.id, parsed.replay_of, parsed.replay_count) == (
@@ -242,15 +242,15 @@ def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
         ([("wa-dlq-id", None)], "wa-dlq-reason"),
         ([("wa-dlq-id", b"\xff")], "utf-8"),
         (
-            [(name, b"?" if "partition" in name else v) for name, v in LETTER.record_headers()],
+            [(name, b"?" if "partition" in name else v) for name, v in LETTER.build_record_headers()],
             "wa-dlq-original-partition",
         ),
     ],
 )
 def test_a_record_that_is_no_dead_letter_of_ours(headers: Headers, message: str) -> None:
     """Somebody else may have written to the topic; the reader is told which header is wrong."""
-    with pytest.raises(NotADeadLetter, match=message):
-        dead_letter.read(None, None, headers)
+    with pytest.raises(InvalidDeadLetter, match=message):
+        dead_letter.parse(None, None, headers)
 
 
 # -- accounts and messages received
@@ -273,4 +273,4 @@ def test_a_message_received_names_its_writer_from() -> None:
     said = json.loads(inbound.encode(INBOUND))
     assert (said["from"], said["event_id"]) == ("+60123456789", "main/3EB0")
     assert inbound.decode(inbound.encode(INBOUND)) == INBOUND
-    assert ("ce_type", b"wa.message.received") in inbound.headers(INBOUND)
+    assert ("ce_type", b"wa.message.received") in inbound.build_headers(INBOUND)

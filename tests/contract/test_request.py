@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from streams.contract.errors import InvalidRequest, Partial, Tombstone
+from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers
 from streams.contract.request import content
 from streams.contract.request import parse as request
-from streams.contract.request.content import Text
+from streams.contract.request.content import TextContent
 from streams.contract.request.parse import Request
 from tests.contract.samples import (
     ACCEPTED,
@@ -32,7 +32,7 @@ def test_the_contracts_example() -> None:
     assert parse(LONG_FORM) == Request(
         id="order-8841-shipped",
         to="+60 12-345 6789",
-        content=Text(body="Your parcel is on its way"),
+        content=TextContent(body="Your parcel is on its way"),
         content_json=b'{"type":"text","body":"Your parcel is on its way"}',
         send_at_s=1_795_510_800.0,
         expires_at_s=1_795_543_200.0,
@@ -76,7 +76,7 @@ def test_a_tombstone_is_no_mistake() -> None:
 def test_what_can_still_be_read_goes_into_the_answer() -> None:
     """The caller of a wrong request learns which one it was."""
     wrong = {**LONG_FORM, "priority": "high"}
-    assert refusal(wrong, [("traceparent", TRACEPARENT)]).partial == Partial(
+    assert refusal(wrong, [("traceparent", TRACEPARENT)]).partial == PartialRequest(
         id="order-8841-shipped",
         to="+60 12-345 6789",
         batch_id="b-17",
@@ -88,13 +88,13 @@ def test_what_can_still_be_read_goes_into_the_answer() -> None:
 def test_nothing_wrong_is_read_into_the_answer() -> None:
     """Fields that are wrong themselves are left out, one by one."""
     wrong = {"id": "x" * 129, "to": 5, "batch_id": "\n", "metadata": {"a": "x" * 5000}, "text": ""}
-    assert refusal(wrong).partial == Partial()
+    assert refusal(wrong).partial == PartialRequest()
 
 
 def test_an_answer_to_bytes_that_are_no_json() -> None:
     """The headers still tell id and trace."""
     headers = [("ce_id", b"e-1"), ("traceparent", TRACEPARENT)]
-    expected = Partial(id="e-1", trace=(("traceparent", TRACEPARENT),))
+    expected = PartialRequest(id="e-1", trace=(("traceparent", TRACEPARENT),))
     assert refusal(b"hello", headers).partial == expected
 
 
@@ -116,10 +116,10 @@ def test_an_error_repeats_no_text_and_no_number() -> None:
 def test_a_time_to_live_counts_from_sending_or_asking() -> None:
     """Whichever comes later; without one, the caller's own end holds."""
     at = "2026-11-24T09:00:00Z"
-    assert parse(text(ttl_s=60)).expiry_s(1000.0) == 1060.0
-    assert parse(text(ttl_s=60, send_at=at)).expiry_s(1000.0) == 1_795_510_860.0
-    assert parse(text(expires_at=at)).expiry_s(1000.0) == 1_795_510_800.0
-    assert parse(text()).expiry_s(1000.0) == 0.0
+    assert parse(text(ttl_s=60)).get_expires_at_s(1000.0) == 1060.0
+    assert parse(text(ttl_s=60, send_at=at)).get_expires_at_s(1000.0) == 1_795_510_860.0
+    assert parse(text(expires_at=at)).get_expires_at_s(1000.0) == 1_795_510_800.0
+    assert parse(text()).get_expires_at_s(1000.0) == 0.0
 
 
 def test_metadata_keep_their_values() -> None:
@@ -261,5 +261,5 @@ spoken = words.filter(lambda said: bool(said.strip()))
 def test_what_is_asked_for_is_what_is_read(body: str, id: str, metadata: dict[str, Any]) -> None:
     """No character is changed on the way, whatever script it is in."""
     read = parse({"id": id, "to": "+60", "text": body, "metadata": metadata})
-    assert (read.id, read.content) == (id, Text(body=body))
+    assert (read.id, read.content) == (id, TextContent(body=body))
     assert json.loads(read.metadata) == metadata

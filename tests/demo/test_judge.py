@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from streams.contract import status
-from streams.contract.dead_letter import About, DeadLetter
-from streams.contract.errors import Problem
+from streams.contract.dead_letter import DeadLetterInfo, DeadLetter
+from streams.contract.errors import ErrorInfo
 from streams.contract.status import StatusEvent
-from streams.contract.timestamps import rfc3339
+from streams.contract.timestamps import format_rfc3339
 from streams.demo.judge import Evidence, judge, most_in_window
 from streams.demo.script import Asked
 
@@ -38,16 +38,16 @@ ASKED = [
 
 def row(id: str, to: str, at_s: float, *, shown: bool = True, **more: Any) -> dict[str, Any]:
     said = {"type": "text", "body": f"text of {id}", "whatsapp_id": f"W-{id}"}
-    return said | {"to": to, "at": rfc3339(1e9 + at_s), "shown": shown} | more
+    return said | {"to": to, "at": format_rfc3339(1e9 + at_s), "shown": shown} | more
 
 
 def event(id: str, word: str, code: str | None = None) -> StatusEvent:
-    error = Problem(code=code, class_="invalid", title="t") if code else None
+    error = ErrorInfo(code=code, class_="invalid", title="t") if code else None
     whatsapp_id = None if error else f"W-{id}"
     made = status.make(
         id=id,
         status=word,
-        n="1",
+        event_id_suffix="1",
         at_s=1e9,
         to=A,
         whatsapp_id=whatsapp_id,
@@ -57,14 +57,14 @@ def event(id: str, word: str, code: str | None = None) -> StatusEvent:
 
 
 def letter(of: Asked) -> DeadLetter:
-    about = About(
+    about = DeadLetterInfo(
         id=f"wa.outbound:0:{of.id}",
         reason=of.code or "",
         error_class="invalid",
         message="m",
         attempts=0,
-        first_failed_at=rfc3339(1e9),
-        last_failed_at=rfc3339(1e9),
+        first_failed_at=format_rfc3339(1e9),
+        last_failed_at=format_rfc3339(1e9),
         topic="wa.outbound",
         partition=0,
         offset=1,
@@ -73,7 +73,7 @@ def letter(of: Asked) -> DeadLetter:
         request_id=of.id,
         replay_count=0,
     )
-    return DeadLetter(about=about, value=of.value)
+    return DeadLetter(info=about, value=of.value)
 
 
 def good() -> Evidence:
@@ -134,7 +134,7 @@ SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
         lambda e: replace(
             e,
             log=[
-                each | {"at": rfc3339(1e9 + 59)} if each["body"] == "text of a3" else each
+                each | {"at": format_rfc3339(1e9 + 59)} if each["body"] == "text of a3" else each
                 for each in e.log
             ],
         ),
@@ -166,7 +166,7 @@ SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
     "no dead letter": (lambda e: replace(e, letters=e.letters[1:]), {"dead letters"}),
     "other bytes": (
         lambda e: replace(
-            e, letters=[DeadLetter(about=e.letters[0].about, value=b"?"), e.letters[1]]
+            e, letters=[DeadLetter(info=e.letters[0].info, value=b"?"), e.letters[1]]
         ),
         {"dead letters"},
     ),

@@ -4,16 +4,16 @@ from typing import Any
 
 from streams.contract import account
 from streams.contract.account import AccountRecord
-from streams.contract.timestamps import rfc3339
+from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
-from streams.domain.accounts.routing import Able
+from streams.domain.accounts.routing import Availability
 
 NOW_S = 1_000_000_000.0
 
 
 def record(state: Any = "ready", free_at_s: float = 0.0) -> bytes:
-    free_at = rfc3339(free_at_s) if free_at_s else None
-    said = AccountRecord(account="main", state=state, since=rfc3339(NOW_S), free_at=free_at)
+    free_at = format_rfc3339(free_at_s) if free_at_s else None
+    said = AccountRecord(account="main", state=state, since=format_rfc3339(NOW_S), free_at=free_at)
     return account.encode(said)
 
 
@@ -23,9 +23,9 @@ def test_only_ready_accounts_send() -> None:
     accounts = Accounts(lambda: changes.append(1))
     assert accounts.able(NOW_S) == {}
     accounts.take(b"main", record("linking"))
-    assert accounts.able(NOW_S) == {"main": Able.DOWN}
+    assert accounts.able(NOW_S) == {"main": Availability.DOWN}
     accounts.take(b"main", record())
-    assert accounts.able(NOW_S) == {"main": Able.READY}
+    assert accounts.able(NOW_S) == {"main": Availability.READY}
     accounts.take(b"main", None)
     assert accounts.able(NOW_S) == {}
     assert len(changes) == 3
@@ -44,9 +44,9 @@ def test_an_account_at_its_pace_is_busy_until_then() -> None:
     """And the clock is told when that is."""
     accounts = Accounts(lambda: None)
     accounts.take(b"main", record(free_at_s=NOW_S + 30))
-    assert accounts.able(NOW_S) == {"main": Able.BUSY}
+    assert accounts.able(NOW_S) == {"main": Availability.BUSY}
     assert accounts.next_s(NOW_S) == NOW_S + 30
-    assert accounts.able(NOW_S + 30) == {"main": Able.READY}
+    assert accounts.able(NOW_S + 30) == {"main": Availability.READY}
     assert accounts.next_s(NOW_S + 30) == float("inf")
 
 
@@ -55,4 +55,4 @@ def test_what_is_no_record_is_taken_for_not_ready() -> None:
     accounts = Accounts(lambda: None)
     accounts.take(b"main", b"rubbish")
     accounts.take(None, record())
-    assert accounts.able(NOW_S)["main"] is Able.DOWN
+    assert accounts.able(NOW_S)["main"] is Availability.DOWN

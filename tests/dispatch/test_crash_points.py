@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams.contract import account
 from streams.contract.account import AccountRecord
-from streams.contract.timestamps import rfc3339
+from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import Answers
 from streams.dispatch.clock import Clock
@@ -26,20 +26,20 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
-    Lost,
-    Order,
+    OutcomeUnknown,
+    RequestInfo,
     Outcome,
-    Record,
+    SourceRecord,
     Sent,
-    Submitted,
-    Woken,
+    RequestReceived,
+    TimerFired,
 )
-from streams.domain.policy import Rules
+from streams.domain.policy import Policy
 from streams.domain.sending import command
 from tests.support.memory import Disk, Killed, Outlet, Table
 
 PHONE = "+60123456789"
-READY = AccountRecord(account="main", state="ready", since=rfc3339(0))
+READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
 
 
 def stage(disk: Disk, now: list[float]) -> PhoneStage:
@@ -54,7 +54,7 @@ def stage(disk: Disk, now: list[float]) -> PhoneStage:
         clock.see(0, row.phone, row)
         tally.changed(None, row)
     answers = Answers("status", "dlq", lambda account: f"lane.{account}")
-    rules = Rules(limit=3, max_queue=4, max_retries=1)
+    rules = Policy(rate_limit_per_minute=3, max_queue=4, max_retries=1)
     return PhoneStage(rules, accounts, clock, tally, answers, outlet, lambda: now[0])
 
 
@@ -88,7 +88,7 @@ def facts(disk: Disk) -> set[tuple[str, ...]]:
             told.add(("dlq", str(dict(record.headers)["wa-dlq-id"]), str(record.value)))
         else:
             send = command.decode(record.value or b"")
-            told.add(("send", send.id, str(send.release), str(send.content)))
+            told.add(("send", send.id, str(send.dispatch_number), str(send.content)))
     return told
 
 
@@ -99,7 +99,7 @@ results = st.sampled_from(
         Failed(error=Error("recipient_not_on_whatsapp")),
         Failed(error=Error("server_error")),
         Deferred(error=Error("deadline_passed")),
-        Lost(at_s=1_000_100.0, error=Error("outcome_unknown")),
+        OutcomeUnknown(at_s=1_000_100.0, error=Error("outcome_unknown")),
     ]
 )
 
@@ -111,19 +111,19 @@ def logs(draw: st.DrawFn) -> list[Event]:
     for place in range(draw(st.integers(3, 14))):
         if draw(st.integers(0, 2)) == 0:
             late = draw(st.sampled_from([0.0, 0.0, 1_000_050.0, 1_000_200.0]))
-            order = Order(
+            order = RequestInfo(
                 id=draw(ids), send_at_s=late, metadata=b'{"n":1}', replay_of=draw(replays)
             )
-            record = Record(topic="out", partition=0, offset=place, value=f"v{place}".encode())
-            log.append(Submitted(phone=PHONE, order=order, record=record, content=b"{}"))
+            record = SourceRecord(topic="out", partition=0, offset=place, value=f"v{place}".encode())
+            log.append(RequestReceived(phone=PHONE, request=order, source_record=record, content=b"{}"))
         elif draw(st.integers(0, 4)) == 0:
-            log.append(Woken(phone=PHONE, rev=draw(st.integers(0, 12))))
+            log.append(TimerFired(phone=PHONE, timer_version=draw(st.integers(0, 12))))
         else:
             log.append(
                 Outcome(
                     phone=PHONE,
                     id=draw(ids),
-                    release=draw(st.integers(1, 2)),
+                    dispatch_number=draw(st.integers(1, 2)),
                     account="main",
                     whatsapp_id="3EB0",
                     result=draw(results),
@@ -149,7 +149,7 @@ def test_every_crash_point_ends_the_same(log: list[Event], kills: list[int]) -> 
 def test_a_calm_run_says_everything_once(log: list[Event]) -> None:
     """Without a kill nothing but the answer to a repeat is said twice, and no release ever."""
     releases = Counter(
-        (send.id, send.release)
+        (send.id, send.dispatch_number)
         for record in run(log, []).topics
         if record.topic.startswith("lane.")
         for send in [command.decode(record.value or b"")]
@@ -165,4 +165,4 @@ def test_final_messages_leave_no_payload(log: list[Event]) -> None:
     rows = Rows(cast("Any", Table(disk)), 0)
     found, _ = rows.some_messages(b"", 1000)
     kept = {key[1:].partition(b"\0")[2].decode() for key in disk.rows if key.startswith(b"d")}
-    assert kept == {message.id for _, message in found if not message.settled_at_s}
+    assert kept == {message.id for _, message in found if not message.completed_at_s}

@@ -12,7 +12,7 @@ import pytest
 
 from streams.contract import dead_letter
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, Lost
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown
 from tests.support.dispatching import Lane
 from tests.support.system import Caller, System, until
 
@@ -92,13 +92,13 @@ async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
     releases = []
     for _ in range(4):
         send = await lane.next()
-        releases.append(send.release)
+        releases.append(send.dispatch_number)
         await lane.answer(send, Failed(error=Error("server_error", "500")))
     failed = await caller.heard(asked["id"], "failed")
     assert (failed["attempt"], failed["error"]["code"]) == (4, "server_error")
     assert releases == [1, 2, 3, 4]
     letter = await _letter(caller, asked["id"])
-    assert (letter.about.attempts, letter.about.outcome) == (4, "not_sent")
+    assert (letter.info.attempts, letter.info.outcome) == (4, "not_sent")
 
 
 async def test_what_nobody_can_tell_is_unknown_and_sent_again_only_by_a_person(
@@ -107,15 +107,15 @@ async def test_what_nobody_can_tell_is_unknown_and_sent_again_only_by_a_person(
     """Unknown, a dead letter that says so; its replay is released with `again`, and only once."""
     asked = request(phone)
     await caller.ask(asked)
-    await lane.answer(await lane.next(), Lost(at_s=time.time(), error=Error("outcome_unknown")))
+    await lane.answer(await lane.next(), OutcomeUnknown(at_s=time.time(), error=Error("outcome_unknown")))
     await caller.heard(asked["id"], "unknown")
     letter = await _letter(caller, asked["id"])
-    assert letter.about.outcome == "unknown"
-    again = letter.replay_headers()
+    assert letter.info.outcome == "unknown"
+    again = letter.build_replay_headers()
     record = (letter.value, letter.key)
     await caller.produce(record, record, headers=again)  # pyright: ignore[reportArgumentType]
     send = await lane.next()
-    assert (send.id, send.again) == (asked["id"], True)
+    assert (send.id, send.allow_duplicate) == (asked["id"], True)
     await lane.answer(send)
     sent = await caller.heard(asked["id"], "sent")
     assert sent["event_id"] == f"{asked['id']}/sent/2"
@@ -132,9 +132,9 @@ async def test_a_deferred_release_comes_back(caller: Caller, lane: Lane, phone: 
     await caller.ask(asked)
     send = await lane.next()
     error = Error("disconnected", "the page is offline")
-    await lane.answer(send, Deferred(error=error, until_s=0.0, claimed=True))
+    await lane.answer(send, Deferred(error=error, until_s=0.0, in_doubt=True))
     again = await lane.next()
-    assert (again.id, again.release) == (asked["id"], send.release + 1)
+    assert (again.id, again.dispatch_number) == (asked["id"], send.dispatch_number + 1)
     await lane.answer(again)
     sent = await caller.heard(asked["id"], "sent")
     assert sent["attempt"] == 1
@@ -218,8 +218,8 @@ async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
 async def _letter(caller: Caller, request_id: str) -> dead_letter.DeadLetter:
     def find() -> dead_letter.DeadLetter | None:
         for record in caller.dead_letters():
-            letter = dead_letter.read(record.key, record.value, record.headers)
-            if letter.about.request_id == request_id:
+            letter = dead_letter.parse(record.key, record.value, record.headers)
+            if letter.info.request_id == request_id:
                 return letter
         return None
 

@@ -9,7 +9,7 @@ from streams.dispatch.answers import Answers
 from streams.dispatch.intake import Fate, Intake
 from streams.dispatch.outlet import Outgoing
 from streams.domain.phone import events
-from streams.domain.phone.events import Record, Submitted
+from streams.domain.phone.events import SourceRecord, RequestReceived
 
 NOW_S = 1_790_000_000.0
 
@@ -20,17 +20,17 @@ def intake() -> Intake:
     return Intake("phone", answers, default_region="MY", max_request_bytes=1000)
 
 
-def record(body: Any, **more: Any) -> Record:
+def record(body: Any, **more: Any) -> SourceRecord:
     value = body if isinstance(body, bytes | None) else orjson.dumps(body)
     said = {"topic": "wa.outbound", "partition": 3, "offset": 17, "key": b"k", **more}
-    return Record(value=value, timestamp_ms=int(NOW_S * 1000), **said)
+    return SourceRecord(value=value, timestamp_ms=int(NOW_S * 1000), **said)
 
 
-def submitted(outgoing: list[Outgoing]) -> Submitted:
+def submitted(outgoing: list[Outgoing]) -> RequestReceived:
     (one,) = outgoing
     assert one.topic == "phone"
     event = events.decode(one.value or b"")
-    assert isinstance(event, Submitted)
+    assert isinstance(event, RequestReceived)
     assert one.key == event.phone.encode()
     return event
 
@@ -44,17 +44,17 @@ def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
     fate, outgoing = intake.handle(asked, NOW_S)
     event = submitted(outgoing)
     assert fate is Fate.TAKEN
-    assert (event.phone, event.order.id, event.order.priority) == ("+60123456789", "a", "bulk")
-    assert orjson.loads(event.order.metadata) == {"n": 1}
+    assert (event.phone, event.request.id, event.request.priority) == ("+60123456789", "a", "bulk")
+    assert orjson.loads(event.request.metadata) == {"n": 1}
     assert orjson.loads(event.content) == {"type": "text", "body": "hi"}
-    assert event.order.trace[0][0] == "traceparent"
-    assert event.record == asked
+    assert event.request.trace[0][0] == "traceparent"
+    assert event.source_record == asked
 
 
 def test_without_an_id_it_is_named_after_its_place(intake: Intake) -> None:
     """So that the same record read again is the same request."""
     _, outgoing = intake.handle(record({"to": "+60123456789", "text": "hi"}), NOW_S)
-    assert submitted(outgoing).order.id == "wa.outbound:3:17"
+    assert submitted(outgoing).request.id == "wa.outbound:3:17"
 
 
 def test_a_ttl_counts_from_the_records_time(intake: Intake) -> None:
@@ -62,7 +62,7 @@ def test_a_ttl_counts_from_the_records_time(intake: Intake) -> None:
     _, outgoing = intake.handle(
         record({"to": "+60123456789", "text": "hi", "ttl_s": 60}), NOW_S + 99
     )
-    assert submitted(outgoing).order.expires_at_s == NOW_S + 60
+    assert submitted(outgoing).request.expires_at_s == NOW_S + 60
 
 
 def test_a_tombstone_is_nothing(intake: Intake) -> None:
@@ -114,7 +114,7 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
     _, outgoing = intake.handle(
         record({"to": "+60123456789", "text": "hi"}, headers=headers), NOW_S
     )
-    order = submitted(outgoing).order
+    order = submitted(outgoing).request
     assert (order.id, order.replay_of, order.replay_count) == (
         "wa.outbound:0:5",
         "wa.outbound:0:5",

@@ -45,7 +45,7 @@ def check(caller: Caller, lane: Lane) -> None:
         if int(n) not in seen:
             seen.append(int(n))
     assert first == {str(phone): list(range(EACH)) for phone in range(PHONES)}
-    releases = {(send.id, send.release) for send in lane.sends()}
+    releases = {(send.id, send.dispatch_number) for send in lane.sends()}
     assert len(releases) == PHONES * EACH  # repeated perhaps, but never anew
     facts = Counter(e["event_id"].rpartition("/")[0] for e in caller.events())
     words = {fact.rpartition("/")[2] for fact in facts}

@@ -10,14 +10,14 @@ from streams.dispatch.rows import Rows
 from streams.dispatch.sweep import Sweep
 from streams.domain.phone import events
 from streams.domain.phone import state as stored
-from streams.domain.phone.events import Aged
-from streams.domain.phone.state import Chat, Flight, Message, Phone, State
-from streams.domain.policy import Rules
+from streams.domain.phone.events import RetentionElapsed
+from streams.domain.phone.state import Chat, InFlight, Message, Phone, State
+from streams.domain.policy import Policy
 from streams.runtime.table import NotOurs
 from tests.support.memory import Disk, Outlet, Table
 
 NOW_S = 1_000_000.0
-RULES = Rules(dedup_s=100.0, idle_s=10.0)
+RULES = Policy(idempotency_window_s=100.0, conversation_expiry_s=10.0)
 OLD_S, YOUNG_S = NOW_S - 101.0, NOW_S - 99.0
 
 
@@ -43,27 +43,27 @@ def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
     named: dict[str, set[str]] = {}
     for record in disk.topics:
         event = events.decode(record.value or b"")
-        assert isinstance(event, Aged)
+        assert isinstance(event, RetentionElapsed)
         named.setdefault(event.phone, set()).update(event.ids)
     return named
 
 
 def test_settled_messages_past_their_time_are_named(disk: Disk) -> None:
     """Neither young ones nor open ones, however old."""
-    put(disk, Message(id="old", offset=1, state=State.SENT, settled_at_s=OLD_S), "a")
-    put(disk, Message(id="young", offset=1, state=State.SENT, settled_at_s=YOUNG_S), "a")
+    put(disk, Message(id="old", offset=1, state=State.SENT, completed_at_s=OLD_S), "a")
+    put(disk, Message(id="young", offset=1, state=State.SENT, completed_at_s=YOUNG_S), "a")
     put(disk, Message(id="open", offset=1, state=State.WAITING), "a")
     assert swept(disk) == {"a": {"old"}}
 
 
 def test_idle_phones_are_named(disk: Disk) -> None:
     """Not one that was touched, waits, is being sent to, or whose look-up is still remembered."""
-    flight = Flight(id="x", account="main", release=1, released_at_s=0, deadline_s=1)
+    flight = InFlight(id="x", account="main", dispatch_number=1, dispatched_at_s=0, deadline_s=1)
     put(disk, Phone(phone="idle"))
-    put(disk, Phone(phone="touched", touched_s=NOW_S - 9))
-    put(disk, Phone(phone="waiting", scheduled=1))
-    put(disk, Phone(phone="flying", flight=flight))
-    put(disk, Phone(phone="known", chat=Chat(chat_id="c", until_s=NOW_S + 1)))
+    put(disk, Phone(phone="touched", last_active_s=NOW_S - 9))
+    put(disk, Phone(phone="waiting", scheduled_count=1))
+    put(disk, Phone(phone="flying", in_flight=flight))
+    put(disk, Phone(phone="known", chat=Chat(chat_id="c", valid_until_s=NOW_S + 1)))
     assert swept(disk) == {"idle": set()}
 
 
@@ -72,7 +72,7 @@ def test_every_row_has_its_turn(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sweeping, "SLICE", 3)
     for number in range(10):
         name = f"m{number}"
-        put(disk, Message(id=name, offset=1, state=State.SENT, settled_at_s=OLD_S), "a")
+        put(disk, Message(id=name, offset=1, state=State.SENT, completed_at_s=OLD_S), "a")
     assert swept(disk, rounds=1) == {"a": {"m0", "m1", "m2"}}
     disk.topics.clear()
     assert swept(disk, rounds=4) == {"a": {f"m{number}" for number in range(10)}}

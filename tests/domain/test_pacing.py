@@ -22,11 +22,11 @@ def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float,
     submits: list[float] = []
     acks: list[float] = []
     for pause_s, took_s in steps:
-        now_s = max(now_s + pause_s, pacer.earliest_s()[0])
-        pacer.submitted(now_s)
+        now_s = max(now_s + pause_s, pacer.next_send_at_s()[0])
+        pacer.record_submit(now_s)
         submits.append(now_s)
         now_s += took_s
-        pacer.sent(now_s)
+        pacer.record_sent(now_s)
         acks.append(now_s)
     for earlier, later in pairwise(submits):
         assert later - earlier >= pace.interval_s - 1e-6
@@ -45,19 +45,19 @@ def test_a_pacer_is_made_again_from_what_was_sent(pace: Pace, gaps: list[float])
         times.append(now_s)
     before, after = Pacer(pace), Pacer(pace, reversed(times))
     for at_s in times:
-        before.sent(at_s)
-    assert before.earliest_s() == after.earliest_s()
-    assert before.last_minute(now_s) == after.last_minute(now_s)
-    assert before.last_day(now_s) == after.last_day(now_s)
+        before.record_sent(at_s)
+    assert before.next_send_at_s() == after.next_send_at_s()
+    assert before.count_last_minute(now_s) == after.count_last_minute(now_s)
+    assert before.count_last_day(now_s) == after.count_last_day(now_s)
 
 
 def test_what_was_sent_is_counted() -> None:
     """The last 60 seconds, and the last 24 hours to the minute; without a pace nothing is held."""
     pacer = Pacer(Pace(interval_s=0.0, per_minute=0, per_day=0))
     for at_s in (0.0, 50.0, 100.0):
-        pacer.sent(at_s)
-    assert pacer.earliest_s() == (100.0, "")
-    assert (pacer.last_minute(100.0), pacer.last_day(100.0)) == (2, 3)
-    assert pacer.last_minute(161.0) == 0
-    assert pacer.last_day(DAY_S + 60.0) == 1
-    assert pacer.last_day(2 * DAY_S) == 0
+        pacer.record_sent(at_s)
+    assert pacer.next_send_at_s() == (100.0, "")
+    assert (pacer.count_last_minute(100.0), pacer.count_last_day(100.0)) == (2, 3)
+    assert pacer.count_last_minute(161.0) == 0
+    assert pacer.count_last_day(DAY_S + 60.0) == 1
+    assert pacer.count_last_day(2 * DAY_S) == 0

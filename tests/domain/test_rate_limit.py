@@ -8,12 +8,12 @@ from streams.domain import rate_limit
 
 def test_below_the_limit_nothing_waits() -> None:
     """The log is shorter than the limit: now."""
-    assert rate_limit.earliest_s((1.0, 2.0), 3, 0.5) == 0.0
+    assert rate_limit.next_send_at_s((1.0, 2.0), 3, 0.5) == 0.0
 
 
 def test_at_the_limit_the_oldest_must_leave_the_window() -> None:
     """A minute and the margin after the first of the last N."""
-    assert rate_limit.earliest_s((1.0, 2.0, 3.0), 3, 0.5) == 61.5
+    assert rate_limit.next_send_at_s((1.0, 2.0, 3.0), 3, 0.5) == 61.5
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=200), st.integers(1, 5))
@@ -23,9 +23,9 @@ def test_no_window_holds_more_than_the_limit(wishes: list[float], limit: int) ->
     sent: list[float] = []
     now = 0.0
     for wish in wishes:
-        now = max(now + wish, rate_limit.earliest_s(times, limit, 0.0))
+        now = max(now + wish, rate_limit.next_send_at_s(times, limit, 0.0))
         sent.append(now)
-        times = rate_limit.record(times, now, limit)
+        times = rate_limit.add_send_time(times, now, limit)
     # As a sum, not a difference: a float's last bit would be lost in `late - early`.
     assert all(late >= early + 60 for early, late in zip(sent, sent[limit:], strict=False))
 
@@ -35,6 +35,6 @@ def test_the_log_is_sorted_and_bounded(times: list[float], limit: int) -> None:
     """However the clocks of two accounts differ."""
     log: tuple[float, ...] = ()
     for at_s in times:
-        log = rate_limit.record(log, at_s, limit)
+        log = rate_limit.add_send_time(log, at_s, limit)
     assert list(log) == sorted(times)[-limit:] if len(times) <= limit else list(log) == sorted(log)
     assert len(log) <= limit

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from streams.domain import backoff
 from streams.domain.accounts import pacing
-from streams.domain.accounts.routing import Choice, Standing, choose
-from streams.domain.errors import CODES, ErrorClass, known
+from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
+from streams.domain.errors import CODES, ErrorClass, error_for_code
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.sending import message_id
 
 
 def test_an_unlisted_code_is_told_and_tried_again() -> None:
     """A word that WhatsApp invents tomorrow is no reason to lose a message."""
-    error = known("E_NEW", "what it said")
+    error = error_for_code("E_NEW", "what it said")
     assert (error.code, error.error_class) == ("server_error", ErrorClass.TRANSIENT)
     assert "E_NEW" in error.detail
 
@@ -62,14 +62,14 @@ def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
 def test_retry_gaps_double_within_full_jitter() -> None:
     """Each gap lies between nothing and its doubled span, and is the same for the same attempt."""
     for attempt in range(1, 12):
-        delay_s = backoff.delay_s("order-1", attempt, 5.0)
+        delay_s = backoff.retry_delay_s("order-1", attempt, 5.0)
         assert 0 <= delay_s <= min(300.0, 5.0 * 2 ** (attempt - 1))
-        assert delay_s == backoff.delay_s("order-1", attempt, 5.0)
+        assert delay_s == backoff.retry_delay_s("order-1", attempt, 5.0)
 
 
 def test_retry_jitter_spreads() -> None:
     """A thousand messages that failed together do not come back together."""
-    delays = sorted(backoff.delay_s(f"m{i}", 1, 5.0) for i in range(1000))
+    delays = sorted(backoff.retry_delay_s(f"m{i}", 1, 5.0) for i in range(1000))
     assert delays[100] < 1.0
     assert delays[900] > 4.0
 
@@ -77,14 +77,14 @@ def test_retry_jitter_spreads() -> None:
 @given(st.text(), st.text(), st.text())
 def test_whatsapp_ids_have_whatsapps_form(account: str, phone: str, request_id: str) -> None:
     """`3EB0` and 18 hex digits, the same whenever it is asked for."""
-    made = message_id.whatsapp_id("wa", account, phone, request_id)
+    made = message_id.derive_whatsapp_id("wa", account, phone, request_id)
     assert re.fullmatch(r"3EB0[0-9A-F]{18}", made)
-    assert made == message_id.whatsapp_id("wa", account, phone, request_id)
+    assert made == message_id.derive_whatsapp_id("wa", account, phone, request_id)
 
 
 def test_whatsapp_ids_do_not_mix_their_parts() -> None:
     """`ab` + `c` is not `a` + `bc`."""
-    assert message_id.whatsapp_id("wa", "ab", "c", "d") != message_id.whatsapp_id(
+    assert message_id.derive_whatsapp_id("wa", "ab", "c", "d") != message_id.derive_whatsapp_id(
         "wa", "a", "bc", "d"
     )
 
@@ -92,29 +92,29 @@ def test_whatsapp_ids_do_not_mix_their_parts() -> None:
 def test_pacing_says_what_holds() -> None:
     """The interval, the minute's limit, the day's cap: the one that holds longest."""
     pace = pacing.Pace(interval_s=0.5, per_minute=2, per_day=3)
-    assert pacing.earliest_s((), pace) == (0.0, "")
-    assert pacing.earliest_s((10.0,), pace) == (10.5, "")
-    assert pacing.earliest_s((10.0, 20.0), pace) == (70.0, "account_rate_limited")
-    assert pacing.earliest_s((10.0, 20.0, 100.0), pace) == (86_410.0, "account_daily_cap")
+    assert pacing.next_send_at_s((), pace) == (0.0, "")
+    assert pacing.next_send_at_s((10.0,), pace) == (10.5, "")
+    assert pacing.next_send_at_s((10.0, 20.0), pace) == (70.0, "account_rate_limited")
+    assert pacing.next_send_at_s((10.0, 20.0, 100.0), pace) == (86_410.0, "account_daily_cap")
 
 
-READY, BUSY, DOWN = Standing(True, 2), Standing(True, 0), Standing(False, 0)
+READY, BUSY, DOWN = Capacity(True, 2), Capacity(True, 0), Capacity(False, 0)
 
 
 @pytest.mark.parametrize(
     ("only", "own", "accounts", "choice"),
     [
-        (None, None, {}, Choice(blocked="no_account")),
-        (None, None, {"a": DOWN, "b": READY}, Choice(account="b")),
-        (None, "a", {"a": READY, "b": Standing(True, 9)}, Choice(account="a")),
-        (None, "a", {"a": BUSY, "b": READY}, Choice(blocked="turn", waits_for="a")),
-        (None, "a", {"a": DOWN, "b": READY}, Choice(account="b")),
-        ("a", "b", {"a": DOWN, "b": READY}, Choice(blocked="no_account", waits_for="a")),
-        ("x", None, {"a": READY}, Choice(blocked="no_account", waits_for="x")),
+        (None, None, {}, AccountChoice(blocked_reason="no_account")),
+        (None, None, {"a": DOWN, "b": READY}, AccountChoice(account="b")),
+        (None, "a", {"a": READY, "b": Capacity(True, 9)}, AccountChoice(account="a")),
+        (None, "a", {"a": BUSY, "b": READY}, AccountChoice(blocked_reason="turn", required_account="a")),
+        (None, "a", {"a": DOWN, "b": READY}, AccountChoice(account="b")),
+        ("a", "b", {"a": DOWN, "b": READY}, AccountChoice(blocked_reason="no_account", required_account="a")),
+        ("x", None, {"a": READY}, AccountChoice(blocked_reason="no_account", required_account="x")),
     ],
 )
 def test_routing(
-    only: str | None, own: str | None, accounts: dict[str, Standing], choice: Choice
+    only: str | None, own: str | None, accounts: dict[str, Capacity], choice: AccountChoice
 ) -> None:
     """The one asked for, else the phone's own while it is ready, else the freest."""
-    assert choose(only, own, accounts) == choice
+    assert choose_account(only, own, accounts) == choice

@@ -2,21 +2,21 @@
 
 import pytest
 
-from streams.domain.accounts.routing import Standing
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.events import (
-    Acked,
-    Aged,
+    ReceiptSeen,
+    RetentionElapsed,
     Deferred,
-    Due,
+    ScheduleDue,
     Failed,
-    Lost,
+    OutcomeUnknown,
     Outcome,
     Sent,
-    Woken,
+    TimerFired,
 )
 from streams.domain.phone.state import State, Wait
-from streams.domain.policy import Rules
+from streams.domain.policy import Policy
 from tests.support.phone_world import PHONE, PhoneWorld
 
 ACK = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
@@ -29,7 +29,7 @@ def world() -> PhoneWorld:
 
 def wake(world: PhoneWorld) -> None:
     assert world.row is not None
-    world.happen(Woken(phone=PHONE, rev=world.row.rev))
+    world.happen(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def test_a_first_request_is_accepted_and_released(world: PhoneWorld) -> None:
@@ -65,7 +65,7 @@ def test_urgent_overtakes_and_bulk_is_not_starved(world: PhoneWorld) -> None:
     for i in range(6):
         world.submit(f"n{i}")
     world.submit("u", "urgent")
-    while world.row and world.row.flight:
+    while world.row and world.row.in_flight:
         world.answer(Sent(at_s=world.now_s))
     assert world.released() == ["first", "u", "n0", "n1", "n2", "b1", "n3", "n4", "n5"]
 
@@ -74,13 +74,13 @@ def test_the_limit_holds_the_next_message_back(world: PhoneWorld) -> None:
     """The 31st waits until the first is more than a minute old, and is woken then."""
     for i in range(31):
         world.submit(f"m{i}")
-        if world.row and world.row.flight:
+        if world.row and world.row.in_flight:
             world.answer(Sent(at_s=world.now_s))
     assert len(world.released()) == 30
     assert world.statuses("m30") == ["accepted", "queued"]
     assert world.row
-    assert world.row.due_s == pytest.approx(1_000_060.5)
-    world.now_s = world.row.due_s
+    assert world.row.timer_at_s == pytest.approx(1_000_060.5)
+    world.now_s = world.row.timer_at_s
     wake(world)
     assert world.released()[-1] == "m30"
 
@@ -90,7 +90,7 @@ def test_a_stale_wake_changes_nothing(world: PhoneWorld) -> None:
     world.submit("a")
     before = world.row
     assert world.row
-    world.happen(Woken(phone=PHONE, rev=world.row.rev - 1))
+    world.happen(TimerFired(phone=PHONE, timer_version=world.row.timer_version - 1))
     assert world.row is before
 
 
@@ -99,8 +99,8 @@ def test_a_transient_error_is_tried_again_then_fails(world: PhoneWorld) -> None:
     world.submit("a")
     for _ in range(4):
         world.answer(Failed(error=Error("server_error")))
-        if world.row and world.row.due_s:
-            world.now_s = world.row.due_s
+        if world.row and world.row.timer_at_s:
+            world.now_s = world.row.timer_at_s
             wake(world)
     assert world.released() == ["a"] * 4
     assert world.statuses("a") == ["accepted", "queued", "queued", "queued", "failed"]
@@ -115,7 +115,7 @@ def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
     world.answer(Failed(error=Error("server_error")))
     assert world.released() == ["a"]
     assert world.row
-    world.now_s = world.row.due_s
+    world.now_s = world.row.timer_at_s
     wake(world)
     assert world.released() == ["a", "a"]
 
@@ -139,11 +139,11 @@ def test_a_restricted_error_is_never_tried_again(world: PhoneWorld) -> None:
 def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
     """It may have arrived: no second try by itself, and the limit counts it."""
     world.submit("a")
-    world.answer(Lost(at_s=world.now_s, error=Error("outcome_unknown")))
+    world.answer(OutcomeUnknown(at_s=world.now_s, error=Error("outcome_unknown")))
     assert world.statuses("a") == ["accepted", "unknown"]
     assert world.buried()[0].outcome == "unknown"
     assert world.row
-    assert world.row.sent_s == (world.now_s,)
+    assert world.row.send_times_s == (world.now_s,)
 
 
 def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
@@ -152,7 +152,7 @@ def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
     world.answer(Deferred(error=Error("disconnected")))
     assert world.statuses("a") == ["accepted", "queued"]
     assert world.row
-    world.now_s = world.row.due_s
+    world.now_s = world.row.timer_at_s
     wake(world)
     assert world.released() == ["a", "a"]
     assert world.messages["a"].attempts == 0
@@ -160,24 +160,24 @@ def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
 
 def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> None:
     """It is settled where it was claimed, never elsewhere."""
-    world.accounts = {"main": Standing(True, 8), "other": Standing(True, 8)}
+    world.accounts = {"main": Capacity(True, 8), "other": Capacity(True, 8)}
     world.submit("a")
-    assert world.row and world.row.flight
-    claimed_by = world.row.flight.account
-    world.answer(Deferred(error=Error("unsettled_claim"), claimed=True))
-    world.accounts = {name: Standing(name != claimed_by, 8) for name in ("main", "other")}
+    assert world.row and world.row.in_flight
+    claimed_by = world.row.in_flight.account
+    world.answer(Deferred(error=Error("unsettled_claim"), in_doubt=True))
+    world.accounts = {name: Capacity(name != claimed_by, 8) for name in ("main", "other")}
     assert world.row
-    world.now_s = world.row.due_s
+    world.now_s = world.row.timer_at_s
     wake(world)
     assert world.released() == ["a"]
-    assert world.row.waits == (Wait(reason="no_account", account=claimed_by, rank=1),)
+    assert world.row.waits == (Wait(reason="no_account", account=claimed_by, priority_rank=1),)
 
 
 def test_a_claim_that_stays_open_becomes_unknown(world: PhoneWorld) -> None:
     """After an hour nobody will know any more."""
     world.submit("a", expires_at_s=world.now_s + 10)
-    world.answer(Deferred(error=Error("unsettled_claim"), claimed=True))
-    world.accounts = {"main": Standing(False, 0)}
+    world.answer(Deferred(error=Error("unsettled_claim"), in_doubt=True))
+    world.accounts = {"main": Capacity(False, 0)}
     wake(world)
     assert world.statuses("a") == ["accepted", "queued"]
     world.now_s += 3600
@@ -205,13 +205,13 @@ def test_a_scheduled_message_joins_when_due(world: PhoneWorld) -> None:
     assert world.statuses("later") == ["accepted", "queued"]
     world.answer(Sent(at_s=world.now_s))
     world.now_s = at_s
-    world.happen(Due(phone=PHONE, id="later"))
+    world.happen(ScheduleDue(phone=PHONE, id="later"))
     assert world.released() == ["now", "later"]
 
 
 def test_a_full_queue_rejects(world: PhoneWorld) -> None:
     """`queue_full` leaves no row behind, only the answer and the dead letter."""
-    world.rules = Rules(max_queue=2)
+    world.rules = Policy(max_queue=2)
     for each in "abcd":
         world.submit(each)
     assert world.statuses("d") == ["rejected"]
@@ -223,7 +223,7 @@ def test_a_dead_letter_is_replayed_once(world: PhoneWorld) -> None:
     """The first replay sends; the second of the same dead letter is a repeat."""
     world.submit("a")
     world.answer(Failed(error=Error("media_rejected")))
-    dead = world.buried()[0].dead_letter
+    dead = world.buried()[0].dead_letter_id
     world.submit("a", replay_of=dead, replay_count=1)
     world.answer(Sent(at_s=world.now_s))
     world.submit("a", replay_of=dead, replay_count=1)
@@ -235,15 +235,15 @@ def test_acks_only_move_forward(world: PhoneWorld) -> None:
     """Read before delivered: delivered is not said any more."""
     world.submit("a")
     world.answer(Sent(at_s=world.now_s))
-    world.happen(Acked(id="a", ack="read", at_s=world.now_s, **ACK))
-    world.happen(Acked(id="a", ack="delivered", at_s=world.now_s, **ACK))
+    world.happen(ReceiptSeen(id="a", receipt="read", at_s=world.now_s, **ACK))
+    world.happen(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
     assert world.statuses("a") == ["accepted", "sent", "read"]
 
 
 def test_an_ack_before_the_outcome_is_said_after_it(world: PhoneWorld) -> None:
     """The receipt overtook the outcome: `sent` comes first all the same."""
     world.submit("a")
-    world.happen(Acked(id="a", ack="delivered", at_s=world.now_s, **ACK))
+    world.happen(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
     world.answer(Sent(at_s=world.now_s))
     assert world.statuses("a") == ["accepted", "sent", "delivered"]
 
@@ -253,7 +253,7 @@ def test_an_outcome_of_another_release_changes_nothing(world: PhoneWorld) -> Non
     world.submit("a")
     before = world.row
     stale = Outcome(
-        phone=PHONE, id="a", release=7, account="main", whatsapp_id="x", result=Sent(at_s=0.0)
+        phone=PHONE, id="a", dispatch_number=7, account="main", whatsapp_id="x", result=Sent(at_s=0.0)
     )
     assert world.happen(stale) == []
     assert world.row is before
@@ -266,7 +266,7 @@ def test_no_account_is_said_and_waited_for(world: PhoneWorld) -> None:
     assert world.statuses("a") == ["accepted", "queued"]
     assert world.row
     assert [wait.reason for wait in world.row.waits] == ["no_account"]
-    world.accounts = {"main": Standing(True, 1)}
+    world.accounts = {"main": Capacity(True, 1)}
     wake(world)
     assert world.released() == ["a"]
 
@@ -275,8 +275,8 @@ def test_settled_messages_and_idle_phones_are_forgotten(world: PhoneWorld) -> No
     """Disk is bounded: after the time in which a repeat is recognised nothing is left."""
     world.submit("a")
     world.answer(Sent(at_s=world.now_s), chat_id="60123456789@c.us")
-    world.happen(Aged(phone=PHONE, ids=("a",)))
+    world.happen(RetentionElapsed(phone=PHONE, ids=("a",)))
     assert world.messages["a"].state is State.SENT
-    world.now_s += world.rules.dedup_s
-    world.happen(Aged(phone=PHONE, ids=("a",)))
+    world.now_s += world.rules.idempotency_window_s
+    world.happen(RetentionElapsed(phone=PHONE, ids=("a",)))
     assert (world.row, world.messages, world.slots, world.payloads) == (None, {}, {}, set())

@@ -7,27 +7,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from streams.domain.accounts.routing import Standing
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import CODES, Error
-from streams.domain.phone.effects import Announce, Release
+from streams.domain.phone.effects import PublishStatus, Dispatch
 from streams.domain.phone.events import (
     PRIORITIES,
-    Acked,
-    Aged,
+    ReceiptSeen,
+    RetentionElapsed,
     Deferred,
-    Due,
+    ScheduleDue,
     Event,
     Failed,
-    Lost,
-    Order,
+    OutcomeUnknown,
+    RequestInfo,
     Outcome,
-    Record,
+    SourceRecord,
     Sent,
-    Submitted,
-    Woken,
+    RequestReceived,
+    TimerFired,
 )
-from streams.domain.phone.state import OPEN, Phone
-from streams.domain.policy import Rules
+from streams.domain.phone.state import OPEN_STATES, Phone
+from streams.domain.policy import Policy
 from tests.support.phone_world import PHONE, PhoneWorld
 
 FINAL = {"failed", "rejected", "expired", "cancelled", "unknown"}
@@ -41,13 +41,13 @@ class APhone(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = PhoneWorld(rules=Rules(limit=3, max_queue=6, clock_skew_s=0.5))
+        self.world = PhoneWorld(rules=Policy(rate_limit_per_minute=3, max_queue=6, clock_skew_s=0.5))
         self.arrivals: list[float] = []
         self.fresh = 0
 
     @initialize(free=st.integers(0, 2))
     def begin(self, free: int) -> None:
-        self.world.accounts = {"main": Standing(True, free)}
+        self.world.accounts = {"main": Capacity(True, free)}
 
     @rule(
         priority=st.sampled_from(PRIORITIES),
@@ -74,7 +74,7 @@ class APhone(RuleBasedStateMachine):
 
     @rule(ready=st.booleans(), free=st.integers(0, 2))
     def account_changes(self, ready: bool, free: int) -> None:
-        self.world.accounts = {"main": Standing(ready, free)}
+        self.world.accounts = {"main": Capacity(ready, free)}
 
     @precondition(lambda self: self.world.row and self.world.row.flight)
     @rule(took_s=delays, late_s=delays)
@@ -95,45 +95,45 @@ class APhone(RuleBasedStateMachine):
     @precondition(lambda self: self.world.row and self.world.row.flight)
     @rule(error=errors, claimed=st.booleans())
     def deferred(self, error: Error, claimed: bool) -> None:
-        self.world.answer(Deferred(error=error, claimed=claimed))
+        self.world.answer(Deferred(error=error, in_doubt=claimed))
 
     @precondition(lambda self: self.world.row and self.world.row.flight)
     @rule()
     def lost(self) -> None:
         self.arrivals.append(self.world.now_s)
-        self.world.answer(Lost(at_s=self.world.now_s, error=Error("outcome_unknown")))
+        self.world.answer(OutcomeUnknown(at_s=self.world.now_s, error=Error("outcome_unknown")))
 
     @precondition(lambda self: self.world.row)
     @rule(stale=st.booleans())
     def woken(self, stale: bool) -> None:
         assert self.world.row
-        self.world.happen(Woken(phone=PHONE, rev=self.world.row.rev - stale))
+        self.world.happen(TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale))
 
     @rule()
     def due(self) -> None:
         for message in list(self.world.messages.values()):
             if message.send_at_s and message.send_at_s <= self.world.now_s:
-                self.world.happen(Due(phone=PHONE, id=message.id))
+                self.world.happen(ScheduleDue(phone=PHONE, id=message.id))
 
     @rule(request_id=ids, ack=st.sampled_from(["delivered", "read", "played"]))
     def acked(self, request_id: str, ack: str) -> None:
-        event = Acked(
+        event = ReceiptSeen(
             phone=PHONE,
             id=request_id,
             account="main",
             whatsapp_id="x",
-            ack=ack,  # pyright: ignore[reportArgumentType]
+            receipt=ack,  # pyright: ignore[reportArgumentType]
             at_s=self.world.now_s,
         )
         self.world.happen(event)
 
     @rule()
     def aged(self) -> None:
-        self.world.happen(Aged(phone=PHONE, ids=tuple(self.world.messages)))
+        self.world.happen(RetentionElapsed(phone=PHONE, ids=tuple(self.world.messages)))
 
     @invariant()
     def never_over_the_limit(self) -> None:
-        limit = self.world.rules.limit
+        limit = self.world.rules.rate_limit_per_minute
         times = sorted(self.arrivals)
         assert all(late - early > 60 for early, late in zip(times, times[limit:], strict=False))
 
@@ -141,30 +141,30 @@ class APhone(RuleBasedStateMachine):
     def the_queue_is_true(self) -> None:
         """Lanes, slots, counts and messages tell the same story."""
         row = self.world.row or Phone(phone=PHONE)
-        waiting = [m for m in self.world.messages.values() if m.state in OPEN and m.seq >= 0]
+        waiting = [m for m in self.world.messages.values() if m.state in OPEN_STATES and m.seq >= 0]
         assert len(self.world.slots) == len(waiting)
         assert {m.id for m in waiting} == set(self.world.slots.values())
         for priority in PRIORITIES:
-            lane = row.lane(priority)
+            lane = row.queue(priority)
             assert lane.count == sum(m.priority == priority for m in waiting)
             assert all(lane.head <= m.seq < lane.tail for m in waiting if m.priority == priority)
         assert self.world.payloads == {
-            m.id for m in self.world.messages.values() if m.state in OPEN
+            m.id for m in self.world.messages.values() if m.state in OPEN_STATES
         }
 
     @invariant()
     def what_waits_is_waited_for(self) -> None:
         """A phone with messages has one in flight, a time to look again, or a reason: none is stuck."""
         row = self.world.row
-        if row is not None and row.waiting - row.scheduled > 0:
-            assert row.flight or row.due_s or row.waits
+        if row is not None and row.waiting_count - row.scheduled_count > 0:
+            assert row.in_flight or row.timer_at_s or row.waits
 
     @invariant()
     def one_final_status(self) -> None:
         said = Counter(
-            (e.id, e.n) for e in self.world.told if isinstance(e, Announce) and e.status in FINAL
+            (e.id, e.event_id_suffix) for e in self.world.told if isinstance(e, PublishStatus) and e.status in FINAL
         )
-        facts = {(e.id, e.status, e.n) for e in self.world.told if isinstance(e, Announce)}
+        facts = {(e.id, e.status, e.event_id_suffix) for e in self.world.told if isinstance(e, PublishStatus)}
         for request_id, n in said:
             assert len({s for i, s, k in facts if (i, k) == (request_id, n) and s in FINAL}) == 1
 
@@ -172,7 +172,7 @@ class APhone(RuleBasedStateMachine):
         """Messages of one priority were first released in the order of their acceptance."""
         first: list[str] = []
         for effect in self.world.told:
-            if isinstance(effect, Release) and effect.id not in first:
+            if isinstance(effect, Dispatch) and effect.id not in first:
                 first.append(effect.id)
         plain = {m.id: m for m in self.world.messages.values() if not m.send_at_s}
         for priority in PRIORITIES:
@@ -189,13 +189,13 @@ def _events() -> st.SearchStrategy[Event]:
     result = st.one_of(
         st.builds(Sent, at_s=st.just(5.0)),
         st.builds(Failed, error=errors),
-        st.builds(Deferred, error=errors, claimed=st.booleans()),
-        st.builds(Lost, at_s=st.just(5.0), error=errors),
+        st.builds(Deferred, error=errors, in_doubt=st.booleans()),
+        st.builds(OutcomeUnknown, at_s=st.just(5.0), error=errors),
     )
-    record = st.builds(Record, topic=st.just("t"), partition=number, offset=number)
+    record = st.builds(SourceRecord, topic=st.just("t"), partition=number, offset=number)
     phone = st.just(PHONE)
     order = st.builds(
-        Order,
+        RequestInfo,
         id=ids,
         priority=st.sampled_from(PRIORITIES),
         expires_at_s=st.sampled_from([0.0, 9e5, 2e6]),
@@ -203,12 +203,12 @@ def _events() -> st.SearchStrategy[Event]:
     ack = st.sampled_from(["delivered", "read", "played"])
     names = {"account": st.just("main"), "whatsapp_id": st.just("x")}
     return st.one_of(
-        st.builds(Submitted, phone=phone, order=order, record=record, content=st.just(b"{}")),
-        st.builds(Outcome, phone=phone, id=ids, release=number, result=result, **names),
-        st.builds(Acked, phone=phone, id=ids, ack=ack, at_s=st.just(6.0), **names),
-        st.builds(Woken, phone=phone, rev=number),
-        st.builds(Due, phone=phone, id=ids),
-        st.builds(Aged, phone=phone, ids=st.tuples(ids)),
+        st.builds(RequestReceived, phone=phone, request=order, source_record=record, content=st.just(b"{}")),
+        st.builds(Outcome, phone=phone, id=ids, dispatch_number=number, result=result, **names),
+        st.builds(ReceiptSeen, phone=phone, id=ids, receipt=ack, at_s=st.just(6.0), **names),
+        st.builds(TimerFired, phone=phone, timer_version=number),
+        st.builds(ScheduleDue, phone=phone, id=ids),
+        st.builds(RetentionElapsed, phone=phone, ids=st.tuples(ids)),
     )
 
 
@@ -216,7 +216,7 @@ def _events() -> st.SearchStrategy[Event]:
 @settings(max_examples=200, deadline=None)
 def test_step_is_total(events: list[Event]) -> None:
     """Any event on any row gives a row or nothing; it never raises."""
-    world = PhoneWorld(rules=Rules(limit=2, max_queue=4))
+    world = PhoneWorld(rules=Policy(rate_limit_per_minute=2, max_queue=4))
     for event in events:
         world.now_s += 1
         world.happen(event)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.contract.topics import PUBLIC
+from streams.contract.topics import PUBLIC_TOPICS
 from streams.kafka import topics
 from streams.settings import SettingError, Settings, load
 
@@ -21,7 +21,7 @@ def _planned(settings: Settings) -> dict[str, topics.TopicSpec]:
 
 def test_the_public_topics_are_those_of_the_contract() -> None:
     """Name, direction, and how long a record is kept (None: for good, the last of each key)."""
-    assert [(topic.name, topic.direction, topic.retention_ms) for topic in PUBLIC] == [
+    assert [(topic.name, topic.direction, topic.retention_ms) for topic in PUBLIC_TOPICS] == [
         ("outbound", "in", 7 * DAY_MS),
         ("status", "out", 30 * DAY_MS),
         ("dlq", "out", 90 * DAY_MS),
@@ -29,7 +29,7 @@ def test_the_public_topics_are_those_of_the_contract() -> None:
         ("accounts", "out", None),
         ("templates", "in", None),
     ]
-    assert [topic.name for topic in PUBLIC if topic.compacted] == ["accounts", "templates"]
+    assert [topic.name for topic in PUBLIC_TOPICS if topic.compacted] == ["accounts", "templates"]
 
 
 def test_every_topic_that_a_worker_needs_is_planned() -> None:

@@ -14,9 +14,9 @@ import orjson
 import pytest
 
 from streams.domain.phone import events
-from streams.domain.phone.events import Acked, Outcome, Result
+from streams.domain.phone.events import ReceiptSeen, Outcome, Result
 from streams.domain.sending import command
-from streams.domain.sending.command import Send
+from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
 from streams.settings import Settings
 from tests.support.broker import Reachable, settings_for
@@ -43,9 +43,9 @@ class Office:
 
     async def release(
         self, request_id: str, phone: str, *, within_s: float = 30.0, number: int = 1, **more: Any
-    ) -> Send:
+    ) -> SendCommand:
         """Put a release of a text on the lane; the text is the request's id."""
-        send = Send(
+        send = SendCommand(
             **{
                 "phone": phone,
                 "id": request_id,
@@ -59,7 +59,7 @@ class Office:
         await self.again(send)
         return send
 
-    async def again(self, send: Send) -> None:
+    async def again(self, send: SendCommand) -> None:
         """Put this release on the lane as it is."""
         await self.raw(command.encode(send), send.phone)
 
@@ -79,19 +79,19 @@ class Office:
 
     def acks(self, request_id: str) -> list[str]:
         """What its recipient's phone said."""
-        return [e.ack for e in self.said() if isinstance(e, Acked) and e.id == request_id]
+        return [e.receipt for e in self.said() if isinstance(e, ReceiptSeen) and e.id == request_id]
 
-    async def outcome(self, send: Send, *, count: int = 1, within_s: float = 60.0) -> Outcome:
+    async def outcome(self, send: SendCommand, *, count: int = 1, within_s: float = 60.0) -> Outcome:
         """Await the `count`-th outcome of this release."""
 
         def find() -> list[Outcome]:
-            return [each for each in self.outcomes(send.id) if each.release == send.release]
+            return [each for each in self.outcomes(send.id) if each.dispatch_number == send.dispatch_number]
 
         why = f"{send.id}: {count} outcomes never came"
         await until(lambda: len(find()) >= count, within_s=within_s, why=why)
         return find()[count - 1]
 
-    async def result(self, send: Send, *, within_s: float = 60.0) -> Result:
+    async def result(self, send: SendCommand, *, within_s: float = 60.0) -> Result:
         """Await the first outcome of this release."""
         return (await self.outcome(send, within_s=within_s)).result
 

@@ -6,7 +6,7 @@ import aiohttp
 import psutil
 import pytest
 
-from streams.domain.phone.events import Deferred, Lost, Sent
+from streams.domain.phone.events import Deferred, OutcomeUnknown, Sent
 from streams.runtime.exit_codes import Exit
 from tests.sender.conftest import ACCOUNT, Office, settings_of
 from tests.support.system import Worker, until
@@ -65,13 +65,13 @@ async def test_a_claim_of_a_link_that_is_gone(rough_office: Office) -> None:
     await office.state("linking")
     handed_back = await office.result(send)
     assert isinstance(handed_back, Deferred)
-    assert handed_back.claimed
+    assert handed_back.in_doubt
 
     await office.control.clear_faults()
     await linked(office.caller, office.control)
     later = await office.release("gone", "+60120000001", number=2)
     lost = await office.result(later)
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, OutcomeUnknown)
     assert lost.at_s > later.deadline_s - 30
     repeated = await office.release("gone", "+60120000001", number=3)
     assert await office.result(repeated) == lost

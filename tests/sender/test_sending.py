@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, Lost, Sent
-from streams.domain.sending.message_id import whatsapp_id
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.submit import TIDY_EVERY
 from tests.sender.conftest import ACCOUNT, Office
 from tests.support.system import until
@@ -23,7 +23,7 @@ async def test_a_release_becomes_a_message_and_its_outcome(office: Office) -> No
     outcome = await office.outcome(send)
     [row] = await office.stanzas("happy")
     namespace = office.system.settings.topic_prefix
-    assert outcome.whatsapp_id == whatsapp_id(namespace, ACCOUNT, send.phone, send.id)
+    assert outcome.whatsapp_id == derive_whatsapp_id(namespace, ACCOUNT, send.phone, send.id)
     assert (row["to"], row["whatsapp_id"]) == (send.phone, outcome.whatsapp_id)
     assert outcome.chat_id == "60120000001@c.us"
     assert isinstance(outcome.result, Sent)
@@ -133,12 +133,12 @@ async def test_an_ack_that_never_comes(office: Office) -> None:
     await office.control.post("/faults", {"ack_lost": True, "number": "+60120000011"})
     send = await office.release("unacked", "+60120000011")
     first = await office.result(send)
-    assert isinstance(first, Lost)
+    assert isinstance(first, OutcomeUnknown)
     assert first.error.code == "outcome_unknown"
     later = await office.release("unacked", "+60120000011", number=2)
     assert await office.result(later) == first
     again = await office.release("unacked", "+60120000011", number=3, again=True)
-    assert isinstance(await office.result(again), Lost)
+    assert isinstance(await office.result(again), OutcomeUnknown)
     assert len(await office.stanzas("unacked")) == 1
 
 

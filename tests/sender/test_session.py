@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from streams.contract.timestamps import rfc3339
+from streams.contract.timestamps import format_rfc3339
 from streams.domain.phone.events import Deferred, Failed, Sent
 from tests.sender.conftest import Office
 from tests.support.system import until
@@ -21,7 +21,7 @@ async def test_from_the_qr_code_to_a_logout_and_back(own_office: Office) -> None
     early = await office.release("early", "+60120000001")
     result = await office.result(early)
     assert isinstance(result, Deferred)
-    assert (result.error.code, result.claimed) == ("not_logged_in", False)
+    assert (result.error.code, result.in_doubt) == ("not_logged_in", False)
 
     await office.control.post("/scan", {"qr": shown})
     ready = await office.state("ready")
@@ -78,7 +78,7 @@ async def test_an_account_keeps_its_pace(linked_office: Office) -> None:
         assert result.error.code == "account_rate_limited"
         assert time.time() < result.until_s < time.time() + 60
         await office.state(
-            "ready", free_at=rfc3339(result.until_s)
+            "ready", free_at=format_rfc3339(result.until_s)
         )  # so nothing more is handed to it
         if number == 3:
             office.system.workers[0].kill()

@@ -13,11 +13,11 @@ import pytest
 
 from streams.contract import account
 from streams.contract.account import AccountRecord
-from streams.contract.timestamps import rfc3339
+from streams.contract.timestamps import format_rfc3339
 from streams.domain.phone import events
-from streams.domain.phone.events import Acked, Outcome, Result, Sent
+from streams.domain.phone.events import ReceiptSeen, Outcome, Result, Sent
 from streams.domain.sending import command
-from streams.domain.sending.command import Send
+from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
 from tests.support.broker import settings_for
 from tests.support.system import Caller, System, until
@@ -32,9 +32,9 @@ class Lane:
         self._records = caller.follow(caller.names.lane(account_name))
         self._taken = 0
 
-    async def is_(self, state: account.State) -> None:
+    async def is_(self, state: account.AccountState) -> None:
         """Say the account's state on `wa.accounts`."""
-        record = AccountRecord(account=self._account, state=state, since=rfc3339(time.time()))
+        record = AccountRecord(account=self._account, state=state, since=format_rfc3339(time.time()))
         value = account.encode(record)
         await self._caller.produce(
             (value, self._account.encode()), topic=self._caller.names.accounts
@@ -51,22 +51,22 @@ class Lane:
         await until(lambda: len(self._records) >= end)
         self._taken = end
 
-    def sends(self) -> list[Send]:
+    def sends(self) -> list[SendCommand]:
         """All releases so far, repeats included."""
         return [command.decode(record.value) for record in self._records]
 
-    async def next(self, within_s: float = 30.0) -> Send:
+    async def next(self, within_s: float = 30.0) -> SendCommand:
         """The next release that was not taken yet."""
         await until(lambda: len(self._records) > self._taken, within_s=within_s, why="no release")
         self._taken += 1
         return command.decode(self._records[self._taken - 1].value)
 
-    async def answer(self, send: Send, result: Result | None = None) -> None:
+    async def answer(self, send: SendCommand, result: Result | None = None) -> None:
         """The outcome of a release; it was sent unless another is given."""
         outcome = Outcome(
             phone=send.phone,
             id=send.id,
-            release=send.release,
+            dispatch_number=send.dispatch_number,
             account=send.account,
             whatsapp_id=f"3EB0{send.id}",
             result=result or Sent(at_s=time.time()),
@@ -74,14 +74,14 @@ class Lane:
         )
         await self._log(send.phone, outcome)
 
-    async def acked(self, send: Send, ack: Any) -> None:
+    async def acked(self, send: SendCommand, ack: Any) -> None:
         """What the recipient's phone said."""
-        event = Acked(
+        event = ReceiptSeen(
             phone=send.phone,
             id=send.id,
             account=send.account,
             whatsapp_id=f"3EB0{send.id}",
-            ack=ack,
+            receipt=ack,
             at_s=time.time(),
         )
         await self._log(send.phone, event)

@@ -7,23 +7,23 @@ nothing: every decision under test is made by `step`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from streams.domain.accounts.routing import Standing
-from streams.domain.phone.effects import Announce, Bury, Effect, Release
-from streams.domain.phone.events import Event, Order, Outcome, Priority, Record, Result, Submitted
+from streams.domain.accounts.routing import Capacity
+from streams.domain.phone.effects import PublishStatus, PublishDeadLetter, Effect, Dispatch
+from streams.domain.phone.events import Event, RequestInfo, Outcome, Priority, SourceRecord, Result, RequestReceived
 from streams.domain.phone.state import Message, Phone
 from streams.domain.phone.step import step
-from streams.domain.policy import Rules
+from streams.domain.policy import Policy
 
 PHONE = "+60123456789"
-READY = {"main": Standing(ready=True, free=8)}
+READY = {"main": Capacity(is_ready=True, free_slots=8)}
 
 
 @dataclass
 class PhoneWorld:
     """One phone. `now_s` is moved by the test; every event gets the next offset of the log."""
 
-    rules: Rules = field(default_factory=Rules)
-    accounts: Mapping[str, Standing] = field(default_factory=lambda: dict(READY))
+    rules: Policy = field(default_factory=Policy)
+    accounts: Mapping[str, Capacity] = field(default_factory=lambda: dict(READY))
     now_s: float = 1_000_000.0
     offset: int = 0
     row: Phone | None = None
@@ -54,7 +54,7 @@ class PhoneWorld:
             now_s=self.now_s,
             accounts=self.accounts,
             rows=self,
-            rules=self.rules,
+            policy=self.rules,
         )
         if after is None:
             return []
@@ -65,38 +65,38 @@ class PhoneWorld:
 
     def _apply(self, row: Phone) -> None:
         journal = row.journal
-        self.row = None if row.gone else row
+        self.row = None if row.is_removed else row
         self.messages |= {message.id: message for message in journal.messages}
-        for request_id in journal.forgotten:
+        for request_id in journal.removed_messages:
             del self.messages[request_id]
         for slot in journal.slots:
             if slot.id is None:
                 self.slots.pop((slot.priority, slot.seq), None)
             else:
                 self.slots[slot.priority, slot.seq] = slot.id
-        if journal.new_payload is not None:
-            self.payloads.add(journal.new_payload)
-        self.payloads -= set(journal.spent_payloads)
+        if journal.new_payload_id is not None:
+            self.payloads.add(journal.new_payload_id)
+        self.payloads -= set(journal.removed_payloads)
 
     def submit(
         self, request_id: str, priority: Priority = "normal", **order: object
     ) -> list[Effect]:
         """A request arrives; its record's offset is that of the event."""
         said = {"id": request_id, "priority": priority, **order}
-        record = Record(topic="wa.outbound", partition=0, offset=self.offset, value=b"{}")
-        asked = Submitted(phone=PHONE, order=Order(**said), record=record, content=b"{}")  # pyright: ignore[reportArgumentType]
+        record = SourceRecord(topic="wa.outbound", partition=0, offset=self.offset, value=b"{}")
+        asked = RequestReceived(phone=PHONE, request=RequestInfo(**said), source_record=record, content=b"{}")  # pyright: ignore[reportArgumentType]
         return self.happen(asked)
 
     def answer(self, result: Result, *, chat_id: str | None = None) -> list[Effect]:
         """The sender answers the release that is in flight."""
         assert self.row is not None
-        assert self.row.flight is not None
-        flight = self.row.flight
+        assert self.row.in_flight is not None
+        flight = self.row.in_flight
         return self.happen(
             Outcome(
                 phone=PHONE,
                 id=flight.id,
-                release=flight.release,
+                dispatch_number=flight.dispatch_number,
                 account=flight.account,
                 whatsapp_id=f"3EB0{flight.id}",
                 result=result,
@@ -108,12 +108,12 @@ class PhoneWorld:
 
     def statuses(self, request_id: str) -> list[str]:
         """The statuses of a message, in order."""
-        return [e.status for e in self.told if isinstance(e, Announce) and e.id == request_id]
+        return [e.status for e in self.told if isinstance(e, PublishStatus) and e.id == request_id]
 
     def released(self) -> list[str]:
         """The ids that were given to a sender, in order."""
-        return [effect.id for effect in self.told if isinstance(effect, Release)]
+        return [effect.id for effect in self.told if isinstance(effect, Dispatch)]
 
-    def buried(self) -> list[Bury]:
+    def buried(self) -> list[PublishDeadLetter]:
         """The dead letters."""
-        return [effect for effect in self.told if isinstance(effect, Bury)]
+        return [effect for effect in self.told if isinstance(effect, PublishDeadLetter)]

@@ -5,10 +5,10 @@ Payloads are the JSON Schemas beside it. The names of topics are those with the 
 
 from typing import Any, Final
 
-from streams.contract.status import EVENT_TYPE, FINAL
-from streams.contract.topics import PUBLIC, Topic
+from streams.contract.status import EVENT_TYPE_PREFIX, FINAL_STATUSES
+from streams.contract.topics import PUBLIC_TOPICS, Topic
 
-_BINDING: Final = "0.5.0"
+_BINDING_VERSION: Final = "0.5.0"
 _JSON: Final = "application/json"
 
 # Of each topic: its message, what it is for, and the file of its payload's schema.
@@ -20,7 +20,7 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
     ),
     "status": (
         "status",
-        f"What happened to a request. Final are {', '.join(sorted(FINAL))}.",
+        f"What happened to a request. Final are {', '.join(sorted(FINAL_STATUSES))}.",
         "status",
     ),
     "dlq": (
@@ -35,7 +35,7 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
         "account",
     ),
 }
-_TEXT: Final = {"type": "string"}
+_STRING_SCHEMA: Final = {"type": "string"}
 _EVENT_HEADERS: Final = (
     "ce_specversion",
     "ce_id",
@@ -49,27 +49,27 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "request": {
         "type": "object",
         "description": "All optional. ce_id is the request's id where the body has none.",
-        "properties": dict.fromkeys(("ce_id", "content-type", *_TRACE_HEADERS), _TEXT),
+        "properties": dict.fromkeys(("ce_id", "content-type", *_TRACE_HEADERS), _STRING_SCHEMA),
     },
     "status": {
         "type": "object",
-        "description": f"CloudEvents in binary mode; ce_type is {EVENT_TYPE}<status>.",
-        "properties": dict.fromkeys((*_EVENT_HEADERS, *_TRACE_HEADERS), _TEXT),
+        "description": f"CloudEvents in binary mode; ce_type is {EVENT_TYPE_PREFIX}<status>.",
+        "properties": dict.fromkeys((*_EVENT_HEADERS, *_TRACE_HEADERS), _STRING_SCHEMA),
         "required": list(_EVENT_HEADERS),
     },
     "inbound": {
         "type": "object",
-        "description": f"CloudEvents in binary mode; ce_type is {EVENT_TYPE}received.",
-        "properties": dict.fromkeys(_EVENT_HEADERS, _TEXT),
+        "description": f"CloudEvents in binary mode; ce_type is {EVENT_TYPE_PREFIX}received.",
+        "properties": dict.fromkeys(_EVENT_HEADERS, _STRING_SCHEMA),
         "required": list(_EVENT_HEADERS),
     },
     "deadLetter": {"$ref": "./dead-letter-headers.json"},
 }
 
 
-def document() -> dict[str, Any]:
+def build_document() -> dict[str, Any]:
     """The document. A topic that this version neither reads nor writes is not in it."""
-    topics = [topic for topic in PUBLIC if topic.name in _MESSAGES]
+    topics = [topic for topic in PUBLIC_TOPICS if topic.name in _MESSAGES]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -79,29 +79,29 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": _JSON,
-        "channels": {topic.name: _channel(topic) for topic in topics},
-        "operations": {_operation_name(topic): _operation(topic) for topic in topics},
-        "components": {"messages": {_MESSAGES[topic.name][0]: _message(topic) for topic in topics}},
+        "channels": {topic.name: _build_channel(topic) for topic in topics},
+        "operations": {_get_operation_name(topic): _build_operation(topic) for topic in topics},
+        "components": {"messages": {_MESSAGES[topic.name][0]: _build_message(topic) for topic in topics}},
     }
 
 
-def _channel(topic: Topic) -> dict[str, Any]:
-    name, meaning, _ = _MESSAGES[topic.name]
+def _build_channel(topic: Topic) -> dict[str, Any]:
+    name, description, _ = _MESSAGES[topic.name]
     kafka: dict[str, Any] = {
-        "topicConfiguration": _configuration(topic),
-        "bindingVersion": _BINDING,
+        "topicConfiguration": _build_configuration(topic),
+        "bindingVersion": _BINDING_VERSION,
     }
     if topic.partitions != "keyed":
         kafka["partitions"] = topic.partitions
     return {
         "address": f"wa.{topic.name}",
-        "description": meaning,
+        "description": description,
         "messages": {name: {"$ref": f"#/components/messages/{name}"}},
         "bindings": {"kafka": kafka},
     }
 
 
-def _configuration(topic: Topic) -> dict[str, Any]:
+def _build_configuration(topic: Topic) -> dict[str, Any]:
     configuration: dict[str, Any] = {
         "cleanup.policy": ["compact" if topic.compacted else "delete"],
         "max.message.bytes": topic.max_message_bytes,
@@ -111,33 +111,33 @@ def _configuration(topic: Topic) -> dict[str, Any]:
     return configuration
 
 
-def _operation_name(topic: Topic) -> str:
+def _get_operation_name(topic: Topic) -> str:
     name = _MESSAGES[topic.name][0]
-    return f"{_action(topic)}{name[0].upper()}{name[1:]}"
+    return f"{_get_action(topic)}{name[0].upper()}{name[1:]}"
 
 
-def _operation(topic: Topic) -> dict[str, Any]:
+def _build_operation(topic: Topic) -> dict[str, Any]:
     name = _MESSAGES[topic.name][0]
     channel = f"#/channels/{topic.name}"
     return {
-        "action": _action(topic),
+        "action": _get_action(topic),
         "channel": {"$ref": channel},
         "messages": [{"$ref": f"{channel}/messages/{name}"}],
     }
 
 
-def _action(topic: Topic) -> str:
+def _get_action(topic: Topic) -> str:
     return "receive" if topic.direction == "in" else "send"
 
 
-def _message(topic: Topic) -> dict[str, Any]:
-    name, meaning, schema = _MESSAGES[topic.name]
+def _build_message(topic: Topic) -> dict[str, Any]:
+    name, description, schema = _MESSAGES[topic.name]
     key = {"type": "string", "description": topic.key}
     message: dict[str, Any] = {
         "name": name,
-        "summary": meaning,
+        "summary": description,
         "contentType": _JSON if schema else "application/octet-stream",
-        "bindings": {"kafka": {"key": key, "bindingVersion": _BINDING}},
+        "bindings": {"kafka": {"key": key, "bindingVersion": _BINDING_VERSION}},
     }
     if schema:
         message["payload"] = {"$ref": f"./{schema}.json"}

@@ -13,32 +13,32 @@ import orjson
 
 from streams.contract.export import asyncapi, json_schema
 
-FOLDER: Final = Path(__file__).parents[3] / "schemas"
+OUTPUT_DIR: Final = Path(__file__).parents[3] / "schemas"
 _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
-def files() -> dict[str, bytes]:
+def render_files() -> dict[str, bytes]:
     """What is to stand in the folder, by file name."""
-    documents = {**json_schema.schemas(), "asyncapi": asyncapi.document()}
-    return {f"{name}.json": orjson.dumps(made, option=_OPTIONS) for name, made in documents.items()}
+    documents = {**json_schema.build_schemas(), "asyncapi": asyncapi.build_document()}
+    return {f"{name}.json": orjson.dumps(document, option=_OPTIONS) for name, document in documents.items()}
 
 
-def stale(folder: Path = FOLDER) -> list[str]:
+def find_stale(folder: Path = OUTPUT_DIR) -> list[str]:
     """Names of files that are missing, out of date or not ours."""
-    wanted = files()
-    found = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    expected = render_files()
+    existing = {path.name: path.read_bytes() for path in folder.glob("*.json")}
     return sorted(
-        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        name for name in expected.keys() | existing.keys() if expected.get(name) != existing.get(name)
     )
 
 
-def write(folder: Path = FOLDER) -> list[str]:
+def write_files(folder: Path = OUTPUT_DIR) -> list[str]:
     """Bring the folder up to date; returns the names of files that changed."""
-    changed, wanted = stale(folder), files()
+    changed, expected = find_stale(folder), render_files()
     folder.mkdir(exist_ok=True)
     for name in changed:
-        if name in wanted:
-            (folder / name).write_bytes(wanted[name])
+        if name in expected:
+            (folder / name).write_bytes(expected[name])
         else:
             (folder / name).unlink()
     return changed
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="write nothing, tell what is stale")
     check = parser.parse_args(arguments).check
-    names = stale() if check else write()
+    names = find_stale() if check else write_files()
     for name in names:
         print(
             f"schemas/{name}: {'is not current; run python -m streams.contract.export.files' if check else 'written'}"

@@ -12,11 +12,11 @@ import orjson
 from msgspec import Meta
 
 # A pattern must not be passed by a line break at the end: Python's `$` stands before it, JavaScript's not.
-_END = r"$(?!\n)"
+_END_OF_TEXT = r"$(?!\n)"
 # What has at least one character that is not white space.
 NOT_BLANK = r"\S"
 
-Body = Annotated[
+TextBody = Annotated[
     str,
     Meta(
         min_length=1,
@@ -30,14 +30,14 @@ WhatsAppId = Annotated[
     Meta(
         min_length=1,
         max_length=128,
-        pattern=r"^[!-~]+" + _END,
+        pattern=r"^[!-~]+" + _END_OF_TEXT,
         description="A message's WhatsApp id, for example 3EB0C767D82B0A0C1E2F.",
     ),
 ]
-_Short = Annotated[str, Meta(min_length=1, max_length=256, pattern=NOT_BLANK)]
-_Place = Annotated[str, Meta(max_length=1024)]
-_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + _END
-_Option = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
+_Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=NOT_BLANK)]
+_PlaceText = Annotated[str, Meta(max_length=1024)]
+_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + _END_OF_TEXT
+_PollOption = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
 _ContactPhone = Annotated[
     str, Meta(min_length=1, max_length=64, pattern=r"[0-9]", description="With its country code.")
 ]
@@ -46,27 +46,27 @@ _ContactPhone = Annotated[
 _Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
 
 
-class _Kind(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class _ContentBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """One kind of content: frozen, by name, without what stands at its default."""
 
 
-class Text(_Kind, frozen=True, tag="text"):
+class TextContent(_ContentBase, frozen=True, tag="text"):
     """A text message."""
 
-    body: Body
+    body: TextBody
 
 
-class Template(_Kind, frozen=True, tag="template"):
+class TemplateContent(_ContentBase, frozen=True, tag="template"):
     """A text that was put on `wa.templates`, with its parameters."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END)]
+    name: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END_OF_TEXT)]
     language: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END)] | None
+        Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END_OF_TEXT)] | None
     ) = None
     params: dict[str, str | _Number] | None = None
 
 
-class _Media(_Kind, frozen=True):
+class _MediaBase(_ContentBase, frozen=True):
     """A file: either its bytes in base64 (`data`) or where to fetch them (`url`)."""
 
     url: (
@@ -74,7 +74,7 @@ class _Media(_Kind, frozen=True):
             str,
             Meta(
                 max_length=2048,
-                pattern=r"^https?://[^\s]+" + _END,
+                pattern=r"^https?://[^\s]+" + _END_OF_TEXT,
                 description="Where it is fetched.",
             ),
         ]
@@ -97,13 +97,13 @@ class _Media(_Kind, frozen=True):
             str,
             Meta(
                 max_length=255,
-                pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[ -~]+)?" + _END,
+                pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[ -~]+)?" + _END_OF_TEXT,
             ),
         ]
         | None
     ) = None
     filename: (
-        Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+" + _END)]
+        Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+" + _END_OF_TEXT)]
         | None
     ) = None
     caption: Annotated[str, Meta(max_length=1024)] | None = None
@@ -121,48 +121,48 @@ class _Media(_Kind, frozen=True):
                 raise ValueError(f"data: is not base64 ({error})") from error
 
 
-class Image(_Media, frozen=True, tag="image"):
+class ImageContent(_MediaBase, frozen=True, tag="image"):
     """A picture."""
 
 
-class Video(_Media, frozen=True, tag="video"):
+class VideoContent(_MediaBase, frozen=True, tag="video"):
     """A film."""
 
 
-class Audio(_Media, frozen=True, tag="audio"):
+class AudioContent(_MediaBase, frozen=True, tag="audio"):
     """A sound, or with `voice` a voice message."""
 
 
-class Document(_Media, frozen=True, tag="document"):
+class DocumentContent(_MediaBase, frozen=True, tag="document"):
     """A file of any kind."""
 
 
-class Sticker(_Media, frozen=True, tag="sticker"):
+class StickerContent(_MediaBase, frozen=True, tag="sticker"):
     """A sticker (WebP)."""
 
 
-class Location(_Kind, frozen=True, tag="location"):
+class LocationContent(_ContentBase, frozen=True, tag="location"):
     """A place, in degrees."""
 
     latitude: Annotated[float, Meta(ge=-90, le=90)]
     longitude: Annotated[float, Meta(ge=-180, le=180)]
-    name: _Place | None = None
-    address: _Place | None = None
+    name: _PlaceText | None = None
+    address: _PlaceText | None = None
 
 
-class Contact(_Kind, frozen=True, tag="contact"):
+class ContactContent(_ContentBase, frozen=True, tag="contact"):
     """A contact card."""
 
-    name: _Short
+    name: _Name
     phones: Annotated[list[_ContactPhone], Meta(min_length=1, max_length=20)]
 
 
-class Poll(_Kind, frozen=True, tag="poll"):
+class PollContent(_ContentBase, frozen=True, tag="poll"):
     """A question with answers to choose from."""
 
     question: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
     options: Annotated[
-        list[_Option],
+        list[_PollOption],
         Meta(min_length=2, max_length=12, extra_json_schema={"uniqueItems": True}),
     ]
     multiple: Annotated[bool, Meta(description="More than one may be chosen.")] | None = None
@@ -172,29 +172,29 @@ class Poll(_Kind, frozen=True, tag="poll"):
             raise ValueError("options: one of them stands twice")
 
 
-class Reaction(_Kind, frozen=True, tag="reaction"):
+class ReactionContent(_ContentBase, frozen=True, tag="reaction"):
     """A reaction to a message of this chat."""
 
     message_id: WhatsAppId
     emoji: Annotated[str, Meta(max_length=32, description="Empty: the reaction is taken back.")]
 
 
-Media: TypeAlias = Image | Video | Audio | Document | Sticker
+MediaContent: TypeAlias = ImageContent | VideoContent | AudioContent | DocumentContent | StickerContent
 Content: TypeAlias = (
-    Text
-    | Template
-    | Image
-    | Video
-    | Audio
-    | Document
-    | Sticker
-    | Location
-    | Contact
-    | Poll
-    | Reaction
+    TextContent
+    | TemplateContent
+    | ImageContent
+    | VideoContent
+    | AudioContent
+    | DocumentContent
+    | StickerContent
+    | LocationContent
+    | ContactContent
+    | PollContent
+    | ReactionContent
 )
-KINDS: Final = tuple(kind.__struct_config__.tag for kind in get_args(Content))
-MEDIA: Final = (Image, Video, Audio, Document, Sticker)
+CONTENT_KINDS: Final = tuple(kind.__struct_config__.tag for kind in get_args(Content))
+MEDIA_CLASSES: Final = (ImageContent, VideoContent, AudioContent, DocumentContent, StickerContent)
 
 _decoder = msgspec.json.Decoder(Content)
 

@@ -11,54 +11,54 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from streams.contract.request.content import Body, Content, WhatsAppId
+from streams.contract.request.content import TextBody, Content, WhatsAppId
 
 Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
 Category: TypeAlias = Literal["transactional", "marketing"]
 
-ID_CHARACTERS = 128
-METADATA_BYTES = 4096
+MAX_ID_CHARACTERS = 128
+MAX_METADATA_BYTES = 4096
 # Printable: neither control characters nor Unicode's own line breaks.
 _ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
-_ID = re.compile(_ID_PATTERN)
+_ID_REGEX = re.compile(_ID_PATTERN)
 
-_Phone = Annotated[str, Meta(min_length=1, max_length=128)]
-_Time = Annotated[datetime, Meta(tz=True)]
+_PhoneText = Annotated[str, Meta(min_length=1, max_length=128)]
+_Timestamp = Annotated[datetime, Meta(tz=True)]
 
 
-def _id(description: str) -> Any:
+def _id_meta(description: str) -> Any:
     return Meta(
         description=description,
         # Checked by `is_id`, which says in plain words what is wrong.
-        extra_json_schema={"minLength": 1, "maxLength": ID_CHARACTERS, "pattern": _ID_PATTERN},
+        extra_json_schema={"minLength": 1, "maxLength": MAX_ID_CHARACTERS, "pattern": _ID_PATTERN},
     )
 
 
 def is_id(value: object) -> bool:
     """Whether it is 1 to 128 printable characters."""
-    return isinstance(value, str) and 0 < len(value) <= ID_CHARACTERS and bool(_ID.match(value))
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and bool(_ID_REGEX.match(value))
 
 
-class Form(msgspec.Struct, frozen=True, kw_only=True):
+class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
     """A request for one message. Unknown fields are ignored, and null is as good as absent."""
 
     id: (
         Annotated[
             str,
-            _id(
+            _id_meta(
                 "The caller's idempotency key: an id leads to at most one message. Absent: header ce_id, "
                 "else the record's topic:partition:offset."
             ),
         ]
         | None
     ) = None
-    to: Annotated[_Phone, Meta(description="A phone number in any usual writing.")] | None = None
-    phone_number: Annotated[_Phone, Meta(description="The same as `to`.")] | None = msgspec.field(
+    to: Annotated[_PhoneText, Meta(description="A phone number in any usual writing.")] | None = None
+    phone_number: Annotated[_PhoneText, Meta(description="The same as `to`.")] | None = msgspec.field(
         default=None, name="phoneNumber"
     )
     content: Content | None = None
-    text: Annotated[Body, Meta(description="Short for a content of type text.")] | None = None
-    message: Annotated[Body, Meta(description="The same as `text`.")] | None = None
+    text: Annotated[TextBody, Meta(description="Short for a content of type text.")] | None = None
+    message: Annotated[TextBody, Meta(description="The same as `text`.")] | None = None
     priority: (
         Annotated[
             Priority,
@@ -67,12 +67,12 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     category: Category | None = None
-    send_at: Annotated[_Time, Meta(description="Not before; RFC 3339 with a time zone.")] | None = (
+    send_at: Annotated[_Timestamp, Meta(description="Not before; RFC 3339 with a time zone.")] | None = (
         None
     )
     expires_at: (
         Annotated[
-            _Time,
+            _Timestamp,
             Meta(
                 description="Not after, judged at the moment of sending; RFC 3339 with a time zone."
             ),
@@ -100,7 +100,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     reply_to: WhatsAppId | None = None
-    batch_id: Annotated[str, _id("The caller's name for messages that belong together.")] | None = (
+    batch_id: Annotated[str, _id_meta("The caller's name for messages that belong together.")] | None = (
         None
     )
     metadata: (

@@ -7,9 +7,9 @@ schemas are made from this table.
 from typing import Final
 
 from streams.contract.errors import InvalidCode, InvalidRequest
-from streams.contract.request.content import MEDIA, Content, Template
+from streams.contract.request.content import MEDIA_CLASSES, Content, TemplateContent
 
-NOT_YET: Final[dict[str, InvalidCode]] = {
+UNSUPPORTED_FEATURES: Final[dict[str, InvalidCode]] = {
     "batch": "schema_violation",
     "cancel": "schema_violation",
     "template": "unknown_template",
@@ -19,17 +19,17 @@ NOT_YET: Final[dict[str, InvalidCode]] = {
 
 def refuse_request(kind: str) -> None:
     """Raises InvalidRequest for another kind of request than a message, if it is not done yet."""
-    _refuse(kind, "type", f"a {kind} request")
+    _refuse_if_unsupported(kind, "type", f"a {kind} request")
 
 
 def refuse_content(content: Content) -> None:
     """Raises InvalidRequest for content that is not sent yet."""
-    if isinstance(content, Template):
-        _refuse("template", "content.type", "a template")
-    if isinstance(content, MEDIA) and content.url is not None:
-        _refuse("url", "content.url", "a file by its address")
+    if isinstance(content, TemplateContent):
+        _refuse_if_unsupported("template", "content.type", "a template")
+    if isinstance(content, MEDIA_CLASSES) and content.url is not None:
+        _refuse_if_unsupported("url", "content.url", "a file by its address")
 
 
-def _refuse(word: str, field: str, what: str) -> None:
-    if word in NOT_YET:
-        raise InvalidRequest(NOT_YET[word], f"{field}: {what} is not supported by this version yet")
+def _refuse_if_unsupported(feature: str, field: str, description: str) -> None:
+    if feature in UNSUPPORTED_FEATURES:
+        raise InvalidRequest(UNSUPPORTED_FEATURES[feature], f"{field}: {description} is not supported by this version yet")

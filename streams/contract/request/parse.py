@@ -12,16 +12,16 @@ import msgspec
 import orjson
 
 from streams.contract import cloudevents, replay
-from streams.contract.errors import InvalidRequest, Partial, Tombstone
-from streams.contract.headers import Headers, Trace
-from streams.contract.replay import Replay
+from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
+from streams.contract.headers import Headers, TraceContext
+from streams.contract.replay import ReplayInfo
 from streams.contract.request import content, not_built_yet, strict_json
-from streams.contract.request.content import Content, Text
+from streams.contract.request.content import Content, TextContent
 from streams.contract.request.form import (
-    ID_CHARACTERS,
-    METADATA_BYTES,
+    MAX_ID_CHARACTERS,
+    MAX_METADATA_BYTES,
     Category,
-    Form,
+    RequestForm,
     Priority,
     is_id,
 )
@@ -30,8 +30,8 @@ from streams.contract.timestamps import EARLIEST_S
 
 T = TypeVar("T")
 
-_WORDS: dict[str, Sequence[str]] = {
-    "content.type": [kind for kind in content.KINDS if kind not in not_built_yet.NOT_YET],
+_ALLOWED_VALUES: dict[str, Sequence[str]] = {
+    "content.type": [kind for kind in content.CONTENT_KINDS if kind not in not_built_yet.UNSUPPORTED_FEATURES],
     "priority": get_args(Priority),
     "category": get_args(Category),
 }
@@ -53,14 +53,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str | None = None
     batch_id: str | None = None
     metadata: bytes = b""  # JSON, compact
-    trace: Trace = ()
+    trace: TraceContext = ()
     replay_of: str | None = None  # the dead letter that this is a replay of
     replay_count: int = 0
 
-    def expiry_s(self, asked_at_s: float) -> float:
+    def get_expires_at_s(self, requested_at_s: float) -> float:
         """When the message expires, 0.0 for never. `ttl_s` counts from `send_at`, else from this time."""
         if self.ttl_s:
-            return max(self.send_at_s, asked_at_s) + self.ttl_s
+            return max(self.send_at_s, requested_at_s) + self.ttl_s
         return self.expires_at_s
 
 
@@ -73,63 +73,63 @@ def parse(value: bytes | None, headers: Headers, *, max_bytes: int) -> Request:
     """
     if value is None:
         raise Tombstone
-    reading = _Reading(headers)
+    reader = _RequestReader(headers)
     try:
-        return reading.request(value, max_bytes)
+        return reader.read(value, max_bytes)
     except InvalidRequest as error:
-        raise InvalidRequest(error.code, error.detail, reading.partial()) from error
+        raise InvalidRequest(error.code, error.detail, reader.read_partial()) from error
 
 
-class _Reading:
+class _RequestReader:
     """One record being read: remembers how far it came, for the answer to one that is wrong."""
 
     def __init__(self, headers: Headers) -> None:
         self._headers = headers
-        self._envelope = cloudevents.from_headers(headers)
-        self._replay = Replay()
+        self._envelope = cloudevents.read_headers(headers)
+        self._replay = ReplayInfo()
         self._body: Mapping[str, Any] = {}
 
-    def request(self, value: bytes, max_bytes: int) -> Request:
+    def read(self, value: bytes, max_bytes: int) -> Request:
         """The request; raises InvalidRequest without a partial."""
-        self._replay = replay.read(self._headers)
+        self._replay = replay.parse_headers(self._headers)
         self._envelope = cloudevents.unwrap(strict_json.load(value), self._headers)
-        self._body = _object(self._envelope.data)
+        self._body = _require_object(self._envelope.data)
         if len(value) > max_bytes:
-            raise _too_large(self._body, len(value), max_bytes)
+            raise _too_large_error(self._body, len(value), max_bytes)
         _check_kind(self._body)
-        return self._checked(_form(self._body))
+        return self._build_request(_decode_form(self._body))
 
-    def partial(self) -> Partial:
+    def read_partial(self) -> PartialRequest:
         """What could be read until now."""
-        to = [self._body.get(name) for name in ("to", "phoneNumber")]
+        numbers = [self._body.get(name) for name in ("to", "phoneNumber")]
         batch_id = self._body.get("batch_id")
-        return Partial(
-            id=next((said for _, said in self._ids() if is_id(said)), None),
-            to=next((each for each in to if isinstance(each, str) and 0 < len(each) <= 128), None),
+        return PartialRequest(
+            id=next((candidate for _, candidate in self._list_ids() if is_id(candidate)), None),
+            to=next((number for number in numbers if isinstance(number, str) and 0 < len(number) <= 128), None),
             batch_id=batch_id if is_id(batch_id) else None,
-            metadata=_readable_metadata(self._body.get("metadata")),
+            metadata=_encode_valid_metadata(self._body.get("metadata")),
             trace=self._envelope.trace,
-            replay_of=self._replay.of,
+            replay_of=self._replay.dead_letter_id,
             replay_count=self._replay.count,
         )
 
-    def _ids(self) -> tuple[tuple[str, Any], ...]:
+    def _list_ids(self) -> tuple[tuple[str, Any], ...]:
         """Where an id may stand; the first that is there counts."""
         return (
             ("id", self._body.get("id")),
-            (cloudevents.ID, self._envelope.id),
+            (cloudevents.ID_HEADER, self._envelope.id),
             (f"header {replay.REQUEST_ID}", self._replay.request_id),
         )
 
-    def _checked(self, form: Form) -> Request:
-        to, asked = _to(form), _content(form)
-        not_built_yet.refuse_content(asked)
-        send_at_s, expires_at_s = _times(form)
+    def _build_request(self, form: RequestForm) -> Request:
+        to, parsed_content = _get_recipient(form), _get_content(form)
+        not_built_yet.refuse_content(parsed_content)
+        send_at_s, expires_at_s = _get_times(form)
         return Request(
-            id=self._id(),
+            id=self._get_id(),
             to=to,
-            content=asked,
-            content_json=content.encode(asked),
+            content=parsed_content,
+            content_json=content.encode(parsed_content),
             priority=form.priority or "normal",
             category=form.category or "transactional",
             send_at_s=send_at_s,
@@ -137,32 +137,32 @@ class _Reading:
             ttl_s=form.ttl_s or 0.0,
             account=form.account,
             reply_to=form.reply_to,
-            batch_id=_batch_id(form),
-            metadata=_metadata(form.metadata),
+            batch_id=_get_batch_id(form),
+            metadata=_encode_metadata(form.metadata),
             trace=self._envelope.trace,
-            replay_of=self._replay.of,
+            replay_of=self._replay.dead_letter_id,
             replay_count=self._replay.count,
         )
 
-    def _id(self) -> str | None:
-        for name, said in self._ids():
-            if said is not None:
-                return _printable(name, said)
+    def _get_id(self) -> str | None:
+        for name, value in self._list_ids():
+            if value is not None:
+                return _require_id(name, value)
         return None
 
 
-def _object(data: object) -> Mapping[str, Any]:
+def _require_object(data: object) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise InvalidRequest("schema_violation", "the record: must be a JSON object")
     return cast(dict[str, Any], data)
 
 
-def _too_large(body: Mapping[str, Any], found: int, most: int) -> InvalidRequest:
-    asked = body.get("content")
-    carries_file = isinstance(asked, dict) and "data" in asked
-    code = "media_too_large" if carries_file else "schema_violation"
-    says = "content.data: makes the record" if carries_file else "the record: is"
-    return InvalidRequest(code, f"{says} {found} bytes long, at most {most} are taken")
+def _too_large_error(body: Mapping[str, Any], size: int, max_bytes: int) -> InvalidRequest:
+    content_field = body.get("content")
+    has_file = isinstance(content_field, dict) and "data" in content_field
+    code = "media_too_large" if has_file else "schema_violation"
+    prefix = "content.data: makes the record" if has_file else "the record: is"
+    return InvalidRequest(code, f"{prefix} {size} bytes long, at most {max_bytes} are taken")
 
 
 def _check_kind(body: Mapping[str, Any]) -> None:
@@ -174,39 +174,39 @@ def _check_kind(body: Mapping[str, Any]) -> None:
     raise InvalidRequest("schema_violation", "type: is no kind of request; a message has no type")
 
 
-def _form(body: Mapping[str, Any]) -> Form:
+def _decode_form(body: Mapping[str, Any]) -> RequestForm:
     try:
-        return msgspec.convert(body, Form)
+        return msgspec.convert(body, RequestForm)
     except msgspec.ValidationError as error:
-        raise InvalidRequest("schema_violation", describe(error, _WORDS)) from error
+        raise InvalidRequest("schema_violation", describe(error, _ALLOWED_VALUES)) from error
 
 
-def _to(form: Form) -> str:
-    given = {"to": form.to, "phoneNumber": form.phone_number}
-    return _only_one(given)
+def _get_recipient(form: RequestForm) -> str:
+    candidates = {"to": form.to, "phoneNumber": form.phone_number}
+    return _require_one(candidates)
 
 
-def _content(form: Form) -> Content:
-    given = {"content": form.content, "text": form.text, "message": form.message}
-    asked = _only_one(given)
-    return Text(body=asked) if isinstance(asked, str) else asked
+def _get_content(form: RequestForm) -> Content:
+    candidates = {"content": form.content, "text": form.text, "message": form.message}
+    value = _require_one(candidates)
+    return TextContent(body=value) if isinstance(value, str) else value
 
 
-def _only_one(given: Mapping[str, T | None]) -> T:
+def _require_one(candidates: Mapping[str, T | None]) -> T:
     """The one that is given; two of them would leave open which is meant."""
-    said = {name: value for name, value in given.items() if value is not None}
-    if not said:
-        raise InvalidRequest("schema_violation", f"{next(iter(given))}: is missing")
-    if len(said) > 1:
+    present = {name: value for name, value in candidates.items() if value is not None}
+    if not present:
+        raise InvalidRequest("schema_violation", f"{next(iter(candidates))}: is missing")
+    if len(present) > 1:
         raise InvalidRequest(
-            "schema_violation", f"{', '.join(said)}: only one of them may be given"
+            "schema_violation", f"{', '.join(present)}: only one of them may be given"
         )
-    return next(iter(said.values()))
+    return next(iter(present.values()))
 
 
-def _times(form: Form) -> tuple[float, float]:
-    send_at_s = _epoch_s("send_at", form.send_at)
-    expires_at_s = _epoch_s("expires_at", form.expires_at)
+def _get_times(form: RequestForm) -> tuple[float, float]:
+    send_at_s = _to_epoch_s("send_at", form.send_at)
+    expires_at_s = _to_epoch_s("expires_at", form.expires_at)
     if expires_at_s and form.ttl_s is not None:
         raise InvalidRequest("schema_violation", "ttl_s: is given beside expires_at")
     if expires_at_s and expires_at_s <= send_at_s:
@@ -214,7 +214,7 @@ def _times(form: Form) -> tuple[float, float]:
     return send_at_s, expires_at_s
 
 
-def _epoch_s(field: str, moment: datetime | None) -> float:
+def _to_epoch_s(field: str, moment: datetime | None) -> float:
     if moment is None:
         return 0.0
     if moment.timestamp() < EARLIEST_S:
@@ -222,32 +222,32 @@ def _epoch_s(field: str, moment: datetime | None) -> float:
     return moment.timestamp()
 
 
-def _batch_id(form: Form) -> str | None:
-    return None if form.batch_id is None else _printable("batch_id", form.batch_id)
+def _get_batch_id(form: RequestForm) -> str | None:
+    return None if form.batch_id is None else _require_id("batch_id", form.batch_id)
 
 
-def _printable(field: str, value: str) -> str:
+def _require_id(field: str, value: str) -> str:
     if not is_id(value):
-        detail = f"{field}: must be 1 to {ID_CHARACTERS} printable characters"
+        detail = f"{field}: must be 1 to {MAX_ID_CHARACTERS} printable characters"
         raise InvalidRequest("schema_violation", detail)
     return value
 
 
-def _metadata(value: Mapping[str, Any] | None) -> bytes:
+def _encode_metadata(value: Mapping[str, Any] | None) -> bytes:
     if value is None:
         return b""
     try:
         data = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
         raise InvalidRequest("schema_violation", f"metadata: {error}") from error
-    if len(data) > METADATA_BYTES:
-        detail = f"metadata: has {len(data)} bytes, at most {METADATA_BYTES} are taken"
+    if len(data) > MAX_METADATA_BYTES:
+        detail = f"metadata: has {len(data)} bytes, at most {MAX_METADATA_BYTES} are taken"
         raise InvalidRequest("schema_violation", detail)
     return data
 
 
-def _readable_metadata(value: object) -> bytes:
+def _encode_valid_metadata(value: object) -> bytes:
     try:
-        return _metadata(cast(dict[str, Any], value)) if isinstance(value, dict) else b""
+        return _encode_metadata(cast(dict[str, Any], value)) if isinstance(value, dict) else b""
     except InvalidRequest:
         return b""  # it may be just what the answer is about

@@ -22,8 +22,8 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _TOO_DEEP = f"the record: is nested deeper than {MAX_DEPTH} levels"
-_PLAIN = re.compile(r"[\w$@-]{1,64}")
-_HUGE = object()
+_PLAIN_KEY = re.compile(r"[\w$@-]{1,64}")
+_HUGE_NUMBER = object()
 
 
 def load(value: bytes) -> object:
@@ -32,8 +32,8 @@ def load(value: bytes) -> object:
     Raises:
         InvalidRequest: they are no JSON (`malformed_json`), or JSON that is refused (`schema_violation`).
     """
-    text = _decoded(value)
-    data = _parsed(value, text)
+    text = _decode_utf8(value)
+    data = _parse(value, text)
     _check_depth(value)
     _check_keys(text)
     if "\\u0000" in text:
@@ -41,7 +41,7 @@ def load(value: bytes) -> object:
     return data
 
 
-def _decoded(value: bytes) -> str:
+def _decode_utf8(value: bytes) -> str:
     if not value.strip():
         raise InvalidRequest("malformed_json", "the record: is empty")
     if value.startswith(_BOM):
@@ -53,13 +53,13 @@ def _decoded(value: bytes) -> str:
         raise InvalidRequest("malformed_json", detail) from error
 
 
-def _parsed(value: bytes, text: str) -> object:
+def _parse(value: bytes, text: str) -> object:
     try:
         return msgspec.json.decode(value)
     except RecursionError as error:
         raise InvalidRequest("malformed_json", _TOO_DEEP) from error
     except msgspec.ValidationError as error:  # the grammar is right, a number is not
-        detail = f"{_place_of_huge(text)}: is a number beyond what can be calculated with"
+        detail = f"{_find_huge_number(text)}: is a number beyond what can be calculated with"
         raise InvalidRequest("malformed_json", detail) from error
     except msgspec.DecodeError as error:
         raise InvalidRequest("malformed_json", f"the record: is not JSON ({error})") from error
@@ -83,62 +83,62 @@ def _check_keys(text: str) -> None:
     _decoder.decode(text)
 
 
-def _unique(pairs: list[tuple[str, object]]) -> None:
+def _refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> None:
     if len({key for key, _ in pairs}) < len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                detail = f"{_named(key)}: stands twice in the same object"
+                detail = f"{_format_key(key)}: stands twice in the same object"
                 raise InvalidRequest("schema_violation", detail)
             seen.add(key)
 
 
 # Numbers stay as they are written: only the keys are looked at.
-_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str, parse_float=str)
+_decoder = json.JSONDecoder(object_pairs_hook=_refuse_duplicate_keys, parse_int=str, parse_float=str)
 
 
 def _check_nul(data: object) -> None:
     """Only a hint brought us here: an escaped backslash before `u0000` is no NUL."""
-    where = _find(data, lambda value: isinstance(value, str) and "\0" in value)
-    if where is not None:
-        raise InvalidRequest("schema_violation", f"{where}: contains a NUL character")
+    path = _find_path(data, lambda value: isinstance(value, str) and "\0" in value)
+    if path is not None:
+        raise InvalidRequest("schema_violation", f"{path}: contains a NUL character")
 
 
-def _place_of_huge(text: str) -> str:
-    def number(digits: str) -> object:
-        return _HUGE if len(digits) > 4000 or math.isinf(float(digits)) else 0
+def _find_huge_number(text: str) -> str:
+    def mark_huge(digits: str) -> object:
+        return _HUGE_NUMBER if len(digits) > 4000 or math.isinf(float(digits)) else 0
 
     try:
-        data = json.loads(text, parse_int=number, parse_float=number)
+        data = json.loads(text, parse_int=mark_huge, parse_float=mark_huge)
     except (RecursionError, ValueError):  # behind the number there is more that is wrong
         return "the record"
-    return _find(data, lambda value: value is _HUGE) or "the record"
+    return _find_path(data, lambda value: value is _HUGE_NUMBER) or "the record"
 
 
-def _named(key: str) -> str:
+def _format_key(key: str) -> str:
     """A key as it stands in a detail: one line, and never nothing."""
-    return key if _PLAIN.fullmatch(key) else json.dumps(key[:64])
+    return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key[:64])
 
 
-def _find(data: object, wrong: Callable[[object], bool]) -> str | None:
+def _find_path(data: object, is_wrong: Callable[[object], bool]) -> str | None:
     """The path of the first wrong value or key (`content.options[1]`), or None."""
-    waiting: list[tuple[str, object]] = [("", data)]
-    while waiting:
-        path, value = waiting.pop()
-        if wrong(value):
+    pending: list[tuple[str, object]] = [("", data)]
+    while pending:
+        path, value = pending.pop()
+        if is_wrong(value):
             return path or "the record"
-        waiting.extend(_children(path, value, wrong))
+        pending.extend(_iter_children(path, value, is_wrong))
     return None
 
 
-def _children(
-    path: str, value: object, wrong: Callable[[object], bool]
+def _iter_children(
+    path: str, value: object, is_wrong: Callable[[object], bool]
 ) -> Iterator[tuple[str, object]]:
     if isinstance(value, dict):
         for key, member in cast(dict[str, Any], value).items():
-            name = f"{path}.{_named(key)}" if path else _named(key)
+            name = f"{path}.{_format_key(key)}" if path else _format_key(key)
             # A wrong key is named by the object that it stands in.
-            yield (path, key) if wrong(key) else (name, member)
+            yield (path, key) if is_wrong(key) else (name, member)
     elif isinstance(value, list):
         for index, item in enumerate(cast(list[Any], value)):
             yield f"{path}[{index}]", item

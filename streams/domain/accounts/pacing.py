@@ -9,7 +9,7 @@ import msgspec
 MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
 # A release that would wait longer for its account's pace goes back, so that no event stands still.
-HOLD_S: Final = 5.0
+MAX_PACE_WAIT_S: Final = 5.0
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -20,19 +20,19 @@ class Pace(msgspec.Struct, frozen=True):
     per_day: int = 0
 
 
-def earliest_s(sent: Sequence[float], pace: Pace) -> tuple[float, str]:
+def next_send_at_s(send_times_s: Sequence[float], pace: Pace) -> tuple[float, str]:
     """When the next message may leave, and the code of what holds it (empty if only the interval).
 
     `sent` are the account's sending times of the last day, oldest first, as epoch seconds.
     """
-    if not sent:
+    if not send_times_s:
         return 0.0, ""
-    options = [(sent[-1] + pace.interval_s, "")]
-    if pace.per_minute and len(sent) >= pace.per_minute:
-        options.append((sent[-pace.per_minute] + MINUTE_S, "account_rate_limited"))
-    if pace.per_day and len(sent) >= pace.per_day:
-        options.append((sent[-pace.per_day] + DAY_S, "account_daily_cap"))
-    return max(options)
+    candidates = [(send_times_s[-1] + pace.interval_s, "")]
+    if pace.per_minute and len(send_times_s) >= pace.per_minute:
+        candidates.append((send_times_s[-pace.per_minute] + MINUTE_S, "account_rate_limited"))
+    if pace.per_day and len(send_times_s) >= pace.per_day:
+        candidates.append((send_times_s[-pace.per_day] + DAY_S, "account_daily_cap"))
+    return max(candidates)
 
 
 class Pacer:
@@ -42,53 +42,53 @@ class Pacer:
     allows. The interval runs from one submit to the next.
     """
 
-    def __init__(self, pace: Pace, sent: Iterable[float] = ()) -> None:
+    def __init__(self, pace: Pace, send_times_s: Iterable[float] = ()) -> None:
         self._pace = pace
-        self._sent: deque[float] = deque(maxlen=max(pace.per_minute, pace.per_day, 1))
-        self._minutes: deque[list[float]] = deque()  # [minute, count], oldest first
-        self._recent: deque[float] = deque()
-        self._submitted_s = 0.0
-        for at_s in sorted(sent):
-            self.sent(at_s)
+        self._send_times_s: deque[float] = deque(maxlen=max(pace.per_minute, pace.per_day, 1))
+        self._minute_counts: deque[list[float]] = deque()  # [minute, count], oldest first
+        self._last_minute_s: deque[float] = deque()
+        self._last_submit_s = 0.0
+        for at_s in sorted(send_times_s):
+            self.record_sent(at_s)
 
-    def submitted(self, now_s: float) -> None:
+    def record_submit(self, now_s: float) -> None:
         """A message is being given to WhatsApp."""
-        self._submitted_s = now_s
+        self._last_submit_s = now_s
 
-    def sent(self, at_s: float) -> None:
+    def record_sent(self, at_s: float) -> None:
         """It went out, or may have."""
-        self._sent.append(at_s)
-        self._recent.append(at_s)
+        self._send_times_s.append(at_s)
+        self._last_minute_s.append(at_s)
         minute = at_s // MINUTE_S
-        if not self._minutes or self._minutes[-1][0] < minute:
-            self._minutes.append([minute, 0])
-        self._minutes[-1][1] += 1
-        self._drop(at_s)
+        if not self._minute_counts or self._minute_counts[-1][0] < minute:
+            self._minute_counts.append([minute, 0])
+        self._minute_counts[-1][1] += 1
+        self._drop_expired(at_s)
 
-    def earliest_s(self) -> tuple[float, str]:
+    def next_send_at_s(self) -> tuple[float, str]:
         """When the next one may leave, and the code of what holds it (empty if only the interval)."""
         caps = msgspec.structs.replace(self._pace, interval_s=0.0)
-        held_s, code = earliest_s(self._sent, caps)
-        interval_s = self._submitted_s + self._pace.interval_s if self._submitted_s else 0.0
-        return max((interval_s, ""), (held_s, code))
+        capped_at_s, code = next_send_at_s(self._send_times_s, caps)
+        interval_at_s = self._last_submit_s + self._pace.interval_s if self._last_submit_s else 0.0
+        return max((interval_at_s, ""), (capped_at_s, code))
 
     def busy_until_s(self, now_s: float) -> float:
         """Until when nothing that is handed to the account can go; 0 if it may be handed something."""
-        at_s, _ = self.earliest_s()
-        return at_s if at_s > now_s + HOLD_S else 0.0
+        at_s, _ = self.next_send_at_s()
+        return at_s if at_s > now_s + MAX_PACE_WAIT_S else 0.0
 
-    def last_minute(self, now_s: float) -> int:
+    def count_last_minute(self, now_s: float) -> int:
         """How many went out in the last 60 seconds."""
-        self._drop(now_s)
-        return len(self._recent)
+        self._drop_expired(now_s)
+        return len(self._last_minute_s)
 
-    def last_day(self, now_s: float) -> int:
+    def count_last_day(self, now_s: float) -> int:
         """How many went out in the last 24 hours, to the minute."""
-        self._drop(now_s)
-        return int(sum(count for _, count in self._minutes))
+        self._drop_expired(now_s)
+        return int(sum(count for _, count in self._minute_counts))
 
-    def _drop(self, now_s: float) -> None:
-        while self._recent and self._recent[0] <= now_s - MINUTE_S:
-            self._recent.popleft()
-        while self._minutes and self._minutes[0][0] < (now_s - DAY_S) // MINUTE_S:
-            self._minutes.popleft()
+    def _drop_expired(self, now_s: float) -> None:
+        while self._last_minute_s and self._last_minute_s[0] <= now_s - MINUTE_S:
+            self._last_minute_s.popleft()
+        while self._minute_counts and self._minute_counts[0][0] < (now_s - DAY_S) // MINUTE_S:
+            self._minute_counts.popleft()

@@ -6,7 +6,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Able(StrEnum):
+class Availability(StrEnum):
     """What an account can do now."""
 
     READY = "ready"
@@ -14,45 +14,45 @@ class Able(StrEnum):
     DOWN = "down"
 
 
-class Standing(msgspec.Struct, frozen=True):
+class Capacity(msgspec.Struct, frozen=True):
     """What the dispatcher knows of an account. `free`: how many more releases it may be given now."""
 
-    ready: bool
-    free: int
+    is_ready: bool
+    free_slots: int
 
 
-Accounts = Mapping[str, Standing]
+AccountCapacities = Mapping[str, Capacity]
 
 
-class Choice(msgspec.Struct, frozen=True):
+class AccountChoice(msgspec.Struct, frozen=True):
     """The account, or why there is none now: `turn` (all are busy) or `no_account` (none is ready)."""
 
     account: str | None = None
-    blocked: str = ""
-    waits_for: str | None = None  # the only account that would do; None: any
+    blocked_reason: str = ""
+    required_account: str | None = None  # the only account that would do; None: any
 
 
-def choose(only: str | None, own: str | None, accounts: Accounts) -> Choice:
+def choose_account(required_account: str | None, preferred_account: str | None, accounts: AccountCapacities) -> AccountChoice:
     """The account for the next message of a phone.
 
     `only`: the caller or an unsettled claim allows no other. `own`: what the phone had last; it is
     kept as long as it is ready, even when others are freer, so that a conversation keeps its sender.
     """
-    if only is not None:
-        return _take(only, accounts)
-    if own is not None and own in accounts and accounts[own].ready:
-        return _take(own, accounts)
-    ready = [name for name, standing in accounts.items() if standing.ready]
-    if not ready:
-        return Choice(blocked="no_account")
-    freest = max(ready, key=lambda name: (accounts[name].free, name))
-    return Choice(account=freest) if accounts[freest].free > 0 else Choice(blocked="turn")
+    if required_account is not None:
+        return _try_account(required_account, accounts)
+    if preferred_account is not None and preferred_account in accounts and accounts[preferred_account].is_ready:
+        return _try_account(preferred_account, accounts)
+    ready_accounts = [name for name, capacity in accounts.items() if capacity.is_ready]
+    if not ready_accounts:
+        return AccountChoice(blocked_reason="no_account")
+    freest = max(ready_accounts, key=lambda name: (accounts[name].free_slots, name))
+    return AccountChoice(account=freest) if accounts[freest].free_slots > 0 else AccountChoice(blocked_reason="turn")
 
 
-def _take(name: str, accounts: Accounts) -> Choice:
-    standing = accounts.get(name)
-    if standing is None or not standing.ready:
-        return Choice(blocked="no_account", waits_for=name)
-    if standing.free > 0:
-        return Choice(account=name)
-    return Choice(blocked="turn", waits_for=name)
+def _try_account(name: str, accounts: AccountCapacities) -> AccountChoice:
+    capacity = accounts.get(name)
+    if capacity is None or not capacity.is_ready:
+        return AccountChoice(blocked_reason="no_account", required_account=name)
+    if capacity.free_slots > 0:
+        return AccountChoice(account=name)
+    return AccountChoice(blocked_reason="turn", required_account=name)

@@ -14,168 +14,168 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from streams.domain.accounts.routing import Able, Accounts, Standing
-from streams.domain.phone.events import Due, Woken
+from streams.domain.accounts.routing import Availability, AccountCapacities, Capacity
+from streams.domain.phone.events import ScheduleDue, TimerFired
 from streams.domain.phone.state import Phone, Wait
 
-MOST_AWAKE = 64  # phones whose wake is on its way through the log at one time
+MAX_PENDING_WAKES = 64  # phones whose wake is on its way through the log at one time
 
-Place = tuple[str, str | None]  # what is waited for: the reason and the only account that would do
+WaitKey = tuple[str, str | None]  # what is waited for: the reason and the only account that would do
 
 
-class _Waiting(msgspec.Struct):
+class _WaitingPhone(msgspec.Struct):
     """A phone that waits. `since` is its place in the order of arrival, kept from wake to wake."""
 
-    rev: int
-    since: int
+    timer_version: int
+    arrival: int
     waits: tuple[Wait, ...]
-    due_s: float
+    timer_at_s: float
 
 
-class Agenda:
+class Scheduler:
     """One partition's phones. `able` says of each known account what it can do now."""
 
-    def __init__(self, window: int) -> None:
-        self._window = window
-        self._waiting: dict[str, _Waiting] = {}
-        self._flights: dict[str, str] = {}
-        self._outstanding: Counter[str] = Counter()
-        self._awake: dict[str, Place] = {}
-        self._lines: defaultdict[Place, list[tuple[int, int, str]]] = defaultdict(list)
-        self._dues: list[tuple[float, str, int]] = []
-        self._scheduled: list[tuple[float, str, str]] = []
-        self._arrivals = 0
+    def __init__(self, max_in_flight: int) -> None:
+        self._max_in_flight = max_in_flight
+        self._waiting: dict[str, _WaitingPhone] = {}
+        self._in_flight: dict[str, str] = {}
+        self._in_flight_counts: Counter[str] = Counter()
+        self._pending_wakes: dict[str, WaitKey] = {}
+        self._wait_queues: defaultdict[WaitKey, list[tuple[int, int, str]]] = defaultdict(list)
+        self._timers: list[tuple[float, str, int]] = []
+        self._scheduled_messages: list[tuple[float, str, str]] = []
+        self._last_arrival = 0
 
     def __len__(self) -> int:
         """How many phones wait for a time or a turn."""
         return len(self._waiting)
 
     @property
-    def outstanding(self) -> int:
+    def in_flight_count(self) -> int:
         """How many releases are out."""
-        return len(self._flights)
+        return len(self._in_flight)
 
     # -- what is so
 
-    def see(self, phone: str, row: Phone | None) -> None:
+    def update(self, phone: str, row: Phone | None) -> None:
         """The phone's row is this now; None: it has none. Ends the phone's turn."""
-        was_awake = self._awake.pop(phone, None) is not None
-        self._see_flight(phone, row.flight.account if row and row.flight else None)
-        if row is None or not (row.waits or row.due_s):
+        had_pending_wake = self._pending_wakes.pop(phone, None) is not None
+        self._update_in_flight(phone, row.in_flight.account if row and row.in_flight else None)
+        if row is None or not (row.waits or row.timer_at_s):
             self._waiting.pop(phone, None)
             return
-        before = self._waiting.get(phone)
-        waiting = _Waiting(row.rev, self._since(before), row.waits, row.due_s)
+        previous = self._waiting.get(phone)
+        waiting = _WaitingPhone(row.timer_version, self._get_arrival(previous), row.waits, row.timer_at_s)
         self._waiting[phone] = waiting
-        if row.due_s and (before is None or (before.due_s, before.rev) != (row.due_s, row.rev)):
-            heapq.heappush(self._dues, (row.due_s, phone, row.rev))
-        stands = before.waits if before is not None and not was_awake else ()
+        if row.timer_at_s and (previous is None or (previous.timer_at_s, previous.timer_version) != (row.timer_at_s, row.timer_version)):
+            heapq.heappush(self._timers, (row.timer_at_s, phone, row.timer_version))
+        already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
-            if wait not in stands:
-                line = self._lines[wait.reason, wait.account]
-                heapq.heappush(line, (wait.rank, waiting.since, phone))
+            if wait not in already_queued:
+                wait_queue = self._wait_queues[wait.reason, wait.account]
+                heapq.heappush(wait_queue, (wait.priority_rank, waiting.arrival, phone))
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
         """A message is to join its lane at this time; one that has left meanwhile is no harm."""
-        heapq.heappush(self._scheduled, (at_s, phone, request_id))
+        heapq.heappush(self._scheduled_messages, (at_s, phone, request_id))
 
-    def _see_flight(self, phone: str, account: str | None) -> None:
-        before = self._flights.pop(phone, None)
-        if before is not None:
-            self._outstanding[before] -= 1
+    def _update_in_flight(self, phone: str, account: str | None) -> None:
+        previous_account = self._in_flight.pop(phone, None)
+        if previous_account is not None:
+            self._in_flight_counts[previous_account] -= 1
         if account is not None:
-            self._flights[phone] = account
-            self._outstanding[account] += 1
+            self._in_flight[phone] = account
+            self._in_flight_counts[account] += 1
 
-    def _since(self, before: _Waiting | None) -> int:
-        if before is not None and before.waits:
-            return before.since
-        self._arrivals += 1
-        return self._arrivals
+    def _get_arrival(self, previous: _WaitingPhone | None) -> int:
+        if previous is not None and previous.waits:
+            return previous.arrival
+        self._last_arrival += 1
+        return self._last_arrival
 
     # -- what a step may use
 
-    def standings(self, phone: str, able: Mapping[str, Able]) -> Accounts:
+    def get_capacities(self, phone: str, availabilities: Mapping[str, Availability]) -> AccountCapacities:
         """The accounts as this phone's next step may see them: whose turn it is not finds none free."""
-        mine = phone in self._awake
-        contended = not mine and any(self._may_go(place, able) for place in self._places())
+        has_pending_wake = phone in self._pending_wakes
+        is_contended = not has_pending_wake and any(self._is_unblocked(wait_key, availabilities) for wait_key in self._iter_wait_keys())
         return {
-            name: Standing(how is not Able.DOWN, 0 if contended else self._free(name, how, phone))
-            for name, how in able.items()
+            name: Capacity(availability is not Availability.DOWN, 0 if is_contended else self._count_free_slots(name, availability, phone))
+            for name, availability in availabilities.items()
         }
 
-    def _free(self, account: str, how: Able, besides: str = "") -> int:
-        if how is not Able.READY:
+    def _count_free_slots(self, account: str, availability: Availability, except_phone: str = "") -> int:
+        if availability is not Availability.READY:
             return 0
-        promised = sum(
-            place[1] in (account, None) for phone, place in self._awake.items() if phone != besides
+        reserved = sum(
+            wait_key[1] in (account, None) for phone, wait_key in self._pending_wakes.items() if phone != except_phone
         )
-        return max(0, self._window - self._outstanding[account] - promised)
+        return max(0, self._max_in_flight - self._in_flight_counts[account] - reserved)
 
     # -- what is to happen
 
-    def due(self, now_s: float) -> list[Woken | Due]:
+    def pop_due_events(self, now_s: float) -> list[TimerFired | ScheduleDue]:
         """The events whose time has come; each is named once."""
-        return [*self._due_phones(now_s), *self._due_messages(now_s)]
+        return [*self._pop_due_timers(now_s), *self._pop_due_messages(now_s)]
 
-    def next_s(self) -> float:
+    def next_timer_at_s(self) -> float:
         """When `due` will name something next; infinity if nothing waits for a time."""
-        times = [heap[0][0] for heap in (self._dues, self._scheduled) if heap]
-        return min(times, default=float("inf"))
+        times_s = [heap[0][0] for heap in (self._timers, self._scheduled_messages) if heap]
+        return min(times_s, default=float("inf"))
 
-    def turns(self, able: Mapping[str, Able]) -> list[Woken]:
+    def wake_phones(self, availabilities: Mapping[str, Availability]) -> list[TimerFired]:
         """The phones whose turn it is now, urgent ones first; each has its place until it is seen."""
-        woken: list[Woken] = []
-        while len(self._awake) < MOST_AWAKE:
-            place = self._next_place(able)
-            if place is None:
+        wakes: list[TimerFired] = []
+        while len(self._pending_wakes) < MAX_PENDING_WAKES:
+            wait_key = self._get_next_wait_key(availabilities)
+            if wait_key is None:
                 break
-            phone = heapq.heappop(self._lines[place])[2]
-            self._awake[phone] = place
-            woken.append(Woken(phone=phone, rev=self._waiting[phone].rev))
-        return woken
+            phone = heapq.heappop(self._wait_queues[wait_key])[2]
+            self._pending_wakes[phone] = wait_key
+            wakes.append(TimerFired(phone=phone, timer_version=self._waiting[phone].timer_version))
+        return wakes
 
-    def _due_phones(self, now_s: float) -> Iterator[Woken]:
-        while self._dues and self._dues[0][0] <= now_s:
-            due_s, phone, rev = heapq.heappop(self._dues)
+    def _pop_due_timers(self, now_s: float) -> Iterator[TimerFired]:
+        while self._timers and self._timers[0][0] <= now_s:
+            timer_at_s, phone, timer_version = heapq.heappop(self._timers)
             waiting = self._waiting.get(phone)
-            if waiting is not None and (waiting.due_s, waiting.rev) == (due_s, rev):
-                yield Woken(phone=phone, rev=rev)
+            if waiting is not None and (waiting.timer_at_s, waiting.timer_version) == (timer_at_s, timer_version):
+                yield TimerFired(phone=phone, timer_version=timer_version)
 
-    def _due_messages(self, now_s: float) -> Iterator[Due]:
-        while self._scheduled and self._scheduled[0][0] <= now_s:
-            _, phone, request_id = heapq.heappop(self._scheduled)
-            yield Due(phone=phone, id=request_id)
+    def _pop_due_messages(self, now_s: float) -> Iterator[ScheduleDue]:
+        while self._scheduled_messages and self._scheduled_messages[0][0] <= now_s:
+            _, phone, request_id = heapq.heappop(self._scheduled_messages)
+            yield ScheduleDue(phone=phone, id=request_id)
 
-    def _next_place(self, able: Mapping[str, Able]) -> Place | None:
-        open_ = [place for place in self._places() if self._may_go(place, able)]
-        return min(open_, key=lambda place: self._lines[place][0], default=None)
+    def _get_next_wait_key(self, availabilities: Mapping[str, Availability]) -> WaitKey | None:
+        unblocked = [wait_key for wait_key in self._iter_wait_keys() if self._is_unblocked(wait_key, availabilities)]
+        return min(unblocked, key=lambda place: self._wait_queues[place][0], default=None)
 
-    def _places(self) -> Iterable[Place]:
+    def _iter_wait_keys(self) -> Iterable[WaitKey]:
         """The lines in which somebody still waits."""
-        for place in list(self._lines):
-            line = self._lines[place]
-            while line and not self._stands(place, line[0]):
-                heapq.heappop(line)
-            if line:
-                yield place
+        for wait_key in list(self._wait_queues):
+            wait_queue = self._wait_queues[wait_key]
+            while wait_queue and not self._is_waiting(wait_key, wait_queue[0]):
+                heapq.heappop(wait_queue)
+            if wait_queue:
+                yield wait_key
             else:
-                del self._lines[place]
+                del self._wait_queues[wait_key]
 
-    def _stands(self, place: Place, entry: tuple[int, int, str]) -> bool:
-        rank, since, phone = entry
+    def _is_waiting(self, wait_key: WaitKey, entry: tuple[int, int, str]) -> bool:
+        priority_rank, arrival, phone = entry
         waiting = self._waiting.get(phone)
-        if waiting is None or waiting.since != since or phone in self._awake:
+        if waiting is None or waiting.arrival != arrival or phone in self._pending_wakes:
             return False
-        return any((w.reason, w.account, w.rank) == (*place, rank) for w in waiting.waits)
+        return any((wait.reason, wait.account, wait.priority_rank) == (*wait_key, priority_rank) for wait in waiting.waits)
 
-    def _may_go(self, place: Place, able: Mapping[str, Able]) -> bool:
+    def _is_unblocked(self, wait_key: WaitKey, availabilities: Mapping[str, Availability]) -> bool:
         """Whether a step could now end differently for who waits there.
 
         Who waits for a turn of an account that is no longer ready may have another one.
         """
-        reason, account = place
-        fit = {name: how for name, how in able.items() if account in (name, None)}
-        if reason == "turn" and all(how is Able.DOWN for how in fit.values()):
+        reason, account = wait_key
+        candidates = {name: availability for name, availability in availabilities.items() if account in (name, None)}
+        if reason == "turn" and all(how is Availability.DOWN for how in candidates.values()):
             return True
-        return any(self._free(name, how) > 0 for name, how in fit.items())
+        return any(self._count_free_slots(name, how) > 0 for name, how in candidates.items())

@@ -7,12 +7,12 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Stored
 
 
-class Announce(Stored, frozen=True, tag="announce"):
+class PublishStatus(Stored, frozen=True, tag="announce"):
     """A status event. `n` makes its `event_id` the name of a fact: `<id>/<status>/<n>`."""
 
     id: str
     status: str
-    n: str
+    event_id_suffix: str
     at_s: float
     attempt: int = 0
     account: str | None = None
@@ -23,22 +23,22 @@ class Announce(Stored, frozen=True, tag="announce"):
     error: Error | None = None
 
 
-class Release(Stored, frozen=True, tag="release"):
+class Dispatch(Stored, frozen=True, tag="release"):
     """The account may submit this message until `deadline_s`, and never later."""
 
     id: str
     account: str
-    release: int
+    dispatch_number: int
     deadline_s: float
     chat_id: str | None = None
-    again: bool = False  # a person asked for it although an earlier outcome is unknown
+    allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
 
 
-class Bury(Stored, frozen=True, tag="bury"):
+class PublishDeadLetter(Stored, frozen=True, tag="bury"):
     """The message's original record goes to `wa.dlq`."""
 
     id: str
-    dead_letter: str
+    dead_letter_id: str
     error: Error
     attempts: int
     first_failed_at_s: float
@@ -47,4 +47,4 @@ class Bury(Stored, frozen=True, tag="bury"):
     replay_count: int = 0
 
 
-Effect = Announce | Release | Bury
+Effect = PublishStatus | Dispatch | PublishDeadLetter

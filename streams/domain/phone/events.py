@@ -17,7 +17,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whatever is stored: frozen, by name, without what stands at its default."""
 
 
-class Record(Stored, frozen=True):
+class SourceRecord(Stored, frozen=True):
     """A record of `wa.outbound` as it came, byte for byte: what a dead letter must give back."""
 
     topic: str
@@ -29,12 +29,12 @@ class Record(Stored, frozen=True):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
     @property
-    def place(self) -> str:
+    def coordinates(self) -> str:
         """Where it stands in the log: `wa.outbound:3:4711`."""
         return f"{self.topic}:{self.partition}:{self.offset}"
 
 
-class Order(Stored, frozen=True):
+class RequestInfo(Stored, frozen=True):
     """What was asked for, without the content, which only the sender needs."""
 
     id: str
@@ -50,12 +50,12 @@ class Order(Stored, frozen=True):
     replay_count: int = 0
 
 
-class Submitted(Stored, frozen=True, tag="submitted"):
+class RequestReceived(Stored, frozen=True, tag="submitted"):
     """A valid request arrived for this phone."""
 
     phone: str
-    order: Order
-    record: Record
+    request: RequestInfo
+    source_record: SourceRecord
     content: bytes  # the contract's `content`, as JSON
     reply_to: str | None = None
 
@@ -77,17 +77,17 @@ class Deferred(Stored, frozen=True, tag="deferred"):
 
     error: Error
     until_s: float = 0.0
-    claimed: bool = False
+    in_doubt: bool = False
 
 
-class Lost(Stored, frozen=True, tag="lost"):
+class OutcomeUnknown(Stored, frozen=True, tag="lost"):
     """Nothing can tell whether the message went out. `at_s` is when that was given up."""
 
     at_s: float
     error: Error
 
 
-Result = Sent | Failed | Deferred | Lost
+Result = Sent | Failed | Deferred | OutcomeUnknown
 
 
 class Outcome(Stored, frozen=True, tag="outcome"):
@@ -95,46 +95,46 @@ class Outcome(Stored, frozen=True, tag="outcome"):
 
     phone: str
     id: str
-    release: int
+    dispatch_number: int
     account: str
     whatsapp_id: str
     result: Result
     chat_id: str | None = None  # what WhatsApp answered when the number was looked up
 
 
-class Acked(Stored, frozen=True, tag="acked"):
+class ReceiptSeen(Stored, frozen=True, tag="acked"):
     """The recipient's phone has the message (`delivered`), or it was `read` or `played` there."""
 
     phone: str
     id: str
     account: str
     whatsapp_id: str
-    ack: Literal["delivered", "read", "played"]
+    receipt: Literal["delivered", "read", "played"]
     at_s: float
 
 
-class Woken(Stored, frozen=True, tag="woken"):
+class TimerFired(Stored, frozen=True, tag="woken"):
     """The time that the phone's row waits for has come, or its turn. A stale `rev` means nothing."""
 
     phone: str
-    rev: int
+    timer_version: int
 
 
-class Due(Stored, frozen=True, tag="due"):
+class ScheduleDue(Stored, frozen=True, tag="due"):
     """The `send_at` of a scheduled message has come."""
 
     phone: str
     id: str
 
 
-class Aged(Stored, frozen=True, tag="aged"):
+class RetentionElapsed(Stored, frozen=True, tag="aged"):
     """These settled messages, or the phone itself, may be old enough to be forgotten."""
 
     phone: str
     ids: tuple[str, ...] = ()
 
 
-Event = Submitted | Outcome | Acked | Woken | Due | Aged
+Event = RequestReceived | Outcome | ReceiptSeen | TimerFired | ScheduleDue | RetentionElapsed
 
 _decoder = msgspec.msgpack.Decoder(Event)
 _encoder = msgspec.msgpack.Encoder()

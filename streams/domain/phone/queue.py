@@ -10,42 +10,42 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain.phone.events import PRIORITIES, Priority
-from streams.domain.phone.state import Lane, Phone
+from streams.domain.phone.state import PriorityQueue, Phone
 
-RESERVE: Final = 4
+MAX_BULK_SKIPS: Final = 4
 
 
-def order(phone: Phone) -> Iterator[Priority]:
+def order_priorities(phone: Phone) -> Iterator[Priority]:
     """The lanes that hold something, in the order in which they are to be asked."""
-    lanes = list(PRIORITIES)
-    if phone.passed_over >= RESERVE:
-        lanes.insert(0, lanes.pop())
-    return (priority for priority in lanes if phone.lane(priority).count)
+    priorities = list(PRIORITIES)
+    if phone.bulk_skipped >= MAX_BULK_SKIPS:
+        priorities.insert(0, priorities.pop())
+    return (priority for priority in priorities if phone.queue(priority).count)
 
 
-def ahead(phone: Phone, priority: Priority) -> int:
+def count_ahead(phone: Phone, priority: Priority) -> int:
     """How many messages would leave before a new one of this priority."""
-    before = PRIORITIES[: PRIORITIES.index(priority) + 1]
-    return sum(phone.lane(each).count for each in before)
+    served_before = PRIORITIES[: PRIORITIES.index(priority) + 1]
+    return sum(phone.queue(other).count for other in served_before)
 
 
-def with_lane(phone: Phone, priority: Priority, lane: Lane) -> Phone:
+def replace_queue(phone: Phone, priority: Priority, queue: PriorityQueue) -> Phone:
     """The phone with this lane in the place of its old one."""
-    return replace(phone, **{priority: lane})
+    return replace(phone, **{priority: queue})
 
 
-def pushed(lane: Lane) -> Lane:
+def enqueue(queue: PriorityQueue) -> PriorityQueue:
     """The lane with one more message, which stands at the old `tail`."""
-    return replace(lane, tail=lane.tail + 1, count=lane.count + 1)
+    return replace(queue, tail=queue.tail + 1, count=queue.count + 1)
 
 
-def popped(lane: Lane, seq: int) -> Lane:
+def dequeue(queue: PriorityQueue, seq: int) -> PriorityQueue:
     """The lane without the message that stood at `seq`."""
-    head = seq + 1 if seq == lane.head else lane.head
-    return replace(lane, head=head, count=lane.count - 1)
+    head = seq + 1 if seq == queue.head else queue.head
+    return replace(queue, head=head, count=queue.count - 1)
 
 
-def passed(phone: Phone, priority: Priority) -> Phone:
+def count_bulk_skip(phone: Phone, priority: Priority) -> Phone:
     """The phone after a release of this priority, with the count that keeps bulk from starving."""
-    starving = phone.bulk.count > 0 and priority != "bulk"
-    return replace(phone, passed_over=phone.passed_over + 1 if starving else 0)
+    is_bulk_skipped = phone.bulk.count > 0 and priority != "bulk"
+    return replace(phone, bulk_skipped=phone.bulk_skipped + 1 if is_bulk_skipped else 0)

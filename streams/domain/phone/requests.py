@@ -3,93 +3,93 @@
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone.effects import Announce, Bury
-from streams.domain.phone.events import Due, Order, Submitted
+from streams.domain.phone.effects import PublishStatus, PublishDeadLetter
+from streams.domain.phone.events import ScheduleDue, RequestInfo, RequestReceived
 from streams.domain.phone.state import Message, State
-from streams.domain.phone.transition import Fold
+from streams.domain.phone.transition import Transition
 
 
-def submitted(fold: Fold, event: Submitted) -> bool:
+def apply_request(transition: Transition, event: RequestReceived) -> bool:
     """A request: a repeat is answered with its last status, a replay of its dead letter starts anew."""
-    known = fold.message(event.order.id)
-    if known is not None and not _replays(known, event.order):
-        if known.said is not None:
-            fold.tell(known.said)
-    elif fold.phone.waiting >= fold.rules.max_queue:
-        _reject(fold, event, known)
+    existing = transition.get_message(event.request.id)
+    if existing is not None and not _is_replay(existing, event.request):
+        if existing.last_status is not None:
+            transition.emit(existing.last_status)
+    elif transition.phone.waiting_count >= transition.policy.max_queue:
+        _reject_request(transition, event, existing)
     else:
-        _accept(fold, event, known)
+        _accept_request(transition, event, existing)
     return True
 
 
-def due(fold: Fold, event: Due) -> bool:
+def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
     """A scheduled message joins its lane. The clock that said so may be ahead of this one."""
-    message = fold.message(event.id)
+    message = transition.get_message(event.id)
     if message is None or message.state is not State.SCHEDULED:
         return False
-    fold.pop(message)
-    fold.push(replace(message, not_before_s=message.send_at_s, reason=""))
+    transition.dequeue(message)
+    transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
     return True
 
 
-def _replays(known: Message, order: Order) -> bool:
+def _is_replay(existing: Message, request: RequestInfo) -> bool:
     """Only the dead letter that the message ended in brings it back, and only once."""
-    return bool(known.dead_letter) and order.replay_of == known.dead_letter
+    return bool(existing.dead_letter_id) and request.replay_of == existing.dead_letter_id
 
 
-def _accept(fold: Fold, event: Submitted, known: Message | None) -> None:
-    message = _message(event, fold.offset, known)
-    fold.keep_payload(message.id)
-    position = fold.position(message)
-    if message.send_at_s > fold.now_s:
-        fold.change(scheduled=fold.phone.scheduled + 1)
-        message = fold.put(replace(message, state=State.SCHEDULED))
+def _accept_request(transition: Transition, event: RequestReceived, existing: Message | None) -> None:
+    message = _make_message(event, transition.offset, existing)
+    transition.store_payload(message.id)
+    queue_position = transition.get_queue_position(message)
+    if message.send_at_s > transition.now_s:
+        transition.update_phone(scheduled=transition.phone.scheduled_count + 1)
+        message = transition.put_message(replace(message, state=State.SCHEDULED))
     else:
-        message = fold.push(message)
-    message = fold.announce(message, "accepted", queue_position=position)
+        message = transition.enqueue(message)
+    message = transition.publish_status(message, "accepted", queue_position=queue_position)
     if message.state is State.SCHEDULED:
-        fold.queued(message, "scheduled", message.send_at_s)
+        transition.publish_queued(message, "scheduled", message.send_at_s)
 
 
-def _message(event: Submitted, offset: int, known: Message | None) -> Message:
-    order = event.order
+def _make_message(event: RequestReceived, offset: int, existing: Message | None) -> Message:
+    request = event.request
     return Message(
-        id=order.id,
+        id=request.id,
         offset=offset,
-        priority=order.priority,
-        category=order.category,
-        life=known.life + 1 if known else 1,
-        releases=known.releases if known else 0,
-        queued=known.queued if known else 0,
-        again=known is not None and known.state is State.UNKNOWN,
-        send_at_s=order.send_at_s,
-        expires_at_s=order.expires_at_s,
-        account=order.account,
-        batch_id=order.batch_id,
-        metadata=order.metadata,
-        trace=order.trace,
-        replay_count=order.replay_count,
-        place=event.record.place,
+        priority=request.priority,
+        category=request.category,
+        generation=existing.generation + 1 if existing else 1,
+        dispatches=existing.dispatches if existing else 0,
+        queued_count=existing.queued_count if existing else 0,
+        allow_duplicate=existing is not None and existing.state is State.UNKNOWN,
+        send_at_s=request.send_at_s,
+        expires_at_s=request.expires_at_s,
+        account=request.account,
+        batch_id=request.batch_id,
+        metadata=request.metadata,
+        trace=request.trace,
+        replay_count=request.replay_count,
+        source_coordinates=event.source_record.coordinates,
     )
 
 
-def _reject(fold: Fold, event: Submitted, known: Message | None) -> None:
+def _reject_request(transition: Transition, event: RequestReceived, existing: Message | None) -> None:
     """No row is made for it, so that a flood costs nothing; a known message is a replayed one."""
-    place = event.record.place
-    waiting = fold.phone.waiting
-    error = Error("queue_full", f"{waiting} messages wait for this phone, the most it may have")
-    said = Announce(id=event.order.id, status="rejected", n=place, at_s=fold.now_s, error=error)
-    if known is not None:
-        fold.put(replace(known, dead_letter=place, said=said))
-    fold.tell(said)
-    fold.tell(
-        Bury(
-            id=event.order.id,
-            dead_letter=place,
+    coordinates = event.source_record.coordinates
+    waiting_count = transition.phone.waiting_count
+    error = Error("queue_full", f"{waiting_count} messages wait for this phone, the most it may have")
+    status = PublishStatus(id=event.request.id, status="rejected", event_id_suffix=coordinates, at_s=transition.now_s, error=error)
+    if existing is not None:
+        transition.put_message(replace(existing, dead_letter_id=coordinates, last_status=status))
+    transition.emit(status)
+    transition.emit(
+        PublishDeadLetter(
+            id=event.request.id,
+            dead_letter_id=coordinates,
             error=error,
             attempts=0,
-            first_failed_at_s=fold.now_s,
-            last_failed_at_s=fold.now_s,
-            replay_count=event.order.replay_count,
+            first_failed_at_s=transition.now_s,
+            last_failed_at_s=transition.now_s,
+            replay_count=event.request.replay_count,
         )
     )

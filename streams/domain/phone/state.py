@@ -10,8 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from streams.domain.phone.effects import Announce, Effect
-from streams.domain.phone.events import Priority, Record, Stored
+from streams.domain.phone.effects import PublishStatus, Effect
+from streams.domain.phone.events import Priority, SourceRecord, Stored
 
 
 class State(StrEnum):
@@ -19,7 +19,7 @@ class State(StrEnum):
 
     SCHEDULED = "scheduled"  # before its `send_at`
     WAITING = "waiting"
-    RELEASED = "released"  # with a sender
+    DISPATCHED = "released"  # with a sender
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
@@ -31,8 +31,8 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
-OPEN = frozenset({State.SCHEDULED, State.WAITING, State.RELEASED})
-ACKS = (State.SENT, State.DELIVERED, State.READ, State.PLAYED)  # a status only moves to the right
+OPEN_STATES = frozenset({State.SCHEDULED, State.WAITING, State.DISPATCHED})
+DELIVERY_STATES = (State.SENT, State.DELIVERED, State.READ, State.PLAYED)  # a status only moves to the right
 
 
 class Message(Stored, frozen=True):
@@ -44,40 +44,40 @@ class Message(Stored, frozen=True):
     priority: Priority = "normal"
     category: str = "transactional"
     state: State = State.WAITING
-    life: int = 1  # replays of its dead letter begin a new one
+    generation: int = 1  # replays of its dead letter begin a new one
     attempts: int = 0  # ended ones of this life
-    releases: int = 0  # of all lives: names each release
+    dispatches: int = 0  # of all lives: names each release
     deferrals: int = 0  # in a row
-    queued: int = 0  # how often `queued` was said
-    reason: str = ""  # the last reason said
+    queued_count: int = 0  # how often `queued` was said
+    last_reason: str = ""  # the last reason said
     send_at_s: float = 0.0
     expires_at_s: float = 0.0
     not_before_s: float = 0.0
     account: str | None = None  # asked for by the caller
-    bound: str | None = None  # has an unsettled claim there
-    claimed_at_s: float = 0.0
-    again: bool = False
+    pinned_to: str | None = None  # has an unsettled claim there
+    in_doubt_since_s: float = 0.0
+    allow_duplicate: bool = False
     batch_id: str | None = None
     metadata: bytes = b""
     trace: tuple[tuple[str, bytes], ...] = ()
     replay_count: int = 0
-    place: str = ""  # of its record on wa.outbound
-    early_ack: State | None = None  # an ack that came before the outcome
+    source_coordinates: str = ""  # of its record on wa.outbound
+    early_receipt: State | None = None  # an ack that came before the outcome
     first_failed_at_s: float = 0.0
-    settled_at_s: float = 0.0
-    dead_letter: str = ""  # the dead letter it ended in
-    said: Announce | None = None  # its last status: the answer to a repeat
+    completed_at_s: float = 0.0
+    dead_letter_id: str = ""  # the dead letter it ended in
+    last_status: PublishStatus | None = None  # its last status: the answer to a repeat
 
 
 class Payload(Stored, frozen=True):
     """A message's content and its original record, dropped once it is final."""
 
-    record: Record
+    source_record: SourceRecord
     content: bytes = b""
     reply_to: str | None = None
 
 
-class Lane(Stored, frozen=True):
+class PriorityQueue(Stored, frozen=True):
     """One priority's queue: index rows `head`..`tail - 1`, of which `count` still stand."""
 
     head: int = 0
@@ -85,13 +85,13 @@ class Lane(Stored, frozen=True):
     count: int = 0
 
 
-class Flight(Stored, frozen=True):
+class InFlight(Stored, frozen=True):
     """The one message of a phone that is with a sender."""
 
     id: str
     account: str
-    release: int
-    released_at_s: float
+    dispatch_number: int
+    dispatched_at_s: float
     deadline_s: float
 
 
@@ -100,17 +100,17 @@ class Wait(Stored, frozen=True):
 
     reason: str
     account: str | None = None  # the only one it is; None: any
-    rank: int = 0  # of the message: 0 urgent, 1 normal, 2 bulk
+    priority_rank: int = 0  # of the message: 0 urgent, 1 normal, 2 bulk
 
 
 class Chat(Stored, frozen=True):
     """What WhatsApp answered last about the number. No `chat_id`: it is not on WhatsApp."""
 
     chat_id: str | None
-    until_s: float
+    valid_until_s: float
 
 
-class Slot(Stored, frozen=True):
+class QueueSlot(Stored, frozen=True):
     """A change of the index: this place of this lane holds this message now, or none."""
 
     priority: Priority
@@ -122,10 +122,10 @@ class Journal(Stored, frozen=True):
     """What the event at the row's offset changed beside the row, and what it caused."""
 
     messages: tuple[Message, ...] = ()
-    forgotten: tuple[str, ...] = ()
-    slots: tuple[Slot, ...] = ()
-    new_payload: str | None = None  # the id whose payload is in the event itself
-    spent_payloads: tuple[str, ...] = ()
+    removed_messages: tuple[str, ...] = ()
+    slots: tuple[QueueSlot, ...] = ()
+    new_payload_id: str | None = None  # the id whose payload is in the event itself
+    removed_payloads: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
 
 
@@ -134,34 +134,34 @@ class Phone(Stored, frozen=True):
 
     phone: str
     offset: int = -1  # of the event that wrote the row
-    rev: int = 0  # of what the row waits for; a wake for another one is stale
-    due_s: float = 0.0  # when to look again; 0: nothing waits for a time
+    timer_version: int = 0  # of what the row waits for; a wake for another one is stale
+    timer_at_s: float = 0.0  # when to look again; 0: nothing waits for a time
     waits: tuple[Wait, ...] = ()  # what the heads of the queue wait for besides a time
     account: str | None = None  # the phone's own: a conversation keeps its sender
     chat: Chat | None = None
-    urgent: Lane = Lane()
-    normal: Lane = Lane()
-    bulk: Lane = Lane()
-    scheduled: int = 0
-    passed_over: int = 0  # releases since bulk last had its turn
-    sent_s: tuple[float, ...] = ()
-    flight: Flight | None = None
-    touched_s: float = 0.0
-    gone: bool = False  # the row is to be removed
+    urgent: PriorityQueue = PriorityQueue()
+    normal: PriorityQueue = PriorityQueue()
+    bulk: PriorityQueue = PriorityQueue()
+    scheduled_count: int = 0
+    bulk_skipped: int = 0  # releases since bulk last had its turn
+    send_times_s: tuple[float, ...] = ()
+    in_flight: InFlight | None = None
+    last_active_s: float = 0.0
+    is_removed: bool = False  # the row is to be removed
     journal: Journal = Journal()
 
-    def lane(self, priority: Priority) -> Lane:
+    def queue(self, priority: Priority) -> PriorityQueue:
         """The queue of this priority."""
         return {"urgent": self.urgent, "normal": self.normal, "bulk": self.bulk}[priority]
 
     @property
-    def waiting(self) -> int:
+    def waiting_count(self) -> int:
         """Messages that wait, scheduled ones too, the one in flight not."""
-        lanes = self.urgent.count + self.normal.count + self.bulk.count
-        return lanes + self.scheduled - (1 if self.flight else 0)
+        queued_count = self.urgent.count + self.normal.count + self.bulk.count
+        return queued_count + self.scheduled_count - (1 if self.in_flight else 0)
 
 
-class Rows(Protocol):
+class RowReader(Protocol):
     """The rows of a partition, to be read only: a step writes nothing."""
 
     def message(self, phone: str, request_id: str) -> Message | None:
@@ -173,9 +173,9 @@ class Rows(Protocol):
         ...
 
 
-_phones = msgspec.msgpack.Decoder(Phone)
-_messages = msgspec.msgpack.Decoder(Message)
-_payloads = msgspec.msgpack.Decoder(Payload)
+_phone_decoder = msgspec.msgpack.Decoder(Phone)
+_message_decoder = msgspec.msgpack.Decoder(Message)
+_payload_decoder = msgspec.msgpack.Decoder(Payload)
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -186,14 +186,14 @@ def encode(row: Phone | Message | Payload) -> bytes:
 
 def decode_phone(data: bytes) -> Phone:
     """A phone's row."""
-    return _phones.decode(data)
+    return _phone_decoder.decode(data)
 
 
 def decode_message(data: bytes) -> Message:
     """A message's row."""
-    return _messages.decode(data)
+    return _message_decoder.decode(data)
 
 
 def decode_payload(data: bytes) -> Payload:
     """A message's content and original record."""
-    return _payloads.decode(data)
+    return _payload_decoder.decode(data)

@@ -14,13 +14,13 @@ account with a place. The function is total: any event on any row gives a row, o
 nothing". It reads no clock, throws no dice and writes nothing.
 """
 
-from streams.domain.accounts.routing import Accounts
+from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.phone import outcomes, requests
-from streams.domain.phone.dispatch import release_next
-from streams.domain.phone.events import Acked, Aged, Due, Event, Outcome, Submitted, Woken
-from streams.domain.phone.state import Phone, Rows
-from streams.domain.phone.transition import Fold
-from streams.domain.policy import Rules
+from streams.domain.phone.dispatch import dispatch_next
+from streams.domain.phone.events import ReceiptSeen, RetentionElapsed, ScheduleDue, Event, Outcome, RequestReceived, TimerFired
+from streams.domain.phone.state import Phone, RowReader
+from streams.domain.phone.transition import Transition
+from streams.domain.policy import Policy
 
 
 def step(
@@ -29,40 +29,40 @@ def step(
     *,
     offset: int,
     now_s: float,
-    accounts: Accounts,
-    rows: Rows,
-    rules: Rules,
+    accounts: AccountCapacities,
+    rows: RowReader,
+    policy: Policy,
 ) -> Phone | None:
     """The phone's row after this event, its journal filled; None if the event changes nothing.
 
     `offset` is the event's place in its partition of the log, `now_s` the time as epoch seconds.
     """
-    fold = Fold(phone or Phone(phone=event.phone), offset, now_s, rows, rules)
-    if not _apply(fold, event):
+    transition = Transition(phone or Phone(phone=event.phone), offset, now_s, rows, policy)
+    if not _apply(transition, event):
         return None
-    if not fold.phone.gone:
-        release_next(fold, accounts)
-    return fold.finished(touched=not isinstance(event, Aged))
+    if not transition.phone.is_removed:
+        dispatch_next(transition, accounts)
+    return transition.finish(is_active=not isinstance(event, RetentionElapsed))
 
 
-def _apply(fold: Fold, event: Event) -> bool:
+def _apply(transition: Transition, event: Event) -> bool:
     match event:
-        case Submitted():
-            return requests.submitted(fold, event)
+        case RequestReceived():
+            return requests.apply_request(transition, event)
         case Outcome():
-            return outcomes.outcome(fold, event)
-        case Acked():
-            return outcomes.acked(fold, event)
-        case Woken():
-            return _woken(fold, event)
-        case Due():
-            return requests.due(fold, event)
-        case Aged():
-            return outcomes.aged(fold, event)
+            return outcomes.apply_outcome(transition, event)
+        case ReceiptSeen():
+            return outcomes.apply_receipt(transition, event)
+        case TimerFired():
+            return _apply_timer(transition, event)
+        case ScheduleDue():
+            return requests.apply_schedule_due(transition, event)
+        case RetentionElapsed():
+            return outcomes.apply_retention(transition, event)
 
 
-def _woken(fold: Fold, event: Woken) -> bool:
-    if event.rev != fold.phone.rev:
+def _apply_timer(transition: Transition, event: TimerFired) -> bool:
+    if event.timer_version != transition.phone.timer_version:
         return False
-    fold.change(rev=fold.phone.rev + 1)  # the clock has spent this one and must arm another
+    transition.update_phone(rev=transition.phone.timer_version + 1)  # the clock has spent this one and must arm another
     return True

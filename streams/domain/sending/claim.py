@@ -35,14 +35,14 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
-from streams.domain.phone.events import Deferred, Failed, Lost, Result, Sent, Stored
-from streams.domain.sending.command import Send
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent, Stored
+from streams.domain.sending.command import SendCommand
 
-SUBMITS: Final = 2  # that one release may have; the second only after a look
-FORGET_DEFERRED_S: Final = 3600.0  # far more than a lane may hold a release
+MAX_SUBMITS: Final = 2  # that one release may have; the second only after a look
+DEFERRED_RETENTION_S: Final = 3600.0  # far more than a lane may hold a release
 
-Ack = Literal["", "delivered", "read", "played"]
-ACKS: Final[tuple[Ack, ...]] = ("", "delivered", "read", "played")
+ReceiptKind = Literal["", "delivered", "read", "played"]
+RECEIPT_KINDS: Final[tuple[ReceiptKind, ...]] = ("", "delivered", "read", "played")
 
 
 class Claim(Stored, frozen=True):
@@ -50,17 +50,17 @@ class Claim(Stored, frozen=True):
 
     phone: str
     id: str
-    release: int  # the latest one known
+    dispatch_number: int  # the latest one known
     chat_id: str | None = None
     link: str | None = None  # of the session that it was claimed under
     claimed_at_s: float = 0.0
-    forced: bool = False  # claimed because a person said `again`
+    allow_duplicate: bool = False  # claimed because a person said `again`
     result: Result | None = None  # None: open
-    settled_at_s: float = 0.0
-    ack: Ack = ""
+    concluded_at_s: float = 0.0
+    receipt: ReceiptKind = ""
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """The message may have left, and nothing has been answered."""
         return self.result is None
 
@@ -68,23 +68,23 @@ class Claim(Stored, frozen=True):
 # -- what to do next
 
 
-class Open(msgspec.Struct, frozen=True):
+class OpenClaim(msgspec.Struct, frozen=True):
     """Nothing of it can have left: make a claim durable, then submit."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class Reconcile(msgspec.Struct, frozen=True):
     """It may have left: look for its id before anything else is done."""
 
 
-class Submit(msgspec.Struct, frozen=True):
+class SubmitAgain(msgspec.Struct, frozen=True):
     """It has not left: submit it under the id that it has."""
 
 
-class Await(msgspec.Struct, frozen=True):
+class WaitForAck(msgspec.Struct, frozen=True):
     """WhatsApp's own outbox has it: wait for the ack, for a bounded time."""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Conclude(msgspec.Struct, frozen=True):
     """Nothing more is done for this release."""
 
     result: Result
@@ -103,158 +103,158 @@ class NotInStore(msgspec.Struct, frozen=True):
     """This link's store does not have it."""
 
 
-class NoAnswer(msgspec.Struct, frozen=True):
+class LookupUnavailable(msgspec.Struct, frozen=True):
     """Nobody could look: the session is not ready, or the page failed."""
 
     detail: str
 
 
-Seen = InStore | NotInStore | NoAnswer
+StoreLookup = InStore | NotInStore | LookupUnavailable
 
 
 # -- the decisions
 
 
-def judge(send: Send, claim: Claim | None, now_s: float) -> Open | Look | Answer:
+def decide(command: SendCommand, claim: Claim | None, now_s: float) -> OpenClaim | Reconcile | Conclude:
     """What to do with a release, given its row."""
     if claim is None:
-        return _fresh(send, now_s)
-    if send.release < claim.release:
-        return Answer(_stale(claim))
+        return _decide_new(command, now_s)
+    if command.dispatch_number < claim.dispatch_number:
+        return Conclude(_superseded_result(claim))
     if claim.result is None:
-        return Look()
-    if send.release == claim.release or isinstance(claim.result, Sent):
-        return Answer(claim.result)
-    if isinstance(claim.result, Lost):
-        return Look() if send.again else Answer(claim.result)
-    return _fresh(send, now_s)
+        return Reconcile()
+    if command.dispatch_number == claim.dispatch_number or isinstance(claim.result, Sent):
+        return Conclude(claim.result)
+    if isinstance(claim.result, OutcomeUnknown):
+        return Reconcile() if command.allow_duplicate else Conclude(claim.result)
+    return _decide_new(command, now_s)
 
 
-def looked(
-    send: Send, claim: Claim, seen: Seen, *, link: str | None, submits: int, now_s: float
-) -> Submit | Await | Answer:
+def after_lookup(
+    command: SendCommand, claim: Claim, lookup: StoreLookup, *, link: str | None, submit_count: int, now_s: float
+) -> SubmitAgain | WaitForAck | Conclude:
     """What a look means for an unsettled claim; `submits` of this release were made so far."""
-    match seen:
-        case NoAnswer(detail):
-            return Answer(unsettled(detail))
+    match lookup:
+        case LookupUnavailable(detail):
+            return Conclude(in_doubt_result(detail))
         case InStore(ack) if ack >= 1:
-            return Answer(Sent(at_s=now_s))
+            return Conclude(Sent(at_s=now_s))
         case InStore(0):
-            return Await()
-        case NotInStore() if claim.link != link and not _is_forced(send, claim):
+            return WaitForAck()
+        case NotInStore() if claim.link != link and not _is_duplicate_allowed(command, claim):
             detail = "the account was linked anew since the attempt"
-            return Answer(lost(detail, now_s))
+            return Conclude(unknown_result(detail, now_s))
         case _:
-            return _once_more(send, submits, now_s)
+            return _decide_resubmit(command, submit_count, now_s)
 
 
-def awaited(seen: Seen, now_s: float) -> Answer:
+def after_wait(lookup: StoreLookup, now_s: float) -> Conclude:
     """What an id that waited in WhatsApp's outbox has come to when the time is up."""
-    match seen:
+    match lookup:
         case InStore(ack) if ack >= 1:
-            return Answer(Sent(at_s=now_s))
-        case NoAnswer(detail):
-            return Answer(unsettled(detail))
+            return Conclude(Sent(at_s=now_s))
+        case LookupUnavailable(detail):
+            return Conclude(in_doubt_result(detail))
         case InStore(0):
-            return Answer(lost("WhatsApp's outbox has it, and no ack came in time", now_s))
+            return Conclude(unknown_result("WhatsApp's outbox has it, and no ack came in time", now_s))
         case InStore():
-            return Answer(Failed(error=Error("server_error", "WhatsApp gave it up")))
+            return Conclude(Failed(error=Error("server_error", "WhatsApp gave it up")))
         case NotInStore():
-            return Answer(unsettled("it left WhatsApp's outbox without an ack"))
+            return Conclude(in_doubt_result("it left WhatsApp's outbox without an ack"))
 
 
-def opened(
-    send: Send, claim: Claim | None, *, chat_id: str, link: str | None, now_s: float
+def new_claim(
+    command: SendCommand, claim: Claim | None, *, chat_id: str, link: str | None, now_s: float
 ) -> Claim:
     """The open claim of this release under this link. One that stands keeps its time."""
-    forced = claim is not None and _is_forced(send, claim)
-    if claim is not None and claim.open and not forced:
-        return replace(claim, release=send.release, chat_id=chat_id, link=link)
+    allow_duplicate = claim is not None and _is_duplicate_allowed(command, claim)
+    if claim is not None and claim.is_open and not allow_duplicate:
+        return replace(claim, dispatch_number=command.dispatch_number, chat_id=chat_id, link=link)
     return Claim(
-        phone=send.phone,
-        id=send.id,
-        release=send.release,
+        phone=command.phone,
+        id=command.id,
+        dispatch_number=command.dispatch_number,
         chat_id=chat_id,
         link=link,
         claimed_at_s=now_s,
-        forced=forced,
+        allow_duplicate=allow_duplicate,
     )
 
 
-def settled(send: Send, claim: Claim | None, result: Result, now_s: float) -> Claim | None:
+def concluded_claim(command: SendCommand, claim: Claim | None, result: Result, now_s: float) -> Claim | None:
     """The row that remembers this answer; None: the row stays as it is."""
-    if claim is not None and send.release < claim.release:
+    if claim is not None and command.dispatch_number < claim.dispatch_number:
         return None
-    if claim is not None and (send.release, result) == (claim.release, claim.result):
+    if claim is not None and (command.dispatch_number, result) == (claim.dispatch_number, claim.result):
         return None
-    if isinstance(result, Deferred) and result.claimed:
+    if isinstance(result, Deferred) and result.in_doubt:
         return None
-    before = claim or Claim(phone=send.phone, id=send.id, release=send.release)
-    return replace(before, release=send.release, result=result, settled_at_s=now_s)
+    previous = claim or Claim(phone=command.phone, id=command.id, dispatch_number=command.dispatch_number)
+    return replace(previous, dispatch_number=command.dispatch_number, result=result, concluded_at_s=now_s)
 
 
-def acked(claim: Claim, ack: Ack) -> Claim | None:
+def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
     """The row after a receipt; None: it says nothing new. An ack never goes back."""
-    if ACKS.index(ack) <= ACKS.index(claim.ack):
+    if RECEIPT_KINDS.index(receipt) <= RECEIPT_KINDS.index(claim.receipt):
         return None
-    return replace(claim, ack=ack)
+    return replace(claim, receipt=receipt)
 
 
-def forget_at_s(claim: Claim, dedup_s: float) -> float:
+def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
     """When the row is of no more use: nobody asks again, and no receipt comes any more."""
     if claim.result is None:
-        return claim.claimed_at_s + dedup_s
+        return claim.claimed_at_s + idempotency_window_s
     if isinstance(claim.result, Deferred):
-        return claim.settled_at_s + min(FORGET_DEFERRED_S, dedup_s)
-    return claim.settled_at_s + dedup_s
+        return claim.concluded_at_s + min(DEFERRED_RETENTION_S, idempotency_window_s)
+    return claim.concluded_at_s + idempotency_window_s
 
 
 # -- results
 
 
-def not_sent(error: Error, until_s: float = 0.0) -> Failed | Deferred:
+def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
     """The result of an attempt that surely sent nothing: its class says whether it only waits."""
     if error.error_class in (ErrorClass.SESSION, ErrorClass.THROTTLED):
         return Deferred(error=error, until_s=until_s)
     return Failed(error=error)
 
 
-def unsettled(detail: str, until_s: float = 0.0) -> Deferred:
+def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:
     """The claim stays open, and the release goes back to be settled here later."""
-    return Deferred(error=Error("unsettled_claim", detail), until_s=until_s, claimed=True)
+    return Deferred(error=Error("unsettled_claim", detail), until_s=until_s, in_doubt=True)
 
 
-def lost(detail: str, now_s: float) -> Lost:
+def unknown_result(detail: str, now_s: float) -> OutcomeUnknown:
     """Given up: nothing can tell."""
-    return Lost(at_s=now_s, error=Error("outcome_unknown", detail))
+    return OutcomeUnknown(at_s=now_s, error=Error("outcome_unknown", detail))
 
 
-def _fresh(send: Send, now_s: float) -> Open | Answer:
-    if now_s >= send.deadline_s:
-        return Answer(Deferred(error=Error("deadline_passed")))
-    return Open()
+def _decide_new(command: SendCommand, now_s: float) -> OpenClaim | Conclude:
+    if now_s >= command.deadline_s:
+        return Conclude(Deferred(error=Error("deadline_passed")))
+    return OpenClaim()
 
 
-def _stale(claim: Claim) -> Result:
+def _superseded_result(claim: Claim) -> Result:
     """A later release of it is known, so this one has been answered and nobody waits for it."""
     if claim.result is None:
-        return unsettled("a later release of it is to be settled")
-    if isinstance(claim.result, Sent | Lost):
+        return in_doubt_result("a later release of it is to be settled")
+    if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result
     return Deferred(error=Error("deadline_passed", "a later release of it is known"))
 
 
-def _is_forced(send: Send, claim: Claim) -> bool:
+def _is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
     """A person took the risk of a second message; for one attempt, not for what follows from it."""
-    return send.again and not (claim.open and claim.forced)
+    return command.allow_duplicate and not (claim.is_open and claim.allow_duplicate)
 
 
-def _once_more(send: Send, submits: int, now_s: float) -> Submit | Answer:
-    if now_s >= send.deadline_s:
-        return Answer(unsettled("too late to be submitted again"))
-    if submits >= SUBMITS:
-        return Answer(unsettled("it was submitted twice, and neither is in the store"))
-    return Submit()
+def _decide_resubmit(command: SendCommand, submit_count: int, now_s: float) -> SubmitAgain | Conclude:
+    if now_s >= command.deadline_s:
+        return Conclude(in_doubt_result("too late to be submitted again"))
+    if submit_count >= MAX_SUBMITS:
+        return Conclude(in_doubt_result("it was submitted twice, and neither is in the store"))
+    return SubmitAgain()
 
 
 _decoder = msgspec.msgpack.Decoder(Claim)

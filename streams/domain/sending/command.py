@@ -8,12 +8,12 @@ import msgspec
 from streams.domain.phone.events import Stored
 
 
-class Send(Stored, frozen=True):
+class SendCommand(Stored, frozen=True):
     """Submit this message until `deadline_s`, and never later; answer with an `Outcome` in any case."""
 
     phone: str
     id: str
-    release: int  # of this message, growing; the outcome names it
+    dispatch_number: int  # of this message, growing; the outcome names it
     account: str
     deadline_s: float
     content: bytes  # the contract's `content`, as JSON
@@ -21,20 +21,20 @@ class Send(Stored, frozen=True):
     chat_id: str | None = (
         None  # what WhatsApp answered last for this phone: nothing need be looked up
     )
-    again: bool = False  # a person asked for it although an earlier outcome is unknown
+    allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
     trace: tuple[tuple[str, bytes], ...] = ()
 
 
-_decoder = msgspec.msgpack.Decoder(Send)
+_decoder = msgspec.msgpack.Decoder(SendCommand)
 _encoder = msgspec.msgpack.Encoder()
 
 
-def encode(send: Send) -> bytes:
+def encode(command: SendCommand) -> bytes:
     """The record's value."""
-    return _encoder.encode(send)
+    return _encoder.encode(command)
 
 
-def decode(data: bytes) -> Send:
+def decode(data: bytes) -> SendCommand:
     """The command.
 
     Raises:

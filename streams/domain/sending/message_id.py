@@ -11,8 +11,8 @@ from typing import Final
 PREFIX: Final = "3EB0"
 
 
-def whatsapp_id(namespace: str, account: str, phone: str, request_id: str) -> str:
+def derive_whatsapp_id(namespace: str, account: str, phone: str, request_id: str) -> str:
     """The id of this request's message when this account sends it to this phone."""
-    said = "\x00".join((account, phone, request_id)).encode()
-    digest = hmac.new(namespace.encode(), said, hashlib.sha256).hexdigest()
+    identity = "\x00".join((account, phone, request_id)).encode()
+    digest = hmac.new(namespace.encode(), identity, hashlib.sha256).hexdigest()
     return PREFIX + digest[:18].upper()

@@ -46,7 +46,7 @@ class Lane:
         """Put so many releases on the lane at once; returns when all are answered."""
         deadline_s = time.time() + 600
         records = [(command.encode(_send(name, n, deadline_s)), b"") for n in range(count)]
-        await self._caller.produce(*records, topic=self._caller.names.lane(ACCOUNT))
+        await self._caller.produce(*records, topic=self._caller.names.send(ACCOUNT))
         await until(lambda: self._sent(name) >= count, within_s=600)
 
     def _sent(self, name: str) -> int:

@@ -45,7 +45,7 @@ async def world(**given: Any) -> AsyncIterator[World]:
             account_rate_per_minute=0,
             **given,
         )
-        await admin.create(settings)
+        await admin.create_topics(settings)
         system = System(settings)
         stack.callback(system.end)
         caller = await stack.enter_async_context(Caller(settings).open())

@@ -23,8 +23,8 @@ from aiokafka import AIOKafkaProducer
 from streams.contract import status
 from streams.contract.status import StatusEvent
 from streams.domain.numbers import InvalidPhone, to_e164
-from streams.kafka.connection import producer_options, translated
-from streams.kafka.reader import Reader, reading
+from streams.kafka.connection import producer_options, translate_errors
+from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
 from streams.settings import Settings, load
 
@@ -76,7 +76,7 @@ class WhatsApp:
         self._producer = AIOKafkaProducer(**options)
         self._stack.push_async_callback(self._producer.stop)
         try:
-            with translated(options["bootstrap_servers"]):
+            with translate_errors(options["bootstrap_servers"]):
                 await self._producer.start()
         except BaseException:
             await self._stack.aclose()
@@ -157,11 +157,11 @@ class WhatsApp:
 
         Delivery is at least once: the same fact has the same `event_id`.
         """
-        async with reading(self._settings, self._names.status) as reader:
+        async with open_reader(self._settings, self._names.status) as reader:
             if since_s is None:
-                await reader.from_now()
+                await reader.seek_to_end()
             else:
-                await reader.from_time(since_s)
+                await reader.seek_to_time(since_s)
             async for record in reader.follow():
                 event = _decode_event(record.value)
                 if event is not None and id in (None, event.id):
@@ -174,10 +174,10 @@ class WhatsApp:
 
         It reads the whole topic: a service that asks often should follow `statuses` and remember.
         """
-        async with reading(self._settings, self._names.status) as reader:
+        async with open_reader(self._settings, self._names.status) as reader:
             if since_s:
-                await reader.from_time(since_s)
-            async for record in reader.until_end():
+                await reader.seek_to_time(since_s)
+            async for record in reader.read_to_end():
                 event = _decode_event(record.value)
                 if event is not None and id in (None, event.id):
                     yield event
@@ -214,9 +214,9 @@ class WhatsApp:
         async with self._listener_lock:
             if self._listener_task is None:
                 reader = await self._stack.enter_async_context(
-                    reading(self._settings, self._names.status)
+                    open_reader(self._settings, self._names.status)
                 )
-                await reader.from_now()
+                await reader.seek_to_end()
                 self._listener_task = asyncio.create_task(self._route_events(reader))
                 self._stack.push_async_callback(_cancel, self._listener_task)
 

@@ -16,7 +16,7 @@ from streams.contract.status import StatusEvent
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import KafkaUnreachable, producer_options
-from streams.kafka.reader import reading
+from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.settings import Settings, load
 from tests.support.broker import settings_for
@@ -32,7 +32,7 @@ Request = dict[str, Any]
 def world(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Topics for this file; each test has ids of its own."""
     settings = settings_for(broker, tmp_path_factory.mktemp("client"))
-    asyncio.run(admin.create(settings))
+    asyncio.run(admin.create_topics(settings))
     return settings
 
 
@@ -44,10 +44,10 @@ async def service(settings: Settings, *words: str, **more: Any) -> AsyncIterator
 
     async def serve() -> None:
         async with (
-            reading(settings, names(settings).outbound) as reader,
+            open_reader(settings, names(settings).outbound) as reader,
             AIOKafkaProducer(**producer_options(settings)) as producer,
         ):
-            await reader.from_now()
+            await reader.seek_to_end()
             listening.set()
             async for record in reader.follow():
                 request = orjson.loads(record.value or b"{}")

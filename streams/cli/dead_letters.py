@@ -21,7 +21,7 @@ from streams.cli.time_param import Moment
 from streams.contract import dead_letter
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
 from streams.kafka import connection
-from streams.kafka.reader import reading
+from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.local import run_dir
 from streams.operations.errors import Failed
@@ -120,8 +120,8 @@ async def read(settings: Settings) -> list[DeadLetter]:
     What somebody else has put on the topic is left out.
     """
     letters: list[DeadLetter] = []
-    async with reading(settings, names(settings).dlq) as reader:
-        async for record in reader.until_end():
+    async with open_reader(settings, names(settings).dlq) as reader:
+        async for record in reader.read_to_end():
             try:
                 letters.append(dead_letter.parse(record.key, record.value, record.headers))
             except InvalidDeadLetter:
@@ -155,15 +155,15 @@ async def republish(settings: Settings, letters: Sequence[DeadLetter], rate: flo
 
 async def _cut(settings: Settings, before_s: float | None, dry_run: bool) -> int:
     topic = names(settings).dlq
-    async with reading(settings, topic) as reader:
-        begin = await reader.beginnings()
-        cut = await reader.ends() if before_s is None else await reader.offsets_at(before_s)
+    async with open_reader(settings, topic) as reader:
+        begin = await reader.beginning_offsets()
+        cut = await reader.end_offsets() if before_s is None else await reader.offsets_for_time(before_s)
     count = sum(max(0, offset - begin[partition]) for partition, offset in cut.items())
     if count and not dry_run:
         upto = {
             partition: RecordsToDelete(before_offset=offset) for partition, offset in cut.items()
         }
-        async with connection.admin(settings) as client:
+        async with connection.admin_client(settings) as client:
             await client.delete_records(upto)
     return count
 

@@ -6,7 +6,7 @@ import click
 
 from streams.cli import output
 from streams.kafka import admin
-from streams.kafka.topics import plan
+from streams.kafka.topics import required_topics
 from streams.local import run_dir
 from streams.operations.errors import Failed
 from streams.settings import load
@@ -22,9 +22,9 @@ def topics() -> None:
 def create(as_json: bool) -> None:
     """Create the topics that are missing. One that is there is never changed."""
     settings = run_dir.connected(load())
-    created = asyncio.run(admin.create(settings))
+    created = asyncio.run(admin.create_topics(settings))
     output.rows(
-        [{"topic": spec.name, "created": spec.name in created} for spec in plan(settings)],
+        [{"topic": spec.name, "created": spec.name in created} for spec in required_topics(settings)],
         ("topic", "created"),
         as_json=as_json,
     )
@@ -35,7 +35,7 @@ def create(as_json: bool) -> None:
 def check(as_json: bool) -> None:
     """Say which topics are missing or wrong; exit code 1 when one is."""
     settings = run_dir.connected(load())
-    problems = asyncio.run(admin.check(settings))
+    problems = asyncio.run(admin.check_topics(settings))
     wrong = {problem.topic: problem for problem in problems}
     output.rows(
         [
@@ -44,10 +44,10 @@ def check(as_json: bool) -> None:
                 "ok": spec.name not in wrong,
                 "problem": str(wrong[spec.name]) if spec.name in wrong else None,
             }
-            for spec in plan(settings)
+            for spec in required_topics(settings)
         ],
         ("ok", "topic", "problem"),
         as_json=as_json,
     )
     if problems:
-        raise Failed(str(admin.TopicsWrong(problems)))
+        raise Failed(str(admin.InvalidTopics(problems)))

@@ -103,7 +103,7 @@ def sandbox(
     from streams.sandbox import app
 
     settings = load()
-    with run_file.written(settings.data_dir, name or "sandbox") as listening:
+    with run_file.managed_run_file(settings.data_dir, name or "sandbox") as listening:
         return app.run(
             data_dir=settings.data_dir,
             port=settings.sandbox_port,

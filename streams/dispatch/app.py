@@ -31,8 +31,8 @@ from streams.domain.policy import Policy
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
-from streams.observability.lag import LagKeeper
-from streams.observability.probes import listening
+from streams.observability.lag import LagExporter
+from streams.observability.probes import serve_probes
 from streams.runtime.factory import App, create_app
 from streams.runtime.publisher import publish_all
 from streams.runtime.table import DurableTable
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 class _Outlet:
     """An `Outlet` on the app's producer, which counts what the world is told."""
 
-    def __init__(self, app: App, names: topics.Names, counts: metrics.Dispatcher) -> None:
+    def __init__(self, app: App, names: topics.Names, counts: metrics.DispatcherMetrics) -> None:
         self._app = app
         self._names = names
         self._counts = counts
@@ -58,9 +58,9 @@ class _Outlet:
 
     def _count(self, record: Outgoing) -> None:
         if record.topic == self._names.status:
-            self._counts.status((get_text(record.headers, cloudevents.TYPE_HEADER) or "").rpartition(".")[2])
+            self._counts.count_status((get_text(record.headers, cloudevents.TYPE_HEADER) or "").rpartition(".")[2])
         elif record.topic == self._names.dlq:
-            self._counts.dead_letter(get_text(record.headers, "wa-dlq-reason") or "")
+            self._counts.count_dead_letter(get_text(record.headers, "wa-dlq-reason") or "")
 
 
 class Dispatcher:
@@ -70,18 +70,18 @@ class Dispatcher:
         self.settings = settings
         self.name = name
         self.app = create_app(
-            topics.dispatch_app(settings), settings, name=name, partitions=settings.partitions
+            topics.dispatch_app_id(settings), settings, name=name, partitions=settings.partitions
         )
         self.names = topics.names(settings)
         self.rules = rules(settings)
         self.table = DurableTable(self.app, topics.ROWS)
         self.registry = metrics.new_registry(name)
-        self.metrics = metrics.Dispatcher(
+        self.metrics = metrics.DispatcherMetrics(
             self.registry,
-            ready=lambda: self.app.readiness().ready,
-            partitions=lambda: len(self.table.partitions()),
-            waiting=lambda: self.clock.waiting(),
-            outstanding=lambda: self.clock.outstanding(),
+            is_ready=lambda: self.app.readiness().is_ready,
+            partitions=lambda: len(self.table.owned_partitions()),
+            phones_waiting=lambda: self.clock.waiting(),
+            dispatches_in_flight=lambda: self.clock.outstanding(),
             overdue_s=lambda: self.clock.overdue_s(),
         )
         self.outlet = _Outlet(self.app, self.names, self.metrics)
@@ -90,7 +90,7 @@ class Dispatcher:
         window = max(1, settings.account_window // settings.partitions)
         self.clock = Clock(self.accounts, self.outlet, self.names.phone, window, time.time)
         self.tally = Tally()
-        answers = Answers(self.names.status, self.names.dlq, self.names.lane)
+        answers = Answers(self.names.status, self.names.dlq, self.names.send)
         self.intake = Intake(
             self.names.phone, answers, settings.default_region, settings.max_request_bytes
         )
@@ -103,7 +103,7 @@ class Dispatcher:
 
     def owned(self) -> list[Rows]:
         """The rows of the partitions that this process owns now."""
-        return [Rows(self.table, partition) for partition in self.table.partitions()]
+        return [Rows(self.table, partition) for partition in self.table.owned_partitions()]
 
     def _declare(self) -> None:
         app = self.app
@@ -138,15 +138,15 @@ class Dispatcher:
             found, last = rows.some_phones(last, SLICE)
 
     async def _listen(self) -> None:
-        lag = LagKeeper(
+        lag = LagExporter(
             self.settings,
-            topics.dispatch_app(self.settings),
+            topics.dispatch_app_id(self.settings),
             (self.names.outbound, self.names.phone),
-            metrics.Lag(self.registry),
+            metrics.LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
         await self._open.enter_async_context(
-            listening(
+            serve_probes(
                 self.settings,
                 self.name,
                 self.settings.web_port,
@@ -158,11 +158,11 @@ class Dispatcher:
 
     def _readiness(self) -> tuple[bool, str]:
         said = self.app.readiness()
-        return said.ready, said.why
+        return said.is_ready, said.reason
 
     def _health(self) -> dict[str, Any]:
-        return health.document(
-            healthy=self.app.readiness().ready,
+        return health.health_document(
+            is_healthy=self.app.readiness().is_ready,
             queue_length=self.tally[tally.QUEUED] + self.clock.outstanding(),
             cache_size=self.tally[tally.LOOKED_UP],
             conversation_states=self.tally[tally.PHONES],
@@ -180,7 +180,7 @@ class Dispatcher:
             record = record_of(event)
             fate, records = self.intake.handle(record, time.time())
             await self.outlet.put(records)
-            self.metrics.record(fate.value, time.time() - record.timestamp_ms / 1000)
+            self.metrics.count_record(fate.value, time.time() - record.timestamp_ms / 1000)
 
     async def _fold(self, stream: Any) -> None:
         async for event in stream.events():

@@ -6,7 +6,7 @@ Order matters inside one partition of one topic: a status never goes back. Decid
 from collections.abc import Sequence
 from typing import Protocol
 
-from streams.runtime.publisher import Record as Outgoing
+from streams.runtime.publisher import OutgoingRecord as Outgoing
 
 __all__ = ["Outgoing", "Outlet"]
 

@@ -14,7 +14,7 @@ from streams.dispatch.rows import Rows
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import OPEN_STATES
 from streams.domain.policy import Policy
-from streams.runtime.table import NotOurs
+from streams.runtime.table import PartitionRevoked
 
 SLICE = 2000  # rows looked at in one go: a few milliseconds
 EVERY_S = 30.0
@@ -50,7 +50,7 @@ class Sweep:
         for rows in self._owned():
             try:
                 records = list(self._aged(rows))
-            except NotOurs:
+            except PartitionRevoked:
                 continue  # given back since `owned` was asked
             await self._outlet.put(records)
             sent += len(records)

@@ -24,18 +24,18 @@ from streams.system import ports
 __all__ = [
     "BrokerFailed",
     "EmbeddedBroker",
-    "FolderTaken",
+    "DataDirInUse",
     "JarsMissing",
     "JavaMissing",
-    "PortTaken",
+    "PortInUse",
 ]
 
-START_WITHIN_S = 120.0  # 1.5 s on an idle machine
-STOP_WITHIN_S = 20.0  # 0.2 s on an idle machine
-_LOOK_EVERY_S = 0.05
-_LOG_KEPT_BYTES = 10_000_000
+START_TIMEOUT_S = 120.0  # 1.5 s on an idle machine
+STOP_TIMEOUT_S = 20.0  # 0.2 s on an idle machine
+_POLL_INTERVAL_S = 0.05
+_MAX_LOG_BYTES = 10_000_000
 
-_JVM = (
+_JVM_OPTIONS = (
     "-Xms64m",
     "-Xmx384m",
     "-XX:+UseSerialGC",
@@ -83,11 +83,11 @@ class BrokerFailed(RuntimeError):
     """The broker cannot be started; the message says why and what to do, in one line."""
 
 
-class PortTaken(BrokerFailed):
+class PortInUse(BrokerFailed):
     """Somebody else listens there."""
 
 
-class FolderTaken(BrokerFailed):
+class DataDirInUse(BrokerFailed):
     """Another live broker uses the data folder."""
 
 
@@ -100,19 +100,19 @@ class EmbeddedBroker:
         port: int = 9092,
         *,
         java_home: str | None = None,
-        further: Mapping[str, str] = MappingProxyType({}),
+        extra_properties: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`port` 0 is any free one, the same at each start. `java_home` wins over $JAVA_HOME.
 
         `further` are lines of server.properties that are added, or win over ours.
         """
-        self.folder = data_dir.absolute() / "kafka"
-        self.log_file = self.folder / "kafka.log"
-        self._asked_port = port
-        self._further = further
+        self.directory = data_dir.absolute() / "kafka"
+        self.log_file = self.directory / "kafka.log"
+        self._requested_port = port
+        self._extra_properties = extra_properties
         self._java_home = java_home or os.environ.get("JAVA_HOME")
-        self._properties = self.folder / "server.properties"
-        self._lock = child.FolderLock(self.folder)
+        self._properties_file = self.directory / "server.properties"
+        self._lock = child.DirectoryLock(self.directory)
         self._process: subprocess.Popen[bytes] | None = None
         self._port = port
 
@@ -122,7 +122,7 @@ class EmbeddedBroker:
         return self._port
 
     @property
-    def bootstrap(self) -> str:
+    def bootstrap_servers(self) -> str:
         """What clients are told."""
         return f"{ports.HOST}:{self._port}"
 
@@ -132,7 +132,7 @@ class EmbeddedBroker:
         return self._process.pid if self._process else None
 
     @property
-    def alive(self) -> bool:
+    def is_running(self) -> bool:
         """Whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
@@ -149,145 +149,145 @@ class EmbeddedBroker:
             PortTaken, FolderTaken: another one has it.
             BrokerFailed: it ended or did not answer; the message has the log's last telling line.
         """
-        if self.alive:
+        if self.is_running:
             return
         jars.install(progress)
-        runtime = java.find(self._java_home)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        java_path = java.find_java(self._java_home)
+        self.directory.mkdir(parents=True, exist_ok=True)
         try:
-            self._take_folder()
-            self._configure()
-            self._format(runtime)
-            self._run(runtime)
+            self._lock_directory()
+            self._write_properties()
+            self._format_storage(java_path)
+            self._start_broker(java_path)
         except BaseException:
             self.stop()
             raise
 
-    def _take_folder(self) -> None:
+    def _lock_directory(self) -> None:
         try:
-            if not self._lock.held:
-                self._lock.take()
-        except child.FolderInUse as error:
-            raise FolderTaken(
-                f"process {error.pid or 'unknown'} runs a Kafka on {self.folder}; stop it, "
+            if not self._lock.is_held:
+                self._lock.acquire()
+        except child.DirectoryInUse as error:
+            raise DataDirInUse(
+                f"process {error.pid or 'unknown'} runs a Kafka on {self.directory}; stop it, "
                 "or set WA_DATA_DIR to another folder"
             ) from None
 
-    def _configure(self) -> None:
-        before = _listeners(self._properties)
-        self._port = self._choose_port(before.get("PLAINTEXT"))
-        controller = before.get("CONTROLLER")
-        if controller is None or controller == self._port or not ports.is_free(controller):
-            controller = ports.free(other_than=self._port)
-        text = _PROPERTIES.format(host=ports.HOST, port=self._port, controller_port=controller)
-        further = "".join(f"{name}={value}\n" for name, value in self._further.items())
-        self._properties.write_text(text + further)
+    def _write_properties(self) -> None:
+        previous_ports = _read_listener_ports(self._properties_file)
+        self._port = self._choose_port(previous_ports.get("PLAINTEXT"))
+        controller_port = previous_ports.get("CONTROLLER")
+        if controller_port is None or controller_port == self._port or not ports.is_free(controller_port):
+            controller_port = ports.find_free(excluded_port=self._port)
+        text = _PROPERTIES.format(host=ports.HOST, port=self._port, controller_port=controller_port)
+        extra_lines = "".join(f"{name}={value}\n" for name, value in self._extra_properties.items())
+        self._properties_file.write_text(text + extra_lines)
 
-    def _choose_port(self, before: int | None) -> int:
-        told = self._asked_port or self._port  # clients may know it already
-        if not told:
-            return before if before and ports.is_free(before) else ports.free()
-        if not ports.is_free(told):
-            address = f"{ports.HOST}:{told}"
-            raise PortTaken(
+    def _choose_port(self, previous_port: int | None) -> int:
+        fixed_port = self._requested_port or self._port  # clients may know it already
+        if not fixed_port:
+            return previous_port if previous_port and ports.is_free(previous_port) else ports.find_free()
+        if not ports.is_free(fixed_port):
+            address = f"{ports.HOST}:{fixed_port}"
+            raise PortInUse(
                 f"{address} is taken; stop what listens there, or set WA_KAFKA_PORT=0 for any free "
                 f"port, or WA_KAFKA={address} if that is a Kafka to use"
             )
-        return told
+        return fixed_port
 
-    def _format(self, runtime: Path) -> None:
+    def _format_storage(self, java_path: Path) -> None:
         # The folder gets its name once it is complete: a format that was killed leaves none behind.
-        log, fresh = self.folder / "log", self.folder / "log.new"
-        if log.exists():
+        log_dir, new_log_dir = self.directory / "log", self.directory / "log.new"
+        if log_dir.exists():
             return
-        shutil.rmtree(fresh, ignore_errors=True)
-        properties = self.folder / "format.properties"
-        properties.write_text(f"{self._properties.read_text()}log.dirs={fresh.name}\n")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", _cluster_id(), "-c"]
-        process = self._java(runtime, [*tool, str(properties)])
+        shutil.rmtree(new_log_dir, ignore_errors=True)
+        properties = self.directory / "format.properties"
+        properties.write_text(f"{self._properties_file.read_text()}log.dirs={new_log_dir.name}\n")
+        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", _new_cluster_id(), "-c"]
+        process = self._start_java(java_path, [*tool, str(properties)])
         try:
-            code = process.wait(START_WITHIN_S)
+            code = process.wait(START_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             code = None
         if code != 0:
-            raise BrokerFailed(f"Kafka cannot format {log}: {self._telling_line()}")
-        fresh.rename(log)
+            raise BrokerFailed(f"Kafka cannot format {log_dir}: {self._error_line()}")
+        new_log_dir.rename(log_dir)
         properties.unlink()
 
-    def _run(self, runtime: Path) -> None:
-        process = self._java(runtime, ["kafka.Kafka", str(self._properties)])
-        deadline = time.monotonic() + START_WITHIN_S
-        while not probe.answers(ports.HOST, self._port):
+    def _start_broker(self, java_path: Path) -> None:
+        process = self._start_java(java_path, ["kafka.Kafka", str(self._properties_file)])
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while not probe.is_ready(ports.HOST, self._port):
             if process.poll() is not None:
-                raise BrokerFailed(f"Kafka does not start: {self._telling_line()}")
-            if time.monotonic() > deadline:
+                raise BrokerFailed(f"Kafka does not start: {self._error_line()}")
+            if time.monotonic() > deadline_s:
                 raise BrokerFailed(
-                    f"Kafka does not answer within {START_WITHIN_S:.0f} s: {self._telling_line()}"
+                    f"Kafka does not answer within {START_TIMEOUT_S:.0f} s: {self._error_line()}"
                 )
-            time.sleep(_LOOK_EVERY_S)
+            time.sleep(_POLL_INTERVAL_S)
 
-    def _java(self, runtime: Path, arguments: list[str]) -> "subprocess.Popen[bytes]":
-        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_KEPT_BYTES:
+    def _start_java(self, java_path: Path, arguments: list[str]) -> "subprocess.Popen[bytes]":
+        if self.log_file.exists() and self.log_file.stat().st_size > _MAX_LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        command = [str(runtime), *_JVM, "-cp", jars.class_path(), *arguments]
+        command = [str(java_path), *_JVM_OPTIONS, "-cp", jars.class_path(), *arguments]
         with self.log_file.open("ab") as output:
-            self._said_before = output.tell()
+            self._log_start = output.tell()
             self._process = child.start(
                 command,
-                folder=self.folder,
+                directory=self.directory,
                 output=output,
                 lock=self._lock,
-                environment=_environment(),
+                env=_java_environment(),
             )
         return self._process
 
-    def _telling_line(self) -> str:
+    def _error_line(self) -> str:
         with self.log_file.open("rb") as file:
-            file.seek(self._said_before)
+            file.seek(self._log_start)
             lines = file.read().decode(errors="replace").splitlines()
-        return f"{telling_line(lines)} (all of it: {self.log_file})"
+        return f"{find_error_line(lines)} (all of it: {self.log_file})"
 
     def stop(self) -> None:
         """End it; what it acknowledged is kept. Harmless when it does not run."""
         if self._process is not None:
-            child.end(self._process, STOP_WITHIN_S)
+            child.stop(self._process, STOP_TIMEOUT_S)
             self._process = None
-        self._lock.give_back()
+        self._lock.release()
 
 
-def telling_line(lines: list[str]) -> str:
+def find_error_line(lines: list[str]) -> str:
     """The line of a Java log that says best what went wrong."""
-    said = [line.strip() for line in lines if line.strip()]
+    log_lines = [line.strip() for line in lines if line.strip()]
     for marks in (("Caused by:",), ("Exception", "Error:"), (" ERROR ",)):
-        for line in reversed(said):
+        for line in reversed(log_lines):
             if any(mark in line for mark in marks) and not line.startswith("at "):
                 return line
-    return said[-1] if said else "it said nothing"
+    return log_lines[-1] if log_lines else "it said nothing"
 
 
-def last_bootstrap(data_dir: Path) -> str | None:
+def last_bootstrap_servers(data_dir: Path) -> str | None:
     """Where the broker of this data folder listens, or did when it last ran; None if it never did."""
-    port = _listeners(data_dir / "kafka" / "server.properties").get("PLAINTEXT")
+    port = _read_listener_ports(data_dir / "kafka" / "server.properties").get("PLAINTEXT")
     return f"{ports.HOST}:{port}" if port else None
 
 
-def _listeners(properties: Path) -> dict[str, int]:
+def _read_listener_ports(properties: Path) -> dict[str, int]:
     """The ports that a broker was told before, by listener."""
     if not properties.exists():
         return {}
-    return dict(_parsed(properties.read_text()))
+    return dict(_parse_listeners(properties.read_text()))
 
 
-def _parsed(text: str) -> Iterator[tuple[str, int]]:
+def _parse_listeners(text: str) -> Iterator[tuple[str, int]]:
     for line in text.splitlines():
         name, _, value = line.partition("=")
         if name == "listeners":
-            for each in value.split(","):
-                listener, _, port = each.rpartition(":")
+            for address in value.split(","):
+                listener, _, port = address.rpartition(":")
                 yield listener.partition(":")[0], int(port)
 
 
-def _cluster_id() -> str:
+def _new_cluster_id() -> str:
     # Kafka's form of a UUID; one that began with a dash would be read as an option.
     while True:
         id_ = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -295,8 +295,8 @@ def _cluster_id() -> str:
             return id_
 
 
-def _environment() -> dict[str, str]:
+def _java_environment() -> dict[str, str]:
     """Ours without what would change the JVM behind our back, and paths of any script."""
-    foreign = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
-    ours = {name: value for name, value in os.environ.items() if name not in foreign}
-    return ours | {"LC_ALL": "C.UTF-8"}
+    excluded = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
+    inherited = {name: value for name, value in os.environ.items() if name not in excluded}
+    return inherited | {"LC_ALL": "C.UTF-8"}

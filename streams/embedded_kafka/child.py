@@ -15,117 +15,117 @@ from typing import IO
 
 import psutil
 
-from streams.system.parent_death import dying_with_us
+from streams.system.parent_death import bind_to_this_process
 
-_DEAD_OWNERS_CHILD_LEAVES_WITHIN_S = 10.0
-_LOOK_EVERY_S = 0.02
+_ORPHAN_EXIT_TIMEOUT_S = 10.0
+_POLL_INTERVAL_S = 0.02
 
 # The kernel sends the signal when the *thread* that forked ends. This one ends with the process.
 _forker = ThreadPoolExecutor(1, thread_name_prefix="forker")
 
 
-class FolderInUse(RuntimeError):
+class DirectoryInUse(RuntimeError):
     """Another live process owns the folder; `pid` is its number, None if it left none."""
 
-    def __init__(self, folder: Path, pid: int | None) -> None:
-        super().__init__(f"{folder} is in use by process {pid or 'unknown'}")
+    def __init__(self, directory: Path, pid: int | None) -> None:
+        super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
         self.pid = pid
 
 
 def start(
     command: Sequence[str],
     *,
-    folder: Path,
+    directory: Path,
     output: IO[bytes],
-    lock: "FolderLock",
-    environment: dict[str, str],
+    lock: "DirectoryLock",
+    env: dict[str, str],
 ) -> "subprocess.Popen[bytes]":
     """Start `command` in `folder`, in a session of its own: Ctrl-C is for us, who end it at last."""
 
     def fork() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            dying_with_us(command),
-            cwd=folder,
+            bind_to_this_process(command),
+            cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             pass_fds=(lock.fileno(),),
-            env=environment,
+            env=env,
             start_new_session=True,
         )
 
     return _forker.submit(fork).result()
 
 
-def end(process: "subprocess.Popen[bytes]", within_s: float) -> int:
+def stop(process: "subprocess.Popen[bytes]", timeout_s: float) -> int:
     """Ask it to end, kill it if it does not, and return its exit code."""
     process.terminate()
     try:
-        return process.wait(within_s)
+        return process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
 
 
-class FolderLock:
+class DirectoryLock:
     """One owner of a folder. Not to be copied into a process by `fork` alone."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file: int | None = None
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._descriptor: int | None = None
 
     def fileno(self) -> int:
         """The descriptor whose heirs hold the lock too."""
-        assert self._file is not None, "the lock is not held"
-        return self._file
+        assert self._descriptor is not None, "the lock is not held"
+        return self._descriptor
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         """Whether it is ours."""
-        return self._file is not None
+        return self._descriptor is not None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Become the owner; what the kernel is still killing for a dead owner is waited for.
 
         Raises:
             FolderInUse: there is a live owner.
         """
-        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._lock(file)
+            self._wait_for_lock(descriptor)
         except BaseException:
-            os.close(file)
+            os.close(descriptor)
             raise
-        me = psutil.Process()
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{me.pid} {me.create_time()}".encode(), 0)
-        self._file = file
+        this_process = psutil.Process()
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{this_process.pid} {this_process.create_time()}".encode(), 0)
+        self._descriptor = descriptor
 
-    def _lock(self, file: int) -> None:
-        deadline = time.monotonic() + _DEAD_OWNERS_CHILD_LEAVES_WITHIN_S
+    def _wait_for_lock(self, descriptor: int) -> None:
+        deadline_s = time.monotonic() + _ORPHAN_EXIT_TIMEOUT_S
         while True:
             try:
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                owner = _owner(file)
-                if owner is not None or time.monotonic() > deadline:
-                    raise FolderInUse(self._folder, owner) from None
-            time.sleep(_LOOK_EVERY_S)
+                owner_pid = _live_owner_pid(descriptor)
+                if owner_pid is not None or time.monotonic() > deadline_s:
+                    raise DirectoryInUse(self._directory, owner_pid) from None
+            time.sleep(_POLL_INTERVAL_S)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let another become the owner, once our child has ended too."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
-def _owner(file: int) -> int | None:
+def _live_owner_pid(descriptor: int) -> int | None:
     """The process that wrote its name into the lock, if it lives."""
-    said = os.pread(file, 100, 0).split()
-    if len(said) != 2:
+    fields = os.pread(descriptor, 100, 0).split()
+    if len(fields) != 2:
         return None
     try:
-        owner = psutil.Process(int(said[0]))
-        return owner.pid if owner.create_time() == float(said[1]) else None
+        owner = psutil.Process(int(fields[0]))
+        return owner.pid if owner.create_time() == float(fields[1]) else None
     except psutil.NoSuchProcess:
         return None

@@ -25,12 +25,12 @@ VERSION = "4.3.1"
 # The broker and its StorageTool; kafka-tools would bring Kafka Connect and a web server along.
 # slf4j-api resolves to 1.7, so the binding is of 1.7 too.
 COORDINATES = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
-LOCK = Path(__file__).with_name("jars.lock")
+LOCK_FILE = Path(__file__).with_name("jars.lock")
 
-_AT_ONCE = 8
-_TRIES = 3
-_AGAIN_AFTER_S = 1.0
-_ANSWER_WITHIN_S = 30
+_PARALLEL_DOWNLOADS = 8
+_MAX_ATTEMPTS = 3
+_RETRY_DELAY_S = 1.0
+_REQUEST_TIMEOUT_S = 30
 
 Progress = Callable[[str], None]
 
@@ -54,37 +54,37 @@ class Jar:
         return f"{self.artifact}-{self.version}.jar"
 
 
-def locked() -> tuple[Jar, ...]:
+def read_lock_file() -> tuple[Jar, ...]:
     """The jars that the broker consists of."""
-    return tuple(_parsed(LOCK.read_text()))
+    return tuple(_parse_lock_file(LOCK_FILE.read_text()))
 
 
-def _parsed(text: str) -> Iterator[Jar]:
+def _parse_lock_file(text: str) -> Iterator[Jar]:
     for line in text.splitlines():
         if line and not line.startswith("#"):
             coordinate, sha256 = line.split()
             yield Jar(*coordinate.split(":"), sha256=sha256)
 
 
-def cache() -> Path:
+def cache_dir() -> Path:
     """Where the jars of all versions are kept, by the XDG base directory specification."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wa-streams"
 
 
-def folder() -> Path:
+def jars_dir() -> Path:
     """Where the jars are, or will be. Another lock is another folder."""
-    return cache() / f"kafka-{VERSION}-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    return cache_dir() / f"kafka-{VERSION}-{hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]}"
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether all jars are in the cache."""
-    there = folder()
-    return all((there / jar.file_name).is_file() for jar in locked())
+    directory = jars_dir()
+    return all((directory / jar.file_name).is_file() for jar in read_lock_file())
 
 
 def class_path() -> str:
     """What Java is told. Call `install` first."""
-    return f"{folder()}/*"
+    return f"{jars_dir()}/*"
 
 
 def install(progress: Progress = lambda line: None) -> Path:
@@ -93,83 +93,83 @@ def install(progress: Progress = lambda line: None) -> Path:
     Raises:
         JarsMissing: Maven Central does not answer, or does not have what the lock says.
     """
-    if installed():
-        return folder()
-    cache().mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{folder()}.lock")
+    if is_installed():
+        return jars_dir()
+    cache_dir().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(f"{jars_dir()}.lock")
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         progress("kafka: another process fetches Apache Kafka's jars; waiting for it")
         lock.acquire()
     try:
-        if not installed():
+        if not is_installed():
             _fetch_all(progress)
     finally:
         lock.release()
-    return folder()
+    return jars_dir()
 
 
 def _fetch_all(progress: Progress) -> None:
-    jars = locked()
+    jars = read_lock_file()
     progress(f"kafka: fetching Apache Kafka {VERSION} from Maven Central ({len(jars)} jars, once)")
-    staging = folder().with_suffix(".part")
+    staging = jars_dir().with_suffix(".part")
     complete = staging / "complete"
     complete.mkdir(parents=True, exist_ok=True)
-    context = _maven(staging / "maven")
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    context = _maven_context(staging / "maven")
+    with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
         fetches = [pool.submit(_fetch, context, jar, complete) for jar in jars]
         try:
-            for count, each in enumerate(as_completed(fetches), start=1):
-                each.result()
+            for count, fetch in enumerate(as_completed(fetches), start=1):
+                fetch.result()
                 if count % 10 == 0 or count == len(jars):
                     progress(f"kafka: {count} of {len(jars)} jars")
         finally:
             pool.shutdown(cancel_futures=True)
-    shutil.rmtree(folder(), ignore_errors=True)
-    complete.rename(folder())
+    shutil.rmtree(jars_dir(), ignore_errors=True)
+    complete.rename(jars_dir())
     shutil.rmtree(staging)
 
 
-def _maven(repository: Path) -> "MavenContext":
+def _maven_context(repository: Path) -> "MavenContext":
     # Imported late: it brings requests, and is needed once in the life of a machine.
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
 
     remotes = {"central": MAVEN_CENTRAL_URL, **GlobalSettings.load().repositories}
-    return MavenContext(repo_cache=repository, remote_repos=remotes, timeout=_ANSWER_WITHIN_S)
+    return MavenContext(repo_cache=repository, remote_repos=remotes, timeout=_REQUEST_TIMEOUT_S)
 
 
-def _fetch(context: "MavenContext", jar: Jar, into: Path) -> None:
-    wanted = into / jar.file_name
-    for left in reversed(range(_TRIES)):
-        if wanted.is_file():
+def _fetch(context: "MavenContext", jar: Jar, target_dir: Path) -> None:
+    target = target_dir / jar.file_name
+    for attempts_left in reversed(range(_MAX_ATTEMPTS)):
+        if target.is_file():
             return
         try:
-            _fetch_once(context, jar, wanted)
+            _fetch_once(context, jar, target)
         # jgo: RuntimeError when no repository has it; requests' errors are OSErrors
         except (OSError, RuntimeError) as error:
-            if not left:
+            if not attempts_left:
                 raise JarsMissing(
-                    f"cannot fetch {jar.file_name} from Maven Central ({_short(error)}); look at the "
+                    f"cannot fetch {jar.file_name} from Maven Central ({_summarize(error)}); look at the "
                     "network (HTTPS_PROXY is obeyed) and try again, or set WA_KAFKA to a running Kafka"
                 ) from error
-            time.sleep(_AGAIN_AFTER_S)
+            time.sleep(_RETRY_DELAY_S)
 
 
-def _fetch_once(context: "MavenContext", jar: Jar, wanted: Path) -> None:
+def _fetch_once(context: "MavenContext", jar: Jar, target: Path) -> None:
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
     # A file that an interrupted run left may be cut short, so it is never trusted unseen.
     fetched = artifact.resolve()
-    found = sha256_of(fetched)
-    if found != jar.sha256:
+    digest = sha256_of(fetched)
+    if digest != jar.sha256:
         fetched.unlink()
-        raise RuntimeError(f"its SHA-256 is {found[:12]}…, not {jar.sha256[:12]}…")
-    fetched.rename(wanted)
+        raise RuntimeError(f"its SHA-256 is {digest[:12]}…, not {jar.sha256[:12]}…")
+    fetched.rename(target)
 
 
-def _short(error: Exception) -> str:
+def _summarize(error: Exception) -> str:
     """The cause, without the address that requests puts before it."""
     text = " ".join(str(error).split())
     cause = text.partition("(Caused by ")[2].rstrip(")") or text
@@ -178,15 +178,15 @@ def _short(error: Exception) -> str:
 
 def sha256_of(file: Path) -> str:
     """Hexadecimal digest of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def resolve() -> str:
+def resolve_lock_file() -> str:
     """The text of the lock for `COORDINATES`, asked of Maven Central anew: for a change of version."""
     import jgo
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
         artifacts = jgo.resolve("+".join(COORDINATES))
         files = pool.map(lambda artifact: artifact.resolve(), artifacts)
         lines = [
@@ -201,7 +201,7 @@ def main(arguments: list[str]) -> int:
     """`make setup` calls it without arguments; `lock` writes jars.lock for another version."""
     try:
         if arguments == ["lock"]:
-            LOCK.write_text(resolve())
+            LOCK_FILE.write_text(resolve_lock_file())
         install(lambda line: print(line, flush=True))
     except JarsMissing as error:
         print(f"kafka: {error}", file=sys.stderr)

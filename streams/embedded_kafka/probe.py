@@ -10,33 +10,33 @@ from io import BytesIO
 
 from aiokafka.protocol.metadata import MetadataRequest_v1
 
-_CORRELATION = 1
-_WITHIN_S = 2.0
+_CORRELATION_ID = 1
+_TIMEOUT_S = 2.0
 _NO_TOPICS: list[str] = []  # version 1: an empty list asks for none
 
 
-def answers(host: str, port: int) -> bool:
+def is_ready(host: str, port: int) -> bool:
     """Whether a Kafka broker in service listens there: it names a broker and a controller."""
     request = MetadataRequest_v1(_NO_TOPICS)
-    header = request.build_request_header(_CORRELATION, "wa-streams-probe")
-    question = header.encode() + request.encode()
+    header = request.build_request_header(_CORRELATION_ID, "wa-streams-probe")
+    payload = header.encode() + request.encode()
     try:
-        with socket.create_connection((host, port), timeout=_WITHIN_S) as connection:
-            connection.sendall(struct.pack(">i", len(question)) + question)
-            (length,) = struct.unpack(">i", _exactly(connection, 4))
-            answer = BytesIO(_exactly(connection, length))
+        with socket.create_connection((host, port), timeout=_TIMEOUT_S) as connection:
+            connection.sendall(struct.pack(">i", len(payload)) + payload)
+            (length,) = struct.unpack(">i", _read_exactly(connection, 4))
+            response = BytesIO(_read_exactly(connection, length))
     except OSError:
         return False
-    request.parse_response_header(answer)
-    metadata = request.RESPONSE_TYPE.decode(answer).to_object()
+    request.parse_response_header(response)
+    metadata = request.RESPONSE_TYPE.decode(response).to_object()
     return bool(metadata["brokers"]) and metadata["controller_id"] >= 0
 
 
-def _exactly(connection: socket.socket, length: int) -> bytes:
-    read = bytearray()
-    while len(read) < length:
-        piece = connection.recv(length - len(read))
-        if not piece:
+def _read_exactly(connection: socket.socket, length: int) -> bytes:
+    data = bytearray()
+    while len(data) < length:
+        chunk = connection.recv(length - len(data))
+        if not chunk:
             raise ConnectionError("the other side hung up in the middle of an answer")
-        read += piece
-    return bytes(read)
+        data += chunk
+    return bytes(data)

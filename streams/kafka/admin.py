@@ -15,123 +15,123 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
 
 from streams.kafka import connection
-from streams.kafka.topics import TopicSpec, plan
+from streams.kafka.topics import TopicSpec, required_topics
 from streams.settings import Settings
 
-_VISIBLE_WITHIN_S = 60.0
-_LOOK_EVERY_S = 0.05
+_VISIBILITY_TIMEOUT_S = 60.0
+_POLL_INTERVAL_S = 0.05
 _NO_SUCH_TOPIC = "no such topic"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class TopicProblem:
     """What is wrong with one topic, and what to do about it."""
 
     topic: str
-    found: str
-    needed: str
+    actual: str
+    expected: str
     remedy: str
 
     @property
-    def missing(self) -> bool:
+    def is_missing(self) -> bool:
         """Whether `create` would mend it."""
-        return self.found == _NO_SUCH_TOPIC
+        return self.actual == _NO_SUCH_TOPIC
 
     def __str__(self) -> str:
-        return f"{self.topic}: found {self.found}, needs {self.needed}; {self.remedy}"
+        return f"{self.topic}: found {self.actual}, needs {self.expected}; {self.remedy}"
 
 
-class TopicsWrong(RuntimeError):
+class InvalidTopics(RuntimeError):
     """Topics are not as they must be; the message has the first in full, and names the others."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[TopicProblem]) -> None:
         self.problems = tuple(problems)
         first, *others = self.problems
         names = ", ".join(sorted({other.topic for other in others} - {first.topic}))
         super().__init__(f"{first}" + (f" (also wrong: {names})" if names else ""))
 
 
-async def create(settings: Settings) -> list[str]:
+async def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing, and return their names once they can be used.
 
     Raises:
         TopicsWrong: the brokers refuse one, or one that is there is wrong.
         KafkaUnreachable: no broker answers.
     """
-    wanted = plan(settings)
-    async with connection.admin(settings) as client:
-        there = await partition_counts(client)
-        created = await _create(client, [spec for spec in wanted if spec.name not in there])
-        await _usable(client, {spec.name for spec in wanted})
-        if problems := await _problems(client, wanted):
-            raise TopicsWrong(problems)
+    specs = required_topics(settings)
+    async with connection.admin_client(settings) as client:
+        existing = await partition_counts(client)
+        created = await _create_missing(client, [spec for spec in specs if spec.name not in existing])
+        await _wait_until_usable(client, {spec.name for spec in specs})
+        if problems := await _find_problems(client, specs):
+            raise InvalidTopics(problems)
     return created
 
 
-async def check(settings: Settings, only: Collection[str] | None = None) -> list[Problem]:
+async def check_topics(settings: Settings, only: Collection[str] | None = None) -> list[TopicProblem]:
     """What is wrong with the topics (with these only, if named); nothing: a worker may start.
 
     Raises:
         KafkaUnreachable: no broker answers.
     """
-    wanted = [spec for spec in plan(settings) if only is None or spec.name in only]
-    async with connection.admin(settings) as client:
-        return await _problems(client, wanted)
+    specs = [spec for spec in required_topics(settings) if only is None or spec.name in only]
+    async with connection.admin_client(settings) as client:
+        return await _find_problems(client, specs)
 
 
 async def partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:
     """How many partitions each topic has that is on the brokers and that our user may see."""
-    return {topic["topic"]: len(topic["partitions"]) for topic in await _described(client)}
+    return {topic["topic"]: len(topic["partitions"]) for topic in await _describe_topics(client)}
 
 
-async def _described(client: AIOKafkaAdminClient) -> list[dict[str, Any]]:
+async def _describe_topics(client: AIOKafkaAdminClient) -> list[dict[str, Any]]:
     # All topics are asked for: by name, a broker with auto.create.topics.enable would create them.
     return await client.describe_topics()
 
 
-async def _create(client: AIOKafkaAdminClient, specs: list[TopicSpec]) -> list[str]:
+async def _create_missing(client: AIOKafkaAdminClient, specs: list[TopicSpec]) -> list[str]:
     if not specs:
         return []
     # aiokafka's responses get their fields when they are read, so no type says them.
-    answer: Any = await client.create_topics([_new(spec) for spec in specs])
-    refused = list(_refused(answer.topic_errors, {spec.name: spec for spec in specs}))
-    if refused:
-        raise TopicsWrong(refused)
-    return [name for name, code, _ in answer.topic_errors if not code]
+    response: Any = await client.create_topics([_new_topic(spec) for spec in specs])
+    refusals = list(_creation_problems(response.topic_errors, {spec.name: spec for spec in specs}))
+    if refusals:
+        raise InvalidTopics(refusals)
+    return [name for name, code, _ in response.topic_errors if not code]
 
 
-def _new(spec: TopicSpec) -> NewTopic:
+def _new_topic(spec: TopicSpec) -> NewTopic:
     # NewTopic takes a replication of -1 for a missing one unless there are assignments, if only {}.
-    assignments = {} if spec.replication == -1 else None
-    return NewTopic(spec.name, spec.partitions, spec.replication, assignments, spec.config)
+    assignments = {} if spec.replication_factor == -1 else None
+    return NewTopic(spec.name, spec.partitions, spec.replication_factor, assignments, spec.config)
 
 
-def _refused(answers: Any, specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
-    for name, code, message in answers:
+def _creation_problems(topic_errors: Any, specs: Mapping[str, TopicSpec]) -> Iterator[TopicProblem]:
+    for name, code, message in topic_errors:
         # Somebody else was quicker: then it is checked like any other.
         if not code or for_code(code) is TopicAlreadyExistsError:
             continue
-        said = (message or for_code(code).__name__).rstrip(".")
-        needed = f"{specs[name].partitions} partitions"
+        reason = (message or for_code(code).__name__).rstrip(".")
+        expected = f"{specs[name].partitions} partitions"
         remedy = "ask the operator of these brokers"
         if for_code(code) is InvalidReplicationFactorError:
-            needed = f"{specs[name].replication} copies"
+            expected = f"{specs[name].replication_factor} copies"
             remedy = (
                 "set WA_REPLICATION to at most the number of brokers, or to -1 for their default"
             )
-        yield Problem(name, f"a refusal to create it ({said})", needed, remedy)
+        yield TopicProblem(name, f"a refusal to create it ({reason})", expected, remedy)
 
 
-async def _usable(client: AIOKafkaAdminClient, topics: set[str]) -> None:
+async def _wait_until_usable(client: AIOKafkaAdminClient, topics: set[str]) -> None:
     """Wait until what the controller has created is known to a broker, with its leaders."""
-    async with asyncio.timeout(_VISIBLE_WITHIN_S):
+    async with asyncio.timeout(_VISIBILITY_TIMEOUT_S):
         # The broker does not say when it has heard of a topic; it must be asked.
-        while not topics <= await _led(client):  # noqa: ASYNC110
-            await asyncio.sleep(_LOOK_EVERY_S)
+        while not topics <= await _topics_with_leaders(client):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
 
-async def _led(client: AIOKafkaAdminClient) -> set[str]:
-    described = await _described(client)
+async def _topics_with_leaders(client: AIOKafkaAdminClient) -> set[str]:
+    described = await _describe_topics(client)
     return {
         topic["topic"]
         for topic in described
@@ -139,48 +139,48 @@ async def _led(client: AIOKafkaAdminClient) -> set[str]:
     }
 
 
-async def _problems(client: AIOKafkaAdminClient, wanted: list[TopicSpec]) -> list[Problem]:
-    there = await partition_counts(client)
-    configs = await _configs(client, [spec.name for spec in wanted if spec.name in there])
-    problems: list[Problem] = []
-    for spec in wanted:
-        if spec.name in there:
-            problems.extend(_wrong(spec, there[spec.name], configs[spec.name]))
+async def _find_problems(client: AIOKafkaAdminClient, specs: list[TopicSpec]) -> list[TopicProblem]:
+    existing = await partition_counts(client)
+    configs = await _describe_configs(client, [spec.name for spec in specs if spec.name in existing])
+    problems: list[TopicProblem] = []
+    for spec in specs:
+        if spec.name in existing:
+            problems.extend(_compare(spec, existing[spec.name], configs[spec.name]))
         else:
-            problems.append(no_such_topic(spec.name, f"{spec.partitions} partitions"))
+            problems.append(missing_topic(spec.name, f"{spec.partitions} partitions"))
     return problems
 
 
-def no_such_topic(name: str, needed: str = "one of this name") -> Problem:
+def missing_topic(name: str, expected: str = "one of this name") -> TopicProblem:
     """The problem of a topic that is not there, or that our user may not see."""
-    return Problem(name, _NO_SUCH_TOPIC, needed, "run `wa-streams topics create`")
+    return TopicProblem(name, _NO_SUCH_TOPIC, expected, "run `wa-streams topics create`")
 
 
-def _wrong(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> Iterator[Problem]:
+def _compare(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> Iterator[TopicProblem]:
     if partitions != spec.partitions:
         remedy = "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
-        yield Problem(spec.name, f"{partitions} partitions", f"{spec.partitions}", remedy)
-    policy, needed = config["cleanup.policy"], spec.config["cleanup.policy"]
-    if policy != needed:
-        yield _misconfigured(spec.name, "cleanup.policy", policy, needed)
-    size, needed = config["max.message.bytes"], spec.config["max.message.bytes"]
-    if int(size) < int(needed):
-        yield _misconfigured(spec.name, "max.message.bytes", size, needed)
+        yield TopicProblem(spec.name, f"{partitions} partitions", f"{spec.partitions}", remedy)
+    policy, expected = config["cleanup.policy"], spec.config["cleanup.policy"]
+    if policy != expected:
+        yield _misconfigured(spec.name, "cleanup.policy", policy, expected)
+    size, expected = config["max.message.bytes"], spec.config["max.message.bytes"]
+    if int(size) < int(expected):
+        yield _misconfigured(spec.name, "max.message.bytes", size, expected)
 
 
-def _misconfigured(topic: str, key: str, found: str, needed: str) -> Problem:
-    command = f"kafka-configs.sh --alter --topic {topic} --add-config {key}={needed}"
-    return Problem(topic, f"{key}={found}", f"{key}={needed}", f"set it: {command}")
+def _misconfigured(topic: str, key: str, actual: str, expected: str) -> TopicProblem:
+    command = f"kafka-configs.sh --alter --topic {topic} --add-config {key}={expected}"
+    return TopicProblem(topic, f"{key}={actual}", f"{key}={expected}", f"set it: {command}")
 
 
-async def _configs(client: AIOKafkaAdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
+async def _describe_configs(client: AIOKafkaAdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
-    answers: list[Any] = await client.describe_configs(resources)
+    responses: list[Any] = await client.describe_configs(resources)
     configs: dict[str, dict[str, str]] = {}
-    for answer in answers:
-        for code, message, _type, topic, entries in answer.resources:
+    for response in responses:
+        for code, message, _type, topic, entries in response.resources:
             if code:
                 raise for_code(code)(f"the configuration of {topic}: {message}")
             configs[topic] = {entry[0]: entry[1] for entry in entries}

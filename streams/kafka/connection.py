@@ -27,13 +27,13 @@ class KafkaUnreachable(RuntimeError):
     """No broker answers, or none lets us in; the message says what to do, in one line."""
 
 
-def bootstrap(settings: Settings) -> str:
+def bootstrap_servers(settings: Settings) -> str:
     """`host:port,…`: `WA_KAFKA`, else the embedded broker that was last started on this data folder.
 
     Raises:
         KafkaUnreachable: there is neither.
     """
-    address = settings.kafka or broker.last_bootstrap(settings.data_dir)
+    address = settings.kafka or broker.last_bootstrap_servers(settings.data_dir)
     if address is None:
         raise KafkaUnreachable(
             f"no Kafka is known: set WA_KAFKA, or run `wa-streams up` with WA_DATA_DIR={settings.data_dir}"
@@ -50,7 +50,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     """
     protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {
-        "bootstrap_servers": bootstrap(settings),
+        "bootstrap_servers": bootstrap_servers(settings),
         "security_protocol": protocol,
     }
     if protocol.endswith("SSL"):
@@ -74,7 +74,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
 
 def faust_broker(settings: Settings) -> tuple[list[URL], "CredentialsT | None"]:
     """For a Faust app: `broker` and `broker_credentials`. Raises as `client_options` does."""
-    addresses = [URL(f"kafka://{each.strip()}") for each in bootstrap(settings).split(",")]
+    addresses = [URL(f"kafka://{each.strip()}") for each in bootstrap_servers(settings).split(",")]
     return addresses, _credentials(settings)
 
 
@@ -95,21 +95,21 @@ def _credentials(settings: Settings) -> "CredentialsT | None":
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext:
     ca_file = settings.kafka_security_ca_file
-    own = settings.kafka_security_cert_file
+    cert_file = settings.kafka_security_cert_file
     try:
         context = ssl.create_default_context(cafile=ca_file)
-        if own is not None:
-            context.load_cert_chain(own, settings.kafka_security_key_file)
+        if cert_file is not None:
+            context.load_cert_chain(cert_file, settings.kafka_security_key_file)
     except (OSError, ssl.SSLError) as error:
-        wrong = "WA_KAFKA_SECURITY_CA_FILE, _CERT_FILE or _KEY_FILE"
+        setting_names = "WA_KAFKA_SECURITY_CA_FILE, _CERT_FILE or _KEY_FILE"
         raise SettingError(
-            f"{wrong} cannot be read as PEM ({error}); mend the path or file"
+            f"{setting_names} cannot be read as PEM ({error}); mend the path or file"
         ) from error
     return context
 
 
 @asynccontextmanager
-async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client.
 
     Raises:
@@ -117,7 +117,7 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """
     options = client_options(settings)
     client = AIOKafkaAdminClient(**options)
-    with translated(options["bootstrap_servers"]):
+    with translate_errors(options["bootstrap_servers"]):
         try:
             await client.start()
             yield client
@@ -126,7 +126,7 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @contextmanager
-def translated(address: str) -> Iterator[None]:
+def translate_errors(address: str) -> Iterator[None]:
     """Kafka's errors as ours: whoever asks a broker has one error to know.
 
     Raises:
@@ -136,12 +136,12 @@ def translated(address: str) -> Iterator[None]:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaUnreachable(
-            f"Kafka at {address} does not answer as it should ({_said(error)}); is it running? "
+            f"Kafka at {address} does not answer as it should ({_describe_error(error)}); is it running? "
             "WA_KAFKA and WA_KAFKA_SECURITY_… say how it is reached"
         ) from error
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     # aiokafka shows its inner tuples when it gets no answer from any address.
-    nobody = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(error)
-    return "no connection could be made" if nobody else str(error) or type(error).__name__
+    is_bootstrap_failure = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(error)
+    return "no connection could be made" if is_bootstrap_failure else str(error) or type(error).__name__

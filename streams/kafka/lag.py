@@ -15,11 +15,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupLoadInProgressError, KafkaError
 
 from streams.kafka import connection
-from streams.kafka.admin import TopicsWrong, no_such_topic, partition_counts
+from streams.kafka.admin import InvalidTopics, missing_topic, partition_counts
 from streams.settings import Settings
 
-_ANSWER_WITHIN_S = 30.0
-_AGAIN_AFTER_S = 0.1
+_TIMEOUT_S = 30.0
+_RETRY_DELAY_S = 0.1
 
 T = TypeVar("T")
 
@@ -28,20 +28,20 @@ T = TypeVar("T")
 class PartitionLag:
     """One partition as a group sees it. `committed` None: nothing yet, so it starts at `begin`."""
 
-    committed: int | None
-    begin: int
-    end: int
+    committed_offset: int | None
+    start_offset: int
+    end_offset: int
 
     @property
-    def behind(self) -> int:
+    def lag(self) -> int:
         """Records, and markers of transactions, that are still to be read."""
-        start = self.begin if self.committed is None else max(self.committed, self.begin)
-        return max(0, self.end - start)
+        position = self.start_offset if self.committed_offset is None else max(self.committed_offset, self.start_offset)
+        return max(0, self.end_offset - position)
 
     @property
-    def lost(self) -> int:
+    def lost_records(self) -> int:
         """Records that were removed from the log before the group had read them."""
-        return 0 if self.committed is None else max(0, self.begin - self.committed)
+        return 0 if self.committed_offset is None else max(0, self.start_offset - self.committed_offset)
 
 
 class LagReader:
@@ -61,15 +61,15 @@ class LagReader:
             KafkaUnreachable: no broker answers.
             TopicsWrong: a topic does not exist.
         """
-        with connection.translated(self._address):
-            return await _patiently(lambda: self._read(group, topics))
+        with connection.translate_errors(self._address):
+            return await _retry(lambda: self._read(group, topics))
 
     async def _read(
         self, group: str, topics: Collection[str]
     ) -> dict[TopicPartition, PartitionLag]:
         parts = await self._partitions(topics)
         # Committed first: what is committed afterwards makes us say too much, never too little.
-        committed = await self._committed(group, parts)
+        committed = await self._committed_offsets(group, parts)
         begins = await self._consumer.beginning_offsets(parts)
         ends = await self._consumer.end_offsets(parts)
         return {part: PartitionLag(committed[part], begins[part], ends[part]) for part in parts}
@@ -77,25 +77,25 @@ class LagReader:
     async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
         counts = await partition_counts(self._admin)
         if missing := [topic for topic in topics if topic not in counts]:
-            raise TopicsWrong([no_such_topic(topic) for topic in missing])
+            raise InvalidTopics([missing_topic(topic) for topic in missing])
         return [TopicPartition(topic, part) for topic in topics for part in range(counts[topic])]
 
-    async def _committed(
+    async def _committed_offsets(
         self, group: str, parts: list[TopicPartition]
     ) -> Mapping[TopicPartition, int | None]:
-        said = await self._admin.list_consumer_group_offsets(group, partitions=parts)
+        offsets = await self._admin.list_consumer_group_offsets(group, partitions=parts)
         # aiokafka does not look at the error of the whole answer; it shows in what is not there.
-        if len(said) < len(parts):
+        if len(offsets) < len(parts):
             raise GroupLoadInProgressError(f"the offsets of {group} are not loaded yet")
-        return {part: at.offset if at.offset >= 0 else None for part, at in said.items()}
+        return {part: at.offset if at.offset >= 0 else None for part, at in offsets.items()}
 
 
 @asynccontextmanager
-async def reader(settings: Settings) -> AsyncIterator[LagReader]:
+async def open_lag_reader(settings: Settings) -> AsyncIterator[LagReader]:
     """A connected LagReader, to be asked again and again. Raises KafkaUnreachable."""
     options = connection.client_options(settings)
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
-    async with connection.admin(settings) as admin:
+    async with connection.admin_client(settings) as admin:
         try:
             await consumer.start()
             yield LagReader(options["bootstrap_servers"], admin, consumer)
@@ -103,21 +103,21 @@ async def reader(settings: Settings) -> AsyncIterator[LagReader]:
             await consumer.stop()
 
 
-async def read(
+async def read_lag(
     settings: Settings, group: str, topics: Collection[str]
 ) -> dict[TopicPartition, PartitionLag]:
     """The lag of `group` on every partition of `topics`, once. Raises KafkaUnreachable."""
-    async with reader(settings) as connected:
-        return await connected.read(group, topics)
+    async with open_lag_reader(settings) as lag_reader:
+        return await lag_reader.read(group, topics)
 
 
-async def _patiently(ask: Callable[[], Awaitable[T]]) -> T:
+async def _retry(operation: Callable[[], Awaitable[T]]) -> T:
     """Ask again while the broker says that it will know soon (a coordinator is found or loaded)."""
-    async with asyncio.timeout(_ANSWER_WITHIN_S):
+    async with asyncio.timeout(_TIMEOUT_S):
         while True:
             try:
-                return await ask()
+                return await operation()
             except KafkaError as error:
                 if not error.retriable:
                     raise
-            await asyncio.sleep(_AGAIN_AFTER_S)
+            await asyncio.sleep(_RETRY_DELAY_S)

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from streams.kafka.connection import admin, client_options, translated
+from streams.kafka.connection import admin_client, client_options, translate_errors
 from streams.settings import Settings
 
 Record = ConsumerRecord[bytes | None, bytes | None]
@@ -23,42 +23,42 @@ class Reader:
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
 
-    async def from_beginning(self) -> None:
+    async def seek_to_beginning(self) -> None:
         """Read from the oldest record that is kept."""
         await self._consumer.seek_to_beginning()
 
-    async def from_now(self) -> None:
+    async def seek_to_end(self) -> None:
         """Read what comes after this call."""
         ends = await self._consumer.end_offsets(self._partitions)
         self._seek(ends)
 
-    async def from_time(self, since_s: float) -> None:
+    async def seek_to_time(self, since_s: float) -> None:
         """Read what was written at or after this time (epoch)."""
-        self._seek(await self.offsets_at(since_s))
+        self._seek(await self.offsets_for_time(since_s))
 
-    async def offsets_at(self, since_s: float) -> dict[TopicPartition, int]:
+    async def offsets_for_time(self, since_s: float) -> dict[TopicPartition, int]:
         """In each partition the first offset written at or after this time, else its end."""
         ends = await self._consumer.end_offsets(self._partitions)
-        wanted = {partition: int(since_s * 1000) for partition in self._partitions}
-        found = await self._consumer.offsets_for_times(wanted)
+        timestamps_ms = {partition: int(since_s * 1000) for partition in self._partitions}
+        offsets = await self._consumer.offsets_for_times(timestamps_ms)
         return {
             partition: ends[partition] if at is None else at.offset
-            for partition, at in found.items()
+            for partition, at in offsets.items()
         }
 
-    async def ends(self) -> dict[TopicPartition, int]:
+    async def end_offsets(self) -> dict[TopicPartition, int]:
         """In each partition the offset that the next record will have."""
         return await self._consumer.end_offsets(self._partitions)
 
-    async def beginnings(self) -> dict[TopicPartition, int]:
+    async def beginning_offsets(self) -> dict[TopicPartition, int]:
         """In each partition the oldest offset that is kept."""
         return await self._consumer.beginning_offsets(self._partitions)
 
-    async def until_end(self) -> AsyncIterator[Record]:
+    async def read_to_end(self) -> AsyncIterator[Record]:
         """Every record up to what is the end at the time of this call."""
-        ends = await self.ends()
-        while await self._behind(ends):
-            for record in await self._polled():
+        ends = await self.end_offsets()
+        while await self._is_behind(ends):
+            for record in await self._poll():
                 partition = TopicPartition(record.topic, record.partition)
                 if record.offset < ends[partition]:
                     yield record
@@ -66,16 +66,16 @@ class Reader:
     async def follow(self) -> AsyncIterator[Record]:
         """Every record, for ever."""
         while True:
-            for record in await self._polled():
+            for record in await self._poll():
                 yield record
 
-    async def _polled(self) -> list[Record]:
+    async def _poll(self) -> list[Record]:
         """In the order of their time of writing, as far as they came together."""
         batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
         records = [record for batch in batches.values() for record in batch]
         return sorted(records, key=lambda each: (each.timestamp, each.partition, each.offset))
 
-    async def _behind(self, ends: Mapping[TopicPartition, int]) -> bool:
+    async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
         for partition, end in ends.items():
             if await self._consumer.position(partition) < end:
                 return True
@@ -90,33 +90,33 @@ class Reader:
         return sorted(self._consumer.assignment())
 
 
-class TopicMissing(LookupError):
+class TopicNotFound(LookupError):
     """There is no such topic; the message says what to do, in one line."""
 
 
 @asynccontextmanager
-async def reading(settings: Settings, topic: str) -> AsyncIterator[Reader]:
+async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
     """A reader of this topic, at its beginning.
 
     Raises:
         KafkaUnreachable: no broker answers, or none is known.
         TopicMissing: there is no such topic.
     """
-    await _must_exist(settings, topic)
+    await _require_topic(settings, topic)
     options = client_options(settings)
     consumer = AIOKafkaConsumer(
         topic, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
-        with translated(options["bootstrap_servers"]):
+        with translate_errors(options["bootstrap_servers"]):
             await consumer.start()
         yield Reader(consumer)
     finally:
         await consumer.stop()
 
 
-async def _must_exist(settings: Settings, topic: str) -> None:
+async def _require_topic(settings: Settings, topic: str) -> None:
     # A consumer would look for it for 40 s. All are asked for, since by name a broker might create it.
-    async with admin(settings) as client:
+    async with admin_client(settings) as client:
         if topic not in await client.list_topics():
-            raise TopicMissing(f"there is no topic {topic}: run `wa-streams topics create`")
+            raise TopicNotFound(f"there is no topic {topic}: run `wa-streams topics create`")

@@ -94,30 +94,30 @@ class _MetadataStruct(RequestStruct):
     )
 
 
-class _Metadata(Request[_MetadataStruct]):
+class _MetadataRequest(Request[_MetadataStruct]):
     API_KEY = 3
 
     def __init__(self, topics: Collection[str]) -> None:
         self._topics = topics
 
     def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
-        asked = [(_NO_ID, name, {}) for name in self._topics]
-        return request_struct_class(asked, False, False, False, {})
+        requested_topics = [(_NO_ID, name, {}) for name in self._topics]
+        return request_struct_class(requested_topics, False, False, False, {})
 
 
-async def topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, bytes]:
+async def fetch_topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, bytes]:
     """The id of each topic. Raises KafkaError, also when one does not exist."""
     node: Any = client.get_random_node()
-    answer: Any = await client.send(node, _Metadata(topics))
-    found: dict[str, bytes] = {}
-    for code, name, topic_id, *_ in answer.topics:
+    response: Any = await client.send(node, _MetadataRequest(topics))
+    ids: dict[str, bytes] = {}
+    for code, name, topic_id, *_ in response.topics:
         if code:
             raise for_code(code)(name)
-        found[name] = topic_id
-    return found
+        ids[name] = topic_id
+    return ids
 
 
-def made_anew(topic: str, group: str) -> str:
+def recreated_message(topic: str, group: str) -> str:
     """What to say, and what to do, when a topic is not the one that the tables were made from."""
     return (
         f"{topic} was made anew or cut, and the tables do not belong to it any more: restore it, or "

@@ -15,13 +15,13 @@ ROWS = "rows"  # the dispatcher's table
 SENDS = "sends"  # each sender's table
 
 # Of what is only passed on inside: a request with all that we add, and then some.
-_INTERNAL_BYTES = 8 * MIB
+_INTERNAL_MAX_MESSAGE_BYTES = 8 * MIB
 _INTERNAL_RETENTION_MS = 7 * DAY_MS
 
 # A segment is compacted or removed as a whole, and only when it is no longer written to: a short life
 # and a small size bound both how long an erased phone's data stay on the disk and how much a recovery
 # must read.
-_COMPACTED = {
+_COMPACTED_CONFIG = {
     "cleanup.policy": "compact",
     "segment.ms": str(HOUR_MS),
     "segment.bytes": str(16 * MIB),
@@ -32,7 +32,7 @@ _COMPACTED = {
 
 # The clock of the broker, since a caller whose clock is wrong would have its requests removed before
 # they are read (too old) or refused (too new).
-_TIMESTAMPS = {"message.timestamp.type": "LogAppendTime"}
+_TIMESTAMP_CONFIG = {"message.timestamp.type": "LogAppendTime"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Names:
     templates: str
     phone: str
 
-    def lane(self, account: str) -> str:
+    def send(self, account: str) -> str:
         """Where a sender is told what to send."""
         return f"{self.prefix}.internal.send.{account}"
 
@@ -59,7 +59,7 @@ class TopicSpec:
 
     name: str
     partitions: int
-    replication: int
+    replication_factor: int
     config: dict[str, str]
 
 
@@ -70,62 +70,62 @@ def names(settings: Settings) -> Names:
     return Names(prefix=prefix, phone=f"{prefix}.internal.phone", **public)
 
 
-def dispatch_app(settings: Settings) -> str:
+def dispatch_app_id(settings: Settings) -> str:
     """The group of the dispatchers, and the id of their Faust app."""
     return f"{settings.topic_prefix}-dispatch"
 
 
-def sender_app(settings: Settings, account: str) -> str:
+def sender_app_id(settings: Settings, account: str) -> str:
     """The group of an account's senders, and the id of their Faust app."""
     return f"{settings.topic_prefix}-sender-{account}"
 
 
-def changelog(app_id: str, table: str) -> str:
+def changelog_topic(app_id: str, table: str) -> str:
     """Faust's name for the topic that a table is recovered from."""
     return f"{app_id}-{table}-changelog"
 
 
-def plan(settings: Settings) -> list[TopicSpec]:
+def required_topics(settings: Settings) -> list[TopicSpec]:
     """Every topic that must be there before a worker starts, accounts' lanes and tables included."""
-    name = names(settings)
-    specs = [_public(settings, topic) for topic in PUBLIC_TOPICS]
-    specs.append(_spec(settings, name.phone, settings.partitions, _passed_on()))
-    rows = changelog(dispatch_app(settings), ROWS)
-    specs.append(_spec(settings, rows, settings.partitions, _compacted(_INTERNAL_BYTES)))
+    topic_names = names(settings)
+    specs = [_public_spec(settings, topic) for topic in PUBLIC_TOPICS]
+    specs.append(_spec(settings, topic_names.phone, settings.partitions, _internal_config()))
+    rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)
+    specs.append(_spec(settings, rows_changelog, settings.partitions, _compact_config(_INTERNAL_MAX_MESSAGE_BYTES)))
     for account in settings.accounts:
-        specs.append(_spec(settings, name.lane(account), 1, _passed_on()))
-        sends = changelog(sender_app(settings, account), SENDS)
-        specs.append(_spec(settings, sends, 1, _compacted(_INTERNAL_BYTES)))
+        specs.append(_spec(settings, topic_names.send(account), 1, _internal_config()))
+        sends_changelog = changelog_topic(sender_app_id(settings, account), SENDS)
+        specs.append(_spec(settings, sends_changelog, 1, _compact_config(_INTERNAL_MAX_MESSAGE_BYTES)))
     return specs
 
 
-def _public(settings: Settings, topic: Topic) -> TopicSpec:
+def _public_spec(settings: Settings, topic: Topic) -> TopicSpec:
     partitions = settings.partitions if topic.partitions == "keyed" else topic.partitions
     name = f"{settings.topic_prefix}.{topic.name}"
     if topic.compacted:
-        return _spec(settings, name, partitions, _compacted(topic.max_message_bytes))
+        return _spec(settings, name, partitions, _compact_config(topic.max_message_bytes))
     assert topic.retention_ms is not None, f"{topic.name} would grow for ever"
-    return _spec(settings, name, partitions, _kept(topic.retention_ms, topic.max_message_bytes))
+    return _spec(settings, name, partitions, _delete_config(topic.retention_ms, topic.max_message_bytes))
 
 
 def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> TopicSpec:
     # With acks=all a record is then on two brokers before anything follows from it.
-    insync = {"min.insync.replicas": "2"} if settings.replication >= 3 else {}
-    return TopicSpec(name, partitions, settings.replication, {**config, **insync, **_TIMESTAMPS})
+    min_insync = {"min.insync.replicas": "2"} if settings.replication >= 3 else {}
+    return TopicSpec(name, partitions, settings.replication, {**config, **min_insync, **_TIMESTAMP_CONFIG})
 
 
-def _passed_on() -> dict[str, str]:
-    return _kept(_INTERNAL_RETENTION_MS, _INTERNAL_BYTES)
+def _internal_config() -> dict[str, str]:
+    return _delete_config(_INTERNAL_RETENTION_MS, _INTERNAL_MAX_MESSAGE_BYTES)
 
 
-def _kept(retention_ms: int, max_bytes: int) -> dict[str, str]:
+def _delete_config(retention_ms: int, max_message_bytes: int) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",
         "retention.ms": str(retention_ms),
         "segment.ms": str(DAY_MS),
-        "max.message.bytes": str(max_bytes),
+        "max.message.bytes": str(max_message_bytes),
     }
 
 
-def _compacted(max_bytes: int) -> dict[str, str]:
-    return {**_COMPACTED, "max.message.bytes": str(max_bytes)}
+def _compact_config(max_message_bytes: int) -> dict[str, str]:
+    return {**_COMPACTED_CONFIG, "max.message.bytes": str(max_message_bytes)}

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # Key, and its new value; None: the key is gone.
 OnChange = Callable[[bytes, bytes | None], None]
 
-_AGAIN_AFTER_S = 1.0
+_RETRY_DELAY_S = 1.0
 _POLL_MS = 1000  # an answer comes back at once when there is something
 
 
@@ -39,9 +39,9 @@ class CompactedView:
         """`on_change` hears of each change after `start`, in the event loop; it must not block."""
         self._settings = settings
         self._topic = topic
-        self._parts = [TopicPartition(topic, number) for number in range(partitions)]
+        self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
         self._on_change = on_change
-        self._current: dict[bytes, bytes] = {}
+        self._values: dict[bytes, bytes] = {}
         self._loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -61,14 +61,14 @@ class CompactedView:
 
     def get(self, key: bytes) -> bytes | None:
         """The last value of a key."""
-        return self._current.get(key)
+        return self._values.get(key)
 
     def items(self) -> list[tuple[bytes, bytes]]:
         """All keys with their values, as they are now."""
-        return list(self._current.items())
+        return list(self._values.items())
 
     def __len__(self) -> int:
-        return len(self._current)
+        return len(self._values)
 
     async def _run(self) -> None:
         while True:
@@ -78,7 +78,7 @@ class CompactedView:
                 log.warning("cannot read %s (%r); trying again", self._topic, error)
             except Exception:
                 log.exception("the view of %s failed; reading it anew", self._topic)
-            await asyncio.sleep(_AGAIN_AFTER_S)
+            await asyncio.sleep(_RETRY_DELAY_S)
 
     async def _follow(self) -> None:
         # No reset policy: an offset that is out of range means another log, to be read from its start.
@@ -93,35 +93,35 @@ class CompactedView:
             self._replace(await self._load(consumer))
             self._loaded.set()
             while True:
-                for key, value in await _next(consumer):
-                    self._change(key, value)
+                for key, value in await _poll(consumer):
+                    self._apply_change(key, value)
         finally:
             await consumer.stop()
 
     async def _load(self, consumer: AIOKafkaConsumer) -> dict[bytes, bytes]:
-        consumer.assign(self._parts)
-        await consumer.seek_to_beginning(*self._parts)
-        ends = await consumer.end_offsets(self._parts)
+        consumer.assign(self._partitions)
+        await consumer.seek_to_beginning(*self._partitions)
+        ends = await consumer.end_offsets(self._partitions)
         loaded: dict[bytes, bytes] = {}
-        while not await _reached(consumer, ends):
-            for key, value in await _next(consumer):
-                _put(loaded, key, value)
+        while not await _has_reached(consumer, ends):
+            for key, value in await _poll(consumer):
+                _set_or_delete(loaded, key, value)
         return loaded
 
     def _replace(self, loaded: dict[bytes, bytes]) -> None:
         """Take over what was read; after the first time, say what is different."""
-        before, self._current = self._current, loaded
+        previous, self._values = self._values, loaded
         if not self._loaded.is_set():
             return
-        for key in before.keys() | loaded.keys():
-            if before.get(key) != loaded.get(key):
-                self._tell(key, loaded.get(key))
+        for key in previous.keys() | loaded.keys():
+            if previous.get(key) != loaded.get(key):
+                self._notify(key, loaded.get(key))
 
-    def _change(self, key: bytes, value: bytes | None) -> None:
-        _put(self._current, key, value)
-        self._tell(key, value)
+    def _apply_change(self, key: bytes, value: bytes | None) -> None:
+        _set_or_delete(self._values, key, value)
+        self._notify(key, value)
 
-    def _tell(self, key: bytes, value: bytes | None) -> None:
+    def _notify(self, key: bytes, value: bytes | None) -> None:
         if self._on_change is None:
             return
         try:
@@ -131,26 +131,26 @@ class CompactedView:
             log.exception("who was told of a change in %s failed", self._topic)
 
 
-async def _next(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None]]:
+async def _poll(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None]]:
     """What has arrived; nothing after a while without."""
-    arrived = await consumer.getmany(timeout_ms=_POLL_MS)
+    batches = await consumer.getmany(timeout_ms=_POLL_MS)
     return (
         (record.key, record.value)
-        for records in arrived.values()
+        for records in batches.values()
         for record in records
         if record.key is not None  # the broker refuses such a record on a compacted topic
     )
 
 
-async def _reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
+async def _has_reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:
     for part, end in ends.items():
         if await consumer.position(part) < end:
             return False
     return True
 
 
-def _put(into: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+def _set_or_delete(values: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
     if value is None:
-        into.pop(key, None)
+        values.pop(key, None)
     else:
-        into[key] = value
+        values[key] = value

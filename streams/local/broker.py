@@ -6,13 +6,13 @@ import os
 import signal
 
 from streams.embedded_kafka.broker import (
-    STOP_WITHIN_S,
+    STOP_TIMEOUT_S,
     BrokerFailed,
     EmbeddedBroker,
-    FolderTaken,
+    DataDirInUse,
     JarsMissing,
     JavaMissing,
-    PortTaken,
+    PortInUse,
 )
 from streams.embedded_kafka.jars import Progress
 from streams.operations.errors import Failed, Wrong
@@ -28,7 +28,7 @@ def plan(settings: Settings, progress: Progress) -> tuple[EmbeddedBroker, Plan]:
     async def start() -> Running:
         try:
             await asyncio.to_thread(broker.start, progress)
-        except (PortTaken, FolderTaken, JarsMissing, JavaMissing) as error:
+        except (PortInUse, DataDirInUse, JarsMissing, JavaMissing) as error:
             raise Wrong(str(error)) from error
         except BrokerFailed as error:
             raise Failed(str(error)) from error
@@ -38,7 +38,7 @@ def plan(settings: Settings, progress: Progress) -> tuple[EmbeddedBroker, Plan]:
         return Readiness(True)  # `start` returns once the broker answers
 
     return broker, Plan(
-        name="kafka-1", start=start, ready=ready, log=broker.log_file, grace_s=STOP_WITHIN_S
+        name="kafka-1", start=start, ready=ready, log=broker.log_file, grace_s=STOP_TIMEOUT_S
     )
 
 

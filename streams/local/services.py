@@ -15,7 +15,7 @@ import aiohttp
 
 import streams
 from streams.local import run_dir
-from streams.runtime.exit_codes import Exit
+from streams.runtime.exit_codes import ExitCode
 from streams.settings import PREFIX, Settings, environment
 from streams.supervisor.process import Process
 from streams.supervisor.service import Plan, Readiness, Running
@@ -25,7 +25,7 @@ _ROOT = Path(streams.__file__).parents[1]  # of the packages, installed or not
 # A sender ends the send that it is in; a dispatcher the event; both then leave their groups.
 _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
 
-_ENDINGS = {int(each): each.name for each in Exit}
+_ENDINGS = {int(each): each.name for each in ExitCode}
 
 
 def dispatcher(settings: Settings, http: aiohttp.ClientSession, number: int) -> Plan:

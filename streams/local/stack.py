@@ -87,8 +87,8 @@ class Fleet:
         first = self._supervisor.start(*beneath) if beneath else []
         if kafka is not None:
             await self._supervisor.until_ready(first[0])
-            self.settings = replace(self.settings, kafka=kafka.bootstrap)
-        created = await admin.create(self.settings)
+            self.settings = replace(self.settings, kafka=kafka.bootstrap_servers)
+        created = await admin.create_topics(self.settings)
         if created:
             self._progress(f"created {len(created)} topics: {', '.join(created)}")
         if when_topics is not None:

@@ -3,9 +3,9 @@
 from typing import Any
 
 
-def document(
+def health_document(
     *,
-    healthy: bool,
+    is_healthy: bool,
     queue_length: int,
     cache_size: int,
     conversation_states: int,
@@ -17,7 +17,7 @@ def document(
     `conversation_states` phones that are remembered, `rate_limit_tracking` those that were sent to.
     """
     return {
-        "healthy": healthy,
+        "healthy": is_healthy,
         "metrics": {
             "queueLength": queue_length,
             "cacheSize": cache_size,

@@ -13,18 +13,18 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from streams.kafka import lag
-from streams.kafka.admin import TopicsWrong
+from streams.kafka.admin import InvalidTopics
 from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.lag import LagReader, PartitionLag
-from streams.observability.metrics import Lag
+from streams.observability.metrics import LagMetrics
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-EVERY_S: Final = 15.0
+INTERVAL_S: Final = 15.0
 
 
-class LagKeeper:
+class LagExporter:
     """Reads the lag of one group on some topics, again and again."""
 
     def __init__(
@@ -32,35 +32,35 @@ class LagKeeper:
         settings: Settings,
         group: str,
         topics: Collection[str],
-        metrics: Lag,
-        every_s: float = EVERY_S,
+        metrics: LagMetrics,
+        interval_s: float = INTERVAL_S,
     ) -> None:
         self._settings = settings
         self._group = group
         self._topics = topics
         self._metrics = metrics
-        self._every_s = every_s
-        self._lost: dict[TopicPartition, int] = {}
+        self._interval_s = interval_s
+        self._lost_records: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
         """Until cancelled; a broker or a topic that is gone is told, and asked for again."""
         while True:
             try:
-                async with lag.reader(self._settings) as reader:
-                    await self._keep(reader)
-            except (KafkaUnreachable, TopicsWrong) as error:
+                async with lag.open_lag_reader(self._settings) as reader:
+                    await self._poll(reader)
+            except (KafkaUnreachable, InvalidTopics) as error:
                 log.warning("the lag of %s is not known: %s", self._group, error)
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(self._interval_s)
 
-    async def _keep(self, reader: LagReader) -> None:
+    async def _poll(self, reader: LagReader) -> None:
         while True:
-            self._take(await reader.read(self._group, self._topics))
-            await asyncio.sleep(self._every_s)
+            self._export(await reader.read(self._group, self._topics))
+            await asyncio.sleep(self._interval_s)
 
-    def _take(self, found: Mapping[TopicPartition, PartitionLag]) -> None:
-        for part, at in found.items():
-            self._metrics.take(part.topic, part.partition, behind=at.behind, lost=at.lost)
-            if at.lost > self._lost.get(part, 0):
-                log.error("%s: retention took away %d records unread", part, at.lost)
-            self._lost[part] = at.lost
-        self._metrics.taken(time.time())
+    def _export(self, lags: Mapping[TopicPartition, PartitionLag]) -> None:
+        for partition, partition_lag in lags.items():
+            self._metrics.set_lag(partition.topic, partition.partition, lag=partition_lag.lag, lost_records=partition_lag.lost_records)
+            if partition_lag.lost_records > self._lost_records.get(partition, 0):
+                log.error("%s: retention took away %d records unread", partition, partition_lag.lost_records)
+            self._lost_records[partition] = partition_lag.lost_records
+        self._metrics.set_read_time(time.time())

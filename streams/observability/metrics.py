@@ -20,9 +20,9 @@ from prometheus_client import (
 
 from streams.contract.status import Status
 
-Read = Callable[[], float]
+ReadValue = Callable[[], float]
 
-_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_AGE_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
 def new_registry(worker: str) -> CollectorRegistry:
@@ -36,28 +36,28 @@ def new_registry(worker: str) -> CollectorRegistry:
     return registry
 
 
-def gauges(registry: CollectorRegistry, told: Mapping[str, tuple[str, Read]]) -> None:
+def register_gauges(registry: CollectorRegistry, definitions: Mapping[str, tuple[str, ReadValue]]) -> None:
     """Gauges that are read at each scrape: name → (meaning, function)."""
-    for name, (meaning, read) in told.items():
+    for name, (meaning, read) in definitions.items():
         Gauge(name, meaning, registry=registry).set_function(read)
 
 
-class Phases:
+class PhaseGauge:
     """One gauge per word of a state, 1 for the one it is in: the session of an account."""
 
     def __init__(
-        self, registry: CollectorRegistry, name: str, meaning: str, words: Iterable[str]
+        self, registry: CollectorRegistry, name: str, meaning: str, phases: Iterable[str]
     ) -> None:
         self._gauge = Gauge(name, meaning, ["phase"], registry=registry)
-        self._words = tuple(words)
+        self._phases = tuple(phases)
 
-    def take(self, phase: str) -> None:
+    def set_phase(self, phase: str) -> None:
         """It is in this one now."""
-        for word in self._words:
-            self._gauge.labels(word).set(word == phase)
+        for candidate in self._phases:
+            self._gauge.labels(candidate).set(candidate == phase)
 
 
-class Dispatcher:
+class DispatcherMetrics:
     """What a dispatcher counts, and what is read from it at each scrape.
 
     `waiting` are phones that wait, `outstanding` releases with senders, `overdue_s` by how much the
@@ -68,11 +68,11 @@ class Dispatcher:
         self,
         registry: CollectorRegistry,
         *,
-        ready: Callable[[], bool],
-        partitions: Read,
-        waiting: Read,
-        outstanding: Read,
-        overdue_s: Read,
+        is_ready: Callable[[], bool],
+        partitions: ReadValue,
+        phones_waiting: ReadValue,
+        dispatches_in_flight: ReadValue,
+        overdue_s: ReadValue,
     ) -> None:
         self._records = Counter(
             "wa_records",
@@ -92,62 +92,62 @@ class Dispatcher:
         self._age_s = Histogram(
             "wa_record_age_seconds",
             "From a record's own time to its answer by the intake",
-            buckets=_SECONDS,
+            buckets=_AGE_BUCKETS_S,
             registry=registry,
         )
-        for fate in ("taken", "rejected", "tombstone"):
-            self._records.labels(fate)
+        for disposition in ("taken", "rejected", "tombstone"):
+            self._records.labels(disposition)
         for status in get_args(Status):
             self._statuses.labels(status)
-        told = {
+        definitions = {
             "wa_ready": (
                 "1 when work is done, 0 while rebalancing or recovering",
-                lambda: float(ready()),
+                lambda: float(is_ready()),
             ),
             "wa_partitions": ("Partitions of the phones' log that are ours", partitions),
-            "wa_phones_waiting": ("Phones that wait for a time or a turn", waiting),
-            "wa_releases_outstanding": ("Releases that are with senders", outstanding),
+            "wa_phones_waiting": ("Phones that wait for a time or a turn", phones_waiting),
+            "wa_releases_outstanding": ("Releases that are with senders", dispatches_in_flight),
             "wa_oldest_due_seconds": ("By how much the oldest wake is late", overdue_s),
         }
-        gauges(registry, told)
+        register_gauges(registry, definitions)
 
-    def record(self, fate: str, age_s: float) -> None:
+    def count_record(self, disposition: str, age_s: float) -> None:
         """The intake answered a record (`taken`, `rejected`, `tombstone`) this long after its own time."""
-        self._records.labels(fate).inc()
+        self._records.labels(disposition).inc()
         self._age_s.observe(max(age_s, 0.0))
 
-    def status(self, status: str) -> None:
+    def count_status(self, status: str) -> None:
         """A status event is out."""
         self._statuses.labels(status).inc()
 
-    def dead_letter(self, reason: str) -> None:
+    def count_dead_letter(self, reason: str) -> None:
         """A dead letter is out."""
         self._dead_letters.labels(reason).inc()
 
 
-class Lag:
+class LagMetrics:
     """How far a consumer group is behind, per partition."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["topic", "partition"]
-        self._behind = Gauge(
+        self._lag = Gauge(
             "wa_lag_records", "Records that the group has still to read", labels, registry=registry
         )
-        self._lost = Gauge(
+        self._lost_records = Gauge(
             "wa_lag_lost_records",
             "Records that retention took away unread",
             labels,
             registry=registry,
         )
-        self._read_at = Gauge(
+        self._read_time = Gauge(
             "wa_lag_read_timestamp_seconds", "When the lag was read last", registry=registry
         )
 
-    def take(self, topic: str, partition: int, *, behind: int, lost: int) -> None:
+    def set_lag(self, topic: str, partition: int, *, lag: int, lost_records: int) -> None:
         """The lag of one partition."""
-        self._behind.labels(topic, partition).set(behind)
-        self._lost.labels(topic, partition).set(lost)
+        self._lag.labels(topic, partition).set(lag)
+        self._lost_records.labels(topic, partition).set(lost_records)
 
-    def taken(self, at_s: float) -> None:
+    def set_read_time(self, time_s: float) -> None:
         """All were read at this time (epoch seconds)."""
-        self._read_at.set(at_s)
+        self._read_time.set(time_s)

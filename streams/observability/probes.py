@@ -20,11 +20,11 @@ from prometheus_client.exposition import choose_encoder
 from streams.observability import run_file
 from streams.settings import Settings
 
-Readiness = Callable[[], tuple[bool, str]]
-Health = Callable[[], Mapping[str, Any]]
+ReadinessCheck = Callable[[], tuple[bool, str]]
+HealthSource = Callable[[], Mapping[str, Any]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_END_WITHIN_S: Final = 1.0
+_SHUTDOWN_TIMEOUT_S: Final = 1.0
 
 
 class CannotListen(Exception):
@@ -50,13 +50,13 @@ class Server:
         await self._runner.cleanup()
 
 
-async def serve(
+async def start_server(
     *,
     host: str,
     port: int,
     token: str | None,
-    readiness: Readiness,
-    health: Health,
+    readiness: ReadinessCheck,
+    health: HealthSource,
     registry: CollectorRegistry,
 ) -> Server:
     """Listen; port 0 is any free one.
@@ -71,30 +71,30 @@ async def serve(
         raise CannotListen(
             f"WA_WEB_HOST={host}: is not loopback; set WA_WEB_TOKEN too, or listen on 127.0.0.1"
         )
-    application = web.Application(middlewares=[_guard(token)])
+    application = web.Application(middlewares=[_auth_middleware(token)])
     application.add_routes(_Probes(readiness, health, registry).routes())
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_END_WITHIN_S)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise CannotListen(_why_not(error, host, port)) from error
+        raise CannotListen(_describe_listen_error(error, host, port)) from error
     return Server(runner, host)
 
 
 @asynccontextmanager
-async def listening(
+async def serve_probes(
     settings: Settings,
     name: str,
     port: int,
     *,
-    readiness: Readiness,
-    health: Health,
+    readiness: ReadinessCheck,
+    health: HealthSource,
     registry: CollectorRegistry,
 ) -> AsyncIterator[Server]:
     """Serve for the worker of this name, and have its run file say where. Raises CannotListen."""
-    server = await serve(
+    server = await start_server(
         host=settings.web_host,
         port=port,
         token=settings.web_token,
@@ -103,8 +103,8 @@ async def listening(
         registry=registry,
     )
     try:
-        with run_file.written(settings.data_dir, name) as say:
-            say(server.url)
+        with run_file.managed_run_file(settings.data_dir, name) as write_run_file:
+            write_run_file(server.url)
             yield server
     finally:
         await server.close()
@@ -118,7 +118,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _describe_listen_error(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"WA_WEB_PORT={port}: is taken on {host}; set another, or 0 for any free one"
     if error.errno == errno.EACCES:
@@ -129,11 +129,11 @@ def _why_not(error: OSError, host: str, port: int) -> str:
 class _Probes:
     """The answers."""
 
-    def __init__(self, readiness: Readiness, health: Health, registry: CollectorRegistry) -> None:
+    def __init__(self, readiness: ReadinessCheck, health: HealthSource, registry: CollectorRegistry) -> None:
         self._readiness = readiness
         self._health = health
         self._registry = registry
-        self._began_s = time.monotonic()
+        self._started_s = time.monotonic()
 
     def routes(self) -> list[web.RouteDef]:
         """What is answered."""
@@ -150,15 +150,15 @@ class _Probes:
 
     async def ready(self, _: web.Request) -> web.Response:
         """200, or 503 with the reason."""
-        ready, why = self._readiness()
-        if ready:
+        is_ready, reason = self._readiness()
+        if is_ready:
             return web.json_response({"ready": True})
-        return web.json_response({"ready": False, "why": why}, status=503)
+        return web.json_response({"ready": False, "why": reason}, status=503)
 
     async def whatsapp(self, _: web.Request) -> web.Response:
         """The earlier service's health document."""
-        said = {**self._health(), "uptime": round(time.monotonic() - self._began_s, 3)}
-        return web.json_response(said, status=200 if said["healthy"] else 503)
+        document = {**self._health(), "uptime": round(time.monotonic() - self._started_s, 3)}
+        return web.json_response(document, status=200 if document["healthy"] else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus' text format, or OpenMetrics for those who accept it."""
@@ -166,27 +166,27 @@ class _Probes:
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
 
-def _guard(token: str | None) -> Any:
+def _auth_middleware(token: str | None) -> Any:
     @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
         if token:
-            if not _bears(request, token):
-                return _refusal(
+            if not _has_token(request, token):
+                return _error_response(
                     401, "send WA_WEB_TOKEN as a bearer token", {"WWW-Authenticate": "Bearer"}
                 )
         elif not is_loopback(request.url.host or ""):
-            return _refusal(403, "ask for 127.0.0.1, or set WA_WEB_TOKEN and send it")
+            return _error_response(403, "ask for 127.0.0.1, or set WA_WEB_TOKEN and send it")
         return await handler(request)
 
-    return guard
+    return authorize
 
 
-def _bears(request: web.Request, token: str) -> bool:
-    said = request.headers.get("Authorization", "")
-    scheme, _, given = said.partition(" ")
-    same = hmac.compare_digest(given.strip().encode(errors="surrogateescape"), token.encode())
-    return same and scheme.lower() == "bearer"
+def _has_token(request: web.Request, token: str) -> bool:
+    authorization = request.headers.get("Authorization", "")
+    scheme, _, credentials = authorization.partition(" ")
+    is_equal = hmac.compare_digest(credentials.strip().encode(errors="surrogateescape"), token.encode())
+    return is_equal and scheme.lower() == "bearer"
 
 
-def _refusal(status: int, why: str, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.json_response({"error": why}, status=status, headers=headers)
+def _error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": message}, status=status, headers=headers)

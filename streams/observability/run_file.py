@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 @contextmanager
-def written(data_dir: Path, name: str) -> Iterator[Callable[[str], None]]:
+def managed_run_file(data_dir: Path, name: str) -> Iterator[Callable[[str], None]]:
     """Gives a function to be called with the worker's URL once it listens; the file goes at the end.
 
     A file that another process of the same name has written meanwhile stays.
     """
     path = data_dir / "run" / f"{name}.json"
 
-    def say(url: str) -> None:
+    def write(url: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Beside the file, under a name of our own: readers see the old one or the new one, no half.
         temporary = path.with_suffix(f".{os.getpid()}.new")
@@ -26,13 +26,13 @@ def written(data_dir: Path, name: str) -> Iterator[Callable[[str], None]]:
         temporary.replace(path)
 
     try:
-        yield say
+        yield write
     finally:
-        if _is_ours(path):
+        if _is_own(path):
             path.unlink(missing_ok=True)
 
 
-def _is_ours(path: Path) -> bool:
+def _is_own(path: Path) -> bool:
     try:
         return json.loads(path.read_text())["pid"] == os.getpid()
     except FileNotFoundError:

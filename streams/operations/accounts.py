@@ -8,7 +8,7 @@ import msgspec
 
 from streams.contract import account as wire
 from streams.contract.account import AccountRecord
-from streams.kafka.reader import Record, reading
+from streams.kafka.reader import Record, open_reader
 from streams.kafka.topics import names
 from streams.settings import Settings
 
@@ -50,8 +50,8 @@ class Codes:
             self._following.result()
 
     async def _follow(self, settings: Settings, begun: asyncio.Event) -> None:
-        async with reading(settings, names(settings).accounts) as reader:
-            await reader.from_now()
+        async with open_reader(settings, names(settings).accounts) as reader:
+            await reader.seek_to_end()
             begun.set()
             async for record in reader.follow():
                 self._tell(account_in(record))
@@ -68,8 +68,8 @@ class Codes:
 async def states(settings: Settings) -> dict[str, AccountRecord]:
     """The last that each account said."""
     found: dict[str, AccountRecord] = {}
-    async with reading(settings, names(settings).accounts) as reader:
-        async for record in reader.until_end():
+    async with open_reader(settings, names(settings).accounts) as reader:
+        async for record in reader.read_to_end():
             said = account_in(record)
             if said is not None:
                 found[said.account] = said
@@ -78,7 +78,7 @@ async def states(settings: Settings) -> dict[str, AccountRecord]:
 
 async def following(settings: Settings, account: str) -> AsyncIterator[AccountRecord]:
     """What an account said, and says."""
-    async with reading(settings, names(settings).accounts) as reader:
+    async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.follow():
             said = account_in(record)
             if said is not None and said.account == account:

@@ -51,7 +51,7 @@ def python(_: Settings) -> Check:
 def java_runtime(settings: Settings) -> Check:
     """For the embedded broker."""
     try:
-        found = java.find(os.environ.get("JAVA_HOME"))
+        found = java.find_java(os.environ.get("JAVA_HOME"))
     except java.JavaMissing as error:
         return Check("java", False, "none", str(error), needed=settings.kafka is None)
     return Check("java", True, str(found))
@@ -61,8 +61,8 @@ def kafka_jars(settings: Settings) -> Check:
     """For the embedded broker; they are fetched when they are needed."""
     return Check(
         "kafka jars",
-        jars.installed(),
-        str(jars.folder()),
+        jars.is_installed(),
+        str(jars.jars_dir()),
         "run `make setup`, or let `wa-streams up` fetch them",
         needed=settings.kafka is None,
     )
@@ -113,7 +113,7 @@ async def kafka(settings: Settings) -> AsyncIterator[Check]:
         yield port("kafka port", settings.kafka_port, "WA_KAFKA_PORT")
         return
     try:
-        problems = await admin.check(settings)
+        problems = await admin.check_topics(settings)
     except KafkaUnreachable as error:
         yield Check("kafka", False, "no answer", str(error))
         return

@@ -22,10 +22,10 @@ from mode.utils.queues import FlowControlEvent
 from yarl import URL
 
 from streams.runtime.consumer.consumer import Consumer
-from streams.runtime.exit_codes import Exit, leave
+from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
-from streams.runtime.watchdog import Patience, Watchdog
+from streams.runtime.watchdog import WatchdogTimeouts, Watchdog
 
 if TYPE_CHECKING:
     from streams.runtime.table import DurableTable
@@ -37,8 +37,8 @@ Callback = Callable[[], Awaitable[None]]
 class Readiness:
     """Whether events are being worked on now, and if not, why, in a few words."""
 
-    ready: bool
-    why: str
+    is_ready: bool
+    reason: str
 
 
 class Transport(driver.Transport):
@@ -48,7 +48,7 @@ class Transport(driver.Transport):
     Producer = Producer
 
 
-class KeepQueues(FlowControlEvent):
+class QueueKeepingFlowControl(FlowControlEvent):
     """Faust's, whose `resume` would also empty the queue of every agent: what was handed out since."""
 
     def resume(self) -> None:
@@ -61,18 +61,18 @@ class Agent(FaustAgent):
     """Faust's, which acknowledges an event whose handling raised or was cancelled. This one leaves."""
 
     async def _execute_actor(self, coro: Awaitable[Any], aref: Any) -> None:
-        await super()._execute_actor(self._guarded(coro, aref), aref)
+        await super()._execute_actor(self._terminate_on_failure(coro, aref), aref)
 
-    async def _guarded(self, coro: Awaitable[Any], aref: Any) -> None:
+    async def _terminate_on_failure(self, coro: Awaitable[Any], aref: Any) -> None:
         try:
             await coro
         except asyncio.CancelledError:
             if aref.stream.get_active_stream().current_event is not None:
-                leave(Exit.EVENT_INTERRUPTED, f"agent {self.name} was cancelled in an event")
+                terminate(ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled in an event")
             raise
         except Exception as error:
             self.log.exception("agent %s raised", self.name)
-            leave(Exit.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}")
+            terminate(ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}")
 
 
 class TableManager(FaustTableManager):
@@ -94,25 +94,25 @@ class App(faust.App):
         fence: Fence,
         member_id: str,
         partitions: int,
-        longest_event_s: float,
-        patience: Patience,
-        release_folder: Callable[[], None] = lambda: None,
+        event_timeout_s: float,
+        watchdog_timeouts: WatchdogTimeouts,
+        release_dir: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
         self.fence = fence
         self.partitions = partitions
-        self.longest_event_s = longest_event_s
-        self.patience = patience
-        self.sources: set[str] = set()  # topics that are read
+        self.event_timeout_s = event_timeout_s
+        self.watchdog_timeouts = watchdog_timeouts
+        self.source_topics: set[str] = set()  # topics that are read
         self.durable_tables: list[DurableTable] = []
         self._member_id = member_id
-        self._release_folder = release_folder
+        self._release_dir = release_dir
         self._before_join: list[Callback] = []
         self._after_last_event: list[Callback] = []
-        self._before_giving_back: list[Callback] = []
+        self._before_revocation: list[Callback] = []
         self._last_event_done = asyncio.Event()
         super().__init__(app_id, Agent=Agent, TableManager=TableManager, **options)
-        self.flow_control = KeepQueues()
+        self.flow_control = QueueKeepingFlowControl()
         self.watchdog = Watchdog(self)
 
     # -- for those who build on it
@@ -122,7 +122,7 @@ class App(faust.App):
 
         `partitions`: None, as many as the app has. A record without a value gives None.
         """
-        self.sources.add(name)
+        self.source_topics.add(name)
         return self.topic(
             name,
             partitions=self.partitions if partitions is None else partitions,
@@ -143,18 +143,18 @@ class App(faust.App):
         self._after_last_event.append(callback)
         return callback
 
-    def before_giving_back(self, callback: Callback) -> Callback:
+    def before_revocation(self, callback: Callback) -> Callback:
         """Called when partitions are revoked, or the app stops, before what is begun is waited for.
 
         No event comes any more; the tables and the producer still work. For agents that acknowledge
         by hand: they finish what they can, and give the rest back (`give_back`).
         """
-        self._before_giving_back.append(callback)
+        self._before_revocation.append(callback)
         return callback
 
-    def give_back(self, event: EventT[Any]) -> None:
+    def nack(self, event: EventT[Any]) -> None:
         """An event that was taken and will not be acknowledged: it is not waited for, and is read again."""
-        self.safe_consumer._unacked_messages.discard(event.message)
+        self.typed_consumer._unacked_messages.discard(event.message)
 
     def readiness(self) -> Readiness:
         """For the probes."""
@@ -162,32 +162,32 @@ class App(faust.App):
             return Readiness(False, "stopping")
         if self._consumer is None or not self._consumer.started:
             return Readiness(False, "starting")
-        if self.rebalancing or not self.safe_consumer.handing_out:
-            return Readiness(False, self._joining())
+        if self.rebalancing or not self.typed_consumer.is_delivering:
+            return Readiness(False, self._describe_join())
         age_s = self.fence.age_s()
         if age_s is None or age_s > self.conf.broker_session_timeout:
             return Readiness(False, "no heartbeat is answered")
         return Readiness(
-            True, "ready" if self.assigned() else "standing by: others have the partitions"
+            True, "ready" if self.assigned_partitions() else "standing by: others have the partitions"
         )
 
-    def _joining(self) -> str:
+    def _describe_join(self) -> str:
         if self.fence.age_s() is None:
             return "joining the group"
-        left = self._recovery.active_remaining_total() if self.in_recovery else 0
+        remaining = self._recovery.active_remaining_total() if self.in_recovery else 0
         return (
-            f"recovering the tables, {left} records left" if left > 0 else "taking over partitions"
+            f"recovering the tables, {remaining} records left" if remaining > 0 else "taking over partitions"
         )
 
-    def assigned(self) -> list[TP]:
+    def assigned_partitions(self) -> list[TP]:
         """The source partitions that this process works on."""
-        return sorted(self.safe_consumer.progress())
+        return sorted(self.typed_consumer.progress())
 
-    def recovered_offsets(self) -> int:
+    def recovery_progress(self) -> int:
         """How far recoveries have come, as a number that grows while they do."""
         return sum(offset or 0 for offset in self._recovery.active_offsets.values())
 
-    def recovered_last_assignment(self) -> bool:
+    def has_recovered_assignment(self) -> bool:
         """Whether the recovery that is at its end was for the partitions that are assigned now."""
         return self._recovery._generation_id == self.consumer_generation_id
 
@@ -199,14 +199,14 @@ class App(faust.App):
         return manager.recovery
 
     @property
-    def safe_consumer(self) -> Consumer:
+    def typed_consumer(self) -> Consumer:
         """The consumer, by its own type."""
         consumer = self.consumer
         assert isinstance(consumer, Consumer)
         return consumer
 
     @property
-    def safe_producer(self) -> Producer:
+    def typed_producer(self) -> Producer:
         """The producer, by its own type."""
         producer = self.producer
         assert isinstance(producer, Producer)
@@ -220,26 +220,26 @@ class App(faust.App):
 
     async def on_start(self) -> None:
         """Before anything of Kafka is started."""
-        self._name_member()
+        self._set_member_id()
         await super().on_start()
         self.watchdog.start()
         self.add_future(self.watchdog.run())
-        await self.prepare()
+        await self.run_before_join()
 
-    async def prepare(self) -> None:
+    async def run_before_join(self) -> None:
         """Call those who wait for `before_join`, once; what they raise is for who runs the app."""
         callbacks, self._before_join = self._before_join, []
         for callback in callbacks:
             await callback()
 
-    def _name_member(self) -> None:
+    def _set_member_id(self) -> None:
         """A member that comes back under its id is given its old partitions, whatever it reads now.
 
         So who reads other topics than before, as after an update, must be another member; else its
         assignor would refuse what it is given, at each start anew.
         """
-        reads = sorted({*self.sources, *(table.changelog for table in self.durable_tables)})
-        digest = hashlib.sha256("\n".join(reads).encode()).hexdigest()[:6]
+        topics = sorted({*self.source_topics, *(table.changelog for table in self.durable_tables)})
+        digest = hashlib.sha256("\n".join(topics).encode()).hexdigest()[:6]
         self.conf.consumer_group_instance_id = f"{self._member_id}-{digest}"
         self.conf.canonical_url = URL(f"http://{self._member_id}-{digest}")
 
@@ -252,13 +252,13 @@ class App(faust.App):
     async def on_shutdown(self) -> None:
         """Everything has ended: another process may have the folder."""
         await super().on_shutdown()
-        self.watchdog.end()
-        self._release_folder()
+        self.watchdog.stop()
+        self._release_dir()
 
     async def _consumer_wait_empty(self, consumer: ConsumerT, logger: Any) -> None:
         for table in self.durable_tables:
-            await table.settled()
-        for callback in self._before_giving_back:
+            await table.wait_for_recovery_callbacks()
+        for callback in self._before_revocation:
             await callback()
         await super()._consumer_wait_empty(consumer, logger)
 

@@ -9,12 +9,12 @@ from typing import Any
 from streams.kafka import connection
 from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
-from streams.runtime.fence import SHARE_OF_HEARTBEAT, SHARE_OF_SESSION, Fence
-from streams.runtime.watchdog import Patience
-from streams.runtime.worker_dir import WorkerFolder, WorkerRuns
+from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
+from streams.runtime.watchdog import WatchdogTimeouts
+from streams.runtime.worker_dir import WorkerDir, WorkerAlreadyRunning
 from streams.settings import Settings
 
-__all__ = ["App", "Readiness", "WorkerRuns", "create_app"]
+__all__ = ["App", "Readiness", "WorkerAlreadyRunning", "create_app"]
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _BATCH_BYTES = 512 << 10
 
 
 def create_app(
-    app_id: str, settings: Settings, *, name: str, partitions: int, longest_event_s: float = 30.0
+    app_id: str, settings: Settings, *, name: str, partitions: int, event_timeout_s: float = 30.0
 ) -> App:
     """The app of the worker `name`, which is ours alone on this data folder from now on.
 
@@ -39,49 +39,49 @@ def create_app(
     """
     patches.install()
     broker, credentials = connection.faust_broker(settings)
-    folder = worker_dir.take(settings, name)
-    options = _options(settings, folder, partitions, longest_event_s)
+    directory = worker_dir.acquire(settings, name)
+    options = _faust_options(settings, directory, partitions, event_timeout_s)
     return App(
         app_id,
-        fence=_fence(settings, folder),
-        member_id=folder.member_id,
+        fence=_create_fence(settings, directory),
+        member_id=directory.member_id,
         partitions=partitions,
-        longest_event_s=longest_event_s,
-        patience=Patience.of(longest_event_s, settings.kafka_session_s),
-        release_folder=folder.release,
+        event_timeout_s=event_timeout_s,
+        watchdog_timeouts=WatchdogTimeouts.derive(event_timeout_s, settings.kafka_session_s),
+        release_dir=directory.release,
         broker=broker,
         broker_credentials=credentials,
         **options,
     )
 
 
-def _heartbeat_s(settings: Settings) -> float:
+def _heartbeat_interval_s(settings: Settings) -> float:
     return settings.kafka_session_s / HEARTBEATS_PER_SESSION
 
 
-def _fence(settings: Settings, folder: WorkerFolder) -> Fence:
+def _create_fence(settings: Settings, directory: WorkerDir) -> Fence:
     # Who comes after us under our member id waits for as long as our fence stays open.
-    limit_s = min(
-        SHARE_OF_SESSION * settings.kafka_session_s, SHARE_OF_HEARTBEAT * _heartbeat_s(settings)
+    max_heartbeat_age_s = min(
+        MAX_AGE_IN_SESSIONS * settings.kafka_session_s, MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings)
     )
-    return Fence(limit_s, predecessor=folder.predecessor)
+    return Fence(max_heartbeat_age_s, has_predecessor=directory.has_predecessor)
 
 
-def _options(
-    settings: Settings, folder: WorkerFolder, partitions: int, longest_event_s: float
+def _faust_options(
+    settings: Settings, directory: WorkerDir, partitions: int, event_timeout_s: float
 ) -> dict[str, Any]:
-    session_s = float(settings.kafka_session_s)
+    session_timeout_s = float(settings.kafka_session_s)
     return {
         # at_least_once and our own rows: exactly_once repeats and miscounts.
         "processing_guarantee": "at_least_once",
         "autodiscover": False,
-        "datadir": folder.path,
+        "datadir": directory.path,
         "store": "rocksdb://",
         # -- membership; the member's id, and the address that stands for it, are set at the start
-        "broker_session_timeout": session_s,
-        "broker_heartbeat_interval": _heartbeat_s(settings),
-        "broker_request_timeout": max(30.0, session_s),
-        "broker_rebalance_timeout": max(30.0, longest_event_s + 10.0),
+        "broker_session_timeout": session_timeout_s,
+        "broker_heartbeat_interval": _heartbeat_interval_s(settings),
+        "broker_request_timeout": max(30.0, session_timeout_s),
+        "broker_rebalance_timeout": max(30.0, event_timeout_s + 10.0),
         # aiokafka leaves the group, for good, when nothing is fetched for so long: a standby would.
         "broker_max_poll_interval": _YEAR_S,
         # -- reading

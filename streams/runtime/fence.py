@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from streams.runtime.exit_codes import Exit, leave
+from streams.runtime.exit_codes import ExitCode, terminate
 
-SHARE_OF_SESSION = 0.7  # what is left of the session is for the act that was allowed
-SHARE_OF_HEARTBEAT = 1.5
+MAX_AGE_IN_SESSIONS = 0.7  # what is left of the session is for the act that was allowed
+MAX_AGE_IN_HEARTBEATS = 1.5
 
 
 class Fence:
@@ -27,44 +27,44 @@ class Fence:
 
     def __init__(
         self,
-        limit_s: float,
+        max_heartbeat_age_s: float,
         *,
-        predecessor: bool = False,
+        has_predecessor: bool = False,
         clock_s: Callable[[], float] = time.monotonic,
-        leave: Callable[[Exit, str], object] = leave,
+        leave: Callable[[ExitCode, str], object] = terminate,
     ) -> None:
-        self.limit_s = limit_s
-        self._predecessor = predecessor
+        self.max_heartbeat_age_s = max_heartbeat_age_s
+        self._has_predecessor = has_predecessor
         self._clock_s = clock_s
-        self._leave = leave
-        self._fresh_s: float | None = None  # when the last answered heartbeat was asked
-        self._lost = False
+        self._terminate = leave
+        self._heartbeat_sent_s: float | None = None  # when the last answered heartbeat was asked
+        self._generation_lost = False
         self._lock = threading.Lock()
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     # -- told, from any thread
 
-    def joined(self) -> None:
+    def on_joined(self) -> None:
         """A generation of the group begins, and we are in it."""
-        self._tell(self._clock_s(), lost=False)
+        self._set_state(self._clock_s(), generation_lost=False)
 
-    def answered(self, asked_s: float) -> None:
+    def on_heartbeat(self, sent_s: float) -> None:
         """The broker says that we are a member; `asked_s` is the time *before* the question."""
-        self._tell(asked_s, self._lost)
+        self._set_state(sent_s, self._generation_lost)
 
-    def handed_back(self) -> None:
+    def on_revoked(self) -> None:
         """All partitions are given back, nothing of them is being worked on: nothing to fence."""
-        self._tell(None, lost=False)
+        self._set_state(None, generation_lost=False)
 
-    def generation_lost(self) -> None:
+    def on_generation_lost(self) -> None:
         """The broker does not know us, or our generation, any more."""
-        self._tell(self._fresh_s, lost=True)
+        self._set_state(self._heartbeat_sent_s, generation_lost=True)
 
-    def _tell(self, fresh_s: float | None, lost: bool) -> None:
+    def _set_state(self, heartbeat_sent_s: float | None, generation_lost: bool) -> None:
         with self._lock:
-            self._fresh_s, self._lost = fresh_s, lost
-            waiting, self._waiting = self._waiting, []
-        for loop, future in waiting:
+            self._heartbeat_sent_s, self._generation_lost = heartbeat_sent_s, generation_lost
+            waiters, self._waiters = self._waiters, []
+        for loop, future in waiters:
             loop.call_soon_threadsafe(_wake, future)
 
     # -- asked, in the event loop
@@ -75,55 +75,55 @@ class Fence:
         Waits in an outage and while the group is regrouping; ends the process with
         `Exit.FENCED` when our partitions have gone to others.
         """
-        while not (self._held() and self._young()):
-            await self._news()
+        while not (self._has_partitions() and self._is_heartbeat_fresh()):
+            await self._wait_for_change()
 
-    async def before_write(self) -> None:
+    async def check_before_write(self) -> None:
         """Right before a produce request. As `check`, but open when there is nothing to fence."""
-        while self._held() and not self._young():
-            await self._news()
+        while self._has_partitions() and not self._is_heartbeat_fresh():
+            await self._wait_for_change()
 
     def age_s(self) -> float | None:
         """Seconds since the last answered heartbeat; None: no member."""
-        fresh_s = self._fresh_s
-        return None if fresh_s is None else self._clock_s() - fresh_s
+        sent_s = self._heartbeat_sent_s
+        return None if sent_s is None else self._clock_s() - sent_s
 
-    def _held(self) -> bool:
+    def _has_partitions(self) -> bool:
         """Whether we have partitions, for all we know."""
         with self._lock:
-            held, lost = self._fresh_s is not None, self._lost
-        if held and lost:
-            self._leave(Exit.FENCED, "no longer a member of the group: others have the partitions")
-        return held
+            has_partitions, generation_lost = self._heartbeat_sent_s is not None, self._generation_lost
+        if has_partitions and generation_lost:
+            self._terminate(ExitCode.FENCED, "no longer a member of the group: others have the partitions")
+        return has_partitions
 
-    def _young(self) -> bool:
+    def _is_heartbeat_fresh(self) -> bool:
         age_s = self.age_s()
-        return age_s is not None and age_s <= self.limit_s
+        return age_s is not None and age_s <= self.max_heartbeat_age_s
 
-    async def _news(self) -> None:
+    async def _wait_for_change(self) -> None:
         """Wait until something is told. What is told in between ends the wait at once."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            if self._fresh_s is not None and (self._lost or self._young()):
+            if self._heartbeat_sent_s is not None and (self._generation_lost or self._is_heartbeat_fresh()):
                 return
-            self._waiting.append((loop, future))
+            self._waiters.append((loop, future))
         try:
             await future
         finally:
             with self._lock:
-                self._waiting = [each for each in self._waiting if each[1] is not future]
+                self._waiters = [waiter for waiter in self._waiters if waiter[1] is not future]
 
-    async def outwait_predecessor(self) -> None:
+    async def wait_for_predecessor(self) -> None:
         """Once, after the first join and before recovery: let a former holder's fence shut.
 
         A member with a static id gets its partitions back at once, without waiting for the session of
         the process that had the id before. That one may be frozen, wake up, and find its last
         heartbeat young for `limit_s`.
         """
-        if self._predecessor:
-            self._predecessor = False
-            await asyncio.sleep(self.limit_s)
+        if self._has_predecessor:
+            self._has_predecessor = False
+            await asyncio.sleep(self.max_heartbeat_age_s)
 
 
 def _wake(future: "asyncio.Future[None]") -> None:

@@ -9,30 +9,30 @@ class Gate:
     """Closed at first. For one event loop."""
 
     def __init__(self) -> None:
-        self._opened = asyncio.Event()
-        self._left = asyncio.Event()
-        self._left.set()
-        self._inside = 0
+        self._open_event = asyncio.Event()
+        self._empty_event = asyncio.Event()
+        self._empty_event.set()
+        self._entered_count = 0
 
     def open(self) -> None:
         """Let everybody in."""
-        self._opened.set()
+        self._open_event.set()
 
     async def close(self) -> None:
         """Let nobody in any more, and return when the last one has left."""
-        self._opened.clear()
-        await self._left.wait()
+        self._open_event.clear()
+        await self._empty_event.wait()
 
     @asynccontextmanager
-    async def inside(self) -> AsyncIterator[None]:
+    async def enter(self) -> AsyncIterator[None]:
         """Wait until it is open, and be inside."""
-        while not self._opened.is_set():
-            await self._opened.wait()
-        self._inside += 1
-        self._left.clear()
+        while not self._open_event.is_set():
+            await self._open_event.wait()
+        self._entered_count += 1
+        self._empty_event.clear()
         try:
             yield
         finally:
-            self._inside -= 1
-            if not self._inside:
-                self._left.set()
+            self._entered_count -= 1
+            if not self._entered_count:
+                self._empty_event.set()

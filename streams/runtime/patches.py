@@ -14,7 +14,7 @@ from aiokafka.consumer import fetcher as ak_fetcher
 
 from streams.runtime.consumer import coordinator, fetch, record_batches
 
-FAUST, AIOKAFKA = "0.15.3", "0.14.0"
+FAUST_VERSION, AIOKAFKA_VERSION = "0.15.3", "0.14.0"
 
 
 def install() -> None:
@@ -23,15 +23,15 @@ def install() -> None:
     Raises:
         RuntimeError: these are not the versions that we know, or Faust is without its C part.
     """
-    found = (faust.__version__, aiokafka.__version__)
-    if found != (FAUST, AIOKAFKA):
+    installed = (faust.__version__, aiokafka.__version__)
+    if installed != (FAUST_VERSION, AIOKAFKA_VERSION):
         raise RuntimeError(
-            f"faust-streaming {found[0]} and aiokafka {found[1]} are installed, but only {FAUST} "
-            f"and {AIOKAFKA} are known to lose nothing; install what pyproject.toml names"
+            f"faust-streaming {installed[0]} and aiokafka {installed[1]} are installed, but only {FAUST_VERSION} "
+            f"and {AIOKAFKA_VERSION} are known to lose nothing; install what pyproject.toml names"
         )
     # The pure-Python iterator acknowledges events of older generations that it skips.
     if getattr(faust.streams, "_CStreamIterator", None) is None:
         raise RuntimeError("faust-streaming is without its compiled part; install its wheel")
-    ak_fetcher.MemoryRecords = record_batches.Records  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
+    ak_fetcher.MemoryRecords = record_batches.RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator

@@ -18,13 +18,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.transaction_manager import NO_PRODUCER_EPOCH, NO_PRODUCER_ID, PidAndEpoch
 from faust.transport.drivers import aiokafka as driver
 
-from streams.runtime.exit_codes import Exit, leave
+from streams.runtime.exit_codes import ExitCode, terminate
 
 if TYPE_CHECKING:
     from streams.runtime.app import App
 
 
-_TURNS_BEFORE_REQUEST = 4
+_YIELDS_BEFORE_REQUEST = 4
 
 
 class Producer(driver.Producer):
@@ -40,20 +40,20 @@ class Producer(driver.Producer):
         await super().on_start()
         client: Any = self._ensure_producer()
         client._message_accumulator._batch_ttl = math.inf
-        self._put_fence_before(client._sender)
-        _let_others_in(client._sender)
-        client._sender.sender_task.add_done_callback(_ended)
+        self._install_fence(client._sender)
+        _yield_before_requests(client._sender)
+        client._sender.sender_task.add_done_callback(_on_sender_ended)
 
-    def _put_fence_before(self, sender: Any) -> None:
-        send, before_write = sender._send_produce_req, self.app.fence.before_write
+    def _install_fence(self, sender: Any) -> None:
+        send, check_before_write = sender._send_produce_req, self.app.fence.check_before_write
 
-        async def fenced(node_id: int, batches: Mapping[Any, Any]) -> None:
-            await before_write()
+        async def fenced_send(node_id: int, batches: Mapping[Any, Any]) -> None:
+            await check_before_write()
             await send(node_id, batches)
-            if any(_refused(batch.future) for batch in batches.values()):
-                _ask_for_new_producer_id(sender._txn_manager)
+            if any(_has_failed(batch.future) for batch in batches.values()):
+                _reset_producer_id(sender._txn_manager)
 
-        sender._send_produce_req = fenced
+        sender._send_produce_req = fenced_send
 
     @property
     def client(self) -> AIOKafkaProducer:
@@ -61,7 +61,7 @@ class Producer(driver.Producer):
         return self._ensure_producer()
 
 
-def _let_others_in(sender: Any) -> None:
+def _yield_before_requests(sender: Any) -> None:
     """Let the loop turn a few times before a request is put together.
 
     Who was woken by the last answer gets its next records in. With eight busy partitions that is half
@@ -69,26 +69,26 @@ def _let_others_in(sender: Any) -> None:
     """
     wait_for_producer_id = sender._maybe_wait_for_pid  # the last step before
 
-    async def wait_and_turn() -> None:
+    async def wait_and_yield() -> None:
         await wait_for_producer_id()
-        for _ in range(_TURNS_BEFORE_REQUEST):
+        for _ in range(_YIELDS_BEFORE_REQUEST):
             await asyncio.sleep(0)
 
-    sender._maybe_wait_for_pid = wait_and_turn
+    sender._maybe_wait_for_pid = wait_and_yield
 
 
-def _refused(future: "asyncio.Future[Any]") -> bool:
+def _has_failed(future: "asyncio.Future[Any]") -> bool:
     return future.done() and not future.cancelled() and future.exception() is not None
 
 
-def _ask_for_new_producer_id(transactions: Any) -> None:
+def _reset_producer_id(transaction_manager: Any) -> None:
     # The sender asks for one before its next request. Batches of the old id that are to be sent again
     # keep it, and their numbers.
-    transactions._pid_and_epoch = PidAndEpoch(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
-    transactions._pid_waiter = asyncio.get_running_loop().create_future()
-    transactions._sequence_numbers.clear()
+    transaction_manager._pid_and_epoch = PidAndEpoch(NO_PRODUCER_ID, NO_PRODUCER_EPOCH)
+    transaction_manager._pid_waiter = asyncio.get_running_loop().create_future()
+    transaction_manager._sequence_numbers.clear()
 
 
-def _ended(task: "asyncio.Task[None]") -> None:
+def _on_sender_ended(task: "asyncio.Task[None]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        leave(Exit.PRODUCER_DEAD, f"the producer ended by itself: {error!r}")
+        terminate(ExitCode.PRODUCER_DEAD, f"the producer ended by itself: {error!r}")

@@ -33,29 +33,29 @@ log = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-_RETRY_AFTER_S = 0.2
-_SAY_EVERY_S = 10.0
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_RETRY_DELAY_S = 0.2
+_LOG_INTERVAL_S = 10.0
+_TOO_LARGE_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class DurabilityError(RuntimeError):
     """It was not written, and trying again as it is would not help."""
 
 
-class TooLarge(DurabilityError):
+class RecordTooLarge(DurabilityError):
     """The broker takes no record of that size."""
 
 
-class NotOurs(DurabilityError):
+class PartitionRevoked(DurabilityError):
     """The partition is not assigned to this process."""
 
 
-class Closed(DurabilityError):
+class AppStopped(DurabilityError):
     """The app has stopped, or was not started."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class OutgoingRecord:
     """What is to be published. Without a partition, the key's (murmur2), or any if there is no key."""
 
     topic: str
@@ -80,30 +80,30 @@ async def publish(
         TooLarge: the broker takes no record of that size.
         Closed: the app has stopped.
     """
-    [done] = await publish_all(app, [Record(topic, value, key, partition, headers)])
-    return done
+    [metadata] = await publish_all(app, [OutgoingRecord(topic, value, key, partition, headers)])
+    return metadata
 
 
-async def publish_all(app: "App", records: Sequence[Record]) -> list[RecordMetadata]:
+async def publish_all(app: "App", records: Sequence[OutgoingRecord]) -> list[RecordMetadata]:
     """Produce records; those of one partition stand there in this order. Raises as `publish` does.
 
     When one fails for a while it and all behind it are produced again, so the last copies are in order.
     """
-    done: list[RecordMetadata] = []
+    published: list[RecordMetadata] = []
 
-    async def rest() -> None:
-        producer = await producer_of(app)
-        acknowledged = [await _enqueue(producer, record) for record in records[len(done) :]]
+    async def publish_remaining() -> None:
+        producer = await started_producer(app)
+        acknowledged = [await _enqueue(producer, record) for record in records[len(published) :]]
         for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
-            done.append(outcome)
+            published.append(outcome)
 
-    await until_acknowledged(rest, "a record")
-    return done
+    await retry_until_acknowledged(publish_remaining, "a record")
+    return published
 
 
-async def _enqueue(producer: AIOKafkaProducer, record: Record) -> Awaitable[RecordMetadata]:
+async def _enqueue(producer: AIOKafkaProducer, record: OutgoingRecord) -> Awaitable[RecordMetadata]:
     return await producer.send(
         record.topic,
         record.value,
@@ -113,24 +113,24 @@ async def _enqueue(producer: AIOKafkaProducer, record: Record) -> Awaitable[Reco
     )
 
 
-async def producer_of(app: "App") -> AIOKafkaProducer:
+async def started_producer(app: "App") -> AIOKafkaProducer:
     """The app's producer, started if need be. Raises NotReady once the app has stopped."""
     await app.maybe_start_producer()
-    return app.safe_producer.client
+    return app.typed_producer.client
 
 
-async def until_acknowledged(attempt: Callable[[], Awaitable[None]], what: str) -> None:
+async def retry_until_acknowledged(operation: Callable[[], Awaitable[None]], description: str) -> None:
     """Try until the broker has it; `what` is for the log. Raises TooLarge and Closed."""
-    said_s = -_SAY_EVERY_S
+    last_logged_s = -_LOG_INTERVAL_S
     while True:
         try:
-            return await attempt()
-        except _TOO_LARGE as error:
-            raise TooLarge(f"{what} is larger than the broker takes: {error}") from error
+            return await operation()
+        except _TOO_LARGE_ERRORS as error:
+            raise RecordTooLarge(f"{description} is larger than the broker takes: {error}") from error
         except (ProducerClosed, NotReady) as error:
-            raise Closed(f"{what} cannot be written: the app has stopped") from error
+            raise AppStopped(f"{description} cannot be written: the app has stopped") from error
         except (KafkaError, OSError, TimeoutError) as error:
-            if time.monotonic() - said_s >= _SAY_EVERY_S:
-                said_s = time.monotonic()
-                log.warning("%s is not written yet, trying again: %r", what, error)
-        await asyncio.sleep(_RETRY_AFTER_S)
+            if time.monotonic() - last_logged_s >= _LOG_INTERVAL_S:
+                last_logged_s = time.monotonic()
+                log.warning("%s is not written yet, trying again: %r", description, error)
+        await asyncio.sleep(_RETRY_DELAY_S)

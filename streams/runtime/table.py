@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaProducer
 from rocksdict import Rdict, ReadOptions, WriteBatch
 
-from streams.kafka.topic_ids import made_anew, topic_ids
-from streams.runtime.exit_codes import Exit, leave
+from streams.kafka.topic_ids import recreated_message, fetch_topic_ids
+from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.publisher import (
-    Closed,
+    AppStopped,
     DurabilityError,
-    NotOurs,
-    Record,
-    TooLarge,
-    producer_of,
+    PartitionRevoked,
+    OutgoingRecord,
+    RecordTooLarge,
+    started_producer,
     publish,
     publish_all,
-    until_acknowledged,
+    retry_until_acknowledged,
 )
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Change",
-    "Closed",
+    "AppStopped",
     "DurabilityError",
     "DurableTable",
-    "NotOurs",
-    "Record",
-    "TooLarge",
+    "PartitionRevoked",
+    "OutgoingRecord",
+    "RecordTooLarge",
     "publish",
     "publish_all",
 ]
@@ -48,14 +48,14 @@ log = logging.getLogger(__name__)
 
 Change = tuple[bytes, bytes | None]
 
-_SCANNED_AT_ONCE = 256
+_SCAN_CHUNK_ROWS = 256
 # Keys of the table's own, which no scan shows: where the rows are in the changelog, and of which topics
 # they are.
-_HIDDEN = b"__faust\0"
-_TOPIC_ID = _HIDDEN + b"topic\0"
+_INTERNAL_PREFIX = b"__faust\0"
+_TOPIC_ID_PREFIX = _INTERNAL_PREFIX + b"topic\0"
 
 # Of one partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
-_ROCKSDB = {
+_ROCKSDB_OPTIONS = {
     "driver": "rocksdict",
     "block_cache_size": 8 << 20,
     "write_buffer_size": 8 << 20,
@@ -79,83 +79,83 @@ class DurableTable:
             partitions=app.partitions,
             key_type=bytes,
             value_type=bytes,
-            options=dict(_ROCKSDB),
+            options=dict(_ROCKSDB_OPTIONS),
         )
         self.changelog: str = self._table.changelog_topic.get_topic_name()
         self._gate = Gate()
-        self._owned: frozenset[int] = frozenset()
+        self._owned_partitions: frozenset[int] = frozenset()
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._writing: set[asyncio.Task[None]] = set()
-        self._callbacks: list[Callable[[], Any]] = []
-        self._recovering = asyncio.Lock()
-        self._table.on_recover(self._recovered)
+        self._write_tasks: set[asyncio.Task[None]] = set()
+        self._recovery_callbacks: list[Callable[[], Any]] = []
+        self._recovery_lock = asyncio.Lock()
+        self._table.on_recover(self._after_recovery)
         app.durable_tables.append(self)
 
     # -- whose it is
 
-    def partitions(self) -> list[int]:
+    def owned_partitions(self) -> list[int]:
         """Those that are ours and recovered; none between a revocation and the recovery after it."""
-        return sorted(self._owned)
+        return sorted(self._owned_partitions)
 
     def on_recovered(self, callback: Callable[[], Any]) -> Callable[[], Any]:
         """Call this after every rebalance, when the rows are there and before any event comes.
 
         It may be a coroutine function. If it raises, the process ends.
         """
-        self._callbacks.append(callback)
+        self._recovery_callbacks.append(callback)
         return callback
 
-    async def _recovered(self) -> None:
+    async def _after_recovery(self) -> None:
         generation = self._app.consumer_generation_id
-        async with self._recovering:
-            if not self._app.recovered_last_assignment():
+        async with self._recovery_lock:
+            if not self._app.has_recovered_assignment():
                 return  # revoked again meanwhile: another recovery follows
-            actives = self._app.assignor.assigned_actives()
-            self._owned = frozenset(
-                each.partition for each in actives if each.topic == self.changelog
+            assigned = self._app.assignor.assigned_actives()
+            self._owned_partitions = frozenset(
+                each.partition for each in assigned if each.topic == self.changelog
             )
             self._gate.open()
-            await self._check_topics()
-            for callback in self._callbacks:
+            await self._check_topic_ids()
+            for callback in self._recovery_callbacks:
                 if generation == self._app.consumer_generation_id:
-                    await _call(callback)
+                    await _run_callback(callback)
 
-    async def settled(self) -> None:
+    async def wait_for_recovery_callbacks(self) -> None:
         """Wait until what follows a recovery is over: partitions are not given back in its middle."""
-        async with self._recovering:
+        async with self._recovery_lock:
             return
 
-    async def _check_topics(self) -> None:
+    async def _check_topic_ids(self) -> None:
         """The rows belong to the very topics that they were made from, not to others of their names."""
-        topics = sorted({*self._app.sources, self.changelog})
+        topics = sorted({*self._app.source_topics, self.changelog})
         ids: dict[str, bytes] = {}
 
-        async def ask() -> None:
-            ids.update(await topic_ids((await producer_of(self._app)).client, topics))
+        async def fetch() -> None:
+            ids.update(await fetch_topic_ids((await started_producer(self._app)).client, topics))
 
-        await until_acknowledged(ask, "the question after topic ids")
-        for partition in self.partitions():
+        await retry_until_acknowledged(fetch, "the question after topic ids")
+        for partition in self.owned_partitions():
             for topic in topics:
-                await self._check_topic(partition, topic, ids[topic])
+                await self._check_topic_id(partition, topic, ids[topic])
 
-    async def _check_topic(self, partition: int, topic: str, topic_id: bytes) -> None:
-        key = _TOPIC_ID + topic.encode()
-        known = self.get(partition, key)
-        if known is None:
+    async def _check_topic_id(self, partition: int, topic: str, topic_id: bytes) -> None:
+        key = _TOPIC_ID_PREFIX + topic.encode()
+        stored_id = self.get(partition, key)
+        if stored_id is None:
             await self.write(partition, [(key, topic_id)])
-        elif known != topic_id:
-            leave(Exit.TOPIC_MADE_ANEW, made_anew(topic, self._app.conf.id))
+        elif stored_id != topic_id:
+            terminate(ExitCode.TOPIC_RECREATED, recreated_message(topic, self._app.conf.id))
 
     async def close(self) -> None:
         """Let no write begin, and wait for those that have: the partitions are being given back."""
         await self._gate.close()
-        self._owned = frozenset()
+        self._owned_partitions = frozenset()
 
     # -- reading
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value; None if there is none. Raises NotOurs."""
-        return self._open(partition).get(key)
+        return self._database(partition).get(key)
 
     def scan(
         self, partition: int, prefix: bytes = b"", *, after: bytes = b""
@@ -165,33 +165,33 @@ class DurableTable:
         What is written meanwhile may be seen or not. Raises NotOurs, also in the middle.
         """
         start = max(prefix, after + b"\0" if after else b"")
-        while chunk := self._chunk(partition, prefix, start):
+        while chunk := self._read_chunk(partition, prefix, start):
             yield from chunk
             start = chunk[-1][0] + b"\0"
 
-    def _chunk(self, partition: int, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
+    def _read_chunk(self, partition: int, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
         # No iterator outlives this call: it would keep the database open, and its lock.
-        cursor = self._open(partition).iter(ReadOptions())
+        cursor = self._database(partition).iter(ReadOptions())
         cursor.seek(start)
-        found: list[tuple[bytes, bytes]] = []
-        while len(found) < _SCANNED_AT_ONCE and cursor.valid():
+        rows: list[tuple[bytes, bytes]] = []
+        while len(rows) < _SCAN_CHUNK_ROWS and cursor.valid():
             key = cursor.key()
             if not key.startswith(prefix):
                 break
-            if not key.startswith(_HIDDEN):
-                found.append((key, cursor.value()))
+            if not key.startswith(_INTERNAL_PREFIX):
+                rows.append((key, cursor.value()))
             cursor.next()
-        return found
+        return rows
 
     @property
     def _offset_key(self) -> bytes:
         return self._table.data.offset_key
 
-    def _open(self, partition: int) -> Rdict:
+    def _database(self, partition: int) -> Rdict:
         try:
             return self._table.data._dbs[partition]
         except KeyError:
-            raise NotOurs(
+            raise PartitionRevoked(
                 f"partition {partition} of {self._table.name} is not open in this process"
             ) from None
 
@@ -210,29 +210,29 @@ class DurableTable:
         """
         if changes:
             task = asyncio.ensure_future(self._write(partition, changes))
-            self._writing.add(task)
-            task.add_done_callback(self._writing.discard)
+            self._write_tasks.add(task)
+            task.add_done_callback(self._write_tasks.discard)
             await asyncio.shield(task)
 
     async def _write(self, partition: int, changes: Sequence[Change]) -> None:
-        async with self._gate.inside(), self._locks[partition]:
-            if partition not in self._owned:
-                raise NotOurs(f"partition {partition} of {self._table.name} is not ours")
-            self._apply(partition, changes, await self._log(partition, changes))
+        async with self._gate.enter(), self._locks[partition]:
+            if partition not in self._owned_partitions:
+                raise PartitionRevoked(f"partition {partition} of {self._table.name} is not ours")
+            self._apply(partition, changes, await self._write_changelog(partition, changes))
 
-    async def _log(self, partition: int, changes: Sequence[Change]) -> int:
+    async def _write_changelog(self, partition: int, changes: Sequence[Change]) -> int:
         """Into the changelog; returns the last record's offset, -1 if the broker does not say."""
-        last = -1
+        last_offset = -1
 
-        async def all_of_it() -> None:
-            nonlocal last
-            producer = await producer_of(self._app)
-            for batch, size in _batches(producer, changes):
+        async def send_batches() -> None:
+            nonlocal last_offset
+            producer = await started_producer(self._app)
+            for batch, size in _split_into_batches(producer, changes):
                 base = await (await producer.send_batch(batch, self.changelog, partition=partition))
-                last = base.offset + size - 1 if base.offset >= 0 else -1
+                last_offset = base.offset + size - 1 if base.offset >= 0 else -1
 
-        await until_acknowledged(all_of_it, f"{self.changelog} {partition}")
-        return last
+        await retry_until_acknowledged(send_batches, f"{self.changelog} {partition}")
+        return last_offset
 
     def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:
         batch = WriteBatch(raw_mode=True)
@@ -243,20 +243,20 @@ class DurableTable:
                 batch.put(key, value)
         if offset >= 0:
             batch.put(self._offset_key, str(offset).encode())
-        self._open(partition).write(batch)
+        self._database(partition).write(batch)
 
 
-async def _call(callback: Callable[[], Any]) -> None:
+async def _run_callback(callback: Callable[[], Any]) -> None:
     try:
-        called = callback()
-        if isinstance(called, Awaitable):
-            await called
+        result = callback()
+        if isinstance(result, Awaitable):
+            await result
     except Exception as error:
         log.exception("what follows a recovery raised")  # Faust would go on without it
-        leave(Exit.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery")
+        terminate(ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery")
 
 
-def _batches(producer: AIOKafkaProducer, changes: Sequence[Change]) -> Iterator[tuple[Any, int]]:
+def _split_into_batches(producer: AIOKafkaProducer, changes: Sequence[Change]) -> Iterator[tuple[Any, int]]:
     """One batch, which the broker takes as a whole or not at all; more only if it would be too large."""
     batch = producer.create_batch()
     for key, value in changes:

@@ -24,65 +24,65 @@ from aiokafka.errors import KafkaError
 from faust.exceptions import NotReady
 from faust.types import TP
 
-from streams.runtime.exit_codes import Exit, leave
+from streams.runtime.exit_codes import ExitCode, terminate
 
 if TYPE_CHECKING:
     from streams.runtime.app import App
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 30.0
-READY = "ready"  # the mark of a process that is not ready
+GRACE_PERIOD_S = 30.0
+READINESS = "ready"  # the mark of a process that is not ready
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class WatchdogTimeouts:
     """How long things may stand still, in seconds."""
 
-    partition_s: float  # one that has something to read or to commit
-    ready_s: float  # joining and recovering
-    look_again_after_s: float = 10.0  # a partition at rest whose end is not reached
-    look_every_s: float = 2.0
-    answer_within_s: float = 5.0  # of the broker
-    loop_stuck_s: float = 120.0
+    partition_timeout_s: float  # one that has something to read or to commit
+    readiness_timeout_s: float  # joining and recovering
+    resync_after_s: float = 10.0  # a partition at rest whose end is not reached
+    check_interval_s: float = 2.0
+    broker_timeout_s: float = 5.0  # of the broker
+    loop_timeout_s: float = 120.0
 
     @classmethod
-    def of(cls, longest_event_s: float, session_s: float) -> "Patience":
+    def derive(cls, event_timeout_s: float, session_timeout_s: float) -> "WatchdogTimeouts":
         """Enough for the longest event, and for a group to notice a dead member and to regroup."""
-        return cls(partition_s=longest_event_s + GRACE_S, ready_s=2 * session_s + GRACE_S)
+        return cls(partition_s=event_timeout_s + GRACE_PERIOD_S, ready_s=2 * session_timeout_s + GRACE_PERIOD_S)
 
 
-class Standstill:
+class StallTimer:
     """For how long each mark has been the same, by a clock that is told how much time passed."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
-        self._since: dict[Hashable, tuple[object, float]] = {}
+        self._unchanged_since: dict[Hashable, tuple[object, float]] = {}
 
-    def see(self, passed_s: float, marks: Mapping[Any, object]) -> dict[Any, float]:
+    def update(self, elapsed_s: float, marks: Mapping[Any, object]) -> dict[Any, float]:
         """The marks now; returns for how many seconds each has not changed."""
-        self._now_s += passed_s
-        self._since = {key: (mark, self._start(key, mark)) for key, mark in marks.items()}
-        return {key: self._now_s - start_s for key, (_, start_s) in self._since.items()}
+        self._now_s += elapsed_s
+        self._unchanged_since = {key: (mark, self._get_start_s(key, mark)) for key, mark in marks.items()}
+        return {key: self._now_s - start_s for key, (_, start_s) in self._unchanged_since.items()}
 
-    def _start(self, key: Hashable, mark: object) -> float:
-        before = self._since.get(key)
-        return before[1] if before is not None and before[0] == mark else self._now_s
+    def _get_start_s(self, key: Hashable, mark: object) -> float:
+        previous = self._unchanged_since.get(key)
+        return previous[1] if previous is not None and previous[0] == mark else self._now_s
 
 
 class Watchdog:
     """Of one app."""
 
-    def __init__(self, app: "App", leave: Callable[[Exit, str], object] = leave) -> None:
+    def __init__(self, app: "App", leave: Callable[[ExitCode, str], object] = terminate) -> None:
         self._app = app
-        self._leave = leave
-        self._still = Standstill()
-        self._turns = 0  # of the loop, seen by the thread
-        self._ended = threading.Event()
+        self._terminate = leave
+        self._stall_timer = StallTimer()
+        self._loop_ticks = 0  # of the loop, seen by the thread
+        self._stopped = threading.Event()
 
     @property
-    def _patience(self) -> Patience:
-        return self._app.patience
+    def _timeouts(self) -> WatchdogTimeouts:
+        return self._app.watchdog_timeouts
 
     # -- the event loop
 
@@ -92,19 +92,19 @@ class Watchdog:
 
     def _watch_loop(self) -> None:
         # Counted in looks, not in time: a stopped process does not look.
-        looks, seen = 0, self._turns
-        while looks < self._patience.loop_stuck_s / self._patience.look_every_s:
-            if self._ended.wait(self._patience.look_every_s):
+        idle_checks, last_tick = 0, self._loop_ticks
+        while idle_checks < self._timeouts.loop_timeout_s / self._timeouts.check_interval_s:
+            if self._stopped.wait(self._timeouts.check_interval_s):
                 return
-            looks, seen = (looks + 1, seen) if seen == self._turns else (0, self._turns)
+            idle_checks, last_tick = (idle_checks + 1, last_tick) if last_tick == self._loop_ticks else (0, self._loop_ticks)
         # Not by logging: the loop may be stuck while it holds a lock of it.
         faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
         os.write(2, b"the event loop is stuck (exit 76, LOOP_STUCK)\n")
-        os._exit(Exit.LOOP_STUCK)
+        os._exit(ExitCode.LOOP_STUCK)
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """The app has ended."""
-        self._ended.set()
+        self._stopped.set()
 
     # -- the app
 
@@ -112,63 +112,63 @@ class Watchdog:
         """Look around until the app has stopped."""
         while True:
             started_s = time.monotonic()
-            await asyncio.sleep(self._patience.look_every_s)
-            self._turns += 1
-            passed_s = min(time.monotonic() - started_s, 2 * self._patience.look_every_s)
+            await asyncio.sleep(self._timeouts.check_interval_s)
+            self._loop_ticks += 1
+            elapsed_s = min(time.monotonic() - started_s, 2 * self._timeouts.check_interval_s)
             if not self._app.should_stop:
-                await self.look(passed_s)
+                await self.check(elapsed_s)
 
-    async def look(self, passed_s: float) -> None:
+    async def check(self, elapsed_s: float) -> None:
         """Look once; `passed_s` have passed since the last time."""
-        if not await self._broker_answers():
-            self._still = Standstill()  # a restart would not help
+        if not await self._is_broker_reachable():
+            self._stall_timer = StallTimer()  # a restart would not help
             return
-        if self._app.safe_consumer.started and self._app.safe_consumer.coordination_ended:
-            self._leave(Exit.NOT_READY, "the group's coordinator has died")
-        marks = await self._marks()
-        for key, still_s in self._still.see(passed_s, marks).items():
-            if key == READY:
-                self._judge_readiness(still_s)
+        if self._app.typed_consumer.started and self._app.typed_consumer.is_coordinator_dead:
+            self._terminate(ExitCode.NOT_READY, "the group's coordinator has died")
+        marks = await self._collect_marks()
+        for key, stalled_s in self._stall_timer.update(elapsed_s, marks).items():
+            if key == READINESS:
+                self._check_readiness(stalled_s)
             else:
-                await self._judge_partition(key, still_s, marks[key])
+                await self._check_partition(key, stalled_s, marks[key])
 
-    async def _broker_answers(self) -> bool:
+    async def _is_broker_reachable(self) -> bool:
         try:
-            client: Any = self._app.safe_producer.client.client
-            await asyncio.wait_for(client.fetch_all_metadata(), self._patience.answer_within_s)
+            client: Any = self._app.typed_producer.client.client
+            await asyncio.wait_for(client.fetch_all_metadata(), self._timeouts.broker_timeout_s)
         except (KafkaError, OSError, TimeoutError, NotReady):
             return False
         return True
 
-    async def _marks(self) -> dict[Any, object]:
-        consumer = self._app.safe_consumer
+    async def _collect_marks(self) -> dict[Any, object]:
+        consumer = self._app.typed_consumer
         progress = consumer.progress()
-        if self._app.rebalancing or not consumer.handing_out:
-            return {READY: self._app.recovered_offsets()}
+        if self._app.rebalancing or not consumer.is_delivering:
+            return {READINESS: self._app.recovery_progress()}
         try:
             ends = await asyncio.wait_for(
-                consumer.highwaters(*progress), self._patience.answer_within_s
+                consumer.highwaters(*progress), self._timeouts.broker_timeout_s
             )
         except (KafkaError, OSError, TimeoutError):
-            return {READY: self._app.recovered_offsets()}  # the consumer's thread does not answer
+            return {READINESS: self._app.recovery_progress()}  # the consumer's thread does not answer
         return {
-            partition: (committed, turn.next, turn.oldest_open)
-            for partition, (committed, turn) in progress.items()
+            partition: (committed, tracker.next_offset, tracker.oldest_unacked)
+            for partition, (committed, tracker) in progress.items()
             if (committed or 0) < ends.get(partition, 0)
         }
 
-    def _judge_readiness(self, still_s: float) -> None:
-        if still_s > self._patience.ready_s:
-            self._leave(Exit.NOT_READY, f"not ready, and nothing moves for {still_s:.0f} s")
+    def _check_readiness(self, stalled_s: float) -> None:
+        if stalled_s > self._timeouts.readiness_timeout_s:
+            self._terminate(ExitCode.NOT_READY, f"not ready, and nothing moves for {stalled_s:.0f} s")
 
-    async def _judge_partition(self, partition: TP, still_s: float, mark: Any) -> None:
-        _committed, _next, oldest_open = mark
-        if still_s > self._patience.partition_s:
-            self._leave(
-                Exit.STALLED,
-                f"{partition.topic} partition {partition.partition} does not move for {still_s:.0f} s: "
-                f"committed {_committed}, next {_next}, being worked on since {oldest_open}",
+    async def _check_partition(self, partition: TP, stalled_s: float, mark: Any) -> None:
+        committed, next_offset, oldest_unacked = mark
+        if stalled_s > self._timeouts.partition_timeout_s:
+            self._terminate(
+                ExitCode.STALLED,
+                f"{partition.topic} partition {partition.partition} does not move for {stalled_s:.0f} s: "
+                f"committed {committed}, next {next_offset}, being worked on since {oldest_unacked}",
             )
-        elif still_s > self._patience.look_again_after_s and oldest_open is None:
+        elif stalled_s > self._timeouts.resync_after_s and oldest_unacked is None:
             # What was lost at the very end of a partition is shown by no later record.
-            await self._app.safe_consumer.look_again(partition)
+            await self._app.typed_consumer.resync(partition)

@@ -13,15 +13,15 @@ import faust
 from faust.exceptions import ConsistencyError
 
 from streams.kafka import admin
-from streams.kafka.topic_ids import made_anew
+from streams.kafka.topic_ids import recreated_message
 from streams.runtime.app import App
-from streams.runtime.exit_codes import Exit, leave, say
+from streams.runtime.exit_codes import ExitCode, terminate, log_exit
 from streams.settings import Settings
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # They say much, and at level debug they print keys and values of records. Faust's services log under
 # the name of the module that overrides them.
-_NOISY = (
+_NOISY_LOGGERS = (
     "faust",
     "mode",
     "aiokafka",
@@ -30,8 +30,8 @@ _NOISY = (
     "streams.runtime.producer",
     "streams.runtime.consumer.thread",
 )
-CRASHED = 1
-_STOP_GRACE_S = 30.0
+EXIT_CRASHED = 1
+_STOP_GRACE_PERIOD_S = 30.0
 
 
 def run(app: App, settings: Settings) -> int:
@@ -43,8 +43,8 @@ def run(app: App, settings: Settings) -> int:
         TopicsWrong: topics are missing or have the wrong number of partitions.
         KafkaUnreachable: no broker answers.
     """
-    if problems := asyncio.run(admin.check(settings)):
-        raise admin.TopicsWrong(problems)
+    if problems := asyncio.run(admin.check_topics(settings)):
+        raise admin.InvalidTopics(problems)
     set_up_logging(settings)
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     return worker.run()
@@ -53,10 +53,10 @@ def run(app: App, settings: Settings) -> int:
 def set_up_logging(settings: Settings) -> None:
     """One line per message on stderr."""
     level = logging.getLevelName(settings.log_level.upper())
-    logging.basicConfig(level=level, format=_FORMAT, stream=sys.stderr)
-    private = settings.log_private and level <= logging.DEBUG
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(logging.DEBUG if private else max(level, logging.WARNING))
+    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
+    log_pii = settings.log_private and level <= logging.DEBUG
+    for name in _NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.DEBUG if log_pii else max(level, logging.WARNING))
 
 
 class Worker(faust.Worker):
@@ -66,24 +66,24 @@ class Worker(faust.Worker):
         super().__init__(app, **options)
         self.spinner = None
         self._app = app
-        self._stop_within_s = app.longest_event_s + _STOP_GRACE_S
+        self._stop_timeout_s = app.event_timeout_s + _STOP_GRACE_PERIOD_S
 
     async def stop(self) -> None:
         """Stop the app. What hangs meanwhile, in Faust or in an event, does not keep us for ever."""
-        said = f"did not stop within {self._stop_within_s:.0f} s"
-        deadline = threading.Timer(self._stop_within_s, leave, (Exit.STALLED, said))
-        deadline.daemon = True
-        deadline.start()
+        reason = f"did not stop within {self._stop_timeout_s:.0f} s"
+        stop_timer = threading.Timer(self._stop_timeout_s, terminate, (ExitCode.STALLED, reason))
+        stop_timer.daemon = True
+        stop_timer.start()
         await super().stop()
 
     def run(self) -> int:
         """Run to the end, and return the exit code."""
-        self.loop.run_until_complete(self._app.prepare())
+        self.loop.run_until_complete(self._app.run_before_join())
         try:
             self.execute_from_commandline()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else CRASHED
+        except SystemExit as exit_request:
+            code = exit_request.code if isinstance(exit_request.code, int) else EXIT_CRASHED
         if isinstance(self.crash_reason, ConsistencyError):
-            say(Exit.TOPIC_MADE_ANEW, made_anew("a changelog of the tables", self._app.conf.id))
-            return Exit.TOPIC_MADE_ANEW
+            log_exit(ExitCode.TOPIC_RECREATED, recreated_message("a changelog of the tables", self._app.conf.id))
+            return ExitCode.TOPIC_RECREATED
         return code

@@ -14,29 +14,29 @@ import filelock
 
 from streams.settings import Settings
 
-_ENDED = "ended"  # a file that is there between a worker's regular end and its next start
+_CLEAN_EXIT_FILE = "ended"  # a file that is there between a worker's regular end and its next start
 
 
-class WorkerRuns(RuntimeError):
+class WorkerAlreadyRunning(RuntimeError):
     """Another live process has this worker's name; the message says what to do, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerFolder:
+class WorkerDir:
     """A folder that is ours until `release`, or until the process ends."""
 
     path: Path
     member_id: str
-    predecessor: bool  # whether a process before us had this member id, and did not say its end
+    has_predecessor: bool  # whether a process before us had this member id, and did not say its end
     _lock: filelock.BaseFileLock
 
     def release(self) -> None:
         """Let another process be this worker, and tell it that nothing of ours goes on."""
-        (self.path / _ENDED).touch()
+        (self.path / _CLEAN_EXIT_FILE).touch()
         self._lock.release()
 
 
-def take(settings: Settings, name: str) -> WorkerFolder:
+def acquire(settings: Settings, name: str) -> WorkerDir:
     """Become the worker of this name on this data folder.
 
     Raises:
@@ -48,28 +48,28 @@ def take(settings: Settings, name: str) -> WorkerFolder:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise WorkerRuns(
+        raise WorkerAlreadyRunning(
             f"a worker {name} runs already on {settings.data_dir}; stop it, or give this one "
             "another name with --name"
         ) from None
-    ended = (path / _ENDED).exists()
-    (path / _ENDED).unlink(missing_ok=True)
-    member_id, known = _member_id(path / "member", name)
-    return WorkerFolder(path, member_id, known and not ended, lock)
+    exited_cleanly = (path / _CLEAN_EXIT_FILE).exists()
+    (path / _CLEAN_EXIT_FILE).unlink(missing_ok=True)
+    member_id, had_member_id = _read_or_create_member_id(path / "member", name)
+    return WorkerDir(path, member_id, had_member_id and not exited_cleanly, lock)
 
 
-def _member_id(file: Path, name: str) -> tuple[str, bool]:
+def _read_or_create_member_id(file: Path, name: str) -> tuple[str, bool]:
     """The member id, and whether somebody had it before."""
     try:
-        if said := file.read_text().strip():
-            return said, True
+        if stored_id := file.read_text().strip():
+            return stored_id, True
     except FileNotFoundError:
         pass  # the first start on this folder
     member_id = f"{name}-{uuid.uuid4().hex[:12]}"
-    fresh = file.with_suffix(".new")
-    with fresh.open("w") as written:
-        written.write(member_id)
-        written.flush()
-        os.fsync(written.fileno())
-    fresh.replace(file)
+    temporary = file.with_suffix(".new")
+    with temporary.open("w") as stream:
+        stream.write(member_id)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
     return member_id, False

@@ -17,11 +17,11 @@ from streams.contract.account import AccountRecord
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
-from streams.observability.health import document
-from streams.observability.probes import listening
+from streams.observability.health import health_document
+from streams.observability.probes import serve_probes
 from streams.runtime import worker
 from streams.runtime.factory import create_app
-from streams.runtime.publisher import Record, publish, publish_all
+from streams.runtime.publisher import OutgoingRecord, publish, publish_all
 from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
 from streams.sender.tenure import Tenure, World, limits
@@ -45,11 +45,11 @@ class Sender:
         self.name = name
         self.names = topics.names(settings)
         self.app = create_app(
-            topics.sender_app(settings, account),
+            topics.sender_app_id(settings, account),
             settings,
             name=name,
             partitions=1,
-            longest_event_s=limits(settings).longest_s,
+            event_timeout_s=limits(settings).longest_s,
         )
         self.table = DurableTable(self.app, topics.SENDS)
         self.registry = CollectorRegistry()
@@ -61,7 +61,7 @@ class Sender:
             make_driver=make_driver,
             tell=self._tell,
             tell_account=self._tell_account,
-            give_back=self.app.give_back,
+            give_back=self.app.nack,
             failed=self._failed,
             metrics=Metrics(self.registry),
         )
@@ -69,9 +69,9 @@ class Sender:
 
     def _declare(self) -> None:
         app = self.app
-        app.agent(app.raw_topic(self.names.lane(self.account)), name="lane")(self._take)
+        app.agent(app.raw_topic(self.names.send(self.account)), name="lane")(self._take)
         self.table.on_recovered(self._begin)
-        app.before_giving_back(self._end)
+        app.before_revocation(self._end)
         app.before_join(self._listen)
         app.after_last_event(self._web.aclose)
 
@@ -79,7 +79,7 @@ class Sender:
 
     async def _begin(self) -> None:
         await self._end()
-        if not self.table.partitions():
+        if not self.table.owned_partitions():
             log.info("standing by: another process has the lane of %s", self.account)
             return
         tenure = Tenure(self.settings, self.account, self._world)
@@ -101,13 +101,13 @@ class Sender:
     async def _take(self, stream: Any) -> None:
         async for event in stream.noack().events():
             if self.tenure is None:
-                self.app.give_back(event)
+                self.app.nack(event)
             else:
                 await self.tenure.lane.accept(event)
 
     async def _tell(self, told: Sequence[Event]) -> None:
         topic = self.names.phone
-        records = [Record(topic, events.encode(each), each.phone.encode()) for each in told]
+        records = [OutgoingRecord(topic, events.encode(each), each.phone.encode()) for each in told]
         await publish_all(self.app, records)
 
     async def _tell_account(self, record: AccountRecord) -> None:
@@ -118,7 +118,7 @@ class Sender:
 
     async def _listen(self) -> None:
         await self._web.enter_async_context(
-            listening(
+            serve_probes(
                 self.settings,
                 self.name,
                 self.settings.web_port,
@@ -131,8 +131,8 @@ class Sender:
     def readiness(self) -> tuple[bool, str]:
         """Whether a message would be sent now; who stands by is ready too."""
         app = self.app.readiness()
-        if not app.ready or self.tenure is None:
-            return app.ready, app.why
+        if not app.is_ready or self.tenure is None:
+            return app.is_ready, app.reason
         session = self.tenure.seat.session
         if session.phase is Phase.READY:
             return True, "ready"
@@ -140,8 +140,8 @@ class Sender:
         return False, f"the session is {session.phase}{reason}"
 
     def _health(self) -> dict[str, Any]:
-        return document(
-            healthy=self.readiness()[0],
+        return health_document(
+            is_healthy=self.readiness()[0],
             queue_length=len(self.tenure.lane) if self.tenure else 0,
             cache_size=0,
             conversation_states=0,

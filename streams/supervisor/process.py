@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from streams.system.parent_death import dying_with_us
+from streams.system.parent_death import bind_to_this_process
 
 LOG_BYTES = 8 << 20  # of one log; as much again is kept of what came before
 _PR_SET_CHILD_SUBREAPER = 36
@@ -37,7 +37,7 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *dying_with_us(command),
+                *bind_to_this_process(command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

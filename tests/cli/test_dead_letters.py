@@ -12,7 +12,7 @@ from streams.contract.dead_letter import DeadLetterInfo, DeadLetter
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import producer_options
-from streams.kafka.reader import reading
+from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.settings import Settings
 from tests.cli.conftest import Command
@@ -55,7 +55,7 @@ LETTERS = [
 
 
 async def put(settings: Settings) -> None:
-    await admin.create(settings)
+    await admin.create_topics(settings)
     async with AIOKafkaProducer(**producer_options(settings)) as producer:
         topic = names(settings).dlq
         await producer.send_and_wait(topic, b"somebody else's record", partition=0)
@@ -66,8 +66,8 @@ async def put(settings: Settings) -> None:
 
 
 async def records(settings: Settings, topic: str) -> list[ConsumerRecord[Any, Any]]:
-    async with reading(settings, topic) as reader:
-        return [record async for record in reader.until_end()]
+    async with open_reader(settings, topic) as reader:
+        return [record async for record in reader.read_to_end()]
 
 
 def outbound(settings: Settings) -> list[ConsumerRecord[Any, Any]]:

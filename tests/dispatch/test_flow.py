@@ -237,7 +237,7 @@ async def test_who_knows_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
     from tests.support.broker import settings_for
 
     system = System(settings_for(broker, tmp_path))
-    await admin.create(system.settings)
+    await admin.create_topics(system.settings)
     worker = system.run([sys.executable, "-m", "faust", "-A", "streams.dispatch", "worker"])
     try:
         await worker.ready()

@@ -13,7 +13,7 @@ from streams.domain.phone import state as stored
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State
 from streams.domain.policy import Policy
-from streams.runtime.table import NotOurs
+from streams.runtime.table import PartitionRevoked
 from tests.support.memory import Disk, Outlet, Table
 
 NOW_S = 1_000_000.0
@@ -86,7 +86,7 @@ def test_a_partition_that_was_given_back_is_passed_over(disk: Disk) -> None:
     class Gone(Table):
         def scan(self, partition: int, prefix: bytes, *, after: bytes = b"") -> Any:
             if partition == 0:
-                raise NotOurs("partition 0 is not open in this process")
+                raise PartitionRevoked("partition 0 is not open in this process")
             return super().scan(partition, prefix, after=after)
 
     put(disk, Phone(phone="idle"))

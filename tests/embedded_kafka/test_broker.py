@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.embedded_kafka import broker as embedded
 from streams.embedded_kafka import child, probe
-from streams.embedded_kafka.broker import BrokerFailed, EmbeddedBroker, FolderTaken, PortTaken
+from streams.embedded_kafka.broker import BrokerFailed, EmbeddedBroker, DataDirInUse, PortInUse
 from tests.support.broker import OwnBroker
 from tests.support.records import read_all
 
@@ -44,7 +44,7 @@ def listener() -> Iterator[socket.socket]:
 
 
 def answers(broker: EmbeddedBroker) -> bool:
-    return probe.answers("127.0.0.1", broker.port)
+    return probe.is_ready("127.0.0.1", broker.port)
 
 
 async def _write(bootstrap: str, topic: str, values: list[bytes]) -> None:
@@ -60,46 +60,46 @@ async def _write(bootstrap: str, topic: str, values: list[bytes]) -> None:
 async def test_what_was_acknowledged_survives_a_kill(own_broker: OwnBroker) -> None:
     """After SIGKILL it is back at the same address, with every record that it acknowledged."""
     values = [f"record {number}".encode() for number in range(200)]
-    await _write(own_broker.bootstrap, "kept", values)
-    address, first = own_broker.bootstrap, own_broker.pid
+    await _write(own_broker.bootstrap_servers, "kept", values)
+    address, first = own_broker.bootstrap_servers, own_broker.pid
     own_broker.kill()
-    assert (own_broker.alive, own_broker.exit_code) == (False, -signal.SIGKILL)
+    assert (own_broker.is_running, own_broker.exit_code) == (False, -signal.SIGKILL)
     own_broker.start()
-    assert own_broker.alive and own_broker.pid != first
-    assert own_broker.bootstrap == address
+    assert own_broker.is_running and own_broker.pid != first
+    assert own_broker.bootstrap_servers == address
     read = await read_all({"bootstrap_servers": address}, TopicPartition("kept", 0))
     assert [record.value for record in read] == values
 
 
 def test_another_run_finds_the_same_port(own_broker: OwnBroker) -> None:
     """`any free port` is the same one in the next run, so that programs find it again."""
-    data_dir, address = own_broker.folder.parent, own_broker.bootstrap
+    data_dir, address = own_broker.directory.parent, own_broker.bootstrap_servers
     own_broker.stop()
     assert own_broker.pid is None
-    assert embedded.last_bootstrap(data_dir) == address
+    assert embedded.last_bootstrap_servers(data_dir) == address
     again = EmbeddedBroker(data_dir, 0)
     with _controller_port_taken(own_broker):
         again.start()
         try:
-            assert again.bootstrap == address and answers(again)
+            assert again.bootstrap_servers == address and answers(again)
         finally:
             again.stop()
 
 
 def _controller_port_taken(broker: EmbeddedBroker) -> socket.socket:
     """The controller's port is nobody's business, so a stranger there is no reason to fail."""
-    ports = embedded._listeners(broker.folder / "server.properties")
+    ports = embedded._read_listener_ports(broker.directory / "server.properties")
     return socket.create_server(("127.0.0.1", ports["CONTROLLER"]))
 
 
 def test_no_other_broker_gets_the_folder(broker: EmbeddedBroker) -> None:
     """Two brokers on one folder would tear the log apart; the second is told who has it."""
-    second = EmbeddedBroker(broker.folder.parent, 0)
-    with pytest.raises(FolderTaken) as raised:
+    second = EmbeddedBroker(broker.directory.parent, 0)
+    with pytest.raises(DataDirInUse) as raised:
         second.start()
     message = str(raised.value)
     assert f"process {os.getpid()} " in message and "WA_DATA_DIR" in message and "\n" not in message
-    assert broker.alive and answers(broker)
+    assert broker.is_running and answers(broker)
 
 
 def test_the_broker_hears_no_ctrl_c(broker: EmbeddedBroker) -> None:
@@ -148,20 +148,20 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path, listener: socket.socke
     """The message names the port and the two settings that help; nothing is left behind."""
     port = listener.getsockname()[1]
     broker = EmbeddedBroker(tmp_path, port)
-    with pytest.raises(PortTaken) as raised:
+    with pytest.raises(PortInUse) as raised:
         broker.start()
     message = str(raised.value)
     assert f"127.0.0.1:{port} is taken" in message and "\n" not in message
     assert "WA_KAFKA_PORT=0" in message and f"WA_KAFKA=127.0.0.1:{port}" in message
     assert broker.pid is None
-    lock = child.FolderLock(broker.folder)
-    lock.take()
-    lock.give_back()
+    lock = child.DirectoryLock(broker.directory)
+    lock.acquire()
+    lock.release()
 
 
 def test_why_it_does_not_start_is_said(tmp_path: Path) -> None:
     """Of a page of Java the line that tells is shown, and where the rest is."""
-    broker = EmbeddedBroker(tmp_path, 0, further={"num.io.threads": "many"})
+    broker = EmbeddedBroker(tmp_path, 0, extra_properties={"num.io.threads": "many"})
     with pytest.raises(BrokerFailed) as raised:
         broker.start()
     message = str(raised.value)
@@ -172,7 +172,7 @@ def test_why_it_does_not_start_is_said(tmp_path: Path) -> None:
 def test_a_folder_that_is_broken_is_said(own_broker: OwnBroker) -> None:
     """A start that fails after it once worked: the broker's own reason, and no process is left."""
     own_broker.stop()
-    properties = own_broker.folder / "log" / "meta.properties"
+    properties = own_broker.directory / "log" / "meta.properties"
     properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
     with pytest.raises(BrokerFailed, match=r"node"):
         own_broker.start()
@@ -182,7 +182,7 @@ def test_a_folder_that_is_broken_is_said(own_broker: OwnBroker) -> None:
 def test_a_format_that_was_killed_is_done_again(tmp_path: Path) -> None:
     """Half a folder is not taken for a whole one; odd characters in its path do not matter."""
     broker = OwnBroker(tmp_path / "ünï, çödé", 0)
-    half = broker.folder / "log.new"
+    half = broker.directory / "log.new"
     half.mkdir(parents=True)
     (half / "meta.properties").write_text("half of it")
     try:
@@ -203,7 +203,7 @@ def test_a_format_that_was_killed_is_done_again(tmp_path: Path) -> None:
 )
 def test_the_telling_line(log: list[str], telling: str | None) -> None:
     """The deepest cause, else the last exception, else the last error, else the last line."""
-    assert embedded.telling_line(log) == (telling or "java.lang.IllegalStateException: b")
+    assert embedded.find_error_line(log) == (telling or "java.lang.IllegalStateException: b")
 
 
 def test_only_a_kafka_counts_as_ready(listener: socket.socket) -> None:
@@ -216,7 +216,7 @@ def test_only_a_kafka_counts_as_ready(listener: socket.socket) -> None:
 
     strange = threading.Thread(target=hang_up)
     strange.start()
-    assert not probe.answers("127.0.0.1", port)
+    assert not probe.is_ready("127.0.0.1", port)
     strange.join()
     listener.close()
-    assert not probe.answers("127.0.0.1", port)
+    assert not probe.is_ready("127.0.0.1", port)

@@ -99,22 +99,22 @@ def setup(central: Central, tmp_path: Path) -> Callable[[], "subprocess.Popen[st
 
 
 def _cached(tmp_path: Path) -> set[str]:
-    return {jar.name for jar in (tmp_path / "cache" / "wa-streams" / jars.folder().name).iterdir()}
+    return {jar.name for jar in (tmp_path / "cache" / "wa-streams" / jars.jars_dir().name).iterdir()}
 
 
 def test_the_lock_names_every_jar_once_with_its_hash() -> None:
     """No address of a registry, no jar without a hash, no two files of one name."""
-    locked = jars.locked()
+    locked = jars.read_lock_file()
     assert len({jar.file_name for jar in locked}) == len(locked) > 30
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in locked)
     assert f"kafka_2.13-{jars.VERSION}.jar" in {jar.file_name for jar in locked}
-    assert "://" not in jars.LOCK.read_text()
+    assert "://" not in jars.LOCK_FILE.read_text()
 
 
 def test_what_is_installed_is_what_is_locked() -> None:
     """The broker of these tests runs on exactly the jars of the lock."""
     there = jars.install()
-    assert {jar.file_name: jar.sha256 for jar in jars.locked()} == {
+    assert {jar.file_name: jar.sha256 for jar in jars.read_lock_file()} == {
         file.name: jars.sha256_of(file) for file in there.iterdir()
     }
 
@@ -123,7 +123,7 @@ def test_two_set_ups_at_once_fetch_once(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
     """The second waits and says so, and then has nothing to do."""
-    central.held = jars.locked()[0].file_name
+    central.held = jars.read_lock_file()[0].file_name
     first = setup()
     assert central.halfway.wait(60)
     second = setup()
@@ -132,7 +132,7 @@ def test_two_set_ups_at_once_fetch_once(
     central.hold.set()
     said, _ = first.communicate()
     assert (first.returncode, second.wait()) == (0, 0)
-    names = {jar.file_name for jar in jars.locked()}
+    names = {jar.file_name for jar in jars.read_lock_file()}
     assert _cached(tmp_path) == names
     assert all(central.asked[name] == 1 for name in names)
     assert f"{len(names)} of {len(names)} jars" in said
@@ -142,7 +142,7 @@ def test_a_set_up_that_was_killed_is_continued(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
     """A jar that came in half is fetched again, and never taken for a whole one."""
-    half = jars.locked()[-1].file_name
+    half = jars.read_lock_file()[-1].file_name
     central.held = half
     killed = setup()
     assert central.halfway.wait(60)
@@ -152,7 +152,7 @@ def test_a_set_up_that_was_killed_is_continued(
     again = setup()
     _, complaint = again.communicate()
     assert again.returncode == 0, complaint
-    assert _cached(tmp_path) == {jar.file_name for jar in jars.locked()}
+    assert _cached(tmp_path) == {jar.file_name for jar in jars.read_lock_file()}
     assert central.asked[half] > 1
     assert not list((tmp_path / "cache" / "wa-streams").glob("*.part"))
 
@@ -161,7 +161,7 @@ def test_a_jar_with_other_bytes_is_refused(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
     """Once is a mishap and is tried again; always is an error that names the jar and what to do."""
-    once, always = (jar.file_name for jar in jars.locked()[:2])
+    once, always = (jar.file_name for jar in jars.read_lock_file()[:2])
     central.bad = {once: 1, always: 99}
     refused = setup()
     said, complaint = refused.communicate()

@@ -71,7 +71,7 @@ def _system(broker: Any, sandbox: Sandbox, data_dir: Path) -> System:
 
 
 async def _start(system: System, control: Control) -> None:
-    await admin.create(system.settings)
+    await admin.create_topics(system.settings)
     dispatcher, sender = system.dispatcher(), system.sender()
     async with Caller(system.settings).open() as caller:
         await asyncio.gather(dispatcher.ready(), linked(caller, control))

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
 from streams.kafka import admin, connection, topics
-from streams.kafka.admin import Problem, TopicsWrong
+from streams.kafka.admin import TopicProblem, InvalidTopics
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import Settings
 from streams.system import ports
@@ -21,19 +21,19 @@ pytestmark = pytest.mark.broker
 async def _make(settings: Settings, topic: str, partitions: int, **config: str) -> None:
     """A topic as somebody else would make it."""
     named = {key.replace("_", "."): value for key, value in config.items()}
-    async with connection.admin(settings) as client:
+    async with connection.admin_client(settings) as client:
         await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=named)])
 
 
 async def test_what_is_created_is_what_was_planned(settings: Settings) -> None:
     """Every topic, with its partitions and every line of its configuration; a second time nothing."""
-    planned = topics.plan(settings)
-    assert await admin.create(settings) == [spec.name for spec in planned]
-    assert await admin.check(settings) == []
-    assert await admin.create(settings) == []
-    async with connection.admin(settings) as client:
+    planned = topics.required_topics(settings)
+    assert await admin.create_topics(settings) == [spec.name for spec in planned]
+    assert await admin.check_topics(settings) == []
+    assert await admin.create_topics(settings) == []
+    async with connection.admin_client(settings) as client:
         counts = await admin.partition_counts(client)
-        configs = await admin._configs(client, [spec.name for spec in planned])
+        configs = await admin._describe_configs(client, [spec.name for spec in planned])
     for spec in planned:
         assert counts[spec.name] == spec.partitions
         assert spec.config.items() <= configs[spec.name].items()
@@ -41,73 +41,73 @@ async def test_what_is_created_is_what_was_planned(settings: Settings) -> None:
 
 async def test_two_may_create_at_once(settings: Settings) -> None:
     """Who loses the race to create a topic finds it there, and is as content."""
-    created = await asyncio.gather(*(admin.create(settings) for _ in range(3)))
+    created = await asyncio.gather(*(admin.create_topics(settings) for _ in range(3)))
     names = [name for each in created for name in each]
-    assert sorted(names) == sorted(spec.name for spec in topics.plan(settings))
-    assert await admin.check(settings) == []
+    assert sorted(names) == sorted(spec.name for spec in topics.required_topics(settings))
+    assert await admin.check_topics(settings) == []
 
 
 async def test_a_further_account_gets_what_it_needs(settings: Settings) -> None:
     """Only what is new is created."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     more = replace(settings, accounts=("main", "second"))
     missing = {
-        topics.names(more).lane("second"),
+        topics.names(more).send("second"),
         f"{more.topic_prefix}-sender-second-sends-changelog",
     }
-    assert {problem.topic for problem in await admin.check(more) if problem.missing} == missing
-    assert set(await admin.create(more)) == missing
+    assert {problem.topic for problem in await admin.check_topics(more) if problem.is_missing} == missing
+    assert set(await admin.create_topics(more)) == missing
 
 
 async def test_missing_topics_are_named(settings: Settings) -> None:
     """Nothing is created by looking, and the message says which command creates."""
-    problems = await admin.check(settings)
-    assert [problem.topic for problem in problems] == [spec.name for spec in topics.plan(settings)]
-    assert all(problem.missing for problem in problems)
+    problems = await admin.check_topics(settings)
+    assert [problem.topic for problem in problems] == [spec.name for spec in topics.required_topics(settings)]
+    assert all(problem.is_missing for problem in problems)
     assert str(problems[0]) == (
         f"{settings.topic_prefix}.outbound: found no such topic, needs 4 partitions; "
         "run `wa-streams topics create`"
     )
-    assert await admin.check(settings) == problems
+    assert await admin.check_topics(settings) == problems
 
 
 async def test_a_worker_may_ask_for_its_own_topics_only(settings: Settings) -> None:
     """A sender does not care for another's lane."""
-    lane = topics.names(settings).lane("main")
-    assert [problem.topic for problem in await admin.check(settings, {lane})] == [lane]
+    lane = topics.names(settings).send("main")
+    assert [problem.topic for problem in await admin.check_topics(settings, {lane})] == [lane]
 
 
 async def test_a_wrong_number_of_partitions_is_never_mended(settings: Settings) -> None:
     """Which topic, what was found, what is needed and what to set; the topic stays as it is."""
     outbound = topics.names(settings).outbound
     await _make(settings, outbound, 3, max_message_bytes="4194304")
-    with pytest.raises(TopicsWrong) as raised:
-        await admin.create(settings)
+    with pytest.raises(InvalidTopics) as raised:
+        await admin.create_topics(settings)
     assert str(raised.value) == (
         f"{outbound}: found 3 partitions, needs 4; "
         "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
     )
-    async with connection.admin(settings) as client:
+    async with connection.admin_client(settings) as client:
         assert (await admin.partition_counts(client))[outbound] == 3
 
 
 async def test_a_configuration_that_would_lose_something_is_said(settings: Settings) -> None:
     """A changelog that ages loses rows; a small one refuses them. Retention is the operator's."""
-    rows = topics.changelog(topics.dispatch_app(settings), topics.ROWS)
+    rows = topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS)
     status = topics.names(settings).status
     await _make(settings, rows, 4, cleanup_policy="compact,delete", max_message_bytes="1000")
     await _make(settings, status, 4, retention_ms="60000")
-    with pytest.raises(TopicsWrong) as raised:
-        await admin.create(settings)
+    with pytest.raises(InvalidTopics) as raised:
+        await admin.create_topics(settings)
     alter = f"set it: kafka-configs.sh --alter --topic {rows} --add-config "
     assert raised.value.problems == (
-        Problem(
+        TopicProblem(
             rows,
             "cleanup.policy=compact,delete",
             "cleanup.policy=compact",
             f"{alter}cleanup.policy=compact",
         ),
-        Problem(
+        TopicProblem(
             rows,
             "max.message.bytes=1000",
             "max.message.bytes=8388608",
@@ -118,25 +118,25 @@ async def test_a_configuration_that_would_lose_something_is_said(settings: Setti
 
 async def test_what_the_brokers_refuse_is_said(settings: Settings) -> None:
     """More copies than brokers: the setting that asks for them is named, in one line."""
-    with pytest.raises(TopicsWrong) as raised:
-        await admin.create(replace(settings, replication=3))
+    with pytest.raises(InvalidTopics) as raised:
+        await admin.create_topics(replace(settings, replication=3))
     message = str(raised.value)
     assert "WA_REPLICATION" in message and "3 copies" in message and "\n" not in message
-    assert len(raised.value.problems) == len(topics.plan(settings))
+    assert len(raised.value.problems) == len(topics.required_topics(settings))
 
 
 async def test_the_brokers_default_replication_may_be_asked_for(settings: Settings) -> None:
     """WA_REPLICATION=-1."""
     given = replace(settings, replication=-1)
-    await admin.create(given)
-    assert await admin.check(given) == []
+    await admin.create_topics(given)
+    assert await admin.check_topics(given) == []
 
 
 async def test_a_broker_that_is_not_there_is_said(settings: Settings) -> None:
     """One line with the address and the settings, at once."""
-    nowhere = f"127.0.0.1:{ports.free()}"
+    nowhere = f"127.0.0.1:{ports.find_free()}"
     with pytest.raises(KafkaUnreachable) as raised:
-        await admin.check(replace(settings, kafka=nowhere))
+        await admin.check_topics(replace(settings, kafka=nowhere))
     message = str(raised.value)
     assert nowhere in message and "WA_KAFKA" in message and "\n" not in message
 
@@ -146,8 +146,8 @@ async def test_changelogs_are_really_compacted(settings: Settings) -> None:
 
     The broker looks for something to compact every few seconds.
     """
-    await admin.create(settings)
-    part = TopicPartition(topics.changelog(topics.dispatch_app(settings), topics.ROWS), 0)
+    await admin.create_topics(settings)
+    part = TopicPartition(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS), 0)
     options = connection.producer_options(settings)
     keys = (b"a", b"b", b"c", b"d")
     async with AIOKafkaProducer(**options, max_batch_size=1_000_000) as producer:

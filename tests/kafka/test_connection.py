@@ -39,17 +39,17 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A real Kafka with two more listeners."""
     folder = tmp_path_factory.mktemp("secured")
     pem = _certificate(folder / "broker.pem")
-    plain, sasl, mutual = ports.free(), ports.free(), ports.free()
-    broker = EmbeddedBroker(folder, plain, further=_listeners(pem, plain, sasl, mutual))
+    plain, sasl, mutual = ports.find_free(), ports.find_free(), ports.find_free()
+    broker = EmbeddedBroker(folder, plain, extra_properties=_listeners(pem, plain, sasl, mutual))
     broker.start()
     yield Secured(f"localhost:{sasl}", f"localhost:{mutual}", pem)
     broker.stop()
-    shutil.rmtree(broker.folder / "log")
+    shutil.rmtree(broker.directory / "log")
 
 
 def _listeners(pem: Path, plain: int, sasl: int, mutual: int) -> dict[str, str]:
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-    controller = ports.free()
+    controller = ports.find_free()
     public = f"PLAINTEXT://127.0.0.1:{plain},SASLSSL://localhost:{sasl},MUTUAL://localhost:{mutual}"
     return {
         "listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",
@@ -125,7 +125,7 @@ def with_certificate(secured: Secured, tmp_path: Path) -> Settings:
 
 
 async def _count(settings: Settings) -> int:
-    async with connection.admin(settings) as client:
+    async with connection.admin_client(settings) as client:
         return len((await client.describe_cluster())["brokers"])
 
 
@@ -145,8 +145,8 @@ async def _faust_count(settings: Settings) -> int:
 @pytest.mark.broker
 async def test_a_password_over_tls(with_password: Settings) -> None:
     """Topics can be created, and a Faust app gets in too."""
-    await admin.create(with_password)
-    assert await admin.check(with_password) == []
+    await admin.create_topics(with_password)
+    assert await admin.check_topics(with_password) == []
     assert await _faust_count(with_password) == 1
 
 
@@ -190,10 +190,10 @@ async def test_without_an_address_the_embedded_broker_is_meant(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     """The one of this data folder, wherever it listens; where there never was one, that is said."""
-    here = settings_for(broker, broker.folder.parent)
+    here = settings_for(broker, broker.directory.parent)
     assert await _count(replace(here, kafka=None)) == 1
     with pytest.raises(KafkaUnreachable, match=r"set WA_KAFKA, or run `wa-streams up`"):
-        connection.bootstrap(load({}, data_dir=tmp_path))
+        connection.bootstrap_servers(load({}, data_dir=tmp_path))
 
 
 def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 
 from streams.kafka import admin, connection, lag, topics
-from streams.kafka.admin import TopicsWrong
+from streams.kafka.admin import InvalidTopics
 from streams.kafka.lag import PartitionLag
 from streams.settings import Settings
 
@@ -17,7 +17,7 @@ GROUP = "readers"
 @pytest.fixture
 async def status(settings: Settings) -> str:
     """The topic of status events, with ten records in its partition 1."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     topic = topics.names(settings).status
     async with AIOKafkaProducer(**connection.producer_options(settings)) as producer:
         for number in range(10):
@@ -35,7 +35,7 @@ async def _commit(settings: Settings, part: TopicPartition, offset: int) -> None
 
 
 async def _read(settings: Settings, topic: str) -> dict[int, PartitionLag]:
-    read = await lag.read(settings, f"{settings.topic_prefix}-{GROUP}", [topic])
+    read = await lag.read_lag(settings, f"{settings.topic_prefix}-{GROUP}", [topic])
     return {part.partition: each for part, each in read.items() if part.topic == topic}
 
 
@@ -44,32 +44,32 @@ async def test_nothing_committed_is_everything_behind(settings: Settings, status
     nothing = PartitionLag(None, 0, 0)
     ten = PartitionLag(None, 0, 10)
     assert await _read(settings, status) == {0: nothing, 1: ten, 2: nothing, 3: nothing}
-    assert (nothing.behind, ten.behind, ten.lost) == (0, 10, 0)
+    assert (nothing.lag, ten.lag, ten.lost_records) == (0, 10, 0)
 
 
 async def test_what_is_committed_is_not_behind(settings: Settings, status: str) -> None:
     """The committed offset is the next to be read; one connection answers again and again."""
     part = TopicPartition(status, 1)
-    async with lag.reader(settings) as reader:
+    async with lag.open_lag_reader(settings) as reader:
         for offset, behind in ((4, 6), (10, 0)):
             await _commit(settings, part, offset)
             read = await reader.read(f"{settings.topic_prefix}-{GROUP}", [status])
             assert read[part] == PartitionLag(offset, 0, 10)
-            assert read[part].behind == behind
+            assert read[part].lag == behind
 
 
 async def test_what_was_removed_unread_is_lost(settings: Settings, status: str) -> None:
     """Records that the log no longer has are counted apart: nobody can still read them."""
     part = TopicPartition(status, 1)
     await _commit(settings, part, 2)
-    async with connection.admin(settings) as client:
+    async with connection.admin_client(settings) as client:
         await client.delete_records({part: RecordsToDelete(7)})
     left = (await _read(settings, status))[1]
     assert left == PartitionLag(2, 7, 10)
-    assert (left.behind, left.lost) == (3, 5)
+    assert (left.lag, left.lost_records) == (3, 5)
 
 
 async def test_a_topic_that_is_not_there_is_said(settings: Settings) -> None:
     """Not a lag of nothing: somebody forgot to create it."""
-    with pytest.raises(TopicsWrong, match="nowhere: found no such topic"):
-        await lag.read(settings, GROUP, ["nowhere"])
+    with pytest.raises(InvalidTopics, match="nowhere: found no such topic"):
+        await lag.read_lag(settings, GROUP, ["nowhere"])

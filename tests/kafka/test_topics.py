@@ -16,7 +16,7 @@ def _settings(**given: object) -> Settings:
 
 
 def _planned(settings: Settings) -> dict[str, topics.TopicSpec]:
-    return {spec.name: spec for spec in topics.plan(settings)}
+    return {spec.name: spec for spec in topics.required_topics(settings)}
 
 
 def test_the_public_topics_are_those_of_the_contract() -> None:
@@ -57,10 +57,10 @@ def test_names_are_those_that_are_planned() -> None:
     name = topics.names(settings)
     planned = _planned(settings)
     asked = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
-    asked |= {name.phone, name.lane("a"), name.lane("b")}
-    asked.add(topics.changelog(topics.dispatch_app(settings), topics.ROWS))
+    asked |= {name.phone, name.send("a"), name.send("b")}
+    asked.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     asked |= {
-        topics.changelog(topics.sender_app(settings, each), topics.SENDS) for each in ("a", "b")
+        topics.changelog_topic(topics.sender_app_id(settings, each), topics.SENDS) for each in ("a", "b")
     }
     assert asked == planned.keys()
 
@@ -94,6 +94,6 @@ def test_each_stage_takes_what_the_one_before_can_bring() -> None:
 def test_three_copies_ask_for_two_acknowledgements() -> None:
     """With replication a record is on two brokers before anything follows from it."""
     for replication, insync in ((1, None), (2, None), (3, "2"), (-1, None)):
-        for spec in topics.plan(_settings(replication=replication)):
-            assert spec.replication == replication
+        for spec in topics.required_topics(_settings(replication=replication)):
+            assert spec.replication_factor == replication
             assert spec.config.get("min.insync.replicas") == insync

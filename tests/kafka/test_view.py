@@ -65,7 +65,7 @@ async def viewing(
 
 async def test_a_started_view_knows_what_was_there(settings: Settings) -> None:
     """The last value of each key; what was removed is gone; nobody is told of the past."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     async with writing(settings) as put:
         for number in range(50):
             await put(b"a", b"%d" % number)
@@ -81,14 +81,14 @@ async def test_a_started_view_knows_what_was_there(settings: Settings) -> None:
 
 async def test_an_empty_topic_is_known_at_once(settings: Settings) -> None:
     """There may be no account yet."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     async with viewing(settings) as view:
         assert view.items() == []
 
 
 async def test_a_view_follows_what_changes(settings: Settings) -> None:
     """Each change is known when it is told, in order; what was removed is told as such."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     changes = Changes()
     async with viewing(settings, changes) as view, writing(settings) as put:
         await put(b"a", b"1")
@@ -101,7 +101,7 @@ async def test_a_view_follows_what_changes(settings: Settings) -> None:
 
 async def test_what_a_transaction_took_back_was_never_there(settings: Settings) -> None:
     """Neither at the end of what is read at the start, which must not wait for it, nor later."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     options = connection.producer_options(settings)
     async with AIOKafkaProducer(**options, transactional_id=settings.topic_prefix) as producer:
         await producer.begin_transaction()
@@ -119,7 +119,7 @@ async def test_who_fails_when_told_does_not_end_the_view(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is logged with its traceback, and what comes next is told all the same."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     changes = Changes()
 
     def on_change(key: bytes, value: bytes | None) -> None:
@@ -142,7 +142,7 @@ async def test_a_view_survives_its_broker(own_broker: OwnBroker, tmp_path: Path)
     What is written then arrives in both.
     """
     settings = settings_for(own_broker, tmp_path)
-    await admin.create(settings)
+    await admin.create_topics(settings)
     changes, late_changes = Changes(), Changes()
     late = CompactedView(settings, accounts(settings), on_change=late_changes)
     async with viewing(settings, changes) as view:
@@ -168,7 +168,7 @@ async def test_a_view_survives_its_broker(own_broker: OwnBroker, tmp_path: Path)
 
 async def test_a_topic_made_anew_is_read_anew(settings: Settings) -> None:
     """Offsets beyond the log's end mean another log: what is not in it is told as gone."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     changes = Changes()
     async with viewing(settings, changes) as view:
         async with writing(settings) as put:
@@ -176,12 +176,12 @@ async def test_a_topic_made_anew_is_read_anew(settings: Settings) -> None:
                 await put(b"old", b"%d" % number)
             await put(b"same", b"1")
         await changes.until(b"same", b"1")
-        async with connection.admin(settings) as client:
+        async with connection.admin_client(settings) as client:
             await client.delete_topics([accounts(settings)])
             async with asyncio.timeout(60):
                 while accounts(settings) in await admin.partition_counts(client):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-        await admin.create(settings)
+        await admin.create_topics(settings)
         async with writing(settings) as put:
             await put(b"same", b"1")
             await put(b"new", b"1")

@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from streams.kafka import connection
-from streams.kafka.admin import create
+from streams.kafka.admin import create_topics
 from streams.kafka.topics import names
-from streams.observability.lag import LagKeeper
-from streams.observability.metrics import Lag
+from streams.observability.lag import LagExporter
+from streams.observability.metrics import LagMetrics
 from streams.settings import Settings
 from tests.support.system import until
 
@@ -31,10 +31,10 @@ async def test_the_lag_grows_with_what_is_written_and_falls_with_what_is_committ
     settings: Settings,
 ) -> None:
     """Two records are written, and the group commits that it has read the first."""
-    await create(settings)
+    await create_topics(settings)
     topic, group = names(settings).outbound, f"{settings.topic_prefix}-dispatch"
     registry = CollectorRegistry()
-    keeper = LagKeeper(settings, group, [topic], Lag(registry), every_s=0.05)
+    keeper = LagExporter(settings, group, [topic], LagMetrics(registry), interval_s=0.05)
 
     def behind() -> float | None:
         return registry.get_sample_value("wa_lag_records", {"topic": topic, "partition": "2"})
@@ -71,8 +71,8 @@ async def test_a_topic_that_is_not_there_yet_ends_nothing(
     registry = CollectorRegistry()
     topic = names(settings).outbound
     labels = {"topic": topic, "partition": "0"}
-    keeper = LagKeeper(settings, "nobody", [topic], Lag(registry), every_s=0.05)
+    keeper = LagExporter(settings, "nobody", [topic], LagMetrics(registry), interval_s=0.05)
     with running(asyncio.create_task(keeper.run())):
         await until(lambda: f"the lag of nobody is not known: {topic}" in caplog.text)
-        await create(settings)
+        await create_topics(settings)
         await until(lambda: registry.get_sample_value("wa_lag_records", labels) is not None)

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.observability.metrics import Dispatcher, Lag, Phases, new_registry
+from streams.observability.metrics import DispatcherMetrics, LagMetrics, PhaseGauge, new_registry
 
 
 def shown(registry: CollectorRegistry) -> dict[str, float]:
@@ -26,13 +26,13 @@ def registry() -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def dispatcher(registry: CollectorRegistry, read: Callable[[], float]) -> Dispatcher:
-    return Dispatcher(
+def dispatcher(registry: CollectorRegistry, read: Callable[[], float]) -> DispatcherMetrics:
+    return DispatcherMetrics(
         registry,
-        ready=lambda: read() > 0,
+        is_ready=lambda: read() > 0,
         partitions=read,
-        waiting=read,
-        outstanding=read,
+        phones_waiting=read,
+        dispatches_in_flight=read,
         overdue_s=read,
     )
 
@@ -48,11 +48,11 @@ def test_every_worker_shows_who_it_is_and_what_it_takes() -> None:
 def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     """Records by fate, statuses, dead letters; what did not happen yet stands at 0."""
     metrics = dispatcher(registry, lambda: 0)
-    metrics.record("taken", 0.02)
-    metrics.record("taken", -1.0)
-    metrics.record("tombstone", 0.02)
-    metrics.status("accepted")
-    metrics.dead_letter("queue_full")
+    metrics.count_record("taken", 0.02)
+    metrics.count_record("taken", -1.0)
+    metrics.count_record("tombstone", 0.02)
+    metrics.count_status("accepted")
+    metrics.count_dead_letter("queue_full")
     found = shown(registry)
     assert [
         found[f"wa_records_total fate={each}"] for each in ("taken", "rejected", "tombstone")
@@ -87,17 +87,17 @@ def test_gauges_are_read_at_each_scrape(registry: CollectorRegistry) -> None:
 
 def test_a_state_is_one_of_its_words(registry: CollectorRegistry) -> None:
     """The session of an account: 1 for the phase it is in, 0 for all others."""
-    phases = Phases(registry, "wa_session", "Phase of the session", ["linking", "ready"])
-    phases.take("linking")
-    phases.take("ready")
+    phases = PhaseGauge(registry, "wa_session", "Phase of the session", ["linking", "ready"])
+    phases.set_phase("linking")
+    phases.set_phase("ready")
     assert shown(registry) == {"wa_session phase=linking": 0, "wa_session phase=ready": 1}
 
 
 def test_the_lag_of_each_partition(registry: CollectorRegistry) -> None:
     """And when it was read."""
-    lag = Lag(registry)
-    lag.take("wa.outbound", 3, behind=12, lost=1)
-    lag.taken(1000.0)
+    lag = LagMetrics(registry)
+    lag.set_lag("wa.outbound", 3, lag=12, lost_records=1)
+    lag.set_read_time(1000.0)
     assert shown(registry) == {
         "wa_lag_records partition=3 topic=wa.outbound": 12,
         "wa_lag_lost_records partition=3 topic=wa.outbound": 1,

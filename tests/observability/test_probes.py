@@ -12,11 +12,11 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from streams.observability import health
-from streams.observability.probes import CannotListen, Server, is_loopback, listening, serve
+from streams.observability.probes import CannotListen, Server, is_loopback, serve_probes, start_server
 from streams.settings import load
 
-HEALTHY = health.document(
-    healthy=True, queue_length=3, cache_size=2, conversation_states=1, rate_limit_tracking=4
+HEALTHY = health.health_document(
+    is_healthy=True, queue_length=3, cache_size=2, conversation_states=1, rate_limit_tracking=4
 )
 
 
@@ -32,7 +32,7 @@ class Worker:
     async def server(
         self, token: str | None = None, host: str = "127.0.0.1"
     ) -> AsyncIterator[Server]:
-        server = await serve(
+        server = await start_server(
             host=host,
             port=0,
             token=token,
@@ -126,7 +126,7 @@ async def test_a_worker_that_fails_to_answer_is_not_ready(worker: Worker) -> Non
     def broken() -> tuple[bool, str]:
         raise RuntimeError("broken")
 
-    server = await serve(
+    server = await start_server(
         host="127.0.0.1",
         port=0,
         token=None,
@@ -209,7 +209,7 @@ async def test_a_taken_port_is_told_in_one_line(worker: Worker) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=rf"^WA_WEB_PORT={port}: is taken.*or 0"):
-            await serve(
+            await start_server(
                 host="127.0.0.1",
                 port=port,
                 token=None,
@@ -238,7 +238,7 @@ async def test_a_worker_that_listens_can_be_found(worker: Worker, tmp_path: Path
     """Its run file says where, as long as it listens."""
     settings = load({}, data_dir=tmp_path)
     file = tmp_path / "run" / "dispatch-1.json"
-    async with listening(
+    async with serve_probes(
         settings,
         "dispatch-1",
         0,

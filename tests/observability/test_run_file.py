@@ -12,7 +12,7 @@ from streams.observability import run_file
 def test_the_file_stands_as_long_as_the_worker(tmp_path: Path) -> None:
     """From the moment it listens to its end."""
     file = tmp_path / "run" / "sender-main.json"
-    with run_file.written(tmp_path, "sender-main") as say:
+    with run_file.managed_run_file(tmp_path, "sender-main") as say:
         assert not file.exists()
         say("http://127.0.0.1:4711")
         assert json.loads(file.read_text()) == {
@@ -25,7 +25,7 @@ def test_the_file_stands_as_long_as_the_worker(tmp_path: Path) -> None:
 
 
 def fail_while_listening(data_dir: Path) -> None:
-    with run_file.written(data_dir, "sender-main") as say:
+    with run_file.managed_run_file(data_dir, "sender-main") as say:
         say("http://127.0.0.1:4711")
         raise RuntimeError
 
@@ -40,7 +40,7 @@ def test_a_bad_end_leaves_no_file_either(tmp_path: Path) -> None:
 def test_the_file_of_a_successor_is_not_removed(tmp_path: Path) -> None:
     """A worker that was replaced while it ended takes nothing away."""
     file = tmp_path / "run" / "sandbox.json"
-    with run_file.written(tmp_path, "sandbox") as say:
+    with run_file.managed_run_file(tmp_path, "sandbox") as say:
         say("http://127.0.0.1:1")
         file.write_text(json.dumps({"name": "sandbox", "pid": os.getpid() + 1, "web": "x"}))
     assert file.exists()
@@ -48,6 +48,6 @@ def test_the_file_of_a_successor_is_not_removed(tmp_path: Path) -> None:
 
 def test_a_worker_that_never_listened_leaves_nothing(tmp_path: Path) -> None:
     """Not even a folder."""
-    with run_file.written(tmp_path, "sandbox"):
+    with run_file.managed_run_file(tmp_path, "sandbox"):
         pass
     assert list(tmp_path.iterdir()) == []

@@ -42,13 +42,13 @@ class Reading:
             event.ack()
 
     def _count_looks(self) -> None:
-        consumer, look_again = self.app.safe_consumer, self.app.safe_consumer.look_again
+        consumer, look_again = self.app.typed_consumer, self.app.typed_consumer.resync
 
         async def counted(partition: TP) -> None:
             self.looked += 1
             await look_again(partition)
 
-        consumer.look_again = counted  # type: ignore[method-assign]
+        consumer.resync = counted  # type: ignore[method-assign]
 
     def acknowledge(self, *offsets: int) -> None:
         for offset in offsets:

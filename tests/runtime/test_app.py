@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer
 from faust.tables.manager import TableManager as FaustTableManager
 
 from streams.kafka import admin
-from streams.kafka.admin import TopicsWrong
+from streams.kafka.admin import InvalidTopics
 from streams.kafka.connection import client_options
 from streams.kafka.topics import ROWS, names
 from streams.runtime import worker
-from streams.runtime.factory import App, Readiness, WorkerRuns, create_app
+from streams.runtime.factory import App, Readiness, WorkerAlreadyRunning, create_app
 from streams.runtime.table import DurableTable
 from streams.settings import Settings
 from tests.runtime.reading import Reading
@@ -28,22 +28,22 @@ def _app(settings: Settings, name: str = "dispatch-1") -> App:
 
 
 async def test_a_worker_does_not_start_without_its_topics(settings: Settings):
-    with pytest.raises(TopicsWrong, match=r"outbound: found no such topic.*topics create"):
+    with pytest.raises(InvalidTopics, match=r"outbound: found no such topic.*topics create"):
         await asyncio.to_thread(worker.run, _app(settings), settings)
 
 
 async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
     broker: Reachable, settings: Settings
 ):
-    await admin.create(settings)
+    await admin.create_topics(settings)
     more = settings_for(broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8)
-    with pytest.raises(TopicsWrong, match=r"outbound: found 4 partitions, needs 8"):
+    with pytest.raises(InvalidTopics, match=r"outbound: found 4 partitions, needs 8"):
         await asyncio.to_thread(worker.run, _app(more), more)
 
 
 async def test_one_name_is_one_worker(settings: Settings):
     first = _app(settings)
-    with pytest.raises(WorkerRuns, match=r"dispatch-1 runs already .* --name"):
+    with pytest.raises(WorkerAlreadyRunning, match=r"dispatch-1 runs already .* --name"):
         _app(settings)
     _app(settings, "dispatch-2")
     await first.on_shutdown()
@@ -54,7 +54,7 @@ async def test_a_worker_keeps_its_name_in_the_group_with_its_folder(settings: Se
     members = []
     for _ in range(3):
         app = _app(settings)
-        app._name_member()
+        app._set_member_id()
         members.append((app.conf.consumer_group_instance_id, str(app.conf.canonical_url)))
         await app.on_shutdown()
         if len(members) == 2:
@@ -72,8 +72,8 @@ async def test_a_predecessor_that_did_not_say_its_end_is_waited_for(settings: Se
 
 async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> bool:
     app = _app(settings)
-    app.fence.limit_s = 0.01
-    waiting = asyncio.ensure_future(app.fence.outwait_predecessor())
+    app.fence.max_heartbeat_age_s = 0.01
+    waiting = asyncio.ensure_future(app.fence.wait_for_predecessor())
     for _ in range(3):
         await asyncio.sleep(0)
     waits = not waiting.done()
@@ -81,7 +81,7 @@ async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> 
     if end_regularly:
         await app.on_shutdown()
     else:
-        app._release_folder.__self__._lock.release()  # as the kernel does for a killed process
+        app._release_dir.__self__._lock.release()  # as the kernel does for a killed process
     return waits
 
 
@@ -97,7 +97,7 @@ async def test_a_worker_that_reads_something_else_than_before_becomes_ready(worl
             pass
 
     async with running(after):
-        assert {each.topic for each in after.assigned()} == {
+        assert {each.topic for each in after.assigned_partitions()} == {
             world.topics.outbound,
             world.topics.phone,
         }
@@ -141,15 +141,15 @@ async def test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more(wo
         asked.set()
         await shut.wait()
 
-    app.fence.outwait_predecessor = outwait  # type: ignore[method-assign]
+    app.fence.wait_for_predecessor = outwait  # type: ignore[method-assign]
     starting = asyncio.ensure_future(app.start())
     await until(asked.is_set)
-    assert rows.partitions() == []
-    assert not app.readiness().ready
+    assert rows.owned_partitions() == []
+    assert not app.readiness().is_ready
     shut.set()
     await starting
-    await until(lambda: app.readiness().ready)
-    assert rows.partitions() == [0, 1, 2, 3]
+    await until(lambda: app.readiness().is_ready)
+    assert rows.owned_partitions() == [0, 1, 2, 3]
     await app.stop()
 
 
@@ -165,15 +165,15 @@ async def test_apps_of_one_process_have_their_own_fences(world: World):
         )
         await stranger.start()
         await until(stranger.assignment)
-        first.fence.limit_s = second.fence.limit_s = 60.0
+        first.fence.max_heartbeat_age_s = second.fence.max_heartbeat_age_s = 60.0
         stranger._coordinator.reset_generation()
         await first.fence.check()
         await second.fence.check()
         await stranger.stop()
         for app in (first, second):
-            coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
+            coordinator: Any = app.typed_consumer._thread._ensure_consumer()._coordinator
             assert coordinator._fence is app.fence
-    await first.fence.before_write()
+    await first.fence.check_before_write()
 
 
 async def test_those_who_build_on_it_are_called_in_turn(world: World):
@@ -183,17 +183,17 @@ async def test_those_who_build_on_it_are_called_in_turn(world: World):
 
     def note(what: str) -> Any:
         async def noted() -> None:
-            said.append(f"{what}, {app.readiness().why}, {len(rows.partitions())} partitions")
+            said.append(f"{what}, {app.readiness().reason}, {len(rows.owned_partitions())} partitions")
 
         return noted
 
     app.before_join(note("before join"))
     rows.on_recovered(note("recovered"))
-    app.before_giving_back(note("before giving back"))
+    app.before_revocation(note("before giving back"))
     app.after_last_event(note("after last event"))
     assert app.readiness() == Readiness(False, "starting")
     async with running(app):
-        said.append(app.readiness().why)
+        said.append(app.readiness().reason)
     assert said == [
         "before join, starting, 0 partitions",
         "recovered, taking over partitions, 4 partitions",
@@ -216,7 +216,7 @@ async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_rec
         await rows.write(0, [(b"k", b"v")])
         said.append("and went on")
 
-    @app.before_giving_back
+    @app.before_revocation
     async def before_giving_back() -> None:
         said.append("giving back")
 
@@ -228,7 +228,7 @@ async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_rec
     assert said == ["recovered"]
     go_on.set()
     await starting
-    await until(lambda: app.readiness().ready and len(said) == 5)
+    await until(lambda: app.readiness().is_ready and len(said) == 5)
     assert said == ["recovered", "and went on", "giving back", "recovered", "and went on"]
     await app.stop()
 
@@ -239,10 +239,10 @@ async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: Wor
 
     async def give_back() -> None:
         kept[1].ack()
-        app.give_back(kept[0])
-        app.give_back(kept[2])
+        app.nack(kept[0])
+        app.nack(kept[2])
 
-    app.before_giving_back(give_back)
+    app.before_revocation(give_back)
     async with running(app):
         await world.produce([b"0", b"1", b"2"])
         await until(lambda: len(kept) == 3)
@@ -259,9 +259,9 @@ async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(worl
 
     async def give_back() -> None:
         for event in kept:
-            app.give_back(event)
+            app.nack(event)
 
-    app.before_giving_back(give_back)
+    app.before_revocation(give_back)
     async with running(app):
         await world.produce([b"0"])
         await until(lambda: len(kept) == 1)
@@ -282,13 +282,13 @@ def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):
     async def listen() -> None:
         raise OSError("the port is taken")
 
-    asyncio.run(admin.create(settings))
+    asyncio.run(admin.create_topics(settings))
     with pytest.raises(OSError, match="the port is taken"):
         worker.run(app, settings)
 
 
 async def test_a_worker_without_partitions_stands_by(world: World):
-    lane = names(world.settings).lane("main")
+    lane = names(world.settings).send("main")
 
     def sender(name: str) -> App:
         app = create_app("sender", world.settings, name=name, partitions=1)
@@ -301,8 +301,8 @@ async def test_a_worker_without_partitions_stands_by(world: World):
         return app
 
     async with running(sender("sender-1")) as one, running(sender("sender-2")) as two:
-        await until(lambda: one.readiness().ready)
-        assert sorted((one.readiness().why, two.readiness().why)) == [
+        await until(lambda: one.readiness().is_ready)
+        assert sorted((one.readiness().reason, two.readiness().reason)) == [
             "ready",
             "standing by: others have the partitions",
         ]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 
 import pytest
 
-from streams.runtime.exit_codes import Exit
+from streams.runtime.exit_codes import ExitCode
 from streams.runtime.fence import Fence
 
 
@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def fence(clock: Clock) -> Fence:
-    def leave(code: Exit, why: str) -> None:
+    def leave(code: ExitCode, why: str) -> None:
         raise Left(code.name)
 
     return Fence(7.0, clock_s=clock, leave=leave)
@@ -44,83 +44,83 @@ def _task(asked: Awaitable[None]) -> "asyncio.Task[None]":
 
 
 async def test_a_young_heartbeat_lets_everything_through(fence: Fence, clock: Clock):
-    fence.joined()
+    fence.on_joined()
     clock.now_s += 7
     await fence.check()
-    await fence.before_write()
+    await fence.check_before_write()
 
 
 async def test_an_old_heartbeat_waits_for_the_next_answer(fence: Fence, clock: Clock):
-    fence.joined()
+    fence.on_joined()
     clock.now_s += 7.1
-    waiting = [_task(fence.check()), _task(fence.before_write())]
+    waiting = [_task(fence.check()), _task(fence.check_before_write())]
     assert not await _is_done(waiting[0]) and not await _is_done(waiting[1])
-    fence.answered(clock.now_s - 0.1)
+    fence.on_heartbeat(clock.now_s - 0.1)
     await asyncio.gather(*waiting)
 
 
 async def test_an_answer_to_an_old_question_does_not_help(fence: Fence, clock: Clock):
     """What counts is when the heartbeat was asked: the answer may have been on its way for long."""
-    fence.joined()
+    fence.on_joined()
     clock.now_s += 20
     waiting = _task(fence.check())
-    fence.answered(clock.now_s - 7.1)
+    fence.on_heartbeat(clock.now_s - 7.1)
     assert not await _is_done(waiting)
     waiting.cancel()
 
 
 async def test_a_lost_generation_ends_the_process(fence: Fence, clock: Clock):
-    fence.joined()
-    fence.generation_lost()
-    for ask in (fence.check, fence.before_write):
+    fence.on_joined()
+    fence.on_generation_lost()
+    for ask in (fence.check, fence.check_before_write):
         with pytest.raises(Left, match="FENCED"):
             await ask()
 
 
 async def test_a_lost_generation_ends_who_waits(fence: Fence, clock: Clock):
-    fence.joined()
+    fence.on_joined()
     clock.now_s += 8
-    waiting = _task(fence.before_write())
+    waiting = _task(fence.check_before_write())
     assert not await _is_done(waiting)
-    fence.generation_lost()
+    fence.on_generation_lost()
     with pytest.raises(Left, match="FENCED"):
         await waiting
 
 
 async def test_between_generations_one_may_write_but_not_act(fence: Fence):
     """All was given back: nothing written can harm, but what is done for good needs partitions."""
-    fence.joined()
-    fence.handed_back()
-    await fence.before_write()
+    fence.on_joined()
+    fence.on_revoked()
+    await fence.check_before_write()
     acting = _task(fence.check())
     assert not await _is_done(acting)
-    fence.joined()
+    fence.on_joined()
     await acting
 
 
 async def test_a_loss_with_nothing_in_hand_is_no_loss(fence: Fence):
-    fence.joined()
-    fence.handed_back()
-    fence.generation_lost()
-    await fence.before_write()
+    fence.on_joined()
+    fence.on_revoked()
+    fence.on_generation_lost()
+    await fence.check_before_write()
     acting = _task(fence.check())
     assert not await _is_done(acting)
-    fence.joined()
+    fence.on_joined()
     await acting
 
 
 async def test_news_from_another_thread_wake_who_waits(fence: Fence, clock: Clock):
-    fence.joined()
+    fence.on_joined()
     clock.now_s += 8
     waiting = _task(fence.check())
     assert not await _is_done(waiting)
-    await asyncio.to_thread(fence.answered, clock.now_s)
+    await asyncio.to_thread(fence.on_heartbeat, clock.now_s)
     await asyncio.wait_for(waiting, 10)
 
 
 async def test_the_predecessor_is_waited_for_once():
-    fence = Fence(0.05, predecessor=True)
-    first = _task(fence.outwait_predecessor())
+    fence = Fence(0.05, has_predecessor=True)
+    first = _task(fence.wait_for_predecessor())
     assert not await _is_done(first)
     await first
-    assert await _is_done(_task(fence.outwait_predecessor()))
+    assert await _is_done(_task(fence.wait_for_predecessor()))

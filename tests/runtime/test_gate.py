@@ -16,7 +16,7 @@ async def test_closed_at_first_and_open_for_all():
     gate, passed = Gate(), []
 
     async def pass_through(who: str) -> None:
-        async with gate.inside():
+        async with gate.enter():
             passed.append(who)
 
     tasks = [asyncio.ensure_future(pass_through(who)) for who in "ab"]
@@ -32,7 +32,7 @@ async def test_closing_waits_for_those_inside_and_keeps_others_out():
     gate.open()
 
     async def stay() -> None:
-        async with gate.inside():
+        async with gate.enter():
             await leave.wait()
 
     inside = asyncio.ensure_future(stay())
@@ -51,6 +51,6 @@ async def test_who_fails_inside_has_left():
     gate = Gate()
     gate.open()
     with pytest.raises(ValueError, match="inside"):
-        async with gate.inside():
+        async with gate.enter():
             raise ValueError("inside")
     await gate.close()

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from streams.kafka import admin, connection, reader
-from streams.kafka.admin import TopicsWrong
-from streams.runtime.exit_codes import Exit
+from streams.kafka.admin import InvalidTopics
+from streams.runtime.exit_codes import ExitCode
 from tests.runtime.world import Program, World, until
 
 pytestmark = pytest.mark.broker
@@ -33,8 +33,8 @@ async def _load(world: World, start: int, end: int) -> None:
 
 
 async def _published(world: World) -> int:
-    async with reader.reading(world.settings, world.topics.status) as status:
-        return sum((await status.ends()).values())
+    async with reader.open_reader(world.settings, world.topics.status) as status:
+        return sum((await status.end_offsets()).values())
 
 
 async def _at_least(world: World, number: int, worker: Program) -> None:
@@ -121,7 +121,7 @@ async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(worl
     second = world.start("counter", "dispatch-2")
     await until(world.behind_nothing)
     frozen.thaw()
-    assert await frozen.ended() == Exit.FENCED, frozen.log
+    assert await frozen.ended() == ExitCode.FENCED, frozen.log
     await _load(world, 400, 500)
     await until(world.behind_nothing)
     second.terminate()
@@ -145,7 +145,7 @@ async def test_an_event_that_was_not_finished_is_not_committed(world: World, tro
     """Faust would acknowledge it, and it would be lost."""
     await world.produce([b"before", trouble.encode(), b"after"])
     worker = world.start("troubled", "dispatch-1")
-    assert await worker.ended() == Exit.EVENT_INTERRUPTED, worker.log
+    assert await worker.ended() == ExitCode.EVENT_INTERRUPTED, worker.log
     again = world.start("troubled", "dispatch-1", WELL="1")
     await until(world.behind_nothing)
     again.terminate()
@@ -157,14 +157,14 @@ async def test_an_event_that_was_not_finished_is_not_committed(world: World, tro
 async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
     await world.produce([b"block"])
     worker = world.start("troubled", "dispatch-1", GRACE_S="1")
-    assert await worker.ended() == Exit.LOOP_STUCK, worker.log
+    assert await worker.ended() == ExitCode.LOOP_STUCK, worker.log
     assert "in get_into" in worker.log  # where it was stuck
 
 
 async def test_an_event_that_never_ends_ends_the_process(world: World):
     await world.produce([b"hang"])
     worker = world.start("troubled", "dispatch-1", GRACE_S="1")
-    assert await worker.ended() == Exit.STALLED, worker.log
+    assert await worker.ended() == ExitCode.STALLED, worker.log
     assert "does not move" in worker.log
 
 
@@ -173,7 +173,7 @@ async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(w
     worker = world.start("troubled", "dispatch-1", STOP_GRACE_S="1")
     await until(lambda: "getting into hang" in worker.log)
     worker.terminate()
-    assert await worker.ended() == Exit.STALLED, worker.log
+    assert await worker.ended() == ExitCode.STALLED, worker.log
     assert "did not stop within 2 s" in worker.log
 
 
@@ -182,7 +182,7 @@ async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
     await _counted_and_stopped(world)
     await _make_anew(world, world.topics.outbound)
     worker = world.start("counter", "dispatch-1")
-    assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
+    assert await worker.ended() == ExitCode.TOPIC_RECREATED, worker.log
     assert f"{world.topics.outbound} was made anew" in worker.log
 
 
@@ -191,18 +191,18 @@ async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
     await _counted_and_stopped(world)
     await _make_anew(world, f"{world.group}-rows-changelog")
     worker = world.start("counter", "dispatch-1")
-    assert await worker.ended() == Exit.TOPIC_MADE_ANEW, worker.log
+    assert await worker.ended() == ExitCode.TOPIC_RECREATED, worker.log
     assert "a changelog of the tables was made anew" in worker.log
 
 
 async def _make_anew(world: World, topic: str) -> None:
-    async with connection.admin(world.settings) as client:
+    async with connection.admin_client(world.settings) as client:
         await client.delete_topics([topic])
 
     async def made() -> bool:
         try:
-            return topic in await admin.create(world.settings)
-        except TopicsWrong:
+            return topic in await admin.create_topics(world.settings)
+        except InvalidTopics:
             return False  # its deletion is not over yet
 
     await until(made)

@@ -13,7 +13,7 @@ from faust.types import TP
 
 from streams.kafka.topics import ROWS
 from streams.runtime import producer as safe_producer
-from streams.runtime.exit_codes import Exit
+from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
 from streams.runtime.table import DurableTable, publish
 from tests.runtime.reading import Reading
@@ -42,8 +42,8 @@ class Heartbeats:
         self.fence = app.fence
         self.answered = 0
         self.late_s = 0.0
-        self._answered = app.fence.answered
-        app.fence.answered = self._count  # type: ignore[method-assign]
+        self._answered = app.fence.on_heartbeat
+        app.fence.on_heartbeat = self._count  # type: ignore[method-assign]
 
     def _count(self, asked_s: float) -> None:
         self._answered(asked_s - self.late_s)
@@ -78,7 +78,7 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
 async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
     """Not with the first heartbeat that is answered: that comes later."""
     app, rows = _app(world)
-    app.fence.answered = lambda asked_s: None  # type: ignore[method-assign]
+    app.fence.on_heartbeat = lambda asked_s: None  # type: ignore[method-assign]
     ages_s: list[float | None] = []
     rows.on_recovered(lambda: ages_s.append(app.fence.age_s()))
     await app.start()
@@ -91,27 +91,27 @@ async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
     """It has given everything back and waits for a member that is still working: nothing to fence."""
     first, second = Reading(world), Reading(world, "dispatch-2", keep=True)
     async with running(first.app), running(second.app):
-        await until(lambda: first.app.readiness().ready)
+        await until(lambda: first.app.readiness().is_ready)
         for partition in range(4):
             await world.produce([b"x"], partition=partition)
         await until(lambda: len(first.seen) + len(second.seen) == 4)
         revoked = _revocation(first.app)
         await regroup(first.app)
         await until(revoked.is_set)
-        limit_s, first.app.fence.limit_s = first.app.fence.limit_s, 0.0  # too old, however young
+        limit_s, first.app.fence.max_heartbeat_age_s = first.app.fence.max_heartbeat_age_s, 0.0  # too old, however young
         async with asyncio.timeout(PATIENCE_S):
             await publish(first.app, world.topics.status, b"x", partition=0)
         assert second.kept
         assert first.app.rebalancing
-        first.app.fence.limit_s = limit_s
+        first.app.fence.max_heartbeat_age_s = limit_s
         for event in second.events:
             event.ack()
-        await until(lambda: first.app.readiness().ready and second.app.readiness().ready)
+        await until(lambda: first.app.readiness().is_ready and second.app.readiness().is_ready)
 
 
 def _revocation(app: App) -> asyncio.Event:
     """Set when the next one is over."""
-    consumer, over = app.safe_consumer, asyncio.Event()
+    consumer, over = app.typed_consumer, asyncio.Event()
     revoke = consumer.on_partitions_revoked
 
     async def noted(partitions: set[TP]) -> None:
@@ -128,17 +128,17 @@ async def test_who_has_left_may_write_its_last(world: World):
     written: list[bool] = []
 
     async def write_and_stop() -> None:
-        app.fence.limit_s = 0.0  # too old, however young
-        sent = app.safe_producer.client.send_and_wait(world.topics.status, b"x", partition=0)
+        app.fence.max_heartbeat_age_s = 0.0  # too old, however young
+        sent = app.typed_producer.client.send_and_wait(world.topics.status, b"x", partition=0)
         writing = asyncio.ensure_future(sent)
         done, _ = await asyncio.wait([writing], timeout=PATIENCE_S)
         written.append(writing in done)
-        app.fence.handed_back()  # else a failure would hang
+        app.fence.on_revoked()  # else a failure would hang
         await writing
         await stop()
 
     async with running(app):
-        producer = app.safe_producer
+        producer = app.typed_producer
         stop, producer.on_stop = producer.on_stop, write_and_stop  # type: ignore[method-assign]
     assert written == [True]
 
@@ -154,7 +154,7 @@ async def test_it_waits_for_all_replicas(world: World):
 
 def _requests(app: App, answer: Callable[[], object] = lambda: None) -> list[Any]:
     """The produce requests from now on; `answer` is called for each that was answered, and may raise."""
-    client: Any = app.safe_producer.client.client
+    client: Any = app.typed_producer.client.client
     asked: list[Any] = []
     send = client.send
 
@@ -192,7 +192,7 @@ async def test_nothing_expires_in_an_outage(world: World):
     app, _ = _app(world)
     app.conf.producer_request_timeout = 1.0
     async with running(app):
-        cluster: Any = app.safe_producer.client.client.cluster
+        cluster: Any = app.typed_producer.client.client.cluster
         leader, outage = cluster.leader_for_partition, asyncio.Event()
         cluster.leader_for_partition = lambda each: -1 if outage.is_set() else leader(each)
 
@@ -213,18 +213,18 @@ async def test_nothing_expires_in_an_outage(world: World):
 
 async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
     """Else every write would wait for ever, and nothing would say why."""
-    left: list[Exit] = []
+    left: list[ExitCode] = []
     monkeypatch.setattr(safe_producer, "leave", lambda code, why: left.append(code))
     app, _ = _app(world)
     async with running(app):
-        sender: Any = app.safe_producer.client._sender
+        sender: Any = app.typed_producer.client._sender
 
         async def dies() -> None:
             raise RuntimeError("a mistake in the sender")
 
         sender._maybe_wait_for_pid = dies
         writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
-        await until(lambda: left == [Exit.PRODUCER_DEAD])
+        await until(lambda: left == [ExitCode.PRODUCER_DEAD])
         writing.cancel()
 
 

@@ -13,11 +13,11 @@ from streams.kafka import reader
 from streams.kafka.topics import ROWS
 from streams.runtime.factory import App
 from streams.runtime.table import (
-    Closed,
+    AppStopped,
     DurableTable,
-    NotOurs,
-    Record,
-    TooLarge,
+    PartitionRevoked,
+    OutgoingRecord,
+    RecordTooLarge,
     publish,
     publish_all,
 )
@@ -97,12 +97,12 @@ async def test_nothing_is_written_by_an_empty_write(world: World, rows: DurableT
 
 
 async def test_partitions_of_others_are_refused(rows: DurableTable):
-    assert rows.partitions() == [0, 1, 2, 3]
-    with pytest.raises(NotOurs):
+    assert rows.owned_partitions() == [0, 1, 2, 3]
+    with pytest.raises(PartitionRevoked):
         rows.get(4, b"a")
-    with pytest.raises(NotOurs):
+    with pytest.raises(PartitionRevoked):
         next(rows.scan(4))
-    with pytest.raises(NotOurs):
+    with pytest.raises(PartitionRevoked):
         await rows.write(4, [(b"a", b"1")])
 
 
@@ -120,7 +120,7 @@ async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, r
     other = await _with_empty_folder(app, world)
     table = DurableTable(other, ROWS)
     recovered: list[list[int]] = []
-    table.on_recovered(lambda: recovered.append(table.partitions()))
+    table.on_recovered(lambda: recovered.append(table.owned_partitions()))
     _with_agent(other, world)
     async with running(other):
         found = dict(table.scan(0))
@@ -172,7 +172,7 @@ async def test_writes_from_anywhere_are_safe_while_partitions_move(
         for number in itertools.count():
             try:
                 await rows.write(partition, [(b"last", b"%d" % number)])
-            except NotOurs:
+            except PartitionRevoked:
                 refused.add(partition)
                 return
             acknowledged[partition] = b"%d" % number
@@ -183,8 +183,8 @@ async def test_writes_from_anywhere_are_safe_while_partitions_move(
     _with_agent(other, world)
     async with running(other):
         await until(lambda: len(refused) == 2)
-        assert set(table.partitions()) == refused
-        assert set(rows.partitions()) == {0, 1, 2, 3} - refused
+        assert set(table.owned_partitions()) == refused
+        assert set(rows.owned_partitions()) == {0, 1, 2, 3} - refused
         for partition in refused:
             assert table.get(partition, b"last") == acknowledged[partition]
         for each in writing:
@@ -195,7 +195,7 @@ async def test_giving_partitions_back_waits_for_writes_that_have_begun(
     rows: DurableTable, monkeypatch: pytest.MonkeyPatch
 ):
     """And later ones wait until it is known whose the partitions are."""
-    acknowledge, into_changelog = asyncio.Event(), rows._log
+    acknowledge, into_changelog = asyncio.Event(), rows._write_changelog
 
     async def slowly(*given: Any) -> int:
         await acknowledge.wait()
@@ -211,9 +211,9 @@ async def test_giving_partitions_back_waits_for_writes_that_have_begun(
     acknowledge.set()
     await asyncio.gather(begun, closing)
     assert rows.get(0, b"k") == b"begun"
-    assert rows.partitions() == []
+    assert rows.owned_partitions() == []
     assert not late.done()
-    await rows._recovered()
+    await rows._after_recovery()
     await late
     assert rows.get(0, b"k") == b"late"
 
@@ -232,7 +232,7 @@ async def test_published_records_are_on_the_broker_in_their_order(world: World, 
         app, topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
     )
     assert (said.partition, said.offset) == (1, 0)
-    await publish_all(app, [Record(topic, b"%d" % each, b"k", 1) for each in range(50)])
+    await publish_all(app, [OutgoingRecord(topic, b"%d" % each, b"k", 1) for each in range(50)])
     records = await world.read(topic)
     assert [each.value for each in records] == [b"first", *(b"%d" % each for each in range(50))]
     assert records[0].headers == (("h", b"1"), ("none", None))
@@ -250,7 +250,7 @@ async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
     """An idempotent producer with a hole in its numbers would be refused for ever after."""
     status = world.topics.status  # takes 1 MiB
     await publish(app, status, b"before", partition=0)
-    with pytest.raises(TooLarge):
+    with pytest.raises(RecordTooLarge):
         await publish(app, status, b"x" * 3_000_000, partition=0)
     async with asyncio.timeout(PATIENCE_S):
         assert (await publish(app, status, b"after", partition=0)).offset == 1
@@ -258,9 +258,9 @@ async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
 
 
 async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: DurableTable):
-    with pytest.raises(TooLarge):
+    with pytest.raises(RecordTooLarge):
         await publish(app, world.topics.status, b"x" * 9_000_000, partition=0)
-    with pytest.raises(TooLarge):
+    with pytest.raises(RecordTooLarge):
         await rows.write(0, [(b"k", b"x" * 9_000_000)])
     assert rows.get(0, b"k") is None
     await rows.write(0, [(b"k", b"x")])
@@ -269,7 +269,7 @@ async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: Du
 
 async def test_after_the_end_it_is_closed(world: World, app: App, rows: DurableTable):
     await app.stop()
-    with pytest.raises(Closed):
+    with pytest.raises(AppStopped):
         await publish(app, world.topics.status, b"x")
-    with pytest.raises(Closed):
+    with pytest.raises(AppStopped):
         await rows.write(0, [(b"k", b"x")])

@@ -7,49 +7,49 @@ from pathlib import Path
 
 import pytest
 
-from streams.runtime.exit_codes import Exit
+from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
-from streams.runtime.watchdog import Patience, Standstill, Watchdog
+from streams.runtime.watchdog import WatchdogTimeouts, StallTimer, Watchdog
 from tests.runtime.world import World, running, until, world_of
 from tests.support.broker import OwnBroker, settings_for
 
-QUICK = Patience(0.7, 60.0, look_again_after_s=0.3, look_every_s=0.1, answer_within_s=1.0)
+QUICK = WatchdogTimeouts(0.7, 60.0, resync_after_s=0.3, check_interval_s=0.1, broker_timeout_s=1.0)
 
 
 def test_a_mark_that_changes_is_no_standstill():
-    still = Standstill()
-    assert still.see(1.0, {"a": 1, "b": 1}) == {"a": 0.0, "b": 0.0}
-    assert still.see(2.0, {"a": 1, "b": 2}) == {"a": 2.0, "b": 0.0}
-    assert still.see(3.0, {"a": 1, "b": 2}) == {"a": 5.0, "b": 3.0}
+    still = StallTimer()
+    assert still.update(1.0, {"a": 1, "b": 1}) == {"a": 0.0, "b": 0.0}
+    assert still.update(2.0, {"a": 1, "b": 2}) == {"a": 2.0, "b": 0.0}
+    assert still.update(3.0, {"a": 1, "b": 2}) == {"a": 5.0, "b": 3.0}
 
 
 def test_a_mark_that_was_gone_begins_anew():
-    still = Standstill()
-    still.see(1.0, {"a": 1})
-    still.see(5.0, {})
-    assert still.see(1.0, {"a": 1}) == {"a": 0.0}
+    still = StallTimer()
+    still.update(1.0, {"a": 1})
+    still.update(5.0, {})
+    assert still.update(1.0, {"a": 1}) == {"a": 0.0}
 
 
 class Watched:
     """A running app whose watchdog's endings are noted instead of done."""
 
-    def __init__(self, world: World, patience: Patience = QUICK) -> None:
+    def __init__(self, world: World, patience: WatchdogTimeouts = QUICK) -> None:
         self.world = world
-        self.left: list[tuple[Exit, str]] = []
+        self.left: list[tuple[ExitCode, str]] = []
         self.looks = 0
         self.app: App = world.app()
-        self.app.patience = patience
+        self.app.watchdog_timeouts = patience
         self.app.watchdog = Watchdog(
             self.app, leave=lambda code, why: self.left.append((code, why))
         )
         self.release = asyncio.Event()
-        look = self.app.watchdog.look
+        look = self.app.watchdog.check
 
         async def counted(passed_s: float) -> None:
             await look(passed_s)
             self.looks += 1
 
-        self.app.watchdog.look = counted  # type: ignore[method-assign]
+        self.app.watchdog.check = counted  # type: ignore[method-assign]
 
         @self.app.agent(
             self.app.raw_topic(world.topics.outbound), name="watched", isolated_partitions=True
@@ -61,7 +61,7 @@ class Watched:
 
     async def looks_for(self, seconds: float) -> None:
         """Until it has looked so often that a standstill would have been that old."""
-        enough = self.looks + seconds / self.app.patience.look_every_s
+        enough = self.looks + seconds / self.app.watchdog_timeouts.check_interval_s
         await until(lambda: self.looks >= enough)
 
 
@@ -85,7 +85,7 @@ async def test_an_idle_partition_is_no_standstill(watched: Watched):
 async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
     await watched.world.produce([b"done", b"stuck", b"behind it"])
     code, why = await until(lambda: watched.left and watched.left[0])
-    assert code is Exit.STALLED
+    assert code is ExitCode.STALLED
     assert "partition 0 does not move" in why
     assert "committed 1, next 3, being worked on since 1" in why
 
@@ -94,11 +94,11 @@ async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
 async def test_a_recovery_that_does_not_move_is_a_standstill(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    watched = Watched(world, replace(QUICK, ready_s=1.0))
-    monkeypatch.setattr(watched.app.safe_consumer, "perform_seek", asyncio.Event().wait)
+    watched = Watched(world, replace(QUICK, readiness_timeout_s=1.0))
+    monkeypatch.setattr(watched.app.typed_consumer, "perform_seek", asyncio.Event().wait)
     starting = asyncio.ensure_future(watched.app.start())
     code, _ = await until(lambda: watched.left and watched.left[0])
-    assert code is Exit.NOT_READY
+    assert code is ExitCode.NOT_READY
     starting.cancel()
     await watched.app.stop()
 
@@ -106,11 +106,11 @@ async def test_a_recovery_that_does_not_move_is_a_standstill(
 @pytest.mark.broker
 async def test_a_coordinator_that_has_died_is_seen(watched: Watched):
     """aiokafka ends it at an error, and says nothing to anybody."""
-    coordinator = watched.app.safe_consumer._thread._ensure_consumer()._coordinator
+    coordinator = watched.app.typed_consumer._thread._ensure_consumer()._coordinator
     task = coordinator._coordination_task
     task.get_loop().call_soon_threadsafe(task.cancel)
     code, why = await until(lambda: watched.left and watched.left[0])
-    assert code is Exit.NOT_READY
+    assert code is ExitCode.NOT_READY
     assert "coordinator" in why
 
 
@@ -120,7 +120,7 @@ async def test_a_broker_that_does_not_answer_is_not_our_fault(
 ):
     """A restart would not help; it would only add to the trouble."""
     async with world_of(settings_for(own_broker, tmp_path)) as world:
-        watched = Watched(world, replace(QUICK, ready_s=0.7, answer_within_s=0.3))
+        watched = Watched(world, replace(QUICK, readiness_timeout_s=0.7, broker_timeout_s=0.3))
         async with running(watched.app):
             await world.produce([b"stuck"])
             await until(lambda: watched.left)

@@ -16,7 +16,7 @@ from aiokafka.structs import RecordMetadata
 
 from streams.kafka import admin, lag, reader
 from streams.kafka.connection import producer_options
-from streams.kafka.topics import Names, dispatch_app, names
+from streams.kafka.topics import Names, dispatch_app_id, names
 from streams.runtime.factory import App, create_app
 from streams.settings import Settings, environment
 
@@ -45,7 +45,7 @@ async def running(app: App) -> AsyncIterator[App]:
     """The app, ready; stopped on the way out. Its failure is the test's."""
     try:
         await app.start()
-        await until(lambda: app.readiness().ready)
+        await until(lambda: app.readiness().is_ready)
         yield app
     except BaseException:
         await _give_up(app)
@@ -58,14 +58,14 @@ async def running(app: App) -> AsyncIterator[App]:
 
 async def _give_up(app: App) -> None:
     """Stop it, whatever is open: after a failure nobody acknowledges it any more, or lets it out."""
-    app.safe_consumer._unacked_messages.clear()
-    app.fence.handed_back()
+    app.typed_consumer._unacked_messages.clear()
+    app.fence.on_revoked()
     await app.stop()
 
 
 async def regroup(app: App) -> None:
     """Let the app's member ask for a rebalance; nothing of it need have begun yet."""
-    coordinator: Any = app.safe_consumer._thread._ensure_consumer()._coordinator
+    coordinator: Any = app.typed_consumer._thread._ensure_consumer()._coordinator
     coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
 
 
@@ -84,7 +84,7 @@ class World:
 
     @property
     def group(self) -> str:
-        return dispatch_app(self.settings)
+        return dispatch_app_id(self.settings)
 
     def app(self, name: str = "dispatch-1", **options: Any) -> App:
         app = create_app(
@@ -108,18 +108,18 @@ class World:
         return await asyncio.gather(*sent)
 
     async def committed(self, partition: int = 0) -> int | None:
-        return (await self._lag())[TopicPartition(self.topics.outbound, partition)].committed
+        return (await self._lag())[TopicPartition(self.topics.outbound, partition)].committed_offset
 
     async def behind_nothing(self) -> bool:
-        return not any(each.behind for each in (await self._lag()).values())
+        return not any(each.lag for each in (await self._lag()).values())
 
     async def _lag(self) -> dict[TopicPartition, lag.PartitionLag]:
-        return await lag.read(self.settings, self.group, [self.topics.outbound])
+        return await lag.read_lag(self.settings, self.group, [self.topics.outbound])
 
     async def read(self, topic: str) -> list[reader.Record]:
         """All that stands in a topic."""
-        async with reader.reading(self.settings, topic) as whole:
-            return [record async for record in whole.until_end()]
+        async with reader.open_reader(self.settings, topic) as whole:
+            return [record async for record in whole.read_to_end()]
 
     def start(self, program: str, name: str, **variables: str) -> "Program":
         """A worker in a process of its own: `tests/runtime/programs/<program>.py`."""
@@ -131,7 +131,7 @@ class World:
 @asynccontextmanager
 async def world_of(settings: Settings) -> AsyncIterator[World]:
     """A world whose topics are there."""
-    await admin.create(settings)
+    await admin.create_topics(settings)
     producer = AIOKafkaProducer(**producer_options(settings))
     await producer.start()
     world = World(settings, producer)

@@ -65,7 +65,7 @@ class Office:
 
     async def raw(self, value: bytes | None, key: str = "+60120000000") -> None:
         """Put bytes on the lane."""
-        await self.caller.produce((value, key.encode()), topic=self.caller.names.lane(ACCOUNT))
+        await self.caller.produce((value, key.encode()), topic=self.caller.names.send(ACCOUNT))
 
     # -- the phones' log
 
@@ -139,7 +139,7 @@ class Office:
 def _system(broker: Reachable, sandbox: Sandbox, folder: Path, **given: Any) -> System:
     given = QUICK | given | {"web_browser_args": list(sandbox.browser_args)}
     settings = settings_for(broker, folder, accounts=[ACCOUNT], **given)
-    asyncio.run(admin.create(settings))
+    asyncio.run(admin.create_topics(settings))
     return System(settings)
 
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from streams.domain.phone.events import Deferred, OutcomeUnknown, Sent
-from streams.runtime.exit_codes import Exit
+from streams.runtime.exit_codes import ExitCode
 from tests.sender.conftest import ACCOUNT, Office, settings_of
 from tests.support.system import Worker, until
 from tests.support.whatsapp import linked
@@ -126,7 +126,7 @@ async def test_a_second_sender_takes_over(rough_office: Office) -> None:
 
     await until(has_the_lane)
     holder.process.send_signal(signal.SIGCONT)
-    assert await until(lambda: holder.process.poll()) == Exit.FENCED
+    assert await until(lambda: holder.process.poll()) == ExitCode.FENCED
     assert isinstance(await office.result(send), Sent)
     assert await office.shown("taken over") == 1
     record = await office.state("ready")

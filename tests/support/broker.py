@@ -47,7 +47,7 @@ class OwnBroker(EmbeddedBroker):
 
     def stop(self) -> None:
         """End it, frozen or not."""
-        if self.alive and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
+        if self.is_running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
             self.thaw()
         super().stop()
 
@@ -78,7 +78,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
     broker.start(print)
     yield broker
     broker.stop()
-    shutil.rmtree(broker.folder / "log")
+    shutil.rmtree(broker.directory / "log")
 
 
 @pytest.fixture
@@ -94,4 +94,4 @@ def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
     broker.start(print)
     yield broker
     broker.stop()
-    shutil.rmtree(broker.folder / "log")
+    shutil.rmtree(broker.directory / "log")

@@ -29,7 +29,7 @@ class Lane:
     def __init__(self, caller: Caller, account_name: str = "main") -> None:
         self._caller = caller
         self._account = account_name
-        self._records = caller.follow(caller.names.lane(account_name))
+        self._records = caller.follow(caller.names.send(account_name))
         self._taken = 0
 
     async def is_(self, state: account.AccountState) -> None:
@@ -47,7 +47,7 @@ class Lane:
 
     async def skip(self) -> None:
         """Pass over what is on the lane already: other tests' releases, all answered."""
-        end = await self._caller.end_of(self._caller.names.lane(self._account))
+        end = await self._caller.end_of(self._caller.names.send(self._account))
         await until(lambda: len(self._records) >= end)
         self._taken = end
 
@@ -111,6 +111,6 @@ def dispatcher(broker: Any, tmp_path: Any) -> Iterator[System]:
 async def started(settings: Any) -> System:
     """A dispatcher with topics of its own; whoever asks ends it."""
     system = System(settings)
-    await admin.create(settings)
+    await admin.create_topics(settings)
     await system.dispatcher().ready()
     return system

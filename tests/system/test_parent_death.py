@@ -39,13 +39,13 @@ def test_it_never_starts_when_the_parent_is_gone_already(
     """A parent that is killed between the fork and the kernel's promise is seen by its number."""
     marker = tmp_path / "started"
     monkeypatch.setattr(parent_death.os, "getpid", os.getppid)
-    command = parent_death.dying_with_us(["/usr/bin/touch", str(marker)])
+    command = parent_death.bind_to_this_process(["/usr/bin/touch", str(marker)])
     assert subprocess.run(command, check=False).returncode == 1
     assert not marker.exists()
 
 
 def test_it_becomes_the_program_with_its_arguments() -> None:
-    command = parent_death.dying_with_its_parent(
+    command = parent_death.bind_to_parent(
         [sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "-c"], signal.SIGTERM
     )
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout

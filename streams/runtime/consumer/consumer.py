@@ -29,18 +29,18 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 
-from streams.kafka.topic_ids import made_anew
-from streams.runtime.consumer.fetch import Answer
-from streams.runtime.consumer.offsets import Turn
+from streams.kafka.topic_ids import recreated_message
+from streams.runtime.consumer.fetch import FetchBatch
+from streams.runtime.consumer.offsets import OffsetTracker
 from streams.runtime.consumer.thread import ConsumerThread, RebalanceListener
-from streams.runtime.exit_codes import Exit, leave
+from streams.runtime.exit_codes import ExitCode, terminate
 
 if TYPE_CHECKING:
     from streams.runtime.app import App
 
-OPEN_BYTES = 8 << 20  # handed out and not acknowledged, of one partition
-_LOOK_FOR_ROOM_S = 0.05
-_NOTHING_ASSIGNED_S = 1.0
+MAX_UNACKED_BYTES = 8 << 20  # handed out and not acknowledged, of one partition
+_FULL_POLL_S = 0.05
+_IDLE_POLL_S = 1.0
 
 
 class Consumer(driver.Consumer):
@@ -51,12 +51,12 @@ class Consumer(driver.Consumer):
     RebalanceListener = RebalanceListener
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.deleted: Counter[TP] = Counter()  # records that were deleted before they were read
-        self.handing_out = False
-        self._turns: dict[TP, Turn] = {}  # of sources, from perform_seek to the next revocation
-        self._replays: dict[TP, Turn] = {}  # of changelogs, from seek_wait to the next revocation
-        self._since: dict[tuple[TP, int], int] = {}
-        self._looked: set[TP] = set()
+        self.deleted_counts: Counter[TP] = Counter()  # records that were deleted before they were read
+        self.is_delivering = False
+        self._trackers: dict[TP, OffsetTracker] = {}  # of sources, from perform_seek to the next revocation
+        self._changelog_trackers: dict[TP, OffsetTracker] = {}  # of changelogs, from seek_wait to the next revocation
+        self._gap_free_from: dict[tuple[TP, int], int] = {}
+        self._resynced: set[TP] = set()
         self._generations = count(1)
         super().__init__(*args, **options)
 
@@ -65,152 +65,152 @@ class Consumer(driver.Consumer):
 
     # -- generations
 
-    def begin_generation(self) -> int:
+    def start_generation(self) -> int:
         """From now on events of earlier assignments are skipped; from any thread."""
         self.app.consumer_generation_id = generation = next(self._generations)
         return generation
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Wait until every event that has begun is acknowledged, and commit."""
-        self.handing_out = False
+        self.is_delivering = False
         for partition in revoked:
-            self._settle(partition)  # what comes next forgets what was acknowledged
+            self._apply_acks(partition)  # what comes next forgets what was acknowledged
         await super().on_partitions_revoked(revoked)
-        self.begin_generation()
-        self._forget()
+        self.start_generation()
+        self._clear_trackers()
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin anew with these."""
-        self._forget()
-        await self.app.fence.outwait_predecessor()
+        self._clear_trackers()
+        await self.app.fence.wait_for_predecessor()
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:
-            self.handing_out = True  # it stands by: no recovery follows, which would end in a seek
+            self.is_delivering = True  # it stands by: no recovery follows, which would end in a seek
 
-    def _forget(self) -> None:
-        self.handing_out = False
-        self._turns.clear()
-        self._replays.clear()
+    def _clear_trackers(self) -> None:
+        self.is_delivering = False
+        self._trackers.clear()
+        self._changelog_trackers.clear()
 
     # -- where to read
 
     async def perform_seek(self) -> None:
         """Set every source partition to its commit, or to its beginning, and hand out from there."""
         generation = self.app.consumer_generation_id
-        self._forget_sources()
+        self._clear_source_trackers()
         await super().perform_seek()
-        turns = await self._first_turns()
-        for partition, turn in turns.items():
-            await self.seek(partition, turn.next)
+        trackers = await self._initial_trackers()
+        for partition, tracker in trackers.items():
+            await self.seek(partition, tracker.next_offset)
         # A revocation meanwhile: the recovery that follows it seeks anew.
         if generation == self.app.consumer_generation_id:
-            self._turns = turns
-            self.handing_out = True
+            self._trackers = trackers
+            self.is_delivering = True
 
-    def _forget_sources(self) -> None:
-        self.handing_out = False
-        self._turns = {}
-        for books in (self._acked, self._acked_index):
-            books.clear()
+    def _clear_source_trackers(self) -> None:
+        self.is_delivering = False
+        self._trackers = {}
+        for acked_offsets in (self._acked, self._acked_index):
+            acked_offsets.clear()
 
-    async def _first_turns(self) -> dict[TP, Turn]:
-        mine = [each for each in self.assignment() if not self._is_changelog_tp(each)]
-        if not mine:
+    async def _initial_trackers(self) -> dict[TP, OffsetTracker]:
+        source_partitions = [each for each in self.assignment() if not self._is_changelog_tp(each)]
+        if not source_partitions:
             return {}
-        earliest, ends = await asyncio.gather(self.earliest_offsets(*mine), self.highwaters(*mine))
-        return {each: self._first_turn(each, earliest[each], ends[each]) for each in mine}
+        earliest, ends = await asyncio.gather(self.earliest_offsets(*source_partitions), self.highwaters(*source_partitions))
+        return {each: self._initial_tracker(each, earliest[each], ends[each]) for each in source_partitions}
 
-    def _first_turn(self, partition: TP, earliest: int, end: int) -> Turn:
+    def _initial_tracker(self, partition: TP, earliest: int, end: int) -> OffsetTracker:
         committed = self._read_offset[partition]
-        turn = Turn(earliest if committed is None else committed)
-        if turn.next > end:
-            self.log.critical("%s ends at %d, but %d is committed", partition, end, turn.next)
-            leave(Exit.TOPIC_MADE_ANEW, made_anew(partition.topic, self.app.conf.id))
-        self._skip_deleted(partition, turn, earliest)
-        return turn
+        tracker = OffsetTracker(earliest if committed is None else committed)
+        if tracker.next_offset > end:
+            self.log.critical("%s ends at %d, but %d is committed", partition, end, tracker.next_offset)
+            terminate(ExitCode.TOPIC_RECREATED, recreated_message(partition.topic, self.app.conf.id))
+        self._skip_deleted(partition, tracker, earliest)
+        return tracker
 
-    def _skip_deleted(self, partition: TP, turn: Turn, earliest: int) -> None:
-        if earliest <= turn.next:
+    def _skip_deleted(self, partition: TP, tracker: OffsetTracker, earliest: int) -> None:
+        if earliest <= tracker.next_offset:
             return
-        self.deleted[partition] += earliest - turn.next
+        self.deleted_counts[partition] += earliest - tracker.next_offset
         self.log.error(
             "%s: offsets %d to %d were deleted before they were read",
             partition,
-            turn.next,
+            tracker.next_offset,
             earliest - 1,
         )
-        turn.next = earliest
+        tracker.next_offset = earliest
 
     async def seek_wait(self, partitions: Any) -> None:
         """Set changelogs to where their tables are; what was fetched before counts no more."""
-        self._replays.update({each: Turn(offset) for each, offset in partitions.items()})
+        self._changelog_trackers.update({each: OffsetTracker(offset) for each, offset in partitions.items()})
         await super().seek_wait(partitions)
 
-    async def look_again(self, partition: TP) -> None:
+    async def resync(self, partition: TP) -> None:
         """A record did not come in turn, or none comes: deleted in the log, or lost on its way here."""
-        turn = self._turn(partition)
-        if turn is None:
+        tracker = self._tracker(partition)
+        if tracker is None:
             return
-        expected = turn.next
+        expected = tracker.next_offset
         try:
             earliest = (await self.earliest_offsets(partition))[partition]
         except (KafkaError, OSError) as error:
             self.log.warning("%s: %r", partition, error)
             return  # the watchdog looks again
-        if self._turn(partition) is turn and turn.next == expected:
-            self._skip_deleted(partition, turn, earliest)
-            await self.seek(partition, turn.next)
+        if self._tracker(partition) is tracker and tracker.next_offset == expected:
+            self._skip_deleted(partition, tracker, earliest)
+            await self.seek(partition, tracker.next_offset)
 
-    def _turn(self, partition: TP) -> Turn | None:
-        return self._turns.get(partition) or self._replays.get(partition)
+    def _tracker(self, partition: TP) -> OffsetTracker | None:
+        return self._trackers.get(partition) or self._changelog_trackers.get(partition)
 
     # -- handing out
 
     async def _wait_next_records(self, timeout: float) -> Any:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
-        full = self._buffered_partitions | {each for each in self._turns if self._is_full(each)}
+        full = self._buffered_partitions | {each for each in self._trackers if self._is_full(each)}
         active = self._get_active_partitions() - full
         if not active:
-            await self.sleep(_LOOK_FOR_ROOM_S if full else _NOTHING_ASSIGNED_S)
+            await self.sleep(_FULL_POLL_S if full else _IDLE_POLL_S)
             return {}, active
         # aiokafka does not notice that a partition has room again, only that something has come.
-        records = await self._getmany(active, _LOOK_FOR_ROOM_S if full else timeout)
+        records = await self._getmany(active, _FULL_POLL_S if full else timeout)
         # Faust would go back to the commits when the flow has stopped meanwhile, in the middle of a
         # rebalance or a recovery. That is for the recovery to do, at its end; what came too late is
         # read again then.
         return (records, active) if self.flow_active else (None, None)
 
     def _is_full(self, partition: TP) -> bool:
-        turn = self._settle(partition)
-        return turn is not None and turn.open_bytes >= OPEN_BYTES
+        tracker = self._apply_acks(partition)
+        return tracker is not None and tracker.unacked_bytes >= MAX_UNACKED_BYTES
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        answers = await super()._getmany(active_partitions, timeout)
-        self._looked.clear()
-        self._since = dict(_since(answers))
-        return answers
+        batches = await super()._getmany(active_partitions, timeout)
+        self._resynced.clear()
+        self._gap_free_from = dict(_gap_free_offsets(batches))
+        return batches
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """The records that are in turn, with the books kept."""
         async for partition, message in super().getmany(timeout):
-            turn = self._turn(partition)
-            if turn is None or turn.is_past(message.offset):
+            tracker = self._tracker(partition)
+            if tracker is None or tracker.already_delivered(message.offset):
                 continue  # read again after the coming seek; or handed out already
-            if not turn.reaches(self._since[partition, message.offset]):
-                await self._look_once(partition)
+            if not tracker.is_contiguous(self._gap_free_from[partition, message.offset]):
+                await self._resync_once(partition)
                 continue
-            if partition in self._turns:
-                turn.hand_out(message.offset, _size(message))
+            if partition in self._trackers:
+                tracker.deliver(message.offset, _size_bytes(message))
             else:
-                turn.pass_over(message.offset)
+                tracker.skip(message.offset)
             yield partition, message
 
-    async def _look_once(self, partition: TP) -> None:
+    async def _resync_once(self, partition: TP) -> None:
         """Once per answer: all its later records miss their turn too."""
-        if partition not in self._looked:
-            self._looked.add(partition)
-            await self.look_again(partition)
+        if partition not in self._resynced:
+            self._resynced.add(partition)
+            await self.resync(partition)
 
     # -- committing
 
@@ -228,46 +228,46 @@ class Consumer(driver.Consumer):
     def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Iterator[TP]:
         return (
             each
-            for each in list(self._turns)
+            for each in list(self._trackers)
             if topics is None or each in topics or each.topic in topics
         )
 
     def _new_offset(self, tp: TP) -> int | None:
-        turn = self._settle(tp)
-        return None if turn is None else turn.committable(self._thread.known_empty(tp))
+        tracker = self._apply_acks(tp)
+        return None if tracker is None else tracker.committable_offset(self._thread.last_empty_range(tp))
 
-    def _settle(self, partition: TP) -> Turn | None:
-        turn = self._turns.get(partition)
-        if turn is not None:
-            turn.acknowledge(self._acked_index[partition])
+    def _apply_acks(self, partition: TP) -> OffsetTracker | None:
+        tracker = self._trackers.get(partition)
+        if tracker is not None:
+            tracker.acknowledge(self._acked_index[partition])
             self._acked.pop(partition, None)
-        return turn
+        return tracker
 
     async def verify_all_partitions_active(self) -> None:
         """Faust's own watch, which cries wolf; ours is watchdog.py."""
 
     # -- for the watchdog and the probes
 
-    def progress(self) -> dict[TP, tuple[int | None, Turn]]:
+    def progress(self) -> dict[TP, tuple[int | None, OffsetTracker]]:
         """For each source partition what is committed, and its books."""
-        return {each: (self._committed_offset[each], turn) for each, turn in self._turns.items()}
+        return {each: (self._committed_offset[each], tracker) for each, tracker in self._trackers.items()}
 
     @property
-    def coordination_ended(self) -> bool:
+    def is_coordinator_dead(self) -> bool:
         """Whether the group's coordinator has died of an error."""
-        return self._thread.coordination_ended
+        return self._thread.is_coordinator_dead
 
 
-def _since(answers: Any) -> Iterator[tuple[tuple[TP, int], int]]:
+def _gap_free_offsets(batches: Any) -> Iterator[tuple[tuple[TP, int], int]]:
     """For each record the offset since which it is known to be the first."""
-    for partition, answer in answers.items():
-        assert isinstance(answer, Answer), "safe_install.install() was not called"
-        since = answer.start
-        for record in answer:
-            yield (base.ensure_TP(partition), record.offset), since
-            since = record.offset + 1
+    for partition, batch in batches.items():
+        assert isinstance(batch, FetchBatch), "safe_install.install() was not called"
+        gap_free_from = batch.start_offset
+        for record in batch:
+            yield (base.ensure_TP(partition), record.offset), gap_free_from
+            gap_free_from = record.offset + 1
 
 
-def _size(message: Message) -> int:
+def _size_bytes(message: Message) -> int:
     # -1 for none, as Kafka says it.
     return max(message.serialized_key_size, 0) + max(message.serialized_value_size, 0)

@@ -13,36 +13,36 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from streams.runtime.fence import Fence
 
 # Set by the consumer's thread around the consumer's start, where aiokafka makes its coordinator.
-fence_of_the_app: ContextVar[Fence | None] = ContextVar("fence_of_the_app", default=None)
+current_fence: ContextVar[Fence | None] = ContextVar("fence_of_the_app", default=None)
 
 
 class Coordinator(GroupCoordinator):
     """Takes the place of aiokafka's GroupCoordinator (safe_install.py)."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._fence = fence_of_the_app.get() or Fence(math.inf)
+        self._fence = current_fence.get() or Fence(math.inf)
         super().__init__(*args, **options)
 
     async def _do_heartbeat(self) -> bool:
-        asked_s = time.monotonic()
+        sent_s = time.monotonic()
         answered = await super()._do_heartbeat()
         if answered:
-            self._fence.answered(asked_s)
+            self._fence.on_heartbeat(sent_s)
         return answered
 
     def reset_generation(self) -> None:
         """Said by a heartbeat, a commit or a join: unknown member, or an old generation."""
         if not self._closing.done():
-            self._fence.generation_lost()
+            self._fence.on_generation_lost()
         super().reset_generation()
 
     async def _on_join_prepare(self, previous_assignment: Any) -> None:
         # Returns once the app has worked off what it was handed out.
         await super()._on_join_prepare(previous_assignment)
-        self._fence.handed_back()
+        self._fence.on_revoked()
 
     async def _on_join_complete(self, *args: Any, **options: Any) -> None:
-        self._fence.joined()
+        self._fence.on_joined()
         await super()._on_join_complete(*args, **options)
 
     async def close(self) -> None:
@@ -50,4 +50,4 @@ class Coordinator(GroupCoordinator):
         try:
             await super().close()
         finally:
-            self._fence.handed_back()
+            self._fence.on_revoked()

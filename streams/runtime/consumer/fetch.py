@@ -13,42 +13,42 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.consumer import fetcher as ak_fetcher
 
-from streams.runtime.consumer.offsets import Stretch
+from streams.runtime.consumer.offsets import OffsetRange
 
-_EMPTY = "known_empty"  # an attribute of aiokafka's state of a partition
+_EMPTY_RANGE_ATTRIBUTE = "known_empty"  # an attribute of aiokafka's state of a partition
 
 
-class Answer(list[ConsumerRecord[bytes, bytes]]):
+class FetchBatch(list[ConsumerRecord[bytes, bytes]]):
     """Records, and the offset from which on they are all there was to read."""
 
-    start: int = -1
+    start_offset: int = -1
 
 
 class FetchResult(ak_fetcher.FetchResult):
     """Takes the place of aiokafka's class of that name (safe_install.py)."""
 
-    def getall(self, max_records: int | None = None) -> Answer:
+    def getall(self, max_records: int | None = None) -> FetchBatch:
         """The records that are there; they and their stretch."""
-        part: Any = self._partition_records
-        start: int = part.next_fetch_offset if part is not None else -1
-        answer = Answer(super().getall(max_records))
-        if part is None or part.next_fetch_offset == start:
-            return answer  # nothing was taken
+        partition_records: Any = self._partition_records
+        start: int = partition_records.next_fetch_offset if partition_records is not None else -1
+        batch = FetchBatch(super().getall(max_records))
+        if partition_records is None or partition_records.next_fetch_offset == start:
+            return batch  # nothing was taken
         state = self._assignment.state_value(self._topic_partition)
-        answer.start = _joined(getattr(state, _EMPTY, None), start)
-        empty = answer[-1].offset + 1 if answer else answer.start
-        setattr(state, _EMPTY, (empty, part.next_fetch_offset))
-        return answer
+        batch.start_offset = _merge_start(getattr(state, _EMPTY_RANGE_ATTRIBUTE, None), start)
+        empty_from = batch[-1].offset + 1 if batch else batch.start_offset
+        setattr(state, _EMPTY_RANGE_ATTRIBUTE, (empty_from, partition_records.next_fetch_offset))
+        return batch
 
 
-def _joined(before: Stretch | None, start: int) -> int:
+def _merge_start(empty_range: OffsetRange | None, start: int) -> int:
     """Where the stretch begins, together with an empty one right before it."""
-    return before[0] if before is not None and before[1] == start else start
+    return empty_range[0] if empty_range is not None and empty_range[1] == start else start
 
 
-def known_empty(consumer: AIOKafkaConsumer, partition: tuple[str, int]) -> Stretch | None:
+def last_empty_range(consumer: AIOKafkaConsumer, partition: tuple[str, int]) -> OffsetRange | None:
     """The last stretch that was read to its end and held nothing; from any thread."""
     subscription: Any = consumer._subscription.subscription
     if subscription is None or subscription.assignment is None:
         return None
-    return getattr(subscription.assignment.state_value(partition), _EMPTY, None)
+    return getattr(subscription.assignment.state_value(partition), _EMPTY_RANGE_ATTRIBUTE, None)

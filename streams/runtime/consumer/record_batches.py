@@ -15,11 +15,11 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecor
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-_OVERHEAD = struct.calcsize(">qi")  # before the bytes that a batch's own length counts
-_LENGTH = struct.Struct(">i")
+_BATCH_OVERHEAD = struct.calcsize(">qi")  # before the bytes that a batch's own length counts
+_INT32 = struct.Struct(">i")
 
 
-class Records:
+class RecordBatches:
     """Takes the place of aiokafka's MemoryRecords in its fetcher (safe_install.py)."""
 
     def __init__(self, data: bytes) -> None:
@@ -35,18 +35,18 @@ class Records:
         """Of the answer."""
         return self._inner.size_in_bytes()
 
-    def next_batch(self) -> "Batch | None":
+    def next_batch(self) -> "RecordBatch | None":
         """The next batch."""
         batch = self._inner.next_batch()
         if batch is None:
             return None
         start = self._pos
-        (length,) = _LENGTH.unpack_from(self._data, start + _OVERHEAD - _LENGTH.size)
-        self._pos = start + _OVERHEAD + length
-        return Batch(batch, memoryview(self._data)[start : self._pos])
+        (length,) = _INT32.unpack_from(self._data, start + _BATCH_OVERHEAD - _INT32.size)
+        self._pos = start + _BATCH_OVERHEAD + length
+        return RecordBatch(batch, memoryview(self._data)[start : self._pos])
 
 
-class Batch:
+class RecordBatch:
     """aiokafka's batch, which starts over by another reader where a name is no text."""
 
     def __init__(self, batch: Any, data: memoryview) -> None:
@@ -60,54 +60,54 @@ class Batch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
-        last = -1
+        last_offset = -1
         try:
             for record in self._batch:
-                last = record.offset
+                last_offset = record.offset
                 yield record
         except UnicodeDecodeError:
-            yield from (each for each in _TolerantBatch(self._data) if each.offset > last)
+            yield from (reread for reread in _TolerantBatch(self._data) if reread.offset > last_offset)
 
 
 class _TolerantBatch(_DefaultRecordBatchPy):  # pyright: ignore[reportGeneralTypeIssues] - final by its hint only
     """aiokafka's reader in Python, but for the names of headers."""
 
     def _read_msg(self, decode_varint: Any = decode_varint) -> _DefaultRecordPy:
-        read = _Reading(self._buffer, self._pos)
-        length = read.number()
-        end = read.pos + length
-        read.number()  # attributes: none are defined
-        timestamp, offset = self.first_timestamp + read.number(), self.base_offset + read.number()
+        reader = _BufferReader(self._buffer, self._pos)
+        length = reader.read_varint()
+        end = reader.pos + length
+        reader.read_varint()  # attributes: none are defined
+        timestamp, offset = self.first_timestamp + reader.read_varint(), self.base_offset + reader.read_varint()
         if self.timestamp_type == self.LOG_APPEND_TIME:
             timestamp = self.max_timestamp
-        key, value = read.data(), read.data()
-        headers = [(read.name(), read.data()) for _ in range(read.number())]
-        if read.pos != end:
-            raise CorruptRecordException(f"a record of {length} bytes ends at {read.pos - end}")
+        key, value = reader.read_bytes(), reader.read_bytes()
+        headers = [(reader.read_header_name(), reader.read_bytes()) for _ in range(reader.read_varint())]
+        if reader.pos != end:
+            raise CorruptRecordException(f"a record of {length} bytes ends at {reader.pos - end}")
         self._pos = end
         return _DefaultRecordPy(offset, timestamp, self.timestamp_type, key, value, headers)
 
 
-class _Reading:
+class _BufferReader:
     """A place in a buffer (Kafka protocol, record format v2)."""
 
     def __init__(self, buffer: bytearray, pos: int) -> None:
         self._buffer = buffer
         self.pos = pos
 
-    def number(self) -> int:
+    def read_varint(self) -> int:
         """A varint."""
-        number, self.pos = decode_varint(self._buffer, self.pos)
-        return number
+        value, self.pos = decode_varint(self._buffer, self.pos)
+        return value
 
-    def data(self) -> bytes | None:
+    def read_bytes(self) -> bytes | None:
         """Bytes with their length before them; a negative one says that there are none."""
-        length = self.number()
+        length = self.read_varint()
         if length < 0:
             return None
         self.pos += length
         return bytes(self._buffer[self.pos - length : self.pos])
 
-    def name(self) -> str:
+    def read_header_name(self) -> str:
         """The name of a header."""
-        return (self.data() or b"").decode(errors="backslashreplace")
+        return (self.read_bytes() or b"").decode(errors="backslashreplace")

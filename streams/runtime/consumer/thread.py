@@ -12,16 +12,16 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.runtime.consumer.coordinator import fence_of_the_app
-from streams.runtime.consumer.fetch import known_empty
-from streams.runtime.consumer.offsets import Stretch
+from streams.runtime.consumer.coordinator import current_fence
+from streams.runtime.consumer.fetch import last_empty_range
+from streams.runtime.consumer.offsets import OffsetRange
 
 if TYPE_CHECKING:
     from streams.runtime.app import App
 
 # Records come at once however long a fetch may wait for them; but the broker answers a connection's
 # requests in their order, so questions after offsets wait for it: four times 1.5 s at each start.
-_FETCH_WAIT_MS = 200
+_FETCH_MAX_WAIT_MS = 200
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -32,23 +32,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # Faust sets it for exactly_once only
-        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS
         return consumer
 
     async def on_start(self) -> None:
         """Connect. The coordinator that is made meanwhile belongs to this app's fence."""
-        token = fence_of_the_app.set(self.app.fence)
+        token = current_fence.set(self.app.fence)
         try:
             await super().on_start()
         finally:
-            fence_of_the_app.reset(token)
+            current_fence.reset(token)
 
-    def known_empty(self, partition: TP) -> Stretch | None:
+    def last_empty_range(self, partition: TP) -> OffsetRange | None:
         """The last stretch of the partition that was read and held nothing."""
-        return known_empty(self._ensure_consumer(), partition)
+        return last_empty_range(self._ensure_consumer(), partition)
 
     @property
-    def coordination_ended(self) -> bool:
+    def is_coordinator_dead(self) -> bool:
         """Whether the group's coordinator has died of an error; nothing else says so."""
         coordinator: Any = self._ensure_consumer()._coordinator
         return coordinator is not None and coordinator._coordination_task.done()

@@ -20,7 +20,7 @@ import psutil
 from playwright.async_api import BrowserContext, CDPSession, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from streams.system.parent_death import dying_with_its_parent
+from streams.system.parent_death import bind_to_parent
 from streams.whatsapp.install import executable
 from streams.whatsapp.install.executable import Executable
 from streams.whatsapp.web.calls import bounded
@@ -117,7 +117,7 @@ def write_wrapper(
     script: Path, program: Path, death: signal.Signals, environment: str = ""
 ) -> Path:
     """A script that becomes `program`, leaves its pid in `<script>.pid` and dies with its parent."""
-    becoming = dying_with_its_parent([str(program)], death)
+    becoming = bind_to_parent([str(program)], death)
     pid_file = shlex.quote(f"{script}.pid")
     script.write_text(
         f'#!/bin/sh\necho $$ > {pid_file}\n{environment}exec {shlex.join(becoming)} "$@"\n'

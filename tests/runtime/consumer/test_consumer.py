@@ -15,9 +15,9 @@ from faust.types import TP
 from streams.kafka import connection
 from streams.kafka.connection import client_options, producer_options
 from streams.runtime.consumer import consumer
-from streams.runtime.consumer.consumer import OPEN_BYTES
-from streams.runtime.exit_codes import Exit
-from streams.runtime.watchdog import Patience
+from streams.runtime.consumer.consumer import MAX_UNACKED_BYTES
+from streams.runtime.exit_codes import ExitCode
+from streams.runtime.watchdog import WatchdogTimeouts
 from tests.runtime.reading import Reading, numbered
 from tests.runtime.world import World, running, until
 
@@ -65,7 +65,7 @@ async def test_aborted_records_are_not_seen_and_no_lag_is_left(
     async with running(again.app):
         await world.produce([b"last"])
         await again.has_seen(b"last")
-    assert not reading.app.safe_consumer.deleted
+    assert not reading.app.typed_consumer.deleted_counts
 
 
 async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKafkaProducer):
@@ -76,7 +76,7 @@ async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKaf
             await _transaction(transactional, world, numbered(number, number + 1), commit=True)
         await reading.has_seen(*numbered(0, 6))
         await until(world.behind_nothing)
-        assert not any(reading.app.safe_consumer._gap.values())
+        assert not any(reading.app.typed_consumer._gap.values())
 
 
 async def test_a_fetch_does_not_hold_up_other_questions(world: World):
@@ -84,7 +84,7 @@ async def test_a_fetch_does_not_hold_up_other_questions(world: World):
     reading = Reading(world)
     async with running(reading.app):
         asked: list[int] = []
-        client: Any = reading.app.safe_consumer._thread._ensure_consumer()._client
+        client: Any = reading.app.typed_consumer._thread._ensure_consumer()._client
         send = client.send
 
         async def noted(node: Any, request: Any, **options: Any) -> Any:
@@ -126,7 +126,7 @@ async def test_the_last_record_of_a_partition_is_not_lost_either(
 ):
     """No later record shows that it is missing; the watchdog sees that the end is not reached."""
     reading = Reading(world)
-    reading.app.patience = Patience(60.0, 60.0, look_again_after_s=0.3, look_every_s=0.1)
+    reading.app.watchdog_timeouts = WatchdogTimeouts(60.0, 60.0, resync_after_s=0.3, check_interval_s=0.1)
     _lose(monkeypatch, {9})
     async with running(reading.app):
         await world.produce(numbered(0, 10))
@@ -194,7 +194,7 @@ async def test_compacted_records_are_no_hole(world: World):
         assert numbers == sorted(set(numbers))
         assert set(range(350, 400)) <= set(numbers) < set(range(400))
         assert not reading.looked
-    assert not reading.app.safe_consumer.deleted
+    assert not reading.app.typed_consumer.deleted_counts
 
 
 async def _compact_quickly(world: World) -> None:
@@ -205,7 +205,7 @@ async def _compact_quickly(world: World) -> None:
         "min.cleanable.dirty.ratio": "0.01",
         "min.compaction.lag.ms": "0",
     }
-    async with connection.admin(world.settings) as client:
+    async with connection.admin_client(world.settings) as client:
         for kind, name, config in (
             (ConfigResourceType.TOPIC, world.topics.outbound, topic),
             (ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"}),
@@ -232,7 +232,7 @@ async def test_what_was_deleted_unread_while_down_is_counted(world: World):
     async with running(again.app):
         await again.has_seen(*numbered(25, 30))
         await until(world.behind_nothing)
-        assert again.app.safe_consumer.deleted == {(world.topics.outbound, 0): 15}
+        assert again.app.typed_consumer.deleted_counts == {(world.topics.outbound, 0): 15}
 
 
 async def test_what_was_deleted_to_the_end_while_down_is_counted_at_once(world: World):
@@ -245,7 +245,7 @@ async def test_what_was_deleted_to_the_end_while_down_is_counted_at_once(world: 
     await _delete(world, before=30)
     again = Reading(world)
     async with running(again.app):
-        assert again.app.safe_consumer.deleted == {(world.topics.outbound, 0): 20}
+        assert again.app.typed_consumer.deleted_counts == {(world.topics.outbound, 0): 20}
         await until(world.behind_nothing)
 
 
@@ -265,7 +265,7 @@ async def test_what_was_deleted_unread_while_running_is_counted(
         await until(lambda: b"30" in reading.values)
         assert set(numbered(25, 31)) < set(reading.values)
         lost = 30 - len(set(reading.values) - {b"30"})
-        assert reading.app.safe_consumer.deleted[world.topics.outbound, 0] == lost > 0
+        assert reading.app.typed_consumer.deleted_counts[world.topics.outbound, 0] == lost > 0
         assert len(reading.values) == len(set(reading.values))
 
 
@@ -277,7 +277,7 @@ async def test_what_was_deleted_before_the_first_start_is_none_of_our_business(w
         await world.produce([b"x"])
         await reading.has_seen(b"x")
         await until(world.behind_nothing)
-        assert not reading.app.safe_consumer.deleted
+        assert not reading.app.typed_consumer.deleted_counts
 
 
 async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
@@ -288,28 +288,28 @@ async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
     async with running(reading.app):
         await world.produce(numbered(0, 10))
         await until(world.behind_nothing)
-    left: list[Exit] = []
+    left: list[ExitCode] = []
     monkeypatch.setattr(consumer, "leave", lambda code, why: left.append(code))
     again = Reading(world)
 
     async def ends(*partitions: TP) -> dict[TP, int]:
         return dict.fromkeys(partitions, 9)
 
-    monkeypatch.setattr(again.app.safe_consumer, "highwaters", ends)
+    monkeypatch.setattr(again.app.typed_consumer, "highwaters", ends)
     async with running(again.app):
-        assert left == [Exit.TOPIC_MADE_ANEW]
+        assert left == [ExitCode.TOPIC_RECREATED]
 
 
 async def _delete(world: World, before: int) -> None:
     partition = TopicPartition(world.topics.outbound, 0)
-    async with connection.admin(world.settings) as client:
+    async with connection.admin_client(world.settings) as client:
         await client.delete_records({partition: RecordsToDelete(before)})
 
 
 async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
     """However few its records are; the other partitions go on."""
     size = 1_000_000
-    room = OPEN_BYTES // size + 1
+    room = MAX_UNACKED_BYTES // size + 1
     reading = Reading(world, keep=True)
     async with running(reading.app):
         await world.produce([b"x" * size] * 30, partition=0)

@@ -62,7 +62,7 @@ async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: Worl
             assert not done
             for event in first.events:
                 event.ack()
-        await until(lambda: first.app.readiness().ready and second.app.readiness().ready)
+        await until(lambda: first.app.readiness().is_ready and second.app.readiness().is_ready)
         first.keep = False
         await world.produce([b"after"], partition=0)
         await world.produce([b"after"], partition=3)
@@ -88,7 +88,7 @@ async def test_who_stops_keeps_its_partitions_until_its_events_are_done(world: W
         first.acknowledge(0, 1)
         async with asyncio.timeout(PATIENCE_S):
             await asyncio.gather(stopping, joining)
-        await until(lambda: second.app.readiness().ready)
+        await until(lambda: second.app.readiness().is_ready)
         await world.produce([b"2"])
         await second.has_seen(b"2")
         await second.app.stop()
@@ -98,7 +98,7 @@ async def test_what_was_acknowledged_before_a_rebalance_is_not_done_again(world:
     """Faust forgets, at each, what was acknowledged since the last commit."""
     first, second = Reading(world), Reading(world, "dispatch-2")
     for each in (first.app, second.app):
-        each.safe_consumer.commit_interval = 3600.0
+        each.typed_consumer.commit_interval = 3600.0
     async with running(first.app):
         await _sees_twenty(first)
         await _joins_and_finds_all_done(first, second)
@@ -113,7 +113,7 @@ async def _sees_twenty(reading: Reading) -> None:
 
 async def _joins_and_finds_all_done(first: Reading, second: Reading) -> None:
     async with running(second.app):
-        await until(lambda: first.app.readiness().ready)
+        await until(lambda: first.app.readiness().is_ready)
         await until(first.world.behind_nothing)
         assert len(first.seen) == 20
         assert not second.seen
@@ -123,17 +123,17 @@ async def test_every_assignment_has_a_number_of_its_own(world: World):
     """The group's generation stays when a member rejoins that asks for nothing new."""
     first, second = Reading(world), Reading(world, "dispatch-2")
     async with running(first.app), running(second.app):
-        await until(lambda: first.app.readiness().ready)
+        await until(lambda: first.app.readiness().is_ready)
         before = second.app.consumer_generation_id
         await regroup(second.app)
         await until(lambda: second.app.consumer_generation_id > before + 1)
-        await until(lambda: second.app.readiness().ready)
+        await until(lambda: second.app.readiness().is_ready)
 
 
 async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world: World):
     """Between the last look at what was acknowledged and the revocation: Faust would forget it."""
     first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
-    consumer = first.app.safe_consumer
+    consumer = first.app.typed_consumer
     revoked = consumer.on_partitions_revoked
 
     async def at_the_last_moment(partitions: set[TP]) -> None:
@@ -151,8 +151,8 @@ async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world:
 async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World):
     """It was for partitions that may be another's by now."""
     reading = Reading(world)
-    app, consumer = reading.app, reading.app.safe_consumer
-    first_turns, perform_seek = consumer._first_turns, consumer.perform_seek
+    app, consumer = reading.app, reading.app.typed_consumer
+    first_turns, perform_seek = consumer._initial_trackers, consumer.perform_seek
     overtaken: list[bool] = []
 
     async def slowly() -> Any:
@@ -165,9 +165,9 @@ async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World)
 
     async def noted() -> None:
         await perform_seek()
-        overtaken.append(not consumer.handing_out and not consumer.progress())
+        overtaken.append(not consumer.is_delivering and not consumer.progress())
 
-    consumer._first_turns = slowly  # type: ignore[method-assign]
+    consumer._initial_trackers = slowly  # type: ignore[method-assign]
     consumer.perform_seek = noted  # type: ignore[method-assign]
     assigned = consumer.on_partitions_assigned
 
@@ -186,7 +186,7 @@ async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World)
 async def test_an_answer_that_comes_when_the_flow_has_stopped_seeks_nothing(world: World):
     """Faust would go back to the commits then, in the middle of a rebalance or of a recovery."""
     reading = Reading(world)
-    consumer = reading.app.safe_consumer
+    consumer = reading.app.typed_consumer
     perform_seek, wait_next = consumer.perform_seek, consumer._wait_next_records
     said: list[str] = []
 
@@ -231,7 +231,7 @@ async def recovering(world: World) -> Reading:
 
 async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: Reading):
     """After it, that is; and nothing need be looked for, since the seek goes back before it."""
-    consumer = recovering.app.safe_consumer
+    consumer = recovering.app.typed_consumer
     perform_seek, fetch = consumer.perform_seek, consumer._getmany
     fetched: set[str] = set()
 
@@ -254,13 +254,13 @@ async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: R
 
 async def test_resuming_keeps_what_was_handed_out_since(recovering: Reading):
     """The flow is resumed right after the seek; Faust would empty all queues then."""
-    consumer, perform_seek = recovering.app.safe_consumer, recovering.app.safe_consumer.perform_seek
+    consumer, perform_seek = recovering.app.typed_consumer, recovering.app.typed_consumer.perform_seek
     recovering.go_on.clear()
 
     async def resumed_late() -> None:
         await perform_seek()
         source = TP(recovering.world.topics.outbound, 0)
-        await until(lambda: consumer.progress()[source][1].next == 10)
+        await until(lambda: consumer.progress()[source][1].next_offset == 10)
 
     consumer.perform_seek = resumed_late  # type: ignore[method-assign]
     async with running(recovering.app):

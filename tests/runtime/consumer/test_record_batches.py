@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from streams.runtime.consumer.record_batches import Records
+from streams.runtime.consumer.record_batches import RecordBatches
 
 GZIP, PLAIN = 1, 0
 
@@ -59,7 +59,7 @@ def batch(headers: list[list[tuple[str, bytes | None]]], codec: int = PLAIN) -> 
 
 
 def read(data: bytes) -> list[Any]:
-    records, found = Records(data), []
+    records, found = RecordBatches(data), []
     while records.has_next():
         found += list(records.next_batch() or ())
     return found
@@ -90,7 +90,7 @@ def test_every_batch_of_an_answer_is_read() -> None:
 
 def test_what_aiokafka_asks_of_a_batch_is_answered() -> None:
     """The batch is aiokafka's own but for the reading."""
-    records = Records(batch([[("fine", b"1")]]))
+    records = RecordBatches(batch([[("fine", b"1")]]))
     found = records.next_batch()
     assert found is not None
     assert (found.base_offset, found.next_offset, found.is_control_batch) == (0, 1, False)

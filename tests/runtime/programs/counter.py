@@ -13,7 +13,7 @@ import sys
 
 import orjson
 
-from streams.kafka.topics import ROWS, dispatch_app, names
+from streams.kafka.topics import ROWS, dispatch_app_id, names
 from streams.runtime import factory as safe_app
 from streams.runtime import worker
 from streams.runtime.table import DurableTable, publish
@@ -25,11 +25,11 @@ def main(name: str) -> int:
     topics = names(settings)
     hold_s = float(os.environ.get("HOLD_S", "0"))
     app = safe_app.create_app(
-        dispatch_app(settings),
+        dispatch_app_id(settings),
         settings,
         name=name,
         partitions=settings.partitions,
-        longest_event_s=5.0,
+        event_timeout_s=5.0,
     )
     rows = DurableTable(app, ROWS)
 

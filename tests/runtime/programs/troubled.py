@@ -12,11 +12,11 @@ import os
 import sys
 import time
 
-from streams.kafka.topics import dispatch_app, names
+from streams.kafka.topics import dispatch_app_id, names
 from streams.runtime import factory as safe_app
 from streams.runtime import worker
 from streams.runtime.table import publish
-from streams.runtime.watchdog import Patience
+from streams.runtime.watchdog import WatchdogTimeouts
 from streams.settings import load
 
 
@@ -24,16 +24,16 @@ def main(name: str) -> int:
     settings = load()
     topics = names(settings)
     app = safe_app.create_app(
-        dispatch_app(settings),
+        dispatch_app_id(settings),
         settings,
         name=name,
         partitions=settings.partitions,
-        longest_event_s=1.0,
+        event_timeout_s=1.0,
     )
     grace_s = float(os.environ.get("GRACE_S", "30"))
-    app.patience = Patience(grace_s, grace_s, loop_stuck_s=grace_s, look_every_s=0.2)
+    app.watchdog_timeouts = WatchdogTimeouts(grace_s, grace_s, loop_timeout_s=grace_s, check_interval_s=0.2)
 
-    worker._STOP_GRACE_S = float(os.environ.get("STOP_GRACE_S", worker._STOP_GRACE_S))
+    worker._STOP_GRACE_PERIOD_S = float(os.environ.get("STOP_GRACE_S", worker._STOP_GRACE_PERIOD_S))
 
     async def get_into(trouble: bytes) -> None:
         print(f"getting into {trouble.decode()}", flush=True)

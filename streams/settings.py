@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 PREFIX = "WA_"
-SECRET = "********"  # what is printed instead of a secret
+MASK = "********"  # what is printed instead of a secret
 
 
 class SettingError(ValueError):
@@ -42,15 +42,15 @@ class Settings:
     """The settings in force. `_s` are seconds, `_ms` milliseconds."""
 
     # Kafka
-    kafka: str | None = _setting(None, "brokers, `host:port,…`; none: `up` starts an embedded one")
+    kafka_bootstrap_servers: str | None = _setting(None, "brokers, `host:port,…`; none: `up` starts an embedded one")
     topic_prefix: Prefix = _setting("wa", "first part of every topic's and group's name")
     partitions: AtLeast1 = _setting(
         8, "of all topics but wa.accounts and wa.templates; never change it"
     )
-    replication: int = _setting(
+    replication_factor: int = _setting(
         1, "replicas of each topic that is created; -1: the brokers' default"
     )
-    kafka_session_s: AtLeast1 = _setting(10, "a worker unheard of for so long loses its partitions")
+    kafka_session_timeout_s: AtLeast1 = _setting(10, "a worker unheard of for so long loses its partitions")
     kafka_security_protocol: str = _setting(
         "PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
@@ -77,7 +77,7 @@ class Settings:
     account_rate_per_minute: AtLeast0 = _setting(
         60, "messages of one account in any 60 seconds; 0: no bound"
     )
-    account_window: AtLeast1 = _setting(
+    account_max_in_flight: AtLeast1 = _setting(
         16, "messages that an account may be handed at one time, shared by the partitions"
     )
     account_daily_cap: AtLeast0 = _setting(
@@ -95,7 +95,7 @@ class Settings:
         3600, "an attempt that cannot be settled for so long ends as `unknown`"
     )
     clock_skew_ms: AtLeast0 = _setting(500, "by how much clocks of two hosts may differ")
-    dedup_s: AtLeast1 = _setting(604_800, "how long a request id is remembered once it is settled")
+    idempotency_window_s: AtLeast1 = _setting(604_800, "how long a request id is remembered once it is settled")
     conversation_expiry_s: AtLeast1 = _setting(
         3600, "a phone without traffic for so long is forgotten"
     )
@@ -106,15 +106,15 @@ class Settings:
     browser_executable: str | None = _setting(
         None, "Chromium to use; none: Playwright's own, else the system's"
     )
-    web_bundle: str | None = _setting(None, "another wa-js bundle than the installed one")
-    web_url: str = _setting("https://web.whatsapp.com/", "the page that the browser opens")
-    web_page_heap_mb: AtLeast0 = _setting(
+    whatsapp_bundle: str | None = _setting(None, "another wa-js bundle than the installed one")
+    whatsapp_url: str = _setting("https://web.whatsapp.com/", "the page that the browser opens")
+    whatsapp_page_heap_mb: AtLeast0 = _setting(
         512, "a page whose JavaScript has grown beyond so many MB is loaded anew; 0: never"
     )
-    web_browser_args: tuple[str, ...] = _setting(
+    whatsapp_browser_args: tuple[str, ...] = _setting(
         (), "further arguments for the browser, separated by ` | `"
     )
-    ack_within_s: AtLeast1 = _setting(
+    ack_timeout_s: AtLeast1 = _setting(
         20, "how long to wait for the server's ack before the outcome is looked for"
     )
 
@@ -135,63 +135,63 @@ class Settings:
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = _setting(
         "info", "how much is logged"
     )
-    log_private: bool = _setting(False, "whether phone numbers and texts may stand in logs")
+    log_pii: bool = _setting(False, "whether phone numbers and texts may stand in logs")
 
 
-_LISTS = {"accounts": ",", "web_browser_args": " | "}
-_SASL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+_LIST_SEPARATORS = {"accounts": ",", "web_browser_args": " | "}
+_SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+_SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
 
-def variable(name: str) -> str:
+def variable_name(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
 
 
-def load(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """The settings in force. `given` wins over the environment, and that over the file.
 
     Raises:
         SettingError: one is wrong, or there is none of that name.
     """
     environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {"data_dir": Settings.data_dir} | _from_file(environ)  # expands its ~
-    for each in fields(Settings):
-        text = environ.get(variable(each.name))
+    values: dict[str, Any] = {"data_dir": Settings.data_dir} | _read_file(environ)  # expands its ~
+    for setting in fields(Settings):
+        text = environ.get(variable_name(setting.name))
         if text is not None and text != "":
-            values[each.name] = _split(each.name, text)
-    values |= {name: value for name, value in given.items() if value is not None}
+            values[setting.name] = _split_list(setting.name, text)
+    values |= {name: value for name, value in overrides.items() if value is not None}
     hints = get_type_hints(Settings, include_extras=True)
-    checked = {name: _convert(name, value, hints[name]) for name, value in values.items()}
-    return _consistent(Settings(**checked))
+    converted = {name: _convert(name, value, hints[name]) for name, value in values.items()}
+    return _check_consistency(Settings(**converted))
 
 
-def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
-    named = environ.get(PREFIX + "CONFIG")
-    if named == "":
+def _read_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    config_path = environ.get(PREFIX + "CONFIG")
+    if config_path == "":
         return {}
-    path = Path(named or "wa-streams.toml")
+    path = Path(config_path or "wa-streams.toml")
     if not path.is_file():
-        if named:
+        if config_path:
             raise SettingError(
-                f"WA_CONFIG={named}: there is no such file; create it or unset WA_CONFIG"
+                f"WA_CONFIG={config_path}: there is no such file; create it or unset WA_CONFIG"
             )
         return {}
     try:
         values = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingError(f"{path}: is not TOML ({error}); mend it or remove it") from error
-    known = {each.name for each in fields(Settings)}
+    setting_names = {setting.name for setting in fields(Settings)}
     for name in values:
-        if name not in known:
+        if name not in setting_names:
             raise SettingError(
                 f"{path}: there is no setting {name}; `wa-streams config` lists them"
             )
     return values
 
 
-def _split(name: str, text: str) -> Any:
-    separator = _LISTS.get(name)
+def _split_list(name: str, text: str) -> Any:
+    separator = _LIST_SEPARATORS.get(name)
     if separator is None:
         return text
     return [part.strip() for part in text.split(separator) if part.strip()]
@@ -203,16 +203,16 @@ def _convert(name: str, value: Any, type_: Any) -> Any:
     try:
         return msgspec.convert(value, type_, strict=False)
     except msgspec.ValidationError as error:
-        shown = SECRET if "password" in name or "token" in name else repr(value)
-        raise SettingError(f"{variable(name)}={shown}: {error}") from error
+        display_value = MASK if "password" in name or "token" in name else repr(value)
+        raise SettingError(f"{variable_name(name)}={display_value}: {error}") from error
 
 
-def _consistent(settings: Settings) -> Settings:
+def _check_consistency(settings: Settings) -> Settings:
     """What only several settings together can get wrong."""
-    if settings.kafka_security_protocol not in _PROTOCOLS:
-        raise SettingError(f"WA_KAFKA_SECURITY_PROTOCOL: must be one of {', '.join(_PROTOCOLS)}")
-    if settings.kafka_security_mechanism not in _SASL:
-        raise SettingError(f"WA_KAFKA_SECURITY_MECHANISM: must be one of {', '.join(_SASL)}")
+    if settings.kafka_security_protocol not in _SECURITY_PROTOCOLS:
+        raise SettingError(f"WA_KAFKA_SECURITY_PROTOCOL: must be one of {', '.join(_SECURITY_PROTOCOLS)}")
+    if settings.kafka_security_mechanism not in _SASL_MECHANISMS:
+        raise SettingError(f"WA_KAFKA_SECURITY_MECHANISM: must be one of {', '.join(_SASL_MECHANISMS)}")
     if settings.kafka_security_protocol.startswith("SASL") and not settings.kafka_security_username:
         raise SettingError("WA_KAFKA_SECURITY_USERNAME: is needed for SASL; set it")
     if not settings.accounts:
@@ -226,36 +226,36 @@ def _consistent(settings: Settings) -> Settings:
     return settings
 
 
-def described(settings: Settings) -> list[dict[str, Any]]:
+def describe(settings: Settings) -> list[dict[str, Any]]:
     """Every setting with its variable, value, default and meaning; secrets are masked."""
     return [
         {
-            "variable": variable(each.name),
-            "value": _shown(getattr(settings, each.name), each.metadata["secret"]),
-            "default": _shown(each.default, secret=False),
-            "meaning": each.metadata["meaning"],
+            "variable": variable_name(setting.name),
+            "value": _display_value(getattr(settings, setting.name), setting.metadata["secret"]),
+            "default": _display_value(setting.default, is_secret=False),
+            "meaning": setting.metadata["meaning"],
         }
-        for each in fields(settings)
+        for setting in fields(settings)
     ]
 
 
-def _shown(value: Any, secret: bool) -> Any:
-    if secret and value:
-        return SECRET
+def _display_value(value: Any, is_secret: bool) -> Any:
+    if is_secret and value:
+        return MASK
     if isinstance(value, Path):
         return str(value)
     return list(value) if isinstance(value, tuple) else value
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def to_environment(settings: Settings) -> dict[str, str]:
     """The settings as environment variables, for the processes that `up` starts."""
-    said: dict[str, str] = {}
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if value is None or value == each.default:
+    variables: dict[str, str] = {}
+    for setting in fields(settings):
+        value = getattr(settings, setting.name)
+        if value is None or value == setting.default:
             continue
-        separator = _LISTS.get(each.name, ",")
-        said[variable(each.name)] = (
+        separator = _LIST_SEPARATORS.get(setting.name, ",")
+        variables[variable_name(setting.name)] = (
             separator.join(value) if isinstance(value, tuple) else str(value)
         )
-    return said
+    return variables

@@ -14,7 +14,7 @@ import yaml
 
 from streams.cli.main import cli
 from streams.embedded_kafka import jars
-from streams.settings import Settings, load, variable
+from streams.settings import Settings, load, variable_name
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.kafka.yml").read_text())
@@ -36,10 +36,10 @@ def _settings(service: dict[str, Any]) -> Settings:
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_is_a_setting_and_its_value_is_right(name: str) -> None:
     """A misspelt variable would be ignored in silence, so each must name a setting."""
-    known = {variable(each.name) for each in fields(Settings)}
+    known = {variable_name(each.name) for each in fields(Settings)}
     assert OURS[name]["environment"].keys() <= known
     settings = _settings(OURS[name])
-    assert settings.kafka == "broker:19092"
+    assert settings.kafka_bootstrap_servers == "broker:19092"
     assert str(settings.data_dir) == "/data"
 
 
@@ -97,7 +97,7 @@ def _listeners(key: str) -> dict[str, tuple[str, str]]:
 def test_the_services_find_the_broker_and_the_host_does_too() -> None:
     """Inside by the service's name, from this machine through the published port."""
     advertised = set(_listeners("KAFKA_ADVERTISED_LISTENERS").values())
-    inside = _settings(OURS["dispatch"]).kafka
+    inside = _settings(OURS["dispatch"]).kafka_bootstrap_servers
     assert inside is not None
     assert advertised == {tuple(inside.split(":")), ("localhost", "9092")}
     assert SERVICES["broker"]["hostname"] == "broker"

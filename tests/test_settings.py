@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings import SECRET, SettingError, described, environment, load
+from streams.settings import MASK, SettingError, describe, to_environment, load
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -17,7 +17,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     )
     assert (settings.send_interval_ms, settings.retry_delay_ms) == (100, 5000)
     assert (settings.lookup_cache_s, settings.lookup_cache_found_s) == (600, 604_800)
-    assert settings.kafka is None
+    assert settings.kafka_bootstrap_servers is None
 
 
 def test_environment_wins_over_file_and_given_over_both(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_environment_wins_over_file_and_given_over_both(tmp_path: Path) -> None:
     environ = {"WA_CONFIG": str(file), "WA_MAX_QUEUE": "6", "WA_MAX_RETRIES": "6"}
     settings = load(environ, max_retries=7)
     assert (settings.max_queue, settings.max_retries) == (6, 7)
-    assert (settings.accounts, settings.kafka) == (("x",), "h:1")
+    assert (settings.accounts, settings.kafka_bootstrap_servers) == (("x",), "h:1")
 
 
 def test_what_children_are_told_is_what_is_in_force() -> None:
@@ -35,7 +35,7 @@ def test_what_children_are_told_is_what_is_in_force() -> None:
     settings = load(
         {}, accounts=["a", "b"], web_browser_args=["--x=1, 2", "--y"], data_dir="/tmp/d"
     )
-    assert load(environment(settings)) == settings
+    assert load(to_environment(settings)) == settings
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,6 @@ def test_an_unknown_name_in_the_file_is_told(tmp_path: Path) -> None:
 def test_secrets_are_never_printed() -> None:
     """Neither the listing nor an error shows a password or token."""
     settings = load({"WA_KAFKA_SECURITY_PASSWORD": "hunter2", "WA_WEB_TOKEN": "hunter2"})
-    listing = described(settings)
+    listing = describe(settings)
     assert "hunter2" not in str(listing)
-    assert SECRET in {row["value"] for row in listing if isinstance(row["value"], str)}
+    assert MASK in {row["value"] for row in listing if isinstance(row["value"], str)}

@@ -3,7 +3,7 @@
 import click
 
 from streams.cli import output
-from streams.settings import described, load
+from streams.settings import describe, load
 
 _COLUMNS = ("variable", "value", "default", "meaning")
 
@@ -12,4 +12,4 @@ _COLUMNS = ("variable", "value", "default", "meaning")
 @output.json_option
 def config(as_json: bool) -> None:
     """Print every setting with its value, default and meaning."""
-    output.rows(described(load()), _COLUMNS, as_json=as_json)
+    output.rows(describe(load()), _COLUMNS, as_json=as_json)

@@ -73,14 +73,14 @@ def _line(check: Check) -> str:
 
 async def _real_page(settings: Settings) -> Check:
     """Needed to send, but not for the demo or the tests: a machine may well be kept off WhatsApp."""
-    check = await _page(settings, f"page {settings.web_url}")
+    check = await _page(settings, f"page {settings.whatsapp_url}")
     return msgspec.structs.replace(check, needed=check.ok or check.found != _UNREACHABLE)
 
 
 async def _sandbox_page(settings: Settings) -> Check:
     async with _own_sandbox(settings) as url:
         told = await asyncio.to_thread(Sandbox(url).browser_args)
-        settings = replace(settings, web_browser_args=(*settings.web_browser_args, *told))
+        settings = replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *told))
         return await _page(settings, "sandbox page")
 
 
@@ -90,9 +90,9 @@ async def _page(settings: Settings, name: str) -> Check:
         config = BrowserConfig(
             profile_dir=Path(folder) / "profile",
             executable=settings.browser_executable,
-            bundle=settings.web_bundle,
-            extra_args=settings.web_browser_args,
-            web_url=settings.web_url,
+            bundle=settings.whatsapp_bundle,
+            extra_args=settings.whatsapp_browser_args,
+            web_url=settings.whatsapp_url,
         )
         driver = WhatsAppWeb(config)
         try:

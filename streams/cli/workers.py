@@ -76,7 +76,7 @@ def at_the_sandbox(settings: Settings) -> Settings:
     from streams.sandbox.client import Sandbox
 
     arguments = Sandbox(sandbox_url(settings)).browser_args()
-    return replace(settings, web_browser_args=(*settings.web_browser_args, *arguments))
+    return replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *arguments))
 
 
 def sandbox_url(settings: Settings) -> str:

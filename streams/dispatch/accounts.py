@@ -16,42 +16,42 @@ log = logging.getLogger(__name__)
 class Accounts:
     """Which accounts there are, and what they can do now. `changed` is called when that differs."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, on_change: Callable[[], None]) -> None:
         self._ready: dict[str, bool] = {}
         self._free_at_s: dict[str, float] = {}
-        self._changed = changed
+        self._on_change = on_change
 
-    def take(self, key: bytes | None, value: bytes | None) -> None:
+    def apply_record(self, key: bytes | None, value: bytes | None) -> None:
         """A record of `wa.accounts`; one without a value means that the account is no more."""
         name = (key or b"").decode(errors="replace")
-        before = self._ready.get(name), self._free_at_s.get(name)
-        record = _read(name, value)
+        previous = self._ready.get(name), self._free_at_s.get(name)
+        record = _decode_record(name, value)
         if value is None:
             self._ready.pop(name, None)
         else:
             self._ready[name] = record is not None and record.state == "ready"
         self._free_at_s[name] = parse_rfc3339(record.free_at) if record and record.free_at else 0.0
-        if before[0] != self._ready.get(name):
+        if previous[0] != self._ready.get(name):
             log.info("account %s is %s", name, "ready" if self._ready.get(name) else "not ready")
-        if before != (self._ready.get(name), self._free_at_s[name]):
-            self._changed()
+        if previous != (self._ready.get(name), self._free_at_s[name]):
+            self._on_change()
 
-    def able(self, now_s: float) -> Mapping[str, Availability]:
+    def get_availability(self, now_s: float) -> Mapping[str, Availability]:
         """Each account that is known."""
-        return {name: self._able(name, ready, now_s) for name, ready in self._ready.items()}
+        return {name: self._account_availability(name, ready, now_s) for name, ready in self._ready.items()}
 
-    def next_s(self, now_s: float) -> float:
+    def next_free_s(self, now_s: float) -> float:
         """When an account that is busy will be free; infinity if none is."""
-        later = (at_s for at_s in self._free_at_s.values() if at_s > now_s)
-        return min(later, default=float("inf"))
+        future_times_s = (at_s for at_s in self._free_at_s.values() if at_s > now_s)
+        return min(future_times_s, default=float("inf"))
 
-    def _able(self, name: str, ready: bool, now_s: float) -> Availability:
-        if not ready:
+    def _account_availability(self, name: str, is_ready: bool, now_s: float) -> Availability:
+        if not is_ready:
             return Availability.DOWN
         return Availability.BUSY if self._free_at_s[name] > now_s else Availability.READY
 
 
-def _read(name: str, value: bytes | None) -> AccountRecord | None:
+def _decode_record(name: str, value: bytes | None) -> AccountRecord | None:
     if value is None:
         return None
     try:

@@ -12,7 +12,7 @@ from streams.contract.errors import PartialRequest, ErrorInfo
 from streams.contract.headers import TraceContext
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.outlet import Outgoing
-from streams.dispatch.rows import Rows
+from streams.dispatch.rows import PhoneStore
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishStatus, PublishDeadLetter, Effect, Dispatch
 from streams.domain.phone.events import Event, RequestInfo, SourceRecord, RequestReceived
@@ -20,179 +20,179 @@ from streams.domain.phone.state import Message, Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 
-About = Message | RequestInfo | PartialRequest  # what echoes the caller's own fields
+EchoSource = Message | RequestInfo | PartialRequest  # what echoes the caller's own fields
 
 
-class Answers:
+class RecordMapper:
     """The topics that answers go to; `lane_of` names an account's lane."""
 
-    def __init__(self, status_topic: str, dlq_topic: str, lane_of: Callable[[str], str]) -> None:
+    def __init__(self, status_topic: str, dlq_topic: str, send_topic_for: Callable[[str], str]) -> None:
         self._status_topic = status_topic
         self._dlq_topic = dlq_topic
-        self._lane_of = lane_of
+        self._send_topic_for = send_topic_for
 
     # -- of a row
 
-    def of_row(self, row: Phone, event: Event, rows: Rows) -> list[Outgoing]:
+    def map_row(self, row: Phone, event: Event, store: PhoneStore) -> list[Outgoing]:
         """What the event that wrote this row caused, in order. The row is durable already."""
-        telling = _Telling(row, event, rows)
+        context = _EffectContext(row, event, store)
         return [
             outgoing
             for effect in row.journal.effects
-            if (outgoing := self._of_effect(effect, telling)) is not None
+            if (outgoing := self._map_effect(effect, context)) is not None
         ]
 
-    def _of_effect(self, effect: Effect, telling: "_Telling") -> Outgoing | None:
+    def _map_effect(self, effect: Effect, context: "_EffectContext") -> Outgoing | None:
         match effect:
             case PublishStatus():
-                return self._announced(telling.phone, effect, telling.about(effect.id))
+                return self._map_status(context.phone, effect, context.get_echo_source(effect.id))
             case Dispatch():
-                payload = telling.payload(effect.id)
-                return payload and self._released(telling, effect, payload)
+                payload = context.get_payload(effect.id)
+                return payload and self._map_dispatch(context, effect, payload)
             case PublishDeadLetter():
-                record = telling.record(effect)
-                return record and self._buried(telling.account(effect.id), effect, record)
+                record = context.get_source_record(effect)
+                return record and self._map_dead_letter(context.get_account(effect.id), effect, record)
 
-    def _announced(self, phone: str, said: PublishStatus, about: About) -> Outgoing:
+    def _map_status(self, phone: str, effect: PublishStatus, echo_source: EchoSource) -> Outgoing:
         event = status.make(
-            id=said.id,
-            status=cast("status.Status", said.status),
-            event_id_suffix=said.event_id_suffix,
-            at_s=said.at_s,
+            id=effect.id,
+            status=cast("status.Status", effect.status),
+            event_id_suffix=effect.event_id_suffix,
+            at_s=effect.at_s,
             to=phone,
-            account=said.account,
-            whatsapp_id=said.whatsapp_id,
-            attempt=said.attempt,
-            reason=cast("status.Reason | None", said.reason),
-            due_at_s=said.due_at_s,
-            queue_position=said.queue_position,
-            error=_problem(said.error) if said.error else None,
-            batch_id=about.batch_id,
-            metadata=about.metadata,
+            account=effect.account,
+            whatsapp_id=effect.whatsapp_id,
+            attempt=effect.attempt,
+            reason=cast("status.Reason | None", effect.reason),
+            due_at_s=effect.due_at_s,
+            queue_position=effect.queue_position,
+            error=_to_problem(effect.error) if effect.error else None,
+            batch_id=echo_source.batch_id,
+            metadata=echo_source.metadata,
         )
-        return self._status(event, phone.encode(), about.trace)
+        return self._make_status_record(event, phone.encode(), echo_source.trace)
 
-    def _released(self, telling: "_Telling", said: Dispatch, payload: Payload) -> Outgoing:
-        send = SendCommand(
-            phone=telling.phone,
-            id=said.id,
-            dispatch_number=said.dispatch_number,
-            account=said.account,
-            deadline_s=said.deadline_s,
+    def _map_dispatch(self, context: "_EffectContext", effect: Dispatch, payload: Payload) -> Outgoing:
+        send_command = SendCommand(
+            phone=context.phone,
+            id=effect.id,
+            dispatch_number=effect.dispatch_number,
+            account=effect.account,
+            deadline_s=effect.deadline_s,
             content=payload.content,
             reply_to=payload.reply_to,
-            chat_id=said.chat_id,
-            allow_duplicate=said.allow_duplicate,
-            trace=telling.about(said.id).trace,
+            chat_id=effect.chat_id,
+            allow_duplicate=effect.allow_duplicate,
+            trace=context.get_echo_source(effect.id).trace,
         )
-        key = telling.phone.encode()
+        key = context.phone.encode()
         return Outgoing(
-            self._lane_of(said.account), command.encode(send), key=key, headers=send.trace
+            self._send_topic_for(effect.account), command.encode(send_command), key=key, headers=send_command.trace
         )
 
-    def _buried(self, account: str | None, said: PublishDeadLetter, record: SourceRecord) -> Outgoing:
-        about = dead_letter.DeadLetterInfo(
-            id=said.dead_letter_id,
-            reason=said.error.code,
-            error_class=_class(said.error),
-            message=_message(said.error),
-            attempts=said.attempts,
-            first_failed_at=format_rfc3339(said.first_failed_at_s),
-            last_failed_at=format_rfc3339(said.last_failed_at_s),
+    def _map_dead_letter(self, account: str | None, effect: PublishDeadLetter, record: SourceRecord) -> Outgoing:
+        details = dead_letter.DeadLetterInfo(
+            id=effect.dead_letter_id,
+            reason=effect.error.code,
+            error_class=_get_error_class(effect.error),
+            message=_format_error(effect.error),
+            attempts=effect.attempts,
+            first_failed_at=format_rfc3339(effect.first_failed_at_s),
+            last_failed_at=format_rfc3339(effect.last_failed_at_s),
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
             timestamp=record.timestamp_ms,
-            outcome=cast("dead_letter.DeadLetterOutcome", said.outcome),
-            request_id=said.id,
-            replay_count=said.replay_count,
+            outcome=cast("dead_letter.DeadLetterOutcome", effect.outcome),
+            request_id=effect.id,
+            replay_count=effect.replay_count,
             account=account,
         )
-        letter = DeadLetter(info=about, key=record.key, value=record.value, headers=record.headers)
+        letter = DeadLetter(info=details, key=record.key, value=record.value, headers=record.headers)
         headers = tuple(letter.build_record_headers())
         return Outgoing(self._dlq_topic, record.value, key=record.key, headers=headers)
 
-    def _status(self, event: status.StatusEvent, key: bytes | None, trace: TraceContext) -> Outgoing:
+    def _make_status_record(self, event: status.StatusEvent, key: bytes | None, trace: TraceContext) -> Outgoing:
         headers = status.build_headers(event, trace)
         return Outgoing(self._status_topic, status.encode(event), key=key, headers=headers)
 
     # -- of a record that never reached a row
 
-    def of_rejected(
-        self, record: SourceRecord, asked: PartialRequest, phone: str | None, error: Error, now_s: float
+    def map_rejected(
+        self, record: SourceRecord, partial: PartialRequest, phone: str | None, error: Error, now_s: float
     ) -> list[Outgoing]:
         """The dead letter and the status of a record that is no valid request."""
-        request_id = asked.id or record.coordinates
+        request_id = partial.id or record.coordinates
         key = phone.encode() if phone else record.key
         event = status.make(
             id=request_id,
             status="rejected",
             event_id_suffix=record.coordinates,
             at_s=now_s,
-            to=phone or asked.to,
-            error=_problem(error),
-            batch_id=asked.batch_id,
-            metadata=asked.metadata,
+            to=phone or partial.to,
+            error=_to_problem(error),
+            batch_id=partial.batch_id,
+            metadata=partial.metadata,
         )
-        bury = _never_tried(request_id, record.coordinates, error, asked.replay_count, now_s)
-        return [self._buried(None, bury, record), self._status(event, key, asked.trace)]
+        dead_letter_effect = _make_unattempted_dead_letter(request_id, record.coordinates, error, partial.replay_count, now_s)
+        return [self._map_dead_letter(None, dead_letter_effect, record), self._make_status_record(event, key, partial.trace)]
 
-    def of_broken(self, event: RequestReceived, now_s: float) -> list[Outgoing]:
+    def map_internal_error(self, event: RequestReceived, now_s: float) -> list[Outgoing]:
         """The dead letter and the status of a request on which the program itself failed."""
         error = Error("internal_error", "its log says more")
-        order, place = event.request, event.source_record.coordinates
-        said = PublishStatus(id=order.id, status="failed", event_id_suffix=place, at_s=now_s, error=error)
-        bury = _never_tried(order.id, place, error, order.replay_count, now_s)
+        request, position = event.request, event.source_record.coordinates
+        status_effect = PublishStatus(id=request.id, status="failed", event_id_suffix=position, at_s=now_s, error=error)
+        dead_letter_effect = _make_unattempted_dead_letter(request.id, position, error, request.replay_count, now_s)
         return [
-            self._buried(None, bury, event.source_record),
-            self._announced(event.phone, said, order),
+            self._map_dead_letter(None, dead_letter_effect, event.source_record),
+            self._map_status(event.phone, status_effect, request),
         ]
 
 
-class _Telling:
+class _EffectContext:
     """What the effects of one row may need: they name messages by id alone."""
 
-    def __init__(self, row: Phone, event: Event, rows: Rows) -> None:
+    def __init__(self, row: Phone, event: Event, store: PhoneStore) -> None:
         self.phone = row.phone
         self._event = event
-        self._rows = rows
-        self._changed = {message.id: message for message in row.journal.messages}
+        self._store = store
+        self._changed_messages = {message.id: message for message in row.journal.messages}
 
-    def about(self, request_id: str) -> About:
+    def get_echo_source(self, request_id: str) -> EchoSource:
         """The message, or the request that got no row since there was no room for it."""
-        message = self._changed.get(request_id) or self._rows.message(self.phone, request_id)
-        return message or (self._asked(request_id) or PartialRequest())
+        message = self._changed_messages.get(request_id) or self._store.message(self.phone, request_id)
+        return message or (self._get_submitted_request(request_id) or PartialRequest())
 
-    def payload(self, request_id: str) -> Payload | None:
+    def get_payload(self, request_id: str) -> Payload | None:
         """None: what needed it is out already, for it is spent after that only."""
-        return self._rows.payload(self.phone, request_id)
+        return self._store.payload(self.phone, request_id)
 
-    def record(self, said: PublishDeadLetter) -> SourceRecord | None:
+    def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
         """What is to be buried: the event's own record, else that of the message, unless it is spent."""
         event = self._event
-        if isinstance(event, RequestReceived) and event.source_record.coordinates == said.dead_letter_id:
+        if isinstance(event, RequestReceived) and event.source_record.coordinates == effect.dead_letter_id:
             return event.source_record
-        payload = self.payload(said.id)
+        payload = self.get_payload(effect.id)
         return payload.source_record if payload else None
 
-    def account(self, request_id: str) -> str | None:
+    def get_account(self, request_id: str) -> str | None:
         """Who sent it, if anybody did."""
-        message = self._changed.get(request_id)
+        message = self._changed_messages.get(request_id)
         return message.last_status.account if message and message.last_status else None
 
-    def _asked(self, request_id: str) -> RequestInfo | None:
+    def _get_submitted_request(self, request_id: str) -> RequestInfo | None:
         event = self._event
         if isinstance(event, RequestReceived) and event.request.id == request_id:
             return event.request
         return None
 
 
-def _never_tried(
-    request_id: str, place: str, error: Error, replay_count: int, now_s: float
+def _make_unattempted_dead_letter(
+    request_id: str, dead_letter_id: str, error: Error, replay_count: int, now_s: float
 ) -> PublishDeadLetter:
     return PublishDeadLetter(
         id=request_id,
-        dead_letter_id=place,
+        dead_letter_id=dead_letter_id,
         error=error,
         attempts=0,
         first_failed_at_s=now_s,
@@ -201,13 +201,13 @@ def _never_tried(
     )
 
 
-def _problem(error: Error) -> ErrorInfo:
-    return ErrorInfo(code=error.code, class_=_class(error), title=error.title, detail=error.detail)
+def _to_problem(error: Error) -> ErrorInfo:
+    return ErrorInfo(code=error.code, class_=_get_error_class(error), title=error.title, detail=error.detail)
 
 
-def _class(error: Error) -> Any:
+def _get_error_class(error: Error) -> Any:
     return error.error_class.value
 
 
-def _message(error: Error) -> str:
+def _format_error(error: Error) -> str:
     return f"{error.title}: {error.detail}" if error.detail else error.title

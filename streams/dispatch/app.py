@@ -18,14 +18,14 @@ from streams.contract import cloudevents
 from streams.contract.headers import get_text
 from streams.dispatch import tally
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.answers import Answers
-from streams.dispatch.clock import Clock
+from streams.dispatch.answers import RecordMapper
+from streams.dispatch.clock import TimerService
 from streams.dispatch.intake import Intake
 from streams.dispatch.outlet import Outgoing
 from streams.dispatch.phone_stage import PhoneStage
-from streams.dispatch.rows import Rows
-from streams.dispatch.sweep import SLICE, Sweep
-from streams.dispatch.tally import Tally
+from streams.dispatch.rows import PhoneStore
+from streams.dispatch.sweep import BATCH_SIZE, Sweep
+from streams.dispatch.tally import Gauges
 from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
 from streams.kafka import topics
@@ -42,7 +42,7 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class _Outlet:
+class _CountingPublisher:
     """An `Outlet` on the app's producer, which counts what the world is told."""
 
     def __init__(self, app: App, names: topics.Names, counts: metrics.DispatcherMetrics) -> None:
@@ -50,7 +50,7 @@ class _Outlet:
         self._names = names
         self._counts = counts
 
-    async def put(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[Outgoing]) -> None:
         """See `Outlet`."""
         await publish_all(self._app, records)
         for record in records:
@@ -73,71 +73,71 @@ class Dispatcher:
             topics.dispatch_app_id(settings), settings, name=name, partitions=settings.partitions
         )
         self.names = topics.names(settings)
-        self.rules = rules(settings)
+        self.policy = make_policy(settings)
         self.table = DurableTable(self.app, topics.ROWS)
         self.registry = metrics.new_registry(name)
         self.metrics = metrics.DispatcherMetrics(
             self.registry,
             is_ready=lambda: self.app.readiness().is_ready,
             partitions=lambda: len(self.table.owned_partitions()),
-            phones_waiting=lambda: self.clock.waiting(),
-            dispatches_in_flight=lambda: self.clock.outstanding(),
-            overdue_s=lambda: self.clock.overdue_s(),
+            phones_waiting=lambda: self.timer_service.count_waiting_phones(),
+            dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
+            overdue_s=lambda: self.timer_service.overdue_s(),
         )
-        self.outlet = _Outlet(self.app, self.names, self.metrics)
-        self.accounts = Accounts(changed=lambda: self.clock.stir())
-        self.view = CompactedView(settings, self.names.accounts, on_change=self.accounts.take)
-        window = max(1, settings.account_window // settings.partitions)
-        self.clock = Clock(self.accounts, self.outlet, self.names.phone, window, time.time)
-        self.tally = Tally()
-        answers = Answers(self.names.status, self.names.dlq, self.names.send)
+        self.publisher = _CountingPublisher(self.app, self.names, self.metrics)
+        self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
+        self.view = CompactedView(settings, self.names.accounts, on_change=self.accounts.apply_record)
+        max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
+        self.timer_service = TimerService(self.accounts, self.publisher, self.names.phone, max_in_flight, time.time)
+        self.gauges = Gauges()
+        record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
         self.intake = Intake(
-            self.names.phone, answers, settings.default_region, settings.max_request_bytes
+            self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
         )
-        self.stage = PhoneStage(
-            self.rules, self.accounts, self.clock, self.tally, answers, self.outlet, time.time
+        self.phone_stage = PhoneStage(
+            self.policy, self.accounts, self.timer_service, self.gauges, record_mapper, self.publisher, time.time
         )
-        self.sweep = Sweep(self.owned, self.outlet, self.names.phone, self.rules, time.time)
-        self._open = AsyncExitStack()
-        self._declare()
+        self.sweep = Sweep(self.owned_stores, self.publisher, self.names.phone, self.policy, time.time)
+        self._exit_stack = AsyncExitStack()
+        self._register_agents()
 
-    def owned(self) -> list[Rows]:
+    def owned_stores(self) -> list[PhoneStore]:
         """The rows of the partitions that this process owns now."""
-        return [Rows(self.table, partition) for partition in self.table.owned_partitions()]
+        return [PhoneStore(self.table, partition) for partition in self.table.owned_partitions()]
 
-    def _declare(self) -> None:
+    def _register_agents(self) -> None:
         app = self.app
         for name, topic, agent in (
-            ("intake", self.names.outbound, self._take_in),
-            ("phone-stage", self.names.phone, self._fold),
+            ("intake", self.names.outbound, self._process_requests),
+            ("phone-stage", self.names.phone, self._process_phone_log),
         ):
             app.agent(app.raw_topic(topic), name=name, isolated_partitions=True)(agent)
-        self.table.on_recovered(self._learn)
-        app.before_join(self._listen)
-        app.before_join(self._know_accounts)
-        app.after_last_event(self._open.aclose)
-        app.task(self.clock.run)
+        self.table.on_recovered(self._rebuild_state)
+        app.before_join(self._start_probes)
+        app.before_join(self._load_accounts)
+        app.after_last_event(self._exit_stack.aclose)
+        app.task(self.timer_service.run)
         app.task(self.sweep.run)
 
-    async def _learn(self) -> None:
+    async def _rebuild_state(self) -> None:
         """After a recovery, before any event: what is derived from the rows that are ours now."""
-        self.clock.clear()
-        self.tally.clear()
-        for rows in self.owned():
-            self.clock.learn(rows)
-            await self._learn_phones(rows)
-        log.info("%d partitions, %d phones wait", len(self.owned()), self.clock.waiting())
+        self.timer_service.clear()
+        self.gauges.clear()
+        for store in self.owned_stores():
+            self.timer_service.load_scheduled(store)
+            await self._load_phones(store)
+        log.info("%d partitions, %d phones wait", len(self.owned_stores()), self.timer_service.count_waiting_phones())
 
-    async def _learn_phones(self, rows: Rows) -> None:
-        found, last = rows.some_phones(b"", SLICE)
-        while found:
-            for row in found:
-                self.clock.see(rows.partition, row.phone, row)
-                self.tally.changed(None, row)
+    async def _load_phones(self, store: PhoneStore) -> None:
+        phones, last_key = store.scan_phones(b"", BATCH_SIZE)
+        while phones:
+            for row in phones:
+                self.timer_service.update_phone(store.partition, row.phone, row)
+                self.gauges.update(None, row)
             await asyncio.sleep(0)  # probes are answered meanwhile
-            found, last = rows.some_phones(last, SLICE)
+            phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
 
-    async def _listen(self) -> None:
+    async def _start_probes(self) -> None:
         lag = LagExporter(
             self.settings,
             topics.dispatch_app_id(self.settings),
@@ -145,51 +145,51 @@ class Dispatcher:
             metrics.LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
-        await self._open.enter_async_context(
+        await self._exit_stack.enter_async_context(
             serve_probes(
                 self.settings,
                 self.name,
                 self.settings.web_port,
-                readiness=self._readiness,
-                health=self._health,
+                readiness=self._get_readiness,
+                health=self._get_health,
                 registry=self.registry,
             )
         )
 
-    def _readiness(self) -> tuple[bool, str]:
-        said = self.app.readiness()
-        return said.is_ready, said.reason
+    def _get_readiness(self) -> tuple[bool, str]:
+        readiness = self.app.readiness()
+        return readiness.is_ready, readiness.reason
 
-    def _health(self) -> dict[str, Any]:
+    def _get_health(self) -> dict[str, Any]:
         return health.health_document(
             is_healthy=self.app.readiness().is_ready,
-            queue_length=self.tally[tally.QUEUED] + self.clock.outstanding(),
-            cache_size=self.tally[tally.LOOKED_UP],
-            conversation_states=self.tally[tally.PHONES],
-            rate_limit_tracking=self.tally[tally.LIMITED],
+            queue_length=self.gauges[tally.QUEUED] + self.timer_service.count_in_flight(),
+            cache_size=self.gauges[tally.CACHED_LOOKUPS],
+            conversation_states=self.gauges[tally.PHONES],
+            rate_limit_tracking=self.gauges[tally.RATE_LIMITED],
         )
 
-    async def _know_accounts(self) -> None:
-        self._open.push_async_callback(self.view.stop)
+    async def _load_accounts(self) -> None:
+        self._exit_stack.push_async_callback(self.view.stop)
         await self.view.start()
         for key, value in self.view.items():
-            self.accounts.take(key, value)
+            self.accounts.apply_record(key, value)
 
-    async def _take_in(self, stream: Any) -> None:
+    async def _process_requests(self, stream: Any) -> None:
         async for event in stream.events():
-            record = record_of(event)
-            fate, records = self.intake.handle(record, time.time())
-            await self.outlet.put(records)
-            self.metrics.count_record(fate.value, time.time() - record.timestamp_ms / 1000)
+            record = to_source_record(event)
+            disposition, records = self.intake.handle(record, time.time())
+            await self.publisher.publish(records)
+            self.metrics.count_record(disposition.value, time.time() - record.timestamp_ms / 1000)
 
-    async def _fold(self, stream: Any) -> None:
+    async def _process_phone_log(self, stream: Any) -> None:
         async for event in stream.events():
             message: Any = event.message
-            rows = Rows(self.table, message.partition)
-            await self.stage.handle(rows, message.offset, message.value)
+            store = PhoneStore(self.table, message.partition)
+            await self.phone_stage.handle(store, message.offset, message.value)
 
 
-def record_of(event: EventT[Any]) -> SourceRecord:
+def to_source_record(event: EventT[Any]) -> SourceRecord:
     """A Kafka record as it came."""
     message: Any = event.message
     return SourceRecord(
@@ -203,7 +203,7 @@ def record_of(event: EventT[Any]) -> SourceRecord:
     )
 
 
-def rules(settings: Settings) -> Policy:
+def make_policy(settings: Settings) -> Policy:
     """The settings that decisions rest on."""
     return Policy(
         rate_limit_per_minute=settings.rate_limit_per_minute,
@@ -212,7 +212,7 @@ def rules(settings: Settings) -> Policy:
         retry_delay_s=settings.retry_delay_ms / 1000,
         clock_skew_s=settings.clock_skew_ms / 1000,
         unknown_after_s=settings.unknown_after_s,
-        idempotency_window_s=settings.dedup_s,
+        idempotency_window_s=settings.idempotency_window_s,
         conversation_expiry_s=settings.conversation_expiry_s,
         lookup_cache_found_s=settings.lookup_cache_found_s,
         lookup_cache_s=settings.lookup_cache_s,

@@ -8,108 +8,108 @@ import asyncio
 from collections.abc import Callable
 
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.outlet import Outgoing, Outlet
-from streams.dispatch.rows import Rows
+from streams.dispatch.outlet import Outgoing, Publisher
+from streams.dispatch.rows import PhoneStore
 from streams.domain.accounts.scheduler import Scheduler
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.domain.phone.state import Phone, State
 
-_LOOK_AT_LEAST_EVERY_S = 60.0  # a wall clock may be set anew
+_MAX_SLEEP_S = 60.0  # a wall clock may be set anew
 
 
-class Clock:
+class TimerService:
     """Sends `Woken` and `Due` to the partitions that this process owns."""
 
     def __init__(
         self,
         accounts: Accounts,
-        outlet: Outlet,
+        publisher: Publisher,
         topic: str,
-        window: int,
+        max_in_flight: int,
         now_s: Callable[[], float],
     ) -> None:
         self._accounts = accounts
-        self._outlet = outlet
+        self._publisher = publisher
         self._topic = topic
-        self._window = window
+        self._max_in_flight = max_in_flight
         self._now_s = now_s
-        self._agendas: dict[int, Scheduler] = {}
-        self._stirred = asyncio.Event()
+        self._schedulers: dict[int, Scheduler] = {}
+        self._notified = asyncio.Event()
 
-    def agenda(self, partition: int) -> Scheduler:
+    def get_scheduler(self, partition: int) -> Scheduler:
         """The agenda of a partition."""
-        if partition not in self._agendas:
-            self._agendas[partition] = Scheduler(self._window)
-        return self._agendas[partition]
+        if partition not in self._schedulers:
+            self._schedulers[partition] = Scheduler(self._max_in_flight)
+        return self._schedulers[partition]
 
-    def see(self, partition: int, phone: str, row: Phone | None) -> None:
+    def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
         """The phone's row is this now."""
-        agenda = self.agenda(partition)
-        agenda.update(phone, row)
+        scheduler = self.get_scheduler(partition)
+        scheduler.update(phone, row)
         for message in row.journal.messages if row else ():
             if message.state is State.SCHEDULED:
-                agenda.schedule(phone, message.id, message.send_at_s)
-        self.stir()
+                scheduler.schedule(phone, message.id, message.send_at_s)
+        self.notify()
 
     def clear(self) -> None:
         """The partitions may be others now: everything is to be learned anew."""
-        self._agendas.clear()
+        self._schedulers.clear()
 
-    def learn(self, rows: Rows) -> None:
+    def load_scheduled(self, store: PhoneStore) -> None:
         """From a partition that is ours, the messages that wait for their time; `see` tells the rest."""
-        agenda = self.agenda(rows.partition)
-        for phone, request_id, at_s in rows.scheduled():
-            agenda.schedule(phone, request_id, at_s)
+        scheduler = self.get_scheduler(store.partition)
+        for phone, request_id, at_s in store.scan_scheduled():
+            scheduler.schedule(phone, request_id, at_s)
 
-    def stir(self) -> None:
+    def notify(self) -> None:
         """Something changed: look again now."""
-        self._stirred.set()
+        self._notified.set()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self._stirred.clear()
-            await self._outlet.put(self._wakes())
-            await self._until_next()
+            self._notified.clear()
+            await self._publisher.publish(self._collect_due_records())
+            await self._wait_until_next()
 
-    def _wakes(self) -> list[Outgoing]:
+    def _collect_due_records(self) -> list[Outgoing]:
         now_s = self._now_s()
-        able = self._accounts.able(now_s)
+        availability = self._accounts.get_availability(now_s)
         return [
-            wake(self._topic, partition, event)
-            for partition, agenda in self._agendas.items()
-            for event in (*agenda.pop_due_events(now_s), *agenda.wake_phones(able))
+            make_event_record(self._topic, partition, event)
+            for partition, scheduler in self._schedulers.items()
+            for event in (*scheduler.pop_due_events(now_s), *scheduler.wake_phones(availability))
         ]
 
-    async def _until_next(self) -> None:
+    async def _wait_until_next(self) -> None:
         now_s = self._now_s()
-        next_s = min(self._next_s(), self._accounts.next_s(now_s))
-        wait_s = min(max(next_s - now_s, 0.0), _LOOK_AT_LEAST_EVERY_S)
+        next_s = min(self._next_due_s(), self._accounts.next_free_s(now_s))
+        wait_s = min(max(next_s - now_s, 0.0), _MAX_SLEEP_S)
         try:
-            await asyncio.wait_for(self._stirred.wait(), wait_s)
+            await asyncio.wait_for(self._notified.wait(), wait_s)
         except TimeoutError:
             return
 
-    def _next_s(self) -> float:
-        return min((agenda.next_timer_at_s() for agenda in self._agendas.values()), default=float("inf"))
+    def _next_due_s(self) -> float:
+        return min((scheduler.next_timer_at_s() for scheduler in self._schedulers.values()), default=float("inf"))
 
     # -- what probes and metrics ask
 
-    def waiting(self) -> int:
+    def count_waiting_phones(self) -> int:
         """Phones that wait for a time or a turn."""
-        return sum(len(agenda) for agenda in self._agendas.values())
+        return sum(len(scheduler) for scheduler in self._schedulers.values())
 
-    def outstanding(self) -> int:
+    def count_in_flight(self) -> int:
         """Releases that are with senders."""
-        return sum(agenda.in_flight_count for agenda in self._agendas.values())
+        return sum(scheduler.in_flight_count for scheduler in self._schedulers.values())
 
     def overdue_s(self) -> float:
         """By how much the phone that should have been woken first is late; 0 if none is."""
-        return max(0.0, self._now_s() - self._next_s())
+        return max(0.0, self._now_s() - self._next_due_s())
 
 
-def wake(topic: str, partition: int, event: Event) -> Outgoing:
+def make_event_record(topic: str, partition: int, event: Event) -> Outgoing:
     """An event for a phone of this very partition."""
     key = event.phone.encode()
     return Outgoing(topic=topic, key=key, value=events.encode(event), partition=partition)

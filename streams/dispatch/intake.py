@@ -13,7 +13,7 @@ from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.request import content
 from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
-from streams.dispatch.answers import Answers
+from streams.dispatch.answers import RecordMapper
 from streams.dispatch.outlet import Outgoing
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
@@ -21,10 +21,10 @@ from streams.domain.phone import events
 from streams.domain.phone.events import RequestInfo, SourceRecord, RequestReceived
 
 
-class Fate(StrEnum):
+class Disposition(StrEnum):
     """What became of a record."""
 
-    TAKEN = "taken"
+    FORWARDED = "taken"
     REJECTED = "rejected"
     TOMBSTONE = "tombstone"
 
@@ -34,51 +34,51 @@ class Intake:
     """What intake needs; `phone_log` is the topic that requests go on to."""
 
     phone_log: str
-    answers: Answers
+    record_mapper: RecordMapper
     default_region: str | None
     max_request_bytes: int
 
-    def handle(self, record: SourceRecord, now_s: float) -> tuple[Fate, list[Outgoing]]:
+    def handle(self, record: SourceRecord, now_s: float) -> tuple[Disposition, list[Outgoing]]:
         """What is to be produced for this record. Pure but for the time that is passed in."""
         try:
             request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
         except Tombstone:
-            return Fate.TOMBSTONE, []
+            return Disposition.TOMBSTONE, []
         except InvalidRequest as error:
-            return self._rejected(record, error.partial, Error(error.code, error.detail), now_s)
+            return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
         try:
             phone = to_e164(request.to, self.default_region)
-            said = self._content(request)
+            content_json = self._normalize_content(request)
         except InvalidPhone as error:
-            asked = _readable(request)
-            return self._rejected(record, asked, Error("invalid_phone", str(error)), now_s)
+            partial = _make_partial(request)
+            return self._reject(record, partial, Error("invalid_phone", str(error)), now_s)
         event = RequestReceived(
             phone=phone,
-            request=_order(request, record, now_s),
+            request=_make_request_info(request, record, now_s),
             source_record=record,
-            content=said,
+            content=content_json,
             reply_to=request.reply_to,
         )
         submitted = Outgoing(self.phone_log, events.encode(event), key=phone.encode())
-        return Fate.TAKEN, [submitted]
+        return Disposition.FORWARDED, [submitted]
 
-    def _content(self, request: Request) -> bytes:
+    def _normalize_content(self, request: Request) -> bytes:
         """The content as JSON. The numbers on a contact's card are read like the recipient's."""
         if not isinstance(request.content, ContactContent):
             return request.content_json
         try:
-            phones = [to_e164(each, self.default_region) for each in request.content.phones]
+            phones = [to_e164(number, self.default_region) for number in request.content.phones]
         except InvalidPhone as error:
             raise InvalidPhone(str(error).replace("to:", "content.phones:", 1)) from error
         return content.encode(replace(request.content, phones=phones))
 
-    def _rejected(
-        self, record: SourceRecord, asked: PartialRequest, error: Error, now_s: float
-    ) -> tuple[Fate, list[Outgoing]]:
-        to = self._readable_phone(asked.to)
-        return Fate.REJECTED, self.answers.of_rejected(record, asked, to, error, now_s)
+    def _reject(
+        self, record: SourceRecord, partial: PartialRequest, error: Error, now_s: float
+    ) -> tuple[Disposition, list[Outgoing]]:
+        phone = self._parse_phone(partial.to)
+        return Disposition.REJECTED, self.record_mapper.map_rejected(record, partial, phone, error, now_s)
 
-    def _readable_phone(self, to: str | None) -> str | None:
+    def _parse_phone(self, to: str | None) -> str | None:
         """The number, if only something else is wrong with the request."""
         try:
             return to_e164(to, self.default_region) if to else None
@@ -86,15 +86,15 @@ class Intake:
             return None
 
 
-def _order(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
+def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
     # A record without a time of its own is as old as it is known.
-    asked_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
+    requested_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
     return RequestInfo(
         id=request.id or record.coordinates,
         priority=request.priority,
         category=request.category,
         send_at_s=request.send_at_s,
-        expires_at_s=request.get_expires_at_s(asked_at_s),
+        expires_at_s=request.get_expires_at_s(requested_at_s),
         account=request.account,
         batch_id=request.batch_id,
         metadata=request.metadata,
@@ -104,7 +104,7 @@ def _order(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
     )
 
 
-def _readable(request: Request) -> PartialRequest:
+def _make_partial(request: Request) -> PartialRequest:
     return PartialRequest(
         id=request.id,
         to=request.to,

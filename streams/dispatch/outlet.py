@@ -8,12 +8,12 @@ from typing import Protocol
 
 from streams.runtime.publisher import OutgoingRecord as Outgoing
 
-__all__ = ["Outgoing", "Outlet"]
+__all__ = ["Outgoing", "Publisher"]
 
 
-class Outlet(Protocol):
+class Publisher(Protocol):
     """Where records go."""
 
-    async def put(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[Outgoing]) -> None:
         """Returns once the broker has all of them; it never raises for troubles that pass."""
         ...

@@ -14,11 +14,11 @@ from enum import StrEnum
 import msgspec
 
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.answers import Answers
-from streams.dispatch.clock import Clock
-from streams.dispatch.outlet import Outlet
-from streams.dispatch.rows import Rows
-from streams.dispatch.tally import Tally
+from streams.dispatch.answers import RecordMapper
+from streams.dispatch.clock import TimerService
+from streams.dispatch.outlet import Publisher
+from streams.dispatch.rows import PhoneStore
+from streams.dispatch.tally import Gauges
 from streams.domain.phone import events
 from streams.domain.phone.events import Event, RequestReceived
 from streams.domain.phone.state import Phone
@@ -28,80 +28,80 @@ from streams.domain.policy import Policy
 log = logging.getLogger(__name__)
 
 
-class Fate(StrEnum):
+class EventDisposition(StrEnum):
     """What became of one event."""
 
-    FOLDED = "folded"
-    IDLE = "idle"  # changed nothing
-    TOLD_AGAIN = "told_again"  # the row was there, its effects perhaps not
-    DROPPED = "dropped"  # folded before
-    POISON = "poison"  # no event of ours
-    BROKEN = "broken"  # `step` failed on it: a bug
+    APPLIED = "folded"
+    UNCHANGED = "idle"  # changed nothing
+    REPUBLISHED = "told_again"  # the row was there, its effects perhaps not
+    ALREADY_APPLIED = "dropped"  # folded before
+    MALFORMED = "poison"  # no event of ours
+    FAILED = "broken"  # `step` failed on it: a bug
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneStage:
     """What the stage needs; `now_s` is the clock of decisions, as epoch seconds."""
 
-    rules: Policy
+    policy: Policy
     accounts: Accounts
-    clock: Clock
-    tally: Tally
-    answers: Answers
-    outlet: Outlet
+    timer_service: TimerService
+    gauges: Gauges
+    record_mapper: RecordMapper
+    publisher: Publisher
     now_s: Callable[[], float]
 
-    async def handle(self, rows: Rows, offset: int, data: bytes | None) -> Fate:
+    async def handle(self, store: PhoneStore, offset: int, data: bytes | None) -> EventDisposition:
         """Fold one record of the partition's log; returns when its effects are out."""
-        event = _decoded(rows.partition, offset, data)
+        event = _decode_event(store.partition, offset, data)
         if event is None:
-            return Fate.POISON
-        before = rows.phone(event.phone)
+            return EventDisposition.MALFORMED
+        before = store.phone(event.phone)
         if before is not None and offset < before.offset:
-            return Fate.DROPPED
+            return EventDisposition.ALREADY_APPLIED
         if before is not None and offset == before.offset:
-            await self._tell(rows, before, event)
-            return Fate.TOLD_AGAIN
-        return await self._fold(rows, before, event, offset)
+            await self._commit_and_publish(store, before, event)
+            return EventDisposition.REPUBLISHED
+        return await self._apply_event(store, before, event, offset)
 
-    async def _fold(self, rows: Rows, before: Phone | None, event: Event, offset: int) -> Fate:
-        agenda, now_s = self.clock.agenda(rows.partition), self.now_s()
+    async def _apply_event(self, store: PhoneStore, before: Phone | None, event: Event, offset: int) -> EventDisposition:
+        scheduler, now_s = self.timer_service.get_scheduler(store.partition), self.now_s()
         try:
             row = step(
                 before,
                 event,
                 offset=offset,
                 now_s=now_s,
-                accounts=agenda.get_capacities(event.phone, self.accounts.able(now_s)),
-                rows=rows,
-                policy=self.rules,
+                accounts=scheduler.get_capacities(event.phone, self.accounts.get_availability(now_s)),
+                rows=store,
+                policy=self.policy,
             )
         except Exception:
-            log.exception("step failed on %s at %d:%d", _kind(event), rows.partition, offset)
-            await self._give_up(event)
-            self.clock.see(rows.partition, event.phone, before)
-            return Fate.BROKEN
+            log.exception("step failed on %s at %d:%d", _event_type(event), store.partition, offset)
+            await self._publish_failure(event)
+            self.timer_service.update_phone(store.partition, event.phone, before)
+            return EventDisposition.FAILED
         if row is None:
-            self.clock.see(rows.partition, event.phone, before)
-            return Fate.IDLE
-        await self._tell(rows, row, event)
-        self.tally.changed(before, row)
-        return Fate.FOLDED
+            self.timer_service.update_phone(store.partition, event.phone, before)
+            return EventDisposition.UNCHANGED
+        await self._commit_and_publish(store, row, event)
+        self.gauges.update(before, row)
+        return EventDisposition.APPLIED
 
-    async def _tell(self, rows: Rows, row: Phone, event: Event) -> None:
+    async def _commit_and_publish(self, store: PhoneStore, row: Phone, event: Event) -> None:
         """The row is durable before anybody hears of it, and heard before it is acknowledged."""
-        await rows.commit(row, event)
-        await self.outlet.put(self.answers.of_row(row, event, rows))
-        await rows.spend(row)
-        self.clock.see(rows.partition, row.phone, None if row.is_removed else row)
+        await store.commit(row, event)
+        await self.publisher.publish(self.record_mapper.map_row(row, event, store))
+        await store.delete_spent_payloads(row)
+        self.timer_service.update_phone(store.partition, row.phone, None if row.is_removed else row)
 
-    async def _give_up(self, event: Event) -> None:
+    async def _publish_failure(self, event: Event) -> None:
         """Nothing was changed by it; whoever asked is told that nothing will be."""
         if isinstance(event, RequestReceived):
-            await self.outlet.put(self.answers.of_broken(event, self.now_s()))
+            await self.publisher.publish(self.record_mapper.map_internal_error(event, self.now_s()))
 
 
-def _decoded(partition: int, offset: int, data: bytes | None) -> Event | None:
+def _decode_event(partition: int, offset: int, data: bytes | None) -> Event | None:
     try:
         return events.decode(data or b"")
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -109,5 +109,5 @@ def _decoded(partition: int, offset: int, data: bytes | None) -> Event | None:
         return None
 
 
-def _kind(event: Event) -> str:
+def _event_type(event: Event) -> str:
     return type(event).__name__

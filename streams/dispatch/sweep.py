@@ -8,16 +8,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from streams.dispatch.clock import wake
-from streams.dispatch.outlet import Outgoing, Outlet
-from streams.dispatch.rows import Rows
+from streams.dispatch.clock import make_event_record
+from streams.dispatch.outlet import Outgoing, Publisher
+from streams.dispatch.rows import PhoneStore
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import OPEN_STATES
 from streams.domain.policy import Policy
 from streams.runtime.table import PartitionRevoked
 
-SLICE = 2000  # rows looked at in one go: a few milliseconds
-EVERY_S = 30.0
+BATCH_SIZE = 2000  # rows looked at in one go: a few milliseconds
+INTERVAL_S = 30.0
 
 
 class Sweep:
@@ -25,60 +25,60 @@ class Sweep:
 
     def __init__(
         self,
-        owned: Callable[[], list[Rows]],
-        outlet: Outlet,
+        owned_stores: Callable[[], list[PhoneStore]],
+        publisher: Publisher,
         topic: str,
-        rules: Policy,
+        policy: Policy,
         now_s: Callable[[], float],
     ) -> None:
-        self._owned = owned
-        self._outlet = outlet
+        self._owned_stores = owned_stores
+        self._publisher = publisher
         self._topic = topic
-        self._rules = rules
+        self._policy = policy
         self._now_s = now_s
-        self._after: defaultdict[tuple[int, str], bytes] = defaultdict(bytes)
+        self._cursors: defaultdict[tuple[int, str], bytes] = defaultdict(bytes)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            await asyncio.sleep(EVERY_S)
-            await self.once()
+            await asyncio.sleep(INTERVAL_S)
+            await self.run_once()
 
-    async def once(self) -> int:
+    async def run_once(self) -> int:
         """Look at the next slice of each partition; returns how many events were sent."""
-        sent = 0
-        for rows in self._owned():
+        published_count = 0
+        for store in self._owned_stores():
             try:
-                records = list(self._aged(rows))
+                records = list(self._collect_expired(store))
             except PartitionRevoked:
                 continue  # given back since `owned` was asked
-            await self._outlet.put(records)
-            sent += len(records)
-        return sent
+            await self._publisher.publish(records)
+            published_count += len(records)
+        return published_count
 
-    def _aged(self, rows: Rows) -> Iterator[Outgoing]:
-        old: defaultdict[str, list[str]] = defaultdict(list)
-        for phone in self._idle_phones(rows):
-            old[phone] = []
-        for phone, request_id in self._old_messages(rows):
-            old[phone].append(request_id)
-        for phone, ids in old.items():
-            yield wake(self._topic, rows.partition, RetentionElapsed(phone=phone, ids=tuple(ids)))
+    def _collect_expired(self, store: PhoneStore) -> Iterator[Outgoing]:
+        expired_ids: defaultdict[str, list[str]] = defaultdict(list)
+        for phone in self._scan_idle_phones(store):
+            expired_ids[phone] = []
+        for phone, request_id in self._scan_expired_messages(store):
+            expired_ids[phone].append(request_id)
+        for phone, ids in expired_ids.items():
+            yield make_event_record(self._topic, store.partition, RetentionElapsed(phone=phone, ids=tuple(ids)))
 
-    def _old_messages(self, rows: Rows) -> Iterator[tuple[str, str]]:
-        place = (rows.partition, "messages")
-        found, self._after[place] = rows.some_messages(self._after[place], SLICE)
-        settled_before_s = self._now_s() - self._rules.idempotency_window_s
-        for phone, message in found:
+    def _scan_expired_messages(self, store: PhoneStore) -> Iterator[tuple[str, str]]:
+        cursor = (store.partition, "messages")
+        messages, self._cursors[cursor] = store.scan_messages(self._cursors[cursor], BATCH_SIZE)
+        settled_before_s = self._now_s() - self._policy.idempotency_window_s
+        for phone, message in messages:
             if message.state not in OPEN_STATES and message.completed_at_s <= settled_before_s:
                 yield phone, message.id
 
-    def _idle_phones(self, rows: Rows) -> Iterator[str]:
-        place = (rows.partition, "phones")
-        found, self._after[place] = rows.some_phones(self._after[place], SLICE)
+    def _scan_idle_phones(self, store: PhoneStore) -> Iterator[str]:
+        cursor = (store.partition, "phones")
+        phones, self._cursors[cursor] = store.scan_phones(self._cursors[cursor], BATCH_SIZE)
         now_s = self._now_s()
-        for row in found:
-            remembered = row.chat is not None and row.chat.valid_until_s > now_s
-            idle = row.last_active_s + self._rules.conversation_expiry_s <= now_s
-            if idle and not (row.in_flight or row.waiting_count or remembered):
+        for row in phones:
+            has_cached_lookup = row.chat is not None and row.chat.valid_until_s > now_s
+            is_idle = row.last_active_s + self._policy.conversation_expiry_s <= now_s
+            if is_idle and not (row.in_flight or row.waiting_count or has_cached_lookup):
                 yield row.phone

@@ -4,10 +4,10 @@ from collections import Counter
 
 from streams.domain.phone.state import Phone
 
-QUEUED, PHONES, LIMITED, LOOKED_UP = "queued", "phones", "limited", "looked_up"
+QUEUED, PHONES, RATE_LIMITED, CACHED_LOOKUPS = "queued", "phones", "limited", "looked_up"
 
 
-class Tally:
+class Gauges:
     """Counts over the partitions that this process owns."""
 
     def __init__(self) -> None:
@@ -17,22 +17,22 @@ class Tally:
         """The partitions may be others now: what they hold is counted anew."""
         self._counts.clear()
 
-    def changed(self, before: Phone | None, after: Phone | None) -> None:
+    def update(self, before: Phone | None, after: Phone | None) -> None:
         """A phone's row was this, and is that now."""
-        self._counts.subtract(_of(before))
-        self._counts.update(_of(after))
+        self._counts.subtract(_count_row(before))
+        self._counts.update(_count_row(after))
 
     def __getitem__(self, name: str) -> int:
         """The count of this name."""
         return self._counts[name]
 
 
-def _of(row: Phone | None) -> dict[str, int]:
+def _count_row(row: Phone | None) -> dict[str, int]:
     if row is None or row.is_removed:
         return {}
     return {
         QUEUED: row.waiting_count,  # messages
         PHONES: 1,
-        LIMITED: 1 if row.send_times_s else 0,  # were sent to, and are under the limit
-        LOOKED_UP: 1 if row.chat else 0,  # what WhatsApp answered is remembered
+        RATE_LIMITED: 1 if row.send_times_s else 0,  # were sent to, and are under the limit
+        CACHED_LOOKUPS: 1 if row.chat else 0,  # what WhatsApp answered is remembered
     }

@@ -33,7 +33,7 @@ def bootstrap_servers(settings: Settings) -> str:
     Raises:
         KafkaUnreachable: there is neither.
     """
-    address = settings.kafka or broker.last_bootstrap_servers(settings.data_dir)
+    address = settings.kafka_bootstrap_servers or broker.last_bootstrap_servers(settings.data_dir)
     if address is None:
         raise KafkaUnreachable(
             f"no Kafka is known: set WA_KAFKA, or run `wa-streams up` with WA_DATA_DIR={settings.data_dir}"

@@ -110,8 +110,8 @@ def _public_spec(settings: Settings, topic: Topic) -> TopicSpec:
 
 def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> TopicSpec:
     # With acks=all a record is then on two brokers before anything follows from it.
-    min_insync = {"min.insync.replicas": "2"} if settings.replication >= 3 else {}
-    return TopicSpec(name, partitions, settings.replication, {**config, **min_insync, **_TIMESTAMP_CONFIG})
+    min_insync = {"min.insync.replicas": "2"} if settings.replication_factor >= 3 else {}
+    return TopicSpec(name, partitions, settings.replication_factor, {**config, **min_insync, **_TIMESTAMP_CONFIG})
 
 
 def _internal_config() -> dict[str, str]:

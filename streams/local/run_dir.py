@@ -107,14 +107,14 @@ def connected(settings: Settings) -> Settings:
 
     Raises Wrong when there are neither.
     """
-    if settings.kafka is not None:
+    if settings.kafka_bootstrap_servers is not None:
         return settings
     here = running(settings)
     if here is None or here.kafka is None:
         raise Wrong(
             f"no Kafka: set WA_KAFKA=host:port, or start `wa-streams up` on {settings.data_dir}"
         )
-    return replace(settings, kafka=here.kafka)
+    return replace(settings, kafka_bootstrap_servers=here.kafka)
 
 
 class WorkerFile(msgspec.Struct, frozen=True):

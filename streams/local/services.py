@@ -16,7 +16,7 @@ import aiohttp
 import streams
 from streams.local import run_dir
 from streams.runtime.exit_codes import ExitCode
-from streams.settings import PREFIX, Settings, environment
+from streams.settings import PREFIX, Settings, to_environment
 from streams.supervisor.process import Process
 from streams.supervisor.service import Plan, Readiness, Running
 
@@ -50,7 +50,7 @@ def sender(settings: Settings, http: aiohttp.ClientSession, account: str) -> Pla
         start=_program(replace(settings, web_port=0), name, "sender", "--account", account),
         ready=_worker(settings, http, name),
         log=log(settings, name),
-        grace_s=settings.ack_within_s + _SENDER_GRACE_S,
+        grace_s=settings.ack_timeout_s + _SENDER_GRACE_S,
         endings=_ENDINGS,
     )
 
@@ -81,7 +81,7 @@ def told(settings: Settings) -> dict[str, str]:
     return (
         others
         | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
-        | environment(settings)
+        | to_environment(settings)
         | {"WA_CONFIG": str(nothing_more)}
     )
 

@@ -87,7 +87,7 @@ class Fleet:
         first = self._supervisor.start(*beneath) if beneath else []
         if kafka is not None:
             await self._supervisor.until_ready(first[0])
-            self.settings = replace(self.settings, kafka=kafka.bootstrap_servers)
+            self.settings = replace(self.settings, kafka_bootstrap_servers=kafka.bootstrap_servers)
         created = await admin.create_topics(self.settings)
         if created:
             self._progress(f"created {len(created)} topics: {', '.join(created)}")
@@ -130,7 +130,7 @@ class Fleet:
         dispatcher = run_dir.worker(self.settings, "dispatch-1")
         return Picture(
             ready=self._complete and self._supervisor.ready,
-            kafka=self.settings.kafka,
+            kafka=self.settings.kafka_bootstrap_servers,
             web=dispatcher.web if dispatcher else None,
             sandbox=self.sandbox,
             parts=[
@@ -145,7 +145,7 @@ class Fleet:
     def _beneath(self) -> tuple[EmbeddedBroker | None, list[Plan]]:
         """The broker, if it is ours to start, and what the other parts stand on."""
         kafka, found = None, []
-        if self.settings.kafka is None:
+        if self.settings.kafka_bootstrap_servers is None:
             kafka, plan = broker.plan(self.settings, self._progress)
             found.append(plan)
         if self._options.sandbox:
@@ -164,7 +164,7 @@ class Fleet:
             self.sandbox = await self.until_sandbox()
             async with self._http.get(self.sandbox) as answer:
                 told = (await answer.json())["browser_args"]
-            settings = replace(settings, web_browser_args=(*settings.web_browser_args, *told))
+            settings = replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *told))
         accounts = settings.accounts
         senders = self._supervisor.start(
             *(services.sender(settings, self._http, account) for account in accounts)

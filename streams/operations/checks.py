@@ -53,7 +53,7 @@ def java_runtime(settings: Settings) -> Check:
     try:
         found = java.find_java(os.environ.get("JAVA_HOME"))
     except java.JavaMissing as error:
-        return Check("java", False, "none", str(error), needed=settings.kafka is None)
+        return Check("java", False, "none", str(error), needed=settings.kafka_bootstrap_servers is None)
     return Check("java", True, str(found))
 
 
@@ -64,14 +64,14 @@ def kafka_jars(settings: Settings) -> Check:
         jars.is_installed(),
         str(jars.jars_dir()),
         "run `make setup`, or let `wa-streams up` fetch them",
-        needed=settings.kafka is None,
+        needed=settings.kafka_bootstrap_servers is None,
     )
 
 
 def wa_js(settings: Settings) -> Check:
     """The bundle that is put into the page."""
     try:
-        return Check("wa-js", True, str(bundle.find(settings.web_bundle)))
+        return Check("wa-js", True, str(bundle.find(settings.whatsapp_bundle)))
     except BundleMissing as error:
         return Check("wa-js", False, "none", str(error))
 
@@ -117,7 +117,7 @@ async def kafka(settings: Settings) -> AsyncIterator[Check]:
     except KafkaUnreachable as error:
         yield Check("kafka", False, "no answer", str(error))
         return
-    yield Check("kafka", True, f"answers at {settings.kafka}")
+    yield Check("kafka", True, f"answers at {settings.kafka_bootstrap_servers}")
     said = "; ".join(map(str, problems)) or "all there, as they must be"
     yield Check("topics", not problems, said, "run `wa-streams topics create`")
 

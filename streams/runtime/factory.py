@@ -47,7 +47,7 @@ def create_app(
         member_id=directory.member_id,
         partitions=partitions,
         event_timeout_s=event_timeout_s,
-        watchdog_timeouts=WatchdogTimeouts.derive(event_timeout_s, settings.kafka_session_s),
+        watchdog_timeouts=WatchdogTimeouts.derive(event_timeout_s, settings.kafka_session_timeout_s),
         release_dir=directory.release,
         broker=broker,
         broker_credentials=credentials,
@@ -56,13 +56,13 @@ def create_app(
 
 
 def _heartbeat_interval_s(settings: Settings) -> float:
-    return settings.kafka_session_s / HEARTBEATS_PER_SESSION
+    return settings.kafka_session_timeout_s / HEARTBEATS_PER_SESSION
 
 
 def _create_fence(settings: Settings, directory: WorkerDir) -> Fence:
     # Who comes after us under our member id waits for as long as our fence stays open.
     max_heartbeat_age_s = min(
-        MAX_AGE_IN_SESSIONS * settings.kafka_session_s, MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings)
+        MAX_AGE_IN_SESSIONS * settings.kafka_session_timeout_s, MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings)
     )
     return Fence(max_heartbeat_age_s, has_predecessor=directory.has_predecessor)
 
@@ -70,7 +70,7 @@ def _create_fence(settings: Settings, directory: WorkerDir) -> Fence:
 def _faust_options(
     settings: Settings, directory: WorkerDir, partitions: int, event_timeout_s: float
 ) -> dict[str, Any]:
-    session_timeout_s = float(settings.kafka_session_s)
+    session_timeout_s = float(settings.kafka_session_timeout_s)
     return {
         # at_least_once and our own rows: exactly_once repeats and miscounts.
         "processing_guarantee": "at_least_once",
@@ -103,7 +103,7 @@ def _faust_options(
         "topic_partitions": partitions,
         "topic_allow_declare": False,  # they are there, with their own configuration (topics.py)
         "topic_disable_leader": True,
-        "topic_replication_factor": settings.replication,
+        "topic_replication_factor": settings.replication_factor,
         "table_standby_replicas": 0,
         "table_cleanup_interval": 86_400.0,
         "key_serializer": "raw",

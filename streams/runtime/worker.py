@@ -54,7 +54,7 @@ def set_up_logging(settings: Settings) -> None:
     """One line per message on stderr."""
     level = logging.getLevelName(settings.log_level.upper())
     logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
-    log_pii = settings.log_private and level <= logging.DEBUG
+    log_pii = settings.log_pii and level <= logging.DEBUG
     for name in _NOISY_LOGGERS:
         logging.getLogger(name).setLevel(logging.DEBUG if log_pii else max(level, logging.WARNING))
 

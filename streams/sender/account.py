@@ -14,13 +14,13 @@ import segno
 from streams.contract.account import AccountRecord, AccountState
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
-from streams.sender.standing import Standing
+from streams.sender.standing import RestrictionStore
 from streams.whatsapp.driver import Phase, Session
 
-SIGN_OF_LIFE_S: Final = 10.0
+HEARTBEAT_INTERVAL_S: Final = 10.0
 
 
-class Account:
+class AccountPublisher:
     """Follows the session; `publish` gets each record that differs from the last one."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Account:
         *,
         owner: str,
         daily_cap: int,
-        standing: Standing,
+        restrictions: RestrictionStore,
         pacer: Pacer,
         publish: Callable[[AccountRecord], Awaitable[object]],
         now_s: Callable[[], float],
@@ -37,60 +37,60 @@ class Account:
         self._name = name
         self._owner = owner
         self._daily_cap = daily_cap
-        self._standing = standing
+        self._restrictions = restrictions
         self._pacer = pacer
         self._publish = publish
         self._now_s = now_s
         self._session = Session(Phase.STARTING, since_s=now_s())
-        self._untold: deque[Session] = deque()
-        self._changed = asyncio.Event()
+        self._pending_sessions: deque[Session] = deque()
+        self._change_event = asyncio.Event()
 
-    def follow(self, session: Session) -> None:
+    def update_session(self, session: Session) -> None:
         """The session is now like this. Each phase is told, however short; of one phase only its end."""
-        if self._untold and self._untold[-1].phase is session.phase:
-            self._untold.pop()
-        self._untold.append(session)
-        self._changed.set()
+        if self._pending_sessions and self._pending_sessions[-1].phase is session.phase:
+            self._pending_sessions.pop()
+        self._pending_sessions.append(session)
+        self._change_event.set()
 
-    def changed(self) -> None:
+    def notify_change(self) -> None:
         """Something else that the record says has changed."""
-        self._changed.set()
+        self._change_event.set()
 
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            self._changed.clear()
-            if self._untold:
-                self._session = self._untold.popleft()
-            await self._publish(self.record())
-            if not self._untold:
-                await self._next()
+            self._change_event.clear()
+            if self._pending_sessions:
+                self._session = self._pending_sessions.popleft()
+            await self._publish(self.make_record())
+            if not self._pending_sessions:
+                await self._wait_for_change()
 
-    async def _next(self) -> None:
+    async def _wait_for_change(self) -> None:
         try:
-            async with asyncio.timeout(SIGN_OF_LIFE_S):
-                await self._changed.wait()
+            async with asyncio.timeout(HEARTBEAT_INTERVAL_S):
+                await self._change_event.wait()
         except TimeoutError:
             return
 
-    async def stopped(self) -> None:
+    async def publish_stopped(self) -> None:
         """Tell that nobody sends for it any more."""
         self._session = Session(Phase.STOPPED, phone=self._session.phone, since_s=self._now_s())
-        await self._publish(self.record())
+        await self._publish(self.make_record())
 
-    def record(self) -> AccountRecord:
+    def make_record(self) -> AccountRecord:
         """The account at this moment."""
         now_s, session = self._now_s(), self._session
-        restriction = self._standing.restriction(session.link, now_s)
-        held = restriction if session.phase is Phase.READY else None
+        restriction = self._restrictions.get_active(session.link, now_s)
+        active_restriction = restriction if session.phase is Phase.READY else None
         busy_until_s = self._pacer.busy_until_s(now_s)
         return AccountRecord(
             account=self._name,
-            state=cast(AccountState, "restricted" if held else session.phase.value),
-            since=format_rfc3339(held.since_s if held else session.since_s),
+            state=cast(AccountState, "restricted" if active_restriction else session.phase.value),
+            since=format_rfc3339(active_restriction.since_s if active_restriction else session.since_s),
             phone=session.phone,
-            reason=held.code if held else session.reason,
-            until=format_rfc3339(held.until_s) if held else None,
+            reason=active_restriction.code if active_restriction else session.reason,
+            until=format_rfc3339(active_restriction.until_s) if active_restriction else None,
             qr=session.qr,
             pairing_code=session.pairing_code,
             sent_last_minute=self._pacer.count_last_minute(now_s),
@@ -102,19 +102,19 @@ class Account:
         )
 
 
-class Terminal:
+class QrTerminal:
     """Shows a QR code to whoever started the sender by hand."""
 
     def __init__(self, name: str, out: TextIO = sys.stdout) -> None:
         self._name = name
         self._out = out
-        self._shown: str | None = None
+        self._shown_code: str | None = None
 
-    def follow(self, session: Session) -> None:
+    def show_code(self, session: Session) -> None:
         """Draw the code when it is a new one and somebody looks."""
-        if session.qr == self._shown:
+        if session.qr == self._shown_code:
             return
-        self._shown = session.qr
+        self._shown_code = session.qr
         if session.qr is None or not self._out.isatty():
             return
         print(

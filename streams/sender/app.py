@@ -24,7 +24,7 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord, publish, publish_all
 from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
-from streams.sender.tenure import Tenure, World, limits
+from streams.sender.tenure import SendTopicOwnership, Ports, make_limits
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase
 from streams.whatsapp.install import bundle, executable
@@ -49,115 +49,115 @@ class Sender:
             settings,
             name=name,
             partitions=1,
-            event_timeout_s=limits(settings).longest_s,
+            event_timeout_s=make_limits(settings).max_dispatch_s,
         )
         self.table = DurableTable(self.app, topics.SENDS)
         self.registry = CollectorRegistry()
-        self.tenure: Tenure | None = None
-        self._web = AsyncExitStack()
-        self._world = World(
+        self.ownership: SendTopicOwnership | None = None
+        self._exit_stack = AsyncExitStack()
+        self._ports = Ports(
             table=self.table,
             fence=self.app.fence,
             make_driver=make_driver,
-            tell=self._tell,
-            tell_account=self._tell_account,
-            give_back=self.app.nack,
-            failed=self._failed,
+            publish_events=self._publish_events,
+            publish_account=self._publish_account,
+            nack=self.app.nack,
+            on_failure=self._crash,
             metrics=Metrics(self.registry),
         )
-        self._declare()
+        self._register_agents()
 
-    def _declare(self) -> None:
+    def _register_agents(self) -> None:
         app = self.app
-        app.agent(app.raw_topic(self.names.send(self.account)), name="lane")(self._take)
-        self.table.on_recovered(self._begin)
-        app.before_revocation(self._end)
-        app.before_join(self._listen)
-        app.after_last_event(self._web.aclose)
+        app.agent(app.raw_topic(self.names.send(self.account)), name="lane")(self._process_dispatches)
+        self.table.on_recovered(self._start_ownership)
+        app.before_revocation(self._end_ownership)
+        app.before_join(self._start_probes)
+        app.after_last_event(self._exit_stack.aclose)
 
     # -- tenures
 
-    async def _begin(self) -> None:
-        await self._end()
+    async def _start_ownership(self) -> None:
+        await self._end_ownership()
         if not self.table.owned_partitions():
             log.info("standing by: another process has the lane of %s", self.account)
             return
-        tenure = Tenure(self.settings, self.account, self._world)
-        await tenure.open()
-        self.tenure = tenure
+        ownership = SendTopicOwnership(self.settings, self.account, self._ports)
+        await ownership.open()
+        self.ownership = ownership
 
-    async def _end(self) -> None:
-        tenure, self.tenure = self.tenure, None
-        if tenure is not None:
-            await tenure.close()
+    async def _end_ownership(self) -> None:
+        ownership, self.ownership = self.ownership, None
+        if ownership is not None:
+            await ownership.close()
 
-    def _failed(self, error: BaseException) -> None:
+    def _crash(self, error: BaseException) -> None:
         """Something that must not fail has: end, and be started again from what is durable."""
         log.critical("the sender of %s failed", self.account, exc_info=error)
         self.app.add_future(self.app.crash(error))
 
     # -- records
 
-    async def _take(self, stream: Any) -> None:
+    async def _process_dispatches(self, stream: Any) -> None:
         async for event in stream.noack().events():
-            if self.tenure is None:
+            if self.ownership is None:
                 self.app.nack(event)
             else:
-                await self.tenure.lane.accept(event)
+                await self.ownership.pipeline.accept(event)
 
-    async def _tell(self, told: Sequence[Event]) -> None:
+    async def _publish_events(self, phone_events: Sequence[Event]) -> None:
         topic = self.names.phone
-        records = [OutgoingRecord(topic, events.encode(each), each.phone.encode()) for each in told]
+        records = [OutgoingRecord(topic, events.encode(event), event.phone.encode()) for event in phone_events]
         await publish_all(self.app, records)
 
-    async def _tell_account(self, record: AccountRecord) -> None:
+    async def _publish_account(self, record: AccountRecord) -> None:
         key = self.account.encode()
         await publish(self.app, self.names.accounts, accounts.encode(record), key=key)
 
     # -- probes
 
-    async def _listen(self) -> None:
-        await self._web.enter_async_context(
+    async def _start_probes(self) -> None:
+        await self._exit_stack.enter_async_context(
             serve_probes(
                 self.settings,
                 self.name,
                 self.settings.web_port,
-                readiness=self.readiness,
-                health=self._health,
+                readiness=self.get_readiness,
+                health=self._get_health,
                 registry=self.registry,
             )
         )
 
-    def readiness(self) -> tuple[bool, str]:
+    def get_readiness(self) -> tuple[bool, str]:
         """Whether a message would be sent now; who stands by is ready too."""
-        app = self.app.readiness()
-        if not app.is_ready or self.tenure is None:
-            return app.is_ready, app.reason
-        session = self.tenure.seat.session
+        worker_readiness = self.app.readiness()
+        if not worker_readiness.is_ready or self.ownership is None:
+            return worker_readiness.is_ready, worker_readiness.reason
+        session = self.ownership.browser_session.state
         if session.phase is Phase.READY:
             return True, "ready"
         reason = f": {session.reason}" if session.reason else ""
         return False, f"the session is {session.phase}{reason}"
 
-    def _health(self) -> dict[str, Any]:
+    def _get_health(self) -> dict[str, Any]:
         return health_document(
-            is_healthy=self.readiness()[0],
-            queue_length=len(self.tenure.lane) if self.tenure else 0,
+            is_healthy=self.get_readiness()[0],
+            queue_length=len(self.ownership.pipeline) if self.ownership else 0,
             cache_size=0,
             conversation_states=0,
             rate_limit_tracking=0,
         )
 
 
-def browser_config(settings: Settings, account: str) -> BrowserConfig:
+def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
     """The account's browser."""
     return BrowserConfig(
         profile_dir=settings.data_dir / "profiles" / account,
         executable=settings.browser_executable,
-        bundle=settings.web_bundle,
-        extra_args=settings.web_browser_args,
-        web_url=settings.web_url,
-        page_heap_mb=settings.web_page_heap_mb,
+        bundle=settings.whatsapp_bundle,
+        extra_args=settings.whatsapp_browser_args,
+        web_url=settings.whatsapp_url,
+        page_heap_mb=settings.whatsapp_page_heap_mb,
     )
 
 
@@ -169,7 +169,7 @@ def run(settings: Settings, account: str, name: str) -> int:
         WorkerRuns: a live process has this name.
         KafkaUnreachable, TopicsWrong: see streams/runtime/worker.py.
     """
-    config = browser_config(settings, account)
+    config = make_browser_config(settings, account)
     executable.find(config.executable, prefer_shell=config.prefer_shell)
     bundle.find(config.bundle)
     sender = Sender(settings, account, name, partial(WhatsAppWeb, config))

@@ -17,10 +17,10 @@ from streams.domain.sending.message_id import PREFIX
 Change = tuple[bytes, bytes | None]
 
 PARTITION: Final = 0  # an account's lane has one
-SLICE: Final = 2000  # rows looked at in one go: a few milliseconds
-FORGET_AT_ONCE: Final = 200
-_ROWS: Final = PREFIX.encode()
-_TURNS: Final = 3
+BATCH_SIZE: Final = 2000  # rows looked at in one go: a few milliseconds
+MAX_DELETES_PER_SWEEP: Final = 200
+_KEY_PREFIX: Final = PREFIX.encode()
+_COALESCE_ITERATIONS: Final = 3
 
 
 class Table(Protocol):
@@ -41,7 +41,7 @@ class Table(Protocol):
         ...
 
 
-class _Group:
+class _WriteBatch:
     """Changes that become durable together."""
 
     def __init__(self) -> None:
@@ -49,18 +49,18 @@ class _Group:
         self.durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
-class Claims:
+class ClaimStore:
     """Rows by WhatsApp id. `put` is seen by `get` at once and is durable when it returns."""
 
-    def __init__(self, table: Table, *, keep_s: float, now_s: Callable[[], float]) -> None:
+    def __init__(self, table: Table, *, idempotency_window_s: float, now_s: Callable[[], float]) -> None:
         self._table = table
-        self._keep_s = keep_s
+        self._idempotency_window_s = idempotency_window_s
         self._now_s = now_s
-        self._next: _Group | None = None
-        self._going: _Group | None = None
-        self._later: dict[bytes, bytes | None] = {}
-        self._writer: asyncio.Task[None] | None = None
-        self._swept = b""
+        self._next_batch: _WriteBatch | None = None
+        self._writing_batch: _WriteBatch | None = None
+        self._buffer: dict[bytes, bytes | None] = {}
+        self._writer_task: asyncio.Task[None] | None = None
+        self._sweep_cursor = b""
 
     # -- rows
 
@@ -75,91 +75,91 @@ class Claims:
 
     def read(self, key: bytes) -> bytes | None:
         """Any value of the table, those that are being written included."""
-        for changes in self._under_way():
+        for changes in self._iter_pending_changes():
             if key in changes:
                 return changes[key]
         return self._table.get(PARTITION, key)
 
-    def _under_way(self) -> Iterator[Mapping[bytes, bytes | None]]:
+    def _iter_pending_changes(self) -> Iterator[Mapping[bytes, bytes | None]]:
         """What is not in the table yet, the newest first."""
-        yield self._later
-        for group in (self._next, self._going):
-            if group is not None:
-                yield group.changes
+        yield self._buffer
+        for batch in (self._next_batch, self._writing_batch):
+            if batch is not None:
+                yield batch.changes
 
     async def write(self, key: bytes, value: bytes | None) -> None:
         """Write any value; durable when this returns."""
-        if self._next is None:
-            self._next = _Group()
-        group = self._next
-        group.changes[key] = value
-        self._later.pop(key, None)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write(), name="claims")
-        await asyncio.shield(group.durable)
+        if self._next_batch is None:
+            self._next_batch = _WriteBatch()
+        batch = self._next_batch
+        batch.changes[key] = value
+        self._buffer.pop(key, None)
+        if self._writer_task is None:
+            self._writer_task = asyncio.create_task(self._write_batches(), name="claims")
+        await asyncio.shield(batch.durable)
 
-    def put_later(self, whatsapp_id: str, claim: Claim) -> None:
+    def put_buffered(self, whatsapp_id: str, claim: Claim) -> None:
         """Write a row with the next group, or at the next `flush`: for what may be lost by a crash."""
-        self._later[whatsapp_id.encode()] = stored.encode(claim)
+        self._buffer[whatsapp_id.encode()] = stored.encode(claim)
 
     async def flush(self) -> None:
         """Make durable what was put for later."""
-        if self._later:
-            key, value = next(iter(self._later.items()))
+        if self._buffer:
+            key, value = next(iter(self._buffer.items()))
             await self.write(key, value)  # and the others go along
 
-    async def _write(self) -> None:
+    async def _write_batches(self) -> None:
         """Write groups until there is none; what arrives meanwhile is the next group."""
         try:
-            while self._next is not None:
+            while self._next_batch is not None:
                 # What follows from the same event, an answer and the next claim, is put within these
                 # turns of the loop, and goes along.
-                for _ in range(_TURNS):
+                for _ in range(_COALESCE_ITERATIONS):
                     await asyncio.sleep(0)
-                self._going, self._next = self._next, None
-                self._going.changes |= self._later
-                self._later = {}
-                await self._write_group(self._going)
-                self._going = None
+                self._writing_batch, self._next_batch = self._next_batch, None
+                self._writing_batch.changes |= self._buffer
+                self._buffer = {}
+                await self._write_batch(self._writing_batch)
+                self._writing_batch = None
         finally:
-            self._going = self._writer = None
+            self._writing_batch = self._writer_task = None
 
-    async def _write_group(self, group: _Group) -> None:
+    async def _write_batch(self, batch: _WriteBatch) -> None:
         try:
-            await self._table.write(PARTITION, list(group.changes.items()))
+            await self._table.write(PARTITION, list(batch.changes.items()))
         except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for the row
-            group.durable.set_exception(error)
+            batch.durable.set_exception(error)
             return
         except asyncio.CancelledError:
-            group.durable.cancel()
+            batch.durable.cancel()
             raise
-        group.durable.set_result(None)
+        batch.durable.set_result(None)
 
     # -- many rows
 
-    def some(self, after: bytes = b"") -> tuple[list[tuple[str, Claim]], bytes]:
+    def read_batch(self, after: bytes = b"") -> tuple[list[tuple[str, Claim]], bytes]:
         """The next rows behind the key `after`, and the last one's key; b"" when there is none."""
-        found = list(islice(self._table.scan(PARTITION, _ROWS, after=after), SLICE))
-        rows = [(key.decode(), stored.decode(data)) for key, data in found]
-        return rows, found[-1][0] if found else b""
+        items = list(islice(self._table.scan(PARTITION, _KEY_PREFIX, after=after), BATCH_SIZE))
+        rows = [(key.decode(), stored.decode(data)) for key, data in items]
+        return rows, items[-1][0] if items else b""
 
-    async def all(self) -> AsyncIterator[tuple[str, Claim]]:
+    async def scan_all(self) -> AsyncIterator[tuple[str, Claim]]:
         """Every row, a slice at a time."""
-        rows, after = self.some()
+        rows, after = self.read_batch()
         while after:
-            for each in rows:
-                yield each
+            for row in rows:
+                yield row
             await asyncio.sleep(0)  # other work may go on between two slices
-            rows, after = self.some(after)
+            rows, after = self.read_batch(after)
 
     async def sweep(self) -> int:
         """Look at the next slice and remove a few rows that are of no more use; returns how many."""
-        rows, self._swept = self.some(self._swept)
+        rows, self._sweep_cursor = self.read_batch(self._sweep_cursor)
         now_s = self._now_s()
-        old = [key for key, row in rows if stored.claim_expires_at_s(row, self._keep_s) <= now_s]
-        removed = old[:FORGET_AT_ONCE]
-        if len(old) > len(removed):
-            self._swept = removed[-1].encode()
-        if removed:
-            await asyncio.gather(*(self.put(key, None) for key in removed))
-        return len(removed)
+        expired_ids = [key for key, row in rows if stored.claim_expires_at_s(row, self._idempotency_window_s) <= now_s]
+        removed_ids = expired_ids[:MAX_DELETES_PER_SWEEP]
+        if len(expired_ids) > len(removed_ids):
+            self._sweep_cursor = removed_ids[-1].encode()
+        if removed_ids:
+            await asyncio.gather(*(self.put(key, None) for key in removed_ids))
+        return len(removed_ids)

@@ -7,7 +7,7 @@ from streams.domain.sending.claim import Claim, Reconcile, OpenClaim
 from streams.domain.sending.command import SendCommand
 
 
-class Record(Protocol):
+class SendRecord(Protocol):
     """A record of the lane: Faust's event, as far as we care."""
 
     @property
@@ -21,24 +21,24 @@ class Record(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class PendingDispatch:
     """One release."""
 
-    record: Record
-    send: SendCommand
+    record: SendRecord
+    command: SendCommand
     whatsapp_id: str
-    step: OpenClaim | Reconcile = field(default_factory=OpenClaim)
+    decision: OpenClaim | Reconcile = field(default_factory=OpenClaim)
     chat_id: str | None = None
-    looked_up: str | None = None  # the chat id that WhatsApp answered now
-    judged: bool = False  # or being judged
-    before: Claim | None = None  # the row as it was found
-    claimed: bool = False  # a claim of ours may be in the table
-    in_page: bool = False  # the page was given it, in this process
-    submits: int = 0
-    finished: bool = False  # there is a result, which may be known to the world
+    resolved_chat_id: str | None = None  # the chat id that WhatsApp answered now
+    is_decision_started: bool = False  # or being judged
+    previous_claim: Claim | None = None  # the row as it was found
+    is_claimed: bool = False  # a claim of ours may be in the table
+    is_handed_over: bool = False  # the page was given it, in this process
+    submit_count: int = 0
+    is_finished: bool = False  # there is a result, which may be known to the world
 
     @property
-    def untouched(self) -> bool:
+    def is_claim_revocable(self) -> bool:
         """Claimed, surely never given to the page, and not answered: the claim can be taken back."""
-        begun = self.in_page or self.finished
-        return self.claimed and not begun and isinstance(self.step, OpenClaim)
+        is_begun = self.is_handed_over or self.is_finished
+        return self.is_claimed and not is_begun and isinstance(self.decision, OpenClaim)

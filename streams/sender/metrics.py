@@ -17,10 +17,10 @@ class Metrics:
             ["result", "code"],
             registry=registry,
         )
-        self.poison = Counter(
+        self.malformed_records = Counter(
             "wa_sender_poison", "Records of the lane that are no command", registry=registry
         )
-        self.looks = Counter(
+        self.reconciliations = Counter(
             "wa_sender_looks", "Claims that had to be settled by a look", registry=registry
         )
         self.receipts = Counter(
@@ -32,13 +32,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.on_the_way = Gauge(
+        self.in_progress = Gauge(
             "wa_sender_on_the_way",
             "Releases taken from the lane and not answered",
             registry=registry,
         )
 
-    def answered(self, result: Result) -> None:
+    def record_result(self, result: Result) -> None:
         """A release has been answered."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
         self.outcomes.labels(type(result).__name__.lower(), error.code if error else "").inc()

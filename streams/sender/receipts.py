@@ -16,31 +16,31 @@ from typing import Final
 from streams.domain.phone.events import ReceiptSeen, OutcomeUnknown, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import ReceiptKind, Claim
-from streams.sender.claims import Claims
+from streams.sender.claims import ClaimStore
 from streams.sender.metrics import Metrics
 from streams.whatsapp.driver import Driver, Receipt, Received
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
-ASKED_FOR: Final = 200  # the latest messages whose acks are read again
-AT_ONCE: Final = 50
+MAX_WATCHED: Final = 200  # the latest messages whose acks are read again
+BATCH_SIZE: Final = 50
 # Receipts come in flocks, and nobody waits for one: a flock costs one request instead of many.
-GATHER_S: Final = 0.05
-_NAMES: Final[Mapping[int, ReceiptKind]] = {2: "delivered", 3: "read", 4: "played"}
+BATCH_DELAY_S: Final = 0.05
+_ACK_NAMES: Final[Mapping[int, ReceiptKind]] = {2: "delivered", 3: "read", 4: "played"}
 
 Publish = Callable[[Sequence[ReceiptSeen]], Awaitable[object]]
 
 
-class Receipts:
+class ReceiptTracker:
     """`heard` and `ask_again` may be called at any time; `run` does the work."""
 
-    def __init__(self, *, account: str, rows: Claims, publish: Publish, metrics: Metrics) -> None:
+    def __init__(self, *, account: str, claim_store: ClaimStore, publish: Publish, metrics: Metrics) -> None:
         self._account = account
-        self._rows = rows
+        self._claim_store = claim_store
         self._publish = publish
         self._metrics = metrics
-        self._heard: asyncio.Queue[Receipt] = asyncio.Queue()
+        self._received: asyncio.Queue[Receipt] = asyncio.Queue()
         self._unread: OrderedDict[str, str] = OrderedDict()  # id and chat id, the latest last
 
     # -- who is to be asked for
@@ -48,74 +48,74 @@ class Receipts:
     def watch(self, whatsapp_id: str, claim: Claim) -> None:
         """A row as it is now: while it was sent and not read, its ack is worth asking for."""
         self._unread.pop(whatsapp_id, None)
-        unread = claim.receipt in ("", "delivered") and isinstance(claim.result, Sent | OutcomeUnknown)
-        if unread and claim.chat_id is not None:
+        is_unread = claim.receipt in ("", "delivered") and isinstance(claim.result, Sent | OutcomeUnknown)
+        if is_unread and claim.chat_id is not None:
             self._unread[whatsapp_id] = claim.chat_id
-            if len(self._unread) > ASKED_FOR:
+            if len(self._unread) > MAX_WATCHED:
                 self._unread.popitem(last=False)
 
     # -- hearing
 
-    def heard(self, receipt: Receipt | Received) -> None:
+    def receive(self, receipt: Receipt | Received) -> None:
         """From the driver. Messages to us are not passed on yet."""
         if isinstance(receipt, Receipt):
-            self._heard.put_nowait(receipt)
+            self._received.put_nowait(receipt)
 
-    async def ask_again(self, driver: Driver) -> None:
+    async def refresh_acks(self, driver: Driver) -> None:
         """Read the acks of the latest messages that are not read yet."""
         pairs = list(self._unread.items())
-        for first in range(0, len(pairs), AT_ONCE):
+        for start in range(0, len(pairs), BATCH_SIZE):
             try:
-                acks = await driver.read_acks(pairs[first : first + AT_ONCE])
+                acks = await driver.read_acks(pairs[start : start + BATCH_SIZE])
             except BrowserError as error:
                 log.info("acks cannot be read now: %s", error)
                 return  # they are asked for when the session is ready again
             for whatsapp_id, ack in acks.items():
-                if ack in _NAMES:
-                    self.heard(Receipt(whatsapp_id, _NAMES[ack], time.time()))  # pyright: ignore[reportArgumentType] - never ""
+                if ack in _ACK_NAMES:
+                    self.receive(Receipt(whatsapp_id, _ACK_NAMES[ack], time.time()))  # pyright: ignore[reportArgumentType] - never ""
 
     # -- telling
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            batch = [await self._heard.get()]
-            await asyncio.sleep(GATHER_S)
-            waiting = min(self._heard.qsize(), AT_ONCE)
-            batch += [self._heard.get_nowait() for _ in range(waiting)]
-            await self._tell(batch)
+            batch = [await self._received.get()]
+            await asyncio.sleep(BATCH_DELAY_S)
+            queued_count = min(self._received.qsize(), BATCH_SIZE)
+            batch += [self._received.get_nowait() for _ in range(queued_count)]
+            await self._publish_batch(batch)
 
-    async def _tell(self, batch: Sequence[Receipt]) -> None:
-        news = list(self._news(batch))
-        if news:
-            await self._publish(news)
-            for acked in news:
-                self._remember(acked)
+    async def _publish_batch(self, batch: Sequence[Receipt]) -> None:
+        receipt_events = list(self._select_new(batch))
+        if receipt_events:
+            await self._publish(receipt_events)
+            for receipt_event in receipt_events:
+                self._store_receipt(receipt_event)
 
-    def _news(self, batch: Sequence[Receipt]) -> Iterator[ReceiptSeen]:
+    def _select_new(self, batch: Sequence[Receipt]) -> Iterator[ReceiptSeen]:
         """Those that say more than what is known, in their order."""
-        known: dict[str, Claim] = {}
+        updated_claims: dict[str, Claim] = {}
         for receipt in batch:
-            name = receipt.whatsapp_id
-            row = known.get(name) or self._rows.get(name)
-            after = None if row is None else claims.with_receipt(row, receipt.ack_name)
-            if after is None:
+            whatsapp_id = receipt.whatsapp_id
+            claim = updated_claims.get(whatsapp_id) or self._claim_store.get(whatsapp_id)
+            updated = None if claim is None else claims.with_receipt(claim, receipt.ack_name)
+            if updated is None:
                 continue  # a message that a person wrote on the phone, or nothing new
-            known[name] = after
+            updated_claims[whatsapp_id] = updated
             yield ReceiptSeen(
-                phone=after.phone,
-                id=after.id,
+                phone=updated.phone,
+                id=updated.id,
                 account=self._account,
-                whatsapp_id=name,
+                whatsapp_id=whatsapp_id,
                 receipt=receipt.ack_name,
                 at_s=receipt.at_s,
             )
 
-    def _remember(self, acked: ReceiptSeen) -> None:
+    def _store_receipt(self, receipt_event: ReceiptSeen) -> None:
         """The row may have been answered meanwhile: it is read again."""
-        row = self._rows.get(acked.whatsapp_id)
-        after = None if row is None else claims.with_receipt(row, acked.receipt)
-        self._metrics.receipts.labels(acked.receipt).inc()
-        if after is not None:
-            self.watch(acked.whatsapp_id, after)
-            self._rows.put_later(acked.whatsapp_id, after)
+        claim = self._claim_store.get(receipt_event.whatsapp_id)
+        updated = None if claim is None else claims.with_receipt(claim, receipt_event.receipt)
+        self._metrics.receipts.labels(receipt_event.receipt).inc()
+        if updated is not None:
+            self.watch(receipt_event.whatsapp_id, updated)
+            self._claim_store.put_buffered(receipt_event.whatsapp_id, updated)

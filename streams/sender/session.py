@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 
 # Who hands a release back after this does not wait for each of the next ones again: the time runs
 # from the moment at which the session was lost.
-PATIENCE_S: Final = 5.0
+RECONNECT_TIMEOUT_S: Final = 5.0
 
 # What only a person can end.
-_STANDS: Final = frozenset({Phase.LINKING, Phase.RESTRICTED, Phase.LOGGED_OUT})
-_CODES: Final = {
+_NEEDS_PERSON: Final = frozenset({Phase.LINKING, Phase.RESTRICTED, Phase.LOGGED_OUT})
+_ERROR_CODES: Final = {
     Phase.LINKING: "not_logged_in",
     Phase.LOGGED_OUT: "not_logged_in",
     Phase.RESTRICTED: "account_restricted",
 }
 
 
-class NoSession(Exception):
+class SessionUnavailable(Exception):
     """Nothing can be asked of WhatsApp now; `error` says why."""
 
     def __init__(self, error: Error) -> None:
@@ -37,29 +37,29 @@ class NoSession(Exception):
         self.error = error
 
 
-class Seat:
+class BrowserSession:
     """Holds one driver at a time; `changed` and `heard` are called on the loop and must not block."""
 
     def __init__(
         self,
         make_driver: Callable[[], Driver],
         *,
-        changed: Callable[[Session], None],
-        heard: Callable[[Receipt | Received], None],
+        on_change: Callable[[Session], None],
+        on_received: Callable[[Receipt | Received], None],
     ) -> None:
         self._make_driver = make_driver
-        self._changed = changed
-        self._heard = heard
+        self._on_change = on_change
+        self._on_received = on_received
         self._driver: Driver | None = None
         self._task: asyncio.Task[None] | None = None
-        self._session = Session(Phase.STOPPED, since_s=time.time())
-        self._moved = asyncio.Event()
+        self._state = Session(Phase.STOPPED, since_s=time.time())
+        self._change_event = asyncio.Event()
         self._lost_at_s = time.monotonic()
 
     @property
-    def session(self) -> Session:
+    def state(self) -> Session:
         """Where it stands; STOPPED while there is no driver."""
-        return self._session
+        return self._state
 
     @property
     def driver(self) -> Driver | None:
@@ -72,7 +72,7 @@ class Seat:
         """Begin to keep a browser."""
         assert self._task is None, "the seat is open"
         self._lost_at_s = time.monotonic()
-        self._task = asyncio.create_task(self._keep(), name="seat")
+        self._task = asyncio.create_task(self._run(), name="seat")
 
     async def close(self) -> None:
         """End the browser; when this returns nothing more leaves it."""
@@ -81,25 +81,25 @@ class Seat:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         failures = 0
         while True:
-            began_s = time.monotonic()
-            reason = await self._drive()
-            failures = 0 if time.monotonic() - began_s > 60.0 else failures + 1
+            started_s = time.monotonic()
+            reason = await self._run_driver()
+            failures = 0 if time.monotonic() - started_s > 60.0 else failures + 1
             pause_s = backoff.deferral_delay_s(failures)
             log.error("the browser has stopped (%s), next try in %.1f s", reason, pause_s)
-            self._see(Session(Phase.STOPPED, link=self._session.link, reason=reason))
+            self._set_state(Session(Phase.STOPPED, link=self._state.link, reason=reason))
             await asyncio.sleep(pause_s)
 
-    async def _drive(self) -> str:
+    async def _run_driver(self) -> str:
         """One driver, from its start until it gives up; returns why."""
         self._driver = driver = self._make_driver()
         receipts: asyncio.Task[None] | None = None
         try:
             await driver.start()
-            receipts = asyncio.create_task(self._listen(driver), name="receipts")
-            return await self._watch(driver)
+            receipts = asyncio.create_task(self._forward_received(driver), name="receipts")
+            return await self._follow_state(driver)
         except BrowserError as error:
             return str(error)
         finally:
@@ -108,56 +108,56 @@ class Seat:
             if receipts is not None:
                 receipts.cancel()
                 await asyncio.gather(receipts, return_exceptions=True)
-            self._see(Session(Phase.STOPPED, since_s=time.time()))
+            self._set_state(Session(Phase.STOPPED, since_s=time.time()))
 
-    async def _watch(self, driver: Driver) -> str:
-        session = driver.session
-        async for session in driver.changes():
-            if session.phase is Phase.STOPPED:
+    async def _follow_state(self, driver: Driver) -> str:
+        state = driver.session
+        async for state in driver.changes():
+            if state.phase is Phase.STOPPED:
                 break
-            self._see(session)
-        return session.reason or "no reason given"
+            self._set_state(state)
+        return state.reason or "no reason given"
 
-    async def _listen(self, driver: Driver) -> None:
-        async for heard in driver.receipts():
-            self._heard(heard)
+    async def _forward_received(self, driver: Driver) -> None:
+        async for received in driver.receipts():
+            self._on_received(received)
 
-    def _see(self, session: Session) -> None:
-        was_ready = self._session.phase is Phase.READY
-        self._session = session
-        if was_ready and session.phase is not Phase.READY:
+    def _set_state(self, state: Session) -> None:
+        was_ready = self._state.phase is Phase.READY
+        self._state = state
+        if was_ready and state.phase is not Phase.READY:
             self._lost_at_s = time.monotonic()
-        self._moved.set()
-        self._moved = asyncio.Event()
-        self._changed(session)
+        self._change_event.set()
+        self._change_event = asyncio.Event()
+        self._on_change(state)
 
     # -- waiting
 
-    async def ready(self, *, until_s: float, patience_s: float = PATIENCE_S) -> Driver:
+    async def wait_until_ready(self, *, deadline_s: float, reconnect_timeout_s: float = RECONNECT_TIMEOUT_S) -> Driver:
         """The driver, as soon as its session is ready; until `until_s` (epoch) and not longer than the patience.
 
         Raises:
             NoSession: it is not ready in time, or only a person can make it so.
         """
-        ends_s = self._lost_at_s + patience_s
+        reconnect_deadline_s = self._lost_at_s + reconnect_timeout_s
         while True:
-            if self._session.phase is Phase.READY and self._driver is not None:
+            if self._state.phase is Phase.READY and self._driver is not None:
                 return self._driver
-            left_s = min(ends_s - time.monotonic(), until_s - time.time())
-            if left_s <= 0 or self._session.phase in _STANDS:
-                raise NoSession(self._problem())
-            await self._wait(left_s)
+            remaining_s = min(reconnect_deadline_s - time.monotonic(), deadline_s - time.time())
+            if remaining_s <= 0 or self._state.phase in _NEEDS_PERSON:
+                raise SessionUnavailable(self._make_error())
+            await self._wait_for_change(remaining_s)
 
-    async def _wait(self, within_s: float) -> None:
-        moved = self._moved
+    async def _wait_for_change(self, timeout_s: float) -> None:
+        change_event = self._change_event
         try:
-            async with asyncio.timeout(within_s):
-                await moved.wait()
+            async with asyncio.timeout(timeout_s):
+                await change_event.wait()
         except TimeoutError:
             return
 
-    def _problem(self) -> Error:
-        session = self._session
-        code = _CODES.get(session.phase, "disconnected")
-        detail = f"the session is {session.phase}"
-        return Error(code, f"{detail} ({session.reason})" if session.reason else detail)
+    def _make_error(self) -> Error:
+        state = self._state
+        code = _ERROR_CODES.get(state.phase, "disconnected")
+        detail = f"the session is {state.phase}"
+        return Error(code, f"{detail} ({state.reason})" if state.reason else detail)

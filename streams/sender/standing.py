@@ -12,11 +12,11 @@ import msgspec
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Stored
-from streams.sender.claims import Claims
+from streams.sender.claims import ClaimStore
 
 log = logging.getLogger(__name__)
 
-RESTRICTED_FOR_S: Final = 86_400.0
+RESTRICTION_DURATION_S: Final = 86_400.0
 KEY: Final = b"standing"  # no WhatsApp id begins so
 
 
@@ -33,29 +33,29 @@ _decoder = msgspec.msgpack.Decoder(Restriction)
 _encoder = msgspec.msgpack.Encoder()
 
 
-class Standing:
+class RestrictionStore:
     """The account's restriction, if it has one; `changed` is called when that begins."""
 
-    def __init__(self, rows: Claims, changed: Callable[[], None]) -> None:
-        self._rows = rows
-        self._changed = changed
+    def __init__(self, claim_store: ClaimStore, on_change: Callable[[], None]) -> None:
+        self._claim_store = claim_store
+        self._on_change = on_change
         self._restriction: Restriction | None = None
 
     def load(self) -> None:
         """Take it from the table, once the table is recovered."""
-        data = self._rows.read(KEY)
+        data = self._claim_store.read(KEY)
         self._restriction = None if data is None else _decoder.decode(data)
 
-    def restriction(self, link: str | None, now_s: float) -> Restriction | None:
+    def get_active(self, link: str | None, now_s: float) -> Restriction | None:
         """What stands against the account now, under this link."""
-        held = self._restriction
-        if held is None or held.link != link or held.until_s <= now_s:
+        restriction = self._restriction
+        if restriction is None or restriction.link != link or restriction.until_s <= now_s:
             return None
-        return held
+        return restriction
 
-    def held(self, link: str | None, now_s: float) -> Deferred | None:
+    def defer_if_restricted(self, link: str | None, now_s: float) -> Deferred | None:
         """The answer to every release while the account is restricted."""
-        restriction = self.restriction(link, now_s)
+        restriction = self.get_active(link, now_s)
         if restriction is None:
             return None
         return Deferred(error=Error("account_restricted", restriction.code))
@@ -64,7 +64,7 @@ class Standing:
         """Stop the account; durable when this returns."""
         log.error("the account is restricted: %s; it sends no more", error.code)
         self._restriction = Restriction(
-            code=error.code, since_s=now_s, until_s=now_s + RESTRICTED_FOR_S, link=link
+            code=error.code, since_s=now_s, until_s=now_s + RESTRICTION_DURATION_S, link=link
         )
-        self._changed()
-        await self._rows.write(KEY, _encoder.encode(self._restriction))
+        self._on_change()
+        await self._claim_store.write(KEY, _encoder.encode(self._restriction))

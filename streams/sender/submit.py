@@ -18,11 +18,11 @@ from streams.domain.errors import Error, ErrorClass, error_for_code
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Conclude, WaitForAck, Claim, Reconcile, OpenClaim, SubmitAgain
-from streams.sender.claims import Claims
-from streams.sender.job import Job
-from streams.sender.looks import SETTLE_WITHIN_S, Looks
-from streams.sender.session import NoSession, Seat
-from streams.sender.standing import Standing
+from streams.sender.claims import ClaimStore
+from streams.sender.job import PendingDispatch
+from streams.sender.looks import RECONCILE_TIMEOUT_S, Reconciler
+from streams.sender.session import SessionUnavailable, BrowserSession
+from streams.sender.standing import RestrictionStore
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission, SubmitResult
 from streams.whatsapp.errors import BrowserError
@@ -30,17 +30,17 @@ from streams.whatsapp.errors import BrowserError
 log = logging.getLogger(__name__)
 
 # The page's memory grows by a third over 2,000 sends when nobody asks V8 to collect, by 8 % otherwise.
-TIDY_EVERY: Final = 500  # submits
+GC_EVERY: Final = 500  # submits
 
 
 class Fence(Protocol):
     """Says whether the lane is still ours (streams/runtime/fence.py)."""
 
-    async def check(self) -> None:
+    async def ensure_member(self) -> None:
         """Returns while it surely is."""
         ...
 
-    def age_s(self) -> float | None:
+    def heartbeat_age_s(self) -> float | None:
         """Seconds since the last answered heartbeat."""
         ...
 
@@ -51,167 +51,167 @@ class Limits:
     not submitted by then may not submit any more, whatever has become of us.
     """
 
-    ack_within_s: float
+    ack_timeout_s: float
     lease_s: float
 
     @property
-    def longest_s(self) -> float:
+    def max_dispatch_s(self) -> float:
         """No release is worked on for longer than this, whatever happens."""
-        submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_within_s + 10.0
-        look_s = SETTLE_WITHIN_S + 15.0 + self.ack_within_s + 15.0
-        return claims.MAX_SUBMITS * (submit_s + look_s)
+        submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_timeout_s + 10.0
+        reconcile_s = RECONCILE_TIMEOUT_S + 15.0 + self.ack_timeout_s + 15.0
+        return claims.MAX_SUBMITS * (submit_s + reconcile_s)
 
 
-class Sending:
+class Submitter:
     """Takes releases to WhatsApp, one call at a time; each ends in a result."""
 
     def __init__(
         self,
         *,
-        seat: Seat,
-        rows: Claims,
+        browser_session: BrowserSession,
+        claim_store: ClaimStore,
         pacer: Pacer,
-        standing: Standing,
+        restrictions: RestrictionStore,
         limits: Limits,
         fence: Fence,
-        paced: Callable[[], object],
+        on_paced: Callable[[], object],
     ) -> None:
         """`paced` is called when a release goes back because of the account's pace."""
-        self._seat = seat
-        self._looks = Looks(seat)
-        self._rows = rows
+        self._browser_session = browser_session
+        self._reconciler = Reconciler(browser_session)
+        self._claim_store = claim_store
         self._pacer = pacer
-        self._standing = standing
+        self._restrictions = restrictions
         self._limits = limits
         self._fence = fence
-        self._paced = paced
-        self._submits = 0
-        self._in_turn = asyncio.Lock()
+        self._on_paced = on_paced
+        self._submit_count = 0
+        self._page_lock = asyncio.Lock()
 
     # -- ahead of its turn
 
-    async def judge(self, job: Job) -> Result | None:
+    async def decide(self, dispatch: PendingDispatch) -> Result | None:
         """Look at the row, and look the number up if nobody knows it; a result if that is the end of it."""
-        job.before = self._rows.get(job.whatsapp_id)
-        step = claims.decide(job.send, job.before, time.time())
-        if isinstance(step, Conclude):
-            return step.result
-        job.step = step
-        if isinstance(step, Reconcile):
+        dispatch.previous_claim = self._claim_store.get(dispatch.whatsapp_id)
+        decision = claims.decide(dispatch.command, dispatch.previous_claim, time.time())
+        if isinstance(decision, Conclude):
+            return decision.result
+        dispatch.decision = decision
+        if isinstance(decision, Reconcile):
             return None
-        job.chat_id = job.send.chat_id
-        return None if job.chat_id else await self._look_up(job)
+        dispatch.chat_id = dispatch.command.chat_id
+        return None if dispatch.chat_id else await self._look_up_number(dispatch)
 
-    async def _look_up(self, job: Job) -> Result | None:
+    async def _look_up_number(self, dispatch: PendingDispatch) -> Result | None:
         try:
-            driver = await self._seat.ready(until_s=job.send.deadline_s)
-        except NoSession as no:
-            return claims.not_sent_result(no.error)
-        match await driver.look_up(job.send.phone):
+            driver = await self._browser_session.wait_until_ready(deadline_s=dispatch.command.deadline_s)
+        except SessionUnavailable as unavailable:
+            return claims.not_sent_result(unavailable.error)
+        match await driver.look_up(dispatch.command.phone):
             case browser.OnWhatsApp(chat_id):
-                job.chat_id = job.looked_up = chat_id
+                dispatch.chat_id = dispatch.resolved_chat_id = chat_id
                 return None
             case browser.NotOnWhatsApp():
                 return Failed(error=Error("recipient_not_on_whatsapp"))
             case browser.LookupFailed(detail):
                 return claims.not_sent_result(Error("lookup_failed", detail))
 
-    async def claim(self, job: Job) -> None:
+    async def claim(self, dispatch: PendingDispatch) -> None:
         """Make its claim durable under the link of now, so that its turn begins with the submit."""
-        if isinstance(job.step, OpenClaim) and self._seat.session.link is not None:
-            await self._claim(job)
+        if isinstance(dispatch.decision, OpenClaim) and self._browser_session.state.link is not None:
+            await self._ensure_claim(dispatch)
 
-    async def _claim(self, job: Job) -> None:
-        row = self._rows.get(job.whatsapp_id)
-        link = self._seat.session.link
-        chat_id = job.chat_id or self._chat_id(job)
-        wanted = (job.send.dispatch_number, chat_id, link)
-        if row is not None and row.is_open and (row.dispatch_number, row.chat_id, row.link) == wanted:
+    async def _ensure_claim(self, dispatch: PendingDispatch) -> None:
+        previous_claim = self._claim_store.get(dispatch.whatsapp_id)
+        link = self._browser_session.state.link
+        chat_id = dispatch.chat_id or self._get_chat_id(dispatch)
+        expected = (dispatch.command.dispatch_number, chat_id, link)
+        if previous_claim is not None and previous_claim.is_open and (previous_claim.dispatch_number, previous_claim.chat_id, previous_claim.link) == expected:
             return
-        job.claimed = True
-        claim = claims.new_claim(job.send, row, chat_id=chat_id, link=link, now_s=time.time())
-        await self._rows.put(job.whatsapp_id, claim)
+        dispatch.is_claimed = True
+        claim = claims.new_claim(dispatch.command, previous_claim, chat_id=chat_id, link=link, now_s=time.time())
+        await self._claim_store.put(dispatch.whatsapp_id, claim)
 
-    async def withdraw(self, job: Job) -> None:
+    async def withdraw_claim(self, dispatch: PendingDispatch) -> None:
         """Take back a claim of which nothing was given to the page."""
-        if job.untouched:
-            await self._rows.put(job.whatsapp_id, job.before)
+        if dispatch.is_claim_revocable:
+            await self._claim_store.put(dispatch.whatsapp_id, dispatch.previous_claim)
 
     # -- its turn
 
-    async def send(self, job: Job) -> Result:
+    async def send(self, dispatch: PendingDispatch) -> Result:
         """Everything until the result. One at a time."""
-        async with self._in_turn:
-            return await self._send(job)
+        async with self._page_lock:
+            return await self._send(dispatch)
 
-    async def tidy(self) -> None:
+    async def collect_garbage(self) -> None:
         """Between two releases: look after the page. What comes meanwhile waits."""
-        async with self._in_turn:
-            driver = self._seat.driver
-            if driver is not None and self._seat.session.phase is browser.Phase.READY:
-                await self._tidied(driver)
+        async with self._page_lock:
+            driver = self._browser_session.driver
+            if driver is not None and self._browser_session.state.phase is browser.Phase.READY:
+                await self._collect_page_garbage(driver)
 
-    async def _send(self, job: Job) -> Result:
-        step: OpenClaim | Reconcile | SubmitAgain | WaitForAck | Conclude = job.step
-        while not isinstance(step, Conclude):
-            match step:
+    async def _send(self, dispatch: PendingDispatch) -> Result:
+        decision: OpenClaim | Reconcile | SubmitAgain | WaitForAck | Conclude = dispatch.decision
+        while not isinstance(decision, Conclude):
+            match decision:
                 case Reconcile():
-                    step = await self._settle(job)
+                    decision = await self._reconcile(dispatch)
                 case WaitForAck():
-                    step = await self._outwait(job)
+                    decision = await self._wait_for_ack(dispatch)
                 case OpenClaim() | SubmitAgain():
-                    step = await self._attempt(job, isinstance(step, SubmitAgain))
-        if isinstance(step.result, Sent | OutcomeUnknown):
-            self._pacer.record_sent(step.result.at_s)
-        return step.result
+                    decision = await self._attempt(dispatch, isinstance(decision, SubmitAgain))
+        if isinstance(decision.result, Sent | OutcomeUnknown):
+            self._pacer.record_sent(decision.result.at_s)
+        return decision.result
 
-    async def _settle(self, job: Job) -> SubmitAgain | WaitForAck | Conclude:
-        seen = await self._looks.look(job.whatsapp_id, self._chat_id(job))
+    async def _reconcile(self, dispatch: PendingDispatch) -> SubmitAgain | WaitForAck | Conclude:
+        lookup = await self._reconciler.reconcile(dispatch.whatsapp_id, self._get_chat_id(dispatch))
         return claims.after_lookup(
-            job.send,
-            self._row(job),
-            seen,
-            link=self._seat.session.link,
-            submit_count=job.submits,
+            dispatch.command,
+            self._get_claim(dispatch),
+            lookup,
+            link=self._browser_session.state.link,
+            submit_count=dispatch.submit_count,
             now_s=time.time(),
         )
 
-    async def _outwait(self, job: Job) -> Conclude:
-        within_s = self._limits.ack_within_s
-        seen = await self._looks.outwait(job.whatsapp_id, self._chat_id(job), within_s)
-        return claims.after_wait(seen, time.time())
+    async def _wait_for_ack(self, dispatch: PendingDispatch) -> Conclude:
+        timeout_s = self._limits.ack_timeout_s
+        lookup = await self._reconciler.wait_for_ack(dispatch.whatsapp_id, self._get_chat_id(dispatch), timeout_s)
+        return claims.after_wait(lookup, time.time())
 
     # -- an attempt
 
-    async def _attempt(self, job: Job, settled: bool) -> Conclude | Reconcile:
+    async def _attempt(self, dispatch: PendingDispatch, is_resubmit: bool) -> Conclude | Reconcile:
         """Submit it. `settled`: an earlier attempt was looked for, and is not to be trusted blindly."""
-        content = _content(job.send.content)
+        content = _decode_content(dispatch.command.content)
         if content is None:
-            return _ended(Error("internal_error", "the content cannot be read"), settled)
-        driver = await self._tidy_turn(job)
+            return _conclude_not_sent(Error("internal_error", "the content cannot be read"), is_resubmit)
+        driver = await self._acquire_page(dispatch)
         if isinstance(driver, Deferred):
-            return _ended(driver.error, settled, driver.until_s)
-        await self._hold(job)
+            return _conclude_not_sent(driver.error, is_resubmit, driver.until_s)
+        await self._confirm_claim(dispatch)
         now_s = time.time()
-        if now_s >= job.send.deadline_s:
-            return _ended(Error("deadline_passed"), settled)
-        job.submits += 1
-        job.in_page = True
+        if now_s >= dispatch.command.deadline_s:
+            return _conclude_not_sent(Error("deadline_passed"), is_resubmit)
+        dispatch.submit_count += 1
+        dispatch.is_handed_over = True
         self._pacer.record_submit(now_s)
-        result = await driver.submit(self._submission(job, content, now_s))
-        return await self._ending(result, job, settled)
+        result = await driver.submit(self._make_submission(dispatch, content, now_s))
+        return await self._handle_submit_result(result, dispatch, is_resubmit)
 
-    async def _tidy_turn(self, job: Job) -> Driver | Deferred:
+    async def _acquire_page(self, dispatch: PendingDispatch) -> Driver | Deferred:
         """Its turn, with a page that has been looked after now and then."""
-        driver = await self._turn(job)
+        driver = await self._wait_until_allowed(dispatch)
         if isinstance(driver, Deferred):
             return driver
-        self._submits += 1
-        if self._submits % TIDY_EVERY:
+        self._submit_count += 1
+        if self._submit_count % GC_EVERY:
             return driver
-        return await self._turn(job) if await self._tidied(driver) else driver
+        return await self._wait_until_allowed(dispatch) if await self._collect_page_garbage(driver) else driver
 
-    async def _tidied(self, driver: Driver) -> bool:
+    async def _collect_page_garbage(self, driver: Driver) -> bool:
         """Whether the page is being loaded anew; nothing of ours is in it now."""
         try:
             return await driver.tidy()
@@ -219,84 +219,84 @@ class Sending:
             log.info("the page cannot be looked after now: %s", error)
             return False
 
-    async def _hold(self, job: Job) -> None:
+    async def _confirm_claim(self, dispatch: PendingDispatch) -> None:
         """The claim stands under the link of now, and the lane is ours; nothing is awaited after this."""
         while True:
-            await self._claim(job)
-            await self._fence.check()
-            if self._row(job).link == self._seat.session.link:
+            await self._ensure_claim(dispatch)
+            await self._fence.ensure_member()
+            if self._get_claim(dispatch).link == self._browser_session.state.link:
                 return
 
-    def _submission(self, job: Job, content: Mapping[str, Any], now_s: float) -> Submission:
-        lease_s = self._limits.lease_s - (self._fence.age_s() or 0.0)
+    def _make_submission(self, dispatch: PendingDispatch, content: Mapping[str, Any], now_s: float) -> Submission:
+        remaining_lease_s = self._limits.lease_s - (self._fence.heartbeat_age_s() or 0.0)
         return Submission(
-            whatsapp_id=job.whatsapp_id,
-            chat_id=self._chat_id(job),
+            whatsapp_id=dispatch.whatsapp_id,
+            chat_id=self._get_chat_id(dispatch),
             content=content,
-            submit_before_s=min(job.send.deadline_s, now_s + lease_s),
-            reply_to=job.send.reply_to,
-            ack_within_s=self._limits.ack_within_s,
+            submit_before_s=min(dispatch.command.deadline_s, now_s + remaining_lease_s),
+            reply_to=dispatch.command.reply_to,
+            ack_within_s=self._limits.ack_timeout_s,
         )
 
-    async def _turn(self, job: Job) -> Driver | Deferred:
+    async def _wait_until_allowed(self, dispatch: PendingDispatch) -> Driver | Deferred:
         """Wait until the session, the pace and the account's standing let it go."""
         try:
-            driver = await self._seat.ready(until_s=job.send.deadline_s)
-        except NoSession as no:
-            return Deferred(error=no.error)
+            driver = await self._browser_session.wait_until_ready(deadline_s=dispatch.command.deadline_s)
+        except SessionUnavailable as unavailable:
+            return Deferred(error=unavailable.error)
         now_s = time.time()
-        held = self._standing.held(self._seat.session.link, now_s)
-        if held is not None:
-            return held
+        deferral = self._restrictions.defer_if_restricted(self._browser_session.state.link, now_s)
+        if deferral is not None:
+            return deferral
         at_s, code = self._pacer.next_send_at_s()
         if at_s <= now_s:
             return driver
-        if at_s > min(now_s + MAX_PACE_WAIT_S, job.send.deadline_s):
-            self._paced()
+        if at_s > min(now_s + MAX_PACE_WAIT_S, dispatch.command.deadline_s):
+            self._on_paced()
             return Deferred(error=Error(code or "account_rate_limited"), until_s=at_s)
         await asyncio.sleep(at_s - now_s)
-        return await self._turn(job)
+        return await self._wait_until_allowed(dispatch)
 
-    async def _ending(self, result: SubmitResult, job: Job, settled: bool) -> Conclude | Reconcile:
+    async def _handle_submit_result(self, result: SubmitResult, dispatch: PendingDispatch, is_resubmit: bool) -> Conclude | Reconcile:
         match result:
             case browser.Acked(at_s):
                 return Conclude(Sent(at_s=at_s))
             case browser.Uncertain(code, detail):
-                log.warning("release %d: %s: looking for its id", job.send.dispatch_number, code)
+                log.warning("release %d: %s: looking for its id", dispatch.command.dispatch_number, code)
                 return Reconcile()
             case browser.NotSubmitted(code, detail):
-                return _ended(_before_submit(code, detail, job.send.deadline_s), settled)
+                return _conclude_not_sent(_make_not_submitted_error(code, detail, dispatch.command.deadline_s), is_resubmit)
             case browser.Refused(code, detail):
                 error = error_for_code(code, detail)
                 if error.error_class is ErrorClass.RESTRICTED:
-                    await self._standing.restrict(error, self._row(job).link, time.time())
+                    await self._restrictions.restrict(error, self._get_claim(dispatch).link, time.time())
                 return Conclude(Failed(error=error))
 
-    def _row(self, job: Job) -> Claim:
-        claim = self._rows.get(job.whatsapp_id)
+    def _get_claim(self, dispatch: PendingDispatch) -> Claim:
+        claim = self._claim_store.get(dispatch.whatsapp_id)
         assert claim is not None, "its row is there until it is answered"
         return claim
 
-    def _chat_id(self, job: Job) -> str:
-        chat_id = self._row(job).chat_id
+    def _get_chat_id(self, dispatch: PendingDispatch) -> str:
+        chat_id = self._get_claim(dispatch).chat_id
         assert chat_id is not None, "only what has a chat is claimed"
         return chat_id
 
 
-def _ended(error: Error, settled: bool, until_s: float = 0.0) -> Conclude:
+def _conclude_not_sent(error: Error, is_resubmit: bool, until_s: float = 0.0) -> Conclude:
     """This attempt sent nothing; what an earlier one did is as open as it was, unless it is past help."""
-    if settled and error.error_class is not ErrorClass.PERMANENT:
+    if is_resubmit and error.error_class is not ErrorClass.PERMANENT:
         return Conclude(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
     return Conclude(claims.not_sent_result(error, until_s))
 
 
-def _before_submit(code: str, detail: str, deadline_s: float) -> Error:
+def _make_not_submitted_error(code: str, detail: str, deadline_s: float) -> Error:
     if code == "timeout_before_submit" and time.time() >= deadline_s:
         return Error("deadline_passed", detail)
     return error_for_code(code, detail)
 
 
-def _content(data: bytes) -> Mapping[str, Any] | None:
+def _decode_content(data: bytes) -> Mapping[str, Any] | None:
     try:
         content = orjson.loads(data)
     except orjson.JSONDecodeError:

@@ -17,25 +17,25 @@ from streams.contract.account import AccountRecord
 from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
-from streams.sender.account import Account, Terminal
-from streams.sender.claims import Claims, Table
-from streams.sender.lane import FINISH_WITHIN_S, Lane
+from streams.sender.account import AccountPublisher, QrTerminal
+from streams.sender.claims import ClaimStore, Table
+from streams.sender.lane import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.metrics import Metrics
-from streams.sender.receipts import Receipts
-from streams.sender.session import Seat
-from streams.sender.standing import Standing
-from streams.sender.submit import Fence, Limits, Sending
+from streams.sender.receipts import ReceiptTracker
+from streams.sender.session import BrowserSession
+from streams.sender.standing import RestrictionStore
+from streams.sender.submit import Fence, Limits, Submitter
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase, Session
 
 log = logging.getLogger(__name__)
 
-SWEEP_EVERY_S: Final = 30.0
-TIDY_EVERY_S: Final = 600.0  # of a page that is hardly sent to, but hears
+SWEEP_INTERVAL_S: Final = 30.0
+GC_INTERVAL_S: Final = 600.0  # of a page that is hardly sent to, but hears
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Ports:
     """What a tenure needs of Kafka and of the browser.
 
     `tell` puts events on the phones' log and `tell_account` a record on `wa.accounts`, both durable when
@@ -45,144 +45,144 @@ class World:
     table: Table
     fence: Fence
     make_driver: Callable[[], Driver]
-    tell: Callable[[Sequence[Event]], Awaitable[object]]
-    tell_account: Callable[[AccountRecord], Awaitable[object]]
-    give_back: Callable[[Any], object]
-    failed: Callable[[BaseException], object]
+    publish_events: Callable[[Sequence[Event]], Awaitable[object]]
+    publish_account: Callable[[AccountRecord], Awaitable[object]]
+    nack: Callable[[Any], object]
+    on_failure: Callable[[BaseException], object]
     metrics: Metrics
 
 
-class Tenure:
+class SendTopicOwnership:
     """The parts of one tenure, put together."""
 
-    def __init__(self, settings: Settings, account: str, world: World) -> None:
-        self._world = world
-        self._rows = Claims(world.table, keep_s=settings.dedup_s, now_s=time.time)
-        self._pacer = Pacer(pace(settings))
-        self._standing = Standing(self._rows, self._standing_changed)
-        self._terminal = Terminal(account)
-        self._account = Account(
+    def __init__(self, settings: Settings, account: str, ports: Ports) -> None:
+        self._ports = ports
+        self._claim_store = ClaimStore(ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=time.time)
+        self._pacer = Pacer(make_pace(settings))
+        self._restrictions = RestrictionStore(self._claim_store, self._on_restriction_change)
+        self._qr_terminal = QrTerminal(account)
+        self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             daily_cap=settings.account_daily_cap,
-            standing=self._standing,
+            restrictions=self._restrictions,
             pacer=self._pacer,
-            publish=world.tell_account,
+            publish=ports.publish_account,
             now_s=time.time,
         )
-        self._receipts = Receipts(
-            account=account, rows=self._rows, publish=world.tell, metrics=world.metrics
+        self._receipts = ReceiptTracker(
+            account=account, claim_store=self._claim_store, publish=ports.publish_events, metrics=ports.metrics
         )
-        self.seat = Seat(
-            world.make_driver, changed=self._session_changed, heard=self._receipts.heard
+        self.browser_session = BrowserSession(
+            ports.make_driver, on_change=self._on_session_change, on_received=self._receipts.receive
         )
-        self._sending = Sending(
-            seat=self.seat,
-            rows=self._rows,
+        self._submitter = Submitter(
+            browser_session=self.browser_session,
+            claim_store=self._claim_store,
             pacer=self._pacer,
-            standing=self._standing,
-            limits=limits(settings),
-            fence=world.fence,
-            paced=self._account.changed,
+            restrictions=self._restrictions,
+            limits=make_limits(settings),
+            fence=ports.fence,
+            on_paced=self._account_publisher.notify_change,
         )
-        self.lane = Lane(
+        self.pipeline = SendPipeline(
             account=account,
             namespace=settings.topic_prefix,
-            sending=self._sending,
-            rows=self._rows,
-            publish=world.tell,
-            give_back=world.give_back,
-            failed=world.failed,
-            metrics=world.metrics,
-            answered=self._receipts.watch,
+            submitter=self._submitter,
+            claim_store=self._claim_store,
+            publish=ports.publish_events,
+            nack=ports.nack,
+            on_failure=ports.on_failure,
+            metrics=ports.metrics,
+            on_concluded=self._receipts.watch,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._ack_refresh_task: asyncio.Task[None] | None = None
 
     # -- life
 
     async def open(self) -> None:
         """Read the rows, then begin."""
-        await self._load()
-        self._standing.load()
-        self.lane.open()
-        self._keep(self._receipts.run(), "receipts")
-        self._keep(self._account.run(), "account")
-        self._keep(self._sweep(), "sweep")
-        self._keep(self._tidy(), "tidy")
-        self.seat.open()
+        await self._load_recent_sends()
+        self._restrictions.load()
+        self.pipeline.open()
+        self._spawn(self._receipts.run(), "receipts")
+        self._spawn(self._account_publisher.run(), "account")
+        self._spawn(self._sweep_claims(), "sweep")
+        self._spawn(self._collect_garbage(), "tidy")
+        self.browser_session.open()
 
     async def close(self) -> None:
         """Finish what can be finished soon, end the browser, say so."""
-        await self.lane.close()
-        await self.seat.close()
-        if self._asking is not None:
-            self._tasks.append(self._asking)
+        await self.pipeline.close()
+        await self.browser_session.close()
+        if self._ack_refresh_task is not None:
+            self._tasks.append(self._ack_refresh_task)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(FINISH_WITHIN_S):
-                await self._rows.flush()
-                await self._account.stopped()
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._claim_store.flush()
+                await self._account_publisher.publish_stopped()
         except TimeoutError:
             log.warning("the broker does not answer: nobody is told that the account has stopped")
 
-    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        task.add_done_callback(self._on_task_done)
         self._tasks.append(task)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._world.failed(error)
+            self._ports.on_failure(error)
 
     # -- rows
 
-    async def _load(self) -> None:
+    async def _load_recent_sends(self) -> None:
         """What earlier tenures sent: for the pace of today, and for receipts that were missed."""
         since_s = time.time() - DAY_S
         sent: list[float] = []
         latest: list[tuple[float, str, Claim]] = []
-        async for name, row in self._rows.all():
-            if isinstance(row.result, Sent | OutcomeUnknown) and row.result.at_s > since_s:
-                sent.append(row.result.at_s)
-                latest.append((row.result.at_s, name, row))
+        async for whatsapp_id, claim in self._claim_store.scan_all():
+            if isinstance(claim.result, Sent | OutcomeUnknown) and claim.result.at_s > since_s:
+                sent.append(claim.result.at_s)
+                latest.append((claim.result.at_s, whatsapp_id, claim))
         for at_s in sorted(sent):
             self._pacer.record_sent(at_s)
-        for _, name, row in sorted(latest, key=lambda each: each[0]):
-            self._receipts.watch(name, row)
+        for _, whatsapp_id, claim in sorted(latest, key=lambda each: each[0]):
+            self._receipts.watch(whatsapp_id, claim)
 
-    async def _sweep(self) -> None:
+    async def _sweep_claims(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_EVERY_S)
-            await self._rows.flush()
-            await self._rows.sweep()
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            await self._claim_store.flush()
+            await self._claim_store.sweep()
 
-    async def _tidy(self) -> None:
+    async def _collect_garbage(self) -> None:
         while True:
-            await asyncio.sleep(TIDY_EVERY_S)
-            if not len(self.lane):
-                await self._sending.tidy()
+            await asyncio.sleep(GC_INTERVAL_S)
+            if not len(self.pipeline):
+                await self._submitter.collect_garbage()
 
     # -- the session
 
-    def _session_changed(self, session: Session) -> None:
-        self._account.follow(session)
-        self._terminal.follow(session)
-        if session.phase is Phase.READY and (self._asking is None or self._asking.done()):
-            self._asking = asyncio.create_task(self._ask_again(), name="ask-again")
+    def _on_session_change(self, session: Session) -> None:
+        self._account_publisher.update_session(session)
+        self._qr_terminal.show_code(session)
+        if session.phase is Phase.READY and (self._ack_refresh_task is None or self._ack_refresh_task.done()):
+            self._ack_refresh_task = asyncio.create_task(self._refresh_acks(), name="ask-again")
 
-    async def _ask_again(self) -> None:
-        driver = self.seat.driver
+    async def _refresh_acks(self) -> None:
+        driver = self.browser_session.driver
         if driver is not None:
-            await self._receipts.ask_again(driver)
+            await self._receipts.refresh_acks(driver)
 
-    def _standing_changed(self) -> None:
-        self._account.changed()
+    def _on_restriction_change(self) -> None:
+        self._account_publisher.notify_change()
 
 
-def pace(settings: Settings) -> Pace:
+def make_pace(settings: Settings) -> Pace:
     """How fast the account may send."""
     return Pace(
         interval_s=settings.send_interval_ms / 1000,
@@ -191,6 +191,6 @@ def pace(settings: Settings) -> Pace:
     )
 
 
-def limits(settings: Settings) -> Limits:
+def make_limits(settings: Settings) -> Limits:
     """How long a submit may take."""
-    return Limits(ack_within_s=settings.ack_within_s, lease_s=settings.kafka_session_s)
+    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

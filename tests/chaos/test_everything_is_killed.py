@@ -24,7 +24,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import client_options
-from streams.settings import Settings, environment, load
+from streams.settings import Settings, to_environment, load
 from tests.support.browser import Control
 from tests.support.system import Caller, System, Verdict, judge, until
 
@@ -44,7 +44,7 @@ class Up:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         clean = {key: value for key, value in os.environ.items() if not key.startswith("WA_")}
-        self._environment = clean | environment(settings)
+        self._environment = clean | to_environment(settings)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "streams.cli", "up", "--sandbox", "--json"],
             env=self._environment,
@@ -234,7 +234,7 @@ async def test_nothing_is_lost_and_nothing_shown_twice(up: Up) -> None:
     """Dispatcher, sender, browser and broker killed, a second dispatcher joining and leaving."""
     dice = random.Random(17)
     said = await asyncio.to_thread(up.ready)
-    settings = replace(up.settings, kafka=said["kafka"])
+    settings = replace(up.settings, kafka_bootstrap_servers=said["kafka"])
     control, system = Control(said["sandbox"]), System(settings)
     asked = [*requests("plain", REQUESTS // 2), *requests("txn", REQUESTS - REQUESTS // 2)]
     ids, done, began_s = {each["id"] for each in asked}, asyncio.Event(), time.monotonic()

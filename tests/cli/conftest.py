@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from streams.cli.main import run
-from streams.settings import Settings, environment, load
+from streams.settings import Settings, to_environment, load
 
 
 @dataclass
@@ -44,7 +44,7 @@ def command(
     def ran(*words: str, settings: Settings | None = None) -> Ran:
         bare = load({"WA_CONFIG": ""}, data_dir=tmp_path / "data")
         with monkeypatch.context() as environ:
-            for name, value in environment(settings or bare).items():
+            for name, value in to_environment(settings or bare).items():
                 environ.setenv(name, value)
             capfdbinary.readouterr()
             code = run(words)

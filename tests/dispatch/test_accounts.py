@@ -21,13 +21,13 @@ def test_only_ready_accounts_send() -> None:
     """Every other state is down; an account without a record is none."""
     changes: list[int] = []
     accounts = Accounts(lambda: changes.append(1))
-    assert accounts.able(NOW_S) == {}
-    accounts.take(b"main", record("linking"))
-    assert accounts.able(NOW_S) == {"main": Availability.DOWN}
-    accounts.take(b"main", record())
-    assert accounts.able(NOW_S) == {"main": Availability.READY}
-    accounts.take(b"main", None)
-    assert accounts.able(NOW_S) == {}
+    assert accounts.get_availability(NOW_S) == {}
+    accounts.apply_record(b"main", record("linking"))
+    assert accounts.get_availability(NOW_S) == {"main": Availability.DOWN}
+    accounts.apply_record(b"main", record())
+    assert accounts.get_availability(NOW_S) == {"main": Availability.READY}
+    accounts.apply_record(b"main", None)
+    assert accounts.get_availability(NOW_S) == {}
     assert len(changes) == 3
 
 
@@ -35,24 +35,24 @@ def test_a_sign_of_life_is_no_change() -> None:
     """Nobody is woken for it."""
     changes: list[int] = []
     accounts = Accounts(lambda: changes.append(1))
-    accounts.take(b"main", record())
-    accounts.take(b"main", record())
+    accounts.apply_record(b"main", record())
+    accounts.apply_record(b"main", record())
     assert len(changes) == 1
 
 
 def test_an_account_at_its_pace_is_busy_until_then() -> None:
     """And the clock is told when that is."""
     accounts = Accounts(lambda: None)
-    accounts.take(b"main", record(free_at_s=NOW_S + 30))
-    assert accounts.able(NOW_S) == {"main": Availability.BUSY}
-    assert accounts.next_s(NOW_S) == NOW_S + 30
-    assert accounts.able(NOW_S + 30) == {"main": Availability.READY}
-    assert accounts.next_s(NOW_S + 30) == float("inf")
+    accounts.apply_record(b"main", record(free_at_s=NOW_S + 30))
+    assert accounts.get_availability(NOW_S) == {"main": Availability.BUSY}
+    assert accounts.next_free_s(NOW_S) == NOW_S + 30
+    assert accounts.get_availability(NOW_S + 30) == {"main": Availability.READY}
+    assert accounts.next_free_s(NOW_S + 30) == float("inf")
 
 
 def test_what_is_no_record_is_taken_for_not_ready() -> None:
     """A topic that others can write to must not stop a dispatcher."""
     accounts = Accounts(lambda: None)
-    accounts.take(b"main", b"rubbish")
-    accounts.take(None, record())
-    assert accounts.able(NOW_S)["main"] is Availability.DOWN
+    accounts.apply_record(b"main", b"rubbish")
+    accounts.apply_record(None, record())
+    assert accounts.get_availability(NOW_S)["main"] is Availability.DOWN

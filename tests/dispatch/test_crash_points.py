@@ -15,11 +15,11 @@ from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.answers import Answers
-from streams.dispatch.clock import Clock
+from streams.dispatch.answers import RecordMapper
+from streams.dispatch.clock import TimerService
 from streams.dispatch.phone_stage import PhoneStage
-from streams.dispatch.rows import Rows
-from streams.dispatch.tally import Tally
+from streams.dispatch.rows import PhoneStore
+from streams.dispatch.tally import Gauges
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import (
@@ -46,14 +46,14 @@ def stage(disk: Disk, now: list[float]) -> PhoneStage:
     """A fresh process on what survived."""
     outlet = Outlet(disk)
     accounts = Accounts(lambda: None)
-    accounts.take(b"main", account.encode(READY))
-    clock = Clock(accounts, outlet, "phone", 8, lambda: now[0])
-    rows = Rows(cast("Any", Table(disk)), 0)
-    tally = Tally()
-    for row in rows.some_phones(b"", 1000)[0]:
-        clock.see(0, row.phone, row)
-        tally.changed(None, row)
-    answers = Answers("status", "dlq", lambda account: f"lane.{account}")
+    accounts.apply_record(b"main", account.encode(READY))
+    clock = TimerService(accounts, outlet, "phone", 8, lambda: now[0])
+    rows = PhoneStore(cast("Any", Table(disk)), 0)
+    tally = Gauges()
+    for row in rows.scan_phones(b"", 1000)[0]:
+        clock.update_phone(0, row.phone, row)
+        tally.update(None, row)
+    answers = RecordMapper("status", "dlq", lambda account: f"lane.{account}")
     rules = Policy(rate_limit_per_minute=3, max_queue=4, max_retries=1)
     return PhoneStage(rules, accounts, clock, tally, answers, outlet, lambda: now[0])
 
@@ -66,7 +66,7 @@ def run(log: list[Event], kills: list[int]) -> Disk:
     at, running = 0, stage(disk, now)
     while at < len(log):
         now[0] = 1_000_000.0 + at * 30
-        rows = Rows(cast("Any", Table(disk)), 0)
+        rows = PhoneStore(cast("Any", Table(disk)), 0)
         try:
             asyncio.run(running.handle(rows, at, events.encode(log[at])))
         except Killed:
@@ -162,7 +162,7 @@ def test_a_calm_run_says_everything_once(log: list[Event]) -> None:
 def test_final_messages_leave_no_payload(log: list[Event]) -> None:
     """What was asked for is dropped with its end: only open messages hold a payload."""
     disk = run(log, [])
-    rows = Rows(cast("Any", Table(disk)), 0)
-    found, _ = rows.some_messages(b"", 1000)
+    rows = PhoneStore(cast("Any", Table(disk)), 0)
+    found, _ = rows.scan_messages(b"", 1000)
     kept = {key[1:].partition(b"\0")[2].decode() for key in disk.rows if key.startswith(b"d")}
     assert kept == {message.id for _, message in found if not message.completed_at_s}

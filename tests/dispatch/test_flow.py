@@ -158,7 +158,7 @@ async def test_releases_are_bounded_and_turns_are_fair(
     caller: Caller, lane: Lane, dispatching: System
 ) -> None:
     """Not more than the window is out; a flood to one phone holds up no other."""
-    window = dispatching.settings.account_window
+    window = dispatching.settings.account_max_in_flight
     flood = [request("+905551110000", f"{n}") for n in range(10)]
     others = [request(f"+9055522{n:05}") for n in range(40)]
     await caller.ask(*flood, *others)

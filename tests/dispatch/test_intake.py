@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.dispatch.answers import Answers
-from streams.dispatch.intake import Fate, Intake
+from streams.dispatch.answers import RecordMapper
+from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.outlet import Outgoing
 from streams.domain.phone import events
 from streams.domain.phone.events import SourceRecord, RequestReceived
@@ -16,7 +16,7 @@ NOW_S = 1_790_000_000.0
 
 @pytest.fixture
 def intake() -> Intake:
-    answers = Answers("wa.status", "wa.dlq", lambda account: f"lane.{account}")
+    answers = RecordMapper("wa.status", "wa.dlq", lambda account: f"lane.{account}")
     return Intake("phone", answers, default_region="MY", max_request_bytes=1000)
 
 
@@ -43,7 +43,7 @@ def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
     )
     fate, outgoing = intake.handle(asked, NOW_S)
     event = submitted(outgoing)
-    assert fate is Fate.TAKEN
+    assert fate is Disposition.FORWARDED
     assert (event.phone, event.request.id, event.request.priority) == ("+60123456789", "a", "bulk")
     assert orjson.loads(event.request.metadata) == {"n": 1}
     assert orjson.loads(event.content) == {"type": "text", "body": "hi"}
@@ -67,7 +67,7 @@ def test_a_ttl_counts_from_the_records_time(intake: Intake) -> None:
 
 def test_a_tombstone_is_nothing(intake: Intake) -> None:
     """No answer: nothing was asked."""
-    assert intake.handle(record(None), NOW_S) == (Fate.TOMBSTONE, [])
+    assert intake.handle(record(None), NOW_S) == (Disposition.TOMBSTONE, [])
 
 
 def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
@@ -77,7 +77,7 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
     )
     fate, (letter, status) = intake.handle(bad, NOW_S)
     event = orjson.loads(status.value or b"")
-    assert fate is Fate.REJECTED
+    assert fate is Disposition.REJECTED
     assert (letter.topic, letter.key, letter.value) == ("wa.dlq", b"k", bad.value)
     assert status.key == b"+60123456789"
     assert (event["id"], event["status"], event["to"]) == ("a", "rejected", "+60123456789")
@@ -129,5 +129,5 @@ def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake)
     assert orjson.loads(submitted(outgoing).content)["phones"] == ["+60123456789"]
     card["phones"] = ["1"]
     fate, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
-    assert fate is Fate.REJECTED
+    assert fate is Disposition.REJECTED
     assert b"content.phones" in (dict(letter.headers)["wa-dlq-message"] or b"")

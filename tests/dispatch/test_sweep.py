@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from streams.dispatch import sweep as sweeping
-from streams.dispatch.rows import Rows
+from streams.dispatch.rows import PhoneStore
 from streams.dispatch.sweep import Sweep
 from streams.domain.phone import events
 from streams.domain.phone import state as stored
@@ -36,10 +36,10 @@ def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
 def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
     """What the sweep named, by phone, after so many slices."""
     sweep = Sweep(
-        lambda: [Rows(cast("Any", Table(disk)), 0)], Outlet(disk), "phone", RULES, lambda: NOW_S
+        lambda: [PhoneStore(cast("Any", Table(disk)), 0)], Outlet(disk), "phone", RULES, lambda: NOW_S
     )
     for _ in range(rounds):
-        asyncio.run(sweep.once())
+        asyncio.run(sweep.run_once())
     named: dict[str, set[str]] = {}
     for record in disk.topics:
         event = events.decode(record.value or b"")
@@ -90,7 +90,7 @@ def test_a_partition_that_was_given_back_is_passed_over(disk: Disk) -> None:
             return super().scan(partition, prefix, after=after)
 
     put(disk, Phone(phone="idle"))
-    owned = [Rows(cast("Any", Gone(disk)), partition) for partition in (0, 1)]
+    owned = [PhoneStore(cast("Any", Gone(disk)), partition) for partition in (0, 1)]
     sweep = Sweep(lambda: owned, Outlet(disk), "phone", RULES, lambda: NOW_S)
-    assert asyncio.run(sweep.once()) == 1
+    assert asyncio.run(sweep.run_once()) == 1
     assert [record.partition for record in disk.topics] == [1]

@@ -119,7 +119,7 @@ async def test_a_configuration_that_would_lose_something_is_said(settings: Setti
 async def test_what_the_brokers_refuse_is_said(settings: Settings) -> None:
     """More copies than brokers: the setting that asks for them is named, in one line."""
     with pytest.raises(InvalidTopics) as raised:
-        await admin.create_topics(replace(settings, replication=3))
+        await admin.create_topics(replace(settings, replication_factor=3))
     message = str(raised.value)
     assert "WA_REPLICATION" in message and "3 copies" in message and "\n" not in message
     assert len(raised.value.problems) == len(topics.required_topics(settings))
@@ -127,7 +127,7 @@ async def test_what_the_brokers_refuse_is_said(settings: Settings) -> None:
 
 async def test_the_brokers_default_replication_may_be_asked_for(settings: Settings) -> None:
     """WA_REPLICATION=-1."""
-    given = replace(settings, replication=-1)
+    given = replace(settings, replication_factor=-1)
     await admin.create_topics(given)
     assert await admin.check_topics(given) == []
 
@@ -136,7 +136,7 @@ async def test_a_broker_that_is_not_there_is_said(settings: Settings) -> None:
     """One line with the address and the settings, at once."""
     nowhere = f"127.0.0.1:{ports.find_free()}"
     with pytest.raises(KafkaUnreachable) as raised:
-        await admin.check_topics(replace(settings, kafka=nowhere))
+        await admin.check_topics(replace(settings, kafka_bootstrap_servers=nowhere))
     message = str(raised.value)
     assert nowhere in message and "WA_KAFKA" in message and "\n" not in message
 

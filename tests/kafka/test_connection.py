@@ -191,7 +191,7 @@ async def test_without_an_address_the_embedded_broker_is_meant(
 ) -> None:
     """The one of this data folder, wherever it listens; where there never was one, that is said."""
     here = settings_for(broker, broker.directory.parent)
-    assert await _count(replace(here, kafka=None)) == 1
+    assert await _count(replace(here, kafka_bootstrap_servers=None)) == 1
     with pytest.raises(KafkaUnreachable, match=r"set WA_KAFKA, or run `wa-streams up`"):
         connection.bootstrap_servers(load({}, data_dir=tmp_path))
 

@@ -62,9 +62,9 @@ def test_kafka_is_what_is_set_else_what_runs_here(settings: Settings) -> None:
         run_dir.connected(settings)
     with run_dir.claimed(settings):
         run_dir.publish(settings, picture(settings))
-        assert run_dir.connected(settings).kafka == "127.0.0.1:9092"
+        assert run_dir.connected(settings).kafka_bootstrap_servers == "127.0.0.1:9092"
         named = load({"WA_CONFIG": ""}, data_dir=settings.data_dir, kafka="elsewhere:1")
-        assert run_dir.connected(named).kafka == "elsewhere:1"
+        assert run_dir.connected(named).kafka_bootstrap_servers == "elsewhere:1"
 
 
 def test_a_folder_that_cannot_be_written_is_told() -> None:

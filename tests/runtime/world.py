@@ -18,7 +18,7 @@ from streams.kafka import admin, lag, reader
 from streams.kafka.connection import producer_options
 from streams.kafka.topics import Names, dispatch_app_id, names
 from streams.runtime.factory import App, create_app
-from streams.settings import Settings, environment
+from streams.settings import Settings, to_environment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = float(os.environ.get("WA_TEST_PATIENCE_S", "90"))  # of a test that will fail
@@ -155,7 +155,7 @@ class Program:
         with self._file.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"tests.runtime.programs.{program}", name],
-                env={**os.environ, **environment(settings), "WA_CONFIG": "", **variables},
+                env={**os.environ, **to_environment(settings), "WA_CONFIG": "", **variables},
                 cwd=ROOT,
                 stdout=output,
                 stderr=output,

@@ -9,7 +9,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
-from streams.sender.submit import TIDY_EVERY
+from streams.sender.submit import GC_EVERY
 from tests.sender.conftest import ACCOUNT, Office
 from tests.support.system import until
 
@@ -176,12 +176,12 @@ async def test_a_page_is_loaded_anew_between_two_messages(linked_office: Office)
             within_s=120.0,
             chat_id=f"601200010{n % 20:02}@c.us",
         )
-        for n in range(2 * TIDY_EVERY + 50)
+        for n in range(2 * GC_EVERY + 50)
     ]
     results = {send.id: await office.result(send, within_s=120.0) for send in sends}
     shown = Counter(row["body"] for row in await office.control.log() if row["shown"])
     sent = {name for name, result in results.items() if isinstance(result, Sent)}
     assert shown == dict.fromkeys(sent, 1)
     assert all(isinstance(each, Sent | Deferred) for each in results.values())
-    assert f"many-{2 * TIDY_EVERY + 49}" in sent
+    assert f"many-{2 * GC_EVERY + 49}" in sent
     assert "reconnecting" in office.states()

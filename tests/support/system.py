@@ -27,7 +27,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.kafka.connection import client_options
 from streams.kafka.topics import names
-from streams.settings import Settings, environment
+from streams.settings import Settings, to_environment
 
 PATIENCE_S = 40.0
 
@@ -116,7 +116,7 @@ class System:
             process = subprocess.Popen(
                 program,
                 env=clean
-                | environment(self.settings)
+                | to_environment(self.settings)
                 | {"WA_WEB_PORT": "0", "WA_CONFIG": ""}
                 | more,
                 stdin=subprocess.DEVNULL,

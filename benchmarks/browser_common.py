@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from streams.whatsapp.driver import Acked, Phase, Submission
+from streams.whatsapp.driver import ServerAccepted, Phase, Submission
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
@@ -70,7 +70,7 @@ async def ready_driver(
     await driver.start()
     try:
         async with asyncio.timeout(60):
-            async for session in driver.changes():
+            async for session in driver.watch_session():
                 if session.phase is Phase.READY:
                     break
         yield driver
@@ -82,9 +82,9 @@ async def send(driver: WhatsAppWeb, whatsapp_id: str) -> None:
     content = {"type": "text", "body": "hello"}
     deadline_s = time.time() + 30
     result = await driver.submit(
-        Submission(whatsapp_id, PEER_CHAT, content, deadline_s, None, ack_within_s=30)
+        Submission(whatsapp_id, PEER_CHAT, content, deadline_s, None, ack_timeout_s=30)
     )
-    assert isinstance(result, Acked), result
+    assert isinstance(result, ServerAccepted), result
 
 
 def machine() -> str:

@@ -43,7 +43,7 @@ def pss_mb() -> dict[str, float]:
 
 async def run_one(program: str, lean: bool, sends: int) -> dict[str, dict[str, float]]:
     if not lean:
-        launch._LEAN, launch._LEAN_SHELL, launch._LEAN_NODE = (), (), ""  # pyright: ignore
+        launch._LEAN_ARGS, launch._LEAN_SHELL_ARGS, launch._NODE_OPTIONS = (), (), ""  # pyright: ignore
     seen: dict[str, dict[str, float]] = {}
 
     async def look(name: str) -> None:
@@ -57,12 +57,12 @@ async def run_one(program: str, lean: bool, sends: int) -> dict[str, dict[str, f
             for number in range(sends):
                 await send(driver, f"3EB0A{number:06}")
             await look("sent")
-            await driver.tidy()
+            await driver.collect_garbage()
             await look("collected")
             for number in range(sends):
                 await send(driver, f"3EB0B{number:06}")
                 if number % _EVERY == _EVERY - 1:
-                    await driver.tidy()
+                    await driver.collect_garbage()
             await look("as many again, collected")
     return seen
 
@@ -72,7 +72,7 @@ def programs() -> list[str]:
     found = []
     for prefer_shell in (True, False):
         try:
-            path = str(executable.find(None, prefer_shell=prefer_shell).path)
+            path = str(executable.find_chromium(None, prefer_shell=prefer_shell).path)
         except BrowserMissing:
             continue
         if path not in found:

@@ -34,19 +34,19 @@ _SEND = """async ([chat, id, body]) => {
 @contextlib.asynccontextmanager
 async def bare(sandbox: Sandbox, profile: Path) -> AsyncIterator[Send]:
     """wa-js in a page, as its README shows it: no claim, no gate, no watchdog."""
-    program = executable.find(None)
-    version = await executable.version(program)
+    program = executable.find_chromium(None)
+    version = await executable.read_version(program)
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             str(profile),
             executable_path=program.path,
-            args=launch.arguments(program, version, sandbox.browser_args),
+            args=launch.chromium_arguments(program, version, sandbox.browser_args),
         )
         page = context.pages[0]
         await page.goto("https://web.whatsapp.com/")
         await page.wait_for_function("() => window.require && window.ErrorGuard")
         await page.evaluate("() => { window.WPPConfig = {disableGoogleAnalytics: true} }")
-        await page.evaluate(bundle.find(None).read_text())
+        await page.evaluate(bundle.find_bundle(None).read_text())
         await page.wait_for_function(
             "() => WPP.isFullReady && WPP.conn.isAuthenticated()"
             " && WPP.whatsapp.Stream.mode === 'MAIN'"

@@ -20,7 +20,7 @@ from streams.operations.errors import Failed
 from streams.sandbox.client import Sandbox
 from streams.settings import Settings, load
 from streams.supervisor.process import Process, last_line
-from streams.whatsapp.driver import Phase, Session
+from streams.whatsapp.driver import Phase, SessionState
 from streams.whatsapp.errors import BrowserError
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
@@ -92,7 +92,7 @@ async def _page(settings: Settings, name: str) -> Check:
             executable=settings.browser_executable,
             bundle=settings.whatsapp_bundle,
             extra_args=settings.whatsapp_browser_args,
-            web_url=settings.whatsapp_url,
+            whatsapp_url=settings.whatsapp_url,
         )
         driver = WhatsAppWeb(config)
         try:
@@ -108,15 +108,15 @@ async def _page(settings: Settings, name: str) -> Check:
             await driver.stop()
 
 
-async def _first_word(driver: WhatsAppWeb) -> Session:
-    async for session in driver.changes():
+async def _first_word(driver: WhatsAppWeb) -> SessionState:
+    async for session in driver.watch_session():
         begins = session.phase in (Phase.STARTING, Phase.SYNCING)
         if not begins or session.reason == _UNREACHABLE:
             return session
     return driver.session
 
 
-def _judged(name: str, session: Session) -> Check:
+def _judged(name: str, session: SessionState) -> Check:
     if session.reason == _UNREACHABLE:
         return Check(name, False, _UNREACHABLE, "look at the network, or use --sandbox")
     if session.phase is not Phase.LINKING:

@@ -111,5 +111,5 @@ def sandbox(
             ack_delay_ms=ack_delay_ms,
             read_ms=read_ms,
             as_json=as_json,
-            ready=listening,
+            on_ready=listening,
         )

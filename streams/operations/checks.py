@@ -71,7 +71,7 @@ def kafka_jars(settings: Settings) -> Check:
 def wa_js(settings: Settings) -> Check:
     """The bundle that is put into the page."""
     try:
-        return Check("wa-js", True, str(bundle.find(settings.whatsapp_bundle)))
+        return Check("wa-js", True, str(bundle.find_bundle(settings.whatsapp_bundle)))
     except BundleMissing as error:
         return Check("wa-js", False, "none", str(error))
 
@@ -79,8 +79,8 @@ def wa_js(settings: Settings) -> Check:
 async def browser(settings: Settings) -> Check:
     """A Chromium that runs."""
     try:
-        found = executable.find(settings.browser_executable)
-        version = await executable.version(found)
+        found = executable.find_chromium(settings.browser_executable)
+        version = await executable.read_version(found)
     except BrowserMissing as error:
         return Check("browser", False, "none", str(error))
     return Check("browser", True, f"{version} ({found.path})")

@@ -19,12 +19,12 @@ from aiohttp import web
 from streams.sandbox.control import Control
 from streams.sandbox.server import Server
 from streams.sandbox.site import Site
-from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.habits import Defaults
 from streams.sandbox.state.store import Store
-from streams.sandbox.tls import identity
+from streams.sandbox.tls import load_or_create_identity
 
 _LOOPBACK = "127.0.0.1"
-_CLOSE_WITHIN_S = 1.0
+_CLOSE_TIMEOUT_S = 1.0
 
 
 class CannotStart(Exception):
@@ -42,7 +42,7 @@ def run(
     read_ms: int | None = None,
     qr_ttl_s: float = 20.0,
     as_json: bool = False,
-    ready: Callable[[str], None] | None = None,
+    on_ready: Callable[[str], None] | None = None,
 ) -> int:
     """Play WhatsApp until SIGTERM or SIGINT; returns the exit code (0, or 2: it cannot start).
 
@@ -50,7 +50,7 @@ def run(
     page; 0 is the one of the last run, else any free one. The times are those of `Habits`. One line
     says that it is ready, with the control's URL (`as_json`: an object); `ready` is called with it.
     """
-    habits = Habits(
+    defaults = Defaults(
         ack_delay_ms=ack_delay_ms,
         delivery_ms=delivery_ms,
         read_ms=read_ms,
@@ -58,55 +58,55 @@ def run(
         auto_scan=auto_scan,
     )
 
-    def say(url: str, browser_args: list[str]) -> None:
+    def announce(url: str, browser_args: list[str]) -> None:
         line = {"ready": True, "url": url, "browser_args": browser_args}
         print(json.dumps(line) if as_json else f"sandbox: ready at {url}", flush=True)
-        if ready is not None:
-            ready(url)
+        if on_ready is not None:
+            on_ready(url)
 
     try:
-        asyncio.run(_play(data_dir / "sandbox", port, page_port, habits, say))
+        asyncio.run(_serve(data_dir / "sandbox", port, page_port, defaults, announce))
     except CannotStart as error:
         print(f"sandbox: {error}", file=sys.stderr, flush=True)
         return 2
     return 0
 
 
-async def _play(
+async def _serve(
     folder: Path,
     port: int,
     page_port: int,
-    habits: Habits,
-    say: Callable[[str, list[str]], None],
+    defaults: Defaults,
+    announce: Callable[[str, list[str]], None],
 ) -> None:
-    stopped = _stop_on_signals()
+    shutdown = _stop_on_signals()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_owner(folder))
+        stack.enter_context(_lock_folder(folder))
         store = Store(folder / "journal.jsonl")
         stack.callback(store.close)
-        server = Server(store, habits)
-        who = identity(folder)
-        kept = _Ports(folder / "ports.json")
-        site = Site(server).application()
-        page_port = await _listen(stack, site, kept.wish("page", page_port), who.context())
-        browser_args = who.browser_args(page_port)
-        control = Control(server, browser_args).application()
-        port = await _listen(stack, control, kept.wish("control", port))
+        server = Server(store, defaults)
+        tls_identity = load_or_create_identity(folder)
+        saved_ports = _SavedPorts(folder / "ports.json")
+        site = Site(server).build_application()
+        page_port = await _listen(stack, site, saved_ports.choose("page", page_port), tls_identity.server_context())
+        browser_args = tls_identity.browser_args(page_port)
+        control = Control(server, browser_args).build_application()
+        port = await _listen(stack, control, saved_ports.choose("control", port))
         stack.push_async_callback(server.close)
-        kept.keep(page=page_port, control=port)
-        say(f"http://{_LOOPBACK}:{port}", browser_args)
-        await stopped.wait()
+        saved_ports.save(page=page_port, control=port)
+        announce(f"http://{_LOOPBACK}:{port}", browser_args)
+        await shutdown.wait()
 
 
 def _stop_on_signals() -> asyncio.Event:
-    stopped = asyncio.Event()
+    shutdown = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(one, stopped.set)
-    return stopped
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, shutdown.set)
+    return shutdown
 
 
-def _owner(folder: Path) -> contextlib.AbstractContextManager[object]:
+def _lock_folder(folder: Path) -> contextlib.AbstractContextManager[object]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / "lock")
     try:
@@ -120,23 +120,23 @@ def _owner(folder: Path) -> contextlib.AbstractContextManager[object]:
 async def _listen(
     stack: contextlib.AsyncExitStack,
     application: web.Application,
-    wish: "_Wish",
+    choice: "_PortChoice",
     tls: ssl.SSLContext | None = None,
 ) -> int:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_WITHIN_S)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    for port in wish.ports:
+    for port in choice.ports:
         site = web.TCPSite(runner, _LOOPBACK, port, ssl_context=tls)
         try:
             await site.start()
         except OSError:
             continue
         return runner.addresses[0][1]
-    raise CannotStart(f"port {wish.ports[0]} is taken; {wish.advice}")
+    raise CannotStart(f"port {choice.ports[0]} is taken; {choice.advice}")
 
 
-class _Wish:
+class _PortChoice:
     """The ports to try, in order."""
 
     def __init__(self, ports: list[int], advice: str) -> None:
@@ -144,21 +144,21 @@ class _Wish:
         self.advice = advice
 
 
-class _Ports:
+class _SavedPorts:
     """The ports of the last run."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         try:
-            self._last: dict[str, int] = json.loads(file.read_bytes())
+            self._last_ports: dict[str, int] = json.loads(file.read_bytes())
         except (FileNotFoundError, ValueError):
-            self._last = {}
+            self._last_ports = {}
 
-    def wish(self, name: str, asked: int) -> _Wish:
-        if asked:
-            return _Wish([asked], "set WA_SANDBOX_PORT to another one, 0 for any that is free")
-        last = self._last.get(name)
-        return _Wish([last, 0] if last else [0], "none is free")
+    def choose(self, name: str, configured: int) -> _PortChoice:
+        if configured:
+            return _PortChoice([configured], "set WA_SANDBOX_PORT to another one, 0 for any that is free")
+        last = self._last_ports.get(name)
+        return _PortChoice([last, 0] if last else [0], "none is free")
 
-    def keep(self, **ports: int) -> None:
+    def save(self, **ports: int) -> None:
         self._file.write_text(json.dumps(ports))

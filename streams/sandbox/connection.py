@@ -17,11 +17,11 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
-_CODES_THAT_COUNT = 2  # the one that is shown, and the one before: a phone may have just read it
+_MAX_VALID_CODES = 2  # the one that is shown, and the one before: a phone may have just read it
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class DeviceKeys:
     """What a device is known by; the QR code carries them."""
 
     noise: str
@@ -32,31 +32,31 @@ class Keys:
 class Connection:
     """A page that is connected."""
 
-    def __init__(self, socket: web.WebSocketResponse, keys: Keys) -> None:
+    def __init__(self, socket: web.WebSocketResponse, keys: DeviceKeys) -> None:
         self.keys = keys
-        self.restricted = False
+        self.is_restricted = False
         self.pairing: tuple[str, str] | None = None  # the code, and the phone that asked for it
-        self._refs: deque[str] = deque(maxlen=_CODES_THAT_COUNT)
+        self._refs: deque[str] = deque(maxlen=_MAX_VALID_CODES)
         self._socket = socket
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether anything can still be said."""
         return not self._socket.closed
 
-    async def say(self, op: str, **fields: Any) -> None:
+    async def send(self, op: str, **fields: Any) -> None:
         """Send; a page that has gone hears nothing, as with any network."""
-        await self._send({"op": op, **fields})
+        await self._send_json({"op": op, **fields})
 
-    async def answer(self, question: dict[str, Any], **fields: Any) -> None:
+    async def reply(self, request: dict[str, Any], **fields: Any) -> None:
         """Answer what the page asked."""
-        await self._send({"n": question["n"], **fields})
+        await self._send_json({"n": request["n"], **fields})
 
-    async def cut(self) -> None:
+    async def disconnect(self) -> None:
         """End the connection without a word of WhatsApp's."""
         await self._socket.close()
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send_json(self, message: dict[str, Any]) -> None:
         if self._socket.closed:
             return
         try:
@@ -66,11 +66,11 @@ class Connection:
 
     # -- linking
 
-    def show(self, ref: str) -> None:
+    def show_code(self, ref: str) -> None:
         """The page shows a QR code with this reference."""
         self._refs.append(ref)
 
-    def forget_codes(self) -> None:
+    def clear_codes(self) -> None:
         """No code of this page is good any more."""
         self._refs.clear()
         self.pairing = None
@@ -82,7 +82,7 @@ class Connection:
             return None
         return ",".join([self._refs[-1], self.keys.noise, self.keys.identity, self.keys.adv, "1"])
 
-    def shows(self, qr: str) -> bool:
+    def is_showing(self, qr: str) -> bool:
         """Whether the page shows this code, or did a moment ago, with its own keys in it."""
         parts = qr.split(",")
         keys = [self.keys.noise, self.keys.identity, self.keys.adv]
@@ -92,15 +92,15 @@ class Connection:
 class Pages:
     """The pages that are connected, by noise key: a device has one connection at a time."""
 
-    def __init__(self, phone_of: Callable[[str], str | None]) -> None:
-        self._phone_of = phone_of
+    def __init__(self, phone_of_device: Callable[[str], str | None]) -> None:
+        self._phone_of_device = phone_of_device
         self._connected: dict[str, Connection] = {}
 
     def add(self, page: Connection) -> Connection | None:
         """Returns the page that it takes the place of."""
-        before = self._connected.get(page.keys.noise)
+        replaced = self._connected.get(page.keys.noise)
         self._connected[page.keys.noise] = page
-        return before
+        return replaced
 
     def remove(self, page: Connection) -> None:
         """It has gone; another that has taken its place stays."""
@@ -111,16 +111,16 @@ class Pages:
         """Every page."""
         return list(self._connected.values())
 
-    def of(self, phone: str | None) -> list[Connection]:
+    def of_account(self, phone: str | None) -> list[Connection]:
         """Every page of this account; of all where none is named."""
-        return [page for page in self.all() if phone in (None, self.phone(page))]
+        return [page for page in self.all() if phone in (None, self.phone_of_page(page))]
 
-    def phone(self, page: Connection) -> str | None:
+    def phone_of_page(self, page: Connection) -> str | None:
         """Whose page it is, once it is linked."""
-        return self._phone_of(page.keys.noise)
+        return self._phone_of_device(page.keys.noise)
 
 
-async def messages(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any]]:
+async def receive_messages(socket: web.WebSocketResponse) -> AsyncIterator[dict[str, Any]]:
     """What the page says, until it goes."""
     async for message in socket:
         if message.type is not WSMsgType.TEXT:

@@ -18,40 +18,40 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
-from streams.sandbox.linking import NotLinked
+from streams.sandbox.linking import LinkingRefused
 from streams.sandbox.server import Server
-from streams.sandbox.state.events import Number
-from streams.sandbox.state.faults import WrongFault
+from streams.sandbox.state.events import NumberLookup
+from streams.sandbox.state.faults import InvalidFault
 from streams.sandbox.state.world import UnknownAccount
 
 _Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[0-9]{5,20}$")]
-_STATUS: dict[type[Exception], int] = {
+_HTTP_STATUS: dict[type[Exception], int] = {
     msgspec.ValidationError: 400,
     msgspec.DecodeError: 400,
-    WrongFault: 400,
+    InvalidFault: 400,
     UnknownAccount: 404,
-    NotLinked: 409,
+    LinkingRefused: 409,
 }
 
 
-class _Asked(msgspec.Struct, forbid_unknown_fields=True):
+class _RequestBody(msgspec.Struct, forbid_unknown_fields=True):
     """A request's body."""
 
 
-class _Scan(_Asked, kw_only=True):
+class _ScanBody(_RequestBody, kw_only=True):
     qr: str | None = None
     pairing_code: str | None = None
     phone: _Phone | None = None
 
 
-class _Inbound(_Asked, kw_only=True, rename={"from_": "from"}):
+class _InboundBody(_RequestBody, kw_only=True, rename={"from_": "from"}):
     from_: _Phone
     to: _Phone
     body: str
     reply_to: str | None = None
 
 
-class _Read(_Asked, kw_only=True):
+class _ReadBody(_RequestBody, kw_only=True):
     by: _Phone
     to: _Phone
 
@@ -63,9 +63,9 @@ class Control:
         self._server = server
         self._browser_args = browser_args
 
-    def application(self) -> web.Application:
+    def build_application(self) -> web.Application:
         """What answers on the control's port. A body of a thousand numbers is no attack."""
-        application = web.Application(middlewares=[_errors], client_max_size=64 << 20)
+        application = web.Application(middlewares=[_handle_errors], client_max_size=64 << 20)
         application.add_routes(
             [
                 web.get("/", self.overview),
@@ -75,7 +75,7 @@ class Control:
                 web.post("/inbound", self.inbound),
                 web.post("/read", self.read),
                 web.post("/faults", self.faults),
-                web.delete("/faults", self.no_faults),
+                web.delete("/faults", self.clear_faults),
                 web.post("/reset", self.reset),
             ]
         )
@@ -85,11 +85,11 @@ class Control:
         """How a browser gets here, and who is here."""
         pages = self._server.pages
         accounts = [
-            {"phone": phone, "devices": len(account.devices), "connected": bool(pages.of(phone))}
+            {"phone": phone, "devices": len(account.devices), "connected": bool(pages.of_account(phone))}
             for phone, account in sorted(self._server.store.world.accounts.items())
         ]
         codes = [page.qr for page in pages.all() if page.qr]
-        return _json(
+        return _json_response(
             {
                 "ready": True,
                 "browser_args": self._browser_args,
@@ -102,72 +102,72 @@ class Control:
         """Messages in the order of their arrival."""
         after = request.query.get("after", "0")
         if not after.isdecimal():
-            raise WrongFault(f"after: needs a seq from 0 on, not {after!r}")
+            raise InvalidFault(f"after: needs a seq from 0 on, not {after!r}")
         world = self._server.store.world
-        everything = request.query.get("event") == "all"
-        return _json(world.history(int(after)) if everything else world.log(int(after)))
+        all_events = request.query.get("event") == "all"
+        return _json_response(world.events_after(int(after)) if all_events else world.messages_after(int(after)))
 
     async def scan(self, request: web.Request) -> web.Response:
         """A phone links the page that shows this code."""
-        asked = await _body(request, _Scan)
-        if (asked.qr is None) == (asked.pairing_code is None):
+        body = await _read_body(request, _ScanBody)
+        if (body.qr is None) == (body.pairing_code is None):
             raise msgspec.ValidationError("needs either `qr` or `pairing_code`")
-        if asked.qr is not None:
-            phone = await self._server.linking.scan(asked.qr, asked.phone)
+        if body.qr is not None:
+            phone = await self._server.linking.scan(body.qr, body.phone)
         else:
-            phone = await self._server.linking.enter(asked.pairing_code or "", asked.phone)
-        return _json({"phone": phone})
+            phone = await self._server.linking.enter_pairing_code(body.pairing_code or "", body.phone)
+        return _json_response({"phone": phone})
 
     async def numbers(self, request: web.Request) -> web.Response:
         """What look-ups answer."""
-        self._server.set_numbers(await _body(request, dict[_Phone, Number]))
-        return _json({})
+        self._server.set_numbers(await _read_body(request, dict[_Phone, NumberLookup]))
+        return _json_response({})
 
     async def inbound(self, request: web.Request) -> web.Response:
         """Somebody writes to an account."""
-        asked = await _body(request, _Inbound)
-        whatsapp_id = await self._server.phones.write(
-            asked.from_, asked.to, asked.body, asked.reply_to
+        body = await _read_body(request, _InboundBody)
+        whatsapp_id = await self._server.phones.write_to_account(
+            body.from_, body.to, body.body, body.reply_to
         )
-        return _json({"whatsapp_id": whatsapp_id})
+        return _json_response({"whatsapp_id": whatsapp_id})
 
     async def read(self, request: web.Request) -> web.Response:
         """A recipient reads what an account wrote."""
-        asked = await _body(request, _Read)
-        return _json({"read": await self._server.phones.read(asked.by, asked.to)})
+        body = await _read_body(request, _ReadBody)
+        return _json_response({"read": await self._server.phones.read_messages(body.by, body.to)})
 
     async def faults(self, request: web.Request) -> web.Response:
         """Something goes wrong from now on."""
-        await self._server.bring(self._server.faults.add(await _body(request, dict[str, Any])))
-        return _json({})
+        await self._server.apply_faults(self._server.faults.add(await _read_body(request, dict[str, Any])))
+        return _json_response({})
 
-    async def no_faults(self, _: web.Request) -> web.Response:
+    async def clear_faults(self, _: web.Request) -> web.Response:
         """Nothing goes wrong any more."""
-        await self._server.heal()
-        return _json({})
+        await self._server.clear_faults()
+        return _json_response({})
 
     async def reset(self, _: web.Request) -> web.Response:
         """Nothing has happened yet."""
         await self._server.reset()
-        return _json({})
+        return _json_response({})
 
 
-async def _body(request: web.Request, type_: Any) -> Any:
+async def _read_body(request: web.Request, type_: Any) -> Any:
     return msgspec.json.decode(await request.read(), type=type_)
 
 
-def _json(answer: object) -> web.Response:
+def _json_response(answer: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(answer), content_type="application/json")
 
 
 @web.middleware
-async def _errors(
+async def _handle_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """The one place where our errors become HTTP's."""
     try:
         return await handler(request)
-    except tuple(_STATUS) as error:
-        status = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+    except tuple(_HTTP_STATUS) as error:
+        status = next(_HTTP_STATUS[kind] for kind in type(error).__mro__ if kind in _HTTP_STATUS)
         answer = msgspec.json.encode({"error": f"{request.method} {request.path}: {error}"})
         return web.Response(body=answer, status=status, content_type="application/json")

@@ -5,68 +5,68 @@ import secrets
 
 from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.state.events import Linked
-from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.habits import Defaults
 from streams.sandbox.state.store import Store
-from streams.sandbox.tasks import Background
+from streams.sandbox.tasks import BackgroundTasks
 
 # WhatsApp Web shows so many codes, then none until somebody clicks.
-_CODES_IN_A_ROW = 6
+_MAX_QR_CODES = 6
 _MAX_DEVICES = 4
 _FIRST_PHONE = 905_550_000_001
 # WhatsApp's pairing codes have no letter or digit that is easily taken for another.
-_LETTERS = "ABCDEFGHJKLMNPQRSTVWXYZ123456789"
+_CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTVWXYZ123456789"
 _CODE_LENGTH = 8
 # Somebody who stands before the screen needs a moment.
-_SCANNED_AFTER_S = 0.3
+_AUTO_SCAN_DELAY_S = 0.3
 
 
-class NotLinked(Exception):
+class LinkingRefused(Exception):
     """The phone refuses to link; the text says why."""
 
 
 class Linking:
     """Of all pages."""
 
-    def __init__(self, store: Store, pages: Pages, habits: Habits, background: Background) -> None:
+    def __init__(self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks) -> None:
         self._store = store
         self._pages = pages
-        self._habits = habits
+        self._defaults = defaults
         self._background = background
-        self._showing: dict[Connection, asyncio.Task[None]] = {}
+        self._rotations: dict[Connection, asyncio.Task[None]] = {}
 
     # -- what a page shows
 
     def show_codes(self, page: Connection) -> None:
         """From now on the page shows QR codes, a new one every `qr_ttl_s`."""
         self.hide_codes(page)
-        self._showing[page] = self._background.spawn(self._rotate(page))
+        self._rotations[page] = self._background.spawn(self._rotate_codes(page))
 
     def hide_codes(self, page: Connection) -> None:
         """The page shows none any more."""
-        page.forget_codes()
-        task = self._showing.pop(page, None)
+        page.clear_codes()
+        task = self._rotations.pop(page, None)
         if task is not None:
             task.cancel()
 
-    async def _rotate(self, page: Connection) -> None:
-        for _ in range(_CODES_IN_A_ROW):
+    async def _rotate_codes(self, page: Connection) -> None:
+        for _ in range(_MAX_QR_CODES):
             ref = "2@" + secrets.token_urlsafe(48)
-            page.show(ref)
-            await page.say("ref", ref=ref)
-            if self._habits.auto_scan:
-                self._background.spawn(self._scan_soon(page))
-            await asyncio.sleep(self._habits.qr_ttl_s)
-        page.forget_codes()
-        await page.say("idle")
+            page.show_code(ref)
+            await page.send("ref", ref=ref)
+            if self._defaults.auto_scan:
+                self._background.spawn(self._auto_scan(page))
+            await asyncio.sleep(self._defaults.qr_ttl_s)
+        page.clear_codes()
+        await page.send("idle")
 
-    async def _scan_soon(self, page: Connection) -> None:
-        await asyncio.sleep(_SCANNED_AFTER_S)
-        if page.open and page.qr is not None:
-            await self._link(page, self._free_phone())
+    async def _auto_scan(self, page: Connection) -> None:
+        await asyncio.sleep(_AUTO_SCAN_DELAY_S)
+        if page.is_open and page.qr is not None:
+            await self._link(page, self._next_free_phone())
 
-    def pairing_code(self, page: Connection, phone: str) -> str:
+    def create_pairing_code(self, page: Connection, phone: str) -> str:
         """A code for the page to show, which is to be entered in this phone."""
-        code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
+        code = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH))
         page.pairing = (code, phone)
         return code
 
@@ -75,31 +75,31 @@ class Linking:
     async def scan(self, qr: str, phone: str | None) -> str:
         """A phone scans; returns its number, a new one where none is given. Raises NotLinked."""
         for page in self._pages.all():
-            if page.shows(qr):
-                return await self._link(page, phone or self._free_phone())
-        raise NotLinked("no page shows this QR code now; a code is good until the next but one")
+            if page.is_showing(qr):
+                return await self._link(page, phone or self._next_free_phone())
+        raise LinkingRefused("no page shows this QR code now; a code is good until the next but one")
 
-    async def enter(self, code: str, phone: str | None) -> str:
+    async def enter_pairing_code(self, code: str, phone: str | None) -> str:
         """The pairing code is entered in the phone it was made for. Raises NotLinked."""
-        wanted = code.replace("-", "").upper()
+        normalized_code = code.replace("-", "").upper()
         for page in self._pages.all():
-            if page.pairing is not None and page.pairing[0] == wanted:
-                asked_for = page.pairing[1]
-                if phone is not None and phone != asked_for:
-                    raise NotLinked(f"the code was made for {asked_for}")
-                return await self._link(page, asked_for)
-        raise NotLinked("no page shows this pairing code now")
+            if page.pairing is not None and page.pairing[0] == normalized_code:
+                expected_phone = page.pairing[1]
+                if phone is not None and phone != expected_phone:
+                    raise LinkingRefused(f"the code was made for {expected_phone}")
+                return await self._link(page, expected_phone)
+        raise LinkingRefused("no page shows this pairing code now")
 
     async def _link(self, page: Connection, phone: str) -> str:
         account = self._store.world.accounts.get(phone)
         if account is not None and len(account.devices) >= _MAX_DEVICES:
-            raise NotLinked(f"{phone} has {_MAX_DEVICES} linked devices already")
+            raise LinkingRefused(f"{phone} has {_MAX_DEVICES} linked devices already")
         self.hide_codes(page)
         self._store.record(Linked(noise=page.keys.noise, phone=phone))
-        await page.say("paired", me=wid(phone), lid=lid(phone))
+        await page.send("paired", me=wid(phone), lid=lid(phone))
         return phone
 
-    def _free_phone(self) -> str:
+    def _next_free_phone(self) -> str:
         """The first account that no device is linked to."""
         number = _FIRST_PHONE
         accounts = self._store.world.accounts

@@ -10,112 +10,112 @@ import time
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.state.events import Inbound, Message, Read, Received, Told
-from streams.sandbox.state.habits import Habits
+from streams.sandbox.state.events import Inbound, Message, MessagesRead, InboundConfirmed, ReceiptConfirmed
+from streams.sandbox.state.habits import Defaults
 from streams.sandbox.state.store import Store
-from streams.sandbox.state.world import DELIVERED, READ, Shown
-from streams.sandbox.tasks import Background
+from streams.sandbox.state.world import DELIVERED, READ, ShownMessage
+from streams.sandbox.tasks import BackgroundTasks
 
-_RECEIPTS = {DELIVERED: "delivery", READ: "read"}
-_ACKS = {name: ack for ack, name in _RECEIPTS.items()}
+_RECEIPT_TYPES = {DELIVERED: "delivery", READ: "read"}
+_ACKS = {name: ack for ack, name in _RECEIPT_TYPES.items()}
 
 
 class Phones:
     """Of all recipients."""
 
-    def __init__(self, store: Store, pages: Pages, habits: Habits, background: Background) -> None:
+    def __init__(self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks) -> None:
         self._store = store
         self._pages = pages
-        self._habits = habits
+        self._defaults = defaults
         self._background = background
 
-    def got(self, message: Message) -> None:
+    def receive(self, message: Message) -> None:
         """A message is shown; its receipts follow after a while."""
-        self._background.spawn(self._react(message))
+        self._background.spawn(self._send_receipts(message))
 
-    async def _react(self, message: Message) -> None:
-        if self._habits.delivery_ms is not None:
-            await asyncio.sleep(self._habits.delivery_ms / 1000)
-            await self._receipt(message, DELIVERED)
-        if self._habits.read_ms is not None:
-            await asyncio.sleep(self._habits.read_ms / 1000)
-            await self.read(message.to, message.from_)
+    async def _send_receipts(self, message: Message) -> None:
+        if self._defaults.delivery_ms is not None:
+            await asyncio.sleep(self._defaults.delivery_ms / 1000)
+            await self._send_receipt(message, DELIVERED)
+        if self._defaults.read_ms is not None:
+            await asyncio.sleep(self._defaults.read_ms / 1000)
+            await self.read_messages(message.to, message.from_)
 
-    async def read(self, by: str, to: str) -> int:
+    async def read_messages(self, by: str, to: str) -> int:
         """The recipient reads all that the account wrote; returns how much was unread.
 
         Raises UnknownAccount.
         """
-        unread = list(self._store.world.account(to).unread.get(by, []))
+        unread = list(self._store.world.get_account(to).unread.get(by, []))
         if unread:
-            self._store.record(Read(by=by, to=to))
+            self._store.record(MessagesRead(by=by, to=to))
         for shown in unread:
-            await self._receipt(shown.message, READ)
+            await self._send_receipt(shown.message, READ)
         return len(unread)
 
-    async def write(self, from_: str, to: str, body: str, reply_to: str | None) -> str:
+    async def write_to_account(self, from_: str, to: str, body: str, reply_to: str | None) -> str:
         """Somebody writes to an account; returns the message's id. Raises UnknownAccount."""
-        self._store.world.account(to)
+        self._store.world.get_account(to)
         whatsapp_id = "3A" + secrets.token_hex(9).upper()
-        said = Inbound(from_=from_, to=to, whatsapp_id=whatsapp_id, body=body, reply_to=reply_to)
-        said = self._store.record(said)
-        for page in self._pages.of(to):
-            await self._tell(page, said)
+        inbound = Inbound(from_=from_, to=to, whatsapp_id=whatsapp_id, body=body, reply_to=reply_to)
+        inbound = self._store.record(inbound)
+        for page in self._pages.of_account(to):
+            await self._send_inbound(page, inbound)
         return whatsapp_id
 
     async def catch_up(self, page: Connection, phone: str) -> None:
         """Tell a page that reconnected what it has not confirmed."""
-        account = self._store.world.account(phone)
-        for said in list(account.inbox.values()):
-            await self._tell(page, said)
-        for shown in list(account.untold.values()):
-            ack = self._due(shown)
+        account = self._store.world.get_account(phone)
+        for inbound in list(account.inbox.values()):
+            await self._send_inbound(page, inbound)
+        for shown in list(account.unconfirmed.values()):
+            ack = self._receipt_due(shown)
             if ack is not None:
-                await page.say("receipt", **_receipt(shown.message, ack))
+                await page.send("receipt", **_receipt_fields(shown.message, ack))
 
-    def _due(self, shown: Shown) -> int | None:
+    def _receipt_due(self, shown: ShownMessage) -> int | None:
         """A receipt never comes before the ack."""
         if not shown.acked:
             return None
         if shown.ack == READ:
             return READ
-        return DELIVERED if self._habits.delivery_ms is not None else None
+        return DELIVERED if self._defaults.delivery_ms is not None else None
 
-    async def _receipt(self, message: Message, ack: int) -> None:
-        for page in self._pages.of(message.from_):
-            await page.say("receipt", **_receipt(message, ack))
+    async def _send_receipt(self, message: Message, ack: int) -> None:
+        for page in self._pages.of_account(message.from_):
+            await page.send("receipt", **_receipt_fields(message, ack))
 
-    async def _tell(self, page: Connection, said: Inbound) -> None:
-        chat_id = self._store.world.chat_id(said.from_)
-        await page.say(
+    async def _send_inbound(self, page: Connection, inbound: Inbound) -> None:
+        chat_id = self._store.world.chat_id_of_phone(inbound.from_)
+        await page.send(
             "inbound",
-            id=said.whatsapp_id,
-            body=said.body,
-            quoted=said.reply_to,
+            id=inbound.whatsapp_id,
+            body=inbound.body,
+            quoted=inbound.reply_to,
             t=int(time.time()),
             **{"from": chat_id},
         )
 
     # -- what pages confirm
 
-    def told(self, confirmation: dict[str, Any]) -> None:
+    def confirm_receipt(self, confirmation: dict[str, Any]) -> None:
         """A page has a receipt in its store."""
-        to = self._store.world.number(confirmation["from"])
+        to = self._store.world.phone_of_chat_id(confirmation["from"])
         ack = _ACKS[confirmation["type"]]
         for whatsapp_id in confirmation["ids"]:
-            shown = self._store.world.message(to, whatsapp_id)
-            if shown is not None and shown.told < ack:
-                self._store.record(Told(to=to, whatsapp_id=whatsapp_id, ack=ack))
+            shown = self._store.world.find_message(to, whatsapp_id)
+            if shown is not None and shown.confirmed_ack < ack:
+                self._store.record(ReceiptConfirmed(to=to, whatsapp_id=whatsapp_id, ack=ack))
 
-    def received(self, phone: str, whatsapp_id: str) -> None:
+    def confirm_inbound(self, phone: str, whatsapp_id: str) -> None:
         """A page has an inbound message in its store."""
-        if whatsapp_id in self._store.world.account(phone).inbox:
-            self._store.record(Received(whatsapp_id=whatsapp_id))
+        if whatsapp_id in self._store.world.get_account(phone).inbox:
+            self._store.record(InboundConfirmed(whatsapp_id=whatsapp_id))
 
 
-def _receipt(message: Message, ack: int) -> dict[str, Any]:
+def _receipt_fields(message: Message, ack: int) -> dict[str, Any]:
     return {
-        "type": _RECEIPTS[ack],
+        "type": _RECEIPT_TYPES[ack],
         "from": message.chat_id,
         "ids": [message.whatsapp_id],
         "t": int(time.time()),

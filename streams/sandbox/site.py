@@ -11,11 +11,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from streams.sandbox.connection import Connection, Keys, messages
+from streams.sandbox.connection import Connection, DeviceKeys, receive_messages
 from streams.sandbox.server import Server
 from streams.sandbox.tls import HOST
 
-_FOLDER = Path(__file__).parent / "page"
+_PAGE_DIR = Path(__file__).parent / "page"
 # In this order: a module may come before those it needs, but wa-js takes the first that fits.
 _MODULES = (
     "base",
@@ -36,7 +36,7 @@ _MODULES = (
     "screen",
     "start",
 )
-_POLICY = (
+_CONTENT_SECURITY_POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'nonce-{nonce}';"
     " style-src 'self' data: blob: 'unsafe-inline'; connect-src 'self' wss://"
     + HOST
@@ -44,13 +44,13 @@ _POLICY = (
     " frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
 # A page that hangs does not answer a farewell.
-_CLOSE_WITHIN_S = 1.0
+_CLOSE_TIMEOUT_S = 1.0
 
 
-def bundle() -> str:
+def bundle_modules() -> str:
     """All modules as the one script that the document asks for."""
-    texts = [(_FOLDER / "modules" / f"{name}.js").read_text("utf-8") for name in _MODULES]
-    define = (_FOLDER / "define.js").read_text("utf-8")
+    texts = [(_PAGE_DIR / "modules" / f"{name}.js").read_text("utf-8") for name in _MODULES]
+    define = (_PAGE_DIR / "define.js").read_text("utf-8")
     return "(() => {\n" + "\n".join([define, *texts]) + "\n})();\n"
 
 
@@ -59,13 +59,13 @@ class Site:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._document = (_FOLDER / "index.html").read_text("utf-8")
+        self._document = (_PAGE_DIR / "index.html").read_text("utf-8")
         self._scripts = {
-            "loader.js": (_FOLDER / "loader.js").read_text("utf-8"),
-            "modules.js": bundle(),
+            "loader.js": (_PAGE_DIR / "loader.js").read_text("utf-8"),
+            "modules.js": bundle_modules(),
         }
 
-    def application(self) -> web.Application:
+    def build_application(self) -> web.Application:
         """What answers at WhatsApp Web's address."""
         application = web.Application()
         application.add_routes(
@@ -81,9 +81,9 @@ class Site:
         """The page. One that is never to be ready asks for no modules."""
         nonce = secrets.token_urlsafe(9)
         text = self._document.replace("NONCE", nonce)
-        if self._server.faults.take("never_ready", None) is not None:
+        if self._server.faults.consume("never_ready", None) is not None:
             text = re.sub(r"<script[^>]*modules\.js[^>]*></script>\n?", "", text)
-        policy = {"Content-Security-Policy": _POLICY.format(nonce=nonce)}
+        policy = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY.format(nonce=nonce)}
         return web.Response(text=text, content_type="text/html", headers=policy)
 
     async def script(self, request: web.Request) -> web.Response:
@@ -92,23 +92,23 @@ class Site:
         if name not in self._scripts:
             raise web.HTTPNotFound
         if name == "modules.js":
-            late_ms = self._server.faults.take("slow_page_ms", None)
-            await asyncio.sleep(int(late_ms or 0) / 1000)
+            delay_ms = self._server.faults.consume("slow_page_ms", None)
+            await asyncio.sleep(int(delay_ms or 0) / 1000)
         return web.Response(text=self._scripts[name], content_type="text/javascript")
 
     async def chat(self, request: web.Request) -> web.WebSocketResponse:
         """A page's connection; its first message says who it is."""
-        socket = web.WebSocketResponse(max_msg_size=0, timeout=_CLOSE_WITHIN_S)
+        socket = web.WebSocketResponse(max_msg_size=0, timeout=_CLOSE_TIMEOUT_S)
         await socket.prepare(request)
-        said = messages(socket)
-        hello = await anext(said, None)
+        incoming = receive_messages(socket)
+        hello = await anext(incoming, None)
         if hello is None:
             return socket
-        page = Connection(socket, Keys(hello["noise"], hello["identity"], hello["adv"]))
+        page = Connection(socket, DeviceKeys(hello["noise"], hello["identity"], hello["adv"]))
         try:
-            await self._server.connected(page, hello["linked"])
-            async for message in said:
-                await self._server.heard(page, message)
+            await self._server.on_connect(page, hello["linked"])
+            async for message in incoming:
+                await self._server.on_message(page, message)
         finally:
-            self._server.gone(page)
+            self._server.on_disconnect(page)
         return socket

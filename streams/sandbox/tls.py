@@ -24,17 +24,17 @@ from cryptography.x509.oid import NameOID
 
 HOST = "web.whatsapp.com"
 # Chromium looks at the key alone, so the dates are for other clients.
-_DAYS = 3650
+_VALID_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class TlsIdentity:
     """Key and certificate in one file, and how a browser knows the key."""
 
     file: Path
     fingerprint: str
 
-    def context(self) -> ssl.SSLContext:
+    def server_context(self) -> ssl.SSLContext:
         """For a server."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.file)
@@ -49,20 +49,20 @@ class Identity:
         ]
 
 
-def identity(folder: Path) -> Identity:
+def load_or_create_identity(folder: Path) -> TlsIdentity:
     """The one in this folder, made when there is none: browsers know a restarted sandbox again."""
     file = folder / "certificate.pem"
     if not file.exists():
-        written = folder / "certificate.new"
-        written.touch(mode=0o600)
-        written.write_bytes(_made())
-        written.replace(file)
+        new_file = folder / "certificate.new"
+        new_file.touch(mode=0o600)
+        new_file.write_bytes(_create_pem())
+        new_file.replace(file)
     certificate = x509.load_pem_x509_certificate(file.read_bytes())
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return Identity(file, base64.b64encode(hashlib.sha256(key).digest()).decode())
+    return TlsIdentity(file, base64.b64encode(hashlib.sha256(key).digest()).decode())
 
 
-def _made() -> bytes:
+def _create_pem() -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)
@@ -73,9 +73,9 @@ def _made() -> bytes:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=_DAYS))
+        .not_valid_after(now + timedelta(days=_VALID_DAYS))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return secret + certificate.public_bytes(Encoding.PEM)
+    private_key = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private_key + certificate.public_bytes(Encoding.PEM)

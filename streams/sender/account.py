@@ -15,7 +15,7 @@ from streams.contract.account import AccountRecord, AccountState
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
 from streams.sender.standing import RestrictionStore
-from streams.whatsapp.driver import Phase, Session
+from streams.whatsapp.driver import Phase, SessionState
 
 HEARTBEAT_INTERVAL_S: Final = 10.0
 
@@ -41,11 +41,11 @@ class AccountPublisher:
         self._pacer = pacer
         self._publish = publish
         self._now_s = now_s
-        self._session = Session(Phase.STARTING, since_s=now_s())
-        self._pending_sessions: deque[Session] = deque()
+        self._session = SessionState(Phase.STARTING, since_s=now_s())
+        self._pending_sessions: deque[SessionState] = deque()
         self._change_event = asyncio.Event()
 
-    def update_session(self, session: Session) -> None:
+    def update_session(self, session: SessionState) -> None:
         """The session is now like this. Each phase is told, however short; of one phase only its end."""
         if self._pending_sessions and self._pending_sessions[-1].phase is session.phase:
             self._pending_sessions.pop()
@@ -75,7 +75,7 @@ class AccountPublisher:
 
     async def publish_stopped(self) -> None:
         """Tell that nobody sends for it any more."""
-        self._session = Session(Phase.STOPPED, phone=self._session.phone, since_s=self._now_s())
+        self._session = SessionState(Phase.STOPPED, phone=self._session.phone, since_s=self._now_s())
         await self._publish(self.make_record())
 
     def make_record(self) -> AccountRecord:
@@ -110,7 +110,7 @@ class QrTerminal:
         self._out = out
         self._shown_code: str | None = None
 
-    def show_code(self, session: Session) -> None:
+    def show_code(self, session: SessionState) -> None:
         """Draw the code when it is a new one and somebody looks."""
         if session.qr == self._shown_code:
             return

@@ -156,7 +156,7 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
         executable=settings.browser_executable,
         bundle=settings.whatsapp_bundle,
         extra_args=settings.whatsapp_browser_args,
-        web_url=settings.whatsapp_url,
+        whatsapp_url=settings.whatsapp_url,
         page_heap_mb=settings.whatsapp_page_heap_mb,
     )
 
@@ -170,7 +170,7 @@ def run(settings: Settings, account: str, name: str) -> int:
         KafkaUnreachable, TopicsWrong: see streams/runtime/worker.py.
     """
     config = make_browser_config(settings, account)
-    executable.find(config.executable, prefer_shell=config.prefer_shell)
-    bundle.find(config.bundle)
+    executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
+    bundle.find_bundle(config.bundle)
     sender = Sender(settings, account, name, partial(WhatsAppWeb, config))
     return worker.run(sender.app, settings)

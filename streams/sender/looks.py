@@ -43,10 +43,10 @@ class Reconciler:
     async def _reconcile_once(self, whatsapp_id: str, chat_id: str, deadline_s: float) -> StoreLookup:
         """Raises NoSession."""
         driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s, reconnect_timeout_s=RECONCILE_TIMEOUT_S)
-        match await driver.find(whatsapp_id, chat_id):
-            case browser.Found(ack):
+        match await driver.find_message(whatsapp_id, chat_id):
+            case browser.MessageFound(ack):
                 return InStore(ack)
-            case browser.NotFound():
+            case browser.MessageNotFound():
                 return NotInStore()
             case browser.LookupFailed(detail):
                 return LookupUnavailable(detail)

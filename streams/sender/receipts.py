@@ -18,7 +18,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import ReceiptKind, Claim
 from streams.sender.claims import ClaimStore
 from streams.sender.metrics import Metrics
-from streams.whatsapp.driver import Driver, Receipt, Received
+from streams.whatsapp.driver import Driver, Receipt, IncomingMessage
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class ReceiptTracker:
 
     # -- hearing
 
-    def receive(self, receipt: Receipt | Received) -> None:
+    def receive(self, receipt: Receipt | IncomingMessage) -> None:
         """From the driver. Messages to us are not passed on yet."""
         if isinstance(receipt, Receipt):
             self._received.put_nowait(receipt)
@@ -98,7 +98,7 @@ class ReceiptTracker:
         for receipt in batch:
             whatsapp_id = receipt.whatsapp_id
             claim = updated_claims.get(whatsapp_id) or self._claim_store.get(whatsapp_id)
-            updated = None if claim is None else claims.with_receipt(claim, receipt.ack_name)
+            updated = None if claim is None else claims.with_receipt(claim, receipt.kind)
             if updated is None:
                 continue  # a message that a person wrote on the phone, or nothing new
             updated_claims[whatsapp_id] = updated
@@ -107,7 +107,7 @@ class ReceiptTracker:
                 id=updated.id,
                 account=self._account,
                 whatsapp_id=whatsapp_id,
-                receipt=receipt.ack_name,
+                receipt=receipt.kind,
                 at_s=receipt.at_s,
             )
 

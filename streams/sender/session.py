@@ -11,7 +11,7 @@ from typing import Final
 
 from streams.domain import backoff
 from streams.domain.errors import Error
-from streams.whatsapp.driver import Driver, Phase, Receipt, Received, Session
+from streams.whatsapp.driver import Driver, Phase, Receipt, IncomingMessage, SessionState
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
@@ -44,20 +44,20 @@ class BrowserSession:
         self,
         make_driver: Callable[[], Driver],
         *,
-        on_change: Callable[[Session], None],
-        on_received: Callable[[Receipt | Received], None],
+        on_change: Callable[[SessionState], None],
+        on_received: Callable[[Receipt | IncomingMessage], None],
     ) -> None:
         self._make_driver = make_driver
         self._on_change = on_change
         self._on_received = on_received
         self._driver: Driver | None = None
         self._task: asyncio.Task[None] | None = None
-        self._state = Session(Phase.STOPPED, since_s=time.time())
+        self._state = SessionState(Phase.STOPPED, since_s=time.time())
         self._change_event = asyncio.Event()
         self._lost_at_s = time.monotonic()
 
     @property
-    def state(self) -> Session:
+    def state(self) -> SessionState:
         """Where it stands; STOPPED while there is no driver."""
         return self._state
 
@@ -89,7 +89,7 @@ class BrowserSession:
             failures = 0 if time.monotonic() - started_s > 60.0 else failures + 1
             pause_s = backoff.deferral_delay_s(failures)
             log.error("the browser has stopped (%s), next try in %.1f s", reason, pause_s)
-            self._set_state(Session(Phase.STOPPED, link=self._state.link, reason=reason))
+            self._set_state(SessionState(Phase.STOPPED, link=self._state.link, reason=reason))
             await asyncio.sleep(pause_s)
 
     async def _run_driver(self) -> str:
@@ -108,21 +108,21 @@ class BrowserSession:
             if receipts is not None:
                 receipts.cancel()
                 await asyncio.gather(receipts, return_exceptions=True)
-            self._set_state(Session(Phase.STOPPED, since_s=time.time()))
+            self._set_state(SessionState(Phase.STOPPED, since_s=time.time()))
 
     async def _follow_state(self, driver: Driver) -> str:
         state = driver.session
-        async for state in driver.changes():
+        async for state in driver.watch_session():
             if state.phase is Phase.STOPPED:
                 break
             self._set_state(state)
         return state.reason or "no reason given"
 
     async def _forward_received(self, driver: Driver) -> None:
-        async for received in driver.receipts():
+        async for received in driver.watch_incoming():
             self._on_received(received)
 
-    def _set_state(self, state: Session) -> None:
+    def _set_state(self, state: SessionState) -> None:
         was_ready = self._state.phase is Phase.READY
         self._state = state
         if was_ready and state.phase is not Phase.READY:

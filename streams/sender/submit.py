@@ -214,7 +214,7 @@ class Submitter:
     async def _collect_page_garbage(self, driver: Driver) -> bool:
         """Whether the page is being loaded anew; nothing of ours is in it now."""
         try:
-            return await driver.tidy()
+            return await driver.collect_garbage()
         except BrowserError as error:
             log.info("the page cannot be looked after now: %s", error)
             return False
@@ -235,7 +235,7 @@ class Submitter:
             content=content,
             submit_before_s=min(dispatch.command.deadline_s, now_s + remaining_lease_s),
             reply_to=dispatch.command.reply_to,
-            ack_within_s=self._limits.ack_timeout_s,
+            ack_timeout_s=self._limits.ack_timeout_s,
         )
 
     async def _wait_until_allowed(self, dispatch: PendingDispatch) -> Driver | Deferred:
@@ -259,14 +259,14 @@ class Submitter:
 
     async def _handle_submit_result(self, result: SubmitResult, dispatch: PendingDispatch, is_resubmit: bool) -> Conclude | Reconcile:
         match result:
-            case browser.Acked(at_s):
+            case browser.ServerAccepted(at_s):
                 return Conclude(Sent(at_s=at_s))
-            case browser.Uncertain(code, detail):
+            case browser.InDoubt(code, detail):
                 log.warning("release %d: %s: looking for its id", dispatch.command.dispatch_number, code)
                 return Reconcile()
             case browser.NotSubmitted(code, detail):
                 return _conclude_not_sent(_make_not_submitted_error(code, detail, dispatch.command.deadline_s), is_resubmit)
-            case browser.Refused(code, detail):
+            case browser.ServerRefused(code, detail):
                 error = error_for_code(code, detail)
                 if error.error_class is ErrorClass.RESTRICTED:
                     await self._restrictions.restrict(error, self._get_claim(dispatch).link, time.time())

@@ -26,7 +26,7 @@ from streams.sender.session import BrowserSession
 from streams.sender.standing import RestrictionStore
 from streams.sender.submit import Fence, Limits, Submitter
 from streams.settings import Settings
-from streams.whatsapp.driver import Driver, Phase, Session
+from streams.whatsapp.driver import Driver, Phase, SessionState
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class SendTopicOwnership:
 
     # -- the session
 
-    def _on_session_change(self, session: Session) -> None:
+    def _on_session_change(self, session: SessionState) -> None:
         self._account_publisher.update_session(session)
         self._qr_terminal.show_code(session)
         if session.phase is Phase.READY and (self._ack_refresh_task is None or self._ack_refresh_task.done()):

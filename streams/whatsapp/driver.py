@@ -24,7 +24,7 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class SessionState:
     """The state of the session at one moment.
 
     `link` names this linking of this profile: it is another one whenever the profile was lost or
@@ -55,11 +55,11 @@ class Submission:
     content: Mapping[str, object]
     submit_before_s: float
     reply_to: str | None
-    ack_within_s: float
+    ack_timeout_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Acked:
+class ServerAccepted:
     """WhatsApp's server has it. `at_s`: our time when the ack was seen, never before its arrival."""
 
     at_s: float
@@ -74,7 +74,7 @@ class NotSubmitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class ServerRefused:
     """WhatsApp's server answered with an error."""
 
     code: str
@@ -82,7 +82,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Uncertain:
+class InDoubt:
     """It may or may not have left: look for the id (`find`) before anything else is done."""
 
     code: str
@@ -109,14 +109,14 @@ class LookupFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MessageFound:
     """The id is in the page's store: 0 pending, 1 server, 2 device, 3 read, 4 played, < 0 failed."""
 
     ack: int
 
 
 @dataclass(frozen=True, slots=True)
-class NotFound:
+class MessageNotFound:
     """The id is not in the store of this link."""
 
 
@@ -125,12 +125,12 @@ class Receipt:
     """What became of a message of ours. May come more than once, and not in order."""
 
     whatsapp_id: str
-    ack_name: Literal["delivered", "read", "played"]
+    kind: Literal["delivered", "read", "played"]
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class IncomingMessage:
     """A message to us. `from_` is E.164, or a chat id where WhatsApp hides the number."""
 
     from_: str
@@ -140,9 +140,9 @@ class Received:
     at_s: float
 
 
-SubmitResult: TypeAlias = Acked | NotSubmitted | Refused | Uncertain
+SubmitResult: TypeAlias = ServerAccepted | NotSubmitted | ServerRefused | InDoubt
 LookUpResult: TypeAlias = OnWhatsApp | NotOnWhatsApp | LookupFailed
-FindResult: TypeAlias = Found | NotFound | LookupFailed
+FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
 
 class Driver(Protocol):
@@ -157,11 +157,11 @@ class Driver(Protocol):
         ...
 
     @property
-    def session(self) -> Session:
+    def session(self) -> SessionState:
         """The state now."""
         ...
 
-    def changes(self) -> AsyncIterator[Session]:
+    def watch_session(self) -> AsyncIterator[SessionState]:
         """The state now, then each new one, until `stop`."""
         ...
 
@@ -169,7 +169,7 @@ class Driver(Protocol):
         """Ask WhatsApp's server for an E.164 number."""
         ...
 
-    async def find(self, whatsapp_id: str, chat_id: str) -> FindResult:
+    async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:
         """Look for a message of ours in the page's store, under the phone's and the LID's chat."""
         ...
 
@@ -182,7 +182,7 @@ class Driver(Protocol):
         """
         ...
 
-    def receipts(self) -> AsyncIterator[Receipt | Received]:
+    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:
         """What recipients' phones say, for one reader, until `stop`."""
         ...
 
@@ -194,7 +194,7 @@ class Driver(Protocol):
         """
         ...
 
-    async def link_by_code(self, phone: str) -> str:
+    async def request_pairing_code(self, phone: str) -> str:
         """Begin linking by pairing code instead of by QR; returns the code for the phone."""
         ...
 
@@ -202,7 +202,7 @@ class Driver(Protocol):
         """Unlink this device; the profile then shows a new QR code."""
         ...
 
-    async def tidy(self) -> bool:
+    async def collect_garbage(self) -> bool:
         """Have the page free memory; True when that was not enough, and it is being loaded anew.
 
         Worth it every few hundred sends. Nothing may be given to the page meanwhile; the session is not

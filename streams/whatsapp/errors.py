@@ -34,32 +34,32 @@ class LinkFailed(BrowserError):
     """The page gave no pairing code."""
 
 
-class Unreachable(BrowserError):
+class WhatsAppUnreachable(BrowserError):
     """The page could not be loaded from the network."""
 
 
-class PageRefused(BrowserError):
+class AdapterError(BrowserError):
     """The adapter answered `ok: false`."""
 
-    def __init__(self, code: str, detail: str, *, handed: bool = False, refused: bool = False):
+    def __init__(self, code: str, detail: str, *, handed_over: bool = False, refused: bool = False):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
-        self.handed = handed
+        self.handed_over = handed_over
         self.refused = refused
 
 
-class PageTrouble(BrowserError):
+class PageFailure(BrowserError):
     """The page is of no use as it is."""
 
 
-class PageMoved(PageTrouble):
+class PageNavigated(PageFailure):
     """The document was replaced under a call."""
 
 
-class PageHung(PageTrouble):
+class PageHung(PageFailure):
     """The page did not answer in time."""
 
 
-class PageLost(PageTrouble):
+class PageLost(PageFailure):
     """The page, the browser or Playwright's driver has died."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.whatsapp.driver import Acked, Found, NotSubmitted, Phase
+from streams.whatsapp.driver import ServerAccepted, MessageFound, NotSubmitted, Phase
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import Control, phase, text
 
@@ -23,7 +23,7 @@ async def test_a_restricted_account_sends_nothing(
     assert result.code == "account_restricted"
     await shared_control.clear_faults()
     await phase(shared_driver, Phase.READY)
-    assert isinstance(await shared_driver.submit(text("3EB0CC04")), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0CC04")), ServerAccepted)
     assert await shared_control.ids() == ["3EB0CC04"]
 
 
@@ -34,7 +34,7 @@ async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: Contr
     answer = await shared_driver.look_up(number)
     chat_id = getattr(answer, "chat_id", None)
     assert chat_id == "551187654321@c.us"
-    assert isinstance(await shared_driver.submit(text("3EB0CC05", chat_id=chat_id)), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0CC05", chat_id=chat_id)), ServerAccepted)
     assert [row["to"] for row in await shared_control.new()] == [number]
 
 
@@ -44,6 +44,6 @@ async def test_a_hidden_number(shared_driver: WhatsAppWeb, shared_control: Contr
     answer = await shared_driver.look_up(HIDDEN)
     assert getattr(answer, "chat_id", None) == "777000111222@lid"
     message = text("3EB0CC06", chat_id="777000111222@lid")
-    assert isinstance(await shared_driver.submit(message), Acked)
-    assert isinstance(await shared_driver.find("3EB0CC06", "777000111222@lid"), Found)
+    assert isinstance(await shared_driver.submit(message), ServerAccepted)
+    assert isinstance(await shared_driver.find_message("3EB0CC06", "777000111222@lid"), MessageFound)
     assert [row["to"] for row in await shared_control.new()] == [HIDDEN]

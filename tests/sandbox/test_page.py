@@ -8,8 +8,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from streams.whatsapp.driver import Found, Phase, Uncertain
-from streams.whatsapp.web.recovery_policy import Patience
+from streams.whatsapp.driver import MessageFound, Phase, InDoubt
+from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER,
@@ -48,7 +48,7 @@ async def test_the_outbox_sends_again_in_the_same_page(
 ) -> None:
     """What was not acknowledged goes out once more when the connection is back; a repeat."""
     await control.post("/faults", {"ack_lost": True, "count": 1})
-    assert isinstance(await linked_driver.submit(text("3EB0CC01", ack_within_s=0.3)), Uncertain)
+    assert isinstance(await linked_driver.submit(text("3EB0CC01", ack_within_s=0.3)), InDoubt)
     await control.post("/faults", {"drop_socket": True, "count": 1})
     await found(linked_driver, "3EB0CC01", 1)
     assert [row["shown"] for row in await control.log()] == [True, False]
@@ -59,7 +59,7 @@ async def test_the_outbox_outlives_the_browser(
 ) -> None:
     """It is on disk: a browser that was killed sends it when it is there again."""
     await control.post("/faults", {"ack_lost": True, "count": 1})
-    assert isinstance(await linked_driver.submit(text("3EB0CC02", ack_within_s=0.3)), Uncertain)
+    assert isinstance(await linked_driver.submit(text("3EB0CC02", ack_within_s=0.3)), InDoubt)
     pid = int((tmp_path / "main" / ".wa-streams" / "browser.pid").read_text())
     os.kill(pid, signal.SIGKILL)
     await phase(linked_driver, Phase.RECONNECTING)
@@ -72,7 +72,7 @@ async def test_a_page_that_crashes(linked_driver: WhatsAppWeb, control: Control)
     """The process of the page dies when a message has arrived: uncertain, then settled by looking."""
     await control.post("/faults", {"page_crash": True, "number": PEER})
     result = await linked_driver.submit(text("3EB0CC03", ack_within_s=20))
-    assert isinstance(result, Uncertain)
+    assert isinstance(result, InDoubt)
     await phase(linked_driver, Phase.READY)
     await found(linked_driver, "3EB0CC03", 1)
     assert {row["whatsapp_id"] for row in await control.log()} == {"3EB0CC03"}
@@ -89,7 +89,7 @@ async def test_modules_that_come_late(make_driver: MakeDriver, control: Control)
 async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: Control) -> None:
     """The watchdog loads it again; the second load is a good one."""
     await control.post("/faults", {"never_ready": True, "count": 1})
-    quick = Patience(base_s=0.01)
+    quick = RecoverySettings(backoff_base_s=0.01)
     timeouts = type(QUICK)(load_s=3.0, heartbeat_s=0.5, answer_s=2.0, close_s=1.0)
     driver = make_driver(patience=quick, timeouts=timeouts)
     await driver.start()
@@ -100,7 +100,7 @@ async def found(driver: WhatsAppWeb, whatsapp_id: str, ack: int) -> None:
     """Await that the page's store has the message with at least this ack."""
     async with asyncio.timeout(20):
         while True:
-            answer = await driver.find(whatsapp_id, PEER_CHAT)
-            if isinstance(answer, Found) and answer.ack >= ack:
+            answer = await driver.find_message(whatsapp_id, PEER_CHAT)
+            if isinstance(answer, MessageFound) and answer.ack >= ack:
                 return
             await asyncio.sleep(0.05)

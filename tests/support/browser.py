@@ -15,7 +15,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from streams.whatsapp.driver import Phase, Session, Submission
+from streams.whatsapp.driver import Phase, SessionState, Submission
 from streams.whatsapp.web.launch import BrowserConfig, Timeouts
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.sandbox import Sandbox
@@ -66,17 +66,17 @@ class Control:
 
 async def phase(
     driver: WhatsAppWeb, *wanted: Phase, after: Collection[Phase] = (), within_s: float = 40.0
-) -> Session:
+) -> SessionState:
     """Await one of these phases; LINKING counts once it shows a QR code."""
     async with asyncio.timeout(within_s):
-        async for session in driver.changes():
+        async for session in driver.watch_session():
             shown = session.phase is not Phase.LINKING or session.qr
             if session.phase in wanted and session.phase not in after and shown:
                 return session
     raise AssertionError(f"stopped ({driver.session.reason}) before {wanted}")
 
 
-async def link(driver: WhatsAppWeb, control: Control) -> Session:
+async def link(driver: WhatsAppWeb, control: Control) -> SessionState:
     """A phone scans what the driver shows."""
     shown = await phase(driver, Phase.LINKING)
     await control.post("/scan", {"qr": shown.qr})

@@ -9,40 +9,40 @@ from typing import Any, TypeAlias
 import msgspec
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=False):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=False):
     """`seq` counts all facts from 1; `at` is the time of writing (UTC). The store fills both in."""
 
     seq: int = 0
     at: str = ""
 
 
-class Linked(Fact, frozen=True, kw_only=True, tag="linked"):
+class Linked(Event, frozen=True, kw_only=True, tag="linked"):
     """A phone linked the device with this noise key."""
 
     noise: str
     phone: str
 
 
-class Unlinked(Fact, frozen=True, kw_only=True, tag="unlinked"):
+class Unlinked(Event, frozen=True, kw_only=True, tag="unlinked"):
     """The device with this noise key is linked no more."""
 
     noise: str
 
 
-class Number(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NumberLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a look-up answers for a number. `chat_id` is WhatsApp's name for it, if not the number."""
 
     on_whatsapp: bool = True
     chat_id: str | None = None
 
 
-class Numbers(Fact, frozen=True, kw_only=True, tag="numbers"):
+class NumbersChanged(Event, frozen=True, kw_only=True, tag="numbers"):
     """From now on look-ups answer this."""
 
-    numbers: dict[str, Number]
+    numbers: dict[str, NumberLookup]
 
 
-class Message(Fact, frozen=True, kw_only=True, tag="message", rename={"from_": "from"}):
+class Message(Event, frozen=True, kw_only=True, tag="message", rename={"from_": "from"}):
     """A message arrived from an account. `shown` is false when the phone has its id already.
 
     `acked` is false when a fault swallows the ack. `body` is the text or the caption; `more` holds
@@ -61,7 +61,7 @@ class Message(Fact, frozen=True, kw_only=True, tag="message", rename={"from_": "
     more: dict[str, Any] = {}
 
 
-class Refused(Fact, frozen=True, kw_only=True, tag="refused", rename={"from_": "from"}):
+class MessageRefused(Event, frozen=True, kw_only=True, tag="refused", rename={"from_": "from"}):
     """The server answered a message with an error; the recipient never sees it."""
 
     from_: str
@@ -70,14 +70,14 @@ class Refused(Fact, frozen=True, kw_only=True, tag="refused", rename={"from_": "
     code: int
 
 
-class Read(Fact, frozen=True, kw_only=True, tag="read"):
+class MessagesRead(Event, frozen=True, kw_only=True, tag="read"):
     """The recipient `by` has read all that the account `to` wrote so far."""
 
     by: str
     to: str
 
 
-class Told(Fact, frozen=True, kw_only=True, tag="told"):
+class ReceiptConfirmed(Event, frozen=True, kw_only=True, tag="told"):
     """The account's page has confirmed the receipt of this message: 2 delivered, 3 read."""
 
     to: str
@@ -85,7 +85,7 @@ class Told(Fact, frozen=True, kw_only=True, tag="told"):
     ack: int
 
 
-class Inbound(Fact, frozen=True, kw_only=True, tag="inbound", rename={"from_": "from"}):
+class Inbound(Event, frozen=True, kw_only=True, tag="inbound", rename={"from_": "from"}):
     """Somebody wrote to an account."""
 
     from_: str
@@ -95,12 +95,12 @@ class Inbound(Fact, frozen=True, kw_only=True, tag="inbound", rename={"from_": "
     reply_to: str | None = None
 
 
-class Received(Fact, frozen=True, kw_only=True, tag="received"):
+class InboundConfirmed(Event, frozen=True, kw_only=True, tag="received"):
     """The account's page has confirmed an inbound message."""
 
     whatsapp_id: str
 
 
-AnyFact: TypeAlias = (
-    Linked | Unlinked | Numbers | Message | Refused | Read | Told | Inbound | Received
+AnyEvent: TypeAlias = (
+    Linked | Unlinked | NumbersChanged | Message | MessageRefused | MessagesRead | ReceiptConfirmed | Inbound | InboundConfirmed
 )

@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
-Value: TypeAlias = bool | int | str
+FaultValue: TypeAlias = bool | int | str
 
 
-class When(Enum):
+class Trigger(Enum):
     """What a fault lies in wait for."""
 
     MESSAGE = auto()
@@ -37,31 +37,31 @@ class When(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """`types` are those of its value; a `blow` does not last unless asked to."""
 
-    when: When
-    types: tuple[type, ...]
-    blow: bool = False
+    trigger: Trigger
+    value_types: tuple[type, ...]
+    one_shot: bool = False
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "ack_delay_ms": Kind(When.MESSAGE, (int,)),
-    "ack_lost": Kind(When.MESSAGE, (bool,)),
-    "send_error": Kind(When.MESSAGE, (int,)),
-    "lookup_error": Kind(When.LOOK_UP, (bool, int)),
-    "slow_page_ms": Kind(When.PAGE, (int,)),
-    "never_ready": Kind(When.PAGE, (bool,)),
-    "drop_socket": Kind(When.CONNECTION, (bool,), blow=True),
-    "logout": Kind(When.CONNECTION, (bool,), blow=True),
-    "page_crash": Kind(When.CONNECTION, (bool,), blow=True),
-    "restrict": Kind(When.CONNECTION, (bool, str)),
+FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
+    "ack_delay_ms": FaultKind(Trigger.MESSAGE, (int,)),
+    "ack_lost": FaultKind(Trigger.MESSAGE, (bool,)),
+    "send_error": FaultKind(Trigger.MESSAGE, (int,)),
+    "lookup_error": FaultKind(Trigger.LOOK_UP, (bool, int)),
+    "slow_page_ms": FaultKind(Trigger.PAGE, (int,)),
+    "never_ready": FaultKind(Trigger.PAGE, (bool,)),
+    "drop_socket": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "logout": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "page_crash": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "restrict": FaultKind(Trigger.CONNECTION, (bool, str)),
 }
-_AIMS: Final = frozenset({"count", "number", "account"})
-_PHONE: Final = re.compile(r"^\+[0-9]{5,20}$")
+_FILTERS: Final = frozenset({"count", "number", "account"})
+_PHONE_PATTERN: Final = re.compile(r"^\+[0-9]{5,20}$")
 
 
-class WrongFault(ValueError):
+class InvalidFault(ValueError):
     """The fault that was asked for makes no sense; the text says why."""
 
 
@@ -70,22 +70,22 @@ class Fault:
     """`left` is how often it still hits, None for ever. One that is `over` does not stay."""
 
     name: str
-    value: Value
-    left: int | None
+    value: FaultValue
+    remaining: int | None
     number: str | None
     account: str | None
-    over: bool = False
+    is_momentary: bool = False
 
     @property
-    def at_once(self) -> bool:
+    def is_for_connections(self) -> bool:
         """Whether it hits connections now, without waiting for a message."""
-        return KINDS[self.name].when is When.CONNECTION and self.number is None
+        return FAULT_KINDS[self.name].trigger is Trigger.CONNECTION and self.number is None
 
-    def hits(self, name: str, account: str | None, number: str | None) -> bool:
+    def matches(self, name: str, account: str | None, number: str | None) -> bool:
         """Whether it is this one's turn."""
-        if name != self.name or self.left == 0 or self.account not in (None, account):
+        if name != self.name or self.remaining == 0 or self.account not in (None, account):
             return False
-        if KINDS[name].when is When.CONNECTION:
+        if FAULT_KINDS[name].trigger is Trigger.CONNECTION:
             return self.number == number
         return self.number in (None, number)
 
@@ -96,68 +96,68 @@ class Faults:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
-    def add(self, asked: Mapping[str, Any]) -> list[Fault]:
+    def add(self, request: Mapping[str, Any]) -> list[Fault]:
         """Every fault that the request names. Raises WrongFault, and adds none then."""
-        faults = list(_parsed(asked))
-        self._faults[:0] = [fault for fault in faults if not fault.over]
+        faults = list(_parse_faults(request))
+        self._faults[:0] = [fault for fault in faults if not fault.is_momentary]
         return faults
 
     def clear(self) -> None:
         """From now on all works."""
         self._faults.clear()
 
-    def take(self, name: str, account: str | None, number: str | None = None) -> Value | None:
+    def consume(self, name: str, account: str | None, number: str | None = None) -> FaultValue | None:
         """The value of the fault that hits now, or None; it has hit once more."""
         for fault in self._faults:
-            if fault.hits(name, account, number):
-                self._used(fault)
+            if fault.matches(name, account, number):
+                self._count_use(fault)
                 return fault.value
         return None
 
-    def _used(self, fault: Fault) -> None:
-        if fault.left is None:
+    def _count_use(self, fault: Fault) -> None:
+        if fault.remaining is None:
             return
-        fault.left -= 1
-        if fault.left == 0:
+        fault.remaining -= 1
+        if fault.remaining == 0:
             self._faults.remove(fault)
 
 
-def _parsed(asked: Mapping[str, Any]) -> Iterator[Fault]:
-    names = [name for name in asked if name not in _AIMS]
+def _parse_faults(request: Mapping[str, Any]) -> Iterator[Fault]:
+    names = [name for name in request if name not in _FILTERS]
     if not names:
-        raise WrongFault(f"names no fault; there are {', '.join(KINDS)}")
-    number, account = _phone(asked, "number"), _phone(asked, "account")
+        raise InvalidFault(f"names no fault; there are {', '.join(FAULT_KINDS)}")
+    number, account = _parse_phone(request, "number"), _parse_phone(request, "account")
     for name in names:
-        kind = KINDS.get(name)
+        kind = FAULT_KINDS.get(name)
         if kind is None:
-            raise WrongFault(f"there is no fault {name}; there are {', '.join(KINDS)}")
-        if kind.when is When.PAGE and (number or account):
-            raise WrongFault(f"{name}: a page is loaded before it says whose it is; aim at none")
-        value = _value(name, kind, asked[name])
+            raise InvalidFault(f"there is no fault {name}; there are {', '.join(FAULT_KINDS)}")
+        if kind.trigger is Trigger.PAGE and (number or account):
+            raise InvalidFault(f"{name}: a page is loaded before it says whose it is; aim at none")
+        value = _parse_value(name, kind, request[name])
         if value is not None:
-            over = kind.blow and number is None and "count" not in asked
-            yield Fault(name, value, _count(asked, kind), number, account, over)
+            is_momentary = kind.one_shot and number is None and "count" not in request
+            yield Fault(name, value, _parse_count(request, kind), number, account, is_momentary)
 
 
-def _value(name: str, kind: Kind, value: Any) -> Value | None:
+def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
     """None for `false`: the fault is not asked for."""
-    if type(value) not in kind.types:
-        wanted = " or ".join(one.__name__ for one in kind.types)
-        raise WrongFault(f"{name}: needs {wanted}, not {value!r}")
+    if type(value) not in kind.value_types:
+        expected = " or ".join(value_type.__name__ for value_type in kind.value_types)
+        raise InvalidFault(f"{name}: needs {expected}, not {value!r}")
     if type(value) is int and value < 0:
-        raise WrongFault(f"{name}: cannot be negative")
+        raise InvalidFault(f"{name}: cannot be negative")
     return None if value is False else value
 
 
-def _count(asked: Mapping[str, Any], kind: Kind) -> int | None:
-    count = asked.get("count", 1 if kind.blow else None)
+def _parse_count(request: Mapping[str, Any], kind: FaultKind) -> int | None:
+    count = request.get("count", 1 if kind.one_shot else None)
     if count is not None and (type(count) is not int or count < 1):
-        raise WrongFault(f"count: needs a number from 1 on, not {count!r}")
+        raise InvalidFault(f"count: needs a number from 1 on, not {count!r}")
     return count
 
 
-def _phone(asked: Mapping[str, Any], name: str) -> str | None:
-    value = asked.get(name)
-    if value is not None and not (isinstance(value, str) and _PHONE.match(value)):
-        raise WrongFault(f"{name}: needs a number such as +60123456789, not {value!r}")
+def _parse_phone(request: Mapping[str, Any], name: str) -> str | None:
+    value = request.get(name)
+    if value is not None and not (isinstance(value, str) and _PHONE_PATTERN.match(value)):
+        raise InvalidFault(f"{name}: needs a number such as +60123456789, not {value!r}")
     return value

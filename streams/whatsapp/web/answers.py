@@ -9,16 +9,16 @@ from typing import Any, Literal
 from streams.whatsapp.driver import (
     NotSubmitted,
     Receipt,
-    Received,
-    Refused,
+    IncomingMessage,
+    ServerRefused,
     Submission,
     SubmitResult,
-    Uncertain,
+    InDoubt,
 )
-from streams.whatsapp.errors import PageRefused
+from streams.whatsapp.errors import AdapterError
 
 # Codes of the adapter that are words of the contract; every other is a refusal of wa-js.
-_BEFORE_SUBMIT = frozenset(
+_NOT_SUBMITTED_CODES = frozenset(
     {
         "timeout_before_submit",
         "not_logged_in",
@@ -28,14 +28,14 @@ _BEFORE_SUBMIT = frozenset(
         "content_refused",
     }
 )
-_ACK_NAMES: Mapping[int, Literal["delivered", "read", "played"]] = {
+_RECEIPT_KINDS: Mapping[int, Literal["delivered", "read", "played"]] = {
     2: "delivered",
     3: "read",
     4: "played",
 }
 
 
-def argument(submission: Submission) -> dict[str, object]:
+def encode_submission(submission: Submission) -> dict[str, object]:
     """What the adapter's `submit` is told."""
     return {
         "id": submission.whatsapp_id,
@@ -43,28 +43,28 @@ def argument(submission: Submission) -> dict[str, object]:
         "content": dict(submission.content),
         "reply_to": submission.reply_to,
         "submit_before_ms": submission.submit_before_s * 1000,
-        "ack_within_ms": submission.ack_within_s * 1000,
+        "ack_within_ms": submission.ack_timeout_s * 1000,
     }
 
 
-def submit_result(error: PageRefused) -> SubmitResult:
+def decode_submit_error(error: AdapterError) -> SubmitResult:
     """The ending of a submit that the adapter did not call good."""
     if error.refused:
-        return Refused(error.code, error.detail)
-    if error.handed:
-        return Uncertain("outcome_unknown", str(error))
-    if error.code in _BEFORE_SUBMIT:
+        return ServerRefused(error.code, error.detail)
+    if error.handed_over:
+        return InDoubt("outcome_unknown", str(error))
+    if error.code in _NOT_SUBMITTED_CODES:
         return NotSubmitted(error.code, error.detail)
     # A TypeError is the page's fault, and may be gone after a reload; a code of wa-js is the message's.
     code = "page_crashed" if error.code == "page_error" else "content_refused"
     return NotSubmitted(code, str(error))
 
 
-def heard(event: Mapping[str, Any]) -> Receipt | Received | None:
+def decode_event(event: Mapping[str, Any]) -> Receipt | IncomingMessage | None:
     """An event of the adapter's `listen`; None for an ack that is no receipt."""
     if event["kind"] == "received":
-        return Received(
+        return IncomingMessage(
             event["from"], event["id"], event["type"], event["body"], float(event["at_s"])
         )
-    name = _ACK_NAMES.get(event["ack"])
-    return Receipt(event["id"], name, event["at_s"]) if name else None
+    kind = _RECEIPT_KINDS.get(event["ack"])
+    return Receipt(event["id"], kind, event["at_s"]) if kind else None

@@ -4,28 +4,28 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from streams.whatsapp.errors import BrowserError, PageHung, PageLost, PageMoved, PageTrouble
+from streams.whatsapp.errors import BrowserError, PageHung, PageLost, PageNavigated, PageFailure
 
 T = TypeVar("T")
 
 
-async def bounded(call: Awaitable[T], within_s: float) -> T:
+async def call_with_timeout(call: Awaitable[T], timeout_s: float) -> T:
     """The call's result. Raises PageTrouble; many of Playwright's calls have no limit themselves."""
     try:
-        return await asyncio.wait_for(call, within_s)
+        return await asyncio.wait_for(call, timeout_s)
     except TimeoutError:
-        raise PageHung(f"no answer within {within_s:g} s") from None
+        raise PageHung(f"no answer within {timeout_s:g} s") from None
     except BrowserError:
         raise
     except Exception as error:  # Playwright raises bare ones too, and a call has no other origin
-        raise translated(error) from error
+        raise translate_error(error) from error
 
 
-def translated(error: Exception) -> PageTrouble:
+def translate_error(error: Exception) -> PageFailure:
     """Playwright's error as one of ours."""
     first_line = next(iter(str(error).splitlines()), "") or type(error).__name__
     if "context was destroyed" in first_line or "Cannot find context" in first_line:
-        return PageMoved(first_line)
+        return PageNavigated(first_line)
     if "Timeout" in first_line:
         return PageHung(first_line)
     return PageLost(first_line)

@@ -23,26 +23,26 @@ from playwright.async_api import Error as PlaywrightError
 from streams.system.parent_death import bind_to_parent
 from streams.whatsapp.install import executable
 from streams.whatsapp.install.executable import Executable
-from streams.whatsapp.web.calls import bounded
-from streams.whatsapp.web.profile import SCRAPS, Profile
-from streams.whatsapp.web.recovery_policy import Patience
+from streams.whatsapp.web.calls import call_with_timeout
+from streams.whatsapp.web.profile import DRIVER_TMP_DIR, Profile
+from streams.whatsapp.web.recovery_policy import RecoverySettings
 
 # playwright/driver/package/lib/server/electron/loader.js: the last --enable-features wins, so
 # Playwright's own list is said again.
 _FEATURES = "NetworkServiceInProcess2,CDPScreenshotNewSurface,SkipListAccountsWithoutGaiaCookies"
-_LEAN = ("--disable-software-rasterizer", "--disable-3d-apis", f"--enable-features={_FEATURES}")
-_LEAN_SHELL = ("--in-process-gpu", "--no-zygote")
+_LEAN_ARGS = ("--disable-software-rasterizer", "--disable-3d-apis", f"--enable-features={_FEATURES}")
+_LEAN_SHELL_ARGS = ("--in-process-gpu", "--no-zygote")
 # wa-js is told not to report to Google; should it do so all the same, there is nobody there.
 # Costs nothing, unlike a route, which takes each request through Python.
-_NOWHERE = ", ".join(
+_BLOCKED_HOSTS = ", ".join(
     f"MAP {host} ~NOTFOUND"
     for host in ("analytics.google.com", "www.google-analytics.com", "www.googletagmanager.com")
 )
 # The heap that the driver needs for messages; media go through it in pieces.
-_LEAN_NODE = "--max-old-space-size=96 --max-semi-space-size=1"
+_NODE_OPTIONS = "--max-old-space-size=96 --max-semi-space-size=1"
 
 # PLAYWRIGHT_NODEJS_PATH is read from our own environment (playwright/_impl/_driver.py:27).
-_environment = asyncio.Lock()
+_environment_lock = asyncio.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +67,24 @@ class BrowserConfig:
     prefer_shell: bool = True
     bundle: str | None = None
     extra_args: tuple[str, ...] = ()
-    web_url: str = "https://web.whatsapp.com/"
+    whatsapp_url: str = "https://web.whatsapp.com/"
     page_heap_mb: int = 0  # of JavaScript, above which the page is loaded anew; 0: never
     timeouts: Timeouts = field(default_factory=Timeouts)
-    patience: Patience = field(default_factory=Patience)
+    recovery: RecoverySettings = field(default_factory=RecoverySettings)
 
 
-def arguments(program: Executable, version: str, extra: tuple[str, ...]) -> list[str]:
+def chromium_arguments(program: Executable, version: str, extra_args: tuple[str, ...]) -> list[str]:
     """What is added to Playwright's own arguments.
 
     WhatsApp Web shows "unsupported browser" to a user agent that says Headless.
     """
     major = version.split(".")[0]
     return [
-        *_LEAN,
-        *(_LEAN_SHELL if program.headless_shell else ()),
-        f"--host-resolver-rules={_NOWHERE}",
+        *_LEAN_ARGS,
+        *(_LEAN_SHELL_ARGS if program.headless_shell else ()),
+        f"--host-resolver-rules={_BLOCKED_HOSTS}",
         f"--user-agent={user_agent(major)}",
-        *extra,
+        *extra_args,
     ]
 
 
@@ -94,7 +94,7 @@ def user_agent(major: str) -> str:
     return f"Mozilla/5.0 (X11; Linux x86_64) {engine} Chrome/{major}.0.0.0 Safari/537.36"
 
 
-def identity(version: str) -> dict[str, object]:
+def user_agent_override(version: str) -> dict[str, object]:
     """The override that also takes `HeadlessChrome` out of the shell's sec-ch-ua header."""
     major = version.split(".")[0]
     brands = (("Chromium", major, version), ("Not;A=Brand", "24", "24.0.0.0"))
@@ -114,13 +114,13 @@ def identity(version: str) -> dict[str, object]:
 
 
 def write_wrapper(
-    script: Path, program: Path, death: signal.Signals, environment: str = ""
+    script: Path, program: Path, death_signal: signal.Signals, environment_lines: str = ""
 ) -> Path:
     """A script that becomes `program`, leaves its pid in `<script>.pid` and dies with its parent."""
-    becoming = bind_to_parent([str(program)], death)
+    command = bind_to_parent([str(program)], death_signal)
     pid_file = shlex.quote(f"{script}.pid")
     script.write_text(
-        f'#!/bin/sh\necho $$ > {pid_file}\n{environment}exec {shlex.join(becoming)} "$@"\n'
+        f'#!/bin/sh\necho $$ > {pid_file}\n{environment_lines}exec {shlex.join(command)} "$@"\n'
     )
     script.chmod(0o700)
     return script
@@ -129,23 +129,23 @@ def write_wrapper(
 class Chromium:
     """A running browser on one profile, with the Playwright that drives it."""
 
-    def __init__(self, playwright: Playwright, own: Path, timeouts: Timeouts) -> None:
+    def __init__(self, playwright: Playwright, state_dir: Path, timeouts: Timeouts) -> None:
         self._playwright = playwright
-        self._own = own
+        self._state_dir = state_dir
         self._timeouts = timeouts
         self._context: BrowserContext | None = None
-        self._identity: dict[str, object] | None = None
+        self._user_agent_override: dict[str, object] | None = None
 
     @classmethod
     async def launch(cls, config: BrowserConfig, profile: Profile) -> "Chromium":
         """Start it on a profile that is ours and clear. Raises PageTrouble or BrowserMissing."""
-        program = executable.find(config.executable, prefer_shell=config.prefer_shell)
-        version = await executable.version(program)
-        within_s = config.timeouts.launch_s
-        driver = await bounded(_start_driver(profile.own), within_s)
-        browser = cls(driver, profile.own, config.timeouts)
+        program = executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
+        version = await executable.read_version(program)
+        timeout_s = config.timeouts.launch_s
+        driver = await call_with_timeout(_start_driver(profile.state_dir), timeout_s)
+        browser = cls(driver, profile.state_dir, config.timeouts)
         try:
-            await bounded(browser._open(config, profile, program, version), within_s)
+            await call_with_timeout(browser._open(config, profile, program, version), timeout_s)
         except BaseException:
             await browser.close()
             raise
@@ -155,13 +155,13 @@ class Chromium:
         self, config: BrowserConfig, profile: Profile, program: Executable, version: str
     ) -> None:
         wrapper = write_wrapper(
-            profile.own / "browser", program.path, signal.SIGTERM, _own_folder()
+            profile.state_dir / "browser", program.path, signal.SIGTERM, _export_tmpdir()
         )
-        self._identity = identity(version) if program.headless_shell else None
+        self._user_agent_override = user_agent_override(version) if program.headless_shell else None
         self._context = await self._playwright.chromium.launch_persistent_context(
             str(profile.folder),
             executable_path=wrapper,
-            args=arguments(program, version, config.extra_args),
+            args=chromium_arguments(program, version, config.extra_args),
             headless=True,
             handle_sigint=False,
             handle_sigterm=False,
@@ -174,109 +174,109 @@ class Chromium:
         """The page that the browser began with, else a new one. Raises PageTrouble."""
         assert self._context is not None
         pages = self._context.pages
-        return await self._prepared(pages[0]) if pages else await self.new_page()
+        return await self._prepare(pages[0]) if pages else await self.new_page()
 
     async def new_page(self) -> Page:
         """One more page in this browser. Raises PageTrouble."""
         assert self._context is not None
         call = self._context.new_page()
-        return await self._prepared(await bounded(call, self._timeouts.answer_s))
+        return await self._prepare(await call_with_timeout(call, self._timeouts.answer_s))
 
-    async def _prepared(self, page: Page) -> Page:
-        if self._identity is not None:
-            session = await self.devtools(page)
-            override = session.send("Emulation.setUserAgentOverride", self._identity)
-            await bounded(override, self._timeouts.answer_s)
+    async def _prepare(self, page: Page) -> Page:
+        if self._user_agent_override is not None:
+            session = await self.open_devtools(page)
+            override = session.send("Emulation.setUserAgentOverride", self._user_agent_override)
+            await call_with_timeout(override, self._timeouts.answer_s)
         return page
 
-    async def devtools(self, page: Page) -> CDPSession:
+    async def open_devtools(self, page: Page) -> CDPSession:
         """Chromium's own protocol for one page. Raises PageTrouble."""
         assert self._context is not None
-        return await bounded(self._context.new_cdp_session(page), self._timeouts.answer_s)
+        return await call_with_timeout(self._context.new_cdp_session(page), self._timeouts.answer_s)
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Browser and driver run. The death of a driver gives no event, so the processes are asked."""
-        return all(_runs(self._own / name) for name in ("browser.pid", "driver.pid"))
+        return all(_is_running(self._state_dir / name) for name in ("browser.pid", "driver.pid"))
 
     async def close(self) -> None:
         """End browser and driver, gracefully while they answer, else with SIGKILL."""
-        within_s = self._timeouts.close_s
+        timeout_s = self._timeouts.close_s
         with contextlib.suppress(PlaywrightError, TimeoutError):
             if self._context is not None:
-                await asyncio.wait_for(self._context.close(), within_s)
-        await end(self._own / "browser.pid", within_s=0.5)
+                await asyncio.wait_for(self._context.close(), timeout_s)
+        await end_process(self._state_dir / "browser.pid", timeout_s=0.5)
         with contextlib.suppress(PlaywrightError, TimeoutError):
-            await asyncio.wait_for(self._playwright.stop(), within_s)
-        await end(self._own / "driver.pid", within_s=0.5)
+            await asyncio.wait_for(self._playwright.stop(), timeout_s)
+        await end_process(self._state_dir / "driver.pid", timeout_s=0.5)
 
 
-async def _start_driver(own: Path) -> Playwright:
-    async with _environment:
-        before = os.environ.get("PLAYWRIGHT_NODEJS_PATH")
-        os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(_driver_wrapper(own, before))
+async def _start_driver(state_dir: Path) -> Playwright:
+    async with _environment_lock:
+        previous_node = os.environ.get("PLAYWRIGHT_NODEJS_PATH")
+        os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(_write_driver_wrapper(state_dir, previous_node))
         try:
             return await async_playwright().start()
         except BaseException:
-            await end(own / "driver.pid", within_s=0.0)
+            await end_process(state_dir / "driver.pid", timeout_s=0.0)
             raise
         finally:
-            if before is None:
+            if previous_node is None:
                 del os.environ["PLAYWRIGHT_NODEJS_PATH"]
             else:
-                os.environ["PLAYWRIGHT_NODEJS_PATH"] = before
+                os.environ["PLAYWRIGHT_NODEJS_PATH"] = previous_node
 
 
-def _driver_wrapper(own: Path, asked: str | None) -> Path:
+def _write_driver_wrapper(state_dir: Path, configured_node: str | None) -> Path:
     import playwright
 
-    node = Path(asked) if asked else Path(playwright.__file__).parent / "driver" / "node"
-    lean = f'export UV_THREADPOOL_SIZE=1 NODE_OPTIONS="{_LEAN_NODE} $NODE_OPTIONS"\n'
+    node = Path(configured_node) if configured_node else Path(playwright.__file__).parent / "driver" / "node"
+    exports = f'export UV_THREADPOOL_SIZE=1 NODE_OPTIONS="{_NODE_OPTIONS} $NODE_OPTIONS"\n'
     # A driver that is killed leaves its folder of artifacts; here it goes before the next launch.
-    scraps = own / SCRAPS
-    scraps.mkdir(exist_ok=True)
+    tmp_dir = state_dir / DRIVER_TMP_DIR
+    tmp_dir.mkdir(exist_ok=True)
     return write_wrapper(
-        own / "driver", node, signal.SIGKILL, f"{lean}export TMPDIR={shlex.quote(str(scraps))}\n"
+        state_dir / "driver", node, signal.SIGKILL, f"{exports}export TMPDIR={shlex.quote(str(tmp_dir))}\n"
     )
 
 
-def _own_folder() -> str:
+def _export_tmpdir() -> str:
     """The browser has our temporary folder, not the driver's: Unix sockets need a short path."""
-    ours = os.environ.get("TMPDIR")
-    return f"export TMPDIR={shlex.quote(ours)}\n" if ours else "unset TMPDIR\n"
+    tmp_dir = os.environ.get("TMPDIR")
+    return f"export TMPDIR={shlex.quote(tmp_dir)}\n" if tmp_dir else "unset TMPDIR\n"
 
 
-def _runs(pid_file: Path) -> bool:
+def _is_running(pid_file: Path) -> bool:
     try:
         return psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return False
 
 
-async def end(pid_file: Path, within_s: float) -> None:
+async def end_process(pid_file: Path, timeout_s: float) -> None:
     """Let the process of this file end by itself for a moment, then kill it."""
-    await asyncio.to_thread(_end, pid_file, within_s)
+    await asyncio.to_thread(_end_process, pid_file, timeout_s)
 
 
-def _end(pid_file: Path, within_s: float) -> None:
+def _end_process(pid_file: Path, timeout_s: float) -> None:
     # The file is as old as the process: a pid that was given to another since is told by its start.
     try:
         process = psutil.Process(int(pid_file.read_text()))
         if process.create_time() <= pid_file.stat().st_mtime + 1.0:
-            _wait_then_kill(process, within_s)
+            _wait_then_kill(process, timeout_s)
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess, ProcessLookupError):
         return
     finally:
         pid_file.unlink(missing_ok=True)
 
 
-def _wait_then_kill(process: psutil.Process, within_s: float) -> None:
+def _wait_then_kill(process: psutil.Process, timeout_s: float) -> None:
     # A pidfd tells the end itself; others wait until somebody has also collected the zombie.
-    handle = os.pidfd_open(process.pid)
+    pidfd = os.pidfd_open(process.pid)
     try:
-        ended, _, _ = select.select([handle], [], [], within_s)
+        ended, _, _ = select.select([pidfd], [], [], timeout_s)
         if not ended:
             process.kill()
-            select.select([handle], [], [], 5.0)
+            select.select([pidfd], [], [], 5.0)
     finally:
-        os.close(handle)
+        os.close(pidfd)

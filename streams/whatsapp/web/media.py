@@ -6,20 +6,20 @@ A file goes over in pieces, so that Playwright's driver never holds all of it: i
 from collections.abc import Mapping
 
 from streams.whatsapp.driver import Submission
-from streams.whatsapp.errors import PageRefused
+from streams.whatsapp.errors import AdapterError
 from streams.whatsapp.web.page import WhatsAppPage
 
-_KINDS = frozenset({"image", "video", "audio", "document", "sticker"})
+_MEDIA_TYPES = frozenset({"image", "video", "audio", "document", "sticker"})
 # A multiple of 4, so that each piece is whole base64 by itself.
-PIECE_CHARACTERS = 1 << 20
+CHUNK_CHARACTERS = 1 << 20
 
 
 def is_media(content: Mapping[str, object]) -> bool:
     """Whether the content is a file."""
-    return content.get("type") in _KINDS
+    return content.get("type") in _MEDIA_TYPES
 
 
-async def upload(page: WhatsAppPage, submission: Submission, answer_s: float) -> dict[str, object]:
+async def upload(page: WhatsAppPage, submission: Submission, timeout_s: float) -> dict[str, object]:
     """Put the file into the page, under the message's id; returns the content without its data.
 
     Raises PageRefused when there is no data or it is no base64, PageTrouble when the page fails.
@@ -27,10 +27,10 @@ async def upload(page: WhatsAppPage, submission: Submission, answer_s: float) ->
     content = dict(submission.content)
     data = content.pop("data", None)
     if not isinstance(data, str) or not data:
-        raise PageRefused("media_fetch_failed", "the content has no data")
+        raise AdapterError("media_fetch_failed", "the content has no data")
     token = submission.whatsapp_id
-    await page.call("media_drop", {"token": token}, answer_s)
-    for start in range(0, len(data), PIECE_CHARACTERS):
-        piece = data[start : start + PIECE_CHARACTERS]
-        await page.call("media_piece", {"token": token, "data": piece}, answer_s)
+    await page.call("media_drop", {"token": token}, timeout_s)
+    for start in range(0, len(data), CHUNK_CHARACTERS):
+        chunk = data[start : start + CHUNK_CHARACTERS]
+        await page.call("media_piece", {"token": token, "data": chunk}, timeout_s)
     return content

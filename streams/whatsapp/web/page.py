@@ -11,14 +11,14 @@ from typing import Any, Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import JSHandle, Page
 
-from streams.whatsapp.errors import PageHung, PageMoved, PageRefused, PageTrouble, Unreachable
-from streams.whatsapp.web.calls import bounded, translated
+from streams.whatsapp.errors import PageHung, PageNavigated, AdapterError, PageFailure, WhatsAppUnreachable
+from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
 
 # Must be there before the bundle: it reports to Google and to third parties' preview servers else.
-_CONFIG: Final = "window.WPPConfig = {disableGoogleAnalytics: true, linkPreviewApiServers: []}"
+_WA_JS_CONFIG: Final = "window.WPPConfig = {disableGoogleAnalytics: true, linkPreviewApiServers: []}"
 # Known by these names to wa-js and to whatsapp-web.js alike.
-_CORE: Final = (
+_CORE_MODULES: Final = (
     "WAWebUserPrefsMeUser",
     "WAWebSocketModel",
     "WAWebConnModel",
@@ -26,23 +26,23 @@ _CORE: Final = (
     "WAWebMsgCollection",
     "WAWebChatCollection",
 )
-_MISSING_MODULES: Final = """(core) => {
+_MISSING_MODULES_SCRIPT: Final = """(core) => {
   const debug = window.require && window.ErrorGuard ? window.require("__debug") : null;
   const known = (debug && debug.modulesMap) || {};
   return core.filter((id) => !(id in known));
 }"""
-_WAIT_FOR_MODULES: Final = f"""(core) => new Promise((resolve) => {{
-  const missing = {_MISSING_MODULES};
+_WAIT_FOR_MODULES_SCRIPT: Final = f"""(core) => new Promise((resolve) => {{
+  const missing = {_MISSING_MODULES_SCRIPT};
   const look = () => missing(core).length ? setTimeout(look, 20) : resolve();
   look();
 }})"""
-_WAIT_UNTIL_READY: Final = """() => new Promise((resolve) => {
+_WAIT_UNTIL_READY_SCRIPT: Final = """() => new Promise((resolve) => {
   if (window.WPP.isFullReady) resolve();
   else window.WPP.loader.onFullReady(() => resolve());
 })"""
 
 
-def _adapter() -> str:
+def _load_adapter() -> str:
     """The files of the folder `adapter` as one expression: a function that returns the adapter."""
     folder = Path(__file__).parent / "adapter"
     main, *parts = (
@@ -53,8 +53,8 @@ def _adapter() -> str:
     return f"() => {main}({{session: {session}, store: {store}, sending: {sending}}})"
 
 
-_ADAPTER: Final = _adapter()
-_CALL: Final = "(adapter, [name, argument]) => adapter[name](argument)"
+_ADAPTER_SCRIPT: Final = _load_adapter()
+_CALL_SCRIPT: Final = "(adapter, [name, argument]) => adapter[name](argument)"
 
 
 class WhatsAppPage:
@@ -66,39 +66,39 @@ class WhatsAppPage:
         self._bundle = bundle
         self._timeouts = timeouts
         self._adapter: JSHandle | None = None
-        self._fresh_mb: float | None = None
+        self._initial_heap_mb: float | None = None
 
     async def open(self, url: str) -> None:
         """Go to WhatsApp Web and inject. Raises Unreachable or PageTrouble."""
-        await self._load(
+        await self._navigate(
             self._tab.goto(url, wait_until="commit", timeout=self._timeouts.load_s * 1000)
         )
         await self.inject()
 
     async def inject(self) -> None:
         """Put wa-js and the adapter into this document. Raises PageTrouble."""
-        self._adapter = self._fresh_mb = None
+        self._adapter = self._initial_heap_mb = None
         try:
-            await self._evaluate(_WAIT_FOR_MODULES, _CORE, self._timeouts.load_s)
+            await self._evaluate(_WAIT_FOR_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.load_s)
         except PageHung:
-            raise PageHung(f"the page never had its modules: {await self._missing()}") from None
+            raise PageHung(f"the page never had its modules: {await self._missing_modules()}") from None
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
-            await self._evaluate(f"() => {{ {_CONFIG} }}", None, self._timeouts.answer_s)
+            await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
             await self._evaluate(self._bundle, None, self._timeouts.load_s)
-        await self._evaluate(_WAIT_UNTIL_READY, None, self._timeouts.ready_s)
-        self._adapter = await bounded(self._tab.evaluate_handle(_ADAPTER), self._timeouts.answer_s)
+        await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, None, self._timeouts.ready_s)
+        self._adapter = await call_with_timeout(self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s)
 
-    async def call(self, name: str, argument: object, within_s: float) -> dict[str, Any]:
+    async def call(self, name: str, argument: object, timeout_s: float) -> dict[str, Any]:
         """One call of the adapter. Raises PageRefused when it says no, PageTrouble when it cannot."""
         if self._adapter is None:
-            raise PageMoved("the adapter is not in the page")
-        answer = await bounded(self._adapter.evaluate(_CALL, [name, argument]), within_s)
+            raise PageNavigated("the adapter is not in the page")
+        answer = await call_with_timeout(self._adapter.evaluate(_CALL_SCRIPT, [name, argument]), timeout_s)
         if answer["ok"]:
             return answer
-        raise PageRefused(
-            _code(answer),
+        raise AdapterError(
+            _error_code(answer),
             str(answer["message"]),
-            handed=bool(answer.get("handed")),
+            handed_over=bool(answer.get("handed")),
             refused=bool(answer.get("refused")),
         )
 
@@ -107,39 +107,39 @@ class WhatsAppPage:
 
         Raises PageTrouble.
         """
-        within_s = self._timeouts.answer_s
-        session = await bounded(self._browser.devtools(self._tab), within_s)
-        await bounded(session.send("HeapProfiler.collectGarbage"), within_s)
-        usage = await bounded(session.send("Runtime.getHeapUsage"), within_s)
-        await bounded(session.detach(), within_s)
+        timeout_s = self._timeouts.answer_s
+        session = await call_with_timeout(self._browser.open_devtools(self._tab), timeout_s)
+        await call_with_timeout(session.send("HeapProfiler.collectGarbage"), timeout_s)
+        usage = await call_with_timeout(session.send("Runtime.getHeapUsage"), timeout_s)
+        await call_with_timeout(session.detach(), timeout_s)
         heap_mb: float = usage["usedSize"] / 1e6
-        self._fresh_mb = self._fresh_mb or heap_mb
-        return heap_mb, self._fresh_mb
+        self._initial_heap_mb = self._initial_heap_mb or heap_mb
+        return heap_mb, self._initial_heap_mb
 
     async def close(self) -> None:
         """Close the tab; one that hangs or is gone already is left to the browser's end."""
         try:
-            await bounded(self._tab.close(), self._timeouts.close_s)
-        except PageTrouble:
+            await call_with_timeout(self._tab.close(), self._timeouts.close_s)
+        except PageFailure:
             return
 
-    async def _missing(self) -> str:
-        names = await self._evaluate(_MISSING_MODULES, _CORE, self._timeouts.answer_s)
+    async def _missing_modules(self) -> str:
+        names = await self._evaluate(_MISSING_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.answer_s)
         return ", ".join(names)
 
-    async def _load(self, navigation: Any) -> None:
+    async def _navigate(self, navigation: Any) -> None:
         self._adapter = None
         try:
             await navigation
         except PlaywrightError as error:
             if "net::" in error.message:
-                raise Unreachable(error.message.splitlines()[0]) from error
-            raise translated(error) from error
+                raise WhatsAppUnreachable(error.message.splitlines()[0]) from error
+            raise translate_error(error) from error
 
-    async def _evaluate(self, script: str, argument: object, within_s: float) -> Any:
-        return await bounded(self._tab.evaluate(script, argument), within_s)
+    async def _evaluate(self, script: str, argument: object, timeout_s: float) -> Any:
+        return await call_with_timeout(self._tab.evaluate(script, argument), timeout_s)
 
 
-def _code(answer: dict[str, Any]) -> str:
+def _error_code(answer: dict[str, Any]) -> str:
     # 463 is the reach-out time lock: WhatsApp forbids the account to write to strangers for a time.
     return "reachout_timelocked" if answer.get("server_code") == 463 else str(answer["code"])

@@ -15,48 +15,48 @@ from streams.whatsapp.driver import Phase
 from streams.whatsapp.errors import (
     PageHung,
     PageLost,
-    PageMoved,
-    PageRefused,
-    PageTrouble,
-    Unreachable,
+    PageNavigated,
+    AdapterError,
+    PageFailure,
+    WhatsAppUnreachable,
 )
 from streams.whatsapp.web.launch import BrowserConfig, Chromium
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.profile import Profile
-from streams.whatsapp.web.recovery_policy import Ladder, Rung, Step
-from streams.whatsapp.web.session import PageState, phase_of
+from streams.whatsapp.web.recovery_policy import RecoveryPolicy, RecoveryLevel, RecoveryStep
+from streams.whatsapp.web.session import PageState, derive_phase
 
 log = logging.getLogger(__name__)
 
 # A page that keeps navigating by itself is no use; WhatsApp's own logout navigates once.
-_MOVES_IN_A_ROW = 5
+_MAX_CONSECUTIVE_NAVIGATIONS = 5
 # Phases in which nothing is waited for but a person.
-_SETTLED = frozenset({Phase.READY, Phase.LINKING, Phase.RESTRICTED})
+_STABLE_PHASES = frozenset({Phase.READY, Phase.LINKING, Phase.RESTRICTED})
 # Longer than Chromium ever waits before it writes localStorage.
-_STORAGE_WITHIN_S = 6.0
+_STORAGE_TIMEOUT_S = 6.0
 
 
-class Watcher(Protocol):
+class PageObserver(Protocol):
     """Who wants to know. Must not block."""
 
-    def state(self, state: PageState) -> None:
+    def on_state(self, state: PageState) -> None:
         """The page is as this says."""
         ...
 
-    def swapping(self, state: PageState) -> None:
+    def on_page_replacement(self, state: PageState) -> None:
         """Linked; the page is replaced before it is called ready."""
         ...
 
-    def event(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: Mapping[str, Any]) -> None:
         """A receipt or a message received."""
         ...
 
-    def lost(self, reason: str) -> None:
+    def on_page_lost(self, reason: str) -> None:
         """There is no page that can be used; one is being made."""
         ...
 
 
-class Keeper:
+class PageSupervisor:
     """One account's browser and page. `run` is to be one task."""
 
     def __init__(
@@ -64,41 +64,41 @@ class Keeper:
         config: BrowserConfig,
         profile: Profile,
         bundle: str,
-        watcher: Watcher,
-        chance: Callable[[], float],
+        observer: PageObserver,
+        random_fraction: Callable[[], float],
     ) -> None:
         self._config = config
         self._profile = profile
         self._bundle = bundle
-        self._watcher = watcher
-        self._ladder = Ladder(config.patience, chance)
+        self._observer = observer
+        self._recovery_policy = RecoveryPolicy(config.recovery, random_fraction)
         self._browser: Chromium | None = None
         self._page: WhatsAppPage | None = None
-        self._unreachable = 0
-        self._moves = 0
+        self._unreachable_attempts = 0
+        self._navigations = 0
         self._linked_at_s: float | None = None
         self._stuck_since_s: float | None = None
-        self._renewal: asyncio.Event | None = None  # asked for; set when it has begun
+        self._reload_request: asyncio.Event | None = None  # asked for; set when it has begun
 
     @property
     def page(self) -> WhatsAppPage | None:
         """The page, whatever its state."""
         return self._page
 
-    async def renew(self) -> bool:
+    async def reload(self) -> bool:
         """Have the page loaded anew; returns when nobody takes the old one for ready any more.
 
         False: it is not attended to now, and nothing will be done.
         """
-        timeouts, renewal = self._config.timeouts, asyncio.Event()
-        self._renewal = renewal
+        timeouts, request = self._config.timeouts, asyncio.Event()
+        self._reload_request = request
         try:
             async with asyncio.timeout(timeouts.heartbeat_s + timeouts.answer_s):
-                await renewal.wait()
+                await request.wait()
         except TimeoutError:
             return False
         finally:
-            self._renewal = None
+            self._reload_request = None
         return True
 
     async def run(self) -> str:
@@ -106,65 +106,65 @@ class Keeper:
 
         Raises BrowserMissing and ProfileInUse: to try again would not help.
         """
-        step = Step(Rung.NEW_BROWSER, 0.0)
+        step = RecoveryStep(RecoveryLevel.NEW_BROWSER, 0.0)
         try:
             while True:
                 await asyncio.sleep(step.delay_s)
-                trouble = await self._try(step.rung)
-                following = self._next(trouble)
-                if following is None:
-                    return f"gave up: {trouble}"
-                log.warning("page lost (%s), next: %s", trouble, following.rung.name.lower())
-                step = following
+                failure = await self._run_until_failure(step.level)
+                next_step = self._next_step(failure)
+                if next_step is None:
+                    return f"gave up: {failure}"
+                log.warning("page lost (%s), next: %s", failure, next_step.level.name.lower())
+                step = next_step
         finally:
             await self._close_browser()
 
-    async def _try(self, rung: Rung) -> PageTrouble | Unreachable:
+    async def _run_until_failure(self, level: RecoveryLevel) -> PageFailure | WhatsAppUnreachable:
         try:
-            await self._climb(rung)
-            self._unreachable = 0
-            await self._attend()
-        except Unreachable as error:
-            self._watcher.lost("whatsapp_unreachable")
+            await self._escalate(level)
+            self._unreachable_attempts = 0
+            await self._watch_page()
+        except WhatsAppUnreachable as error:
+            self._observer.on_page_lost("whatsapp_unreachable")
             return error
-        except PageTrouble as error:
-            self._watcher.lost(_reason(error))
+        except PageFailure as error:
+            self._observer.on_page_lost(_failure_reason(error))
             return error
         finally:
-            self._renewal_begins()
+            self._confirm_reload_request()
         raise AssertionError("a page is attended until it fails")
 
-    def _next(self, trouble: PageTrouble | Unreachable) -> Step | None:
-        if isinstance(trouble, Unreachable):
-            self._unreachable += 1
-            return Step(Rung.RELOAD, self._ladder.unreachable(self._unreachable))
-        return self._ladder.failed(time.monotonic(), self._at_least(trouble))
+    def _next_step(self, failure: PageFailure | WhatsAppUnreachable) -> RecoveryStep | None:
+        if isinstance(failure, WhatsAppUnreachable):
+            self._unreachable_attempts += 1
+            return RecoveryStep(RecoveryLevel.RELOAD, self._recovery_policy.unreachable_delay_s(self._unreachable_attempts))
+        return self._recovery_policy.record_failure(time.monotonic(), self._min_level(failure))
 
-    def _at_least(self, trouble: PageTrouble) -> Rung:
+    def _min_level(self, failure: PageFailure) -> RecoveryLevel:
         """What less than this cannot cure."""
-        if self._browser is None or not self._browser.alive:
-            return Rung.NEW_BROWSER
-        return Rung.NEW_PAGE if isinstance(trouble, PageHung | PageLost) else Rung.RELOAD
+        if self._browser is None or not self._browser.is_alive:
+            return RecoveryLevel.NEW_BROWSER
+        return RecoveryLevel.NEW_PAGE if isinstance(failure, PageHung | PageLost) else RecoveryLevel.RELOAD
 
     # -- making a page
 
-    async def _climb(self, rung: Rung) -> None:
-        if self._page is None or self._browser is None or rung is Rung.NEW_BROWSER:
-            await self._new_browser()
-        elif rung is Rung.NEW_PAGE:
-            await self._new_page()
+    async def _escalate(self, level: RecoveryLevel) -> None:
+        if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
+            await self._open_new_browser()
+        elif level is RecoveryLevel.NEW_PAGE:
+            await self._open_new_page()
         else:
-            await self._page.open(self._config.web_url)
+            await self._page.open(self._config.whatsapp_url)
 
-    async def _new_browser(self) -> None:
+    async def _open_new_browser(self) -> None:
         await self._close_browser()
-        await self._profile.clear()
+        await self._profile.prepare()
         self._browser = await Chromium.launch(self._config, self._profile)
         tab = await self._browser.first_page()
-        self._page = self._wrap(self._browser, tab)
-        await self._page.open(self._config.web_url)
+        self._page = self._wrap_tab(self._browser, tab)
+        await self._page.open(self._config.whatsapp_url)
 
-    async def _new_page(self) -> None:
+    async def _open_new_page(self) -> None:
         """The old tab goes before the new one loads: WhatsApp wants to be open in one tab only.
 
         And Chromium writes the site's storage when its last tab has gone, so a login made in this
@@ -172,18 +172,18 @@ class Keeper:
         """
         linked_at_s = self._linked_at_s
         assert self._browser is not None
-        old, self._page = self._page, None
+        old_page, self._page = self._page, None
         tab = await self._browser.new_page()
-        if old is not None:
-            await old.close()
-        if linked_at_s is not None and not await self._profile.storage_written(
-            linked_at_s, _STORAGE_WITHIN_S
+        if old_page is not None:
+            await old_page.close()
+        if linked_at_s is not None and not await self._profile.wait_for_storage(
+            linked_at_s, _STORAGE_TIMEOUT_S
         ):
             log.warning("the new login was not seen on the disk: a crash now may lose it")
-        self._page = self._wrap(self._browser, tab)
-        await self._page.open(self._config.web_url)
+        self._page = self._wrap_tab(self._browser, tab)
+        await self._page.open(self._config.whatsapp_url)
 
-    def _wrap(self, browser: Chromium, tab: Any) -> WhatsAppPage:
+    def _wrap_tab(self, browser: Chromium, tab: Any) -> WhatsAppPage:
         self._linked_at_s = None
         return WhatsAppPage(tab, browser, self._bundle, self._config.timeouts)
 
@@ -194,80 +194,80 @@ class Keeper:
 
     # -- listening to it
 
-    async def _attend(self) -> None:
-        after = seen = 0
+    async def _watch_page(self) -> None:
+        after = state_version = 0
         while True:
-            batch = await self._listen(after, seen)
+            batch = await self._listen(after, state_version)
             if batch is None:
-                after = seen = 0
+                after = state_version = 0
                 continue
-            after, seen = batch["last"], batch["seen"]
+            after, state_version = batch["last"], batch["seen"]
             for event in batch["events"]:
-                self._watcher.event(event)
-            if await self._observe(PageState.read(batch["state"])) or await self._renewed():
-                after = seen = 0
+                self._observer.on_event(event)
+            if await self._handle_state(PageState.parse(batch["state"])) or await self._reload_if_requested():
+                after = state_version = 0
 
-    async def _renewed(self) -> bool:
+    async def _reload_if_requested(self) -> bool:
         """Load the page anew if that is asked for. Nothing has failed: the ladder is not told."""
-        if self._renewal is None:
+        if self._reload_request is None:
             return False
-        self._watcher.lost("page_renewed")
-        self._renewal_begins()
-        await self._climb(Rung.RELOAD)
+        self._observer.on_page_lost("page_renewed")
+        self._confirm_reload_request()
+        await self._escalate(RecoveryLevel.RELOAD)
         return True
 
-    def _renewal_begins(self) -> None:
-        if self._renewal is not None:
-            self._renewal.set()
+    def _confirm_reload_request(self) -> None:
+        if self._reload_request is not None:
+            self._reload_request.set()
 
-    async def _listen(self, after: int, seen: int) -> dict[str, Any] | None:
+    async def _listen(self, after: int, state_version: int) -> dict[str, Any] | None:
         """What is new, or None: the document was replaced and has our adapter again."""
         page, timeouts = self._page, self._config.timeouts
         assert page is not None
-        argument = {"after": after, "seen": seen, "wait_ms": timeouts.heartbeat_s * 1000}
+        argument = {"after": after, "seen": state_version, "wait_ms": timeouts.heartbeat_s * 1000}
         try:
             answer = await page.call("listen", argument, timeouts.heartbeat_s + timeouts.answer_s)
-        except PageMoved:
-            await self._follow(page)
+        except PageNavigated:
+            await self._reinject(page)
             return None
-        except PageRefused as error:
+        except AdapterError as error:
             raise PageLost(f"the adapter cannot listen: {error}") from error
-        self._moves = 0
+        self._navigations = 0
         return answer
 
-    async def _follow(self, page: WhatsAppPage) -> None:
-        self._moves += 1
-        if self._moves > _MOVES_IN_A_ROW:
+    async def _reinject(self, page: WhatsAppPage) -> None:
+        self._navigations += 1
+        if self._navigations > _MAX_CONSECUTIVE_NAVIGATIONS:
             raise PageLost("the page navigates again and again")
-        self._watcher.lost("page_moved")
+        self._observer.on_page_lost("page_moved")
         try:
             await page.inject()
-        except PageMoved:
-            await self._follow(page)
+        except PageNavigated:
+            await self._reinject(page)
 
-    async def _observe(self, state: PageState) -> bool:
+    async def _handle_state(self, state: PageState) -> bool:
         """Pass the state on; True when the page was replaced instead, because it was linked here."""
-        phase, reason = phase_of(state)
-        self._require_progress(phase, reason)
+        phase, reason = derive_phase(state)
+        self._check_progress(phase, reason)
         if self._is_new_login(state):
             self._linked_at_s = time.time()
         if phase is Phase.READY and self._linked_at_s is not None:
-            self._watcher.swapping(state)
-            await self._new_page()
+            self._observer.on_page_replacement(state)
+            await self._open_new_page()
             return True
         if phase in {Phase.READY, Phase.LINKING}:
-            self._ladder.healthy(time.monotonic())
-        self._watcher.state(state)
+            self._recovery_policy.record_healthy(time.monotonic())
+        self._observer.on_state(state)
         return False
 
-    def _require_progress(self, phase: Phase, reason: str | None) -> None:
+    def _check_progress(self, phase: Phase, reason: str | None) -> None:
         """Raises PageHung when the page should be ready by now, and nobody but it is to blame."""
         now_s = time.monotonic()
-        if phase in _SETTLED or reason == "conflict":
+        if phase in _STABLE_PHASES or reason == "conflict":
             self._stuck_since_s = None
         elif self._stuck_since_s is None:
             self._stuck_since_s = now_s
-        elif now_s - self._stuck_since_s >= self._config.patience.stuck_s:
+        elif now_s - self._stuck_since_s >= self._config.recovery.stuck_timeout_s:
             self._stuck_since_s = None
             raise PageHung(f"the page stays {phase} ({reason or 'no reason'})")
 
@@ -275,8 +275,8 @@ class Keeper:
         """The page is linked, and the profile's last link was another: so it happened in this page."""
         if self._linked_at_s is not None or not state.authenticated or state.phone is None:
             return False
-        return state.phone != self._profile.link().phone
+        return state.phone != self._profile.load_link().phone
 
 
-def _reason(trouble: PageTrouble) -> str:
-    return "page_hung" if isinstance(trouble, PageHung) else "page_lost"
+def _failure_reason(failure: PageFailure) -> str:
+    return "page_hung" if isinstance(failure, PageHung) else "page_lost"

@@ -20,10 +20,10 @@ import psutil
 
 from streams.whatsapp.errors import ProfileInUse
 
-SCRAPS = "tmp"  # what Playwright's driver leaves behind, in `own`
-SURVIVORS_LEAVE_WITHIN_S = 1.0
-_KILLED_ARE_GONE_WITHIN_S = 5.0
-_LOOK_EVERY_S = 0.01
+DRIVER_TMP_DIR = "tmp"  # what Playwright's driver leaves behind, in `own`
+SURVIVOR_EXIT_TIMEOUT_S = 1.0
+_KILL_TIMEOUT_S = 5.0
+_POLL_INTERVAL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +39,10 @@ class Profile:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self.own = self.folder / ".wa-streams"
+        self.state_dir = self.folder / ".wa-streams"
         self._lock = filelock.FileLock(f"{self.folder}.lock", thread_local=False)
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Become the owner: the lock, then the survivors' end, then Chromium's stale locks.
 
         Raises ProfileInUse when somebody else is the owner.
@@ -53,28 +53,28 @@ class Profile:
         except filelock.Timeout:
             raise ProfileInUse(f"another process uses the profile {self.folder}") from None
         try:
-            await self.clear()
+            await self.prepare()
         except BaseException:
-            self.give_back()
+            self.release()
             raise
 
-    async def clear(self) -> None:
+    async def prepare(self) -> None:
         """Before each launch, as the owner: no browser on this folder, none of Chromium's locks.
 
         Chromium takes over a lock of its own only when the host has the same name, so in a new
         container never.
         """
         await end_survivors(self.folder)
-        self.own.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.own / SCRAPS, ignore_errors=True)
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(self.state_dir / DRIVER_TMP_DIR, ignore_errors=True)
         for stale in self.folder.glob("Singleton*"):
             stale.unlink(missing_ok=True)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let another become the owner."""
         self._lock.release()
 
-    async def storage_written(self, since_s: float, within_s: float) -> bool:
+    async def wait_for_storage(self, since_s: float, timeout_s: float) -> bool:
         """Wait until Chromium has written localStorage after `since_s` (epoch): the login is in it.
 
         Chromium keeps it in memory for up to 5 s and writes it when the last page of the site has
@@ -82,64 +82,64 @@ class Profile:
         processes, but not a power cut.
         """
         storage = self.folder / "Default" / "Local Storage" / "leveldb"
-        deadline = time.monotonic() + within_s
-        while _newest(storage) < since_s:
-            if time.monotonic() >= deadline:
+        deadline_s = time.monotonic() + timeout_s
+        while _newest_mtime_s(storage) < since_s:
+            if time.monotonic() >= deadline_s:
                 return False
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return True
 
-    def link(self) -> Link:
+    def load_link(self) -> Link:
         """The link on disk; a profile that has none gets one."""
         try:
-            stored = json.loads((self.own / "link.json").read_bytes())
+            stored = json.loads((self.state_dir / "link.json").read_bytes())
             return Link(str(stored["id"]), stored["phone"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return self.new_link(None)
+            return self.create_link(None)
 
-    def new_link(self, phone: str | None) -> Link:
+    def create_link(self, phone: str | None) -> Link:
         """Write a link that never was before; it is on the disk when this returns."""
         link = Link(uuid.uuid4().hex, phone)
-        temporary = self.own / "link.new"
+        temporary = self.state_dir / "link.new"
         with temporary.open("w") as file:
             json.dump({"id": link.id, "phone": link.phone}, file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self.own / "link.json")
+        temporary.replace(self.state_dir / "link.json")
         return link
 
 
-def _newest(storage: Path) -> float:
+def _newest_mtime_s(storage: Path) -> float:
     return max((file.stat().st_mtime for file in storage.glob("*.log")), default=0.0)
 
 
-def browsers_on(folder: Path) -> Iterator[psutil.Process]:
+def find_browsers(folder: Path) -> Iterator[psutil.Process]:
     """The main processes of browsers on exactly this profile (their children have a `--type=`)."""
-    wanted = f"--user-data-dir={folder}"
+    profile_argument = f"--user-data-dir={folder}"
     for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if wanted in words and not any(word.startswith("--type=") for word in words):
+        arguments = process.info["cmdline"] or []
+        if profile_argument in arguments and not any(argument.startswith("--type=") for argument in arguments):
             yield process
 
 
 async def end_survivors(folder: Path) -> None:
     """Wait a moment for browsers on this profile to end by themselves, then kill them."""
-    survivors = list(browsers_on(folder))
+    survivors = list(find_browsers(folder))
     if survivors:
-        await asyncio.to_thread(_end, survivors)
+        await asyncio.to_thread(_end_browsers, survivors)
 
 
-def _end(survivors: list[psutil.Process]) -> None:
-    _, alive = psutil.wait_procs(survivors, timeout=SURVIVORS_LEAVE_WITHIN_S)
+def _end_browsers(survivors: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(survivors, timeout=SURVIVOR_EXIT_TIMEOUT_S)
     for process in alive:
-        for member in (process, *_children(process)):
+        for member in (process, *_child_processes(process)):
             _kill(member)
-    _, immortal = psutil.wait_procs(alive, timeout=_KILLED_ARE_GONE_WITHIN_S)
-    if immortal:
-        raise ProfileInUse(f"the browser with pid {immortal[0].pid} cannot be ended")
+    _, unkillable = psutil.wait_procs(alive, timeout=_KILL_TIMEOUT_S)
+    if unkillable:
+        raise ProfileInUse(f"the browser with pid {unkillable[0].pid} cannot be ended")
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
+def _child_processes(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:

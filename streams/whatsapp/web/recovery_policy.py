@@ -15,19 +15,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-_WIN = 0.25  # of what a page may hold
+_MIN_SAVING_FRACTION = 0.25  # of what a page may hold
 
 
-def has_outgrown(heap_mb: float, fresh_mb: float, most_mb: float) -> bool:
+def has_outgrown(heap_mb: float, initial_mb: float, max_mb: float) -> bool:
     """Whether a page is to be loaded anew: it holds more than it may, and a new one would hold much less.
 
     `fresh_mb` is what it held when it was young: an account whose page is that large from the beginning is
     not to be disconnected again and again. `most_mb` of 0: never.
     """
-    return 0 < most_mb < heap_mb and heap_mb - fresh_mb >= _WIN * most_mb
+    return 0 < max_mb < heap_mb and heap_mb - initial_mb >= _MIN_SAVING_FRACTION * max_mb
 
 
-class Rung(IntEnum):
+class RecoveryLevel(IntEnum):
     """How much is thrown away."""
 
     RELOAD = 0
@@ -36,61 +36,61 @@ class Rung(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RecoveryStep:
     """Wait `delay_s` seconds, then do what the rung says."""
 
-    rung: Rung
+    level: RecoveryLevel
     delay_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RecoverySettings:
     """How often and how fast. With `limit` failures in one series the watchdog gives up.
 
     A page that answers and has made no progress to `ready` for `stuck_s` has failed too.
     """
 
-    limit: int = 8
-    base_s: float = 0.5
-    cap_s: float = 60.0
-    calm_s: float = 60.0
-    stuck_s: float = 300.0  # a first synchronization may take minutes
+    max_failures: int = 8
+    backoff_base_s: float = 0.5
+    backoff_max_s: float = 60.0
+    healthy_reset_s: float = 60.0
+    stuck_timeout_s: float = 300.0  # a first synchronization may take minutes
 
 
-class Ladder:
+class RecoveryPolicy:
     """Counts the failures of one series. `chance` answers a number in [0, 1)."""
 
-    def __init__(self, patience: Patience, chance: Callable[[], float]) -> None:
-        self._patience = patience
-        self._chance = chance
+    def __init__(self, settings: RecoverySettings, random_fraction: Callable[[], float]) -> None:
+        self._settings = settings
+        self._random_fraction = random_fraction
         self._failures = 0
         self._healthy_since_s: float | None = None
 
-    def healthy(self, now_s: float) -> None:
+    def record_healthy(self, now_s: float) -> None:
         """The page works; `now_s` is any clock that only goes forward."""
         if self._healthy_since_s is None:
             self._healthy_since_s = now_s
 
-    def failed(self, now_s: float, at_least: Rung = Rung.RELOAD) -> Step | None:
+    def record_failure(self, now_s: float, min_level: RecoveryLevel = RecoveryLevel.RELOAD) -> RecoveryStep | None:
         """The next step, or None: it is hopeless."""
-        self._end_of_series(now_s)
+        self._reset_if_healthy(now_s)
         self._failures += 1
-        if self._failures >= self._patience.limit:
+        if self._failures >= self._settings.max_failures:
             return None
-        rung = max(at_least, Rung(min(self._failures - 1, Rung.NEW_BROWSER)))
-        return Step(rung, self._delay_s(self._failures - 2))
+        level = max(min_level, RecoveryLevel(min(self._failures - 1, RecoveryLevel.NEW_BROWSER)))
+        return RecoveryStep(level, self._backoff_delay_s(self._failures - 2))
 
-    def unreachable(self, tries: int) -> float:
+    def unreachable_delay_s(self, attempt: int) -> float:
         """Seconds to wait when the network is to blame; such tries are not counted."""
-        return self._delay_s(tries)
+        return self._backoff_delay_s(attempt)
 
-    def _end_of_series(self, now_s: float) -> None:
+    def _reset_if_healthy(self, now_s: float) -> None:
         since_s, self._healthy_since_s = self._healthy_since_s, None
-        if since_s is not None and now_s - since_s >= self._patience.calm_s:
+        if since_s is not None and now_s - since_s >= self._settings.healthy_reset_s:
             self._failures = 0
 
-    def _delay_s(self, exponent: int) -> float:
+    def _backoff_delay_s(self, exponent: int) -> float:
         if exponent < 0:
             return 0.0
-        longest_s = min(self._patience.cap_s, self._patience.base_s * 2 ** min(exponent, 30))
-        return self._chance() * longest_s
+        max_delay_s = min(self._settings.backoff_max_s, self._settings.backoff_base_s * 2 ** min(exponent, 30))
+        return self._random_fraction() * max_delay_s

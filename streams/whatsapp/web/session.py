@@ -30,7 +30,7 @@ class PageState:
     broken: tuple[str, ...]
 
     @classmethod
-    def read(cls, state: Mapping[str, Any]) -> "PageState":
+    def parse(cls, state: Mapping[str, Any]) -> "PageState":
         """From the adapter's answer."""
         return cls(
             authenticated=state["authenticated"],
@@ -50,17 +50,17 @@ class PageState:
         return (*sorted(self.broken), *(("needs_update",) if self.needs_update else ()))
 
 
-def phase_of(state: PageState) -> tuple[Phase, str | None]:
+def derive_phase(state: PageState) -> tuple[Phase, str | None]:
     """The phase and the reason for it.
 
     wa-js calls itself fully ready on the QR screen too, so "can send" is linked, MAIN and online.
     """
-    for word in (state.mode, state.socket):
-        if word in _RESTRICTIONS:
-            return Phase.RESTRICTED, _RESTRICTIONS[word]
+    for value in (state.mode, state.socket):
+        if value in _RESTRICTIONS:
+            return Phase.RESTRICTED, _RESTRICTIONS[value]
     if not state.authenticated:
-        shown = state.qr or state.pairing_code
-        return (Phase.LINKING if shown else Phase.STARTING), None
+        code = state.qr or state.pairing_code
+        return (Phase.LINKING if code else Phase.STARTING), None
     if state.mode == "CONFLICT" or state.socket == "CONFLICT":
         return Phase.RECONNECTING, "conflict"
     if state.mode == "OFFLINE" or not state.online:

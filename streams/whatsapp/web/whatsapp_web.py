@@ -14,44 +14,44 @@ from dataclasses import replace
 from typing import Any
 
 from streams.whatsapp.driver import (
-    Acked,
+    ServerAccepted,
     FindResult,
-    Found,
+    MessageFound,
     LookupFailed,
     LookUpResult,
-    NotFound,
+    MessageNotFound,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
     Phase,
     Receipt,
-    Received,
-    Session,
+    IncomingMessage,
+    SessionState,
     Submission,
     SubmitResult,
-    Uncertain,
+    InDoubt,
 )
 from streams.whatsapp.errors import (
     BrowserError,
     LinkFailed,
     PageLost,
-    PageMoved,
-    PageRefused,
-    PageTrouble,
+    PageNavigated,
+    AdapterError,
+    PageFailure,
 )
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.media import is_media, upload
 from streams.whatsapp.web.page import WhatsAppPage
-from streams.whatsapp.web.page_supervisor import Keeper
+from streams.whatsapp.web.page_supervisor import PageSupervisor
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import has_outgrown
-from streams.whatsapp.web.session import PageState, is_unlinked, phase_of
+from streams.whatsapp.web.session import PageState, is_unlinked, derive_phase
 
 log = logging.getLogger(__name__)
 
-_WHY_NOT = {
+_NOT_READY_CODES = {
     Phase.RESTRICTED: "account_restricted",
     Phase.RECONNECTING: "disconnected",
     Phase.SYNCING: "disconnected",
@@ -61,43 +61,43 @@ _WHY_NOT = {
 class WhatsAppWeb:
     """A `Driver`; see driver.py for what each call means."""
 
-    def __init__(self, config: BrowserConfig, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, config: BrowserConfig, random_fraction: Callable[[], float] = random.random) -> None:
         self._config = config
-        self._chance = chance
+        self._random_fraction = random_fraction
         self._profile = Profile(config.profile_dir)
-        self._keeper: Keeper | None = None
+        self._supervisor: PageSupervisor | None = None
         self._task: asyncio.Task[None] | None = None
-        self._session = Session(Phase.STARTING, since_s=time.time())
-        self._watching: set[asyncio.Queue[Session]] = set()
-        self._receipts: asyncio.Queue[Receipt | Received | None] = asyncio.Queue()
+        self._session = SessionState(Phase.STARTING, since_s=time.time())
+        self._session_queues: set[asyncio.Queue[SessionState]] = set()
+        self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
 
     # -- life
 
     async def start(self) -> None:
         """Raises BrowserMissing, BundleMissing or ProfileInUse; everything later is a phase."""
-        script = bundle.find(self._config.bundle)
-        executable.find(self._config.executable, prefer_shell=self._config.prefer_shell)
-        text = await asyncio.to_thread(script.read_text, encoding="utf-8")
-        await self._profile.take()
-        self._receipts = asyncio.Queue()
-        self._keeper = Keeper(self._config, self._profile, text, self, self._chance)
-        link = self._profile.link()
-        self._publish(Session(Phase.STARTING, phone=link.phone, link=link.id))
-        self._task = asyncio.create_task(self._keep(self._keeper), name="browser-keeper")
+        bundle_path = bundle.find_bundle(self._config.bundle)
+        executable.find_chromium(self._config.executable, prefer_shell=self._config.prefer_shell)
+        bundle_source = await asyncio.to_thread(bundle_path.read_text, encoding="utf-8")
+        await self._profile.acquire()
+        self._incoming = asyncio.Queue()
+        self._supervisor = PageSupervisor(self._config, self._profile, bundle_source, self, self._random_fraction)
+        link = self._profile.load_link()
+        self._publish(SessionState(Phase.STARTING, phone=link.phone, link=link.id))
+        self._task = asyncio.create_task(self._supervise(self._supervisor), name="browser-keeper")
 
-    async def _keep(self, keeper: Keeper) -> None:
+    async def _supervise(self, supervisor: PageSupervisor) -> None:
         reason: str | None = None
         try:
-            reason = await keeper.run()
+            reason = await supervisor.run()
         except BrowserError as error:
             reason = str(error)
         except Exception as error:
             log.exception("the keeper of the browser failed")
             reason = f"internal error: {type(error).__name__}"
         finally:
-            self._profile.give_back()
-            self._publish(_stopped(self._session, reason))
-            self._receipts.put_nowait(None)
+            self._profile.release()
+            self._publish(_stopped_session(self._session, reason))
+            self._incoming.put_nowait(None)
 
     async def stop(self) -> None:  # noqa: D102
         task, self._task = self._task, None
@@ -109,13 +109,13 @@ class WhatsAppWeb:
     # -- session
 
     @property
-    def session(self) -> Session:  # noqa: D102
+    def session(self) -> SessionState:  # noqa: D102
         return self._session
 
-    async def changes(self) -> AsyncIterator[Session]:  # noqa: D102
-        queue: asyncio.Queue[Session] = asyncio.Queue()
+    async def watch_session(self) -> AsyncIterator[SessionState]:  # noqa: D102
+        queue: asyncio.Queue[SessionState] = asyncio.Queue()
         queue.put_nowait(self._session)
-        self._watching.add(queue)
+        self._session_queues.add(queue)
         try:
             while True:
                 session = await queue.get()
@@ -123,58 +123,58 @@ class WhatsAppWeb:
                 if session.phase is Phase.STOPPED:
                     return
         finally:
-            self._watching.discard(queue)
+            self._session_queues.discard(queue)
 
-    def _publish(self, session: Session) -> None:
-        before = self._session
-        since_s = before.since_s if session.phase is before.phase else time.time()
+    def _publish(self, session: SessionState) -> None:
+        previous = self._session
+        since_s = previous.since_s if session.phase is previous.phase else time.time()
         session = replace(session, since_s=since_s)
-        if session == before:
+        if session == previous:
             return
         self._session = session
-        for queue in self._watching:
+        for queue in self._session_queues:
             queue.put_nowait(session)
 
     # -- what the keeper tells
 
-    def state(self, state: PageState) -> None:
+    def on_state(self, state: PageState) -> None:
         """A `Watcher`'s part."""
-        self._follow_link(state)
-        phase, reason = phase_of(state)
+        self._update_link(state)
+        phase, reason = derive_phase(state)
         if phase is Phase.STARTING and self._session.phase is not Phase.STARTING:
             phase = Phase.RECONNECTING  # between a logout and the next code
         self._publish_state(state, phase, reason)
 
-    def swapping(self, state: PageState) -> None:
+    def on_page_replacement(self, state: PageState) -> None:
         """A `Watcher`'s part."""
-        self._follow_link(state)
+        self._update_link(state)
         self._publish_state(state, Phase.SYNCING, None)
 
-    def lost(self, reason: str) -> None:
+    def on_page_lost(self, reason: str) -> None:
         """A `Watcher`'s part."""
-        link = self._profile.link()
+        link = self._profile.load_link()
         phase = Phase.RECONNECTING if link.phone else Phase.STARTING
-        self._publish(Session(phase, phone=link.phone, link=link.id, reason=reason))
+        self._publish(SessionState(phase, phone=link.phone, link=link.id, reason=reason))
 
-    def event(self, event: Mapping[str, Any]) -> None:
+    def on_event(self, event: Mapping[str, Any]) -> None:
         """A `Watcher`'s part."""
-        heard = answers.heard(event)
-        if heard is not None:
-            self._receipts.put_nowait(heard)
+        incoming = answers.decode_event(event)
+        if incoming is not None:
+            self._incoming.put_nowait(incoming)
 
-    def _follow_link(self, state: PageState) -> None:
+    def _update_link(self, state: PageState) -> None:
         """A link is new when the login is gone, and again when the profile is linked."""
-        link = self._profile.link()
+        link = self._profile.load_link()
         if is_unlinked(state) and link.phone is not None:
-            link = self._profile.new_link(None)
-            self._publish(Session(Phase.LOGGED_OUT, link=link.id, reason="logged_out"))
+            link = self._profile.create_link(None)
+            self._publish(SessionState(Phase.LOGGED_OUT, link=link.id, reason="logged_out"))
         elif state.authenticated and state.phone and state.phone != link.phone:
-            self._profile.new_link(state.phone)
+            self._profile.create_link(state.phone)
 
     def _publish_state(self, state: PageState, phase: Phase, reason: str | None) -> None:
-        link = self._profile.link()
+        link = self._profile.load_link()
         self._publish(
-            Session(
+            SessionState(
                 phase,
                 phone=link.phone,
                 qr=state.qr,
@@ -189,33 +189,33 @@ class WhatsAppWeb:
 
     async def look_up(self, phone: str) -> LookUpResult:  # noqa: D102
         try:
-            answer = await self._ready_page().call(
+            answer = await self._require_ready_page().call(
                 "look_up", {"phone": phone}, self._config.timeouts.look_up_s
             )
-        except (PageRefused, PageTrouble) as error:
+        except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error))
         return OnWhatsApp(answer["chat_id"]) if answer["chat_id"] else NotOnWhatsApp()
 
-    async def find(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
+    async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
         argument = {"id": whatsapp_id, "chat_id": chat_id}
         try:
-            answer = await self._ready_page().call(
+            answer = await self._require_ready_page().call(
                 "find", argument, self._config.timeouts.look_up_s
             )
-        except (PageRefused, PageTrouble) as error:
+        except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error))
-        return NotFound() if answer["ack"] is None else Found(answer["ack"])
+        return MessageNotFound() if answer["ack"] is None else MessageFound(answer["ack"])
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         try:
-            page = self._ready_page()
-            argument = answers.argument(submission)
+            page = self._require_ready_page()
+            argument = answers.encode_submission(submission)
             if is_media(submission.content):
                 argument["content"] = await upload(page, submission, self._config.timeouts.answer_s)
-        except PageTrouble as error:
-            code = _WHY_NOT.get(self._session.phase, "not_logged_in")
+        except PageFailure as error:
+            code = _NOT_READY_CODES.get(self._session.phase, "not_logged_in")
             return NotSubmitted(code, str(error))
-        except PageRefused as error:
+        except AdapterError as error:
             code = "media_rejected" if error.code == "page_error" else error.code
             return NotSubmitted(code, error.detail)
         return await self._submit(page, submission, argument)
@@ -223,42 +223,42 @@ class WhatsAppWeb:
     async def _submit(
         self, page: WhatsAppPage, submission: Submission, argument: Mapping[str, object]
     ) -> SubmitResult:
-        left_s = max(0.0, submission.submit_before_s - time.time())
-        within_s = left_s + submission.ack_within_s + self._config.timeouts.answer_s
+        remaining_s = max(0.0, submission.submit_before_s - time.time())
+        timeout_s = remaining_s + submission.ack_timeout_s + self._config.timeouts.answer_s
         try:
-            await page.call("submit", argument, within_s)
-        except PageRefused as error:
-            return answers.submit_result(error)
-        except PageTrouble as error:
-            return Uncertain("outcome_unknown", str(error))
-        return Acked(time.time())
+            await page.call("submit", argument, timeout_s)
+        except AdapterError as error:
+            return answers.decode_submit_error(error)
+        except PageFailure as error:
+            return InDoubt("outcome_unknown", str(error))
+        return ServerAccepted(time.time())
 
-    async def receipts(self) -> AsyncIterator[Receipt | Received]:  # noqa: D102
+    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:  # noqa: D102
         while True:
-            heard = await self._receipts.get()
-            if heard is None:
+            incoming = await self._incoming.get()
+            if incoming is None:
                 return
-            yield heard
+            yield incoming
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """Nothing is known when the page cannot tell."""
         argument = {"ids": [list(pair) for pair in ids]}
         try:
-            answer = await self._ready_page().call(
+            answer = await self._require_ready_page().call(
                 "read_acks", argument, self._config.timeouts.look_up_s
             )
-        except (PageRefused, PageTrouble) as error:
+        except (AdapterError, PageFailure) as error:
             log.info("acks could not be read: %s", error)
             return {}
         return answer["acks"]
 
-    async def link_by_code(self, phone: str) -> str:
+    async def request_pairing_code(self, phone: str) -> str:
         """Raises LinkFailed."""
         try:
-            answer = await self._page().call(
+            answer = await self._require_page().call(
                 "link_by_code", {"phone": phone}, self._config.timeouts.look_up_s
             )
-        except (PageRefused, PageTrouble) as error:
+        except (AdapterError, PageFailure) as error:
             raise LinkFailed(str(error)) from error
         self._publish(replace(self._session, phase=Phase.LINKING, pairing_code=answer["code"]))
         return answer["code"]
@@ -266,34 +266,34 @@ class WhatsAppWeb:
     async def logout(self) -> None:
         """Raises PageTrouble or PageRefused when the page cannot be told."""
         try:
-            await self._page().call("logout", {}, self._config.timeouts.answer_s)
-        except PageMoved:
+            await self._require_page().call("logout", {}, self._config.timeouts.answer_s)
+        except PageNavigated:
             return
 
-    async def tidy(self) -> bool:
+    async def collect_garbage(self) -> bool:
         """A page that cannot be told is about to be replaced: nothing need be done."""
         try:
-            heap_mb, fresh_mb = await self._page().collect_garbage()
-        except PageTrouble as error:
+            heap_mb, initial_mb = await self._require_page().collect_garbage()
+        except PageFailure as error:
             log.info("no garbage was collected: %s", error)
             return False
-        most_mb = self._config.page_heap_mb
-        if self._keeper is None or not has_outgrown(heap_mb, fresh_mb, most_mb):
+        max_mb = self._config.page_heap_mb
+        if self._supervisor is None or not has_outgrown(heap_mb, initial_mb, max_mb):
             return False
-        log.info("the page holds %.0f MB, of %d that it may: it is loaded anew", heap_mb, most_mb)
-        return await self._keeper.renew()
+        log.info("the page holds %.0f MB, of %d that it may: it is loaded anew", heap_mb, max_mb)
+        return await self._supervisor.reload()
 
-    def _page(self) -> WhatsAppPage:
-        page = self._keeper.page if self._keeper else None
+    def _require_page(self) -> WhatsAppPage:
+        page = self._supervisor.page if self._supervisor else None
         if page is None:
             raise PageLost("there is no page now")
         return page
 
-    def _ready_page(self) -> WhatsAppPage:
+    def _require_ready_page(self) -> WhatsAppPage:
         if self._session.phase is not Phase.READY:
             raise PageLost(f"the session is {self._session.phase}")
-        return self._page()
+        return self._require_page()
 
 
-def _stopped(session: Session, reason: str | None) -> Session:
+def _stopped_session(session: SessionState, reason: str | None) -> SessionState:
     return replace(session, phase=Phase.STOPPED, reason=reason, qr=None, pairing_code=None)

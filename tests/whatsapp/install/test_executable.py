@@ -27,16 +27,16 @@ def test_the_real_binary_of_the_headless_shell_is_taken(root: Path) -> None:
     """Not the wrapper script in /usr/bin, whose end would leave the browser alive."""
     program(root / "usr/bin/chromium-headless-shell")
     real = program(root / "usr/lib/chromium/chromium-headless-shell")
-    assert executable.find(None, root=root) == Executable(real, headless_shell=True)
+    assert executable.find_chromium(None, root=root) == Executable(real, headless_shell=True)
 
 
 def test_the_full_browser_when_it_is_preferred_or_alone(root: Path) -> None:
     """The headless shell comes first unless the caller says otherwise."""
     full = program(root / "usr/lib/chromium/chromium")
-    assert executable.find(None, root=root) == Executable(full, headless_shell=False)
+    assert executable.find_chromium(None, root=root) == Executable(full, headless_shell=False)
     program(root / "usr/lib/chromium/chromium-headless-shell")
-    assert executable.find(None, root=root).headless_shell
-    assert executable.find(None, root=root, prefer_shell=False).path == full
+    assert executable.find_chromium(None, root=root).headless_shell
+    assert executable.find_chromium(None, root=root, prefer_shell=False).path == full
 
 
 def test_playwrights_download_comes_before_the_systems(root: Path, tmp_path: Path) -> None:
@@ -44,31 +44,31 @@ def test_playwrights_download_comes_before_the_systems(root: Path, tmp_path: Pat
     program(root / "usr/lib/chromium/chromium-headless-shell")
     inside = "chrome-headless-shell-linux64/chrome-headless-shell"
     program(tmp_path / "downloads" / "chromium_headless_shell-1" / inside)
-    assert executable.find(None, root=root).path.is_relative_to(root)
-    revision = executable._revision("chromium-headless-shell")
+    assert executable.find_chromium(None, root=root).path.is_relative_to(root)
+    revision = executable._read_revision("chromium-headless-shell")
     own = program(tmp_path / "downloads" / f"chromium_headless_shell-{revision}" / inside)
-    assert executable.find(None, root=root) == Executable(own, headless_shell=True)
+    assert executable.find_chromium(None, root=root) == Executable(own, headless_shell=True)
 
 
 def test_what_was_asked_for_is_taken_or_refused(root: Path, tmp_path: Path) -> None:
     """A setting is never silently replaced by something else that is there."""
     program(root / "usr/lib/chromium/chromium-headless-shell")
     mine = program(tmp_path / "my-chrome")
-    assert executable.find(str(mine), root=root) == Executable(mine, headless_shell=False)
+    assert executable.find_chromium(str(mine), root=root) == Executable(mine, headless_shell=False)
     with pytest.raises(BrowserMissing, match=r"WA_BROWSER_EXECUTABLE=/no/chrome"):
-        executable.find("/no/chrome", root=root)
+        executable.find_chromium("/no/chrome", root=root)
 
 
 def test_none_at_all_says_what_to_do(root: Path) -> None:
     """One line, with the commands."""
     with pytest.raises(BrowserMissing, match=r"playwright install .* or set WA_BROWSER_EXECUTABLE"):
-        executable.find(None, root=root)
+        executable.find_chromium(None, root=root)
 
 
 async def test_version(tmp_path: Path) -> None:
     """The number out of what the program prints; a program that fails is no browser."""
     good = program(tmp_path / "good", "echo Chromium 156.0.8078.79 built on Debian")
-    assert await executable.version(Executable(good, True)) == "156.0.8078.79"
+    assert await executable.read_version(Executable(good, True)) == "156.0.8078.79"
     bad = program(tmp_path / "bad", "echo Chromium 156.0.8078.79; exit 1")
     with pytest.raises(BrowserMissing, match="does not run as a Chromium"):
-        await executable.version(Executable(bad, True))
+        await executable.read_version(Executable(bad, True))

@@ -21,14 +21,14 @@ def test_what_an_installer_says_is_passed_on_once(tmp_path: Path) -> None:
     """Not the traces of an error, which are indented, and not what each attempt repeats."""
     talks = script(tmp_path / "talks", "echo try; echo '  at x'; echo; echo try >&2; exit 3")
     said: list[str] = []
-    assert installing.run([str(talks)], said.append) == 3
+    assert installing.run_installer([str(talks)], said.append) == 3
     assert said == [f"$ {talks}", "try"]
 
 
 def test_an_installer_that_is_not_there() -> None:
     """127, as a shell says it."""
     said: list[str] = []
-    assert installing.run(["/no/such/installer"], said.append) == 127
+    assert installing.run_installer(["/no/such/installer"], said.append) == 127
     assert "No such file" in said[-1]
 
 
@@ -54,7 +54,7 @@ def test_debians_package_comes_after_playwrights_download(machine: Path) -> None
     script(machine / "new", "echo Chromium 156.0.8078.79")
     script(machine / "bin" / "apt-get", text)
     said: list[str] = []
-    assert executable.install(None, said.append).path == made
+    assert executable.install_chromium(None, said.append).path == made
     commands = [line.split()[1:] for line in said if line.startswith("$")]
     assert [" ".join(words)[-34:] for words in commands][-1].endswith("chromium-headless-shell")
     assert "playwright" in commands[0]
@@ -64,15 +64,15 @@ def test_nothing_to_be_had_says_what_to_do(machine: Path) -> None:
     """One line with the ways there are."""
     script(machine / "bin" / "apt-get", "exit 100")
     with pytest.raises(BrowserMissing, match="apt-get install chromium-headless-shell"):
-        executable.install(None, lambda _: None)
+        executable.install_chromium(None, lambda _: None)
 
 
 def test_what_is_there_is_not_fetched_again(machine: Path) -> None:
     """Nothing is run, nothing is said."""
     here = script(machine / "chromium-headless-shell", "echo Chromium 156.0.8078.79")
     said: list[str] = []
-    assert executable.install(None, said.append).path == here
-    assert executable.install(str(here), said.append).path == here
+    assert executable.install_chromium(None, said.append).path == here
+    assert executable.install_chromium(str(here), said.append).path == here
     assert said == []
 
 
@@ -80,28 +80,28 @@ def test_the_lock_file_says_which_wa_js_is_current(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another version, or none, is not."""
-    package = tmp_path / bundle._PACKAGE
+    package = tmp_path / bundle._PACKAGE_PATH
     (package / "dist").mkdir(parents=True)
     monkeypatch.setattr(bundle, "_HERE", tmp_path)
     monkeypatch.setattr(bundle, "_INSTALLED", package / "dist" / "wppconnect-wa.js")
-    locked = {"packages": {bundle._PACKAGE: {"version": "4.6.0"}}}
+    locked = {"packages": {bundle._PACKAGE_PATH: {"version": "4.6.0"}}}
     (tmp_path / "package-lock.json").write_text(json.dumps(locked))
-    assert not bundle.is_current()
+    assert not bundle.is_installed_version_current()
     (package / "package.json").write_text('{"version": "4.6.0"}')
-    assert not bundle.is_current()
-    bundle._INSTALLED.write_text("")
-    assert bundle.is_current()
+    assert not bundle.is_installed_version_current()
+    bundle._INSTALLED_BUNDLE.write_text("")
+    assert bundle.is_installed_version_current()
     (package / "package.json").write_text('{"version": "4.5.0"}')
-    assert not bundle.is_current()
+    assert not bundle.is_installed_version_current()
 
 
 def test_another_bundle(tmp_path: Path) -> None:
     """A setting names another file; one that is not there is refused, not replaced."""
     mine = tmp_path / "mine.js"
     with pytest.raises(BundleMissing, match=r"WA_WEB_BUNDLE=.*mine\.js is not a file"):
-        bundle.find(str(mine))
+        bundle.find_bundle(str(mine))
     mine.write_text("")
-    assert bundle.find(str(mine)) == mine
+    assert bundle.find_bundle(str(mine)) == mine
 
 
 @pytest.mark.parametrize(

@@ -29,28 +29,28 @@ while True: signal.pause()
 
 def test_no_headless_in_the_user_agent() -> None:
     """WhatsApp Web does not start for a browser that calls itself headless."""
-    arguments = launch.arguments(SHELL, "156.0.8078.79", ())
+    arguments = launch.chromium_arguments(SHELL, "156.0.8078.79", ())
     (agent,) = [word for word in arguments if word.startswith("--user-agent=")]
     assert agent.endswith("Chrome/156.0.0.0 Safari/537.36")
-    assert "Headless" not in str(launch.identity("156.0.8078.79"))
+    assert "Headless" not in str(launch.user_agent_override("156.0.8078.79"))
 
 
 def test_extra_arguments_come_last() -> None:
     """Chromium obeys the last of two, so the sandbox's host rules win over ours."""
     extra = ("--host-resolver-rules=MAP * ~NOTFOUND", "--x")
-    assert tuple(launch.arguments(SHELL, "1.0", extra)[-2:]) == extra
+    assert tuple(launch.chromium_arguments(SHELL, "1.0", extra)[-2:]) == extra
 
 
 def test_the_full_browser_keeps_its_zygote() -> None:
     """Without it the full browser takes 43 MB more."""
-    assert "--no-zygote" in launch.arguments(SHELL, "1.0", ())
-    assert "--no-zygote" not in launch.arguments(FULL, "1.0", ())
+    assert "--no-zygote" in launch.chromium_arguments(SHELL, "1.0", ())
+    assert "--no-zygote" not in launch.chromium_arguments(FULL, "1.0", ())
 
 
 def test_playwrights_features_are_kept() -> None:
     """The last --enable-features wins, so it must say Playwright's own again."""
     (features,) = [
-        word for word in launch.arguments(SHELL, "1.0", ()) if word.startswith("--enable-features=")
+        word for word in launch.chromium_arguments(SHELL, "1.0", ()) if word.startswith("--enable-features=")
     ]
     assert {"CDPScreenshotNewSurface", "SkipListAccountsWithoutGaiaCookies"} <= set(
         features.partition("=")[2].split(",")
@@ -85,11 +85,11 @@ async def test_end_kills_what_does_not_end_and_spares_a_stranger(tmp_path: Path)
         stranger = tmp_path / "stranger.pid"
         stranger.write_text(str(ignoring.pid))
         launch.os.utime(stranger, (1.0, 1.0))
-        await launch.end(stranger, within_s=0.0)
+        await launch.end_process(stranger, timeout_s=0.0)
         assert ignoring.poll() is None
         ours = tmp_path / "ours.pid"
         ours.write_text(str(ignoring.pid))
-        await launch.end(ours, within_s=0.05)
+        await launch.end_process(ours, timeout_s=0.05)
         assert await asyncio.to_thread(ignoring.wait, 5) == -signal.SIGKILL
         assert not ours.exists()
     finally:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from streams.whatsapp.errors import ProfileInUse
-from streams.whatsapp.web.profile import Profile, browsers_on
+from streams.whatsapp.web.profile import Profile, find_browsers
 
 _IGNORES_TERM = "import signal,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
 _TAKES = """
@@ -63,25 +63,25 @@ async def test_a_second_owner_is_refused(folder: Path) -> None:
     other = await asyncio.to_thread(start, _TAKES, str(folder))
     mine = Profile(folder)
     with pytest.raises(ProfileInUse, match="another process uses the profile"):
-        await mine.take()
+        await mine.acquire()
     other.send_signal(signal.SIGKILL)
     await asyncio.to_thread(other.communicate)
-    await mine.take()
-    mine.give_back()
+    await mine.acquire()
+    mine.release()
 
 
 async def test_survivors_are_ended_and_nobody_else(
     folder: Path, browser_like: list[subprocess.Popen[bytes]]
 ) -> None:
     """Exactly this profile and no `--type=`; they get a second before they are killed."""
-    assert [found.pid for found in browsers_on(folder)] == [browser_like[0].pid]
+    assert [found.pid for found in find_browsers(folder)] == [browser_like[0].pid]
     before = time.monotonic()
     profile = Profile(folder)
-    await profile.take()
+    await profile.acquire()
     assert time.monotonic() - before >= 1.0
     assert not psutil.pid_exists(browser_like[0].pid)  # our process has also collected it
     assert [process.poll() for process in browser_like[1:]] == [None, None]
-    profile.give_back()
+    profile.release()
 
 
 async def test_chromiums_stale_locks_go_with_ours(folder: Path) -> None:
@@ -90,15 +90,15 @@ async def test_chromiums_stale_locks_go_with_ours(folder: Path) -> None:
     (folder / "SingletonLock").symlink_to("old-container-4711")
     (folder / "SingletonCookie").write_text("x")
     profile = Profile(folder)
-    await profile.take()
+    await profile.acquire()
     assert not list(folder.glob("Singleton*"))
-    profile.give_back()
+    profile.release()
 
 
 async def test_a_refused_owner_removes_nothing(folder: Path) -> None:
     """Chromium's lock of a living owner stays."""
     owner = Profile(folder)
-    await owner.take()
+    await owner.acquire()
     (folder / "SingletonLock").symlink_to("this-host-1")
     other = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", _TAKES, str(folder)], capture_output=True
@@ -106,21 +106,21 @@ async def test_a_refused_owner_removes_nothing(folder: Path) -> None:
     assert other.returncode != 0
     assert b"ProfileInUse" in other.stderr
     assert (folder / "SingletonLock").is_symlink()
-    owner.give_back()
+    owner.release()
 
 
 async def test_the_link_is_kept_until_it_is_made_anew(folder: Path) -> None:
     """One id for one linking; a lost or damaged file is a new linking."""
     profile = Profile(folder)
-    await profile.take()
-    unlinked = profile.link()
-    linked = profile.new_link("+905550000001")
+    await profile.acquire()
+    unlinked = profile.load_link()
+    linked = profile.create_link("+905550000001")
     assert unlinked.id != linked.id
-    assert Profile(folder).link() == linked
-    (profile.own / "link.json").write_text("{")
-    assert profile.link().id not in {unlinked.id, linked.id}
-    assert profile.link() == profile.link()
-    profile.give_back()
+    assert Profile(folder).load_link() == linked
+    (profile.state_dir / "link.json").write_text("{")
+    assert profile.load_link().id not in {unlinked.id, linked.id}
+    assert profile.load_link() == profile.load_link()
+    profile.release()
 
 
 async def test_storage_written(folder: Path) -> None:
@@ -131,8 +131,8 @@ async def test_storage_written(folder: Path) -> None:
     log.write_bytes(b"before")
     os.utime(log, (1000.0, 1000.0))
     profile = Profile(folder)
-    assert not await profile.storage_written(2000.0, within_s=0.05)
-    waiting = asyncio.create_task(profile.storage_written(2000.0, within_s=5.0))
+    assert not await profile.wait_for_storage(2000.0, timeout_s=0.05)
+    waiting = asyncio.create_task(profile.wait_for_storage(2000.0, timeout_s=5.0))
     await asyncio.sleep(0)
     os.utime(log, (2001.0, 2001.0))
     assert await waiting
@@ -140,5 +140,5 @@ async def test_storage_written(folder: Path) -> None:
 
 def test_no_process_is_found_for_a_profile_nobody_uses(folder: Path) -> None:
     """Our own command line does not count, nor that of a process that ends while we look."""
-    assert list(browsers_on(folder)) == []
+    assert list(find_browsers(folder)) == []
     assert psutil.pid_exists(os.getpid())

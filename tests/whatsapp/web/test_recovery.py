@@ -9,11 +9,11 @@ from typing import Any
 import psutil
 import pytest
 
-from streams.whatsapp.driver import Acked, Found, NotFound, NotSubmitted, Phase, Uncertain
-from streams.whatsapp.errors import PageRefused
+from streams.whatsapp.driver import ServerAccepted, MessageFound, MessageNotFound, NotSubmitted, Phase, InDoubt
+from streams.whatsapp.errors import AdapterError
 from streams.whatsapp.web import answers
-from streams.whatsapp.web.profile import browsers_on
-from streams.whatsapp.web.recovery_policy import Patience
+from streams.whatsapp.web.profile import find_browsers
+from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER_CHAT,
@@ -61,19 +61,19 @@ async def test_a_page_that_holds_too_much_is_loaded_anew(
     driver = make_driver(page_heap_mb=1)
     await driver.start()
     link_before = (await link(driver, control)).link
-    assert isinstance(await driver.submit(text("3EB0BC01")), Acked)
+    assert isinstance(await driver.submit(text("3EB0BC01")), ServerAccepted)
     browser_before = pid_of(profile, "browser")
-    assert not await driver.tidy()  # so large it was from the beginning
-    assert driver._keeper is not None
-    assert driver._keeper.page is not None
-    await driver._keeper.page._tab.evaluate("() => { window.grown = new Array(1e6).fill(0.5) }")
-    assert await driver.tidy()
+    assert not await driver.collect_garbage()  # so large it was from the beginning
+    assert driver._supervisor is not None
+    assert driver._supervisor.page is not None
+    await driver._supervisor.page._tab.evaluate("() => { window.grown = new Array(1e6).fill(0.5) }")
+    assert await driver.collect_garbage()
     assert driver.session.phase is not Phase.READY
     assert driver.session.reason == "page_renewed"
     assert (await phase(driver, Phase.READY)).link == link_before
     assert pid_of(profile, "browser") == browser_before
-    assert isinstance(await driver.find("3EB0BC01", PEER_CHAT), Found)
-    assert isinstance(await driver.submit(text("3EB0BC02")), Acked)
+    assert isinstance(await driver.find_message("3EB0BC01", PEER_CHAT), MessageFound)
+    assert isinstance(await driver.submit(text("3EB0BC02")), ServerAccepted)
     assert await control.ids() == ["3EB0BC01", "3EB0BC02"]
 
 
@@ -84,11 +84,11 @@ async def test_who_asks_for_a_new_page_is_not_kept_by_one_that_fails(
     driver = make_driver()
     await driver.start()
     await link(driver, control)
-    assert driver._keeper is not None
+    assert driver._supervisor is not None
     os.kill(renderer_of(profile), signal.SIGKILL)
-    await asyncio.wait_for(driver._keeper.renew(), 20)
+    await asyncio.wait_for(driver._supervisor.reload(), 20)
     await phase(driver, Phase.READY)
-    assert isinstance(await driver.submit(text("3EB0BC03")), Acked)
+    assert isinstance(await driver.submit(text("3EB0BC03")), ServerAccepted)
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ async def test_comes_back(
     harm: signal.Signals,
 ) -> None:
     """Killed or frozen, each process: reconnecting, ready, the old message found, a new one sent."""
-    assert isinstance(await linked_driver.submit(text("3EB0BB01")), Acked)
+    assert isinstance(await linked_driver.submit(text("3EB0BB01")), ServerAccepted)
     pid = renderer_of(profile) if victim == "renderer" else pid_of(profile, victim)
     watching = watch_for_reconnecting(linked_driver)
     await asyncio.sleep(0)
     os.kill(pid, harm)
     await is_back(linked_driver, watching)
-    found = await linked_driver.find("3EB0BB01", PEER_CHAT)
-    assert isinstance(found, Found)
+    found = await linked_driver.find_message("3EB0BB01", PEER_CHAT)
+    assert isinstance(found, MessageFound)
     assert found.ack >= 1
     acks = await linked_driver.read_acks([("3EB0BB01", PEER_CHAT), ("3EB0NONE", PEER_CHAT)])
     assert list(acks) == ["3EB0BB01"]
-    assert isinstance(await linked_driver.submit(text("3EB0BB02")), Acked)
+    assert isinstance(await linked_driver.submit(text("3EB0BB02")), ServerAccepted)
     assert await control.ids() == ["3EB0BB01", "3EB0BB02"]
-    assert len(list(browsers_on(profile))) == 1
+    assert len(list(find_browsers(profile))) == 1
 
 
 async def test_a_browser_killed_under_a_submit_is_uncertain(
@@ -133,14 +133,14 @@ async def test_a_browser_killed_under_a_submit_is_uncertain(
     await control.post("/faults", {"ack_delay_ms": 2000, "count": 1})
     watching = watch_for_reconnecting(linked_driver)
     submitting = asyncio.create_task(linked_driver.submit(text("3EB0BB03")))
-    found = await linked_driver.find("3EB0BB03", PEER_CHAT)
+    found = await linked_driver.find_message("3EB0BB03", PEER_CHAT)
     async with asyncio.timeout(5):
-        while found == NotFound():
-            found = await linked_driver.find("3EB0BB03", PEER_CHAT)
+        while found == MessageNotFound():
+            found = await linked_driver.find_message("3EB0BB03", PEER_CHAT)
     os.kill(pid_of(profile, "browser"), signal.SIGKILL)
-    assert isinstance(await submitting, Uncertain)
+    assert isinstance(await submitting, InDoubt)
     await is_back(linked_driver, watching)
-    assert isinstance(await linked_driver.find("3EB0BB03", PEER_CHAT), Found)
+    assert isinstance(await linked_driver.find_message("3EB0BB03", PEER_CHAT), MessageFound)
 
 
 async def test_while_reconnecting_nothing_is_submitted(
@@ -168,25 +168,25 @@ async def test_a_dropped_connection_comes_back_in_the_same_page(
     await control.post("/faults", {"drop_socket": True, "count": 1})
     await is_back(linked_driver, watching)
     assert pid_of(profile, "browser") == browser
-    assert isinstance(await linked_driver.submit(text("3EB0BB05")), Acked)
+    assert isinstance(await linked_driver.submit(text("3EB0BB05")), ServerAccepted)
 
 
 async def test_the_gate_is_shut_while_the_page_is_offline(
     linked_driver: WhatsAppWeb, control: Control
 ) -> None:
     """The page refuses by itself: in WhatsApp's outbox the message would wait beyond its deadline."""
-    assert isinstance(await linked_driver.submit(text("3EB0BB08")), Acked)
-    argument = answers.argument(text("3EB0BB06", before_s=30.0))
+    assert isinstance(await linked_driver.submit(text("3EB0BB08")), ServerAccepted)
+    argument = answers.encode_submission(text("3EB0BB06", before_s=30.0))
     watching = watch_for_reconnecting(linked_driver)
     await asyncio.sleep(0)
     await control.post("/faults", {"drop_socket": True, "count": None})
     await asyncio.wait_for(watching, 20)
-    with pytest.raises(PageRefused, match="disconnected") as refused:
-        await linked_driver._page().call("submit", argument, 10.0)
-    assert not refused.value.handed
+    with pytest.raises(AdapterError, match="disconnected") as refused:
+        await linked_driver._require_page().call("submit", argument, 10.0)
+    assert not refused.value.handed_over
     await control.clear_faults()
     await phase(linked_driver, Phase.READY)
-    assert isinstance(await linked_driver.submit(text("3EB0BB07")), Acked)
+    assert isinstance(await linked_driver.submit(text("3EB0BB07")), ServerAccepted)
     assert await control.ids() == ["3EB0BB08", "3EB0BB07"]
 
 
@@ -194,17 +194,17 @@ async def test_a_page_that_makes_no_progress_is_replaced(
     make_driver: MakeDriver, control: Control
 ) -> None:
     """It answers and stays disconnected: that is a failure too, and it comes back when it can."""
-    driver = make_driver(patience=Patience(limit=100, base_s=0.01, cap_s=0.1, stuck_s=1.0))
+    driver = make_driver(patience=RecoverySettings(max_failures=100, backoff_base_s=0.01, backoff_max_s=0.1, stuck_timeout_s=1.0))
     await driver.start()
     await link(driver, control)
     await control.post("/faults", {"drop_socket": True, "count": None})
     async with asyncio.timeout(30):
-        async for session in driver.changes():
+        async for session in driver.watch_session():
             if session.reason == "page_hung":
                 break
     await control.clear_faults()
     await phase(driver, Phase.READY)
-    assert isinstance(await driver.submit(text("3EB0BB09")), Acked)
+    assert isinstance(await driver.submit(text("3EB0BB09")), ServerAccepted)
 
 
 async def test_a_login_made_before_we_looked_is_kept_too(tmp_path: Path, profile: Path) -> None:
@@ -261,7 +261,7 @@ async def test_it_gives_up_and_says_so(make_driver: MakeDriver) -> None:
     """A page that never comes: after the limit the session is stopped, with the reason."""
     driver = make_driver(
         web_url="data:text/html,nothing",
-        patience=Patience(limit=3, base_s=0.01),
+        patience=RecoverySettings(max_failures=3, backoff_base_s=0.01),
         timeouts=_impatient(),
     )
     await driver.start()
@@ -273,11 +273,11 @@ async def test_it_gives_up_and_says_so(make_driver: MakeDriver) -> None:
 async def test_an_unreachable_whatsapp_is_waited_for(make_driver: MakeDriver) -> None:
     """A network that is down is a reason, not an end."""
     driver = make_driver(
-        web_url="https://nowhere.invalid/", patience=Patience(limit=2, base_s=0.01, cap_s=0.05)
+        web_url="https://nowhere.invalid/", patience=RecoverySettings(max_failures=2, backoff_base_s=0.01, backoff_max_s=0.05)
     )
     await driver.start()
     async with asyncio.timeout(20):
-        async for session in driver.changes():
+        async for session in driver.watch_session():
             if session.reason:
                 break
     assert (driver.session.phase, driver.session.reason) == (

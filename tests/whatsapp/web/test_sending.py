@@ -12,17 +12,17 @@ import time
 import pytest
 
 from streams.whatsapp.driver import (
-    Acked,
-    Found,
+    ServerAccepted,
+    MessageFound,
     LookupFailed,
-    NotFound,
+    MessageNotFound,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
     Receipt,
-    Received,
-    Refused,
-    Uncertain,
+    IncomingMessage,
+    ServerRefused,
+    InDoubt,
 )
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
@@ -60,7 +60,7 @@ async def test_submits_under_the_chosen_id(
     """Acked after the server has exactly that id, and found by it."""
     before_s = time.time()
     result = await shared_driver.submit(text("3EB0C767D82B0A0C1E2F01", "salut"))
-    assert isinstance(result, Acked)
+    assert isinstance(result, ServerAccepted)
     assert before_s <= result.at_s <= time.time()
     (row,) = await shared_control.new()
     assert (row["whatsapp_id"], row["to"], row["body"]) == (
@@ -68,18 +68,18 @@ async def test_submits_under_the_chosen_id(
         PEER,
         "salut",
     )
-    found = await shared_driver.find("3EB0C767D82B0A0C1E2F01", PEER_CHAT)
-    assert isinstance(found, Found)
+    found = await shared_driver.find_message("3EB0C767D82B0A0C1E2F01", PEER_CHAT)
+    assert isinstance(found, MessageFound)
     assert found.ack >= 1
-    assert await shared_driver.find("3EB0C767D82B0A0C1E2F02", PEER_CHAT) == NotFound()
+    assert await shared_driver.find_message("3EB0C767D82B0A0C1E2F02", PEER_CHAT) == MessageNotFound()
 
 
 async def test_an_id_that_the_server_has_is_not_sent_again(
     shared_driver: WhatsAppWeb, shared_control: Control
 ) -> None:
     """The second submit of one id is answered from the page's store."""
-    assert isinstance(await shared_driver.submit(text("3EB0AA01")), Acked)
-    assert isinstance(await shared_driver.submit(text("3EB0AA01")), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0AA01")), ServerAccepted)
+    assert isinstance(await shared_driver.submit(text("3EB0AA01")), ServerAccepted)
     assert await shared_control.ids() == ["3EB0AA01"]
 
 
@@ -91,8 +91,8 @@ async def test_two_submits_of_one_id_at_once_send_one(
     results = await asyncio.gather(
         shared_driver.submit(text("3EB0AA02")), shared_driver.submit(text("3EB0AA02"))
     )
-    assert isinstance(results[0], Acked)
-    assert isinstance(results[1], Acked | Uncertain)
+    assert isinstance(results[0], ServerAccepted)
+    assert isinstance(results[1], ServerAccepted | InDoubt)
     assert await shared_control.ids() == ["3EB0AA02"]
 
 
@@ -103,7 +103,7 @@ async def test_nothing_leaves_after_the_deadline(
     result = await shared_driver.submit(text("3EB0AA03", before_s=-0.01))
     assert isinstance(result, NotSubmitted)
     assert result.code == "timeout_before_submit"
-    assert isinstance(await shared_driver.submit(text("3EB0AA04")), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0AA04")), ServerAccepted)
     assert await shared_control.ids() == ["3EB0AA04"]
 
 
@@ -119,7 +119,7 @@ async def test_a_chat_that_opens_too_late_is_not_written_to(
     assert result.code in {"timeout_before_submit", "lookup_failed"}
     assert time.monotonic() - began_s < 2.0
     await shared_control.clear_faults()
-    assert isinstance(await shared_driver.submit(text("3EB0AA06")), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0AA06")), ServerAccepted)
     assert await shared_control.ids() == ["3EB0AA06"]
 
 
@@ -127,11 +127,11 @@ async def test_a_lost_ack_is_uncertain(shared_driver: WhatsAppWeb, shared_contro
     """The server has it and says nothing: not acked, not failed, and in the store without an ack."""
     await shared_control.post("/faults", {"ack_lost": True, "count": 1})
     result = await shared_driver.submit(text("3EB0AA07", ack_within_s=0.3))
-    assert isinstance(result, Uncertain)
-    assert await shared_driver.find("3EB0AA07", PEER_CHAT) == Found(0)
+    assert isinstance(result, InDoubt)
+    assert await shared_driver.find_message("3EB0AA07", PEER_CHAT) == MessageFound(0)
     assert await shared_control.ids() == ["3EB0AA07"]
     again = await shared_driver.submit(text("3EB0AA07", ack_within_s=0.3))
-    assert isinstance(again, Uncertain)
+    assert isinstance(again, InDoubt)
     assert await shared_control.ids() == ["3EB0AA07"]
 
 
@@ -140,16 +140,16 @@ async def test_what_waits_in_the_outbox_is_not_called_unsent(
 ) -> None:
     """Also after the deadline: it may leave at any time, so "not submitted" would be a lie."""
     await shared_control.post("/faults", {"ack_lost": True, "count": 1})
-    assert isinstance(await shared_driver.submit(text("3EB0AA20", ack_within_s=0.1)), Uncertain)
+    assert isinstance(await shared_driver.submit(text("3EB0AA20", ack_within_s=0.1)), InDoubt)
     late = await shared_driver.submit(text("3EB0AA20", before_s=-5.0, ack_within_s=0.1))
-    assert isinstance(late, Uncertain)
+    assert isinstance(late, InDoubt)
 
 
 async def test_a_deadline_far_away(shared_driver: WhatsAppWeb) -> None:
     """Longer than a timer of the page can be."""
     for before_s in (1e8, math.inf):
         submission = text(f"3EB0AA21{before_s}", before_s=before_s, ack_within_s=1e8)
-        assert isinstance(await shared_driver.submit(submission), Acked)
+        assert isinstance(await shared_driver.submit(submission), ServerAccepted)
 
 
 async def test_an_error_of_the_server_is_refused(
@@ -158,12 +158,12 @@ async def test_an_error_of_the_server_is_refused(
     """Failed in the store, and the same id can be submitted anew."""
     await shared_control.post("/faults", {"send_error": 500, "count": 1})
     result = await shared_driver.submit(text("3EB0AA08"))
-    assert isinstance(result, Refused)
+    assert isinstance(result, ServerRefused)
     assert result.code == "server_error"
-    found = await shared_driver.find("3EB0AA08", PEER_CHAT)
-    assert isinstance(found, Found)
+    found = await shared_driver.find_message("3EB0AA08", PEER_CHAT)
+    assert isinstance(found, MessageFound)
     assert found.ack < 0
-    assert isinstance(await shared_driver.submit(text("3EB0AA08")), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0AA08")), ServerAccepted)
 
 
 async def test_the_reach_out_time_lock_has_its_own_code(
@@ -172,7 +172,7 @@ async def test_the_reach_out_time_lock_has_its_own_code(
     """463 must never be taken for an error that is worth another try."""
     await shared_control.post("/faults", {"send_error": 463, "count": 1})
     result = await shared_driver.submit(text("3EB0AA09"))
-    assert isinstance(result, Refused)
+    assert isinstance(result, ServerRefused)
     assert result.code == "reachout_timelocked"
 
 
@@ -180,8 +180,8 @@ async def test_a_reply_names_a_message_of_the_chat(
     shared_driver: WhatsAppWeb, shared_control: Control
 ) -> None:
     """An id that is not there is refused before anything is sent."""
-    assert isinstance(await shared_driver.submit(text("3EB0AA10")), Acked)
-    assert isinstance(await shared_driver.submit(text("3EB0AA11", reply_to="3EB0AA10")), Acked)
+    assert isinstance(await shared_driver.submit(text("3EB0AA10")), ServerAccepted)
+    assert isinstance(await shared_driver.submit(text("3EB0AA11", reply_to="3EB0AA10")), ServerAccepted)
     result = await shared_driver.submit(text("3EB0AA12", reply_to="3EB0NONE"))
     assert isinstance(result, NotSubmitted)
     assert result.code == "content_refused"
@@ -204,10 +204,10 @@ async def test_other_contents_have_the_chosen_id(
 ) -> None:
     """Each kind is acked, once, under its id."""
     whatsapp_id = f"3EB0AA13{content['type']}"
-    assert isinstance(await shared_driver.submit(message(whatsapp_id, content)), Acked)
+    assert isinstance(await shared_driver.submit(message(whatsapp_id, content)), ServerAccepted)
     (row,) = await shared_control.new()
     assert (row["whatsapp_id"], row["type"]) == (whatsapp_id, content["type"])
-    assert isinstance(await shared_driver.find(whatsapp_id, PEER_CHAT), Found)
+    assert isinstance(await shared_driver.find_message(whatsapp_id, PEER_CHAT), MessageFound)
 
 
 async def test_a_large_file_goes_over_whole(
@@ -218,7 +218,7 @@ async def test_a_large_file_goes_over_whole(
     data = base64.b64encode(bytes(size)).decode()
     content: dict[str, object] = {"type": "document", "data": data, "filename": "zeros.bin"}
     result = await shared_driver.submit(message("3EB0AA14", content, before_s=30))
-    assert isinstance(result, Acked)
+    assert isinstance(result, ServerAccepted)
     (row,) = await shared_control.new()
     assert row["more"]["size"] == size
     assert row["more"]["filehash"] == hashlib.sha256(bytes(size)).hexdigest()
@@ -246,30 +246,30 @@ async def test_receipts_and_inbound_come_back(
     shared_driver: WhatsAppWeb, shared_control: Control
 ) -> None:
     """Delivered, read, and what somebody writes to us, with their numbers."""
-    assert isinstance(await shared_driver.submit(text("3EB0AA16")), Acked)
-    heard: list[Receipt | Received] = []
+    assert isinstance(await shared_driver.submit(text("3EB0AA16")), ServerAccepted)
+    heard: list[Receipt | IncomingMessage] = []
     async with asyncio.timeout(10):
-        async for one in shared_driver.receipts():
-            if isinstance(one, Received):
+        async for one in shared_driver.watch_incoming():
+            if isinstance(one, IncomingMessage):
                 heard.append(one)
                 break
             if one.whatsapp_id != "3EB0AA16":
                 continue
             heard.append(one)
-            if one.ack_name == "delivered":
+            if one.kind == "delivered":
                 await shared_control.post("/read", {"by": PEER, "to": shared_driver.session.phone})
-            if one.ack_name == "read":
+            if one.kind == "read":
                 inbound = {"from": PEER, "to": shared_driver.session.phone, "body": "thanks"}
                 await shared_control.post("/inbound", inbound)
-    names = {one.ack_name for one in heard if isinstance(one, Receipt)}
+    names = {one.kind for one in heard if isinstance(one, Receipt)}
     assert names == {"delivered", "read"}
     received = heard[-1]
-    assert isinstance(received, Received)
+    assert isinstance(received, IncomingMessage)
     assert (received.from_, received.type, received.body) == (PEER, "text", "thanks")
     assert abs(received.at_s - time.time()) < 60
 
 
 async def test_garbage_is_collected_in_a_page_that_goes_on(shared_driver: WhatsAppWeb) -> None:
     """The page works as before."""
-    assert not await shared_driver.tidy()
-    assert isinstance(await shared_driver.submit(text("3EB0AA19")), Acked)
+    assert not await shared_driver.collect_garbage()
+    assert isinstance(await shared_driver.submit(text("3EB0AA19")), ServerAccepted)

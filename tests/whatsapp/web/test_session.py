@@ -3,7 +3,7 @@
 import pytest
 
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.session import PageState, is_unlinked, phase_of
+from streams.whatsapp.web.session import PageState, is_unlinked, derive_phase
 
 LINKED = {
     "authenticated": True,
@@ -37,16 +37,16 @@ UNLINKED = {**LINKED, "authenticated": False, "mode": "QR", "socket": "UNPAIRED"
 )
 def test_phase(said: dict[str, object], expected: tuple[Phase, str | None]) -> None:
     """Only linked, MAIN and online is ready; a QR screen that calls itself ready is not."""
-    assert phase_of(PageState.read(said)) == expected
+    assert derive_phase(PageState.parse(said)) == expected
 
 
 def test_no_code_is_no_proof_of_a_lost_link() -> None:
     """A page that starts is unauthenticated for a moment: the link is kept until a code is shown."""
-    assert not is_unlinked(PageState.read(UNLINKED))
-    assert is_unlinked(PageState.read({**UNLINKED, "qr": "2@x,a,b,c"}))
+    assert not is_unlinked(PageState.parse(UNLINKED))
+    assert is_unlinked(PageState.parse({**UNLINKED, "qr": "2@x,a,b,c"}))
 
 
 def test_degraded_names_what_is_missing() -> None:
     """Missing symbols and a wanted update are told, in a fixed order."""
-    state = PageState.read({**LINKED, "broken": ["MsgStore", "ACK"], "needs_update": True})
+    state = PageState.parse({**LINKED, "broken": ["MsgStore", "ACK"], "needs_update": True})
     assert state.degraded == ("ACK", "MsgStore", "needs_update")

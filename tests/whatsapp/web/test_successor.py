@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.profile import browsers_on
+from streams.whatsapp.web.profile import find_browsers
 from tests.support.browser import Control, MakeDriver, phase, pid_of, runs
 from tests.support.sandbox import Sandbox
 
@@ -49,7 +49,7 @@ def program(sandbox: Sandbox, profile: Path) -> Iterator[subprocess.Popen[str]]:
     yield process
     process.kill()
     process.communicate()
-    for left in browsers_on(profile):
+    for left in find_browsers(profile):
         left.kill()
 
 
@@ -85,7 +85,7 @@ async def test_a_frozen_python_is_outlived_by_nothing(
     await successor.start()
     await phase(successor, Phase.READY, Phase.LINKING)
     assert not runs(orphan)
-    assert [found.pid for found in browsers_on(profile)] == [pid_of(profile, "browser")]
+    assert [found.pid for found in find_browsers(profile)] == [pid_of(profile, "browser")]
 
 
 def _wait_gone(pids: list[int]) -> tuple[list[psutil.Process], list[psutil.Process]]:

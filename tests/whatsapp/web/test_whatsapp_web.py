@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams.whatsapp.driver import Acked, LookupFailed, NotSubmitted, Phase
+from streams.whatsapp.driver import ServerAccepted, LookupFailed, NotSubmitted, Phase
 from streams.whatsapp.errors import BrowserMissing, BundleMissing, ProfileInUse
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import PEER, PEER_CHAT, Control, MakeDriver, link, phase, text
@@ -26,7 +26,7 @@ async def test_links_by_qr(driver: WhatsAppWeb, control: Control) -> None:
 async def test_links_by_pairing_code(driver: WhatsAppWeb, control: Control) -> None:
     """The code is returned and shown in the session; entered in the phone it links."""
     await phase(driver, Phase.LINKING)
-    code = await driver.link_by_code("+905550000001")
+    code = await driver.request_pairing_code("+905550000001")
     assert driver.session.pairing_code == code
     await control.post("/scan", {"pairing_code": code, "phone": "+905550000001"})
     ready = await phase(driver, Phase.READY)
@@ -37,7 +37,7 @@ async def test_nothing_is_answered_before_it_is_ready(driver: WhatsAppWeb) -> No
     """A page that is not linked knows nothing, and says so."""
     await phase(driver, Phase.LINKING)
     assert isinstance(await driver.look_up(PEER), LookupFailed)
-    assert isinstance(await driver.find("3EB0AA", PEER_CHAT), LookupFailed)
+    assert isinstance(await driver.find_message("3EB0AA", PEER_CHAT), LookupFailed)
     result = await driver.submit(text("3EB0AA"))
     assert isinstance(result, NotSubmitted)
     assert result.code == "not_logged_in"
@@ -51,7 +51,7 @@ async def test_logout_shows_a_new_code_under_a_new_link(
     before = linked_driver.session.link
 
     async def watch() -> None:
-        async for session in linked_driver.changes():
+        async for session in linked_driver.watch_session():
             seen.append(session.phase)
             if session.qr:
                 return
@@ -63,7 +63,7 @@ async def test_logout_shows_a_new_code_under_a_new_link(
     assert seen[-2:] == [Phase.LOGGED_OUT, Phase.LINKING]
     assert linked_driver.session.link != before
     assert (await link(linked_driver, control)).link not in {None, before}
-    assert isinstance(await linked_driver.submit(text("3EB0AA17")), Acked)
+    assert isinstance(await linked_driver.submit(text("3EB0AA17")), ServerAccepted)
 
 
 async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: Control) -> None:
@@ -80,7 +80,7 @@ async def test_a_second_driver_on_the_profile_is_refused(
     """Clearly, at the start, and without harm to the first."""
     with pytest.raises(ProfileInUse, match="another process uses the profile"):
         await make_driver().start()
-    assert isinstance(await linked_driver.submit(text("3EB0AA18")), Acked)
+    assert isinstance(await linked_driver.submit(text("3EB0AA18")), ServerAccepted)
 
 
 async def test_what_is_not_installed_is_said_at_the_start(make_driver: MakeDriver) -> None:

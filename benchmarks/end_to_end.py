@@ -24,7 +24,7 @@ from benchmarks.browser_common import machine
 from benchmarks.world import World, world
 from streams.kafka.connection import client_options
 from streams.settings import Settings
-from tests.support.browser import Control
+from tests.support.browser import SandboxControl
 from tests.support.system import Caller, Worker
 
 ACKS_MS = (20, 150)
@@ -73,18 +73,18 @@ async def reading(here: World) -> AsyncIterator[Stopwatch]:
 
 
 async def measure(
-    caller: Caller, watch: Stopwatch, control: Control, name: str, count: int, every_s: float
+    caller: Caller, watch: Stopwatch, control: SandboxControl, name: str, count: int, every_s: float
 ) -> dict[str, list[float]]:
     """Milliseconds of each message: to `accepted`, to `sent`, and from the page's ack to `sent`."""
     asked: dict[str, float] = {}
     for number in range(count):
         request = {"id": f"{name}-{number}", "to": f"+90555{4_000_000 + number}", "text": "hello"}
         asked[request["id"]] = time.time()
-        await caller.ask(request)
+        await caller.request(request)
         await asyncio.sleep(every_s)
     await watch.all_seen(list(asked), "sent")
-    arrived = {row["whatsapp_id"]: row for row in await control.log() if row["event"] == "message"}
-    events = {e["id"]: e for e in caller.events() if e["status"] == "sent"}
+    arrived = {row["whatsapp_id"]: row for row in await control.fetch_log() if row["event"] == "message"}
+    events = {e["id"]: e for e in caller.status_events() if e["status"] == "sent"}
     ids = list(asked)
     return {
         "accepted": [(watch.seen[i, "accepted"] - asked[i]) * 1000 for i in ids],
@@ -120,8 +120,8 @@ async def main(count: int, every_s: float) -> None:
     """The whole benchmark."""
     print(machine())
     async with world(partitions=8) as here:
-        dispatcher, sender = here.system.dispatcher(), here.system.sender()
-        await asyncio.gather(dispatcher.ready(), sender.ready())
+        dispatcher, sender = here.system.start_dispatcher(), here.system.start_sender()
+        await asyncio.gather(dispatcher.wait_until_ready(), sender.wait_until_ready())
         async with reading(here) as watch:
             await _measure_all(here, watch, count, every_s)
         print("memory, PSS")
@@ -132,7 +132,7 @@ async def main(count: int, every_s: float) -> None:
 
 
 async def _measure_all(here: World, watch: Stopwatch, count: int, every_s: float) -> None:
-    caller, control = here.caller, Control(here.whatsapp.url)
+    caller, control = here.caller, SandboxControl(here.whatsapp.url)
     await measure(caller, watch, control, "warm", 20, every_s)
     for ack_ms in ACKS_MS:
         here.whatsapp.ack_after(ack_ms)

@@ -25,8 +25,8 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Outcome, Sent
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
-from tests.support.system import Caller, until
-from tests.support.whatsapp import account_record
+from tests.support.system import Caller, wait_until
+from tests.support.whatsapp import read_account_record
 
 ACCOUNT = "main"
 PHONES = 20
@@ -47,7 +47,7 @@ class Lane:
         deadline_s = time.time() + 600
         records = [(command.encode(_send(name, n, deadline_s)), b"") for n in range(count)]
         await self._caller.produce(*records, topic=self._caller.names.send(ACCOUNT))
-        await until(lambda: self._sent(name) >= count, within_s=600)
+        await wait_until(lambda: self._sent(name) >= count, timeout_s=600)
 
     def _sent(self, name: str) -> int:
         said = (events.decode(record.value) for record in self._log)
@@ -102,8 +102,8 @@ async def main(rounds: int) -> None:
     print("medians of the blocks' rates, and the median of the ratios of neighbouring blocks")
     async with world(accounts=[ACCOUNT]) as here:
         caller, url = here.caller, here.whatsapp.url
-        here.system.sender(ACCOUNT)
-        await until(lambda: (account_record(caller, ACCOUNT) or {}).get("state") == "ready")
+        here.system.start_sender(ACCOUNT)
+        await wait_until(lambda: (read_account_record(caller, ACCOUNT) or {}).get("state") == "ready")
         async with bare(here.whatsapp, here.folder / "bare") as send_bare:
 
             async def bare_block(name: str, count: int) -> None:

@@ -31,8 +31,8 @@ async def main(messages: int, page_heap_mb: int) -> None:
     """Sample by sample, then the growth of each part."""
     print(machine())
     async with world(partitions=8, web_page_heap_mb=page_heap_mb) as here:
-        workers = here.system.dispatcher(), here.system.sender()
-        await asyncio.gather(*(each.ready() for each in workers))
+        workers = here.system.start_dispatcher(), here.system.start_sender()
+        await asyncio.gather(*(each.wait_until_ready() for each in workers))
         async with reading(here) as watch:
             await _soak(here, watch, workers, messages)
 
@@ -61,7 +61,7 @@ async def _block(here: World, watch: Stopwatch, start: int) -> None:
         {"id": f"soak-{number}", "to": f"+90555{1_000_000 + number // 2}", "text": f"no {number}"}
         for number in numbers
     ]
-    await here.caller.ask(*requests)
+    await here.caller.request(*requests)
     await watch.all_seen([f"soak-{number}" for number in numbers], "sent")
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.browser_common import Sandbox, sandbox
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
-from tests.support.broker import settings_for
-from tests.support.system import Caller, System
+from tests.support.broker import make_settings
+from tests.support.system import Caller, SystemUnderTest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class World:
 
     folder: Path
     whatsapp: Sandbox
-    system: System
+    system: SystemUnderTest
     caller: Caller
 
 
@@ -37,7 +37,7 @@ async def world(**given: Any) -> AsyncIterator[World]:
         await asyncio.to_thread(broker.start, lambda _: None)
         stack.callback(broker.stop)
         whatsapp = stack.enter_context(sandbox(folder / "sandbox"))
-        settings = settings_for(
+        settings = make_settings(
             broker,
             folder / "data",
             web_browser_args=list(whatsapp.browser_args),
@@ -46,7 +46,7 @@ async def world(**given: Any) -> AsyncIterator[World]:
             **given,
         )
         await admin.create_topics(settings)
-        system = System(settings)
-        stack.callback(system.end)
+        system = SystemUnderTest(settings)
+        stack.callback(system.stop)
         caller = await stack.enter_async_context(Caller(settings).open())
         yield World(folder, whatsapp, system, caller)

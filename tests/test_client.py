@@ -19,7 +19,7 @@ from streams.kafka.connection import KafkaUnreachable, producer_options
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.settings import Settings, load
-from tests.support.broker import settings_for
+from tests.support.broker import make_settings
 
 pytestmark = pytest.mark.broker
 
@@ -31,7 +31,7 @@ Request = dict[str, Any]
 @pytest.fixture(scope="module")
 def world(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Topics for this file; each test has ids of its own."""
-    settings = settings_for(broker, tmp_path_factory.mktemp("client"))
+    settings = make_settings(broker, tmp_path_factory.mktemp("client"))
     asyncio.run(admin.create_topics(settings))
     return settings
 

@@ -12,4 +12,4 @@ _COLUMNS = ("variable", "value", "default", "meaning")
 @output.json_option
 def config(as_json: bool) -> None:
     """Print every setting with its value, default and meaning."""
-    output.rows(describe(load()), _COLUMNS, as_json=as_json)
+    output.print_rows(describe(load()), _COLUMNS, as_json=as_json)

@@ -16,15 +16,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 
 from streams.cli import output, selection
-from streams.cli.selection import Selection
-from streams.cli.time_param import Moment
+from streams.cli.selection import DeadLetterFilter
+from streams.cli.time_param import TimeParam
 from streams.contract import dead_letter
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
 from streams.kafka import connection
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.local import run_dir
-from streams.operations.errors import Failed
+from streams.operations.errors import CommandFailed
 from streams.settings import Settings, load
 
 _COLUMNS = ("last_failed_at", "id", "request_id", "reason", "outcome", "attempts", "message")
@@ -36,15 +36,15 @@ def dlq() -> None:
 
 
 @dlq.command("list")
-@selection.options
+@selection.filter_options
 @click.option("--replayed", is_flag=True, help="also those whose replay ended in another one")
 @output.json_option
-def list_(replayed: bool, as_json: bool, **chosen: Any) -> None:
+def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
     """List dead letters, oldest first."""
-    settings = run_dir.connected(load())
-    letters = asyncio.run(read(settings))
-    picked = pick(letters, Selection(**chosen), replayed=replayed)
-    output.rows([_row(letter) for letter in picked], _COLUMNS, as_json=as_json)
+    settings = run_dir.resolve_kafka(load())
+    letters = asyncio.run(read_letters(settings))
+    selected = select(letters, DeadLetterFilter(**filters), include_replayed=replayed)
+    output.print_rows([_to_row(letter) for letter in selected], _COLUMNS, as_json=as_json)
 
 
 @dlq.command()
@@ -52,69 +52,69 @@ def list_(replayed: bool, as_json: bool, **chosen: Any) -> None:
 @output.json_option
 def show(id: str, as_json: bool) -> None:
     """Show one dead letter, or all of one request, with the original record."""
-    settings = run_dir.connected(load())
-    picked = pick(asyncio.run(read(settings)), Selection(ids=(id,)), replayed=True)
-    if not picked:
-        raise Failed(f"no dead letter {id} is kept: `wa-streams dlq list` lists them")
-    for letter in picked:
-        whole = _row(letter) | _original(letter)
+    settings = run_dir.resolve_kafka(load())
+    selected = select(asyncio.run(read_letters(settings)), DeadLetterFilter(ids=(id,)), include_replayed=True)
+    if not selected:
+        raise CommandFailed(f"no dead letter {id} is kept: `wa-streams dlq list` lists them")
+    for letter in selected:
+        fields = _to_row(letter) | _original_record(letter)
         if as_json:
-            output.document(whole)
+            output.print_json(fields)
         else:
-            _print_whole(whole)
+            _print_letter(fields)
 
 
 @dlq.command()
-@selection.options
+@selection.filter_options
 @click.option("--all", "everything", is_flag=True, help="every dead letter")
 @click.option("--dry-run", is_flag=True, help="only say which")
 @click.option("--rate", type=click.FloatRange(min=0.01), default=20.0, show_default=True, help="/s")
 @click.option("--force", is_flag=True, help="also those that may have been sent (outcome unknown)")
 @output.json_option
 def replay(
-    everything: bool, dry_run: bool, rate: float, force: bool, as_json: bool, **chosen: Any
+    everything: bool, dry_run: bool, rate: float, force: bool, as_json: bool, **filters: Any
 ) -> None:
     """Ask again for what could not be delivered, under the same request ids."""
-    asked = Selection(**chosen)
-    if asked.is_everything != everything:
+    letter_filter = DeadLetterFilter(**filters)
+    if letter_filter.is_empty != everything:
         raise click.UsageError("Say which: --id, --reason, --class, --account, --since … or --all.")
-    settings = run_dir.connected(load())
-    picked = pick(asyncio.run(read(settings)), asked)
-    refused = [each for each in picked if each.info.outcome == "unknown" and not force]
-    wanted = [each for each in picked if each not in refused]
+    settings = run_dir.resolve_kafka(load())
+    selected = select(asyncio.run(read_letters(settings)), letter_filter)
+    refused = [each for each in selected if each.info.outcome == "unknown" and not force]
+    accepted = [each for each in selected if each not in refused]
     if not dry_run:
-        asyncio.run(republish(settings, wanted, rate))
-    word = "would be replayed" if dry_run else "replayed"
-    said = [_row(each) | {"result": word} for each in wanted]
-    said += [_row(each) | {"result": "refused"} for each in refused]
-    output.rows(said, ("result", "id", "request_id", "reason", "message"), as_json=as_json)
+        asyncio.run(republish(settings, accepted, rate))
+    result = "would be replayed" if dry_run else "replayed"
+    rows = [_to_row(each) | {"result": result} for each in accepted]
+    rows += [_to_row(each) | {"result": "refused"} for each in refused]
+    output.print_rows(rows, ("result", "id", "request_id", "reason", "message"), as_json=as_json)
     if refused:
-        raise Failed(
+        raise CommandFailed(
             f"{len(refused)} refused, since nobody can tell whether they were sent: "
             "look at the phone, then replay with --force"
         )
-    if not wanted:
-        raise Failed("no dead letter is selected: `wa-streams dlq list` lists them")
+    if not accepted:
+        raise CommandFailed("no dead letter is selected: `wa-streams dlq list` lists them")
 
 
 @dlq.command()
-@click.option("--before", type=Moment(), help="written before then: 90d, or a time")
+@click.option("--before", type=TimeParam(), help="written before then: 90d, or a time")
 @click.option("--all", "everything", is_flag=True, help="every dead letter")
 @click.option("--dry-run", is_flag=True, help="only say how many")
 @output.json_option
-def purge(before: float | None, everything: bool, dry_run: bool, as_json: bool) -> None:
+def purge(before_s: float | None, everything: bool, dry_run: bool, as_json: bool) -> None:
     """Delete dead letters from the log, up to a time. A log is cut at its old end only."""
-    if (before is None) != everything:
+    if (before_s is None) != everything:
         raise click.UsageError("Say which: --before a time, or --all.")
-    settings = run_dir.connected(load())
-    count = asyncio.run(_cut(settings, before, dry_run))
+    settings = run_dir.resolve_kafka(load())
+    count = asyncio.run(_delete_before(settings, before_s, dry_run))
     if as_json:
-        output.document({"records": count, "deleted": not dry_run})
+        output.print_json({"records": count, "deleted": not dry_run})
     else:
-        output.data(f"{count} records {'would be' if dry_run else 'were'} deleted")
+        output.print_data(f"{count} records {'would be' if dry_run else 'were'} deleted")
 
 
-async def read(settings: Settings) -> list[DeadLetter]:
+async def read_letters(settings: Settings) -> list[DeadLetter]:
     """Every dead letter that is kept, in the order of writing.
 
     What somebody else has put on the topic is left out.
@@ -129,46 +129,46 @@ async def read(settings: Settings) -> list[DeadLetter]:
     return letters
 
 
-def pick(
-    letters: Sequence[DeadLetter], asked: Selection, *, replayed: bool = False
+def select(
+    letters: Sequence[DeadLetter], letter_filter: DeadLetterFilter, *, include_replayed: bool = False
 ) -> list[DeadLetter]:
     """Those that are meant, each once. One whose replay failed again is stood for by the later one."""
-    gone = set() if replayed else selection.followed(letters)
-    found = {each.info.id: each for each in letters if asked.has(each)}
-    return [each for id, each in found.items() if id not in gone]
+    superseded_ids = set() if include_replayed else selection.find_superseded_ids(letters)
+    letters_by_id = {each.info.id: each for each in letters if letter_filter.matches(each)}
+    return [each for id, each in letters_by_id.items() if id not in superseded_ids]
 
 
-async def republish(settings: Settings, letters: Sequence[DeadLetter], rate: float) -> None:
+async def republish(settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float) -> None:
     """Put the original records on `wa.outbound` again, at most `rate` a second."""
     producer = AIOKafkaProducer(**connection.producer_options(settings))
     async with producer:
         for each in letters:
-            begun_s = time.monotonic()
+            started_s = time.monotonic()
             await producer.send_and_wait(
                 names(settings).outbound,
                 each.value,
                 key=each.key,
                 headers=each.build_replay_headers(),
             )
-            await asyncio.sleep(max(0.0, begun_s + 1 / rate - time.monotonic()))
+            await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
 
 
-async def _cut(settings: Settings, before_s: float | None, dry_run: bool) -> int:
+async def _delete_before(settings: Settings, before_s: float | None, dry_run: bool) -> int:
     topic = names(settings).dlq
     async with open_reader(settings, topic) as reader:
-        begin = await reader.beginning_offsets()
-        cut = await reader.end_offsets() if before_s is None else await reader.offsets_for_time(before_s)
-    count = sum(max(0, offset - begin[partition]) for partition, offset in cut.items())
+        begin_offsets = await reader.beginning_offsets()
+        cut_offsets = await reader.end_offsets() if before_s is None else await reader.offsets_for_time(before_s)
+    count = sum(max(0, offset - begin_offsets[partition]) for partition, offset in cut_offsets.items())
     if count and not dry_run:
-        upto = {
-            partition: RecordsToDelete(before_offset=offset) for partition, offset in cut.items()
+        deletions = {
+            partition: RecordsToDelete(before_offset=offset) for partition, offset in cut_offsets.items()
         }
         async with connection.admin_client(settings) as client:
-            await client.delete_records(upto)
+            await client.delete_records(deletions)
     return count
 
 
-def _row(letter: DeadLetter) -> dict[str, Any]:
+def _to_row(letter: DeadLetter) -> dict[str, Any]:
     return {
         "id": letter.info.id,
         "request_id": letter.info.request_id,
@@ -184,16 +184,16 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _original(letter: DeadLetter) -> dict[str, Any]:
+def _original_record(letter: DeadLetter) -> dict[str, Any]:
     return {
         "original_timestamp": letter.info.timestamp,
-        "key": _readable(letter.key),
-        "value": _readable(letter.value),
-        "headers": [[name, _readable(value)] for name, value in letter.headers],
+        "key": _to_readable(letter.key),
+        "value": _to_readable(letter.value),
+        "headers": [[name, _to_readable(value)] for name, value in letter.headers],
     }
 
 
-def _readable(value: bytes | None) -> str | dict[str, str] | None:
+def _to_readable(value: bytes | None) -> str | dict[str, str] | None:
     """Text as text; other bytes as `{"base64": …}`."""
     if value is None:
         return None
@@ -203,9 +203,9 @@ def _readable(value: bytes | None) -> str | dict[str, str] | None:
         return {"base64": base64.b64encode(value).decode()}
 
 
-def _print_whole(whole: dict[str, Any]) -> None:
-    width = max(map(len, whole))
-    for name, value in whole.items():
-        shown = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        output.data(f"{name:<{width}}  {shown}")
-    output.data("")
+def _print_letter(fields: dict[str, Any]) -> None:
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        output.print_data(f"{name:<{width}}  {text}")
+    output.print_data("")

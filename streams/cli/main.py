@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import click
 
-from streams.cli.error_map import translated
-from streams.cli.output import say
+from streams.cli.error_map import translate
+from streams.cli.output import print_note
 from streams.operations.errors import CommandError
 from streams.settings import SettingError
 
-_NAME = "wa-streams"
+_PROGRAM = "wa-streams"
 _COMMANDS = {
     "up": "streams.cli.up:up",
     "ps": "streams.cli.up:ps",
@@ -34,26 +34,26 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
+class _LazyGroup(click.Group):
     """Knows every command by name, and imports it when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        where = _COMMANDS.get(cmd_name)
-        if where is None:
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
             return None
-        module, _, name = where.partition(":")
+        module, _, name = target.partition(":")
         return getattr(importlib.import_module(module), name)
 
 
 @click.group(
-    cls=_Commands,
+    cls=_LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(package_name="wa-streams", prog_name=_NAME)
+@click.version_option(package_name="wa-streams", prog_name=_PROGRAM)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """WhatsApp messages asked for through Kafka. Settings are WA_… variables: `wa-streams config`."""
@@ -73,29 +73,29 @@ def run(arguments: Sequence[str]) -> int:
     for name in ("aiokafka", "streams"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
-        code = cli.main(list(arguments), prog_name=_NAME, standalone_mode=False)
+        code = cli.main(list(arguments), prog_name=_PROGRAM, standalone_mode=False)
     except click.UsageError as error:
-        return _complain(f"{error.format_message()} See `{_path(error)} --help`.", 2)
+        return _print_error(f"{error.format_message()} See `{_command_path(error)} --help`.", 2)
     except SettingError as error:
-        return _complain(str(error), 2)
+        return _print_error(str(error), 2)
     except CommandError as error:
-        return _complain(str(error), error.exit_code)
+        return _print_error(str(error), error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _complain("interrupted", 1)
+        return _print_error("interrupted", 1)
     except Exception as error:
-        known = translated(error)
-        if known is None:
+        command_error = translate(error)
+        if command_error is None:
             raise  # a fault of ours: its traceback is what helps
-        return _complain(str(known), known.exit_code)
+        return _print_error(str(command_error), command_error.exit_code)
     return code if isinstance(code, int) else 0
 
 
-def _path(error: click.UsageError) -> str:
-    return error.ctx.command_path if error.ctx is not None else _NAME
+def _command_path(error: click.UsageError) -> str:
+    return error.ctx.command_path if error.ctx is not None else _PROGRAM
 
 
-def _complain(text: str, code: int) -> int:
-    say(f"{_NAME}: {' '.join(text.split())}")
+def _print_error(text: str, code: int) -> int:
+    print_note(f"{_PROGRAM}: {' '.join(text.split())}")
     return code
 
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_WIDE = 10_000  # a pipe has no edge to wrap at
+_PIPE_WIDTH = 10_000  # a pipe has no edge to wrap at
 
 
 def json_option(command: F) -> F:
@@ -26,12 +26,12 @@ def json_option(command: F) -> F:
     )(command)
 
 
-def say(text: str) -> None:
+def print_note(text: str) -> None:
     """A sentence for the person in front of the terminal; no data."""
     click.echo(text, err=True)
 
 
-def data(text: str) -> None:
+def print_data(text: str) -> None:
     """Data as text, at once. A reader that has seen enough (`| head`) ends the command, without error."""
     try:
         print(text, flush=True)
@@ -41,29 +41,29 @@ def data(text: str) -> None:
         raise click.exceptions.Exit(0) from None
 
 
-def document(value: object) -> None:
+def print_json(value: object) -> None:
     """One JSON object on one line, at once."""
-    data(orjson.dumps(value, default=str).decode())
+    print_data(orjson.dumps(value, default=str).decode())
 
 
-def rows(items: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+def print_rows(items: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
     """Objects a line, or these columns of them."""
     if as_json:
         for item in items:
-            document(item)
+            print_json(item)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name.replace("_", " "), overflow="fold")
     for item in items:
-        table.add_row(*(cell(item.get(name)) for name in columns))
-    out = console()
-    with out.capture() as drawn:
+        table.add_row(*(format_cell(item.get(name)) for name in columns))
+    out = make_console()
+    with out.capture() as capture:
         out.print(table)
-    data("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+    print_data("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
-def cell(value: Any) -> str:
+def format_cell(value: Any) -> str:
     """A value as it stands in a table."""
     if value is None:
         return "-"
@@ -74,7 +74,7 @@ def cell(value: Any) -> str:
     return str(value)
 
 
-def console() -> Console:
+def make_console() -> Console:
     """Where tables go. Markup is off: what users wrote is never taken for colours."""
-    width = None if sys.stdout.isatty() else _WIDE
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(markup=False, highlight=False, emoji=False, width=width)

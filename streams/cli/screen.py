@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from streams.local.run_dir import Picture, ShownPart
+from streams.local.run_dir import StackStatus, ServiceStatus
 
 _COLOURS = {"ready": "green", "starting": "yellow", "backoff": "red", "failed": "bold red"}
 
@@ -26,24 +26,24 @@ class Screen(Protocol):
 
     def __exit__(self, *error: object) -> None: ...
 
-    def changed(self, part: ShownPart) -> None:
+    def show_service(self, service: ServiceStatus) -> None:
         """A part is in another state."""
         ...
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """A sentence."""
         ...
 
-    def code(self, account: str, qr: str | None) -> None:
+    def show_code(self, account: str, qr: str | None) -> None:
         """The account is to be linked with this code, or (None) no more."""
         ...
 
-    def picture(self, picture: Picture) -> None:
+    def show_ready(self, status: StackStatus) -> None:
         """All is ready."""
         ...
 
 
-def qr_text(qr: str, *, colours: bool) -> str:
+def render_qr(qr: str, *, colours: bool) -> str:
     """The code in half blocks: light ones on dark ground, which `colours` make sure of."""
     out = io.StringIO()
     segno.make(qr, error="l").terminal(out, compact=True)
@@ -51,55 +51,55 @@ def qr_text(qr: str, *, colours: bool) -> str:
     return "\n".join(f"\x1b[97;40m{line}\x1b[0m" if colours else line for line in lines)
 
 
-def qr_advice(account: str) -> str:
+def format_link_instructions(account: str) -> str:
     """What a person does with the code."""
     return f"{account}: scan this code with WhatsApp > Settings > Linked devices > Link a device"
 
 
-class Lines:
+class PlainScreen:
     """Plain lines with the time; for pipes, logs and CI."""
 
-    def __init__(self, *, errors: bool) -> None:
-        self._out = sys.stderr if errors else sys.stdout
-        self._known: dict[str, tuple[str, str]] = {}
+    def __init__(self, *, use_stderr: bool) -> None:
+        self._out = sys.stderr if use_stderr else sys.stdout
+        self._last_shown: dict[str, tuple[str, str]] = {}
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> "PlainScreen":
         return self
 
     def __exit__(self, *error: object) -> None:
         return
 
-    def changed(self, part: ShownPart) -> None:
+    def show_service(self, service: ServiceStatus) -> None:
         """One line, when there is something new."""
-        known, self._known[part.name] = self._known.get(part.name), (part.state, part.why)
-        if known == self._known[part.name]:
+        previous, self._last_shown[service.name] = self._last_shown.get(service.name), (service.state, service.reason)
+        if previous == self._last_shown[service.name]:
             return
-        restarted = f", restarted {part.restarts} times" if part.restarts else ""
-        why = f": {part.why}" if part.why else ""
-        self.say(f"{part.name} {part.state}{restarted}{why}")
+        restarted = f", restarted {service.restarts} times" if service.restarts else ""
+        reason = f": {service.reason}" if service.reason else ""
+        self.show_message(f"{service.name} {service.state}{restarted}{reason}")
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """One line."""
         print(f"{time.strftime('%H:%M:%S')} {text}", file=self._out, flush=True)
 
-    def code(self, account: str, qr: str | None) -> None:
+    def show_code(self, account: str, qr: str | None) -> None:
         """The code, as it can be scanned from a log too."""
         if qr is not None:
-            self.say(qr_advice(account))
-            print(qr_text(qr, colours=self._out.isatty()), file=self._out, flush=True)
+            self.show_message(format_link_instructions(account))
+            print(render_qr(qr, colours=self._out.isatty()), file=self._out, flush=True)
 
-    def picture(self, picture: Picture) -> None:
+    def show_ready(self, status: StackStatus) -> None:
         """Where everything is."""
-        self.say(summary(picture))
+        self.show_message(summarize(status))
 
 
-class LiveTable:
+class LiveScreen:
     """A live table; codes below it."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, ShownPart] = {}
+        self._services: dict[str, ServiceStatus] = {}
         self._codes: dict[str, str] = {}
-        self._said = ""
+        self._message = ""
         self._live = Live(
             console=Console(markup=False, highlight=False, emoji=False),
             get_renderable=self._render,
@@ -107,58 +107,58 @@ class LiveTable:
             vertical_overflow="visible",  # half a code is none
         )
 
-    def __enter__(self) -> "LiveTable":
+    def __enter__(self) -> "LiveScreen":
         self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def changed(self, part: ShownPart) -> None:
+    def show_service(self, service: ServiceStatus) -> None:
         """Its row."""
-        self._parts[part.name] = part
+        self._services[service.name] = service
 
-    def say(self, text: str) -> None:
+    def show_message(self, text: str) -> None:
         """The line below the table."""
-        self._said = text
+        self._message = text
 
-    def code(self, account: str, qr: str | None) -> None:
+    def show_code(self, account: str, qr: str | None) -> None:
         """Below the table until it is scanned."""
         self._codes.pop(account, None)
         if qr is not None:
             self._codes[account] = qr
 
-    def picture(self, picture: Picture) -> None:
+    def show_ready(self, status: StackStatus) -> None:
         """Where everything is."""
-        self.say(summary(picture) + " · Ctrl-C ends it")
+        self.show_message(summarize(status) + " · Ctrl-C ends it")
 
     def _render(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("part", "state", "pid", "restarts", ""):
             table.add_column(name, overflow="fold")
-        for part in self._parts.values():
-            state = Text(part.state, style=_COLOURS.get(part.state, "dim"))
-            pid = "-" if part.pid is None else str(part.pid)
-            table.add_row(part.name, state, pid, str(part.restarts), part.why)
+        for service in self._services.values():
+            state = Text(service.state, style=_COLOURS.get(service.state, "dim"))
+            pid = "-" if service.pid is None else str(service.pid)
+            table.add_row(service.name, state, pid, str(service.restarts), service.reason)
         codes = [
-            Text(f"\n{qr_advice(account)}\n") + Text.from_ansi(qr_text(qr, colours=True))
+            Text(f"\n{format_link_instructions(account)}\n") + Text.from_ansi(render_qr(qr, colours=True))
             for account, qr in self._codes.items()
         ]
-        return Group(table, *codes, Text(self._said))
+        return Group(table, *codes, Text(self._message))
 
 
-def summary(picture: Picture) -> str:
+def summarize(status: StackStatus) -> str:
     """All of it in one line."""
-    places = [
-        f"Kafka {picture.kafka}",
-        *([f"probes {picture.web}"] if picture.web else []),
-        *([f"simulated WhatsApp {picture.sandbox}"] if picture.sandbox else []),
+    addresses = [
+        f"Kafka {status.kafka}",
+        *([f"probes {status.web}"] if status.web else []),
+        *([f"simulated WhatsApp {status.sandbox}"] if status.sandbox else []),
     ]
-    return "ready: " + " · ".join(places)
+    return "ready: " + " · ".join(addresses)
 
 
-def make(*, as_json: bool) -> Screen:
+def make_screen(*, as_json: bool) -> Screen:
     """The right one for where our output goes; with JSON stdout is left to that."""
     if not as_json and sys.stdout.isatty():
-        return LiveTable()
-    return Lines(errors=as_json)
+        return LiveScreen()
+    return PlainScreen(use_stderr=as_json)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from streams.cli.time_param import Moment
+from streams.cli.time_param import TimeParam
 from streams.contract import replay
 from streams.contract.dead_letter import DeadLetter
 from streams.contract.headers import get_text
@@ -16,22 +16,22 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class DeadLetterFilter:
     """What all of a dead letter must be; what is not named does not matter. Times in epoch seconds."""
 
     ids: tuple[str, ...] = ()  # of dead letters, or of their requests
     reason: str | None = None
     error_class: str | None = None
     account: str | None = None
-    since: float | None = None
-    until: float | None = None
+    since_s: float | None = None
+    until_s: float | None = None
 
     @property
-    def is_everything(self) -> bool:
+    def is_empty(self) -> bool:
         """Nothing is named."""
-        return self == Selection()
+        return self == DeadLetterFilter()
 
-    def has(self, letter: DeadLetter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         """Whether this one is meant."""
         about = letter.info
         failed_s = datetime.fromisoformat(about.last_failed_at).timestamp()
@@ -40,16 +40,16 @@ class Selection:
             and self.reason in (None, about.reason)
             and self.error_class in (None, about.error_class)
             and self.account in (None, about.account)
-            and (self.since is None or failed_s >= self.since)
-            and (self.until is None or failed_s < self.until)
+            and (self.since_s is None or failed_s >= self.since_s)
+            and (self.until_s is None or failed_s < self.until_s)
         )
 
 
-def options(command: F) -> F:
+def filter_options(command: F) -> F:
     """The options of a command that selects; their values are the fields of a Selection."""
     for option in (
-        click.option("--until", type=Moment(), help="failed before then"),
-        click.option("--since", type=Moment(), help="failed since then: 15m, 2h, 7d, or a time"),
+        click.option("--until", type=TimeParam(), help="failed before then"),
+        click.option("--since", type=TimeParam(), help="failed since then: 15m, 2h, 7d, or a time"),
         click.option("--account", help="the sending account"),
         click.option("--class", "error_class", help="of the error, for example transient"),
         click.option("--reason", help="the error's code, for example recipient_not_on_whatsapp"),
@@ -59,7 +59,7 @@ def options(command: F) -> F:
     return command
 
 
-def followed(letters: Iterable[DeadLetter]) -> set[str]:
+def find_superseded_ids(letters: Iterable[DeadLetter]) -> set[str]:
     """Ids of dead letters whose replay ended in another one of these: it stands for both."""
-    found = {get_text(letter.headers, replay.REPLAY_OF) for letter in letters}
-    return {each for each in found if each is not None}
+    replayed_ids = {get_text(letter.headers, replay.REPLAY_OF) for letter in letters}
+    return {each for each in replayed_ids if each is not None}

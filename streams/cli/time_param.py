@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import click
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_AGO = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
 
 
-class Moment(click.ParamType):
+class TimeParam(click.ParamType):
     """`90s`, `15m`, `2h`, `7d` (ago), or a time in RFC 3339; becomes epoch seconds."""
 
     name = "time"
@@ -21,22 +21,22 @@ class Moment(click.ParamType):
         if isinstance(value, float):
             return value
         try:
-            return moment_s(str(value), datetime.now(UTC).timestamp())
+            return parse_time_s(str(value), datetime.now(UTC).timestamp())
         except ValueError:
             self.fail(f"{value!r} is no time: 15m, 2h, 7d (ago), or 2026-11-24T09:00:00Z.")
 
 
-def moment_s(text: str, now_s: float) -> float:
+def parse_time_s(text: str, now_s: float) -> float:
     """Epoch seconds of a duration before now, or of a time. Raises ValueError when it is neither."""
-    ago = _AGO.match(text)
-    if ago is not None:
-        return now_s - float(ago[1]) * _UNITS[ago[2]]
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.astimezone()
-    return moment.timestamp()
+    duration = _DURATION.match(text)
+    if duration is not None:
+        return now_s - float(duration[1]) * _UNIT_SECONDS[duration[2]]
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        time = time.astimezone()
+    return time.timestamp()
 
 
-def clock(rfc3339: str) -> str:
+def format_clock(rfc3339: str) -> str:
     """The time of day, as this machine's user reads it, of a time in RFC 3339."""
     return datetime.fromisoformat(rfc3339).astimezone().strftime("%H:%M:%S.%f")[:-3]

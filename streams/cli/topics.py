@@ -8,7 +8,7 @@ from streams.cli import output
 from streams.kafka import admin
 from streams.kafka.topics import required_topics
 from streams.local import run_dir
-from streams.operations.errors import Failed
+from streams.operations.errors import CommandFailed
 from streams.settings import load
 
 
@@ -21,9 +21,9 @@ def topics() -> None:
 @output.json_option
 def create(as_json: bool) -> None:
     """Create the topics that are missing. One that is there is never changed."""
-    settings = run_dir.connected(load())
+    settings = run_dir.resolve_kafka(load())
     created = asyncio.run(admin.create_topics(settings))
-    output.rows(
+    output.print_rows(
         [{"topic": spec.name, "created": spec.name in created} for spec in required_topics(settings)],
         ("topic", "created"),
         as_json=as_json,
@@ -34,15 +34,15 @@ def create(as_json: bool) -> None:
 @output.json_option
 def check(as_json: bool) -> None:
     """Say which topics are missing or wrong; exit code 1 when one is."""
-    settings = run_dir.connected(load())
+    settings = run_dir.resolve_kafka(load())
     problems = asyncio.run(admin.check_topics(settings))
-    wrong = {problem.topic: problem for problem in problems}
-    output.rows(
+    problems_by_topic = {problem.topic: problem for problem in problems}
+    output.print_rows(
         [
             {
                 "topic": spec.name,
-                "ok": spec.name not in wrong,
-                "problem": str(wrong[spec.name]) if spec.name in wrong else None,
+                "ok": spec.name not in problems_by_topic,
+                "problem": str(problems_by_topic[spec.name]) if spec.name in problems_by_topic else None,
             }
             for spec in required_topics(settings)
         ],
@@ -50,4 +50,4 @@ def check(as_json: bool) -> None:
         as_json=as_json,
     )
     if problems:
-        raise Failed(str(admin.InvalidTopics(problems)))
+        raise CommandFailed(str(admin.InvalidTopics(problems)))

@@ -8,13 +8,13 @@ import msgspec
 from streams.cli import output, screen
 from streams.cli.screen import Screen
 from streams.local import run_dir
-from streams.local.stack import Fleet, Options
-from streams.operations.accounts import Codes
+from streams.local.stack import LocalStack, StackOptions
+from streams.operations.accounts import LinkCodeWatcher
 from streams.settings import Settings, load
-from streams.supervisor.process import adopt_orphans, end_orphans
-from streams.supervisor.shutdown import Stop
+from streams.supervisor.process import adopt_orphans, kill_orphans
+from streams.supervisor.shutdown import ShutdownSignal
 
-_ORPHANS_LEAVE_WITHIN_S = 5.0
+_ORPHAN_EXIT_TIMEOUT_S = 5.0
 
 
 @click.command()
@@ -29,30 +29,30 @@ def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> int:
     if no_scan and not sandbox:
         raise click.UsageError("--no-scan is about the simulated WhatsApp: add --sandbox.")
     settings = load()
-    options = Options(
+    options = StackOptions(
         sandbox=sandbox,
         sandbox_options=() if no_scan else ("--auto-scan",),
         dispatchers=dispatchers,
     )
-    with run_dir.claimed(settings), screen.make(as_json=as_json) as shown:
+    with run_dir.hold_lock(settings), screen.make_screen(as_json=as_json) as display:
         adopt_orphans()
         try:
-            asyncio.run(_up(settings, options, shown, as_json))
+            asyncio.run(_run_stack(settings, options, display, as_json))
         finally:
-            end_orphans(_ORPHANS_LEAVE_WITHIN_S)
+            kill_orphans(_ORPHAN_EXIT_TIMEOUT_S)
     return 0
 
 
-async def _up(settings: Settings, options: Options, shown: Screen, as_json: bool) -> None:
-    async with Fleet(settings, options, changed=shown.changed, progress=shown.say) as fleet:
-        stop = Stop(kill=fleet.kill, say=shown.say)
-        async with Codes(shown.code) as codes:
-            if not await stop.unless(fleet.start(when_topics=codes.follow)):
+async def _run_stack(settings: Settings, options: StackOptions, display: Screen, as_json: bool) -> None:
+    async with LocalStack(settings, options, on_change=display.show_service, on_progress=display.show_message) as stack:
+        shutdown = ShutdownSignal(kill=stack.kill, on_message=display.show_message)
+        async with LinkCodeWatcher(display.show_code) as link_codes:
+            if not await shutdown.run_until(stack.start(on_topics_ready=link_codes.start)):
                 return
-            shown.picture(fleet.picture())
+            display.show_ready(stack.get_status())
             if as_json:
-                output.document(msgspec.to_builtins(fleet.picture()))
-            await stop.unless(fleet.until_broken())
+                output.print_json(msgspec.to_builtins(stack.get_status()))
+            await shutdown.run_until(stack.wait_for_failure())
 
 
 @click.command()
@@ -60,16 +60,16 @@ async def _up(settings: Settings, options: Options, shown: Screen, as_json: bool
 def ps(as_json: bool) -> None:
     """Show what runs on this data folder."""
     settings = load()
-    picture = run_dir.running(settings) or run_dir.nothing(settings)
+    status = run_dir.read_running_status(settings) or run_dir.make_empty_status(settings)
     if as_json:
-        output.document(msgspec.to_builtins(picture))
+        output.print_json(msgspec.to_builtins(status))
         return
-    if picture.pid is None:
-        output.say(f"nothing runs on {settings.data_dir}: start it with `wa-streams up`")
+    if status.pid is None:
+        output.print_note(f"nothing runs on {settings.data_dir}: start it with `wa-streams up`")
         return
-    output.rows(
-        [msgspec.to_builtins(part) for part in picture.parts],
+    output.print_rows(
+        [msgspec.to_builtins(part) for part in status.parts],
         ("name", "state", "pid", "restarts", "why"),
         as_json=False,
     )
-    output.say(screen.summary(picture) if picture.ready else "not ready yet")
+    output.print_note(screen.summarize(status) if status.ready else "not ready yet")

@@ -6,14 +6,14 @@ from dataclasses import replace
 import click
 
 from streams.local import run_dir
-from streams.operations.errors import Wrong
+from streams.operations.errors import UsageError
 from streams.settings import Settings, load
 from streams.system import ports
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 
 
-def _named(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+def _validate_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """A worker's name becomes names of files."""
     if value is not None and not _NAME.match(value):
         raise click.BadParameter(
@@ -23,7 +23,7 @@ def _named(_: click.Context, __: click.Parameter, value: str | None) -> str | No
 
 
 name_option = click.option(
-    "--name", callback=_named, help="of this worker, on this machine another for each"
+    "--name", callback=_validate_name, help="of this worker, on this machine another for each"
 )
 sandbox_option = click.option(
     "--sandbox", is_flag=True, help="against the simulated WhatsApp that runs on this data folder"
@@ -34,18 +34,18 @@ sandbox_option = click.option(
 @name_option
 def dispatch(name: str | None) -> int:
     """Run a dispatcher: intake, queues, limits, retries."""
-    settings = run_dir.connected(load())
-    _free_to_listen(settings)
+    settings = run_dir.resolve_kafka(load())
+    _check_port_is_free(settings)
     from streams.dispatch.app import run
 
     return run(settings, name or "dispatch-1")
 
 
-def _free_to_listen(settings: Settings) -> None:
+def _check_port_is_free(settings: Settings) -> None:
     """Said before Faust begins, which takes any error of a start for a crash of the worker."""
-    loopback = settings.web_host in ("127.0.0.1", "localhost")
-    if loopback and settings.web_port and not ports.is_free(settings.web_port):
-        raise Wrong(
+    is_loopback = settings.web_host in ("127.0.0.1", "localhost")
+    if is_loopback and settings.web_port and not ports.is_free(settings.web_port):
+        raise UsageError(
             f"WA_WEB_PORT={settings.web_port}: is taken on {settings.web_host}; "
             "set another, or 0 for any free one"
         )
@@ -57,36 +57,36 @@ def _free_to_listen(settings: Settings) -> None:
 @sandbox_option
 def sender(account: str, name: str | None, sandbox: bool) -> int:
     """Run the sender of one account, with its browser."""
-    settings = run_dir.connected(load())
+    settings = run_dir.resolve_kafka(load())
     if account not in settings.accounts:
-        raise Wrong(
+        raise UsageError(
             f"{account} is none of the accounts ({', '.join(settings.accounts)}); "
             "add it to WA_ACCOUNTS and run `wa-streams topics create`"
         )
-    _free_to_listen(settings)
+    _check_port_is_free(settings)
     if sandbox:
-        settings = at_the_sandbox(settings)
+        settings = use_sandbox(settings)
     from streams.sender import app
 
     return app.run(settings, account, name or f"sender-{account}")
 
 
-def at_the_sandbox(settings: Settings) -> Settings:
+def use_sandbox(settings: Settings) -> Settings:
     """The settings with which a browser meets the sandbox that runs here. Raises Wrong without one."""
-    from streams.sandbox.client import Sandbox
+    from streams.sandbox.client import SandboxClient
 
-    arguments = Sandbox(sandbox_url(settings)).browser_args()
-    return replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *arguments))
+    sandbox_args = SandboxClient(find_sandbox_url(settings)).fetch_browser_args()
+    return replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *sandbox_args))
 
 
-def sandbox_url(settings: Settings) -> str:
+def find_sandbox_url(settings: Settings) -> str:
     """The control of the sandbox on this data folder, else the one at WA_SANDBOX_PORT."""
-    here = run_dir.worker(settings, "sandbox")
-    if here is not None:
-        return here.web
+    run_file = run_dir.read_run_file(settings, "sandbox")
+    if run_file is not None:
+        return run_file.web
     if settings.sandbox_port:
         return f"http://127.0.0.1:{settings.sandbox_port}"
-    raise Wrong(f"no sandbox runs on {settings.data_dir}: start `wa-streams sandbox`")
+    raise UsageError(f"no sandbox runs on {settings.data_dir}: start `wa-streams sandbox`")
 
 
 @click.command()
@@ -103,7 +103,7 @@ def sandbox(
     from streams.sandbox import app
 
     settings = load()
-    with run_file.managed_run_file(settings.data_dir, name or "sandbox") as listening:
+    with run_file.managed_run_file(settings.data_dir, name or "sandbox") as publish_url:
         return app.run(
             data_dir=settings.data_dir,
             port=settings.sandbox_port,
@@ -111,5 +111,5 @@ def sandbox(
             ack_delay_ms=ack_delay_ms,
             read_ms=read_ms,
             as_json=as_json,
-            on_ready=listening,
+            on_ready=publish_url,
         )

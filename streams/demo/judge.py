@@ -12,185 +12,185 @@ from typing import Any
 
 from streams.contract.dead_letter import DeadLetter
 from streams.contract.status import StatusEvent
-from streams.demo.script import Asked
+from streams.demo.script import DemoRequest
 
 _WINDOW_S = 60.0
 _SENT = "sent"
-Row = Mapping[str, Any]  # a message in the sandbox's log
+LoggedMessage = Mapping[str, Any]  # a message in the sandbox's log
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """All that was found: the sandbox's log, the status events and the dead letters, each in order."""
 
-    log: Sequence[Row]
+    log: Sequence[LoggedMessage]
     events: Sequence[StatusEvent]
     letters: Sequence[DeadLetter]
     replayed: Sequence[str]  # ids of requests that were replayed
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Finding:
     """One sentence of the verdict; `wrong` says what disagrees, and is empty when all is well."""
 
     name: str
-    said: str
-    wrong: tuple[str, ...] = ()
+    summary: str
+    problems: tuple[str, ...] = ()
 
 
-def judge(asked: Sequence[Asked], found: Evidence, limit: int) -> list[Line]:
+def judge(requests: Sequence[DemoRequest], evidence: Evidence, limit: int) -> list[Finding]:
     """Every sentence, the good and the bad ones."""
-    whose = _whose(asked, found)
-    shown = [row for row in found.log if row["shown"]]
+    request_ids = _map_request_ids(requests, evidence)
+    shown = [row for row in evidence.log if row["shown"]]
     return [
-        _delivered(asked, found, shown, whose),
-        _twice(shown, whose),
-        _lost(asked, shown, whose, found.replayed),
-        _strays(shown, whose),
-        _texts(asked, shown, whose),
-        _limit(shown, limit),
-        _order(asked, shown, whose),
-        _rejected(asked, found),
-        _letters(asked, found),
-        _replayed(shown, whose, found),
+        _check_sent(requests, evidence, shown, request_ids),
+        _check_duplicates(shown, request_ids),
+        _check_lost(requests, shown, request_ids, evidence.replayed),
+        _check_unexpected(shown, request_ids),
+        _check_content(requests, shown, request_ids),
+        _check_rate_limit(shown, limit),
+        _check_order(requests, shown, request_ids),
+        _check_refused(requests, evidence),
+        _check_dead_letters(requests, evidence),
+        _check_replayed(shown, request_ids, evidence),
     ]
 
 
-def most_in_window(times: Iterable[float], window_s: float = _WINDOW_S) -> int:
+def max_in_window(times: Iterable[float], window_s: float = _WINDOW_S) -> int:
     """The most of these times that lie in any window of this length, open at one end."""
-    moments = sorted(times)
-    most = first = 0
-    for last, moment in enumerate(moments):
-        while moment - moments[first] >= window_s:
+    sorted_times = sorted(times)
+    highest = first = 0
+    for last, time in enumerate(sorted_times):
+        while time - sorted_times[first] >= window_s:
             first += 1
-        most = max(most, last - first + 1)
-    return most
+        highest = max(highest, last - first + 1)
+    return highest
 
 
-def _whose(asked: Sequence[Asked], found: Evidence) -> dict[str, str]:
+def _map_request_ids(requests: Sequence[DemoRequest], evidence: Evidence) -> dict[str, str]:
     """The request of each WhatsApp id, as `wa.status` told it.
 
     A reaction is the one kind whose id WhatsApp Web chooses by itself: it is known by what it says.
     """
-    known = {each.whatsapp_id: each.id for each in found.events if each.whatsapp_id}
-    reactions = {(each.to, each.expects): each.id for each in asked if each.kind == "reaction"}
-    for row in found.log:
+    request_ids = {each.whatsapp_id: each.id for each in evidence.events if each.whatsapp_id}
+    reactions = {(each.to, each.expected_text): each.id for each in requests if each.kind == "reaction"}
+    for row in evidence.log:
         if row["type"] == "reaction" and (row["to"], row["body"]) in reactions:
-            known[row["whatsapp_id"]] = reactions[row["to"], row["body"]]
-    return known
+            request_ids[row["whatsapp_id"]] = reactions[row["to"], row["body"]]
+    return request_ids
 
 
-def _with(events: Iterable[StatusEvent], status: str) -> set[str]:
+def _ids_with_status(events: Iterable[StatusEvent], status: str) -> set[str]:
     return {each.id for each in events if each.status == status}
 
 
-def _delivered(
-    asked: Sequence[Asked], found: Evidence, shown: Sequence[Row], whose: Mapping[str, str]
-) -> Line:
-    sent, delivered = _with(found.events, _SENT), _with(found.events, "delivered")
-    on_phones = {whose[row["whatsapp_id"]] for row in shown if row["whatsapp_id"] in whose}
-    reactions = {each.id for each in asked if each.kind == "reaction"}  # see `_whose`
-    wrong = [f"{each}: said to be sent, on no phone" for each in sorted(sent - on_phones)]
-    wrong += [f"{each}: on a phone, never said to be sent" for each in sorted(on_phones - sent)]
-    wrong += [f"{each}: never delivered" for each in sorted(sent - delivered - reactions)]
-    said = f"{len(sent)} said to be sent, {len(on_phones)} on phones, {len(delivered)} delivered"
-    return Line("sent", f"{len({each.id for each in asked})} asked for, {said}", tuple(wrong))
+def _check_sent(
+    requests: Sequence[DemoRequest], evidence: Evidence, shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
+) -> Finding:
+    sent, delivered = _ids_with_status(evidence.events, _SENT), _ids_with_status(evidence.events, "delivered")
+    on_phones = {request_ids[row["whatsapp_id"]] for row in shown if row["whatsapp_id"] in request_ids}
+    reactions = {each.id for each in requests if each.kind == "reaction"}  # see `_whose`
+    problems = [f"{each}: said to be sent, on no phone" for each in sorted(sent - on_phones)]
+    problems += [f"{each}: on a phone, never said to be sent" for each in sorted(on_phones - sent)]
+    problems += [f"{each}: never delivered" for each in sorted(sent - delivered - reactions)]
+    summary = f"{len(sent)} said to be sent, {len(on_phones)} on phones, {len(delivered)} delivered"
+    return Finding("sent", f"{len({each.id for each in requests})} asked for, {summary}", tuple(problems))
 
 
-def _twice(shown: Sequence[Row], whose: Mapping[str, str]) -> Line:
-    counts = Counter((row["to"], _name(row, whose)) for row in shown)
-    wrong = [f"{id}: {count} times on {to}" for (to, id), count in counts.items() if count > 1]
-    return Line("twice", f"{len(wrong)} shown twice", tuple(wrong))
+def _check_duplicates(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
+    counts = Counter((row["to"], _request_id_of(row, request_ids)) for row in shown)
+    problems = [f"{id}: {count} times on {to}" for (to, id), count in counts.items() if count > 1]
+    return Finding("twice", f"{len(problems)} shown twice", tuple(problems))
 
 
-def _lost(
-    asked: Sequence[Asked], shown: Sequence[Row], whose: Mapping[str, str], replayed: Sequence[str]
-) -> Line:
-    due = {each.id for each in asked if each.ends == _SENT or each.id in replayed}
-    missing = sorted(due - {_name(row, whose) for row in shown})
-    return Line("lost", f"{len(missing)} lost", tuple(f"{id}: on no phone" for id in missing))
+def _check_lost(
+    requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str], replayed_ids: Sequence[str]
+) -> Finding:
+    expected_ids = {each.id for each in requests if each.expected_status == _SENT or each.id in replayed_ids}
+    missing = sorted(expected_ids - {_request_id_of(row, request_ids) for row in shown})
+    return Finding("lost", f"{len(missing)} lost", tuple(f"{id}: on no phone" for id in missing))
 
 
-def _strays(shown: Sequence[Row], whose: Mapping[str, str]) -> Line:
-    strays = [row for row in shown if row["whatsapp_id"] not in whose]
-    wrong = tuple(f"{row['whatsapp_id']} to {row['to']}: no status knows it" for row in strays)
-    return Line("strays", f"{len(strays)} that nobody asked for", wrong)
+def _check_unexpected(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
+    unexpected = [row for row in shown if row["whatsapp_id"] not in request_ids]
+    problems = tuple(f"{row['whatsapp_id']} to {row['to']}: no status knows it" for row in unexpected)
+    return Finding("strays", f"{len(unexpected)} that nobody asked for", problems)
 
 
-def _texts(asked: Sequence[Asked], shown: Sequence[Row], whose: Mapping[str, str]) -> Line:
+def _check_content(requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
     """What stands on the phone is what was written, on the phone it was written to."""
-    expected = {each.id: each for each in asked}
-    wrong: list[str] = []
+    expected = {each.id: each for each in requests}
+    problems: list[str] = []
     for row in shown:
-        ask = expected.get(_name(row, whose))
-        if ask is not None and row["to"] != ask.to:
-            wrong.append(f"{ask.id}: went to {row['to']}, not to {ask.to}")
-        if ask is not None and ask.expects and row["body"] != ask.expects:
-            wrong.append(f"{ask.id}: the phone shows {row['body']!r}")
-    return Line("content", f"{len(shown)} messages compared", tuple(wrong))
+        request = expected.get(_request_id_of(row, request_ids))
+        if request is not None and row["to"] != request.to:
+            problems.append(f"{request.id}: went to {row['to']}, not to {request.to}")
+        if request is not None and request.expected_text and row["body"] != request.expected_text:
+            problems.append(f"{request.id}: the phone shows {row['body']!r}")
+    return Finding("content", f"{len(shown)} messages compared", tuple(problems))
 
 
-def _limit(shown: Sequence[Row], limit: int) -> Line:
+def _check_rate_limit(shown: Sequence[LoggedMessage], limit: int) -> Finding:
     times: defaultdict[str, list[float]] = defaultdict(list)
     for row in shown:
         times[row["to"]].append(datetime.fromisoformat(row["at"]).timestamp())
-    most = {phone: most_in_window(each) for phone, each in times.items()}
-    wrong = tuple(f"{phone}: {n} in 60 s" for phone, n in most.items() if n > limit)
-    highest = max(most.values(), default=0)
-    return Line("limit", f"at most {highest} to one phone in any 60 s, {limit} allowed", wrong)
+    counts = {phone: max_in_window(each) for phone, each in times.items()}
+    problems = tuple(f"{phone}: {n} in 60 s" for phone, n in counts.items() if n > limit)
+    highest = max(counts.values(), default=0)
+    return Finding("limit", f"at most {highest} to one phone in any 60 s, {limit} allowed", problems)
 
 
-def _order(asked: Sequence[Asked], shown: Sequence[Row], whose: Mapping[str, str]) -> Line:
-    place = {each.id: number for number, each in reversed(list(enumerate(asked)))}
-    wrong: list[str] = []
+def _check_order(requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
+    position = {each.id: number for number, each in reversed(list(enumerate(requests)))}
+    problems: list[str] = []
     last: dict[str, str] = {}
     for row in shown:
-        id, before = _name(row, whose), last.get(row["to"])
-        if before in place and id in place and place[before] > place[id]:
-            wrong.append(f"{row['to']}: {before} came before {id}")
+        id, before = _request_id_of(row, request_ids), last.get(row["to"])
+        if before in position and id in position and position[before] > position[id]:
+            problems.append(f"{row['to']}: {before} came before {id}")
         last[row["to"]] = id
-    return Line("order", f"of {len(last)} phones", tuple(wrong))
+    return Finding("order", f"of {len(last)} phones", tuple(problems))
 
 
-def _rejected(asked: Sequence[Asked], found: Evidence) -> Line:
+def _check_refused(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
     """Each bad request has its one answer, with the right word. A record without an id is found by it."""
-    errors = {each.id: each.error for each in found.events if each.status in ("rejected", "failed")}
-    expected = Counter(each.code for each in asked if each.code)
-    answered = Counter(error.code for error in errors.values() if error is not None)
-    wrong = [
-        f"{code}: {answered[code]} answered, {expected[code]} expected"
-        for code in sorted(expected | answered, key=str)
-        if answered[code] != expected[code]
+    errors = {each.id: each.error for each in evidence.events if each.status in ("rejected", "failed")}
+    expected = Counter(each.code for each in requests if each.code)
+    actual = Counter(error.code for error in errors.values() if error is not None)
+    problems = [
+        f"{code}: {actual[code]} answered, {expected[code]} expected"
+        for code in sorted(expected | actual, key=str)
+        if actual[code] != expected[code]
     ]
-    for each in asked:
+    for each in requests:
         error = errors.get(each.id)
         if each.id and each.code and (error is None or error.code != each.code):
-            wrong.append(f"{each.id}: {error.code if error else 'no answer'}, not {each.code}")
-    return Line("refused", ", ".join(f"{n} {code}" for code, n in answered.items()), tuple(wrong))
+            problems.append(f"{each.id}: {error.code if error else 'no answer'}, not {each.code}")
+    return Finding("refused", ", ".join(f"{n} {code}" for code, n in actual.items()), tuple(problems))
 
 
-def _letters(asked: Sequence[Asked], found: Evidence) -> Line:
+def _check_dead_letters(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
     """Each refused or failed record is a dead letter, byte for byte."""
-    expected = Counter(each.value for each in asked if each.code)
-    there = Counter(bytes(letter.value or b"") for letter in found.letters)
-    wrong = [f"no dead letter of {_short(value)}" for value in expected - there]
-    wrong += [f"a dead letter nobody expects: {_short(value)}" for value in there - expected]
-    return Line("dead letters", f"{there.total()} with the original bytes", tuple(wrong))
+    expected = Counter(each.value for each in requests if each.code)
+    actual = Counter(bytes(letter.value or b"") for letter in evidence.letters)
+    problems = [f"no dead letter of {_shorten(value)}" for value in expected - actual]
+    problems += [f"a dead letter nobody expects: {_shorten(value)}" for value in actual - expected]
+    return Finding("dead letters", f"{actual.total()} with the original bytes", tuple(problems))
 
 
-def _replayed(shown: Sequence[Row], whose: Mapping[str, str], found: Evidence) -> Line:
-    times = Counter(_name(row, whose) for row in shown)
-    wrong = [f"{id}: {times[id]} times" for id in found.replayed if times[id] != 1]
-    if not found.replayed:
-        wrong = ["no dead letter was replayed"]
-    said = f"{len(found.replayed)} dead letter asked for again, and sent"
-    return Line("replayed", said, tuple(wrong))
+def _check_replayed(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str], evidence: Evidence) -> Finding:
+    times = Counter(_request_id_of(row, request_ids) for row in shown)
+    problems = [f"{id}: {times[id]} times" for id in evidence.replayed if times[id] != 1]
+    if not evidence.replayed:
+        problems = ["no dead letter was replayed"]
+    summary = f"{len(evidence.replayed)} dead letter asked for again, and sent"
+    return Finding("replayed", summary, tuple(problems))
 
 
-def _name(row: Row, whose: Mapping[str, str]) -> str:
-    return whose.get(row["whatsapp_id"], row["whatsapp_id"])
+def _request_id_of(row: LoggedMessage, request_ids: Mapping[str, str]) -> str:
+    return request_ids.get(row["whatsapp_id"], row["whatsapp_id"])
 
 
-def _short(value: bytes) -> str:
+def _shorten(value: bytes) -> str:
     text = value.decode(errors="replace")
     return text if len(text) <= 60 else text[:59] + "…"

@@ -11,27 +11,27 @@ from typing import Any, Final
 
 import orjson
 
-LIMIT: Final = 5  # messages a minute to one phone, so that a flood can be watched in a minute
-FLOOD: Final = 8  # to one phone: three more than it may get at once
+RATE_LIMIT_PER_MINUTE: Final = 5  # messages a minute to one phone, so that a flood can be watched in a minute
+FLOOD_SIZE: Final = 8  # to one phone: three more than it may get at once
 # Malaysian numbers of a possible length; nobody is meant, nothing leaves this machine.
 PHONES: Final = tuple(f"+601155500{number:03}" for number in range(1, 13))
-FLOODED: Final = PHONES[0]
-TO_REPLY, TO_REACT = PHONES[1], PHONES[2]
-STRANGER: Final = "+601155500099"  # not on WhatsApp until later
+FLOODED_PHONE: Final = PHONES[0]
+REPLY_PHONE, REACTION_PHONE = PHONES[1], PHONES[2]
+STRANGER_PHONE: Final = "+601155500099"  # not on WhatsApp until later
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DemoRequest:
     """A record for `wa.outbound`, and what must become of it."""
 
     id: str
     to: str | None
     value: bytes
-    ends: str = "sent"  # or "rejected", or "failed"
+    expected_status: str = "sent"  # or "rejected", or "failed"
     code: str | None = None  # of the error that it ends in
-    repeat: bool = False  # of a request that was asked for before: nothing more may be sent
+    is_repeat: bool = False  # of a request that was asked for before: nothing more may be sent
     kind: str = ""  # of the content
-    expects: str = ""  # what the phone shows, where that is text
+    expected_text: str = ""  # what the phone shows, where that is text
 
     @property
     def key(self) -> bytes | None:
@@ -39,37 +39,37 @@ class Asked:
         return None if self.to is None else self.to.encode()
 
 
-def opening() -> list[Asked]:
+def build_first_act() -> list[DemoRequest]:
     """All that is asked for at the start, in this order."""
-    return [*_conversations(), *_flood(), *_bad(), *_stranger(), _repeat()]
+    return [*_build_conversations(), *_build_flood(), *_build_bad_requests(), *_build_stranger_request(), _build_repeat()]
 
 
-def first_to(phone: str) -> str:
+def find_first_request_id(phone: str) -> str:
     """The id of the first request to this phone."""
-    return next(each.id for each in _conversations() if each.to == phone)
+    return next(each.id for each in _build_conversations() if each.to == phone)
 
 
-def second_act(replied: str, reacted: str) -> list[Asked]:
+def build_second_act(reply_to_id: str, react_to_id: str) -> list[DemoRequest]:
     """An answer and a reaction to messages that were sent: their WhatsApp ids, known by their statuses."""
-    reply = _request(TO_REPLY, "reply", _text("It has left the depot"), reply_to=replied)
-    content = {"type": "reaction", "message_id": reacted, "emoji": "👍"}
-    return [reply, _request(TO_REACT, "reaction", content)]
+    reply = _build_request(REPLY_PHONE, "reply", _text_content("It has left the depot"), reply_to=reply_to_id)
+    content = {"type": "reaction", "message_id": react_to_id, "emoji": "👍"}
+    return [reply, _build_request(REACTION_PHONE, "reaction", content)]
 
 
-def _conversations() -> list[Asked]:
+def _build_conversations() -> list[DemoRequest]:
     """A message of each kind in turn to each of eleven phones."""
-    found: list[Asked] = []
+    requests: list[DemoRequest] = []
     for step in range(4):
-        for place, phone in enumerate(PHONES[1:]):
-            kinds = _kinds(step)
-            name, content = kinds[(place + step) % len(kinds)]
-            found.append(_request(phone, f"{name}-{step + 1}", content))
-    return found
+        for index, phone in enumerate(PHONES[1:]):
+            contents = _build_contents(step)
+            name, content = contents[(index + step) % len(contents)]
+            requests.append(_build_request(phone, f"{name}-{step + 1}", content))
+    return requests
 
 
-def _kinds(step: int) -> Sequence[tuple[str, dict[str, Any]]]:
+def _build_contents(step: int) -> Sequence[tuple[str, dict[str, Any]]]:
     return (
-        ("text", _text(f"Your parcel is on its way ({step + 1} of 4)")),
+        ("text", _text_content(f"Your parcel is on its way ({step + 1} of 4)")),
         ("image", {"type": "image", "data": _PIXEL, "mime": "image/png", "caption": "a red dot"}),
         (
             "document",
@@ -86,66 +86,66 @@ def _kinds(step: int) -> Sequence[tuple[str, dict[str, Any]]]:
     )
 
 
-def _flood() -> list[Asked]:
+def _build_flood() -> list[DemoRequest]:
     return [
-        _request(FLOODED, f"flood-{number}", _text(f"flood {number} of {FLOOD}"))
-        for number in range(1, FLOOD + 1)
+        _build_request(FLOODED_PHONE, f"flood-{number}", _text_content(f"flood {number} of {FLOOD_SIZE}"))
+        for number in range(1, FLOOD_SIZE + 1)
     ]
 
 
-def _bad() -> list[Asked]:
+def _build_bad_requests() -> list[DemoRequest]:
     """Requests that can never be sent; each gets an answer and a dead letter."""
     phone = PHONES[2]
     return [
-        Asked("", None, b"Dear WhatsApp, please send", "rejected", "malformed_json"),
-        _wrong("no-phone", "schema_violation", content=_text("to whom?")),
-        _wrong("no-such-phone", "invalid_phone", to="+60 1", content=_text("too short")),
-        _wrong("empty", "schema_violation", to=phone, content=_text("")),
-        _wrong("hologram", "schema_violation", to=phone, content={"type": "hologram"}),
-        _wrong("past", "schema_violation", to=phone, content=_text("late"), send_at="yesterday"),
+        DemoRequest("", None, b"Dear WhatsApp, please send", "rejected", "malformed_json"),
+        _build_bad_request("no-phone", "schema_violation", content=_text_content("to whom?")),
+        _build_bad_request("no-such-phone", "invalid_phone", to="+60 1", content=_text_content("too short")),
+        _build_bad_request("empty", "schema_violation", to=phone, content=_text_content("")),
+        _build_bad_request("hologram", "schema_violation", to=phone, content={"type": "hologram"}),
+        _build_bad_request("past", "schema_violation", to=phone, content=_text_content("late"), send_at="yesterday"),
     ]
 
 
-def _stranger() -> list[Asked]:
-    content = _text("Welcome to WhatsApp")
-    return [_request(STRANGER, "stranger", content, ends="failed", code=NOT_ON_WHATSAPP)]
+def _build_stranger_request() -> list[DemoRequest]:
+    content = _text_content("Welcome to WhatsApp")
+    return [_build_request(STRANGER_PHONE, "stranger", content, expected_status="failed", code=NOT_ON_WHATSAPP)]
 
 
-def _repeat() -> Asked:
+def _build_repeat() -> DemoRequest:
     """A caller that is not sure asks again under the same id."""
-    return _request(FLOODED, "flood-1", _text(f"flood 1 of {FLOOD}"), repeat=True)
+    return _build_request(FLOODED_PHONE, "flood-1", _text_content(f"flood 1 of {FLOOD_SIZE}"), is_repeat=True)
 
 
 NOT_ON_WHATSAPP: Final = "recipient_not_on_whatsapp"
 
 
-def _request(
+def _build_request(
     phone: str,
     name: str,
     content: dict[str, Any],
     *,
-    ends: str = "sent",
+    expected_status: str = "sent",
     code: str | None = None,
-    repeat: bool = False,
-    **more: Any,
-) -> Asked:
+    is_repeat: bool = False,
+    **fields: Any,
+) -> DemoRequest:
     id = f"demo-{phone[-3:]}-{name}"
-    value = orjson.dumps({"id": id, "to": phone, "content": content, **more})
-    shown = content.get("body") or content.get("emoji") or ""
-    return Asked(id, phone, value, ends, code, repeat, content["type"], shown)
+    value = orjson.dumps({"id": id, "to": phone, "content": content, **fields})
+    expected_text = content.get("body") or content.get("emoji") or ""
+    return DemoRequest(id, phone, value, expected_status, code, is_repeat, content["type"], expected_text)
 
 
-def _wrong(name: str, code: str, to: str | None = None, **fields: Any) -> Asked:
+def _build_bad_request(name: str, code: str, to: str | None = None, **fields: Any) -> DemoRequest:
     id = f"demo-bad-{name}"
     request = {"id": id, **({} if to is None else {"to": to}), **fields}
-    return Asked(id, to, orjson.dumps(request), "rejected", code)
+    return DemoRequest(id, to, orjson.dumps(request), "rejected", code)
 
 
-def _text(body: str) -> dict[str, Any]:
+def _text_content(body: str) -> dict[str, Any]:
     return {"type": "text", "body": body}
 
 
-def _png(red: int, green: int, blue: int) -> bytes:
+def _encode_png(red: int, green: int, blue: int) -> bytes:
     """A picture of one dot."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -157,12 +157,12 @@ def _png(red: int, green: int, blue: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", dot) + chunk(b"IEND", b"")
 
 
-_PIXEL: Final = base64.b64encode(_png(220, 40, 40)).decode()
+_PIXEL: Final = base64.b64encode(_encode_png(220, 40, 40)).decode()
 # One transparent dot, WebP.
 _STICKER: Final = "UklGRiQAAABXRUJQVlA4IBgAAAAwAQCdASoBAAEAAwA0JaQAA3AA/vuUAAA="
 
 
-def _wav() -> bytes:
+def _encode_wav() -> bytes:
     """A tenth of a second of silence."""
     file = io.BytesIO()
     with wave.open(file, "wb") as sound:
@@ -173,5 +173,5 @@ def _wav() -> bytes:
     return file.getvalue()
 
 
-_TONE: Final = base64.b64encode(_wav()).decode()
+_TONE: Final = base64.b64encode(_encode_wav()).decode()
 _NOTE: Final = base64.b64encode(b"Please ring twice.\n").decode()

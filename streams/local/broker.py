@@ -15,34 +15,34 @@ from streams.embedded_kafka.broker import (
     PortInUse,
 )
 from streams.embedded_kafka.jars import Progress
-from streams.operations.errors import Failed, Wrong
+from streams.operations.errors import CommandFailed, UsageError
 from streams.settings import Settings
-from streams.supervisor.process import ended
-from streams.supervisor.service import Plan, Readiness, Running
+from streams.supervisor.process import wait_for_exit
+from streams.supervisor.service import ServiceSpec, Readiness, RunningProcess
 
 
-def plan(settings: Settings, progress: Progress) -> tuple[EmbeddedBroker, Plan]:
+def build_spec(settings: Settings, on_progress: Progress) -> tuple[EmbeddedBroker, ServiceSpec]:
     """The broker, whose `bootstrap` is known once it is ready, and how it is run."""
     broker = EmbeddedBroker(settings.data_dir, settings.kafka_port)
 
-    async def start() -> Running:
+    async def start() -> RunningProcess:
         try:
-            await asyncio.to_thread(broker.start, progress)
+            await asyncio.to_thread(broker.start, on_progress)
         except (PortInUse, DataDirInUse, JarsMissing, JavaMissing) as error:
-            raise Wrong(str(error)) from error
+            raise UsageError(str(error)) from error
         except BrokerFailed as error:
-            raise Failed(str(error)) from error
-        return _Running(broker)
+            raise CommandFailed(str(error)) from error
+        return _BrokerProcess(broker)
 
-    async def ready(_: int) -> Readiness:
+    async def probe(_: int) -> Readiness:
         return Readiness(True)  # `start` returns once the broker answers
 
-    return broker, Plan(
-        name="kafka-1", start=start, ready=ready, log=broker.log_file, grace_s=STOP_TIMEOUT_S
+    return broker, ServiceSpec(
+        name="kafka-1", start=start, probe=probe, log=broker.log_file, grace_s=STOP_TIMEOUT_S
     )
 
 
-class _Running:
+class _BrokerProcess:
     """A started broker."""
 
     def __init__(self, broker: EmbeddedBroker) -> None:
@@ -50,11 +50,11 @@ class _Running:
         self._broker = broker
         self.pid = broker.pid
 
-    async def wait(self) -> int:
-        await ended(self.pid)
+    async def wait_for_exit(self) -> int:
+        await wait_for_exit(self.pid)
         return self._broker.exit_code or 0
 
-    async def end(self, grace_s: float) -> int:
+    async def stop(self, grace_s: float) -> int:
         await asyncio.to_thread(self._broker.stop)
         return 0
 

@@ -5,43 +5,43 @@ from pathlib import Path
 
 import psutil
 
-from streams.local.run_dir import ShownPart
-from streams.supervisor.service import Part, State
+from streams.local.run_dir import ServiceStatus
+from streams.supervisor.service import Service, ServiceState
 
 
 @dataclass(slots=True)
-class Browser:
+class BrowserTracker:
     """The browser of one account. Its sender starts it, and starts it again."""
 
     account: str
     profile: Path
-    sender: Part
-    _seen: list[int] = field(default_factory=list)
+    sender: Service
+    _pids: list[int] = field(default_factory=list)
 
-    def shown(self) -> ShownPart:
+    def get_status(self) -> ServiceStatus:
         """Where it stands now; a pid that was not seen before is a restart."""
-        pid = _running(self.profile / ".wa-streams" / "browser.pid")
-        if pid is not None and self._seen[-1:] != [pid]:
-            self._seen.append(pid)
-        return ShownPart(
+        pid = _read_live_pid(self.profile / ".wa-streams" / "browser.pid")
+        if pid is not None and self._pids[-1:] != [pid]:
+            self._pids.append(pid)
+        return ServiceStatus(
             name=f"browser-{self.account}",
             pid=pid,
-            state=str(self._state(pid)),
-            restarts=max(0, len(self._seen) - 1),
+            state=str(self._infer_state(pid)),
+            restarts=max(0, len(self._pids) - 1),
         )
 
-    def _state(self, pid: int | None) -> State:
+    def _infer_state(self, pid: int | None) -> ServiceState:
         if self.sender.pid is None:
-            return State.STOPPED
-        ready = pid is not None and self.sender.state is State.READY
-        return State.READY if ready else State.STARTING
+            return ServiceState.STOPPED
+        is_ready = pid is not None and self.sender.state is ServiceState.READY
+        return ServiceState.READY if is_ready else ServiceState.STARTING
 
 
-def _running(pid_file: Path) -> int | None:
+def _read_live_pid(pid_file: Path) -> int | None:
     try:
         process = psutil.Process(int(pid_file.read_text()))
         # A pid that was given to another process since the file was written is told by its start.
-        young = process.create_time() > pid_file.stat().st_mtime + 1.0
-        return None if young or process.status() == psutil.STATUS_ZOMBIE else process.pid
+        is_reused = process.create_time() > pid_file.stat().st_mtime + 1.0
+        return None if is_reused or process.status() == psutil.STATUS_ZOMBIE else process.pid
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
         return None

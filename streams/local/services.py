@@ -18,117 +18,117 @@ from streams.local import run_dir
 from streams.runtime.exit_codes import ExitCode
 from streams.settings import PREFIX, Settings, to_environment
 from streams.supervisor.process import Process
-from streams.supervisor.service import Plan, Readiness, Running
+from streams.supervisor.service import ServiceSpec, Readiness, RunningProcess
 
-_ANSWER = aiohttp.ClientTimeout(total=5.0)
-_ROOT = Path(streams.__file__).parents[1]  # of the packages, installed or not
+_PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_PACKAGE_ROOT = Path(streams.__file__).parents[1]  # of the packages, installed or not
 # A sender ends the send that it is in; a dispatcher the event; both then leave their groups.
 _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
 
-_ENDINGS = {int(each): each.name for each in ExitCode}
+_EXIT_NAMES = {int(each): each.name for each in ExitCode}
 
 
-def dispatcher(settings: Settings, http: aiohttp.ClientSession, number: int) -> Plan:
+def build_dispatcher_spec(settings: Settings, http: aiohttp.ClientSession, number: int) -> ServiceSpec:
     """The n-th dispatcher, from 1 on; the first has the port that users know."""
     name = f"dispatch-{number}"
     port = settings.web_port if number == 1 else 0
-    return Plan(
+    return ServiceSpec(
         name=name,
-        start=_program(replace(settings, web_port=port), name, "dispatch"),
-        ready=_worker(settings, http, name),
-        log=log(settings, name),
+        start=_make_start(replace(settings, web_port=port), name, "dispatch"),
+        probe=_make_worker_probe(settings, http, name),
+        log=get_log_path(settings, name),
         grace_s=_DISPATCHER_GRACE_S,
-        endings=_ENDINGS,
+        exit_names=_EXIT_NAMES,
     )
 
 
-def sender(settings: Settings, http: aiohttp.ClientSession, account: str) -> Plan:
+def build_sender_spec(settings: Settings, http: aiohttp.ClientSession, account: str) -> ServiceSpec:
     """The sender of an account."""
     name = f"sender-{account}"
-    return Plan(
+    return ServiceSpec(
         name=name,
-        start=_program(replace(settings, web_port=0), name, "sender", "--account", account),
-        ready=_worker(settings, http, name),
-        log=log(settings, name),
+        start=_make_start(replace(settings, web_port=0), name, "sender", "--account", account),
+        probe=_make_worker_probe(settings, http, name),
+        log=get_log_path(settings, name),
         grace_s=settings.ack_timeout_s + _SENDER_GRACE_S,
-        endings=_ENDINGS,
+        exit_names=_EXIT_NAMES,
     )
 
 
-def sandbox(settings: Settings, http: aiohttp.ClientSession, *options: str) -> Plan:
+def build_sandbox_spec(settings: Settings, http: aiohttp.ClientSession, *options: str) -> ServiceSpec:
     """The simulated WhatsApp."""
-    return Plan(
+    return ServiceSpec(
         name="sandbox",
-        start=_program(settings, "sandbox", "sandbox", *options),
-        ready=_sandbox(settings, http),
-        log=log(settings, "sandbox"),
+        start=_make_start(settings, "sandbox", "sandbox", *options),
+        probe=_make_sandbox_probe(settings, http),
+        log=get_log_path(settings, "sandbox"),
         grace_s=_SANDBOX_GRACE_S,
     )
 
 
-def log(settings: Settings, name: str) -> Path:
+def get_log_path(settings: Settings, name: str) -> Path:
     """Where a part writes."""
     return settings.data_dir / "logs" / f"{name}.log"
 
 
-def told(settings: Settings) -> dict[str, str]:
+def env_for(settings: Settings) -> dict[str, str]:
     """The environment of a part. Its working folder's `wa-streams.toml` has been read by us already."""
-    nothing_more = run_dir.folder(settings) / "parts.toml"
-    nothing_more.parent.mkdir(parents=True, exist_ok=True)
-    nothing_more.write_text("")
-    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    paths = [str(_ROOT), *filter(None, [others.get("PYTHONPATH")])]
+    empty_config = run_dir.get_path(settings) / "parts.toml"
+    empty_config.parent.mkdir(parents=True, exist_ok=True)
+    empty_config.write_text("")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    paths = [str(_PACKAGE_ROOT), *filter(None, [inherited.get("PYTHONPATH")])]
     return (
-        others
+        inherited
         | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONUNBUFFERED": "1"}
         | to_environment(settings)
-        | {"WA_CONFIG": str(nothing_more)}
+        | {"WA_CONFIG": str(empty_config)}
     )
 
 
-def _program(settings: Settings, name: str, *words: str) -> Callable[[], Awaitable[Running]]:
-    command = (sys.executable, "-m", "streams.cli", *words, "--name", name)
+def _make_start(settings: Settings, name: str, *arguments: str) -> Callable[[], Awaitable[RunningProcess]]:
+    command = (sys.executable, "-m", "streams.cli", *arguments, "--name", name)
 
-    async def start() -> Running:
-        return await Process.start(command, told(settings), log(settings, name))
+    async def start() -> RunningProcess:
+        return await Process.start(command, env_for(settings), get_log_path(settings, name))
 
     return start
 
 
-def _worker(
+def _make_worker_probe(
     settings: Settings, http: aiohttp.ClientSession, name: str
 ) -> Callable[[int], Awaitable[Readiness]]:
     headers = {"Authorization": f"Bearer {settings.web_token}"} if settings.web_token else {}
 
-    async def ready(pid: int) -> Readiness:
-        here = run_dir.worker(settings, name)
+    async def probe(pid: int) -> Readiness:
+        here = run_dir.read_run_file(settings, name)
         if here is None or here.pid != pid:
-            return Readiness(False, up=False)
-        answer = await _asked(http, f"{here.web}/readyz", headers)
+            return Readiness(False, is_up=False)
+        answer = await _fetch_json(http, f"{here.web}/readyz", headers)
         return Readiness(answer.get("ready") is True, str(answer.get("why") or ""))
 
-    return ready
+    return probe
 
 
-def _sandbox(
+def _make_sandbox_probe(
     settings: Settings, http: aiohttp.ClientSession
 ) -> Callable[[int], Awaitable[Readiness]]:
-    async def ready(pid: int) -> Readiness:
-        here = run_dir.worker(settings, "sandbox")
+    async def probe(pid: int) -> Readiness:
+        here = run_dir.read_run_file(settings, "sandbox")
         if here is None or here.pid != pid:
-            return Readiness(False, up=False)
-        answer = await _asked(http, here.web, {})
+            return Readiness(False, is_up=False)
+        answer = await _fetch_json(http, here.web, {})
         return Readiness(answer.get("ready") is True, str(answer.get("why") or ""))
 
-    return ready
+    return probe
 
 
-async def _asked(
+async def _fetch_json(
     http: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
 ) -> dict[str, Any]:
     try:
-        async with http.get(url, headers=headers, timeout=_ANSWER) as response:
-            answer = await response.json(content_type=None)
+        async with http.get(url, headers=headers, timeout=_PROBE_TIMEOUT) as response:
+            body = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         return {"why": f"does not answer ({type(error).__name__})"}
-    return answer if isinstance(answer, dict) else {"why": f"answers {response.status}"}
+    return body if isinstance(body, dict) else {"why": f"answers {response.status}"}

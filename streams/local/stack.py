@@ -16,19 +16,19 @@ import aiohttp
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.local import broker, run_dir, services
-from streams.local.browsers import Browser
-from streams.local.run_dir import Picture, ShownPart
+from streams.local.browsers import BrowserTracker
+from streams.local.run_dir import StackStatus, ServiceStatus
 from streams.settings import Settings
-from streams.supervisor.process import Orphans
-from streams.supervisor.service import Part, Plan
+from streams.supervisor.process import OrphanReaper
+from streams.supervisor.service import Service, ServiceSpec
 from streams.supervisor.supervisor import Supervisor
 
-_LOOK_EVERY_S = 0.5
-_COLLECT_EVERY = 10  # looks
+_PUBLISH_INTERVAL_S = 0.5
+_REAP_EVERY_TICKS = 10  # looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class StackOptions:
     """What an `up` is asked for. `sandbox_options` are those of the command `sandbox`."""
 
     sandbox: bool = False
@@ -36,31 +36,31 @@ class Options:
     dispatchers: int = 1
 
 
-class Fleet:
+class LocalStack:
     """An async context; on its way out everything has ended. `settings` are filled in by `start`."""
 
     def __init__(
         self,
         settings: Settings,
-        options: Options,
+        options: StackOptions,
         *,
-        changed: Callable[[ShownPart], None],
-        progress: Callable[[str], None],
+        on_change: Callable[[ServiceStatus], None],
+        on_progress: Callable[[str], None],
     ) -> None:
         self.settings = settings
-        self.sandbox: str | None = None
+        self.sandbox_url: str | None = None
         self._options = options
-        self._changed = changed
-        self._progress = progress
-        self._since = run_dir.own_start()
-        self._browsers: list[Browser] = []
-        self._complete = False
-        self._published: Picture | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._on_change = on_change
+        self._on_progress = on_progress
+        self._started_s = run_dir.get_own_start_s()
+        self._browsers: list[BrowserTracker] = []
+        self._all_started = False
+        self._last_published: StackStatus | None = None
+        self._watch_task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Fleet":
+    async def __aenter__(self) -> "LocalStack":
         self._http = aiohttp.ClientSession()
-        self._supervisor = Supervisor(self._part_changed)
+        self._supervisor = Supervisor(self._on_service_change)
         return self
 
     async def __aexit__(
@@ -70,132 +70,132 @@ class Fleet:
         trace: TracebackType | None,
     ) -> None:
         await self._supervisor.stop()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
+        if self._watch_task is not None:
+            self._watch_task.cancel()
+            await asyncio.wait({self._watch_task})
         await self._http.close()
 
-    async def start(self, when_topics: Callable[[Settings], Awaitable[None]] | None = None) -> None:
+    async def start(self, on_topics_ready: Callable[[Settings], Awaitable[None]] | None = None) -> None:
         """Start everything; returns once all of it is ready. `when_topics` is called once they exist.
 
         Raises:
             Wrong: a part refuses to start; the text says which and what to do.
             TopicsWrong, KafkaUnreachable: the topics are not what is needed, or nobody answers.
         """
-        self._watching = asyncio.create_task(self._watch())
-        kafka, beneath = self._beneath()
-        first = self._supervisor.start(*beneath) if beneath else []
-        if kafka is not None:
-            await self._supervisor.until_ready(first[0])
-            self.settings = replace(self.settings, kafka_bootstrap_servers=kafka.bootstrap_servers)
+        self._watch_task = asyncio.create_task(self._watch())
+        embedded_broker, base_specs = self._build_base_specs()
+        base_services = self._supervisor.start(*base_specs) if base_specs else []
+        if embedded_broker is not None:
+            await self._supervisor.wait_until_ready(base_services[0])
+            self.settings = replace(self.settings, kafka_bootstrap_servers=embedded_broker.bootstrap_servers)
         created = await admin.create_topics(self.settings)
         if created:
-            self._progress(f"created {len(created)} topics: {', '.join(created)}")
-        if when_topics is not None:
-            await when_topics(self.settings)
-        self._supervisor.start(*self._dispatchers())
-        await self._supervisor.until_ready(*first)
+            self._on_progress(f"created {len(created)} topics: {', '.join(created)}")
+        if on_topics_ready is not None:
+            await on_topics_ready(self.settings)
+        self._supervisor.start(*self._build_dispatcher_specs())
+        await self._supervisor.wait_until_ready(*base_services)
         await self._start_senders()
-        self._complete = True
-        await self._supervisor.until_ready()
+        self._all_started = True
+        await self._supervisor.wait_until_ready()
         self._publish()
 
-    async def until_sandbox(self) -> str:
+    async def wait_for_sandbox(self) -> str:
         """The sandbox's control, once it is ready. Only where a sandbox was asked for."""
-        await self._supervisor.until_ready(
-            *(p for p in self._supervisor.parts if p.name == "sandbox")
+        await self._supervisor.wait_until_ready(
+            *(p for p in self._supervisor.services if p.name == "sandbox")
         )
-        here = run_dir.worker(self.settings, "sandbox")
-        assert here is not None
-        return here.web
+        run_file = run_dir.read_run_file(self.settings, "sandbox")
+        assert run_file is not None
+        return run_file.web
 
-    async def until_broken(self) -> None:
+    async def wait_for_failure(self) -> None:
         """Never returns; raises a fault of ours."""
-        assert self._watching is not None
-        broken = asyncio.create_task(self._supervisor.until_broken())
+        assert self._watch_task is not None
+        failure_task = asyncio.create_task(self._supervisor.wait_for_failure())
         try:
-            await asyncio.wait({broken, self._watching}, return_when=asyncio.FIRST_COMPLETED)
-            for each in (broken, self._watching):
+            await asyncio.wait({failure_task, self._watch_task}, return_when=asyncio.FIRST_COMPLETED)
+            for each in (failure_task, self._watch_task):
                 if each.done():
                     each.result()
         finally:
-            broken.cancel()
+            failure_task.cancel()
 
     def kill(self) -> None:
         """End every part at once."""
         self._supervisor.kill()
 
-    def picture(self) -> Picture:
+    def get_status(self) -> StackStatus:
         """What `ps` shows."""
-        dispatcher = run_dir.worker(self.settings, "dispatch-1")
-        return Picture(
-            ready=self._complete and self._supervisor.ready,
+        dispatcher = run_dir.read_run_file(self.settings, "dispatch-1")
+        return StackStatus(
+            ready=self._all_started and self._supervisor.is_ready,
             kafka=self.settings.kafka_bootstrap_servers,
             web=dispatcher.web if dispatcher else None,
-            sandbox=self.sandbox,
+            sandbox=self.sandbox_url,
             parts=[
-                *(_shown(part) for part in self._supervisor.parts),
-                *(browser.shown() for browser in self._browsers),
+                *(_status_of(part) for part in self._supervisor.services),
+                *(browser.get_status() for browser in self._browsers),
             ],
             data_dir=str(self.settings.data_dir),
-            pid=run_dir.own_pid(),
-            since=self._since,
+            pid=run_dir.get_own_pid(),
+            since=self._started_s,
         )
 
-    def _beneath(self) -> tuple[EmbeddedBroker | None, list[Plan]]:
+    def _build_base_specs(self) -> tuple[EmbeddedBroker | None, list[ServiceSpec]]:
         """The broker, if it is ours to start, and what the other parts stand on."""
-        kafka, found = None, []
+        embedded_broker, specs = None, []
         if self.settings.kafka_bootstrap_servers is None:
-            kafka, plan = broker.plan(self.settings, self._progress)
-            found.append(plan)
+            embedded_broker, spec = broker.build_spec(self.settings, self._on_progress)
+            specs.append(spec)
         if self._options.sandbox:
-            found.append(
-                services.sandbox(self.settings, self._http, *self._options.sandbox_options)
+            specs.append(
+                services.build_sandbox_spec(self.settings, self._http, *self._options.sandbox_options)
             )
-        return kafka, found
+        return embedded_broker, specs
 
-    def _dispatchers(self) -> list[Plan]:
+    def _build_dispatcher_specs(self) -> list[ServiceSpec]:
         numbers = range(1, self._options.dispatchers + 1)
-        return [services.dispatcher(self.settings, self._http, number) for number in numbers]
+        return [services.build_dispatcher_spec(self.settings, self._http, number) for number in numbers]
 
     async def _start_senders(self) -> None:
         settings = self.settings
         if self._options.sandbox:
-            self.sandbox = await self.until_sandbox()
-            async with self._http.get(self.sandbox) as answer:
-                told = (await answer.json())["browser_args"]
-            settings = replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *told))
+            self.sandbox_url = await self.wait_for_sandbox()
+            async with self._http.get(self.sandbox_url) as response:
+                sandbox_args = (await response.json())["browser_args"]
+            settings = replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *sandbox_args))
         accounts = settings.accounts
         senders = self._supervisor.start(
-            *(services.sender(settings, self._http, account) for account in accounts)
+            *(services.build_sender_spec(settings, self._http, account) for account in accounts)
         )
         for account, sender in zip(accounts, senders, strict=True):
             profile = settings.data_dir / "profiles" / account
-            self._browsers.append(Browser(account, profile, sender))
+            self._browsers.append(BrowserTracker(account, profile, sender))
 
-    def _part_changed(self, part: Part) -> None:
-        self._changed(_shown(part))
+    def _on_service_change(self, service: Service) -> None:
+        self._on_change(_status_of(service))
         self._publish()
 
     def _publish(self) -> None:
-        picture = self.picture()
-        if picture == self._published:
+        status = self.get_status()
+        if status == self._last_published:
             return
-        self._published = picture
+        self._last_published = status
         try:
-            run_dir.publish(self.settings, picture)
+            run_dir.publish(self.settings, status)
         except OSError as error:  # a full disk: what runs goes on, and `ps` is behind
-            self._progress(f"cannot write the run file: {error}")
+            self._on_progress(f"cannot write the run file: {error}")
 
     async def _watch(self) -> None:
         """A browser that its sender has started anew changes no part of ours."""
-        orphans = Orphans()
+        reaper = OrphanReaper()
         for tick in itertools.count():
             self._publish()
-            if tick % _COLLECT_EVERY == 0:
-                orphans.collect()
-            await asyncio.sleep(_LOOK_EVERY_S)
+            if tick % _REAP_EVERY_TICKS == 0:
+                reaper.reap()
+            await asyncio.sleep(_PUBLISH_INTERVAL_S)
 
 
-def _shown(part: Part) -> ShownPart:
-    return ShownPart(part.name, part.pid, str(part.state), part.restarts, part.why)
+def _status_of(service: Service) -> ServiceStatus:
+    return ServiceStatus(service.name, service.pid, str(service.state), service.restarts, service.reason)

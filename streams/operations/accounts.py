@@ -13,15 +13,15 @@ from streams.kafka.topics import names
 from streams.settings import Settings
 
 
-class Codes:
+class LinkCodeWatcher:
     """Tells each code that an account is to be linked with; an async context."""
 
-    def __init__(self, code: Callable[[str, str | None], None]) -> None:
-        self._code = code
-        self._shown: dict[str, str | None] = {}
-        self._following: asyncio.Task[None] | None = None
+    def __init__(self, on_code: Callable[[str, str | None], None]) -> None:
+        self._on_code = on_code
+        self._codes: dict[str, str | None] = {}
+        self._follow_task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Codes":
+    async def __aenter__(self) -> "LinkCodeWatcher":
         return self
 
     async def __aexit__(
@@ -30,62 +30,62 @@ class Codes:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.wait({self._following})
-        for account in self._shown:
-            self._code(account, None)
+        if self._follow_task is not None:
+            self._follow_task.cancel()
+            await asyncio.wait({self._follow_task})
+        for account in self._codes:
+            self._on_code(account, None)
 
-    async def follow(self, settings: Settings) -> None:
+    async def start(self, settings: Settings) -> None:
         """Begin, with what is said from now on: codes of an earlier run are good for nothing.
 
         Returns once nothing that is said later can be missed.
         """
-        begun = asyncio.Event()
-        self._following = asyncio.create_task(self._follow(settings, begun))
-        waiting = asyncio.create_task(begun.wait())
-        await asyncio.wait({self._following, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if self._following.done():
-            self._following.result()
+        started = asyncio.Event()
+        self._follow_task = asyncio.create_task(self._follow(settings, started))
+        started_task = asyncio.create_task(started.wait())
+        await asyncio.wait({self._follow_task, started_task}, return_when=asyncio.FIRST_COMPLETED)
+        started_task.cancel()
+        if self._follow_task.done():
+            self._follow_task.result()
 
-    async def _follow(self, settings: Settings, begun: asyncio.Event) -> None:
+    async def _follow(self, settings: Settings, started: asyncio.Event) -> None:
         async with open_reader(settings, names(settings).accounts) as reader:
             await reader.seek_to_end()
-            begun.set()
+            started.set()
             async for record in reader.follow():
-                self._tell(account_in(record))
+                self._handle_record(decode_account_record(record))
 
-    def _tell(self, record: AccountRecord | None) -> None:
+    def _handle_record(self, record: AccountRecord | None) -> None:
         if record is None:
             return
         code = record.qr if record.state == "linking" else None
-        if self._shown.get(record.account) != code:
-            self._shown[record.account] = code
-            self._code(record.account, code)
+        if self._codes.get(record.account) != code:
+            self._codes[record.account] = code
+            self._on_code(record.account, code)
 
 
-async def states(settings: Settings) -> dict[str, AccountRecord]:
+async def read_account_records(settings: Settings) -> dict[str, AccountRecord]:
     """The last that each account said."""
-    found: dict[str, AccountRecord] = {}
+    account_records: dict[str, AccountRecord] = {}
     async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.read_to_end():
-            said = account_in(record)
-            if said is not None:
-                found[said.account] = said
-    return found
+            account_record = decode_account_record(record)
+            if account_record is not None:
+                account_records[account_record.account] = account_record
+    return account_records
 
 
-async def following(settings: Settings, account: str) -> AsyncIterator[AccountRecord]:
+async def follow_account(settings: Settings, account: str) -> AsyncIterator[AccountRecord]:
     """What an account said, and says."""
     async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.follow():
-            said = account_in(record)
-            if said is not None and said.account == account:
-                yield said
+            account_record = decode_account_record(record)
+            if account_record is not None and account_record.account == account:
+                yield account_record
 
 
-def account_in(record: Record) -> AccountRecord | None:
+def decode_account_record(record: Record) -> AccountRecord | None:
     """What the record says, None for a tombstone and for what somebody else has put there."""
     try:
         return None if record.value is None else wire.decode(record.value)

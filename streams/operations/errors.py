@@ -12,11 +12,11 @@ class CommandError(Exception):
     exit_code = 1
 
 
-class Wrong(CommandError):
+class UsageError(CommandError):
     """Nothing was tried: something must be put right first."""
 
     exit_code = 2
 
 
-class Failed(CommandError):
+class CommandFailed(CommandError):
     """It was tried and did not work."""

@@ -5,28 +5,28 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class BackoffPolicy:
     """Seconds. The n-th restart of a series waits between a half and the whole of `base_s · 2ⁿ`,
     at most `cap_s`; a part that ran for `calm_s` begins a new series.
     """
 
-    base_s: float = 0.5
-    cap_s: float = 30.0
-    calm_s: float = 60.0
+    base_delay_s: float = 0.5
+    max_delay_s: float = 30.0
+    reset_after_s: float = 60.0
 
 
 class Backoff:
     """Counts the endings of one series. `chance` answers a number in [0, 1)."""
 
-    def __init__(self, patience: Patience, chance: Callable[[], float]) -> None:
-        self._patience = patience
-        self._chance = chance
-        self._endings = 0
+    def __init__(self, policy: BackoffPolicy, jitter: Callable[[], float]) -> None:
+        self._policy = policy
+        self._jitter = jitter
+        self._exits = 0
 
-    def ended(self, ran_s: float) -> float:
+    def record_exit(self, uptime_s: float) -> float:
         """The part ended after so many seconds; returns the seconds to wait."""
-        if ran_s >= self._patience.calm_s:
-            self._endings = 0
-        longest_s = min(self._patience.cap_s, self._patience.base_s * 2 ** min(self._endings, 30))
-        self._endings += 1
-        return longest_s * (0.5 + self._chance() / 2)
+        if uptime_s >= self._policy.reset_after_s:
+            self._exits = 0
+        delay_s = min(self._policy.max_delay_s, self._policy.base_delay_s * 2 ** min(self._exits, 30))
+        self._exits += 1
+        return delay_s * (0.5 + self._jitter() / 2)

@@ -16,7 +16,7 @@ import psutil
 
 from streams.system.parent_death import bind_to_this_process
 
-LOG_BYTES = 8 << 20  # of one log; as much again is kept of what came before
+MAX_LOG_BYTES = 8 << 20  # of one log; as much again is kept of what came before
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -51,47 +51,47 @@ class Process:
         """Its id, which is its group's too."""
         return self._process.pid
 
-    async def wait(self) -> int:
+    async def wait_for_exit(self) -> int:
         """The exit code; minus the signal's number when one ended it."""
         return await self._process.wait()
 
     def terminate(self) -> None:
         """Ask it to end. Only the program itself: it ends what it started in its own order."""
-        self._signal(signal.SIGTERM, os.kill)
+        self._send_signal(signal.SIGTERM, os.kill)
 
     def kill(self) -> None:
         """End it and its group at once."""
-        self._signal(signal.SIGKILL, os.killpg)
+        self._send_signal(signal.SIGKILL, os.killpg)
 
-    async def end(self, grace_s: float) -> int:
+    async def stop(self, grace_s: float) -> int:
         """Ask it to end, and make it end after `grace_s` seconds; returns the exit code."""
         self.terminate()
         try:
-            return await asyncio.wait_for(self.wait(), grace_s)
+            return await asyncio.wait_for(self.wait_for_exit(), grace_s)
         except TimeoutError:
             self.kill()
-            return await self.wait()
+            return await self.wait_for_exit()
 
-    def _signal(self, number: signal.Signals, send: Callable[[int, int], None]) -> None:
+    def _send_signal(self, number: signal.Signals, send: Callable[[int, int], None]) -> None:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 send(self.pid, number)
 
 
-async def ended(pid: int) -> None:
+async def wait_for_exit(pid: int) -> None:
     """Returns when this child has ended; it is left to be collected by whoever started it."""
     loop = asyncio.get_running_loop()
     try:
-        handle = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
     except ProcessLookupError:  # collected already
         return
-    gone = asyncio.Event()
-    loop.add_reader(handle, gone.set)
+    exited = asyncio.Event()
+    loop.add_reader(pidfd, exited.set)
     try:
-        await gone.wait()
+        await exited.wait()
     finally:
-        loop.remove_reader(handle)
-        os.close(handle)
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
 
 
 def adopt_orphans() -> None:
@@ -99,38 +99,38 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-class Orphans:
+class OrphanReaper:
     """What parts left behind and has ended since: it must be collected, or its number is never free."""
 
     def __init__(self) -> None:
-        self._dead: set[int] = set()
+        self._zombie_pids: set[int] = set()
 
-    def collect(self) -> None:
+    def reap(self) -> None:
         """Collect what was dead at the last call too. What we started is collected by its starter, at
         once: so call this seconds apart.
         """
         children = psutil.Process().children()
-        dead = {each.pid for each in children if _is_dead(each)}
-        for pid in dead & self._dead:
+        zombie_pids = {each.pid for each in children if _is_zombie(each)}
+        for pid in zombie_pids & self._zombie_pids:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-        self._dead = dead
+        self._zombie_pids = zombie_pids
 
 
-def _is_dead(process: psutil.Process) -> bool:
+def _is_zombie(process: psutil.Process) -> bool:
     try:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def end_orphans(grace_s: float) -> list[str]:
+def kill_orphans(grace_s: float) -> list[str]:
     """Wait for every process below us to end, then kill what is left; returns the names of those.
 
     Only for a process that has no other children than those of its parts.
     """
-    left = psutil.Process().children(recursive=True)
-    _, alive = psutil.wait_procs(left, timeout=grace_s)
+    orphans = psutil.Process().children(recursive=True)
+    _, alive = psutil.wait_procs(orphans, timeout=grace_s)
     killed = [name for name in map(_kill, alive) if name]
     psutil.wait_procs(alive, timeout=grace_s)
     return killed
@@ -145,7 +145,7 @@ def _kill(process: psutil.Process) -> str | None:
     return name
 
 
-def bound_log(log: Path, most_bytes: int = LOG_BYTES) -> None:
+def rotate_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> None:
     """Begin the file anew once it is too long; what it held is kept as `<name>.1`.
 
     The program goes on writing to the same file, at its new end: the file is copied and cut, since
@@ -153,7 +153,7 @@ def bound_log(log: Path, most_bytes: int = LOG_BYTES) -> None:
     may be lost; a pipe through us instead would stop the program whenever we are stopped.
     """
     try:
-        if log.stat().st_size <= most_bytes:
+        if log.stat().st_size <= max_bytes:
             return
     except FileNotFoundError:
         return
@@ -164,7 +164,7 @@ def bound_log(log: Path, most_bytes: int = LOG_BYTES) -> None:
     os.truncate(log, 0)
 
 
-def last_line(log: Path, holding: str = "") -> str:
+def read_last_line(log: Path, containing: str = "") -> str:
     """The last line that says something, and holds this; or nothing."""
     try:
         with log.open("rb") as file:
@@ -172,5 +172,5 @@ def last_line(log: Path, holding: str = "") -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    said = (line.strip() for line in reversed(lines))
-    return next((line for line in said if line and holding in line), "")
+    stripped = (line.strip() for line in reversed(lines))
+    return next((line for line in stripped if line and containing in line), "")

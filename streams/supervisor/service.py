@@ -18,16 +18,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from streams.operations.errors import CommandError, Failed, Wrong
-from streams.supervisor.backoff import Backoff, Patience
-from streams.supervisor.process import bound_log, last_line
+from streams.operations.errors import CommandError, CommandFailed, UsageError
+from streams.supervisor.backoff import Backoff, BackoffPolicy
+from streams.supervisor.process import rotate_log, read_last_line
 
-_WRONG = Wrong.exit_code
-_ASK_EVERY_S = 0.2
-_ASK_READY_EVERY_S = 1.0
+_USAGE_EXIT_CODE = UsageError.exit_code
+_STARTING_POLL_INTERVAL_S = 0.2
+_READY_POLL_INTERVAL_S = 1.0
 
 
-class State(StrEnum):
+class ServiceState(StrEnum):
     """Where a part stands; the words of `ps`."""
 
     STARTING = "starting"
@@ -37,7 +37,7 @@ class State(StrEnum):
     STOPPED = "stopped"
 
 
-class Running(Protocol):
+class RunningProcess(Protocol):
     """A started process."""
 
     @property
@@ -45,11 +45,11 @@ class Running(Protocol):
         """Its id."""
         ...
 
-    async def wait(self) -> int:
+    async def wait_for_exit(self) -> int:
         """The exit code, once it has one."""
         ...
 
-    async def end(self, grace_s: float) -> int:
+    async def stop(self, grace_s: float) -> int:
         """Ask it to end, and make it end after so many seconds."""
         ...
 
@@ -62,47 +62,47 @@ class Running(Protocol):
 class Readiness:
     """What a part answered; `why` is in one line what it waits for. Not `up`: it does not answer yet."""
 
-    ready: bool
-    why: str = ""
-    up: bool = True
+    is_ready: bool
+    reason: str = ""
+    is_up: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ServiceSpec:
     """How a part is run. `ready` is asked with the pid; `grace_s` is given to end by itself;
     `endings` names exit codes that have a meaning of their own.
     """
 
     name: str
-    start: Callable[[], Awaitable[Running]]
-    ready: Callable[[int], Awaitable[Readiness]]
+    start: Callable[[], Awaitable[RunningProcess]]
+    probe: Callable[[int], Awaitable[Readiness]]
     log: Path
     grace_s: float
-    patience: Patience = field(default_factory=Patience)
-    endings: Mapping[int, str] = field(default_factory=dict[int, str])
+    backoff_policy: BackoffPolicy = field(default_factory=BackoffPolicy)
+    exit_names: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-class Part:
+class Service:
     """A part that runs until it is stopped."""
 
     def __init__(
-        self, plan: Plan, *, changed: Callable[["Part"], None], chance: Callable[[], float]
+        self, spec: ServiceSpec, *, on_change: Callable[["Service"], None], jitter: Callable[[], float]
     ) -> None:
-        self.plan = plan
-        self.state = State.STOPPED
-        self.why = ""
+        self.spec = spec
+        self.state = ServiceState.STOPPED
+        self.reason = ""
         self.restarts = 0
-        self._process: Running | None = None
-        self._was_up = False
-        self._changed = changed
-        self._backoff = Backoff(plan.patience, chance)
-        self._stop = asyncio.Event()
-        self._news = asyncio.Event()
+        self._process: RunningProcess | None = None
+        self._has_been_up = False
+        self._on_change = on_change
+        self._backoff = Backoff(spec.backoff_policy, jitter)
+        self._stop_requested = asyncio.Event()
+        self._state_changed = asyncio.Event()
 
     @property
     def name(self) -> str:
         """Its name in `ps`, its log and its run file."""
-        return self.plan.name
+        return self.spec.name
 
     @property
     def pid(self) -> int | None:
@@ -111,119 +111,119 @@ class Part:
 
     async def run(self) -> None:
         """Keep it running; returns when it is stopped or has failed for good."""
-        while not self._stop.is_set():
+        while not self._stop_requested.is_set():
             started_s = time.monotonic()
-            ending = await self._once()
-            if self._stop.is_set():
+            process_exit = await self._run_once()
+            if self._stop_requested.is_set():
                 break
-            if ending.code == _WRONG and not self._was_up:
-                self._set(State.FAILED, ending.why)
+            if process_exit.code == _USAGE_EXIT_CODE and not self._has_been_up:
+                self._set_state(ServiceState.FAILED, process_exit.reason)
                 return
-            delay_s = self._backoff.ended(time.monotonic() - started_s)
-            self._set(State.BACKOFF, f"{ending.why}; starts again in {delay_s:.1f} s")
-            await self._stopped_within(delay_s)
+            delay_s = self._backoff.record_exit(time.monotonic() - started_s)
+            self._set_state(ServiceState.BACKOFF, f"{process_exit.reason}; starts again in {delay_s:.1f} s")
+            await self._wait_for_stop(delay_s)
             self.restarts += 1
-        self._set(State.STOPPED)
+        self._set_state(ServiceState.STOPPED)
 
-    async def until_ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Returns when it is ready. Raises Wrong when it failed for good, Failed when it was stopped."""
-        while self.state is not State.READY:
-            if self.state is State.FAILED:
-                raise Wrong(f"{self.name}: {self.why or 'ended'} (log: {self.plan.log})")
-            if self._stop.is_set():
-                raise Failed(f"{self.name}: was stopped before it was ready")
-            self._news.clear()
-            await self._news.wait()
+        while self.state is not ServiceState.READY:
+            if self.state is ServiceState.FAILED:
+                raise UsageError(f"{self.name}: {self.reason or 'ended'} (log: {self.spec.log})")
+            if self._stop_requested.is_set():
+                raise CommandFailed(f"{self.name}: was stopped before it was ready")
+            self._state_changed.clear()
+            await self._state_changed.wait()
 
     async def stop(self) -> None:
         """End the process, at the latest after its grace, and start no other."""
-        self._stop.set()
-        self._news.set()
+        self._stop_requested.set()
+        self._state_changed.set()
         if self._process is not None:
-            await self._process.end(self.plan.grace_s)
+            await self._process.stop(self.spec.grace_s)
 
     def kill(self) -> None:
         """End the process at once. Alone it is started again; after `stop` it is the harder way."""
         if self._process is not None:
             self._process.kill()
 
-    async def _once(self) -> "_Ending":
+    async def _run_once(self) -> "_ProcessExit":
         """Start the process and watch it until it ends."""
-        self._set(State.STARTING)
+        self._set_state(ServiceState.STARTING)
         try:
-            self._process = await self.plan.start()
+            self._process = await self.spec.start()
         except OSError as error:
-            return _Ending(_WRONG, f"cannot be started: {error}")
+            return _ProcessExit(_USAGE_EXIT_CODE, f"cannot be started: {error}")
         except CommandError as error:
-            return _Ending(error.exit_code, str(error))
+            return _ProcessExit(error.exit_code, str(error))
         try:
-            if self._stop.is_set():  # it was stopped while it was being started
-                return self._ending(await self._process.end(self.plan.grace_s))
-            self._changed(self)  # its pid is known now
-            return self._ending(await self._watch(self._process))
+            if self._stop_requested.is_set():  # it was stopped while it was being started
+                return self._describe_exit(await self._process.stop(self.spec.grace_s))
+            self._on_change(self)  # its pid is known now
+            return self._describe_exit(await self._watch(self._process))
         except BaseException:  # a fault of ours: nobody would watch it any more
             self._process.kill()
-            await self._process.wait()
+            await self._process.wait_for_exit()
             raise
         finally:
             self._process = None
 
-    def _ending(self, code: int) -> "_Ending":
-        if code == _WRONG:
-            said = last_line(self.plan.log).removeprefix("wa-streams: ")
-            return _Ending(code, said.removeprefix(f"{self.name}: ") or "a setting is wrong")
+    def _describe_exit(self, code: int) -> "_ProcessExit":
+        if code == _USAGE_EXIT_CODE:
+            line = read_last_line(self.spec.log).removeprefix("wa-streams: ")
+            return _ProcessExit(code, line.removeprefix(f"{self.name}: ") or "a setting is wrong")
         if code < 0:
-            return _Ending(code, f"was ended by {signal.Signals(-code).name}")
-        name = self.plan.endings.get(code)
+            return _ProcessExit(code, f"was ended by {signal.Signals(-code).name}")
+        name = self.spec.exit_names.get(code)
         if name is None:
-            return _Ending(code, f"ended with code {code}")
-        reason = self._reason(f" (exit {code}, {name})")
-        return _Ending(code, f"ended with code {code}, {name}" + (f": {reason}" if reason else ""))
+            return _ProcessExit(code, f"ended with code {code}")
+        reason = self._read_exit_reason(f" (exit {code}, {name})")
+        return _ProcessExit(code, f"ended with code {code}, {name}" + (f": {reason}" if reason else ""))
 
-    def _reason(self, mark: str) -> str:
+    def _read_exit_reason(self, suffix: str) -> str:
         """What the program said last with this at its end, as workers do (runtime/exit_codes.py)."""
-        said = last_line(self.plan.log, mark).removesuffix(mark)
-        _, logged, message = said.partition(" CRITICAL ")
-        return message.partition(": ")[2] if logged else said
+        line = read_last_line(self.spec.log, suffix).removesuffix(suffix)
+        _, separator, message = line.partition(" CRITICAL ")
+        return message.partition(": ")[2] if separator else line
 
-    async def _watch(self, process: Running) -> int:
-        ended = asyncio.ensure_future(process.wait())
-        asking = asyncio.ensure_future(self._ask(process.pid))
+    async def _watch(self, process: RunningProcess) -> int:
+        exit_task = asyncio.ensure_future(process.wait_for_exit())
+        poll_task = asyncio.ensure_future(self._poll_readiness(process.pid))
         try:
-            await asyncio.wait({ended, asking}, return_when=asyncio.FIRST_COMPLETED)
-            if asking.done() and not ended.done():
-                asking.result()  # it never returns: what it raised is a fault of ours
-            return await ended
+            await asyncio.wait({exit_task, poll_task}, return_when=asyncio.FIRST_COMPLETED)
+            if poll_task.done() and not exit_task.done():
+                poll_task.result()  # it never returns: what it raised is a fault of ours
+            return await exit_task
         finally:
-            asking.cancel()
-            await asyncio.wait({asking})
+            poll_task.cancel()
+            await asyncio.wait({poll_task})
 
-    async def _ask(self, pid: int) -> None:
+    async def _poll_readiness(self, pid: int) -> None:
         while True:
-            answer = await self.plan.ready(pid)
-            self._was_up |= answer.up
-            if not self._stop.is_set():
-                self._set(State.READY if answer.ready else State.STARTING, answer.why)
-            bound_log(self.plan.log)
-            await asyncio.sleep(_ASK_READY_EVERY_S if answer.ready else _ASK_EVERY_S)
+            readiness = await self.spec.probe(pid)
+            self._has_been_up |= readiness.is_up
+            if not self._stop_requested.is_set():
+                self._set_state(ServiceState.READY if readiness.is_ready else ServiceState.STARTING, readiness.reason)
+            rotate_log(self.spec.log)
+            await asyncio.sleep(_READY_POLL_INTERVAL_S if readiness.is_ready else _STARTING_POLL_INTERVAL_S)
 
-    def _set(self, state: State, why: str = "") -> None:
-        if (self.state, self.why) == (state, why):
+    def _set_state(self, state: ServiceState, reason: str = "") -> None:
+        if (self.state, self.reason) == (state, reason):
             return
-        self.state, self.why = state, why
-        self._news.set()
-        self._changed(self)
+        self.state, self.reason = state, reason
+        self._state_changed.set()
+        self._on_change(self)
 
-    async def _stopped_within(self, delay_s: float) -> None:
+    async def _wait_for_stop(self, timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self._stop.wait(), delay_s)
+            await asyncio.wait_for(self._stop_requested.wait(), timeout_s)
         except TimeoutError:
             return
 
 
 @dataclass(frozen=True, slots=True)
-class _Ending:
+class _ProcessExit:
     """How a process ended, or why it never began."""
 
     code: int
-    why: str
+    reason: str

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from types import TracebackType
 
-from streams.supervisor.service import Part, Plan, State
+from streams.supervisor.service import Service, ServiceSpec, ServiceState
 
 
 class Supervisor:
@@ -16,72 +16,72 @@ class Supervisor:
 
     def __init__(
         self,
-        changed: Callable[[Part], None],
-        chance: Callable[[], float] = random.random,
+        on_change: Callable[[Service], None],
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._changed = changed
-        self._chance = chance
-        self._ranks: list[list[Part]] = []
-        self._runs: dict[Part, asyncio.Task[None]] = {}
-        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._killing = False
+        self._on_change = on_change
+        self._jitter = jitter
+        self._groups: list[list[Service]] = []
+        self._tasks: dict[Service, asyncio.Task[None]] = {}
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_killing = False
 
     @property
-    def parts(self) -> list[Part]:
+    def services(self) -> list[Service]:
         """In the order of their start."""
-        return [part for rank in self._ranks for part in rank]
+        return [part for rank in self._groups for part in rank]
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether every part is."""
-        return all(part.state is State.READY for part in self.parts)
+        return all(part.state is ServiceState.READY for part in self.services)
 
-    def start(self, *plans: Plan) -> list[Part]:
+    def start(self, *specs: ServiceSpec) -> list[Service]:
         """Start these parts together, as one rank; they are stopped before those that came earlier."""
-        rank = [Part(plan, changed=self._changed, chance=self._chance) for plan in plans]
-        self._ranks.append(rank)
-        for part in rank:
-            self._runs[part] = asyncio.create_task(part.run(), name=part.name)
-            self._runs[part].add_done_callback(self._look)
-        return rank
+        group = [Service(plan, on_change=self._on_change, jitter=self._jitter) for plan in specs]
+        self._groups.append(group)
+        for service in group:
+            self._tasks[service] = asyncio.create_task(service.run(), name=service.name)
+            self._tasks[service].add_done_callback(self._on_task_done)
+        return group
 
-    async def until_ready(self, *parts: Part) -> None:
+    async def wait_until_ready(self, *services: Service) -> None:
         """Returns when these are ready (none named: all). Raises Wrong when one of them has failed."""
-        waits = [asyncio.create_task(part.until_ready()) for part in parts or self.parts]
+        wait_tasks = [asyncio.create_task(part.wait_until_ready()) for part in services or self.services]
         try:
-            await asyncio.gather(*waits)
+            await asyncio.gather(*wait_tasks)
         finally:
-            for each in waits:
+            for each in wait_tasks:
                 each.cancel()
-            await asyncio.wait(waits)
+            await asyncio.wait(wait_tasks)
 
-    async def until_broken(self) -> None:
+    async def wait_for_failure(self) -> None:
         """Never returns; raises what a part's keeper raised, which is a fault of ours."""
-        await asyncio.shield(self._broken)
+        await asyncio.shield(self._failure)
 
-    def _look(self, run: asyncio.Task[None]) -> None:
-        error = None if run.cancelled() else run.exception()
-        if error is not None and not self._broken.done():
-            self._broken.set_exception(error)
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self._failure.done():
+            self._failure.set_exception(error)
 
     def kill(self) -> None:
         """From now on stop by SIGKILL: somebody has lost patience."""
-        self._killing = True
-        for part in self.parts:
-            part.kill()
+        self._is_killing = True
+        for service in self.services:
+            service.kill()
 
     async def stop(self) -> None:
         """Stop every part, rank by rank, and wait for the end of each."""
-        for rank in reversed(self._ranks):
-            await asyncio.gather(*(self._stop(part) for part in rank))
+        for group in reversed(self._groups):
+            await asyncio.gather(*(self._stop_service(part) for part in group))
 
-    async def _stop(self, part: Part) -> None:
-        stopping = asyncio.create_task(part.stop())
-        if self._killing:
+    async def _stop_service(self, service: Service) -> None:
+        stop_task = asyncio.create_task(service.stop())
+        if self._is_killing:
             await asyncio.sleep(0)
-            part.kill()
-        await stopping
-        await asyncio.wait({self._runs[part]})
+            service.kill()
+        await stop_task
+        await asyncio.wait({self._tasks[service]})
 
     async def __aenter__(self) -> "Supervisor":
         return self

@@ -25,8 +25,8 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import client_options
 from streams.settings import Settings, to_environment, load
-from tests.support.browser import Control
-from tests.support.system import Caller, System, Verdict, judge, until
+from tests.support.browser import SandboxControl
+from tests.support.system import Caller, SystemUnderTest, Verdict, judge, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(2400)]
 
@@ -187,7 +187,7 @@ async def _send(
     return await producer.send(topic, orjson.dumps(request), key=request["to"].encode())
 
 
-async def harm(up: Up, system: System, done: asyncio.Event, dice: random.Random) -> Counter[str]:
+async def harm(up: Up, system: SystemUnderTest, done: asyncio.Event, dice: random.Random) -> Counter[str]:
     """Kill the parts in turn until told to stop; what is killed next must be back first."""
     killed: Counter[str] = Counter()
     turn = 0
@@ -208,9 +208,9 @@ async def harm(up: Up, system: System, done: asyncio.Event, dice: random.Random)
     return killed
 
 
-async def _join_and_leave(system: System, dice: random.Random, done: asyncio.Event) -> None:
-    worker = system.dispatcher(9)
-    await worker.ready()
+async def _join_and_leave(system: SystemUnderTest, dice: random.Random, done: asyncio.Event) -> None:
+    worker = system.start_dispatcher(9)
+    await worker.wait_until_ready()
     await _pause(done, dice.uniform(2.0, 4.0))
     await asyncio.to_thread(worker.kill, dice.choice([signal.SIGTERM, signal.SIGKILL]))
 
@@ -220,7 +220,7 @@ async def _back(up: Up, done: asyncio.Event) -> None:
         parts = await asyncio.to_thread(up.parts)
         return done.is_set() or all(part["state"] == "ready" for part in parts.values())
 
-    await until(all_ready, within_s=120, why="a part that was killed did not come back")
+    await wait_until(all_ready, timeout_s=120, message="a part that was killed did not come back")
 
 
 async def _pause(done: asyncio.Event, seconds: float) -> None:
@@ -235,7 +235,7 @@ async def test_nothing_is_lost_and_nothing_shown_twice(up: Up) -> None:
     dice = random.Random(17)
     said = await asyncio.to_thread(up.ready)
     settings = replace(up.settings, kafka_bootstrap_servers=said["kafka"])
-    control, system = Control(said["sandbox"]), System(settings)
+    control, system = SandboxControl(said["sandbox"]), SystemUnderTest(settings)
     asked = [*requests("plain", REQUESTS // 2), *requests("txn", REQUESTS - REQUESTS // 2)]
     ids, done, began_s = {each["id"] for each in asked}, asyncio.Event(), time.monotonic()
     try:
@@ -249,20 +249,20 @@ async def test_nothing_is_lost_and_nothing_shown_twice(up: Up) -> None:
             _, aborted = await producing
             print(f"  all produced after {time.monotonic() - began_s:.0f} s", flush=True)
             try:
-                await caller.all_heard(ids, FINAL, within_s=SETTLES_WITHIN_S)
+                await caller.wait_for_statuses(ids, FINAL, timeout_s=SETTLES_WITHIN_S)
             finally:
                 done.set()
                 killed = await harming
             took_s = time.monotonic() - began_s
-            verdict = judge(await control.log())
+            verdict = judge(await control.fetch_log())
             _report(caller, verdict, asked, killed, aborted, took_s)
             _check(caller, verdict, asked)
     finally:
-        await asyncio.to_thread(system.end)
+        await asyncio.to_thread(system.stop)
 
 
 def _unknown(caller: Caller) -> set[str]:
-    return {event["id"] for event in caller.events() if event["status"] == "unknown"}
+    return {event["id"] for event in caller.status_events() if event["status"] == "unknown"}
 
 
 def _report(
@@ -273,15 +273,15 @@ def _report(
     aborted: int,
     took_s: float,
 ) -> None:
-    lost = verdict.lost(each["text"] for each in asked)
-    words = Counter(event["status"] for event in caller.events())
+    lost = verdict.find_lost(each["text"] for each in asked)
+    words = Counter(event["status"] for event in caller.status_events())
     print(
         f"\n{len(asked)} requests to {PHONES} phones in {took_s:.0f} s, {aborted} aborted ones;"
         f" killed or gone: {dict(killed)}\n"
-        f"shown {len(verdict.shown)}, lost {len(lost)}, shown twice {len(verdict.twice)},"
-        f" repeats that phones dropped {verdict.repeats}, unknown {len(_unknown(caller))},"
-        f" most in 60 s {verdict.most_in_a_minute()} of {LIMIT},"
-        f" out of order {len(verdict.out_of_order(_rank))}; statuses {dict(words)}",
+        f"shown {len(verdict.shown)}, lost {len(lost)}, shown twice {len(verdict.duplicates)},"
+        f" repeats that phones dropped {verdict.dropped}, unknown {len(_unknown(caller))},"
+        f" most in 60 s {verdict.max_in_a_minute()} of {LIMIT},"
+        f" out of order {len(verdict.find_out_of_order(_rank))}; statuses {dict(words)}",
         flush=True,
     )
 
@@ -294,9 +294,9 @@ def _check(caller: Caller, verdict: Verdict, asked: list[dict[str, Any]]) -> Non
     """`unknown` is allowed only for what was in the page when it died: that may be shown, or not."""
     unknown = _unknown(caller)
     must_be_shown = [each["text"] for each in asked if each["id"] not in unknown]
-    assert verdict.lost(must_be_shown) == []
-    assert verdict.twice == []
-    assert verdict.most_in_a_minute() <= LIMIT
-    assert verdict.out_of_order(_rank) == []
+    assert verdict.find_lost(must_be_shown) == []
+    assert verdict.duplicates == []
+    assert verdict.max_in_a_minute() <= LIMIT
+    assert verdict.find_out_of_order(_rank) == []
     assert "aborted" not in verdict.shown
-    assert not {e["id"] for e in caller.events() if e["status"] in FINAL - {"sent", "unknown"}}
+    assert not {e["id"] for e in caller.status_events() if e["status"] in FINAL - {"sent", "unknown"}}

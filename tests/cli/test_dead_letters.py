@@ -16,7 +16,7 @@ from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.settings import Settings
 from tests.cli.conftest import Command
-from tests.support.broker import settings_for
+from tests.support.broker import make_settings
 
 pytestmark = pytest.mark.broker
 
@@ -84,7 +84,7 @@ def letters(settings: Settings) -> Settings:
 @pytest.fixture(scope="module")
 def shelf(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The same, for those who only look."""
-    settings = settings_for(broker, tmp_path_factory.mktemp("shelf"))
+    settings = make_settings(broker, tmp_path_factory.mktemp("shelf"))
     asyncio.run(put(settings))
     return settings
 

@@ -8,7 +8,7 @@ import pytest
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.settings import Settings, load
 from tests.cli.conftest import Command
-from tests.support.broker import settings_for
+from tests.support.broker import make_settings
 
 
 def bare(tmp_path: Path, **given: object) -> Settings:
@@ -70,7 +70,7 @@ def test_topics_that_are_missing_are_told(
     command: Command, broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     """The broker answers, and `topics create` is what to do."""
-    ran = command("doctor", "--no-page", "--json", settings=settings_for(broker, tmp_path))
+    ran = command("doctor", "--no-page", "--json", settings=make_settings(broker, tmp_path))
     said = {each["name"]: each for each in ran.objects}
     assert (said["kafka"]["ok"], said["topics"]["ok"], ran.code) == (True, False, 1)
     assert "topics create" in said["topics"]["do"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.cli.time_param import moment_s
+from streams.cli.time_param import parse_time_s
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ from streams.cli.time_param import moment_s
 )
 def test_a_while_ago_or_a_time(text: str, expected: float) -> None:
     """Both become epoch seconds."""
-    assert moment_s(text, now_s=1_000_000.0) == expected
+    assert parse_time_s(text, now_s=1_000_000.0) == expected
 
 
 @pytest.mark.parametrize("text", ["", "5", "5w", "-5m", "yesterday", "2026-13-01"])
 def test_anything_else_is_no_time(text: str) -> None:
     """It is not guessed."""
     with pytest.raises(ValueError, match=r".*"):
-        moment_s(text, now_s=0.0)
+        parse_time_s(text, now_s=0.0)

@@ -16,7 +16,7 @@ import orjson
 import psutil
 import pytest
 
-from tests.cli.programs import runs
+from tests.cli.programs import is_running
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
@@ -124,7 +124,7 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         names = [part["name"] for part in said["parts"]]
         assert names == ["kafka-1", "sandbox", "dispatch-1", "sender-main", "browser-main"]
         assert {part["state"] for part in said["parts"]} == {"ready"}
-        assert all(runs(part["pid"]) for part in said["parts"])
+        assert all(is_running(part["pid"]) for part in said["parts"])
 
         sent = up.command("send", "+60115550001", "hello", "--id", "one", "--wait", "--json")
         assert sent.returncode == 0, sent.stderr
@@ -158,7 +158,7 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         below = up.below()
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(WAITS_S) == 0
-        assert not any(map(runs, below))
+        assert not any(map(is_running, below))
         stopped = [line.split()[1] for line in up.log.read_text().splitlines() if "stopped" in line]
         assert stopped == ["sender-main", "dispatch-1", "sandbox", "kafka-1"]
         assert up.ps()["parts"] == []
@@ -178,14 +178,14 @@ def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
         assert len(below) >= 7
         up.process.kill()
         up.process.wait()
-        eventually(lambda: not any(map(runs, below)), lambda: str([p for p in below if runs(p)]))
+        eventually(lambda: not any(map(is_running, below)), lambda: str([p for p in below if is_running(p)]))
         assert up.ps()["ready"] is False
     with started(tmp_path, "up", "--json") as up:
         eventually(lambda: "kafka-1 ready" in up.log.read_text(), up.log.read_text)
         below = up.below()
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(WAITS_S) == 0
-        assert not any(map(runs, below))
+        assert not any(map(is_running, below))
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         demo.process.send_signal(signal.SIGINT)
         demo.process.stdout.read()
         assert demo.process.wait(WAITS_S) == 1
-        assert not any(map(runs, below))
+        assert not any(map(is_running, below))
         assert "interrupted" in demo.log.read_text().splitlines()[-1]
         assert [each.name for each in tmp_path.iterdir()] == ["log"]
 

@@ -12,17 +12,17 @@ from streams.contract.dead_letter import DeadLetterInfo, DeadLetter
 from streams.contract.errors import ErrorInfo
 from streams.contract.status import StatusEvent
 from streams.contract.timestamps import format_rfc3339
-from streams.demo.judge import Evidence, judge, most_in_window
-from streams.demo.script import Asked
+from streams.demo.judge import Evidence, judge, max_in_window
+from streams.demo.script import DemoRequest
 
 A, B = "+60115550001", "+60115550002"
 LIMIT = 2
 
 
-def asked(id: str, to: str, **more: Any) -> Asked:
+def asked(id: str, to: str, **more: Any) -> DemoRequest:
     body = more.pop("body", f"text of {id}")
     value = orjson.dumps({"id": id, "to": to})
-    return Asked(id, to, value, kind="text", expects=body, **more)
+    return DemoRequest(id, to, value, kind="text", expected_text=body, **more)
 
 
 ASKED = [
@@ -30,7 +30,7 @@ ASKED = [
     asked("a2", A),
     asked("a3", A),
     asked("b1", B),
-    replace(asked("b2", B), kind="reaction", expects="👍"),
+    replace(asked("b2", B), kind="reaction", expected_text="👍"),
     asked("bad", B, ends="rejected", code="schema_violation"),
     asked("late", B, ends="failed", code="recipient_not_on_whatsapp"),
 ]
@@ -56,7 +56,7 @@ def event(id: str, word: str, code: str | None = None) -> StatusEvent:
     return made
 
 
-def letter(of: Asked) -> DeadLetter:
+def letter(of: DemoRequest) -> DeadLetter:
     about = DeadLetterInfo(
         id=f"wa.outbound:0:{of.id}",
         reason=of.code or "",
@@ -101,7 +101,7 @@ def good() -> Evidence:
 
 
 def wrong_in(evidence: Evidence) -> set[str]:
-    return {line.name for line in judge(ASKED, evidence, LIMIT) if line.wrong}
+    return {line.name for line in judge(ASKED, evidence, LIMIT) if line.problems}
 
 
 def test_all_is_well() -> None:
@@ -188,4 +188,4 @@ def test_what_is_wrong_is_found(name: str) -> None:
 )
 def test_a_window_is_open_at_one_end(times: list[float], expected: int) -> None:
     """Two messages exactly a minute apart are not in the same minute."""
-    assert most_in_window(times) == expected
+    assert max_in_window(times) == expected

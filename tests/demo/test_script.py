@@ -7,30 +7,30 @@ import pytest
 from streams.contract.errors import InvalidRequest
 from streams.contract.request.parse import parse
 from streams.demo.script import (
-    FLOOD,
-    FLOODED,
-    LIMIT,
+    FLOOD_SIZE,
+    FLOODED_PHONE,
+    RATE_LIMIT_PER_MINUTE,
     NOT_ON_WHATSAPP,
     PHONES,
-    Asked,
-    opening,
-    second_act,
+    DemoRequest,
+    build_first_act,
+    build_second_act,
 )
 from streams.domain.numbers import InvalidPhone, to_e164
 
 
-def all_of_it() -> list[Asked]:
-    return [*opening(), *second_act("3EB0AA", "3EB0BB")]
+def all_of_it() -> list[DemoRequest]:
+    return [*build_first_act(), *build_second_act("3EB0AA", "3EB0BB")]
 
 
 def test_it_is_about_sixty_to_a_dozen_phones() -> None:
     """With one phone flooded, and no other beyond its limit."""
-    good = [each for each in all_of_it() if each.ends == "sent" and not each.repeat]
+    good = [each for each in all_of_it() if each.expected_status == "sent" and not each.is_repeat]
     to = Counter(each.to for each in good)
     assert 50 <= len(good) <= 60
     assert set(to) == set(PHONES)
-    assert to.pop(FLOODED) == FLOOD > LIMIT
-    assert max(to.values()) <= LIMIT
+    assert to.pop(FLOODED_PHONE) == FLOOD_SIZE > RATE_LIMIT_PER_MINUTE
+    assert max(to.values()) <= RATE_LIMIT_PER_MINUTE
 
 
 def test_all_kinds_of_content_are_among_them() -> None:
@@ -41,7 +41,7 @@ def test_all_kinds_of_content_are_among_them() -> None:
 
 
 @pytest.mark.parametrize("asked", all_of_it(), ids=lambda asked: asked.id or "unreadable")
-def test_the_good_are_good_and_the_bad_are_bad(asked: Asked) -> None:
+def test_the_good_are_good_and_the_bad_are_bad(asked: DemoRequest) -> None:
     """Each is read as the dispatcher will read it."""
     code = None
     try:
@@ -53,11 +53,11 @@ def test_the_good_are_good_and_the_bad_are_bad(asked: Asked) -> None:
     except InvalidPhone:
         code = "invalid_phone"
     assert code == (None if asked.code == NOT_ON_WHATSAPP else asked.code)
-    assert (asked.ends == "sent") == (asked.code is None)
+    assert (asked.expected_status == "sent") == (asked.code is None)
 
 
 def test_ids_are_unique_but_for_the_one_repeat() -> None:
     """So that "shown twice" means something."""
     counts = Counter(each.id for each in all_of_it() if each.id)
     repeated = [id for id, count in counts.items() if count > 1]
-    assert repeated == [each.id for each in all_of_it() if each.repeat]
+    assert repeated == [each.id for each in all_of_it() if each.is_repeat]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from tests.support.system import Caller, System, until
+from tests.support.system import Caller, SystemUnderTest, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -54,21 +54,21 @@ BAD: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.fixture
-async def caller(dispatching: System) -> AsyncIterator[Caller]:
+async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
     async with Caller(dispatching.settings).open() as caller:
         yield caller
 
 
-async def test_each_bad_record_is_rejected_once(caller: Caller, dispatching: System) -> None:
+async def test_each_bad_record_is_rejected_once(caller: Caller, dispatching: SystemUnderTest) -> None:
     """With the right code, a detail that names the field, and the original bytes as a dead letter."""
     headers = [("mine", b"\x00\xff")]
     placed: dict[str, str] = {}
     for name, (value, _, _) in BAD.items():
         (done,) = await caller.produce((value, name.encode()), headers=headers)
         placed[name] = f"{done.topic}:{done.partition}:{done.offset}"
-    await until(lambda: len(caller.dead_letters()) >= len(BAD))
+    await wait_until(lambda: len(caller.dead_letters()) >= len(BAD))
     letters = {letter.key.decode(): letter for letter in caller.dead_letters()}
-    rejected = [event for event in caller.events() if event["status"] == "rejected"]
+    rejected = [event for event in caller.status_events() if event["status"] == "rejected"]
     assert len(rejected) == len(caller.dead_letters()) == len(BAD)
     for name, (value, code, field) in BAD.items():
         letter = letters[name]
@@ -80,7 +80,7 @@ async def test_each_bad_record_is_rejected_once(caller: Caller, dispatching: Sys
         assert field in said["wa-dlq-message"].decode(), name
         (event,) = [e for e in rejected if e["event_id"].endswith(placed[name])]
         assert event["error"]["code"] == said["wa-dlq-reason"].decode()
-    assert dispatching.workers[0].alive
+    assert dispatching.workers[0].is_alive
 
 
 async def test_a_tombstone_is_ignored(caller: Caller) -> None:
@@ -88,9 +88,9 @@ async def test_a_tombstone_is_ignored(caller: Caller) -> None:
     (done,) = await caller.produce((None, b"k"))
     asked = {"id": uuid4().hex, "to": TO, "text": "after"}
     await caller.produce((orjson.dumps(asked), b"k"))
-    await caller.heard(asked["id"], "accepted")
+    await caller.wait_for_status(asked["id"], "accepted")
     place = f"{done.topic}:{done.partition}:{done.offset}"
-    assert not [e for e in caller.events() if place in e["event_id"]]
+    assert not [e for e in caller.status_events() if place in e["event_id"]]
 
 
 async def test_compressed_records_are_read(caller: Caller) -> None:
@@ -108,7 +108,7 @@ async def test_compressed_records_are_read(caller: Caller) -> None:
         await producer.start()
         await producer.send_and_wait(caller.names.outbound, orjson.dumps(asked))
         await producer.stop()
-    await caller.all_heard(ids, {"accepted"})
+    await caller.wait_for_statuses(ids, {"accepted"})
 
 
 async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
@@ -128,8 +128,8 @@ async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
     async with producer.transaction():
         await producer.send_and_wait(caller.names.outbound, orjson.dumps(kept), key=b"k")
     await producer.stop()
-    await caller.heard(kept["id"], "accepted")
-    assert caller.events(aborted["id"]) == []
+    await caller.wait_for_status(kept["id"], "accepted")
+    assert caller.status_events(aborted["id"]) == []
 
 
 async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> None:
@@ -150,9 +150,9 @@ async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> No
             await (await producer.send_batch(batch, caller.names.outbound, partition=0))
     finally:
         await producer.stop()
-    await caller.heard(asked[0]["id"], "accepted")
-    await caller.heard(asked[1]["id"], "rejected")
-    letter = await until(lambda: _letter(caller, orjson.dumps(asked[1])))
+    await caller.wait_for_status(asked[0]["id"], "accepted")
+    await caller.wait_for_status(asked[1]["id"], "rejected")
+    letter = await wait_until(lambda: _letter(caller, orjson.dumps(asked[1])))
     assert dict(letter.headers)["strange-\\xff"] == b"1"
 
 

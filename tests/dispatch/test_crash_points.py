@@ -36,7 +36,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.policy import Policy
 from streams.domain.sending import command
-from tests.support.memory import Disk, Killed, Outlet, Table
+from tests.support.memory import Disk, ProcessKilled, InMemoryPublisher, InMemoryTable
 
 PHONE = "+60123456789"
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
@@ -44,11 +44,11 @@ READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
 
 def stage(disk: Disk, now: list[float]) -> PhoneStage:
     """A fresh process on what survived."""
-    outlet = Outlet(disk)
+    outlet = InMemoryPublisher(disk)
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", account.encode(READY))
     clock = TimerService(accounts, outlet, "phone", 8, lambda: now[0])
-    rows = PhoneStore(cast("Any", Table(disk)), 0)
+    rows = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
     tally = Gauges()
     for row in rows.scan_phones(b"", 1000)[0]:
         clock.update_phone(0, row.phone, row)
@@ -62,15 +62,15 @@ def run(log: list[Event], kills: list[int]) -> Disk:
     """Fold the whole log, killed after these numbers of acts; the log is read from the killed event on."""
     disk, now = Disk(), [1_000_000.0]
     kills = [*kills, 1_000_000]
-    disk.acts_left = kills.pop(0)
+    disk.steps_left = kills.pop(0)
     at, running = 0, stage(disk, now)
     while at < len(log):
         now[0] = 1_000_000.0 + at * 30
-        rows = PhoneStore(cast("Any", Table(disk)), 0)
+        rows = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
         try:
             asyncio.run(running.handle(rows, at, events.encode(log[at])))
-        except Killed:
-            disk.acts_left = kills.pop(0) if kills else 1_000_000
+        except ProcessKilled:
+            disk.steps_left = kills.pop(0) if kills else 1_000_000
             running = stage(disk, now)
             at = max(0, at - 1)  # the commit of the offset may have been lost too
             continue
@@ -162,7 +162,7 @@ def test_a_calm_run_says_everything_once(log: list[Event]) -> None:
 def test_final_messages_leave_no_payload(log: list[Event]) -> None:
     """What was asked for is dropped with its end: only open messages hold a payload."""
     disk = run(log, [])
-    rows = PhoneStore(cast("Any", Table(disk)), 0)
+    rows = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
     found, _ = rows.scan_messages(b"", 1000)
     kept = {key[1:].partition(b"\0")[2].decode() for key in disk.rows if key.startswith(b"d")}
     assert kept == {message.id for _, message in found if not message.completed_at_s}

@@ -13,24 +13,24 @@ import pytest
 from streams.contract import dead_letter
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown
-from tests.support.dispatching import Lane
-from tests.support.system import Caller, System, until
+from tests.support.dispatching import FakeSender
+from tests.support.system import Caller, SystemUnderTest, wait_until
 
 pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
-async def caller(dispatching: System) -> AsyncIterator[Caller]:
+async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
     async with Caller(dispatching.settings).open() as caller:
         yield caller
 
 
 @pytest.fixture
-async def lane(caller: Caller) -> Lane:
+async def lane(caller: Caller) -> FakeSender:
     """The lane of `main`, ready, from its present end on."""
-    lane = Lane(caller)
-    await lane.is_("ready")
-    await lane.skip()
+    lane = FakeSender(caller)
+    await lane.publish_state("ready")
+    await lane.skip_existing()
     return lane
 
 
@@ -44,57 +44,57 @@ def request(phone: str, body: str = "hello", **more: Any) -> dict[str, Any]:
 
 
 async def test_one_is_in_flight_and_the_next_follows_its_outcome(
-    caller: Caller, lane: Lane, phone: str
+    caller: Caller, lane: FakeSender, phone: str
 ) -> None:
     """The lane has one release of a phone at a time, in order, with content and trace."""
     trace = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
     first, second = request(phone, "1"), request(phone, "2")
     await caller.produce((orjson.dumps(first), b"k"), headers=[trace])
     await caller.produce((orjson.dumps(second), b"k"))
-    send = await lane.next()
+    send = await lane.take_command()
     assert (send.id, send.phone, send.trace) == (first["id"], phone, (trace,))
     assert orjson.loads(send.content) == {"type": "text", "body": "1"}
     assert send.deadline_s > time.time()
-    await caller.heard(second["id"], "accepted")
-    assert lane.waiting == 0
-    await lane.answer(send)
-    await caller.heard(first["id"], "sent")
-    follower = await lane.next()
+    await caller.wait_for_status(second["id"], "accepted")
+    assert lane.pending_count == 0
+    await lane.publish_outcome(send)
+    await caller.wait_for_status(first["id"], "sent")
+    follower = await lane.take_command()
     assert (follower.id, follower.chat_id) == (second["id"], f"{phone[1:]}@c.us")
-    await lane.answer(follower)
-    await caller.heard(second["id"], "sent")
+    await lane.publish_outcome(follower)
+    await caller.wait_for_status(second["id"], "sent")
 
 
-async def test_acks_move_forward_only(caller: Caller, lane: Lane, phone: str) -> None:
+async def test_acks_move_forward_only(caller: Caller, lane: FakeSender, phone: str) -> None:
     """An ack before the outcome is kept for it; one that comes late changes nothing."""
     asked = request(phone)
-    await caller.ask(asked)
-    send = await lane.next()
-    await lane.acked(send, "delivered")
-    await lane.answer(send)
-    await caller.heard(asked["id"], "delivered")
-    await lane.acked(send, "read")
-    await lane.acked(send, "delivered")
-    await caller.heard(asked["id"], "read")
+    await caller.request(asked)
+    send = await lane.take_command()
+    await lane.publish_receipt(send, "delivered")
+    await lane.publish_outcome(send)
+    await caller.wait_for_status(asked["id"], "delivered")
+    await lane.publish_receipt(send, "read")
+    await lane.publish_receipt(send, "delivered")
+    await caller.wait_for_status(asked["id"], "read")
     follower = request(phone)
-    await caller.ask(follower)
-    await caller.heard(follower["id"], "accepted")
-    assert caller.words(asked["id"]) == ["accepted", "sent", "delivered", "read"]
-    await lane.answer(await lane.next())
+    await caller.request(follower)
+    await caller.wait_for_status(follower["id"], "accepted")
+    assert caller.statuses(asked["id"]) == ["accepted", "sent", "delivered", "read"]
+    await lane.publish_outcome(await lane.take_command())
 
 
 async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
-    caller: Caller, lane: Lane, phone: str
+    caller: Caller, lane: FakeSender, phone: str
 ) -> None:
     """Three further attempts, then failed; each under a release of its own."""
     asked = request(phone)
-    await caller.ask(asked)
+    await caller.request(asked)
     releases = []
     for _ in range(4):
-        send = await lane.next()
+        send = await lane.take_command()
         releases.append(send.dispatch_number)
-        await lane.answer(send, Failed(error=Error("server_error", "500")))
-    failed = await caller.heard(asked["id"], "failed")
+        await lane.publish_outcome(send, Failed(error=Error("server_error", "500")))
+    failed = await caller.wait_for_status(asked["id"], "failed")
     assert (failed["attempt"], failed["error"]["code"]) == (4, "server_error")
     assert releases == [1, 2, 3, 4]
     letter = await _letter(caller, asked["id"])
@@ -102,117 +102,117 @@ async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
 
 
 async def test_what_nobody_can_tell_is_unknown_and_sent_again_only_by_a_person(
-    caller: Caller, lane: Lane, phone: str
+    caller: Caller, lane: FakeSender, phone: str
 ) -> None:
     """Unknown, a dead letter that says so; its replay is released with `again`, and only once."""
     asked = request(phone)
-    await caller.ask(asked)
-    await lane.answer(await lane.next(), OutcomeUnknown(at_s=time.time(), error=Error("outcome_unknown")))
-    await caller.heard(asked["id"], "unknown")
+    await caller.request(asked)
+    await lane.publish_outcome(await lane.take_command(), OutcomeUnknown(at_s=time.time(), error=Error("outcome_unknown")))
+    await caller.wait_for_status(asked["id"], "unknown")
     letter = await _letter(caller, asked["id"])
     assert letter.info.outcome == "unknown"
     again = letter.build_replay_headers()
     record = (letter.value, letter.key)
     await caller.produce(record, record, headers=again)  # pyright: ignore[reportArgumentType]
-    send = await lane.next()
+    send = await lane.take_command()
     assert (send.id, send.allow_duplicate) == (asked["id"], True)
-    await lane.answer(send)
-    sent = await caller.heard(asked["id"], "sent")
+    await lane.publish_outcome(send)
+    sent = await caller.wait_for_status(asked["id"], "sent")
     assert sent["event_id"] == f"{asked['id']}/sent/2"
     after = request(phone)
-    await caller.ask(after)
-    await lane.answer(await lane.next())
-    await caller.heard(after["id"], "sent")
-    assert [s.id for s in lane.sends()].count(asked["id"]) == 2
+    await caller.request(after)
+    await lane.publish_outcome(await lane.take_command())
+    await caller.wait_for_status(after["id"], "sent")
+    assert [s.id for s in lane.read_commands()].count(asked["id"]) == 2
 
 
-async def test_a_deferred_release_comes_back(caller: Caller, lane: Lane, phone: str) -> None:
+async def test_a_deferred_release_comes_back(caller: Caller, lane: FakeSender, phone: str) -> None:
     """No attempt is counted; a claim that is open goes to the same account again."""
     asked = request(phone)
-    await caller.ask(asked)
-    send = await lane.next()
+    await caller.request(asked)
+    send = await lane.take_command()
     error = Error("disconnected", "the page is offline")
-    await lane.answer(send, Deferred(error=error, until_s=0.0, in_doubt=True))
-    again = await lane.next()
+    await lane.publish_outcome(send, Deferred(error=error, until_s=0.0, in_doubt=True))
+    again = await lane.take_command()
     assert (again.id, again.dispatch_number) == (asked["id"], send.dispatch_number + 1)
-    await lane.answer(again)
-    sent = await caller.heard(asked["id"], "sent")
+    await lane.publish_outcome(again)
+    sent = await caller.wait_for_status(asked["id"], "sent")
     assert sent["attempt"] == 1
 
 
-async def test_without_an_account_it_waits_for_one(caller: Caller, lane: Lane, phone: str) -> None:
+async def test_without_an_account_it_waits_for_one(caller: Caller, lane: FakeSender, phone: str) -> None:
     """Queued with the reason, and released as soon as there is one."""
-    await lane.is_("reconnecting")
+    await lane.publish_state("reconnecting")
     asked = request(phone)
-    await until(lambda: _says(caller, "reconnecting"))
-    await caller.ask(asked)
-    queued = await caller.heard(asked["id"], "queued")
+    await wait_until(lambda: _says(caller, "reconnecting"))
+    await caller.request(asked)
+    queued = await caller.wait_for_status(asked["id"], "queued")
     assert queued["reason"] == "no_account"
-    assert lane.waiting == 0
-    await lane.is_("ready")
-    await lane.answer(await lane.next())
-    await caller.heard(asked["id"], "sent")
+    assert lane.pending_count == 0
+    await lane.publish_state("ready")
+    await lane.publish_outcome(await lane.take_command())
+    await caller.wait_for_status(asked["id"], "sent")
 
 
 async def test_releases_are_bounded_and_turns_are_fair(
-    caller: Caller, lane: Lane, dispatching: System
+    caller: Caller, lane: FakeSender, dispatching: SystemUnderTest
 ) -> None:
     """Not more than the window is out; a flood to one phone holds up no other."""
     window = dispatching.settings.account_max_in_flight
     flood = [request("+905551110000", f"{n}") for n in range(10)]
     others = [request(f"+9055522{n:05}") for n in range(40)]
-    await caller.ask(*flood, *others)
-    await caller.all_heard([each["id"] for each in (*flood, *others)], {"accepted"})
-    await until(lambda: lane.waiting >= window - 2 * dispatching.settings.partitions)
-    assert lane.waiting <= window
+    await caller.request(*flood, *others)
+    await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"accepted"})
+    await wait_until(lambda: lane.pending_count >= window - 2 * dispatching.settings.partitions)
+    assert lane.pending_count <= window
     order: list[str] = []
     for _ in range(50):
-        send = await lane.next()
+        send = await lane.take_command()
         order.append(send.phone)
-        assert lane.waiting <= window
-        await lane.answer(send)
-    await caller.all_heard([each["id"] for each in (*flood, *others)], {"sent"})
+        assert lane.pending_count <= window
+        await lane.publish_outcome(send)
+    await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"sent"})
     flooded = [place for place, phone in enumerate(order) if phone == "+905551110000"]
     assert flooded[-1] > 20  # its ten were not let through at the others' expense
 
 
-async def test_scheduled_and_expired(caller: Caller, lane: Lane, phone: str) -> None:
+async def test_scheduled_and_expired(caller: Caller, lane: FakeSender, phone: str) -> None:
     """Not before `send_at`; what has expired is never released."""
     now = datetime.now(UTC)
     later = request(phone, send_at=(now + timedelta(seconds=2)).isoformat())
     late = request(phone, expires_at=(now - timedelta(seconds=1)).isoformat())
-    await caller.ask(later, late)
-    await caller.heard(late["id"], "expired")
-    assert (await caller.heard(later["id"], "queued"))["reason"] == "scheduled"
-    send = await lane.next()
+    await caller.request(later, late)
+    await caller.wait_for_status(late["id"], "expired")
+    assert (await caller.wait_for_status(later["id"], "queued"))["reason"] == "scheduled"
+    send = await lane.take_command()
     assert send.id == later["id"]
     assert time.time() >= (now + timedelta(seconds=2)).timestamp()
-    await lane.answer(send)
-    await caller.heard(later["id"], "sent")
+    await lane.publish_outcome(send)
+    await caller.wait_for_status(later["id"], "sent")
 
 
 async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
     """`queue_full`, with the original record as a dead letter; what waits is not harmed."""
-    from tests.support.broker import settings_for
-    from tests.support.dispatching import started
+    from tests.support.broker import make_settings
+    from tests.support.dispatching import start_dispatcher
 
-    system = await started(settings_for(broker, tmp_path, max_queue=2))
+    system = await start_dispatcher(make_settings(broker, tmp_path, max_queue=2))
     try:
         async with Caller(system.settings).open() as caller:
-            lane = Lane(caller)
+            lane = FakeSender(caller)
             asked = [request("+905551119999", f"{n}") for n in range(4)]
-            await caller.ask(*asked)
-            rejected = await caller.heard(asked[2]["id"], "rejected")
+            await caller.request(*asked)
+            rejected = await caller.wait_for_status(asked[2]["id"], "rejected")
             assert rejected["error"]["code"] == "queue_full"
             letter = await _letter(caller, asked[2]["id"])
             assert orjson.loads(letter.value or b"") == asked[2]
-            await lane.is_("ready")
+            await lane.publish_state("ready")
             for each in asked[:2]:
-                send = await lane.next()
+                send = await lane.take_command()
                 assert send.id == each["id"]
-                await lane.answer(send)
+                await lane.publish_outcome(send)
     finally:
-        system.end()
+        system.stop()
 
 
 async def _letter(caller: Caller, request_id: str) -> dead_letter.DeadLetter:
@@ -223,7 +223,7 @@ async def _letter(caller: Caller, request_id: str) -> dead_letter.DeadLetter:
                 return letter
         return None
 
-    return await until(find, why="no dead letter")
+    return await wait_until(find, message="no dead letter")
 
 
 def _says(caller: Caller, state: str) -> bool:
@@ -234,16 +234,16 @@ def _says(caller: Caller, state: str) -> bool:
 async def test_who_knows_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
     """`faust -A streams.dispatch worker` is a dispatcher too."""
     from streams.kafka import admin
-    from tests.support.broker import settings_for
+    from tests.support.broker import make_settings
 
-    system = System(settings_for(broker, tmp_path))
+    system = SystemUnderTest(make_settings(broker, tmp_path))
     await admin.create_topics(system.settings)
-    worker = system.run([sys.executable, "-m", "faust", "-A", "streams.dispatch", "worker"])
+    worker = system.start_program([sys.executable, "-m", "faust", "-A", "streams.dispatch", "worker"])
     try:
-        await worker.ready()
+        await worker.wait_until_ready()
         async with Caller(system.settings).open() as caller:
             asked = request("+905551118888")
-            await caller.ask(asked)
-            await caller.heard(asked["id"], "accepted")
+            await caller.request(asked)
+            await caller.wait_for_status(asked["id"], "accepted")
     finally:
-        system.end()
+        system.stop()

@@ -14,7 +14,7 @@ from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State
 from streams.domain.policy import Policy
 from streams.runtime.table import PartitionRevoked
-from tests.support.memory import Disk, Outlet, Table
+from tests.support.memory import Disk, InMemoryPublisher, InMemoryTable
 
 NOW_S = 1_000_000.0
 RULES = Policy(idempotency_window_s=100.0, conversation_expiry_s=10.0)
@@ -36,7 +36,7 @@ def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
 def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
     """What the sweep named, by phone, after so many slices."""
     sweep = Sweep(
-        lambda: [PhoneStore(cast("Any", Table(disk)), 0)], Outlet(disk), "phone", RULES, lambda: NOW_S
+        lambda: [PhoneStore(cast("Any", InMemoryTable(disk)), 0)], InMemoryPublisher(disk), "phone", RULES, lambda: NOW_S
     )
     for _ in range(rounds):
         asyncio.run(sweep.run_once())
@@ -83,7 +83,7 @@ def test_every_row_has_its_turn(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_partition_that_was_given_back_is_passed_over(disk: Disk) -> None:
     """Between two partitions the sweep waits, and a rebalance may come."""
 
-    class Gone(Table):
+    class Gone(InMemoryTable):
         def scan(self, partition: int, prefix: bytes, *, after: bytes = b"") -> Any:
             if partition == 0:
                 raise PartitionRevoked("partition 0 is not open in this process")
@@ -91,6 +91,6 @@ def test_a_partition_that_was_given_back_is_passed_over(disk: Disk) -> None:
 
     put(disk, Phone(phone="idle"))
     owned = [PhoneStore(cast("Any", Gone(disk)), partition) for partition in (0, 1)]
-    sweep = Sweep(lambda: owned, Outlet(disk), "phone", RULES, lambda: NOW_S)
+    sweep = Sweep(lambda: owned, InMemoryPublisher(disk), "phone", RULES, lambda: NOW_S)
     assert asyncio.run(sweep.run_once()) == 1
     assert [record.partition for record in disk.topics] == [1]

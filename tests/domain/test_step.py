@@ -29,33 +29,33 @@ def world() -> PhoneWorld:
 
 def wake(world: PhoneWorld) -> None:
     assert world.row is not None
-    world.happen(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
 def test_a_first_request_is_accepted_and_released(world: PhoneWorld) -> None:
     """Nothing waits: the message leaves at once."""
     world.submit("a")
     assert world.statuses("a") == ["accepted"]
-    assert world.released() == ["a"]
+    assert world.dispatched_ids() == ["a"]
 
 
 def test_only_one_message_is_in_flight(world: PhoneWorld) -> None:
     """The second waits for the first one's outcome, and says how many are ahead."""
     world.submit("a")
     effects = world.submit("b")
-    assert world.released() == ["a"]
+    assert world.dispatched_ids() == ["a"]
     assert effects[0].queue_position == 1  # pyright: ignore
-    world.answer(Sent(at_s=world.now_s))
-    assert world.released() == ["a", "b"]
+    world.conclude(Sent(at_s=world.now_s))
+    assert world.dispatched_ids() == ["a", "b"]
 
 
 def test_a_repeat_is_answered_with_the_last_status(world: PhoneWorld) -> None:
     """The same id again: the same fact again, with the same event id, and nothing is sent."""
     world.submit("a")
-    world.answer(Sent(at_s=world.now_s))
-    said = world.told[-1]
+    world.conclude(Sent(at_s=world.now_s))
+    said = world.effects[-1]
     assert world.submit("a") == [said]
-    assert world.released() == ["a"]
+    assert world.dispatched_ids() == ["a"]
 
 
 def test_urgent_overtakes_and_bulk_is_not_starved(world: PhoneWorld) -> None:
@@ -66,8 +66,8 @@ def test_urgent_overtakes_and_bulk_is_not_starved(world: PhoneWorld) -> None:
         world.submit(f"n{i}")
     world.submit("u", "urgent")
     while world.row and world.row.in_flight:
-        world.answer(Sent(at_s=world.now_s))
-    assert world.released() == ["first", "u", "n0", "n1", "n2", "b1", "n3", "n4", "n5"]
+        world.conclude(Sent(at_s=world.now_s))
+    assert world.dispatched_ids() == ["first", "u", "n0", "n1", "n2", "b1", "n3", "n4", "n5"]
 
 
 def test_the_limit_holds_the_next_message_back(world: PhoneWorld) -> None:
@@ -75,14 +75,14 @@ def test_the_limit_holds_the_next_message_back(world: PhoneWorld) -> None:
     for i in range(31):
         world.submit(f"m{i}")
         if world.row and world.row.in_flight:
-            world.answer(Sent(at_s=world.now_s))
-    assert len(world.released()) == 30
+            world.conclude(Sent(at_s=world.now_s))
+    assert len(world.dispatched_ids()) == 30
     assert world.statuses("m30") == ["accepted", "queued"]
     assert world.row
     assert world.row.timer_at_s == pytest.approx(1_000_060.5)
     world.now_s = world.row.timer_at_s
     wake(world)
-    assert world.released()[-1] == "m30"
+    assert world.dispatched_ids()[-1] == "m30"
 
 
 def test_a_stale_wake_changes_nothing(world: PhoneWorld) -> None:
@@ -90,7 +90,7 @@ def test_a_stale_wake_changes_nothing(world: PhoneWorld) -> None:
     world.submit("a")
     before = world.row
     assert world.row
-    world.happen(TimerFired(phone=PHONE, timer_version=world.row.timer_version - 1))
+    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version - 1))
     assert world.row is before
 
 
@@ -98,13 +98,13 @@ def test_a_transient_error_is_tried_again_then_fails(world: PhoneWorld) -> None:
     """Three retries with growing gaps, then `failed` and a dead letter."""
     world.submit("a")
     for _ in range(4):
-        world.answer(Failed(error=Error("server_error")))
+        world.conclude(Failed(error=Error("server_error")))
         if world.row and world.row.timer_at_s:
             world.now_s = world.row.timer_at_s
             wake(world)
-    assert world.released() == ["a"] * 4
+    assert world.dispatched_ids() == ["a"] * 4
     assert world.statuses("a") == ["accepted", "queued", "queued", "queued", "failed"]
-    (dead,) = world.buried()
+    (dead,) = world.dead_letters()
     assert (dead.attempts, dead.outcome, dead.error.code) == (4, "not_sent", "server_error")
 
 
@@ -112,36 +112,36 @@ def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
     """While the first of a lane waits for its retry, the second of the lane does not leave."""
     world.submit("a")
     world.submit("b")
-    world.answer(Failed(error=Error("server_error")))
-    assert world.released() == ["a"]
+    world.conclude(Failed(error=Error("server_error")))
+    assert world.dispatched_ids() == ["a"]
     assert world.row
     world.now_s = world.row.timer_at_s
     wake(world)
-    assert world.released() == ["a", "a"]
+    assert world.dispatched_ids() == ["a", "a"]
 
 
 def test_a_permanent_error_fails_at_once_and_is_remembered(world: PhoneWorld) -> None:
     """A number that is not on WhatsApp fails, and the next request does not ask again."""
     world.submit("a")
-    world.answer(Failed(error=Error("recipient_not_on_whatsapp")))
+    world.conclude(Failed(error=Error("recipient_not_on_whatsapp")))
     world.submit("b")
-    assert world.released() == ["a"]
+    assert world.dispatched_ids() == ["a"]
     assert world.statuses("b") == ["accepted", "failed"]
 
 
 def test_a_restricted_error_is_never_tried_again(world: PhoneWorld) -> None:
     """What threatens the account is not answered by trying again."""
     world.submit("a")
-    world.answer(Failed(error=Error("reachout_timelocked")))
+    world.conclude(Failed(error=Error("reachout_timelocked")))
     assert world.statuses("a")[-1] == "failed"
 
 
 def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
     """It may have arrived: no second try by itself, and the limit counts it."""
     world.submit("a")
-    world.answer(OutcomeUnknown(at_s=world.now_s, error=Error("outcome_unknown")))
+    world.conclude(OutcomeUnknown(at_s=world.now_s, error=Error("outcome_unknown")))
     assert world.statuses("a") == ["accepted", "unknown"]
-    assert world.buried()[0].outcome == "unknown"
+    assert world.dead_letters()[0].outcome == "unknown"
     assert world.row
     assert world.row.send_times_s == (world.now_s,)
 
@@ -149,12 +149,12 @@ def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
 def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
     """Handed back because the session is not ready: it waits and is released again."""
     world.submit("a")
-    world.answer(Deferred(error=Error("disconnected")))
+    world.conclude(Deferred(error=Error("disconnected")))
     assert world.statuses("a") == ["accepted", "queued"]
     assert world.row
     world.now_s = world.row.timer_at_s
     wake(world)
-    assert world.released() == ["a", "a"]
+    assert world.dispatched_ids() == ["a", "a"]
     assert world.messages["a"].attempts == 0
 
 
@@ -164,19 +164,19 @@ def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> No
     world.submit("a")
     assert world.row and world.row.in_flight
     claimed_by = world.row.in_flight.account
-    world.answer(Deferred(error=Error("unsettled_claim"), in_doubt=True))
+    world.conclude(Deferred(error=Error("unsettled_claim"), in_doubt=True))
     world.accounts = {name: Capacity(name != claimed_by, 8) for name in ("main", "other")}
     assert world.row
     world.now_s = world.row.timer_at_s
     wake(world)
-    assert world.released() == ["a"]
+    assert world.dispatched_ids() == ["a"]
     assert world.row.waits == (Wait(reason="no_account", account=claimed_by, priority_rank=1),)
 
 
 def test_a_claim_that_stays_open_becomes_unknown(world: PhoneWorld) -> None:
     """After an hour nobody will know any more."""
     world.submit("a", expires_at_s=world.now_s + 10)
-    world.answer(Deferred(error=Error("unsettled_claim"), in_doubt=True))
+    world.conclude(Deferred(error=Error("unsettled_claim"), in_doubt=True))
     world.accounts = {"main": Capacity(False, 0)}
     wake(world)
     assert world.statuses("a") == ["accepted", "queued"]
@@ -190,8 +190,8 @@ def test_an_expired_message_is_not_sent(world: PhoneWorld) -> None:
     world.submit("a")
     world.submit("b", expires_at_s=world.now_s + 5)
     world.now_s += 5
-    world.answer(Sent(at_s=world.now_s))
-    assert world.released() == ["a"]
+    world.conclude(Sent(at_s=world.now_s))
+    assert world.dispatched_ids() == ["a"]
     assert world.statuses("b") == ["accepted", "expired"]
     assert world.payloads == set()
 
@@ -201,50 +201,50 @@ def test_a_scheduled_message_joins_when_due(world: PhoneWorld) -> None:
     at_s = world.now_s + 100
     world.submit("later", send_at_s=at_s)
     world.submit("now")
-    assert world.released() == ["now"]
+    assert world.dispatched_ids() == ["now"]
     assert world.statuses("later") == ["accepted", "queued"]
-    world.answer(Sent(at_s=world.now_s))
+    world.conclude(Sent(at_s=world.now_s))
     world.now_s = at_s
-    world.happen(ScheduleDue(phone=PHONE, id="later"))
-    assert world.released() == ["now", "later"]
+    world.apply(ScheduleDue(phone=PHONE, id="later"))
+    assert world.dispatched_ids() == ["now", "later"]
 
 
 def test_a_full_queue_rejects(world: PhoneWorld) -> None:
     """`queue_full` leaves no row behind, only the answer and the dead letter."""
-    world.rules = Policy(max_queue=2)
+    world.policy = Policy(max_queue=2)
     for each in "abcd":
         world.submit(each)
     assert world.statuses("d") == ["rejected"]
-    assert world.buried()[0].error.code == "queue_full"
+    assert world.dead_letters()[0].error.code == "queue_full"
     assert "d" not in world.messages
 
 
 def test_a_dead_letter_is_replayed_once(world: PhoneWorld) -> None:
     """The first replay sends; the second of the same dead letter is a repeat."""
     world.submit("a")
-    world.answer(Failed(error=Error("media_rejected")))
-    dead = world.buried()[0].dead_letter_id
+    world.conclude(Failed(error=Error("media_rejected")))
+    dead = world.dead_letters()[0].dead_letter_id
     world.submit("a", replay_of=dead, replay_count=1)
-    world.answer(Sent(at_s=world.now_s))
+    world.conclude(Sent(at_s=world.now_s))
     world.submit("a", replay_of=dead, replay_count=1)
-    assert world.released() == ["a", "a"]
+    assert world.dispatched_ids() == ["a", "a"]
     assert world.statuses("a") == ["accepted", "failed", "accepted", "sent", "sent"]
 
 
 def test_acks_only_move_forward(world: PhoneWorld) -> None:
     """Read before delivered: delivered is not said any more."""
     world.submit("a")
-    world.answer(Sent(at_s=world.now_s))
-    world.happen(ReceiptSeen(id="a", receipt="read", at_s=world.now_s, **ACK))
-    world.happen(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
+    world.conclude(Sent(at_s=world.now_s))
+    world.apply(ReceiptSeen(id="a", receipt="read", at_s=world.now_s, **ACK))
+    world.apply(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
     assert world.statuses("a") == ["accepted", "sent", "read"]
 
 
 def test_an_ack_before_the_outcome_is_said_after_it(world: PhoneWorld) -> None:
     """The receipt overtook the outcome: `sent` comes first all the same."""
     world.submit("a")
-    world.happen(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
-    world.answer(Sent(at_s=world.now_s))
+    world.apply(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
+    world.conclude(Sent(at_s=world.now_s))
     assert world.statuses("a") == ["accepted", "sent", "delivered"]
 
 
@@ -255,7 +255,7 @@ def test_an_outcome_of_another_release_changes_nothing(world: PhoneWorld) -> Non
     stale = Outcome(
         phone=PHONE, id="a", dispatch_number=7, account="main", whatsapp_id="x", result=Sent(at_s=0.0)
     )
-    assert world.happen(stale) == []
+    assert world.apply(stale) == []
     assert world.row is before
 
 
@@ -268,15 +268,15 @@ def test_no_account_is_said_and_waited_for(world: PhoneWorld) -> None:
     assert [wait.reason for wait in world.row.waits] == ["no_account"]
     world.accounts = {"main": Capacity(True, 1)}
     wake(world)
-    assert world.released() == ["a"]
+    assert world.dispatched_ids() == ["a"]
 
 
 def test_settled_messages_and_idle_phones_are_forgotten(world: PhoneWorld) -> None:
     """Disk is bounded: after the time in which a repeat is recognised nothing is left."""
     world.submit("a")
-    world.answer(Sent(at_s=world.now_s), chat_id="60123456789@c.us")
-    world.happen(RetentionElapsed(phone=PHONE, ids=("a",)))
+    world.conclude(Sent(at_s=world.now_s), chat_id="60123456789@c.us")
+    world.apply(RetentionElapsed(phone=PHONE, ids=("a",)))
     assert world.messages["a"].state is State.SENT
-    world.now_s += world.rules.idempotency_window_s
-    world.happen(RetentionElapsed(phone=PHONE, ids=("a",)))
+    world.now_s += world.policy.idempotency_window_s
+    world.apply(RetentionElapsed(phone=PHONE, ids=("a",)))
     assert (world.row, world.messages, world.slots, world.payloads) == (None, {}, {}, set())

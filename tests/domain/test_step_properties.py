@@ -41,7 +41,7 @@ class APhone(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = PhoneWorld(rules=Policy(rate_limit_per_minute=3, max_queue=6, clock_skew_s=0.5))
+        self.world = PhoneWorld(policy=Policy(rate_limit_per_minute=3, max_queue=6, clock_skew_s=0.5))
         self.arrivals: list[float] = []
         self.fresh = 0
 
@@ -83,37 +83,37 @@ class APhone(RuleBasedStateMachine):
         self.world.now_s += took_s
         self.arrivals.append(self.world.now_s)
         self.world.now_s += late_s
-        self.world.answer(Sent(at_s=self.world.now_s))
+        self.world.conclude(Sent(at_s=self.world.now_s))
 
     @precondition(lambda self: self.world.row and self.world.row.flight)
     @rule(error=errors)
     def fails(self, error: Error) -> None:
         if error.error_class.value == "unknown":
             self.arrivals.append(self.world.now_s)
-        self.world.answer(Failed(error=error))
+        self.world.conclude(Failed(error=error))
 
     @precondition(lambda self: self.world.row and self.world.row.flight)
     @rule(error=errors, claimed=st.booleans())
     def deferred(self, error: Error, claimed: bool) -> None:
-        self.world.answer(Deferred(error=error, in_doubt=claimed))
+        self.world.conclude(Deferred(error=error, in_doubt=claimed))
 
     @precondition(lambda self: self.world.row and self.world.row.flight)
     @rule()
     def lost(self) -> None:
         self.arrivals.append(self.world.now_s)
-        self.world.answer(OutcomeUnknown(at_s=self.world.now_s, error=Error("outcome_unknown")))
+        self.world.conclude(OutcomeUnknown(at_s=self.world.now_s, error=Error("outcome_unknown")))
 
     @precondition(lambda self: self.world.row)
     @rule(stale=st.booleans())
     def woken(self, stale: bool) -> None:
         assert self.world.row
-        self.world.happen(TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale))
+        self.world.apply(TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale))
 
     @rule()
     def due(self) -> None:
         for message in list(self.world.messages.values()):
             if message.send_at_s and message.send_at_s <= self.world.now_s:
-                self.world.happen(ScheduleDue(phone=PHONE, id=message.id))
+                self.world.apply(ScheduleDue(phone=PHONE, id=message.id))
 
     @rule(request_id=ids, ack=st.sampled_from(["delivered", "read", "played"]))
     def acked(self, request_id: str, ack: str) -> None:
@@ -125,15 +125,15 @@ class APhone(RuleBasedStateMachine):
             receipt=ack,  # pyright: ignore[reportArgumentType]
             at_s=self.world.now_s,
         )
-        self.world.happen(event)
+        self.world.apply(event)
 
     @rule()
     def aged(self) -> None:
-        self.world.happen(RetentionElapsed(phone=PHONE, ids=tuple(self.world.messages)))
+        self.world.apply(RetentionElapsed(phone=PHONE, ids=tuple(self.world.messages)))
 
     @invariant()
     def never_over_the_limit(self) -> None:
-        limit = self.world.rules.rate_limit_per_minute
+        limit = self.world.policy.rate_limit_per_minute
         times = sorted(self.arrivals)
         assert all(late - early > 60 for early, late in zip(times, times[limit:], strict=False))
 
@@ -162,16 +162,16 @@ class APhone(RuleBasedStateMachine):
     @invariant()
     def one_final_status(self) -> None:
         said = Counter(
-            (e.id, e.event_id_suffix) for e in self.world.told if isinstance(e, PublishStatus) and e.status in FINAL
+            (e.id, e.event_id_suffix) for e in self.world.effects if isinstance(e, PublishStatus) and e.status in FINAL
         )
-        facts = {(e.id, e.status, e.event_id_suffix) for e in self.world.told if isinstance(e, PublishStatus)}
+        facts = {(e.id, e.status, e.event_id_suffix) for e in self.world.effects if isinstance(e, PublishStatus)}
         for request_id, n in said:
             assert len({s for i, s, k in facts if (i, k) == (request_id, n) and s in FINAL}) == 1
 
     def teardown(self) -> None:
         """Messages of one priority were first released in the order of their acceptance."""
         first: list[str] = []
-        for effect in self.world.told:
+        for effect in self.world.effects:
             if isinstance(effect, Dispatch) and effect.id not in first:
                 first.append(effect.id)
         plain = {m.id: m for m in self.world.messages.values() if not m.send_at_s}
@@ -216,10 +216,10 @@ def _events() -> st.SearchStrategy[Event]:
 @settings(max_examples=200, deadline=None)
 def test_step_is_total(events: list[Event]) -> None:
     """Any event on any row gives a row or nothing; it never raises."""
-    world = PhoneWorld(rules=Policy(rate_limit_per_minute=2, max_queue=4))
+    world = PhoneWorld(policy=Policy(rate_limit_per_minute=2, max_queue=4))
     for event in events:
         world.now_s += 1
-        world.happen(event)
+        world.apply(event)
 
 
 @given(st.lists(_events(), max_size=30))
@@ -228,5 +228,5 @@ def test_step_is_a_function(events: list[Event]) -> None:
     """The same row and event give the same row: no clock and no dice."""
     once, again = PhoneWorld(), PhoneWorld()
     for event in events:
-        assert once.happen(event) == again.happen(event)
+        assert once.apply(event) == again.apply(event)
         assert once.row == again.row

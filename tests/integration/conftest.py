@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from streams.kafka import admin
-from tests.support.broker import settings_for
-from tests.support.browser import Control
+from tests.support.broker import make_settings
+from tests.support.browser import SandboxControl
 from tests.support.sandbox import Sandbox
-from tests.support.sandbox import running as running_sandbox
-from tests.support.system import Caller, System
-from tests.support.whatsapp import linked
+from tests.support.sandbox import run_sandbox as running_sandbox
+from tests.support.system import Caller, SystemUnderTest
+from tests.support.whatsapp import link_account
 
 QUICK: dict[str, Any] = {
     "account_rate_per_minute": 0,
@@ -37,42 +37,42 @@ def module_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 @pytest.fixture(scope="module")
 def running(
     broker: Any, module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[System]:
+) -> Iterator[SystemUnderTest]:
     """A dispatcher and a linked sender, shared by the tests of a module: not to be harmed."""
     system = _system(broker, module_sandbox, tmp_path_factory.mktemp("running"))
     try:
-        asyncio.run(_start(system, Control(module_sandbox.control_url)))
+        asyncio.run(_start(system, SandboxControl(module_sandbox.control_url)))
         yield system
     finally:
-        system.end()
+        system.stop()
 
 
 @pytest.fixture
-def module_control(module_sandbox: Sandbox) -> Control:
+def module_control(module_sandbox: Sandbox) -> SandboxControl:
     """The control of `running`'s sandbox."""
-    return Control(module_sandbox.control_url)
+    return SandboxControl(module_sandbox.control_url)
 
 
 @pytest.fixture
-async def service(broker: Any, tmp_path: Path) -> AsyncIterator[tuple[System, Control]]:
+async def service(broker: Any, tmp_path: Path) -> AsyncIterator[tuple[SystemUnderTest, SandboxControl]]:
     """A dispatcher and a linked sender of its own, and its sandbox: to be harmed."""
     with running_sandbox(tmp_path / "sandbox") as (sandbox, _):
-        system, control = _system(broker, sandbox, tmp_path), Control(sandbox.control_url)
+        system, control = _system(broker, sandbox, tmp_path), SandboxControl(sandbox.control_url)
         try:
             await _start(system, control)
             yield system, control
         finally:
-            await asyncio.to_thread(system.end)
+            await asyncio.to_thread(system.stop)
 
 
-def _system(broker: Any, sandbox: Sandbox, data_dir: Path) -> System:
+def _system(broker: Any, sandbox: Sandbox, data_dir: Path) -> SystemUnderTest:
     arguments = tuple(sandbox.browser_args)
-    return System(settings_for(broker, data_dir, web_browser_args=arguments, **QUICK))
+    return SystemUnderTest(make_settings(broker, data_dir, web_browser_args=arguments, **QUICK))
 
 
-async def _start(system: System, control: Control) -> None:
+async def _start(system: SystemUnderTest, control: SandboxControl) -> None:
     await admin.create_topics(system.settings)
-    dispatcher, sender = system.dispatcher(), system.sender()
+    dispatcher, sender = system.start_dispatcher(), system.start_sender()
     async with Caller(system.settings).open() as caller:
-        await asyncio.gather(dispatcher.ready(), linked(caller, control))
-    await sender.ready()
+        await asyncio.gather(dispatcher.wait_until_ready(), link_account(caller, control))
+    await sender.wait_until_ready()

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import Control
-from tests.support.system import Caller, System, judge, until
+from tests.support.browser import SandboxControl
+from tests.support.system import Caller, SystemUnderTest, judge, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
-Service = tuple[System, Control]
+Service = tuple[SystemUnderTest, SandboxControl]
 PHONES, EACH = 10, 12
 
 
@@ -31,33 +31,33 @@ def requests() -> list[dict[str, Any]]:
     ]
 
 
-async def some_arrived(control: Control, count: int) -> None:
+async def some_arrived(control: SandboxControl, count: int) -> None:
     async def arrived() -> bool:
-        return len(await control.ids()) >= count
+        return len(await control.fetch_new_ids()) >= count
 
-    await until(arrived)
+    await wait_until(arrived)
 
 
-async def check(caller: Caller, control: Control, *, unknown_at_most: int = 0) -> None:
+async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int = 0) -> None:
     """All are sent or, where the page died under them, unknown; those alone may be missing."""
     asked = requests()
-    await caller.all_heard([each["id"] for each in asked], {"sent", "unknown"}, within_s=90)
-    verdict = judge(await control.log())
-    unknown = {event["id"] for event in caller.events() if event["status"] == "unknown"}
-    assert verdict.lost(each["text"] for each in asked if each["id"] not in unknown) == []
-    assert verdict.twice == []
-    assert verdict.out_of_order(lambda body: int(body.rpartition("/")[2])) == []
+    await caller.wait_for_statuses([each["id"] for each in asked], {"sent", "unknown"}, timeout_s=90)
+    verdict = judge(await control.fetch_log())
+    unknown = {event["id"] for event in caller.status_events() if event["status"] == "unknown"}
+    assert verdict.find_lost(each["text"] for each in asked if each["id"] not in unknown) == []
+    assert verdict.duplicates == []
+    assert verdict.find_out_of_order(lambda body: int(body.rpartition("/")[2])) == []
     assert len(unknown) <= unknown_at_most
 
 
 async def test_dispatcher_killed(service: Service, caller: Caller) -> None:
     """Twice, in the middle of it."""
     system, control = service
-    await caller.ask(*requests())
+    await caller.request(*requests())
     for count in (20, 60):
         await some_arrived(control, count)
         system.workers[0].kill()
-        system.workers[0] = system.dispatcher()
+        system.workers[0] = system.start_dispatcher()
     await check(caller, control)
 
 
@@ -65,11 +65,11 @@ async def test_sender_killed(service: Service, caller: Caller) -> None:
     """Its browser dies with it; open claims are settled by looking, none is guessed."""
     system, control = service
     await control.post("/faults", {"ack_delay_ms": 100})
-    await caller.ask(*requests())
+    await caller.request(*requests())
     for count in (20, 60):
         await some_arrived(control, count)
         system.workers[-1].kill()
-        system.sender()
+        system.start_sender()
     await check(caller, control)
 
 
@@ -77,37 +77,37 @@ async def test_browser_killed(service: Service, caller: Caller) -> None:
     """The sender stays, starts another browser, and looks what became of what was in the page."""
     system, control = service
     await control.post("/faults", {"ack_delay_ms": 100})
-    await caller.ask(*requests())
+    await caller.request(*requests())
     pid_file = system.settings.data_dir / "profiles" / "main" / ".wa-streams" / "browser.pid"
     killed = 0
     for count in (20, 60):
         await some_arrived(control, count)
-        pid = int(await until(lambda: pid_file.exists() and pid_file.read_text().strip()))
+        pid = int(await wait_until(lambda: pid_file.exists() and pid_file.read_text().strip()))
         assert pid != killed
         os.kill(pid, signal.SIGKILL)
         killed = pid
     await check(caller, control)
-    assert system.workers[-1].alive
+    assert system.workers[-1].is_alive
 
 
 async def test_sender_told_to_stop(service: Service, caller: Caller) -> None:
     """SIGTERM in the middle of it: what is in the page is finished, the rest waits for the next one."""
     system, control = service
-    await caller.ask(*requests())
+    await caller.request(*requests())
     await some_arrived(control, 20)
     await asyncio.to_thread(system.workers[-1].kill, signal.SIGTERM)
     assert system.workers[-1].process.returncode == 0
-    system.sender()
+    system.start_sender()
     await check(caller, control)
 
 
 async def test_a_standby_takes_over(service: Service, caller: Caller) -> None:
     """A second sender of the account waits, and opens its browser only when the first is gone."""
     system, control = service
-    standby = system.sender(number=2)
-    await until(lambda: standby.web() is not None)
-    await caller.ask(*requests())
+    standby = system.start_sender(number=2)
+    await wait_until(lambda: standby.read_url() is not None)
+    await caller.request(*requests())
     await some_arrived(control, 20)
     system.workers[1].kill()
     await check(caller, control)
-    await standby.ready()
+    await standby.wait_until_ready()

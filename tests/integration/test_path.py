@@ -8,8 +8,8 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from tests.support.browser import Control
-from tests.support.system import Caller, System, judge, until
+from tests.support.browser import SandboxControl
+from tests.support.system import Caller, SystemUnderTest, judge, wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
@@ -19,7 +19,7 @@ PIXEL = (
 
 
 @pytest.fixture
-async def caller(running: System) -> AsyncIterator[Caller]:
+async def caller(running: SystemUnderTest) -> AsyncIterator[Caller]:
     async with Caller(running.settings).open() as caller:
         yield caller
 
@@ -35,19 +35,19 @@ def request(phone: str, body: str = "hello", **more: Any) -> dict[str, Any]:
     return said | more
 
 
-async def rows_to(control: Control, phone: str) -> list[dict[str, Any]]:
-    return [r for r in await control.log() if r["event"] == "message" and r["to"] == phone]
+async def rows_to(control: SandboxControl, phone: str) -> list[dict[str, Any]]:
+    return [r for r in await control.fetch_log() if r["event"] == "message" and r["to"] == phone]
 
 
 async def test_a_request_becomes_a_message(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """Accepted, sent under the id that the phone sees, delivered; what the caller attached is echoed."""
     asked = request(phone, "Your parcel", metadata={"order": 8841}, batch_id="b-17")
-    await caller.ask(asked)
-    sent = await caller.heard(asked["id"], "sent")
-    await caller.heard(asked["id"], "delivered")
-    assert caller.words(asked["id"])[:2] == ["accepted", "sent"]
+    await caller.request(asked)
+    sent = await caller.wait_for_status(asked["id"], "sent")
+    await caller.wait_for_status(asked["id"], "delivered")
+    assert caller.statuses(asked["id"])[:2] == ["accepted", "sent"]
     assert (sent["to"], sent["metadata"], sent["batch_id"]) == (phone, {"order": 8841}, "b-17")
     (row,) = await rows_to(module_control, phone)
     assert (row["body"], row["whatsapp_id"], row["shown"]) == (
@@ -57,66 +57,66 @@ async def test_a_request_becomes_a_message(
     )
 
 
-async def test_a_read_message_is_read(caller: Caller, module_control: Control, phone: str) -> None:
+async def test_a_read_message_is_read(caller: Caller, module_control: SandboxControl, phone: str) -> None:
     """The recipient's reading comes back as a status."""
     asked = request(phone)
-    await caller.ask(asked)
-    await caller.heard(asked["id"], "delivered")
+    await caller.request(asked)
+    await caller.wait_for_status(asked["id"], "delivered")
     row = (await rows_to(module_control, phone))[0]
     await module_control.post("/read", {"by": phone, "to": row["from"]})
-    await caller.heard(asked["id"], "read")
+    await caller.wait_for_status(asked["id"], "read")
 
 
 async def test_short_forms_are_understood(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """Callers of the earlier service keep their payloads; a record without an id gets its place."""
-    await caller.ask({"to": phone, "text": "one"})
-    await caller.ask({"phoneNumber": phone, "message": "two"})
-    await until(
-        lambda: sum(e["status"] == "sent" and e["to"] == phone for e in caller.events()) == 2
+    await caller.request({"to": phone, "text": "one"})
+    await caller.request({"phoneNumber": phone, "message": "two"})
+    await wait_until(
+        lambda: sum(e["status"] == "sent" and e["to"] == phone for e in caller.status_events()) == 2
     )
     assert [row["body"] for row in await rows_to(module_control, phone)] == ["one", "two"]
-    ids = {event["id"] for event in caller.events() if event["to"] == phone}
+    ids = {event["id"] for event in caller.status_events() if event["to"] == phone}
     assert all(each.startswith(f"{caller.names.outbound}:") for each in ids)
 
 
 async def test_a_repeat_is_answered_and_not_sent(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """The same id again gives the last status under the same event id, and no second message."""
     asked = request(phone)
-    await caller.ask(asked)
-    await caller.heard(asked["id"], "delivered")
-    before = caller.events(asked["id"])
-    await caller.ask(asked)
-    await until(lambda: len(caller.events(asked["id"])) > len(before))
-    assert caller.events(asked["id"])[-1] == before[-1]
+    await caller.request(asked)
+    await caller.wait_for_status(asked["id"], "delivered")
+    before = caller.status_events(asked["id"])
+    await caller.request(asked)
+    await wait_until(lambda: len(caller.status_events(asked["id"])) > len(before))
+    assert caller.status_events(asked["id"])[-1] == before[-1]
     assert len(await rows_to(module_control, phone)) == 1
 
 
 async def test_order_is_kept_and_positions_are_said(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """Ten to one phone leave in the order of their acceptance."""
     asked = [request(phone, f"{n}") for n in range(10)]
-    await caller.ask(*asked)
-    await caller.all_heard([each["id"] for each in asked], {"sent"})
+    await caller.request(*asked)
+    await caller.wait_for_statuses([each["id"] for each in asked], {"sent"})
     assert [row["body"] for row in await rows_to(module_control, phone)] == [
         str(n) for n in range(10)
     ]
-    accepted = [await caller.heard(each["id"], "accepted") for each in asked]
+    accepted = [await caller.wait_for_status(each["id"], "accepted") for each in asked]
     assert all("queue_position" in event for event in accepted)
 
 
-async def test_the_limit_holds(caller: Caller, module_control: Control, phone: str) -> None:
+async def test_the_limit_holds(caller: Caller, module_control: SandboxControl, phone: str) -> None:
     """The thirty-first within a minute waits, and says until when."""
     asked = [request(phone, f"{n}") for n in range(31)]
-    await caller.ask(*asked)
-    queued = await caller.heard(asked[30]["id"], "queued")
+    await caller.request(*asked)
+    queued = await caller.wait_for_status(asked[30]["id"], "queued")
     while queued["reason"] != "rate_limited":
-        await until(lambda: caller.events(asked[30]["id"])[-1]["reason"] == "rate_limited")
-        queued = caller.events(asked[30]["id"])[-1]
+        await wait_until(lambda: caller.status_events(asked[30]["id"])[-1]["reason"] == "rate_limited")
+        queued = caller.status_events(asked[30]["id"])[-1]
     assert "due_at" in queued
     assert len(await rows_to(module_control, phone)) == 30
 
@@ -133,42 +133,42 @@ async def test_the_limit_holds(caller: Caller, module_control: Control, phone: s
     ids=lambda content: content["type"],
 )
 async def test_other_contents_arrive(
-    caller: Caller, module_control: Control, phone: str, content: dict[str, Any]
+    caller: Caller, module_control: SandboxControl, phone: str, content: dict[str, Any]
 ) -> None:
     """Each kind of content becomes one message."""
     asked = request(phone) | {"content": content}
-    await caller.ask(asked)
-    sent = await caller.heard(asked["id"], "sent")
+    await caller.request(asked)
+    sent = await caller.wait_for_status(asked["id"], "sent")
     (row,) = await rows_to(module_control, phone)
     assert row["whatsapp_id"] == sent["whatsapp_id"]
 
 
 async def test_a_reaction_and_a_reply_refer_to_a_message(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """By the WhatsApp id that its status told."""
     first = request(phone)
-    await caller.ask(first)
-    sent = await caller.heard(first["id"], "sent")
+    await caller.request(first)
+    sent = await caller.wait_for_status(first["id"], "sent")
     reply = request(phone, "and so", reply_to=sent["whatsapp_id"])
     reaction = request(phone) | {
         "content": {"type": "reaction", "message_id": sent["whatsapp_id"], "emoji": "👍"}
     }
-    await caller.ask(reply, reaction)
-    await caller.all_heard([reply["id"], reaction["id"]], {"sent"})
+    await caller.request(reply, reaction)
+    await caller.wait_for_statuses([reply["id"], reaction["id"]], {"sent"})
 
 
 async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """Failed, a dead letter with the original bytes; replayed once it is there, it is sent once."""
     await module_control.post("/numbers", {phone: {"on_whatsapp": False}})
     asked = request(phone)
     value = orjson.dumps(asked)
     await caller.produce((value, b"my key"), headers=[("mine", b"1")])
-    failed = await caller.heard(asked["id"], "failed")
+    failed = await caller.wait_for_status(asked["id"], "failed")
     assert failed["error"]["code"] == "recipient_not_on_whatsapp"
-    letter = await until(lambda: _letter_of(caller, value))
+    letter = await wait_until(lambda: _letter_of(caller, value))
     headers = dict(letter.headers)
     assert (letter.key, headers["mine"]) == (b"my key", b"1")
     assert headers["wa-dlq-reason"] == b"recipient_not_on_whatsapp"
@@ -182,8 +182,8 @@ async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
         ("wa-request-id", asked["id"].encode()),
     ]
     await caller.produce((letter.value, letter.key), (letter.value, letter.key), headers=again)
-    await caller.heard(asked["id"], "sent")
-    await until(lambda: caller.words(asked["id"]).count("sent") >= 1)
+    await caller.wait_for_status(asked["id"], "sent")
+    await wait_until(lambda: caller.statuses(asked["id"]).count("sent") >= 1)
     assert len(await rows_to(module_control, phone)) == 1
 
 
@@ -192,20 +192,20 @@ def _letter_of(caller: Caller, value: bytes) -> Any:
 
 
 async def test_a_passing_error_is_tried_again(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """The server says no once; the second attempt has the same id and arrives."""
     await module_control.post("/faults", {"send_error": 500, "count": 1, "number": phone})
     asked = request(phone)
-    await caller.ask(asked)
-    sent = await caller.heard(asked["id"], "sent")
+    await caller.request(asked)
+    sent = await caller.wait_for_status(asked["id"], "sent")
     assert sent["attempt"] == 2
-    queued = [e for e in caller.events(asked["id"]) if e["status"] == "queued"]
+    queued = [e for e in caller.status_events(asked["id"]) if e["status"] == "queued"]
     assert [e["reason"] for e in queued] == ["retry"]
 
 
 async def test_what_is_scheduled_waits_and_what_is_late_expires(
-    caller: Caller, module_control: Control, phone: str
+    caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """Not before `send_at`; after `expires_at` never."""
     from datetime import UTC, datetime, timedelta
@@ -213,30 +213,30 @@ async def test_what_is_scheduled_waits_and_what_is_late_expires(
     now = datetime.now(UTC)
     later = request(phone, "later", send_at=(now + timedelta(seconds=3)).isoformat())
     late = request(phone, "late", expires_at=(now - timedelta(seconds=1)).isoformat())
-    await caller.ask(later, late)
-    await caller.heard(late["id"], "expired")
-    queued = await caller.heard(later["id"], "queued")
+    await caller.request(later, late)
+    await caller.wait_for_status(late["id"], "expired")
+    queued = await caller.wait_for_status(later["id"], "queued")
     assert queued["reason"] == "scheduled"
-    sent = await caller.heard(later["id"], "sent")
+    sent = await caller.wait_for_status(later["id"], "sent")
     assert sent["at"] >= queued["due_at"]
     assert [row["body"] for row in await rows_to(module_control, phone)] == ["later"]
 
 
-async def test_urgent_overtakes(caller: Caller, module_control: Control, phone: str) -> None:
+async def test_urgent_overtakes(caller: Caller, module_control: SandboxControl, phone: str) -> None:
     """What waits behind the one in flight leaves by priority."""
     await module_control.post("/faults", {"ack_delay_ms": 500, "count": 1, "number": phone})
     asked = [request(phone, "first")] + [request(phone, f"n{n}") for n in range(3)]
     urgent = request(phone, "urgent", priority="urgent")
-    await caller.ask(*asked, urgent)
-    await caller.all_heard([each["id"] for each in (*asked, urgent)], {"sent"})
+    await caller.request(*asked, urgent)
+    await caller.wait_for_statuses([each["id"] for each in (*asked, urgent)], {"sent"})
     bodies = [row["body"] for row in await rows_to(module_control, phone)]
     assert bodies == ["first", "urgent", "n0", "n1", "n2"]
 
 
-async def test_nothing_was_lost_or_shown_twice(caller: Caller, module_control: Control) -> None:
+async def test_nothing_was_lost_or_shown_twice(caller: Caller, module_control: SandboxControl) -> None:
     """After all of these tests: every message that was said to be sent was shown, each once."""
-    verdict = judge(await module_control.log())
+    verdict = judge(await module_control.fetch_log())
     rows = [row for rows in verdict.shown.values() for row in rows]
     assert len({row["whatsapp_id"] for row in rows}) == len(rows)
-    said = {e["whatsapp_id"] for e in caller.events() if e["status"] == "sent"}
+    said = {e["whatsapp_id"] for e in caller.status_events() if e["status"] == "sent"}
     assert said <= {row["whatsapp_id"] for row in rows}

@@ -20,7 +20,7 @@ from streams.kafka import admin, connection
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import SettingError, Settings, load
 from streams.system import ports
-from tests.support.broker import settings_for
+from tests.support.broker import make_settings
 
 PASSWORD = "not guessed"
 
@@ -190,7 +190,7 @@ async def test_without_an_address_the_embedded_broker_is_meant(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     """The one of this data folder, wherever it listens; where there never was one, that is said."""
-    here = settings_for(broker, broker.directory.parent)
+    here = make_settings(broker, broker.directory.parent)
     assert await _count(replace(here, kafka_bootstrap_servers=None)) == 1
     with pytest.raises(KafkaUnreachable, match=r"set WA_KAFKA, or run `wa-streams up`"):
         connection.bootstrap_servers(load({}, data_dir=tmp_path))

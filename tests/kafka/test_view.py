@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 from streams.kafka import admin, connection, topics
 from streams.kafka.view import CompactedView, OnChange
 from streams.settings import Settings
-from tests.support.broker import OwnBroker, settings_for
+from tests.support.broker import OwnBroker, make_settings
 
 pytestmark = pytest.mark.broker
 
@@ -141,7 +141,7 @@ async def test_a_view_survives_its_broker(own_broker: OwnBroker, tmp_path: Path)
 
     What is written then arrives in both.
     """
-    settings = settings_for(own_broker, tmp_path)
+    settings = make_settings(own_broker, tmp_path)
     await admin.create_topics(settings)
     changes, late_changes = Changes(), Changes()
     late = CompactedView(settings, accounts(settings), on_change=late_changes)

@@ -14,7 +14,7 @@ from streams.kafka.topics import names
 from streams.observability.lag import LagExporter
 from streams.observability.metrics import LagMetrics
 from streams.settings import Settings
-from tests.support.system import until
+from tests.support.system import wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -40,7 +40,7 @@ async def test_the_lag_grows_with_what_is_written_and_falls_with_what_is_committ
         return registry.get_sample_value("wa_lag_records", {"topic": topic, "partition": "2"})
 
     async def reaches(wanted: float) -> None:
-        await until(lambda: behind() == wanted)
+        await wait_until(lambda: behind() == wanted)
 
     producer = AIOKafkaProducer(**connection.producer_options(settings))
     consumer = AIOKafkaConsumer(
@@ -73,6 +73,6 @@ async def test_a_topic_that_is_not_there_yet_ends_nothing(
     labels = {"topic": topic, "partition": "0"}
     keeper = LagExporter(settings, "nobody", [topic], LagMetrics(registry), interval_s=0.05)
     with running(asyncio.create_task(keeper.run())):
-        await until(lambda: f"the lag of nobody is not known: {topic}" in caplog.text)
+        await wait_until(lambda: f"the lag of nobody is not known: {topic}" in caplog.text)
         await create_topics(settings)
-        await until(lambda: registry.get_sample_value("wa_lag_records", labels) is not None)
+        await wait_until(lambda: registry.get_sample_value("wa_lag_records", labels) is not None)

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.settings import Settings
-from tests.runtime.world import World, world_of
+from tests.runtime.world import World, create_world
 
 
 @pytest.fixture
 async def world(settings: Settings) -> AsyncIterator[World]:
     """Topics of its own on the session's broker."""
-    async with world_of(settings) as made:
+    async with create_world(settings) as made:
         yield made

@@ -16,9 +16,9 @@ from streams.runtime import worker
 from streams.runtime.factory import App, Readiness, WorkerAlreadyRunning, create_app
 from streams.runtime.table import DurableTable
 from streams.settings import Settings
-from tests.runtime.reading import Reading
-from tests.runtime.world import World, regroup, running, until
-from tests.support.broker import Reachable, settings_for
+from tests.runtime.reading import RecordingApp
+from tests.runtime.world import World, request_rebalance, run_app, wait_until
+from tests.support.broker import KafkaEndpoint, make_settings
 
 pytestmark = pytest.mark.broker
 
@@ -33,10 +33,10 @@ async def test_a_worker_does_not_start_without_its_topics(settings: Settings):
 
 
 async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
-    broker: Reachable, settings: Settings
+    broker: KafkaEndpoint, settings: Settings
 ):
     await admin.create_topics(settings)
-    more = settings_for(broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8)
+    more = make_settings(broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8)
     with pytest.raises(InvalidTopics, match=r"outbound: found 4 partitions, needs 8"):
         await asyncio.to_thread(worker.run, _app(more), more)
 
@@ -87,16 +87,16 @@ async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> 
 
 async def test_a_worker_that_reads_something_else_than_before_becomes_ready(world: World):
     """As after an update. The group would give it its old partitions, and it would refuse them."""
-    async with running(_with_agent(world.app(), world, [])) as before:
+    async with run_app(_with_agent(world.make_app(), world, [])) as before:
         pass
-    after = _with_agent(world.app(), world, [])
+    after = _with_agent(world.make_app(), world, [])
 
     @after.agent(after.raw_topic(world.topics.phone), name="more", isolated_partitions=True)
     async def more(stream: Any) -> None:
         async for _ in stream.events():
             pass
 
-    async with running(after):
+    async with run_app(after):
         assert {each.topic for each in after.assigned_partitions()} == {
             world.topics.outbound,
             world.topics.phone,
@@ -112,9 +112,9 @@ async def test_a_start_does_not_sleep(world: World, monkeypatch: pytest.MonkeyPa
         slept.append(seconds)
 
     monkeypatch.setattr(FaustTableManager, "sleep", sleep)
-    app = _with_agent(world.app(), world, [])
+    app = _with_agent(world.make_app(), world, [])
     DurableTable(app, ROWS)
-    async with running(app):
+    async with run_app(app):
         assert slept == []
 
 
@@ -129,11 +129,11 @@ def _with_agent(app: App, world: World, seen: list[bytes]) -> App:
 
 async def test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more(world: World):
     """A frozen process may have our member id, and wake up with its last heartbeat still young."""
-    first = _with_agent(world.app(), world, [])
+    first = _with_agent(world.make_app(), world, [])
     DurableTable(first, ROWS)
-    async with running(first):
+    async with run_app(first):
         pass
-    app = _with_agent(world.app(), world, [])
+    app = _with_agent(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
     shut, asked = asyncio.Event(), asyncio.Event()
 
@@ -143,28 +143,28 @@ async def test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more(wo
 
     app.fence.wait_for_predecessor = outwait  # type: ignore[method-assign]
     starting = asyncio.ensure_future(app.start())
-    await until(asked.is_set)
+    await wait_until(asked.is_set)
     assert rows.owned_partitions() == []
     assert not app.readiness().is_ready
     shut.set()
     await starting
-    await until(lambda: app.readiness().is_ready)
+    await wait_until(lambda: app.readiness().is_ready)
     assert rows.owned_partitions() == [0, 1, 2, 3]
     await app.stop()
 
 
 async def test_apps_of_one_process_have_their_own_fences(world: World):
     """And a consumer that belongs to no app tells none of them."""
-    first = _with_agent(world.app(), world, [])
+    first = _with_agent(world.make_app(), world, [])
     second = _with_agent(
         create_app("other", world.settings, name="other-1", partitions=4), world, []
     )
-    async with running(first), running(second):
+    async with run_app(first), run_app(second):
         stranger = AIOKafkaConsumer(
             world.topics.status, **client_options(world.settings), group_id="stranger"
         )
         await stranger.start()
-        await until(stranger.assignment)
+        await wait_until(stranger.assignment)
         first.fence.max_heartbeat_age_s = second.fence.max_heartbeat_age_s = 60.0
         stranger._coordinator.reset_generation()
         await first.fence.check()
@@ -178,7 +178,7 @@ async def test_apps_of_one_process_have_their_own_fences(world: World):
 
 async def test_those_who_build_on_it_are_called_in_turn(world: World):
     said: list[str] = []
-    app = _with_agent(world.app(), world, [])
+    app = _with_agent(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
 
     def note(what: str) -> Any:
@@ -192,7 +192,7 @@ async def test_those_who_build_on_it_are_called_in_turn(world: World):
     app.before_revocation(note("before giving back"))
     app.after_last_event(note("after last event"))
     assert app.readiness() == Readiness(False, "starting")
-    async with running(app):
+    async with run_app(app):
         said.append(app.readiness().reason)
     assert said == [
         "before join, starting, 0 partitions",
@@ -206,7 +206,7 @@ async def test_those_who_build_on_it_are_called_in_turn(world: World):
 async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_recovery(world: World):
     said: list[str] = []
     go_on = asyncio.Event()
-    app = _with_agent(world.app(), world, [])
+    app = _with_agent(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
 
     @rows.on_recovered
@@ -221,20 +221,20 @@ async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_rec
         said.append("giving back")
 
     starting = asyncio.ensure_future(app.start())
-    await until(lambda: said == ["recovered"])
-    await regroup(app)
-    await until(lambda: app.rebalancing_count > 1)
+    await wait_until(lambda: said == ["recovered"])
+    await request_rebalance(app)
+    await wait_until(lambda: app.rebalancing_count > 1)
     await asyncio.wait([starting], timeout=0.5)
     assert said == ["recovered"]
     go_on.set()
     await starting
-    await until(lambda: app.readiness().is_ready and len(said) == 5)
+    await wait_until(lambda: app.readiness().is_ready and len(said) == 5)
     assert said == ["recovered", "and went on", "giving back", "recovered", "and went on"]
     await app.stop()
 
 
 async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: World):
-    reading = Reading(world, keep=True)
+    reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 
     async def give_back() -> None:
@@ -243,18 +243,18 @@ async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: Wor
         app.nack(kept[2])
 
     app.before_revocation(give_back)
-    async with running(app):
+    async with run_app(app):
         await world.produce([b"0", b"1", b"2"])
-        await until(lambda: len(kept) == 3)
-    assert await world.committed() == 0
+        await wait_until(lambda: len(kept) == 3)
+    assert await world.read_committed_offset() == 0
     seen: list[bytes] = []
-    async with running(_with_agent(world.app(), world, seen)):
-        await until(lambda: seen == [b"0", b"1", b"2"])
+    async with run_app(_with_agent(world.make_app(), world, seen)):
+        await wait_until(lambda: seen == [b"0", b"1", b"2"])
 
 
 async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(world: World):
     """The record was handed out again since, and it is that event which counts."""
-    reading = Reading(world, keep=True)
+    reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 
     async def give_back() -> None:
@@ -262,16 +262,16 @@ async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(worl
             app.nack(event)
 
     app.before_revocation(give_back)
-    async with running(app):
+    async with run_app(app):
         await world.produce([b"0"])
-        await until(lambda: len(kept) == 1)
-        await regroup(app)
-        await until(lambda: len(kept) == 2)
+        await wait_until(lambda: len(kept) == 1)
+        await request_rebalance(app)
+        await wait_until(lambda: len(kept) == 2)
         kept[0].ack()
         await app.consumer.commit()
-        assert await world.committed() == 0
+        assert await world.read_committed_offset() == 0
         kept[1].ack()
-        await until(world.behind_nothing)
+        await wait_until(world.has_no_lag)
 
 
 def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):
@@ -300,8 +300,8 @@ async def test_a_worker_without_partitions_stands_by(world: World):
 
         return app
 
-    async with running(sender("sender-1")) as one, running(sender("sender-2")) as two:
-        await until(lambda: one.readiness().is_ready)
+    async with run_app(sender("sender-1")) as one, run_app(sender("sender-2")) as two:
+        await wait_until(lambda: one.readiness().is_ready)
         assert sorted((one.readiness().reason, two.readiness().reason)) == [
             "ready",
             "standing by: others have the partitions",

@@ -11,7 +11,7 @@ import pytest
 from streams.kafka import admin, connection, reader
 from streams.kafka.admin import InvalidTopics
 from streams.runtime.exit_codes import ExitCode
-from tests.runtime.world import Program, World, until
+from tests.runtime.world import WorkerProcess, World, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -37,17 +37,17 @@ async def _published(world: World) -> int:
         return sum((await status.end_offsets()).values())
 
 
-async def _at_least(world: World, number: int, worker: Program) -> None:
+async def _at_least(world: World, number: int, worker: WorkerProcess) -> None:
     async def enough() -> bool:
-        assert worker.alive, worker.log
+        assert worker.is_alive, worker.log
         return await _published(world) >= number
 
-    await until(enough)
+    await wait_until(enough)
 
 
 async def _all_counted_once(world: World, number: int) -> None:
     """Every record was counted, none twice, whatever was done again; and no row ever went back."""
-    said = [orjson.loads(each.value or b"") for each in await world.read(world.topics.status)]
+    said = [orjson.loads(each.value or b"") for each in await world.read_topic(world.topics.status)]
     assert {each["id"] for each in said} == {str(each) for each in range(number)}
     counts: defaultdict[str, set[int]] = defaultdict(set)
     for each in said:
@@ -64,7 +64,7 @@ async def _all_counted_once(world: World, number: int) -> None:
 async def _rows_gone_back(world: World) -> Iterator[str]:
     written: dict[bytes, int] = {}
     back = []
-    for record in await world.read(f"{world.group}-rows-changelog"):
+    for record in await world.read_topic(f"{world.group}-rows-changelog"):
         assert record.key is not None and record.value is not None
         if record.key.startswith(b"__faust"):
             continue
@@ -78,54 +78,54 @@ async def _rows_gone_back(world: World) -> Iterator[str]:
 async def test_nothing_is_lost_by_kills(world: World):
     """2,000 records, killed twice in the middle; the second time its folder is lost too."""
     await _load(world, 0, 2000)
-    worker = world.start("counter", "dispatch-1", HOLD_S="0.005")
+    worker = world.start_worker("counter", "dispatch-1", HOLD_S="0.005")
     await _at_least(world, 300, worker)
     worker.kill()
-    worker = world.start("counter", "dispatch-1", HOLD_S="0.005")
+    worker = world.start_worker("counter", "dispatch-1", HOLD_S="0.005")
     await _at_least(world, 1000, worker)
     worker.kill()
     shutil.rmtree(world.settings.data_dir / "tables")
-    worker = world.start("counter", "dispatch-1")
-    await until(world.behind_nothing)
+    worker = world.start_worker("counter", "dispatch-1")
+    await wait_until(world.has_no_lag)
     worker.terminate()
-    assert await worker.ended() == 0
+    assert await worker.wait_for_exit() == 0
     await _all_counted_once(world, 2000)
 
 
 async def test_nothing_is_lost_by_joining_and_leaving(world: World):
     await _load(world, 0, 800)
-    first = world.start("counter", "dispatch-1", HOLD_S="0.01")
+    first = world.start_worker("counter", "dispatch-1", HOLD_S="0.01")
     await _at_least(world, 50, first)
-    second = world.start("counter", "dispatch-2", HOLD_S="0.01")
-    await until(lambda: _works(world, second))
+    second = world.start_worker("counter", "dispatch-2", HOLD_S="0.01")
+    await wait_until(lambda: _works(world, second))
     second.terminate()
-    assert await second.ended() == 0
-    await until(world.behind_nothing)
+    assert await second.wait_for_exit() == 0
+    await wait_until(world.has_no_lag)
     first.terminate()
-    assert await first.ended() == 0
+    assert await first.wait_for_exit() == 0
     await _all_counted_once(world, 800)
 
 
-async def _works(world: World, worker: Program) -> bool:
-    assert worker.alive, worker.log
-    said = await world.read(world.topics.status)
+async def _works(world: World, worker: WorkerProcess) -> bool:
+    assert worker.is_alive, worker.log
+    said = await world.read_topic(world.topics.status)
     return any(orjson.loads(each.value or b"")["by"] == worker.pid for each in said)
 
 
 async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(world: World):
     """It wakes in the middle of an event, with its partitions believed its own, and leaves with 75."""
     await _load(world, 0, 400)
-    frozen = world.start("counter", "dispatch-1", HOLD_S="0.05")
+    frozen = world.start_worker("counter", "dispatch-1", HOLD_S="0.05")
     await _at_least(world, 40, frozen)
-    frozen.freeze()
-    second = world.start("counter", "dispatch-2")
-    await until(world.behind_nothing)
-    frozen.thaw()
-    assert await frozen.ended() == ExitCode.FENCED, frozen.log
+    frozen.suspend()
+    second = world.start_worker("counter", "dispatch-2")
+    await wait_until(world.has_no_lag)
+    frozen.resume()
+    assert await frozen.wait_for_exit() == ExitCode.FENCED, frozen.log
     await _load(world, 400, 500)
-    await until(world.behind_nothing)
+    await wait_until(world.has_no_lag)
     second.terminate()
-    await second.ended()
+    await second.wait_for_exit()
     await _all_counted_once(world, 500)
 
 
@@ -133,47 +133,47 @@ async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World)
     """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
     for number, machine in enumerate(("before", "after")):
         await _load(world, 20 * number, 20 * number + 20)
-        worker = world.start("counter", "dispatch-1", WEB_HOST=machine)
+        worker = world.start_worker("counter", "dispatch-1", WEB_HOST=machine)
         await _at_least(world, 20 * number + 20, worker)
-        await until(world.behind_nothing)
+        await wait_until(world.has_no_lag)
         worker.terminate()
-        assert await worker.ended() == 0
+        assert await worker.wait_for_exit() == 0
 
 
 @pytest.mark.parametrize("trouble", ["raise", "crash"])
 async def test_an_event_that_was_not_finished_is_not_committed(world: World, trouble: str):
     """Faust would acknowledge it, and it would be lost."""
     await world.produce([b"before", trouble.encode(), b"after"])
-    worker = world.start("troubled", "dispatch-1")
-    assert await worker.ended() == ExitCode.EVENT_INTERRUPTED, worker.log
-    again = world.start("troubled", "dispatch-1", WELL="1")
-    await until(world.behind_nothing)
+    worker = world.start_worker("troubled", "dispatch-1")
+    assert await worker.wait_for_exit() == ExitCode.EVENT_INTERRUPTED, worker.log
+    again = world.start_worker("troubled", "dispatch-1", WELL="1")
+    await wait_until(world.has_no_lag)
     again.terminate()
-    assert await again.ended() == 0
-    said = [each.value for each in await world.read(world.topics.status)]
+    assert await again.wait_for_exit() == 0
+    said = [each.value for each in await world.read_topic(world.topics.status)]
     assert set(said) == {b"before", trouble.encode(), b"after"}
 
 
 async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
     await world.produce([b"block"])
-    worker = world.start("troubled", "dispatch-1", GRACE_S="1")
-    assert await worker.ended() == ExitCode.LOOP_STUCK, worker.log
+    worker = world.start_worker("troubled", "dispatch-1", GRACE_S="1")
+    assert await worker.wait_for_exit() == ExitCode.LOOP_STUCK, worker.log
     assert "in get_into" in worker.log  # where it was stuck
 
 
 async def test_an_event_that_never_ends_ends_the_process(world: World):
     await world.produce([b"hang"])
-    worker = world.start("troubled", "dispatch-1", GRACE_S="1")
-    assert await worker.ended() == ExitCode.STALLED, worker.log
+    worker = world.start_worker("troubled", "dispatch-1", GRACE_S="1")
+    assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log
     assert "does not move" in worker.log
 
 
 async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(world: World):
     await world.produce([b"hang"])
-    worker = world.start("troubled", "dispatch-1", STOP_GRACE_S="1")
-    await until(lambda: "getting into hang" in worker.log)
+    worker = world.start_worker("troubled", "dispatch-1", STOP_GRACE_S="1")
+    await wait_until(lambda: "getting into hang" in worker.log)
     worker.terminate()
-    assert await worker.ended() == ExitCode.STALLED, worker.log
+    assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log
     assert "did not stop within 2 s" in worker.log
 
 
@@ -181,8 +181,8 @@ async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
     """Its rows carry offsets of another log, and events of the new one would look old to them."""
     await _counted_and_stopped(world)
     await _make_anew(world, world.topics.outbound)
-    worker = world.start("counter", "dispatch-1")
-    assert await worker.ended() == ExitCode.TOPIC_RECREATED, worker.log
+    worker = world.start_worker("counter", "dispatch-1")
+    assert await worker.wait_for_exit() == ExitCode.TOPIC_RECREATED, worker.log
     assert f"{world.topics.outbound} was made anew" in worker.log
 
 
@@ -190,8 +190,8 @@ async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
     """The rows here are more than it holds: another worker would not have them."""
     await _counted_and_stopped(world)
     await _make_anew(world, f"{world.group}-rows-changelog")
-    worker = world.start("counter", "dispatch-1")
-    assert await worker.ended() == ExitCode.TOPIC_RECREATED, worker.log
+    worker = world.start_worker("counter", "dispatch-1")
+    assert await worker.wait_for_exit() == ExitCode.TOPIC_RECREATED, worker.log
     assert "a changelog of the tables was made anew" in worker.log
 
 
@@ -205,21 +205,21 @@ async def _make_anew(world: World, topic: str) -> None:
         except InvalidTopics:
             return False  # its deletion is not over yet
 
-    await until(made)
+    await wait_until(made)
 
 
 async def _counted_and_stopped(world: World) -> None:
     await _load(world, 0, 20)
-    worker = world.start("counter", "dispatch-1")
-    await until(world.behind_nothing)
+    worker = world.start_worker("counter", "dispatch-1")
+    await wait_until(world.has_no_lag)
     worker.terminate()
-    await worker.ended()
+    await worker.wait_for_exit()
 
 
 async def test_one_name_is_one_process(world: World):
-    first = world.start("counter", "dispatch-1")
-    await until(lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists())
-    second = world.start("counter", "dispatch-1")
-    assert await second.ended() == 1
+    first = world.start_worker("counter", "dispatch-1")
+    await wait_until(lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists())
+    second = world.start_worker("counter", "dispatch-1")
+    assert await second.wait_for_exit() == 1
     assert "WorkerRuns: a worker dispatch-1 runs already" in second.log
-    assert first.alive
+    assert first.is_alive

@@ -16,15 +16,15 @@ from streams.runtime import producer as safe_producer
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
 from streams.runtime.table import DurableTable, publish
-from tests.runtime.reading import Reading
-from tests.runtime.world import PATIENCE_S, World, regroup, running, until, world_of
-from tests.support.broker import OwnBroker, settings_for
+from tests.runtime.reading import RecordingApp
+from tests.runtime.world import WAIT_TIMEOUT_S, World, request_rebalance, run_app, wait_until, create_world
+from tests.support.broker import OwnBroker, make_settings
 
 pytestmark = pytest.mark.broker
 
 
 def _app(world: World) -> tuple[App, DurableTable]:
-    app = world.app()
+    app = world.make_app()
     rows = DurableTable(app, ROWS)
 
     @app.agent(app.raw_topic(world.topics.outbound), name="idle", isolated_partitions=True)
@@ -55,12 +55,12 @@ class Heartbeats:
 
     async def more(self) -> None:
         enough = self.answered + 2
-        await until(lambda: self.answered >= enough)
+        await wait_until(lambda: self.answered >= enough)
 
 
 async def test_nothing_is_written_while_heartbeats_are_old(world: World):
     app, rows = _app(world)
-    async with running(app):
+    async with run_app(app):
         heartbeats = Heartbeats(app)
         heartbeats.make_old()
         writing = [
@@ -69,10 +69,10 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
         ]
         await heartbeats.more()
         assert not any(each.done() for each in writing)
-        assert await world.read(world.topics.status) == []
+        assert await world.read_topic(world.topics.status) == []
         heartbeats.late_s = 0.0
         await asyncio.gather(*writing)
-        assert len(await world.read(world.topics.status)) == 1
+        assert len(await world.read_topic(world.topics.status)) == 1
 
 
 async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
@@ -82,31 +82,31 @@ async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
     ages_s: list[float | None] = []
     rows.on_recovered(lambda: ages_s.append(app.fence.age_s()))
     await app.start()
-    await until(lambda: ages_s)
+    await wait_until(lambda: ages_s)
     assert ages_s[0] is not None
     await app.stop()
 
 
 async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
     """It has given everything back and waits for a member that is still working: nothing to fence."""
-    first, second = Reading(world), Reading(world, "dispatch-2", keep=True)
-    async with running(first.app), running(second.app):
-        await until(lambda: first.app.readiness().is_ready)
+    first, second = RecordingApp(world), RecordingApp(world, "dispatch-2", hold_acks=True)
+    async with run_app(first.app), run_app(second.app):
+        await wait_until(lambda: first.app.readiness().is_ready)
         for partition in range(4):
             await world.produce([b"x"], partition=partition)
-        await until(lambda: len(first.seen) + len(second.seen) == 4)
+        await wait_until(lambda: len(first.positions) + len(second.positions) == 4)
         revoked = _revocation(first.app)
-        await regroup(first.app)
-        await until(revoked.is_set)
+        await request_rebalance(first.app)
+        await wait_until(revoked.is_set)
         limit_s, first.app.fence.max_heartbeat_age_s = first.app.fence.max_heartbeat_age_s, 0.0  # too old, however young
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             await publish(first.app, world.topics.status, b"x", partition=0)
-        assert second.kept
+        assert second.unacked
         assert first.app.rebalancing
         first.app.fence.max_heartbeat_age_s = limit_s
         for event in second.events:
             event.ack()
-        await until(lambda: first.app.readiness().is_ready and second.app.readiness().is_ready)
+        await wait_until(lambda: first.app.readiness().is_ready and second.app.readiness().is_ready)
 
 
 def _revocation(app: App) -> asyncio.Event:
@@ -131,13 +131,13 @@ async def test_who_has_left_may_write_its_last(world: World):
         app.fence.max_heartbeat_age_s = 0.0  # too old, however young
         sent = app.typed_producer.client.send_and_wait(world.topics.status, b"x", partition=0)
         writing = asyncio.ensure_future(sent)
-        done, _ = await asyncio.wait([writing], timeout=PATIENCE_S)
+        done, _ = await asyncio.wait([writing], timeout=WAIT_TIMEOUT_S)
         written.append(writing in done)
         app.fence.on_revoked()  # else a failure would hang
         await writing
         await stop()
 
-    async with running(app):
+    async with run_app(app):
         producer = app.typed_producer
         stop, producer.on_stop = producer.on_stop, write_and_stop  # type: ignore[method-assign]
     assert written == [True]
@@ -146,7 +146,7 @@ async def test_who_has_left_may_write_its_last(world: World):
 async def test_it_waits_for_all_replicas(world: World):
     """Said in each request: one broker alone cannot show the difference."""
     app, _ = _app(world)
-    async with running(app):
+    async with run_app(app):
         asked = _requests(app)
         await publish(app, world.topics.status, b"x", partition=0)
         assert [each.required_acks for each in asked] == [-1]
@@ -179,19 +179,19 @@ async def test_a_record_whose_answer_was_lost_is_written_once(world: World):
             lost.pop()
             raise KafkaConnectionError("the answer was lost")
 
-    async with running(app):
+    async with run_app(app):
         asked = _requests(app, lose)
         await publish(app, world.topics.status, b"x", partition=0)
         await rows.write(0, [(b"k", b"v")])
         assert not lost and len(asked) > 2
-        assert len(await world.read(world.topics.status)) == 1
+        assert len(await world.read_topic(world.topics.status)) == 1
 
 
 async def test_nothing_expires_in_an_outage(world: World):
     """What was produced once and waits for a leader is not given up: nobody knows if it is written."""
     app, _ = _app(world)
     app.conf.producer_request_timeout = 1.0
-    async with running(app):
+    async with run_app(app):
         cluster: Any = app.typed_producer.client.client.cluster
         leader, outage = cluster.leader_for_partition, asyncio.Event()
         cluster.leader_for_partition = lambda each: -1 if outage.is_set() else leader(each)
@@ -208,7 +208,7 @@ async def test_nothing_expires_in_an_outage(world: World):
         assert not done
         cluster.leader_for_partition = leader
         await writing
-        assert len(await world.read(world.topics.status)) == 1
+        assert len(await world.read_topic(world.topics.status)) == 1
 
 
 async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
@@ -216,7 +216,7 @@ async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: 
     left: list[ExitCode] = []
     monkeypatch.setattr(safe_producer, "leave", lambda code, why: left.append(code))
     app, _ = _app(world)
-    async with running(app):
+    async with run_app(app):
         sender: Any = app.typed_producer.client._sender
 
         async def dies() -> None:
@@ -224,20 +224,20 @@ async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: 
 
         sender._maybe_wait_for_pid = dies
         writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
-        await until(lambda: left == [ExitCode.PRODUCER_DEAD])
+        await wait_until(lambda: left == [ExitCode.PRODUCER_DEAD])
         writing.cancel()
 
 
 @pytest.fixture
 async def broken(own_broker: OwnBroker, tmp_path: Path) -> AsyncIterator[World]:
-    async with world_of(settings_for(own_broker, tmp_path)) as world:
+    async with create_world(make_settings(own_broker, tmp_path)) as world:
         yield world
 
 
 async def test_an_outage_delays_and_loses_nothing(broken: World, own_broker: OwnBroker):
     """Writes wait, rows are not seen before the broker has them, and each is written once."""
     app, rows = _app(broken)
-    async with running(app):
+    async with run_app(app):
         await rows.write(0, [(b"k", b"before")])
         own_broker.kill()
         writing = [
@@ -253,8 +253,8 @@ async def test_an_outage_delays_and_loses_nothing(broken: World, own_broker: Own
         assert rows.get(0, b"k") == b"after"
         values = [
             record.value
-            for record in await broken.read(f"{broken.group}-rows-changelog")
+            for record in await broken.read_topic(f"{broken.group}-rows-changelog")
             if record.key == b"k"
         ]
         assert values == [b"before", b"after"]
-        assert len(await broken.read(broken.topics.status)) == 1
+        assert len(await broken.read_topic(broken.topics.status)) == 1

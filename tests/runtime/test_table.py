@@ -21,17 +21,17 @@ from streams.runtime.table import (
     publish,
     publish_all,
 )
-from tests.runtime.world import PATIENCE_S, World, running, until
+from tests.runtime.world import WAIT_TIMEOUT_S, World, run_app, wait_until
 
 pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
 async def app(world: World) -> AsyncIterator[App]:
-    app = world.app()
+    app = world.make_app()
     app.rows = DurableTable(app, ROWS)
     _with_agent(app, world)
-    async with running(app):
+    async with run_app(app):
         yield app
 
 
@@ -49,7 +49,7 @@ def rows(app: App) -> DurableTable:
 
 async def _changelog(world: World) -> list[reader.Record]:
     """Its records, without those of the table's own."""
-    records = await world.read(f"{world.group}-rows-changelog")
+    records = await world.read_topic(f"{world.group}-rows-changelog")
     return [each for each in records if not (each.key or b"").startswith(b"__faust\0")]
 
 
@@ -122,7 +122,7 @@ async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, r
     recovered: list[list[int]] = []
     table.on_recovered(lambda: recovered.append(table.owned_partitions()))
     _with_agent(other, world)
-    async with running(other):
+    async with run_app(other):
         found = dict(table.scan(0))
     assert len(found) == 299
     assert found[b"000"] == b"new"
@@ -134,7 +134,7 @@ async def _with_empty_folder(app: App, world: World) -> App:
     """The same worker once more, without its tables."""
     await app.stop()
     shutil.rmtree(app.conf.appdir)
-    return world.app()
+    return world.make_app()
 
 
 async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
@@ -156,7 +156,7 @@ async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
                 yield partition, message
 
     monkeypatch.setattr(faust_consumer.Consumer, "getmany", getmany)
-    async with running(other):
+    async with run_app(other):
         assert len(list(table.scan(0))) == 200
     assert not lost
 
@@ -178,11 +178,11 @@ async def test_writes_from_anywhere_are_safe_while_partitions_move(
             acknowledged[partition] = b"%d" % number
 
     writing = [asyncio.ensure_future(write_on(partition)) for partition in range(4)]
-    other = world.app("dispatch-2")
+    other = world.make_app("dispatch-2")
     table = DurableTable(other, ROWS)
     _with_agent(other, world)
-    async with running(other):
-        await until(lambda: len(refused) == 2)
+    async with run_app(other):
+        await wait_until(lambda: len(refused) == 2)
         assert set(table.owned_partitions()) == refused
         assert set(rows.owned_partitions()) == {0, 1, 2, 3} - refused
         for partition in refused:
@@ -223,7 +223,7 @@ async def test_a_write_that_has_begun_is_finished_without_its_caller(rows: Durab
     writing = asyncio.ensure_future(rows.write(0, [(b"k", b"v")]))
     await asyncio.sleep(0)
     writing.cancel()
-    await until(lambda: rows.get(0, b"k") == b"v")
+    await wait_until(lambda: rows.get(0, b"k") == b"v")
 
 
 async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
@@ -233,7 +233,7 @@ async def test_published_records_are_on_the_broker_in_their_order(world: World, 
     )
     assert (said.partition, said.offset) == (1, 0)
     await publish_all(app, [OutgoingRecord(topic, b"%d" % each, b"k", 1) for each in range(50)])
-    records = await world.read(topic)
+    records = await world.read_topic(topic)
     assert [each.value for each in records] == [b"first", *(b"%d" % each for each in range(50))]
     assert records[0].headers == (("h", b"1"), ("none", None))
 
@@ -252,7 +252,7 @@ async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
     await publish(app, status, b"before", partition=0)
     with pytest.raises(RecordTooLarge):
         await publish(app, status, b"x" * 3_000_000, partition=0)
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(WAIT_TIMEOUT_S):
         assert (await publish(app, status, b"after", partition=0)).offset == 1
         assert (await publish(app, status, b"after", partition=1)).offset == 0
 

@@ -10,8 +10,8 @@ import pytest
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
 from streams.runtime.watchdog import WatchdogTimeouts, StallTimer, Watchdog
-from tests.runtime.world import World, running, until, world_of
-from tests.support.broker import OwnBroker, settings_for
+from tests.runtime.world import World, run_app, wait_until, create_world
+from tests.support.broker import OwnBroker, make_settings
 
 QUICK = WatchdogTimeouts(0.7, 60.0, resync_after_s=0.3, check_interval_s=0.1, broker_timeout_s=1.0)
 
@@ -37,7 +37,7 @@ class Watched:
         self.world = world
         self.left: list[tuple[ExitCode, str]] = []
         self.looks = 0
-        self.app: App = world.app()
+        self.app: App = world.make_app()
         self.app.watchdog_timeouts = patience
         self.app.watchdog = Watchdog(
             self.app, leave=lambda code, why: self.left.append((code, why))
@@ -62,13 +62,13 @@ class Watched:
     async def looks_for(self, seconds: float) -> None:
         """Until it has looked so often that a standstill would have been that old."""
         enough = self.looks + seconds / self.app.watchdog_timeouts.check_interval_s
-        await until(lambda: self.looks >= enough)
+        await wait_until(lambda: self.looks >= enough)
 
 
 @pytest.fixture
 async def watched(world: World) -> AsyncIterator[Watched]:
     watched = Watched(world)
-    async with running(watched.app):
+    async with run_app(watched.app):
         yield watched
         watched.release.set()
 
@@ -76,7 +76,7 @@ async def watched(world: World) -> AsyncIterator[Watched]:
 @pytest.mark.broker
 async def test_an_idle_partition_is_no_standstill(watched: Watched):
     await watched.world.produce([b"done"] * 10)
-    await until(watched.world.behind_nothing)
+    await wait_until(watched.world.has_no_lag)
     await watched.looks_for(1.5)
     assert watched.left == []
 
@@ -84,7 +84,7 @@ async def test_an_idle_partition_is_no_standstill(watched: Watched):
 @pytest.mark.broker
 async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
     await watched.world.produce([b"done", b"stuck", b"behind it"])
-    code, why = await until(lambda: watched.left and watched.left[0])
+    code, why = await wait_until(lambda: watched.left and watched.left[0])
     assert code is ExitCode.STALLED
     assert "partition 0 does not move" in why
     assert "committed 1, next 3, being worked on since 1" in why
@@ -97,7 +97,7 @@ async def test_a_recovery_that_does_not_move_is_a_standstill(
     watched = Watched(world, replace(QUICK, readiness_timeout_s=1.0))
     monkeypatch.setattr(watched.app.typed_consumer, "perform_seek", asyncio.Event().wait)
     starting = asyncio.ensure_future(watched.app.start())
-    code, _ = await until(lambda: watched.left and watched.left[0])
+    code, _ = await wait_until(lambda: watched.left and watched.left[0])
     assert code is ExitCode.NOT_READY
     starting.cancel()
     await watched.app.stop()
@@ -109,7 +109,7 @@ async def test_a_coordinator_that_has_died_is_seen(watched: Watched):
     coordinator = watched.app.typed_consumer._thread._ensure_consumer()._coordinator
     task = coordinator._coordination_task
     task.get_loop().call_soon_threadsafe(task.cancel)
-    code, why = await until(lambda: watched.left and watched.left[0])
+    code, why = await wait_until(lambda: watched.left and watched.left[0])
     assert code is ExitCode.NOT_READY
     assert "coordinator" in why
 
@@ -119,16 +119,16 @@ async def test_a_broker_that_does_not_answer_is_not_our_fault(
     own_broker: OwnBroker, tmp_path: Path
 ):
     """A restart would not help; it would only add to the trouble."""
-    async with world_of(settings_for(own_broker, tmp_path)) as world:
+    async with create_world(make_settings(own_broker, tmp_path)) as world:
         watched = Watched(world, replace(QUICK, readiness_timeout_s=0.7, broker_timeout_s=0.3))
-        async with running(watched.app):
+        async with run_app(watched.app):
             await world.produce([b"stuck"])
-            await until(lambda: watched.left)
-            own_broker.freeze()
+            await wait_until(lambda: watched.left)
+            own_broker.suspend()
             await watched.looks_for(0.2)  # one may have begun before
             watched.left.clear()
             await watched.looks_for(0.5)
             assert watched.left == []
-            own_broker.thaw()
-            await until(lambda: watched.left)
+            own_broker.resume()
+            await wait_until(lambda: watched.left)
             watched.release.set()

@@ -21,34 +21,34 @@ from streams.runtime.factory import App, create_app
 from streams.settings import Settings, to_environment
 
 ROOT = Path(__file__).parents[2]
-PATIENCE_S = float(os.environ.get("WA_TEST_PATIENCE_S", "90"))  # of a test that will fail
+WAIT_TIMEOUT_S = float(os.environ.get("WA_TEST_PATIENCE_S", "90"))  # of a test that will fail
 
 
-async def until(condition: Callable[[], Any], within_s: float = PATIENCE_S) -> Any:
+async def wait_until(condition: Callable[[], Any], timeout_s: float = WAIT_TIMEOUT_S) -> Any:
     """Wait until the condition (a function, or coroutine function) holds; returns what it said."""
     try:
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(timeout_s):
             while True:
-                said = condition()
-                said = await said if inspect.isawaitable(said) else said
-                if said:
-                    return said
+                result = condition()
+                result = await result if inspect.isawaitable(result) else result
+                if result:
+                    return result
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(
-            f"not within {within_s:.0f} s: {inspect.getsource(condition)}"
+            f"not within {timeout_s:.0f} s: {inspect.getsource(condition)}"
         ) from None
 
 
 @asynccontextmanager
-async def running(app: App) -> AsyncIterator[App]:
+async def run_app(app: App) -> AsyncIterator[App]:
     """The app, ready; stopped on the way out. Its failure is the test's."""
     try:
         await app.start()
-        await until(lambda: app.readiness().is_ready)
+        await wait_until(lambda: app.readiness().is_ready)
         yield app
     except BaseException:
-        await _give_up(app)
+        await _abort(app)
         raise
     finally:
         await app.stop()
@@ -56,14 +56,14 @@ async def running(app: App) -> AsyncIterator[App]:
         raise app.crash_reason
 
 
-async def _give_up(app: App) -> None:
+async def _abort(app: App) -> None:
     """Stop it, whatever is open: after a failure nobody acknowledges it any more, or lets it out."""
     app.typed_consumer._unacked_messages.clear()
     app.fence.on_revoked()
     await app.stop()
 
 
-async def regroup(app: App) -> None:
+async def request_rebalance(app: App) -> None:
     """Let the app's member ask for a rebalance; nothing of it need have begun yet."""
     coordinator: Any = app.typed_consumer._thread._ensure_consumer()._coordinator
     coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
@@ -86,7 +86,7 @@ class World:
     def group(self) -> str:
         return dispatch_app_id(self.settings)
 
-    def app(self, name: str = "dispatch-1", **options: Any) -> App:
+    def make_app(self, name: str = "dispatch-1", **options: Any) -> App:
         app = create_app(
             self.group,
             self.settings,
@@ -107,29 +107,29 @@ class World:
         ]
         return await asyncio.gather(*sent)
 
-    async def committed(self, partition: int = 0) -> int | None:
-        return (await self._lag())[TopicPartition(self.topics.outbound, partition)].committed_offset
+    async def read_committed_offset(self, partition: int = 0) -> int | None:
+        return (await self._read_lag())[TopicPartition(self.topics.outbound, partition)].committed_offset
 
-    async def behind_nothing(self) -> bool:
-        return not any(each.lag for each in (await self._lag()).values())
+    async def has_no_lag(self) -> bool:
+        return not any(each.lag for each in (await self._read_lag()).values())
 
-    async def _lag(self) -> dict[TopicPartition, lag.PartitionLag]:
+    async def _read_lag(self) -> dict[TopicPartition, lag.PartitionLag]:
         return await lag.read_lag(self.settings, self.group, [self.topics.outbound])
 
-    async def read(self, topic: str) -> list[reader.Record]:
+    async def read_topic(self, topic: str) -> list[reader.Record]:
         """All that stands in a topic."""
-        async with reader.open_reader(self.settings, topic) as whole:
-            return [record async for record in whole.read_to_end()]
+        async with reader.open_reader(self.settings, topic) as topic_reader:
+            return [record async for record in topic_reader.read_to_end()]
 
-    def start(self, program: str, name: str, **variables: str) -> "Program":
+    def start_worker(self, program: str, name: str, **variables: str) -> "WorkerProcess":
         """A worker in a process of its own: `tests/runtime/programs/<program>.py`."""
-        started = Program(self.settings, program, name, variables)
-        self.stack.callback(started.kill)
-        return started
+        worker = WorkerProcess(self.settings, program, name, variables)
+        self.stack.callback(worker.kill)
+        return worker
 
 
 @asynccontextmanager
-async def world_of(settings: Settings) -> AsyncIterator[World]:
+async def create_world(settings: Settings) -> AsyncIterator[World]:
     """A world whose topics are there."""
     await admin.create_topics(settings)
     producer = AIOKafkaProducer(**producer_options(settings))
@@ -141,18 +141,18 @@ async def world_of(settings: Settings) -> AsyncIterator[World]:
     finally:
         for app in world.apps:
             if app.started and not app.should_stop:
-                await _give_up(app)
+                await _abort(app)
         await producer.stop()
 
 
-class Program:
+class WorkerProcess:
     """A process that may be killed and frozen. What it says is in `log`."""
 
     def __init__(
         self, settings: Settings, program: str, name: str, variables: dict[str, str]
     ) -> None:
-        self._file = settings.data_dir / f"{name}.log"
-        with self._file.open("ab") as output:
+        self._log_file = settings.data_dir / f"{name}.log"
+        with self._log_file.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", f"tests.runtime.programs.{program}", name],
                 env={**os.environ, **to_environment(settings), "WA_CONFIG": "", **variables},
@@ -160,7 +160,7 @@ class Program:
                 stdout=output,
                 stderr=output,
             )
-        self._seen = psutil.Process(self.process.pid)
+        self._handle = psutil.Process(self.process.pid)
 
     @property
     def pid(self) -> int:
@@ -168,28 +168,28 @@ class Program:
 
     @property
     def log(self) -> str:
-        return self._file.read_text()
+        return self._log_file.read_text()
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def freeze(self) -> None:
-        self._seen.suspend()
+    def suspend(self) -> None:
+        self._handle.suspend()
 
-    def thaw(self) -> None:
-        self._seen.resume()
+    def resume(self) -> None:
+        self._handle.resume()
 
     def kill(self) -> None:
-        if self.alive:
-            self._seen.kill()
+        if self.is_alive:
+            self._handle.kill()
             self.process.wait()
 
     def terminate(self) -> None:
         self.process.terminate()
 
-    async def ended(self) -> int:
+    async def wait_for_exit(self) -> int:
         """Its exit code, once it has ended."""
-        await until(lambda: not self.alive)
+        await wait_until(lambda: not self.is_alive)
         assert self.process.returncode is not None
         return self.process.returncode

@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.browser import Control
+from tests.support.browser import SandboxControl
 from tests.support.sandbox import Sandbox
 from tests.support.wire import WirePage
 
 
 @pytest.fixture
-async def page(sandbox: Sandbox, control: Control) -> AsyncIterator[WirePage]:
+async def page(sandbox: Sandbox, control: SandboxControl) -> AsyncIterator[WirePage]:
     """A page that is linked."""
     async with WirePage(sandbox, "a") as page:
-        await control.post("/scan", {"qr": await page.qr()})
-        await page.hear("paired")
+        await control.post("/scan", {"qr": await page.read_qr()})
+        await page.receive("paired")
         yield page

@@ -4,7 +4,7 @@ import pytest
 
 from streams.whatsapp.driver import ServerAccepted, MessageFound, NotSubmitted, Phase
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import Control, phase, text
+from tests.support.browser import SandboxControl, wait_for_phase, make_text
 
 HIDDEN = "+905551119999"
 
@@ -12,38 +12,38 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_a_restricted_account_sends_nothing(
-    shared_driver: WhatsAppWeb, shared_control: Control
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """Said with its reason, until it is lifted."""
     await shared_control.post("/faults", {"restrict": True})
-    restricted = await phase(shared_driver, Phase.RESTRICTED)
+    restricted = await wait_for_phase(shared_driver, Phase.RESTRICTED)
     assert restricted.reason == "tos_block"
-    result = await shared_driver.submit(text("3EB0CC04"))
+    result = await shared_driver.submit(make_text("3EB0CC04"))
     assert isinstance(result, NotSubmitted)
     assert result.code == "account_restricted"
     await shared_control.clear_faults()
-    await phase(shared_driver, Phase.READY)
-    assert isinstance(await shared_driver.submit(text("3EB0CC04")), ServerAccepted)
-    assert await shared_control.ids() == ["3EB0CC04"]
+    await wait_for_phase(shared_driver, Phase.READY)
+    assert isinstance(await shared_driver.submit(make_text("3EB0CC04")), ServerAccepted)
+    assert await shared_control.fetch_new_ids() == ["3EB0CC04"]
 
 
-async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: Control) -> None:
+async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
     """What WhatsApp calls a number is where the message goes; the log has the number."""
     number = "+5511987654321"
     await shared_control.post("/numbers", {number: {"chat_id": "551187654321@c.us"}})
     answer = await shared_driver.look_up(number)
     chat_id = getattr(answer, "chat_id", None)
     assert chat_id == "551187654321@c.us"
-    assert isinstance(await shared_driver.submit(text("3EB0CC05", chat_id=chat_id)), ServerAccepted)
-    assert [row["to"] for row in await shared_control.new()] == [number]
+    assert isinstance(await shared_driver.submit(make_text("3EB0CC05", chat_id=chat_id)), ServerAccepted)
+    assert [row["to"] for row in await shared_control.fetch_new_messages()] == [number]
 
 
-async def test_a_hidden_number(shared_driver: WhatsAppWeb, shared_control: Control) -> None:
+async def test_a_hidden_number(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
     """A chat that goes by @lid is written to, and its messages are found, under that name."""
     await shared_control.post("/numbers", {HIDDEN: {"chat_id": "777000111222@lid"}})
     answer = await shared_driver.look_up(HIDDEN)
     assert getattr(answer, "chat_id", None) == "777000111222@lid"
-    message = text("3EB0CC06", chat_id="777000111222@lid")
+    message = make_text("3EB0CC06", chat_id="777000111222@lid")
     assert isinstance(await shared_driver.submit(message), ServerAccepted)
     assert isinstance(await shared_driver.find_message("3EB0CC06", "777000111222@lid"), MessageFound)
-    assert [row["to"] for row in await shared_control.new()] == [HIDDEN]
+    assert [row["to"] for row in await shared_control.fetch_new_messages()] == [HIDDEN]

@@ -14,12 +14,12 @@ from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER,
     PEER_CHAT,
-    QUICK,
-    Control,
+    QUICK_TIMEOUTS,
+    SandboxControl,
     MakeDriver,
     link,
-    phase,
-    text,
+    wait_for_phase,
+    make_text,
 )
 from tests.support.sandbox import Sandbox
 from tests.support.wire import WirePage
@@ -44,41 +44,41 @@ async def test_document_and_scripts(sandbox: Sandbox) -> None:
 
 
 async def test_the_outbox_sends_again_in_the_same_page(
-    linked_driver: WhatsAppWeb, control: Control
+    linked_driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
     """What was not acknowledged goes out once more when the connection is back; a repeat."""
     await control.post("/faults", {"ack_lost": True, "count": 1})
-    assert isinstance(await linked_driver.submit(text("3EB0CC01", ack_within_s=0.3)), InDoubt)
+    assert isinstance(await linked_driver.submit(make_text("3EB0CC01", ack_timeout_s=0.3)), InDoubt)
     await control.post("/faults", {"drop_socket": True, "count": 1})
     await found(linked_driver, "3EB0CC01", 1)
-    assert [row["shown"] for row in await control.log()] == [True, False]
+    assert [row["shown"] for row in await control.fetch_log()] == [True, False]
 
 
 async def test_the_outbox_outlives_the_browser(
-    linked_driver: WhatsAppWeb, control: Control, tmp_path: Path
+    linked_driver: WhatsAppWeb, control: SandboxControl, tmp_path: Path
 ) -> None:
     """It is on disk: a browser that was killed sends it when it is there again."""
     await control.post("/faults", {"ack_lost": True, "count": 1})
-    assert isinstance(await linked_driver.submit(text("3EB0CC02", ack_within_s=0.3)), InDoubt)
+    assert isinstance(await linked_driver.submit(make_text("3EB0CC02", ack_timeout_s=0.3)), InDoubt)
     pid = int((tmp_path / "main" / ".wa-streams" / "browser.pid").read_text())
     os.kill(pid, signal.SIGKILL)
-    await phase(linked_driver, Phase.RECONNECTING)
-    await phase(linked_driver, Phase.READY)
+    await wait_for_phase(linked_driver, Phase.RECONNECTING)
+    await wait_for_phase(linked_driver, Phase.READY)
     await found(linked_driver, "3EB0CC02", 1)
-    assert [row["shown"] for row in await control.log()] == [True, False]
+    assert [row["shown"] for row in await control.fetch_log()] == [True, False]
 
 
-async def test_a_page_that_crashes(linked_driver: WhatsAppWeb, control: Control) -> None:
+async def test_a_page_that_crashes(linked_driver: WhatsAppWeb, control: SandboxControl) -> None:
     """The process of the page dies when a message has arrived: uncertain, then settled by looking."""
     await control.post("/faults", {"page_crash": True, "number": PEER})
-    result = await linked_driver.submit(text("3EB0CC03", ack_within_s=20))
+    result = await linked_driver.submit(make_text("3EB0CC03", ack_timeout_s=20))
     assert isinstance(result, InDoubt)
-    await phase(linked_driver, Phase.READY)
+    await wait_for_phase(linked_driver, Phase.READY)
     await found(linked_driver, "3EB0CC03", 1)
-    assert {row["whatsapp_id"] for row in await control.log()} == {"3EB0CC03"}
+    assert {row["whatsapp_id"] for row in await control.fetch_log()} == {"3EB0CC03"}
 
 
-async def test_modules_that_come_late(make_driver: MakeDriver, control: Control) -> None:
+async def test_modules_that_come_late(make_driver: MakeDriver, control: SandboxControl) -> None:
     """wa-js is injected when they are there, so the page becomes ready all the same."""
     await control.post("/faults", {"slow_page_ms": 1500})
     driver = make_driver()
@@ -86,11 +86,11 @@ async def test_modules_that_come_late(make_driver: MakeDriver, control: Control)
     assert (await link(driver, control)).degraded == ()
 
 
-async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: Control) -> None:
+async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: SandboxControl) -> None:
     """The watchdog loads it again; the second load is a good one."""
     await control.post("/faults", {"never_ready": True, "count": 1})
     quick = RecoverySettings(backoff_base_s=0.01)
-    timeouts = type(QUICK)(load_s=3.0, heartbeat_s=0.5, answer_s=2.0, close_s=1.0)
+    timeouts = type(QUICK_TIMEOUTS)(load_s=3.0, heartbeat_s=0.5, answer_s=2.0, close_s=1.0)
     driver = make_driver(patience=quick, timeouts=timeouts)
     await driver.start()
     await link(driver, control)

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.supervisor.backoff import Backoff, Patience
+from streams.supervisor.backoff import Backoff, BackoffPolicy
 
-PATIENCE = Patience(base_s=1.0, cap_s=8.0, calm_s=60.0)
+PATIENCE = BackoffPolicy(base_delay_s=1.0, max_delay_s=8.0, reset_after_s=60.0)
 
 
 def delays(chance: float, ran_s: list[float]) -> list[float]:
     backoff = Backoff(PATIENCE, lambda: chance)
-    return [backoff.ended(each) for each in ran_s]
+    return [backoff.record_exit(each) for each in ran_s]
 
 
 def test_it_doubles_up_to_the_cap() -> None:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.supervisor.process import Process, bound_log, last_line
-from tests.cli.programs import WAITS, runs, until
+from streams.supervisor.process import Process, rotate_log, read_last_line
+from tests.cli.programs import SLEEPING_PROGRAM, is_running, wait_until
 
 SUPERVISOR = """
 import asyncio, random, sys
@@ -38,33 +38,33 @@ async def test_parts_die_with_a_killed_supervisor(tmp_path: Path) -> None:
     assert supervisor.stdout is not None
     pids = [int(word) for word in supervisor.stdout.readline().split()]
     assert len(pids) == 2
-    assert all(map(runs, pids))
+    assert all(map(is_running, pids))
     supervisor.kill()
     supervisor.communicate()
-    await until(lambda: not any(map(runs, pids)))
+    await wait_until(lambda: not any(map(is_running, pids)))
 
 
 async def test_a_part_is_out_of_the_terminals_reach(tmp_path: Path) -> None:
     """Its own session and group: Ctrl-C is the supervisor's to answer, in its order."""
-    process = await Process.start((sys.executable, "-c", WAITS), {}, tmp_path / "log")
+    process = await Process.start((sys.executable, "-c", SLEEPING_PROGRAM), {}, tmp_path / "log")
     try:
         assert os.getsid(process.pid) == process.pid != os.getsid(0)
         assert os.getpgid(process.pid) == process.pid
     finally:
-        assert await process.end(5.0) == -signal.SIGTERM
+        assert await process.stop(5.0) == -signal.SIGTERM
 
 
 async def test_children_of_a_part_go_with_it(tmp_path: Path) -> None:
     """What is killed is the whole group."""
-    start = f"subprocess.Popen([sys.executable, '-c', {WAITS!r}])"
-    code = f"import subprocess, sys; print({start}.pid, flush=True); {WAITS}"
+    start = f"subprocess.Popen([sys.executable, '-c', {SLEEPING_PROGRAM!r}])"
+    code = f"import subprocess, sys; print({start}.pid, flush=True); {SLEEPING_PROGRAM}"
     log = tmp_path / "log"
     process = await Process.start((sys.executable, "-c", code), {}, log)
-    await until(lambda: last_line(log))
-    child = int(last_line(log))
+    await wait_until(lambda: read_last_line(log))
+    child = int(read_last_line(log))
     process.kill()
-    await process.wait()
-    await until(lambda: not runs(child))
+    await process.wait_for_exit()
+    await wait_until(lambda: not is_running(child))
 
 
 async def test_a_log_is_bounded_while_it_is_written(tmp_path: Path) -> None:
@@ -77,14 +77,14 @@ async def test_a_log_is_bounded_while_it_is_written(tmp_path: Path) -> None:
         )
     assert writer.stdin is not None
     writer.stdin.write(b"x" * 999 + b"\n")
-    await until(lambda: log.stat().st_size == 1000)
-    bound_log(log, most_bytes=1000)
+    await wait_until(lambda: log.stat().st_size == 1000)
+    rotate_log(log, max_bytes=1000)
     assert log.stat().st_size == 1000
     writer.stdin.write(b"more\n")
-    await until(lambda: log.stat().st_size == 1005)
-    bound_log(log, most_bytes=1000)
+    await wait_until(lambda: log.stat().st_size == 1005)
+    rotate_log(log, max_bytes=1000)
     writer.stdin.write(b"anew\n")
-    await until(lambda: log.read_bytes() == b"anew\n")
+    await wait_until(lambda: log.read_bytes() == b"anew\n")
     assert log.with_name("log.1").stat().st_size == 1005
     writer.stdin.close()
     await writer.wait()
@@ -93,11 +93,11 @@ async def test_a_log_is_bounded_while_it_is_written(tmp_path: Path) -> None:
 def test_the_last_line_that_says_something(tmp_path: Path) -> None:
     """Empty lines and a missing file say nothing."""
     log = tmp_path / "log"
-    assert last_line(log) == ""
+    assert read_last_line(log) == ""
     log.write_text("first\nlast \n\n")
-    assert last_line(log) == "last"
-    assert last_line(log, "irs") == "first"
-    assert last_line(log, "nobody said") == ""
+    assert read_last_line(log) == "last"
+    assert read_last_line(log, "irs") == "first"
+    assert read_last_line(log, "nobody said") == ""
 
 
 ADOPTS = """
@@ -129,5 +129,5 @@ def test_a_full_disk_does_not_keep_a_log_from_being_cut(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("x" * 100)
     (tmp_path / "log.1").mkdir()  # cannot be written
-    bound_log(log, most_bytes=10)
+    rotate_log(log, max_bytes=10)
     assert log.stat().st_size == 0

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from streams.operations.errors import Wrong
-from streams.supervisor.service import Part, Plan, State
-from tests.cli.programs import STUBBORN, WAITS, plan, runs, until
+from streams.operations.errors import UsageError
+from streams.supervisor.service import Service, ServiceSpec, ServiceState
+from tests.cli.programs import STUBBORN_PROGRAM, SLEEPING_PROGRAM, make_spec, is_running, wait_until
 
 
 @contextlib.asynccontextmanager
-async def kept(plan: Plan) -> AsyncIterator[tuple[Part, list[str]]]:
+async def kept(plan: ServiceSpec) -> AsyncIterator[tuple[Service, list[str]]]:
     """A part that runs, and the states that it went through."""
     states: list[str] = []
-    part = Part(plan, changed=lambda each: states.append(each.state), chance=lambda: 0.5)
+    part = Service(plan, on_change=lambda each: states.append(each.state), jitter=lambda: 0.5)
     running = asyncio.create_task(part.run())
     try:
         yield part, states
@@ -30,12 +30,12 @@ async def kept(plan: Plan) -> AsyncIterator[tuple[Part, list[str]]]:
 
 async def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
     """Another process, one restart more, ready again."""
-    async with kept(plan("one", WAITS, tmp_path)) as (part, states):
-        await part.until_ready()
+    async with kept(make_spec("one", SLEEPING_PROGRAM, tmp_path)) as (part, states):
+        await part.wait_until_ready()
         first = part.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        await until(lambda: part.restarts == 1 and part.state is State.READY)
+        await wait_until(lambda: part.restarts == 1 and part.state is ServiceState.READY)
         assert part.pid != first
     assert states[:5] == ["starting", "starting", "ready", "backoff", "starting"]
     assert (states[-1], part.pid) == ("stopped", None)
@@ -44,10 +44,10 @@ async def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
 async def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
     """Exit code 2 before it ever answered: failed, with its own last line."""
     code = "import sys; print('WA_X: must be 1'); sys.exit(2)"
-    async with kept(plan("one", code, tmp_path, ready="never")) as (part, _):
-        with pytest.raises(Wrong, match="one: WA_X: must be 1"):
-            await part.until_ready()
-        assert (part.state, part.restarts) == (State.FAILED, 0)
+    async with kept(make_spec("one", code, tmp_path, ready_text="never")) as (part, _):
+        with pytest.raises(UsageError, match="one: WA_X: must be 1"):
+            await part.wait_until_ready()
+        assert (part.state, part.restarts) == (ServiceState.FAILED, 0)
 
 
 @pytest.mark.parametrize(
@@ -67,55 +67,55 @@ async def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
 async def test_who_ends_by_itself_is_quoted(tmp_path: Path, said: str, why: str) -> None:
     """Whoever looks at `ps` need not open a log to know what happened."""
     code = f"import sys; print({said!r}); print('later'); sys.exit(79)"
-    ending = replace(plan("one", code, tmp_path, ready="never"), endings={79: "ANEW"})
+    ending = replace(make_spec("one", code, tmp_path, ready_text="never"), exit_names={79: "ANEW"})
     async with kept(ending) as (part, _):
-        await until(lambda: part.state is State.BACKOFF)
-        assert part.why.startswith(why)
+        await wait_until(lambda: part.state is ServiceState.BACKOFF)
+        assert part.reason.startswith(why)
 
 
 async def test_what_has_answered_once_is_always_tried_again(tmp_path: Path) -> None:
     """Then exit code 2 is a trouble of the moment."""
     code = "import sys, time; print('ready', flush=True); time.sleep(0.5); sys.exit(2)"
-    async with kept(plan("one", code, tmp_path, ready="ready")) as (part, states):
-        await until(lambda: part.restarts >= 2)
+    async with kept(make_spec("one", code, tmp_path, ready_text="ready")) as (part, states):
+        await wait_until(lambda: part.restarts >= 2)
         assert "failed" not in states
 
 
 async def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     """Nothing runs, and the reason names it."""
-    found = plan("one", WAITS, tmp_path)
+    found = make_spec("one", SLEEPING_PROGRAM, tmp_path)
 
     async def start() -> None:
         raise FileNotFoundError(2, "No such file or directory", "/nowhere/java")
 
-    missing = Plan(
+    missing = ServiceSpec(
         name="one",
         start=start,
-        ready=found.ready,
+        probe=found.probe,
         log=found.log,
         grace_s=1.0,  # type: ignore[arg-type]
     )
     async with kept(missing) as (part, _):
-        with pytest.raises(Wrong, match="/nowhere/java"):
-            await part.until_ready()
+        with pytest.raises(UsageError, match="/nowhere/java"):
+            await part.wait_until_ready()
 
 
 async def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     """After its grace, with all of its group."""
-    async with kept(plan("one", STUBBORN, tmp_path, grace_s=0.3, ready="up")) as (part, _):
-        await part.until_ready()
+    async with kept(make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=0.3, ready_text="up")) as (part, _):
+        await part.wait_until_ready()
         pid = part.pid
         assert pid is not None
-    assert not runs(pid)
+    assert not is_running(pid)
 
 
 async def test_one_that_falls_ill_is_not_ready(tmp_path: Path) -> None:
     """Its own answer counts at any time, not only at the start."""
-    found = plan("one", WAITS, tmp_path, ready="ready")
+    found = make_spec("one", SLEEPING_PROGRAM, tmp_path, ready_text="ready")
     found.log.write_text("ready")
     async with kept(found) as (part, _):
-        await part.until_ready()
+        await part.wait_until_ready()
         found.log.write_text("")
-        await until(lambda: part.state is State.STARTING)
-        assert part.why == "says nothing"
+        await wait_until(lambda: part.state is ServiceState.STARTING)
+        assert part.reason == "says nothing"
         assert part.restarts == 0

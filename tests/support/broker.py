@@ -19,7 +19,7 @@ from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.settings import Settings, load
 
 
-class Reachable(Protocol):
+class KafkaEndpoint(Protocol):
     """A broker, as far as clients are concerned."""
 
     @property
@@ -35,12 +35,12 @@ class OwnBroker(EmbeddedBroker):
         self._process.kill()
         self._process.wait()
 
-    def freeze(self) -> None:
+    def suspend(self) -> None:
         """SIGSTOP: connections stay open and nobody answers."""
         assert self.pid is not None
         os.kill(self.pid, signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """SIGCONT."""
         assert self.pid is not None
         os.kill(self.pid, signal.SIGCONT)
@@ -48,11 +48,11 @@ class OwnBroker(EmbeddedBroker):
     def stop(self) -> None:
         """End it, frozen or not."""
         if self.is_running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
-            self.thaw()
+            self.resume()
         super().stop()
 
 
-def settings_for(broker: Reachable, data_dir: Path, **given: Any) -> Settings:
+def make_settings(broker: KafkaEndpoint, data_dir: Path, **overrides: Any) -> Settings:
     """Settings of a world of its own on this broker: a fresh topic prefix, everything below `data_dir`.
 
     Few partitions, a short session and any free port, unless `given` says otherwise. The
@@ -68,7 +68,7 @@ def settings_for(broker: Reachable, data_dir: Path, **given: Any) -> Settings:
         "sandbox_port": 0,
         "kafka_port": 0,
     }
-    return load({"WA_CONFIG": ""}, **(defaults | given))
+    return load({"WA_CONFIG": ""}, **(defaults | overrides))
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +84,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
 @pytest.fixture
 def settings(broker: EmbeddedBroker, tmp_path: Path) -> Settings:
     """Settings with a fresh topic prefix on the session's broker; no topic exists yet."""
-    return settings_for(broker, tmp_path)
+    return make_settings(broker, tmp_path)
 
 
 @pytest.fixture

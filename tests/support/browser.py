@@ -23,21 +23,21 @@ from tests.support.sandbox import Sandbox
 PEER = "+905551112233"
 PEER_CHAT = "905551112233@c.us"
 # A hung page is to be noticed within a test's patience.
-QUICK = Timeouts(heartbeat_s=0.5, answer_s=3.0, look_up_s=8.0, close_s=1.0)
+QUICK_TIMEOUTS = Timeouts(heartbeat_s=0.5, answer_s=3.0, look_up_s=8.0, close_s=1.0)
 
 MakeDriver = Callable[..., WhatsAppWeb]
 
 
-class Control:
+class SandboxControl:
     """The sandbox's control, over HTTP. `ids` leaves out what was in the log before `mark`."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._after = 0
+        self._after_seq = 0
 
-    async def mark(self) -> None:
+    async def set_mark(self) -> None:
         """Begin here: a sandbox that tests share is not reset."""
-        self._after = max((row["seq"] for row in await self.log()), default=0)
+        self._after_seq = max((row["seq"] for row in await self.fetch_log()), default=0)
 
     async def post(self, path: str, body: dict[str, Any]) -> Any:
         """Any of the contract's POST calls."""
@@ -50,90 +50,90 @@ class Control:
         async with aiohttp.request("DELETE", f"{self._url}/faults") as response:
             assert response.status == 200, await response.text()
 
-    async def log(self, after: int = 0) -> list[dict[str, Any]]:
+    async def fetch_log(self, after_seq: int = 0) -> list[dict[str, Any]]:
         """Every message that arrived."""
-        async with aiohttp.request("GET", f"{self._url}/log?after={after}") as response:
+        async with aiohttp.request("GET", f"{self._url}/log?after={after_seq}") as response:
             return await response.json()
 
-    async def new(self) -> list[dict[str, Any]]:
+    async def fetch_new_messages(self) -> list[dict[str, Any]]:
         """Every message that arrived since `mark`."""
-        return await self.log(self._after)
+        return await self.fetch_log(self._after_seq)
 
-    async def ids(self) -> list[str]:
+    async def fetch_new_ids(self) -> list[str]:
         """The ids that arrived since `mark`, repeats included."""
-        return [row["whatsapp_id"] for row in await self.new()]
+        return [row["whatsapp_id"] for row in await self.fetch_new_messages()]
 
 
-async def phase(
-    driver: WhatsAppWeb, *wanted: Phase, after: Collection[Phase] = (), within_s: float = 40.0
+async def wait_for_phase(
+    driver: WhatsAppWeb, *phases: Phase, excluded: Collection[Phase] = (), timeout_s: float = 40.0
 ) -> SessionState:
     """Await one of these phases; LINKING counts once it shows a QR code."""
-    async with asyncio.timeout(within_s):
+    async with asyncio.timeout(timeout_s):
         async for session in driver.watch_session():
-            shown = session.phase is not Phase.LINKING or session.qr
-            if session.phase in wanted and session.phase not in after and shown:
+            is_complete = session.phase is not Phase.LINKING or session.qr
+            if session.phase in phases and session.phase not in excluded and is_complete:
                 return session
-    raise AssertionError(f"stopped ({driver.session.reason}) before {wanted}")
+    raise AssertionError(f"stopped ({driver.session.reason}) before {phases}")
 
 
-async def link(driver: WhatsAppWeb, control: Control) -> SessionState:
+async def link(driver: WhatsAppWeb, control: SandboxControl) -> SessionState:
     """A phone scans what the driver shows."""
-    shown = await phase(driver, Phase.LINKING)
-    await control.post("/scan", {"qr": shown.qr})
-    return await phase(driver, Phase.READY)
+    session = await wait_for_phase(driver, Phase.LINKING)
+    await control.post("/scan", {"qr": session.qr})
+    return await wait_for_phase(driver, Phase.READY)
 
 
-def text(
+def make_text(
     whatsapp_id: str,
     body: str = "hello",
     *,
     chat_id: str = PEER_CHAT,
-    before_s: float = 10.0,
-    ack_within_s: float = 5.0,
+    deadline_in_s: float = 10.0,
+    ack_timeout_s: float = 5.0,
     reply_to: str | None = None,
 ) -> Submission:
     """A text message to be submitted within `before_s` seconds."""
-    return message(
+    return make_message(
         whatsapp_id,
         {"type": "text", "body": body},
         chat_id=chat_id,
-        before_s=before_s,
-        ack_within_s=ack_within_s,
+        deadline_in_s=deadline_in_s,
+        ack_timeout_s=ack_timeout_s,
         reply_to=reply_to,
     )
 
 
-def message(
+def make_message(
     whatsapp_id: str,
     content: dict[str, object],
     *,
     chat_id: str = PEER_CHAT,
-    before_s: float = 10.0,
-    ack_within_s: float = 5.0,
+    deadline_in_s: float = 10.0,
+    ack_timeout_s: float = 5.0,
     reply_to: str | None = None,
 ) -> Submission:
     """Any content, to be submitted within `before_s` seconds."""
-    deadline_s = time.time() + before_s
-    return Submission(whatsapp_id, chat_id, content, deadline_s, reply_to, ack_within_s)
+    deadline_s = time.time() + deadline_in_s
+    return Submission(whatsapp_id, chat_id, content, deadline_s, reply_to, ack_timeout_s)
 
 
-def browser_config(browser_args: Collection[str], profile: Path, **more: Any) -> BrowserConfig:
+def make_browser_config(browser_args: Collection[str], profile: Path, **overrides: Any) -> BrowserConfig:
     """A configuration that meets the sandbox."""
     settings: dict[str, Any] = {
         "executable": os.environ.get("WA_BROWSER_EXECUTABLE"),
         "bundle": os.environ.get("WA_WEB_BUNDLE"),
-        "timeouts": QUICK,
-        **more,
+        "timeouts": QUICK_TIMEOUTS,
+        **overrides,
     }
     return BrowserConfig(profile_dir=profile, extra_args=tuple(browser_args), **settings)
 
 
-def pid_of(profile: Path, name: str) -> int:
+def read_pid(profile: Path, name: str) -> int:
     """The pid of `browser` or `driver`, as the driver noted it."""
     return int((profile / ".wa-streams" / f"{name}.pid").read_text())
 
 
-def runs(pid: int) -> bool:
+def is_running(pid: int) -> bool:
     """Whether there is such a process, and it is no zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -148,23 +148,23 @@ def profile(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def control(sandbox: Sandbox) -> Control:
+def control(sandbox: Sandbox) -> SandboxControl:
     """The sandbox's control."""
-    return Control(sandbox.control_url)
+    return SandboxControl(sandbox.control_url)
 
 
 @pytest.fixture
 async def make_driver(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[MakeDriver]:
     """Drivers that are not started yet, on the profile of this name; all stop with the test."""
-    made: list[WhatsAppWeb] = []
+    drivers: list[WhatsAppWeb] = []
 
     def make(profile: str = "main", **more: Any) -> WhatsAppWeb:
-        driver = WhatsAppWeb(browser_config(sandbox.browser_args, tmp_path / profile, **more))
-        made.append(driver)
+        driver = WhatsAppWeb(make_browser_config(sandbox.browser_args, tmp_path / profile, **more))
+        drivers.append(driver)
         return driver
 
     yield make
-    for driver in made:
+    for driver in drivers:
         await driver.stop()
 
 
@@ -177,7 +177,7 @@ async def driver(make_driver: MakeDriver) -> WhatsAppWeb:
 
 
 @pytest.fixture
-async def linked_driver(driver: WhatsAppWeb, control: Control) -> WhatsAppWeb:
+async def linked_driver(driver: WhatsAppWeb, control: SandboxControl) -> WhatsAppWeb:
     """A driver that is linked and ready."""
     await link(driver, control)
     return driver
@@ -189,10 +189,10 @@ async def shared_driver(
 ) -> AsyncIterator[WhatsAppWeb]:
     """One that is linked and ready, for all tests of a module whose loop scope is the module."""
     profile = tmp_path_factory.mktemp("profiles") / "main"
-    config = browser_config(module_sandbox.browser_args, profile, timeouts=Timeouts())
+    config = make_browser_config(module_sandbox.browser_args, profile, timeouts=Timeouts())
     driver = WhatsAppWeb(config)
     await driver.start()
-    await link(driver, Control(module_sandbox.control_url))
+    await link(driver, SandboxControl(module_sandbox.control_url))
     yield driver
     await driver.stop()
 
@@ -200,10 +200,10 @@ async def shared_driver(
 @pytest_asyncio.fixture(loop_scope="module")
 async def shared_control(
     module_sandbox: Sandbox, shared_driver: WhatsAppWeb
-) -> AsyncIterator[Control]:
+) -> AsyncIterator[SandboxControl]:
     """The control of the module's sandbox, from this test on; its faults end with the test."""
-    await phase(shared_driver, Phase.READY)
-    control = Control(module_sandbox.control_url)
-    await control.mark()
+    await wait_for_phase(shared_driver, Phase.READY)
+    control = SandboxControl(module_sandbox.control_url)
+    await control.set_mark()
     yield control
     await control.clear_faults()

@@ -19,20 +19,20 @@ from streams.domain.phone.events import ReceiptSeen, Outcome, Result, Sent
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
-from tests.support.broker import settings_for
-from tests.support.system import Caller, System, until
+from tests.support.broker import make_settings
+from tests.support.system import Caller, SystemUnderTest, wait_until
 
 
-class Lane:
+class FakeSender:
     """The lane of the account `main`, in a test's hands."""
 
     def __init__(self, caller: Caller, account_name: str = "main") -> None:
         self._caller = caller
         self._account = account_name
         self._records = caller.follow(caller.names.send(account_name))
-        self._taken = 0
+        self._next_index = 0
 
-    async def is_(self, state: account.AccountState) -> None:
+    async def publish_state(self, state: account.AccountState) -> None:
         """Say the account's state on `wa.accounts`."""
         record = AccountRecord(account=self._account, state=state, since=format_rfc3339(time.time()))
         value = account.encode(record)
@@ -41,76 +41,76 @@ class Lane:
         )
 
     @property
-    def waiting(self) -> int:
+    def pending_count(self) -> int:
         """Releases that were not taken yet."""
-        return len(self._records) - self._taken
+        return len(self._records) - self._next_index
 
-    async def skip(self) -> None:
+    async def skip_existing(self) -> None:
         """Pass over what is on the lane already: other tests' releases, all answered."""
-        end = await self._caller.end_of(self._caller.names.send(self._account))
-        await until(lambda: len(self._records) >= end)
-        self._taken = end
+        end = await self._caller.fetch_end_offset(self._caller.names.send(self._account))
+        await wait_until(lambda: len(self._records) >= end)
+        self._next_index = end
 
-    def sends(self) -> list[SendCommand]:
+    def read_commands(self) -> list[SendCommand]:
         """All releases so far, repeats included."""
         return [command.decode(record.value) for record in self._records]
 
-    async def next(self, within_s: float = 30.0) -> SendCommand:
+    async def take_command(self, timeout_s: float = 30.0) -> SendCommand:
         """The next release that was not taken yet."""
-        await until(lambda: len(self._records) > self._taken, within_s=within_s, why="no release")
-        self._taken += 1
-        return command.decode(self._records[self._taken - 1].value)
+        await wait_until(lambda: len(self._records) > self._next_index, timeout_s=timeout_s, message="no release")
+        self._next_index += 1
+        return command.decode(self._records[self._next_index - 1].value)
 
-    async def answer(self, send: SendCommand, result: Result | None = None) -> None:
+    async def publish_outcome(self, command: SendCommand, result: Result | None = None) -> None:
         """The outcome of a release; it was sent unless another is given."""
         outcome = Outcome(
-            phone=send.phone,
-            id=send.id,
-            dispatch_number=send.dispatch_number,
-            account=send.account,
-            whatsapp_id=f"3EB0{send.id}",
+            phone=command.phone,
+            id=command.id,
+            dispatch_number=command.dispatch_number,
+            account=command.account,
+            whatsapp_id=f"3EB0{command.id}",
             result=result or Sent(at_s=time.time()),
-            chat_id=f"{send.phone[1:]}@c.us",
+            chat_id=f"{command.phone[1:]}@c.us",
         )
-        await self._log(send.phone, outcome)
+        await self._publish_event(command.phone, outcome)
 
-    async def acked(self, send: SendCommand, ack: Any) -> None:
+    async def publish_receipt(self, command: SendCommand, ack: Any) -> None:
         """What the recipient's phone said."""
         event = ReceiptSeen(
-            phone=send.phone,
-            id=send.id,
-            account=send.account,
-            whatsapp_id=f"3EB0{send.id}",
+            phone=command.phone,
+            id=command.id,
+            account=command.account,
+            whatsapp_id=f"3EB0{command.id}",
             receipt=ack,
             at_s=time.time(),
         )
-        await self._log(send.phone, event)
+        await self._publish_event(command.phone, event)
 
-    async def _log(self, phone: str, event: events.Event) -> None:
+    async def _publish_event(self, phone: str, event: events.Event) -> None:
         value = events.encode(event)
         await self._caller.produce((value, phone.encode()), topic=self._caller.names.phone)
 
 
 @pytest.fixture(scope="module")
-def dispatching(broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def dispatching(broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemUnderTest]:
     """A dispatcher that the tests of a module share: not to be harmed."""
-    settings = settings_for(broker, tmp_path_factory.mktemp("dispatching"), retry_delay_ms=100)
-    system = asyncio.run(started(settings))
+    settings = make_settings(broker, tmp_path_factory.mktemp("dispatching"), retry_delay_ms=100)
+    system = asyncio.run(start_dispatcher(settings))
     yield system
-    system.end()
+    system.stop()
 
 
 @pytest.fixture
-def dispatcher(broker: Any, tmp_path: Any) -> Iterator[System]:
+def dispatcher(broker: Any, tmp_path: Any) -> Iterator[SystemUnderTest]:
     """A dispatcher of its own: to be harmed."""
-    system = asyncio.run(started(settings_for(broker, tmp_path, retry_delay_ms=100)))
+    system = asyncio.run(start_dispatcher(make_settings(broker, tmp_path, retry_delay_ms=100)))
     yield system
-    system.end()
+    system.stop()
 
 
-async def started(settings: Any) -> System:
+async def start_dispatcher(settings: Any) -> SystemUnderTest:
     """A dispatcher with topics of its own; whoever asks ends it."""
-    system = System(settings)
+    system = SystemUnderTest(settings)
     await admin.create_topics(settings)
-    await system.dispatcher().ready()
+    await system.start_dispatcher().wait_until_ready()
     return system

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from streams.dispatch.outlet import Outgoing
 
 
-class Killed(Exception):
+class ProcessKilled(Exception):
     """The process is gone, at this very point."""
 
 
@@ -19,29 +19,29 @@ class Disk:
 
     rows: dict[bytes, bytes] = field(default_factory=dict)
     topics: list[Outgoing] = field(default_factory=list)
-    acts_left: int = 1_000_000
+    steps_left: int = 1_000_000
 
-    def act(self) -> None:
-        if self.acts_left == 0:
-            raise Killed
-        self.acts_left -= 1
+    def take_step(self) -> None:
+        if self.steps_left == 0:
+            raise ProcessKilled
+        self.steps_left -= 1
 
 
 @dataclass
-class Table:
+class InMemoryTable:
     disk: Disk
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         return self.disk.rows.get(key)
 
     async def write(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
-        self.disk.act()
+        self.disk.take_step()
         for key, value in changes:
             if value is None:
                 self.disk.rows.pop(key, None)
             else:
                 self.disk.rows[key] = value
-        self.disk.act()
+        self.disk.take_step()
 
     def scan(
         self, partition: int, prefix: bytes, *, after: bytes = b""
@@ -52,10 +52,10 @@ class Table:
 
 
 @dataclass
-class Outlet:
+class InMemoryPublisher:
     disk: Disk
 
-    async def put(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[Outgoing]) -> None:
         for record in records:  # a kill may let any first part of them out
-            self.disk.act()
+            self.disk.take_step()
             self.disk.topics.append(record)

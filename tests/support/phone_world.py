@@ -22,7 +22,7 @@ READY = {"main": Capacity(is_ready=True, free_slots=8)}
 class PhoneWorld:
     """One phone. `now_s` is moved by the test; every event gets the next offset of the log."""
 
-    rules: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=Policy)
     accounts: Mapping[str, Capacity] = field(default_factory=lambda: dict(READY))
     now_s: float = 1_000_000.0
     offset: int = 0
@@ -30,7 +30,7 @@ class PhoneWorld:
     messages: dict[str, Message] = field(default_factory=dict)
     slots: dict[tuple[Priority, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
-    told: list[Effect] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
 
     # -- the rows that a step reads
 
@@ -44,26 +44,26 @@ class PhoneWorld:
 
     # -- what happens
 
-    def happen(self, event: Event) -> list[Effect]:
+    def apply(self, event: Event) -> list[Effect]:
         """Fold one event, apply what it changed, and give back what it caused."""
         self.offset += 1
-        after = step(
+        row = step(
             self.row,
             event,
             offset=self.offset,
             now_s=self.now_s,
             accounts=self.accounts,
             rows=self,
-            policy=self.rules,
+            policy=self.policy,
         )
-        if after is None:
+        if row is None:
             return []
-        self._apply(after)
-        effects = list(after.journal.effects)
-        self.told += effects
+        self._write_rows(row)
+        effects = list(row.journal.effects)
+        self.effects += effects
         return effects
 
-    def _apply(self, row: Phone) -> None:
+    def _write_rows(self, row: Phone) -> None:
         journal = row.journal
         self.row = None if row.is_removed else row
         self.messages |= {message.id: message for message in journal.messages}
@@ -79,26 +79,26 @@ class PhoneWorld:
         self.payloads -= set(journal.removed_payloads)
 
     def submit(
-        self, request_id: str, priority: Priority = "normal", **order: object
+        self, request_id: str, priority: Priority = "normal", **fields: object
     ) -> list[Effect]:
         """A request arrives; its record's offset is that of the event."""
-        said = {"id": request_id, "priority": priority, **order}
+        request_fields = {"id": request_id, "priority": priority, **fields}
         record = SourceRecord(topic="wa.outbound", partition=0, offset=self.offset, value=b"{}")
-        asked = RequestReceived(phone=PHONE, request=RequestInfo(**said), source_record=record, content=b"{}")  # pyright: ignore[reportArgumentType]
-        return self.happen(asked)
+        event = RequestReceived(phone=PHONE, request=RequestInfo(**request_fields), source_record=record, content=b"{}")  # pyright: ignore[reportArgumentType]
+        return self.apply(event)
 
-    def answer(self, result: Result, *, chat_id: str | None = None) -> list[Effect]:
+    def conclude(self, result: Result, *, chat_id: str | None = None) -> list[Effect]:
         """The sender answers the release that is in flight."""
         assert self.row is not None
         assert self.row.in_flight is not None
-        flight = self.row.in_flight
-        return self.happen(
+        in_flight = self.row.in_flight
+        return self.apply(
             Outcome(
                 phone=PHONE,
-                id=flight.id,
-                dispatch_number=flight.dispatch_number,
-                account=flight.account,
-                whatsapp_id=f"3EB0{flight.id}",
+                id=in_flight.id,
+                dispatch_number=in_flight.dispatch_number,
+                account=in_flight.account,
+                whatsapp_id=f"3EB0{in_flight.id}",
                 result=result,
                 chat_id=chat_id,
             )
@@ -108,12 +108,12 @@ class PhoneWorld:
 
     def statuses(self, request_id: str) -> list[str]:
         """The statuses of a message, in order."""
-        return [e.status for e in self.told if isinstance(e, PublishStatus) and e.id == request_id]
+        return [e.status for e in self.effects if isinstance(e, PublishStatus) and e.id == request_id]
 
-    def released(self) -> list[str]:
+    def dispatched_ids(self) -> list[str]:
         """The ids that were given to a sender, in order."""
-        return [effect.id for effect in self.told if isinstance(effect, Dispatch)]
+        return [effect.id for effect in self.effects if isinstance(effect, Dispatch)]
 
-    def buried(self) -> list[PublishDeadLetter]:
+    def dead_letters(self) -> list[PublishDeadLetter]:
         """The dead letters."""
-        return [effect for effect in self.told if isinstance(effect, PublishDeadLetter)]
+        return [effect for effect in self.effects if isinstance(effect, PublishDeadLetter)]

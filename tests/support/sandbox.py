@@ -33,7 +33,7 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
+def run_sandbox(data_dir: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
     """A sandbox of one's own, to be killed or told apart; ends with the block."""
     process = subprocess.Popen(
         [
@@ -53,8 +53,8 @@ def running(data_dir: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"the sandbox ended with {process.wait(10)}"
-        said = json.loads(line)
-        yield Sandbox(said["url"], tuple(said["browser_args"]), process.pid), process
+        info = json.loads(line)
+        yield Sandbox(info["url"], tuple(info["browser_args"]), process.pid), process
     finally:
         process.terminate()
         try:
@@ -72,14 +72,14 @@ def _die_with_parent() -> None:
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """The session's sandbox; tests ask for `sandbox`."""
-    with running(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
+    with run_sandbox(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def module_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """One that is a module's own, for tests that share what is linked to it; nobody resets it."""
-    with running(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
+    with run_sandbox(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
         yield sandbox
 
 

@@ -4,28 +4,28 @@ from typing import Any
 
 import orjson
 
-from tests.support.browser import Control
-from tests.support.system import Caller, until
+from tests.support.browser import SandboxControl
+from tests.support.system import Caller, wait_until
 
 
-def account_record(caller: Caller, account: str = "main") -> dict[str, Any] | None:
+def read_account_record(caller: Caller, account: str = "main") -> dict[str, Any] | None:
     """The newest record of an account on `wa.accounts`."""
     records = caller.follow(caller.names.accounts)
-    mine = [r.value for r in records if r.key == account.encode() and r.value is not None]
-    return orjson.loads(mine[-1]) if mine else None
+    values = [r.value for r in records if r.key == account.encode() and r.value is not None]
+    return orjson.loads(values[-1]) if values else None
 
 
-async def linked(caller: Caller, control: Control, account: str = "main") -> dict[str, Any]:
+async def link_account(caller: Caller, control: SandboxControl, account: str = "main") -> dict[str, Any]:
     """Scan the account's QR code as soon as it is shown; returns its record once it is ready."""
-    scanned: set[str] = set()
+    scanned_codes: set[str] = set()
 
-    async def look() -> dict[str, Any] | None:
-        record = account_record(caller, account)
+    async def scan_new_code() -> dict[str, Any] | None:
+        record = read_account_record(caller, account)
         if record is None or record["state"] == "ready":
             return record
-        if record.get("qr") and record["qr"] not in scanned:
-            scanned.add(record["qr"])
+        if record.get("qr") and record["qr"] not in scanned_codes:
+            scanned_codes.add(record["qr"])
             await control.post("/scan", {"qr": record["qr"]})
         return None
 
-    return await until(look, why=f"{account} was not linked: {account_record(caller, account)}")
+    return await wait_until(scan_new_code, message=f"{account} was not linked: {read_account_record(caller, account)}")

@@ -9,7 +9,7 @@ import aiohttp
 
 from tests.support.sandbox import Sandbox
 
-_WITHIN_S = 10.0
+_TIMEOUT_S = 10.0
 ME = "+905550000001"  # the first account of a clean world
 PEER = "+905551112233"
 
@@ -28,7 +28,7 @@ class WirePage:
             "identity": f"identity-{name}",
             "adv": f"adv-{name}",
         }
-        self._questions = 0
+        self._request_count = 0
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession()
@@ -46,50 +46,50 @@ class WirePage:
         await self._socket.close()
         await self._http.close()
 
-    async def say(self, op: str, **fields: Any) -> None:
+    async def send(self, op: str, **fields: Any) -> None:
         """One message to the server."""
         await self._socket.send_json({"op": op, **fields})
 
-    async def hear(self, op: str) -> dict[str, Any]:
+    async def receive(self, op: str) -> dict[str, Any]:
         """The next message of this kind; what comes before it is not kept."""
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             while True:
                 message = await self._socket.receive_json()
                 if message.get("op") == op:
                     return message
 
-    async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+    async def request(self, op: str, **fields: Any) -> dict[str, Any]:
         """A question and its answer."""
-        self._questions += 1
-        await self.say(op, n=self._questions, **fields)
-        async with asyncio.timeout(_WITHIN_S):
+        self._request_count += 1
+        await self.send(op, n=self._request_count, **fields)
+        async with asyncio.timeout(_TIMEOUT_S):
             while True:
                 message = await self._socket.receive_json()
-                if message.get("n") == self._questions:
+                if message.get("n") == self._request_count:
                     return message
 
-    async def is_cut(self) -> None:
+    async def wait_closed(self) -> None:
         """Await the end of the connection."""
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(_TIMEOUT_S):
             while (await self._socket.receive()).type is not aiohttp.WSMsgType.CLOSED:
                 continue
 
-    async def qr(self) -> str:
+    async def read_qr(self) -> str:
         """The text of the QR code that a person would see."""
-        ref = (await self.hear("ref"))["ref"]
+        ref = (await self.receive("ref"))["ref"]
         keys = [self._hello[name] for name in ("noise", "identity", "adv")]
         return ",".join([ref, *keys, "1"])
 
-    async def send(self, whatsapp_id: str, to: str, body: str = "hello") -> None:
+    async def send_text(self, whatsapp_id: str, to: str, body: str = "hello") -> None:
         """A text message."""
         chat_id = to if "@" in to else f"{to.removeprefix('+')}@c.us"
-        await self.say(
+        await self.send(
             "msg", id=whatsapp_id, to=chat_id, type="text", body=body, quoted=None, more={}
         )
 
-    async def acked(self, whatsapp_id: str, to: str = PEER) -> dict[str, Any]:
+    async def send_text_and_get_ack(self, whatsapp_id: str, to: str = PEER) -> dict[str, Any]:
         """A text message and the server's answer to it."""
-        await self.send(whatsapp_id, to)
-        answer = await self.hear("ack")
-        assert answer["id"] == whatsapp_id
-        return answer
+        await self.send_text(whatsapp_id, to)
+        ack = await self.receive("ack")
+        assert ack["id"] == whatsapp_id
+        return ack

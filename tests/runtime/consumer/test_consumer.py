@@ -18,8 +18,8 @@ from streams.runtime.consumer import consumer
 from streams.runtime.consumer.consumer import MAX_UNACKED_BYTES
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.watchdog import WatchdogTimeouts
-from tests.runtime.reading import Reading, numbered
-from tests.runtime.world import World, running, until
+from tests.runtime.reading import RecordingApp, numbered_values
+from tests.runtime.world import World, run_app, wait_until
 
 pytestmark = pytest.mark.broker
 
@@ -48,41 +48,41 @@ async def test_aborted_records_are_not_seen_and_no_lag_is_left(
 ):
     """The markers of transactions are offsets too, also at the very end of a partition."""
     for number in range(6):
-        values = numbered(10 * number, 10 * number + 5)
+        values = numbered_values(10 * number, 10 * number + 5)
         await _transaction(transactional, world, values, commit=number % 2 == 0)
-    reading = Reading(world)
-    async with running(reading.app):
-        await reading.has_seen(*numbered(0, 5), *numbered(20, 25), *numbered(40, 45))
-        await until(world.behind_nothing)
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await reading.wait_for_values(*numbered_values(0, 5), *numbered_values(20, 25), *numbered_values(40, 45))
+        await wait_until(world.has_no_lag)
         await _transaction(transactional, world, [b"more"], commit=True)
         await _transaction(transactional, world, [b"aborted"], commit=False)
-        await until(lambda: reading.values[-1] == b"more")
-        await until(world.behind_nothing)
+        await wait_until(lambda: reading.values[-1] == b"more")
+        await wait_until(world.has_no_lag)
         await world.produce([b"plain"])
-        await until(lambda: reading.values[-1] == b"plain")
-        assert not reading.looked  # what lies between is known, not looked for
-    again = Reading(world)
-    async with running(again.app):
+        await wait_until(lambda: reading.values[-1] == b"plain")
+        assert not reading.recheck_count  # what lies between is known, not looked for
+    again = RecordingApp(world)
+    async with run_app(again.app):
         await world.produce([b"last"])
-        await again.has_seen(b"last")
+        await again.wait_for_values(b"last")
     assert not reading.app.typed_consumer.deleted_counts
 
 
 async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKafkaProducer):
     """Every transaction leaves one, and Faust would keep them all."""
-    reading = Reading(world)
-    async with running(reading.app):
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
         for number in range(6):
-            await _transaction(transactional, world, numbered(number, number + 1), commit=True)
-        await reading.has_seen(*numbered(0, 6))
-        await until(world.behind_nothing)
+            await _transaction(transactional, world, numbered_values(number, number + 1), commit=True)
+        await reading.wait_for_values(*numbered_values(0, 6))
+        await wait_until(world.has_no_lag)
         assert not any(reading.app.typed_consumer._gap.values())
 
 
 async def test_a_fetch_does_not_hold_up_other_questions(world: World):
     """The broker answers a connection's requests in their order, and a fetch waits for records."""
-    reading = Reading(world)
-    async with running(reading.app):
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
         asked: list[int] = []
         client: Any = reading.app.typed_consumer._thread._ensure_consumer()._client
         send = client.send
@@ -93,44 +93,44 @@ async def test_a_fetch_does_not_hold_up_other_questions(world: World):
             return await send(node, request, **options)
 
         client.send = noted
-        await until(lambda: len(asked) > 1)
+        await wait_until(lambda: len(asked) > 1)
         assert max(asked) <= 200
 
 
 async def test_a_record_that_was_lost_on_its_way_is_read_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    reading = Reading(world)
+    reading = RecordingApp(world)
     _lose(monkeypatch, {5, 12, 13})
-    async with running(reading.app):
-        await world.produce(numbered(0, 20))
-        await reading.has_seen(*numbered(0, 20))
-        await until(world.behind_nothing)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 20))
+        await reading.wait_for_values(*numbered_values(0, 20))
+        await wait_until(world.has_no_lag)
 
 
 async def test_a_whole_answer_that_was_lost_is_read_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    reading = Reading(world)
+    reading = RecordingApp(world)
     losing = _lose_answers(monkeypatch)
-    async with running(reading.app):
+    async with run_app(reading.app):
         losing.set()
-        await world.produce(numbered(0, 10))
-        await until(lambda: not losing.is_set())
-        await world.produce(numbered(10, 20))
-        await reading.has_seen(*numbered(0, 20))
+        await world.produce(numbered_values(0, 10))
+        await wait_until(lambda: not losing.is_set())
+        await world.produce(numbered_values(10, 20))
+        await reading.wait_for_values(*numbered_values(0, 20))
 
 
 async def test_the_last_record_of_a_partition_is_not_lost_either(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     """No later record shows that it is missing; the watchdog sees that the end is not reached."""
-    reading = Reading(world)
+    reading = RecordingApp(world)
     reading.app.watchdog_timeouts = WatchdogTimeouts(60.0, 60.0, resync_after_s=0.3, check_interval_s=0.1)
     _lose(monkeypatch, {9})
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await reading.has_seen(*numbered(0, 10))
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await reading.wait_for_values(*numbered_values(0, 10))
 
 
 def _lose(monkeypatch: pytest.MonkeyPatch, offsets: set[int]) -> None:
@@ -173,11 +173,11 @@ async def test_what_comes_twice_is_handed_out_once(world: World, monkeypatch: py
             yield partition, message
 
     monkeypatch.setattr(faust_consumer.Consumer, "getmany", twice)
-    reading = Reading(world)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await until(world.behind_nothing)
-        await reading.has_seen(*numbered(0, 10))
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await wait_until(world.has_no_lag)
+        await reading.wait_for_values(*numbered_values(0, 10))
 
 
 async def test_compacted_records_are_no_hole(world: World):
@@ -186,14 +186,14 @@ async def test_compacted_records_are_no_hole(world: World):
     for start in range(0, 400, 40):
         for number in range(start, start + 40):
             await world.produce([b"%d" % number], key=b"%d" % (number % 50), partition=0)
-    await until(lambda: _is_compacted(world))
-    reading = Reading(world)
-    async with running(reading.app):
-        await until(world.behind_nothing)
+    await wait_until(lambda: _is_compacted(world))
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await wait_until(world.has_no_lag)
         numbers = [int(value) for value in reading.values if value != b"roll"]
         assert numbers == sorted(set(numbers))
         assert set(range(350, 400)) <= set(numbers) < set(range(400))
-        assert not reading.looked
+        assert not reading.recheck_count
     assert not reading.app.typed_consumer.deleted_counts
 
 
@@ -217,66 +217,66 @@ async def _compact_quickly(world: World) -> None:
 async def _is_compacted(world: World) -> bool:
     """Segments roll with their next record, and what is in the last one is never compacted."""
     await world.produce([b"roll"], key=b"roll", partition=0)
-    return len(await world.read(world.topics.outbound)) < 200
+    return len(await world.read_topic(world.topics.outbound)) < 200
 
 
 async def test_what_was_deleted_unread_while_down_is_counted(world: World):
-    reading = Reading(world)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await reading.has_seen(*numbered(0, 10))
-        await until(world.behind_nothing)
-    await world.produce(numbered(10, 30))
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await reading.wait_for_values(*numbered_values(0, 10))
+        await wait_until(world.has_no_lag)
+    await world.produce(numbered_values(10, 30))
     await _delete(world, before=25)
-    again = Reading(world)
-    async with running(again.app):
-        await again.has_seen(*numbered(25, 30))
-        await until(world.behind_nothing)
+    again = RecordingApp(world)
+    async with run_app(again.app):
+        await again.wait_for_values(*numbered_values(25, 30))
+        await wait_until(world.has_no_lag)
         assert again.app.typed_consumer.deleted_counts == {(world.topics.outbound, 0): 15}
 
 
 async def test_what_was_deleted_to_the_end_while_down_is_counted_at_once(world: World):
     """No later record shows it."""
-    reading = Reading(world)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await until(world.behind_nothing)
-    await world.produce(numbered(10, 30))
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await wait_until(world.has_no_lag)
+    await world.produce(numbered_values(10, 30))
     await _delete(world, before=30)
-    again = Reading(world)
-    async with running(again.app):
+    again = RecordingApp(world)
+    async with run_app(again.app):
         assert again.app.typed_consumer.deleted_counts == {(world.topics.outbound, 0): 20}
-        await until(world.behind_nothing)
+        await wait_until(world.has_no_lag)
 
 
 async def test_what_was_deleted_unread_while_running_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    reading = Reading(world)
+    reading = RecordingApp(world)
     losing = _lose_answers(monkeypatch)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await reading.has_seen(*numbered(0, 10))
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await reading.wait_for_values(*numbered_values(0, 10))
         losing.set()
-        await world.produce(numbered(10, 30))
-        await until(lambda: not losing.is_set())
+        await world.produce(numbered_values(10, 30))
+        await wait_until(lambda: not losing.is_set())
         await _delete(world, before=25)
         await world.produce([b"30"])
-        await until(lambda: b"30" in reading.values)
-        assert set(numbered(25, 31)) < set(reading.values)
+        await wait_until(lambda: b"30" in reading.values)
+        assert set(numbered_values(25, 31)) < set(reading.values)
         lost = 30 - len(set(reading.values) - {b"30"})
         assert reading.app.typed_consumer.deleted_counts[world.topics.outbound, 0] == lost > 0
         assert len(reading.values) == len(set(reading.values))
 
 
 async def test_what_was_deleted_before_the_first_start_is_none_of_our_business(world: World):
-    await world.produce(numbered(0, 10))
+    await world.produce(numbered_values(0, 10))
     await _delete(world, before=10)
-    reading = Reading(world)
-    async with running(reading.app):
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
         await world.produce([b"x"])
-        await reading.has_seen(b"x")
-        await until(world.behind_nothing)
+        await reading.wait_for_values(b"x")
+        await wait_until(world.has_no_lag)
         assert not reading.app.typed_consumer.deleted_counts
 
 
@@ -284,19 +284,19 @@ async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     """The log was cut, by a power failure for instance; rows may carry offsets that come once more."""
-    reading = Reading(world)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await until(world.behind_nothing)
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await wait_until(world.has_no_lag)
     left: list[ExitCode] = []
     monkeypatch.setattr(consumer, "leave", lambda code, why: left.append(code))
-    again = Reading(world)
+    again = RecordingApp(world)
 
     async def ends(*partitions: TP) -> dict[TP, int]:
         return dict.fromkeys(partitions, 9)
 
     monkeypatch.setattr(again.app.typed_consumer, "highwaters", ends)
-    async with running(again.app):
+    async with run_app(again.app):
         assert left == [ExitCode.TOPIC_RECREATED]
 
 
@@ -310,18 +310,18 @@ async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
     """However few its records are; the other partitions go on."""
     size = 1_000_000
     room = MAX_UNACKED_BYTES // size + 1
-    reading = Reading(world, keep=True)
-    async with running(reading.app):
+    reading = RecordingApp(world, hold_acks=True)
+    async with run_app(reading.app):
         await world.produce([b"x" * size] * 30, partition=0)
-        await until(lambda: len(reading.seen) >= room)
+        await wait_until(lambda: len(reading.positions) >= room)
         for other in range(1, 21):
             await world.produce([b"other"], partition=1)
-            await until(lambda: reading.values.count(b"other") == other)  # noqa: B023
-        assert len(reading.seen) - 20 <= room + 1
-        reading.keep = False
+            await wait_until(lambda: reading.values.count(b"other") == other)  # noqa: B023
+        assert len(reading.positions) - 20 <= room + 1
+        reading.hold_acks = False
         for event in reading.events:
             event.ack()
-        await until(lambda: len(reading.seen) == 50)
+        await wait_until(lambda: len(reading.positions) == 50)
 
 
 async def test_records_of_every_compression_and_shape_are_read(world: World):
@@ -337,7 +337,7 @@ async def test_records_of_every_compression_and_shape_are_read(world: World):
         for key, value in shapes:
             await producer.send_and_wait(world.topics.outbound, value, key=key, partition=0)
         await producer.stop()
-    reading = Reading(world)
-    async with running(reading.app):
-        await reading.has_seen(*([value for _, value in shapes] * 4))
-        await until(world.behind_nothing)
+    reading = RecordingApp(world)
+    async with run_app(reading.app):
+        await reading.wait_for_values(*([value for _, value in shapes] * 4))
+        await wait_until(world.has_no_lag)

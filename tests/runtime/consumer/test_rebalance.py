@@ -9,140 +9,140 @@ from faust.types import TP
 
 from streams.kafka.topics import ROWS
 from streams.runtime.table import DurableTable
-from tests.runtime.reading import Reading, numbered
-from tests.runtime.world import PATIENCE_S, World, regroup, running, until
+from tests.runtime.reading import RecordingApp, numbered_values
+from tests.runtime.world import WAIT_TIMEOUT_S, World, request_rebalance, run_app, wait_until
 
 pytestmark = pytest.mark.broker
 
 
 async def test_events_may_be_acknowledged_in_any_order(world: World):
     """What is committed never passes the oldest event that is being worked on."""
-    reading = Reading(world, keep=True)
-    async with running(reading.app):
-        await world.produce(numbered(0, 10))
-        await until(lambda: len(reading.kept) == 10)
+    reading = RecordingApp(world, hold_acks=True)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 10))
+        await wait_until(lambda: len(reading.unacked) == 10)
         reading.acknowledge(9, 1, 2, 4)
         await reading.app.consumer.commit()
-        assert await world.committed() == 0
+        assert await world.read_committed_offset() == 0
         reading.acknowledge(0)
-        await until(lambda: _committed(world, 3))
+        await wait_until(lambda: _committed(world, 3))
         reading.acknowledge(3, 8, 7, 6, 5)
-        await until(world.behind_nothing)
-    assert [offset for _, offset in reading.seen] == list(range(10))
+        await wait_until(world.has_no_lag)
+    assert [offset for _, offset in reading.positions] == list(range(10))
 
 
 async def _committed(world: World, offset: int) -> bool:
-    return await world.committed() == offset
+    return await world.read_committed_offset() == offset
 
 
 async def test_stopping_waits_for_events_that_are_being_worked_on(world: World):
-    reading = Reading(world, keep=True)
-    async with running(reading.app):
-        await world.produce(numbered(0, 3))
-        await until(lambda: len(reading.kept) == 3)
+    reading = RecordingApp(world, hold_acks=True)
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, 3))
+        await wait_until(lambda: len(reading.unacked) == 3)
         reading.acknowledge(1)
         stopping = asyncio.ensure_future(reading.app.stop())
-        await until(lambda: reading.app.should_stop)
+        await wait_until(lambda: reading.app.should_stop)
         done, _ = await asyncio.wait([stopping], timeout=1.5)  # longer than Faust looks
         assert not done
         reading.acknowledge(2, 0)
         await stopping
-    assert await world.committed() == 3
+    assert await world.read_committed_offset() == 3
 
 
 async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: World):
     """And afterwards each event was seen once, by one or the other."""
-    first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
-    async with running(first.app):
+    first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
+    async with run_app(first.app):
         await _sees_twenty(first)
         async with asyncio.TaskGroup() as tasks:
             joining = tasks.create_task(second.app.start())
-            await until(lambda: first.app.rebalancing)
+            await wait_until(lambda: first.app.rebalancing)
             done, _ = await asyncio.wait([joining], timeout=1.5)  # longer than Faust looks
             assert not done
             for event in first.events:
                 event.ack()
-        await until(lambda: first.app.readiness().is_ready and second.app.readiness().is_ready)
-        first.keep = False
+        await wait_until(lambda: first.app.readiness().is_ready and second.app.readiness().is_ready)
+        first.hold_acks = False
         await world.produce([b"after"], partition=0)
         await world.produce([b"after"], partition=3)
-        await until(lambda: len(first.seen) + len(second.seen) >= 22)
-        await until(world.behind_nothing)
-        assert len(first.seen + second.seen) == len({*first.seen, *second.seen}) == 22
-        assert second.seen
+        await wait_until(lambda: len(first.positions) + len(second.positions) >= 22)
+        await wait_until(world.has_no_lag)
+        assert len(first.positions + second.positions) == len({*first.positions, *second.positions}) == 22
+        assert second.positions
         await second.app.stop()
 
 
 async def test_who_stops_keeps_its_partitions_until_its_events_are_done(world: World):
     """Even if the group regroups meanwhile: Faust would leave it at once, and go on working."""
-    first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
-    async with running(first.app):
-        await world.produce(numbered(0, 2))
-        await until(lambda: len(first.kept) == 2)
+    first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
+    async with run_app(first.app):
+        await world.produce(numbered_values(0, 2))
+        await wait_until(lambda: len(first.unacked) == 2)
         stopping = asyncio.ensure_future(first.app.stop())
         joining = asyncio.ensure_future(second.app.start())
-        await until(lambda: first.app.rebalancing)
+        await wait_until(lambda: first.app.rebalancing)
         done, _ = await asyncio.wait([stopping, joining], timeout=2.0)
         assert not done
-        assert not second.seen
+        assert not second.positions
         first.acknowledge(0, 1)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
             await asyncio.gather(stopping, joining)
-        await until(lambda: second.app.readiness().is_ready)
+        await wait_until(lambda: second.app.readiness().is_ready)
         await world.produce([b"2"])
-        await second.has_seen(b"2")
+        await second.wait_for_values(b"2")
         await second.app.stop()
 
 
 async def test_what_was_acknowledged_before_a_rebalance_is_not_done_again(world: World):
     """Faust forgets, at each, what was acknowledged since the last commit."""
-    first, second = Reading(world), Reading(world, "dispatch-2")
+    first, second = RecordingApp(world), RecordingApp(world, "dispatch-2")
     for each in (first.app, second.app):
         each.typed_consumer.commit_interval = 3600.0
-    async with running(first.app):
+    async with run_app(first.app):
         await _sees_twenty(first)
         await _joins_and_finds_all_done(first, second)
 
 
-async def _sees_twenty(reading: Reading) -> None:
+async def _sees_twenty(reading: RecordingApp) -> None:
     """Events, five of each partition."""
     for partition in range(4):
-        await reading.world.produce(numbered(0, 5), partition=partition)
-    await until(lambda: len(reading.seen) == 20)
+        await reading.world.produce(numbered_values(0, 5), partition=partition)
+    await wait_until(lambda: len(reading.positions) == 20)
 
 
-async def _joins_and_finds_all_done(first: Reading, second: Reading) -> None:
-    async with running(second.app):
-        await until(lambda: first.app.readiness().is_ready)
-        await until(first.world.behind_nothing)
-        assert len(first.seen) == 20
-        assert not second.seen
+async def _joins_and_finds_all_done(first: RecordingApp, second: RecordingApp) -> None:
+    async with run_app(second.app):
+        await wait_until(lambda: first.app.readiness().is_ready)
+        await wait_until(first.world.has_no_lag)
+        assert len(first.positions) == 20
+        assert not second.positions
 
 
 async def test_every_assignment_has_a_number_of_its_own(world: World):
     """The group's generation stays when a member rejoins that asks for nothing new."""
-    first, second = Reading(world), Reading(world, "dispatch-2")
-    async with running(first.app), running(second.app):
-        await until(lambda: first.app.readiness().is_ready)
+    first, second = RecordingApp(world), RecordingApp(world, "dispatch-2")
+    async with run_app(first.app), run_app(second.app):
+        await wait_until(lambda: first.app.readiness().is_ready)
         before = second.app.consumer_generation_id
-        await regroup(second.app)
-        await until(lambda: second.app.consumer_generation_id > before + 1)
-        await until(lambda: second.app.readiness().is_ready)
+        await request_rebalance(second.app)
+        await wait_until(lambda: second.app.consumer_generation_id > before + 1)
+        await wait_until(lambda: second.app.readiness().is_ready)
 
 
 async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world: World):
     """Between the last look at what was acknowledged and the revocation: Faust would forget it."""
-    first, second = Reading(world, keep=True), Reading(world, "dispatch-2")
+    first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
     consumer = first.app.typed_consumer
     revoked = consumer.on_partitions_revoked
 
     async def at_the_last_moment(partitions: set[TP]) -> None:
-        first.keep = False
+        first.hold_acks = False
         for event in first.events:
             event.ack()
         await revoked(partitions)
 
-    async with running(first.app):
+    async with run_app(first.app):
         await _sees_twenty(first)
         consumer.on_partitions_revoked = at_the_last_moment  # type: ignore[method-assign]
         await _joins_and_finds_all_done(first, second)
@@ -150,7 +150,7 @@ async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world:
 
 async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World):
     """It was for partitions that may be another's by now."""
-    reading = Reading(world)
+    reading = RecordingApp(world)
     app, consumer = reading.app, reading.app.typed_consumer
     first_turns, perform_seek = consumer._initial_trackers, consumer.perform_seek
     overtaken: list[bool] = []
@@ -159,8 +159,8 @@ async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World)
         turns = await first_turns()
         if not overtaken:
             generation = app.consumer_generation_id
-            await regroup(app)
-            await until(lambda: app.consumer_generation_id > generation)
+            await request_rebalance(app)
+            await wait_until(lambda: app.consumer_generation_id > generation)
         return turns
 
     async def noted() -> None:
@@ -173,19 +173,19 @@ async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World)
 
     async def after_the_seek(*given: Any) -> None:
         if app.rebalancing_count > 1:
-            await until(lambda: overtaken)
+            await wait_until(lambda: overtaken)
         await assigned(*given)
 
     consumer.on_partitions_assigned = after_the_seek  # type: ignore[method-assign]
-    async with running(app):
+    async with run_app(app):
         assert overtaken[0]
         await world.produce([b"x"])
-        await reading.has_seen(b"x")
+        await reading.wait_for_values(b"x")
 
 
 async def test_an_answer_that_comes_when_the_flow_has_stopped_seeks_nothing(world: World):
     """Faust would go back to the commits then, in the middle of a rebalance or of a recovery."""
-    reading = Reading(world)
+    reading = RecordingApp(world)
     consumer = reading.app.typed_consumer
     perform_seek, wait_next = consumer.perform_seek, consumer._wait_next_records
     said: list[str] = []
@@ -199,37 +199,37 @@ async def test_an_answer_that_comes_when_the_flow_has_stopped_seeks_nothing(worl
         said.append("answer")
         return answer
 
-    async with running(reading.app):
+    async with run_app(reading.app):
         consumer._wait_next_records = noted_answer  # type: ignore[method-assign]
-        await until(lambda: said)  # from now on every answer is noted
+        await wait_until(lambda: said)  # from now on every answer is noted
         said.clear()
         consumer.perform_seek = noted_seek  # type: ignore[method-assign]
         consumer.stop_flow()
-        await until(lambda: said)
+        await wait_until(lambda: said)
         consumer.resume_flow()
         await world.produce([b"x"])
-        await reading.has_seen(b"x")
+        await reading.wait_for_values(b"x")
         assert "seek" not in said
 
 
 @pytest.fixture
-async def recovering(world: World) -> Reading:
+async def recovering(world: World) -> RecordingApp:
     """An app that has rows to recover at its start, and ten events to work on after it.
 
     During a recovery everything flows, though nothing of a source may be handed out yet.
     """
-    before = Reading(world)
+    before = RecordingApp(world)
     rows = DurableTable(before.app, ROWS)
-    async with running(before.app):
+    async with run_app(before.app):
         await rows.write(0, [(b"k", b"v")])
     shutil.rmtree(before.app.conf.appdir)
-    await world.produce(numbered(0, 10))
-    reading = Reading(world)
+    await world.produce(numbered_values(0, 10))
+    reading = RecordingApp(world)
     DurableTable(reading.app, ROWS)
     return reading
 
 
-async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: Reading):
+async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: RecordingApp):
     """After it, that is; and nothing need be looked for, since the seek goes back before it."""
     consumer = recovering.app.typed_consumer
     perform_seek, fetch = consumer.perform_seek, consumer._getmany
@@ -241,29 +241,29 @@ async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: R
         return answers
 
     async def late() -> None:
-        await until(lambda: recovering.world.topics.outbound in fetched)
+        await wait_until(lambda: recovering.world.topics.outbound in fetched)
         await perform_seek()
 
     consumer._getmany = noted  # type: ignore[method-assign]
     consumer.perform_seek = late  # type: ignore[method-assign]
-    async with running(recovering.app):
-        await until(recovering.world.behind_nothing)
-        await recovering.has_seen(*numbered(0, 10))
-        assert not recovering.looked
+    async with run_app(recovering.app):
+        await wait_until(recovering.world.has_no_lag)
+        await recovering.wait_for_values(*numbered_values(0, 10))
+        assert not recovering.recheck_count
 
 
-async def test_resuming_keeps_what_was_handed_out_since(recovering: Reading):
+async def test_resuming_keeps_what_was_handed_out_since(recovering: RecordingApp):
     """The flow is resumed right after the seek; Faust would empty all queues then."""
     consumer, perform_seek = recovering.app.typed_consumer, recovering.app.typed_consumer.perform_seek
-    recovering.go_on.clear()
+    recovering.may_continue.clear()
 
     async def resumed_late() -> None:
         await perform_seek()
         source = TP(recovering.world.topics.outbound, 0)
-        await until(lambda: consumer.progress()[source][1].next_offset == 10)
+        await wait_until(lambda: consumer.progress()[source][1].next_offset == 10)
 
     consumer.perform_seek = resumed_late  # type: ignore[method-assign]
-    async with running(recovering.app):
-        recovering.go_on.set()
-        await recovering.has_seen(*numbered(0, 10))
-        await until(recovering.world.behind_nothing)
+    async with run_app(recovering.app):
+        recovering.may_continue.set()
+        await recovering.wait_for_values(*numbered_values(0, 10))
+        await wait_until(recovering.world.has_no_lag)

@@ -14,7 +14,7 @@ import pytest
 
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.profile import find_browsers
-from tests.support.browser import Control, MakeDriver, phase, pid_of, runs
+from tests.support.browser import SandboxControl, MakeDriver, wait_for_phase, read_pid, is_running
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.browser
@@ -54,38 +54,38 @@ def program(sandbox: Sandbox, profile: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 async def test_a_killed_python_leaves_no_process_and_its_successor_is_linked(
-    program: subprocess.Popen[str], control: Control, profile: Path, make_driver: MakeDriver
+    program: subprocess.Popen[str], control: SandboxControl, profile: Path, make_driver: MakeDriver
 ) -> None:
     """SIGKILL of the sender: browser and driver end too, and the next one goes on with its link."""
     shown = await asyncio.to_thread(_await_session, program, "qr")
     await control.post("/scan", {"qr": shown["qr"]})
     ready = await asyncio.to_thread(_await_session, program, "ready")
-    pids = [pid_of(profile, "browser"), pid_of(profile, "driver")]
+    pids = [read_pid(profile, "browser"), read_pid(profile, "driver")]
     program.kill()
     gone, alive = await asyncio.to_thread(_wait_gone, pids)
     assert (len(gone), alive) == (2, [])
     successor = make_driver()
     await successor.start()
-    back = await phase(successor, Phase.READY, Phase.LINKING)
+    back = await wait_for_phase(successor, Phase.READY, Phase.LINKING)
     assert (back.phase, back.link) == (Phase.READY, ready["link"])
 
 
 async def test_a_frozen_python_is_outlived_by_nothing(
-    program: subprocess.Popen[str], control: Control, profile: Path, make_driver: MakeDriver
+    program: subprocess.Popen[str], control: SandboxControl, profile: Path, make_driver: MakeDriver
 ) -> None:
     """Killed while its browser is frozen: the successor ends that browser before its own starts."""
     shown = await asyncio.to_thread(_await_session, program, "qr")
     await control.post("/scan", {"qr": shown["qr"]})
     await asyncio.to_thread(_await_session, program, "ready")
-    orphan = pid_of(profile, "browser")
+    orphan = read_pid(profile, "browser")
     os.kill(orphan, signal.SIGSTOP)
     program.kill()
     await asyncio.to_thread(program.wait)
     successor = make_driver()
     await successor.start()
-    await phase(successor, Phase.READY, Phase.LINKING)
-    assert not runs(orphan)
-    assert [found.pid for found in find_browsers(profile)] == [pid_of(profile, "browser")]
+    await wait_for_phase(successor, Phase.READY, Phase.LINKING)
+    assert not is_running(orphan)
+    assert [found.pid for found in find_browsers(profile)] == [read_pid(profile, "browser")]
 
 
 def _wait_gone(pids: list[int]) -> tuple[list[psutil.Process], list[psutil.Process]]:

@@ -7,14 +7,14 @@ import pytest
 from streams.whatsapp.driver import ServerAccepted, LookupFailed, NotSubmitted, Phase
 from streams.whatsapp.errors import BrowserMissing, BundleMissing, ProfileInUse
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import PEER, PEER_CHAT, Control, MakeDriver, link, phase, text
+from tests.support.browser import PEER, PEER_CHAT, SandboxControl, MakeDriver, link, wait_for_phase, make_text
 
 pytestmark = pytest.mark.browser
 
 
-async def test_links_by_qr(driver: WhatsAppWeb, control: Control) -> None:
+async def test_links_by_qr(driver: WhatsAppWeb, control: SandboxControl) -> None:
     """Starting, a QR code, then ready with the phone's number and a link of its own."""
-    shown = await phase(driver, Phase.LINKING)
+    shown = await wait_for_phase(driver, Phase.LINKING)
     ready = await link(driver, control)
     assert ready.phone is not None
     assert ready.phone.startswith("+")
@@ -23,28 +23,28 @@ async def test_links_by_qr(driver: WhatsAppWeb, control: Control) -> None:
     assert shown.link != ready.link
 
 
-async def test_links_by_pairing_code(driver: WhatsAppWeb, control: Control) -> None:
+async def test_links_by_pairing_code(driver: WhatsAppWeb, control: SandboxControl) -> None:
     """The code is returned and shown in the session; entered in the phone it links."""
-    await phase(driver, Phase.LINKING)
+    await wait_for_phase(driver, Phase.LINKING)
     code = await driver.request_pairing_code("+905550000001")
     assert driver.session.pairing_code == code
     await control.post("/scan", {"pairing_code": code, "phone": "+905550000001"})
-    ready = await phase(driver, Phase.READY)
+    ready = await wait_for_phase(driver, Phase.READY)
     assert ready.phone == "+905550000001"
 
 
 async def test_nothing_is_answered_before_it_is_ready(driver: WhatsAppWeb) -> None:
     """A page that is not linked knows nothing, and says so."""
-    await phase(driver, Phase.LINKING)
+    await wait_for_phase(driver, Phase.LINKING)
     assert isinstance(await driver.look_up(PEER), LookupFailed)
     assert isinstance(await driver.find_message("3EB0AA", PEER_CHAT), LookupFailed)
-    result = await driver.submit(text("3EB0AA"))
+    result = await driver.submit(make_text("3EB0AA"))
     assert isinstance(result, NotSubmitted)
     assert result.code == "not_logged_in"
 
 
 async def test_logout_shows_a_new_code_under_a_new_link(
-    linked_driver: WhatsAppWeb, control: Control
+    linked_driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
     """Logged out, then linking; and the same profile can be linked again."""
     seen: list[Phase] = []
@@ -63,14 +63,14 @@ async def test_logout_shows_a_new_code_under_a_new_link(
     assert seen[-2:] == [Phase.LOGGED_OUT, Phase.LINKING]
     assert linked_driver.session.link != before
     assert (await link(linked_driver, control)).link not in {None, before}
-    assert isinstance(await linked_driver.submit(text("3EB0AA17")), ServerAccepted)
+    assert isinstance(await linked_driver.submit(make_text("3EB0AA17")), ServerAccepted)
 
 
-async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: Control) -> None:
+async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: SandboxControl) -> None:
     """What the phone does to us is seen like what we do."""
     await control.post("/faults", {"logout": True, "account": linked_driver.session.phone})
-    await phase(linked_driver, Phase.LOGGED_OUT, Phase.LINKING)
-    shown = await phase(linked_driver, Phase.LINKING)
+    await wait_for_phase(linked_driver, Phase.LOGGED_OUT, Phase.LINKING)
+    shown = await wait_for_phase(linked_driver, Phase.LINKING)
     assert shown.phone is None
 
 
@@ -80,7 +80,7 @@ async def test_a_second_driver_on_the_profile_is_refused(
     """Clearly, at the start, and without harm to the first."""
     with pytest.raises(ProfileInUse, match="another process uses the profile"):
         await make_driver().start()
-    assert isinstance(await linked_driver.submit(text("3EB0AA18")), ServerAccepted)
+    assert isinstance(await linked_driver.submit(make_text("3EB0AA18")), ServerAccepted)
 
 
 async def test_what_is_not_installed_is_said_at_the_start(make_driver: MakeDriver) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from streams.whatsapp.driver import ServerAccepted, Phase, Submission
+from streams.whatsapp.driver import Phase, ServerAccepted, Submission
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 

@@ -83,7 +83,9 @@ async def measure(
         await caller.request(request)
         await asyncio.sleep(every_s)
     await watch.all_seen(list(asked), "sent")
-    arrived = {row["whatsapp_id"]: row for row in await control.fetch_log() if row["event"] == "message"}
+    arrived = {
+        row["whatsapp_id"]: row for row in await control.fetch_log() if row["event"] == "message"
+    }
     events = {e["id"]: e for e in caller.status_events() if e["status"] == "sent"}
     ids = list(asked)
     return {

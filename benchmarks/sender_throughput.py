@@ -103,7 +103,9 @@ async def main(rounds: int) -> None:
     async with world(accounts=[ACCOUNT]) as here:
         caller, url = here.caller, here.whatsapp.url
         here.system.start_sender(ACCOUNT)
-        await wait_until(lambda: (read_account_record(caller, ACCOUNT) or {}).get("state") == "ready")
+        await wait_until(
+            lambda: (read_account_record(caller, ACCOUNT) or {}).get("state") == "ready"
+        )
         async with bare(here.whatsapp, here.folder / "bare") as send_bare:
 
             async def bare_block(name: str, count: int) -> None:

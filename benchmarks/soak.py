@@ -30,7 +30,7 @@ Sample = dict[str, float]
 async def main(messages: int, page_heap_mb: int) -> None:
     """Sample by sample, then the growth of each part."""
     print(machine())
-    async with world(partitions=8, web_page_heap_mb=page_heap_mb) as here:
+    async with world(partitions=8, whatsapp_page_heap_mb=page_heap_mb) as here:
         workers = here.system.start_dispatcher(), here.system.start_sender()
         await asyncio.gather(*(each.wait_until_ready() for each in workers))
         async with reading(here) as watch:

@@ -1,5 +1,5 @@
-"""The request of `streams/contract/request/form.py` as a pydantic model: the same fields and bounds, to compare with."""
-# ruff: noqa: D101 (each class mirrors the one of the same name in schemas/)
+"""The request of `streams/contract/request/form.py` as a pydantic model: the same fields and bounds."""
+# ruff: noqa: D101 (each class mirrors the one of the same name there)
 
 from typing import Annotated, Any, Literal
 

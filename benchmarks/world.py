@@ -40,7 +40,7 @@ async def world(**given: Any) -> AsyncIterator[World]:
         settings = make_settings(
             broker,
             folder / "data",
-            web_browser_args=list(whatsapp.browser_args),
+            whatsapp_browser_args=list(whatsapp.browser_args),
             send_interval_ms=0,
             account_rate_per_minute=0,
             **given,

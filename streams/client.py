@@ -64,7 +64,7 @@ class WhatsApp:
 
         Raises SettingError when a setting is wrong.
         """
-        self._settings = load(kafka=kafka) if settings is None else settings
+        self._settings = load(kafka_bootstrap_servers=kafka) if settings is None else settings
         self._names = names(self._settings)
         self._stack = AsyncExitStack()
         self._listener_task: asyncio.Task[None] | None = None
@@ -100,7 +100,7 @@ class WhatsApp:
         answer_timeout_s: float | None = None,
         **options: Unpack[RequestOptions],
     ) -> SendResponse:
-        """Returns once Kafka has the request; with `answer_within_s` once the service answered it too.
+        """Returns once Kafka has the request; with `answer_timeout_s` once the service answered it too.
 
         `content` is a text, or the contract's content. `id` is the idempotency key: a second request
         with it sends nothing.
@@ -144,7 +144,9 @@ class WhatsApp:
         """
         identified = [{"id": uuid.uuid4().hex, **request} for request in requests]
         acknowledgements = [
-            await self._producer.send(self._names.outbound, _encode(request_with_id), key=_get_key(request_with_id))
+            await self._producer.send(
+                self._names.outbound, _encode(request_with_id), key=_get_key(request_with_id)
+            )
             for request_with_id in identified
         ]
         await asyncio.gather(*acknowledgements)
@@ -276,7 +278,8 @@ def _decode_event(value: bytes | None) -> StatusEvent | None:
 def _build_response(first_status: StatusEvent) -> SendResponse:
     return SendResponse(
         id=first_status.id,
-        success=first_status.status == "accepted" or first_status.status not in status.FINAL_STATUSES,
+        success=first_status.status == "accepted"
+        or first_status.status not in status.FINAL_STATUSES,
         queued=first_status.status in ("accepted", "queued"),
         queue_position=first_status.queue_position,
         first_status=first_status,

@@ -42,7 +42,9 @@ class Settings:
     """The settings in force. `_s` are seconds, `_ms` milliseconds."""
 
     # Kafka
-    kafka_bootstrap_servers: str | None = _setting(None, "brokers, `host:port,…`; none: `up` starts an embedded one")
+    kafka_bootstrap_servers: str | None = _setting(
+        None, "brokers, `host:port,…`; none: `up` starts an embedded one"
+    )
     topic_prefix: Prefix = _setting("wa", "first part of every topic's and group's name")
     partitions: AtLeast1 = _setting(
         8, "of all topics but wa.accounts and wa.templates; never change it"
@@ -50,7 +52,9 @@ class Settings:
     replication_factor: int = _setting(
         1, "replicas of each topic that is created; -1: the brokers' default"
     )
-    kafka_session_timeout_s: AtLeast1 = _setting(10, "a worker unheard of for so long loses its partitions")
+    kafka_session_timeout_s: AtLeast1 = _setting(
+        10, "a worker unheard of for so long loses its partitions"
+    )
     kafka_security_protocol: str = _setting(
         "PLAINTEXT", "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
@@ -95,7 +99,9 @@ class Settings:
         3600, "an attempt that cannot be settled for so long ends as `unknown`"
     )
     clock_skew_ms: AtLeast0 = _setting(500, "by how much clocks of two hosts may differ")
-    idempotency_window_s: AtLeast1 = _setting(604_800, "how long a request id is remembered once it is settled")
+    idempotency_window_s: AtLeast1 = _setting(
+        604_800, "how long a request id is remembered once it is settled"
+    )
     conversation_expiry_s: AtLeast1 = _setting(
         3600, "a phone without traffic for so long is forgotten"
     )
@@ -138,7 +144,7 @@ class Settings:
     log_pii: bool = _setting(False, "whether phone numbers and texts may stand in logs")
 
 
-_LIST_SEPARATORS = {"accounts": ",", "web_browser_args": " | "}
+_LIST_SEPARATORS = {"accounts": ",", "whatsapp_browser_args": " | "}
 _SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 _SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 
@@ -210,9 +216,13 @@ def _convert(name: str, value: Any, type_: Any) -> Any:
 def _check_consistency(settings: Settings) -> Settings:
     """What only several settings together can get wrong."""
     if settings.kafka_security_protocol not in _SECURITY_PROTOCOLS:
-        raise SettingError(f"WA_KAFKA_SECURITY_PROTOCOL: must be one of {', '.join(_SECURITY_PROTOCOLS)}")
+        raise SettingError(
+            f"WA_KAFKA_SECURITY_PROTOCOL: must be one of {', '.join(_SECURITY_PROTOCOLS)}"
+        )
     if settings.kafka_security_mechanism not in _SASL_MECHANISMS:
-        raise SettingError(f"WA_KAFKA_SECURITY_MECHANISM: must be one of {', '.join(_SASL_MECHANISMS)}")
+        raise SettingError(
+            f"WA_KAFKA_SECURITY_MECHANISM: must be one of {', '.join(_SASL_MECHANISMS)}"
+        )
     if settings.kafka_security_protocol.startswith("SASL") and not settings.kafka_security_username:
         raise SettingError("WA_KAFKA_SECURITY_USERNAME: is needed for SASL; set it")
     if not settings.accounts:

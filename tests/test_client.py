@@ -189,7 +189,7 @@ async def test_a_record_of_somebody_else_is_no_event(world: Settings) -> None:
 
 async def test_no_broker_is_told_at_once(tmp_path: Path) -> None:
     """One error to know, whatever is wrong."""
-    settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka="127.0.0.1:1")
+    settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
     with pytest.raises(KafkaUnreachable):
         async with WhatsApp(settings=settings):
             raise AssertionError("connected to nobody")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.settings import MASK, SettingError, describe, to_environment, load
+from streams.settings import MASK, SettingError, describe, load, to_environment
 
 
 def test_defaults_are_those_of_the_contract() -> None:
@@ -23,7 +23,9 @@ def test_defaults_are_those_of_the_contract() -> None:
 def test_environment_wins_over_file_and_given_over_both(tmp_path: Path) -> None:
     """File, then environment, then what a command was given."""
     file = tmp_path / "wa.toml"
-    file.write_text('max_queue = 5\nmax_retries = 5\naccounts = ["x"]\nkafka = "h:1"\n')
+    file.write_text(
+        'max_queue = 5\nmax_retries = 5\naccounts = ["x"]\nkafka_bootstrap_servers = "h:1"\n'
+    )
     environ = {"WA_CONFIG": str(file), "WA_MAX_QUEUE": "6", "WA_MAX_RETRIES": "6"}
     settings = load(environ, max_retries=7)
     assert (settings.max_queue, settings.max_retries) == (6, 7)
@@ -33,7 +35,7 @@ def test_environment_wins_over_file_and_given_over_both(tmp_path: Path) -> None:
 def test_what_children_are_told_is_what_is_in_force() -> None:
     """A part that `up` starts reads back the same settings."""
     settings = load(
-        {}, accounts=["a", "b"], web_browser_args=["--x=1, 2", "--y"], data_dir="/tmp/d"
+        {}, accounts=["a", "b"], whatsapp_browser_args=["--x=1, 2", "--y"], data_dir="/tmp/d"
     )
     assert load(to_environment(settings)) == settings
 

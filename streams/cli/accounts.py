@@ -8,7 +8,7 @@ import msgspec
 
 from streams.cli import output
 from streams.cli.screen import format_link_instructions, render_qr
-from streams.cli.workers import sandbox_option, find_sandbox_url
+from streams.cli.workers import find_sandbox_url, sandbox_option
 from streams.contract.account import AccountRecord
 from streams.local import run_dir
 from streams.operations import accounts as linking
@@ -45,7 +45,7 @@ def _to_row(name: str, record: AccountRecord | None) -> dict[str, object]:
 
 @accounts.command()
 @click.argument("account")
-@click.option("--within", default=300.0, show_default=True, help="seconds to wait")
+@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="seconds to wait")
 @sandbox_option
 @output.json_option
 def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
@@ -54,10 +54,14 @@ def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
     if account not in settings.accounts:
         raise UsageError(f"{account} is none of the accounts ({', '.join(settings.accounts)})")
     if run_dir.read_run_file(settings, f"sender-{account}") is None:
-        output.print_note(f"no sender of {account} runs on {settings.data_dir}; waiting for one elsewhere")
+        output.print_note(
+            f"no sender of {account} runs on {settings.data_dir}; waiting for one elsewhere"
+        )
     sandbox_client = SandboxClient(find_sandbox_url(settings)) if sandbox else None
     try:
-        record = asyncio.run(_wait_until_linked(settings, account, sandbox_client, timeout_s, as_json))
+        record = asyncio.run(
+            _wait_until_linked(settings, account, sandbox_client, timeout_s, as_json)
+        )
     except TimeoutError:
         raise CommandFailed(
             f"{account} was not linked within {timeout_s:g} s: is its sender running (`wa-streams ps`)?"
@@ -69,7 +73,11 @@ def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
 
 
 async def _wait_until_linked(
-    settings: Settings, account: str, sandbox_client: SandboxClient | None, timeout_s: float, as_json: bool
+    settings: Settings,
+    account: str,
+    sandbox_client: SandboxClient | None,
+    timeout_s: float,
+    as_json: bool,
 ) -> AccountRecord:
     shown_codes: set[str] = set()
     async with asyncio.timeout(timeout_s):
@@ -82,9 +90,13 @@ async def _wait_until_linked(
     raise AssertionError("unreachable: a topic has no end")
 
 
-async def _show_code(qr: str, account: str, sandbox_client: SandboxClient | None, as_json: bool) -> None:
+async def _show_code(
+    qr: str, account: str, sandbox_client: SandboxClient | None, as_json: bool
+) -> None:
     if sandbox_client is None:
-        output.print_note(f"{format_link_instructions(account)}\n{render_qr(qr, colours=sys.stderr.isatty())}")
+        output.print_note(
+            f"{format_link_instructions(account)}\n{render_qr(qr, colours=sys.stderr.isatty())}"
+        )
         return
     try:
         await asyncio.to_thread(sandbox_client.scan, qr)

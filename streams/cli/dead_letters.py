@@ -53,7 +53,9 @@ def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
 def show(id: str, as_json: bool) -> None:
     """Show one dead letter, or all of one request, with the original record."""
     settings = run_dir.resolve_kafka(load())
-    selected = select(asyncio.run(read_letters(settings)), DeadLetterFilter(ids=(id,)), include_replayed=True)
+    selected = select(
+        asyncio.run(read_letters(settings)), DeadLetterFilter(ids=(id,)), include_replayed=True
+    )
     if not selected:
         raise CommandFailed(f"no dead letter {id} is kept: `wa-streams dlq list` lists them")
     for letter in selected:
@@ -98,7 +100,7 @@ def replay(
 
 
 @dlq.command()
-@click.option("--before", type=TimeParam(), help="written before then: 90d, or a time")
+@click.option("--before", "before_s", type=TimeParam(), help="written before then: 90d, or a time")
 @click.option("--all", "everything", is_flag=True, help="every dead letter")
 @click.option("--dry-run", is_flag=True, help="only say how many")
 @output.json_option
@@ -130,7 +132,10 @@ async def read_letters(settings: Settings) -> list[DeadLetter]:
 
 
 def select(
-    letters: Sequence[DeadLetter], letter_filter: DeadLetterFilter, *, include_replayed: bool = False
+    letters: Sequence[DeadLetter],
+    letter_filter: DeadLetterFilter,
+    *,
+    include_replayed: bool = False,
 ) -> list[DeadLetter]:
     """Those that are meant, each once. One whose replay failed again is stood for by the later one."""
     superseded_ids = set() if include_replayed else selection.find_superseded_ids(letters)
@@ -157,11 +162,18 @@ async def _delete_before(settings: Settings, before_s: float | None, dry_run: bo
     topic = names(settings).dlq
     async with open_reader(settings, topic) as reader:
         begin_offsets = await reader.beginning_offsets()
-        cut_offsets = await reader.end_offsets() if before_s is None else await reader.offsets_for_time(before_s)
-    count = sum(max(0, offset - begin_offsets[partition]) for partition, offset in cut_offsets.items())
+        cut_offsets = (
+            await reader.end_offsets()
+            if before_s is None
+            else await reader.offsets_for_time(before_s)
+        )
+    count = sum(
+        max(0, offset - begin_offsets[partition]) for partition, offset in cut_offsets.items()
+    )
     if count and not dry_run:
         deletions = {
-            partition: RecordsToDelete(before_offset=offset) for partition, offset in cut_offsets.items()
+            partition: RecordsToDelete(before_offset=offset)
+            for partition, offset in cut_offsets.items()
         }
         async with connection.admin_client(settings) as client:
             await client.delete_records(deletions)

@@ -62,7 +62,9 @@ async def _iterate_checks(settings: Settings, sandbox: bool, page: bool) -> Asyn
     if run_dir.read_running_status(settings) is None:
         yield checks.check_port("web port", settings.web_port, "WA_WEB_PORT")
     if page:
-        yield await _check_sandbox_page(settings) if sandbox else await _check_whatsapp_page(settings)
+        yield (
+            await _check_sandbox_page(settings) if sandbox else await _check_whatsapp_page(settings)
+        )
 
 
 def _format_check(check: Check) -> str:
@@ -80,7 +82,9 @@ async def _check_whatsapp_page(settings: Settings) -> Check:
 async def _check_sandbox_page(settings: Settings) -> Check:
     async with _run_sandbox(settings) as url:
         sandbox_args = await asyncio.to_thread(SandboxClient(url).fetch_browser_args)
-        settings = replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *sandbox_args))
+        settings = replace(
+            settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *sandbox_args)
+        )
         return await _check_page(settings, "sandbox page")
 
 
@@ -123,7 +127,7 @@ def _judge_session(name: str, session: SessionState) -> Check:
         return Check(name, False, f"{session.phase}: {session.reason}", "see the log of a sender")
     if session.degraded:
         detail = f"does not offer {', '.join(session.degraded)}"
-        return Check(name, False, detail, "take a newer wa-js: WA_WEB_BUNDLE")
+        return Check(name, False, detail, "take a newer wa-js: WA_WHATSAPP_BUNDLE")
     return Check(name, True, "offers all that wa-js needs")
 
 

@@ -5,7 +5,9 @@ By name, so that no command imports what it does not need to say what went wrong
 
 from streams.operations.errors import CommandError, CommandFailed, UsageError
 
-_KAFKA_UNREACHABLE = "Kafka does not answer ({}): start it, or set WA_KAFKA to where it is"
+_KAFKA_UNREACHABLE = (
+    "Kafka does not answer ({}): start it, or set WA_KAFKA_BOOTSTRAP_SERVERS to where it is"
+)
 # An error's own text is said where the right side is "{}".
 _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.BrowserMissing": (UsageError, "{}"),
@@ -13,10 +15,10 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.ProfileInUse": (UsageError, "{}"),
     "streams.embedded_kafka.java.JavaMissing": (UsageError, "{}"),
     "streams.embedded_kafka.jars.JarsMissing": (UsageError, "{}"),
-    "streams.kafka.admin.TopicsWrong": (UsageError, "{}"),
+    "streams.kafka.admin.InvalidTopics": (UsageError, "{}"),
     "streams.kafka.connection.KafkaUnreachable": (UsageError, "{}"),
-    "streams.kafka.reader.TopicMissing": (UsageError, "{}"),
-    "streams.runtime.worker_dir.WorkerRuns": (UsageError, "{}"),
+    "streams.kafka.reader.TopicNotFound": (UsageError, "{}"),
+    "streams.runtime.worker_dir.WorkerAlreadyRunning": (UsageError, "{}"),
     "streams.observability.probes.CannotListen": (UsageError, "{}"),
     "streams.sandbox.app.CannotStart": (UsageError, "{}"),
     "aiokafka.errors.KafkaConnectionError": (UsageError, _KAFKA_UNREACHABLE),

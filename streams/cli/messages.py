@@ -61,7 +61,7 @@ class _JsonObject(click.ParamType):
 @click.option("--account", help="sending account; none: chosen for the phone")
 @click.option("--metadata", type=_JsonObject(), help="echoed in every status")
 @click.option("--wait", is_flag=True, help="until it is sent, or ended otherwise")
-@click.option("--within", default=60.0, show_default=True, help="seconds to wait")
+@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="seconds to wait")
 @output.json_option
 def send(
     to: str,
@@ -76,14 +76,18 @@ def send(
 ) -> None:
     """Ask for one message to the phone number TO."""
     message_content = _build_content(text, content, file)
-    request_options = cast(RequestOptions, {name: value for name, value in options.items() if value is not None})
+    request_options = cast(
+        RequestOptions, {name: value for name, value in options.items() if value is not None}
+    )
     settings = run_dir.resolve_kafka(load())
 
     async def send_request() -> SendResponse | StatusEvent:
         async with WhatsApp(settings=settings) as whatsapp:
             if wait:
                 request_options.setdefault("priority", "normal")  # to wait is no reason to overtake
-                return await whatsapp.send_immediate(to, message_content, id=id, timeout_s=timeout_s, **request_options)
+                return await whatsapp.send_immediate(
+                    to, message_content, id=id, timeout_s=timeout_s, **request_options
+                )
             return await whatsapp.send(to, message_content, id=id, **request_options)
 
     try:
@@ -134,7 +138,9 @@ def _print_answer(answer: SendResponse | StatusEvent, as_json: bool) -> None:
 @click.command()
 @click.argument("id", required=False)
 @click.option("--follow", "-f", is_flag=True, help="and what comes from now on, until Ctrl-C")
-@click.option("--since", type=TimeParam(), help="15m, 2h, 7d, or a time; default with an ID: all")
+@click.option(
+    "--since", "since_s", type=TimeParam(), help="15m, 2h, 7d, or a time; default with an ID: all"
+)
 @output.json_option
 def status(id: str | None, follow: bool, since_s: float | None, as_json: bool) -> None:
     """Print status events: of the request ID, or of all in the last hour."""

@@ -46,7 +46,9 @@ def print_json(value: object) -> None:
     print_data(orjson.dumps(value, default=str).decode())
 
 
-def print_rows(items: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+def print_rows(
+    items: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
+) -> None:
     """Objects a line, or these columns of them."""
     if as_json:
         for item in items:

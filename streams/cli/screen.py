@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from streams.local.run_dir import StackStatus, ServiceStatus
+from streams.local.run_dir import ServiceStatus, StackStatus
 
 _COLOURS = {"ready": "green", "starting": "yellow", "backoff": "red", "failed": "bold red"}
 
@@ -71,7 +71,10 @@ class PlainScreen:
 
     def show_service(self, service: ServiceStatus) -> None:
         """One line, when there is something new."""
-        previous, self._last_shown[service.name] = self._last_shown.get(service.name), (service.state, service.reason)
+        previous, self._last_shown[service.name] = (
+            self._last_shown.get(service.name),
+            (service.state, service.reason),
+        )
         if previous == self._last_shown[service.name]:
             return
         restarted = f", restarted {service.restarts} times" if service.restarts else ""
@@ -134,14 +137,15 @@ class LiveScreen:
 
     def _render(self) -> RenderableType:
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("part", "state", "pid", "restarts", ""):
+        for name in ("service", "state", "pid", "restarts", ""):
             table.add_column(name, overflow="fold")
         for service in self._services.values():
             state = Text(service.state, style=_COLOURS.get(service.state, "dim"))
             pid = "-" if service.pid is None else str(service.pid)
             table.add_row(service.name, state, pid, str(service.restarts), service.reason)
         codes = [
-            Text(f"\n{format_link_instructions(account)}\n") + Text.from_ansi(render_qr(qr, colours=True))
+            Text(f"\n{format_link_instructions(account)}\n")
+            + Text.from_ansi(render_qr(qr, colours=True))
             for account, qr in self._codes.items()
         ]
         return Group(table, *codes, Text(self._message))

@@ -48,8 +48,10 @@ class DeadLetterFilter:
 def filter_options(command: F) -> F:
     """The options of a command that selects; their values are the fields of a Selection."""
     for option in (
-        click.option("--until", type=TimeParam(), help="failed before then"),
-        click.option("--since", type=TimeParam(), help="failed since then: 15m, 2h, 7d, or a time"),
+        click.option("--until", "until_s", type=TimeParam(), help="failed before then"),
+        click.option(
+            "--since", "since_s", type=TimeParam(), help="failed since then: 15m, 2h, 7d, or a time"
+        ),
         click.option("--account", help="the sending account"),
         click.option("--class", "error_class", help="of the error, for example transient"),
         click.option("--reason", help="the error's code, for example recipient_not_on_whatsapp"),

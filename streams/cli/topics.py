@@ -24,7 +24,10 @@ def create(as_json: bool) -> None:
     settings = run_dir.resolve_kafka(load())
     created = asyncio.run(admin.create_topics(settings))
     output.print_rows(
-        [{"topic": spec.name, "created": spec.name in created} for spec in required_topics(settings)],
+        [
+            {"topic": spec.name, "created": spec.name in created}
+            for spec in required_topics(settings)
+        ],
         ("topic", "created"),
         as_json=as_json,
     )
@@ -42,7 +45,9 @@ def check(as_json: bool) -> None:
             {
                 "topic": spec.name,
                 "ok": spec.name not in problems_by_topic,
-                "problem": str(problems_by_topic[spec.name]) if spec.name in problems_by_topic else None,
+                "problem": str(problems_by_topic[spec.name])
+                if spec.name in problems_by_topic
+                else None,
             }
             for spec in required_topics(settings)
         ],

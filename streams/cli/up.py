@@ -25,7 +25,7 @@ _ORPHAN_EXIT_TIMEOUT_S = 5.0
 )
 @output.json_option
 def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> int:
-    """Run everything on this machine: broker if WA_KAFKA names none, dispatcher, senders."""
+    """Run everything on this machine: broker if WA_KAFKA_BOOTSTRAP_SERVERS names none, dispatcher, senders."""
     if no_scan and not sandbox:
         raise click.UsageError("--no-scan is about the simulated WhatsApp: add --sandbox.")
     settings = load()
@@ -43,8 +43,12 @@ def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> int:
     return 0
 
 
-async def _run_stack(settings: Settings, options: StackOptions, display: Screen, as_json: bool) -> None:
-    async with LocalStack(settings, options, on_change=display.show_service, on_progress=display.show_message) as stack:
+async def _run_stack(
+    settings: Settings, options: StackOptions, display: Screen, as_json: bool
+) -> None:
+    async with LocalStack(
+        settings, options, on_change=display.show_service, on_progress=display.show_message
+    ) as stack:
         shutdown = ShutdownSignal(kill=stack.kill, on_message=display.show_message)
         async with LinkCodeWatcher(display.show_code) as link_codes:
             if not await shutdown.run_until(stack.start(on_topics_ready=link_codes.start)):
@@ -69,7 +73,7 @@ def ps(as_json: bool) -> None:
         return
     output.print_rows(
         [msgspec.to_builtins(part) for part in status.parts],
-        ("name", "state", "pid", "restarts", "why"),
+        ("name", "state", "pid", "restarts", "reason"),
         as_json=False,
     )
     output.print_note(screen.summarize(status) if status.ready else "not ready yet")

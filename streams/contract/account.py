@@ -29,13 +29,17 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     since: Annotated[Timestamp, Meta(description="When this state began.")]
     phone: Annotated[str, Meta(description="The account's own number, E.164.")] | None = None
     reason: Annotated[str, Meta(description="Why it is in this state.")] | None = None
-    until: Annotated[Timestamp, Meta(description="When a restriction ends, if known.")] | None = None
+    until: Annotated[Timestamp, Meta(description="When a restriction ends, if known.")] | None = (
+        None
+    )
     qr: Annotated[str, Meta(description="Text of the QR code to be scanned.")] | None = None
     pairing_code: Annotated[str, Meta(description="To be typed into the phone.")] | None = None
     sent_last_minute: Annotated[int, Meta(ge=0)] = 0
     sent_today: Annotated[int, Meta(ge=0)] = 0
     free_at: (
-        Annotated[Timestamp, Meta(description="Its pace lets nothing go before; null: it may send.")]
+        Annotated[
+            Timestamp, Meta(description="Its pace lets nothing go before; null: it may send.")
+        ]
         | None
     ) = None
     daily_cap: Annotated[int, Meta(ge=1, description="null: none")] | None = None

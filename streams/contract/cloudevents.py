@@ -53,7 +53,9 @@ class _StructuredEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_headers(headers: Headers) -> Envelope:
     """What the headers alone say: in binary mode, all of it but the data."""
-    trace_context = make_trace_context(_get_trace_header(headers, TRACEPARENT), _get_trace_header(headers, TRACESTATE))
+    trace_context = make_trace_context(
+        _get_trace_header(headers, TRACEPARENT), _get_trace_header(headers, TRACESTATE)
+    )
     return Envelope(id=get_text(headers, ID_HEADER), trace=trace_context)
 
 
@@ -67,11 +69,19 @@ def unwrap(body: object, headers: Headers) -> Envelope:
     if not _is_structured(body, headers):
         return replace(header_envelope, data=body)
     event = _decode_event(body)
-    event_trace = make_trace_context(_encode_optional(event.traceparent), _encode_optional(event.tracestate))
-    return Envelope(data=_extract_data(event), id=event.id or header_envelope.id, trace=header_envelope.trace or event_trace)
+    event_trace = make_trace_context(
+        _encode_optional(event.traceparent), _encode_optional(event.tracestate)
+    )
+    return Envelope(
+        data=_extract_data(event),
+        id=event.id or header_envelope.id,
+        trace=header_envelope.trace or event_trace,
+    )
 
 
-def build_binary_headers(event_type: str, event_id: str, time: str) -> tuple[tuple[str, bytes], ...]:
+def build_binary_headers(
+    event_type: str, event_id: str, time: str
+) -> tuple[tuple[str, bytes], ...]:
     """The headers of an event of ours; `time` in RFC 3339."""
     return (
         ("ce_specversion", b"1.0"),

@@ -44,7 +44,9 @@ class InvalidDeadLetter(ValueError):
     """A record of `wa.dlq` that has not our headers; says which is missing or wrong."""
 
 
-class DeadLetterInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_HEADER_NAMES):
+class DeadLetterInfo(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_HEADER_NAMES
+):
     """What the headers say of the original record. Each is text in UTF-8."""
 
     id: Annotated[
@@ -87,7 +89,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     def build_replay_headers(self) -> list[tuple[str, bytes | None]]:
         """The headers under which key and value go to `wa.outbound` again."""
         info = self.info
-        replay_info = ReplayInfo(dead_letter_id=info.id, count=info.replay_count + 1, request_id=info.request_id)
+        replay_info = ReplayInfo(
+            dead_letter_id=info.id, count=info.replay_count + 1, request_id=info.request_id
+        )
         return replay.build_headers(self.headers, replay_info)
 
 

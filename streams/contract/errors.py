@@ -58,7 +58,9 @@ class InvalidRequest(ValueError):
     the request, so it may stand in a log.
     """
 
-    def __init__(self, code: InvalidCode, detail: str, partial: PartialRequest | None = None) -> None:
+    def __init__(
+        self, code: InvalidCode, detail: str, partial: PartialRequest | None = None
+    ) -> None:
         self.code: InvalidCode = code
         self.detail = detail[:MAX_DETAIL_CHARACTERS]
         super().__init__(f"{code}: {self.detail}")

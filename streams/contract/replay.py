@@ -37,11 +37,17 @@ def parse_headers(headers: Headers) -> ReplayInfo:
         raise InvalidRequest("schema_violation", f"header {REPLAY_OF}: names no dead letter")
     if not _COUNT_PATTERN.fullmatch(count):
         raise InvalidRequest("schema_violation", f"header {REPLAY_COUNT}: is no whole number")
-    return ReplayInfo(dead_letter_id=dead_letter_id, count=int(count), request_id=get_text(headers, REQUEST_ID))
+    return ReplayInfo(
+        dead_letter_id=dead_letter_id, count=int(count), request_id=get_text(headers, REQUEST_ID)
+    )
 
 
 def build_headers(original: Headers, replay: ReplayInfo) -> list[tuple[str, bytes | None]]:
     """The headers of the replay: the original's, with these in place of those of an earlier replay."""
     kept = [(name, value) for name, value in original if name not in REPLAY_HEADERS]
-    replay_headers = [(REPLAY_OF, replay.dead_letter_id), (REPLAY_COUNT, str(replay.count)), (REQUEST_ID, replay.request_id)]
+    replay_headers = [
+        (REPLAY_OF, replay.dead_letter_id),
+        (REPLAY_COUNT, str(replay.count)),
+        (REQUEST_ID, replay.request_id),
+    ]
     return [*kept, *((name, value.encode()) for name, value in replay_headers if value is not None)]

@@ -28,14 +28,16 @@ Status: TypeAlias = Literal[
     "unknown",
 ]
 Reason: TypeAlias = Literal[
-    "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "turn"
+    "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "account_busy"
 ]
 FINAL_STATUSES: Final[frozenset[Status]] = frozenset(
     {"failed", "rejected", "expired", "cancelled", "unknown"}
 )
 EVENT_TYPE_PREFIX: Final = "wa.message."
 
-Timestamp = Annotated[str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})]
+Timestamp = Annotated[
+    str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})
+]
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -73,7 +73,9 @@ def _map_request_ids(requests: Sequence[DemoRequest], evidence: Evidence) -> dic
     A reaction is the one kind whose id WhatsApp Web chooses by itself: it is known by what it says.
     """
     request_ids = {each.whatsapp_id: each.id for each in evidence.events if each.whatsapp_id}
-    reactions = {(each.to, each.expected_text): each.id for each in requests if each.kind == "reaction"}
+    reactions = {
+        (each.to, each.expected_text): each.id for each in requests if each.kind == "reaction"
+    }
     for row in evidence.log:
         if row["type"] == "reaction" and (row["to"], row["body"]) in reactions:
             request_ids[row["whatsapp_id"]] = reactions[row["to"], row["body"]]
@@ -85,39 +87,58 @@ def _ids_with_status(events: Iterable[StatusEvent], status: str) -> set[str]:
 
 
 def _check_sent(
-    requests: Sequence[DemoRequest], evidence: Evidence, shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
+    requests: Sequence[DemoRequest],
+    evidence: Evidence,
+    shown: Sequence[LoggedMessage],
+    request_ids: Mapping[str, str],
 ) -> Finding:
-    sent, delivered = _ids_with_status(evidence.events, _SENT), _ids_with_status(evidence.events, "delivered")
-    on_phones = {request_ids[row["whatsapp_id"]] for row in shown if row["whatsapp_id"] in request_ids}
+    sent, delivered = (
+        _ids_with_status(evidence.events, _SENT),
+        _ids_with_status(evidence.events, "delivered"),
+    )
+    on_phones = {
+        request_ids[row["whatsapp_id"]] for row in shown if row["whatsapp_id"] in request_ids
+    }
     reactions = {each.id for each in requests if each.kind == "reaction"}  # see `_whose`
     problems = [f"{each}: said to be sent, on no phone" for each in sorted(sent - on_phones)]
     problems += [f"{each}: on a phone, never said to be sent" for each in sorted(on_phones - sent)]
     problems += [f"{each}: never delivered" for each in sorted(sent - delivered - reactions)]
     summary = f"{len(sent)} said to be sent, {len(on_phones)} on phones, {len(delivered)} delivered"
-    return Finding("sent", f"{len({each.id for each in requests})} asked for, {summary}", tuple(problems))
+    return Finding(
+        "sent", f"{len({each.id for each in requests})} asked for, {summary}", tuple(problems)
+    )
 
 
 def _check_duplicates(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
     counts = Counter((row["to"], _request_id_of(row, request_ids)) for row in shown)
     problems = [f"{id}: {count} times on {to}" for (to, id), count in counts.items() if count > 1]
-    return Finding("twice", f"{len(problems)} shown twice", tuple(problems))
+    return Finding("duplicates", f"{len(problems)} shown twice", tuple(problems))
 
 
 def _check_lost(
-    requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str], replayed_ids: Sequence[str]
+    requests: Sequence[DemoRequest],
+    shown: Sequence[LoggedMessage],
+    request_ids: Mapping[str, str],
+    replayed_ids: Sequence[str],
 ) -> Finding:
-    expected_ids = {each.id for each in requests if each.expected_status == _SENT or each.id in replayed_ids}
+    expected_ids = {
+        each.id for each in requests if each.expected_status == _SENT or each.id in replayed_ids
+    }
     missing = sorted(expected_ids - {_request_id_of(row, request_ids) for row in shown})
     return Finding("lost", f"{len(missing)} lost", tuple(f"{id}: on no phone" for id in missing))
 
 
 def _check_unexpected(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
     unexpected = [row for row in shown if row["whatsapp_id"] not in request_ids]
-    problems = tuple(f"{row['whatsapp_id']} to {row['to']}: no status knows it" for row in unexpected)
-    return Finding("strays", f"{len(unexpected)} that nobody asked for", problems)
+    problems = tuple(
+        f"{row['whatsapp_id']} to {row['to']}: no status knows it" for row in unexpected
+    )
+    return Finding("unexpected", f"{len(unexpected)} that nobody asked for", problems)
 
 
-def _check_content(requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
+def _check_content(
+    requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
+) -> Finding:
     """What stands on the phone is what was written, on the phone it was written to."""
     expected = {each.id: each for each in requests}
     problems: list[str] = []
@@ -137,10 +158,14 @@ def _check_rate_limit(shown: Sequence[LoggedMessage], limit: int) -> Finding:
     counts = {phone: max_in_window(each) for phone, each in times.items()}
     problems = tuple(f"{phone}: {n} in 60 s" for phone, n in counts.items() if n > limit)
     highest = max(counts.values(), default=0)
-    return Finding("limit", f"at most {highest} to one phone in any 60 s, {limit} allowed", problems)
+    return Finding(
+        "limit", f"at most {highest} to one phone in any 60 s, {limit} allowed", problems
+    )
 
 
-def _check_order(requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
+def _check_order(
+    requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
+) -> Finding:
     position = {each.id: number for number, each in reversed(list(enumerate(requests)))}
     problems: list[str] = []
     last: dict[str, str] = {}
@@ -154,7 +179,9 @@ def _check_order(requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage]
 
 def _check_refused(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
     """Each bad request has its one answer, with the right word. A record without an id is found by it."""
-    errors = {each.id: each.error for each in evidence.events if each.status in ("rejected", "failed")}
+    errors = {
+        each.id: each.error for each in evidence.events if each.status in ("rejected", "failed")
+    }
     expected = Counter(each.code for each in requests if each.code)
     actual = Counter(error.code for error in errors.values() if error is not None)
     problems = [
@@ -166,7 +193,9 @@ def _check_refused(requests: Sequence[DemoRequest], evidence: Evidence) -> Findi
         error = errors.get(each.id)
         if each.id and each.code and (error is None or error.code != each.code):
             problems.append(f"{each.id}: {error.code if error else 'no answer'}, not {each.code}")
-    return Finding("refused", ", ".join(f"{n} {code}" for code, n in actual.items()), tuple(problems))
+    return Finding(
+        "refused", ", ".join(f"{n} {code}" for code, n in actual.items()), tuple(problems)
+    )
 
 
 def _check_dead_letters(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
@@ -178,7 +207,9 @@ def _check_dead_letters(requests: Sequence[DemoRequest], evidence: Evidence) -> 
     return Finding("dead letters", f"{actual.total()} with the original bytes", tuple(problems))
 
 
-def _check_replayed(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str], evidence: Evidence) -> Finding:
+def _check_replayed(
+    shown: Sequence[LoggedMessage], request_ids: Mapping[str, str], evidence: Evidence
+) -> Finding:
     times = Counter(_request_id_of(row, request_ids) for row in shown)
     problems = [f"{id}: {times[id]} times" for id in evidence.replayed if times[id] != 1]
     if not evidence.replayed:

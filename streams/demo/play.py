@@ -25,15 +25,15 @@ from streams.demo.judge import Evidence, Finding
 from streams.demo.screen import SIMULATION_NOTICE, DemoScreen
 from streams.demo.script import (
     FLOOD_SIZE,
-    RATE_LIMIT_PER_MINUTE,
     NOT_ON_WHATSAPP,
-    STRANGER_PHONE,
+    RATE_LIMIT_PER_MINUTE,
     REACTION_PHONE,
     REPLY_PHONE,
+    STRANGER_PHONE,
     DemoRequest,
-    find_first_request_id,
     build_first_act,
     build_second_act,
+    find_first_request_id,
 )
 from streams.kafka.connection import producer_options
 from streams.kafka.topics import names
@@ -45,7 +45,11 @@ from streams.settings import PREFIX, Settings, load
 from streams.supervisor.process import adopt_orphans, kill_orphans
 from streams.supervisor.shutdown import ShutdownSignal
 
-_MACHINE_SETTINGS = ("BROWSER_EXECUTABLE", "WEB_BUNDLE", "LOG_LEVEL")  # settings of the machine, not of a job
+_MACHINE_SETTINGS = (
+    "BROWSER_EXECUTABLE",
+    "WHATSAPP_BUNDLE",
+    "LOG_LEVEL",
+)  # settings of the machine, not of a job
 _LOOKUP_CACHE_S = 1
 _FINISH_TIMEOUT_S = 180.0  # the flooded phone alone takes a minute
 _ORPHAN_EXIT_TIMEOUT_S = 5.0
@@ -66,7 +70,9 @@ def _make_settings(folder: Path) -> Settings:
     """Nobody's settings but those of this machine; any free port; limits that can be watched."""
     empty_config = folder / "nothing.toml"
     empty_config.touch()
-    machine_settings = {PREFIX + name: os.environ.get(PREFIX + name, "") for name in _MACHINE_SETTINGS}
+    machine_settings = {
+        PREFIX + name: os.environ.get(PREFIX + name, "") for name in _MACHINE_SETTINGS
+    }
     return load(
         machine_settings | {PREFIX + "CONFIG": str(empty_config)},
         data_dir=str(folder),
@@ -90,14 +96,18 @@ def _run_demo(settings: Settings, as_json: bool) -> int:
             kill_orphans(_ORPHAN_EXIT_TIMEOUT_S)
     _print_verdict(verdict, time.monotonic() - started_s, as_json)
     if any(line.problems for line in verdict):
-        raise CommandFailed(f"what arrived and what was said do not agree (logs: {_keep_logs(settings)})")
+        raise CommandFailed(
+            f"what arrived and what was said do not agree (logs: {_keep_logs(settings)})"
+        )
     return 0
 
 
 async def _play(settings: Settings, screen: DemoScreen) -> list[Finding]:
     verdict: list[Finding] = []
     options = StackOptions(sandbox=True, sandbox_options=("--auto-scan",))
-    async with LocalStack(settings, options, on_change=screen.show_service, on_progress=screen.show_step) as stack:
+    async with LocalStack(
+        settings, options, on_change=screen.show_service, on_progress=screen.show_step
+    ) as stack:
         shutdown = ShutdownSignal(kill=stack.kill, on_message=screen.show_step)
 
         async def run_acts() -> None:
@@ -131,7 +141,9 @@ class _DemoRun:
             acts_task = asyncio.create_task(self._play_acts())
             try:
                 async with asyncio.timeout(_FINISH_TIMEOUT_S):
-                    await asyncio.wait({follow_task, acts_task}, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(
+                        {follow_task, acts_task}, return_when=asyncio.FIRST_COMPLETED
+                    )
                 for each in (follow_task, acts_task):
                     if each.done():
                         each.result()
@@ -142,7 +154,9 @@ class _DemoRun:
                 acts_task.cancel()
                 await asyncio.wait({follow_task, acts_task})
             self._screen.show_step("holding the simulated WhatsApp's log against the topics")
-            return judge.judge(self._requests, await self._collect_evidence(whatsapp), RATE_LIMIT_PER_MINUTE)
+            return judge.judge(
+                self._requests, await self._collect_evidence(whatsapp), RATE_LIMIT_PER_MINUTE
+            )
 
     async def _play_acts(self) -> None:
         await asyncio.to_thread(self._sandbox.set_numbers, {STRANGER_PHONE: {"on_whatsapp": False}})
@@ -150,9 +164,16 @@ class _DemoRun:
         await self._produce(requests, f"asking for {len(requests)} messages, some of them bad")
         await self._wait_until(lambda: self._find_stranger_failure() is not None)
         await self._replay_stranger()
-        reply_to_id, react_to_id = [await self._wait_until_sent(find_first_request_id(each)) for each in (REPLY_PHONE, REACTION_PHONE)]
-        await self._produce(build_second_act(reply_to_id, react_to_id), "an answer and a reaction to two of them")
-        self._screen.show_step(f"one phone was asked {FLOOD_SIZE} messages: only {RATE_LIMIT_PER_MINUTE} in any 60 seconds")
+        reply_to_id, react_to_id = [
+            await self._wait_until_sent(find_first_request_id(each))
+            for each in (REPLY_PHONE, REACTION_PHONE)
+        ]
+        await self._produce(
+            build_second_act(reply_to_id, react_to_id), "an answer and a reaction to two of them"
+        )
+        self._screen.show_step(
+            f"one phone was asked {FLOOD_SIZE} messages: only {RATE_LIMIT_PER_MINUTE} in any 60 seconds"
+        )
         await self._wait_until(self._are_all_finished)
 
     async def _produce(self, requests: Sequence[DemoRequest], step: str) -> None:
@@ -160,7 +181,9 @@ class _DemoRun:
         self._requests += requests
         outbound = names(self._settings).outbound
         async with AIOKafkaProducer(**producer_options(self._settings)) as producer:
-            deliveries = [await producer.send(outbound, each.value, key=each.key) for each in requests]
+            deliveries = [
+                await producer.send(outbound, each.value, key=each.key) for each in requests
+            ]
             await asyncio.gather(*deliveries)
 
     async def _replay_stranger(self) -> None:
@@ -194,13 +217,21 @@ class _DemoRun:
         return sent.whatsapp_id
 
     def _find_sent_event(self, id: str) -> StatusEvent | None:
-        heard = self._status_events.get(id, {})
-        return next((heard[status] for status in SENT_STATUSES if status in heard), None)
+        events_by_status = self._status_events.get(id, {})
+        return next(
+            (events_by_status[status] for status in SENT_STATUSES if status in events_by_status),
+            None,
+        )
 
     def _find_stranger_failure(self) -> StatusEvent | None:
         ids = (each.id for each in self._requests if each.to == STRANGER_PHONE)
         return next(
-            (self._status_events[id]["failed"] for id in ids if "failed" in self._status_events.get(id, {})), None
+            (
+                self._status_events[id]["failed"]
+                for id in ids
+                if "failed" in self._status_events.get(id, {})
+            ),
+            None,
         )
 
     def _are_all_finished(self) -> bool:
@@ -209,12 +240,16 @@ class _DemoRun:
     def _is_finished(self, request: DemoRequest) -> bool:
         if request.expected_status == "sent" or request.id in self._replayed_ids:
             # WhatsApp Web gives a reaction an id of its own, so no receipt can be told to be its.
-            heard = self._status_events.get(request.id, {})
-            return ("sent" if request.kind == "reaction" else "delivered") in heard
+            events_by_status = self._status_events.get(request.id, {})
+            return ("sent" if request.kind == "reaction" else "delivered") in events_by_status
         if request.id:
             return request.expected_status in self._status_events.get(request.id, {})
         # A record that cannot be read has no id of its own; it is named after its place.
-        errors = (heard[request.expected_status].error for heard in self._status_events.values() if request.expected_status in heard)
+        errors = (
+            events_by_status[request.expected_status].error
+            for events_by_status in self._status_events.values()
+            if request.expected_status in events_by_status
+        )
         return any(error is not None and error.code == request.code for error in errors)
 
     async def _collect_evidence(self, whatsapp: WhatsApp) -> Evidence:
@@ -233,7 +268,9 @@ def _print_verdict(verdict: Sequence[Finding], elapsed_s: float, as_json: bool) 
         return
     output.print_data("\nWhat the simulated WhatsApp's log and the topics say:")
     for line in verdict:
-        output.print_data(f"  {'ok   ' if not line.problems else 'WRONG'} {line.name:<13} {line.summary}")
+        output.print_data(
+            f"  {'ok   ' if not line.problems else 'WRONG'} {line.name:<13} {line.summary}"
+        )
         for each in line.problems:
             output.print_data(f"        {each}")
     output.print_data(f"{elapsed_s:.0f} s. {SIMULATION_NOTICE}")

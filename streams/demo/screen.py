@@ -97,9 +97,13 @@ class PlainScreen:
         """One line for what is out of the ordinary."""
         self._tracker.add(event)
         if event.error is not None:
-            self._print_line(f"  {event.id} {event.status}: {event.error.code} ({event.error.detail})")
+            self._print_line(
+                f"  {event.id} {event.status}: {event.error.code} ({event.error.detail})"
+            )
         elif event.reason == "rate_limited" and event.due_at:
-            self._print_line(f"  {event.id} waits {_format_remaining(event.due_at)}: {RATE_LIMIT_PER_MINUTE} a minute to one phone")
+            self._print_line(
+                f"  {event.id} waits {_format_remaining(event.due_at)}: {RATE_LIMIT_PER_MINUTE} a minute to one phone"
+            )
         elif time.monotonic() - self._counts_shown_s >= _COUNTS_INTERVAL_S:
             self._counts_shown_s = time.monotonic()
             self._print_line("  " + _format_counts(self._tracker.count_statuses()))
@@ -160,8 +164,15 @@ class LiveScreen:
         return Text(self._step, style="bold")
 
     def _render_row(self, phone: str) -> list[str]:
-        counts, waiting_event = self._tracker.count_statuses(phone), self._tracker.find_longest_wait(phone)
-        reason = "" if waiting_event is None else f"{waiting_event.reason} {_format_remaining(waiting_event.due_at) if waiting_event.due_at else ''}"
+        counts, waiting_event = (
+            self._tracker.count_statuses(phone),
+            self._tracker.find_longest_wait(phone),
+        )
+        reason = (
+            ""
+            if waiting_event is None
+            else f"{waiting_event.reason} {_format_remaining(waiting_event.due_at) if waiting_event.due_at else ''}"
+        )
         return [
             phone,
             str(counts["accepted"] + counts["queued"] or ""),

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import orjson
 
-RATE_LIMIT_PER_MINUTE: Final = 5  # messages a minute to one phone, so that a flood can be watched in a minute
+RATE_LIMIT_PER_MINUTE: Final = (
+    5  # messages a minute to one phone, so that a flood can be watched in a minute
+)
 FLOOD_SIZE: Final = 8  # to one phone: three more than it may get at once
 # Malaysian numbers of a possible length; nobody is meant, nothing leaves this machine.
 PHONES: Final = tuple(f"+601155500{number:03}" for number in range(1, 13))
@@ -41,7 +43,13 @@ class DemoRequest:
 
 def build_first_act() -> list[DemoRequest]:
     """All that is asked for at the start, in this order."""
-    return [*_build_conversations(), *_build_flood(), *_build_bad_requests(), *_build_stranger_request(), _build_repeat()]
+    return [
+        *_build_conversations(),
+        *_build_flood(),
+        *_build_bad_requests(),
+        *_build_stranger_request(),
+        _build_repeat(),
+    ]
 
 
 def find_first_request_id(phone: str) -> str:
@@ -51,7 +59,9 @@ def find_first_request_id(phone: str) -> str:
 
 def build_second_act(reply_to_id: str, react_to_id: str) -> list[DemoRequest]:
     """An answer and a reaction to messages that were sent: their WhatsApp ids, known by their statuses."""
-    reply = _build_request(REPLY_PHONE, "reply", _text_content("It has left the depot"), reply_to=reply_to_id)
+    reply = _build_request(
+        REPLY_PHONE, "reply", _text_content("It has left the depot"), reply_to=reply_to_id
+    )
     content = {"type": "reaction", "message_id": react_to_id, "emoji": "👍"}
     return [reply, _build_request(REACTION_PHONE, "reaction", content)]
 
@@ -88,7 +98,9 @@ def _build_contents(step: int) -> Sequence[tuple[str, dict[str, Any]]]:
 
 def _build_flood() -> list[DemoRequest]:
     return [
-        _build_request(FLOODED_PHONE, f"flood-{number}", _text_content(f"flood {number} of {FLOOD_SIZE}"))
+        _build_request(
+            FLOODED_PHONE, f"flood-{number}", _text_content(f"flood {number} of {FLOOD_SIZE}")
+        )
         for number in range(1, FLOOD_SIZE + 1)
     ]
 
@@ -99,21 +111,31 @@ def _build_bad_requests() -> list[DemoRequest]:
     return [
         DemoRequest("", None, b"Dear WhatsApp, please send", "rejected", "malformed_json"),
         _build_bad_request("no-phone", "schema_violation", content=_text_content("to whom?")),
-        _build_bad_request("no-such-phone", "invalid_phone", to="+60 1", content=_text_content("too short")),
+        _build_bad_request(
+            "no-such-phone", "invalid_phone", to="+60 1", content=_text_content("too short")
+        ),
         _build_bad_request("empty", "schema_violation", to=phone, content=_text_content("")),
         _build_bad_request("hologram", "schema_violation", to=phone, content={"type": "hologram"}),
-        _build_bad_request("past", "schema_violation", to=phone, content=_text_content("late"), send_at="yesterday"),
+        _build_bad_request(
+            "past", "schema_violation", to=phone, content=_text_content("late"), send_at="yesterday"
+        ),
     ]
 
 
 def _build_stranger_request() -> list[DemoRequest]:
     content = _text_content("Welcome to WhatsApp")
-    return [_build_request(STRANGER_PHONE, "stranger", content, expected_status="failed", code=NOT_ON_WHATSAPP)]
+    return [
+        _build_request(
+            STRANGER_PHONE, "stranger", content, expected_status="failed", code=NOT_ON_WHATSAPP
+        )
+    ]
 
 
 def _build_repeat() -> DemoRequest:
     """A caller that is not sure asks again under the same id."""
-    return _build_request(FLOODED_PHONE, "flood-1", _text_content(f"flood 1 of {FLOOD_SIZE}"), is_repeat=True)
+    return _build_request(
+        FLOODED_PHONE, "flood-1", _text_content(f"flood 1 of {FLOOD_SIZE}"), is_repeat=True
+    )
 
 
 NOT_ON_WHATSAPP: Final = "recipient_not_on_whatsapp"
@@ -132,7 +154,9 @@ def _build_request(
     id = f"demo-{phone[-3:]}-{name}"
     value = orjson.dumps({"id": id, "to": phone, "content": content, **fields})
     expected_text = content.get("body") or content.get("emoji") or ""
-    return DemoRequest(id, phone, value, expected_status, code, is_repeat, content["type"], expected_text)
+    return DemoRequest(
+        id, phone, value, expected_status, code, is_repeat, content["type"], expected_text
+    )
 
 
 def _build_bad_request(name: str, code: str, to: str | None = None, **fields: Any) -> DemoRequest:

@@ -38,7 +38,10 @@ class Accounts:
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
         """Each account that is known."""
-        return {name: self._account_availability(name, ready, now_s) for name, ready in self._ready.items()}
+        return {
+            name: self._account_availability(name, ready, now_s)
+            for name, ready in self._ready.items()
+        }
 
     def next_free_s(self, now_s: float) -> float:
         """When an account that is busy will be free; infinity if none is."""

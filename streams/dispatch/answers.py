@@ -8,14 +8,14 @@ from typing import Any, cast
 
 from streams.contract import dead_letter, status
 from streams.contract.dead_letter import DeadLetter
-from streams.contract.errors import PartialRequest, ErrorInfo
+from streams.contract.errors import ErrorInfo, PartialRequest
 from streams.contract.headers import TraceContext
 from streams.contract.timestamps import format_rfc3339
-from streams.dispatch.outlet import Outgoing
+from streams.dispatch.outlet import OutgoingRecord
 from streams.dispatch.rows import PhoneStore
 from streams.domain.errors import Error
-from streams.domain.phone.effects import PublishStatus, PublishDeadLetter, Effect, Dispatch
-from streams.domain.phone.events import Event, RequestInfo, SourceRecord, RequestReceived
+from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
+from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
 from streams.domain.phone.state import Message, Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
@@ -26,14 +26,16 @@ EchoSource = Message | RequestInfo | PartialRequest  # what echoes the caller's 
 class RecordMapper:
     """The topics that answers go to; `lane_of` names an account's lane."""
 
-    def __init__(self, status_topic: str, dlq_topic: str, send_topic_for: Callable[[str], str]) -> None:
+    def __init__(
+        self, status_topic: str, dlq_topic: str, send_topic_for: Callable[[str], str]
+    ) -> None:
         self._status_topic = status_topic
         self._dlq_topic = dlq_topic
         self._send_topic_for = send_topic_for
 
     # -- of a row
 
-    def map_row(self, row: Phone, event: Event, store: PhoneStore) -> list[Outgoing]:
+    def map_row(self, row: Phone, event: Event, store: PhoneStore) -> list[OutgoingRecord]:
         """What the event that wrote this row caused, in order. The row is durable already."""
         context = _EffectContext(row, event, store)
         return [
@@ -42,7 +44,7 @@ class RecordMapper:
             if (outgoing := self._map_effect(effect, context)) is not None
         ]
 
-    def _map_effect(self, effect: Effect, context: "_EffectContext") -> Outgoing | None:
+    def _map_effect(self, effect: Effect, context: "_EffectContext") -> OutgoingRecord | None:
         match effect:
             case PublishStatus():
                 return self._map_status(context.phone, effect, context.get_echo_source(effect.id))
@@ -51,9 +53,13 @@ class RecordMapper:
                 return payload and self._map_dispatch(context, effect, payload)
             case PublishDeadLetter():
                 record = context.get_source_record(effect)
-                return record and self._map_dead_letter(context.get_account(effect.id), effect, record)
+                return record and self._map_dead_letter(
+                    context.get_account(effect.id), effect, record
+                )
 
-    def _map_status(self, phone: str, effect: PublishStatus, echo_source: EchoSource) -> Outgoing:
+    def _map_status(
+        self, phone: str, effect: PublishStatus, echo_source: EchoSource
+    ) -> OutgoingRecord:
         event = status.make(
             id=effect.id,
             status=cast("status.Status", effect.status),
@@ -72,7 +78,9 @@ class RecordMapper:
         )
         return self._make_status_record(event, phone.encode(), echo_source.trace)
 
-    def _map_dispatch(self, context: "_EffectContext", effect: Dispatch, payload: Payload) -> Outgoing:
+    def _map_dispatch(
+        self, context: "_EffectContext", effect: Dispatch, payload: Payload
+    ) -> OutgoingRecord:
         send_command = SendCommand(
             phone=context.phone,
             id=effect.id,
@@ -86,11 +94,16 @@ class RecordMapper:
             trace=context.get_echo_source(effect.id).trace,
         )
         key = context.phone.encode()
-        return Outgoing(
-            self._send_topic_for(effect.account), command.encode(send_command), key=key, headers=send_command.trace
+        return OutgoingRecord(
+            self._send_topic_for(effect.account),
+            command.encode(send_command),
+            key=key,
+            headers=send_command.trace,
         )
 
-    def _map_dead_letter(self, account: str | None, effect: PublishDeadLetter, record: SourceRecord) -> Outgoing:
+    def _map_dead_letter(
+        self, account: str | None, effect: PublishDeadLetter, record: SourceRecord
+    ) -> OutgoingRecord:
         details = dead_letter.DeadLetterInfo(
             id=effect.dead_letter_id,
             reason=effect.error.code,
@@ -108,19 +121,28 @@ class RecordMapper:
             replay_count=effect.replay_count,
             account=account,
         )
-        letter = DeadLetter(info=details, key=record.key, value=record.value, headers=record.headers)
+        letter = DeadLetter(
+            info=details, key=record.key, value=record.value, headers=record.headers
+        )
         headers = tuple(letter.build_record_headers())
-        return Outgoing(self._dlq_topic, record.value, key=record.key, headers=headers)
+        return OutgoingRecord(self._dlq_topic, record.value, key=record.key, headers=headers)
 
-    def _make_status_record(self, event: status.StatusEvent, key: bytes | None, trace: TraceContext) -> Outgoing:
+    def _make_status_record(
+        self, event: status.StatusEvent, key: bytes | None, trace: TraceContext
+    ) -> OutgoingRecord:
         headers = status.build_headers(event, trace)
-        return Outgoing(self._status_topic, status.encode(event), key=key, headers=headers)
+        return OutgoingRecord(self._status_topic, status.encode(event), key=key, headers=headers)
 
     # -- of a record that never reached a row
 
     def map_rejected(
-        self, record: SourceRecord, partial: PartialRequest, phone: str | None, error: Error, now_s: float
-    ) -> list[Outgoing]:
+        self,
+        record: SourceRecord,
+        partial: PartialRequest,
+        phone: str | None,
+        error: Error,
+        now_s: float,
+    ) -> list[OutgoingRecord]:
         """The dead letter and the status of a record that is no valid request."""
         request_id = partial.id or record.coordinates
         key = phone.encode() if phone else record.key
@@ -134,15 +156,24 @@ class RecordMapper:
             batch_id=partial.batch_id,
             metadata=partial.metadata,
         )
-        dead_letter_effect = _make_unattempted_dead_letter(request_id, record.coordinates, error, partial.replay_count, now_s)
-        return [self._map_dead_letter(None, dead_letter_effect, record), self._make_status_record(event, key, partial.trace)]
+        dead_letter_effect = _make_unattempted_dead_letter(
+            request_id, record.coordinates, error, partial.replay_count, now_s
+        )
+        return [
+            self._map_dead_letter(None, dead_letter_effect, record),
+            self._make_status_record(event, key, partial.trace),
+        ]
 
-    def map_internal_error(self, event: RequestReceived, now_s: float) -> list[Outgoing]:
+    def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:
         """The dead letter and the status of a request on which the program itself failed."""
         error = Error("internal_error", "its log says more")
         request, position = event.request, event.source_record.coordinates
-        status_effect = PublishStatus(id=request.id, status="failed", event_id_suffix=position, at_s=now_s, error=error)
-        dead_letter_effect = _make_unattempted_dead_letter(request.id, position, error, request.replay_count, now_s)
+        status_effect = PublishStatus(
+            id=request.id, status="failed", event_id_suffix=position, at_s=now_s, error=error
+        )
+        dead_letter_effect = _make_unattempted_dead_letter(
+            request.id, position, error, request.replay_count, now_s
+        )
         return [
             self._map_dead_letter(None, dead_letter_effect, event.source_record),
             self._map_status(event.phone, status_effect, request),
@@ -160,7 +191,9 @@ class _EffectContext:
 
     def get_echo_source(self, request_id: str) -> EchoSource:
         """The message, or the request that got no row since there was no room for it."""
-        message = self._changed_messages.get(request_id) or self._store.message(self.phone, request_id)
+        message = self._changed_messages.get(request_id) or self._store.message(
+            self.phone, request_id
+        )
         return message or (self._get_submitted_request(request_id) or PartialRequest())
 
     def get_payload(self, request_id: str) -> Payload | None:
@@ -170,7 +203,10 @@ class _EffectContext:
     def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
         """What is to be buried: the event's own record, else that of the message, unless it is spent."""
         event = self._event
-        if isinstance(event, RequestReceived) and event.source_record.coordinates == effect.dead_letter_id:
+        if (
+            isinstance(event, RequestReceived)
+            and event.source_record.coordinates == effect.dead_letter_id
+        ):
             return event.source_record
         payload = self.get_payload(effect.id)
         return payload.source_record if payload else None
@@ -202,7 +238,9 @@ def _make_unattempted_dead_letter(
 
 
 def _to_problem(error: Error) -> ErrorInfo:
-    return ErrorInfo(code=error.code, class_=_get_error_class(error), title=error.title, detail=error.detail)
+    return ErrorInfo(
+        code=error.code, class_=_get_error_class(error), title=error.title, detail=error.detail
+    )
 
 
 def _get_error_class(error: Error) -> Any:

@@ -21,7 +21,7 @@ from streams.dispatch.accounts import Accounts
 from streams.dispatch.answers import RecordMapper
 from streams.dispatch.clock import TimerService
 from streams.dispatch.intake import Intake
-from streams.dispatch.outlet import Outgoing
+from streams.dispatch.outlet import OutgoingRecord
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.rows import PhoneStore
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
@@ -50,15 +50,17 @@ class _CountingPublisher:
         self._names = names
         self._counts = counts
 
-    async def publish(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """See `Outlet`."""
         await publish_all(self._app, records)
         for record in records:
             self._count(record)
 
-    def _count(self, record: Outgoing) -> None:
+    def _count(self, record: OutgoingRecord) -> None:
         if record.topic == self._names.status:
-            self._counts.count_status((get_text(record.headers, cloudevents.TYPE_HEADER) or "").rpartition(".")[2])
+            self._counts.count_status(
+                (get_text(record.headers, cloudevents.TYPE_HEADER) or "").rpartition(".")[2]
+            )
         elif record.topic == self._names.dlq:
             self._counts.count_dead_letter(get_text(record.headers, "wa-dlq-reason") or "")
 
@@ -86,18 +88,30 @@ class Dispatcher:
         )
         self.publisher = _CountingPublisher(self.app, self.names, self.metrics)
         self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
-        self.view = CompactedView(settings, self.names.accounts, on_change=self.accounts.apply_record)
+        self.view = CompactedView(
+            settings, self.names.accounts, on_change=self.accounts.apply_record
+        )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
-        self.timer_service = TimerService(self.accounts, self.publisher, self.names.phone, max_in_flight, time.time)
+        self.timer_service = TimerService(
+            self.accounts, self.publisher, self.names.phone, max_in_flight, time.time
+        )
         self.gauges = Gauges()
         record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
         self.intake = Intake(
             self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
         )
         self.phone_stage = PhoneStage(
-            self.policy, self.accounts, self.timer_service, self.gauges, record_mapper, self.publisher, time.time
+            self.policy,
+            self.accounts,
+            self.timer_service,
+            self.gauges,
+            record_mapper,
+            self.publisher,
+            time.time,
         )
-        self.sweep = Sweep(self.owned_stores, self.publisher, self.names.phone, self.policy, time.time)
+        self.sweep = Sweep(
+            self.owned_stores, self.publisher, self.names.phone, self.policy, time.time
+        )
         self._exit_stack = AsyncExitStack()
         self._register_agents()
 
@@ -126,7 +140,11 @@ class Dispatcher:
         for store in self.owned_stores():
             self.timer_service.load_scheduled(store)
             await self._load_phones(store)
-        log.info("%d partitions, %d phones wait", len(self.owned_stores()), self.timer_service.count_waiting_phones())
+        log.info(
+            "%d partitions, %d phones wait",
+            len(self.owned_stores()),
+            self.timer_service.count_waiting_phones(),
+        )
 
     async def _load_phones(self, store: PhoneStore) -> None:
         phones, last_key = store.scan_phones(b"", BATCH_SIZE)

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.outlet import Outgoing, Publisher
+from streams.dispatch.outlet import OutgoingRecord, Publisher
 from streams.dispatch.rows import PhoneStore
 from streams.domain.accounts.scheduler import Scheduler
 from streams.domain.phone import events
@@ -73,7 +73,7 @@ class TimerService:
             await self._publisher.publish(self._collect_due_records())
             await self._wait_until_next()
 
-    def _collect_due_records(self) -> list[Outgoing]:
+    def _collect_due_records(self) -> list[OutgoingRecord]:
         now_s = self._now_s()
         availability = self._accounts.get_availability(now_s)
         return [
@@ -92,7 +92,10 @@ class TimerService:
             return
 
     def _next_due_s(self) -> float:
-        return min((scheduler.next_timer_at_s() for scheduler in self._schedulers.values()), default=float("inf"))
+        return min(
+            (scheduler.next_timer_at_s() for scheduler in self._schedulers.values()),
+            default=float("inf"),
+        )
 
     # -- what probes and metrics ask
 
@@ -109,7 +112,7 @@ class TimerService:
         return max(0.0, self._now_s() - self._next_due_s())
 
 
-def make_event_record(topic: str, partition: int, event: Event) -> Outgoing:
+def make_event_record(topic: str, partition: int, event: Event) -> OutgoingRecord:
     """An event for a phone of this very partition."""
     key = event.phone.encode()
-    return Outgoing(topic=topic, key=key, value=events.encode(event), partition=partition)
+    return OutgoingRecord(topic=topic, key=key, value=events.encode(event), partition=partition)

@@ -14,17 +14,17 @@ from streams.contract.request import content
 from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.answers import RecordMapper
-from streams.dispatch.outlet import Outgoing
+from streams.dispatch.outlet import OutgoingRecord
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
-from streams.domain.phone.events import RequestInfo, SourceRecord, RequestReceived
+from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
 
 
 class Disposition(StrEnum):
     """What became of a record."""
 
-    FORWARDED = "taken"
+    FORWARDED = "forwarded"
     REJECTED = "rejected"
     TOMBSTONE = "tombstone"
 
@@ -38,7 +38,9 @@ class Intake:
     default_region: str | None
     max_request_bytes: int
 
-    def handle(self, record: SourceRecord, now_s: float) -> tuple[Disposition, list[Outgoing]]:
+    def handle(
+        self, record: SourceRecord, now_s: float
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
         """What is to be produced for this record. Pure but for the time that is passed in."""
         try:
             request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
@@ -59,7 +61,7 @@ class Intake:
             content=content_json,
             reply_to=request.reply_to,
         )
-        submitted = Outgoing(self.phone_log, events.encode(event), key=phone.encode())
+        submitted = OutgoingRecord(self.phone_log, events.encode(event), key=phone.encode())
         return Disposition.FORWARDED, [submitted]
 
     def _normalize_content(self, request: Request) -> bytes:
@@ -74,9 +76,11 @@ class Intake:
 
     def _reject(
         self, record: SourceRecord, partial: PartialRequest, error: Error, now_s: float
-    ) -> tuple[Disposition, list[Outgoing]]:
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
         phone = self._parse_phone(partial.to)
-        return Disposition.REJECTED, self.record_mapper.map_rejected(record, partial, phone, error, now_s)
+        return Disposition.REJECTED, self.record_mapper.map_rejected(
+            record, partial, phone, error, now_s
+        )
 
     def _parse_phone(self, to: str | None) -> str | None:
         """The number, if only something else is wrong with the request."""

@@ -6,14 +6,14 @@ Order matters inside one partition of one topic: a status never goes back. Decid
 from collections.abc import Sequence
 from typing import Protocol
 
-from streams.runtime.publisher import OutgoingRecord as Outgoing
+from streams.runtime.publisher import OutgoingRecord as OutgoingRecord
 
-__all__ = ["Outgoing", "Publisher"]
+__all__ = ["OutgoingRecord", "Publisher"]
 
 
 class Publisher(Protocol):
     """Where records go."""
 
-    async def publish(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """Returns once the broker has all of them; it never raises for troubles that pass."""
         ...

@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 class EventDisposition(StrEnum):
     """What became of one event."""
 
-    APPLIED = "folded"
-    UNCHANGED = "idle"  # changed nothing
-    REPUBLISHED = "told_again"  # the row was there, its effects perhaps not
-    ALREADY_APPLIED = "dropped"  # folded before
-    MALFORMED = "poison"  # no event of ours
-    FAILED = "broken"  # `step` failed on it: a bug
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"  # changed nothing
+    REPUBLISHED = "republished"  # the row was there, its effects perhaps not
+    ALREADY_APPLIED = "already_applied"  # folded before
+    MALFORMED = "malformed"  # no event of ours
+    FAILED = "failed"  # `step` failed on it: a bug
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ class PhoneStage:
             return EventDisposition.REPUBLISHED
         return await self._apply_event(store, before, event, offset)
 
-    async def _apply_event(self, store: PhoneStore, before: Phone | None, event: Event, offset: int) -> EventDisposition:
+    async def _apply_event(
+        self, store: PhoneStore, before: Phone | None, event: Event, offset: int
+    ) -> EventDisposition:
         scheduler, now_s = self.timer_service.get_scheduler(store.partition), self.now_s()
         try:
             row = step(
@@ -72,7 +74,9 @@ class PhoneStage:
                 event,
                 offset=offset,
                 now_s=now_s,
-                accounts=scheduler.get_capacities(event.phone, self.accounts.get_availability(now_s)),
+                accounts=scheduler.get_capacities(
+                    event.phone, self.accounts.get_availability(now_s)
+                ),
                 rows=store,
                 policy=self.policy,
             )

@@ -73,7 +73,9 @@ class PhoneStore:
     def scan_messages(self, after: bytes, max_rows: int) -> tuple[list[tuple[str, Message]], bytes]:
         """Up to `most` messages, each with its phone, behind the key `after`, and the last one's key."""
         items = list(islice(self._table.scan(self.partition, MESSAGE, after=after), max_rows))
-        return [(_split_key(key)[0], stored.decode_message(data)) for key, data in items], _last_key(items)
+        return [
+            (_split_key(key)[0], stored.decode_message(data)) for key, data in items
+        ], _last_key(items)
 
     # -- writing
 
@@ -112,7 +114,9 @@ def _scheduled_time_changes(phone: str, message: Message) -> Iterator[Change]:
 
 def _payload_changes(phone: str, journal: Journal, event: Event) -> Iterator[Change]:
     if journal.new_payload_id is not None and isinstance(event, RequestReceived):
-        payload = Payload(source_record=event.source_record, content=event.content, reply_to=event.reply_to)
+        payload = Payload(
+            source_record=event.source_record, content=event.content, reply_to=event.reply_to
+        )
         yield _request_key(PAYLOAD, phone, journal.new_payload_id), stored.encode(payload)
 
 

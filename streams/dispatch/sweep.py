@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 from streams.dispatch.clock import make_event_record
-from streams.dispatch.outlet import Outgoing, Publisher
+from streams.dispatch.outlet import OutgoingRecord, Publisher
 from streams.dispatch.rows import PhoneStore
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import OPEN_STATES
@@ -56,14 +56,16 @@ class Sweep:
             published_count += len(records)
         return published_count
 
-    def _collect_expired(self, store: PhoneStore) -> Iterator[Outgoing]:
+    def _collect_expired(self, store: PhoneStore) -> Iterator[OutgoingRecord]:
         expired_ids: defaultdict[str, list[str]] = defaultdict(list)
         for phone in self._scan_idle_phones(store):
             expired_ids[phone] = []
         for phone, request_id in self._scan_expired_messages(store):
             expired_ids[phone].append(request_id)
         for phone, ids in expired_ids.items():
-            yield make_event_record(self._topic, store.partition, RetentionElapsed(phone=phone, ids=tuple(ids)))
+            yield make_event_record(
+                self._topic, store.partition, RetentionElapsed(phone=phone, ids=tuple(ids))
+            )
 
     def _scan_expired_messages(self, store: PhoneStore) -> Iterator[tuple[str, str]]:
         cursor = (store.partition, "messages")

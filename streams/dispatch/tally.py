@@ -4,7 +4,7 @@ from collections import Counter
 
 from streams.domain.phone.state import Phone
 
-QUEUED, PHONES, RATE_LIMITED, CACHED_LOOKUPS = "queued", "phones", "limited", "looked_up"
+QUEUED, PHONES, RATE_LIMITED, CACHED_LOOKUPS = "queued", "phones", "rate_limited", "cached_lookups"
 
 
 class Gauges:

@@ -24,6 +24,8 @@ def add_send_time(send_times_s: tuple[float, ...], at_s: float, limit: int) -> t
     return tuple(updated[-limit:])
 
 
-def drop_expired(send_times_s: tuple[float, ...], now_s: float, margin_s: float) -> tuple[float, ...]:
+def drop_expired(
+    send_times_s: tuple[float, ...], now_s: float, margin_s: float
+) -> tuple[float, ...]:
     """The log without what can no longer matter."""
     return tuple(at_s for at_s in send_times_s if at_s + WINDOW_S + margin_s > now_s)

@@ -1,7 +1,7 @@
 """A real Apache Kafka on this machine: one process, KRaft, loopback only. For one user's machine.
 
 Not a cluster: one copy of each record, and a power cut may take the last seconds. Production names
-its brokers in `WA_KAFKA`, and then nothing here is used. Everything is below `<data_dir>/kafka`:
+its brokers in `WA_KAFKA_BOOTSTRAP_SERVERS`, and then nothing here is used. Everything is below `<data_dir>/kafka`:
 `log/` the records, `server.properties` what the broker was told (its ports are remembered there),
 `kafka.log` what it said, `lock` who owns the folder.
 """
@@ -23,8 +23,8 @@ from streams.system import ports
 
 __all__ = [
     "BrokerFailed",
-    "EmbeddedBroker",
     "DataDirInUse",
+    "EmbeddedBroker",
     "JarsMissing",
     "JavaMissing",
     "PortInUse",
@@ -146,7 +146,7 @@ class EmbeddedBroker:
 
         Raises:
             JarsMissing, JavaMissing: what it consists of is not there.
-            PortTaken, FolderTaken: another one has it.
+            PortInUse, DataDirInUse: another one has it.
             BrokerFailed: it ended or did not answer; the message has the log's last telling line.
         """
         if self.is_running:
@@ -177,7 +177,11 @@ class EmbeddedBroker:
         previous_ports = _read_listener_ports(self._properties_file)
         self._port = self._choose_port(previous_ports.get("PLAINTEXT"))
         controller_port = previous_ports.get("CONTROLLER")
-        if controller_port is None or controller_port == self._port or not ports.is_free(controller_port):
+        if (
+            controller_port is None
+            or controller_port == self._port
+            or not ports.is_free(controller_port)
+        ):
             controller_port = ports.find_free(excluded_port=self._port)
         text = _PROPERTIES.format(host=ports.HOST, port=self._port, controller_port=controller_port)
         extra_lines = "".join(f"{name}={value}\n" for name, value in self._extra_properties.items())
@@ -186,12 +190,16 @@ class EmbeddedBroker:
     def _choose_port(self, previous_port: int | None) -> int:
         fixed_port = self._requested_port or self._port  # clients may know it already
         if not fixed_port:
-            return previous_port if previous_port and ports.is_free(previous_port) else ports.find_free()
+            return (
+                previous_port
+                if previous_port and ports.is_free(previous_port)
+                else ports.find_free()
+            )
         if not ports.is_free(fixed_port):
             address = f"{ports.HOST}:{fixed_port}"
             raise PortInUse(
                 f"{address} is taken; stop what listens there, or set WA_KAFKA_PORT=0 for any free "
-                f"port, or WA_KAFKA={address} if that is a Kafka to use"
+                f"port, or WA_KAFKA_BOOTSTRAP_SERVERS={address} if that is a Kafka to use"
             )
         return fixed_port
 

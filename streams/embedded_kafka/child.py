@@ -88,7 +88,7 @@ class DirectoryLock:
         """Become the owner; what the kernel is still killing for a dead owner is waited for.
 
         Raises:
-            FolderInUse: there is a live owner.
+            DirectoryInUse: there is a live owner.
         """
         descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -73,7 +73,9 @@ def cache_dir() -> Path:
 
 def jars_dir() -> Path:
     """Where the jars are, or will be. Another lock is another folder."""
-    return cache_dir() / f"kafka-{VERSION}-{hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]}"
+    return (
+        cache_dir() / f"kafka-{VERSION}-{hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]}"
+    )
 
 
 def is_installed() -> bool:
@@ -152,8 +154,8 @@ def _fetch(context: "MavenContext", jar: Jar, target_dir: Path) -> None:
         except (OSError, RuntimeError) as error:
             if not attempts_left:
                 raise JarsMissing(
-                    f"cannot fetch {jar.file_name} from Maven Central ({_summarize(error)}); look at the "
-                    "network (HTTPS_PROXY is obeyed) and try again, or set WA_KAFKA to a running Kafka"
+                    f"cannot fetch {jar.file_name} from Maven Central ({_summarize(error)}); check the "
+                    "network (HTTPS_PROXY is respected) and try again, or set WA_KAFKA_BOOTSTRAP_SERVERS"
                 ) from error
             time.sleep(_RETRY_DELAY_S)
 

@@ -55,20 +55,24 @@ async def create_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing, and return their names once they can be used.
 
     Raises:
-        TopicsWrong: the brokers refuse one, or one that is there is wrong.
+        InvalidTopics: the brokers refuse one, or one that is there is wrong.
         KafkaUnreachable: no broker answers.
     """
     specs = required_topics(settings)
     async with connection.admin_client(settings) as client:
         existing = await partition_counts(client)
-        created = await _create_missing(client, [spec for spec in specs if spec.name not in existing])
+        created = await _create_missing(
+            client, [spec for spec in specs if spec.name not in existing]
+        )
         await _wait_until_usable(client, {spec.name for spec in specs})
         if problems := await _find_problems(client, specs):
             raise InvalidTopics(problems)
     return created
 
 
-async def check_topics(settings: Settings, only: Collection[str] | None = None) -> list[TopicProblem]:
+async def check_topics(
+    settings: Settings, only: Collection[str] | None = None
+) -> list[TopicProblem]:
     """What is wrong with the topics (with these only, if named); nothing: a worker may start.
 
     Raises:
@@ -116,9 +120,7 @@ def _creation_problems(topic_errors: Any, specs: Mapping[str, TopicSpec]) -> Ite
         remedy = "ask the operator of these brokers"
         if for_code(code) is InvalidReplicationFactorError:
             expected = f"{specs[name].replication_factor} copies"
-            remedy = (
-                "set WA_REPLICATION to at most the number of brokers, or to -1 for their default"
-            )
+            remedy = "set WA_REPLICATION_FACTOR to at most the number of brokers, or to -1 for their default"
         yield TopicProblem(name, f"a refusal to create it ({reason})", expected, remedy)
 
 
@@ -141,7 +143,9 @@ async def _topics_with_leaders(client: AIOKafkaAdminClient) -> set[str]:
 
 async def _find_problems(client: AIOKafkaAdminClient, specs: list[TopicSpec]) -> list[TopicProblem]:
     existing = await partition_counts(client)
-    configs = await _describe_configs(client, [spec.name for spec in specs if spec.name in existing])
+    configs = await _describe_configs(
+        client, [spec.name for spec in specs if spec.name in existing]
+    )
     problems: list[TopicProblem] = []
     for spec in specs:
         if spec.name in existing:
@@ -173,7 +177,9 @@ def _misconfigured(topic: str, key: str, actual: str, expected: str) -> TopicPro
     return TopicProblem(topic, f"{key}={actual}", f"{key}={expected}", f"set it: {command}")
 
 
-async def _describe_configs(client: AIOKafkaAdminClient, topics: list[str]) -> dict[str, dict[str, str]]:
+async def _describe_configs(
+    client: AIOKafkaAdminClient, topics: list[str]
+) -> dict[str, dict[str, str]]:
     if not topics:
         return {}
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]

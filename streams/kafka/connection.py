@@ -28,7 +28,7 @@ class KafkaUnreachable(RuntimeError):
 
 
 def bootstrap_servers(settings: Settings) -> str:
-    """`host:port,…`: `WA_KAFKA`, else the embedded broker that was last started on this data folder.
+    """`host:port,…`: `WA_KAFKA_BOOTSTRAP_SERVERS`, else the embedded broker that was last started on this data folder.
 
     Raises:
         KafkaUnreachable: there is neither.
@@ -36,7 +36,8 @@ def bootstrap_servers(settings: Settings) -> str:
     address = settings.kafka_bootstrap_servers or broker.last_bootstrap_servers(settings.data_dir)
     if address is None:
         raise KafkaUnreachable(
-            f"no Kafka is known: set WA_KAFKA, or run `wa-streams up` with WA_DATA_DIR={settings.data_dir}"
+            "no Kafka is known: set WA_KAFKA_BOOTSTRAP_SERVERS, or run `wa-streams up` "
+            f"with WA_DATA_DIR={settings.data_dir}"
         )
     return address
 
@@ -137,11 +138,17 @@ def translate_errors(address: str) -> Iterator[None]:
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaUnreachable(
             f"Kafka at {address} does not answer as it should ({_describe_error(error)}); is it running? "
-            "WA_KAFKA and WA_KAFKA_SECURITY_… say how it is reached"
+            "WA_KAFKA_BOOTSTRAP_SERVERS and WA_KAFKA_SECURITY_… say how it is reached"
         ) from error
 
 
 def _describe_error(error: Exception) -> str:
     # aiokafka shows its inner tuples when it gets no answer from any address.
-    is_bootstrap_failure = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(error)
-    return "no connection could be made" if is_bootstrap_failure else str(error) or type(error).__name__
+    is_bootstrap_failure = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(
+        error
+    )
+    return (
+        "no connection could be made"
+        if is_bootstrap_failure
+        else str(error) or type(error).__name__
+    )

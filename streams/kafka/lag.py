@@ -35,13 +35,21 @@ class PartitionLag:
     @property
     def lag(self) -> int:
         """Records, and markers of transactions, that are still to be read."""
-        position = self.start_offset if self.committed_offset is None else max(self.committed_offset, self.start_offset)
+        position = (
+            self.start_offset
+            if self.committed_offset is None
+            else max(self.committed_offset, self.start_offset)
+        )
         return max(0, self.end_offset - position)
 
     @property
     def lost_records(self) -> int:
         """Records that were removed from the log before the group had read them."""
-        return 0 if self.committed_offset is None else max(0, self.start_offset - self.committed_offset)
+        return (
+            0
+            if self.committed_offset is None
+            else max(0, self.start_offset - self.committed_offset)
+        )
 
 
 class LagReader:
@@ -59,7 +67,7 @@ class LagReader:
 
         Raises:
             KafkaUnreachable: no broker answers.
-            TopicsWrong: a topic does not exist.
+            InvalidTopics: a topic does not exist.
         """
         with connection.translate_errors(self._address):
             return await _retry(lambda: self._read(group, topics))

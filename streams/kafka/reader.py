@@ -100,7 +100,7 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
 
     Raises:
         KafkaUnreachable: no broker answers, or none is known.
-        TopicMissing: there is no such topic.
+        TopicNotFound: there is no such topic.
     """
     await _require_topic(settings, topic)
     options = client_options(settings)

@@ -91,11 +91,20 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
     specs = [_public_spec(settings, topic) for topic in PUBLIC_TOPICS]
     specs.append(_spec(settings, topic_names.phone, settings.partitions, _internal_config()))
     rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)
-    specs.append(_spec(settings, rows_changelog, settings.partitions, _compact_config(_INTERNAL_MAX_MESSAGE_BYTES)))
+    specs.append(
+        _spec(
+            settings,
+            rows_changelog,
+            settings.partitions,
+            _compact_config(_INTERNAL_MAX_MESSAGE_BYTES),
+        )
+    )
     for account in settings.accounts:
         specs.append(_spec(settings, topic_names.send(account), 1, _internal_config()))
         sends_changelog = changelog_topic(sender_app_id(settings, account), SENDS)
-        specs.append(_spec(settings, sends_changelog, 1, _compact_config(_INTERNAL_MAX_MESSAGE_BYTES)))
+        specs.append(
+            _spec(settings, sends_changelog, 1, _compact_config(_INTERNAL_MAX_MESSAGE_BYTES))
+        )
     return specs
 
 
@@ -105,13 +114,17 @@ def _public_spec(settings: Settings, topic: Topic) -> TopicSpec:
     if topic.compacted:
         return _spec(settings, name, partitions, _compact_config(topic.max_message_bytes))
     assert topic.retention_ms is not None, f"{topic.name} would grow for ever"
-    return _spec(settings, name, partitions, _delete_config(topic.retention_ms, topic.max_message_bytes))
+    return _spec(
+        settings, name, partitions, _delete_config(topic.retention_ms, topic.max_message_bytes)
+    )
 
 
 def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> TopicSpec:
     # With acks=all a record is then on two brokers before anything follows from it.
     min_insync = {"min.insync.replicas": "2"} if settings.replication_factor >= 3 else {}
-    return TopicSpec(name, partitions, settings.replication_factor, {**config, **min_insync, **_TIMESTAMP_CONFIG})
+    return TopicSpec(
+        name, partitions, settings.replication_factor, {**config, **min_insync, **_TIMESTAMP_CONFIG}
+    )
 
 
 def _internal_config() -> dict[str, str]:

@@ -8,8 +8,8 @@ import signal
 from streams.embedded_kafka.broker import (
     STOP_TIMEOUT_S,
     BrokerFailed,
-    EmbeddedBroker,
     DataDirInUse,
+    EmbeddedBroker,
     JarsMissing,
     JavaMissing,
     PortInUse,
@@ -18,7 +18,7 @@ from streams.embedded_kafka.jars import Progress
 from streams.operations.errors import CommandFailed, UsageError
 from streams.settings import Settings
 from streams.supervisor.process import wait_for_exit
-from streams.supervisor.service import ServiceSpec, Readiness, RunningProcess
+from streams.supervisor.service import Readiness, RunningProcess, ServiceSpec
 
 
 def build_spec(settings: Settings, on_progress: Progress) -> tuple[EmbeddedBroker, ServiceSpec]:

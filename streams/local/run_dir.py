@@ -67,7 +67,9 @@ def hold_lock(settings: Settings) -> Iterator[None]:
     except filelock.Timeout:
         raise UsageError(_describe_owner(settings)) from None
     except OSError as error:
-        raise UsageError(f"WA_DATA_DIR={settings.data_dir}: {error.strerror}; set another") from error
+        raise UsageError(
+            f"WA_DATA_DIR={settings.data_dir}: {error.strerror}; set another"
+        ) from error
     try:
         yield
     finally:
@@ -103,7 +105,7 @@ def read_running_status(settings: Settings) -> StackStatus | None:
 
 
 def resolve_kafka(settings: Settings) -> Settings:
-    """The settings with the brokers filled in: those of WA_KAFKA, else those of the running `up`.
+    """The settings with the brokers filled in: those of WA_KAFKA_BOOTSTRAP_SERVERS, else those of the running `up`.
 
     Raises Wrong when there are neither.
     """
@@ -112,7 +114,7 @@ def resolve_kafka(settings: Settings) -> Settings:
     status = read_running_status(settings)
     if status is None or status.kafka is None:
         raise UsageError(
-            f"no Kafka: set WA_KAFKA=host:port, or start `wa-streams up` on {settings.data_dir}"
+            f"no Kafka: set WA_KAFKA_BOOTSTRAP_SERVERS=host:port, or start `wa-streams up` on {settings.data_dir}"
         )
     return replace(settings, kafka_bootstrap_servers=status.kafka)
 

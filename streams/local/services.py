@@ -18,7 +18,7 @@ from streams.local import run_dir
 from streams.runtime.exit_codes import ExitCode
 from streams.settings import PREFIX, Settings, to_environment
 from streams.supervisor.process import Process
-from streams.supervisor.service import ServiceSpec, Readiness, RunningProcess
+from streams.supervisor.service import Readiness, RunningProcess, ServiceSpec
 
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _PACKAGE_ROOT = Path(streams.__file__).parents[1]  # of the packages, installed or not
@@ -28,7 +28,9 @@ _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
 _EXIT_NAMES = {int(each): each.name for each in ExitCode}
 
 
-def build_dispatcher_spec(settings: Settings, http: aiohttp.ClientSession, number: int) -> ServiceSpec:
+def build_dispatcher_spec(
+    settings: Settings, http: aiohttp.ClientSession, number: int
+) -> ServiceSpec:
     """The n-th dispatcher, from 1 on; the first has the port that users know."""
     name = f"dispatch-{number}"
     port = settings.web_port if number == 1 else 0
@@ -55,7 +57,9 @@ def build_sender_spec(settings: Settings, http: aiohttp.ClientSession, account: 
     )
 
 
-def build_sandbox_spec(settings: Settings, http: aiohttp.ClientSession, *options: str) -> ServiceSpec:
+def build_sandbox_spec(
+    settings: Settings, http: aiohttp.ClientSession, *options: str
+) -> ServiceSpec:
     """The simulated WhatsApp."""
     return ServiceSpec(
         name="sandbox",
@@ -73,7 +77,7 @@ def get_log_path(settings: Settings, name: str) -> Path:
 
 def env_for(settings: Settings) -> dict[str, str]:
     """The environment of a part. Its working folder's `wa-streams.toml` has been read by us already."""
-    empty_config = run_dir.get_path(settings) / "parts.toml"
+    empty_config = run_dir.get_path(settings) / "services.toml"
     empty_config.parent.mkdir(parents=True, exist_ok=True)
     empty_config.write_text("")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -86,7 +90,9 @@ def env_for(settings: Settings) -> dict[str, str]:
     )
 
 
-def _make_start(settings: Settings, name: str, *arguments: str) -> Callable[[], Awaitable[RunningProcess]]:
+def _make_start(
+    settings: Settings, name: str, *arguments: str
+) -> Callable[[], Awaitable[RunningProcess]]:
     command = (sys.executable, "-m", "streams.cli", *arguments, "--name", name)
 
     async def start() -> RunningProcess:
@@ -105,7 +111,7 @@ def _make_worker_probe(
         if here is None or here.pid != pid:
             return Readiness(False, is_up=False)
         answer = await _fetch_json(http, f"{here.web}/readyz", headers)
-        return Readiness(answer.get("ready") is True, str(answer.get("why") or ""))
+        return Readiness(answer.get("ready") is True, str(answer.get("reason") or ""))
 
     return probe
 
@@ -118,7 +124,7 @@ def _make_sandbox_probe(
         if here is None or here.pid != pid:
             return Readiness(False, is_up=False)
         answer = await _fetch_json(http, here.web, {})
-        return Readiness(answer.get("ready") is True, str(answer.get("why") or ""))
+        return Readiness(answer.get("ready") is True, str(answer.get("reason") or ""))
 
     return probe
 
@@ -130,5 +136,5 @@ async def _fetch_json(
         async with http.get(url, headers=headers, timeout=_PROBE_TIMEOUT) as response:
             body = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        return {"why": f"does not answer ({type(error).__name__})"}
-    return body if isinstance(body, dict) else {"why": f"answers {response.status}"}
+        return {"reason": f"does not answer ({type(error).__name__})"}
+    return body if isinstance(body, dict) else {"reason": f"answers {response.status}"}

@@ -1,6 +1,6 @@
 """Everything that an `up` runs on this machine, from the broker to the browsers, in its order.
 
-    kafka-1 (unless WA_KAFKA is set) and sandbox (if asked for) → topics → dispatchers and senders
+    kafka-1 (unless WA_KAFKA_BOOTSTRAP_SERVERS is set) and sandbox (if asked for) → topics → dispatchers and senders
 
 and back in the reverse order: senders, dispatchers, sandbox, broker.
 """
@@ -17,7 +17,7 @@ from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.local import broker, run_dir, services
 from streams.local.browsers import BrowserTracker
-from streams.local.run_dir import StackStatus, ServiceStatus
+from streams.local.run_dir import ServiceStatus, StackStatus
 from streams.settings import Settings
 from streams.supervisor.process import OrphanReaper
 from streams.supervisor.service import Service, ServiceSpec
@@ -75,19 +75,23 @@ class LocalStack:
             await asyncio.wait({self._watch_task})
         await self._http.close()
 
-    async def start(self, on_topics_ready: Callable[[Settings], Awaitable[None]] | None = None) -> None:
+    async def start(
+        self, on_topics_ready: Callable[[Settings], Awaitable[None]] | None = None
+    ) -> None:
         """Start everything; returns once all of it is ready. `when_topics` is called once they exist.
 
         Raises:
             Wrong: a part refuses to start; the text says which and what to do.
-            TopicsWrong, KafkaUnreachable: the topics are not what is needed, or nobody answers.
+            InvalidTopics, KafkaUnreachable: the topics are not what is needed, or nobody answers.
         """
         self._watch_task = asyncio.create_task(self._watch())
         embedded_broker, base_specs = self._build_base_specs()
         base_services = self._supervisor.start(*base_specs) if base_specs else []
         if embedded_broker is not None:
             await self._supervisor.wait_until_ready(base_services[0])
-            self.settings = replace(self.settings, kafka_bootstrap_servers=embedded_broker.bootstrap_servers)
+            self.settings = replace(
+                self.settings, kafka_bootstrap_servers=embedded_broker.bootstrap_servers
+            )
         created = await admin.create_topics(self.settings)
         if created:
             self._on_progress(f"created {len(created)} topics: {', '.join(created)}")
@@ -114,7 +118,9 @@ class LocalStack:
         assert self._watch_task is not None
         failure_task = asyncio.create_task(self._supervisor.wait_for_failure())
         try:
-            await asyncio.wait({failure_task, self._watch_task}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {failure_task, self._watch_task}, return_when=asyncio.FIRST_COMPLETED
+            )
             for each in (failure_task, self._watch_task):
                 if each.done():
                     each.result()
@@ -150,13 +156,17 @@ class LocalStack:
             specs.append(spec)
         if self._options.sandbox:
             specs.append(
-                services.build_sandbox_spec(self.settings, self._http, *self._options.sandbox_options)
+                services.build_sandbox_spec(
+                    self.settings, self._http, *self._options.sandbox_options
+                )
             )
         return embedded_broker, specs
 
     def _build_dispatcher_specs(self) -> list[ServiceSpec]:
         numbers = range(1, self._options.dispatchers + 1)
-        return [services.build_dispatcher_spec(self.settings, self._http, number) for number in numbers]
+        return [
+            services.build_dispatcher_spec(self.settings, self._http, number) for number in numbers
+        ]
 
     async def _start_senders(self) -> None:
         settings = self.settings
@@ -164,7 +174,9 @@ class LocalStack:
             self.sandbox_url = await self.wait_for_sandbox()
             async with self._http.get(self.sandbox_url) as response:
                 sandbox_args = (await response.json())["browser_args"]
-            settings = replace(settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *sandbox_args))
+            settings = replace(
+                settings, whatsapp_browser_args=(*settings.whatsapp_browser_args, *sandbox_args)
+            )
         accounts = settings.accounts
         senders = self._supervisor.start(
             *(services.build_sender_spec(settings, self._http, account) for account in accounts)
@@ -198,4 +210,6 @@ class LocalStack:
 
 
 def _status_of(service: Service) -> ServiceStatus:
-    return ServiceStatus(service.name, service.pid, str(service.state), service.restarts, service.reason)
+    return ServiceStatus(
+        service.name, service.pid, str(service.state), service.restarts, service.reason
+    )

@@ -59,8 +59,17 @@ class LagExporter:
 
     def _export(self, lags: Mapping[TopicPartition, PartitionLag]) -> None:
         for partition, partition_lag in lags.items():
-            self._metrics.set_lag(partition.topic, partition.partition, lag=partition_lag.lag, lost_records=partition_lag.lost_records)
+            self._metrics.set_lag(
+                partition.topic,
+                partition.partition,
+                lag=partition_lag.lag,
+                lost_records=partition_lag.lost_records,
+            )
             if partition_lag.lost_records > self._lost_records.get(partition, 0):
-                log.error("%s: retention took away %d records unread", partition, partition_lag.lost_records)
+                log.error(
+                    "%s: retention took away %d records unread",
+                    partition,
+                    partition_lag.lost_records,
+                )
             self._lost_records[partition] = partition_lag.lost_records
         self._metrics.set_read_time(time.time())

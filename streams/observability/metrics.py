@@ -36,7 +36,9 @@ def new_registry(worker: str) -> CollectorRegistry:
     return registry
 
 
-def register_gauges(registry: CollectorRegistry, definitions: Mapping[str, tuple[str, ReadValue]]) -> None:
+def register_gauges(
+    registry: CollectorRegistry, definitions: Mapping[str, tuple[str, ReadValue]]
+) -> None:
     """Gauges that are read at each scrape: name → (meaning, function)."""
     for name, (meaning, read) in definitions.items():
         Gauge(name, meaning, registry=registry).set_function(read)
@@ -77,7 +79,7 @@ class DispatcherMetrics:
         self._records = Counter(
             "wa_records",
             "Records of wa.outbound, by what became of them",
-            ["fate"],
+            ["disposition"],
             registry=registry,
         )
         self._statuses = Counter(
@@ -95,7 +97,7 @@ class DispatcherMetrics:
             buckets=_AGE_BUCKETS_S,
             registry=registry,
         )
-        for disposition in ("taken", "rejected", "tombstone"):
+        for disposition in ("forwarded", "rejected", "tombstone"):
             self._records.labels(disposition)
         for status in get_args(Status):
             self._statuses.labels(status)
@@ -106,13 +108,13 @@ class DispatcherMetrics:
             ),
             "wa_partitions": ("Partitions of the phones' log that are ours", partitions),
             "wa_phones_waiting": ("Phones that wait for a time or a turn", phones_waiting),
-            "wa_releases_outstanding": ("Releases that are with senders", dispatches_in_flight),
+            "wa_dispatches_in_flight": ("Releases that are with senders", dispatches_in_flight),
             "wa_oldest_due_seconds": ("By how much the oldest wake is late", overdue_s),
         }
         register_gauges(registry, definitions)
 
     def count_record(self, disposition: str, age_s: float) -> None:
-        """The intake answered a record (`taken`, `rejected`, `tombstone`) this long after its own time."""
+        """The intake answered a record (`forwarded`, `rejected`, `tombstone`) this long after its own time."""
         self._records.labels(disposition).inc()
         self._age_s.observe(max(age_s, 0.0))
 

@@ -129,7 +129,9 @@ def _describe_listen_error(error: OSError, host: str, port: int) -> str:
 class _Probes:
     """The answers."""
 
-    def __init__(self, readiness: ReadinessCheck, health: HealthSource, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, readiness: ReadinessCheck, health: HealthSource, registry: CollectorRegistry
+    ) -> None:
         self._readiness = readiness
         self._health = health
         self._registry = registry
@@ -153,7 +155,7 @@ class _Probes:
         is_ready, reason = self._readiness()
         if is_ready:
             return web.json_response({"ready": True})
-        return web.json_response({"ready": False, "why": reason}, status=503)
+        return web.json_response({"ready": False, "reason": reason}, status=503)
 
     async def whatsapp(self, _: web.Request) -> web.Response:
         """The earlier service's health document."""
@@ -184,9 +186,13 @@ def _auth_middleware(token: str | None) -> Any:
 def _has_token(request: web.Request, token: str) -> bool:
     authorization = request.headers.get("Authorization", "")
     scheme, _, credentials = authorization.partition(" ")
-    is_equal = hmac.compare_digest(credentials.strip().encode(errors="surrogateescape"), token.encode())
+    is_equal = hmac.compare_digest(
+        credentials.strip().encode(errors="surrogateescape"), token.encode()
+    )
     return is_equal and scheme.lower() == "bearer"
 
 
-def _error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+def _error_response(
+    status: int, message: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
     return web.json_response({"error": message}, status=status, headers=headers)

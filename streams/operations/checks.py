@@ -37,7 +37,14 @@ class Check(msgspec.Struct, frozen=True):
 
 async def check_machine(settings: Settings) -> AsyncIterator[Check]:
     """What is installed here, and what is free."""
-    for check in (check_python, check_java, check_kafka_jars, check_wa_js, check_disk, check_open_files):
+    for check in (
+        check_python,
+        check_java,
+        check_kafka_jars,
+        check_wa_js,
+        check_disk,
+        check_open_files,
+    ):
         yield check(settings)
     yield await check_browser(settings)
 
@@ -53,7 +60,9 @@ def check_java(settings: Settings) -> Check:
     try:
         java_path = java.find_java(os.environ.get("JAVA_HOME"))
     except java.JavaMissing as error:
-        return Check("java", False, "none", str(error), required=settings.kafka_bootstrap_servers is None)
+        return Check(
+            "java", False, "none", str(error), required=settings.kafka_bootstrap_servers is None
+        )
     return Check("java", True, str(java_path))
 
 
@@ -102,7 +111,9 @@ def check_open_files(_: Settings) -> Check:
     """How many files a process may open."""
     limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     is_enough = limit == resource.RLIM_INFINITY or limit >= _MIN_OPEN_FILES
-    return Check("open files", is_enough, f"at most {limit}", f"raise it: ulimit -n {_MIN_OPEN_FILES * 4}")
+    return Check(
+        "open files", is_enough, f"at most {limit}", f"raise it: ulimit -n {_MIN_OPEN_FILES * 4}"
+    )
 
 
 async def check_kafka(settings: Settings) -> AsyncIterator[Check]:

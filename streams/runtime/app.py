@@ -25,7 +25,7 @@ from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
-from streams.runtime.watchdog import WatchdogTimeouts, Watchdog
+from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
 
 if TYPE_CHECKING:
     from streams.runtime.table import DurableTable
@@ -68,11 +68,15 @@ class Agent(FaustAgent):
             await coro
         except asyncio.CancelledError:
             if aref.stream.get_active_stream().current_event is not None:
-                terminate(ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled in an event")
+                terminate(
+                    ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled in an event"
+                )
             raise
         except Exception as error:
             self.log.exception("agent %s raised", self.name)
-            terminate(ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}")
+            terminate(
+                ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"
+            )
 
 
 class TableManager(FaustTableManager):
@@ -147,7 +151,7 @@ class App(faust.App):
         """Called when partitions are revoked, or the app stops, before what is begun is waited for.
 
         No event comes any more; the tables and the producer still work. For agents that acknowledge
-        by hand: they finish what they can, and give the rest back (`give_back`).
+        by hand: they finish what they can, and give the rest back (`nack`).
         """
         self._before_revocation.append(callback)
         return callback
@@ -164,19 +168,22 @@ class App(faust.App):
             return Readiness(False, "starting")
         if self.rebalancing or not self.typed_consumer.is_delivering:
             return Readiness(False, self._describe_join())
-        age_s = self.fence.age_s()
+        age_s = self.fence.heartbeat_age_s()
         if age_s is None or age_s > self.conf.broker_session_timeout:
             return Readiness(False, "no heartbeat is answered")
         return Readiness(
-            True, "ready" if self.assigned_partitions() else "standing by: others have the partitions"
+            True,
+            "ready" if self.assigned_partitions() else "standing by: others have the partitions",
         )
 
     def _describe_join(self) -> str:
-        if self.fence.age_s() is None:
+        if self.fence.heartbeat_age_s() is None:
             return "joining the group"
         remaining = self._recovery.active_remaining_total() if self.in_recovery else 0
         return (
-            f"recovering the tables, {remaining} records left" if remaining > 0 else "taking over partitions"
+            f"recovering the tables, {remaining} records left"
+            if remaining > 0
+            else "taking over partitions"
         )
 
     def assigned_partitions(self) -> list[TP]:

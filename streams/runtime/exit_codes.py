@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class ExitCode(IntEnum):
-    """Exit codes of workers. Each is cured by a restart but TOPIC_MADE_ANEW, which needs a person."""
+    """Exit codes of workers. Each is cured by a restart but TOPIC_RECREATED, which needs a person."""
 
     FENCED = 75  # no longer a member of its group, with something still to be written or sent
     LOOP_STUCK = 76  # the event loop does not turn

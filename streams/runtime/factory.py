@@ -11,7 +11,7 @@ from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
 from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
 from streams.runtime.watchdog import WatchdogTimeouts
-from streams.runtime.worker_dir import WorkerDir, WorkerAlreadyRunning
+from streams.runtime.worker_dir import WorkerAlreadyRunning, WorkerDir
 from streams.settings import Settings
 
 __all__ = ["App", "Readiness", "WorkerAlreadyRunning", "create_app"]
@@ -28,12 +28,12 @@ def create_app(
 ) -> App:
     """The app of the worker `name`, which is ours alone on this data folder from now on.
 
-    `partitions`: of the topics and tables that move together. `longest_event_s`: no event is worked
+    `partitions`: of the topics and tables that move together. `event_timeout_s`: no event is worked
     on for longer; for so long a rebalance waits for it, and above it the watchdog ends the process.
     The topics are checked when it is run (worker.py).
 
     Raises:
-        WorkerRuns: a live process has this name.
+        WorkerAlreadyRunning: a live process has this name.
         KafkaUnreachable, SettingError: it is not known, or cannot be known, how Kafka is reached.
         RuntimeError: other versions of Faust or aiokafka are installed than we know.
     """
@@ -47,7 +47,9 @@ def create_app(
         member_id=directory.member_id,
         partitions=partitions,
         event_timeout_s=event_timeout_s,
-        watchdog_timeouts=WatchdogTimeouts.derive(event_timeout_s, settings.kafka_session_timeout_s),
+        watchdog_timeouts=WatchdogTimeouts.derive(
+            event_timeout_s, settings.kafka_session_timeout_s
+        ),
         release_dir=directory.release,
         broker=broker,
         broker_credentials=credentials,
@@ -62,7 +64,8 @@ def _heartbeat_interval_s(settings: Settings) -> float:
 def _create_fence(settings: Settings, directory: WorkerDir) -> Fence:
     # Who comes after us under our member id waits for as long as our fence stays open.
     max_heartbeat_age_s = min(
-        MAX_AGE_IN_SESSIONS * settings.kafka_session_timeout_s, MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings)
+        MAX_AGE_IN_SESSIONS * settings.kafka_session_timeout_s,
+        MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings),
     )
     return Fence(max_heartbeat_age_s, has_predecessor=directory.has_predecessor)
 

@@ -69,7 +69,7 @@ class Fence:
 
     # -- asked, in the event loop
 
-    async def check(self) -> None:
+    async def ensure_member(self) -> None:
         """Right before anything that cannot be taken back. Returns while we are surely a member.
 
         Waits in an outage and while the group is regrouping; ends the process with
@@ -83,7 +83,7 @@ class Fence:
         while self._has_partitions() and not self._is_heartbeat_fresh():
             await self._wait_for_change()
 
-    def age_s(self) -> float | None:
+    def heartbeat_age_s(self) -> float | None:
         """Seconds since the last answered heartbeat; None: no member."""
         sent_s = self._heartbeat_sent_s
         return None if sent_s is None else self._clock_s() - sent_s
@@ -91,13 +91,18 @@ class Fence:
     def _has_partitions(self) -> bool:
         """Whether we have partitions, for all we know."""
         with self._lock:
-            has_partitions, generation_lost = self._heartbeat_sent_s is not None, self._generation_lost
+            has_partitions, generation_lost = (
+                self._heartbeat_sent_s is not None,
+                self._generation_lost,
+            )
         if has_partitions and generation_lost:
-            self._terminate(ExitCode.FENCED, "no longer a member of the group: others have the partitions")
+            self._terminate(
+                ExitCode.FENCED, "no longer a member of the group: others have the partitions"
+            )
         return has_partitions
 
     def _is_heartbeat_fresh(self) -> bool:
-        age_s = self.age_s()
+        age_s = self.heartbeat_age_s()
         return age_s is not None and age_s <= self.max_heartbeat_age_s
 
     async def _wait_for_change(self) -> None:
@@ -105,7 +110,9 @@ class Fence:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            if self._heartbeat_sent_s is not None and (self._generation_lost or self._is_heartbeat_fresh()):
+            if self._heartbeat_sent_s is not None and (
+                self._generation_lost or self._is_heartbeat_fresh()
+            ):
                 return
             self._waiters.append((loop, future))
         try:

@@ -4,9 +4,9 @@ They go past Faust's Topic, FutureMessage and ProducerBuffer straight to the app
 come from any task of the process, not only from inside a stream; and nothing is ever queued and forgotten.
 
 DurabilityError
-├── TooLarge    the broker takes no record of that size; smaller it must be
-├── NotOurs     the partition is with another process, or with none (durable.py)
-└── Closed      the app has stopped
+├── RecordTooLarge    the broker takes no record of that size; smaller it must be
+├── PartitionRevoked     the partition is with another process, or with none (durable.py)
+└── AppStopped      the app has stopped
 """
 
 import asyncio
@@ -77,8 +77,8 @@ async def publish(
     """Produce a record; returns where it is once the broker has it. Retries until it can.
 
     Raises:
-        TooLarge: the broker takes no record of that size.
-        Closed: the app has stopped.
+        RecordTooLarge: the broker takes no record of that size.
+        AppStopped: the app has stopped.
     """
     [metadata] = await publish_all(app, [OutgoingRecord(topic, value, key, partition, headers)])
     return metadata
@@ -119,14 +119,18 @@ async def started_producer(app: "App") -> AIOKafkaProducer:
     return app.typed_producer.client
 
 
-async def retry_until_acknowledged(operation: Callable[[], Awaitable[None]], description: str) -> None:
-    """Try until the broker has it; `what` is for the log. Raises TooLarge and Closed."""
+async def retry_until_acknowledged(
+    operation: Callable[[], Awaitable[None]], description: str
+) -> None:
+    """Try until the broker has it; `what` is for the log. Raises RecordTooLarge and AppStopped."""
     last_logged_s = -_LOG_INTERVAL_S
     while True:
         try:
             return await operation()
         except _TOO_LARGE_ERRORS as error:
-            raise RecordTooLarge(f"{description} is larger than the broker takes: {error}") from error
+            raise RecordTooLarge(
+                f"{description} is larger than the broker takes: {error}"
+            ) from error
         except (ProducerClosed, NotReady) as error:
             raise AppStopped(f"{description} cannot be written: the app has stopped") from error
         except (KafkaError, OSError, TimeoutError) as error:

@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING, Any
 from aiokafka import AIOKafkaProducer
 from rocksdict import Rdict, ReadOptions, WriteBatch
 
-from streams.kafka.topic_ids import recreated_message, fetch_topic_ids
+from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.publisher import (
     AppStopped,
     DurabilityError,
-    PartitionRevoked,
     OutgoingRecord,
+    PartitionRevoked,
     RecordTooLarge,
-    started_producer,
     publish,
     publish_all,
     retry_until_acknowledged,
+    started_producer,
 )
 
 if TYPE_CHECKING:
     from streams.runtime.app import App
 
 __all__ = [
-    "Change",
     "AppStopped",
+    "Change",
     "DurabilityError",
     "DurableTable",
-    "PartitionRevoked",
     "OutgoingRecord",
+    "PartitionRevoked",
     "RecordTooLarge",
     "publish",
     "publish_all",
@@ -154,7 +154,7 @@ class DurableTable:
     # -- reading
 
     def get(self, partition: int, key: bytes) -> bytes | None:
-        """The value; None if there is none. Raises NotOurs."""
+        """The value; None if there is none. Raises PartitionRevoked."""
         return self._database(partition).get(key)
 
     def scan(
@@ -162,7 +162,7 @@ class DurableTable:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Keys with this prefix, and above `after`, and their values, in the order of the keys.
 
-        What is written meanwhile may be seen or not. Raises NotOurs, also in the middle.
+        What is written meanwhile may be seen or not. Raises PartitionRevoked, also in the middle.
         """
         start = max(prefix, after + b"\0" if after else b"")
         while chunk := self._read_chunk(partition, prefix, start):
@@ -204,9 +204,9 @@ class DurableTable:
         even if the caller is cancelled.
 
         Raises:
-            NotOurs: the partition is with another process.
-            TooLarge: the broker takes no batch of that size.
-            Closed: the app has stopped.
+            PartitionRevoked: the partition is with another process.
+            RecordTooLarge: the broker takes no batch of that size.
+            AppStopped: the app has stopped.
         """
         if changes:
             task = asyncio.ensure_future(self._write(partition, changes))
@@ -253,10 +253,14 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
             await result
     except Exception as error:
         log.exception("what follows a recovery raised")  # Faust would go on without it
-        terminate(ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery")
+        terminate(
+            ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery"
+        )
 
 
-def _split_into_batches(producer: AIOKafkaProducer, changes: Sequence[Change]) -> Iterator[tuple[Any, int]]:
+def _split_into_batches(
+    producer: AIOKafkaProducer, changes: Sequence[Change]
+) -> Iterator[tuple[Any, int]]:
     """One batch, which the broker takes as a whole or not at all; more only if it would be too large."""
     batch = producer.create_batch()
     for key, value in changes:

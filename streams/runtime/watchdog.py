@@ -49,7 +49,10 @@ class WatchdogTimeouts:
     @classmethod
     def derive(cls, event_timeout_s: float, session_timeout_s: float) -> "WatchdogTimeouts":
         """Enough for the longest event, and for a group to notice a dead member and to regroup."""
-        return cls(partition_s=event_timeout_s + GRACE_PERIOD_S, ready_s=2 * session_timeout_s + GRACE_PERIOD_S)
+        return cls(
+            partition_timeout_s=event_timeout_s + GRACE_PERIOD_S,
+            readiness_timeout_s=2 * session_timeout_s + GRACE_PERIOD_S,
+        )
 
 
 class StallTimer:
@@ -62,7 +65,9 @@ class StallTimer:
     def update(self, elapsed_s: float, marks: Mapping[Any, object]) -> dict[Any, float]:
         """The marks now; returns for how many seconds each has not changed."""
         self._now_s += elapsed_s
-        self._unchanged_since = {key: (mark, self._get_start_s(key, mark)) for key, mark in marks.items()}
+        self._unchanged_since = {
+            key: (mark, self._get_start_s(key, mark)) for key, mark in marks.items()
+        }
         return {key: self._now_s - start_s for key, (_, start_s) in self._unchanged_since.items()}
 
     def _get_start_s(self, key: Hashable, mark: object) -> float:
@@ -96,7 +101,11 @@ class Watchdog:
         while idle_checks < self._timeouts.loop_timeout_s / self._timeouts.check_interval_s:
             if self._stopped.wait(self._timeouts.check_interval_s):
                 return
-            idle_checks, last_tick = (idle_checks + 1, last_tick) if last_tick == self._loop_ticks else (0, self._loop_ticks)
+            idle_checks, last_tick = (
+                (idle_checks + 1, last_tick)
+                if last_tick == self._loop_ticks
+                else (0, self._loop_ticks)
+            )
         # Not by logging: the loop may be stuck while it holds a lock of it.
         faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
         os.write(2, b"the event loop is stuck (exit 76, LOOP_STUCK)\n")
@@ -150,7 +159,9 @@ class Watchdog:
                 consumer.highwaters(*progress), self._timeouts.broker_timeout_s
             )
         except (KafkaError, OSError, TimeoutError):
-            return {READINESS: self._app.recovery_progress()}  # the consumer's thread does not answer
+            return {
+                READINESS: self._app.recovery_progress()
+            }  # the consumer's thread does not answer
         return {
             partition: (committed, tracker.next_offset, tracker.oldest_unacked)
             for partition, (committed, tracker) in progress.items()
@@ -159,7 +170,9 @@ class Watchdog:
 
     def _check_readiness(self, stalled_s: float) -> None:
         if stalled_s > self._timeouts.readiness_timeout_s:
-            self._terminate(ExitCode.NOT_READY, f"not ready, and nothing moves for {stalled_s:.0f} s")
+            self._terminate(
+                ExitCode.NOT_READY, f"not ready, and nothing moves for {stalled_s:.0f} s"
+            )
 
     async def _check_partition(self, partition: TP, stalled_s: float, mark: Any) -> None:
         committed, next_offset, oldest_unacked = mark

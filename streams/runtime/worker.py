@@ -15,7 +15,7 @@ from faust.exceptions import ConsistencyError
 from streams.kafka import admin
 from streams.kafka.topic_ids import recreated_message
 from streams.runtime.app import App
-from streams.runtime.exit_codes import ExitCode, terminate, log_exit
+from streams.runtime.exit_codes import ExitCode, log_exit, terminate
 from streams.settings import Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -40,7 +40,7 @@ def run(app: App, settings: Settings) -> int:
     What a callback of `app.before_join` raises is raised here too.
 
     Raises:
-        TopicsWrong: topics are missing or have the wrong number of partitions.
+        InvalidTopics: topics are missing or have the wrong number of partitions.
         KafkaUnreachable: no broker answers.
     """
     if problems := asyncio.run(admin.check_topics(settings)):
@@ -84,6 +84,9 @@ class Worker(faust.Worker):
         except SystemExit as exit_request:
             code = exit_request.code if isinstance(exit_request.code, int) else EXIT_CRASHED
         if isinstance(self.crash_reason, ConsistencyError):
-            log_exit(ExitCode.TOPIC_RECREATED, recreated_message("a changelog of the tables", self._app.conf.id))
+            log_exit(
+                ExitCode.TOPIC_RECREATED,
+                recreated_message("a changelog of the tables", self._app.conf.id),
+            )
             return ExitCode.TOPIC_RECREATED
         return code

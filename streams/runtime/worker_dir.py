@@ -40,7 +40,7 @@ def acquire(settings: Settings, name: str) -> WorkerDir:
     """Become the worker of this name on this data folder.
 
     Raises:
-        WorkerRuns: it runs already.
+        WorkerAlreadyRunning: it runs already.
     """
     path = settings.data_dir / "tables" / name
     path.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,9 @@ async def _serve(
         tls_identity = load_or_create_identity(folder)
         saved_ports = _SavedPorts(folder / "ports.json")
         site = Site(server).build_application()
-        page_port = await _listen(stack, site, saved_ports.choose("page", page_port), tls_identity.server_context())
+        page_port = await _listen(
+            stack, site, saved_ports.choose("page", page_port), tls_identity.server_context()
+        )
         browser_args = tls_identity.browser_args(page_port)
         control = Control(server, browser_args).build_application()
         port = await _listen(stack, control, saved_ports.choose("control", port))
@@ -156,7 +158,9 @@ class _SavedPorts:
 
     def choose(self, name: str, configured: int) -> _PortChoice:
         if configured:
-            return _PortChoice([configured], "set WA_SANDBOX_PORT to another one, 0 for any that is free")
+            return _PortChoice(
+                [configured], "set WA_SANDBOX_PORT to another one, 0 for any that is free"
+            )
         last = self._last_ports.get(name)
         return _PortChoice([last, 0] if last else [0], "none is free")
 

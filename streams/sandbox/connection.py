@@ -3,7 +3,7 @@
 Each message is a JSON object with an `op` (page/modules/wire.js has the other end). A page that asks
 adds `n`, and the answer carries the same `n`.
 
-    page → server    hello, refresh_qr, msg, told, received, chatstate
+    page → server    hello, refresh_qr, msg, receipt_confirmed, inbound_confirmed, chatstate
                      asks: pair_code, exists, msg_info, logout
     server → page    ref, idle, paired, welcome, unpaired, conflict, restricted, crash
                      ack, receipt, inbound

@@ -85,7 +85,11 @@ class Control:
         """How a browser gets here, and who is here."""
         pages = self._server.pages
         accounts = [
-            {"phone": phone, "devices": len(account.devices), "connected": bool(pages.of_account(phone))}
+            {
+                "phone": phone,
+                "devices": len(account.devices),
+                "connected": bool(pages.of_account(phone)),
+            }
             for phone, account in sorted(self._server.store.world.accounts.items())
         ]
         codes = [page.qr for page in pages.all() if page.qr]
@@ -105,7 +109,9 @@ class Control:
             raise InvalidFault(f"after: needs a seq from 0 on, not {after!r}")
         world = self._server.store.world
         all_events = request.query.get("event") == "all"
-        return _json_response(world.events_after(int(after)) if all_events else world.messages_after(int(after)))
+        return _json_response(
+            world.events_after(int(after)) if all_events else world.messages_after(int(after))
+        )
 
     async def scan(self, request: web.Request) -> web.Response:
         """A phone links the page that shows this code."""
@@ -115,7 +121,9 @@ class Control:
         if body.qr is not None:
             phone = await self._server.linking.scan(body.qr, body.phone)
         else:
-            phone = await self._server.linking.enter_pairing_code(body.pairing_code or "", body.phone)
+            phone = await self._server.linking.enter_pairing_code(
+                body.pairing_code or "", body.phone
+            )
         return _json_response({"phone": phone})
 
     async def numbers(self, request: web.Request) -> web.Response:
@@ -138,7 +146,9 @@ class Control:
 
     async def faults(self, request: web.Request) -> web.Response:
         """Something goes wrong from now on."""
-        await self._server.apply_faults(self._server.faults.add(await _read_body(request, dict[str, Any])))
+        await self._server.apply_faults(
+            self._server.faults.add(await _read_body(request, dict[str, Any]))
+        )
         return _json_response({})
 
     async def clear_faults(self, _: web.Request) -> web.Response:

@@ -27,7 +27,9 @@ class LinkingRefused(Exception):
 class Linking:
     """Of all pages."""
 
-    def __init__(self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks) -> None:
+    def __init__(
+        self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks
+    ) -> None:
         self._store = store
         self._pages = pages
         self._defaults = defaults
@@ -77,7 +79,9 @@ class Linking:
         for page in self._pages.all():
             if page.is_showing(qr):
                 return await self._link(page, phone or self._next_free_phone())
-        raise LinkingRefused("no page shows this QR code now; a code is good until the next but one")
+        raise LinkingRefused(
+            "no page shows this QR code now; a code is good until the next but one"
+        )
 
     async def enter_pairing_code(self, code: str, phone: str | None) -> str:
         """The pairing code is entered in the phone it was made for. Raises NotLinked."""

@@ -10,7 +10,13 @@ import time
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.state.events import Inbound, Message, MessagesRead, InboundConfirmed, ReceiptConfirmed
+from streams.sandbox.state.events import (
+    Inbound,
+    InboundConfirmed,
+    Message,
+    MessagesRead,
+    ReceiptConfirmed,
+)
 from streams.sandbox.state.habits import Defaults
 from streams.sandbox.state.store import Store
 from streams.sandbox.state.world import DELIVERED, READ, ShownMessage
@@ -23,7 +29,9 @@ _ACKS = {name: ack for ack, name in _RECEIPT_TYPES.items()}
 class Phones:
     """Of all recipients."""
 
-    def __init__(self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks) -> None:
+    def __init__(
+        self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks
+    ) -> None:
         self._store = store
         self._pages = pages
         self._defaults = defaults

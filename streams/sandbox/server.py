@@ -12,7 +12,13 @@ from typing import Any
 from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.linking import Linking, lid, wid
 from streams.sandbox.phones import Phones
-from streams.sandbox.state.events import Message, NumberLookup, NumbersChanged, MessageRefused, Unlinked
+from streams.sandbox.state.events import (
+    Message,
+    MessageRefused,
+    NumberLookup,
+    NumbersChanged,
+    Unlinked,
+)
 from streams.sandbox.state.faults import Fault, Faults, FaultValue
 from streams.sandbox.state.habits import Defaults
 from streams.sandbox.state.store import Store
@@ -42,8 +48,8 @@ class Server:
             "exists": self._exists,
             "msg": self._message,
             "msg_info": self._message_info,
-            "told": self._receipt_confirmed,
-            "received": self._inbound_confirmed,
+            "receipt_confirmed": self._receipt_confirmed,
+            "inbound_confirmed": self._inbound_confirmed,
             "logout": self._logout,
             "chatstate": self._chat_state,
         }
@@ -139,7 +145,9 @@ class Server:
         for name, value in self._consume_connection_faults(page, None):
             await self._apply_fault(page, name, value)
 
-    def _consume_connection_faults(self, page: Connection, number: str | None) -> list[tuple[str, FaultValue]]:
+    def _consume_connection_faults(
+        self, page: Connection, number: str | None
+    ) -> list[tuple[str, FaultValue]]:
         phone = self.pages.phone_of_page(page)
         values = [(name, self.faults.consume(name, phone, number)) for name in _CONNECTION_FAULTS]
         return [(name, value) for name, value in values if value is not None]
@@ -153,7 +161,9 @@ class Server:
                 await page.disconnect()
             case "restrict":
                 page.is_restricted = True
-                await page.send("restricted", mode=value if isinstance(value, str) else _DEFAULT_RESTRICTION)
+                await page.send(
+                    "restricted", mode=value if isinstance(value, str) else _DEFAULT_RESTRICTION
+                )
             case "logout" if phone is not None:
                 await self.unlink(phone)
 
@@ -199,7 +209,9 @@ class Server:
         to = self.store.world.phone_of_chat_id(incoming["to"])
         error = self._error_code(phone, to)
         if error is not None:
-            self.store.record(MessageRefused(from_=phone, to=to, whatsapp_id=incoming["id"], code=error))
+            self.store.record(
+                MessageRefused(from_=phone, to=to, whatsapp_id=incoming["id"], code=error)
+            )
             await page.send("ack", id=incoming["id"], error=error)
             return
         faults = self._consume_connection_faults(page, to)
@@ -216,7 +228,9 @@ class Server:
             return int(error)
         return None if self.store.world.is_on_whatsapp(to) else _NOT_ON_WHATSAPP
 
-    def _build_message(self, phone: str, to: str, incoming: dict[str, Any], *, acked: bool) -> Message:
+    def _build_message(
+        self, phone: str, to: str, incoming: dict[str, Any], *, acked: bool
+    ) -> Message:
         return Message(
             from_=phone,
             to=to,
@@ -253,7 +267,9 @@ class Server:
         ack = shown.ack if shown else 0
         entries = [{"id": request["to"], "t": int(time.time())}]
         await page.reply(
-            request, delivery=entries if ack >= DELIVERED else [], read=entries if ack >= READ else []
+            request,
+            delivery=entries if ack >= DELIVERED else [],
+            read=entries if ack >= READ else [],
         )
 
     async def _receipt_confirmed(self, _: Connection, confirmation: dict[str, Any]) -> None:

@@ -75,7 +75,9 @@ class AccountPublisher:
 
     async def publish_stopped(self) -> None:
         """Tell that nobody sends for it any more."""
-        self._session = SessionState(Phase.STOPPED, phone=self._session.phone, since_s=self._now_s())
+        self._session = SessionState(
+            Phase.STOPPED, phone=self._session.phone, since_s=self._now_s()
+        )
         await self._publish(self.make_record())
 
     def make_record(self) -> AccountRecord:
@@ -87,7 +89,9 @@ class AccountPublisher:
         return AccountRecord(
             account=self._name,
             state=cast(AccountState, "restricted" if active_restriction else session.phase.value),
-            since=format_rfc3339(active_restriction.since_s if active_restriction else session.since_s),
+            since=format_rfc3339(
+                active_restriction.since_s if active_restriction else session.since_s
+            ),
             phone=session.phone,
             reason=active_restriction.code if active_restriction else session.reason,
             until=format_rfc3339(active_restriction.until_s) if active_restriction else None,

@@ -24,7 +24,7 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord, publish, publish_all
 from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
-from streams.sender.tenure import SendTopicOwnership, Ports, make_limits
+from streams.sender.tenure import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase
 from streams.whatsapp.install import bundle, executable
@@ -69,7 +69,9 @@ class Sender:
 
     def _register_agents(self) -> None:
         app = self.app
-        app.agent(app.raw_topic(self.names.send(self.account)), name="lane")(self._process_dispatches)
+        app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
+            self._process_dispatches
+        )
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
         app.before_join(self._start_probes)
@@ -107,7 +109,10 @@ class Sender:
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
         topic = self.names.phone
-        records = [OutgoingRecord(topic, events.encode(event), event.phone.encode()) for event in phone_events]
+        records = [
+            OutgoingRecord(topic, events.encode(event), event.phone.encode())
+            for event in phone_events
+        ]
         await publish_all(self.app, records)
 
     async def _publish_account(self, record: AccountRecord) -> None:
@@ -166,8 +171,8 @@ def run(settings: Settings, account: str, name: str) -> int:
 
     Raises:
         BrowserMissing, BundleMissing: what to install is in the text.
-        WorkerRuns: a live process has this name.
-        KafkaUnreachable, TopicsWrong: see streams/runtime/worker.py.
+        WorkerAlreadyRunning: a live process has this name.
+        KafkaUnreachable, InvalidTopics: see streams/runtime/worker.py.
     """
     config = make_browser_config(settings, account)
     executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)

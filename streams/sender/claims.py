@@ -52,7 +52,9 @@ class _WriteBatch:
 class ClaimStore:
     """Rows by WhatsApp id. `put` is seen by `get` at once and is durable when it returns."""
 
-    def __init__(self, table: Table, *, idempotency_window_s: float, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, table: Table, *, idempotency_window_s: float, now_s: Callable[[], float]
+    ) -> None:
         self._table = table
         self._idempotency_window_s = idempotency_window_s
         self._now_s = now_s
@@ -156,7 +158,11 @@ class ClaimStore:
         """Look at the next slice and remove a few rows that are of no more use; returns how many."""
         rows, self._sweep_cursor = self.read_batch(self._sweep_cursor)
         now_s = self._now_s()
-        expired_ids = [key for key, row in rows if stored.claim_expires_at_s(row, self._idempotency_window_s) <= now_s]
+        expired_ids = [
+            key
+            for key, row in rows
+            if stored.claim_expires_at_s(row, self._idempotency_window_s) <= now_s
+        ]
         removed_ids = expired_ids[:MAX_DELETES_PER_SWEEP]
         if len(expired_ids) > len(removed_ids):
             self._sweep_cursor = removed_ids[-1].encode()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from streams.domain.sending.claim import Claim, Reconcile, OpenClaim
+from streams.domain.sending.claim import Claim, OpenClaim, Reconcile
 from streams.domain.sending.command import SendCommand
 
 

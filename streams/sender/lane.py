@@ -90,7 +90,7 @@ class SendPipeline:
     def open(self) -> None:
         """Begin to work."""
         for step in (self._decide_all, self._claim_all, self._submit_all, self._conclude_all):
-            task = asyncio.create_task(step(), name=f"lane{step.__name__}")
+            task = asyncio.create_task(step(), name=f"send-pipeline{step.__name__}")
             task.add_done_callback(self._on_task_done)
             self._tasks.append(task)
 
@@ -113,7 +113,14 @@ class SendPipeline:
         await _cancel(submit_task)
         await _best_effort(self._to_conclude.join())
         await _cancel(conclude_task)
-        await _best_effort(asyncio.gather(*(self._submitter.withdraw_claim(pending_dispatch) for pending_dispatch in self._pending)))
+        await _best_effort(
+            asyncio.gather(
+                *(
+                    self._submitter.withdraw_claim(pending_dispatch)
+                    for pending_dispatch in self._pending
+                )
+            )
+        )
         for dispatch in self._pending:
             self._nack(dispatch.record)
         self._pending.clear()
@@ -144,7 +151,9 @@ class SendPipeline:
             log.error("a record of the lane is no command of ours: passed over")  # noqa: TRY400 - it may hold a number
             self._metrics.malformed_records.inc()
             return None
-        message_id = derive_whatsapp_id(self._namespace, self._account, send_command.phone, send_command.id)
+        message_id = derive_whatsapp_id(
+            self._namespace, self._account, send_command.phone, send_command.id
+        )
         return PendingDispatch(record=record, command=send_command, whatsapp_id=message_id)
 
     def _notify_change(self) -> None:
@@ -168,7 +177,11 @@ class SendPipeline:
     def _is_blocked_by_earlier(self, dispatch: PendingDispatch) -> bool:
         """An earlier release of the same message has not been answered: its row is not what it will be."""
         for other in self._pending:
-            if other is not dispatch and other.whatsapp_id == dispatch.whatsapp_id and other.is_decision_started:
+            if (
+                other is not dispatch
+                and other.whatsapp_id == dispatch.whatsapp_id
+                and other.is_decision_started
+            ):
                 return True
         dispatch.is_decision_started = True
         return False
@@ -196,7 +209,9 @@ class SendPipeline:
             assert result is not None
             self._finish(dispatch, result)
 
-    async def _run_guarded(self, dispatch: PendingDispatch, work: Awaitable[Result | None]) -> Result | None:
+    async def _run_guarded(
+        self, dispatch: PendingDispatch, work: Awaitable[Result | None]
+    ) -> Result | None:
         """A bug costs one message, and never a second one."""
         try:
             return await work
@@ -231,7 +246,9 @@ class SendPipeline:
         """
         sent = [each for each in batch if isinstance(each[1], Sent)]
         await asyncio.gather(*(self._store_result(*each) for each in batch if each not in sent))
-        await asyncio.gather(*(self._store_result(*each) for each in sent), self._publish_outcomes(batch))
+        await asyncio.gather(
+            *(self._store_result(*each) for each in sent), self._publish_outcomes(batch)
+        )
         for dispatch, result in batch:
             dispatch.record.ack()
             self._pending.discard(dispatch)

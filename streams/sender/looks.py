@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from streams.domain.sending.claim import InStore, LookupUnavailable, NotInStore, StoreLookup
-from streams.sender.session import SessionUnavailable, BrowserSession
+from streams.sender.session import BrowserSession, SessionUnavailable
 from streams.whatsapp import driver as browser
 
 # A claim is worth a longer wait than a release: what is settled here need not be settled later.
@@ -19,7 +19,9 @@ class Reconciler:
     def __init__(self, browser_session: BrowserSession) -> None:
         self._browser_session = browser_session
 
-    async def reconcile(self, whatsapp_id: str, chat_id: str, timeout_s: float = RECONCILE_TIMEOUT_S) -> StoreLookup:
+    async def reconcile(
+        self, whatsapp_id: str, chat_id: str, timeout_s: float = RECONCILE_TIMEOUT_S
+    ) -> StoreLookup:
         """A page that cannot answer is asked again; a session that only a person can bring back is not."""
         deadline_s = time.time() + timeout_s
         while True:
@@ -40,9 +42,13 @@ class Reconciler:
                 return lookup
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def _reconcile_once(self, whatsapp_id: str, chat_id: str, deadline_s: float) -> StoreLookup:
+    async def _reconcile_once(
+        self, whatsapp_id: str, chat_id: str, deadline_s: float
+    ) -> StoreLookup:
         """Raises NoSession."""
-        driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s, reconnect_timeout_s=RECONCILE_TIMEOUT_S)
+        driver = await self._browser_session.wait_until_ready(
+            deadline_s=deadline_s, reconnect_timeout_s=RECONCILE_TIMEOUT_S
+        )
         match await driver.find_message(whatsapp_id, chat_id):
             case browser.MessageFound(ack):
                 return InStore(ack)

@@ -18,10 +18,14 @@ class Metrics:
             registry=registry,
         )
         self.malformed_records = Counter(
-            "wa_sender_poison", "Records of the lane that are no command", registry=registry
+            "wa_sender_malformed_records",
+            "Records of the lane that are no command",
+            registry=registry,
         )
         self.reconciliations = Counter(
-            "wa_sender_looks", "Claims that had to be settled by a look", registry=registry
+            "wa_sender_reconciliations",
+            "Claims that had to be settled by a look",
+            registry=registry,
         )
         self.receipts = Counter(
             "wa_sender_receipts", "Receipts passed on, by ack", ["ack"], registry=registry
@@ -33,7 +37,7 @@ class Metrics:
             registry=registry,
         )
         self.in_progress = Gauge(
-            "wa_sender_on_the_way",
+            "wa_sender_in_progress",
             "Releases taken from the lane and not answered",
             registry=registry,
         )

@@ -13,12 +13,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from streams.domain.phone.events import ReceiptSeen, OutcomeUnknown, Sent
+from streams.domain.phone.events import OutcomeUnknown, ReceiptSeen, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import ReceiptKind, Claim
+from streams.domain.sending.claim import Claim, ReceiptKind
 from streams.sender.claims import ClaimStore
 from streams.sender.metrics import Metrics
-from streams.whatsapp.driver import Driver, Receipt, IncomingMessage
+from streams.whatsapp.driver import Driver, IncomingMessage, Receipt
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,9 @@ Publish = Callable[[Sequence[ReceiptSeen]], Awaitable[object]]
 class ReceiptTracker:
     """`heard` and `ask_again` may be called at any time; `run` does the work."""
 
-    def __init__(self, *, account: str, claim_store: ClaimStore, publish: Publish, metrics: Metrics) -> None:
+    def __init__(
+        self, *, account: str, claim_store: ClaimStore, publish: Publish, metrics: Metrics
+    ) -> None:
         self._account = account
         self._claim_store = claim_store
         self._publish = publish
@@ -48,7 +50,9 @@ class ReceiptTracker:
     def watch(self, whatsapp_id: str, claim: Claim) -> None:
         """A row as it is now: while it was sent and not read, its ack is worth asking for."""
         self._unread.pop(whatsapp_id, None)
-        is_unread = claim.receipt in ("", "delivered") and isinstance(claim.result, Sent | OutcomeUnknown)
+        is_unread = claim.receipt in ("", "delivered") and isinstance(
+            claim.result, Sent | OutcomeUnknown
+        )
         if is_unread and claim.chat_id is not None:
             self._unread[whatsapp_id] = claim.chat_id
             if len(self._unread) > MAX_WATCHED:

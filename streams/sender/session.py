@@ -11,7 +11,7 @@ from typing import Final
 
 from streams.domain import backoff
 from streams.domain.errors import Error
-from streams.whatsapp.driver import Driver, Phase, Receipt, IncomingMessage, SessionState
+from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class BrowserSession:
         """Begin to keep a browser."""
         assert self._task is None, "the seat is open"
         self._lost_at_s = time.monotonic()
-        self._task = asyncio.create_task(self._run(), name="seat")
+        self._task = asyncio.create_task(self._run(), name="browser-session")
 
     async def close(self) -> None:
         """End the browser; when this returns nothing more leaves it."""
@@ -133,7 +133,9 @@ class BrowserSession:
 
     # -- waiting
 
-    async def wait_until_ready(self, *, deadline_s: float, reconnect_timeout_s: float = RECONNECT_TIMEOUT_S) -> Driver:
+    async def wait_until_ready(
+        self, *, deadline_s: float, reconnect_timeout_s: float = RECONNECT_TIMEOUT_S
+    ) -> Driver:
         """The driver, as soon as its session is ready; until `until_s` (epoch) and not longer than the patience.
 
         Raises:

@@ -17,7 +17,7 @@ from streams.sender.claims import ClaimStore
 log = logging.getLogger(__name__)
 
 RESTRICTION_DURATION_S: Final = 86_400.0
-KEY: Final = b"standing"  # no WhatsApp id begins so
+KEY: Final = b"restriction"  # no WhatsApp id begins so
 
 
 class Restriction(Stored, frozen=True):

@@ -17,11 +17,18 @@ from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
 from streams.domain.errors import Error, ErrorClass, error_for_code
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import Conclude, WaitForAck, Claim, Reconcile, OpenClaim, SubmitAgain
+from streams.domain.sending.claim import (
+    Claim,
+    Conclude,
+    OpenClaim,
+    Reconcile,
+    SubmitAgain,
+    WaitForAck,
+)
 from streams.sender.claims import ClaimStore
 from streams.sender.job import PendingDispatch
 from streams.sender.looks import RECONCILE_TIMEOUT_S, Reconciler
-from streams.sender.session import SessionUnavailable, BrowserSession
+from streams.sender.session import BrowserSession, SessionUnavailable
 from streams.sender.standing import RestrictionStore
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission, SubmitResult
@@ -104,7 +111,9 @@ class Submitter:
 
     async def _look_up_number(self, dispatch: PendingDispatch) -> Result | None:
         try:
-            driver = await self._browser_session.wait_until_ready(deadline_s=dispatch.command.deadline_s)
+            driver = await self._browser_session.wait_until_ready(
+                deadline_s=dispatch.command.deadline_s
+            )
         except SessionUnavailable as unavailable:
             return claims.not_sent_result(unavailable.error)
         match await driver.look_up(dispatch.command.phone):
@@ -118,7 +127,10 @@ class Submitter:
 
     async def claim(self, dispatch: PendingDispatch) -> None:
         """Make its claim durable under the link of now, so that its turn begins with the submit."""
-        if isinstance(dispatch.decision, OpenClaim) and self._browser_session.state.link is not None:
+        if (
+            isinstance(dispatch.decision, OpenClaim)
+            and self._browser_session.state.link is not None
+        ):
             await self._ensure_claim(dispatch)
 
     async def _ensure_claim(self, dispatch: PendingDispatch) -> None:
@@ -126,10 +138,17 @@ class Submitter:
         link = self._browser_session.state.link
         chat_id = dispatch.chat_id or self._get_chat_id(dispatch)
         expected = (dispatch.command.dispatch_number, chat_id, link)
-        if previous_claim is not None and previous_claim.is_open and (previous_claim.dispatch_number, previous_claim.chat_id, previous_claim.link) == expected:
+        if (
+            previous_claim is not None
+            and previous_claim.is_open
+            and (previous_claim.dispatch_number, previous_claim.chat_id, previous_claim.link)
+            == expected
+        ):
             return
         dispatch.is_claimed = True
-        claim = claims.new_claim(dispatch.command, previous_claim, chat_id=chat_id, link=link, now_s=time.time())
+        claim = claims.new_claim(
+            dispatch.command, previous_claim, chat_id=chat_id, link=link, now_s=time.time()
+        )
         await self._claim_store.put(dispatch.whatsapp_id, claim)
 
     async def withdraw_claim(self, dispatch: PendingDispatch) -> None:
@@ -178,7 +197,9 @@ class Submitter:
 
     async def _wait_for_ack(self, dispatch: PendingDispatch) -> Conclude:
         timeout_s = self._limits.ack_timeout_s
-        lookup = await self._reconciler.wait_for_ack(dispatch.whatsapp_id, self._get_chat_id(dispatch), timeout_s)
+        lookup = await self._reconciler.wait_for_ack(
+            dispatch.whatsapp_id, self._get_chat_id(dispatch), timeout_s
+        )
         return claims.after_wait(lookup, time.time())
 
     # -- an attempt
@@ -187,14 +208,16 @@ class Submitter:
         """Submit it. `settled`: an earlier attempt was looked for, and is not to be trusted blindly."""
         content = _decode_content(dispatch.command.content)
         if content is None:
-            return _conclude_not_sent(Error("internal_error", "the content cannot be read"), is_resubmit)
+            return _conclude_not_sent(
+                Error("internal_error", "the content cannot be read"), is_resubmit
+            )
         driver = await self._acquire_page(dispatch)
         if isinstance(driver, Deferred):
             return _conclude_not_sent(driver.error, is_resubmit, driver.until_s)
         await self._confirm_claim(dispatch)
         now_s = time.time()
         if now_s >= dispatch.command.deadline_s:
-            return _conclude_not_sent(Error("deadline_passed"), is_resubmit)
+            return _conclude_not_sent(Error("deadline_exceeded"), is_resubmit)
         dispatch.submit_count += 1
         dispatch.is_handed_over = True
         self._pacer.record_submit(now_s)
@@ -209,7 +232,11 @@ class Submitter:
         self._submit_count += 1
         if self._submit_count % GC_EVERY:
             return driver
-        return await self._wait_until_allowed(dispatch) if await self._collect_page_garbage(driver) else driver
+        return (
+            await self._wait_until_allowed(dispatch)
+            if await self._collect_page_garbage(driver)
+            else driver
+        )
 
     async def _collect_page_garbage(self, driver: Driver) -> bool:
         """Whether the page is being loaded anew; nothing of ours is in it now."""
@@ -227,7 +254,9 @@ class Submitter:
             if self._get_claim(dispatch).link == self._browser_session.state.link:
                 return
 
-    def _make_submission(self, dispatch: PendingDispatch, content: Mapping[str, Any], now_s: float) -> Submission:
+    def _make_submission(
+        self, dispatch: PendingDispatch, content: Mapping[str, Any], now_s: float
+    ) -> Submission:
         remaining_lease_s = self._limits.lease_s - (self._fence.heartbeat_age_s() or 0.0)
         return Submission(
             whatsapp_id=dispatch.whatsapp_id,
@@ -241,7 +270,9 @@ class Submitter:
     async def _wait_until_allowed(self, dispatch: PendingDispatch) -> Driver | Deferred:
         """Wait until the session, the pace and the account's standing let it go."""
         try:
-            driver = await self._browser_session.wait_until_ready(deadline_s=dispatch.command.deadline_s)
+            driver = await self._browser_session.wait_until_ready(
+                deadline_s=dispatch.command.deadline_s
+            )
         except SessionUnavailable as unavailable:
             return Deferred(error=unavailable.error)
         now_s = time.time()
@@ -257,19 +288,28 @@ class Submitter:
         await asyncio.sleep(at_s - now_s)
         return await self._wait_until_allowed(dispatch)
 
-    async def _handle_submit_result(self, result: SubmitResult, dispatch: PendingDispatch, is_resubmit: bool) -> Conclude | Reconcile:
+    async def _handle_submit_result(
+        self, result: SubmitResult, dispatch: PendingDispatch, is_resubmit: bool
+    ) -> Conclude | Reconcile:
         match result:
             case browser.ServerAccepted(at_s):
                 return Conclude(Sent(at_s=at_s))
             case browser.InDoubt(code, detail):
-                log.warning("release %d: %s: looking for its id", dispatch.command.dispatch_number, code)
+                log.warning(
+                    "release %d: %s: looking for its id", dispatch.command.dispatch_number, code
+                )
                 return Reconcile()
             case browser.NotSubmitted(code, detail):
-                return _conclude_not_sent(_make_not_submitted_error(code, detail, dispatch.command.deadline_s), is_resubmit)
+                return _conclude_not_sent(
+                    _make_not_submitted_error(code, detail, dispatch.command.deadline_s),
+                    is_resubmit,
+                )
             case browser.ServerRefused(code, detail):
                 error = error_for_code(code, detail)
                 if error.error_class is ErrorClass.RESTRICTED:
-                    await self._restrictions.restrict(error, self._get_claim(dispatch).link, time.time())
+                    await self._restrictions.restrict(
+                        error, self._get_claim(dispatch).link, time.time()
+                    )
                 return Conclude(Failed(error=error))
 
     def _get_claim(self, dispatch: PendingDispatch) -> Claim:
@@ -292,7 +332,7 @@ def _conclude_not_sent(error: Error, is_resubmit: bool, until_s: float = 0.0) ->
 
 def _make_not_submitted_error(code: str, detail: str, deadline_s: float) -> Error:
     if code == "timeout_before_submit" and time.time() >= deadline_s:
-        return Error("deadline_passed", detail)
+        return Error("deadline_exceeded", detail)
     return error_for_code(code, detail)
 
 

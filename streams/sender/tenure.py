@@ -57,7 +57,9 @@ class SendTopicOwnership:
 
     def __init__(self, settings: Settings, account: str, ports: Ports) -> None:
         self._ports = ports
-        self._claim_store = ClaimStore(ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=time.time)
+        self._claim_store = ClaimStore(
+            ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=time.time
+        )
         self._pacer = Pacer(make_pace(settings))
         self._restrictions = RestrictionStore(self._claim_store, self._on_restriction_change)
         self._qr_terminal = QrTerminal(account)
@@ -71,7 +73,10 @@ class SendTopicOwnership:
             now_s=time.time,
         )
         self._receipts = ReceiptTracker(
-            account=account, claim_store=self._claim_store, publish=ports.publish_events, metrics=ports.metrics
+            account=account,
+            claim_store=self._claim_store,
+            publish=ports.publish_events,
+            metrics=ports.metrics,
         )
         self.browser_session = BrowserSession(
             ports.make_driver, on_change=self._on_session_change, on_received=self._receipts.receive
@@ -109,7 +114,7 @@ class SendTopicOwnership:
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
         self._spawn(self._sweep_claims(), "sweep")
-        self._spawn(self._collect_garbage(), "tidy")
+        self._spawn(self._collect_garbage(), "gc")
         self.browser_session.open()
 
     async def close(self) -> None:
@@ -170,8 +175,10 @@ class SendTopicOwnership:
     def _on_session_change(self, session: SessionState) -> None:
         self._account_publisher.update_session(session)
         self._qr_terminal.show_code(session)
-        if session.phase is Phase.READY and (self._ack_refresh_task is None or self._ack_refresh_task.done()):
-            self._ack_refresh_task = asyncio.create_task(self._refresh_acks(), name="ask-again")
+        if session.phase is Phase.READY and (
+            self._ack_refresh_task is None or self._ack_refresh_task.done()
+        ):
+            self._ack_refresh_task = asyncio.create_task(self._refresh_acks(), name="ack-refresh")
 
     async def _refresh_acks(self) -> None:
         driver = self.browser_session.driver

@@ -27,6 +27,8 @@ class Backoff:
         """The part ended after so many seconds; returns the seconds to wait."""
         if uptime_s >= self._policy.reset_after_s:
             self._exits = 0
-        delay_s = min(self._policy.max_delay_s, self._policy.base_delay_s * 2 ** min(self._exits, 30))
+        delay_s = min(
+            self._policy.max_delay_s, self._policy.base_delay_s * 2 ** min(self._exits, 30)
+        )
         self._exits += 1
         return delay_s * (0.5 + self._jitter() / 2)

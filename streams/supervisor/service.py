@@ -20,7 +20,7 @@ from typing import Protocol
 
 from streams.operations.errors import CommandError, CommandFailed, UsageError
 from streams.supervisor.backoff import Backoff, BackoffPolicy
-from streams.supervisor.process import rotate_log, read_last_line
+from streams.supervisor.process import read_last_line, rotate_log
 
 _USAGE_EXIT_CODE = UsageError.exit_code
 _STARTING_POLL_INTERVAL_S = 0.2
@@ -86,7 +86,11 @@ class Service:
     """A part that runs until it is stopped."""
 
     def __init__(
-        self, spec: ServiceSpec, *, on_change: Callable[["Service"], None], jitter: Callable[[], float]
+        self,
+        spec: ServiceSpec,
+        *,
+        on_change: Callable[["Service"], None],
+        jitter: Callable[[], float],
     ) -> None:
         self.spec = spec
         self.state = ServiceState.STOPPED
@@ -120,7 +124,9 @@ class Service:
                 self._set_state(ServiceState.FAILED, process_exit.reason)
                 return
             delay_s = self._backoff.record_exit(time.monotonic() - started_s)
-            self._set_state(ServiceState.BACKOFF, f"{process_exit.reason}; starts again in {delay_s:.1f} s")
+            self._set_state(
+                ServiceState.BACKOFF, f"{process_exit.reason}; starts again in {delay_s:.1f} s"
+            )
             await self._wait_for_stop(delay_s)
             self.restarts += 1
         self._set_state(ServiceState.STOPPED)
@@ -178,7 +184,9 @@ class Service:
         if name is None:
             return _ProcessExit(code, f"ended with code {code}")
         reason = self._read_exit_reason(f" (exit {code}, {name})")
-        return _ProcessExit(code, f"ended with code {code}, {name}" + (f": {reason}" if reason else ""))
+        return _ProcessExit(
+            code, f"ended with code {code}, {name}" + (f": {reason}" if reason else "")
+        )
 
     def _read_exit_reason(self, suffix: str) -> str:
         """What the program said last with this at its end, as workers do (runtime/exit_codes.py)."""
@@ -203,9 +211,14 @@ class Service:
             readiness = await self.spec.probe(pid)
             self._has_been_up |= readiness.is_up
             if not self._stop_requested.is_set():
-                self._set_state(ServiceState.READY if readiness.is_ready else ServiceState.STARTING, readiness.reason)
+                self._set_state(
+                    ServiceState.READY if readiness.is_ready else ServiceState.STARTING,
+                    readiness.reason,
+                )
             rotate_log(self.spec.log)
-            await asyncio.sleep(_READY_POLL_INTERVAL_S if readiness.is_ready else _STARTING_POLL_INTERVAL_S)
+            await asyncio.sleep(
+                _READY_POLL_INTERVAL_S if readiness.is_ready else _STARTING_POLL_INTERVAL_S
+            )
 
     def _set_state(self, state: ServiceState, reason: str = "") -> None:
         if (self.state, self.reason) == (state, reason):

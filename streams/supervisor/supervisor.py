@@ -47,7 +47,9 @@ class Supervisor:
 
     async def wait_until_ready(self, *services: Service) -> None:
         """Returns when these are ready (none named: all). Raises Wrong when one of them has failed."""
-        wait_tasks = [asyncio.create_task(part.wait_until_ready()) for part in services or self.services]
+        wait_tasks = [
+            asyncio.create_task(part.wait_until_ready()) for part in services or self.services
+        ]
         try:
             await asyncio.gather(*wait_tasks)
         finally:

@@ -146,7 +146,7 @@ FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
 
 class Driver(Protocol):
-    """One account's session. Only `start`, `link_by_code` and `logout` raise (`errors.py`)."""
+    """One account's session. Only `start`, `request_pairing_code` and `logout` raise (`errors.py`)."""
 
     async def start(self) -> None:
         """Take the profile and begin; `changes` tells the rest. One start at a time."""

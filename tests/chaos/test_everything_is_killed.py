@@ -24,7 +24,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import client_options
-from streams.settings import Settings, to_environment, load
+from streams.settings import Settings, load, to_environment
 from tests.support.browser import SandboxControl
 from tests.support.system import Caller, SystemUnderTest, Verdict, judge, wait_until
 
@@ -98,8 +98,8 @@ def up(tmp_path: Path) -> Iterator[Up]:
         account_rate_per_minute=0,
         send_interval_ms=0,
         retry_delay_ms=500,
-        ack_within_s=5,
-        kafka_session_s=6,
+        ack_timeout_s=5,
+        kafka_session_timeout_s=6,
     )
     running = Up(settings)
     try:
@@ -187,7 +187,9 @@ async def _send(
     return await producer.send(topic, orjson.dumps(request), key=request["to"].encode())
 
 
-async def harm(up: Up, system: SystemUnderTest, done: asyncio.Event, dice: random.Random) -> Counter[str]:
+async def harm(
+    up: Up, system: SystemUnderTest, done: asyncio.Event, dice: random.Random
+) -> Counter[str]:
     """Kill the parts in turn until told to stop; what is killed next must be back first."""
     killed: Counter[str] = Counter()
     turn = 0
@@ -208,7 +210,9 @@ async def harm(up: Up, system: SystemUnderTest, done: asyncio.Event, dice: rando
     return killed
 
 
-async def _join_and_leave(system: SystemUnderTest, dice: random.Random, done: asyncio.Event) -> None:
+async def _join_and_leave(
+    system: SystemUnderTest, dice: random.Random, done: asyncio.Event
+) -> None:
     worker = system.start_dispatcher(9)
     await worker.wait_until_ready()
     await _pause(done, dice.uniform(2.0, 4.0))
@@ -299,4 +303,6 @@ def _check(caller: Caller, verdict: Verdict, asked: list[dict[str, Any]]) -> Non
     assert verdict.max_in_a_minute() <= LIMIT
     assert verdict.find_out_of_order(_rank) == []
     assert "aborted" not in verdict.shown
-    assert not {e["id"] for e in caller.status_events() if e["status"] in FINAL - {"sent", "unknown"}}
+    assert not {
+        e["id"] for e in caller.status_events() if e["status"] in FINAL - {"sent", "unknown"}
+    }

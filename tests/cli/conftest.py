@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from streams.cli.main import run
-from streams.settings import Settings, to_environment, load
+from streams.settings import Settings, load, to_environment
 
 
 @dataclass

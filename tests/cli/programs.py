@@ -9,14 +9,16 @@ import psutil
 
 from streams.supervisor.backoff import BackoffPolicy
 from streams.supervisor.process import Process
-from streams.supervisor.service import ServiceSpec, Readiness
+from streams.supervisor.service import Readiness, ServiceSpec
 
 QUICK_BACKOFF = BackoffPolicy(base_delay_s=0.05, max_delay_s=0.1, reset_after_s=60.0)
 SLEEPING_PROGRAM = "import time; time.sleep(600)"
 STUBBORN_PROGRAM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 
 
-def make_spec(name: str, code: str, folder: Path, *, grace_s: float = 5.0, ready_text: str = "") -> ServiceSpec:
+def make_spec(
+    name: str, code: str, folder: Path, *, grace_s: float = 5.0, ready_text: str = ""
+) -> ServiceSpec:
     """A part that runs this Python; it is ready once its log has the word `ready`."""
     log = folder / f"{name}.log"
 
@@ -27,7 +29,9 @@ def make_spec(name: str, code: str, folder: Path, *, grace_s: float = 5.0, ready
         said = ready_text in log.read_text()
         return Readiness(said, "" if said else "says nothing", is_up=said)
 
-    return ServiceSpec(name=name, start=start, probe=probe, log=log, grace_s=grace_s, backoff_policy=QUICK_BACKOFF)
+    return ServiceSpec(
+        name=name, start=start, probe=probe, log=log, grace_s=grace_s, backoff_policy=QUICK_BACKOFF
+    )
 
 
 async def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:

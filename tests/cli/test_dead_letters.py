@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from streams.contract import replay
-from streams.contract.dead_letter import DeadLetterInfo, DeadLetter
+from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import producer_options

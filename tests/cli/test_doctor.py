@@ -40,9 +40,9 @@ def test_a_machine_that_has_everything(command: Command, tmp_path: Path) -> None
     ("given", "name", "advice"),
     [
         ({"browser_executable": "/nowhere/chromium"}, "browser", "WA_BROWSER_EXECUTABLE"),
-        ({"web_bundle": "/nowhere/wa.js"}, "wa-js", "WA_WEB_BUNDLE"),
+        ({"whatsapp_bundle": "/nowhere/wa.js"}, "wa-js", "WA_WHATSAPP_BUNDLE"),
         ({"data_dir": "/proc/none"}, "disk", "WA_DATA_DIR"),
-        ({"kafka": "127.0.0.1:1"}, "kafka", "WA_KAFKA"),
+        ({"kafka_bootstrap_servers": "127.0.0.1:1"}, "kafka", "WA_KAFKA_BOOTSTRAP_SERVERS"),
     ],
 )
 def test_what_is_missing_is_told(
@@ -52,7 +52,7 @@ def test_what_is_missing_is_told(
     settings = bare(tmp_path, **given)
     ran = command("doctor", "--no-page", "--json", settings=settings)
     (missing,) = [each for each in ran.objects if not each["ok"]]
-    assert (ran.code, missing["name"], advice in missing["do"]) == (1, name, True)
+    assert (ran.code, missing["name"], advice in missing["advice"]) == (1, name, True)
     assert name in ran.complaint
     assert "missing" in command("doctor", "--no-page", settings=settings).out
 
@@ -73,4 +73,4 @@ def test_topics_that_are_missing_are_told(
     ran = command("doctor", "--no-page", "--json", settings=make_settings(broker, tmp_path))
     said = {each["name"]: each for each in ran.objects}
     assert (said["kafka"]["ok"], said["topics"]["ok"], ran.code) == (True, False, 1)
-    assert "topics create" in said["topics"]["do"]
+    assert "topics create" in said["topics"]["advice"]

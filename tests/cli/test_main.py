@@ -54,7 +54,7 @@ def test_wrong_usage_is_told_in_one_line(command: Command, words: list[str]) -> 
 )
 def test_without_a_kafka_it_says_what_to_do(command: Command, words: list[str]) -> None:
     """None is set and none runs here."""
-    assert "set WA_KAFKA" in command(*words).complaint
+    assert "set WA_KAFKA_BOOTSTRAP_SERVERS" in command(*words).complaint
     assert command(*words).code == 2
 
 
@@ -67,7 +67,7 @@ def test_a_kafka_that_does_not_answer_is_told(
     command: Command, words: list[str], tmp_path: Path
 ) -> None:
     """Nobody listens on port 1."""
-    settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka="127.0.0.1:1")
+    settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
     ran = command(*words, settings=settings)
     assert ran.code == 2
     assert "127.0.0.1:1" in ran.complaint

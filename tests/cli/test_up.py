@@ -178,7 +178,10 @@ def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
         assert len(below) >= 7
         up.process.kill()
         up.process.wait()
-        eventually(lambda: not any(map(is_running, below)), lambda: str([p for p in below if is_running(p)]))
+        eventually(
+            lambda: not any(map(is_running, below)),
+            lambda: str([p for p in below if is_running(p)]),
+        )
         assert up.ps()["ready"] is False
     with started(tmp_path, "up", "--json") as up:
         eventually(lambda: "kafka-1 ready" in up.log.read_text(), up.log.read_text)

@@ -127,5 +127,7 @@ def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
 def test_a_problem_is_named_class_on_the_wire() -> None:
     """The word is Python's, not the contract's."""
     problem = ErrorInfo(code="c", class_="invalid", title="t")
-    event = status.make(id="a", status="failed", event_id_suffix="1", at_s=0.0, to=None, error=problem)
+    event = status.make(
+        id="a", status="failed", event_id_suffix="1", at_s=0.0, to=None, error=problem
+    )
     assert json.loads(status.encode(event))["error"]["class"] == "invalid"

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from streams.contract import account, dead_letter, inbound, status, timestamps
 from streams.contract.account import AccountRecord
-from streams.contract.dead_letter import DeadLetterInfo, DeadLetter, InvalidDeadLetter
+from streams.contract.dead_letter import DeadLetter, DeadLetterInfo, InvalidDeadLetter
 from streams.contract.errors import ErrorInfo
 from streams.contract.headers import Headers
 from streams.contract.request import parse
@@ -139,7 +139,15 @@ def test_final_are_the_statuses_after_which_nothing_is_done() -> None:
     """As the contract's table has them; `sent` may still become `read`."""
     final = [
         said
-        for said in (*status.FINAL_STATUSES, "accepted", "queued", "sent", "delivered", "read", "played")
+        for said in (
+            *status.FINAL_STATUSES,
+            "accepted",
+            "queued",
+            "sent",
+            "delivered",
+            "read",
+            "played",
+        )
         if status.make(id="a", status=said, event_id_suffix="1", at_s=0.0, to=None).is_final
     ]
     assert set(final) == {"failed", "rejected", "expired", "cancelled", "unknown"}
@@ -242,7 +250,10 @@ def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
         ([("wa-dlq-id", None)], "wa-dlq-reason"),
         ([("wa-dlq-id", b"\xff")], "utf-8"),
         (
-            [(name, b"?" if "partition" in name else v) for name, v in LETTER.build_record_headers()],
+            [
+                (name, b"?" if "partition" in name else v)
+                for name, v in LETTER.build_record_headers()
+            ],
             "wa-dlq-original-partition",
         ),
     ],

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from streams.contract import status
-from streams.contract.dead_letter import DeadLetterInfo, DeadLetter
+from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.contract.errors import ErrorInfo
 from streams.contract.status import StatusEvent
 from streams.contract.timestamps import format_rfc3339
@@ -31,8 +31,8 @@ ASKED = [
     asked("a3", A),
     asked("b1", B),
     replace(asked("b2", B), kind="reaction", expected_text="👍"),
-    asked("bad", B, ends="rejected", code="schema_violation"),
-    asked("late", B, ends="failed", code="recipient_not_on_whatsapp"),
+    asked("bad", B, expected_status="rejected", code="schema_violation"),
+    asked("late", B, expected_status="failed", code="recipient_not_on_whatsapp"),
 ]
 
 
@@ -115,8 +115,8 @@ def without(evidence: Evidence, id: str) -> Evidence:
 
 SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
     "lost": (lambda e: without(e, "b1"), {"sent", "lost"}),
-    "twice": (lambda e: replace(e, log=[*e.log, row("b1", B, 200)]), {"twice", "order"}),
-    "stray": (lambda e: replace(e, log=[*e.log, row("z", B, 200)]), {"strays"}),
+    "duplicates": (lambda e: replace(e, log=[*e.log, row("b1", B, 200)]), {"duplicates", "order"}),
+    "stray": (lambda e: replace(e, log=[*e.log, row("z", B, 200)]), {"unexpected"}),
     "other text": (
         lambda e: replace(
             e,

@@ -9,9 +9,9 @@ from streams.contract.request.parse import parse
 from streams.demo.script import (
     FLOOD_SIZE,
     FLOODED_PHONE,
-    RATE_LIMIT_PER_MINUTE,
     NOT_ON_WHATSAPP,
     PHONES,
+    RATE_LIMIT_PER_MINUTE,
     DemoRequest,
     build_first_act,
     build_second_act,

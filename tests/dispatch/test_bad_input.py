@@ -59,7 +59,9 @@ async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
         yield caller
 
 
-async def test_each_bad_record_is_rejected_once(caller: Caller, dispatching: SystemUnderTest) -> None:
+async def test_each_bad_record_is_rejected_once(
+    caller: Caller, dispatching: SystemUnderTest
+) -> None:
     """With the right code, a detail that names the field, and the original bytes as a dead letter."""
     headers = [("mine", b"\x00\xff")]
     placed: dict[str, str] = {}

@@ -26,17 +26,17 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    Outcome,
     OutcomeUnknown,
     RequestInfo,
-    Outcome,
-    SourceRecord,
-    Sent,
     RequestReceived,
+    Sent,
+    SourceRecord,
     TimerFired,
 )
 from streams.domain.policy import Policy
 from streams.domain.sending import command
-from tests.support.memory import Disk, ProcessKilled, InMemoryPublisher, InMemoryTable
+from tests.support.memory import Disk, InMemoryPublisher, InMemoryTable, ProcessKilled
 
 PHONE = "+60123456789"
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
@@ -98,7 +98,7 @@ results = st.sampled_from(
         Sent(at_s=1_000_100.0),
         Failed(error=Error("recipient_not_on_whatsapp")),
         Failed(error=Error("server_error")),
-        Deferred(error=Error("deadline_passed")),
+        Deferred(error=Error("deadline_exceeded")),
         OutcomeUnknown(at_s=1_000_100.0, error=Error("outcome_unknown")),
     ]
 )
@@ -114,8 +114,12 @@ def logs(draw: st.DrawFn) -> list[Event]:
             order = RequestInfo(
                 id=draw(ids), send_at_s=late, metadata=b'{"n":1}', replay_of=draw(replays)
             )
-            record = SourceRecord(topic="out", partition=0, offset=place, value=f"v{place}".encode())
-            log.append(RequestReceived(phone=PHONE, request=order, source_record=record, content=b"{}"))
+            record = SourceRecord(
+                topic="out", partition=0, offset=place, value=f"v{place}".encode()
+            )
+            log.append(
+                RequestReceived(phone=PHONE, request=order, source_record=record, content=b"{}")
+            )
         elif draw(st.integers(0, 4)) == 0:
             log.append(TimerFired(phone=PHONE, timer_version=draw(st.integers(0, 12))))
         else:

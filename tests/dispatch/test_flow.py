@@ -26,12 +26,12 @@ async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
-async def lane(caller: Caller) -> FakeSender:
-    """The lane of `main`, ready, from its present end on."""
-    lane = FakeSender(caller)
-    await lane.publish_state("ready")
-    await lane.skip_existing()
-    return lane
+async def fake_sender(caller: Caller) -> FakeSender:
+    """The fake_sender of `main`, ready, from its present end on."""
+    fake_sender = FakeSender(caller)
+    await fake_sender.publish_state("ready")
+    await fake_sender.skip_existing()
+    return fake_sender
 
 
 @pytest.fixture
@@ -44,56 +44,56 @@ def request(phone: str, body: str = "hello", **more: Any) -> dict[str, Any]:
 
 
 async def test_one_is_in_flight_and_the_next_follows_its_outcome(
-    caller: Caller, lane: FakeSender, phone: str
+    caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """The lane has one release of a phone at a time, in order, with content and trace."""
+    """The fake_sender has one release of a phone at a time, in order, with content and trace."""
     trace = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
     first, second = request(phone, "1"), request(phone, "2")
     await caller.produce((orjson.dumps(first), b"k"), headers=[trace])
     await caller.produce((orjson.dumps(second), b"k"))
-    send = await lane.take_command()
+    send = await fake_sender.take_command()
     assert (send.id, send.phone, send.trace) == (first["id"], phone, (trace,))
     assert orjson.loads(send.content) == {"type": "text", "body": "1"}
     assert send.deadline_s > time.time()
     await caller.wait_for_status(second["id"], "accepted")
-    assert lane.pending_count == 0
-    await lane.publish_outcome(send)
+    assert fake_sender.pending_count == 0
+    await fake_sender.publish_outcome(send)
     await caller.wait_for_status(first["id"], "sent")
-    follower = await lane.take_command()
+    follower = await fake_sender.take_command()
     assert (follower.id, follower.chat_id) == (second["id"], f"{phone[1:]}@c.us")
-    await lane.publish_outcome(follower)
+    await fake_sender.publish_outcome(follower)
     await caller.wait_for_status(second["id"], "sent")
 
 
-async def test_acks_move_forward_only(caller: Caller, lane: FakeSender, phone: str) -> None:
+async def test_acks_move_forward_only(caller: Caller, fake_sender: FakeSender, phone: str) -> None:
     """An ack before the outcome is kept for it; one that comes late changes nothing."""
     asked = request(phone)
     await caller.request(asked)
-    send = await lane.take_command()
-    await lane.publish_receipt(send, "delivered")
-    await lane.publish_outcome(send)
+    send = await fake_sender.take_command()
+    await fake_sender.publish_receipt(send, "delivered")
+    await fake_sender.publish_outcome(send)
     await caller.wait_for_status(asked["id"], "delivered")
-    await lane.publish_receipt(send, "read")
-    await lane.publish_receipt(send, "delivered")
+    await fake_sender.publish_receipt(send, "read")
+    await fake_sender.publish_receipt(send, "delivered")
     await caller.wait_for_status(asked["id"], "read")
     follower = request(phone)
     await caller.request(follower)
     await caller.wait_for_status(follower["id"], "accepted")
     assert caller.statuses(asked["id"]) == ["accepted", "sent", "delivered", "read"]
-    await lane.publish_outcome(await lane.take_command())
+    await fake_sender.publish_outcome(await fake_sender.take_command())
 
 
 async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
-    caller: Caller, lane: FakeSender, phone: str
+    caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
     """Three further attempts, then failed; each under a release of its own."""
     asked = request(phone)
     await caller.request(asked)
     releases = []
     for _ in range(4):
-        send = await lane.take_command()
+        send = await fake_sender.take_command()
         releases.append(send.dispatch_number)
-        await lane.publish_outcome(send, Failed(error=Error("server_error", "500")))
+        await fake_sender.publish_outcome(send, Failed(error=Error("server_error", "500")))
     failed = await caller.wait_for_status(asked["id"], "failed")
     assert (failed["attempt"], failed["error"]["code"]) == (4, "server_error")
     assert releases == [1, 2, 3, 4]
@@ -102,60 +102,67 @@ async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
 
 
 async def test_what_nobody_can_tell_is_unknown_and_sent_again_only_by_a_person(
-    caller: Caller, lane: FakeSender, phone: str
+    caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
     """Unknown, a dead letter that says so; its replay is released with `again`, and only once."""
     asked = request(phone)
     await caller.request(asked)
-    await lane.publish_outcome(await lane.take_command(), OutcomeUnknown(at_s=time.time(), error=Error("outcome_unknown")))
+    await fake_sender.publish_outcome(
+        await fake_sender.take_command(),
+        OutcomeUnknown(at_s=time.time(), error=Error("outcome_unknown")),
+    )
     await caller.wait_for_status(asked["id"], "unknown")
     letter = await _letter(caller, asked["id"])
     assert letter.info.outcome == "unknown"
     again = letter.build_replay_headers()
     record = (letter.value, letter.key)
     await caller.produce(record, record, headers=again)  # pyright: ignore[reportArgumentType]
-    send = await lane.take_command()
+    send = await fake_sender.take_command()
     assert (send.id, send.allow_duplicate) == (asked["id"], True)
-    await lane.publish_outcome(send)
+    await fake_sender.publish_outcome(send)
     sent = await caller.wait_for_status(asked["id"], "sent")
     assert sent["event_id"] == f"{asked['id']}/sent/2"
     after = request(phone)
     await caller.request(after)
-    await lane.publish_outcome(await lane.take_command())
+    await fake_sender.publish_outcome(await fake_sender.take_command())
     await caller.wait_for_status(after["id"], "sent")
-    assert [s.id for s in lane.read_commands()].count(asked["id"]) == 2
+    assert [s.id for s in fake_sender.read_commands()].count(asked["id"]) == 2
 
 
-async def test_a_deferred_release_comes_back(caller: Caller, lane: FakeSender, phone: str) -> None:
+async def test_a_deferred_release_comes_back(
+    caller: Caller, fake_sender: FakeSender, phone: str
+) -> None:
     """No attempt is counted; a claim that is open goes to the same account again."""
     asked = request(phone)
     await caller.request(asked)
-    send = await lane.take_command()
+    send = await fake_sender.take_command()
     error = Error("disconnected", "the page is offline")
-    await lane.publish_outcome(send, Deferred(error=error, until_s=0.0, in_doubt=True))
-    again = await lane.take_command()
+    await fake_sender.publish_outcome(send, Deferred(error=error, until_s=0.0, in_doubt=True))
+    again = await fake_sender.take_command()
     assert (again.id, again.dispatch_number) == (asked["id"], send.dispatch_number + 1)
-    await lane.publish_outcome(again)
+    await fake_sender.publish_outcome(again)
     sent = await caller.wait_for_status(asked["id"], "sent")
     assert sent["attempt"] == 1
 
 
-async def test_without_an_account_it_waits_for_one(caller: Caller, lane: FakeSender, phone: str) -> None:
+async def test_without_an_account_it_waits_for_one(
+    caller: Caller, fake_sender: FakeSender, phone: str
+) -> None:
     """Queued with the reason, and released as soon as there is one."""
-    await lane.publish_state("reconnecting")
+    await fake_sender.publish_state("reconnecting")
     asked = request(phone)
     await wait_until(lambda: _says(caller, "reconnecting"))
     await caller.request(asked)
     queued = await caller.wait_for_status(asked["id"], "queued")
     assert queued["reason"] == "no_account"
-    assert lane.pending_count == 0
-    await lane.publish_state("ready")
-    await lane.publish_outcome(await lane.take_command())
+    assert fake_sender.pending_count == 0
+    await fake_sender.publish_state("ready")
+    await fake_sender.publish_outcome(await fake_sender.take_command())
     await caller.wait_for_status(asked["id"], "sent")
 
 
 async def test_releases_are_bounded_and_turns_are_fair(
-    caller: Caller, lane: FakeSender, dispatching: SystemUnderTest
+    caller: Caller, fake_sender: FakeSender, dispatching: SystemUnderTest
 ) -> None:
     """Not more than the window is out; a flood to one phone holds up no other."""
     window = dispatching.settings.account_max_in_flight
@@ -163,20 +170,22 @@ async def test_releases_are_bounded_and_turns_are_fair(
     others = [request(f"+9055522{n:05}") for n in range(40)]
     await caller.request(*flood, *others)
     await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"accepted"})
-    await wait_until(lambda: lane.pending_count >= window - 2 * dispatching.settings.partitions)
-    assert lane.pending_count <= window
+    await wait_until(
+        lambda: fake_sender.pending_count >= window - 2 * dispatching.settings.partitions
+    )
+    assert fake_sender.pending_count <= window
     order: list[str] = []
     for _ in range(50):
-        send = await lane.take_command()
+        send = await fake_sender.take_command()
         order.append(send.phone)
-        assert lane.pending_count <= window
-        await lane.publish_outcome(send)
+        assert fake_sender.pending_count <= window
+        await fake_sender.publish_outcome(send)
     await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"sent"})
     flooded = [place for place, phone in enumerate(order) if phone == "+905551110000"]
     assert flooded[-1] > 20  # its ten were not let through at the others' expense
 
 
-async def test_scheduled_and_expired(caller: Caller, lane: FakeSender, phone: str) -> None:
+async def test_scheduled_and_expired(caller: Caller, fake_sender: FakeSender, phone: str) -> None:
     """Not before `send_at`; what has expired is never released."""
     now = datetime.now(UTC)
     later = request(phone, send_at=(now + timedelta(seconds=2)).isoformat())
@@ -184,10 +193,10 @@ async def test_scheduled_and_expired(caller: Caller, lane: FakeSender, phone: st
     await caller.request(later, late)
     await caller.wait_for_status(late["id"], "expired")
     assert (await caller.wait_for_status(later["id"], "queued"))["reason"] == "scheduled"
-    send = await lane.take_command()
+    send = await fake_sender.take_command()
     assert send.id == later["id"]
     assert time.time() >= (now + timedelta(seconds=2)).timestamp()
-    await lane.publish_outcome(send)
+    await fake_sender.publish_outcome(send)
     await caller.wait_for_status(later["id"], "sent")
 
 
@@ -199,18 +208,18 @@ async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
     system = await start_dispatcher(make_settings(broker, tmp_path, max_queue=2))
     try:
         async with Caller(system.settings).open() as caller:
-            lane = FakeSender(caller)
+            fake_sender = FakeSender(caller)
             asked = [request("+905551119999", f"{n}") for n in range(4)]
             await caller.request(*asked)
             rejected = await caller.wait_for_status(asked[2]["id"], "rejected")
             assert rejected["error"]["code"] == "queue_full"
             letter = await _letter(caller, asked[2]["id"])
             assert orjson.loads(letter.value or b"") == asked[2]
-            await lane.publish_state("ready")
+            await fake_sender.publish_state("ready")
             for each in asked[:2]:
-                send = await lane.take_command()
+                send = await fake_sender.take_command()
                 assert send.id == each["id"]
-                await lane.publish_outcome(send)
+                await fake_sender.publish_outcome(send)
     finally:
         system.stop()
 
@@ -238,7 +247,9 @@ async def test_who_knows_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
 
     system = SystemUnderTest(make_settings(broker, tmp_path))
     await admin.create_topics(system.settings)
-    worker = system.start_program([sys.executable, "-m", "faust", "-A", "streams.dispatch", "worker"])
+    worker = system.start_program(
+        [sys.executable, "-m", "faust", "-A", "streams.dispatch", "worker"]
+    )
     try:
         await worker.wait_until_ready()
         async with Caller(system.settings).open() as caller:

@@ -7,9 +7,9 @@ import pytest
 
 from streams.dispatch.answers import RecordMapper
 from streams.dispatch.intake import Disposition, Intake
-from streams.dispatch.outlet import Outgoing
+from streams.dispatch.outlet import OutgoingRecord
 from streams.domain.phone import events
-from streams.domain.phone.events import SourceRecord, RequestReceived
+from streams.domain.phone.events import RequestReceived, SourceRecord
 
 NOW_S = 1_790_000_000.0
 
@@ -26,7 +26,7 @@ def record(body: Any, **more: Any) -> SourceRecord:
     return SourceRecord(value=value, timestamp_ms=int(NOW_S * 1000), **said)
 
 
-def submitted(outgoing: list[Outgoing]) -> RequestReceived:
+def submitted(outgoing: list[OutgoingRecord]) -> RequestReceived:
     (one,) = outgoing
     assert one.topic == "phone"
     event = events.decode(one.value or b"")
@@ -41,9 +41,9 @@ def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
         {"id": "a", "to": "012-345 6789", "text": "hi", "metadata": {"n": 1}, "priority": "bulk"},
         headers=(("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),),
     )
-    fate, outgoing = intake.handle(asked, NOW_S)
+    disposition, outgoing = intake.handle(asked, NOW_S)
     event = submitted(outgoing)
-    assert fate is Disposition.FORWARDED
+    assert disposition is Disposition.FORWARDED
     assert (event.phone, event.request.id, event.request.priority) == ("+60123456789", "a", "bulk")
     assert orjson.loads(event.request.metadata) == {"n": 1}
     assert orjson.loads(event.content) == {"type": "text", "body": "hi"}
@@ -75,9 +75,9 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
     bad = record(
         {"id": "a", "to": "+60123456789", "text": "", "metadata": {"n": 1}, "batch_id": "b"}
     )
-    fate, (letter, status) = intake.handle(bad, NOW_S)
+    disposition, (letter, status) = intake.handle(bad, NOW_S)
     event = orjson.loads(status.value or b"")
-    assert fate is Disposition.REJECTED
+    assert disposition is Disposition.REJECTED
     assert (letter.topic, letter.key, letter.value) == ("wa.dlq", b"k", bad.value)
     assert status.key == b"+60123456789"
     assert (event["id"], event["status"], event["to"]) == ("a", "rejected", "+60123456789")
@@ -128,6 +128,6 @@ def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake)
     _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert orjson.loads(submitted(outgoing).content)["phones"] == ["+60123456789"]
     card["phones"] = ["1"]
-    fate, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
-    assert fate is Disposition.REJECTED
+    disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
+    assert disposition is Disposition.REJECTED
     assert b"content.phones" in (dict(letter.headers)["wa-dlq-message"] or b"")

@@ -30,22 +30,22 @@ def requests() -> list[dict[str, Any]]:
     ]
 
 
-async def serve(lane: FakeSender) -> None:
+async def serve(fake_sender: FakeSender) -> None:
     """A sender that never tires."""
     while True:
-        await lane.publish_outcome(await lane.take_command(timeout_s=120))
+        await fake_sender.publish_outcome(await fake_sender.take_command(timeout_s=120))
 
 
-def check(caller: Caller, lane: FakeSender) -> None:
+def check(caller: Caller, fake_sender: FakeSender) -> None:
     """Each request was released in order, told once under each event id, and nothing else was told."""
     first: dict[str, list[int]] = {}
-    for send in lane.read_commands():
+    for send in fake_sender.read_commands():
         phone, n = send.id.split("/")
         seen = first.setdefault(phone, [])
         if int(n) not in seen:
             seen.append(int(n))
     assert first == {str(phone): list(range(EACH)) for phone in range(PHONES)}
-    releases = {(send.id, send.dispatch_number) for send in lane.read_commands()}
+    releases = {(send.id, send.dispatch_number) for send in fake_sender.read_commands()}
     assert len(releases) == PHONES * EACH  # repeated perhaps, but never anew
     facts = Counter(e["event_id"].rpartition("/")[0] for e in caller.status_events())
     words = {fact.rpartition("/")[2] for fact in facts}
@@ -54,9 +54,9 @@ def check(caller: Caller, lane: FakeSender) -> None:
 
 async def test_killed_in_the_middle(dispatcher: SystemUnderTest, caller: Caller) -> None:
     """SIGKILL, twice, once with the loss of its tables: nothing lost, nothing released anew."""
-    lane = FakeSender(caller)
-    await lane.publish_state("ready")
-    serving = asyncio.create_task(serve(lane))
+    fake_sender = FakeSender(caller)
+    await fake_sender.publish_state("ready")
+    serving = asyncio.create_task(serve(fake_sender))
     asked = requests()
     for part in range(4):
         await caller.request(*asked[part * 80 : part * 80 + 80])
@@ -67,14 +67,14 @@ async def test_killed_in_the_middle(dispatcher: SystemUnderTest, caller: Caller)
             dispatcher.start_dispatcher()
     await caller.wait_for_statuses([each["id"] for each in asked], {"sent"}, timeout_s=90)
     serving.cancel()
-    check(caller, lane)
+    check(caller, fake_sender)
 
 
 async def test_a_second_one_joins_and_leaves(dispatcher: SystemUnderTest, caller: Caller) -> None:
     """Partitions move to it and back, by SIGTERM and by SIGKILL: nothing lost, nothing released anew."""
-    lane = FakeSender(caller)
-    await lane.publish_state("ready")
-    serving = asyncio.create_task(serve(lane))
+    fake_sender = FakeSender(caller)
+    await fake_sender.publish_state("ready")
+    serving = asyncio.create_task(serve(fake_sender))
     asked = requests()
     for part, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
         second = dispatcher.start_dispatcher(2)
@@ -84,4 +84,4 @@ async def test_a_second_one_joins_and_leaves(dispatcher: SystemUnderTest, caller
         await asyncio.to_thread(second.kill, how)
     await caller.wait_for_statuses([each["id"] for each in asked], {"sent"}, timeout_s=90)
     serving.cancel()
-    check(caller, lane)
+    check(caller, fake_sender)

@@ -36,7 +36,11 @@ def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
 def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
     """What the sweep named, by phone, after so many slices."""
     sweep = Sweep(
-        lambda: [PhoneStore(cast("Any", InMemoryTable(disk)), 0)], InMemoryPublisher(disk), "phone", RULES, lambda: NOW_S
+        lambda: [PhoneStore(cast("Any", InMemoryTable(disk)), 0)],
+        InMemoryPublisher(disk),
+        "phone",
+        RULES,
+        lambda: NOW_S,
     )
     for _ in range(rounds):
         asyncio.run(sweep.run_once())
@@ -69,7 +73,7 @@ def test_idle_phones_are_named(disk: Disk) -> None:
 
 def test_every_row_has_its_turn(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slice by slice, and from the beginning again."""
-    monkeypatch.setattr(sweeping, "SLICE", 3)
+    monkeypatch.setattr(sweeping, "BATCH_SIZE", 3)
     for number in range(10):
         name = f"m{number}"
         put(disk, Message(id=name, offset=1, state=State.SENT, completed_at_s=OLD_S), "a")

@@ -9,16 +9,16 @@ from streams.domain.errors import CODES, Error
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import (
-    Conclude,
-    WaitForAck,
     Claim,
+    Conclude,
     InStore,
-    Reconcile,
     LookupUnavailable,
     NotInStore,
     OpenClaim,
+    Reconcile,
     StoreLookup,
     SubmitAgain,
+    WaitForAck,
 )
 from streams.domain.sending.command import SendCommand
 
@@ -122,7 +122,9 @@ class AMessage(RuleBasedStateMachine):
             self.waiting = result
 
     def _settle(self, send: SendCommand, data: st.DataObject) -> Result:
-        step: OpenClaim | Reconcile | SubmitAgain | WaitForAck | Conclude = claims.decide(send, self.row, self.now_s)
+        step: OpenClaim | Reconcile | SubmitAgain | WaitForAck | Conclude = claims.decide(
+            send, self.row, self.now_s
+        )
         submits = 0
         while not isinstance(step, Conclude):
             self._may_crash()
@@ -223,19 +225,27 @@ sends = st.builds(
     allow_duplicate=st.booleans(),
 )
 seen = st.one_of(
-    st.builds(InStore, ack=st.integers(-1, 4)), st.just(NotInStore()), st.just(LookupUnavailable("gone"))
+    st.builds(InStore, ack=st.integers(-1, 4)),
+    st.just(NotInStore()),
+    st.just(LookupUnavailable("gone")),
 )
 times = st.floats(0, 100)
 
 
 @given(sends, st.none() | rows, times)
-def test_a_settled_message_is_not_opened_again(send: SendCommand, row: Claim | None, now_s: float) -> None:
+def test_a_settled_message_is_not_opened_again(
+    send: SendCommand, row: Claim | None, now_s: float
+) -> None:
     """What was sent stays sent, and what was lost is looked for at most, and only when a person says so."""
     step = claims.decide(send, row, now_s)
     if row is not None and isinstance(row.result, Sent):
         assert step == Conclude(row.result)
     if row is not None and isinstance(row.result, OutcomeUnknown):
-        wanted = Reconcile() if send.allow_duplicate and send.dispatch_number > row.dispatch_number else Conclude(row.result)
+        wanted = (
+            Reconcile()
+            if send.allow_duplicate and send.dispatch_number > row.dispatch_number
+            else Conclude(row.result)
+        )
         assert step == wanted
     if isinstance(step, OpenClaim):
         assert now_s < send.deadline_s
@@ -286,15 +296,25 @@ def test_an_ack_never_goes_back(row: Claim, acks: list[claims.ReceiptKind]) -> N
     """Receipts come more than once and in any order."""
     for ack in acks:
         after = claims.with_receipt(row, ack) or row
-        assert claims.RECEIPT_KINDS.index(after.receipt) == max(claims.RECEIPT_KINDS.index(a) for a in (row.receipt, ack))
+        assert claims.RECEIPT_KINDS.index(after.receipt) == max(
+            claims.RECEIPT_KINDS.index(a) for a in (row.receipt, ack)
+        )
         row = after
 
 
 def test_a_person_permits_one_more_message_and_no_third() -> None:
     """What was submitted because of `again` and is lost by a new linking needs another word of that person."""
-    lost = Claim(phone=PHONE, id="m1", dispatch_number=1, link="1", result=claims.unknown_result("gone", 1.0))
+    lost = Claim(
+        phone=PHONE, id="m1", dispatch_number=1, link="1", result=claims.unknown_result("gone", 1.0)
+    )
     send = SendCommand(
-        phone=PHONE, id="m1", dispatch_number=2, account="main", deadline_s=9.0, content=b"", allow_duplicate=True
+        phone=PHONE,
+        id="m1",
+        dispatch_number=2,
+        account="main",
+        deadline_s=9.0,
+        content=b"",
+        allow_duplicate=True,
     )
     assert claims.decide(send, lost, 2.0) == Reconcile()
     first = claims.after_lookup(send, lost, NotInStore(), link="2", submit_count=0, now_s=2.0)

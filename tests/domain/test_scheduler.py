@@ -12,8 +12,12 @@ from streams.domain.phone.state import InFlight, Phone, Wait
 READY = {"main": Availability.READY}
 
 
-def waiting(phone: str, *, rank: int = 1, rev: int = 1, reason: str = "turn") -> Phone:
-    return Phone(phone=phone, timer_version=rev, waits=(Wait(reason=reason, account="main", priority_rank=rank),))
+def waiting(phone: str, *, rank: int = 1, rev: int = 1, reason: str = "account_busy") -> Phone:
+    return Phone(
+        phone=phone,
+        timer_version=rev,
+        waits=(Wait(reason=reason, account="main", priority_rank=rank),),
+    )
 
 
 def flying(phone: str, account: str = "main") -> Phone:
@@ -96,7 +100,10 @@ def test_times_come_once_and_only_the_last_said() -> None:
     agenda.schedule("b", "m", 15.0)
     assert agenda.next_timer_at_s() == 10.0
     assert agenda.pop_due_events(12.0) == []
-    assert agenda.pop_due_events(20.0) == [TimerFired(phone="a", timer_version=2), ScheduleDue(phone="b", id="m")]
+    assert agenda.pop_due_events(20.0) == [
+        TimerFired(phone="a", timer_version=2),
+        ScheduleDue(phone="b", id="m"),
+    ]
     assert (agenda.pop_due_events(99.0), agenda.next_timer_at_s()) == ([], float("inf"))
 
 
@@ -118,8 +125,15 @@ class APartition(RuleBasedStateMachine):
             if choice.account is not None:
                 row = flying(phone, choice.account)
             else:
-                wait = Wait(reason=choice.blocked_reason, account=choice.required_account, priority_rank=1)
-                row = Phone(phone=phone, timer_version=row.timer_version + 1, waits=(wait,), account=row.account)
+                wait = Wait(
+                    reason=choice.blocked_reason, account=choice.required_account, priority_rank=1
+                )
+                row = Phone(
+                    phone=phone,
+                    timer_version=row.timer_version + 1,
+                    waits=(wait,),
+                    account=row.account,
+                )
         self.rows[phone] = row
         self.agenda.update(phone, row)
 

@@ -107,9 +107,19 @@ READY, BUSY, DOWN = Capacity(True, 2), Capacity(True, 0), Capacity(False, 0)
         (None, None, {}, AccountChoice(blocked_reason="no_account")),
         (None, None, {"a": DOWN, "b": READY}, AccountChoice(account="b")),
         (None, "a", {"a": READY, "b": Capacity(True, 9)}, AccountChoice(account="a")),
-        (None, "a", {"a": BUSY, "b": READY}, AccountChoice(blocked_reason="turn", required_account="a")),
+        (
+            None,
+            "a",
+            {"a": BUSY, "b": READY},
+            AccountChoice(blocked_reason="account_busy", required_account="a"),
+        ),
         (None, "a", {"a": DOWN, "b": READY}, AccountChoice(account="b")),
-        ("a", "b", {"a": DOWN, "b": READY}, AccountChoice(blocked_reason="no_account", required_account="a")),
+        (
+            "a",
+            "b",
+            {"a": DOWN, "b": READY},
+            AccountChoice(blocked_reason="no_account", required_account="a"),
+        ),
         ("x", None, {"a": READY}, AccountChoice(blocked_reason="no_account", required_account="x")),
     ],
 )

@@ -5,13 +5,13 @@ import pytest
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.events import (
+    Deferred,
+    Failed,
+    Outcome,
+    OutcomeUnknown,
     ReceiptSeen,
     RetentionElapsed,
-    Deferred,
     ScheduleDue,
-    Failed,
-    OutcomeUnknown,
-    Outcome,
     Sent,
     TimerFired,
 )
@@ -164,7 +164,7 @@ def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> No
     world.submit("a")
     assert world.row and world.row.in_flight
     claimed_by = world.row.in_flight.account
-    world.conclude(Deferred(error=Error("unsettled_claim"), in_doubt=True))
+    world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.accounts = {name: Capacity(name != claimed_by, 8) for name in ("main", "other")}
     assert world.row
     world.now_s = world.row.timer_at_s
@@ -176,7 +176,7 @@ def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> No
 def test_a_claim_that_stays_open_becomes_unknown(world: PhoneWorld) -> None:
     """After an hour nobody will know any more."""
     world.submit("a", expires_at_s=world.now_s + 10)
-    world.conclude(Deferred(error=Error("unsettled_claim"), in_doubt=True))
+    world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.accounts = {"main": Capacity(False, 0)}
     wake(world)
     assert world.statuses("a") == ["accepted", "queued"]
@@ -253,7 +253,12 @@ def test_an_outcome_of_another_release_changes_nothing(world: PhoneWorld) -> Non
     world.submit("a")
     before = world.row
     stale = Outcome(
-        phone=PHONE, id="a", dispatch_number=7, account="main", whatsapp_id="x", result=Sent(at_s=0.0)
+        phone=PHONE,
+        id="a",
+        dispatch_number=7,
+        account="main",
+        whatsapp_id="x",
+        result=Sent(at_s=0.0),
     )
     assert world.apply(stale) == []
     assert world.row is before

@@ -9,21 +9,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import CODES, Error
-from streams.domain.phone.effects import PublishStatus, Dispatch
+from streams.domain.phone.effects import Dispatch, PublishStatus
 from streams.domain.phone.events import (
     PRIORITIES,
-    ReceiptSeen,
-    RetentionElapsed,
     Deferred,
-    ScheduleDue,
     Event,
     Failed,
-    OutcomeUnknown,
-    RequestInfo,
     Outcome,
-    SourceRecord,
-    Sent,
+    OutcomeUnknown,
+    ReceiptSeen,
+    RequestInfo,
     RequestReceived,
+    RetentionElapsed,
+    ScheduleDue,
+    Sent,
+    SourceRecord,
     TimerFired,
 )
 from streams.domain.phone.state import OPEN_STATES, Phone
@@ -41,7 +41,9 @@ class APhone(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = PhoneWorld(policy=Policy(rate_limit_per_minute=3, max_queue=6, clock_skew_s=0.5))
+        self.world = PhoneWorld(
+            policy=Policy(rate_limit_per_minute=3, max_queue=6, clock_skew_s=0.5)
+        )
         self.arrivals: list[float] = []
         self.fresh = 0
 
@@ -76,7 +78,7 @@ class APhone(RuleBasedStateMachine):
     def account_changes(self, ready: bool, free: int) -> None:
         self.world.accounts = {"main": Capacity(ready, free)}
 
-    @precondition(lambda self: self.world.row and self.world.row.flight)
+    @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(took_s=delays, late_s=delays)
     def sent(self, took_s: float, late_s: float) -> None:
         """It arrives some time after the release; the time reported is never before the arrival."""
@@ -85,19 +87,19 @@ class APhone(RuleBasedStateMachine):
         self.world.now_s += late_s
         self.world.conclude(Sent(at_s=self.world.now_s))
 
-    @precondition(lambda self: self.world.row and self.world.row.flight)
+    @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(error=errors)
     def fails(self, error: Error) -> None:
         if error.error_class.value == "unknown":
             self.arrivals.append(self.world.now_s)
         self.world.conclude(Failed(error=error))
 
-    @precondition(lambda self: self.world.row and self.world.row.flight)
+    @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(error=errors, claimed=st.booleans())
     def deferred(self, error: Error, claimed: bool) -> None:
         self.world.conclude(Deferred(error=error, in_doubt=claimed))
 
-    @precondition(lambda self: self.world.row and self.world.row.flight)
+    @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule()
     def lost(self) -> None:
         self.arrivals.append(self.world.now_s)
@@ -107,7 +109,9 @@ class APhone(RuleBasedStateMachine):
     @rule(stale=st.booleans())
     def woken(self, stale: bool) -> None:
         assert self.world.row
-        self.world.apply(TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale))
+        self.world.apply(
+            TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale)
+        )
 
     @rule()
     def due(self) -> None:
@@ -162,9 +166,15 @@ class APhone(RuleBasedStateMachine):
     @invariant()
     def one_final_status(self) -> None:
         said = Counter(
-            (e.id, e.event_id_suffix) for e in self.world.effects if isinstance(e, PublishStatus) and e.status in FINAL
+            (e.id, e.event_id_suffix)
+            for e in self.world.effects
+            if isinstance(e, PublishStatus) and e.status in FINAL
         )
-        facts = {(e.id, e.status, e.event_id_suffix) for e in self.world.effects if isinstance(e, PublishStatus)}
+        facts = {
+            (e.id, e.status, e.event_id_suffix)
+            for e in self.world.effects
+            if isinstance(e, PublishStatus)
+        }
         for request_id, n in said:
             assert len({s for i, s, k in facts if (i, k) == (request_id, n) and s in FINAL}) == 1
 
@@ -203,7 +213,13 @@ def _events() -> st.SearchStrategy[Event]:
     ack = st.sampled_from(["delivered", "read", "played"])
     names = {"account": st.just("main"), "whatsapp_id": st.just("x")}
     return st.one_of(
-        st.builds(RequestReceived, phone=phone, request=order, source_record=record, content=st.just(b"{}")),
+        st.builds(
+            RequestReceived,
+            phone=phone,
+            request=order,
+            source_record=record,
+            content=st.just(b"{}"),
+        ),
         st.builds(Outcome, phone=phone, id=ids, dispatch_number=number, result=result, **names),
         st.builds(ReceiptSeen, phone=phone, id=ids, receipt=ack, at_s=st.just(6.0), **names),
         st.builds(TimerFired, phone=phone, timer_version=number),

@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streams.embedded_kafka import broker as embedded
 from streams.embedded_kafka import child, probe
-from streams.embedded_kafka.broker import BrokerFailed, EmbeddedBroker, DataDirInUse, PortInUse
+from streams.embedded_kafka.broker import BrokerFailed, DataDirInUse, EmbeddedBroker, PortInUse
 from tests.support.broker import OwnBroker
 from tests.support.records import read_all
 
@@ -152,7 +152,9 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path, listener: socket.socke
         broker.start()
     message = str(raised.value)
     assert f"127.0.0.1:{port} is taken" in message and "\n" not in message
-    assert "WA_KAFKA_PORT=0" in message and f"WA_KAFKA=127.0.0.1:{port}" in message
+    assert (
+        "WA_KAFKA_PORT=0" in message and f"WA_KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:{port}" in message
+    )
     assert broker.pid is None
     lock = child.DirectoryLock(broker.directory)
     lock.acquire()

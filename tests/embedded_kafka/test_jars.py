@@ -99,7 +99,9 @@ def setup(central: Central, tmp_path: Path) -> Callable[[], "subprocess.Popen[st
 
 
 def _cached(tmp_path: Path) -> set[str]:
-    return {jar.name for jar in (tmp_path / "cache" / "wa-streams" / jars.jars_dir().name).iterdir()}
+    return {
+        jar.name for jar in (tmp_path / "cache" / "wa-streams" / jars.jars_dir().name).iterdir()
+    }
 
 
 def test_the_lock_names_every_jar_once_with_its_hash() -> None:
@@ -166,7 +168,9 @@ def test_a_jar_with_other_bytes_is_refused(
     refused = setup()
     said, complaint = refused.communicate()
     assert refused.returncode == 1
-    assert always in complaint and "SHA-256" in complaint and "WA_KAFKA" in complaint
+    assert (
+        always in complaint and "SHA-256" in complaint and "WA_KAFKA_BOOTSTRAP_SERVERS" in complaint
+    )
     assert complaint.count("\n") == 1 and "Traceback" not in said + complaint
     central.bad = {}
     mended = setup()

@@ -23,7 +23,7 @@ QUICK: dict[str, Any] = {
     "send_interval_ms": 0,
     "retry_delay_ms": 200,
     "lookup_cache_s": 1,
-    "ack_within_s": 3,
+    "ack_timeout_s": 3,
 }
 
 
@@ -54,7 +54,9 @@ def module_control(module_sandbox: Sandbox) -> SandboxControl:
 
 
 @pytest.fixture
-async def service(broker: Any, tmp_path: Path) -> AsyncIterator[tuple[SystemUnderTest, SandboxControl]]:
+async def service(
+    broker: Any, tmp_path: Path
+) -> AsyncIterator[tuple[SystemUnderTest, SandboxControl]]:
     """A dispatcher and a linked sender of its own, and its sandbox: to be harmed."""
     with running_sandbox(tmp_path / "sandbox") as (sandbox, _):
         system, control = _system(broker, sandbox, tmp_path), SandboxControl(sandbox.control_url)
@@ -67,7 +69,9 @@ async def service(broker: Any, tmp_path: Path) -> AsyncIterator[tuple[SystemUnde
 
 def _system(broker: Any, sandbox: Sandbox, data_dir: Path) -> SystemUnderTest:
     arguments = tuple(sandbox.browser_args)
-    return SystemUnderTest(make_settings(broker, data_dir, web_browser_args=arguments, **QUICK))
+    return SystemUnderTest(
+        make_settings(broker, data_dir, whatsapp_browser_args=arguments, **QUICK)
+    )
 
 
 async def _start(system: SystemUnderTest, control: SandboxControl) -> None:

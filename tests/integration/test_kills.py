@@ -41,7 +41,9 @@ async def some_arrived(control: SandboxControl, count: int) -> None:
 async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int = 0) -> None:
     """All are sent or, where the page died under them, unknown; those alone may be missing."""
     asked = requests()
-    await caller.wait_for_statuses([each["id"] for each in asked], {"sent", "unknown"}, timeout_s=90)
+    await caller.wait_for_statuses(
+        [each["id"] for each in asked], {"sent", "unknown"}, timeout_s=90
+    )
     verdict = judge(await control.fetch_log())
     unknown = {event["id"] for event in caller.status_events() if event["status"] == "unknown"}
     assert verdict.find_lost(each["text"] for each in asked if each["id"] not in unknown) == []

@@ -57,7 +57,9 @@ async def test_a_request_becomes_a_message(
     )
 
 
-async def test_a_read_message_is_read(caller: Caller, module_control: SandboxControl, phone: str) -> None:
+async def test_a_read_message_is_read(
+    caller: Caller, module_control: SandboxControl, phone: str
+) -> None:
     """The recipient's reading comes back as a status."""
     asked = request(phone)
     await caller.request(asked)
@@ -115,7 +117,9 @@ async def test_the_limit_holds(caller: Caller, module_control: SandboxControl, p
     await caller.request(*asked)
     queued = await caller.wait_for_status(asked[30]["id"], "queued")
     while queued["reason"] != "rate_limited":
-        await wait_until(lambda: caller.status_events(asked[30]["id"])[-1]["reason"] == "rate_limited")
+        await wait_until(
+            lambda: caller.status_events(asked[30]["id"])[-1]["reason"] == "rate_limited"
+        )
         queued = caller.status_events(asked[30]["id"])[-1]
     assert "due_at" in queued
     assert len(await rows_to(module_control, phone)) == 30
@@ -233,7 +237,9 @@ async def test_urgent_overtakes(caller: Caller, module_control: SandboxControl, 
     assert bodies == ["first", "urgent", "n0", "n1", "n2"]
 
 
-async def test_nothing_was_lost_or_shown_twice(caller: Caller, module_control: SandboxControl) -> None:
+async def test_nothing_was_lost_or_shown_twice(
+    caller: Caller, module_control: SandboxControl
+) -> None:
     """After all of these tests: every message that was said to be sent was shown, each once."""
     verdict = judge(await module_control.fetch_log())
     rows = [row for rows in verdict.shown.values() for row in rows]

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
 from streams.kafka import admin, connection, topics
-from streams.kafka.admin import TopicProblem, InvalidTopics
+from streams.kafka.admin import InvalidTopics, TopicProblem
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import Settings
 from streams.system import ports
@@ -55,14 +55,18 @@ async def test_a_further_account_gets_what_it_needs(settings: Settings) -> None:
         topics.names(more).send("second"),
         f"{more.topic_prefix}-sender-second-sends-changelog",
     }
-    assert {problem.topic for problem in await admin.check_topics(more) if problem.is_missing} == missing
+    assert {
+        problem.topic for problem in await admin.check_topics(more) if problem.is_missing
+    } == missing
     assert set(await admin.create_topics(more)) == missing
 
 
 async def test_missing_topics_are_named(settings: Settings) -> None:
     """Nothing is created by looking, and the message says which command creates."""
     problems = await admin.check_topics(settings)
-    assert [problem.topic for problem in problems] == [spec.name for spec in topics.required_topics(settings)]
+    assert [problem.topic for problem in problems] == [
+        spec.name for spec in topics.required_topics(settings)
+    ]
     assert all(problem.is_missing for problem in problems)
     assert str(problems[0]) == (
         f"{settings.topic_prefix}.outbound: found no such topic, needs 4 partitions; "
@@ -121,12 +125,12 @@ async def test_what_the_brokers_refuse_is_said(settings: Settings) -> None:
     with pytest.raises(InvalidTopics) as raised:
         await admin.create_topics(replace(settings, replication_factor=3))
     message = str(raised.value)
-    assert "WA_REPLICATION" in message and "3 copies" in message and "\n" not in message
+    assert "WA_REPLICATION_FACTOR" in message and "3 copies" in message and "\n" not in message
     assert len(raised.value.problems) == len(topics.required_topics(settings))
 
 
 async def test_the_brokers_default_replication_may_be_asked_for(settings: Settings) -> None:
-    """WA_REPLICATION=-1."""
+    """WA_REPLICATION_FACTOR=-1."""
     given = replace(settings, replication_factor=-1)
     await admin.create_topics(given)
     assert await admin.check_topics(given) == []
@@ -138,7 +142,7 @@ async def test_a_broker_that_is_not_there_is_said(settings: Settings) -> None:
     with pytest.raises(KafkaUnreachable) as raised:
         await admin.check_topics(replace(settings, kafka_bootstrap_servers=nowhere))
     message = str(raised.value)
-    assert nowhere in message and "WA_KAFKA" in message and "\n" not in message
+    assert nowhere in message and "WA_KAFKA_BOOTSTRAP_SERVERS" in message and "\n" not in message
 
 
 async def test_changelogs_are_really_compacted(settings: Settings) -> None:

@@ -100,7 +100,7 @@ def with_password(secured: Secured, tmp_path: Path) -> Settings:
     """Settings that a SASL_SSL listener lets in."""
     return load(
         {},
-        kafka=secured.sasl,
+        kafka_bootstrap_servers=secured.sasl,
         topic_prefix="secured",
         data_dir=tmp_path,
         kafka_security_protocol="SASL_SSL",
@@ -116,7 +116,7 @@ def with_certificate(secured: Secured, tmp_path: Path) -> Settings:
     """Settings that a listener lets in which asks for a client's certificate."""
     return load(
         {},
-        kafka=secured.mutual,
+        kafka_bootstrap_servers=secured.mutual,
         data_dir=tmp_path,
         kafka_security_protocol="SSL",
         kafka_security_ca_file=str(secured.certificate),
@@ -179,7 +179,7 @@ async def test_without_encryption(settings: Settings) -> None:
 
 def test_several_brokers_may_be_named(tmp_path: Path) -> None:
     """As Kafka's own tools take them."""
-    settings = load({}, kafka="a:1, b:2", data_dir=tmp_path)
+    settings = load({}, kafka_bootstrap_servers="a:1, b:2", data_dir=tmp_path)
     urls, _ = connection.faust_broker(settings)
     assert [str(url) for url in urls] == ["kafka://a:1", "kafka://b:2"]
     assert connection.client_options(settings)["bootstrap_servers"] == "a:1, b:2"
@@ -192,7 +192,9 @@ async def test_without_an_address_the_embedded_broker_is_meant(
     """The one of this data folder, wherever it listens; where there never was one, that is said."""
     here = make_settings(broker, broker.directory.parent)
     assert await _count(replace(here, kafka_bootstrap_servers=None)) == 1
-    with pytest.raises(KafkaUnreachable, match=r"set WA_KAFKA, or run `wa-streams up`"):
+    with pytest.raises(
+        KafkaUnreachable, match=r"set WA_KAFKA_BOOTSTRAP_SERVERS, or run `wa-streams up`"
+    ):
         connection.bootstrap_servers(load({}, data_dir=tmp_path))
 
 
@@ -202,7 +204,10 @@ def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     rubbish.write_text("rubbish")
     for file in (rubbish, tmp_path / "missing.pem"):
         settings = load(
-            {}, kafka="a:1", kafka_security_protocol="SSL", kafka_security_ca_file=str(file)
+            {},
+            kafka_bootstrap_servers="a:1",
+            kafka_security_protocol="SSL",
+            kafka_security_ca_file=str(file),
         )
         with pytest.raises(SettingError, match="WA_KAFKA_SECURITY_CA_FILE"):
             connection.client_options(settings)
@@ -210,7 +215,7 @@ def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 async def test_an_address_where_nobody_is_is_said_plainly(tmp_path: Path) -> None:
     """One line with the address as it was given, and nothing of what a library looks like inside."""
-    settings = load({}, kafka="127.0.0.1:1", data_dir=tmp_path)
+    settings = load({}, kafka_bootstrap_servers="127.0.0.1:1", data_dir=tmp_path)
     with pytest.raises(KafkaUnreachable) as raised:
         await _count(settings)
     assert str(raised.value).startswith(

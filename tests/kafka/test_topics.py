@@ -60,7 +60,8 @@ def test_names_are_those_that_are_planned() -> None:
     asked |= {name.phone, name.send("a"), name.send("b")}
     asked.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     asked |= {
-        topics.changelog_topic(topics.sender_app_id(settings, each), topics.SENDS) for each in ("a", "b")
+        topics.changelog_topic(topics.sender_app_id(settings, each), topics.SENDS)
+        for each in ("a", "b")
     }
     assert asked == planned.keys()
 
@@ -94,6 +95,6 @@ def test_each_stage_takes_what_the_one_before_can_bring() -> None:
 def test_three_copies_ask_for_two_acknowledgements() -> None:
     """With replication a record is on two brokers before anything follows from it."""
     for replication, insync in ((1, None), (2, None), (3, "2"), (-1, None)):
-        for spec in topics.required_topics(_settings(replication=replication)):
+        for spec in topics.required_topics(_settings(replication_factor=replication)):
             assert spec.replication_factor == replication
             assert spec.config.get("min.insync.replicas") == insync

@@ -58,12 +58,14 @@ def test_an_up_that_was_killed_is_no_up(settings: Settings) -> None:
 
 def test_kafka_is_what_is_set_else_what_runs_here(settings: Settings) -> None:
     """A setting wins; without either it is said what to do."""
-    with pytest.raises(UsageError, match="WA_KAFKA"):
+    with pytest.raises(UsageError, match="WA_KAFKA_BOOTSTRAP_SERVERS"):
         run_dir.resolve_kafka(settings)
     with run_dir.hold_lock(settings):
         run_dir.publish(settings, picture(settings))
         assert run_dir.resolve_kafka(settings).kafka_bootstrap_servers == "127.0.0.1:9092"
-        named = load({"WA_CONFIG": ""}, data_dir=settings.data_dir, kafka="elsewhere:1")
+        named = load(
+            {"WA_CONFIG": ""}, data_dir=settings.data_dir, kafka_bootstrap_servers="elsewhere:1"
+        )
         assert run_dir.resolve_kafka(named).kafka_bootstrap_servers == "elsewhere:1"
 
 

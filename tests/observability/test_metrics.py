@@ -46,16 +46,17 @@ def test_every_worker_shows_who_it_is_and_what_it_takes() -> None:
 
 
 def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
-    """Records by fate, statuses, dead letters; what did not happen yet stands at 0."""
+    """Records by disposition, statuses, dead letters; what did not happen yet stands at 0."""
     metrics = dispatcher(registry, lambda: 0)
-    metrics.count_record("taken", 0.02)
-    metrics.count_record("taken", -1.0)
+    metrics.count_record("forwarded", 0.02)
+    metrics.count_record("forwarded", -1.0)
     metrics.count_record("tombstone", 0.02)
     metrics.count_status("accepted")
     metrics.count_dead_letter("queue_full")
     found = shown(registry)
     assert [
-        found[f"wa_records_total fate={each}"] for each in ("taken", "rejected", "tombstone")
+        found[f"wa_records_total disposition={each}"]
+        for each in ("forwarded", "rejected", "tombstone")
     ] == [
         2,
         0,
@@ -77,7 +78,7 @@ def test_gauges_are_read_at_each_scrape(registry: CollectorRegistry) -> None:
         "wa_ready",
         "wa_partitions",
         "wa_phones_waiting",
-        "wa_releases_outstanding",
+        "wa_dispatches_in_flight",
         "wa_oldest_due_seconds",
     )
     assert [shown(registry)[name] for name in names] == [0] * 5

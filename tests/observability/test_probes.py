@@ -12,7 +12,13 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from streams.observability import health
-from streams.observability.probes import CannotListen, Server, is_loopback, serve_probes, start_server
+from streams.observability.probes import (
+    CannotListen,
+    Server,
+    is_loopback,
+    serve_probes,
+    start_server,
+)
 from streams.settings import load
 
 HEALTHY = health.health_document(
@@ -69,7 +75,7 @@ async def test_readiness_is_asked_each_time(worker: Worker) -> None:
     """503 with the reason, 200 as soon as work is done."""
     async with worker.server() as server:
         worker.ready = (False, "rebalancing")
-        assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "why": "rebalancing"})
+        assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "reason": "rebalancing"})
         worker.ready = (True, "")
         assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
 

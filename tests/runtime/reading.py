@@ -19,7 +19,9 @@ class RecordingApp:
         self.events: list[Any] = []
         self.unacked: dict[int, Any] = {}
         self.hold_acks = hold_acks
-        self.may_continue = asyncio.Event()  # while it is not set, the agent stays in its first event
+        self.may_continue = (
+            asyncio.Event()
+        )  # while it is not set, the agent stays in its first event
         self.may_continue.set()
         self.recheck_count = 0
         self._count_rechecks()

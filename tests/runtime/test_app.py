@@ -36,7 +36,9 @@ async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
     broker: KafkaEndpoint, settings: Settings
 ):
     await admin.create_topics(settings)
-    more = make_settings(broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8)
+    more = make_settings(
+        broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8
+    )
     with pytest.raises(InvalidTopics, match=r"outbound: found 4 partitions, needs 8"):
         await asyncio.to_thread(worker.run, _app(more), more)
 
@@ -167,8 +169,8 @@ async def test_apps_of_one_process_have_their_own_fences(world: World):
         await wait_until(stranger.assignment)
         first.fence.max_heartbeat_age_s = second.fence.max_heartbeat_age_s = 60.0
         stranger._coordinator.reset_generation()
-        await first.fence.check()
-        await second.fence.check()
+        await first.fence.ensure_member()
+        await second.fence.ensure_member()
         await stranger.stop()
         for app in (first, second):
             coordinator: Any = app.typed_consumer._thread._ensure_consumer()._coordinator
@@ -183,7 +185,9 @@ async def test_those_who_build_on_it_are_called_in_turn(world: World):
 
     def note(what: str) -> Any:
         async def noted() -> None:
-            said.append(f"{what}, {app.readiness().reason}, {len(rows.owned_partitions())} partitions")
+            said.append(
+                f"{what}, {app.readiness().reason}, {len(rows.owned_partitions())} partitions"
+            )
 
         return noted
 

@@ -46,14 +46,14 @@ def _task(asked: Awaitable[None]) -> "asyncio.Task[None]":
 async def test_a_young_heartbeat_lets_everything_through(fence: Fence, clock: Clock):
     fence.on_joined()
     clock.now_s += 7
-    await fence.check()
+    await fence.ensure_member()
     await fence.check_before_write()
 
 
 async def test_an_old_heartbeat_waits_for_the_next_answer(fence: Fence, clock: Clock):
     fence.on_joined()
     clock.now_s += 7.1
-    waiting = [_task(fence.check()), _task(fence.check_before_write())]
+    waiting = [_task(fence.ensure_member()), _task(fence.check_before_write())]
     assert not await _is_done(waiting[0]) and not await _is_done(waiting[1])
     fence.on_heartbeat(clock.now_s - 0.1)
     await asyncio.gather(*waiting)
@@ -63,7 +63,7 @@ async def test_an_answer_to_an_old_question_does_not_help(fence: Fence, clock: C
     """What counts is when the heartbeat was asked: the answer may have been on its way for long."""
     fence.on_joined()
     clock.now_s += 20
-    waiting = _task(fence.check())
+    waiting = _task(fence.ensure_member())
     fence.on_heartbeat(clock.now_s - 7.1)
     assert not await _is_done(waiting)
     waiting.cancel()
@@ -72,7 +72,7 @@ async def test_an_answer_to_an_old_question_does_not_help(fence: Fence, clock: C
 async def test_a_lost_generation_ends_the_process(fence: Fence, clock: Clock):
     fence.on_joined()
     fence.on_generation_lost()
-    for ask in (fence.check, fence.check_before_write):
+    for ask in (fence.ensure_member, fence.check_before_write):
         with pytest.raises(Left, match="FENCED"):
             await ask()
 
@@ -92,7 +92,7 @@ async def test_between_generations_one_may_write_but_not_act(fence: Fence):
     fence.on_joined()
     fence.on_revoked()
     await fence.check_before_write()
-    acting = _task(fence.check())
+    acting = _task(fence.ensure_member())
     assert not await _is_done(acting)
     fence.on_joined()
     await acting
@@ -103,7 +103,7 @@ async def test_a_loss_with_nothing_in_hand_is_no_loss(fence: Fence):
     fence.on_revoked()
     fence.on_generation_lost()
     await fence.check_before_write()
-    acting = _task(fence.check())
+    acting = _task(fence.ensure_member())
     assert not await _is_done(acting)
     fence.on_joined()
     await acting
@@ -112,7 +112,7 @@ async def test_a_loss_with_nothing_in_hand_is_no_loss(fence: Fence):
 async def test_news_from_another_thread_wake_who_waits(fence: Fence, clock: Clock):
     fence.on_joined()
     clock.now_s += 8
-    waiting = _task(fence.check())
+    waiting = _task(fence.ensure_member())
     assert not await _is_done(waiting)
     await asyncio.to_thread(fence.on_heartbeat, clock.now_s)
     await asyncio.wait_for(waiting, 10)

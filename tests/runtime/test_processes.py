@@ -218,8 +218,10 @@ async def _counted_and_stopped(world: World) -> None:
 
 async def test_one_name_is_one_process(world: World):
     first = world.start_worker("counter", "dispatch-1")
-    await wait_until(lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists())
+    await wait_until(
+        lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists()
+    )
     second = world.start_worker("counter", "dispatch-1")
     assert await second.wait_for_exit() == 1
-    assert "WorkerRuns: a worker dispatch-1 runs already" in second.log
+    assert "WorkerAlreadyRunning: a worker dispatch-1 runs already" in second.log
     assert first.is_alive

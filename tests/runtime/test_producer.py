@@ -17,7 +17,14 @@ from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
 from streams.runtime.table import DurableTable, publish
 from tests.runtime.reading import RecordingApp
-from tests.runtime.world import WAIT_TIMEOUT_S, World, request_rebalance, run_app, wait_until, create_world
+from tests.runtime.world import (
+    WAIT_TIMEOUT_S,
+    World,
+    create_world,
+    request_rebalance,
+    run_app,
+    wait_until,
+)
 from tests.support.broker import OwnBroker, make_settings
 
 pytestmark = pytest.mark.broker
@@ -80,7 +87,7 @@ async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
     app, rows = _app(world)
     app.fence.on_heartbeat = lambda asked_s: None  # type: ignore[method-assign]
     ages_s: list[float | None] = []
-    rows.on_recovered(lambda: ages_s.append(app.fence.age_s()))
+    rows.on_recovered(lambda: ages_s.append(app.fence.heartbeat_age_s()))
     await app.start()
     await wait_until(lambda: ages_s)
     assert ages_s[0] is not None
@@ -98,7 +105,10 @@ async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
         revoked = _revocation(first.app)
         await request_rebalance(first.app)
         await wait_until(revoked.is_set)
-        limit_s, first.app.fence.max_heartbeat_age_s = first.app.fence.max_heartbeat_age_s, 0.0  # too old, however young
+        limit_s, first.app.fence.max_heartbeat_age_s = (
+            first.app.fence.max_heartbeat_age_s,
+            0.0,
+        )  # too old, however young
         async with asyncio.timeout(WAIT_TIMEOUT_S):
             await publish(first.app, world.topics.status, b"x", partition=0)
         assert second.unacked
@@ -214,7 +224,7 @@ async def test_nothing_expires_in_an_outage(world: World):
 async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
     """Else every write would wait for ever, and nothing would say why."""
     left: list[ExitCode] = []
-    monkeypatch.setattr(safe_producer, "leave", lambda code, why: left.append(code))
+    monkeypatch.setattr(safe_producer, "terminate", lambda code, why: left.append(code))
     app, _ = _app(world)
     async with run_app(app):
         sender: Any = app.typed_producer.client._sender

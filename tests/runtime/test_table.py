@@ -15,8 +15,8 @@ from streams.runtime.factory import App
 from streams.runtime.table import (
     AppStopped,
     DurableTable,
-    PartitionRevoked,
     OutgoingRecord,
+    PartitionRevoked,
     RecordTooLarge,
     publish,
     publish_all,
@@ -201,7 +201,7 @@ async def test_giving_partitions_back_waits_for_writes_that_have_begun(
         await acknowledge.wait()
         return await into_changelog(*given)
 
-    monkeypatch.setattr(rows, "_log", slowly)
+    monkeypatch.setattr(rows, "_write_changelog", slowly)
     begun = asyncio.ensure_future(rows.write(0, [(b"k", b"begun")]))
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(rows.close())

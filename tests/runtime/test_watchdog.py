@@ -9,8 +9,8 @@ import pytest
 
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
-from streams.runtime.watchdog import WatchdogTimeouts, StallTimer, Watchdog
-from tests.runtime.world import World, run_app, wait_until, create_world
+from streams.runtime.watchdog import StallTimer, Watchdog, WatchdogTimeouts
+from tests.runtime.world import World, create_world, run_app, wait_until
 from tests.support.broker import OwnBroker, make_settings
 
 QUICK = WatchdogTimeouts(0.7, 60.0, resync_after_s=0.3, check_interval_s=0.1, broker_timeout_s=1.0)

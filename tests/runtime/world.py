@@ -21,7 +21,7 @@ from streams.runtime.factory import App, create_app
 from streams.settings import Settings, to_environment
 
 ROOT = Path(__file__).parents[2]
-WAIT_TIMEOUT_S = float(os.environ.get("WA_TEST_PATIENCE_S", "90"))  # of a test that will fail
+WAIT_TIMEOUT_S = float(os.environ.get("WA_TEST_TIMEOUT_S", "90"))  # of a test that will fail
 
 
 async def wait_until(condition: Callable[[], Any], timeout_s: float = WAIT_TIMEOUT_S) -> Any:
@@ -92,7 +92,7 @@ class World:
             self.settings,
             name=name,
             partitions=self.settings.partitions,
-            **{"longest_event_s": 5.0, **options},
+            **{"event_timeout_s": 5.0, **options},
         )
         self.apps.append(app)
         return app
@@ -108,7 +108,9 @@ class World:
         return await asyncio.gather(*sent)
 
     async def read_committed_offset(self, partition: int = 0) -> int | None:
-        return (await self._read_lag())[TopicPartition(self.topics.outbound, partition)].committed_offset
+        return (await self._read_lag())[
+            TopicPartition(self.topics.outbound, partition)
+        ].committed_offset
 
     async def has_no_lag(self) -> bool:
         return not any(each.lag for each in (await self._read_lag()).values())

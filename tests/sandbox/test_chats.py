@@ -2,9 +2,9 @@
 
 import pytest
 
-from streams.whatsapp.driver import ServerAccepted, MessageFound, NotSubmitted, Phase
+from streams.whatsapp.driver import MessageFound, NotSubmitted, Phase, ServerAccepted
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import SandboxControl, wait_for_phase, make_text
+from tests.support.browser import SandboxControl, make_text, wait_for_phase
 
 HIDDEN = "+905551119999"
 
@@ -34,7 +34,9 @@ async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: Sandb
     answer = await shared_driver.look_up(number)
     chat_id = getattr(answer, "chat_id", None)
     assert chat_id == "551187654321@c.us"
-    assert isinstance(await shared_driver.submit(make_text("3EB0CC05", chat_id=chat_id)), ServerAccepted)
+    assert isinstance(
+        await shared_driver.submit(make_text("3EB0CC05", chat_id=chat_id)), ServerAccepted
+    )
     assert [row["to"] for row in await shared_control.fetch_new_messages()] == [number]
 
 
@@ -45,5 +47,7 @@ async def test_a_hidden_number(shared_driver: WhatsAppWeb, shared_control: Sandb
     assert getattr(answer, "chat_id", None) == "777000111222@lid"
     message = make_text("3EB0CC06", chat_id="777000111222@lid")
     assert isinstance(await shared_driver.submit(message), ServerAccepted)
-    assert isinstance(await shared_driver.find_message("3EB0CC06", "777000111222@lid"), MessageFound)
+    assert isinstance(
+        await shared_driver.find_message("3EB0CC06", "777000111222@lid"), MessageFound
+    )
     assert [row["to"] for row in await shared_control.fetch_new_messages()] == [HIDDEN]

@@ -39,7 +39,9 @@ async def test_overview(sandbox: Sandbox, page: WirePage) -> None:
     assert said["qr"] == [code]
 
 
-async def test_scan_links_with_the_phone_that_is_named(sandbox: Sandbox, control: SandboxControl) -> None:
+async def test_scan_links_with_the_phone_that_is_named(
+    sandbox: Sandbox, control: SandboxControl
+) -> None:
     """Else with the first one that nobody has."""
     async with WirePage(sandbox, "a") as first, WirePage(sandbox, "b") as second:
         named = await control.post("/scan", {"qr": await first.read_qr(), "phone": "+60123456789"})
@@ -70,7 +72,9 @@ async def test_scan_by_pairing_code(sandbox: Sandbox, control: SandboxControl) -
         await page.receive("paired")
 
 
-async def test_a_device_stays_linked(sandbox: Sandbox, control: SandboxControl, page: WirePage) -> None:
+async def test_a_device_stays_linked(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
     """It is known by its key when it connects again; the page before it is told of the conflict."""
     async with WirePage(sandbox, "a", linked=True) as again:
         assert (await again.receive("welcome"))["me"] == "905550000001@c.us"
@@ -79,7 +83,9 @@ async def test_a_device_stays_linked(sandbox: Sandbox, control: SandboxControl, 
         await stranger.receive("unpaired")
 
 
-async def test_two_accounts_at_once(sandbox: Sandbox, control: SandboxControl, page: WirePage) -> None:
+async def test_two_accounts_at_once(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
     """Each message is its account's; receipts go to nobody else."""
     async with WirePage(sandbox, "b") as second:
         await control.post("/scan", {"qr": await second.read_qr()})
@@ -129,11 +135,13 @@ async def test_everything_that_happened(sandbox: Sandbox, page: WirePage) -> Non
     """Asked for, the log also tells of links, refusals and receipts."""
     await page.send_text_and_get_ack("3EB001")
     receipt = await page.receive("receipt")
-    await page.send("told", **{name: receipt[name] for name in ("type", "from", "ids")})
+    await page.send(
+        "receipt_confirmed", **{name: receipt[name] for name in ("type", "from", "ids")}
+    )
     await page.request("logout")
     async with aiohttp.request("GET", f"{sandbox.control_url}/log?event=all") as response:
         events = [row["event"] for row in await response.json()]
-    assert events == ["linked", "message", "told", "unlinked"]
+    assert events == ["linked", "message", "receipt_confirmed", "unlinked"]
 
 
 async def test_a_wrong_after_is_refused(sandbox: Sandbox) -> None:
@@ -192,8 +200,10 @@ async def test_what_a_page_has_not_confirmed_it_is_told_again(
     async with WirePage(sandbox, "a", linked=True) as again:
         assert (await again.receive("inbound"))["body"] == "one"
         assert (await again.receive("receipt"))["ids"] == receipt["ids"]
-        await again.send("received", id=first["whatsapp_id"])
-        await again.send("told", **{name: receipt[name] for name in ("type", "from", "ids")})
+        await again.send("inbound_confirmed", id=first["whatsapp_id"])
+        await again.send(
+            "receipt_confirmed", **{name: receipt[name] for name in ("type", "from", "ids")}
+        )
         await again.request("exists", wid="1@c.us")
     async with WirePage(sandbox, "a", linked=True) as third:
         await third.receive("welcome")

@@ -58,7 +58,9 @@ async def test_a_cut_connection(sandbox: Sandbox, control: SandboxControl, page:
         await asyncio.gather(page.wait_closed(), second.wait_closed())
 
 
-async def test_a_network_that_is_down(sandbox: Sandbox, control: SandboxControl, page: WirePage) -> None:
+async def test_a_network_that_is_down(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
     """With `count: null` a blow lasts, until the faults are taken back."""
     await control.post("/faults", {"drop_socket": True, "count": None})
     await page.wait_closed()
@@ -82,7 +84,9 @@ async def test_a_connection_cut_before_the_ack(
     assert [row["shown"] for row in await control.fetch_log()] == [True, True, False]
 
 
-async def test_unlinked_by_the_phone(sandbox: Sandbox, control: SandboxControl, page: WirePage) -> None:
+async def test_unlinked_by_the_phone(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
     """Also a device that is not connected."""
     await control.post("/faults", {"logout": True, "account": ME})
     await page.receive("unpaired")

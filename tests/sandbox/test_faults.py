@@ -33,8 +33,14 @@ def test_a_count_is_used_up() -> None:
 def test_several_at_once() -> None:
     """Each has its own count."""
     there = faults({"ack_delay_ms": 5, "ack_lost": True, "count": 1})
-    assert (there.consume("ack_delay_ms", ME, PEER), there.consume("ack_lost", ME, PEER)) == (5, True)
-    assert (there.consume("ack_delay_ms", ME, PEER), there.consume("ack_lost", ME, PEER)) == (None, None)
+    assert (there.consume("ack_delay_ms", ME, PEER), there.consume("ack_lost", ME, PEER)) == (
+        5,
+        True,
+    )
+    assert (there.consume("ack_delay_ms", ME, PEER), there.consume("ack_lost", ME, PEER)) == (
+        None,
+        None,
+    )
 
 
 def test_the_last_one_asked_for_comes_first() -> None:

@@ -8,18 +8,18 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from streams.whatsapp.driver import MessageFound, Phase, InDoubt
+from streams.whatsapp.driver import InDoubt, MessageFound, Phase
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER,
     PEER_CHAT,
     QUICK_TIMEOUTS,
-    SandboxControl,
     MakeDriver,
+    SandboxControl,
     link,
-    wait_for_phase,
     make_text,
+    wait_for_phase,
 )
 from tests.support.sandbox import Sandbox
 from tests.support.wire import WirePage
@@ -91,7 +91,7 @@ async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: Sand
     await control.post("/faults", {"never_ready": True, "count": 1})
     quick = RecoverySettings(backoff_base_s=0.01)
     timeouts = type(QUICK_TIMEOUTS)(load_s=3.0, heartbeat_s=0.5, answer_s=2.0, close_s=1.0)
-    driver = make_driver(patience=quick, timeouts=timeouts)
+    driver = make_driver(recovery=quick, timeouts=timeouts)
     await driver.start()
     await link(driver, control)
 

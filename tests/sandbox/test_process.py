@@ -33,7 +33,9 @@ async def test_what_was_acknowledged_is_there_after_a_sigkill(tmp_path: Path) ->
     with run_sandbox(tmp_path) as (sandbox, process):
         async with WirePage(sandbox, "a") as page:
             await linked(page, sandbox)
-            await SandboxControl(sandbox.control_url).post("/numbers", {PEER: {"chat_id": "1@c.us"}})
+            await SandboxControl(sandbox.control_url).post(
+                "/numbers", {PEER: {"chat_id": "1@c.us"}}
+            )
             for number in range(20):
                 await page.send_text(f"3EB0{number:02}", "1@c.us")
             for _ in range(20):

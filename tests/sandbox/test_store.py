@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from streams.sandbox.state.events import (
     AnyEvent,
     Inbound,
+    InboundConfirmed,
     Linked,
     Message,
+    MessagesRead,
     NumberLookup,
     NumbersChanged,
-    MessagesRead,
-    InboundConfirmed,
     ReceiptConfirmed,
     Unlinked,
 )
@@ -75,8 +75,14 @@ def test_an_account_is_known_by_its_devices() -> None:
 def test_numbers_and_chats() -> None:
     """A number goes by its own name unless it was given another."""
     other = NumberLookup(chat_id="551187654321@c.us")
-    made = world(NumbersChanged(numbers={"+5511987654321": other, PEER: NumberLookup(on_whatsapp=False)}))
-    assert (made.is_on_whatsapp(PEER), made.is_on_whatsapp(ME), made.is_on_whatsapp("+5511987654321")) == (
+    made = world(
+        NumbersChanged(numbers={"+5511987654321": other, PEER: NumberLookup(on_whatsapp=False)})
+    )
+    assert (
+        made.is_on_whatsapp(PEER),
+        made.is_on_whatsapp(ME),
+        made.is_on_whatsapp("+5511987654321"),
+    ) == (
         False,
         True,
         True,

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from streams.domain.phone import events
-from streams.domain.phone.events import ReceiptSeen, Outcome, Result
+from streams.domain.phone.events import Outcome, ReceiptSeen, Result
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
@@ -23,10 +23,10 @@ from tests.support.broker import KafkaEndpoint, make_settings
 from tests.support.browser import SandboxControl
 from tests.support.sandbox import Sandbox
 from tests.support.system import Caller, SystemUnderTest, wait_until
-from tests.support.whatsapp import read_account_record, link_account
+from tests.support.whatsapp import link_account, read_account_record
 
 ACCOUNT = "main"
-QUICK_SETTINGS = {"send_interval_ms": 0, "account_rate_per_minute": 0, "ack_within_s": 2}
+QUICK_SETTINGS = {"send_interval_ms": 0, "account_rate_per_minute": 0, "ack_timeout_s": 2}
 
 
 class SenderHarness:
@@ -42,14 +42,20 @@ class SenderHarness:
     # -- the lane
 
     async def dispatch(
-        self, request_id: str, phone: str, *, deadline_in_s: float = 30.0, dispatch_number: int = 1, **fields: Any
+        self,
+        request_id: str,
+        phone: str,
+        *,
+        deadline_in_s: float = 30.0,
+        dispatch_number: int = 1,
+        **fields: Any,
     ) -> SendCommand:
         """Put a release of a text on the lane; the text is the request's id."""
         command = SendCommand(
             **{
                 "phone": phone,
                 "id": request_id,
-                "release": dispatch_number,
+                "dispatch_number": dispatch_number,
                 "account": ACCOUNT,
                 "deadline_s": time.time() + deadline_in_s,
                 "content": orjson.dumps({"type": "text", "body": request_id}),
@@ -79,13 +85,23 @@ class SenderHarness:
 
     def find_receipts(self, request_id: str) -> list[str]:
         """What its recipient's phone said."""
-        return [e.receipt for e in self.read_events() if isinstance(e, ReceiptSeen) and e.id == request_id]
+        return [
+            e.receipt
+            for e in self.read_events()
+            if isinstance(e, ReceiptSeen) and e.id == request_id
+        ]
 
-    async def wait_for_outcome(self, command: SendCommand, *, count: int = 1, timeout_s: float = 60.0) -> Outcome:
+    async def wait_for_outcome(
+        self, command: SendCommand, *, count: int = 1, timeout_s: float = 60.0
+    ) -> Outcome:
         """Await the `count`-th outcome of this release."""
 
         def find() -> list[Outcome]:
-            return [each for each in self.find_outcomes(command.id) if each.dispatch_number == command.dispatch_number]
+            return [
+                each
+                for each in self.find_outcomes(command.id)
+                if each.dispatch_number == command.dispatch_number
+            ]
 
         message = f"{command.id}: {count} outcomes never came"
         await wait_until(lambda: len(find()) >= count, timeout_s=timeout_s, message=message)
@@ -106,7 +122,9 @@ class SenderHarness:
         """The account's newest record; empty until it is heard."""
         return read_account_record(self.caller, ACCOUNT) or {}
 
-    async def wait_for_state(self, state: str, timeout_s: float = 60.0, **fields: Any) -> dict[str, Any]:
+    async def wait_for_state(
+        self, state: str, timeout_s: float = 60.0, **fields: Any
+    ) -> dict[str, Any]:
         """Await a newest record of this state, and with these values."""
 
         def find_record() -> dict[str, Any] | None:
@@ -136,8 +154,10 @@ class SenderHarness:
         return await wait_until(find_stanza, message=f"{body} never arrived")
 
 
-def _make_system(broker: KafkaEndpoint, sandbox: Sandbox, folder: Path, **overrides: Any) -> SystemUnderTest:
-    overrides = QUICK_SETTINGS | overrides | {"web_browser_args": list(sandbox.browser_args)}
+def _make_system(
+    broker: KafkaEndpoint, sandbox: Sandbox, folder: Path, **overrides: Any
+) -> SystemUnderTest:
+    overrides = QUICK_SETTINGS | overrides | {"whatsapp_browser_args": list(sandbox.browser_args)}
     settings = make_settings(broker, folder, accounts=[ACCOUNT], **overrides)
     asyncio.run(admin.create_topics(settings))
     return SystemUnderTest(settings)
@@ -151,7 +171,9 @@ def shared_system(
     yield from _linked_system(broker, sandbox_process, tmp_path_factory.mktemp("sender"))
 
 
-def _linked_system(broker: KafkaEndpoint, sandbox: Sandbox, folder: Path) -> Iterator[SystemUnderTest]:
+def _linked_system(
+    broker: KafkaEndpoint, sandbox: Sandbox, folder: Path
+) -> Iterator[SystemUnderTest]:
     sandbox.reset()
     system = _make_system(broker, sandbox, folder)
     try:
@@ -168,7 +190,7 @@ async def _start_linked(system: SystemUnderTest, sandbox: Sandbox) -> None:
 
 
 @pytest.fixture(scope="module")
-def rough_system(
+def crash_system(
     broker: KafkaEndpoint, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SystemUnderTest]:
     """The same for tests that kill senders and browsers, and leave one sender that can be ready."""
@@ -176,14 +198,16 @@ def rough_system(
 
 
 @pytest.fixture
-async def rough_office(rough_system: SystemUnderTest, sandbox_process: Sandbox) -> AsyncIterator[SenderHarness]:
-    """Its office: there is one sender, and it is ready."""
-    alive = [worker for worker in rough_system.workers if worker.is_alive]
-    rough_system.workers = alive or [rough_system.start_sender()]
-    await rough_system.workers[0].wait_until_ready()
-    async for office in _open_harness(rough_system, sandbox_process):
-        yield office
-        await office.control.clear_faults()
+async def crash_harness(
+    crash_system: SystemUnderTest, sandbox_process: Sandbox
+) -> AsyncIterator[SenderHarness]:
+    """Its harness: there is one sender, and it is ready."""
+    alive = [worker for worker in crash_system.workers if worker.is_alive]
+    crash_system.workers = alive or [crash_system.start_sender()]
+    await crash_system.workers[0].wait_until_ready()
+    async for harness in _open_harness(crash_system, sandbox_process):
+        yield harness
+        await harness.control.clear_faults()
 
 
 @pytest.fixture
@@ -202,28 +226,32 @@ async def _open_harness(system: SystemUnderTest, sandbox: Sandbox) -> AsyncItera
 
 
 @pytest.fixture
-async def office(shared_system: SystemUnderTest, sandbox_process: Sandbox) -> AsyncIterator[SenderHarness]:
-    """The office of the shared sender; what a test made of the sandbox ends with it."""
-    async for office in _open_harness(shared_system, sandbox_process):
-        yield office
-        await office.control.clear_faults()
+async def harness(
+    shared_system: SystemUnderTest, sandbox_process: Sandbox
+) -> AsyncIterator[SenderHarness]:
+    """The harness of the shared sender; what a test made of the sandbox ends with it."""
+    async for harness in _open_harness(shared_system, sandbox_process):
+        yield harness
+        await harness.control.clear_faults()
 
 
 @pytest.fixture
-async def own_office(own_system: SystemUnderTest, sandbox: Sandbox) -> AsyncIterator[SenderHarness]:
-    """An office whose senders are the test's own."""
-    async for office in _open_harness(own_system, sandbox):
-        yield office
+async def own_harness(
+    own_system: SystemUnderTest, sandbox: Sandbox
+) -> AsyncIterator[SenderHarness]:
+    """An harness whose senders are the test's own."""
+    async for harness in _open_harness(own_system, sandbox):
+        yield harness
 
 
 @pytest.fixture
-async def linked_office(own_office: SenderHarness) -> SenderHarness:
+async def linked_harness(own_harness: SenderHarness) -> SenderHarness:
     """The same with a sender that is linked and ready."""
-    own_office.system.start_sender()
-    await link_account(own_office.caller, own_office.control, ACCOUNT)
-    return own_office
+    own_harness.system.start_sender()
+    await link_account(own_harness.caller, own_harness.control, ACCOUNT)
+    return own_harness
 
 
-def get_settings(office: SenderHarness) -> Settings:
-    """The settings of the office's world."""
-    return office.system.settings
+def get_settings(harness: SenderHarness) -> Settings:
+    """The settings of the harness's world."""
+    return harness.system.settings

@@ -13,73 +13,79 @@ from tests.support.whatsapp import link_account
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 
-async def test_from_the_qr_code_to_a_logout_and_back(own_office: SenderHarness) -> None:
+async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness) -> None:
     """The QR code is on the account's record; what cannot go goes back, and goes when it is linked."""
-    office = own_office
-    office.system.start_sender()
-    shown = await wait_until(lambda: office.read_account_record().get("qr"))
-    early = await office.dispatch("early", "+60120000001")
-    result = await office.wait_for_result(early)
+    harness = own_harness
+    harness.system.start_sender()
+    shown = await wait_until(lambda: harness.read_account_record().get("qr"))
+    early = await harness.dispatch("early", "+60120000001")
+    result = await harness.wait_for_result(early)
     assert isinstance(result, Deferred)
     assert (result.error.code, result.in_doubt) == ("not_logged_in", False)
 
-    await office.control.post("/scan", {"qr": shown})
-    ready = await office.wait_for_state("ready")
+    await harness.control.post("/scan", {"qr": shown})
+    ready = await harness.wait_for_state("ready")
     assert ready["qr"] is None
-    assert isinstance(await office.wait_for_result(await office.dispatch("linked", "+60120000001")), Sent)
+    assert isinstance(
+        await harness.wait_for_result(await harness.dispatch("linked", "+60120000001")), Sent
+    )
 
-    await office.control.post("/faults", {"logout": True})
-    await office.wait_for_state("linking")
-    later = await office.wait_for_result(await office.dispatch("logged out", "+60120000001"))
+    await harness.control.post("/faults", {"logout": True})
+    await harness.wait_for_state("linking")
+    later = await harness.wait_for_result(await harness.dispatch("logged out", "+60120000001"))
     assert isinstance(later, Deferred)
     assert later.error.code == "not_logged_in"
-    assert office.read_states()[:2] == ["starting", "linking"]
-    assert "logged_out" in office.read_states()
+    assert harness.read_states()[:2] == ["starting", "linking"]
+    assert "logged_out" in harness.read_states()
 
-    await link_account(office.caller, office.control)
-    assert isinstance(await office.wait_for_result(await office.dispatch("back", "+60120000001")), Sent)
-    assert await office.fetch_stanzas("logged out") == []
+    await link_account(harness.caller, harness.control)
+    assert isinstance(
+        await harness.wait_for_result(await harness.dispatch("back", "+60120000001")), Sent
+    )
+    assert await harness.fetch_stanzas("logged out") == []
 
 
 async def test_a_restriction_stops_the_account_and_outlives_a_restart(
-    linked_office: SenderHarness,
+    linked_harness: SenderHarness,
 ) -> None:
     """It is told with its end; nothing is tried again."""
-    office = linked_office
-    await office.control.post("/faults", {"send_error": 463, "count": 1})
-    result = await office.wait_for_result(await office.dispatch("stranger", "+60120000001"))
+    harness = linked_harness
+    await harness.control.post("/faults", {"send_error": 463, "count": 1})
+    result = await harness.wait_for_result(await harness.dispatch("stranger", "+60120000001"))
     assert isinstance(result, Failed)
     assert result.error.code == "reachout_timelocked"
-    record = await office.wait_for_state("restricted", reason="reachout_timelocked")
+    record = await harness.wait_for_state("restricted", reason="reachout_timelocked")
     assert record["until"] > record["since"]
 
-    held = await office.wait_for_result(await office.dispatch("held", "+60120000002"))
+    held = await harness.wait_for_result(await harness.dispatch("held", "+60120000002"))
     assert isinstance(held, Deferred)
     assert held.error.code == "account_restricted"
-    office.system.workers[0].kill()
-    office.system.start_sender()
-    await wait_until(lambda: office.read_account_record()["owner"] != record["owner"])
-    await office.wait_for_state("restricted")
-    still = await office.wait_for_result(await office.dispatch("still held", "+60120000002"))
+    harness.system.workers[0].kill()
+    harness.system.start_sender()
+    await wait_until(lambda: harness.read_account_record()["owner"] != record["owner"])
+    await harness.wait_for_state("restricted")
+    still = await harness.wait_for_result(await harness.dispatch("still held", "+60120000002"))
     assert isinstance(still, Deferred)
-    assert await office.fetch_stanzas("held") == await office.fetch_stanzas("still held") == []
+    assert await harness.fetch_stanzas("held") == await harness.fetch_stanzas("still held") == []
 
 
 @pytest.mark.parametrize("own_system", [{"account_rate_per_minute": 2}], indirect=True)
-async def test_an_account_keeps_its_pace(linked_office: SenderHarness) -> None:
+async def test_an_account_keeps_its_pace(linked_harness: SenderHarness) -> None:
     """What would wait too long for its turn goes back with the time of it, and a restart forgets nothing."""
-    office = linked_office
+    harness = linked_harness
     for number in range(2):
-        sent = await office.dispatch(f"paced-{number}", "+60120000001")
-        assert isinstance(await office.wait_for_result(sent), Sent)
+        sent = await harness.dispatch(f"paced-{number}", "+60120000001")
+        assert isinstance(await harness.wait_for_result(sent), Sent)
     for number in (3, 4):
-        result = await office.wait_for_result(await office.dispatch(f"paced-{number}", "+60120000001"))
+        result = await harness.wait_for_result(
+            await harness.dispatch(f"paced-{number}", "+60120000001")
+        )
         assert isinstance(result, Deferred)
         assert result.error.code == "account_rate_limited"
         assert time.time() < result.until_s < time.time() + 60
-        await office.wait_for_state(
+        await harness.wait_for_state(
             "ready", free_at=format_rfc3339(result.until_s)
         )  # so nothing more is handed to it
         if number == 3:
-            office.system.workers[0].kill()
-            office.system.start_sender()
+            harness.system.workers[0].kill()
+            harness.system.start_sender()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from streams.supervisor.process import Process, rotate_log, read_last_line
+from streams.supervisor.process import Process, read_last_line, rotate_log
 from tests.cli.programs import SLEEPING_PROGRAM, is_running, wait_until
 
 SUPERVISOR = """

@@ -12,7 +12,7 @@ import pytest
 
 from streams.operations.errors import UsageError
 from streams.supervisor.service import Service, ServiceSpec, ServiceState
-from tests.cli.programs import STUBBORN_PROGRAM, SLEEPING_PROGRAM, make_spec, is_running, wait_until
+from tests.cli.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec, wait_until
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +102,10 @@ async def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 async def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     """After its grace, with all of its group."""
-    async with kept(make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=0.3, ready_text="up")) as (part, _):
+    async with kept(make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=0.3, ready_text="up")) as (
+        part,
+        _,
+    ):
         await part.wait_until_ready()
         pid = part.pid
         assert pid is not None

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from streams.operations.errors import UsageError
-from streams.supervisor.service import Service, Readiness, ServiceState
+from streams.supervisor.service import Readiness, Service, ServiceState
 from streams.supervisor.supervisor import Supervisor
-from tests.cli.programs import STUBBORN_PROGRAM, SLEEPING_PROGRAM, make_spec, is_running
+from tests.cli.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec
 
 
 async def test_the_youngest_rank_is_stopped_first(tmp_path: Path) -> None:
@@ -43,7 +43,9 @@ async def test_one_that_fails_is_told_while_others_start(tmp_path: Path) -> None
 async def test_the_harder_way_waits_for_nobody(tmp_path: Path) -> None:
     """A second Ctrl-C: what would have had ten minutes of grace is gone at once."""
     async with Supervisor(lambda part: None) as supervisor:
-        (part,) = supervisor.start(make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=600.0, ready_text="up"))
+        (part,) = supervisor.start(
+            make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=600.0, ready_text="up")
+        )
         await supervisor.wait_until_ready()
         stopping = asyncio.create_task(supervisor.stop())
         await asyncio.sleep(0)

@@ -59,10 +59,10 @@ def make_settings(broker: KafkaEndpoint, data_dir: Path, **overrides: Any) -> Se
     environment and the TOML file of whoever runs the tests have no say.
     """
     defaults: dict[str, Any] = {
-        "kafka": broker.bootstrap,
+        "kafka_bootstrap_servers": broker.bootstrap,
         "topic_prefix": f"wa-{uuid.uuid4().hex[:8]}",
         "partitions": 4,
-        "kafka_session_s": 6,  # the least that brokers allow (group.min.session.timeout.ms)
+        "kafka_session_timeout_s": 6,  # the least that brokers allow (group.min.session.timeout.ms)
         "data_dir": data_dir,
         "web_port": 0,
         "sandbox_port": 0,

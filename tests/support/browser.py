@@ -117,11 +117,13 @@ def make_message(
     return Submission(whatsapp_id, chat_id, content, deadline_s, reply_to, ack_timeout_s)
 
 
-def make_browser_config(browser_args: Collection[str], profile: Path, **overrides: Any) -> BrowserConfig:
+def make_browser_config(
+    browser_args: Collection[str], profile: Path, **overrides: Any
+) -> BrowserConfig:
     """A configuration that meets the sandbox."""
     settings: dict[str, Any] = {
         "executable": os.environ.get("WA_BROWSER_EXECUTABLE"),
-        "bundle": os.environ.get("WA_WEB_BUNDLE"),
+        "bundle": os.environ.get("WA_WHATSAPP_BUNDLE"),
         "timeouts": QUICK_TIMEOUTS,
         **overrides,
     }

@@ -15,7 +15,7 @@ from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.phone import events
-from streams.domain.phone.events import ReceiptSeen, Outcome, Result, Sent
+from streams.domain.phone.events import Outcome, ReceiptSeen, Result, Sent
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
@@ -34,7 +34,9 @@ class FakeSender:
 
     async def publish_state(self, state: account.AccountState) -> None:
         """Say the account's state on `wa.accounts`."""
-        record = AccountRecord(account=self._account, state=state, since=format_rfc3339(time.time()))
+        record = AccountRecord(
+            account=self._account, state=state, since=format_rfc3339(time.time())
+        )
         value = account.encode(record)
         await self._caller.produce(
             (value, self._account.encode()), topic=self._caller.names.accounts
@@ -57,7 +59,9 @@ class FakeSender:
 
     async def take_command(self, timeout_s: float = 30.0) -> SendCommand:
         """The next release that was not taken yet."""
-        await wait_until(lambda: len(self._records) > self._next_index, timeout_s=timeout_s, message="no release")
+        await wait_until(
+            lambda: len(self._records) > self._next_index, timeout_s=timeout_s, message="no release"
+        )
         self._next_index += 1
         return command.decode(self._records[self._next_index - 1].value)
 

@@ -6,7 +6,7 @@ They promise what the real ones do (tests/runtime/test_table.py): a write is who
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from streams.dispatch.outlet import Outgoing
+from streams.dispatch.outlet import OutgoingRecord
 
 
 class ProcessKilled(Exception):
@@ -18,7 +18,7 @@ class Disk:
     """What survives: the table's rows, the topics, and how many acts are left until the kill."""
 
     rows: dict[bytes, bytes] = field(default_factory=dict)
-    topics: list[Outgoing] = field(default_factory=list)
+    topics: list[OutgoingRecord] = field(default_factory=list)
     steps_left: int = 1_000_000
 
     def take_step(self) -> None:
@@ -55,7 +55,7 @@ class InMemoryTable:
 class InMemoryPublisher:
     disk: Disk
 
-    async def publish(self, records: Sequence[Outgoing]) -> None:
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         for record in records:  # a kill may let any first part of them out
             self.disk.take_step()
             self.disk.topics.append(record)

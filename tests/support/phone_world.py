@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.domain.accounts.routing import Capacity
-from streams.domain.phone.effects import PublishStatus, PublishDeadLetter, Effect, Dispatch
-from streams.domain.phone.events import Event, RequestInfo, Outcome, Priority, SourceRecord, Result, RequestReceived
+from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
+from streams.domain.phone.events import (
+    Event,
+    Outcome,
+    Priority,
+    RequestInfo,
+    RequestReceived,
+    Result,
+    SourceRecord,
+)
 from streams.domain.phone.state import Message, Phone
 from streams.domain.phone.step import step
 from streams.domain.policy import Policy
@@ -84,7 +92,9 @@ class PhoneWorld:
         """A request arrives; its record's offset is that of the event."""
         request_fields = {"id": request_id, "priority": priority, **fields}
         record = SourceRecord(topic="wa.outbound", partition=0, offset=self.offset, value=b"{}")
-        event = RequestReceived(phone=PHONE, request=RequestInfo(**request_fields), source_record=record, content=b"{}")  # pyright: ignore[reportArgumentType]
+        event = RequestReceived(
+            phone=PHONE, request=RequestInfo(**request_fields), source_record=record, content=b"{}"
+        )  # pyright: ignore[reportArgumentType]
         return self.apply(event)
 
     def conclude(self, result: Result, *, chat_id: str | None = None) -> list[Effect]:
@@ -108,7 +118,9 @@ class PhoneWorld:
 
     def statuses(self, request_id: str) -> list[str]:
         """The statuses of a message, in order."""
-        return [e.status for e in self.effects if isinstance(e, PublishStatus) and e.id == request_id]
+        return [
+            e.status for e in self.effects if isinstance(e, PublishStatus) and e.id == request_id
+        ]
 
     def dispatched_ids(self) -> list[str]:
         """The ids that were given to a sender, in order."""

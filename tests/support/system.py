@@ -33,7 +33,10 @@ WAIT_TIMEOUT_S = 40.0
 
 
 async def wait_until(
-    condition: Callable[[], Any], *, timeout_s: float = WAIT_TIMEOUT_S, message: str = "it never came true"
+    condition: Callable[[], Any],
+    *,
+    timeout_s: float = WAIT_TIMEOUT_S,
+    message: str = "it never came true",
 ) -> Any:
     """Await that the condition is true (it may be a coroutine function); returns what it said."""
     deadline_s = time.monotonic() + timeout_s
@@ -70,7 +73,9 @@ class Worker:
 
     async def is_ready(self) -> bool:
         """Whether its readiness probe answers 200."""
-        assert self.is_alive, f"{self.name} ended with {self.process.returncode}: {self.read_log_tail()}"
+        assert self.is_alive, (
+            f"{self.name} ended with {self.process.returncode}: {self.read_log_tail()}"
+        )
         url = self.read_url()
         if url is None:
             return False
@@ -82,7 +87,11 @@ class Worker:
 
     async def wait_until_ready(self, timeout_s: float = WAIT_TIMEOUT_S) -> None:
         """Await its readiness."""
-        await wait_until(self.is_ready, timeout_s=timeout_s, message=f"{self.name} not ready: {self.read_log_tail()}")
+        await wait_until(
+            self.is_ready,
+            timeout_s=timeout_s,
+            message=f"{self.name} not ready: {self.read_log_tail()}",
+        )
 
     def kill(self, signum: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal; with SIGKILL or SIGTERM await its end."""
@@ -107,11 +116,15 @@ class SystemUnderTest:
         program = [sys.executable, "-m", "streams.cli", *command, "--name", name]
         return self.start_program(program, name=name, **environ)
 
-    def start_program(self, program: list[str], *, name: str = "dispatch-1", **environ: str) -> Worker:
+    def start_program(
+        self, program: list[str], *, name: str = "dispatch-1", **environ: str
+    ) -> Worker:
         """Start any program as this worker."""
         log = self.settings.data_dir / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        base_environ = {key: value for key, value in os.environ.items() if not key.startswith("WA_")}
+        base_environ = {
+            key: value for key, value in os.environ.items() if not key.startswith("WA_")
+        }
         with log.open("ab") as out:
             process = subprocess.Popen(
                 program,
@@ -253,7 +266,9 @@ class Caller:
         """The records of `wa.dlq` so far."""
         return self._records[self.names.dlq]
 
-    async def wait_for_status(self, request_id: str, status: str, timeout_s: float = WAIT_TIMEOUT_S) -> Any:
+    async def wait_for_status(
+        self, request_id: str, status: str, timeout_s: float = WAIT_TIMEOUT_S
+    ) -> Any:
         """Await a status of a request; returns the event."""
 
         def find() -> Any:

@@ -15,7 +15,9 @@ def read_account_record(caller: Caller, account: str = "main") -> dict[str, Any]
     return orjson.loads(values[-1]) if values else None
 
 
-async def link_account(caller: Caller, control: SandboxControl, account: str = "main") -> dict[str, Any]:
+async def link_account(
+    caller: Caller, control: SandboxControl, account: str = "main"
+) -> dict[str, Any]:
     """Scan the account's QR code as soon as it is shown; returns its record once it is ready."""
     scanned_codes: set[str] = set()
 
@@ -28,4 +30,6 @@ async def link_account(caller: Caller, control: SandboxControl, account: str = "
             await control.post("/scan", {"qr": record["qr"]})
         return None
 
-    return await wait_until(scan_new_code, message=f"{account} was not linked: {read_account_record(caller, account)}")
+    return await wait_until(
+        scan_new_code, message=f"{account} was not linked: {read_account_record(caller, account)}"
+    )

@@ -14,8 +14,8 @@ from streams.system import parent_death
 # Starts its child, says the child's pid, and waits to be killed.
 _PARENT = """
 import subprocess, sys
-from streams.system.parent_death import dying_with_us
-child = subprocess.Popen(dying_with_us(["/bin/sleep", "600"]))
+from streams.system.parent_death import bind_to_this_process
+child = subprocess.Popen(bind_to_this_process(["/bin/sleep", "600"]))
 print(child.pid, flush=True)
 sys.stdin.read()
 """

@@ -81,7 +81,9 @@ def build_document() -> dict[str, Any]:
         "defaultContentType": _JSON,
         "channels": {topic.name: _build_channel(topic) for topic in topics},
         "operations": {_get_operation_name(topic): _build_operation(topic) for topic in topics},
-        "components": {"messages": {_MESSAGES[topic.name][0]: _build_message(topic) for topic in topics}},
+        "components": {
+            "messages": {_MESSAGES[topic.name][0]: _build_message(topic) for topic in topics}
+        },
     }
 
 

@@ -20,7 +20,10 @@ _OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 def render_files() -> dict[str, bytes]:
     """What is to stand in the folder, by file name."""
     documents = {**json_schema.build_schemas(), "asyncapi": asyncapi.build_document()}
-    return {f"{name}.json": orjson.dumps(document, option=_OPTIONS) for name, document in documents.items()}
+    return {
+        f"{name}.json": orjson.dumps(document, option=_OPTIONS)
+        for name, document in documents.items()
+    }
 
 
 def find_stale(folder: Path = OUTPUT_DIR) -> list[str]:
@@ -28,7 +31,9 @@ def find_stale(folder: Path = OUTPUT_DIR) -> list[str]:
     expected = render_files()
     existing = {path.name: path.read_bytes() for path in folder.glob("*.json")}
     return sorted(
-        name for name in expected.keys() | existing.keys() if expected.get(name) != existing.get(name)
+        name
+        for name in expected.keys() | existing.keys()
+        if expected.get(name) != existing.get(name)
     )
 
 

@@ -22,7 +22,10 @@ _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str]]] = {
     "request": (RequestForm, "A request for a message, a record of wa.outbound"),
     "status": (StatusEvent, "A status event, a record of wa.status"),
-    "dead-letter-headers": (DeadLetterInfo, "The headers that wa-streams adds to a record of wa.dlq"),
+    "dead-letter-headers": (
+        DeadLetterInfo,
+        "The headers that wa-streams adds to a record of wa.dlq",
+    ),
     "account": (AccountRecord, "The state of a sending account, a record of wa.accounts"),
     "inbound": (InboundMessage, "A message received, a record of wa.inbound"),
 }
@@ -51,18 +54,18 @@ def _complete_request(schema: Schema) -> None:
     schema["allOf"] = [
         _exactly_one("to", "phoneNumber"),
         _exactly_one("content", "text", "message"),
-        {"not": {"allOf": [_is_given("expires_at"), _is_given("ttl_s")]}},
+        {"not": {"allOf": [_require_non_null("expires_at"), _require_non_null("ttl_s")]}},
     ]
     definitions = schema["$defs"]
     for media in MEDIA_CLASSES:
         _complete_media(definitions[media.__name__])
     if "template" in UNSUPPORTED_FEATURES:
-        _drop_kind(schema, "Template", "template")
+        _drop_kind(schema, "TemplateContent", "template")
     _forbid_nul(schema)
 
 
 def _complete_media(kind: Schema) -> None:
-    kind["oneOf"] = [_is_given("data"), _is_given("url")]
+    kind["oneOf"] = [_require_non_null("data"), _require_non_null("url")]
     if "url" in UNSUPPORTED_FEATURES:
         description = "Not supported by this version yet."
         kind["properties"]["url"] = {"type": "null", "description": description}
@@ -97,9 +100,9 @@ def _complete_headers(schema: Schema) -> None:
 
 
 def _exactly_one(*names: str) -> Schema:
-    return {"oneOf": [_is_given(name) for name in names]}
+    return {"oneOf": [_require_non_null(name) for name in names]}
 
 
-def _is_given(name: str) -> Schema:
+def _require_non_null(name: str) -> Schema:
     """The field is there and not null."""
     return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}

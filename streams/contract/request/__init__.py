@@ -1,1 +1,1 @@
-"""A request as callers write it: its form, its content kinds, and how a record is read. Decides nothing about sending."""
+"""A request as callers write it: its form, its content kinds, and how a record is read."""

@@ -59,9 +59,12 @@ class TextContent(_ContentBase, frozen=True, tag="text"):
 class TemplateContent(_ContentBase, frozen=True, tag="template"):
     """A text that was put on `wa.templates`, with its parameters."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END_OF_TEXT)]
+    name: Annotated[
+        str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END_OF_TEXT)
+    ]
     language: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END_OF_TEXT)] | None
+        Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END_OF_TEXT)]
+        | None
     ) = None
     params: dict[str, str | _Number] | None = None
 
@@ -103,7 +106,9 @@ class _MediaBase(_ContentBase, frozen=True):
         | None
     ) = None
     filename: (
-        Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+" + _END_OF_TEXT)]
+        Annotated[
+            str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+" + _END_OF_TEXT)
+        ]
         | None
     ) = None
     caption: Annotated[str, Meta(max_length=1024)] | None = None
@@ -179,7 +184,9 @@ class ReactionContent(_ContentBase, frozen=True, tag="reaction"):
     emoji: Annotated[str, Meta(max_length=32, description="Empty: the reaction is taken back.")]
 
 
-MediaContent: TypeAlias = ImageContent | VideoContent | AudioContent | DocumentContent | StickerContent
+MediaContent: TypeAlias = (
+    ImageContent | VideoContent | AudioContent | DocumentContent | StickerContent
+)
 Content: TypeAlias = (
     TextContent
     | TemplateContent

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from streams.contract.request.content import TextBody, Content, WhatsAppId
+from streams.contract.request.content import Content, TextBody, WhatsAppId
 
 Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
 Category: TypeAlias = Literal["transactional", "marketing"]
@@ -36,7 +36,11 @@ def _id_meta(description: str) -> Any:
 
 def is_id(value: object) -> bool:
     """Whether it is 1 to 128 printable characters."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and bool(_ID_REGEX.match(value))
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_ID_CHARACTERS
+        and bool(_ID_REGEX.match(value))
+    )
 
 
 class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +56,11 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    to: Annotated[_PhoneText, Meta(description="A phone number in any usual writing.")] | None = None
-    phone_number: Annotated[_PhoneText, Meta(description="The same as `to`.")] | None = msgspec.field(
-        default=None, name="phoneNumber"
+    to: Annotated[_PhoneText, Meta(description="A phone number in any usual writing.")] | None = (
+        None
+    )
+    phone_number: Annotated[_PhoneText, Meta(description="The same as `to`.")] | None = (
+        msgspec.field(default=None, name="phoneNumber")
     )
     content: Content | None = None
     text: Annotated[TextBody, Meta(description="Short for a content of type text.")] | None = None
@@ -67,9 +73,9 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     category: Category | None = None
-    send_at: Annotated[_Timestamp, Meta(description="Not before; RFC 3339 with a time zone.")] | None = (
-        None
-    )
+    send_at: (
+        Annotated[_Timestamp, Meta(description="Not before; RFC 3339 with a time zone.")] | None
+    ) = None
     expires_at: (
         Annotated[
             _Timestamp,
@@ -100,9 +106,9 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     reply_to: WhatsAppId | None = None
-    batch_id: Annotated[str, _id_meta("The caller's name for messages that belong together.")] | None = (
-        None
-    )
+    batch_id: (
+        Annotated[str, _id_meta("The caller's name for messages that belong together.")] | None
+    ) = None
     metadata: (
         Annotated[
             dict[str, Any],

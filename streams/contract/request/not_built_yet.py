@@ -32,4 +32,7 @@ def refuse_content(content: Content) -> None:
 
 def _refuse_if_unsupported(feature: str, field: str, description: str) -> None:
     if feature in UNSUPPORTED_FEATURES:
-        raise InvalidRequest(UNSUPPORTED_FEATURES[feature], f"{field}: {description} is not supported by this version yet")
+        raise InvalidRequest(
+            UNSUPPORTED_FEATURES[feature],
+            f"{field}: {description} is not supported by this version yet",
+        )

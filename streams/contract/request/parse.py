@@ -21,8 +21,8 @@ from streams.contract.request.form import (
     MAX_ID_CHARACTERS,
     MAX_METADATA_BYTES,
     Category,
-    RequestForm,
     Priority,
+    RequestForm,
     is_id,
 )
 from streams.contract.request.wording import describe
@@ -31,7 +31,9 @@ from streams.contract.timestamps import EARLIEST_S
 T = TypeVar("T")
 
 _ALLOWED_VALUES: dict[str, Sequence[str]] = {
-    "content.type": [kind for kind in content.CONTENT_KINDS if kind not in not_built_yet.UNSUPPORTED_FEATURES],
+    "content.type": [
+        kind for kind in content.CONTENT_KINDS if kind not in not_built_yet.UNSUPPORTED_FEATURES
+    ],
     "priority": get_args(Priority),
     "category": get_args(Category),
 }
@@ -105,7 +107,14 @@ class _RequestReader:
         batch_id = self._body.get("batch_id")
         return PartialRequest(
             id=next((candidate for _, candidate in self._list_ids() if is_id(candidate)), None),
-            to=next((number for number in numbers if isinstance(number, str) and 0 < len(number) <= 128), None),
+            to=next(
+                (
+                    number
+                    for number in numbers
+                    if isinstance(number, str) and 0 < len(number) <= 128
+                ),
+                None,
+            ),
             batch_id=batch_id if is_id(batch_id) else None,
             metadata=_encode_valid_metadata(self._body.get("metadata")),
             trace=self._envelope.trace,

@@ -94,7 +94,9 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> None:
 
 
 # Numbers stay as they are written: only the keys are looked at.
-_decoder = json.JSONDecoder(object_pairs_hook=_refuse_duplicate_keys, parse_int=str, parse_float=str)
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_refuse_duplicate_keys, parse_int=str, parse_float=str
+)
 
 
 def _check_nul(data: object) -> None:

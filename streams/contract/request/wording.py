@@ -11,7 +11,7 @@ _NOT_BLANK = r"matching regex '\\S'"
 
 
 def describe(error: msgspec.ValidationError, allowed_values: Mapping[str, Sequence[str]]) -> str:
-    """The detail of an error; `words` are those that a field (`content.type`) may have."""
+    """The detail of an error; `allowed_values` are those that a field (`content.type`) may have."""
     parts = _COMPLAINT.fullmatch(str(error))
     assert parts is not None  # the pattern takes any text
     complaint, path = parts["what"], parts["path"] or ""

@@ -25,14 +25,16 @@ AccountCapacities = Mapping[str, Capacity]
 
 
 class AccountChoice(msgspec.Struct, frozen=True):
-    """The account, or why there is none now: `turn` (all are busy) or `no_account` (none is ready)."""
+    """The account, or why there is none now: `account_busy` (all are busy) or `no_account` (none is ready)."""
 
     account: str | None = None
     blocked_reason: str = ""
     required_account: str | None = None  # the only account that would do; None: any
 
 
-def choose_account(required_account: str | None, preferred_account: str | None, accounts: AccountCapacities) -> AccountChoice:
+def choose_account(
+    required_account: str | None, preferred_account: str | None, accounts: AccountCapacities
+) -> AccountChoice:
     """The account for the next message of a phone.
 
     `only`: the caller or an unsettled claim allows no other. `own`: what the phone had last; it is
@@ -40,13 +42,21 @@ def choose_account(required_account: str | None, preferred_account: str | None, 
     """
     if required_account is not None:
         return _try_account(required_account, accounts)
-    if preferred_account is not None and preferred_account in accounts and accounts[preferred_account].is_ready:
+    if (
+        preferred_account is not None
+        and preferred_account in accounts
+        and accounts[preferred_account].is_ready
+    ):
         return _try_account(preferred_account, accounts)
     ready_accounts = [name for name, capacity in accounts.items() if capacity.is_ready]
     if not ready_accounts:
         return AccountChoice(blocked_reason="no_account")
     freest = max(ready_accounts, key=lambda name: (accounts[name].free_slots, name))
-    return AccountChoice(account=freest) if accounts[freest].free_slots > 0 else AccountChoice(blocked_reason="turn")
+    return (
+        AccountChoice(account=freest)
+        if accounts[freest].free_slots > 0
+        else AccountChoice(blocked_reason="account_busy")
+    )
 
 
 def _try_account(name: str, accounts: AccountCapacities) -> AccountChoice:
@@ -55,4 +65,4 @@ def _try_account(name: str, accounts: AccountCapacities) -> AccountChoice:
         return AccountChoice(blocked_reason="no_account", required_account=name)
     if capacity.free_slots > 0:
         return AccountChoice(account=name)
-    return AccountChoice(blocked_reason="turn", required_account=name)
+    return AccountChoice(blocked_reason="account_busy", required_account=name)

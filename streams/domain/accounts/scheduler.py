@@ -14,13 +14,15 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from streams.domain.accounts.routing import Availability, AccountCapacities, Capacity
+from streams.domain.accounts.routing import AccountCapacities, Availability, Capacity
 from streams.domain.phone.events import ScheduleDue, TimerFired
 from streams.domain.phone.state import Phone, Wait
 
 MAX_PENDING_WAKES = 64  # phones whose wake is on its way through the log at one time
 
-WaitKey = tuple[str, str | None]  # what is waited for: the reason and the only account that would do
+WaitKey = tuple[
+    str, str | None
+]  # what is waited for: the reason and the only account that would do
 
 
 class _WaitingPhone(msgspec.Struct):
@@ -65,9 +67,14 @@ class Scheduler:
             self._waiting.pop(phone, None)
             return
         previous = self._waiting.get(phone)
-        waiting = _WaitingPhone(row.timer_version, self._get_arrival(previous), row.waits, row.timer_at_s)
+        waiting = _WaitingPhone(
+            row.timer_version, self._get_arrival(previous), row.waits, row.timer_at_s
+        )
         self._waiting[phone] = waiting
-        if row.timer_at_s and (previous is None or (previous.timer_at_s, previous.timer_version) != (row.timer_at_s, row.timer_version)):
+        if row.timer_at_s and (
+            previous is None
+            or (previous.timer_at_s, previous.timer_version) != (row.timer_at_s, row.timer_version)
+        ):
             heapq.heappush(self._timers, (row.timer_at_s, phone, row.timer_version))
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
@@ -95,20 +102,31 @@ class Scheduler:
 
     # -- what a step may use
 
-    def get_capacities(self, phone: str, availabilities: Mapping[str, Availability]) -> AccountCapacities:
+    def get_capacities(
+        self, phone: str, availabilities: Mapping[str, Availability]
+    ) -> AccountCapacities:
         """The accounts as this phone's next step may see them: whose turn it is not finds none free."""
         has_pending_wake = phone in self._pending_wakes
-        is_contended = not has_pending_wake and any(self._is_unblocked(wait_key, availabilities) for wait_key in self._iter_wait_keys())
+        is_contended = not has_pending_wake and any(
+            self._is_unblocked(wait_key, availabilities) for wait_key in self._iter_wait_keys()
+        )
         return {
-            name: Capacity(availability is not Availability.DOWN, 0 if is_contended else self._count_free_slots(name, availability, phone))
+            name: Capacity(
+                availability is not Availability.DOWN,
+                0 if is_contended else self._count_free_slots(name, availability, phone),
+            )
             for name, availability in availabilities.items()
         }
 
-    def _count_free_slots(self, account: str, availability: Availability, except_phone: str = "") -> int:
+    def _count_free_slots(
+        self, account: str, availability: Availability, except_phone: str = ""
+    ) -> int:
         if availability is not Availability.READY:
             return 0
         reserved = sum(
-            wait_key[1] in (account, None) for phone, wait_key in self._pending_wakes.items() if phone != except_phone
+            wait_key[1] in (account, None)
+            for phone, wait_key in self._pending_wakes.items()
+            if phone != except_phone
         )
         return max(0, self._max_in_flight - self._in_flight_counts[account] - reserved)
 
@@ -139,7 +157,10 @@ class Scheduler:
         while self._timers and self._timers[0][0] <= now_s:
             timer_at_s, phone, timer_version = heapq.heappop(self._timers)
             waiting = self._waiting.get(phone)
-            if waiting is not None and (waiting.timer_at_s, waiting.timer_version) == (timer_at_s, timer_version):
+            if waiting is not None and (waiting.timer_at_s, waiting.timer_version) == (
+                timer_at_s,
+                timer_version,
+            ):
                 yield TimerFired(phone=phone, timer_version=timer_version)
 
     def _pop_due_messages(self, now_s: float) -> Iterator[ScheduleDue]:
@@ -148,8 +169,12 @@ class Scheduler:
             yield ScheduleDue(phone=phone, id=request_id)
 
     def _get_next_wait_key(self, availabilities: Mapping[str, Availability]) -> WaitKey | None:
-        unblocked = [wait_key for wait_key in self._iter_wait_keys() if self._is_unblocked(wait_key, availabilities)]
-        return min(unblocked, key=lambda place: self._wait_queues[place][0], default=None)
+        unblocked = [
+            wait_key
+            for wait_key in self._iter_wait_keys()
+            if self._is_unblocked(wait_key, availabilities)
+        ]
+        return min(unblocked, key=lambda wait_key: self._wait_queues[wait_key][0], default=None)
 
     def _iter_wait_keys(self) -> Iterable[WaitKey]:
         """The lines in which somebody still waits."""
@@ -167,7 +192,10 @@ class Scheduler:
         waiting = self._waiting.get(phone)
         if waiting is None or waiting.arrival != arrival or phone in self._pending_wakes:
             return False
-        return any((wait.reason, wait.account, wait.priority_rank) == (*wait_key, priority_rank) for wait in waiting.waits)
+        return any(
+            (wait.reason, wait.account, wait.priority_rank) == (*wait_key, priority_rank)
+            for wait in waiting.waits
+        )
 
     def _is_unblocked(self, wait_key: WaitKey, availabilities: Mapping[str, Availability]) -> bool:
         """Whether a step could now end differently for who waits there.
@@ -175,7 +203,16 @@ class Scheduler:
         Who waits for a turn of an account that is no longer ready may have another one.
         """
         reason, account = wait_key
-        candidates = {name: availability for name, availability in availabilities.items() if account in (name, None)}
-        if reason == "turn" and all(how is Availability.DOWN for how in candidates.values()):
+        candidates = {
+            name: availability
+            for name, availability in availabilities.items()
+            if account in (name, None)
+        }
+        if reason == "account_busy" and all(
+            availability is Availability.DOWN for availability in candidates.values()
+        ):
             return True
-        return any(self._count_free_slots(name, how) > 0 for name, how in candidates.items())
+        return any(
+            self._count_free_slots(name, availability) > 0
+            for name, availability in candidates.items()
+        )

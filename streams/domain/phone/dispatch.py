@@ -11,21 +11,29 @@ from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.state import InFlight, Message, State, Wait
 from streams.domain.phone.transition import Transition
 
-MAX_DROPS_PER_EVENT = 50  # messages that one event may give up at most; more of them wait for the next wake
+MAX_DROPS_PER_EVENT = (
+    50  # messages that one event may give up at most; more of them wait for the next wake
+)
 
 
 def dispatch_next(transition: Transition, accounts: AccountCapacities) -> None:
     """Release one message if the phone may have one now; else leave in the row what it waits for."""
-    transition.update_phone(due_s=0.0, waits=())
+    transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
         return
     if not _drop_undeliverable_heads(transition):
-        transition.update_phone(due_s=transition.now_s)  # a long row of them: go on at the next wake
+        transition.update_phone(
+            timer_at_s=transition.now_s
+        )  # a long row of them: go on at the next wake
         return
     heads = _get_heads(transition)
     if not heads:
         return
-    at_s = rate_limit.next_send_at_s(transition.phone.send_times_s, transition.policy.rate_limit_per_minute, transition.policy.clock_skew_s)
+    at_s = rate_limit.next_send_at_s(
+        transition.phone.send_times_s,
+        transition.policy.rate_limit_per_minute,
+        transition.policy.clock_skew_s,
+    )
     if at_s > transition.now_s:
         _set_timer(transition, heads, at_s)
         transition.publish_queued(heads[0], "rate_limited", at_s)
@@ -38,7 +46,9 @@ def _get_heads(transition: Transition) -> list[Message]:
     return [head for head in heads if head is not None]
 
 
-def _dispatch_first(transition: Transition, heads: list[Message], accounts: AccountCapacities) -> None:
+def _dispatch_first(
+    transition: Transition, heads: list[Message], accounts: AccountCapacities
+) -> None:
     blocked: list[tuple[Message, AccountChoice]] = []
     for head in heads:
         if head.not_before_s > transition.now_s:
@@ -54,8 +64,15 @@ def _dispatch_first(transition: Transition, heads: list[Message], accounts: Acco
 
 def _dispatch(transition: Transition, message: Message, account: str) -> None:
     dispatch_number = message.dispatches + 1
-    deadline_s = min(transition.now_s + transition.policy.dispatch_timeout_s, message.expires_at_s or float("inf"))
-    chat = transition.phone.chat if transition.phone.chat and transition.phone.chat.valid_until_s > transition.now_s else None
+    deadline_s = min(
+        transition.now_s + transition.policy.dispatch_timeout_s,
+        message.expires_at_s or float("inf"),
+    )
+    chat = (
+        transition.phone.chat
+        if transition.phone.chat and transition.phone.chat.valid_until_s > transition.now_s
+        else None
+    )
     transition.put_message(replace(message, state=State.DISPATCHED, dispatches=dispatch_number))
     transition.phone = queue.count_bulk_skip(transition.phone, message.priority)
     in_flight = InFlight(
@@ -65,7 +82,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> None:
         dispatched_at_s=transition.now_s,
         deadline_s=deadline_s,
     )
-    transition.update_phone(flight=in_flight, account=account, due_s=0.0)
+    transition.update_phone(in_flight=in_flight, account=account, timer_at_s=0.0)
     transition.emit(
         Dispatch(
             id=message.id,
@@ -80,7 +97,9 @@ def _dispatch(transition: Transition, message: Message, account: str) -> None:
 
 def _add_wait(transition: Transition, message: Message, choice: AccountChoice) -> None:
     priority_rank = PRIORITIES.index(message.priority)
-    wait = Wait(reason=choice.blocked_reason, account=choice.required_account, priority_rank=priority_rank)
+    wait = Wait(
+        reason=choice.blocked_reason, account=choice.required_account, priority_rank=priority_rank
+    )
     transition.update_phone(waits=(*transition.phone.waits, wait))
     transition.publish_queued(message, choice.blocked_reason)
 
@@ -90,13 +109,15 @@ def _set_timer(transition: Transition, heads: list[Message], at_s: float) -> Non
     times_s = [at_s] if at_s else [head.not_before_s for head in heads]
     times_s += [_get_drop_at_s(transition, head) for head in heads]
     future_times_s = [time_s for time_s in times_s if time_s > transition.now_s]
-    transition.update_phone(due_s=min(future_times_s, default=0.0))
+    transition.update_phone(timer_at_s=min(future_times_s, default=0.0))
 
 
 def _drop_undeliverable_heads(transition: Transition) -> bool:
     """Settle heads whose time has passed; False if there may be more of them."""
     for _ in range(MAX_DROPS_PER_EVENT):
-        head = next((head for head in _get_heads(transition) if _is_undeliverable(transition, head)), None)
+        head = next(
+            (head for head in _get_heads(transition) if _is_undeliverable(transition, head)), None
+        )
         if head is None:
             return True
         _drop(transition, head)
@@ -123,10 +144,20 @@ def _drop(transition: Transition, head: Message) -> None:
     if head.pinned_to is not None:
         detail = f"the claim of account {head.pinned_to} could not be settled in time"
         error = Error("outcome_unknown", detail)
-        transition.update_phone(sent_s=rate_limit.add_send_time(transition.phone.send_times_s, transition.now_s, transition.policy.rate_limit_per_minute))
-        transition.complete_with_dead_letter(head, State.UNKNOWN, error, outcome="unknown", account=head.pinned_to)
+        transition.update_phone(
+            send_times_s=rate_limit.add_send_time(
+                transition.phone.send_times_s,
+                transition.now_s,
+                transition.policy.rate_limit_per_minute,
+            )
+        )
+        transition.complete_with_dead_letter(
+            head, State.UNKNOWN, error, outcome="unknown", account=head.pinned_to
+        )
     elif head.expires_at_s and head.expires_at_s <= transition.now_s:
         transition.complete(head, State.EXPIRED, attempt=head.attempts)
     else:
         detail = "WhatsApp said so when it was asked last"
-        transition.complete_with_dead_letter(head, State.FAILED, Error("recipient_not_on_whatsapp", detail))
+        transition.complete_with_dead_letter(
+            head, State.FAILED, Error("recipient_not_on_whatsapp", detail)
+        )

@@ -7,7 +7,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Stored
 
 
-class PublishStatus(Stored, frozen=True, tag="announce"):
+class PublishStatus(Stored, frozen=True, tag="publish_status"):
     """A status event. `n` makes its `event_id` the name of a fact: `<id>/<status>/<n>`."""
 
     id: str
@@ -23,7 +23,7 @@ class PublishStatus(Stored, frozen=True, tag="announce"):
     error: Error | None = None
 
 
-class Dispatch(Stored, frozen=True, tag="release"):
+class Dispatch(Stored, frozen=True, tag="dispatch"):
     """The account may submit this message until `deadline_s`, and never later."""
 
     id: str
@@ -34,7 +34,7 @@ class Dispatch(Stored, frozen=True, tag="release"):
     allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
 
 
-class PublishDeadLetter(Stored, frozen=True, tag="bury"):
+class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):
     """The message's original record goes to `wa.dlq`."""
 
     id: str

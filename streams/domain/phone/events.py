@@ -50,7 +50,7 @@ class RequestInfo(Stored, frozen=True):
     replay_count: int = 0
 
 
-class RequestReceived(Stored, frozen=True, tag="submitted"):
+class RequestReceived(Stored, frozen=True, tag="request_received"):
     """A valid request arrived for this phone."""
 
     phone: str
@@ -80,7 +80,7 @@ class Deferred(Stored, frozen=True, tag="deferred"):
     in_doubt: bool = False
 
 
-class OutcomeUnknown(Stored, frozen=True, tag="lost"):
+class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):
     """Nothing can tell whether the message went out. `at_s` is when that was given up."""
 
     at_s: float
@@ -102,7 +102,7 @@ class Outcome(Stored, frozen=True, tag="outcome"):
     chat_id: str | None = None  # what WhatsApp answered when the number was looked up
 
 
-class ReceiptSeen(Stored, frozen=True, tag="acked"):
+class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):
     """The recipient's phone has the message (`delivered`), or it was `read` or `played` there."""
 
     phone: str
@@ -113,21 +113,21 @@ class ReceiptSeen(Stored, frozen=True, tag="acked"):
     at_s: float
 
 
-class TimerFired(Stored, frozen=True, tag="woken"):
+class TimerFired(Stored, frozen=True, tag="timer_fired"):
     """The time that the phone's row waits for has come, or its turn. A stale `rev` means nothing."""
 
     phone: str
     timer_version: int
 
 
-class ScheduleDue(Stored, frozen=True, tag="due"):
+class ScheduleDue(Stored, frozen=True, tag="schedule_due"):
     """The `send_at` of a scheduled message has come."""
 
     phone: str
     id: str
 
 
-class RetentionElapsed(Stored, frozen=True, tag="aged"):
+class RetentionElapsed(Stored, frozen=True, tag="retention_elapsed"):
     """These settled messages, or the phone itself, may be old enough to be forgotten."""
 
     phone: str

@@ -1,6 +1,6 @@
 """The order of a phone's queue: urgent before normal before bulk, first come first served in each.
 
-Bulk yields to both and is never starved: after `RESERVE` releases that passed it over it has its turn.
+Bulk yields to both and is never starved: after `MAX_BULK_SKIPS` releases that passed it over it has its turn.
 Cost does not depend on how long the queue is.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain.phone.events import PRIORITIES, Priority
-from streams.domain.phone.state import PriorityQueue, Phone
+from streams.domain.phone.state import Phone, PriorityQueue
 
 MAX_BULK_SKIPS: Final = 4
 

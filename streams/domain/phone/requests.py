@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone.effects import PublishStatus, PublishDeadLetter
-from streams.domain.phone.events import ScheduleDue, RequestInfo, RequestReceived
+from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
+from streams.domain.phone.events import RequestInfo, RequestReceived, ScheduleDue
 from streams.domain.phone.state import Message, State
 from streams.domain.phone.transition import Transition
 
@@ -37,12 +37,14 @@ def _is_replay(existing: Message, request: RequestInfo) -> bool:
     return bool(existing.dead_letter_id) and request.replay_of == existing.dead_letter_id
 
 
-def _accept_request(transition: Transition, event: RequestReceived, existing: Message | None) -> None:
+def _accept_request(
+    transition: Transition, event: RequestReceived, existing: Message | None
+) -> None:
     message = _make_message(event, transition.offset, existing)
     transition.store_payload(message.id)
     queue_position = transition.get_queue_position(message)
     if message.send_at_s > transition.now_s:
-        transition.update_phone(scheduled=transition.phone.scheduled_count + 1)
+        transition.update_phone(scheduled_count=transition.phone.scheduled_count + 1)
         message = transition.put_message(replace(message, state=State.SCHEDULED))
     else:
         message = transition.enqueue(message)
@@ -73,12 +75,22 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
     )
 
 
-def _reject_request(transition: Transition, event: RequestReceived, existing: Message | None) -> None:
+def _reject_request(
+    transition: Transition, event: RequestReceived, existing: Message | None
+) -> None:
     """No row is made for it, so that a flood costs nothing; a known message is a replayed one."""
     coordinates = event.source_record.coordinates
     waiting_count = transition.phone.waiting_count
-    error = Error("queue_full", f"{waiting_count} messages wait for this phone, the most it may have")
-    status = PublishStatus(id=event.request.id, status="rejected", event_id_suffix=coordinates, at_s=transition.now_s, error=error)
+    error = Error(
+        "queue_full", f"{waiting_count} messages wait for this phone, the most it may have"
+    )
+    status = PublishStatus(
+        id=event.request.id,
+        status="rejected",
+        event_id_suffix=coordinates,
+        at_s=transition.now_s,
+        error=error,
+    )
     if existing is not None:
         transition.put_message(replace(existing, dead_letter_id=coordinates, last_status=status))
     transition.emit(status)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from streams.domain.phone.effects import PublishStatus, Effect
+from streams.domain.phone.effects import Effect, PublishStatus
 from streams.domain.phone.events import Priority, SourceRecord, Stored
 
 
@@ -19,7 +19,7 @@ class State(StrEnum):
 
     SCHEDULED = "scheduled"  # before its `send_at`
     WAITING = "waiting"
-    DISPATCHED = "released"  # with a sender
+    DISPATCHED = "dispatched"  # with a sender
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"
@@ -32,7 +32,12 @@ class State(StrEnum):
 
 
 OPEN_STATES = frozenset({State.SCHEDULED, State.WAITING, State.DISPATCHED})
-DELIVERY_STATES = (State.SENT, State.DELIVERED, State.READ, State.PLAYED)  # a status only moves to the right
+DELIVERY_STATES = (
+    State.SENT,
+    State.DELIVERED,
+    State.READ,
+    State.PLAYED,
+)  # a status only moves to the right
 
 
 class Message(Stored, frozen=True):
@@ -96,7 +101,7 @@ class InFlight(Stored, frozen=True):
 
 
 class Wait(Stored, frozen=True):
-    """What a head of the queue waits for: a `turn` of an account, or that there is one (`no_account`)."""
+    """What a head of the queue waits for: a `account_busy` of an account, or that there is one (`no_account`)."""
 
     reason: str
     account: str | None = None  # the only one it is; None: any

@@ -17,7 +17,15 @@ nothing". It reads no clock, throws no dice and writes nothing.
 from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.phone import outcomes, requests
 from streams.domain.phone.dispatch import dispatch_next
-from streams.domain.phone.events import ReceiptSeen, RetentionElapsed, ScheduleDue, Event, Outcome, RequestReceived, TimerFired
+from streams.domain.phone.events import (
+    Event,
+    Outcome,
+    ReceiptSeen,
+    RequestReceived,
+    RetentionElapsed,
+    ScheduleDue,
+    TimerFired,
+)
 from streams.domain.phone.state import Phone, RowReader
 from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
@@ -64,5 +72,7 @@ def _apply(transition: Transition, event: Event) -> bool:
 def _apply_timer(transition: Transition, event: TimerFired) -> bool:
     if event.timer_version != transition.phone.timer_version:
         return False
-    transition.update_phone(rev=transition.phone.timer_version + 1)  # the clock has spent this one and must arm another
+    transition.update_phone(
+        timer_version=transition.phone.timer_version + 1
+    )  # the clock has spent this one and must arm another
     return True

@@ -10,16 +10,18 @@ from msgspec.structs import replace
 
 from streams.domain.errors import Error
 from streams.domain.phone import queue
-from streams.domain.phone.effects import PublishStatus, PublishDeadLetter, Effect
+from streams.domain.phone.effects import Effect, PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import Priority
-from streams.domain.phone.state import Journal, Message, Phone, RowReader, QueueSlot, State
+from streams.domain.phone.state import Journal, Message, Phone, QueueSlot, RowReader, State
 from streams.domain.policy import Policy
 
 
 class Transition:
     """The working copy of a phone while one event is folded into it."""
 
-    def __init__(self, phone: Phone, offset: int, now_s: float, rows: RowReader, policy: Policy) -> None:
+    def __init__(
+        self, phone: Phone, offset: int, now_s: float, rows: RowReader, policy: Policy
+    ) -> None:
         self.phone = phone
         self.offset = offset
         self.now_s = now_s
@@ -78,7 +80,7 @@ class Transition:
     def dequeue(self, message: Message) -> None:
         """The message leaves its lane, or the scheduled ones."""
         if message.seq < 0:
-            self.update_phone(scheduled=self.phone.scheduled_count - 1)
+            self.update_phone(scheduled_count=self.phone.scheduled_count - 1)
             return
         self._slots[message.priority, message.seq] = None
         priority_queue = self.phone.queue(message.priority)
@@ -102,7 +104,9 @@ class Transition:
         """Something that follows, in this order."""
         self._effects.append(effect)
 
-    def publish_status(self, message: Message, status: str, *, event_id_suffix: str = "", **fields: Any) -> Message:
+    def publish_status(
+        self, message: Message, status: str, *, event_id_suffix: str = "", **fields: Any
+    ) -> Message:
         """Say a status of a message and remember it as the answer to a repeat of the request."""
         effect = PublishStatus(
             id=message.id,
@@ -137,8 +141,12 @@ class Transition:
         if message.seq < 0:
             return queue.count_ahead(self.phone, message.priority)
         priority_queue = self.phone.queue(message.priority)
-        ahead_in_other_queues = queue.count_ahead(self.phone, message.priority) - priority_queue.count
-        ahead_in_own_queue = min(max(message.seq - priority_queue.head, 0), max(priority_queue.count - 1, 0))
+        ahead_in_other_queues = (
+            queue.count_ahead(self.phone, message.priority) - priority_queue.count
+        )
+        ahead_in_own_queue = min(
+            max(message.seq - priority_queue.head, 0), max(priority_queue.count - 1, 0)
+        )
         return ahead_in_other_queues + ahead_in_own_queue
 
     def complete(self, message: Message, state: State, **fields: Any) -> Message:
@@ -178,9 +186,11 @@ class Transition:
     # -- ending
 
     def finish(self, *, is_active: bool = True) -> Phone:
-        """The row with the event's offset and journal; `touched`: the phone is not idle."""
+        """The row with the event's offset and journal; `is_active`: the phone is not idle."""
         if self._get_wait_state() != self._get_initial_wait_state():
-            self.update_phone(rev=max(self.phone.timer_version, self._initial_row.timer_version + 1))
+            self.update_phone(
+                timer_version=max(self.phone.timer_version, self._initial_row.timer_version + 1)
+            )
         journal = Journal(
             messages=tuple(self._messages.values()),
             removed_messages=tuple(self._removed_messages),

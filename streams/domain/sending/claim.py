@@ -6,7 +6,7 @@ claim means that the message may have left: only a look at the page's store may 
     a release comes          its row                     what is done
     ----------------------   -------------------------   ------------------------------------------
     before its deadline      none                        Open
-    after it                 none                        Answer deferred, deadline_passed
+    after it                 none                        Answer deferred, deadline_exceeded
     lower than the row's     settled sent or lost        Answer that
     lower than the row's     any other                   Answer deferred: nobody waits for it
     equal or higher          open                        Look
@@ -115,7 +115,9 @@ StoreLookup = InStore | NotInStore | LookupUnavailable
 # -- the decisions
 
 
-def decide(command: SendCommand, claim: Claim | None, now_s: float) -> OpenClaim | Reconcile | Conclude:
+def decide(
+    command: SendCommand, claim: Claim | None, now_s: float
+) -> OpenClaim | Reconcile | Conclude:
     """What to do with a release, given its row."""
     if claim is None:
         return _decide_new(command, now_s)
@@ -131,9 +133,15 @@ def decide(command: SendCommand, claim: Claim | None, now_s: float) -> OpenClaim
 
 
 def after_lookup(
-    command: SendCommand, claim: Claim, lookup: StoreLookup, *, link: str | None, submit_count: int, now_s: float
+    command: SendCommand,
+    claim: Claim,
+    lookup: StoreLookup,
+    *,
+    link: str | None,
+    submit_count: int,
+    now_s: float,
 ) -> SubmitAgain | WaitForAck | Conclude:
-    """What a look means for an unsettled claim; `submits` of this release were made so far."""
+    """What a look means for an unsettled claim; `submit_count` of this release were made so far."""
     match lookup:
         case LookupUnavailable(detail):
             return Conclude(in_doubt_result(detail))
@@ -156,7 +164,9 @@ def after_wait(lookup: StoreLookup, now_s: float) -> Conclude:
         case LookupUnavailable(detail):
             return Conclude(in_doubt_result(detail))
         case InStore(0):
-            return Conclude(unknown_result("WhatsApp's outbox has it, and no ack came in time", now_s))
+            return Conclude(
+                unknown_result("WhatsApp's outbox has it, and no ack came in time", now_s)
+            )
         case InStore():
             return Conclude(Failed(error=Error("server_error", "WhatsApp gave it up")))
         case NotInStore():
@@ -181,16 +191,25 @@ def new_claim(
     )
 
 
-def concluded_claim(command: SendCommand, claim: Claim | None, result: Result, now_s: float) -> Claim | None:
+def concluded_claim(
+    command: SendCommand, claim: Claim | None, result: Result, now_s: float
+) -> Claim | None:
     """The row that remembers this answer; None: the row stays as it is."""
     if claim is not None and command.dispatch_number < claim.dispatch_number:
         return None
-    if claim is not None and (command.dispatch_number, result) == (claim.dispatch_number, claim.result):
+    if claim is not None and (command.dispatch_number, result) == (
+        claim.dispatch_number,
+        claim.result,
+    ):
         return None
     if isinstance(result, Deferred) and result.in_doubt:
         return None
-    previous = claim or Claim(phone=command.phone, id=command.id, dispatch_number=command.dispatch_number)
-    return replace(previous, dispatch_number=command.dispatch_number, result=result, concluded_at_s=now_s)
+    previous = claim or Claim(
+        phone=command.phone, id=command.id, dispatch_number=command.dispatch_number
+    )
+    return replace(
+        previous, dispatch_number=command.dispatch_number, result=result, concluded_at_s=now_s
+    )
 
 
 def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
@@ -221,7 +240,7 @@ def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
 
 def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:
     """The claim stays open, and the release goes back to be settled here later."""
-    return Deferred(error=Error("unsettled_claim", detail), until_s=until_s, in_doubt=True)
+    return Deferred(error=Error("attempt_in_doubt", detail), until_s=until_s, in_doubt=True)
 
 
 def unknown_result(detail: str, now_s: float) -> OutcomeUnknown:
@@ -231,7 +250,7 @@ def unknown_result(detail: str, now_s: float) -> OutcomeUnknown:
 
 def _decide_new(command: SendCommand, now_s: float) -> OpenClaim | Conclude:
     if now_s >= command.deadline_s:
-        return Conclude(Deferred(error=Error("deadline_passed")))
+        return Conclude(Deferred(error=Error("deadline_exceeded")))
     return OpenClaim()
 
 
@@ -241,7 +260,7 @@ def _superseded_result(claim: Claim) -> Result:
         return in_doubt_result("a later release of it is to be settled")
     if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result
-    return Deferred(error=Error("deadline_passed", "a later release of it is known"))
+    return Deferred(error=Error("deadline_exceeded", "a later release of it is known"))
 
 
 def _is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
@@ -249,7 +268,9 @@ def _is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
     return command.allow_duplicate and not (claim.is_open and claim.allow_duplicate)
 
 
-def _decide_resubmit(command: SendCommand, submit_count: int, now_s: float) -> SubmitAgain | Conclude:
+def _decide_resubmit(
+    command: SendCommand, submit_count: int, now_s: float
+) -> SubmitAgain | Conclude:
     if now_s >= command.deadline_s:
         return Conclude(in_doubt_result("too late to be submitted again"))
     if submit_count >= MAX_SUBMITS:

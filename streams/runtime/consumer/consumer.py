@@ -51,10 +51,16 @@ class Consumer(driver.Consumer):
     RebalanceListener = RebalanceListener
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.deleted_counts: Counter[TP] = Counter()  # records that were deleted before they were read
+        self.deleted_counts: Counter[TP] = (
+            Counter()
+        )  # records that were deleted before they were read
         self.is_delivering = False
-        self._trackers: dict[TP, OffsetTracker] = {}  # of sources, from perform_seek to the next revocation
-        self._changelog_trackers: dict[TP, OffsetTracker] = {}  # of changelogs, from seek_wait to the next revocation
+        self._trackers: dict[
+            TP, OffsetTracker
+        ] = {}  # of sources, from perform_seek to the next revocation
+        self._changelog_trackers: dict[
+            TP, OffsetTracker
+        ] = {}  # of changelogs, from seek_wait to the next revocation
         self._gap_free_from: dict[tuple[TP, int], int] = {}
         self._resynced: set[TP] = set()
         self._generations = count(1)
@@ -85,7 +91,9 @@ class Consumer(driver.Consumer):
         await self.app.fence.wait_for_predecessor()
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:
-            self.is_delivering = True  # it stands by: no recovery follows, which would end in a seek
+            self.is_delivering = (
+                True  # it stands by: no recovery follows, which would end in a seek
+            )
 
     def _clear_trackers(self) -> None:
         self.is_delivering = False
@@ -117,15 +125,24 @@ class Consumer(driver.Consumer):
         source_partitions = [each for each in self.assignment() if not self._is_changelog_tp(each)]
         if not source_partitions:
             return {}
-        earliest, ends = await asyncio.gather(self.earliest_offsets(*source_partitions), self.highwaters(*source_partitions))
-        return {each: self._initial_tracker(each, earliest[each], ends[each]) for each in source_partitions}
+        earliest, ends = await asyncio.gather(
+            self.earliest_offsets(*source_partitions), self.highwaters(*source_partitions)
+        )
+        return {
+            each: self._initial_tracker(each, earliest[each], ends[each])
+            for each in source_partitions
+        }
 
     def _initial_tracker(self, partition: TP, earliest: int, end: int) -> OffsetTracker:
         committed = self._read_offset[partition]
         tracker = OffsetTracker(earliest if committed is None else committed)
         if tracker.next_offset > end:
-            self.log.critical("%s ends at %d, but %d is committed", partition, end, tracker.next_offset)
-            terminate(ExitCode.TOPIC_RECREATED, recreated_message(partition.topic, self.app.conf.id))
+            self.log.critical(
+                "%s ends at %d, but %d is committed", partition, end, tracker.next_offset
+            )
+            terminate(
+                ExitCode.TOPIC_RECREATED, recreated_message(partition.topic, self.app.conf.id)
+            )
         self._skip_deleted(partition, tracker, earliest)
         return tracker
 
@@ -143,7 +160,9 @@ class Consumer(driver.Consumer):
 
     async def seek_wait(self, partitions: Any) -> None:
         """Set changelogs to where their tables are; what was fetched before counts no more."""
-        self._changelog_trackers.update({each: OffsetTracker(offset) for each, offset in partitions.items()})
+        self._changelog_trackers.update(
+            {each: OffsetTracker(offset) for each, offset in partitions.items()}
+        )
         await super().seek_wait(partitions)
 
     async def resync(self, partition: TP) -> None:
@@ -234,7 +253,11 @@ class Consumer(driver.Consumer):
 
     def _new_offset(self, tp: TP) -> int | None:
         tracker = self._apply_acks(tp)
-        return None if tracker is None else tracker.committable_offset(self._thread.last_empty_range(tp))
+        return (
+            None
+            if tracker is None
+            else tracker.committable_offset(self._thread.last_empty_range(tp))
+        )
 
     def _apply_acks(self, partition: TP) -> OffsetTracker | None:
         tracker = self._trackers.get(partition)
@@ -250,7 +273,10 @@ class Consumer(driver.Consumer):
 
     def progress(self) -> dict[TP, tuple[int | None, OffsetTracker]]:
         """For each source partition what is committed, and its books."""
-        return {each: (self._committed_offset[each], tracker) for each, tracker in self._trackers.items()}
+        return {
+            each: (self._committed_offset[each], tracker)
+            for each, tracker in self._trackers.items()
+        }
 
     @property
     def is_coordinator_dead(self) -> bool:

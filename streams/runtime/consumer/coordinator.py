@@ -13,7 +13,7 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from streams.runtime.fence import Fence
 
 # Set by the consumer's thread around the consumer's start, where aiokafka makes its coordinator.
-current_fence: ContextVar[Fence | None] = ContextVar("fence_of_the_app", default=None)
+current_fence: ContextVar[Fence | None] = ContextVar("current_fence", default=None)
 
 
 class Coordinator(GroupCoordinator):

@@ -8,7 +8,9 @@ the oldest record that was handed out and is not acknowledged, in whatever order
 from collections import deque
 from dataclasses import dataclass, field
 
-OffsetRange = tuple[int, int]  # offsets [from, to) of which it is known that they hold nothing for us
+OffsetRange = tuple[
+    int, int
+]  # offsets [from, to) of which it is known that they hold nothing for us
 
 
 @dataclass(slots=True)

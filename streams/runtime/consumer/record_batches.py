@@ -66,7 +66,9 @@ class RecordBatch:
                 last_offset = record.offset
                 yield record
         except UnicodeDecodeError:
-            yield from (reread for reread in _TolerantBatch(self._data) if reread.offset > last_offset)
+            yield from (
+                reread for reread in _TolerantBatch(self._data) if reread.offset > last_offset
+            )
 
 
 class _TolerantBatch(_DefaultRecordBatchPy):  # pyright: ignore[reportGeneralTypeIssues] - final by its hint only
@@ -77,11 +79,16 @@ class _TolerantBatch(_DefaultRecordBatchPy):  # pyright: ignore[reportGeneralTyp
         length = reader.read_varint()
         end = reader.pos + length
         reader.read_varint()  # attributes: none are defined
-        timestamp, offset = self.first_timestamp + reader.read_varint(), self.base_offset + reader.read_varint()
+        timestamp, offset = (
+            self.first_timestamp + reader.read_varint(),
+            self.base_offset + reader.read_varint(),
+        )
         if self.timestamp_type == self.LOG_APPEND_TIME:
             timestamp = self.max_timestamp
         key, value = reader.read_bytes(), reader.read_bytes()
-        headers = [(reader.read_header_name(), reader.read_bytes()) for _ in range(reader.read_varint())]
+        headers = [
+            (reader.read_header_name(), reader.read_bytes()) for _ in range(reader.read_varint())
+        ]
         if reader.pos != end:
             raise CorruptRecordException(f"a record of {length} bytes ends at {reader.pos - end}")
         self._pos = end

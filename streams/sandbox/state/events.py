@@ -77,7 +77,7 @@ class MessagesRead(Event, frozen=True, kw_only=True, tag="read"):
     to: str
 
 
-class ReceiptConfirmed(Event, frozen=True, kw_only=True, tag="told"):
+class ReceiptConfirmed(Event, frozen=True, kw_only=True, tag="receipt_confirmed"):
     """The account's page has confirmed the receipt of this message: 2 delivered, 3 read."""
 
     to: str
@@ -95,12 +95,20 @@ class Inbound(Event, frozen=True, kw_only=True, tag="inbound", rename={"from_": 
     reply_to: str | None = None
 
 
-class InboundConfirmed(Event, frozen=True, kw_only=True, tag="received"):
+class InboundConfirmed(Event, frozen=True, kw_only=True, tag="inbound_confirmed"):
     """The account's page has confirmed an inbound message."""
 
     whatsapp_id: str
 
 
 AnyEvent: TypeAlias = (
-    Linked | Unlinked | NumbersChanged | Message | MessageRefused | MessagesRead | ReceiptConfirmed | Inbound | InboundConfirmed
+    Linked
+    | Unlinked
+    | NumbersChanged
+    | Message
+    | MessageRefused
+    | MessagesRead
+    | ReceiptConfirmed
+    | Inbound
+    | InboundConfirmed
 )

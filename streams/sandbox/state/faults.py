@@ -106,7 +106,9 @@ class Faults:
         """From now on all works."""
         self._faults.clear()
 
-    def consume(self, name: str, account: str | None, number: str | None = None) -> FaultValue | None:
+    def consume(
+        self, name: str, account: str | None, number: str | None = None
+    ) -> FaultValue | None:
         """The value of the fault that hits now, or None; it has hit once more."""
         for fault in self._faults:
             if fault.matches(name, account, number):

@@ -14,7 +14,7 @@ import msgspec
 from streams.sandbox.state.events import AnyEvent
 from streams.sandbox.state.world import World
 
-E = TypeVar("F", bound=AnyEvent)
+E = TypeVar("E", bound=AnyEvent)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyEvent)

@@ -12,13 +12,13 @@ from typing import Any, Final
 from streams.sandbox.state.events import (
     AnyEvent,
     Inbound,
+    InboundConfirmed,
     Linked,
     Message,
+    MessageRefused,
+    MessagesRead,
     NumberLookup,
     NumbersChanged,
-    MessagesRead,
-    InboundConfirmed,
-    MessageRefused,
     ReceiptConfirmed,
     Unlinked,
 )
@@ -161,7 +161,9 @@ class World:
         shown.confirmed_ack = max(shown.confirmed_ack, event.ack)
         shown.ack = max(shown.ack, event.ack)
         if shown.confirmed_ack == shown.ack:
-            self.get_account(shown.message.from_).unconfirmed.pop((event.to, event.whatsapp_id), None)
+            self.get_account(shown.message.from_).unconfirmed.pop(
+                (event.to, event.whatsapp_id), None
+            )
 
     def _apply_inbound(self, event: Inbound) -> None:
         self.get_account(event.to).inbox[event.whatsapp_id] = event

@@ -20,16 +20,14 @@ _PACKAGE_PATH = "node_modules/@wppconnect/wa-js"
 _INSTALLED_BUNDLE = _INSTALL_DIR / _PACKAGE_PATH / "dist" / "wppconnect-wa.js"
 # npm itself, pinned with its hashes, for machines that have none.
 _NPM_REQUIREMENTS = _INSTALL_DIR.parents[2] / "requirements" / "npm.txt"
-INSTALL_HINT = (
-    f"wa-js is not installed: run `npm ci --ignore-scripts` in {_INSTALL_DIR}, or set WA_WEB_BUNDLE"
-)
+INSTALL_HINT = f"wa-js is not installed: run `npm ci --ignore-scripts` in {_INSTALL_DIR}, or set WA_WHATSAPP_BUNDLE"
 
 
 def find_bundle(configured_path: str | None) -> Path:
     """The bundle's file. Raises BundleMissing, with one line of what to do."""
     if configured_path is not None:
         if not Path(configured_path).is_file():
-            raise BundleMissing(f"WA_WEB_BUNDLE={configured_path} is not a file")
+            raise BundleMissing(f"WA_WHATSAPP_BUNDLE={configured_path} is not a file")
         return Path(configured_path)
     if not _INSTALLED_BUNDLE.is_file():
         raise BundleMissing(INSTALL_HINT)
@@ -39,7 +37,9 @@ def find_bundle(configured_path: str | None) -> Path:
 def is_installed_version_current() -> bool:
     """Whether the version that is installed is the one of the lock file."""
     try:
-        locked = json.loads((_INSTALL_DIR / "package-lock.json").read_bytes())["packages"][_PACKAGE_PATH]
+        locked = json.loads((_INSTALL_DIR / "package-lock.json").read_bytes())["packages"][
+            _PACKAGE_PATH
+        ]
         installed = json.loads((_INSTALL_DIR / _PACKAGE_PATH / "package.json").read_bytes())
     except FileNotFoundError:
         return False
@@ -54,7 +54,12 @@ def install_bundle(progress: Callable[[str], None]) -> Path:
     """
     if is_installed_version_current():
         return find_bundle(None)
-    if run_installer([*_find_npm_command(progress), "ci", "--ignore-scripts"], progress, cwd=_INSTALL_DIR) != 0:
+    if (
+        run_installer(
+            [*_find_npm_command(progress), "ci", "--ignore-scripts"], progress, cwd=_INSTALL_DIR
+        )
+        != 0
+    ):
         raise BundleMissing(f"npm failed; {INSTALL_HINT}")
     return find_bundle(None)
 

@@ -49,14 +49,19 @@ class Executable:
     headless_shell: bool
 
 
-def find_chromium(configured: str | None, *, prefer_shell: bool = True, root: Path = Path("/")) -> Executable:
+def find_chromium(
+    configured: str | None, *, prefer_shell: bool = True, root: Path = Path("/")
+) -> Executable:
     """The Chromium to start. Raises BrowserMissing, with one line of what to do.
 
     `root` is where the system's folders are looked for.
     """
     if configured is not None:
         return _resolve_configured(configured)
-    for candidate in (*_playwright_candidates(prefer_shell), *_system_candidates(root, prefer_shell)):
+    for candidate in (
+        *_playwright_candidates(prefer_shell),
+        *_system_candidates(root, prefer_shell),
+    ):
         if _is_executable_file(candidate.path):
             return candidate
     raise BrowserMissing(INSTALL_HINT)
@@ -128,7 +133,11 @@ def _read_revision(browser: str) -> str:
 
 
 def _system_candidates(root: Path, prefer_shell: bool) -> Iterator[Executable]:
-    names = (_SYSTEM_SHELL_PATHS, _SYSTEM_FULL_PATHS) if prefer_shell else (_SYSTEM_FULL_PATHS, _SYSTEM_SHELL_PATHS)
+    names = (
+        (_SYSTEM_SHELL_PATHS, _SYSTEM_FULL_PATHS)
+        if prefer_shell
+        else (_SYSTEM_FULL_PATHS, _SYSTEM_SHELL_PATHS)
+    )
     for path in (root / name for group in names for name in group):
         yield Executable(path, _is_shell(path))
 
@@ -170,7 +179,11 @@ def _install_from_debian(progress: Callable[[str], None]) -> bool:
     install_command = [*apt, "install", "-y", "--no-install-recommends"]
     run_installer([*apt, "update"], progress, extra_environment=noninteractive)
     for package in ("chromium-headless-shell", "chromium"):
-        if run_installer([*install_command, package], progress, extra_environment=noninteractive) == 0 and _has_working_chromium():
+        if (
+            run_installer([*install_command, package], progress, extra_environment=noninteractive)
+            == 0
+            and _has_working_chromium()
+        ):
             return True
     return False
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from streams.whatsapp.driver import (
+    IncomingMessage,
+    InDoubt,
     NotSubmitted,
     Receipt,
-    IncomingMessage,
     ServerRefused,
     Submission,
     SubmitResult,
-    InDoubt,
 )
 from streams.whatsapp.errors import AdapterError
 
@@ -43,7 +43,7 @@ def encode_submission(submission: Submission) -> dict[str, object]:
         "content": dict(submission.content),
         "reply_to": submission.reply_to,
         "submit_before_ms": submission.submit_before_s * 1000,
-        "ack_within_ms": submission.ack_timeout_s * 1000,
+        "ack_timeout_ms": submission.ack_timeout_s * 1000,
     }
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from streams.whatsapp.errors import BrowserError, PageHung, PageLost, PageNavigated, PageFailure
+from streams.whatsapp.errors import BrowserError, PageFailure, PageHung, PageLost, PageNavigated
 
 T = TypeVar("T")
 

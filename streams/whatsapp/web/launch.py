@@ -30,7 +30,11 @@ from streams.whatsapp.web.recovery_policy import RecoverySettings
 # playwright/driver/package/lib/server/electron/loader.js: the last --enable-features wins, so
 # Playwright's own list is said again.
 _FEATURES = "NetworkServiceInProcess2,CDPScreenshotNewSurface,SkipListAccountsWithoutGaiaCookies"
-_LEAN_ARGS = ("--disable-software-rasterizer", "--disable-3d-apis", f"--enable-features={_FEATURES}")
+_LEAN_ARGS = (
+    "--disable-software-rasterizer",
+    "--disable-3d-apis",
+    f"--enable-features={_FEATURES}",
+)
 _LEAN_SHELL_ARGS = ("--in-process-gpu", "--no-zygote")
 # wa-js is told not to report to Google; should it do so all the same, there is nobody there.
 # Costs nothing, unlike a route, which takes each request through Python.
@@ -230,13 +234,20 @@ async def _start_driver(state_dir: Path) -> Playwright:
 def _write_driver_wrapper(state_dir: Path, configured_node: str | None) -> Path:
     import playwright
 
-    node = Path(configured_node) if configured_node else Path(playwright.__file__).parent / "driver" / "node"
+    node = (
+        Path(configured_node)
+        if configured_node
+        else Path(playwright.__file__).parent / "driver" / "node"
+    )
     exports = f'export UV_THREADPOOL_SIZE=1 NODE_OPTIONS="{_NODE_OPTIONS} $NODE_OPTIONS"\n'
     # A driver that is killed leaves its folder of artifacts; here it goes before the next launch.
     tmp_dir = state_dir / DRIVER_TMP_DIR
     tmp_dir.mkdir(exist_ok=True)
     return write_wrapper(
-        state_dir / "driver", node, signal.SIGKILL, f"{exports}export TMPDIR={shlex.quote(str(tmp_dir))}\n"
+        state_dir / "driver",
+        node,
+        signal.SIGKILL,
+        f"{exports}export TMPDIR={shlex.quote(str(tmp_dir))}\n",
     )
 
 

@@ -32,5 +32,5 @@ async def upload(page: WhatsAppPage, submission: Submission, timeout_s: float) -
     await page.call("media_drop", {"token": token}, timeout_s)
     for start in range(0, len(data), CHUNK_CHARACTERS):
         chunk = data[start : start + CHUNK_CHARACTERS]
-        await page.call("media_piece", {"token": token, "data": chunk}, timeout_s)
+        await page.call("media_chunk", {"token": token, "data": chunk}, timeout_s)
     return content

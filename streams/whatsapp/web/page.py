@@ -11,12 +11,20 @@ from typing import Any, Final
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import JSHandle, Page
 
-from streams.whatsapp.errors import PageHung, PageNavigated, AdapterError, PageFailure, WhatsAppUnreachable
+from streams.whatsapp.errors import (
+    AdapterError,
+    PageFailure,
+    PageHung,
+    PageNavigated,
+    WhatsAppUnreachable,
+)
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
 
 # Must be there before the bundle: it reports to Google and to third parties' preview servers else.
-_WA_JS_CONFIG: Final = "window.WPPConfig = {disableGoogleAnalytics: true, linkPreviewApiServers: []}"
+_WA_JS_CONFIG: Final = (
+    "window.WPPConfig = {disableGoogleAnalytics: true, linkPreviewApiServers: []}"
+)
 # Known by these names to wa-js and to whatsapp-web.js alike.
 _CORE_MODULES: Final = (
     "WAWebUserPrefsMeUser",
@@ -28,13 +36,13 @@ _CORE_MODULES: Final = (
 )
 _MISSING_MODULES_SCRIPT: Final = """(core) => {
   const debug = window.require && window.ErrorGuard ? window.require("__debug") : null;
-  const known = (debug && debug.modulesMap) || {};
-  return core.filter((id) => !(id in known));
+  const modules = (debug && debug.modulesMap) || {};
+  return core.filter((id) => !(id in modules));
 }"""
 _WAIT_FOR_MODULES_SCRIPT: Final = f"""(core) => new Promise((resolve) => {{
   const missing = {_MISSING_MODULES_SCRIPT};
-  const look = () => missing(core).length ? setTimeout(look, 20) : resolve();
-  look();
+  const check = () => missing(core).length ? setTimeout(check, 20) : resolve();
+  check();
 }})"""
 _WAIT_UNTIL_READY_SCRIPT: Final = """() => new Promise((resolve) => {
   if (window.WPP.isFullReady) resolve();
@@ -81,24 +89,30 @@ class WhatsAppPage:
         try:
             await self._evaluate(_WAIT_FOR_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.load_s)
         except PageHung:
-            raise PageHung(f"the page never had its modules: {await self._missing_modules()}") from None
+            raise PageHung(
+                f"the page never had its modules: {await self._missing_modules()}"
+            ) from None
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
             await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
             await self._evaluate(self._bundle, None, self._timeouts.load_s)
         await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, None, self._timeouts.ready_s)
-        self._adapter = await call_with_timeout(self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s)
+        self._adapter = await call_with_timeout(
+            self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s
+        )
 
     async def call(self, name: str, argument: object, timeout_s: float) -> dict[str, Any]:
         """One call of the adapter. Raises PageRefused when it says no, PageTrouble when it cannot."""
         if self._adapter is None:
             raise PageNavigated("the adapter is not in the page")
-        answer = await call_with_timeout(self._adapter.evaluate(_CALL_SCRIPT, [name, argument]), timeout_s)
+        answer = await call_with_timeout(
+            self._adapter.evaluate(_CALL_SCRIPT, [name, argument]), timeout_s
+        )
         if answer["ok"]:
             return answer
         raise AdapterError(
             _error_code(answer),
             str(answer["message"]),
-            handed_over=bool(answer.get("handed")),
+            handed_over=bool(answer.get("handed_over")),
             refused=bool(answer.get("refused")),
         )
 
@@ -124,7 +138,9 @@ class WhatsAppPage:
             return
 
     async def _missing_modules(self) -> str:
-        names = await self._evaluate(_MISSING_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.answer_s)
+        names = await self._evaluate(
+            _MISSING_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.answer_s
+        )
         return ", ".join(names)
 
     async def _navigate(self, navigation: Any) -> None:

@@ -13,17 +13,17 @@ from typing import Any, Protocol
 
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.errors import (
+    AdapterError,
+    PageFailure,
     PageHung,
     PageLost,
     PageNavigated,
-    AdapterError,
-    PageFailure,
     WhatsAppUnreachable,
 )
 from streams.whatsapp.web.launch import BrowserConfig, Chromium
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.profile import Profile
-from streams.whatsapp.web.recovery_policy import RecoveryPolicy, RecoveryLevel, RecoveryStep
+from streams.whatsapp.web.recovery_policy import RecoveryLevel, RecoveryPolicy, RecoveryStep
 from streams.whatsapp.web.session import PageState, derive_phase
 
 log = logging.getLogger(__name__)
@@ -137,14 +137,21 @@ class PageSupervisor:
     def _next_step(self, failure: PageFailure | WhatsAppUnreachable) -> RecoveryStep | None:
         if isinstance(failure, WhatsAppUnreachable):
             self._unreachable_attempts += 1
-            return RecoveryStep(RecoveryLevel.RELOAD, self._recovery_policy.unreachable_delay_s(self._unreachable_attempts))
+            return RecoveryStep(
+                RecoveryLevel.RELOAD,
+                self._recovery_policy.unreachable_delay_s(self._unreachable_attempts),
+            )
         return self._recovery_policy.record_failure(time.monotonic(), self._min_level(failure))
 
     def _min_level(self, failure: PageFailure) -> RecoveryLevel:
         """What less than this cannot cure."""
         if self._browser is None or not self._browser.is_alive:
             return RecoveryLevel.NEW_BROWSER
-        return RecoveryLevel.NEW_PAGE if isinstance(failure, PageHung | PageLost) else RecoveryLevel.RELOAD
+        return (
+            RecoveryLevel.NEW_PAGE
+            if isinstance(failure, PageHung | PageLost)
+            else RecoveryLevel.RELOAD
+        )
 
     # -- making a page
 
@@ -201,17 +208,20 @@ class PageSupervisor:
             if batch is None:
                 after = state_version = 0
                 continue
-            after, state_version = batch["last"], batch["seen"]
+            after, state_version = batch["last"], batch["state_version"]
             for event in batch["events"]:
                 self._observer.on_event(event)
-            if await self._handle_state(PageState.parse(batch["state"])) or await self._reload_if_requested():
+            if (
+                await self._handle_state(PageState.parse(batch["state"]))
+                or await self._reload_if_requested()
+            ):
                 after = state_version = 0
 
     async def _reload_if_requested(self) -> bool:
         """Load the page anew if that is asked for. Nothing has failed: the ladder is not told."""
         if self._reload_request is None:
             return False
-        self._observer.on_page_lost("page_renewed")
+        self._observer.on_page_lost("page_reloaded")
         self._confirm_reload_request()
         await self._escalate(RecoveryLevel.RELOAD)
         return True
@@ -224,7 +234,11 @@ class PageSupervisor:
         """What is new, or None: the document was replaced and has our adapter again."""
         page, timeouts = self._page, self._config.timeouts
         assert page is not None
-        argument = {"after": after, "seen": state_version, "wait_ms": timeouts.heartbeat_s * 1000}
+        argument = {
+            "after": after,
+            "state_version": state_version,
+            "wait_ms": timeouts.heartbeat_s * 1000,
+        }
         try:
             answer = await page.call("listen", argument, timeouts.heartbeat_s + timeouts.answer_s)
         except PageNavigated:
@@ -239,7 +253,7 @@ class PageSupervisor:
         self._navigations += 1
         if self._navigations > _MAX_CONSECUTIVE_NAVIGATIONS:
             raise PageLost("the page navigates again and again")
-        self._observer.on_page_lost("page_moved")
+        self._observer.on_page_lost("page_navigated")
         try:
             await page.inject()
         except PageNavigated:

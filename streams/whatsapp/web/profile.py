@@ -118,7 +118,9 @@ def find_browsers(folder: Path) -> Iterator[psutil.Process]:
     profile_argument = f"--user-data-dir={folder}"
     for process in psutil.process_iter(["cmdline"]):
         arguments = process.info["cmdline"] or []
-        if profile_argument in arguments and not any(argument.startswith("--type=") for argument in arguments):
+        if profile_argument in arguments and not any(
+            argument.startswith("--type=") for argument in arguments
+        ):
             yield process
 
 

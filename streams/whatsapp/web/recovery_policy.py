@@ -71,7 +71,9 @@ class RecoveryPolicy:
         if self._healthy_since_s is None:
             self._healthy_since_s = now_s
 
-    def record_failure(self, now_s: float, min_level: RecoveryLevel = RecoveryLevel.RELOAD) -> RecoveryStep | None:
+    def record_failure(
+        self, now_s: float, min_level: RecoveryLevel = RecoveryLevel.RELOAD
+    ) -> RecoveryStep | None:
         """The next step, or None: it is hopeless."""
         self._reset_if_healthy(now_s)
         self._failures += 1
@@ -92,5 +94,7 @@ class RecoveryPolicy:
     def _backoff_delay_s(self, exponent: int) -> float:
         if exponent < 0:
             return 0.0
-        max_delay_s = min(self._settings.backoff_max_s, self._settings.backoff_base_s * 2 ** min(exponent, 30))
+        max_delay_s = min(
+            self._settings.backoff_max_s, self._settings.backoff_base_s * 2 ** min(exponent, 30)
+        )
         return self._random_fraction() * max_delay_s

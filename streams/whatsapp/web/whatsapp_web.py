@@ -14,30 +14,30 @@ from dataclasses import replace
 from typing import Any
 
 from streams.whatsapp.driver import (
-    ServerAccepted,
     FindResult,
-    MessageFound,
+    IncomingMessage,
+    InDoubt,
     LookupFailed,
     LookUpResult,
+    MessageFound,
     MessageNotFound,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
     Phase,
     Receipt,
-    IncomingMessage,
+    ServerAccepted,
     SessionState,
     Submission,
     SubmitResult,
-    InDoubt,
 )
 from streams.whatsapp.errors import (
+    AdapterError,
     BrowserError,
     LinkFailed,
+    PageFailure,
     PageLost,
     PageNavigated,
-    AdapterError,
-    PageFailure,
 )
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
@@ -47,7 +47,7 @@ from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_supervisor import PageSupervisor
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import has_outgrown
-from streams.whatsapp.web.session import PageState, is_unlinked, derive_phase
+from streams.whatsapp.web.session import PageState, derive_phase, is_unlinked
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,9 @@ _NOT_READY_CODES = {
 class WhatsAppWeb:
     """A `Driver`; see driver.py for what each call means."""
 
-    def __init__(self, config: BrowserConfig, random_fraction: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, config: BrowserConfig, random_fraction: Callable[[], float] = random.random
+    ) -> None:
         self._config = config
         self._random_fraction = random_fraction
         self._profile = Profile(config.profile_dir)
@@ -80,10 +82,12 @@ class WhatsAppWeb:
         bundle_source = await asyncio.to_thread(bundle_path.read_text, encoding="utf-8")
         await self._profile.acquire()
         self._incoming = asyncio.Queue()
-        self._supervisor = PageSupervisor(self._config, self._profile, bundle_source, self, self._random_fraction)
+        self._supervisor = PageSupervisor(
+            self._config, self._profile, bundle_source, self, self._random_fraction
+        )
         link = self._profile.load_link()
         self._publish(SessionState(Phase.STARTING, phone=link.phone, link=link.id))
-        self._task = asyncio.create_task(self._supervise(self._supervisor), name="browser-keeper")
+        self._task = asyncio.create_task(self._supervise(self._supervisor), name="page-supervisor")
 
     async def _supervise(self, supervisor: PageSupervisor) -> None:
         reason: str | None = None
@@ -256,7 +260,7 @@ class WhatsAppWeb:
         """Raises LinkFailed."""
         try:
             answer = await self._require_page().call(
-                "link_by_code", {"phone": phone}, self._config.timeouts.look_up_s
+                "request_pairing_code", {"phone": phone}, self._config.timeouts.look_up_s
             )
         except (AdapterError, PageFailure) as error:
             raise LinkFailed(str(error)) from error

@@ -52,7 +52,9 @@ async def test_aborted_records_are_not_seen_and_no_lag_is_left(
         await _transaction(transactional, world, values, commit=number % 2 == 0)
     reading = RecordingApp(world)
     async with run_app(reading.app):
-        await reading.wait_for_values(*numbered_values(0, 5), *numbered_values(20, 25), *numbered_values(40, 45))
+        await reading.wait_for_values(
+            *numbered_values(0, 5), *numbered_values(20, 25), *numbered_values(40, 45)
+        )
         await wait_until(world.has_no_lag)
         await _transaction(transactional, world, [b"more"], commit=True)
         await _transaction(transactional, world, [b"aborted"], commit=False)
@@ -73,7 +75,9 @@ async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKaf
     reading = RecordingApp(world)
     async with run_app(reading.app):
         for number in range(6):
-            await _transaction(transactional, world, numbered_values(number, number + 1), commit=True)
+            await _transaction(
+                transactional, world, numbered_values(number, number + 1), commit=True
+            )
         await reading.wait_for_values(*numbered_values(0, 6))
         await wait_until(world.has_no_lag)
         assert not any(reading.app.typed_consumer._gap.values())
@@ -126,7 +130,9 @@ async def test_the_last_record_of_a_partition_is_not_lost_either(
 ):
     """No later record shows that it is missing; the watchdog sees that the end is not reached."""
     reading = RecordingApp(world)
-    reading.app.watchdog_timeouts = WatchdogTimeouts(60.0, 60.0, resync_after_s=0.3, check_interval_s=0.1)
+    reading.app.watchdog_timeouts = WatchdogTimeouts(
+        60.0, 60.0, resync_after_s=0.3, check_interval_s=0.1
+    )
     _lose(monkeypatch, {9})
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 10))
@@ -289,7 +295,7 @@ async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
         await world.produce(numbered_values(0, 10))
         await wait_until(world.has_no_lag)
     left: list[ExitCode] = []
-    monkeypatch.setattr(consumer, "leave", lambda code, why: left.append(code))
+    monkeypatch.setattr(consumer, "terminate", lambda code, why: left.append(code))
     again = RecordingApp(world)
 
     async def ends(*partitions: TP) -> dict[TP, int]:

@@ -68,7 +68,11 @@ async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: Worl
         await world.produce([b"after"], partition=3)
         await wait_until(lambda: len(first.positions) + len(second.positions) >= 22)
         await wait_until(world.has_no_lag)
-        assert len(first.positions + second.positions) == len({*first.positions, *second.positions}) == 22
+        assert (
+            len(first.positions + second.positions)
+            == len({*first.positions, *second.positions})
+            == 22
+        )
         assert second.positions
         await second.app.stop()
 
@@ -254,7 +258,10 @@ async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: R
 
 async def test_resuming_keeps_what_was_handed_out_since(recovering: RecordingApp):
     """The flow is resumed right after the seek; Faust would empty all queues then."""
-    consumer, perform_seek = recovering.app.typed_consumer, recovering.app.typed_consumer.perform_seek
+    consumer, perform_seek = (
+        recovering.app.typed_consumer,
+        recovering.app.typed_consumer.perform_seek,
+    )
     recovering.may_continue.clear()
 
     async def resumed_late() -> None:

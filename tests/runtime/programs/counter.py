@@ -43,7 +43,7 @@ def main(name: str) -> int:
             count += 1
         if hold_s:
             await asyncio.sleep(hold_s)
-        await app.fence.check()
+        await app.fence.ensure_member()
         await rows.write(partition, [(event.key, orjson.dumps([count, offset]))])
         said = orjson.dumps({"id": event.value.decode(), "count": count, "by": os.getpid()})
         await publish(app, topics.status, said, key=event.key, partition=partition)

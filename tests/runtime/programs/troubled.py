@@ -31,7 +31,9 @@ def main(name: str) -> int:
         event_timeout_s=1.0,
     )
     grace_s = float(os.environ.get("GRACE_S", "30"))
-    app.watchdog_timeouts = WatchdogTimeouts(grace_s, grace_s, loop_timeout_s=grace_s, check_interval_s=0.2)
+    app.watchdog_timeouts = WatchdogTimeouts(
+        grace_s, grace_s, loop_timeout_s=grace_s, check_interval_s=0.2
+    )
 
     worker._STOP_GRACE_PERIOD_S = float(os.environ.get("STOP_GRACE_S", worker._STOP_GRACE_PERIOD_S))
 

@@ -38,8 +38,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     programs = tmp_path / "bin"
     programs.mkdir()
     shell = tmp_path / "chromium-headless-shell"
-    monkeypatch.setattr(executable, "_SYSTEM_SHELL", (str(shell.relative_to("/")),))
-    monkeypatch.setattr(executable, "_SYSTEM_FULL", ())
+    monkeypatch.setattr(executable, "_SYSTEM_SHELL_PATHS", (str(shell.relative_to("/")),))
+    monkeypatch.setattr(executable, "_SYSTEM_FULL_PATHS", ())
     monkeypatch.setattr(executable.os, "geteuid", lambda: 0)
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "downloads"))
     monkeypatch.setenv("PLAYWRIGHT_DOWNLOAD_HOST", "http://127.0.0.1:9")
@@ -82,8 +82,8 @@ def test_the_lock_file_says_which_wa_js_is_current(
     """Another version, or none, is not."""
     package = tmp_path / bundle._PACKAGE_PATH
     (package / "dist").mkdir(parents=True)
-    monkeypatch.setattr(bundle, "_HERE", tmp_path)
-    monkeypatch.setattr(bundle, "_INSTALLED", package / "dist" / "wppconnect-wa.js")
+    monkeypatch.setattr(bundle, "_INSTALL_DIR", tmp_path)
+    monkeypatch.setattr(bundle, "_INSTALLED_BUNDLE", package / "dist" / "wppconnect-wa.js")
     locked = {"packages": {bundle._PACKAGE_PATH: {"version": "4.6.0"}}}
     (tmp_path / "package-lock.json").write_text(json.dumps(locked))
     assert not bundle.is_installed_version_current()
@@ -98,7 +98,7 @@ def test_the_lock_file_says_which_wa_js_is_current(
 def test_another_bundle(tmp_path: Path) -> None:
     """A setting names another file; one that is not there is refused, not replaced."""
     mine = tmp_path / "mine.js"
-    with pytest.raises(BundleMissing, match=r"WA_WEB_BUNDLE=.*mine\.js is not a file"):
+    with pytest.raises(BundleMissing, match=r"WA_WHATSAPP_BUNDLE=.*mine\.js is not a file"):
         bundle.find_bundle(str(mine))
     mine.write_text("")
     assert bundle.find_bundle(str(mine)) == mine

@@ -50,7 +50,9 @@ def test_the_full_browser_keeps_its_zygote() -> None:
 def test_playwrights_features_are_kept() -> None:
     """The last --enable-features wins, so it must say Playwright's own again."""
     (features,) = [
-        word for word in launch.chromium_arguments(SHELL, "1.0", ()) if word.startswith("--enable-features=")
+        word
+        for word in launch.chromium_arguments(SHELL, "1.0", ())
+        if word.startswith("--enable-features=")
     ]
     assert {"CDPScreenshotNewSurface", "SkipListAccountsWithoutGaiaCookies"} <= set(
         features.partition("=")[2].split(",")

@@ -21,7 +21,7 @@ import asyncio, sys
 from pathlib import Path
 from streams.whatsapp.web.profile import Profile
 profile = Profile(Path(sys.argv[1]))
-asyncio.run(profile.take())
+asyncio.run(profile.acquire())
 print("taken", flush=True)
 sys.stdin.read()
 """

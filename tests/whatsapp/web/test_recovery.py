@@ -9,7 +9,14 @@ from typing import Any
 import psutil
 import pytest
 
-from streams.whatsapp.driver import ServerAccepted, MessageFound, MessageNotFound, NotSubmitted, Phase, InDoubt
+from streams.whatsapp.driver import (
+    InDoubt,
+    MessageFound,
+    MessageNotFound,
+    NotSubmitted,
+    Phase,
+    ServerAccepted,
+)
 from streams.whatsapp.errors import AdapterError
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.profile import find_browsers
@@ -17,14 +24,14 @@ from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER_CHAT,
-    SandboxControl,
     MakeDriver,
-    make_browser_config,
-    link,
-    wait_for_phase,
-    read_pid,
+    SandboxControl,
     is_running,
+    link,
+    make_browser_config,
     make_text,
+    read_pid,
+    wait_for_phase,
 )
 from tests.support.sandbox import run_sandbox
 
@@ -69,7 +76,7 @@ async def test_a_page_that_holds_too_much_is_loaded_anew(
     await driver._supervisor.page._tab.evaluate("() => { window.grown = new Array(1e6).fill(0.5) }")
     assert await driver.collect_garbage()
     assert driver.session.phase is not Phase.READY
-    assert driver.session.reason == "page_renewed"
+    assert driver.session.reason == "page_reloaded"
     assert (await wait_for_phase(driver, Phase.READY)).link == link_before
     assert read_pid(profile, "browser") == browser_before
     assert isinstance(await driver.find_message("3EB0BC01", PEER_CHAT), MessageFound)
@@ -194,7 +201,11 @@ async def test_a_page_that_makes_no_progress_is_replaced(
     make_driver: MakeDriver, control: SandboxControl
 ) -> None:
     """It answers and stays disconnected: that is a failure too, and it comes back when it can."""
-    driver = make_driver(patience=RecoverySettings(max_failures=100, backoff_base_s=0.01, backoff_max_s=0.1, stuck_timeout_s=1.0))
+    driver = make_driver(
+        recovery=RecoverySettings(
+            max_failures=100, backoff_base_s=0.01, backoff_max_s=0.1, stuck_timeout_s=1.0
+        )
+    )
     await driver.start()
     await link(driver, control)
     await control.post("/faults", {"drop_socket": True, "count": None})
@@ -237,7 +248,9 @@ async def test_a_login_is_kept_by_a_browser_killed_when_it_is_ready(
     assert (back.phase, back.link) == (Phase.READY, ready.link)
 
 
-async def test_stop_leaves_nothing(driver: WhatsAppWeb, control: SandboxControl, profile: Path) -> None:
+async def test_stop_leaves_nothing(
+    driver: WhatsAppWeb, control: SandboxControl, profile: Path
+) -> None:
     """No process, no lock, and the login is there for the next start."""
     ready = await link(driver, control)
     pids = [read_pid(profile, "browser"), read_pid(profile, "driver")]
@@ -260,8 +273,8 @@ async def test_stop_also_ends_what_is_frozen(linked_driver: WhatsAppWeb, profile
 async def test_it_gives_up_and_says_so(make_driver: MakeDriver) -> None:
     """A page that never comes: after the limit the session is stopped, with the reason."""
     driver = make_driver(
-        web_url="data:text/html,nothing",
-        patience=RecoverySettings(max_failures=3, backoff_base_s=0.01),
+        whatsapp_url="data:text/html,nothing",
+        recovery=RecoverySettings(max_failures=3, backoff_base_s=0.01),
         timeouts=_impatient(),
     )
     await driver.start()
@@ -273,7 +286,8 @@ async def test_it_gives_up_and_says_so(make_driver: MakeDriver) -> None:
 async def test_an_unreachable_whatsapp_is_waited_for(make_driver: MakeDriver) -> None:
     """A network that is down is a reason, not an end."""
     driver = make_driver(
-        web_url="https://nowhere.invalid/", patience=RecoverySettings(max_failures=2, backoff_base_s=0.01, backoff_max_s=0.05)
+        whatsapp_url="https://nowhere.invalid/",
+        recovery=RecoverySettings(max_failures=2, backoff_base_s=0.01, backoff_max_s=0.05),
     )
     await driver.start()
     async with asyncio.timeout(20):

@@ -1,8 +1,16 @@
 """The ladder as a specification, and when a page has grown too large. No browser."""
 
-from streams.whatsapp.web.recovery_policy import RecoveryPolicy, RecoverySettings, RecoveryLevel, RecoveryStep, has_outgrown
+from streams.whatsapp.web.recovery_policy import (
+    RecoveryLevel,
+    RecoveryPolicy,
+    RecoverySettings,
+    RecoveryStep,
+    has_outgrown,
+)
 
-PATIENCE = RecoverySettings(max_failures=6, backoff_base_s=1.0, backoff_max_s=5.0, healthy_reset_s=60.0)
+PATIENCE = RecoverySettings(
+    max_failures=6, backoff_base_s=1.0, backoff_max_s=5.0, healthy_reset_s=60.0
+)
 
 
 def ladder(chance: float = 1.0) -> RecoveryPolicy:
@@ -24,7 +32,9 @@ def test_climbs_waits_longer_and_gives_up() -> None:
 
 def test_a_dead_browser_is_not_reloaded() -> None:
     """The rung is at least what the trouble needs."""
-    assert ladder().record_failure(0.0, RecoveryLevel.NEW_BROWSER) == RecoveryStep(RecoveryLevel.NEW_BROWSER, 0.0)
+    assert ladder().record_failure(0.0, RecoveryLevel.NEW_BROWSER) == RecoveryStep(
+        RecoveryLevel.NEW_BROWSER, 0.0
+    )
 
 
 def test_the_whole_wait_is_chance() -> None:

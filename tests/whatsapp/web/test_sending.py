@@ -12,17 +12,17 @@ import time
 import pytest
 
 from streams.whatsapp.driver import (
-    ServerAccepted,
-    MessageFound,
+    IncomingMessage,
+    InDoubt,
     LookupFailed,
+    MessageFound,
     MessageNotFound,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
     Receipt,
-    IncomingMessage,
+    ServerAccepted,
     ServerRefused,
-    InDoubt,
 )
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
@@ -71,7 +71,9 @@ async def test_submits_under_the_chosen_id(
     found = await shared_driver.find_message("3EB0C767D82B0A0C1E2F01", PEER_CHAT)
     assert isinstance(found, MessageFound)
     assert found.ack >= 1
-    assert await shared_driver.find_message("3EB0C767D82B0A0C1E2F02", PEER_CHAT) == MessageNotFound()
+    assert (
+        await shared_driver.find_message("3EB0C767D82B0A0C1E2F02", PEER_CHAT) == MessageNotFound()
+    )
 
 
 async def test_an_id_that_the_server_has_is_not_sent_again(
@@ -123,7 +125,9 @@ async def test_a_chat_that_opens_too_late_is_not_written_to(
     assert await shared_control.fetch_new_ids() == ["3EB0AA06"]
 
 
-async def test_a_lost_ack_is_uncertain(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
+async def test_a_lost_ack_is_uncertain(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
     """The server has it and says nothing: not acked, not failed, and in the store without an ack."""
     await shared_control.post("/faults", {"ack_lost": True, "count": 1})
     result = await shared_driver.submit(make_text("3EB0AA07", ack_timeout_s=0.3))
@@ -181,7 +185,9 @@ async def test_a_reply_names_a_message_of_the_chat(
 ) -> None:
     """An id that is not there is refused before anything is sent."""
     assert isinstance(await shared_driver.submit(make_text("3EB0AA10")), ServerAccepted)
-    assert isinstance(await shared_driver.submit(make_text("3EB0AA11", reply_to="3EB0AA10")), ServerAccepted)
+    assert isinstance(
+        await shared_driver.submit(make_text("3EB0AA11", reply_to="3EB0AA10")), ServerAccepted
+    )
     result = await shared_driver.submit(make_text("3EB0AA12", reply_to="3EB0NONE"))
     assert isinstance(result, NotSubmitted)
     assert result.code == "content_refused"
@@ -204,7 +210,9 @@ async def test_other_contents_have_the_chosen_id(
 ) -> None:
     """Each kind is acked, once, under its id."""
     whatsapp_id = f"3EB0AA13{content['type']}"
-    assert isinstance(await shared_driver.submit(make_message(whatsapp_id, content)), ServerAccepted)
+    assert isinstance(
+        await shared_driver.submit(make_message(whatsapp_id, content)), ServerAccepted
+    )
     (row,) = await shared_control.fetch_new_messages()
     assert (row["whatsapp_id"], row["type"]) == (whatsapp_id, content["type"])
     assert isinstance(await shared_driver.find_message(whatsapp_id, PEER_CHAT), MessageFound)
@@ -233,7 +241,10 @@ async def test_a_large_file_goes_over_whole(
     ],
 )
 async def test_bad_content_is_not_submitted(
-    shared_driver: WhatsAppWeb, shared_control: SandboxControl, content: dict[str, object], code: str
+    shared_driver: WhatsAppWeb,
+    shared_control: SandboxControl,
+    content: dict[str, object],
+    code: str,
 ) -> None:
     """Nothing arrives, and the code says whose fault it is."""
     result = await shared_driver.submit(make_message("3EB0AA15", content))

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.whatsapp.driver import Phase
-from streams.whatsapp.web.session import PageState, is_unlinked, derive_phase
+from streams.whatsapp.web.session import PageState, derive_phase, is_unlinked
 
 LINKED = {
     "authenticated": True,

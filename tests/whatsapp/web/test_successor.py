@@ -14,7 +14,7 @@ import pytest
 
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.profile import find_browsers
-from tests.support.browser import SandboxControl, MakeDriver, wait_for_phase, read_pid, is_running
+from tests.support.browser import MakeDriver, SandboxControl, is_running, read_pid, wait_for_phase
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.browser
@@ -30,7 +30,7 @@ from tests.support.browser import browser_config
 async def main(profile, arguments):
     driver = WhatsAppWeb(browser_config(arguments, Path(profile)))
     await driver.start()
-    async for session in driver.changes():
+    async for session in driver.watch_session():
         print(json.dumps({"phase": session.phase, "qr": session.qr, "link": session.link}), flush=True)
 
 asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))

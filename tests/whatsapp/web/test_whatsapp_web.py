@@ -4,10 +4,18 @@ import asyncio
 
 import pytest
 
-from streams.whatsapp.driver import ServerAccepted, LookupFailed, NotSubmitted, Phase
+from streams.whatsapp.driver import LookupFailed, NotSubmitted, Phase, ServerAccepted
 from streams.whatsapp.errors import BrowserMissing, BundleMissing, ProfileInUse
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import PEER, PEER_CHAT, SandboxControl, MakeDriver, link, wait_for_phase, make_text
+from tests.support.browser import (
+    PEER,
+    PEER_CHAT,
+    MakeDriver,
+    SandboxControl,
+    link,
+    make_text,
+    wait_for_phase,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -87,5 +95,5 @@ async def test_what_is_not_installed_is_said_at_the_start(make_driver: MakeDrive
     """One line of what to do, no phase, no process."""
     with pytest.raises(BrowserMissing, match="WA_BROWSER_EXECUTABLE"):
         await make_driver(executable="/no/chrome").start()
-    with pytest.raises(BundleMissing, match="WA_WEB_BUNDLE"):
+    with pytest.raises(BundleMissing, match="WA_WHATSAPP_BUNDLE"):
         await make_driver(bundle="/no/bundle.js").start()

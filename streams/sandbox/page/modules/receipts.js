@@ -27,7 +27,7 @@ define("WAWebSandboxInbox", (exports, require) => {
       ack: ACKS[type], ackString: type, from: require("WAWebWidFactory").createWid(from),
       externalIds: ids, participant: undefined, recipient: undefined, ts: t,
     });
-    require("WAWebSandboxWire").send("told", { type, from, ids });
+    require("WAWebSandboxWire").send("receipt_confirmed", { type, from, ids });
   };
 
   function values({ id, from, body, t, quoted }) {
@@ -51,6 +51,6 @@ define("WAWebSandboxInbox", (exports, require) => {
       await require("WAWebSandboxStorage").put("chat", { id: String(raw.from) });
       await MsgCollection.keep(model);
     }
-    require("WAWebSandboxWire").send("received", { id: said.id });
+    require("WAWebSandboxWire").send("inbound_confirmed", { id: said.id });
   };
 });

@@ -11,7 +11,7 @@
 
   const media = new Map();
 
-  function media_piece({ token, data }) {
+  function media_chunk({ token, data }) {
     const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
     if (!media.has(token)) media.set(token, []);
     media.get(token).push(bytes);
@@ -225,7 +225,7 @@
       gate.whenHanded = () => {
         clearTimeout(timer);
         const late = () => reject(new Refusal("ack_timeout", "no ack in time"));
-        timer = setTimeout(late, Math.min(submission.ack_within_ms, LONGEST_TIMER_MS));
+        timer = setTimeout(late, Math.min(submission.ack_timeout_ms, LONGEST_TIMER_MS));
       };
     });
   }
@@ -243,7 +243,7 @@
     const before = gates.get(submission.id);
     if (before && before.handed) {
       const twice = new Refusal("outcome_unknown", "it is being sent already");
-      return { ...describe(twice), handed: true };
+      return { ...describe(twice), handed_over: true };
     }
     const gate = new Gate(submission);
     try {
@@ -252,7 +252,7 @@
       return { ok: true };
     } catch (error) {
       const { refused = false, server_code = null } = error || {};
-      return { ...describe(error), handed: gate.handed, refused, server_code };
+      return { ...describe(error), handed_over: gate.handed, refused, server_code };
     } finally {
       gate.closed = true;
       gate.stop();
@@ -260,5 +260,5 @@
   }
 
   installGate();
-  return { submit, calls: { media_piece, media_drop } };
+  return { submit, calls: { media_chunk, media_drop } };
 }

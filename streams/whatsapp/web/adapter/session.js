@@ -170,15 +170,15 @@
     });
   }
 
-  async function listen({ after, seen, wait_ms }) {
+  async function listen({ after, state_version, wait_ms }) {
     events = events.filter((event) => event.seq > after);
-    await until(wait_ms, () => events.length > 0 || stateVersion !== seen);
-    return { events, last: lastSeq, seen: stateVersion, state: await readState() };
+    await until(wait_ms, () => events.length > 0 || stateVersion !== state_version);
+    return { events, last: lastSeq, state_version: stateVersion, state: await readState() };
   }
 
   /* ---------- linking ---------- */
 
-  async function link_by_code({ phone }) {
+  async function request_pairing_code({ phone }) {
     linkError = null;
     const digits = phone.replace(/\D/g, "");
     const managed = Boolean(WPP.whatsapp.LinkDeviceEvents);
@@ -196,5 +196,5 @@
 
   probe();
   subscribe();
-  return { calls: { listen, link_by_code, logout } };
+  return { calls: { listen, request_pairing_code, logout } };
 }

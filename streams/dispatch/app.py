@@ -16,16 +16,16 @@ from faust.types import EventT
 
 from streams.contract import cloudevents
 from streams.contract.headers import get_text
-from streams.dispatch import tally
+from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.answers import RecordMapper
-from streams.dispatch.clock import TimerService
+from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Intake
-from streams.dispatch.outlet import OutgoingRecord
 from streams.dispatch.phone_stage import PhoneStage
-from streams.dispatch.rows import PhoneStore
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.publisher import OutgoingRecord
+from streams.dispatch.record_mapper import RecordMapper
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
-from streams.dispatch.tally import Gauges
+from streams.dispatch.timer_service import TimerService
 from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
 from streams.kafka import topics
@@ -181,10 +181,10 @@ class Dispatcher:
     def _get_health(self) -> dict[str, Any]:
         return health.health_document(
             is_healthy=self.app.readiness().is_ready,
-            queue_length=self.gauges[tally.QUEUED] + self.timer_service.count_in_flight(),
-            cache_size=self.gauges[tally.CACHED_LOOKUPS],
-            conversation_states=self.gauges[tally.PHONES],
-            rate_limit_tracking=self.gauges[tally.RATE_LIMITED],
+            queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
+            cache_size=self.gauges[gauges.CACHED_LOOKUPS],
+            conversation_states=self.gauges[gauges.PHONES],
+            rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
         )
 
     async def _load_accounts(self) -> None:

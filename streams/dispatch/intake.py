@@ -13,8 +13,8 @@ from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.request import content
 from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
-from streams.dispatch.answers import RecordMapper
-from streams.dispatch.outlet import OutgoingRecord
+from streams.dispatch.publisher import OutgoingRecord
+from streams.dispatch.record_mapper import RecordMapper
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events

@@ -14,11 +14,11 @@ from enum import StrEnum
 import msgspec
 
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.answers import RecordMapper
-from streams.dispatch.clock import TimerService
-from streams.dispatch.outlet import Publisher
-from streams.dispatch.rows import PhoneStore
-from streams.dispatch.tally import Gauges
+from streams.dispatch.gauges import Gauges
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.publisher import Publisher
+from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
 from streams.domain.phone.events import Event, RequestReceived
 from streams.domain.phone.state import Phone

@@ -8,9 +8,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
-from streams.dispatch.clock import make_event_record
-from streams.dispatch.outlet import OutgoingRecord, Publisher
-from streams.dispatch.rows import PhoneStore
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.publisher import OutgoingRecord, Publisher
+from streams.dispatch.timer_service import make_event_record
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import OPEN_STATES
 from streams.domain.policy import Policy

@@ -14,7 +14,7 @@ import segno
 from streams.contract.account import AccountRecord, AccountState
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
-from streams.sender.standing import RestrictionStore
+from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp.driver import Phase, SessionState
 
 HEARTBEAT_INTERVAL_S: Final = 10.0

@@ -24,7 +24,7 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord, publish, publish_all
 from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
-from streams.sender.tenure import Ports, SendTopicOwnership, make_limits
+from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase
 from streams.whatsapp.install import bundle, executable

@@ -16,7 +16,7 @@ from typing import Final
 from streams.domain.phone.events import OutcomeUnknown, ReceiptSeen, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim, ReceiptKind
-from streams.sender.claims import ClaimStore
+from streams.sender.claim_store import ClaimStore
 from streams.sender.metrics import Metrics
 from streams.whatsapp.driver import Driver, IncomingMessage, Receipt
 from streams.whatsapp.errors import BrowserError

@@ -1,6 +1,6 @@
 """The phone stage killed at every single write: whatever was lost with it, the replay ends the same.
 
-Table and outlet are of memory (tests/support/memory.py), so that a kill can be put between any two acts.
+Table and outlet are of memory (streams/testing/memory_table.py), so that a kill can be put between any two acts.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.answers import RecordMapper
-from streams.dispatch.clock import TimerService
+from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_stage import PhoneStage
-from streams.dispatch.rows import PhoneStore
-from streams.dispatch.tally import Gauges
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.timer_service import TimerService
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import (
@@ -36,7 +36,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.policy import Policy
 from streams.domain.sending import command
-from tests.support.memory import Disk, InMemoryPublisher, InMemoryTable, ProcessKilled
+from streams.testing.memory_table import Disk, InMemoryPublisher, InMemoryTable, ProcessKilled
 
 PHONE = "+60123456789"
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))

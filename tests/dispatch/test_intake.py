@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.dispatch.answers import RecordMapper
 from streams.dispatch.intake import Disposition, Intake
-from streams.dispatch.outlet import OutgoingRecord
+from streams.dispatch.publisher import OutgoingRecord
+from streams.dispatch.record_mapper import RecordMapper
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from streams.dispatch import sweep as sweeping
-from streams.dispatch.rows import PhoneStore
+from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.sweep import Sweep
 from streams.domain.phone import events
 from streams.domain.phone import state as stored
@@ -14,7 +14,7 @@ from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State
 from streams.domain.policy import Policy
 from streams.runtime.table import PartitionRevoked
-from tests.support.memory import Disk, InMemoryPublisher, InMemoryTable
+from streams.testing.memory_table import Disk, InMemoryPublisher, InMemoryTable
 
 NOW_S = 1_000_000.0
 RULES = Policy(idempotency_window_s=100.0, conversation_expiry_s=10.0)

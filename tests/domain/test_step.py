@@ -17,7 +17,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.state import State, Wait
 from streams.domain.policy import Policy
-from tests.support.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PHONE, PhoneWorld
 
 ACK = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
 

@@ -28,7 +28,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.state import OPEN_STATES, Phone
 from streams.domain.policy import Policy
-from tests.support.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PHONE, PhoneWorld
 
 FINAL = {"failed", "rejected", "expired", "cancelled", "unknown"}
 ids = st.sampled_from([f"m{i}" for i in range(12)])

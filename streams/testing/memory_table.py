@@ -6,7 +6,7 @@ They promise what the real ones do (tests/runtime/test_table.py): a write is who
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from streams.dispatch.outlet import OutgoingRecord
+from streams.dispatch.publisher import OutgoingRecord
 
 
 class ProcessKilled(Exception):

@@ -11,8 +11,8 @@ from streams.contract.dead_letter import DeadLetter
 from streams.contract.errors import ErrorInfo, PartialRequest
 from streams.contract.headers import TraceContext
 from streams.contract.timestamps import format_rfc3339
-from streams.dispatch.outlet import OutgoingRecord
-from streams.dispatch.rows import PhoneStore
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.publisher import OutgoingRecord
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Callable
 
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.outlet import OutgoingRecord, Publisher
-from streams.dispatch.rows import PhoneStore
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.accounts.scheduler import Scheduler
 from streams.domain.phone import events
 from streams.domain.phone.events import Event

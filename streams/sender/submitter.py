@@ -25,11 +25,11 @@ from streams.domain.sending.claim import (
     SubmitAgain,
     WaitForAck,
 )
-from streams.sender.claims import ClaimStore
-from streams.sender.job import PendingDispatch
-from streams.sender.looks import RECONCILE_TIMEOUT_S, Reconciler
-from streams.sender.session import BrowserSession, SessionUnavailable
-from streams.sender.standing import RestrictionStore
+from streams.sender.browser_session import BrowserSession, SessionUnavailable
+from streams.sender.claim_store import ClaimStore
+from streams.sender.pending_dispatch import PendingDispatch
+from streams.sender.reconciler import RECONCILE_TIMEOUT_S, Reconciler
+from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission, SubmitResult
 from streams.whatsapp.errors import BrowserError

@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from streams.domain.sending.claim import InStore, LookupUnavailable, NotInStore, StoreLookup
-from streams.sender.session import BrowserSession, SessionUnavailable
+from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.whatsapp import driver as browser
 
 # A claim is worth a longer wait than a release: what is settled here need not be settled later.

@@ -12,7 +12,7 @@ import msgspec
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Stored
-from streams.sender.claims import ClaimStore
+from streams.sender.claim_store import ClaimStore
 
 log = logging.getLogger(__name__)
 

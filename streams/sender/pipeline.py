@@ -23,10 +23,10 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending import command
 from streams.domain.sending.claim import Claim, Reconcile
 from streams.domain.sending.message_id import derive_whatsapp_id
-from streams.sender.claims import ClaimStore
-from streams.sender.job import PendingDispatch, SendRecord
+from streams.sender.claim_store import ClaimStore
 from streams.sender.metrics import Metrics
-from streams.sender.submit import Submitter
+from streams.sender.pending_dispatch import PendingDispatch, SendRecord
+from streams.sender.submitter import Submitter
 
 log = logging.getLogger(__name__)
 

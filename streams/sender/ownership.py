@@ -18,13 +18,13 @@ from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher, QrTerminal
-from streams.sender.claims import ClaimStore, Table
-from streams.sender.lane import CLOSE_TIMEOUT_S, SendPipeline
+from streams.sender.browser_session import BrowserSession
+from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.metrics import Metrics
+from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
-from streams.sender.session import BrowserSession
-from streams.sender.standing import RestrictionStore
-from streams.sender.submit import Fence, Limits, Submitter
+from streams.sender.restrictions import RestrictionStore
+from streams.sender.submitter import Fence, Limits, Submitter
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase, SessionState
 

@@ -51,7 +51,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
         str, Meta(description="The dead letter's: topic:partition:offset of the original.")
     ]
     reason: Annotated[str, Meta(description="The error's code.")]
-    error_class: ErrorClass
+    error_class: Annotated[ErrorClass, Meta(title="ErrorClass")]
     message: Annotated[str, Meta(description="What went wrong, for people.")]
     attempts: Annotated[_AtLeast0, Meta(description="How often it was tried.")]
     first_failed_at: Time
@@ -60,7 +60,9 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     partition: _AtLeast0
     offset: _AtLeast0
     timestamp: Annotated[int, Meta(description="Kafka's, of the original record, in epoch ms.")]
-    outcome: Annotated[Outcome, Meta(description="`unknown`: it may have been sent.")]
+    outcome: Annotated[
+        Outcome, Meta(title="DeadLetterOutcome", description="`unknown`: it may have been sent.")
+    ]
     request_id: Annotated[
         str, Meta(description="Under which the request was answered; a replay keeps it.")
     ]

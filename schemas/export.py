@@ -4,23 +4,24 @@ With `--check` nothing is written; a file that is not what the code says is name
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from schemas import asyncapi, json_schema
 
 FOLDER: Final = Path(__file__).parent / "json"
-_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 def files() -> dict[str, bytes]:
-    """What is to stand in the folder, by file name."""
+    """What is to stand in the folder, by file name. In ASCII: patterns name characters that are not seen."""
     documents = {**json_schema.schemas(), "asyncapi": asyncapi.document()}
-    return {f"{name}.json": orjson.dumps(made, option=_OPTIONS) for name, made in documents.items()}
+    return {
+        f"{name}.json": f"{json.dumps(made, indent=2)}\n".encode()
+        for name, made in documents.items()
+    }
 
 
 def stale(folder: Path = FOLDER) -> list[str]:

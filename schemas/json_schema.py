@@ -1,7 +1,8 @@
 """JSON Schemas (draft 2020-12) of the records, made from the types that read and write them.
 
 What types cannot say (only one of two fields, what is not done yet) is added here, so that a schema
-accepts what wa-streams accepts, as far as JSON Schema can express it.
+accepts what wa-streams accepts, as far as JSON Schema can express it. A title is the class name that
+generators use in other languages. `portable.py` then writes the schema so that every tool reads it.
 """
 
 from typing import Any, Final, TypeAlias, cast
@@ -9,40 +10,43 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from schemas.account import AccountRecord
-from schemas.content import MEDIA, NOT_BLANK
+from schemas.content import MEDIA
 from schemas.dead_letter import About
 from schemas.form import Form
 from schemas.inbound import InboundMessage
 from schemas.not_yet import NOT_YET
+from schemas.portable import portable
 from schemas.status import StatusEvent
 
 Schema: TypeAlias = dict[str, Any]
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-_RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str]]] = {
-    "request": (Form, "A request for a message, a record of wa.outbound"),
-    "status": (StatusEvent, "A status event, a record of wa.status"),
-    "dead-letter-headers": (About, "The headers that wa-streams adds to a record of wa.dlq"),
-    "account": (AccountRecord, "The state of a sending account, a record of wa.accounts"),
-    "inbound": (InboundMessage, "A message received, a record of wa.inbound"),
+# The type of each record, its class name in other languages, and its topic.
+_RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
+    "request": (Form, "Request", "A record of wa.outbound."),
+    "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
+    "dead-letter-headers": (About, "DeadLetterHeaders", "Added to a record of wa.dlq."),
+    "account": (AccountRecord, "AccountRecord", "A record of wa.accounts."),
+    "inbound": (InboundMessage, "InboundMessage", "A record of wa.inbound."),
 }
-_NUL: Final = {"pattern": "\\u0000"}
+_NUL: Final = {"pattern": r"\x00"}
+_NULL: Final = {"type": "null"}
 
 
 def schemas() -> dict[str, Schema]:
     """The schema of each kind of record, by the name of its file without `.json`."""
-    made = {name: _schema(name, type_, title) for name, (type_, title) in _RECORDS.items()}
+    made = {name: _schema(name, *record) for name, record in _RECORDS.items()}
     _complete_request(made["request"])
     _complete_headers(made["dead-letter-headers"])
-    return made
+    return {name: portable(schema) for name, schema in made.items()}
 
 
-def _schema(name: str, type_: type[msgspec.Struct], title: str) -> Schema:
+def _schema(name: str, type_: type[msgspec.Struct], title: str, place: str) -> Schema:
     (root,), others = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}")
     body = others.pop(root["$ref"].rpartition("/")[2])
     head = {"$schema": _DRAFT, "$id": f"urn:wa-streams:{name}:1"}
     tail = {"$defs": others} if others else {}
-    return head | body | {"title": title} | tail
+    return head | body | {"title": title, "description": f"{body['description']} {place}"} | tail
 
 
 def _complete_request(schema: Schema) -> None:
@@ -51,29 +55,45 @@ def _complete_request(schema: Schema) -> None:
     schema["allOf"] = [
         _exactly_one("to", "phoneNumber"),
         _exactly_one("content", "text", "message"),
-        {"not": {"allOf": [_given("expires_at"), _given("ttl_s")]}},
+        {"if": _given("expires_at"), "then": _absent("ttl_s")},
     ]
     kinds = schema["$defs"]
     for media in MEDIA:
         _complete_media(kinds[media.__name__])
     if "template" in NOT_YET:
-        _drop_kind(schema, "Template", "template")
+        _drop_kind(schema, "Template")
+    _name_kinds(schema)
     _forbid_nul(schema)
 
 
 def _complete_media(kind: Schema) -> None:
-    kind["oneOf"] = [_given("data"), _given("url")]
+    kind |= _exactly_one("data", "url")
     if "url" in NOT_YET:
         later = "Not supported by this version yet."
         kind["properties"]["url"] = {"type": "null", "description": later}
 
 
-def _drop_kind(schema: Schema, name: str, tag: str) -> None:
+def _drop_kind(schema: Schema, name: str) -> None:
     del schema["$defs"][name]
-    for union in schema["properties"]["content"]["anyOf"]:
-        if "discriminator" in union:
-            del union["discriminator"]["mapping"][tag]
-            union["anyOf"].remove({"$ref": f"#/$defs/{name}"})
+    _content_union(schema).remove({"$ref": f"#/$defs/{name}"})
+
+
+def _name_kinds(schema: Schema) -> None:
+    """`Text` and `Document` say too little among the classes of another program; `TextContent` does not."""
+    kinds, union = schema["$defs"], _content_union(schema)
+    for index, reference in enumerate(union):
+        kind = kinds.pop(reference["$ref"].rpartition("/")[2])
+        kind["title"] += "Content"
+        kind["properties"]["type"]["title"] = f"{kind['title']}Type"
+        kinds[kind["title"]] = kind
+        union[index] = {"$ref": f"#/$defs/{kind['title']}"}
+
+
+def _content_union(schema: Schema) -> list[Schema]:
+    """The references to the kinds of content; msgspec keeps null apart from them."""
+    return next(
+        each["anyOf"] for each in schema["properties"]["content"]["anyOf"] if "anyOf" in each
+    )
 
 
 def _forbid_nul(schema: object) -> None:
@@ -82,10 +102,11 @@ def _forbid_nul(schema: object) -> None:
         for each in cast(list[object], schema):
             _forbid_nul(each)
     elif isinstance(schema, dict):
-        known = cast(Schema, schema)
-        if known.get("type") == "string" and known.get("pattern", NOT_BLANK) == NOT_BLANK:
-            known["not"] = _NUL
-        _forbid_nul(list(known.values()))
+        node = cast(Schema, schema)
+        # A pattern that begins at the beginning lists the characters that it takes.
+        if node.get("type") == "string" and not node.get("pattern", "").startswith("^"):
+            node["not"] = _NUL
+        _forbid_nul(list(node.values()))
 
 
 def _complete_headers(schema: Schema) -> None:
@@ -96,10 +117,17 @@ def _complete_headers(schema: Schema) -> None:
             field |= {"type": "string", "pattern": "^[0-9]+$"}
 
 
-def _exactly_one(*names: str) -> Schema:
-    return {"oneOf": [_given(name) for name in names]}
+def _exactly_one(first: str, *others: str) -> Schema:
+    """One of these fields is given. By `if`: its errors name the field, and generators make no class of it."""
+    more = _exactly_one(*others) if len(others) > 1 else {}
+    return {"if": _absent(*others), "then": _given(first), "else": _absent(first) | more}
 
 
 def _given(name: str) -> Schema:
     """The field is there and not null."""
-    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+    return {"required": [name], "properties": {name: {"not": _NULL}}}
+
+
+def _absent(*names: str) -> Schema:
+    """The fields are not there, or null."""
+    return {"properties": dict.fromkeys(names, _NULL)}

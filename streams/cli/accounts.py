@@ -13,7 +13,7 @@ from streams.contract.account import AccountRecord
 from streams.local import run_dir
 from streams.operations import accounts as linking
 from streams.operations.errors import CommandFailed, UsageError
-from streams.sandbox.client import SandboxClient
+from streams.sandbox.client import SandboxClient, SandboxRefused
 from streams.settings import Settings, load
 
 _COLUMNS = ("account", "state", "phone", "since", "reason", "sent_today", "owner")
@@ -100,6 +100,6 @@ async def _show_code(
         return
     try:
         await asyncio.to_thread(sandbox_client.scan, qr)
-    except CommandFailed as error:  # an old code: the next one comes
+    except SandboxRefused as error:  # an old code: the next one comes
         if not as_json:
             output.print_note(str(error))

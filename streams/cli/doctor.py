@@ -16,7 +16,7 @@ from streams.cli import output
 from streams.local import run_dir, services
 from streams.operations import checks
 from streams.operations.checks import Check
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import CommandFailed, UsageError
 from streams.sandbox.client import SandboxClient
 from streams.settings import Settings, load
 from streams.supervisor.process import Process, read_last_line
@@ -57,7 +57,7 @@ async def _run_checks(settings: Settings, sandbox: bool, page: bool, as_json: bo
 async def _iterate_checks(settings: Settings, sandbox: bool, page: bool) -> AsyncIterator[Check]:
     async for check in checks.check_machine(settings):
         yield check
-    async for check in checks.check_kafka(settings):
+    async for check in _check_kafka(settings):
         yield check
     if run_dir.read_running_status(settings) is None:
         yield checks.check_port("web port", settings.web_port, "WA_WEB_PORT")
@@ -65,6 +65,17 @@ async def _iterate_checks(settings: Settings, sandbox: bool, page: bool) -> Asyn
         yield (
             await _check_sandbox_page(settings) if sandbox else await _check_whatsapp_page(settings)
         )
+
+
+async def _check_kafka(settings: Settings) -> AsyncIterator[Check]:
+    """The broker that is set or runs here; without one, whether an embedded one could start."""
+    try:
+        settings = run_dir.resolve_kafka(settings)
+    except UsageError:
+        yield checks.check_port("kafka port", settings.kafka_port, "WA_KAFKA_PORT")
+        return
+    async for check in checks.check_kafka(settings):
+        yield check
 
 
 def _format_check(check: Check) -> str:

@@ -20,6 +20,8 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.kafka.reader.TopicNotFound": (UsageError, "{}"),
     "streams.runtime.worker_dir.WorkerAlreadyRunning": (UsageError, "{}"),
     "streams.observability.probes.CannotListen": (UsageError, "{}"),
+    "streams.sandbox.client.SandboxUnreachable": (UsageError, "{}"),
+    "streams.sandbox.client.SandboxRefused": (CommandFailed, "{}"),
     "streams.sandbox.app.CannotStart": (UsageError, "{}"),
     "aiokafka.errors.KafkaConnectionError": (UsageError, _KAFKA_UNREACHABLE),
     "aiokafka.errors.NoBrokersAvailable": (UsageError, _KAFKA_UNREACHABLE),

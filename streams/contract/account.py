@@ -25,7 +25,7 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One account at one moment; what is not known is null."""
 
     account: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
-    state: Annotated[AccountState, Meta(description="Only `ready` sends.")]
+    state: Annotated[AccountState, Meta(title="AccountState", description="Only `ready` sends.")]
     since: Annotated[Timestamp, Meta(description="When this state began.")]
     phone: Annotated[str, Meta(description="The account's own number, E.164.")] | None = None
     reason: Annotated[str, Meta(description="Why it is in this state.")] | None = None

@@ -53,7 +53,7 @@ class DeadLetterInfo(
         str, Meta(description="The dead letter's: topic:partition:offset of the original.")
     ]
     reason: Annotated[str, Meta(description="The error's code.")]
-    error_class: ErrorClass
+    error_class: Annotated[ErrorClass, Meta(title="ErrorClass")]
     message: Annotated[str, Meta(description="What went wrong, for people.")]
     attempts: Annotated[_NonNegative, Meta(description="How often it was tried.")]
     first_failed_at: Timestamp
@@ -62,7 +62,10 @@ class DeadLetterInfo(
     partition: _NonNegative
     offset: _NonNegative
     timestamp: Annotated[int, Meta(description="Kafka's, of the original record, in epoch ms.")]
-    outcome: Annotated[DeadLetterOutcome, Meta(description="`unknown`: it may have been sent.")]
+    outcome: Annotated[
+        DeadLetterOutcome,
+        Meta(title="DeadLetterOutcome", description="`unknown`: it may have been sent."),
+    ]
     request_id: Annotated[
         str, Meta(description="Under which the request was answered; a replay keeps it.")
     ]

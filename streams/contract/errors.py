@@ -28,7 +28,9 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "cl
     code: Annotated[
         str, Meta(description="A word of the contract's table; it never changes its meaning.")
     ]
-    class_: Annotated[ErrorClass, Meta(description="What wa-streams does about it.")]
+    class_: Annotated[
+        ErrorClass, Meta(title="ErrorClass", description="What wa-streams does about it.")
+    ]
     title: Annotated[str, Meta(description="The code in plain words.")]
     detail: Annotated[
         str, Meta(description="What is particular to this case; names the field.")

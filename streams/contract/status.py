@@ -45,7 +45,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
     event_id: Annotated[str, Meta(description="`<id>/<status>/<n>`: the same for the same fact.")]
     id: Annotated[str, Meta(description="The request's.")]
-    status: Status
+    status: Annotated[Status, Meta(title="MessageStatus")]
     at: Timestamp
     to: (
         Annotated[str, Meta(description="E.164, or what was asked for if that cannot be read.")]
@@ -54,7 +54,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     account: Annotated[str, Meta(description="The sending account.")] | None = None
     whatsapp_id: str | None = None
     attempt: Annotated[int, Meta(ge=1, description="How many were made.")] | None = None
-    reason: Annotated[Reason, Meta(description="Why it waits.")] | None = None
+    reason: Annotated[Reason, Meta(title="QueuedReason", description="Why it waits.")] | None = None
     due_at: Annotated[Timestamp, Meta(description="When it is looked at again.")] | None = None
     queue_position: (
         Annotated[int, Meta(ge=0, description="Messages ahead for this phone.")] | None

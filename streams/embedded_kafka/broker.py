@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from streams.embedded_kafka import child, jars, java, probe
+from streams.embedded_kafka import address, child, jars, java, probe
 from streams.embedded_kafka.jars import JarsMissing
 from streams.embedded_kafka.java import JavaMissing
 from streams.system import ports
@@ -174,7 +174,7 @@ class EmbeddedBroker:
             ) from None
 
     def _write_properties(self) -> None:
-        previous_ports = _read_listener_ports(self._properties_file)
+        previous_ports = address.read_listener_ports(self._properties_file)
         self._port = self._choose_port(previous_ports.get("PLAINTEXT"))
         controller_port = previous_ports.get("CONTROLLER")
         if (
@@ -271,28 +271,6 @@ def find_error_line(lines: list[str]) -> str:
             if any(mark in line for mark in marks) and not line.startswith("at "):
                 return line
     return log_lines[-1] if log_lines else "it said nothing"
-
-
-def last_bootstrap_servers(data_dir: Path) -> str | None:
-    """Where the broker of this data folder listens, or did when it last ran; None if it never did."""
-    port = _read_listener_ports(data_dir / "kafka" / "server.properties").get("PLAINTEXT")
-    return f"{ports.HOST}:{port}" if port else None
-
-
-def _read_listener_ports(properties: Path) -> dict[str, int]:
-    """The ports that a broker was told before, by listener."""
-    if not properties.exists():
-        return {}
-    return dict(_parse_listeners(properties.read_text()))
-
-
-def _parse_listeners(text: str) -> Iterator[tuple[str, int]]:
-    for line in text.splitlines():
-        name, _, value = line.partition("=")
-        if name == "listeners":
-            for address in value.split(","):
-                listener, _, port = address.rpartition(":")
-                yield listener.partition(":")[0], int(port)
 
 
 def _new_cluster_id() -> str:

@@ -1,23 +1,19 @@
 """How this program's Kafka is reached: addresses, encryption, credentials; from the settings alone.
 
-Every client takes its options from here, aiokafka's and Faust's. Nothing else knows security settings.
+Every client takes its options from here; Faust's are made of the same settings (streams/runtime/credentials.py).
 """
 
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
-from yarl import URL
 
 from streams.contract.topics import MIB
-from streams.embedded_kafka import broker
+from streams.embedded_kafka import address as embedded
 from streams.settings import SettingError, Settings
-
-if TYPE_CHECKING:  # takes half a second to import, and only workers need it
-    from faust.types.auth import CredentialsT
 
 # The largest that any topic of ours takes, and a little for the batch around the record.
 MAX_REQUEST_BYTES = 8 * MIB + 65_536
@@ -33,7 +29,7 @@ def bootstrap_servers(settings: Settings) -> str:
     Raises:
         KafkaUnreachable: there is neither.
     """
-    address = settings.kafka_bootstrap_servers or broker.last_bootstrap_servers(settings.data_dir)
+    address = settings.kafka_bootstrap_servers or embedded.last_bootstrap_servers(settings.data_dir)
     if address is None:
         raise KafkaUnreachable(
             "no Kafka is known: set WA_KAFKA_BOOTSTRAP_SERVERS, or run `wa-streams up` "
@@ -55,7 +51,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "security_protocol": protocol,
     }
     if protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(settings)
+        options["ssl_context"] = ssl_context(settings)
     if protocol.startswith("SASL"):
         options["sasl_mechanism"] = settings.kafka_security_mechanism
         options["sasl_plain_username"] = settings.kafka_security_username
@@ -73,28 +69,12 @@ def producer_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def faust_broker(settings: Settings) -> tuple[list[URL], "CredentialsT | None"]:
-    """For a Faust app: `broker` and `broker_credentials`. Raises as `client_options` does."""
-    addresses = [URL(f"kafka://{each.strip()}") for each in bootstrap_servers(settings).split(",")]
-    return addresses, _credentials(settings)
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """How brokers are verified, and this client to them.
 
-
-def _credentials(settings: Settings) -> "CredentialsT | None":
-    import faust
-
-    protocol = settings.kafka_security_protocol
-    context = _ssl_context(settings) if protocol.endswith("SSL") else None
-    if protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.kafka_security_username,
-            password=settings.kafka_security_password,
-            mechanism=settings.kafka_security_mechanism,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context) if context is not None else None
-
-
-def _ssl_context(settings: Settings) -> ssl.SSLContext:
+    Raises:
+        SettingError: a certificate cannot be read.
+    """
     ca_file = settings.kafka_security_ca_file
     cert_file = settings.kafka_security_cert_file
     try:

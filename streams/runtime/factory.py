@@ -9,6 +9,7 @@ from typing import Any
 from streams.kafka import connection
 from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
+from streams.runtime.credentials import faust_broker
 from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.runtime.worker_dir import WorkerAlreadyRunning, WorkerDir
@@ -38,7 +39,7 @@ def create_app(
         RuntimeError: other versions of Faust or aiokafka are installed than we know.
     """
     patches.install()
-    broker, credentials = connection.faust_broker(settings)
+    broker, credentials = faust_broker(settings)
     directory = worker_dir.acquire(settings, name)
     options = _faust_options(settings, directory, partitions, event_timeout_s)
     return App(

@@ -1,13 +1,28 @@
-"""The sandbox's control, asked from the command line: plain HTTP with JSON on loopback."""
+"""A client of the sandbox's control: plain HTTP with JSON on loopback. For the command line and for tests.
+
+SandboxError
+├── SandboxUnreachable   nothing answers: start one
+└── SandboxRefused       it answers, and does not do what it was asked for
+"""
 
 import json
 import urllib.error
 import urllib.request
 from typing import Any
 
-from streams.operations.errors import CommandFailed, UsageError
-
 _TIMEOUT_S = 10.0
+
+
+class SandboxError(RuntimeError):
+    """A call to the sandbox failed; the message is one line."""
+
+
+class SandboxUnreachable(SandboxError):
+    """Nothing answers; the message says what to start."""
+
+
+class SandboxRefused(SandboxError):
+    """The sandbox answered with an error."""
 
 
 class SandboxClient:
@@ -39,9 +54,9 @@ class SandboxClient:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            raise CommandFailed(f"the sandbox refuses {path}: {_read_error(error)}") from error
+            raise SandboxRefused(f"the sandbox refuses {path}: {_read_error(error)}") from error
         except OSError as error:
-            raise UsageError(
+            raise SandboxUnreachable(
                 f"no sandbox answers at {self.url}: start `wa-streams sandbox`, or `wa-streams up --sandbox`"
             ) from error
 

@@ -22,6 +22,7 @@ class Disk:
     steps_left: int = 1_000_000
 
     def take_step(self) -> None:
+        """One act; the process is killed before it when none is left."""
         if self.steps_left == 0:
             raise ProcessKilled
         self.steps_left -= 1
@@ -29,12 +30,16 @@ class Disk:
 
 @dataclass
 class InMemoryTable:
+    """The table of a process: a write is whole or not there at all."""
+
     disk: Disk
 
     def get(self, partition: int, key: bytes) -> bytes | None:
+        """The value of the key, or None."""
         return self.disk.rows.get(key)
 
     async def write(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
+        """Write all of the changes at once."""
         self.disk.take_step()
         for key, value in changes:
             if value is None:
@@ -46,6 +51,7 @@ class InMemoryTable:
     def scan(
         self, partition: int, prefix: bytes, *, after: bytes = b""
     ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with this prefix behind the key `after`, in the order of their keys."""
         return iter(
             sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
         )
@@ -53,9 +59,12 @@ class InMemoryTable:
 
 @dataclass
 class InMemoryPublisher:
+    """Publishes to the topics of the disk."""
+
     disk: Disk
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """Publish the records, in order."""
         for record in records:  # a kill may let any first part of them out
             self.disk.take_step()
             self.disk.topics.append(record)

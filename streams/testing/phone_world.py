@@ -43,10 +43,12 @@ class PhoneWorld:
     # -- the rows that a step reads
 
     def message(self, phone: str, request_id: str) -> Message | None:
+        """The row of a request."""
         assert phone == PHONE
         return self.messages.get(request_id)
 
     def slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+        """The id of the message at this place of the queue."""
         assert phone == PHONE
         return self.slots.get((priority, seq))
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from streams.contract import account, dead_letter, inbound, status
 from streams.contract.errors import ErrorInfo
 from streams.contract.export import files, json_schema
+from streams.contract.export.portable import portable
 from streams.contract.topics import PUBLIC_TOPICS
 from tests.contract.samples import ACCEPTED, REJECTED, Rejected
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
@@ -77,6 +78,13 @@ def test_the_schemas_of_our_records_can_say_no() -> None:
     assert not validator("status").is_valid({**event, "metadata": [1]})
     assert not validator("account").is_valid({**json.loads(account.encode(ACCOUNT)), "state": "x"})
     assert not validator("dead-letter-headers").is_valid({dead_letter.ID_HEADER: "a:1:2"})
+
+
+def test_a_title_names_one_enum() -> None:
+    """Two enums under one title would be one class in another language, so this is an error."""
+    enums = [{"title": "Word", "enum": ["a", "b"]}, {"title": "Word", "enum": ["a", "c"]}]
+    with pytest.raises(ValueError, match="title Word"):
+        portable({"anyOf": enums})
 
 
 # -- AsyncAPI

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streams.embedded_kafka import address as address_file
 from streams.embedded_kafka import broker as embedded
 from streams.embedded_kafka import child, probe
 from streams.embedded_kafka.broker import BrokerFailed, DataDirInUse, EmbeddedBroker, PortInUse
@@ -76,7 +77,7 @@ def test_another_run_finds_the_same_port(own_broker: OwnBroker) -> None:
     data_dir, address = own_broker.directory.parent, own_broker.bootstrap_servers
     own_broker.stop()
     assert own_broker.pid is None
-    assert embedded.last_bootstrap_servers(data_dir) == address
+    assert address_file.last_bootstrap_servers(data_dir) == address
     again = EmbeddedBroker(data_dir, 0)
     with _controller_port_taken(own_broker):
         again.start()
@@ -88,7 +89,7 @@ def test_another_run_finds_the_same_port(own_broker: OwnBroker) -> None:
 
 def _controller_port_taken(broker: EmbeddedBroker) -> socket.socket:
     """The controller's port is nobody's business, so a stranger there is no reason to fail."""
-    ports = embedded._read_listener_ports(broker.directory / "server.properties")
+    ports = address_file.read_listener_ports(broker.directory / "server.properties")
     return socket.create_server(("127.0.0.1", ports["CONTROLLER"]))
 
 

@@ -18,6 +18,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin, connection
 from streams.kafka.connection import KafkaUnreachable
+from streams.runtime.credentials import faust_broker
 from streams.settings import SettingError, Settings, load
 from streams.system import ports
 from tests.support.broker import make_settings
@@ -131,7 +132,7 @@ async def _count(settings: Settings) -> int:
 
 async def _faust_count(settings: Settings) -> int:
     """With what Faust makes of our credentials for aiokafka."""
-    (url,), credentials = connection.faust_broker(settings)
+    (url,), credentials = faust_broker(settings)
     client = AIOKafkaAdminClient(
         bootstrap_servers=f"{url.host}:{url.port}", **credentials_to_aiokafka_auth(credentials)
     )
@@ -174,13 +175,13 @@ async def test_without_encryption(settings: Settings) -> None:
     """The session's broker; Faust gets an address and no credentials."""
     assert await _count(settings) == 1
     assert await _faust_count(settings) == 1
-    assert connection.faust_broker(settings)[1] is None
+    assert faust_broker(settings)[1] is None
 
 
 def test_several_brokers_may_be_named(tmp_path: Path) -> None:
     """As Kafka's own tools take them."""
     settings = load({}, kafka_bootstrap_servers="a:1, b:2", data_dir=tmp_path)
-    urls, _ = connection.faust_broker(settings)
+    urls, _ = faust_broker(settings)
     assert [str(url) for url in urls] == ["kafka://a:1", "kafka://b:2"]
     assert connection.client_options(settings)["bootstrap_servers"] == "a:1, b:2"
 

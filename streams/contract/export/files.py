@@ -4,24 +4,22 @@ With `--check` nothing is written; a file that is not what the code says is name
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import orjson
-
 from streams.contract.export import asyncapi, json_schema
 
 OUTPUT_DIR: Final = Path(__file__).parents[3] / "schemas"
-_OPTIONS: Final = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 
 
 def render_files() -> dict[str, bytes]:
-    """What is to stand in the folder, by file name."""
+    """The content of each file, by its name. In ASCII: the patterns contain invisible characters."""
     documents = {**json_schema.build_schemas(), "asyncapi": asyncapi.build_document()}
     return {
-        f"{name}.json": orjson.dumps(document, option=_OPTIONS)
+        f"{name}.json": f"{json.dumps(document, indent=2)}\n".encode()
         for name, document in documents.items()
     }
 

@@ -1,7 +1,8 @@
 """JSON Schemas (draft 2020-12) of the records, made from the types that read and write them.
 
 What types cannot say (only one of two fields, what is not done yet) is added here, so that a schema
-accepts what wa-streams accepts, as far as JSON Schema can express it.
+accepts what wa-streams accepts, as far as JSON Schema can express it. A title is the class name that
+generators use in other languages. `portable.py` then writes the schema so that every tool reads it.
 """
 
 from typing import Any, Final, TypeAlias, cast
@@ -10,8 +11,9 @@ import msgspec
 
 from streams.contract.account import AccountRecord
 from streams.contract.dead_letter import DeadLetterInfo
+from streams.contract.export.portable import portable
 from streams.contract.inbound import InboundMessage
-from streams.contract.request.content import MEDIA_CLASSES, NOT_BLANK
+from streams.contract.request.content import MEDIA_CLASSES
 from streams.contract.request.form import RequestForm
 from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
 from streams.contract.status import StatusEvent
@@ -19,33 +21,32 @@ from streams.contract.status import StatusEvent
 Schema: TypeAlias = dict[str, Any]
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-_RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str]]] = {
-    "request": (RequestForm, "A request for a message, a record of wa.outbound"),
-    "status": (StatusEvent, "A status event, a record of wa.status"),
-    "dead-letter-headers": (
-        DeadLetterInfo,
-        "The headers that wa-streams adds to a record of wa.dlq",
-    ),
-    "account": (AccountRecord, "The state of a sending account, a record of wa.accounts"),
-    "inbound": (InboundMessage, "A message received, a record of wa.inbound"),
+# The type of each record, its class name in other languages, and its topic.
+_RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
+    "request": (RequestForm, "Request", "A record of wa.outbound."),
+    "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
+    "dead-letter-headers": (DeadLetterInfo, "DeadLetterHeaders", "Added to a record of wa.dlq."),
+    "account": (AccountRecord, "AccountRecord", "A record of wa.accounts."),
+    "inbound": (InboundMessage, "InboundMessage", "A record of wa.inbound."),
 }
-_NUL: Final = {"pattern": "\\u0000"}
+_NUL: Final = {"pattern": r"\x00"}
+_NULL: Final = {"type": "null"}
 
 
 def build_schemas() -> dict[str, Schema]:
     """The schema of each kind of record, by the name of its file without `.json`."""
-    by_name = {name: _build_schema(name, type_, title) for name, (type_, title) in _RECORDS.items()}
+    by_name = {name: _build_schema(name, *record) for name, record in _RECORDS.items()}
     _complete_request(by_name["request"])
     _complete_headers(by_name["dead-letter-headers"])
-    return by_name
+    return {name: portable(schema) for name, schema in by_name.items()}
 
 
-def _build_schema(name: str, type_: type[msgspec.Struct], title: str) -> Schema:
+def _build_schema(name: str, type_: type[msgspec.Struct], title: str, topic: str) -> Schema:
     (root,), definitions = msgspec.json.schema_components([type_], ref_template="#/$defs/{name}")
     body = definitions.pop(root["$ref"].rpartition("/")[2])
     head = {"$schema": _DRAFT, "$id": f"urn:wa-streams:{name}:1"}
     tail = {"$defs": definitions} if definitions else {}
-    return head | body | {"title": title} | tail
+    return head | body | {"title": title, "description": f"{body['description']} {topic}"} | tail
 
 
 def _complete_request(schema: Schema) -> None:
@@ -54,29 +55,41 @@ def _complete_request(schema: Schema) -> None:
     schema["allOf"] = [
         _exactly_one("to", "phoneNumber"),
         _exactly_one("content", "text", "message"),
-        {"not": {"allOf": [_require_non_null("expires_at"), _require_non_null("ttl_s")]}},
+        {"if": _require_non_null("expires_at"), "then": _absent("ttl_s")},
     ]
     definitions = schema["$defs"]
     for media in MEDIA_CLASSES:
         _complete_media(definitions[media.__name__])
     if "template" in UNSUPPORTED_FEATURES:
-        _drop_kind(schema, "TemplateContent", "template")
+        _drop_kind(schema, "TemplateContent")
+    _name_type_enums(schema)
     _forbid_nul(schema)
 
 
 def _complete_media(kind: Schema) -> None:
-    kind["oneOf"] = [_require_non_null("data"), _require_non_null("url")]
+    kind |= _exactly_one("data", "url")
     if "url" in UNSUPPORTED_FEATURES:
         description = "Not supported by this version yet."
         kind["properties"]["url"] = {"type": "null", "description": description}
 
 
-def _drop_kind(schema: Schema, name: str, tag: str) -> None:
+def _drop_kind(schema: Schema, name: str) -> None:
     del schema["$defs"][name]
-    for union in schema["properties"]["content"]["anyOf"]:
-        if "discriminator" in union:
-            del union["discriminator"]["mapping"][tag]
-            union["anyOf"].remove({"$ref": f"#/$defs/{name}"})
+    _content_union(schema).remove({"$ref": f"#/$defs/{name}"})
+
+
+def _name_type_enums(schema: Schema) -> None:
+    """Each kind's constant `type` is an enum of its own in some languages, and needs a name of its own."""
+    for reference in _content_union(schema):
+        kind = schema["$defs"][reference["$ref"].rpartition("/")[2]]
+        kind["properties"]["type"]["title"] = f"{kind['title']}Type"
+
+
+def _content_union(schema: Schema) -> list[Schema]:
+    """The references to the kinds of content; msgspec keeps null apart from them."""
+    return next(
+        each["anyOf"] for each in schema["properties"]["content"]["anyOf"] if "anyOf" in each
+    )
 
 
 def _forbid_nul(schema: object) -> None:
@@ -86,7 +99,8 @@ def _forbid_nul(schema: object) -> None:
             _forbid_nul(item)
     elif isinstance(schema, dict):
         node = cast(Schema, schema)
-        if node.get("type") == "string" and node.get("pattern", NOT_BLANK) == NOT_BLANK:
+        # A pattern that begins at the beginning lists the characters that it takes.
+        if node.get("type") == "string" and not node.get("pattern", "").startswith("^"):
             node["not"] = _NUL
         _forbid_nul(list(node.values()))
 
@@ -99,10 +113,17 @@ def _complete_headers(schema: Schema) -> None:
             field |= {"type": "string", "pattern": "^[0-9]+$"}
 
 
-def _exactly_one(*names: str) -> Schema:
-    return {"oneOf": [_require_non_null(name) for name in names]}
+def _exactly_one(first: str, *others: str) -> Schema:
+    """One of these fields is given. By `if`: its errors name the field, and generators make no class of it."""
+    rest = _exactly_one(*others) if len(others) > 1 else {}
+    return {"if": _absent(*others), "then": _require_non_null(first), "else": _absent(first) | rest}
 
 
 def _require_non_null(name: str) -> Schema:
     """The field is there and not null."""
-    return {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+    return {"required": [name], "properties": {name: {"not": _NULL}}}
+
+
+def _absent(*names: str) -> Schema:
+    """The fields are not there, or null."""
+    return {"properties": dict.fromkeys(names, _NULL)}

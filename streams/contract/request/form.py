@@ -68,11 +68,14 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
     priority: (
         Annotated[
             Priority,
-            Meta(description="urgent overtakes all that waits; bulk yields and is never starved."),
+            Meta(
+                title="Priority",
+                description="urgent overtakes all that waits; bulk yields and is never starved.",
+            ),
         ]
         | None
     ) = None
-    category: Category | None = None
+    category: Annotated[Category, Meta(title="Category")] | None = None
     send_at: (
         Annotated[_Timestamp, Meta(description="Not before; RFC 3339 with a time zone.")] | None
     ) = None

@@ -1,0 +1,19 @@
+"""The AsyncAPI document, read by the official parser."""
+
+from streams.contract.export import files
+from tests.contract.languages.tools import run_node
+
+ERROR_OR_WARNING = (0, 1)
+
+
+def test_the_official_parser_accepts_the_asyncapi_document() -> None:
+    """Without an error or a warning, and every payload is the schema beside it."""
+    report = run_node("asyncapi.mjs", {"file": str(files.OUTPUT_DIR / "asyncapi.json")})
+    assert [d for d in report["diagnostics"] if d["severity"] in ERROR_OR_WARNING] == []
+    assert report["messages"] == {
+        "request": {"payload": "Request", "headers": "object"},
+        "status": {"payload": "StatusEvent", "headers": "object"},
+        "deadLetter": {"payload": None, "headers": "object"},
+        "inbound": {"payload": "InboundMessage", "headers": "object"},
+        "account": {"payload": "AccountRecord", "headers": None},
+    }

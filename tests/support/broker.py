@@ -23,7 +23,7 @@ class KafkaEndpoint(Protocol):
     """A broker, as far as clients are concerned."""
 
     @property
-    def bootstrap(self) -> str: ...
+    def bootstrap_servers(self) -> str: ...
 
 
 class OwnBroker(EmbeddedBroker):
@@ -59,7 +59,7 @@ def make_settings(broker: KafkaEndpoint, data_dir: Path, **overrides: Any) -> Se
     environment and the TOML file of whoever runs the tests have no say.
     """
     defaults: dict[str, Any] = {
-        "kafka_bootstrap_servers": broker.bootstrap,
+        "kafka_bootstrap_servers": broker.bootstrap_servers,
         "topic_prefix": f"wa-{uuid.uuid4().hex[:8]}",
         "partitions": 4,
         "kafka_session_timeout_s": 6,  # the least that brokers allow (group.min.session.timeout.ms)

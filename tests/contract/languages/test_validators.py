@@ -75,7 +75,7 @@ def test_rejected_requests_do_not(validate: Validator) -> None:
 def test_records_of_wa_streams_validate(validate: Validator) -> None:
     """Every record that wa-streams writes is what its schema promises, in every language."""
     short = status.make(id="a", status="rejected", event_id_suffix="1", at_s=0.0, to=None)
-    headers = replace(LETTER, headers=()).record_headers()
+    headers = replace(LETTER, headers=()).build_record_headers()
     letter = {name: value.decode() for name, value in headers if value is not None}
     cases = [
         Case("status", status.encode(FULL_EVENT).decode()),

@@ -91,9 +91,8 @@ class Consumer(driver.Consumer):
         await self.app.fence.wait_for_predecessor()
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:
-            self.is_delivering = (
-                True  # it stands by: no recovery follows, which would end in a seek
-            )
+            # A standby: no recovery follows, which would end with a seek.
+            self.is_delivering = True
 
     def _clear_trackers(self) -> None:
         self.is_delivering = False

@@ -1,0 +1,72 @@
+"""Switches of what is committed, and of events that did not end."""
+
+from tests.overrides.switches.switch import APP, CONSUMER, PROCESSES, REBALANCE, Switch
+
+CONSUMER_FILE = "consumer/consumer.py"
+APP_FILE = "app.py"
+
+COMMITTING = (
+    Switch(
+        "commits go up to the oldest unacknowledged record",
+        CONSUMER_FILE,
+        "        tracker = self._apply_acks(tp)\n"
+        "        return (\n"
+        "            None\n"
+        "            if tracker is None\n"
+        "            else tracker.committable_offset(self._thread.last_empty_range(tp))\n"
+        "        )",
+        "        return super()._new_offset(tp)",
+        (REBALANCE + "test_events_may_be_acknowledged_in_any_order",),
+    ),
+    Switch(
+        "control records at the end are not lag",
+        CONSUMER_FILE,
+        "tracker.committable_offset(self._thread.last_empty_range(tp))",
+        "tracker.committable_offset(None)",
+        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+    ),
+    Switch(
+        "partitions without acknowledgements commit too",
+        CONSUMER_FILE,
+        "    def _filter_tps_with_pending_acks(",
+        "    def _unused(",
+        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+    ),
+    Switch(
+        "what was acknowledged before a revocation counts",
+        CONSUMER_FILE,
+        "            self._apply_acks(partition)  #",
+        "            pass  #",
+        (REBALANCE + "test_what_was_acknowledged_at_the_last_moment_is_not_done_again",),
+    ),
+    Switch(
+        "acknowledgements of an earlier assignment",
+        CONSUMER_FILE,
+        "if message.generation_id == self.app.consumer_generation_id:",
+        "if True:",
+        (APP + "test_an_acknowledgement_that_comes_after_giving_back_says_nothing",),
+    ),
+    Switch(
+        "Faust's record of gaps does not grow",
+        CONSUMER_FILE,
+        "    async def _add_gap(",
+        "    async def _unused(",
+        (CONSUMER + "test_holes_leave_nothing_in_memory",),
+    ),
+    Switch(
+        "an agent that raises",
+        APP_FILE,
+        "            terminate(\n"
+        '                ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"\n'
+        "            )",
+        "            raise",
+        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[raise]",),
+    ),
+    Switch(
+        "an agent that is cancelled",
+        APP_FILE,
+        "if aref.stream.get_active_stream().current_event is not None:",
+        "if False:",
+        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[crash]",),
+    ),
+)

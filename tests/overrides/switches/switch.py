@@ -1,0 +1,38 @@
+"""The class of a switch, and the test files that switches name. Holds no switch itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+APP = "tests/runtime/test_app.py::"
+BAD_INPUT = "tests/dispatch/test_bad_input.py::"
+CONSUMER = "tests/runtime/consumer/test_consumer.py::"
+PROCESSES = "tests/runtime/test_processes.py::"
+PRODUCER = "tests/runtime/test_producer.py::"
+REBALANCE = "tests/runtime/consumer/test_rebalance.py::"
+TABLE = "tests/runtime/test_table.py::"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """`old` occurs once in `file` (of streams/runtime); with `new` in its place the `tests` fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]  # as pytest names them
+
+    @property
+    def path(self) -> Path:
+        """The file, relative to the root."""
+        return Path("streams/runtime") / self.file
+
+    def off(self, source: str) -> str:
+        """The source without the override. Raises ValueError unless `old` occurs exactly once."""
+        if source.count(self.old) != 1:
+            raise ValueError(
+                f"{self.name}: its text occurs {source.count(self.old)} times in {self.path}"
+            )
+        return source.replace(self.old, self.new)

@@ -1,0 +1,59 @@
+"""Switches of the producer and of the durable tables."""
+
+from tests.overrides.switches.switch import PROCESSES, PRODUCER, TABLE, Switch
+
+PRODUCER_FILE = "producer.py"
+TABLE_FILE = "table.py"
+
+WRITING = (
+    Switch(
+        "a record whose response was lost is written once",
+        PRODUCER_FILE,
+        '{"acks": "all", "enable_idempotence": True}',
+        '{"acks": "all"}',
+        (PRODUCER + "test_a_record_whose_answer_was_lost_is_written_once",),
+    ),
+    Switch(
+        "all replicas have it",
+        PRODUCER_FILE,
+        '{"acks": "all", "enable_idempotence": True}',
+        '{"acks": 1, "enable_idempotence": False}',
+        (PRODUCER + "test_it_waits_for_all_replicas",),
+    ),
+    Switch(
+        "nothing expires in an outage",
+        PRODUCER_FILE,
+        "        client._message_accumulator._batch_ttl = math.inf\n",
+        "",
+        (PRODUCER + "test_nothing_expires_in_an_outage",),
+    ),
+    Switch(
+        "a refused record leaves no gap in the sequence numbers",
+        PRODUCER_FILE,
+        "                _reset_producer_id(sender._txn_manager)",
+        "                pass",
+        (TABLE + "test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody",),
+    ),
+    Switch(
+        "a dead producer ends the process",
+        PRODUCER_FILE,
+        "        client._sender.sender_task.add_done_callback(_on_sender_ended)\n",
+        "",
+        (PRODUCER + "test_a_producer_that_dies_ends_the_process",),
+    ),
+    Switch(
+        "the broker has a row before reads see it",
+        TABLE_FILE,
+        "            self._apply(partition, changes, await self._write_changelog(partition, changes))",
+        "            self._apply(partition, changes, -1)\n"
+        "            await self._write_changelog(partition, changes)",
+        (PRODUCER + "test_an_outage_delays_and_loses_nothing",),
+    ),
+    Switch(
+        "a topic that was recreated",
+        TABLE_FILE,
+        "        elif stored_id != topic_id:",
+        "        elif False:",
+        (PROCESSES + "test_a_topic_that_was_made_anew_ends_the_process",),
+    ),
+)

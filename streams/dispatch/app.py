@@ -34,7 +34,6 @@ from streams.observability import health, metrics
 from streams.observability.lag import LagExporter
 from streams.observability.probes import serve_probes
 from streams.runtime.factory import App, create_app
-from streams.runtime.publisher import publish_all
 from streams.runtime.table import DurableTable
 from streams.runtime.worker import run as run_worker
 from streams.settings import Settings
@@ -52,7 +51,7 @@ class _CountingPublisher:
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """See `Outlet`."""
-        await publish_all(self._app, records)
+        await self._app.publisher.publish_all(records)
         for record in records:
             self._count(record)
 

@@ -1,17 +1,18 @@
-"""The Faust app made safe: wires our consumer, producer, agents and watchdog into Faust's App.
+"""Faust's App made safe: it installs our consumer, producer, agents and watchdog.
 
-Nothing that was not finished is committed: an agent that raises, or is cancelled in the middle of an
-event, ends the process, because Faust would acknowledge the event. So agents must not raise for what
-an event holds. While the app stops, partitions are given back only when the last event is done.
+Nothing that was not finished is committed. An agent that raises, or is cancelled in the middle of an event, ends the
+process, because Faust would acknowledge the event. So agents must not raise because of what an event contains.
+While the app stops, partitions are released only after the last event is done.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import faust
+from aiokafka import AIOKafkaProducer
 from faust.agents import Agent as FaustAgent
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery
@@ -25,40 +26,39 @@ from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
+from streams.runtime.protocols import RecoveredTable
+from streams.runtime.publisher import Publisher
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
-
-if TYPE_CHECKING:
-    from streams.runtime.table import DurableTable
 
 Callback = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether events are being worked on now, and if not, why, in a few words."""
+    """Whether events are processed now; if not, `reason` says why in a few words."""
 
     is_ready: bool
     reason: str
 
 
 class Transport(driver.Transport):
-    """Makes our consumer and producer."""
+    """Creates our consumer and producer."""
 
     Consumer = Consumer
     Producer = Producer
 
 
 class QueueKeepingFlowControl(FlowControlEvent):
-    """Faust's, whose `resume` would also empty the queue of every agent: what was handed out since."""
+    """Faust's `resume` would also empty every agent's queue, and with it what was delivered in the meantime."""
 
     def resume(self) -> None:
-        """Let records into the queues again. What an earlier generation left there is skipped."""
+        """Let records into the queues again. Records of an earlier generation are skipped when they are read."""
         self._suspend.clear()
         self._resume.set()
 
 
 class Agent(FaustAgent):
-    """Faust's, which acknowledges an event whose handling raised or was cancelled. This one leaves."""
+    """Faust's agent acknowledges an event whose processing raised or was cancelled. This one ends the process."""
 
     async def _execute_actor(self, coro: Awaitable[Any], aref: Any) -> None:
         await super()._execute_actor(self._terminate_on_failure(coro, aref), aref)
@@ -69,7 +69,7 @@ class Agent(FaustAgent):
         except asyncio.CancelledError:
             if aref.stream.get_active_stream().current_event is not None:
                 terminate(
-                    ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled in an event"
+                    ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled during an event"
                 )
             raise
         except Exception as error:
@@ -80,16 +80,16 @@ class Agent(FaustAgent):
 
 
 class TableManager(FaustTableManager):
-    """Faust's, which would sleep for a second at each start."""
+    """Faust's sleeps for a second at each start, in case a table is defined late."""
 
     async def on_start(self) -> None:
-        """Register the tables, which were all made before the start."""
+        """Register the tables, which were all defined before the start."""
         await self._update_channels()
         await self.recovery.start()
 
 
 class App(faust.App):
-    """A Faust app that loses nothing. Made by `create_app` (app.py) only."""
+    """A Faust app that loses no event. Created only by `create_app` (factory.py)."""
 
     def __init__(
         self,
@@ -106,9 +106,9 @@ class App(faust.App):
         self.fence = fence
         self.partitions = partitions
         self.event_timeout_s = event_timeout_s
-        self.watchdog_timeouts = watchdog_timeouts
         self.source_topics: set[str] = set()  # topics that are read
-        self.durable_tables: list[DurableTable] = []
+        self.durable_tables: list[RecoveredTable] = []
+        self.publisher = Publisher(self._started_producer)
         self._member_id = member_id
         self._release_dir = release_dir
         self._before_join: list[Callback] = []
@@ -117,14 +117,14 @@ class App(faust.App):
         self._last_event_done = asyncio.Event()
         super().__init__(app_id, Agent=Agent, TableManager=TableManager, **options)
         self.flow_control = QueueKeepingFlowControl()
-        self.watchdog = Watchdog(self)
+        self.watchdog = Watchdog(self, watchdog_timeouts)
 
-    # -- for those who build on it
+    # -- for its users
 
     def raw_topic(self, name: str, *, partitions: int | None = None) -> Any:
-        """A topic to read bytes from: nothing in a record can fail before the agent has it.
+        """A topic to read bytes from: no record can fail before it reaches the agent.
 
-        `partitions`: None, as many as the app has. A record without a value gives None.
+        `partitions`: None means as many as the app has. A record without a value arrives as None.
         """
         self.source_topics.add(name)
         return self.topic(
@@ -138,26 +138,26 @@ class App(faust.App):
         )
 
     def before_join(self, callback: Callback) -> Callback:
-        """Called in the app's loop, once, before the group is joined and any event comes."""
+        """Call `callback` once, in the app's event loop, before it joins the group and any event arrives."""
         self._before_join.append(callback)
         return callback
 
     def after_last_event(self, callback: Callback) -> Callback:
-        """Called while the app stops, once no event comes any more and the producer still works."""
+        """Call `callback` while the app stops: no event arrives any more, and the producer still works."""
         self._after_last_event.append(callback)
         return callback
 
     def before_revocation(self, callback: Callback) -> Callback:
-        """Called when partitions are revoked, or the app stops, before what is begun is waited for.
+        """Call `callback` when partitions are revoked or the app stops, before events in progress are waited for.
 
-        No event comes any more; the tables and the producer still work. For agents that acknowledge
-        by hand: they finish what they can, and give the rest back (`nack`).
+        No event arrives any more; the tables and the producer still work. This is for agents that acknowledge
+        by hand: they finish what they can, and give the other events back (`nack`).
         """
         self._before_revocation.append(callback)
         return callback
 
     def nack(self, event: EventT[Any]) -> None:
-        """An event that was taken and will not be acknowledged: it is not waited for, and is read again."""
+        """Give an event back that will not be acknowledged: it is not waited for, and is read again."""
         self.typed_consumer._unacked_messages.discard(event.message)
 
     def readiness(self) -> Readiness:
@@ -171,34 +171,31 @@ class App(faust.App):
         age_s = self.fence.heartbeat_age_s()
         if age_s is None or age_s > self.conf.broker_session_timeout:
             return Readiness(False, "no heartbeat is answered")
-        return Readiness(
-            True,
-            "ready" if self.assigned_partitions() else "standing by: others have the partitions",
-        )
+        if not self.assigned_partitions():
+            return Readiness(True, "standing by: other workers have the partitions")
+        return Readiness(True, "ready")
 
     def _describe_join(self) -> str:
         if self.fence.heartbeat_age_s() is None:
             return "joining the group"
         remaining = self._recovery.active_remaining_total() if self.in_recovery else 0
-        return (
-            f"recovering the tables, {remaining} records left"
-            if remaining > 0
-            else "taking over partitions"
-        )
+        if remaining > 0:
+            return f"recovering the tables, {remaining} records left"
+        return "taking over partitions"
 
     def assigned_partitions(self) -> list[TP]:
         """The source partitions that this process works on."""
         return sorted(self.typed_consumer.progress())
 
     def recovery_progress(self) -> int:
-        """How far recoveries have come, as a number that grows while they do."""
+        """A number that grows while tables are recovered."""
         return sum(offset or 0 for offset in self._recovery.active_offsets.values())
 
     def has_recovered_assignment(self) -> bool:
-        """Whether the recovery that is at its end was for the partitions that are assigned now."""
+        """Whether the recovery that has just ended was for the current assignment."""
         return self._recovery._generation_id == self.consumer_generation_id
 
-    # -- inside
+    # -- Faust's parts, by our own types
 
     @property
     def _recovery(self) -> Recovery:
@@ -219,14 +216,20 @@ class App(faust.App):
         assert isinstance(producer, Producer)
         return producer
 
+    async def _started_producer(self) -> AIOKafkaProducer:
+        await self.maybe_start_producer()
+        return self.typed_producer.client
+
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> TransportT:
         return Transport(self.conf.broker_producer, self)
 
+    # -- start, rebalance, stop
+
     async def on_start(self) -> None:
-        """Before anything of Kafka is started."""
+        """Called before anything of Kafka is started."""
         self._set_member_id()
         await super().on_start()
         self.watchdog.start()
@@ -234,16 +237,16 @@ class App(faust.App):
         await self.run_before_join()
 
     async def run_before_join(self) -> None:
-        """Call those who wait for `before_join`, once; what they raise is for who runs the app."""
+        """Run the `before_join` callbacks, once. What they raise is raised here."""
         callbacks, self._before_join = self._before_join, []
         for callback in callbacks:
             await callback()
 
     def _set_member_id(self) -> None:
-        """A member that comes back under its id is given its old partitions, whatever it reads now.
+        """A member that returns under its id gets its old partitions, whatever topics it reads now.
 
-        So who reads other topics than before, as after an update, must be another member; else its
-        assignor would refuse what it is given, at each start anew.
+        So a worker that reads other topics than before, as after an update, must be another member. Otherwise
+        its assignor would refuse the assignment at every start.
         """
         topics = sorted({*self.source_topics, *(table.changelog for table in self.durable_tables)})
         digest = hashlib.sha256("\n".join(topics).encode()).hexdigest()[:6]
@@ -251,13 +254,13 @@ class App(faust.App):
         self.conf.canonical_url = URL(f"http://{self._member_id}-{digest}")
 
     async def on_stop(self) -> None:
-        """Work off what was handed out, commit, then let the others say goodbye."""
+        """Finish the delivered events, commit, and then run the `after_last_event` callbacks."""
         await super().on_stop()
         for callback in self._after_last_event:
             await callback()
 
     async def on_shutdown(self) -> None:
-        """Everything has ended: another process may have the folder."""
+        """Everything has ended: another process may use the folder."""
         await super().on_shutdown()
         self.watchdog.stop()
         self._release_dir()
@@ -277,7 +280,7 @@ class App(faust.App):
 
     async def _on_partitions_revoked(self, revoked: set[TP]) -> None:
         if self.should_stop:
-            # Faust would leave the group at once, with events still being worked on.
+            # Faust would leave the group at once, while events are still in progress.
             await self._last_event_done.wait()
         await super()._on_partitions_revoked(revoked)
         for table in self.durable_tables:

@@ -1,12 +1,12 @@
-"""Records that the broker has acknowledged: what returned from here, no crash takes back.
+"""Publishes records, and returns only when the broker has acknowledged them: no crash can undo them then.
 
-They go past Faust's Topic, FutureMessage and ProducerBuffer straight to the app's producer, so they may
-come from any task of the process, not only from inside a stream; and nothing is ever queued and forgotten.
+Records bypass Faust's Topic, FutureMessage and ProducerBuffer and go straight to the app's producer. So they may
+come from any task of the process, not only from inside a stream, and no record is queued and forgotten.
 
 DurabilityError
-├── RecordTooLarge    the broker takes no record of that size; smaller it must be
-├── PartitionRevoked     the partition is with another process, or with none (durable.py)
-└── AppStopped      the app has stopped
+├── RecordTooLarge      the broker does not accept a record of that size; make it smaller
+├── PartitionRevoked    the partition is assigned to another process, or to none (table.py)
+└── AppStopped          the app has stopped
 """
 
 import asyncio
@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -26,9 +25,6 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 
-if TYPE_CHECKING:
-    from streams.runtime.app import App
-
 log = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -39,11 +35,11 @@ _TOO_LARGE_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class DurabilityError(RuntimeError):
-    """It was not written, and trying again as it is would not help."""
+    """Nothing was written, and the same call would fail again."""
 
 
 class RecordTooLarge(DurabilityError):
-    """The broker takes no record of that size."""
+    """The broker does not accept a record of that size."""
 
 
 class PartitionRevoked(DurabilityError):
@@ -56,7 +52,7 @@ class AppStopped(DurabilityError):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRecord:
-    """What is to be published. Without a partition, the key's (murmur2), or any if there is no key."""
+    """A record to publish. Without a partition, the key chooses it (murmur2); without a key, any one is taken."""
 
     topic: str
     value: bytes | None
@@ -65,42 +61,52 @@ class OutgoingRecord:
     headers: Headers = ()
 
 
-async def publish(
-    app: "App",
-    topic: str,
-    value: bytes | None,
-    *,
-    key: bytes | None = None,
-    partition: int | None = None,
-    headers: Headers = (),
-) -> RecordMetadata:
-    """Produce a record; returns where it is once the broker has it. Retries until it can.
+class Publisher:
+    """Publishes on the producer of one app; for any task of the app's event loop."""
 
-    Raises:
-        RecordTooLarge: the broker takes no record of that size.
-        AppStopped: the app has stopped.
-    """
-    [metadata] = await publish_all(app, [OutgoingRecord(topic, value, key, partition, headers)])
-    return metadata
+    def __init__(self, started_producer: Callable[[], Awaitable[AIOKafkaProducer]]) -> None:
+        """`started_producer` gives the app's producer, and starts it if necessary.
 
+        It raises NotReady once the app has stopped.
+        """
+        self.started_producer = started_producer
 
-async def publish_all(app: "App", records: Sequence[OutgoingRecord]) -> list[RecordMetadata]:
-    """Produce records; those of one partition stand there in this order. Raises as `publish` does.
+    async def publish(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        headers: Headers = (),
+    ) -> RecordMetadata:
+        """Publish one record, and return its position once the broker has it. Retries until it succeeds.
 
-    When one fails for a while it and all behind it are produced again, so the last copies are in order.
-    """
-    published: list[RecordMetadata] = []
+        Raises:
+            RecordTooLarge: the broker does not accept a record of that size.
+            AppStopped: the app has stopped.
+        """
+        [metadata] = await self.publish_all([OutgoingRecord(topic, value, key, partition, headers)])
+        return metadata
 
-    async def publish_remaining() -> None:
-        producer = await started_producer(app)
-        acknowledged = [await _enqueue(producer, record) for record in records[len(published) :]]
-        for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-            published.append(outcome)
+    async def publish_all(self, records: Sequence[OutgoingRecord]) -> list[RecordMetadata]:
+        """Publish records; those of one partition keep this order. Raises as `publish` does.
 
-    await retry_until_acknowledged(publish_remaining, "a record")
-    return published
+        If one fails temporarily, it and all records behind it are produced again, so that the last copies
+        are in order.
+        """
+        published: list[RecordMetadata] = []
+
+        async def publish_remaining() -> None:
+            producer = await self.started_producer()
+            acknowledged = [await _enqueue(producer, each) for each in records[len(published) :]]
+            for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                published.append(outcome)
+
+        await retry_until_acknowledged(publish_remaining, "a record")
+        return published
 
 
 async def _enqueue(producer: AIOKafkaProducer, record: OutgoingRecord) -> Awaitable[RecordMetadata]:
@@ -113,23 +119,22 @@ async def _enqueue(producer: AIOKafkaProducer, record: OutgoingRecord) -> Awaita
     )
 
 
-async def started_producer(app: "App") -> AIOKafkaProducer:
-    """The app's producer, started if need be. Raises NotReady once the app has stopped."""
-    await app.maybe_start_producer()
-    return app.typed_producer.client
-
-
 async def retry_until_acknowledged(
     operation: Callable[[], Awaitable[None]], description: str
 ) -> None:
-    """Try until the broker has it; `what` is for the log. Raises RecordTooLarge and AppStopped."""
+    """Repeat `operation` until the broker has acknowledged it. `description` is for the log.
+
+    Raises:
+        RecordTooLarge: the broker does not accept a record of that size.
+        AppStopped: the app has stopped.
+    """
     last_logged_s = -_LOG_INTERVAL_S
     while True:
         try:
             return await operation()
         except _TOO_LARGE_ERRORS as error:
             raise RecordTooLarge(
-                f"{description} is larger than the broker takes: {error}"
+                f"{description} is larger than the broker accepts: {error}"
             ) from error
         except (ProducerClosed, NotReady) as error:
             raise AppStopped(f"{description} cannot be written: the app has stopped") from error

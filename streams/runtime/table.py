@@ -1,15 +1,15 @@
-"""Tables whose writes the broker has acknowledged: no crash takes back what `write` returned from.
+"""Durable tables: when `write` returns, the broker has the rows, and no crash can undo them.
 
-A table's rows are in its changelog first and in RocksDB after, one batch each, and the batch in RocksDB
-holds the changelog's offset too. So the rows here are exactly what the changelog held up to some offset:
-never a row that the broker does not have, which after a takeover would be a ghost.
+Rows are written to the changelog first and to RocksDB second, one batch each. The batch in RocksDB also holds the
+changelog's offset. So the local rows are exactly what the changelog held up to some offset, and never include a row
+that the broker does not have: after the partition moved to another process, such a row would be a ghost.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from rocksdict import Rdict, ReadOptions, WriteBatch
@@ -17,44 +17,22 @@ from rocksdict import Rdict, ReadOptions, WriteBatch
 from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
-from streams.runtime.publisher import (
-    AppStopped,
-    DurabilityError,
-    OutgoingRecord,
-    PartitionRevoked,
-    RecordTooLarge,
-    publish,
-    publish_all,
-    retry_until_acknowledged,
-    started_producer,
-)
+from streams.runtime.protocols import TableApp
+from streams.runtime.publisher import PartitionRevoked, retry_until_acknowledged
 
-if TYPE_CHECKING:
-    from streams.runtime.app import App
-
-__all__ = [
-    "AppStopped",
-    "Change",
-    "DurabilityError",
-    "DurableTable",
-    "OutgoingRecord",
-    "PartitionRevoked",
-    "RecordTooLarge",
-    "publish",
-    "publish_all",
-]
+__all__ = ["Change", "DurableTable", "PartitionRevoked"]
 
 log = logging.getLogger(__name__)
 
-Change = tuple[bytes, bytes | None]
+Change = tuple[bytes, bytes | None]  # a key and its new value; None deletes the row
 
 _SCAN_CHUNK_ROWS = 256
-# Keys of the table's own, which no scan shows: where the rows are in the changelog, and of which topics
-# they are.
+# Keys of the table itself, which no scan returns: the changelog offset of the rows, and the ids of the
+# topics that the rows were made from.
 _INTERNAL_PREFIX = b"__faust\0"
 _TOPIC_ID_PREFIX = _INTERNAL_PREFIX + b"topic\0"
 
-# Of one partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
+# For each partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
 _ROCKSDB_OPTIONS = {
     "driver": "rocksdict",
     "block_cache_size": 8 << 20,
@@ -66,13 +44,13 @@ _ROCKSDB_OPTIONS = {
 
 
 class DurableTable:
-    """A table of bytes, one RocksDB for each partition, recovered from its changelog topic.
+    """A table of bytes with one RocksDB per partition, recovered from its changelog topic.
 
-    Reads see what was written and awaited. Writes of one partition are done one after the other; who
-    reads a row and writes it back must be its only writer meanwhile.
+    Reads see every write that was awaited. Writes to one partition are done one after the other. A task
+    that reads a row and writes it back must be the row's only writer in that time.
     """
 
-    def __init__(self, app: "App", name: str) -> None:
+    def __init__(self, app: TableApp, name: str) -> None:
         self._app = app
         self._table: Any = app.Table(
             name,
@@ -91,14 +69,14 @@ class DurableTable:
         self._table.on_recover(self._after_recovery)
         app.durable_tables.append(self)
 
-    # -- whose it is
+    # -- ownership and recovery
 
     def owned_partitions(self) -> list[int]:
-        """Those that are ours and recovered; none between a revocation and the recovery after it."""
+        """The assigned and recovered partitions; none between a revocation and the next recovery."""
         return sorted(self._owned_partitions)
 
     def on_recovered(self, callback: Callable[[], Any]) -> Callable[[], Any]:
-        """Call this after every rebalance, when the rows are there and before any event comes.
+        """Call `callback` after every rebalance, when the rows are recovered and before any event is delivered.
 
         It may be a coroutine function. If it raises, the process ends.
         """
@@ -109,7 +87,7 @@ class DurableTable:
         generation = self._app.consumer_generation_id
         async with self._recovery_lock:
             if not self._app.has_recovered_assignment():
-                return  # revoked again meanwhile: another recovery follows
+                return  # revoked again in the meantime: another recovery follows
             assigned = self._app.assignor.assigned_actives()
             self._owned_partitions = frozenset(
                 each.partition for each in assigned if each.topic == self.changelog
@@ -121,19 +99,20 @@ class DurableTable:
                     await _run_callback(callback)
 
     async def wait_for_recovery_callbacks(self) -> None:
-        """Wait until what follows a recovery is over: partitions are not given back in its middle."""
+        """Return when no recovery callback is running: no partition is revoked in the middle of one."""
         async with self._recovery_lock:
             return
 
     async def _check_topic_ids(self) -> None:
-        """The rows belong to the very topics that they were made from, not to others of their names."""
+        """The rows belong to the very topics that they were made from, not to later ones of the same name."""
         topics = sorted({*self._app.source_topics, self.changelog})
         ids: dict[str, bytes] = {}
 
         async def fetch() -> None:
-            ids.update(await fetch_topic_ids((await started_producer(self._app)).client, topics))
+            producer = await self._app.publisher.started_producer()
+            ids.update(await fetch_topic_ids(producer.client, topics))
 
-        await retry_until_acknowledged(fetch, "the question after topic ids")
+        await retry_until_acknowledged(fetch, "the request for topic ids")
         for partition in self.owned_partitions():
             for topic in topics:
                 await self._check_topic_id(partition, topic, ids[topic])
@@ -147,22 +126,22 @@ class DurableTable:
             terminate(ExitCode.TOPIC_RECREATED, recreated_message(topic, self._app.conf.id))
 
     async def close(self) -> None:
-        """Let no write begin, and wait for those that have: the partitions are being given back."""
+        """Start no further write, and wait for those in progress: the partitions are being revoked."""
         await self._gate.close()
         self._owned_partitions = frozenset()
 
     # -- reading
 
     def get(self, partition: int, key: bytes) -> bytes | None:
-        """The value; None if there is none. Raises PartitionRevoked."""
+        """The value of the key, or None. Raises PartitionRevoked."""
         return self._database(partition).get(key)
 
     def scan(
         self, partition: int, prefix: bytes = b"", *, after: bytes = b""
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Keys with this prefix, and above `after`, and their values, in the order of the keys.
+        """The rows whose key has this prefix and is above `after`, in the order of their keys.
 
-        What is written meanwhile may be seen or not. Raises PartitionRevoked, also in the middle.
+        A row that is written during the scan may or may not be seen. Raises PartitionRevoked, also in the middle.
         """
         start = max(prefix, after + b"\0" if after else b"")
         while chunk := self._read_chunk(partition, prefix, start):
@@ -170,7 +149,7 @@ class DurableTable:
             start = chunk[-1][0] + b"\0"
 
     def _read_chunk(self, partition: int, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
-        # No iterator outlives this call: it would keep the database open, and its lock.
+        # No iterator outlives this call: it would keep the database and its lock open.
         cursor = self._database(partition).iter(ReadOptions())
         cursor.seek(start)
         rows: list[tuple[bytes, bytes]] = []
@@ -198,14 +177,14 @@ class DurableTable:
     # -- writing
 
     async def write(self, partition: int, changes: Sequence[Change]) -> None:
-        """Write all or nothing; None deletes. Returns once the broker has it and reads see it.
+        """Write all of the changes or none. Returns once the broker has them and reads see them.
 
-        Retries until it can, and waits while the group is regrouping. What has begun is finished
+        Retries until it succeeds, and waits while the group is rebalancing. A write in progress is completed
         even if the caller is cancelled.
 
         Raises:
-            PartitionRevoked: the partition is with another process.
-            RecordTooLarge: the broker takes no batch of that size.
+            PartitionRevoked: the partition is assigned to another process.
+            RecordTooLarge: the broker does not accept a batch of that size.
             AppStopped: the app has stopped.
         """
         if changes:
@@ -217,16 +196,18 @@ class DurableTable:
     async def _write(self, partition: int, changes: Sequence[Change]) -> None:
         async with self._gate.enter(), self._locks[partition]:
             if partition not in self._owned_partitions:
-                raise PartitionRevoked(f"partition {partition} of {self._table.name} is not ours")
+                raise PartitionRevoked(
+                    f"partition {partition} of {self._table.name} is not assigned to this process"
+                )
             self._apply(partition, changes, await self._write_changelog(partition, changes))
 
     async def _write_changelog(self, partition: int, changes: Sequence[Change]) -> int:
-        """Into the changelog; returns the last record's offset, -1 if the broker does not say."""
+        """Write to the changelog; returns the last record's offset, or -1 if the broker does not tell it."""
         last_offset = -1
 
         async def send_batches() -> None:
             nonlocal last_offset
-            producer = await started_producer(self._app)
+            producer = await self._app.publisher.started_producer()
             for batch, size in _split_into_batches(producer, changes):
                 base = await (await producer.send_batch(batch, self.changelog, partition=partition))
                 last_offset = base.offset + size - 1 if base.offset >= 0 else -1
@@ -252,7 +233,7 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         if isinstance(result, Awaitable):
             await result
     except Exception as error:
-        log.exception("what follows a recovery raised")  # Faust would go on without it
+        log.exception("a callback of a recovery raised")  # Faust would go on without it
         terminate(
             ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery"
         )
@@ -261,7 +242,7 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
 def _split_into_batches(
     producer: AIOKafkaProducer, changes: Sequence[Change]
 ) -> Iterator[tuple[Any, int]]:
-    """One batch, which the broker takes as a whole or not at all; more only if it would be too large."""
+    """One batch, which the broker accepts as a whole or not at all; several only if one would be too large."""
     batch = producer.create_batch()
     for key, value in changes:
         if batch.append(key=key, value=value, timestamp=None) is None:

@@ -1,12 +1,12 @@
-"""The watchdog: ends a process that does not get on although the broker answers. A restart cures it.
+"""The watchdog: ends a process that makes no progress although the broker answers. A restart cures it.
 
-Three things are watched. The event loop (exit 76), by a thread. Getting ready (77): joining or recovering
-that does not move. Each partition (78): something to read or to commit, and neither moves for longer than
-the longest event may take. A broker that does not answer is the broker's fault, and nothing is done.
+It watches three things. The event loop (exit 76), from a thread. Becoming ready (77): a join or a recovery that makes
+no progress. Each partition (78): there is something to read or to commit, and neither advances for longer than the
+longest event may take. If the broker does not answer, that is the broker's fault, and the watchdog does nothing.
 
-It is started before the group is joined: Faust's own tasks start only after the first recovery, so they
-would never run when that is stuck. It asks the broker through the *producer's* client: the consumer's
-thread may be what is stuck. Its clock stands still while the process is stopped (SIGSTOP, a paused VM).
+It starts before the app joins the group: Faust starts its own tasks only after the first recovery, so they would
+never run when that one is stuck. It asks the broker through the *producer's* client, because the consumer's thread may
+be what is stuck. Its clock stands still while the process is suspended (SIGSTOP, a paused VM).
 """
 
 import asyncio
@@ -18,37 +18,35 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from faust.exceptions import NotReady
 from faust.types import TP
 
 from streams.runtime.exit_codes import ExitCode, terminate
-
-if TYPE_CHECKING:
-    from streams.runtime.app import App
+from streams.runtime.protocols import Watched
 
 log = logging.getLogger(__name__)
 
 GRACE_PERIOD_S = 30.0
-READINESS = "ready"  # the mark of a process that is not ready
+READINESS = "ready"  # the key of the mark of a process that is not ready
 
 
 @dataclass(frozen=True, slots=True)
 class WatchdogTimeouts:
-    """How long things may stand still, in seconds."""
+    """How long each thing may stand still, in seconds."""
 
-    partition_timeout_s: float  # one that has something to read or to commit
+    partition_timeout_s: float  # a partition that has something to read or to commit
     readiness_timeout_s: float  # joining and recovering
-    resync_after_s: float = 10.0  # a partition at rest whose end is not reached
+    resync_after_s: float = 10.0  # a partition that has nothing in progress and is not at its end
     check_interval_s: float = 2.0
-    broker_timeout_s: float = 5.0  # of the broker
+    broker_timeout_s: float = 5.0  # one request to the broker
     loop_timeout_s: float = 120.0
 
     @classmethod
     def derive(cls, event_timeout_s: float, session_timeout_s: float) -> "WatchdogTimeouts":
-        """Enough for the longest event, and for a group to notice a dead member and to regroup."""
+        """Enough for the longest event, and for a group to notice a dead member and to rebalance."""
         return cls(
             partition_timeout_s=event_timeout_s + GRACE_PERIOD_S,
             readiness_timeout_s=2 * session_timeout_s + GRACE_PERIOD_S,
@@ -56,14 +54,14 @@ class WatchdogTimeouts:
 
 
 class StallTimer:
-    """For how long each mark has been the same, by a clock that is told how much time passed."""
+    """How long each mark has not changed, by a clock that the caller advances."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
         self._unchanged_since: dict[Hashable, tuple[object, float]] = {}
 
     def update(self, elapsed_s: float, marks: Mapping[Any, object]) -> dict[Any, float]:
-        """The marks now; returns for how many seconds each has not changed."""
+        """Take the current marks; returns for how many seconds each has not changed."""
         self._now_s += elapsed_s
         self._unchanged_since = {
             key: (mark, self._get_start_s(key, mark)) for key, mark in marks.items()
@@ -76,18 +74,21 @@ class StallTimer:
 
 
 class Watchdog:
-    """Of one app."""
+    """The watchdog of one app."""
 
-    def __init__(self, app: "App", leave: Callable[[ExitCode, str], object] = terminate) -> None:
+    def __init__(
+        self,
+        app: Watched,
+        timeouts: WatchdogTimeouts,
+        *,
+        terminate: Callable[[ExitCode, str], object] = terminate,
+    ) -> None:
+        self.timeouts = timeouts
         self._app = app
-        self._terminate = leave
+        self._terminate = terminate
         self._stall_timer = StallTimer()
-        self._loop_ticks = 0  # of the loop, seen by the thread
+        self._loop_ticks = 0  # counted in the loop, read by the thread
         self._stopped = threading.Event()
-
-    @property
-    def _timeouts(self) -> WatchdogTimeouts:
-        return self._app.watchdog_timeouts
 
     # -- the event loop
 
@@ -96,17 +97,14 @@ class Watchdog:
         threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
 
     def _watch_loop(self) -> None:
-        # Counted in looks, not in time: a stopped process does not look.
+        # Counts checks and not time: a suspended process makes no checks.
         idle_checks, last_tick = 0, self._loop_ticks
-        while idle_checks < self._timeouts.loop_timeout_s / self._timeouts.check_interval_s:
-            if self._stopped.wait(self._timeouts.check_interval_s):
+        while idle_checks < self.timeouts.loop_timeout_s / self.timeouts.check_interval_s:
+            if self._stopped.wait(self.timeouts.check_interval_s):
                 return
-            idle_checks, last_tick = (
-                (idle_checks + 1, last_tick)
-                if last_tick == self._loop_ticks
-                else (0, self._loop_ticks)
-            )
-        # Not by logging: the loop may be stuck while it holds a lock of it.
+            is_idle = last_tick == self._loop_ticks
+            idle_checks, last_tick = idle_checks + 1 if is_idle else 0, self._loop_ticks
+        # Does not use logging: the loop may be stuck while it holds one of its locks.
         faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
         os.write(2, b"the event loop is stuck (exit 76, LOOP_STUCK)\n")
         os._exit(ExitCode.LOOP_STUCK)
@@ -118,17 +116,17 @@ class Watchdog:
     # -- the app
 
     async def run(self) -> None:
-        """Look around until the app has stopped."""
+        """Check at intervals until the app has stopped."""
         while True:
             started_s = time.monotonic()
-            await asyncio.sleep(self._timeouts.check_interval_s)
+            await asyncio.sleep(self.timeouts.check_interval_s)
             self._loop_ticks += 1
-            elapsed_s = min(time.monotonic() - started_s, 2 * self._timeouts.check_interval_s)
+            elapsed_s = min(time.monotonic() - started_s, 2 * self.timeouts.check_interval_s)
             if not self._app.should_stop:
                 await self.check(elapsed_s)
 
     async def check(self, elapsed_s: float) -> None:
-        """Look once; `passed_s` have passed since the last time."""
+        """Check once; `elapsed_s` have passed since the last check."""
         if not await self._is_broker_reachable():
             self._stall_timer = StallTimer()  # a restart would not help
             return
@@ -144,7 +142,7 @@ class Watchdog:
     async def _is_broker_reachable(self) -> bool:
         try:
             client: Any = self._app.typed_producer.client.client
-            await asyncio.wait_for(client.fetch_all_metadata(), self._timeouts.broker_timeout_s)
+            await asyncio.wait_for(client.fetch_all_metadata(), self.timeouts.broker_timeout_s)
         except (KafkaError, OSError, TimeoutError, NotReady):
             return False
         return True
@@ -156,12 +154,11 @@ class Watchdog:
             return {READINESS: self._app.recovery_progress()}
         try:
             ends = await asyncio.wait_for(
-                consumer.highwaters(*progress), self._timeouts.broker_timeout_s
+                consumer.highwaters(*progress), self.timeouts.broker_timeout_s
             )
         except (KafkaError, OSError, TimeoutError):
-            return {
-                READINESS: self._app.recovery_progress()
-            }  # the consumer's thread does not answer
+            # The consumer's thread does not answer.
+            return {READINESS: self._app.recovery_progress()}
         return {
             partition: (committed, tracker.next_offset, tracker.oldest_unacked)
             for partition, (committed, tracker) in progress.items()
@@ -169,19 +166,17 @@ class Watchdog:
         }
 
     def _check_readiness(self, stalled_s: float) -> None:
-        if stalled_s > self._timeouts.readiness_timeout_s:
-            self._terminate(
-                ExitCode.NOT_READY, f"not ready, and nothing moves for {stalled_s:.0f} s"
-            )
+        if stalled_s > self.timeouts.readiness_timeout_s:
+            self._terminate(ExitCode.NOT_READY, f"not ready, and no progress for {stalled_s:.0f} s")
 
     async def _check_partition(self, partition: TP, stalled_s: float, mark: Any) -> None:
         committed, next_offset, oldest_unacked = mark
-        if stalled_s > self._timeouts.partition_timeout_s:
+        if stalled_s > self.timeouts.partition_timeout_s:
             self._terminate(
                 ExitCode.STALLED,
-                f"{partition.topic} partition {partition.partition} does not move for {stalled_s:.0f} s: "
-                f"committed {committed}, next {next_offset}, being worked on since {oldest_unacked}",
+                f"{partition.topic} partition {partition.partition} makes no progress for {stalled_s:.0f} s: "
+                f"committed {committed}, next {next_offset}, oldest unacknowledged {oldest_unacked}",
             )
-        elif stalled_s > self._timeouts.resync_after_s and oldest_unacked is None:
-            # What was lost at the very end of a partition is shown by no later record.
+        elif stalled_s > self.timeouts.resync_after_s and oldest_unacked is None:
+            # No later record reveals what was lost at the very end of a partition.
             await self._app.typed_consumer.resync(partition)

@@ -21,7 +21,7 @@ from streams.observability.health import health_document
 from streams.observability.probes import serve_probes
 from streams.runtime import worker
 from streams.runtime.factory import create_app
-from streams.runtime.publisher import OutgoingRecord, publish, publish_all
+from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
@@ -113,11 +113,11 @@ class Sender:
             OutgoingRecord(topic, events.encode(event), event.phone.encode())
             for event in phone_events
         ]
-        await publish_all(self.app, records)
+        await self.app.publisher.publish_all(records)
 
     async def _publish_account(self, record: AccountRecord) -> None:
         key = self.account.encode()
-        await publish(self.app, self.names.accounts, accounts.encode(record), key=key)
+        await self.app.publisher.publish(self.names.accounts, accounts.encode(record), key=key)
 
     # -- probes
 

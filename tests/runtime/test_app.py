@@ -308,5 +308,5 @@ async def test_a_worker_without_partitions_stands_by(world: World):
         await wait_until(lambda: one.readiness().is_ready)
         assert sorted((one.readiness().reason, two.readiness().reason)) == [
             "ready",
-            "standing by: others have the partitions",
+            "standing by: other workers have the partitions",
         ]

@@ -15,7 +15,7 @@ from streams.kafka.topics import ROWS
 from streams.runtime import producer as safe_producer
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
-from streams.runtime.table import DurableTable, publish
+from streams.runtime.table import DurableTable
 from tests.runtime.reading import RecordingApp
 from tests.runtime.world import (
     WAIT_TIMEOUT_S,
@@ -71,7 +71,7 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
         heartbeats = Heartbeats(app)
         heartbeats.make_old()
         writing = [
-            asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0)),
+            asyncio.ensure_future(app.publisher.publish(world.topics.status, b"x", partition=0)),
             asyncio.ensure_future(rows.write(0, [(b"k", b"v")])),
         ]
         await heartbeats.more()
@@ -110,7 +110,7 @@ async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
             0.0,
         )  # too old, however young
         async with asyncio.timeout(WAIT_TIMEOUT_S):
-            await publish(first.app, world.topics.status, b"x", partition=0)
+            await first.app.publisher.publish(world.topics.status, b"x", partition=0)
         assert second.unacked
         assert first.app.rebalancing
         first.app.fence.max_heartbeat_age_s = limit_s
@@ -158,7 +158,7 @@ async def test_it_waits_for_all_replicas(world: World):
     app, _ = _app(world)
     async with run_app(app):
         asked = _requests(app)
-        await publish(app, world.topics.status, b"x", partition=0)
+        await app.publisher.publish(world.topics.status, b"x", partition=0)
         assert [each.required_acks for each in asked] == [-1]
 
 
@@ -191,7 +191,7 @@ async def test_a_record_whose_answer_was_lost_is_written_once(world: World):
 
     async with run_app(app):
         asked = _requests(app, lose)
-        await publish(app, world.topics.status, b"x", partition=0)
+        await app.publisher.publish(world.topics.status, b"x", partition=0)
         await rows.write(0, [(b"k", b"v")])
         assert not lost and len(asked) > 2
         assert len(await world.read_topic(world.topics.status)) == 1
@@ -212,7 +212,9 @@ async def test_nothing_expires_in_an_outage(world: World):
                 raise KafkaConnectionError("the answer was lost")
 
         _requests(app, lose)
-        writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
+        writing = asyncio.ensure_future(
+            app.publisher.publish(world.topics.status, b"x", partition=0)
+        )
         await outage.wait()
         done, _ = await asyncio.wait([writing], timeout=2.5)  # longer than aiokafka keeps a record
         assert not done
@@ -233,7 +235,9 @@ async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: 
             raise RuntimeError("a mistake in the sender")
 
         sender._maybe_wait_for_pid = dies
-        writing = asyncio.ensure_future(publish(app, world.topics.status, b"x", partition=0))
+        writing = asyncio.ensure_future(
+            app.publisher.publish(world.topics.status, b"x", partition=0)
+        )
         await wait_until(lambda: left == [ExitCode.PRODUCER_DEAD])
         writing.cancel()
 
@@ -252,7 +256,7 @@ async def test_an_outage_delays_and_loses_nothing(broken: World, own_broker: Own
         own_broker.kill()
         writing = [
             asyncio.ensure_future(rows.write(0, [(b"k", b"after")])),
-            asyncio.ensure_future(publish(app, broken.topics.status, b"x", partition=0)),
+            asyncio.ensure_future(app.publisher.publish(broken.topics.status, b"x", partition=0)),
         ]
         done, _ = await asyncio.wait(writing, timeout=2.0)
         seen = rows.get(0, b"k")

@@ -12,15 +12,8 @@ from faust.transport import consumer as faust_consumer
 from streams.kafka import reader
 from streams.kafka.topics import ROWS
 from streams.runtime.factory import App
-from streams.runtime.table import (
-    AppStopped,
-    DurableTable,
-    OutgoingRecord,
-    PartitionRevoked,
-    RecordTooLarge,
-    publish,
-    publish_all,
-)
+from streams.runtime.publisher import AppStopped, OutgoingRecord, RecordTooLarge
+from streams.runtime.table import DurableTable, PartitionRevoked
 from tests.runtime.world import WAIT_TIMEOUT_S, World, run_app, wait_until
 
 pytestmark = pytest.mark.broker
@@ -228,18 +221,20 @@ async def test_a_write_that_has_begun_is_finished_without_its_caller(rows: Durab
 
 async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
     topic = world.topics.status
-    said = await publish(
-        app, topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
+    said = await app.publisher.publish(
+        topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
     )
     assert (said.partition, said.offset) == (1, 0)
-    await publish_all(app, [OutgoingRecord(topic, b"%d" % each, b"k", 1) for each in range(50)])
+    await app.publisher.publish_all(
+        [OutgoingRecord(topic, b"%d" % each, b"k", 1) for each in range(50)]
+    )
     records = await world.read_topic(topic)
     assert [each.value for each in records] == [b"first", *(b"%d" % each for each in range(50))]
     assert records[0].headers == (("h", b"1"), ("none", None))
 
 
 async def test_without_a_partition_the_key_chooses_as_in_java(world: World, app: App):
-    said = await publish(app, world.topics.status, b"x", key=b"+60123456789")
+    said = await app.publisher.publish(world.topics.status, b"x", key=b"+60123456789")
     other = await world.producer.send_and_wait(world.topics.status, b"x", key=b"+60123456789")
     assert said.partition == other.partition
 
@@ -249,17 +244,17 @@ async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
 ):
     """An idempotent producer with a hole in its numbers would be refused for ever after."""
     status = world.topics.status  # takes 1 MiB
-    await publish(app, status, b"before", partition=0)
+    await app.publisher.publish(status, b"before", partition=0)
     with pytest.raises(RecordTooLarge):
-        await publish(app, status, b"x" * 3_000_000, partition=0)
+        await app.publisher.publish(status, b"x" * 3_000_000, partition=0)
     async with asyncio.timeout(WAIT_TIMEOUT_S):
-        assert (await publish(app, status, b"after", partition=0)).offset == 1
-        assert (await publish(app, status, b"after", partition=1)).offset == 0
+        assert (await app.publisher.publish(status, b"after", partition=0)).offset == 1
+        assert (await app.publisher.publish(status, b"after", partition=1)).offset == 0
 
 
 async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: DurableTable):
     with pytest.raises(RecordTooLarge):
-        await publish(app, world.topics.status, b"x" * 9_000_000, partition=0)
+        await app.publisher.publish(world.topics.status, b"x" * 9_000_000, partition=0)
     with pytest.raises(RecordTooLarge):
         await rows.write(0, [(b"k", b"x" * 9_000_000)])
     assert rows.get(0, b"k") is None
@@ -270,6 +265,6 @@ async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: Du
 async def test_after_the_end_it_is_closed(world: World, app: App, rows: DurableTable):
     await app.stop()
     with pytest.raises(AppStopped):
-        await publish(app, world.topics.status, b"x")
+        await app.publisher.publish(world.topics.status, b"x")
     with pytest.raises(AppStopped):
         await rows.write(0, [(b"k", b"x")])

@@ -38,9 +38,8 @@ class Watched:
         self.left: list[tuple[ExitCode, str]] = []
         self.looks = 0
         self.app: App = world.make_app()
-        self.app.watchdog_timeouts = patience
         self.app.watchdog = Watchdog(
-            self.app, leave=lambda code, why: self.left.append((code, why))
+            self.app, patience, terminate=lambda code, why: self.left.append((code, why))
         )
         self.release = asyncio.Event()
         look = self.app.watchdog.check
@@ -61,7 +60,7 @@ class Watched:
 
     async def looks_for(self, seconds: float) -> None:
         """Until it has looked so often that a standstill would have been that old."""
-        enough = self.looks + seconds / self.app.watchdog_timeouts.check_interval_s
+        enough = self.looks + seconds / self.app.watchdog.timeouts.check_interval_s
         await wait_until(lambda: self.looks >= enough)
 
 
@@ -86,8 +85,8 @@ async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
     await watched.world.produce([b"done", b"stuck", b"behind it"])
     code, why = await wait_until(lambda: watched.left and watched.left[0])
     assert code is ExitCode.STALLED
-    assert "partition 0 does not move" in why
-    assert "committed 1, next 3, being worked on since 1" in why
+    assert "partition 0 makes no progress" in why
+    assert "committed 1, next 3, oldest unacknowledged 1" in why
 
 
 @pytest.mark.broker

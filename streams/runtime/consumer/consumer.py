@@ -21,7 +21,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka.errors import KafkaError
 from faust.transport import consumer as base
@@ -34,9 +34,7 @@ from streams.runtime.consumer.fetch import FetchBatch
 from streams.runtime.consumer.offsets import OffsetTracker
 from streams.runtime.consumer.thread import ConsumerThread, RebalanceListener
 from streams.runtime.exit_codes import ExitCode, terminate
-
-if TYPE_CHECKING:
-    from streams.runtime.app import App
+from streams.runtime.protocols import FencedApp
 
 MAX_UNACKED_BYTES = 8 << 20  # handed out and not acknowledged, of one partition
 _FULL_POLL_S = 0.05
@@ -46,7 +44,7 @@ _IDLE_POLL_S = 1.0
 class Consumer(driver.Consumer):
     """The one consumer of an app."""
 
-    app: "App"  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
+    app: FencedApp  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
     _thread: ConsumerThread  # pyright: ignore[reportIncompatibleVariableOverride] as made below
     RebalanceListener = RebalanceListener
 

@@ -5,7 +5,7 @@ of the app, for the group's coordinator; and a number of its own for every assig
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiokafka
 from faust.transport.consumer import ensure_TPset
@@ -15,9 +15,7 @@ from faust.types import TP
 from streams.runtime.consumer.coordinator import current_fence
 from streams.runtime.consumer.fetch import last_empty_range
 from streams.runtime.consumer.offsets import OffsetRange
-
-if TYPE_CHECKING:
-    from streams.runtime.app import App
+from streams.runtime.protocols import FencedApp
 
 # Records come at once however long a fetch may wait for them; but the broker answers a connection's
 # requests in their order, so questions after offsets wait for it: four times 1.5 s at each start.
@@ -27,7 +25,7 @@ _FETCH_MAX_WAIT_MS = 200
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Where aiokafka's consumer lives."""
 
-    app: "App"  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
+    app: FencedApp  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)

@@ -30,7 +30,7 @@ WATCHDOG = (
     Switch(
         "an event that never ends",
         WATCHDOG_FILE,
-        "        if stalled_s > self._timeouts.partition_timeout_s:",
+        "        if stalled_s > self.timeouts.partition_timeout_s:",
         "        if False:",
         (PROCESSES + "test_an_event_that_never_ends_ends_the_process",),
     ),

@@ -130,7 +130,7 @@ async def test_the_last_record_of_a_partition_is_not_lost_either(
 ):
     """No later record shows that it is missing; the watchdog sees that the end is not reached."""
     reading = RecordingApp(world)
-    reading.app.watchdog_timeouts = WatchdogTimeouts(
+    reading.app.watchdog.timeouts = WatchdogTimeouts(
         60.0, 60.0, resync_after_s=0.3, check_interval_s=0.1
     )
     _lose(monkeypatch, {9})

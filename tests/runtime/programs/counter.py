@@ -16,7 +16,7 @@ import orjson
 from streams.kafka.topics import ROWS, dispatch_app_id, names
 from streams.runtime import factory as safe_app
 from streams.runtime import worker
-from streams.runtime.table import DurableTable, publish
+from streams.runtime.table import DurableTable
 from streams.settings import load
 
 
@@ -46,7 +46,7 @@ def main(name: str) -> int:
         await app.fence.ensure_member()
         await rows.write(partition, [(event.key, orjson.dumps([count, offset]))])
         said = orjson.dumps({"id": event.value.decode(), "count": count, "by": os.getpid()})
-        await publish(app, topics.status, said, key=event.key, partition=partition)
+        await app.publisher.publish(topics.status, said, key=event.key, partition=partition)
 
     @app.agent(app.raw_topic(topics.outbound), name="counter", isolated_partitions=True)
     async def counter(stream):

@@ -15,7 +15,6 @@ import time
 from streams.kafka.topics import dispatch_app_id, names
 from streams.runtime import factory as safe_app
 from streams.runtime import worker
-from streams.runtime.table import publish
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.settings import load
 
@@ -31,7 +30,7 @@ def main(name: str) -> int:
         event_timeout_s=1.0,
     )
     grace_s = float(os.environ.get("GRACE_S", "30"))
-    app.watchdog_timeouts = WatchdogTimeouts(
+    app.watchdog.timeouts = WatchdogTimeouts(
         grace_s, grace_s, loop_timeout_s=grace_s, check_interval_s=0.2
     )
 
@@ -55,7 +54,7 @@ def main(name: str) -> int:
         async for event in stream.events():
             if "WELL" not in os.environ:
                 await get_into(event.value)
-            await publish(app, topics.status, event.value, partition=0)
+            await app.publisher.publish(topics.status, event.value, partition=0)
 
     return worker.run(app, settings)
 

@@ -1,4 +1,4 @@
-"""How a Faust app reaches Kafka: its addresses and credentials, made of the same settings as every other client's."""
+"""Faust's broker addresses and credentials, made from the same settings as those of every other client."""
 
 import faust
 from faust.types.auth import CredentialsT
@@ -12,7 +12,7 @@ def faust_broker(settings: Settings) -> tuple[list[URL], CredentialsT | None]:
     """Faust's settings `broker` and `broker_credentials`.
 
     Raises:
-        KafkaUnreachable: no address is known.
+        KafkaUnreachable: no address is configured or remembered.
         SettingError: a certificate cannot be read.
     """
     addresses = [URL(f"kafka://{each.strip()}") for each in bootstrap_servers(settings).split(",")]

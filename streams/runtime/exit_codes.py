@@ -1,8 +1,7 @@
-"""How a worker ends itself when it must not go on. The supervisor reads the code and starts it anew.
+"""How a worker ends itself when it must not go on. The supervisor reads the exit code and restarts it.
 
-These endings are immediate: nothing is committed, nothing is flushed, no `finally` runs. That is their
-point, since everything not committed is read again, and a process that may have lost its partitions
-must not say another word.
+The process ends at once: nothing is committed, nothing is flushed, no `finally` runs. That is the purpose. Whatever
+was not committed is read again, and a process that may have lost its partitions must not write another record.
 """
 
 import logging
@@ -14,25 +13,23 @@ log = logging.getLogger(__name__)
 
 
 class ExitCode(IntEnum):
-    """Exit codes of workers. Each is cured by a restart but TOPIC_RECREATED, which needs a person."""
+    """Exit codes of workers. A restart cures each of them except TOPIC_RECREATED, which needs a person."""
 
-    FENCED = 75  # no longer a member of its group, with something still to be written or sent
-    LOOP_STUCK = 76  # the event loop does not turn
-    NOT_READY = 77  # joining or recovering does not move, though the broker answers
-    STALLED = 78  # a partition does not move, though there is something to read
-    TOPIC_RECREATED = (
-        79  # committed offsets lie beyond the log's end: rows and log do not belong together
-    )
+    FENCED = 75  # no longer a member of its group, with something still to write or to send
+    LOOP_STUCK = 76  # the event loop makes no progress
+    NOT_READY = 77  # joining or recovering makes no progress, though the broker answers
+    STALLED = 78  # a partition makes no progress, though there is something to read
+    TOPIC_RECREATED = 79  # a topic or its committed offsets do not match the tables any more
     EVENT_INTERRUPTED = 80  # an agent raised, or was cancelled, in the middle of an event
-    PRODUCER_DEAD = 81  # aiokafka's producer has ended by itself
+    PRODUCER_DEAD = 81  # the sender task of aiokafka's producer has ended
 
 
 def log_exit(code: ExitCode, reason: str) -> None:
-    """One line that says why the process ends so; `up` shows it, and knows it by its end."""
+    """Log the one line that says why the process ends. `up` recognises the line by its end, and shows it."""
     log.critical("%s (exit %d, %s)", reason, code, code.name)
 
 
 def terminate(code: ExitCode, reason: str) -> NoReturn:
-    """End this process now, and say why."""
+    """Log the reason and end this process at once."""
     log_exit(code, reason)
     os._exit(code)

@@ -1,6 +1,6 @@
-"""Makes a safe Faust app from the settings. Every Faust setting that matters is here, with its reason.
+"""Creates a safe Faust app from the settings. Every Faust setting that matters is here, with its reason.
 
-Measured on Apache Kafka 4.3.1; where a default of Faust's would lose something, the reason says so.
+The figures were measured on Apache Kafka 4.3.1. Where a default of Faust would lose something, the reason says so.
 """
 
 import logging
@@ -19,7 +19,7 @@ __all__ = ["App", "Readiness", "WorkerAlreadyRunning", "create_app"]
 
 log = logging.getLogger(__name__)
 
-HEARTBEATS_PER_SESSION = 10  # a static member waits 1.5 of them at each start
+HEARTBEATS_PER_SESSION = 10  # a static member may wait 1.5 of them at its start
 _YEAR_S = 365 * 86_400.0
 _BATCH_BYTES = 512 << 10
 
@@ -27,16 +27,16 @@ _BATCH_BYTES = 512 << 10
 def create_app(
     app_id: str, settings: Settings, *, name: str, partitions: int, event_timeout_s: float = 30.0
 ) -> App:
-    """The app of the worker `name`, which is ours alone on this data folder from now on.
+    """Create the app of the worker `name`. From now on this process alone has the name on this data folder.
 
-    `partitions`: of the topics and tables that move together. `event_timeout_s`: no event is worked
-    on for longer; for so long a rebalance waits for it, and above it the watchdog ends the process.
-    The topics are checked when it is run (worker.py).
+    `partitions`: the number of partitions of the topics and tables that move together. `event_timeout_s`: the
+    longest time that an event may take. A rebalance waits this long for it; after that the watchdog ends
+    the process. The topics are checked when the app is run (worker.py).
 
     Raises:
-        WorkerAlreadyRunning: a live process has this name.
-        KafkaUnreachable, SettingError: it is not known, or cannot be known, how Kafka is reached.
-        RuntimeError: other versions of Faust or aiokafka are installed than we know.
+        WorkerAlreadyRunning: another live process has this name.
+        KafkaUnreachable, SettingError: the settings do not say, or not correctly, how to reach Kafka.
+        RuntimeError: other versions of Faust or aiokafka are installed than the known ones.
     """
     patches.install()
     broker, credentials = faust_broker(settings)
@@ -63,7 +63,7 @@ def _heartbeat_interval_s(settings: Settings) -> float:
 
 
 def _create_fence(settings: Settings, directory: WorkerDir) -> Fence:
-    # Who comes after us under our member id waits for as long as our fence stays open.
+    # The next process with our member id waits for as long as our fence can stay open.
     max_heartbeat_age_s = min(
         MAX_AGE_IN_SESSIONS * settings.kafka_session_timeout_s,
         MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings),
@@ -76,42 +76,42 @@ def _faust_options(
 ) -> dict[str, Any]:
     session_timeout_s = float(settings.kafka_session_timeout_s)
     return {
-        # at_least_once and our own rows: exactly_once repeats and miscounts.
+        # at_least_once and idempotent rows: Faust's exactly_once repeats outputs and miscounts.
         "processing_guarantee": "at_least_once",
         "autodiscover": False,
         "datadir": directory.path,
         "store": "rocksdb://",
-        # -- membership; the member's id, and the address that stands for it, are set at the start
+        # -- membership; the member id, and the address that represents it, are set at the start
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": _heartbeat_interval_s(settings),
         "broker_request_timeout": max(30.0, session_timeout_s),
         "broker_rebalance_timeout": max(30.0, event_timeout_s + 10.0),
-        # aiokafka leaves the group, for good, when nothing is fetched for so long: a standby would.
+        # aiokafka leaves the group for good when nothing is fetched for this long, as on a standby.
         "broker_max_poll_interval": _YEAR_S,
         # -- reading
-        "consumer_auto_offset_reset": "earliest",  # `latest` makes recoveries stick
+        "consumer_auto_offset_reset": "earliest",  # with `latest`, recoveries get stuck
         "broker_max_poll_records": 200,
-        "stream_buffer_maxsize": 512,  # records in each actor's queue; the consumer bounds their bytes
-        "stream_wait_empty": True,  # else what is being worked on at SIGTERM is lost
-        # How much is read and done again after a kill.
+        "stream_buffer_maxsize": 512,  # records in each actor's queue; the consumer limits their bytes
+        "stream_wait_empty": True,  # otherwise the events in progress at SIGTERM are lost
+        # They determine how many events are processed again after a kill.
         "broker_commit_interval": 0.5,
         "broker_commit_every": 100,
         # -- writing
         "producer_acks": -1,
-        "producer_linger": 0.0,  # more cuts awaited throughput to a third
+        "producer_linger": 0.0,  # a longer one cuts awaited throughput to a third
         "producer_request_timeout": 30.0,
         "producer_max_request_size": connection.MAX_REQUEST_BYTES,
-        # A batch is taken as a whole or not at all: room for all that one event changes.
+        # The broker accepts a batch as a whole or not at all: room for all changes of one event.
         "producer_max_batch_size": _BATCH_BYTES,
         # -- topics and tables
         "topic_partitions": partitions,
-        "topic_allow_declare": False,  # they are there, with their own configuration (topics.py)
+        "topic_allow_declare": False,  # they exist, with their own configuration (topics.py)
         "topic_disable_leader": True,
         "topic_replication_factor": settings.replication_factor,
         "table_standby_replicas": 0,
         "table_cleanup_interval": 86_400.0,
         "key_serializer": "raw",
         "value_serializer": "raw",
-        # -- its web server would show the tables, phone numbers and all
+        # -- its web server would serve the tables, with all phone numbers
         "web_enabled": False,
     }

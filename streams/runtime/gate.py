@@ -1,4 +1,4 @@
-"""A gate that may be passed while it is open, and whose closing waits for those inside."""
+"""A gate: tasks enter while it is open, and closing it waits for the tasks inside."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,17 +15,17 @@ class Gate:
         self._entered_count = 0
 
     def open(self) -> None:
-        """Let everybody in."""
+        """Let tasks enter."""
         self._open_event.set()
 
     async def close(self) -> None:
-        """Let nobody in any more, and return when the last one has left."""
+        """Let no further task enter, and return when the last one has left."""
         self._open_event.clear()
         await self._empty_event.wait()
 
     @asynccontextmanager
     async def enter(self) -> AsyncIterator[None]:
-        """Wait until it is open, and be inside."""
+        """Wait until the gate is open, and stay inside for the `async with` block."""
         while not self._open_event.is_set():
             await self._open_event.wait()
         self._entered_count += 1

@@ -1,6 +1,6 @@
-"""Runs an app as a worker: checks the topics, sets up logging, handles signals, gives the exit code.
+"""Runs an app as a worker: checks the topics, configures logging, handles signals, returns the exit code.
 
-Only one app per process is run. What ends the process at once (exits.py) does not come back here.
+One process runs only one app. What ends the process at once (exit_codes.py) does not return here.
 """
 
 import asyncio
@@ -15,27 +15,27 @@ from faust.exceptions import ConsistencyError
 from streams.kafka import admin
 from streams.kafka.topic_ids import recreated_message
 from streams.runtime.app import App
+from streams.runtime.consumer.consumer import Consumer
+from streams.runtime.consumer.thread import ConsumerThread
 from streams.runtime.exit_codes import ExitCode, log_exit, terminate
+from streams.runtime.producer import Producer
 from streams.settings import Settings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# They say much, and at level debug they print keys and values of records. Faust's services log under
-# the name of the module that overrides them.
+# These log a lot, and at level debug they print keys and values of records. A service of Faust logs
+# under the name of the module that subclasses it.
 _NOISY_LOGGERS = (
     "faust",
     "mode",
     "aiokafka",
-    "streams.runtime.consumer.consumer",
-    "streams.runtime.app",
-    "streams.runtime.producer",
-    "streams.runtime.consumer.thread",
+    *(service.__module__ for service in (App, Consumer, ConsumerThread, Producer)),
 )
 EXIT_CRASHED = 1
 _STOP_GRACE_PERIOD_S = 30.0
 
 
 def run(app: App, settings: Settings) -> int:
-    """Run until SIGTERM or SIGINT, or a crash; returns the exit code.
+    """Run until SIGTERM, SIGINT or a crash; returns the exit code.
 
     What a callback of `app.before_join` raises is raised here too.
 
@@ -51,7 +51,7 @@ def run(app: App, settings: Settings) -> int:
 
 
 def set_up_logging(settings: Settings) -> None:
-    """One line per message on stderr."""
+    """Log one line per message to stderr."""
     level = logging.getLevelName(settings.log_level.upper())
     logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
     log_pii = settings.log_pii and level <= logging.DEBUG
@@ -60,7 +60,7 @@ def set_up_logging(settings: Settings) -> None:
 
 
 class Worker(faust.Worker):
-    """Faust's, without its spinner and its way of leaving."""
+    """Faust's worker without its spinner, and with our exit codes."""
 
     def __init__(self, app: App, **options: Any) -> None:
         super().__init__(app, **options)
@@ -69,7 +69,7 @@ class Worker(faust.Worker):
         self._stop_timeout_s = app.event_timeout_s + _STOP_GRACE_PERIOD_S
 
     async def stop(self) -> None:
-        """Stop the app. What hangs meanwhile, in Faust or in an event, does not keep us for ever."""
+        """Stop the app. If Faust or an event hangs meanwhile, the process ends after a timeout."""
         reason = f"did not stop within {self._stop_timeout_s:.0f} s"
         stop_timer = threading.Timer(self._stop_timeout_s, terminate, (ExitCode.STALLED, reason))
         stop_timer.daemon = True

@@ -1,8 +1,8 @@
-"""The folder of one worker: its tables, its name in the group, and the lock that makes it the only one.
+"""The folder of one worker: its tables, its member id, and the lock that makes it the only one.
 
-A worker comes back under the same member id and so gets its partitions, and finds its tables, at once.
-Two live processes under one id would put each other out of the group in turns; hence the lock, which the
-kernel gives back when its owner dies, however it dies.
+A worker returns under the same member id, so it gets its partitions and finds its tables at once. Two live processes
+under one id would expel each other from the group in turn. Hence the lock, which the kernel releases when the process
+dies, however it dies.
 """
 
 import os
@@ -14,7 +14,7 @@ import filelock
 
 from streams.settings import Settings
 
-_CLEAN_EXIT_FILE = "ended"  # a file that is there between a worker's regular end and its next start
+_CLEAN_EXIT_FILE = "ended"  # exists between a worker's regular end and its next start
 
 
 class WorkerAlreadyRunning(RuntimeError):
@@ -23,15 +23,15 @@ class WorkerAlreadyRunning(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class WorkerDir:
-    """A folder that is ours until `release`, or until the process ends."""
+    """A folder that belongs to this process until `release`, or until the process ends."""
 
     path: Path
     member_id: str
-    has_predecessor: bool  # whether a process before us had this member id, and did not say its end
+    has_predecessor: bool  # another process had this member id, and did not end regularly
     _lock: filelock.BaseFileLock
 
     def release(self) -> None:
-        """Let another process be this worker, and tell it that nothing of ours goes on."""
+        """Let another process be this worker, and record that nothing of this one continues."""
         (self.path / _CLEAN_EXIT_FILE).touch()
         self._lock.release()
 
@@ -40,7 +40,7 @@ def acquire(settings: Settings, name: str) -> WorkerDir:
     """Become the worker of this name on this data folder.
 
     Raises:
-        WorkerAlreadyRunning: it runs already.
+        WorkerAlreadyRunning: another live process has this name.
     """
     path = settings.data_dir / "tables" / name
     path.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def acquire(settings: Settings, name: str) -> WorkerDir:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise WorkerAlreadyRunning(
-            f"a worker {name} runs already on {settings.data_dir}; stop it, or give this one "
+            f"a worker {name} is already running on {settings.data_dir}; stop it, or give this one "
             "another name with --name"
         ) from None
     exited_cleanly = (path / _CLEAN_EXIT_FILE).exists()
@@ -59,7 +59,7 @@ def acquire(settings: Settings, name: str) -> WorkerDir:
 
 
 def _read_or_create_member_id(file: Path, name: str) -> tuple[str, bool]:
-    """The member id, and whether somebody had it before."""
+    """The member id, and whether a process had it before."""
     try:
         if stored_id := file.read_text().strip():
             return stored_id, True

@@ -45,7 +45,7 @@ async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
 
 async def test_one_name_is_one_worker(settings: Settings):
     first = _app(settings)
-    with pytest.raises(WorkerAlreadyRunning, match=r"dispatch-1 runs already .* --name"):
+    with pytest.raises(WorkerAlreadyRunning, match=r"dispatch-1 is already running .* --name"):
         _app(settings)
     _app(settings, "dispatch-2")
     await first.on_shutdown()

@@ -9,7 +9,7 @@ from streams.runtime.exit_codes import ExitCode
 from streams.runtime.fence import Fence
 
 
-class Left(Exception):
+class Terminated(Exception):
     """The process would have ended."""
 
 
@@ -27,10 +27,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def fence(clock: Clock) -> Fence:
-    def leave(code: ExitCode, why: str) -> None:
-        raise Left(code.name)
+    def terminate(code: ExitCode, reason: str) -> None:
+        raise Terminated(code.name)
 
-    return Fence(7.0, clock_s=clock, leave=leave)
+    return Fence(7.0, clock_s=clock, terminate=terminate)
 
 
 async def _is_done(waiting: "asyncio.Task[None]") -> bool:
@@ -73,7 +73,7 @@ async def test_a_lost_generation_ends_the_process(fence: Fence, clock: Clock):
     fence.on_joined()
     fence.on_generation_lost()
     for ask in (fence.ensure_member, fence.check_before_write):
-        with pytest.raises(Left, match="FENCED"):
+        with pytest.raises(Terminated, match="FENCED"):
             await ask()
 
 
@@ -83,7 +83,7 @@ async def test_a_lost_generation_ends_who_waits(fence: Fence, clock: Clock):
     waiting = _task(fence.check_before_write())
     assert not await _is_done(waiting)
     fence.on_generation_lost()
-    with pytest.raises(Left, match="FENCED"):
+    with pytest.raises(Terminated, match="FENCED"):
         await waiting
 
 

@@ -223,5 +223,5 @@ async def test_one_name_is_one_process(world: World):
     )
     second = world.start_worker("counter", "dispatch-1")
     assert await second.wait_for_exit() == 1
-    assert "WorkerAlreadyRunning: a worker dispatch-1 runs already" in second.log
+    assert "WorkerAlreadyRunning: a worker dispatch-1 is already running" in second.log
     assert first.is_alive

@@ -1,20 +1,19 @@
 """Faust's consumer made safe: no record is lost or committed past, whatever happens around it.
 
-* **Hole rule.** Records are handed out in turn (turn.py, safe_fetch.py). What is not in turn was lost on
-  its way here, or deleted from the log before it was read: the log's start tells which. Lost: seek back.
-  Deleted: count it, say it, go on. Changelogs are held to the same rule, else a table would have holes.
-* **Hand-out.** Nothing of a source is handed out between a revocation and the end of `perform_seek`, which
-  seeks *every* source partition, also those without a commit and those at 0.
-* **Commit rule.** Up to the oldest record handed out and not acknowledged.
-* **Generations.** Every assignment gets a number of its own (the group's may stay the same when a member
-  rejoins). Faust's iterator skips events of an older number and does not acknowledge them. Nothing is lost
-  by that, since they are not committed either: `perform_seek` goes back to the commit and hands them out
-  again, with the new number. Nothing is done twice by it, since every event that had begun was waited for
-  before the partitions were given back.
-* **read_committed.** Records of aborted transactions are not seen.
-* **Room.** A partition with so many bytes being worked on is not read further, however few records it is.
+* **Gap rule.** Records are delivered contiguously (offsets.py, fetch.py). A gap means that records were lost on their
+  way to this class, or were deleted from the log before they were read; the start of the log tells which. Lost: seek
+  back. Deleted: count them, log them, go on. The rule also holds for changelogs; otherwise a table would have holes.
+* **Delivery.** No source record is delivered between a revocation and the end of `perform_seek`, which seeks *every*
+  source partition, also those without a commit and those at 0.
+* **Commit rule.** Commits go up to the oldest record that was delivered and is not acknowledged.
+* **Generations.** Every assignment gets a number of its own (the group's may stay the same when a member rejoins).
+  Faust's iterator skips events of an older number and does not acknowledge them. That loses nothing, because they
+  are not committed either: `perform_seek` goes back to the commit and delivers them again, with the new number. And
+  nothing is processed twice, because every event in progress was waited for before the partitions were released.
+* **read_committed.** Records of aborted transactions are not delivered.
+* **Back-pressure.** A partition with too many unacknowledged bytes is not read further, however few records they are.
 
-All of it runs in the app's event loop; what runs in the consumer's own thread is in safe_thread.py.
+All of it runs in the app's event loop; what runs in the consumer's own thread is in thread.py.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ from streams.runtime.consumer.thread import ConsumerThread, RebalanceListener
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.protocols import FencedApp
 
-MAX_UNACKED_BYTES = 8 << 20  # handed out and not acknowledged, of one partition
+MAX_UNACKED_BYTES = 8 << 20  # delivered and not acknowledged, of one partition
 _FULL_POLL_S = 0.05
 _IDLE_POLL_S = 1.0
 
@@ -49,16 +48,13 @@ class Consumer(driver.Consumer):
     RebalanceListener = RebalanceListener
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self.deleted_counts: Counter[TP] = (
-            Counter()
-        )  # records that were deleted before they were read
+        # How many records were deleted before they were read.
+        self.deleted_counts: Counter[TP] = Counter()
         self.is_delivering = False
-        self._trackers: dict[
-            TP, OffsetTracker
-        ] = {}  # of sources, from perform_seek to the next revocation
-        self._changelog_trackers: dict[
-            TP, OffsetTracker
-        ] = {}  # of changelogs, from seek_wait to the next revocation
+        # Of source partitions, from perform_seek to the next revocation.
+        self._trackers: dict[TP, OffsetTracker] = {}
+        # Of changelog partitions, from seek_wait to the next revocation.
+        self._changelog_trackers: dict[TP, OffsetTracker] = {}
         self._gap_free_from: dict[tuple[TP, int], int] = {}
         self._resynced: set[TP] = set()
         self._generations = count(1)
@@ -70,21 +66,21 @@ class Consumer(driver.Consumer):
     # -- generations
 
     def start_generation(self) -> int:
-        """From now on events of earlier assignments are skipped; from any thread."""
+        """Skip events of earlier assignments from now on. For any thread."""
         self.app.consumer_generation_id = generation = next(self._generations)
         return generation
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Wait until every event that has begun is acknowledged, and commit."""
+        """Wait until every event in progress is acknowledged, and commit."""
         self.is_delivering = False
         for partition in revoked:
-            self._apply_acks(partition)  # what comes next forgets what was acknowledged
+            self._apply_acks(partition)  # super() forgets them
         await super().on_partitions_revoked(revoked)
         self.start_generation()
         self._clear_trackers()
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Begin anew with these."""
+        """Start again with these partitions."""
         self._clear_trackers()
         await self.app.fence.wait_for_predecessor()
         await super().on_partitions_assigned(assigned, generation_id)
@@ -100,14 +96,14 @@ class Consumer(driver.Consumer):
     # -- where to read
 
     async def perform_seek(self) -> None:
-        """Set every source partition to its commit, or to its beginning, and hand out from there."""
+        """Seek every source partition to its commit, or to its beginning, and deliver from there."""
         generation = self.app.consumer_generation_id
         self._clear_source_trackers()
         await super().perform_seek()
         trackers = await self._initial_trackers()
         for partition, tracker in trackers.items():
             await self.seek(partition, tracker.next_offset)
-        # A revocation meanwhile: the recovery that follows it seeks anew.
+        # After a revocation in the meantime, the recovery that follows it seeks again.
         if generation == self.app.consumer_generation_id:
             self._trackers = trackers
             self.is_delivering = True
@@ -156,14 +152,14 @@ class Consumer(driver.Consumer):
         tracker.next_offset = earliest
 
     async def seek_wait(self, partitions: Any) -> None:
-        """Set changelogs to where their tables are; what was fetched before counts no more."""
+        """Seek changelogs to where their tables are; what was fetched before is not delivered."""
         self._changelog_trackers.update(
             {each: OffsetTracker(offset) for each, offset in partitions.items()}
         )
         await super().seek_wait(partitions)
 
     async def resync(self, partition: TP) -> None:
-        """A record did not come in turn, or none comes: deleted in the log, or lost on its way here."""
+        """Read again from the next offset: records before it were deleted from the log, or lost on their way."""
         tracker = self._tracker(partition)
         if tracker is None:
             return
@@ -172,7 +168,7 @@ class Consumer(driver.Consumer):
             earliest = (await self.earliest_offsets(partition))[partition]
         except (KafkaError, OSError) as error:
             self.log.warning("%s: %r", partition, error)
-            return  # the watchdog looks again
+            return  # the watchdog tries again
         if self._tracker(partition) is tracker and tracker.next_offset == expected:
             self._skip_deleted(partition, tracker, earliest)
             await self.seek(partition, tracker.next_offset)
@@ -180,7 +176,7 @@ class Consumer(driver.Consumer):
     def _tracker(self, partition: TP) -> OffsetTracker | None:
         return self._trackers.get(partition) or self._changelog_trackers.get(partition)
 
-    # -- handing out
+    # -- delivering
 
     async def _wait_next_records(self, timeout: float) -> Any:
         if not self.flow_active:
@@ -190,11 +186,11 @@ class Consumer(driver.Consumer):
         if not active:
             await self.sleep(_FULL_POLL_S if full else _IDLE_POLL_S)
             return {}, active
-        # aiokafka does not notice that a partition has room again, only that something has come.
+        # aiokafka does not notice that a partition has room again, only that records have arrived.
         records = await self._getmany(active, _FULL_POLL_S if full else timeout)
-        # Faust would go back to the commits when the flow has stopped meanwhile, in the middle of a
-        # rebalance or a recovery. That is for the recovery to do, at its end; what came too late is
-        # read again then.
+        # If the flow has stopped in the meantime, Faust would seek back to the commits, in the middle of
+        # a rebalance or a recovery. The recovery does that at its end, and what came too late is read
+        # again then.
         return (records, active) if self.flow_active else (None, None)
 
     def _is_full(self, partition: TP) -> bool:
@@ -208,11 +204,11 @@ class Consumer(driver.Consumer):
         return batches
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """The records that are in turn, with the books kept."""
+        """The next contiguous records; each is entered in its tracker."""
         async for partition, message in super().getmany(timeout):
             tracker = self._tracker(partition)
             if tracker is None or tracker.already_delivered(message.offset):
-                continue  # read again after the coming seek; or handed out already
+                continue  # read again after the coming seek, or delivered already
             if not tracker.is_contiguous(self._gap_free_from[partition, message.offset]):
                 await self._resync_once(partition)
                 continue
@@ -223,7 +219,7 @@ class Consumer(driver.Consumer):
             yield partition, message
 
     async def _resync_once(self, partition: TP) -> None:
-        """Once per answer: all its later records miss their turn too."""
+        """Once per fetch: all later records of it are behind the gap too."""
         if partition not in self._resynced:
             self._resynced.add(partition)
             await self.resync(partition)
@@ -231,7 +227,7 @@ class Consumer(driver.Consumer):
     # -- committing
 
     def ack(self, message: Message) -> bool:
-        """The event is done. One of an earlier assignment was given back, and handed out again since."""
+        """The event is done. An event of an earlier assignment does not count: it has been delivered again."""
         if message.generation_id == self.app.consumer_generation_id:
             return super().ack(message)
         message.acked = True
@@ -239,7 +235,7 @@ class Consumer(driver.Consumer):
         return False
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Faust's own books on holes: nobody reads them here, and they would grow for ever."""
+        """Faust's own record of gaps: nothing reads it here, and it would grow for ever."""
 
     def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Iterator[TP]:
         return (
@@ -264,12 +260,12 @@ class Consumer(driver.Consumer):
         return tracker
 
     async def verify_all_partitions_active(self) -> None:
-        """Faust's own watch, which cries wolf; ours is watchdog.py."""
+        """Faust's own check, which raises false alarms; ours is watchdog.py."""
 
     # -- for the watchdog and the probes
 
     def progress(self) -> dict[TP, tuple[int | None, OffsetTracker]]:
-        """For each source partition what is committed, and its books."""
+        """For each source partition its committed offset and its tracker."""
         return {
             each: (self._committed_offset[each], tracker)
             for each, tracker in self._trackers.items()
@@ -277,14 +273,14 @@ class Consumer(driver.Consumer):
 
     @property
     def is_coordinator_dead(self) -> bool:
-        """Whether the group's coordinator has died of an error."""
+        """Whether the group's coordinator has ended with an error."""
         return self._thread.is_coordinator_dead
 
 
 def _gap_free_offsets(batches: Any) -> Iterator[tuple[tuple[TP, int], int]]:
-    """For each record the offset since which it is known to be the first."""
+    """For each record the offset from which on nothing is before it."""
     for partition, batch in batches.items():
-        assert isinstance(batch, FetchBatch), "safe_install.install() was not called"
+        assert isinstance(batch, FetchBatch), "patches.install() was not called"
         gap_free_from = batch.start_offset
         for record in batch:
             yield (base.ensure_TP(partition), record.offset), gap_free_from
@@ -292,5 +288,5 @@ def _gap_free_offsets(batches: Any) -> Iterator[tuple[tuple[TP, int], int]]:
 
 
 def _size_bytes(message: Message) -> int:
-    # -1 for none, as Kafka says it.
+    # Kafka gives -1 for a missing key or value.
     return max(message.serialized_key_size, 0) + max(message.serialized_value_size, 0)

@@ -1,6 +1,7 @@
-"""aiokafka's group coordinator, which tells the app's fence what it hears. Changes nothing else.
+"""aiokafka's group coordinator, which also updates the app's fence. Changes nothing else.
 
-It runs in the consumer's thread. Consumers that belong to no app tell a fence that nobody asks.
+It runs in the consumer's thread. The coordinator of a consumer that belongs to no app updates a fence that nobody
+checks.
 """
 
 import math
@@ -12,12 +13,12 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from streams.runtime.fence import Fence
 
-# Set by the consumer's thread around the consumer's start, where aiokafka makes its coordinator.
+# Set by the consumer's thread around the consumer's start, in which aiokafka creates its coordinator.
 current_fence: ContextVar[Fence | None] = ContextVar("current_fence", default=None)
 
 
 class Coordinator(GroupCoordinator):
-    """Takes the place of aiokafka's GroupCoordinator (safe_install.py)."""
+    """Replaces aiokafka's GroupCoordinator (patches.py)."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._fence = current_fence.get() or Fence(math.inf)
@@ -31,13 +32,13 @@ class Coordinator(GroupCoordinator):
         return answered
 
     def reset_generation(self) -> None:
-        """Said by a heartbeat, a commit or a join: unknown member, or an old generation."""
+        """Called after a heartbeat, a commit or a join that failed: unknown member, or an old generation."""
         if not self._closing.done():
             self._fence.on_generation_lost()
         super().reset_generation()
 
     async def _on_join_prepare(self, previous_assignment: Any) -> None:
-        # Returns once the app has worked off what it was handed out.
+        # Returns once the app has finished the events that were delivered to it.
         await super()._on_join_prepare(previous_assignment)
         self._fence.on_revoked()
 
@@ -46,7 +47,7 @@ class Coordinator(GroupCoordinator):
         await super()._on_join_complete(*args, **options)
 
     async def close(self) -> None:
-        """Leave the group; the app has worked off everything before."""
+        """Leave the group; the app has finished every event before."""
         try:
             await super().close()
         finally:

@@ -1,11 +1,11 @@
-"""aiokafka's answers, told which stretch of the log they stand for.
+"""aiokafka's fetched batches, with the offset range of the log that each of them covers.
 
-aiokafka gives records and moves on; that there was nothing between two of them (control records of
-transactions, aborted records, compacted ones) it knows and does not say. Without it a gap between two
-records cannot be told from records that were lost on the way. Only facts about the log are noted here.
+aiokafka returns records and moves on. It knows that there was nothing between two of them (control records of
+transactions, aborted records, compacted records), but does not tell. Without that knowledge, such a gap cannot be
+distinguished from records that were lost on their way. This file only records facts about the log.
 
-When `getall` takes something, the position asked from equals `next_fetch_offset` (else it returns
-nothing), so what it takes stands for exactly one stretch `[start, next_fetch_offset)`.
+When `getall` takes something, the requested position equals `next_fetch_offset` (otherwise it returns nothing). So what
+it takes covers exactly one offset range `[start, next_fetch_offset)`.
 """
 
 from typing import Any
@@ -15,20 +15,20 @@ from aiokafka.consumer import fetcher as ak_fetcher
 
 from streams.runtime.consumer.offsets import OffsetRange
 
-_EMPTY_RANGE_ATTRIBUTE = "known_empty"  # an attribute of aiokafka's state of a partition
+_EMPTY_RANGE_ATTRIBUTE = "known_empty"  # set on aiokafka's state of a partition
 
 
 class FetchBatch(list[ConsumerRecord[bytes, bytes]]):
-    """Records, and the offset from which on they are all there was to read."""
+    """Records, and the offset from which on they are all that there was to read."""
 
     start_offset: int = -1
 
 
 class FetchResult(ak_fetcher.FetchResult):
-    """Takes the place of aiokafka's class of that name (safe_install.py)."""
+    """Replaces aiokafka's class of that name (patches.py)."""
 
     def getall(self, max_records: int | None = None) -> FetchBatch:
-        """The records that are there; they and their stretch."""
+        """The fetched records, with the start of their offset range."""
         partition_records: Any = self._partition_records
         start: int = partition_records.next_fetch_offset if partition_records is not None else -1
         batch = FetchBatch(super().getall(max_records))
@@ -42,12 +42,12 @@ class FetchResult(ak_fetcher.FetchResult):
 
 
 def _merge_start(empty_range: OffsetRange | None, start: int) -> int:
-    """Where the stretch begins, together with an empty one right before it."""
+    """The start of the range, extended by an empty range right before it."""
     return empty_range[0] if empty_range is not None and empty_range[1] == start else start
 
 
 def last_empty_range(consumer: AIOKafkaConsumer, partition: tuple[str, int]) -> OffsetRange | None:
-    """The last stretch that was read to its end and held nothing; from any thread."""
+    """The last range that was read to its end and held nothing. For any thread."""
     subscription: Any = consumer._subscription.subscription
     if subscription is None or subscription.assignment is None:
         return None

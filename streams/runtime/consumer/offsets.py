@@ -1,47 +1,45 @@
-"""The books of one partition: which record is next, which are being worked on. Pure bookkeeping.
+"""The offsets of one partition: which record is next, and which are in progress. Pure bookkeeping.
 
-Two rules live here. **In turn**: a record may be handed out when every offset between the last one and
-it is known to hold nothing for us (a control record, an aborted or a compacted one). **Commit**: up to
-the oldest record that was handed out and is not acknowledged, in whatever order the others were.
+It holds two rules. **Contiguous**: a record may be delivered when every offset between the last one and it is known to
+hold nothing for us (a control record, an aborted or a compacted one). **Commit**: up to the oldest record that was
+delivered and is not acknowledged, in whatever order the others were acknowledged.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-OffsetRange = tuple[
-    int, int
-]  # offsets [from, to) of which it is known that they hold nothing for us
+OffsetRange = tuple[int, int]  # offsets [from, to) that are known to hold nothing for us
 
 
 @dataclass(slots=True)
 class OffsetTracker:
-    """`next` is the offset of the record that is to be handed out next."""
+    """`next_offset` is the offset of the next record to deliver."""
 
     next_offset: int
-    unacked_bytes: int = 0  # of the records that are being worked on
+    unacked_bytes: int = 0  # of the records in progress
     _unacked: deque[tuple[int, int]] = field(default_factory=deque)  # offset and size
     _acked: set[int] = field(default_factory=set)
 
     def already_delivered(self, offset: int) -> bool:
-        """Whether it was handed out already."""
+        """Whether the record at this offset was delivered already."""
         return offset < self.next_offset
 
     def is_contiguous(self, gap_free_from: int) -> bool:
-        """Whether a record is in turn that is known to be the first one at or after `since`."""
+        """Whether a record may be delivered that is known to be the first one at or after `gap_free_from`."""
         return gap_free_from <= self.next_offset
 
     def skip(self, offset: int) -> None:
-        """Handed out without need of an acknowledgement."""
+        """Deliver a record that needs no acknowledgement."""
         self.next_offset = offset + 1
 
     def deliver(self, offset: int, size: int) -> None:
-        """Handed out; it is not committed past before it is acknowledged. `size` in bytes."""
+        """Deliver a record of `size` bytes; nothing commits past it before it is acknowledged."""
         self.next_offset = offset + 1
         self.unacked_bytes += size
         self._unacked.append((offset, size))
 
     def acknowledge(self, offsets: set[int]) -> None:
-        """Take these over, and forget those that nothing older holds back. Empties `offsets`."""
+        """Enter these acknowledgements, and forget every record that no older one holds back. Empties `offsets`."""
         self._acked |= offsets
         offsets.clear()
         while self._unacked and self._unacked[0][0] in self._acked:
@@ -51,14 +49,14 @@ class OffsetTracker:
 
     @property
     def oldest_unacked(self) -> int | None:
-        """The oldest record handed out and not acknowledged."""
+        """The oldest record that was delivered and is not acknowledged."""
         return self._unacked[0][0] if self._unacked else None
 
     def committable_offset(self, empty_range: OffsetRange | None) -> int:
-        """The offset to commit: what is before it need never be read again.
+        """The offset to commit: nothing before it has to be read again.
 
-        `empty` is the last known empty stretch: without it, control records at the very end of a
-        partition would look like a lag for ever.
+        `empty_range` is the last range that is known to be empty. Without it, control records at the very
+        end of a partition would count as lag for ever.
         """
         if self._unacked:
             return self._unacked[0][0]

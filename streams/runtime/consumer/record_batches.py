@@ -1,9 +1,9 @@
-"""Records whose headers have names that are no text: read all the same. Anybody may put one on a topic.
+"""Reads records whose header names are not UTF-8, too. Anybody may put such a record on a topic.
 
-aiokafka decodes the name of each header as UTF-8 and raises in the middle of an answer when it is none:
-the worker would die of it, be started again, and die again. The protocol calls the name a string, but
-brokers do not look at it. Here such a name is read with its strange bytes as `\\xff`; key, value and the
-values of headers stay as they are. aiokafka's own reader in C is used until it gives up on a batch.
+aiokafka decodes each header name as UTF-8, and raises in the middle of a fetched batch if that fails: the worker would
+crash, be restarted, and crash again. The protocol calls the name a string, but brokers do not check it. Here the
+invalid bytes of such a name are read as `\\xff`; keys, values and header values stay as they are. aiokafka's own reader
+in C is used until it fails on a batch.
 """
 
 import struct
@@ -15,12 +15,12 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecor
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-_BATCH_OVERHEAD = struct.calcsize(">qi")  # before the bytes that a batch's own length counts
+_BATCH_OVERHEAD = struct.calcsize(">qi")  # the bytes before those that a batch's length counts
 _INT32 = struct.Struct(">i")
 
 
 class RecordBatches:
-    """Takes the place of aiokafka's MemoryRecords in its fetcher (safe_install.py)."""
+    """Replaces aiokafka's MemoryRecords in its fetcher (patches.py)."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -28,11 +28,11 @@ class RecordBatches:
         self._pos = 0
 
     def has_next(self) -> bool:
-        """Whether there is a whole batch still to be read."""
+        """Whether another complete batch can be read."""
         return self._inner.has_next()
 
     def size_in_bytes(self) -> int:
-        """Of the answer."""
+        """The size of the response."""
         return self._inner.size_in_bytes()
 
     def next_batch(self) -> "RecordBatch | None":
@@ -47,7 +47,7 @@ class RecordBatches:
 
 
 class RecordBatch:
-    """aiokafka's batch, which starts over by another reader where a name is no text."""
+    """aiokafka's batch, which is read again by another reader if a header name is not UTF-8."""
 
     def __init__(self, batch: Any, data: memoryview) -> None:
         self._batch = batch
@@ -72,13 +72,13 @@ class RecordBatch:
 
 
 class _TolerantBatch(_DefaultRecordBatchPy):  # pyright: ignore[reportGeneralTypeIssues] - final by its hint only
-    """aiokafka's reader in Python, but for the names of headers."""
+    """aiokafka's reader in Python, with other rules for header names."""
 
     def _read_msg(self, decode_varint: Any = decode_varint) -> _DefaultRecordPy:
         reader = _BufferReader(self._buffer, self._pos)
         length = reader.read_varint()
         end = reader.pos + length
-        reader.read_varint()  # attributes: none are defined
+        reader.read_varint()  # attributes: Kafka defines none
         timestamp, offset = (
             self.first_timestamp + reader.read_varint(),
             self.base_offset + reader.read_varint(),
@@ -96,7 +96,7 @@ class _TolerantBatch(_DefaultRecordBatchPy):  # pyright: ignore[reportGeneralTyp
 
 
 class _BufferReader:
-    """A place in a buffer (Kafka protocol, record format v2)."""
+    """Reads a buffer from a position on (Kafka protocol, record format v2)."""
 
     def __init__(self, buffer: bytearray, pos: int) -> None:
         self._buffer = buffer
@@ -108,7 +108,7 @@ class _BufferReader:
         return value
 
     def read_bytes(self) -> bytes | None:
-        """Bytes with their length before them; a negative one says that there are none."""
+        """Bytes with their length before them; a negative length means None."""
         length = self.read_varint()
         if length < 0:
             return None
@@ -116,5 +116,5 @@ class _BufferReader:
         return bytes(self._buffer[self.pos - length : self.pos])
 
     def read_header_name(self) -> str:
-        """The name of a header."""
+        """A header name, with invalid bytes as backslash escapes."""
         return (self.read_bytes() or b"").decode(errors="backslashreplace")

@@ -1,1 +1,1 @@
-"""One Apache Kafka broker on this machine, for trials and tests. Knows neither Faust nor WhatsApp."""
+"""One Apache Kafka broker on this machine, for development and tests. Knows neither Faust nor WhatsApp."""

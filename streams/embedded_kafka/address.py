@@ -1,6 +1,6 @@
 """Where the embedded broker of a data folder listens, read from the properties that it was started with.
 
-Apart from the broker itself, so that a client that only looks the address up imports nothing of it.
+A file of its own, so that a client that only reads the address imports nothing of the broker.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from streams.system import ports
 
 
 def last_bootstrap_servers(data_dir: Path) -> str | None:
-    """Where the broker of this data folder listens, or did when it last ran; None if it never did."""
+    """Where the broker of this data folder listens, or last listened; None if it never ran."""
     port = read_listener_ports(data_dir / "kafka" / "server.properties").get("PLAINTEXT")
     return f"{ports.HOST}:{port}" if port else None
 
 
 def read_listener_ports(properties: Path) -> dict[str, int]:
-    """The ports that a broker was told before, by listener."""
+    """The ports in this server.properties, by listener; empty if the file does not exist."""
     if not properties.exists():
         return {}
     return dict(_parse_listeners(properties.read_text()))

@@ -1,9 +1,9 @@
 """A real Apache Kafka on this machine: one process, KRaft, loopback only. For one user's machine.
 
-Not a cluster: one copy of each record, and a power cut may take the last seconds. Production names
-its brokers in `WA_KAFKA_BOOTSTRAP_SERVERS`, and then nothing here is used. Everything is below `<data_dir>/kafka`:
-`log/` the records, `server.properties` what the broker was told (its ports are remembered there),
-`kafka.log` what it said, `lock` who owns the folder.
+Not a cluster: it keeps one copy of each record, and a power failure may lose the last seconds. Production names its
+brokers in `WA_KAFKA_BOOTSTRAP_SERVERS`, and then nothing of this is used. Everything is below `<data_dir>/kafka`:
+`log/` holds the records, `server.properties` the configuration (with the ports of the last start), `kafka.log` the
+broker's output, and `lock` the owner of the folder.
 """
 
 import base64
@@ -56,7 +56,7 @@ advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_p
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-# Java reads this file as Latin-1 and splits the value at commas, so no path is written here.
+# Java reads this file as Latin-1 and splits the value at commas, so it contains no path.
 log.dirs=log
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -68,7 +68,7 @@ transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=4
-# A killed broker is not let in again before its last session has ended; the default is 9 s.
+# A killed broker is not admitted again before its last session has ended; the default is 9 s.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=400
 num.network.threads=2
@@ -84,7 +84,7 @@ class BrokerFailed(RuntimeError):
 
 
 class PortInUse(BrokerFailed):
-    """Somebody else listens there."""
+    """Another process listens on the port."""
 
 
 class DataDirInUse(BrokerFailed):
@@ -102,9 +102,9 @@ class EmbeddedBroker:
         java_home: str | None = None,
         extra_properties: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`port` 0 is any free one, the same at each start. `java_home` wins over $JAVA_HOME.
+        """`port` 0 is any free port, the same at each start. `java_home` wins over $JAVA_HOME.
 
-        `further` are lines of server.properties that are added, or win over ours.
+        `extra_properties` are added to server.properties, and win over ours.
         """
         self.directory = data_dir.absolute() / "kafka"
         self.log_file = self.directory / "kafka.log"
@@ -118,17 +118,17 @@ class EmbeddedBroker:
 
     @property
     def port(self) -> int:
-        """Where it listens; 0 before the first start with port 0."""
+        """The port on which it listens; 0 before the first start with port 0."""
         return self._port
 
     @property
     def bootstrap_servers(self) -> str:
-        """What clients are told."""
+        """The address for clients."""
         return f"{ports.HOST}:{self._port}"
 
     @property
     def pid(self) -> int | None:
-        """The process, None before the start and after the stop."""
+        """The process id; None before the start and after the stop."""
         return self._process.pid if self._process else None
 
     @property
@@ -138,16 +138,16 @@ class EmbeddedBroker:
 
     @property
     def exit_code(self) -> int | None:
-        """Of a process that ended by itself or was killed; None while it runs."""
+        """The exit code of a process that ended by itself or was killed; None while it runs."""
         return self._process.poll() if self._process else None
 
     def start(self, progress: jars.Progress = lambda line: None) -> None:
-        """Start it, and return once it answers. Starts it anew when it has died.
+        """Start it, and return once it answers. Restarts it if it has died.
 
         Raises:
-            JarsMissing, JavaMissing: what it consists of is not there.
-            PortInUse, DataDirInUse: another one has it.
-            BrokerFailed: it ended or did not answer; the message has the log's last telling line.
+            JarsMissing, JavaMissing: its jars or its Java are missing.
+            PortInUse, DataDirInUse: another process uses the port or the folder.
+            BrokerFailed: it ended or did not answer; the message has the line of the log that says why.
         """
         if self.is_running:
             return
@@ -169,7 +169,7 @@ class EmbeddedBroker:
                 self._lock.acquire()
         except child.DirectoryInUse as error:
             raise DataDirInUse(
-                f"process {error.pid or 'unknown'} runs a Kafka on {self.directory}; stop it, "
+                f"process {error.pid or 'unknown'} already runs a Kafka on {self.directory}; stop it, "
                 "or set WA_DATA_DIR to another folder"
             ) from None
 
@@ -188,7 +188,7 @@ class EmbeddedBroker:
         self._properties_file.write_text(text + extra_lines)
 
     def _choose_port(self, previous_port: int | None) -> int:
-        fixed_port = self._requested_port or self._port  # clients may know it already
+        fixed_port = self._requested_port or self._port  # clients may use it already
         if not fixed_port:
             return (
                 previous_port
@@ -204,7 +204,7 @@ class EmbeddedBroker:
         return fixed_port
 
     def _format_storage(self, java_path: Path) -> None:
-        # The folder gets its name once it is complete: a format that was killed leaves none behind.
+        # The folder gets its name once it is complete, so a format that was killed leaves none behind.
         log_dir, new_log_dir = self.directory / "log", self.directory / "log.new"
         if log_dir.exists():
             return
@@ -253,10 +253,10 @@ class EmbeddedBroker:
         with self.log_file.open("rb") as file:
             file.seek(self._log_start)
             lines = file.read().decode(errors="replace").splitlines()
-        return f"{find_error_line(lines)} (all of it: {self.log_file})"
+        return f"{find_error_line(lines)} (full log: {self.log_file})"
 
     def stop(self) -> None:
-        """End it; what it acknowledged is kept. Harmless when it does not run."""
+        """Stop it; what it acknowledged is kept. Harmless when it does not run."""
         if self._process is not None:
             child.stop(self._process, STOP_TIMEOUT_S)
             self._process = None
@@ -264,17 +264,17 @@ class EmbeddedBroker:
 
 
 def find_error_line(lines: list[str]) -> str:
-    """The line of a Java log that says best what went wrong."""
+    """The line of a Java log that best says what went wrong."""
     log_lines = [line.strip() for line in lines if line.strip()]
     for marks in (("Caused by:",), ("Exception", "Error:"), (" ERROR ",)):
         for line in reversed(log_lines):
             if any(mark in line for mark in marks) and not line.startswith("at "):
                 return line
-    return log_lines[-1] if log_lines else "it said nothing"
+    return log_lines[-1] if log_lines else "it logged nothing"
 
 
 def _new_cluster_id() -> str:
-    # Kafka's form of a UUID; one that began with a dash would be read as an option.
+    # Kafka's form of a UUID. One that begins with a dash would be read as an option.
     while True:
         id_ = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not id_.startswith("-"):
@@ -282,7 +282,7 @@ def _new_cluster_id() -> str:
 
 
 def _java_environment() -> dict[str, str]:
-    """Ours without what would change the JVM behind our back, and paths of any script."""
+    """This process's environment without the variables that change the JVM; UTF-8 for paths in any script."""
     excluded = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
     inherited = {name: value for name, value in os.environ.items() if name not in excluded}
     return inherited | {"LC_ALL": "C.UTF-8"}

@@ -1,7 +1,7 @@
-"""Starts a program that cannot outlive this process, and keeps others off its folder.
+"""Starts a program that cannot outlive this process, and locks its folder against other processes.
 
-Who is killed cleans up nothing, so neither rests on our being alive: the kernel kills the child when
-we are gone, and a lock that the child inherits is held for as long as either of us lives.
+A process that is killed cleans up nothing, so neither depends on this process being alive: the kernel kills the child
+when this process dies, and the child inherits the lock, which is held as long as either of them lives.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ _forker = ThreadPoolExecutor(1, thread_name_prefix="forker")
 
 
 class DirectoryInUse(RuntimeError):
-    """Another live process owns the folder; `pid` is its number, None if it left none."""
+    """Another live process owns the folder; `pid` is its process id, None if it left none."""
 
     def __init__(self, directory: Path, pid: int | None) -> None:
         super().__init__(f"{directory} is in use by process {pid or 'unknown'}")
@@ -40,7 +40,7 @@ def start(
     lock: "DirectoryLock",
     env: dict[str, str],
 ) -> "subprocess.Popen[bytes]":
-    """Start `command` in `folder`, in a session of its own: Ctrl-C is for us, who end it at last."""
+    """Start `command` in `directory`, in a session of its own: Ctrl-C must only reach this process, which ends it."""
 
     def fork() -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
@@ -68,24 +68,24 @@ def stop(process: "subprocess.Popen[bytes]", timeout_s: float) -> int:
 
 
 class DirectoryLock:
-    """One owner of a folder. Not to be copied into a process by `fork` alone."""
+    """Makes one process the owner of a folder. Must not be copied into another process by `fork` alone."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._descriptor: int | None = None
 
     def fileno(self) -> int:
-        """The descriptor whose heirs hold the lock too."""
+        """The descriptor; a process that inherits it holds the lock too."""
         assert self._descriptor is not None, "the lock is not held"
         return self._descriptor
 
     @property
     def is_held(self) -> bool:
-        """Whether it is ours."""
+        """Whether this process holds it."""
         return self._descriptor is not None
 
     def acquire(self) -> None:
-        """Become the owner; what the kernel is still killing for a dead owner is waited for.
+        """Become the owner. Waits for the child of a dead owner while the kernel is still killing it.
 
         Raises:
             DirectoryInUse: there is a live owner.
@@ -113,14 +113,14 @@ class DirectoryLock:
             time.sleep(_POLL_INTERVAL_S)
 
     def release(self) -> None:
-        """Let another become the owner, once our child has ended too."""
+        """Let another process become the owner, once our child has ended too."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def _live_owner_pid(descriptor: int) -> int | None:
-    """The process that wrote its name into the lock, if it lives."""
+    """The process that wrote its id into the lock, if it is alive."""
     fields = os.pread(descriptor, 100, 0).split()
     if len(fields) != 2:
         return None

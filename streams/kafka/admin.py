@@ -1,8 +1,8 @@
-"""Creates and checks topics. Never alters or deletes one: what is on a broker is its operator's.
+"""Creates and checks topics. Never alters or deletes one: what is on a broker belongs to its operator.
 
-A topic with the wrong number of partitions sends phones to other partitions than their rows are in,
-and a changelog that is not compacted loses rows; so a worker does not start on them. How long the
-public topics are kept is the operator's business once they are there, and is not checked.
+With the wrong number of partitions, a phone's records would go to another partition than the one with its row; and a
+changelog that is not compacted would lose rows. So a worker does not start on such topics. The retention of a public
+topic that exists is the operator's decision, and is not checked.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _NO_SUCH_TOPIC = "no such topic"
 
 @dataclass(frozen=True, slots=True)
 class TopicProblem:
-    """What is wrong with one topic, and what to do about it."""
+    """What is wrong with one topic, and how to fix it."""
 
     topic: str
     actual: str
@@ -34,7 +34,7 @@ class TopicProblem:
 
     @property
     def is_missing(self) -> bool:
-        """Whether `create` would mend it."""
+        """Whether `create_topics` would fix it."""
         return self.actual == _NO_SUCH_TOPIC
 
     def __str__(self) -> str:
@@ -42,7 +42,7 @@ class TopicProblem:
 
 
 class InvalidTopics(RuntimeError):
-    """Topics are not as they must be; the message has the first in full, and names the others."""
+    """Topics are not as they must be; the message describes the first problem, and names the other topics."""
 
     def __init__(self, problems: Sequence[TopicProblem]) -> None:
         self.problems = tuple(problems)
@@ -52,10 +52,10 @@ class InvalidTopics(RuntimeError):
 
 
 async def create_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing, and return their names once they can be used.
+    """Create the missing topics, and return their names once they can be used.
 
     Raises:
-        InvalidTopics: the brokers refuse one, or one that is there is wrong.
+        InvalidTopics: the brokers refuse to create a topic, or an existing topic is wrong.
         KafkaUnreachable: no broker answers.
     """
     specs = required_topics(settings)
@@ -73,7 +73,7 @@ async def create_topics(settings: Settings) -> list[str]:
 async def check_topics(
     settings: Settings, only: Collection[str] | None = None
 ) -> list[TopicProblem]:
-    """What is wrong with the topics (with these only, if named); nothing: a worker may start.
+    """What is wrong with the topics, or with `only` these. If the list is empty, a worker may start.
 
     Raises:
         KafkaUnreachable: no broker answers.
@@ -84,19 +84,19 @@ async def check_topics(
 
 
 async def partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:
-    """How many partitions each topic has that is on the brokers and that our user may see."""
+    """The number of partitions of each topic on the brokers that our user may see."""
     return {topic["topic"]: len(topic["partitions"]) for topic in await _describe_topics(client)}
 
 
 async def _describe_topics(client: AIOKafkaAdminClient) -> list[dict[str, Any]]:
-    # All topics are asked for: by name, a broker with auto.create.topics.enable would create them.
+    # Requests all topics: a broker with auto.create.topics.enable would create the ones that are named.
     return await client.describe_topics()
 
 
 async def _create_missing(client: AIOKafkaAdminClient, specs: list[TopicSpec]) -> list[str]:
     if not specs:
         return []
-    # aiokafka's responses get their fields when they are read, so no type says them.
+    # aiokafka's responses get their fields when they are decoded, so they have no types.
     response: Any = await client.create_topics([_new_topic(spec) for spec in specs])
     refusals = list(_creation_problems(response.topic_errors, {spec.name: spec for spec in specs}))
     if refusals:
@@ -105,14 +105,14 @@ async def _create_missing(client: AIOKafkaAdminClient, specs: list[TopicSpec]) -
 
 
 def _new_topic(spec: TopicSpec) -> NewTopic:
-    # NewTopic takes a replication of -1 for a missing one unless there are assignments, if only {}.
+    # NewTopic takes a replication factor of -1 for a missing one, unless there are assignments, even {}.
     assignments = {} if spec.replication_factor == -1 else None
     return NewTopic(spec.name, spec.partitions, spec.replication_factor, assignments, spec.config)
 
 
 def _creation_problems(topic_errors: Any, specs: Mapping[str, TopicSpec]) -> Iterator[TopicProblem]:
     for name, code, message in topic_errors:
-        # Somebody else was quicker: then it is checked like any other.
+        # Another client was quicker: its topic is checked like any other.
         if not code or for_code(code) is TopicAlreadyExistsError:
             continue
         reason = (message or for_code(code).__name__).rstrip(".")
@@ -125,9 +125,9 @@ def _creation_problems(topic_errors: Any, specs: Mapping[str, TopicSpec]) -> Ite
 
 
 async def _wait_until_usable(client: AIOKafkaAdminClient, topics: set[str]) -> None:
-    """Wait until what the controller has created is known to a broker, with its leaders."""
+    """Wait until a broker knows what the controller has created, with its leaders."""
     async with asyncio.timeout(_VISIBILITY_TIMEOUT_S):
-        # The broker does not say when it has heard of a topic; it must be asked.
+        # A broker does not announce that it knows a topic; it must be polled.
         while not topics <= await _topics_with_leaders(client):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_INTERVAL_S)
 
@@ -156,7 +156,7 @@ async def _find_problems(client: AIOKafkaAdminClient, specs: list[TopicSpec]) ->
 
 
 def missing_topic(name: str, expected: str = "one of this name") -> TopicProblem:
-    """The problem of a topic that is not there, or that our user may not see."""
+    """The problem of a topic that does not exist, or that our user may not see."""
     return TopicProblem(name, _NO_SUCH_TOPIC, expected, "run `wa-streams topics create`")
 
 

@@ -1,6 +1,6 @@
-"""How this program's Kafka is reached: addresses, encryption, credentials; from the settings alone.
+"""How to reach Kafka: addresses, encryption and credentials, from the settings alone.
 
-Every client takes its options from here; Faust's are made of the same settings (streams/runtime/credentials.py).
+Every client takes its options from here; Faust's are made from the same settings (streams/runtime/).
 """
 
 import ssl
@@ -15,16 +15,16 @@ from streams.contract.topics import MIB
 from streams.embedded_kafka import address as embedded
 from streams.settings import SettingError, Settings
 
-# The largest that any topic of ours takes, and a little for the batch around the record.
+# The largest record that any of our topics accepts, and a little more for the batch around it.
 MAX_REQUEST_BYTES = 8 * MIB + 65_536
 
 
 class KafkaUnreachable(RuntimeError):
-    """No broker answers, or none lets us in; the message says what to do, in one line."""
+    """No broker answers, or none accepts our credentials; the message says what to do, in one line."""
 
 
 def bootstrap_servers(settings: Settings) -> str:
-    """`host:port,…`: `WA_KAFKA_BOOTSTRAP_SERVERS`, else the embedded broker that was last started on this data folder.
+    """`WA_KAFKA_BOOTSTRAP_SERVERS`, or else the embedded broker that was last started on this data folder.
 
     Raises:
         KafkaUnreachable: there is neither.
@@ -32,14 +32,14 @@ def bootstrap_servers(settings: Settings) -> str:
     address = settings.kafka_bootstrap_servers or embedded.last_bootstrap_servers(settings.data_dir)
     if address is None:
         raise KafkaUnreachable(
-            "no Kafka is known: set WA_KAFKA_BOOTSTRAP_SERVERS, or run `wa-streams up` "
+            "no Kafka is configured: set WA_KAFKA_BOOTSTRAP_SERVERS, or run `wa-streams up` "
             f"with WA_DATA_DIR={settings.data_dir}"
         )
     return address
 
 
 def client_options(settings: Settings) -> dict[str, Any]:
-    """For every aiokafka client: producer, consumer, admin.
+    """Options of every aiokafka client: producer, consumer, admin.
 
     Raises:
         KafkaUnreachable: no address is known.
@@ -60,7 +60,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
 
 
 def producer_options(settings: Settings) -> dict[str, Any]:
-    """For every aiokafka producer: what it says is sent is on the brokers, once, in order."""
+    """Options of every aiokafka producer: a record that it confirms is on the brokers, once, in order."""
     return {
         **client_options(settings),
         "acks": "all",
@@ -70,7 +70,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:
-    """How brokers are verified, and this client to them.
+    """How this client verifies brokers, and identifies itself to them.
 
     Raises:
         SettingError: a certificate cannot be read.
@@ -84,7 +84,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         setting_names = "WA_KAFKA_SECURITY_CA_FILE, _CERT_FILE or _KEY_FILE"
         raise SettingError(
-            f"{setting_names} cannot be read as PEM ({error}); mend the path or file"
+            f"{setting_names} cannot be read as PEM ({error}); correct the path or the file"
         ) from error
     return context
 
@@ -94,7 +94,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     """A connected admin client.
 
     Raises:
-        KafkaUnreachable: it cannot connect, or what was asked of it went wrong.
+        KafkaUnreachable: it cannot connect, or a request in the `async with` block failed.
     """
     options = client_options(settings)
     client = AIOKafkaAdminClient(**options)
@@ -108,22 +108,22 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
 
 @contextmanager
 def translate_errors(address: str) -> Iterator[None]:
-    """Kafka's errors as ours: whoever asks a broker has one error to know.
+    """Translate Kafka's errors: a caller has only one error to handle.
 
     Raises:
-        KafkaUnreachable: instead of any error of aiokafka, of the network, or of waiting too long.
+        KafkaUnreachable: instead of any error of aiokafka or the network, and of a timeout.
     """
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
         raise KafkaUnreachable(
             f"Kafka at {address} does not answer as it should ({_describe_error(error)}); is it running? "
-            "WA_KAFKA_BOOTSTRAP_SERVERS and WA_KAFKA_SECURITY_… say how it is reached"
+            "WA_KAFKA_BOOTSTRAP_SERVERS and WA_KAFKA_SECURITY_… say how to reach it"
         ) from error
 
 
 def _describe_error(error: Exception) -> str:
-    # aiokafka shows its inner tuples when it gets no answer from any address.
+    # If no address answers, aiokafka's message shows its internal tuples.
     is_bootstrap_failure = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(
         error
     )

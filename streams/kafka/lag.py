@@ -1,7 +1,7 @@
-"""How far a group is behind: committed against end offsets. Joins no group, commits nothing.
+"""The lag of a consumer group: committed offsets against end offsets. Joins no group, commits nothing.
 
-The end is the log's end (high watermark), as other tools count it, so records of a transaction that
-is still open count as not read.
+The end is the end of the log (high watermark), as other tools count it. So records of a transaction that is still
+open count as lag.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """One partition as a group sees it. `committed` None: nothing yet, so it starts at `begin`."""
+    """One partition for one group. `committed_offset` None: no commit yet, so the group starts at `start_offset`."""
 
     committed_offset: int | None
     start_offset: int
@@ -34,7 +34,7 @@ class PartitionLag:
 
     @property
     def lag(self) -> int:
-        """Records, and markers of transactions, that are still to be read."""
+        """Records and transaction markers that are still to be read."""
         position = (
             self.start_offset
             if self.committed_offset is None
@@ -44,7 +44,7 @@ class PartitionLag:
 
     @property
     def lost_records(self) -> int:
-        """Records that were removed from the log before the group had read them."""
+        """Records that were removed from the log before the group read them."""
         return (
             0
             if self.committed_offset is None
@@ -53,7 +53,7 @@ class PartitionLag:
 
 
 class LagReader:
-    """Connected to a broker; made by `reader`."""
+    """Reads lag over one connection; created by `open_lag_reader`."""
 
     def __init__(
         self, address: str, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer
@@ -76,11 +76,11 @@ class LagReader:
         self, group: str, topics: Collection[str]
     ) -> dict[TopicPartition, PartitionLag]:
         parts = await self._partitions(topics)
-        # Committed first: what is committed afterwards makes us say too much, never too little.
+        # Committed offsets first: a commit after that makes the reported lag too high, never too low.
         committed = await self._committed_offsets(group, parts)
-        begins = await self._consumer.beginning_offsets(parts)
+        starts = await self._consumer.beginning_offsets(parts)
         ends = await self._consumer.end_offsets(parts)
-        return {part: PartitionLag(committed[part], begins[part], ends[part]) for part in parts}
+        return {part: PartitionLag(committed[part], starts[part], ends[part]) for part in parts}
 
     async def _partitions(self, topics: Collection[str]) -> list[TopicPartition]:
         counts = await partition_counts(self._admin)
@@ -92,7 +92,7 @@ class LagReader:
         self, group: str, parts: list[TopicPartition]
     ) -> Mapping[TopicPartition, int | None]:
         offsets = await self._admin.list_consumer_group_offsets(group, partitions=parts)
-        # aiokafka does not look at the error of the whole answer; it shows in what is not there.
+        # aiokafka ignores the error of the response as a whole; then partitions are missing from it.
         if len(offsets) < len(parts):
             raise GroupLoadInProgressError(f"the offsets of {group} are not loaded yet")
         return {part: at.offset if at.offset >= 0 else None for part, at in offsets.items()}
@@ -100,7 +100,7 @@ class LagReader:
 
 @asynccontextmanager
 async def open_lag_reader(settings: Settings) -> AsyncIterator[LagReader]:
-    """A connected LagReader, to be asked again and again. Raises KafkaUnreachable."""
+    """A connected LagReader, for many readings. Raises KafkaUnreachable."""
     options = connection.client_options(settings)
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
     async with connection.admin_client(settings) as admin:
@@ -120,7 +120,7 @@ async def read_lag(
 
 
 async def _retry(operation: Callable[[], Awaitable[T]]) -> T:
-    """Ask again while the broker says that it will know soon (a coordinator is found or loaded)."""
+    """Repeat while the broker reports a temporary error (a coordinator is being found or loaded)."""
     async with asyncio.timeout(_TIMEOUT_S):
         while True:
             try:

@@ -1,7 +1,7 @@
-"""Reads a whole topic without a group: what is there now, or everything from now on.
+"""Reads a whole topic without a group: its present records, or everything from now on.
 
-For commands and callers' programs. Nothing is committed and nobody is disturbed: any number of
-readers see every record. Not for work that must survive a restart: that needs a group.
+For commands and callers' programs. It commits nothing and disturbs nobody: any number of readers see every record.
+Not for work that must survive a restart: that needs a group.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -18,26 +18,22 @@ _POLL_MS = 200
 
 
 class Reader:
-    """All partitions of one topic, to be read in one direction, by one reader."""
+    """All partitions of one topic, read forwards from the beginning or from where a `seek_…` method put it."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
 
-    async def seek_to_beginning(self) -> None:
-        """Read from the oldest record that is kept."""
-        await self._consumer.seek_to_beginning()
-
     async def seek_to_end(self) -> None:
-        """Read what comes after this call."""
+        """Read the records that are written after this call."""
         ends = await self._consumer.end_offsets(self._partitions)
         self._seek(ends)
 
     async def seek_to_time(self, since_s: float) -> None:
-        """Read what was written at or after this time (epoch)."""
+        """Read the records that were written at or after this time (epoch)."""
         self._seek(await self.offsets_for_time(since_s))
 
     async def offsets_for_time(self, since_s: float) -> dict[TopicPartition, int]:
-        """In each partition the first offset written at or after this time, else its end."""
+        """For each partition the first offset written at or after this time, or else its end."""
         ends = await self._consumer.end_offsets(self._partitions)
         timestamps_ms = {partition: int(since_s * 1000) for partition in self._partitions}
         offsets = await self._consumer.offsets_for_times(timestamps_ms)
@@ -47,15 +43,15 @@ class Reader:
         }
 
     async def end_offsets(self) -> dict[TopicPartition, int]:
-        """In each partition the offset that the next record will have."""
+        """For each partition the offset that the next record will have."""
         return await self._consumer.end_offsets(self._partitions)
 
     async def beginning_offsets(self) -> dict[TopicPartition, int]:
-        """In each partition the oldest offset that is kept."""
+        """For each partition the oldest offset that the log still has."""
         return await self._consumer.beginning_offsets(self._partitions)
 
     async def read_to_end(self) -> AsyncIterator[Record]:
-        """Every record up to what is the end at the time of this call."""
+        """Every record up to the end at the time of this call."""
         ends = await self.end_offsets()
         while await self._is_behind(ends):
             for record in await self._poll():
@@ -70,7 +66,7 @@ class Reader:
                 yield record
 
     async def _poll(self) -> list[Record]:
-        """In the order of their time of writing, as far as they came together."""
+        """The records of one fetch, in the order of their timestamps."""
         batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
         records = [record for batch in batches.values() for record in batch]
         return sorted(records, key=lambda each: (each.timestamp, each.partition, each.offset))
@@ -91,16 +87,16 @@ class Reader:
 
 
 class TopicNotFound(LookupError):
-    """There is no such topic; the message says what to do, in one line."""
+    """The topic does not exist; the message says what to do, in one line."""
 
 
 @asynccontextmanager
 async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
-    """A reader of this topic, at its beginning.
+    """A reader of this topic, which starts at its beginning.
 
     Raises:
-        KafkaUnreachable: no broker answers, or none is known.
-        TopicNotFound: there is no such topic.
+        KafkaUnreachable: no broker answers, or none is configured.
+        TopicNotFound: the topic does not exist.
     """
     await _require_topic(settings, topic)
     options = client_options(settings)
@@ -116,7 +112,7 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
 
 
 async def _require_topic(settings: Settings, topic: str) -> None:
-    # A consumer would look for it for 40 s. All are asked for, since by name a broker might create it.
+    # A consumer would look for it for 40 s. Lists all topics, because a broker might create one that is named.
     async with admin_client(settings) as client:
         if topic not in await client.list_topics():
             raise TopicNotFound(f"there is no topic {topic}: run `wa-streams topics create`")

@@ -1,9 +1,9 @@
-"""Which topic a name stands for: the id that the broker gave it when it was made (KIP-516).
+"""Which topic a name stands for: the id that the broker gave the topic when it was created (KIP-516).
 
-A topic that was deleted and made anew has the same name and other offsets, and the broker has dropped
-what a group had committed on it. Rows that carry offsets of the old log would then silently outlive
-every event of the new one. aiokafka knows no ids, so the one request that tells them is spelt out here:
-Metadata, version 10 (https://kafka.apache.org/protocol#The_Messages_Metadata).
+A topic that was deleted and recreated has the same name and other offsets, and the broker has dropped the group's
+commits on it. Rows that carry offsets of the old log would then silently win over every event of the new one.
+aiokafka does not support topic ids, so the one request that returns them is written out here: Metadata, version 10
+(https://kafka.apache.org/protocol#The_Messages_Metadata).
 """
 
 from collections.abc import Collection
@@ -106,7 +106,7 @@ class _MetadataRequest(Request[_MetadataStruct]):
 
 
 async def fetch_topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> dict[str, bytes]:
-    """The id of each topic. Raises KafkaError, also when one does not exist."""
+    """The id of each topic. Raises KafkaError, also when a topic does not exist."""
     node: Any = client.get_random_node()
     response: Any = await client.send(node, _MetadataRequest(topics))
     ids: dict[str, bytes] = {}
@@ -118,8 +118,8 @@ async def fetch_topic_ids(client: AIOKafkaClient, topics: Collection[str]) -> di
 
 
 def recreated_message(topic: str, group: str) -> str:
-    """What to say, and what to do, when a topic is not the one that the tables were made from."""
+    """The message when a topic is not the one that the tables were made from: what to do."""
     return (
-        f"{topic} was made anew or cut, and the tables do not belong to it any more: restore it, or "
-        f"stop all workers of {group} and delete its changelog topics, its offsets and their tables"
+        f"{topic} was recreated or truncated, and the tables no longer belong to it: restore it, or "
+        f"stop all workers of {group} and delete its changelog topics, its offsets and its tables"
     )

@@ -1,7 +1,7 @@
-"""Names of topics and groups, and how each topic must be made. Talks to no broker.
+"""Names of topics and groups, and how each topic must be created. Talks to no broker.
 
-A name is state: which partition holds a phone, and which group has read how far, hang on it. So all
-are made here, from the settings alone.
+A name is state: it decides which partition holds a phone, and how far which group has read. So all names are made
+here, from the settings alone.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ HOUR_MS = 3_600_000
 ROWS = "rows"  # the dispatcher's table
 SENDS = "sends"  # each sender's table
 
-# Of what is only passed on inside: a request with all that we add, and then some.
+# Of internal records: a request with all that we add, and a reserve.
 _INTERNAL_MAX_MESSAGE_BYTES = 8 * MIB
 _INTERNAL_RETENTION_MS = 7 * DAY_MS
 
-# A segment is compacted or removed as a whole, and only when it is no longer written to: a short life
-# and a small size bound both how long an erased phone's data stay on the disk and how much a recovery
-# must read.
+# A segment is compacted or removed as a whole, and only when it is no longer written to. A short life
+# and a small size limit both how long the data of an erased phone stay on the disk, and how much a
+# recovery must read.
 _COMPACTED_CONFIG = {
     "cleanup.policy": "compact",
     "segment.ms": str(HOUR_MS),
@@ -30,14 +30,14 @@ _COMPACTED_CONFIG = {
     "delete.retention.ms": str(DAY_MS),
 }
 
-# The clock of the broker, since a caller whose clock is wrong would have its requests removed before
-# they are read (too old) or refused (too new).
+# The broker's clock. By the clock of a caller that is wrong, requests would be removed before they are
+# read (too old) or refused (too new).
 _TIMESTAMP_CONFIG = {"message.timestamp.type": "LogAppendTime"}
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Every topic by its name."""
+    """The names of the topics."""
 
     prefix: str
     outbound: str
@@ -49,13 +49,13 @@ class Names:
     phone: str
 
     def send(self, account: str) -> str:
-        """Where a sender is told what to send."""
+        """The send topic of an account: what its sender must send."""
         return f"{self.prefix}.internal.send.{account}"
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic must be made. `replication` -1: the brokers' default."""
+    """How a topic must be created. `replication_factor` -1: the brokers' default."""
 
     name: str
     partitions: int
@@ -64,7 +64,7 @@ class TopicSpec:
 
 
 def names(settings: Settings) -> Names:
-    """The topics' names under this prefix."""
+    """The topics' names under the configured prefix."""
     prefix = settings.topic_prefix
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
     return Names(prefix=prefix, phone=f"{prefix}.internal.phone", **public)
@@ -86,7 +86,7 @@ def changelog_topic(app_id: str, table: str) -> str:
 
 
 def required_topics(settings: Settings) -> list[TopicSpec]:
-    """Every topic that must be there before a worker starts, accounts' lanes and tables included."""
+    """Every topic that must exist before a worker starts, with the send topics and the changelogs."""
     topic_names = names(settings)
     specs = [_public_spec(settings, topic) for topic in PUBLIC_TOPICS]
     specs.append(_spec(settings, topic_names.phone, settings.partitions, _internal_config()))
@@ -120,7 +120,7 @@ def _public_spec(settings: Settings, topic: Topic) -> TopicSpec:
 
 
 def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> TopicSpec:
-    # With acks=all a record is then on two brokers before anything follows from it.
+    # With acks=all, a record is then on two brokers before anything follows from it.
     min_insync = {"min.insync.replicas": "2"} if settings.replication_factor >= 3 else {}
     return TopicSpec(
         name, partitions, settings.replication_factor, {**config, **min_insync, **_TIMESTAMP_CONFIG}

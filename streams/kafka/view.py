@@ -1,8 +1,8 @@
-"""A compacted topic in memory, kept current. Read without a group: each process sees all of it.
+"""A compacted topic in memory, kept current. It is read without a group: each process sees all of it.
 
-Not for anything that must be decided once: two processes may see a change at different times, and
-while no broker answers, what was last heard stands. What goes wrong is logged and tried again, from
-the beginning of the topic; until it is read anew, the old state stands.
+Not for anything that must be decided once: two processes may see a change at different times, and while no broker
+answers, the last state remains. After an error, which is logged, the topic is read again from its beginning; until
+that is done, the old state remains.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Key, and its new value; None: the key is gone.
+# The key and its new value; None: the key was deleted.
 OnChange = Callable[[bytes, bytes | None], None]
 
 _RETRY_DELAY_S = 1.0
-_POLL_MS = 1000  # an answer comes back at once when there is something
+_POLL_MS = 1000  # a fetch returns at once when there is something
 
 
 class CompactedView:
-    """The last value of each key. `start` before anything else; all in one event loop."""
+    """The last value of each key. Call `start` before anything else; all in one event loop."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class CompactedView:
         partitions: int = 1,
         on_change: OnChange | None = None,
     ) -> None:
-        """`on_change` hears of each change after `start`, in the event loop; it must not block."""
+        """`on_change` is called for each change after `start`, in the event loop; it must not block."""
         self._settings = settings
         self._topic = topic
         self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
@@ -46,13 +46,13 @@ class CompactedView:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return once everything is known that was in the topic at the call; tries until it can."""
+        """Return once everything is loaded that was in the topic at the call. Retries until it succeeds."""
         assert self._task is None, "started twice"
         self._task = asyncio.create_task(self._run(), name=f"view of {self._topic}")
         await self._loaded.wait()
 
     async def stop(self) -> None:
-        """Hear of nothing more; what is known stays."""
+        """Follow the topic no longer; the last state remains."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -77,11 +77,11 @@ class CompactedView:
             except (KafkaError, KafkaUnreachable, OSError) as error:
                 log.warning("cannot read %s (%r); trying again", self._topic, error)
             except Exception:
-                log.exception("the view of %s failed; reading it anew", self._topic)
+                log.exception("the view of %s failed; reading it again", self._topic)
             await asyncio.sleep(_RETRY_DELAY_S)
 
     async def _follow(self) -> None:
-        # No reset policy: an offset that is out of range means another log, to be read from its start.
+        # No reset policy: an offset out of range means another log, which must be read from its start.
         consumer = AIOKafkaConsumer(
             **client_options(self._settings),
             enable_auto_commit=False,
@@ -109,7 +109,7 @@ class CompactedView:
         return loaded
 
     def _replace(self, loaded: dict[bytes, bytes]) -> None:
-        """Take over what was read; after the first time, say what is different."""
+        """Take over what was loaded; after the first time, report what is different."""
         previous, self._values = self._values, loaded
         if not self._loaded.is_set():
             return
@@ -127,12 +127,12 @@ class CompactedView:
         try:
             self._on_change(key, value)
         except Exception:
-            # The topic is not to blame, and to read it again would only bring the same change.
-            log.exception("who was told of a change in %s failed", self._topic)
+            # The topic is not the cause, and reading it again would only bring the same change.
+            log.exception("the callback for changes in %s failed", self._topic)
 
 
 async def _poll(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None]]:
-    """What has arrived; nothing after a while without."""
+    """What has arrived; nothing after a timeout."""
     batches = await consumer.getmany(timeout_ms=_POLL_MS)
     return (
         (record.key, record.value)

@@ -201,7 +201,7 @@ def test_a_format_that_was_killed_is_done_again(tmp_path: Path) -> None:
         (["INFO a", "x.Exception: b", "\tat c", "Caused by: d", "\tat e"], "Caused by: d"),
         (["2026 ERROR x", "java.lang.IllegalStateException: b", "\tat c"], None),
         (["WARN a", "", "INFO b", ""], "INFO b"),
-        ([], "it said nothing"),
+        ([], "it logged nothing"),
     ],
 )
 def test_the_telling_line(log: list[str], telling: str | None) -> None:

@@ -183,7 +183,7 @@ async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
     await _make_anew(world, world.topics.outbound)
     worker = world.start_worker("counter", "dispatch-1")
     assert await worker.wait_for_exit() == ExitCode.TOPIC_RECREATED, worker.log
-    assert f"{world.topics.outbound} was made anew" in worker.log
+    assert f"{world.topics.outbound} was recreated" in worker.log
 
 
 async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
@@ -192,7 +192,7 @@ async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
     await _make_anew(world, f"{world.group}-rows-changelog")
     worker = world.start_worker("counter", "dispatch-1")
     assert await worker.wait_for_exit() == ExitCode.TOPIC_RECREATED, worker.log
-    assert "a changelog of the tables was made anew" in worker.log
+    assert "a changelog of the tables was recreated" in worker.log
 
 
 async def _make_anew(world: World, topic: str) -> None:

@@ -1,4 +1,8 @@
-"""What the dispatcher knows of the sending accounts: their newest records on `wa.accounts`."""
+"""What the dispatcher knows of the sending accounts: their latest records on `wa.accounts`.
+
+Others can write to that topic, so a record that cannot be read must not stop a dispatcher: its account
+counts as not ready.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Accounts:
-    """Which accounts there are, and what they can do now. `changed` is called when that differs."""
+    """Which accounts there are, and what they can do now. `on_change` is called when that changes."""
 
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._ready: dict[str, bool] = {}
@@ -22,7 +26,7 @@ class Accounts:
         self._on_change = on_change
 
     def apply_record(self, key: bytes | None, value: bytes | None) -> None:
-        """A record of `wa.accounts`; one without a value means that the account is no more."""
+        """Apply a record of `wa.accounts`; one without a value means that the account was removed."""
         name = (key or b"").decode(errors="replace")
         previous = self._ready.get(name), self._free_at_s.get(name)
         record = _decode_record(name, value)
@@ -37,14 +41,14 @@ class Accounts:
             self._on_change()
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
-        """Each account that is known."""
+        """What each account can do now."""
         return {
             name: self._account_availability(name, ready, now_s)
             for name, ready in self._ready.items()
         }
 
     def next_free_s(self, now_s: float) -> float:
-        """When an account that is busy will be free; infinity if none is."""
+        """When the next busy account will be free; infinity if none is busy."""
         future_times_s = (at_s for at_s in self._free_at_s.values() if at_s > now_s)
         return min(future_times_s, default=float("inf"))
 
@@ -60,5 +64,7 @@ def _decode_record(name: str, value: bytes | None) -> AccountRecord | None:
     try:
         return account.decode(value)
     except msgspec.DecodeError as error:
-        log.warning("account %s: no account record (%s); taken for not ready", name, error)
+        log.warning(
+            "account %s: its record cannot be read (%s), so it counts as not ready", name, error
+        )
         return None

@@ -1,28 +1,25 @@
-"""The dispatcher put together: topics, table, agents, clock, sweep, probes. The one place that knows all of it.
+"""The composition root of the dispatcher: topics, table, agents, timers, sweep, probes.
 
-Two agents on one Faust app: intake reads `wa.outbound`, the phone stage reads the phones' log. Both
-have one actor per partition, take records in order, and acknowledge one when all that follows from
-it is on the broker.
+Two agents run on one Faust app: intake reads `wa.outbound`, the phone stage reads the phone log. Each has
+one actor per partition, takes records in order, and acknowledges a record when everything that follows
+from it is on the broker. Nothing is decided here.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from faust.types import EventT
 
-from streams.contract import cloudevents
-from streams.contract.headers import get_text
 from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
-from streams.dispatch.publisher import OutgoingRecord
+from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.record_mapper import RecordMapper
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
@@ -33,7 +30,7 @@ from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
 from streams.observability.lag import LagExporter
 from streams.observability.probes import serve_probes
-from streams.runtime.factory import App, create_app
+from streams.runtime.factory import create_app
 from streams.runtime.table import DurableTable
 from streams.runtime.worker import run as run_worker
 from streams.settings import Settings
@@ -41,31 +38,8 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class _CountingPublisher:
-    """An `Outlet` on the app's producer, which counts what the world is told."""
-
-    def __init__(self, app: App, names: topics.Names, counts: metrics.DispatcherMetrics) -> None:
-        self._app = app
-        self._names = names
-        self._counts = counts
-
-    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """See `Outlet`."""
-        await self._app.publisher.publish_all(records)
-        for record in records:
-            self._count(record)
-
-    def _count(self, record: OutgoingRecord) -> None:
-        if record.topic == self._names.status:
-            self._counts.count_status(
-                (get_text(record.headers, cloudevents.TYPE_HEADER) or "").rpartition(".")[2]
-            )
-        elif record.topic == self._names.dlq:
-            self._counts.count_dead_letter(get_text(record.headers, "wa-dlq-reason") or "")
-
-
 class Dispatcher:
-    """A dispatcher's parts, on a Faust app that is not started yet."""
+    """The parts of a dispatcher, on a Faust app that is not started yet."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.settings = settings
@@ -85,7 +59,7 @@ class Dispatcher:
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
             overdue_s=lambda: self.timer_service.overdue_s(),
         )
-        self.publisher = _CountingPublisher(self.app, self.names, self.metrics)
+        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
         self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
@@ -106,6 +80,7 @@ class Dispatcher:
             self.gauges,
             record_mapper,
             self.publisher,
+            self.metrics,
             time.time,
         )
         self.sweep = Sweep(
@@ -133,14 +108,14 @@ class Dispatcher:
         app.task(self.sweep.run)
 
     async def _rebuild_state(self) -> None:
-        """After a recovery, before any event: what is derived from the rows that are ours now."""
+        """After a recovery and before any event: build what is derived from the rows."""
         self.timer_service.clear()
         self.gauges.clear()
         for store in self.owned_stores():
             self.timer_service.load_scheduled(store)
             await self._load_phones(store)
         log.info(
-            "%d partitions, %d phones wait",
+            "recovered %d partitions, in which %d phones wait",
             len(self.owned_stores()),
             self.timer_service.count_waiting_phones(),
         )
@@ -151,7 +126,7 @@ class Dispatcher:
             for row in phones:
                 self.timer_service.update_phone(store.partition, row.phone, row)
                 self.gauges.update(None, row)
-            await asyncio.sleep(0)  # probes are answered meanwhile
+            await asyncio.sleep(0)  # lets probes be answered
             phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
 
     async def _start_probes(self) -> None:
@@ -207,7 +182,7 @@ class Dispatcher:
 
 
 def to_source_record(event: EventT[Any]) -> SourceRecord:
-    """A Kafka record as it came."""
+    """The Kafka record as it came."""
     message: Any = event.message
     return SourceRecord(
         topic=message.topic,
@@ -221,7 +196,7 @@ def to_source_record(event: EventT[Any]) -> SourceRecord:
 
 
 def make_policy(settings: Settings) -> Policy:
-    """The settings that decisions rest on."""
+    """The settings on which the core's decisions rest."""
     return Policy(
         rate_limit_per_minute=settings.rate_limit_per_minute,
         max_queue=settings.max_queue,
@@ -233,10 +208,9 @@ def make_policy(settings: Settings) -> Policy:
         conversation_expiry_s=settings.conversation_expiry_s,
         lookup_cache_found_s=settings.lookup_cache_found_s,
         lookup_cache_s=settings.lookup_cache_s,
-        id_namespace=settings.topic_prefix,
     )
 
 
 def run(settings: Settings, name: str) -> int:
-    """Run a dispatcher until it is told to stop; returns the exit code."""
+    """Run a dispatcher until it is stopped; returns the exit code."""
     return run_worker(Dispatcher(settings, name).app, settings)

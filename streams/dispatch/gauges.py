@@ -1,4 +1,7 @@
-"""How many phones and messages there are, for probes and metrics: derived data, rebuilt from the rows."""
+"""How many phones and messages there are, for probes and metrics.
+
+Derived data, rebuilt from the rows after each recovery. Nothing may be decided by these counts.
+"""
 
 from collections import Counter
 
@@ -14,11 +17,11 @@ class Gauges:
         self._counts: Counter[str] = Counter()
 
     def clear(self) -> None:
-        """The partitions may be others now: what they hold is counted anew."""
+        """Forget everything: this process may own other partitions now."""
         self._counts.clear()
 
     def update(self, before: Phone | None, after: Phone | None) -> None:
-        """A phone's row was this, and is that now."""
+        """A phone's row changed from `before` to `after`; None: it had or has none."""
         self._counts.subtract(_count_row(before))
         self._counts.update(_count_row(after))
 
@@ -33,6 +36,6 @@ def _count_row(row: Phone | None) -> dict[str, int]:
     return {
         QUEUED: row.waiting_count,  # messages
         PHONES: 1,
-        RATE_LIMITED: 1 if row.send_times_s else 0,  # were sent to, and are under the limit
-        CACHED_LOOKUPS: 1 if row.chat else 0,  # what WhatsApp answered is remembered
+        RATE_LIMITED: 1 if row.send_times_s else 0,  # a message was sent to it: the limit applies
+        CACHED_LOOKUPS: 1 if row.chat else 0,  # WhatsApp's answer about it is remembered
     }

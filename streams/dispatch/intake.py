@@ -1,7 +1,7 @@
-"""Intake: a raw record of `wa.outbound` becomes an event of its phone, or is answered at once.
+"""Intake: a record of `wa.outbound` becomes an event of its phone, or is rejected at once.
 
-Every record gets exactly one answer; none is raised about. Nothing is remembered here: what a repeat
-is, and whether there is room, is decided where the phone's row is.
+Every record gets exactly one answer, and none makes this stage raise. Nothing is remembered here:
+whether a request is a repeat, and whether the queue has room, is decided where the phone's row is.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Disposition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What intake needs; `phone_log` is the topic that requests go on to."""
+    """What intake needs; `phone_log` is the topic to which valid requests go on."""
 
     phone_log: str
     record_mapper: RecordMapper
@@ -41,7 +41,7 @@ class Intake:
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
-        """What is to be produced for this record. Pure but for the time that is passed in."""
+        """What is to be published for this record. The time is passed in; nothing else is read."""
         try:
             request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
         except Tombstone:
@@ -83,7 +83,7 @@ class Intake:
         )
 
     def _parse_phone(self, to: str | None) -> str | None:
-        """The number, if only something else is wrong with the request."""
+        """The number, if that much of the request can be read."""
         try:
             return to_e164(to, self.default_region) if to else None
         except InvalidPhone:
@@ -91,7 +91,7 @@ class Intake:
 
 
 def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
-    # A record without a time of its own is as old as it is known.
+    # A record without a timestamp counts from now.
     requested_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
     return RequestInfo(
         id=request.id or record.coordinates,

@@ -4,13 +4,13 @@
 |----------------------------------|---------------------------------------------------------------|
 | `p` phone                        | the phone's row, whose changelog record commits an event      |
 | `m` phone \\0 id                  | a message's row                                               |
-| `s` phone \\0 lane, seq           | the id of the message at this place of the queue              |
-| `d` phone \\0 id                  | content and original record of a message that is not final    |
-| `t` phone \\0 id                  | when a scheduled message is due (for the clock's start)       |
+| `s` phone \\0 priority, seq       | the id of the message in this slot of the queue               |
+| `d` phone \\0 id                  | the payload: content and original record of an open message   |
+| `t` phone \\0 id                  | when a scheduled message is due (for the start of the timers) |
 
-One table, so that one batch of one partition holds all that an event changed, the phone's row first:
-where any other row of the event stands, that one does. Payloads are spent only after the effects that
-need them: a payload that is missing says that its effects are out.
+There is one table, so that one batch of one partition holds everything that an event changed, the
+phone's row first: wherever another row of the event is stored, that row is too. A payload is removed only
+after the effects that need it are published.
 """
 
 import struct
@@ -31,7 +31,7 @@ _TIME = struct.Struct(">d")
 
 
 class PhoneStore:
-    """The rows of a partition; what `step` reads, and what its result becomes."""
+    """The rows of a partition: what `step` reads, and where its result is written."""
 
     def __init__(self, table: DurableTable, partition: int) -> None:
         self._table = table
@@ -39,52 +39,51 @@ class PhoneStore:
 
     # -- reading
 
-    def phone(self, phone: str) -> Phone | None:
+    def get_phone(self, phone: str) -> Phone | None:
         """The phone's row."""
         data = self._table.get(self.partition, PHONE + phone.encode())
         return None if data is None else stored.decode_phone(data)
 
-    def message(self, phone: str, request_id: str) -> Message | None:
-        """The row of this request of this phone."""
+    def get_message(self, phone: str, request_id: str) -> Message | None:
+        """The row of this request to this phone."""
         data = self._table.get(self.partition, _request_key(MESSAGE, phone, request_id))
         return None if data is None else stored.decode_message(data)
 
-    def slot(self, phone: str, priority: Priority, seq: int) -> str | None:
-        """The id of the message at this place of the lane."""
+    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+        """The id of the message in this slot of the queue."""
         data = self._table.get(self.partition, _slot_key(phone, priority, seq))
         return None if data is None else data.decode()
 
-    def payload(self, phone: str, request_id: str) -> Payload | None:
-        """A message's content and original record; None once it is final and all told."""
+    def get_payload(self, phone: str, request_id: str) -> Payload | None:
+        """A message's content and original record; None once its last effects are published."""
         data = self._table.get(self.partition, _request_key(PAYLOAD, phone, request_id))
         return None if data is None else stored.decode_payload(data)
 
     def scan_scheduled(self) -> Iterator[tuple[str, str, float]]:
-        """Phone, id and time of every message that waits for its time; not to be held across an await."""
+        """Phone, id and time of every scheduled message. Do not await while iterating."""
         for key, data in self._table.scan(self.partition, SCHEDULED_TIME):
             phone, request_id = _split_key(key)
             yield phone, request_id, _TIME.unpack(data)[0]
 
     def scan_phones(self, after: bytes, max_rows: int) -> tuple[list[Phone], bytes]:
-        """Up to `most` phones behind the key `after`, and the last one's key; b"" at the end."""
+        """Up to `max_rows` phones after the key `after`, and the key of the last; b"" at the end."""
         items = list(islice(self._table.scan(self.partition, PHONE, after=after), max_rows))
         return [stored.decode_phone(data) for _, data in items], _last_key(items)
 
     def scan_messages(self, after: bytes, max_rows: int) -> tuple[list[tuple[str, Message]], bytes]:
-        """Up to `most` messages, each with its phone, behind the key `after`, and the last one's key."""
+        """Up to `max_rows` messages after the key `after`, each with its phone, and the last key."""
         items = list(islice(self._table.scan(self.partition, MESSAGE, after=after), max_rows))
-        return [
-            (_split_key(key)[0], stored.decode_message(data)) for key, data in items
-        ], _last_key(items)
+        messages = [(_split_key(key)[0], stored.decode_message(data)) for key, data in items]
+        return messages, _last_key(items)
 
     # -- writing
 
     async def commit(self, row: Phone, event: Event) -> None:
-        """Make durable what the event changed, all but the payloads that it spends."""
+        """Make durable everything that the event changed, except the removal of payloads."""
         await self._table.write(self.partition, list(_row_changes(row, event)))
 
     async def delete_spent_payloads(self, row: Phone) -> None:
-        """Remove the payloads that nothing needs any more, now that the effects are out."""
+        """Remove the payloads that nothing needs any more; the effects must be published."""
         request_ids = row.journal.removed_payloads
         if request_ids:
             keys = [_request_key(PAYLOAD, row.phone, request_id) for request_id in request_ids]

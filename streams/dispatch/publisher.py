@@ -1,19 +1,49 @@
-"""What the dispatcher gives to Kafka: records the broker has acknowledged, in the order they are named.
+"""How the dispatcher publishes: the `Publisher` protocol, and the one that writes to Kafka.
 
-Order matters inside one partition of one topic: a status never goes back. Decides nothing.
+Records are acknowledged by the broker in the order given. Order matters inside one partition of one
+topic: a status never goes back. Nothing is decided here; what is published is counted.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
+from streams.contract import cloudevents
+from streams.contract.headers import get_text
+from streams.kafka.topics import Names
+from streams.observability.metrics import DispatcherMetrics
+from streams.runtime import publisher
 from streams.runtime.publisher import OutgoingRecord as OutgoingRecord
 
-__all__ = ["OutgoingRecord", "Publisher"]
+__all__ = ["KafkaPublisher", "OutgoingRecord", "Publisher"]
 
 
 class Publisher(Protocol):
     """Where records go."""
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Returns once the broker has all of them; it never raises for troubles that pass."""
+        """Return once the broker has all of them. A failure that may pass is retried, never raised."""
         ...
+
+
+class KafkaPublisher:
+    """Publishes with the app's producer, and counts statuses and dead letters."""
+
+    def __init__(
+        self, producer: publisher.Publisher, names: Names, metrics: DispatcherMetrics
+    ) -> None:
+        self._producer = producer
+        self._names = names
+        self._metrics = metrics
+
+    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+        """See `Publisher`."""
+        await self._producer.publish_all(records)
+        for record in records:
+            self._count(record)
+
+    def _count(self, record: OutgoingRecord) -> None:
+        if record.topic == self._names.status:
+            event_type = get_text(record.headers, cloudevents.TYPE_HEADER) or ""
+            self._metrics.count_status(event_type.rpartition(".")[2])
+        elif record.topic == self._names.dlq:
+            self._metrics.count_dead_letter(get_text(record.headers, "wa-dlq-reason") or "")

@@ -1,12 +1,15 @@
-"""Answers: what follows from a row or a record, as records for `wa.status`, `wa.dlq` and the lanes.
+"""What follows from a row or a request, as records for `wa.status`, `wa.dlq` and the send topics.
 
-Only puts into the wire's words what was decided elsewhere; reads rows, writes nothing.
+This file only puts into the contract's form what was decided elsewhere. It reads rows and writes
+nothing. An effect whose payload is missing gives no record; it is returned as a `MissingPayload`, never
+dropped in silence.
 """
 
 from collections.abc import Callable
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from streams.contract import dead_letter, status
+from streams.contract import dead_letter, errors, status
 from streams.contract.dead_letter import DeadLetter
 from streams.contract.errors import ErrorInfo, PartialRequest
 from streams.contract.headers import TraceContext
@@ -20,11 +23,33 @@ from streams.domain.phone.state import Message, Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 
-EchoSource = Message | RequestInfo | PartialRequest  # what echoes the caller's own fields
+# What holds the caller's own fields, which every status repeats.
+EchoSource: TypeAlias = Message | RequestInfo | PartialRequest
+
+# `already_published`: a journal that is published again after a crash, and whose own completion removed
+# the payload. A payload is removed only after its effects are published, so nothing is missing.
+# `lost`: any other case. The payload should be there: a bug, or lost data.
+MissingCase: TypeAlias = Literal["already_published", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPayload:
+    """An effect for which nothing could be published. It holds no phone number: it may be logged."""
+
+    effect: str  # the name of its type
+    case: MissingCase
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRow:
+    """The records that follow from a row, in order, and what is missing among them."""
+
+    records: list[OutgoingRecord]
+    missing_payloads: list[MissingPayload]
 
 
 class RecordMapper:
-    """The topics that answers go to; `lane_of` names an account's lane."""
+    """Knows the topics; `send_topic_for` names the send topic of an account."""
 
     def __init__(
         self, status_topic: str, dlq_topic: str, send_topic_for: Callable[[str], str]
@@ -33,43 +58,52 @@ class RecordMapper:
         self._dlq_topic = dlq_topic
         self._send_topic_for = send_topic_for
 
-    # -- of a row
+    # -- effects of a row
 
-    def map_row(self, row: Phone, event: Event, store: PhoneStore) -> list[OutgoingRecord]:
-        """What the event that wrote this row caused, in order. The row is durable already."""
-        context = _EffectContext(row, event, store)
-        return [
-            outgoing
-            for effect in row.journal.effects
-            if (outgoing := self._map_effect(effect, context)) is not None
-        ]
+    def map_row(
+        self, row: Phone, event: Event, store: PhoneStore, *, is_republished: bool
+    ) -> MappedRow:
+        """What the event that wrote this row caused. The row is durable already."""
+        context = _EffectContext(row, event, store, is_republished)
+        mapped = MappedRow([], [])
+        for effect in row.journal.effects:
+            match self._map_effect(effect, context):
+                case MissingPayload() as missing:
+                    mapped.missing_payloads.append(missing)
+                case record:
+                    mapped.records.append(record)
+        return mapped
 
-    def _map_effect(self, effect: Effect, context: "_EffectContext") -> OutgoingRecord | None:
+    def _map_effect(
+        self, effect: Effect, context: "_EffectContext"
+    ) -> OutgoingRecord | MissingPayload:
         match effect:
             case PublishStatus():
                 return self._map_status(context.phone, effect, context.get_echo_source(effect.id))
             case Dispatch():
                 payload = context.get_payload(effect.id)
-                return payload and self._map_dispatch(context, effect, payload)
+                if payload is None:
+                    return context.describe_missing(effect)
+                return self._map_dispatch(context, effect, payload)
             case PublishDeadLetter():
                 record = context.get_source_record(effect)
-                return record and self._map_dead_letter(
-                    context.get_account(effect.id), effect, record
-                )
+                if record is None:
+                    return context.describe_missing(effect)
+                return self._map_dead_letter(context.get_account(effect.id), effect, record)
 
     def _map_status(
         self, phone: str, effect: PublishStatus, echo_source: EchoSource
     ) -> OutgoingRecord:
         event = status.make(
             id=effect.id,
-            status=cast("status.Status", effect.status),
+            status=effect.status,
             event_id_suffix=effect.event_id_suffix,
             at_s=effect.at_s,
             to=phone,
             account=effect.account,
             whatsapp_id=effect.whatsapp_id,
             attempt=effect.attempt,
-            reason=cast("status.Reason | None", effect.reason),
+            reason=effect.reason,
             due_at_s=effect.due_at_s,
             queue_position=effect.queue_position,
             error=_to_problem(effect.error) if effect.error else None,
@@ -116,7 +150,7 @@ class RecordMapper:
             partition=record.partition,
             offset=record.offset,
             timestamp=record.timestamp_ms,
-            outcome=cast("dead_letter.DeadLetterOutcome", effect.outcome),
+            outcome=effect.outcome,
             request_id=effect.id,
             replay_count=effect.replay_count,
             account=account,
@@ -133,7 +167,7 @@ class RecordMapper:
         headers = status.build_headers(event, trace)
         return OutgoingRecord(self._status_topic, status.encode(event), key=key, headers=headers)
 
-    # -- of a record that never reached a row
+    # -- answers to a request that has no row
 
     def map_rejected(
         self,
@@ -143,7 +177,7 @@ class RecordMapper:
         error: Error,
         now_s: float,
     ) -> list[OutgoingRecord]:
-        """The dead letter and the status of a record that is no valid request."""
+        """The dead letter and the status of a record that is not a valid request."""
         request_id = partial.id or record.coordinates
         key = phone.encode() if phone else record.key
         event = status.make(
@@ -165,8 +199,8 @@ class RecordMapper:
         ]
 
     def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:
-        """The dead letter and the status of a request on which the program itself failed."""
-        error = Error("internal_error", "its log says more")
+        """The dead letter and the status of a request on which this program itself failed."""
+        error = Error("internal_error", "see the log of the dispatcher")
         request, position = event.request, event.source_record.coordinates
         status_effect = PublishStatus(
             id=request.id, status="failed", event_id_suffix=position, at_s=now_s, error=error
@@ -181,27 +215,34 @@ class RecordMapper:
 
 
 class _EffectContext:
-    """What the effects of one row may need: they name messages by id alone."""
+    """What the effects of one row need besides themselves: they name messages by id alone."""
 
-    def __init__(self, row: Phone, event: Event, store: PhoneStore) -> None:
+    def __init__(self, row: Phone, event: Event, store: PhoneStore, is_republished: bool) -> None:
         self.phone = row.phone
+        self._is_republished = is_republished
+        self._removed_payloads = frozenset(row.journal.removed_payloads)
         self._event = event
         self._store = store
         self._changed_messages = {message.id: message for message in row.journal.messages}
 
     def get_echo_source(self, request_id: str) -> EchoSource:
-        """The message, or the request that got no row since there was no room for it."""
-        message = self._changed_messages.get(request_id) or self._store.message(
-            self.phone, request_id
-        )
-        return message or (self._get_submitted_request(request_id) or PartialRequest())
+        """The message, or the request that has no row because the queue was full."""
+        message = self._changed_messages.get(request_id)
+        message = message or self._store.get_message(self.phone, request_id)
+        return message or self._get_request(request_id) or PartialRequest()
 
     def get_payload(self, request_id: str) -> Payload | None:
-        """None: what needed it is out already, for it is spent after that only."""
-        return self._store.payload(self.phone, request_id)
+        """The message's content and original record, unless it is missing."""
+        return self._store.get_payload(self.phone, request_id)
+
+    def describe_missing(self, effect: Dispatch | PublishDeadLetter) -> MissingPayload:
+        """Why this effect has no payload."""
+        is_expected = self._is_republished and effect.id in self._removed_payloads
+        case: MissingCase = "already_published" if is_expected else "lost"
+        return MissingPayload(type(effect).__name__, case)
 
     def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
-        """What is to be buried: the event's own record, else that of the message, unless it is spent."""
+        """The original record: the event's own, else that of the message, unless it is missing."""
         event = self._event
         if (
             isinstance(event, RequestReceived)
@@ -212,11 +253,11 @@ class _EffectContext:
         return payload.source_record if payload else None
 
     def get_account(self, request_id: str) -> str | None:
-        """Who sent it, if anybody did."""
+        """The account that had the message, if any had."""
         message = self._changed_messages.get(request_id)
         return message.last_status.account if message and message.last_status else None
 
-    def _get_submitted_request(self, request_id: str) -> RequestInfo | None:
+    def _get_request(self, request_id: str) -> RequestInfo | None:
         event = self._event
         if isinstance(event, RequestReceived) and event.request.id == request_id:
             return event.request
@@ -243,7 +284,7 @@ def _to_problem(error: Error) -> ErrorInfo:
     )
 
 
-def _get_error_class(error: Error) -> Any:
+def _get_error_class(error: Error) -> errors.ErrorClass:
     return error.error_class.value
 
 

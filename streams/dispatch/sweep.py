@@ -1,27 +1,29 @@
-"""The sweep: finds what may be forgotten and says so in the phone's log. Removes nothing itself.
+"""The sweep: finds what may be forgotten, and names it in the phone log. It removes nothing itself.
 
-It walks the rows a slice at a time, so that no walk holds up the loop for long and memory does not
-grow with the number of messages. What `Aged` names and is still needed stays: `step` decides.
+It walks the rows a slice at a time, so that no walk holds up the event loop for long, and memory does
+not grow with the number of messages. The predicates are the core's own (domain/phone/retention.py), and
+`step` checks them again: what a `RetentionElapsed` names and is needed after all stays.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.timer_service import make_event_record
+from streams.domain.phone import retention
 from streams.domain.phone.events import RetentionElapsed
-from streams.domain.phone.state import OPEN_STATES
 from streams.domain.policy import Policy
 from streams.runtime.table import PartitionRevoked
 
-BATCH_SIZE = 2000  # rows looked at in one go: a few milliseconds
-INTERVAL_S = 30.0
+BATCH_SIZE: Final = 2000  # rows of one slice: a few milliseconds
+INTERVAL_S: Final = 30.0
 
 
 class Sweep:
-    """Walks the partitions that this process owns, round and round."""
+    """Walks the partitions that this process owns, again and again."""
 
     def __init__(
         self,
@@ -45,13 +47,13 @@ class Sweep:
             await self.run_once()
 
     async def run_once(self) -> int:
-        """Look at the next slice of each partition; returns how many events were sent."""
+        """Examine the next slice of each partition; returns how many events were published."""
         published_count = 0
         for store in self._owned_stores():
             try:
                 records = list(self._collect_expired(store))
             except PartitionRevoked:
-                continue  # given back since `owned` was asked
+                continue  # revoked since `owned_stores` was called
             await self._publisher.publish(records)
             published_count += len(records)
         return published_count
@@ -70,9 +72,9 @@ class Sweep:
     def _scan_expired_messages(self, store: PhoneStore) -> Iterator[tuple[str, str]]:
         cursor = (store.partition, "messages")
         messages, self._cursors[cursor] = store.scan_messages(self._cursors[cursor], BATCH_SIZE)
-        settled_before_s = self._now_s() - self._policy.idempotency_window_s
+        now_s = self._now_s()
         for phone, message in messages:
-            if message.state not in OPEN_STATES and message.completed_at_s <= settled_before_s:
+            if retention.is_expired(message, now_s, self._policy):
                 yield phone, message.id
 
     def _scan_idle_phones(self, store: PhoneStore) -> Iterator[str]:
@@ -80,7 +82,5 @@ class Sweep:
         phones, self._cursors[cursor] = store.scan_phones(self._cursors[cursor], BATCH_SIZE)
         now_s = self._now_s()
         for row in phones:
-            has_cached_lookup = row.chat is not None and row.chat.valid_until_s > now_s
-            is_idle = row.last_active_s + self._policy.conversation_expiry_s <= now_s
-            if is_idle and not (row.in_flight or row.waiting_count or has_cached_lookup):
+            if retention.is_idle(row, now_s, self._policy):
                 yield row.phone

@@ -1,11 +1,13 @@
-"""The clock: when a phone's time or turn has come, says so in the phone's log. Touches no row.
+"""The timer service: writes an event to the phone log when a phone's time or turn has come.
 
-It holds one agenda per partition, derived data that is built from the rows after each recovery. A
-wake that is lost with the process is found again by that; one that comes twice is stale, and nothing.
+It holds one scheduler per partition: derived data, rebuilt from the rows after each recovery. A timer
+event that is lost with the process is found again by that rebuild. One that is published twice is stale
+the second time and changes nothing. It never touches a row.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.phone_store import PhoneStore
@@ -15,11 +17,11 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.domain.phone.state import Phone, State
 
-_MAX_SLEEP_S = 60.0  # a wall clock may be set anew
+_MAX_SLEEP_S: Final = 60.0  # a wall clock may be set
 
 
 class TimerService:
-    """Sends `Woken` and `Due` to the partitions that this process owns."""
+    """Publishes `TimerFired` and `ScheduleDue` to the partitions that this process owns."""
 
     def __init__(
         self,
@@ -38,13 +40,13 @@ class TimerService:
         self._notified = asyncio.Event()
 
     def get_scheduler(self, partition: int) -> Scheduler:
-        """The agenda of a partition."""
+        """The scheduler of a partition."""
         if partition not in self._schedulers:
             self._schedulers[partition] = Scheduler(self._max_in_flight)
         return self._schedulers[partition]
 
     def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
-        """The phone's row is this now."""
+        """The phone's row is this now; None: it has none."""
         scheduler = self.get_scheduler(partition)
         scheduler.update(phone, row)
         for message in row.journal.messages if row else ():
@@ -53,17 +55,17 @@ class TimerService:
         self.notify()
 
     def clear(self) -> None:
-        """The partitions may be others now: everything is to be learned anew."""
+        """Forget everything: this process may own other partitions now."""
         self._schedulers.clear()
 
     def load_scheduled(self, store: PhoneStore) -> None:
-        """From a partition that is ours, the messages that wait for their time; `see` tells the rest."""
+        """Load the scheduled messages of a partition; `update_phone` brings everything else."""
         scheduler = self.get_scheduler(store.partition)
         for phone, request_id, at_s in store.scan_scheduled():
             scheduler.schedule(phone, request_id, at_s)
 
     def notify(self) -> None:
-        """Something changed: look again now."""
+        """Something changed: check at once what is due."""
         self._notified.set()
 
     async def run(self) -> None:
@@ -97,22 +99,22 @@ class TimerService:
             default=float("inf"),
         )
 
-    # -- what probes and metrics ask
+    # -- for probes and metrics
 
     def count_waiting_phones(self) -> int:
-        """Phones that wait for a time or a turn."""
+        """How many phones wait for a time or a turn."""
         return sum(len(scheduler) for scheduler in self._schedulers.values())
 
     def count_in_flight(self) -> int:
-        """Releases that are with senders."""
+        """How many dispatches senders have."""
         return sum(scheduler.in_flight_count for scheduler in self._schedulers.values())
 
     def overdue_s(self) -> float:
-        """By how much the phone that should have been woken first is late; 0 if none is."""
+        """How late the first timer that is due is; 0 if none is due."""
         return max(0.0, self._now_s() - self._next_due_s())
 
 
 def make_event_record(topic: str, partition: int, event: Event) -> OutgoingRecord:
-    """An event for a phone of this very partition."""
+    """The record of an event, for the partition that its phone is in."""
     key = event.phone.encode()
     return OutgoingRecord(topic=topic, key=key, value=events.encode(event), partition=partition)

@@ -1,7 +1,8 @@
 """The table of error codes: what went wrong, and what the system does about it.
 
-A code is a word of the contract and never changes its meaning. Its class decides what happens;
-nothing else in the program may decide by looking at a code.
+A code is a word of the contract and never changes its meaning. Its class decides what the system does
+about it. The few decisions that depend on one code alone go through a predicate of `Error`; no other
+code of this program compares the code of an `Error`.
 """
 
 from enum import StrEnum
@@ -14,12 +15,12 @@ class ErrorClass(StrEnum):
     """What the system does about an error."""
 
     INVALID = "invalid"  # never enters the queue: rejected, dead letter
-    PERMANENT = "permanent"  # trying again cannot help: failed, dead letter
-    TRANSIENT = "transient"  # tried again with growing gaps, then failed, dead letter
+    PERMANENT = "permanent"  # a retry cannot help: failed, dead letter
+    TRANSIENT = "transient"  # retried with growing gaps, then failed, dead letter
     THROTTLED = "throttled"  # waits; no attempt is counted
     SESSION = "session"  # waits or moves to another account; no attempt is counted
-    RESTRICTED = "restricted"  # never tried again; the account pauses
-    UNKNOWN = "unknown"  # nobody can tell whether it went out: unknown, dead letter
+    RESTRICTED = "restricted"  # never retried; the account pauses
+    UNKNOWN = "unknown"  # nothing can tell whether it went out: unknown, dead letter
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,13 +31,28 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def error_class(self) -> ErrorClass:
-        """What is done about it."""
+        """What the system does about it."""
         return CODES[self.code][0]
 
     @property
     def title(self) -> str:
         """The code in plain words."""
         return CODES[self.code][1]
+
+    @property
+    def is_timeout(self) -> bool:
+        """Whether the page took too long, and the message was not submitted."""
+        return self.code == "timeout_before_submit"
+
+    @property
+    def is_deadline_exceeded(self) -> bool:
+        """Whether the dispatch reached its sender too late, or was overtaken by its deadline there."""
+        return self.code == "deadline_exceeded"
+
+    @property
+    def is_not_on_whatsapp(self) -> bool:
+        """Whether WhatsApp answered that the number has no account."""
+        return self.code == "recipient_not_on_whatsapp"
 
 
 _INVALID, _PERMANENT, _TRANSIENT = ErrorClass.INVALID, ErrorClass.PERMANENT, ErrorClass.TRANSIENT
@@ -45,12 +61,12 @@ _RESTRICTED, _UNKNOWN = ErrorClass.RESTRICTED, ErrorClass.UNKNOWN
 
 CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "malformed_json": (_INVALID, "The record is not JSON"),
-    "schema_violation": (_INVALID, "The request is not of the form that the contract asks for"),
+    "schema_violation": (_INVALID, "The request does not have the form that the contract requires"),
     "invalid_phone": (_INVALID, "The phone number cannot exist"),
     "unknown_template": (_INVALID, "There is no such template"),
     "missing_parameter": (_INVALID, "A parameter of the template is missing"),
-    "media_too_large": (_INVALID, "The media are larger than WhatsApp takes"),
-    "media_url_not_allowed": (_INVALID, "The media's address may not be fetched"),
+    "media_too_large": (_INVALID, "The media are larger than WhatsApp allows"),
+    "media_url_not_allowed": (_INVALID, "The URL of the media may not be fetched"),
     "queue_full": (_INVALID, "Too many messages wait for this phone"),
     "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
@@ -66,19 +82,19 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "rate_limited": (_THROTTLED, "The recipient's limit is reached"),
     "account_rate_limited": (_THROTTLED, "The account's limit is reached"),
     "account_daily_cap": (_THROTTLED, "The account's daily cap is reached"),
-    "deadline_exceeded": (_THROTTLED, "The sender had it too late to submit it"),
+    "deadline_exceeded": (_THROTTLED, "The sender got the message too late to submit it"),
     "not_logged_in": (_SESSION, "The account is not linked"),
     "disconnected": (_SESSION, "The account has no connection to WhatsApp"),
     "account_restricted": (_SESSION, "WhatsApp has restricted the account"),
-    "attempt_in_doubt": (_SESSION, "An earlier attempt is still to be settled"),
+    "attempt_in_doubt": (_SESSION, "It is not known yet whether an earlier attempt was sent"),
     "reachout_timelocked": (_RESTRICTED, "WhatsApp forbids the account new chats for a time"),
     "spam_flagged": (_RESTRICTED, "WhatsApp took the message for spam"),
-    "outcome_unknown": (_UNKNOWN, "Nobody can tell whether the message went out"),
+    "outcome_unknown": (_UNKNOWN, "Nothing can tell whether the message went out"),
 }
 
 
-def error_for_code(code: str, detail: str = "") -> Error:
-    """The error of this code; a word that is not in the table becomes `server_error`, and is told."""
+def error_for(code: str, detail: str = "") -> Error:
+    """The error of this code; a code that is not in the table becomes `server_error`, and is named in it."""
     if code in CODES:
         return Error(code, detail)
     return Error("server_error", f"{code}: {detail}" if detail else code)

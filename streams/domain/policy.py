@@ -1,24 +1,38 @@
-"""The numbers that the phone's decisions rest on, as settings give them. Seconds, unless named."""
+"""The limits and times on which the decisions about a phone rest, as the settings give them.
+
+Times are in seconds. A value that only the dispatcher's or the sender's own code needs does not belong
+here.
+"""
 
 import msgspec
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What every step must know beside the phone and the event."""
+    """What every step must know besides the phone and the event."""
 
-    rate_limit_per_minute: int = 30  # messages a minute to one recipient
+    # Per recipient: messages in any 60 seconds, and messages that may wait.
+    rate_limit_per_minute: int = 30
     max_queue: int = 1000
+
+    # A transient error: this many retries, with gaps that begin here and double.
     max_retries: int = 3
     retry_delay_s: float = 5.0
+
+    # By how much the clocks of two machines may differ.
     clock_skew_s: float = 0.5
-    dispatch_timeout_s: float = (
-        30.0  # how long a lane may hold a release before it must not submit it any more
-    )
+
+    # A sender must not submit a message later than this after its dispatch.
+    dispatch_timeout_s: float = 30.0
+
+    # An attempt in doubt becomes `unknown` after this time.
     unknown_after_s: float = 3600.0
+
+    # A repeat of a request is recognised for this long after the request is complete.
     idempotency_window_s: float = 604_800.0
+
+    # An idle phone is remembered for this long.
     conversation_expiry_s: float = 3600.0
-    lookup_cache_found_s: float = (
-        604_800.0  # how long a number that is on WhatsApp need not be asked for
-    )
-    lookup_cache_s: float = 600.0  # the same for one that is not
-    id_namespace: str = "wa"  # of the WhatsApp ids
+
+    # For this long a number need not be looked up again: one on WhatsApp, one that is not.
+    lookup_cache_found_s: float = 604_800.0
+    lookup_cache_s: float = 600.0

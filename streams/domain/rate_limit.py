@@ -1,4 +1,11 @@
-"""The limit per recipient: a sliding log of sending times, exact. Not a bucket, which lets twice the limit through."""
+"""The limit per recipient: a sliding log of sending times, exact to the message.
+
+A token bucket would be cheaper and lets up to twice the limit through in one window; it must not be
+used here. The log holds the last `limit` times and no more, so its size is bounded.
+
+The limit is about arrivals at WhatsApp, and two clocks are involved: a sender's, which gives the times
+in the log, and the dispatcher's, which decides. `margin_s` covers their difference.
+"""
 
 from bisect import insort
 from typing import Final
@@ -7,10 +14,10 @@ WINDOW_S: Final = 60.0
 
 
 def next_send_at_s(send_times_s: tuple[float, ...], limit: int, margin_s: float) -> float:
-    """The moment from which one more message keeps every window of 60 s within the limit; 0 if now.
+    """The moment from which one more message keeps every window of 60 s within the limit; 0: now.
 
-    `times` are upper bounds of the arrivals at WhatsApp, so what is released at or after this moment
-    arrives more than a window after the one that leaves the log. `margin_s` covers clocks that differ.
+    `send_times_s` are upper bounds of the arrivals at WhatsApp. So what is dispatched at or after this
+    moment arrives more than a window after the message that leaves the log.
     """
     if len(send_times_s) < limit:
         return 0.0
@@ -18,14 +25,7 @@ def next_send_at_s(send_times_s: tuple[float, ...], limit: int, margin_s: float)
 
 
 def add_send_time(send_times_s: tuple[float, ...], at_s: float, limit: int) -> tuple[float, ...]:
-    """The log with one more sending in it; no longer than it must be."""
+    """The log with one more time in it, no longer than it must be."""
     updated = list(send_times_s)
     insort(updated, at_s)  # two accounts' clocks may differ: the log stays sorted
     return tuple(updated[-limit:])
-
-
-def drop_expired(
-    send_times_s: tuple[float, ...], now_s: float, margin_s: float
-) -> tuple[float, ...]:
-    """The log without what can no longer matter."""
-    return tuple(at_s for at_s in send_times_s if at_s + WINDOW_S + margin_s > now_s)

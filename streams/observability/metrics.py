@@ -97,6 +97,19 @@ class DispatcherMetrics:
             buckets=_AGE_BUCKETS_S,
             registry=registry,
         )
+        self._illegal_transitions = Counter(
+            "wa_illegal_transitions",
+            "Events refused because of a change of state that is not allowed: bugs",
+            registry=registry,
+        )
+        self._missing_payloads = Counter(
+            "wa_missing_payloads",
+            "Effects without a payload: already_published after a crash, or lost (a bug)",
+            ["case"],
+            registry=registry,
+        )
+        for case in ("already_published", "lost"):
+            self._missing_payloads.labels(case)
         for disposition in ("forwarded", "rejected", "tombstone"):
             self._records.labels(disposition)
         for status in get_args(Status):
@@ -125,6 +138,14 @@ class DispatcherMetrics:
     def count_dead_letter(self, reason: str) -> None:
         """A dead letter is out."""
         self._dead_letters.labels(reason).inc()
+
+    def count_illegal_transition(self) -> None:
+        """An event was refused because of an illegal change of state."""
+        self._illegal_transitions.inc()
+
+    def count_missing_payload(self, case: str) -> None:
+        """An effect had no payload (`already_published`, `lost`)."""
+        self._missing_payloads.labels(case).inc()
 
 
 class LagMetrics:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
-from streams.domain.errors import Error, ErrorClass, error_for_code
+from streams.domain.errors import Error, ErrorClass, error_for
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import (
@@ -305,7 +305,7 @@ class Submitter:
                     is_resubmit,
                 )
             case browser.ServerRefused(code, detail):
-                error = error_for_code(code, detail)
+                error = error_for(code, detail)
                 if error.error_class is ErrorClass.RESTRICTED:
                     await self._restrictions.restrict(
                         error, self._get_claim(dispatch).link, time.time()
@@ -333,7 +333,7 @@ def _conclude_not_sent(error: Error, is_resubmit: bool, until_s: float = 0.0) ->
 def _make_not_submitted_error(code: str, detail: str, deadline_s: float) -> Error:
     if code == "timeout_before_submit" and time.time() >= deadline_s:
         return Error("deadline_exceeded", detail)
-    return error_for_code(code, detail)
+    return error_for(code, detail)
 
 
 def _decode_content(data: bytes) -> Mapping[str, Any] | None:

@@ -1,6 +1,7 @@
-"""A table and an outlet of memory for the phone stage, so that a kill can be put between any two of its acts.
+"""A table and a publisher in memory for the phone stage, so that a test can kill it between any two steps.
 
-They promise what the real ones do (tests/runtime/test_table.py): a write is whole or not there at all.
+They promise what the real ones do (tests/runtime/test_table.py): a write happens as a whole or not at
+all. They decide nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,19 +11,19 @@ from streams.dispatch.publisher import OutgoingRecord
 
 
 class ProcessKilled(Exception):
-    """The process is gone, at this very point."""
+    """The process is killed at this point."""
 
 
 @dataclass
 class Disk:
-    """What survives: the table's rows, the topics, and how many acts are left until the kill."""
+    """What survives a kill: the table's rows and the topics. `steps_left` steps remain until the kill."""
 
     rows: dict[bytes, bytes] = field(default_factory=dict)
     topics: list[OutgoingRecord] = field(default_factory=list)
     steps_left: int = 1_000_000
 
     def take_step(self) -> None:
-        """One act; the process is killed before it when none is left."""
+        """Take one step; if none is left, the process is killed before it."""
         if self.steps_left == 0:
             raise ProcessKilled
         self.steps_left -= 1
@@ -30,7 +31,7 @@ class Disk:
 
 @dataclass
 class InMemoryTable:
-    """The table of a process: a write is whole or not there at all."""
+    """The table of a process."""
 
     disk: Disk
 
@@ -51,7 +52,7 @@ class InMemoryTable:
     def scan(
         self, partition: int, prefix: bytes, *, after: bytes = b""
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows with this prefix behind the key `after`, in the order of their keys."""
+        """Rows with this prefix after the key `after`, in the order of their keys."""
         return iter(
             sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
         )
@@ -65,6 +66,22 @@ class InMemoryPublisher:
 
     async def publish(self, records: Sequence[OutgoingRecord]) -> None:
         """Publish the records, in order."""
-        for record in records:  # a kill may let any first part of them out
+        for record in records:  # a kill may come between any two of them
             self.disk.take_step()
             self.disk.topics.append(record)
+
+
+@dataclass
+class InMemoryStageMetrics:
+    """Remembers what the phone stage counts."""
+
+    illegal_transitions: int = 0
+    missing_payloads: list[str] = field(default_factory=list)
+
+    def count_illegal_transition(self) -> None:
+        """See `StageMetrics`."""
+        self.illegal_transitions += 1
+
+    def count_missing_payload(self, case: str) -> None:
+        """See `StageMetrics`."""
+        self.missing_payloads.append(case)

@@ -1,7 +1,7 @@
-"""A phone, its rows and a sender that answers as a test tells it: the world around `step`, in memory.
+"""A phone, its rows and a sender that a test controls: the world around `step`, in memory.
 
-It applies a journal exactly as the phone stage does, and keeps what was told to the world. It decides
-nothing: every decision under test is made by `step`.
+It applies a journal exactly as the phone stage does, and records every effect and every change of a
+message's state. It decides nothing: every decision under test is made by `step`.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ from streams.domain.phone.events import (
     Result,
     SourceRecord,
 )
+from streams.domain.phone.lifecycle import Absent, IllegalTransition, Stage
 from streams.domain.phone.state import Message, Phone
 from streams.domain.phone.step import step
 from streams.domain.policy import Policy
@@ -28,7 +29,7 @@ READY = {"main": Capacity(is_ready=True, free_slots=8)}
 
 @dataclass
 class PhoneWorld:
-    """One phone. `now_s` is moved by the test; every event gets the next offset of the log."""
+    """One phone. The test moves `now_s`; every event gets the next offset of the log."""
 
     policy: Policy = field(default_factory=Policy)
     accounts: Mapping[str, Capacity] = field(default_factory=lambda: dict(READY))
@@ -39,25 +40,42 @@ class PhoneWorld:
     slots: dict[tuple[Priority, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
+    changes: list[tuple[type[Event], Stage, Stage]] = field(default_factory=list)
 
     # -- the rows that a step reads
 
-    def message(self, phone: str, request_id: str) -> Message | None:
-        """The row of a request."""
+    def get_message(self, phone: str, request_id: str) -> Message | None:
+        """See `RowReader`."""
         assert phone == PHONE
         return self.messages.get(request_id)
 
-    def slot(self, phone: str, priority: Priority, seq: int) -> str | None:
-        """The id of the message at this place of the queue."""
+    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+        """See `RowReader`."""
         assert phone == PHONE
         return self.slots.get((priority, seq))
 
     # -- what happens
 
     def apply(self, event: Event) -> list[Effect]:
-        """Fold one event, apply what it changed, and give back what it caused."""
+        """Apply one event and store what it changed; returns what it caused.
+
+        Raises:
+            AssertionError: `step` found its own change illegal, which is a bug of it.
+        """
+        row = self.step(event)
+        assert not isinstance(row, IllegalTransition), row
+        if row is None:
+            return []
+        self._record_changes(event, row)
+        self._write_rows(row)
+        effects = list(row.journal.effects)
+        self.effects += effects
+        return effects
+
+    def step(self, event: Event) -> Phone | IllegalTransition | None:
+        """What `step` makes of the event; nothing is stored."""
         self.offset += 1
-        row = step(
+        return step(
             self.row,
             event,
             offset=self.offset,
@@ -66,12 +84,14 @@ class PhoneWorld:
             rows=self,
             policy=self.policy,
         )
-        if row is None:
-            return []
-        self._write_rows(row)
-        effects = list(row.journal.effects)
-        self.effects += effects
-        return effects
+
+    def _record_changes(self, event: Event, row: Phone) -> None:
+        for message in row.journal.messages:
+            before = self.messages.get(message.id)
+            previous_state = Absent.NEW if before is None else before.state
+            self.changes.append((type(event), previous_state, message.state))
+        for request_id in row.journal.removed_messages:
+            self.changes.append((type(event), self.messages[request_id].state, Absent.REMOVED))
 
     def _write_rows(self, row: Phone) -> None:
         journal = row.journal
@@ -100,7 +120,7 @@ class PhoneWorld:
         return self.apply(event)
 
     def conclude(self, result: Result, *, chat_id: str | None = None) -> list[Effect]:
-        """The sender answers the release that is in flight."""
+        """The sender answers the dispatch that is in flight."""
         assert self.row is not None
         assert self.row.in_flight is not None
         in_flight = self.row.in_flight
@@ -116,7 +136,7 @@ class PhoneWorld:
             )
         )
 
-    # -- what was told
+    # -- what was published
 
     def statuses(self, request_id: str) -> list[str]:
         """The statuses of a message, in order."""
@@ -125,7 +145,7 @@ class PhoneWorld:
         ]
 
     def dispatched_ids(self) -> list[str]:
-        """The ids that were given to a sender, in order."""
+        """The ids that were dispatched to a sender, in order."""
         return [effect.id for effect in self.effects if isinstance(effect, Dispatch)]
 
     def dead_letters(self) -> list[PublishDeadLetter]:

@@ -36,7 +36,13 @@ from streams.domain.phone.events import (
 )
 from streams.domain.policy import Policy
 from streams.domain.sending import command
-from streams.testing.memory_table import Disk, InMemoryPublisher, InMemoryTable, ProcessKilled
+from streams.testing.memory_table import (
+    Disk,
+    InMemoryPublisher,
+    InMemoryStageMetrics,
+    InMemoryTable,
+    ProcessKilled,
+)
 
 PHONE = "+60123456789"
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
@@ -55,7 +61,9 @@ def stage(disk: Disk, now: list[float]) -> PhoneStage:
         tally.update(None, row)
     answers = RecordMapper("status", "dlq", lambda account: f"lane.{account}")
     rules = Policy(rate_limit_per_minute=3, max_queue=4, max_retries=1)
-    return PhoneStage(rules, accounts, clock, tally, answers, outlet, lambda: now[0])
+    return PhoneStage(
+        rules, accounts, clock, tally, answers, outlet, InMemoryStageMetrics(), lambda: now[0]
+    )
 
 
 def run(log: list[Event], kills: list[int]) -> Disk:

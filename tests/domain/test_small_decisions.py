@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from streams.domain import backoff
 from streams.domain.accounts import pacing
 from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
-from streams.domain.errors import CODES, ErrorClass, error_for_code
+from streams.domain.errors import CODES, ErrorClass, error_for
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.sending import message_id
 
 
 def test_an_unlisted_code_is_told_and_tried_again() -> None:
     """A word that WhatsApp invents tomorrow is no reason to lose a message."""
-    error = error_for_code("E_NEW", "what it said")
+    error = error_for("E_NEW", "what it said")
     assert (error.code, error.error_class) == ("server_error", ErrorClass.TRANSIENT)
     assert "E_NEW" in error.detail
 

@@ -1,35 +1,42 @@
-"""Which account sends a message: the one asked for, else the phone's own, else the freest that is ready."""
+"""Which account sends a message: the required one, else the phone's last one, else the freest ready one.
+
+Decides for one message from what the accounts can do now. Whose turn it is among phones is not decided
+here (scheduler.py).
+"""
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 import msgspec
+
+BlockedReason: TypeAlias = Literal["no_account", "account_busy"]
 
 
 class Availability(StrEnum):
     """What an account can do now."""
 
     READY = "ready"
-    BUSY = "busy"  # ready, but its pace lets nothing go for a time
+    BUSY = "busy"  # ready, but its pace lets it send nothing for a time
     DOWN = "down"
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """What the dispatcher knows of an account. `free`: how many more releases it may be given now."""
+    """What an account can take now. `free_slots`: how many more dispatches it may have."""
 
     is_ready: bool
     free_slots: int
 
 
-AccountCapacities = Mapping[str, Capacity]
+AccountCapacities: TypeAlias = Mapping[str, Capacity]
 
 
 class AccountChoice(msgspec.Struct, frozen=True):
-    """The account, or why there is none now: `account_busy` (all are busy) or `no_account` (none is ready)."""
+    """The account, or why there is none now: all are busy, or none is ready."""
 
     account: str | None = None
-    blocked_reason: str = ""
-    required_account: str | None = None  # the only account that would do; None: any
+    blocked_reason: BlockedReason | None = None
+    required_account: str | None = None  # the only account that will do; None: any
 
 
 def choose_account(
@@ -37,26 +44,22 @@ def choose_account(
 ) -> AccountChoice:
     """The account for the next message of a phone.
 
-    `only`: the caller or an unsettled claim allows no other. `own`: what the phone had last; it is
-    kept as long as it is ready, even when others are freer, so that a conversation keeps its sender.
+    `required_account`: the caller, or an attempt in doubt, allows no other. `preferred_account`: the
+    phone's last one. It is kept while it is ready, even when others are freer, so that a conversation
+    keeps its sender.
     """
     if required_account is not None:
         return _try_account(required_account, accounts)
-    if (
-        preferred_account is not None
-        and preferred_account in accounts
-        and accounts[preferred_account].is_ready
-    ):
+    preferred = accounts.get(preferred_account) if preferred_account is not None else None
+    if preferred_account is not None and preferred is not None and preferred.is_ready:
         return _try_account(preferred_account, accounts)
     ready_accounts = [name for name, capacity in accounts.items() if capacity.is_ready]
     if not ready_accounts:
         return AccountChoice(blocked_reason="no_account")
     freest = max(ready_accounts, key=lambda name: (accounts[name].free_slots, name))
-    return (
-        AccountChoice(account=freest)
-        if accounts[freest].free_slots > 0
-        else AccountChoice(blocked_reason="account_busy")
-    )
+    if accounts[freest].free_slots == 0:
+        return AccountChoice(blocked_reason="account_busy")
+    return AccountChoice(account=freest)
 
 
 def _try_account(name: str, accounts: AccountCapacities) -> AccountChoice:

@@ -1,26 +1,61 @@
-"""What follows from an event: told to the world once the rows are durable, and told again after a crash.
+"""What follows from an event: a status, a dispatch to a sender, a dead letter.
 
-Effects are stored in the phone's row beside the offset of the event that caused them.
+Effects are stored in the phone's row, beside the offset of the event that caused them. They are
+published once the row is durable, and published again after a crash. They name messages by id; what
+stands in a message's row or payload is not repeated here. The words are those of the contract
+(tests/domain/test_contract_words.py).
 """
+
+from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Stored
 
+Status: TypeAlias = Literal[
+    "accepted",
+    "queued",
+    "sent",
+    "delivered",
+    "read",
+    "played",
+    "failed",
+    "rejected",
+    "expired",
+    "cancelled",
+    "unknown",
+]
+QueuedReason: TypeAlias = Literal[
+    "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "account_busy"
+]
+DeadLetterOutcome: TypeAlias = Literal["not_sent", "unknown"]
+
 
 class PublishStatus(Stored, frozen=True, tag="publish_status"):
-    """A status event. `n` makes its `event_id` the name of a fact: `<id>/<status>/<n>`."""
+    """A status event. Its `event_id` is `<id>/<status>/<event_id_suffix>`: the name of a fact."""
 
     id: str
-    status: str
+    status: Status
     event_id_suffix: str
     at_s: float
     attempt: int = 0
     account: str | None = None
     whatsapp_id: str | None = None
-    reason: str | None = None
+    reason: QueuedReason | None = None
     due_at_s: float = 0.0
     queue_position: int | None = None
     error: Error | None = None
+
+
+class StatusDetails(TypedDict, total=False):
+    """The fields of `PublishStatus` that only some statuses have."""
+
+    attempt: int
+    account: str | None
+    whatsapp_id: str | None
+    reason: QueuedReason | None
+    due_at_s: float
+    queue_position: int | None
+    error: Error | None
 
 
 class Dispatch(Stored, frozen=True, tag="dispatch"):
@@ -43,8 +78,8 @@ class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):
     attempts: int
     first_failed_at_s: float
     last_failed_at_s: float
-    outcome: str = "not_sent"  # or `unknown`
+    outcome: DeadLetterOutcome = "not_sent"
     replay_count: int = 0
 
 
-Effect = PublishStatus | Dispatch | PublishDeadLetter
+Effect: TypeAlias = PublishStatus | Dispatch | PublishDeadLetter

@@ -1,24 +1,26 @@
-"""What can happen to a phone: the events of `wa.internal.phone`, in the past tense, keyed by the phone.
+"""What can happen to a phone: the events of the phone log (`wa.internal.phone`), keyed by the phone.
 
-They are stored on Kafka: fields may be added with a default, none renamed. Times are epoch seconds.
+Events are named in the past tense. They are stored on Kafka: a field may be added with a default, and
+no field may be renamed. Times are epoch seconds.
 """
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from streams.domain.errors import Error
 
-Priority = Literal["urgent", "normal", "bulk"]
+Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
 PRIORITIES: tuple[Priority, ...] = ("urgent", "normal", "bulk")
+ReceiptKind: TypeAlias = Literal["delivered", "read", "played"]
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whatever is stored: frozen, by name, without what stands at its default."""
+    """The base of everything that is stored: immutable, fields by name, defaults left out."""
 
 
 class SourceRecord(Stored, frozen=True):
-    """A record of `wa.outbound` as it came, byte for byte: what a dead letter must give back."""
+    """A record of `wa.outbound` as it came, byte for byte: a dead letter must give it back."""
 
     topic: str
     partition: int
@@ -30,12 +32,12 @@ class SourceRecord(Stored, frozen=True):
 
     @property
     def coordinates(self) -> str:
-        """Where it stands in the log: `wa.outbound:3:4711`."""
+        """Its place in the topic: `wa.outbound:3:4711`."""
         return f"{self.topic}:{self.partition}:{self.offset}"
 
 
 class RequestInfo(Stored, frozen=True):
-    """What was asked for, without the content, which only the sender needs."""
+    """What the caller requested, without the content, which only the sender needs."""
 
     id: str
     priority: Priority = "normal"
@@ -44,9 +46,11 @@ class RequestInfo(Stored, frozen=True):
     expires_at_s: float = 0.0
     account: str | None = None
     batch_id: str | None = None
-    metadata: bytes = b""  # JSON, echoed in every status
-    trace: tuple[tuple[str, bytes], ...] = ()  # traceparent and tracestate, copied to what follows
-    replay_of: str | None = None  # the dead letter that this is a replay of
+    metadata: bytes = b""  # JSON, repeated in every status
+    trace: tuple[
+        tuple[str, bytes], ...
+    ] = ()  # traceparent and tracestate, copied to every record that follows
+    replay_of: str | None = None  # the dead letter of which this is a replay
     replay_count: int = 0
 
 
@@ -61,19 +65,19 @@ class RequestReceived(Stored, frozen=True, tag="request_received"):
 
 
 class Sent(Stored, frozen=True, tag="sent"):
-    """WhatsApp's server has the message. `at_s` is an upper bound of its arrival there."""
+    """WhatsApp's server has the message. It arrived there at `at_s` or before."""
 
     at_s: float
 
 
 class Failed(Stored, frozen=True, tag="failed"):
-    """The attempt ended and the message surely did not go out."""
+    """The attempt is over, and the message certainly did not go out."""
 
     error: Error
 
 
 class Deferred(Stored, frozen=True, tag="deferred"):
-    """The lane hands the release back undone. `claimed`: an attempt of this account is unsettled."""
+    """The sender hands the dispatch back. `in_doubt`: an attempt of this account may have sent it."""
 
     error: Error
     until_s: float = 0.0
@@ -81,17 +85,17 @@ class Deferred(Stored, frozen=True, tag="deferred"):
 
 
 class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):
-    """Nothing can tell whether the message went out. `at_s` is when that was given up."""
+    """Nothing can tell whether the message went out. At `at_s` the search for it was given up."""
 
     at_s: float
     error: Error
 
 
-Result = Sent | Failed | Deferred | OutcomeUnknown
+Result: TypeAlias = Sent | Failed | Deferred | OutcomeUnknown
 
 
 class Outcome(Stored, frozen=True, tag="outcome"):
-    """What a sender made of a release."""
+    """What a sender made of a dispatch."""
 
     phone: str
     id: str
@@ -109,12 +113,12 @@ class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):
     id: str
     account: str
     whatsapp_id: str
-    receipt: Literal["delivered", "read", "played"]
+    receipt: ReceiptKind
     at_s: float
 
 
 class TimerFired(Stored, frozen=True, tag="timer_fired"):
-    """The time that the phone's row waits for has come, or its turn. A stale `rev` means nothing."""
+    """The time that the phone waits for has come, or its turn. A stale `timer_version` is ignored."""
 
     phone: str
     timer_version: int
@@ -128,27 +132,29 @@ class ScheduleDue(Stored, frozen=True, tag="schedule_due"):
 
 
 class RetentionElapsed(Stored, frozen=True, tag="retention_elapsed"):
-    """These settled messages, or the phone itself, may be old enough to be forgotten."""
+    """These completed messages, or the phone itself, may be old enough to be removed."""
 
     phone: str
     ids: tuple[str, ...] = ()
 
 
-Event = RequestReceived | Outcome | ReceiptSeen | TimerFired | ScheduleDue | RetentionElapsed
+Event: TypeAlias = (
+    RequestReceived | Outcome | ReceiptSeen | TimerFired | ScheduleDue | RetentionElapsed
+)
 
 _decoder = msgspec.msgpack.Decoder(Event)
 _encoder = msgspec.msgpack.Encoder()
 
 
 def encode(event: Event) -> bytes:
-    """The event as it stands on Kafka."""
+    """The event as a record's value."""
     return _encoder.encode(event)
 
 
 def decode(data: bytes) -> Event:
-    """The event.
+    """The event in a record of the phone log.
 
     Raises:
-        msgspec.DecodeError: the bytes are no event of ours.
+        msgspec.DecodeError: the bytes are not such an event.
     """
     return _decoder.decode(data)

@@ -1,8 +1,14 @@
-"""A request arrives at its phone: accepted, rejected because the queue is full, or known already."""
+"""A request arrives at its phone: accepted, rejected because the queue is full, or a repeat.
+
+A repeat has the id of a request that is still remembered. It is answered with the last status of that
+request, and nothing is sent. A replay of the dead letter in which a request ended begins a new
+generation of its message.
+"""
 
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
+from streams.domain.phone import queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import RequestInfo, RequestReceived, ScheduleDue
 from streams.domain.phone.state import Message, State
@@ -10,7 +16,7 @@ from streams.domain.phone.transition import Transition
 
 
 def apply_request(transition: Transition, event: RequestReceived) -> bool:
-    """A request: a repeat is answered with its last status, a replay of its dead letter starts anew."""
+    """Accept, reject or recognise the request."""
     existing = transition.get_message(event.request.id)
     if existing is not None and not _is_replay(existing, event.request):
         if existing.last_status is not None:
@@ -23,34 +29,35 @@ def apply_request(transition: Transition, event: RequestReceived) -> bool:
 
 
 def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
-    """A scheduled message joins its lane. The clock that said so may be ahead of this one."""
+    """A scheduled message joins its queue. The timer's clock may be ahead of the one used here."""
     message = transition.get_message(event.id)
     if message is None or message.state is not State.SCHEDULED:
         return False
-    transition.dequeue(message)
+    message = transition.dequeue(message)
     transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
     return True
 
 
 def _is_replay(existing: Message, request: RequestInfo) -> bool:
-    """Only the dead letter that the message ended in brings it back, and only once."""
+    """Only the dead letter in which the message ended brings it back, and only once."""
     return bool(existing.dead_letter_id) and request.replay_of == existing.dead_letter_id
 
 
 def _accept_request(
     transition: Transition, event: RequestReceived, existing: Message | None
-) -> None:
+) -> Message:
     message = _make_message(event, transition.offset, existing)
     transition.store_payload(message.id)
-    queue_position = transition.get_queue_position(message)
+    queue_position = queue.get_position(transition.phone, message)
     if message.send_at_s > transition.now_s:
         transition.update_phone(scheduled_count=transition.phone.scheduled_count + 1)
         message = transition.put_message(replace(message, state=State.SCHEDULED))
     else:
         message = transition.enqueue(message)
     message = transition.publish_status(message, "accepted", queue_position=queue_position)
-    if message.state is State.SCHEDULED:
-        transition.publish_queued(message, "scheduled", message.send_at_s)
+    if message.state is not State.SCHEDULED:
+        return message
+    return transition.publish_queued(message, "scheduled", message.send_at_s)
 
 
 def _make_message(event: RequestReceived, offset: int, existing: Message | None) -> Message:
@@ -77,8 +84,8 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
 
 def _reject_request(
     transition: Transition, event: RequestReceived, existing: Message | None
-) -> None:
-    """No row is made for it, so that a flood costs nothing; a known message is a replayed one."""
+) -> PublishStatus:
+    """No row is made for it, so a flood costs nothing. `existing`: it is a replay, and has a row."""
     coordinates = event.source_record.coordinates
     waiting_count = transition.phone.waiting_count
     error = Error(
@@ -105,3 +112,4 @@ def _reject_request(
             replay_count=event.request.replay_count,
         )
     )
+    return status

@@ -1,21 +1,23 @@
-"""The rows: one per phone, one small one per message, and index rows that hold the queue.
+"""The rows: one per phone, a small one per message, and index rows that hold the queues.
 
-A phone's row carries the offset of the event that wrote it and, in its journal, all that this event
-changed and caused: the row's record on the changelog is the one commit of the event, and everything
-else can be done again from it. Rows are stored: fields may be added with a default, none renamed.
+A phone's row carries the offset of the event that wrote it. Its journal holds everything that this
+event changed and caused. So the row's record on the changelog is the one commit of the event, and
+everything else can be done again from it. Rows are stored: a field may be added with a default, and no
+field may be renamed.
 """
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
-from streams.domain.phone.effects import Effect, PublishStatus
-from streams.domain.phone.events import Priority, SourceRecord, Stored
+from streams.domain.accounts.routing import BlockedReason
+from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
+from streams.domain.phone.events import Priority, ReceiptKind, SourceRecord, Stored
 
 
 class State(StrEnum):
-    """Where a message is."""
+    """Where a message is in its life; which state may follow which: lifecycle.py."""
 
     SCHEDULED = "scheduled"  # before its `send_at`
     WAITING = "waiting"
@@ -25,57 +27,51 @@ class State(StrEnum):
     READ = "read"
     PLAYED = "played"
     FAILED = "failed"
-    REJECTED = "rejected"
     EXPIRED = "expired"
-    CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
 
-OPEN_STATES = frozenset({State.SCHEDULED, State.WAITING, State.DISPATCHED})
-DELIVERY_STATES = (
-    State.SENT,
-    State.DELIVERED,
-    State.READ,
-    State.PLAYED,
-)  # a status only moves to the right
+OPEN_STATES: Final = frozenset({State.SCHEDULED, State.WAITING, State.DISPATCHED})
+# A status only moves to the right.
+DELIVERY_STATES: Final = (State.SENT, State.DELIVERED, State.READ, State.PLAYED)
 
 
 class Message(Stored, frozen=True):
-    """What is known of one request; its content and original record are kept apart until it is final."""
+    """One request. Its content and original record are in its payload until it is complete."""
 
     id: str
-    offset: int  # of the event that made it: by this a repeat is told from a replay
-    seq: int = -1  # its place in its lane; -1 while it is scheduled
+    offset: int  # of the event that made the row
+    seq: int = -1  # its place in its queue; -1 if it is in none
     priority: Priority = "normal"
     category: str = "transactional"
     state: State = State.WAITING
-    generation: int = 1  # replays of its dead letter begin a new one
-    attempts: int = 0  # ended ones of this life
-    dispatches: int = 0  # of all lives: names each release
+    generation: int = 1  # each replay of its dead letter begins a new one
+    attempts: int = 0  # completed ones of this generation
+    dispatches: int = 0  # of all generations: numbers each dispatch
     deferrals: int = 0  # in a row
-    queued_count: int = 0  # how often `queued` was said
-    last_reason: str = ""  # the last reason said
+    queued_count: int = 0  # how often `queued` was published
+    last_reason: QueuedReason | Literal[""] = ""  # of the last `queued`
     send_at_s: float = 0.0
     expires_at_s: float = 0.0
     not_before_s: float = 0.0
-    account: str | None = None  # asked for by the caller
-    pinned_to: str | None = None  # has an unsettled claim there
+    account: str | None = None  # requested by the caller
+    pinned_to: str | None = None  # the account whose attempt is in doubt
     in_doubt_since_s: float = 0.0
-    allow_duplicate: bool = False
+    allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
     batch_id: str | None = None
     metadata: bytes = b""
     trace: tuple[tuple[str, bytes], ...] = ()
     replay_count: int = 0
     source_coordinates: str = ""  # of its record on wa.outbound
-    early_receipt: State | None = None  # an ack that came before the outcome
+    early_receipt: ReceiptKind | None = None  # a receipt that came before the outcome
     first_failed_at_s: float = 0.0
     completed_at_s: float = 0.0
-    dead_letter_id: str = ""  # the dead letter it ended in
-    last_status: PublishStatus | None = None  # its last status: the answer to a repeat
+    dead_letter_id: str = ""  # the dead letter in which it ended
+    last_status: PublishStatus | None = None  # the answer to a repeat of the request
 
 
 class Payload(Stored, frozen=True):
-    """A message's content and its original record, dropped once it is final."""
+    """A message's content and its original record, removed once it is complete."""
 
     source_record: SourceRecord
     content: bytes = b""
@@ -83,7 +79,7 @@ class Payload(Stored, frozen=True):
 
 
 class PriorityQueue(Stored, frozen=True):
-    """One priority's queue: index rows `head`..`tail - 1`, of which `count` still stand."""
+    """One priority's queue: slots `head`..`tail - 1`, of which `count` hold a message."""
 
     head: int = 0
     tail: int = 0
@@ -91,7 +87,7 @@ class PriorityQueue(Stored, frozen=True):
 
 
 class InFlight(Stored, frozen=True):
-    """The one message of a phone that is with a sender."""
+    """The one message of a phone that a sender has."""
 
     id: str
     account: str
@@ -101,22 +97,25 @@ class InFlight(Stored, frozen=True):
 
 
 class Wait(Stored, frozen=True):
-    """What a head of the queue waits for: a `account_busy` of an account, or that there is one (`no_account`)."""
+    """What the head of a queue waits for besides a time.
 
-    reason: str
-    account: str | None = None  # the only one it is; None: any
+    `account_busy`: a free slot of an account. `no_account`: an account that is ready.
+    """
+
+    reason: BlockedReason
+    account: str | None = None  # the only account that will do; None: any
     priority_rank: int = 0  # of the message: 0 urgent, 1 normal, 2 bulk
 
 
 class Chat(Stored, frozen=True):
-    """What WhatsApp answered last about the number. No `chat_id`: it is not on WhatsApp."""
+    """WhatsApp's last answer about the number. Without `chat_id`: it is not on WhatsApp."""
 
     chat_id: str | None
     valid_until_s: float
 
 
 class QueueSlot(Stored, frozen=True):
-    """A change of the index: this place of this lane holds this message now, or none."""
+    """A change of the index: this slot of this queue holds this message now, or none."""
 
     priority: Priority
     seq: int
@@ -124,12 +123,12 @@ class QueueSlot(Stored, frozen=True):
 
 
 class Journal(Stored, frozen=True):
-    """What the event at the row's offset changed beside the row, and what it caused."""
+    """What the event at the row's offset changed besides the row, and what it caused."""
 
     messages: tuple[Message, ...] = ()
     removed_messages: tuple[str, ...] = ()
     slots: tuple[QueueSlot, ...] = ()
-    new_payload_id: str | None = None  # the id whose payload is in the event itself
+    new_payload_id: str | None = None  # the message whose payload is in the event itself
     removed_payloads: tuple[str, ...] = ()
     effects: tuple[Effect, ...] = ()
 
@@ -139,16 +138,16 @@ class Phone(Stored, frozen=True):
 
     phone: str
     offset: int = -1  # of the event that wrote the row
-    timer_version: int = 0  # of what the row waits for; a wake for another one is stale
-    timer_at_s: float = 0.0  # when to look again; 0: nothing waits for a time
-    waits: tuple[Wait, ...] = ()  # what the heads of the queue wait for besides a time
-    account: str | None = None  # the phone's own: a conversation keeps its sender
+    timer_version: int = 0  # of what the row waits for; a timer of another version is stale
+    timer_at_s: float = 0.0  # when the phone is to be woken; 0: nothing waits for a time
+    waits: tuple[Wait, ...] = ()  # what the heads of the queues wait for besides a time
+    account: str | None = None  # the last one used: a conversation keeps its sender
     chat: Chat | None = None
     urgent: PriorityQueue = PriorityQueue()
     normal: PriorityQueue = PriorityQueue()
     bulk: PriorityQueue = PriorityQueue()
     scheduled_count: int = 0
-    bulk_skipped: int = 0  # releases since bulk last had its turn
+    bulk_skipped: int = 0  # dispatches since bulk was served last
     send_times_s: tuple[float, ...] = ()
     in_flight: InFlight | None = None
     last_active_s: float = 0.0
@@ -161,20 +160,20 @@ class Phone(Stored, frozen=True):
 
     @property
     def waiting_count(self) -> int:
-        """Messages that wait, scheduled ones too, the one in flight not."""
+        """Messages that wait, scheduled ones included, the one in flight excluded."""
         queued_count = self.urgent.count + self.normal.count + self.bulk.count
         return queued_count + self.scheduled_count - (1 if self.in_flight else 0)
 
 
 class RowReader(Protocol):
-    """The rows of a partition, to be read only: a step writes nothing."""
+    """The rows of a partition as a step sees them: it reads and never writes."""
 
-    def message(self, phone: str, request_id: str) -> Message | None:
-        """The row of this request of this phone."""
+    def get_message(self, phone: str, request_id: str) -> Message | None:
+        """The row of this request to this phone."""
         ...
 
-    def slot(self, phone: str, priority: Priority, seq: int) -> str | None:
-        """The id of the message at this place of the lane."""
+    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+        """The id of the message in this slot of the queue."""
         ...
 
 

@@ -1,21 +1,22 @@
-"""The state machine of a phone: `step` folds one event into the phone's row.
+"""The state machine of a phone: `step` applies one event to the phone's row.
 
-| event     | what it does                                                                             |
-|-----------|------------------------------------------------------------------------------------------|
-| submitted | a new request: accepted (queued, scheduled) or rejected; a repeat: its last status again |
-| outcome   | ends the flight: sent, failed, tried again, handed back, unknown                          |
-| acked     | delivered, read, played: a status that only moves forward                                |
-| woken     | the time or the turn that the row waits for has come                                     |
-| due       | a scheduled message joins its lane                                                       |
-| aged      | settled messages past their time are forgotten, then the idle phone                      |
+| event            | what it does                                                                      |
+|------------------|-----------------------------------------------------------------------------------|
+| RequestReceived  | a new request is accepted or rejected; a repeat is answered with its last status  |
+| Outcome          | ends the flight: sent, failed, to be tried again, handed back, unknown            |
+| ReceiptSeen      | delivered, read, played: a status that only moves forward                         |
+| TimerFired       | the time or the turn that the row waits for has come                              |
+| ScheduleDue      | a scheduled message joins its queue                                               |
+| RetentionElapsed | completed messages past their time are removed, then the idle phone               |
 
-After each of them the next message is released if it may be: nothing in flight, inside the limit, an
-account with a place. The function is total: any event on any row gives a row, or None for "changes
-nothing". It reads no clock, throws no dice and writes nothing.
+After each of them the next message is dispatched if it may be: nothing is in flight, the limit allows
+it, and an account has a free slot. The function is total: any event on any row gives a row, None for
+"nothing changes", or an `IllegalTransition`, which changes nothing either. It has no clock and no
+randomness, and it writes nothing.
 """
 
 from streams.domain.accounts.routing import AccountCapacities
-from streams.domain.phone import outcomes, requests
+from streams.domain.phone import outcomes, receipts, requests, retention
 from streams.domain.phone.dispatch import dispatch_next
 from streams.domain.phone.events import (
     Event,
@@ -26,6 +27,7 @@ from streams.domain.phone.events import (
     ScheduleDue,
     TimerFired,
 )
+from streams.domain.phone.lifecycle import IllegalTransition, TransitionRefused
 from streams.domain.phone.state import Phone, RowReader
 from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
@@ -40,39 +42,43 @@ def step(
     accounts: AccountCapacities,
     rows: RowReader,
     policy: Policy,
-) -> Phone | None:
+) -> Phone | IllegalTransition | None:
     """The phone's row after this event, its journal filled; None if the event changes nothing.
 
     `offset` is the event's place in its partition of the log, `now_s` the time as epoch seconds.
     """
-    transition = Transition(phone or Phone(phone=event.phone), offset, now_s, rows, policy)
-    if not _apply(transition, event):
-        return None
-    if not transition.phone.is_removed:
-        dispatch_next(transition, accounts)
+    row = phone or Phone(phone=event.phone)
+    transition = Transition(row, event, offset, now_s, rows, policy)
+    try:
+        if not _apply(transition, event):
+            return None
+        if not transition.phone.is_removed:
+            dispatch_next(transition, accounts)
+    except TransitionRefused as refused:
+        return refused.illegal
     return transition.finish(is_active=not isinstance(event, RetentionElapsed))
 
 
 def _apply(transition: Transition, event: Event) -> bool:
+    """Whether the event changes anything."""
     match event:
         case RequestReceived():
             return requests.apply_request(transition, event)
         case Outcome():
             return outcomes.apply_outcome(transition, event)
         case ReceiptSeen():
-            return outcomes.apply_receipt(transition, event)
+            return receipts.apply_receipt(transition, event)
         case TimerFired():
             return _apply_timer(transition, event)
         case ScheduleDue():
             return requests.apply_schedule_due(transition, event)
         case RetentionElapsed():
-            return outcomes.apply_retention(transition, event)
+            return retention.apply_retention(transition, event)
 
 
 def _apply_timer(transition: Transition, event: TimerFired) -> bool:
+    """The timer of this version is used up; the row will wait under the next version."""
     if event.timer_version != transition.phone.timer_version:
         return False
-    transition.update_phone(
-        timer_version=transition.phone.timer_version + 1
-    )  # the clock has spent this one and must arm another
+    transition.update_phone(timer_version=transition.phone.timer_version + 1)
     return True

@@ -1,0 +1,116 @@
+"""The life of a message: every legal change of its state, by the event that causes it.
+
+    NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
+    NEW ▶ WAITING ▶ EXPIRED
+    WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
+    every completed message ▶ REMOVED
+
+Rules:
+
+1. A row may always be stored again in the state that it is in.
+2. An event may cause the changes that `TRANSITIONS` lists under it.
+3. After any event the next message of the phone may be dispatched or given up: `DISPATCH_TRANSITIONS`.
+4. Anything else is a bug of this program. `step` then changes nothing and returns an
+   `IllegalTransition`.
+
+A rejected request never has a row, so it has no state here. Nothing in this file decides which of the
+legal changes happens.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+import msgspec
+
+from streams.domain.phone.events import (
+    Event,
+    Outcome,
+    ReceiptSeen,
+    RequestReceived,
+    RetentionElapsed,
+    ScheduleDue,
+    TimerFired,
+)
+from streams.domain.phone.state import State
+
+
+class Absent(StrEnum):
+    """The two ends of a life: there is no row yet, or no more."""
+
+    NEW = "new"
+    REMOVED = "removed"
+
+
+Stage: TypeAlias = State | Absent
+Changes: TypeAlias = Mapping[Stage, frozenset[Stage]]
+
+_TO_QUEUE: Final[frozenset[Stage]] = frozenset({State.WAITING, State.SCHEDULED})
+_REMOVED: Final[frozenset[Stage]] = frozenset({Absent.REMOVED})
+
+TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
+    RequestReceived: {
+        Absent.NEW: _TO_QUEUE,
+        State.FAILED: _TO_QUEUE,  # a replay of its dead letter
+        State.UNKNOWN: _TO_QUEUE,  # the same, and the replay may send a duplicate
+    },
+    Outcome: {
+        State.DISPATCHED: frozenset({State.SENT, State.WAITING, State.FAILED, State.UNKNOWN}),
+        # A receipt that came before the outcome follows it in the same step.
+        State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
+    },
+    ReceiptSeen: {
+        State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
+        State.DELIVERED: frozenset({State.READ, State.PLAYED}),
+        State.READ: frozenset({State.PLAYED}),
+    },
+    TimerFired: {},
+    ScheduleDue: {State.SCHEDULED: frozenset({State.WAITING})},
+    RetentionElapsed: {
+        State.SENT: _REMOVED,
+        State.DELIVERED: _REMOVED,
+        State.READ: _REMOVED,
+        State.PLAYED: _REMOVED,
+        State.FAILED: _REMOVED,
+        State.EXPIRED: _REMOVED,
+        State.UNKNOWN: _REMOVED,
+    },
+}
+
+DISPATCH_TRANSITIONS: Final[Changes] = {
+    State.WAITING: frozenset({State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN}),
+}
+
+
+class IllegalTransition(msgspec.Struct, frozen=True):
+    """A change that no rule allows. It names neither the phone nor the message, so it may be logged."""
+
+    event: str  # the name of its type
+    before: Stage
+    after: Stage
+
+
+class TransitionRefused(Exception):
+    """Ends a step at its first illegal change. It does not leave `step`."""
+
+    def __init__(self, illegal: IllegalTransition) -> None:
+        super().__init__(f"{illegal.event}: {illegal.before} to {illegal.after}")
+        self.illegal = illegal
+
+
+def is_legal(event: type[Event], before: Stage, after: Stage) -> bool:
+    """Whether an event of this type may change a message in this way."""
+    if before == after:
+        return True
+    allowed = TRANSITIONS[event].get(before, frozenset())
+    return after in allowed or after in DISPATCH_TRANSITIONS.get(before, frozenset())
+
+
+def check(event: type[Event], before: Stage, after: Stage) -> None:
+    """Refuse an illegal change.
+
+    Raises:
+        TransitionRefused: the change is in no table.
+    """
+    if not is_legal(event, before, after):
+        raise TransitionRefused(IllegalTransition(event.__name__, before, after))

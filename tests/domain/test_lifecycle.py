@@ -1,0 +1,241 @@
+"""The life of a message: every legal change happens in some run, and every other one changes nothing."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from streams.domain.errors import Error
+from streams.domain.phone import lifecycle
+from streams.domain.phone import step as step_module
+from streams.domain.phone.events import (
+    Deferred,
+    Event,
+    Failed,
+    Outcome,
+    OutcomeUnknown,
+    ReceiptSeen,
+    RequestInfo,
+    RequestReceived,
+    RetentionElapsed,
+    ScheduleDue,
+    Sent,
+    SourceRecord,
+    TimerFired,
+)
+from streams.domain.phone.lifecycle import (
+    DISPATCH_TRANSITIONS,
+    TRANSITIONS,
+    Absent,
+    IllegalTransition,
+    Stage,
+    is_legal,
+)
+from streams.domain.phone.state import Message, State
+from streams.domain.phone.transition import Transition
+from streams.testing.phone_world import PHONE, READY, PhoneWorld
+
+Change = tuple[type[Event], Stage, Stage]
+
+BEFORE: list[Stage] = [Absent.NEW, *State]
+AFTER: list[Stage] = [*State, Absent.REMOVED]
+LISTED: list[Change] = [
+    (event, before, after)
+    for event, changes in TRANSITIONS.items()
+    for before, allowed in changes.items()
+    for after in sorted(allowed)
+]
+ILLEGAL: list[Change] = [
+    (event, before, after)
+    for event in TRANSITIONS
+    for before in BEFORE
+    for after in AFTER
+    if not is_legal(event, before, after)
+]
+NAMES = {"account": "main", "whatsapp_id": "3EB0"}
+EVENTS: dict[type[Event], Event] = {
+    RequestReceived: RequestReceived(
+        phone=PHONE,
+        request=RequestInfo(id="a"),
+        source_record=SourceRecord(topic="wa.outbound", partition=0, offset=0),
+        content=b"{}",
+    ),
+    Outcome: Outcome(phone=PHONE, id="a", dispatch_number=1, result=Sent(at_s=0.0), **NAMES),
+    ReceiptSeen: ReceiptSeen(phone=PHONE, id="a", receipt="read", at_s=0.0, **NAMES),
+    TimerFired: TimerFired(phone=PHONE, timer_version=1),
+    ScheduleDue: ScheduleDue(phone=PHONE, id="a"),
+    RetentionElapsed: RetentionElapsed(phone=PHONE, ids=("a",)),
+}
+RESULTS = {
+    State.SENT: Sent(at_s=1_000_000.0),
+    State.WAITING: Deferred(error=Error("disconnected")),
+    State.FAILED: Failed(error=Error("media_rejected")),
+    State.UNKNOWN: OutcomeUnknown(at_s=1_000_000.0, error=Error("outcome_unknown")),
+}
+RECEIPTS = (State.DELIVERED, State.READ, State.PLAYED)
+
+
+def name(value: object) -> str:
+    return getattr(value, "__name__", str(value))
+
+
+@pytest.fixture
+def world() -> PhoneWorld:
+    return PhoneWorld()
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> set[Change]:
+    """Every change that was stored in the course of the test."""
+    changes: set[Change] = set()
+    check = lifecycle.check
+
+    def check_and_record(event: type[Event], before: Stage, after: Stage) -> None:
+        check(event, before, after)
+        changes.add((event, before, after))
+
+    monkeypatch.setattr(lifecycle, "check", check_and_record)
+    return changes
+
+
+def wake(world: PhoneWorld) -> None:
+    assert world.row is not None
+    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+
+
+def give_receipt(world: PhoneWorld, receipt: Any) -> None:
+    world.apply(ReceiptSeen(phone=PHONE, id="a", receipt=receipt, at_s=world.now_s, **NAMES))
+
+
+def bring_to(world: PhoneWorld, state: Stage) -> None:
+    """Bring the message `a` into this state, by events alone."""
+    match state:
+        case Absent.NEW | Absent.REMOVED:
+            return
+        case State.SCHEDULED:
+            world.submit("a", send_at_s=world.now_s + 100)
+        case State.WAITING:
+            world.accounts = {}
+            world.submit("a", expires_at_s=world.now_s + 50)
+        case State.DISPATCHED:
+            world.submit("a")
+        case State.EXPIRED:
+            bring_to(world, State.WAITING)
+            world.now_s += 50
+            wake(world)
+        case State.SENT | State.FAILED | State.UNKNOWN:
+            world.submit("a")
+            world.conclude(RESULTS[state])
+        case State.DELIVERED | State.READ | State.PLAYED:
+            bring_to(world, State.SENT)
+            give_receipt(world, state.value)
+    assert world.messages["a"].state is state
+
+
+def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:
+    """From the state before, let an event of this type bring about the state after."""
+    if event is Outcome and before is State.SENT:
+        bring_to(world, State.DISPATCHED)
+        give_receipt(world, after.value)
+        world.conclude(RESULTS[State.SENT])
+        return
+    bring_to(world, before)
+    if event is RequestReceived:
+        existing = world.messages.get("a")
+        world.submit(
+            "a",
+            replay_of=existing.dead_letter_id if existing else None,
+            send_at_s=world.now_s + 100 if after is State.SCHEDULED else 0.0,
+        )
+    elif event is Outcome:
+        assert isinstance(after, State)
+        world.conclude(RESULTS[after])
+    elif event is ReceiptSeen:
+        give_receipt(world, after.value)
+    elif event is ScheduleDue:
+        world.now_s += 100
+        world.apply(EVENTS[ScheduleDue])
+    else:
+        world.now_s += world.policy.idempotency_window_s
+        world.apply(EVENTS[event])
+
+
+@pytest.mark.parametrize(("event", "before", "after"), LISTED, ids=name)
+def test_every_entry_of_the_table_is_reached(
+    world: PhoneWorld, checked: set[Change], event: type[Event], before: Stage, after: Stage
+) -> None:
+    """Nothing in the table is there for no event."""
+    cause(world, event, before, after)
+    assert (event, before, after) in checked
+
+
+def test_a_waiting_message_is_dispatched(world: PhoneWorld, checked: set[Change]) -> None:
+    """By any event; here by the timer, once there is an account."""
+    bring_to(world, State.WAITING)
+    world.accounts = READY
+    wake(world)
+    assert (TimerFired, State.WAITING, State.DISPATCHED) in checked
+
+
+def test_a_waiting_message_expires(world: PhoneWorld, checked: set[Change]) -> None:
+    """When its time has passed before it could be dispatched."""
+    bring_to(world, State.EXPIRED)
+    assert (TimerFired, State.WAITING, State.EXPIRED) in checked
+
+
+def test_a_waiting_message_fails(world: PhoneWorld, checked: set[Change]) -> None:
+    """When the message before it has shown that the number is not on WhatsApp."""
+    world.submit("first")
+    world.submit("a")
+    world.conclude(Failed(error=Error("recipient_not_on_whatsapp")))
+    assert (Outcome, State.WAITING, State.FAILED) in checked
+
+
+def test_a_waiting_message_becomes_unknown(world: PhoneWorld, checked: set[Change]) -> None:
+    """When its attempt in doubt cannot be cleared up in time."""
+    world.submit("a")
+    world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
+    world.accounts = {}
+    world.now_s += world.policy.unknown_after_s
+    wake(world)
+    assert (TimerFired, State.WAITING, State.UNKNOWN) in checked
+
+
+def test_every_dispatch_transition_has_its_test() -> None:
+    """The four tests above are all of them."""
+    assert {
+        State.WAITING: {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN}
+    } == DISPATCH_TRANSITIONS
+
+
+@pytest.mark.parametrize("event", TRANSITIONS, ids=name)
+@pytest.mark.parametrize("state", State)
+def test_a_state_may_follow_itself(event: type[Event], state: State) -> None:
+    """A row may change without a change of its state."""
+    assert is_legal(event, state, state)
+
+
+@pytest.mark.parametrize(("event", "before", "after"), ILLEGAL, ids=name)
+def test_an_illegal_change_changes_nothing(
+    world: PhoneWorld,
+    monkeypatch: pytest.MonkeyPatch,
+    event: type[Event],
+    before: Stage,
+    after: Stage,
+) -> None:
+    """Whatever a handler tries, `step` gives back the name of the change and no row."""
+
+    def hostile_handler(transition: Transition, event: Event) -> bool:
+        message = transition.get_message("a") or Message(id="a", offset=1)
+        if isinstance(after, State):
+            transition.put_message(replace(message, state=after))
+        else:
+            transition.remove_message(message)
+        return True
+
+    bring_to(world, before)
+    monkeypatch.setattr(step_module, "_apply", hostile_handler)
+    stored = deepcopy((world.row, world.messages, world.slots, world.payloads, world.effects))
+    assert world.step(EVENTS[event]) == IllegalTransition(event.__name__, before, after)
+    assert (world.row, world.messages, world.slots, world.payloads, world.effects) == stored

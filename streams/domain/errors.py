@@ -38,6 +38,11 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         """The code in plain words."""
         return CODES[self.code][1]
 
+    @property
+    def is_timeout(self) -> bool:
+        """Whether the page ran out of time before the message was sent."""
+        return self.code == "timeout_before_submit"
+
 
 _INVALID, _PERMANENT, _TRANSIENT = ErrorClass.INVALID, ErrorClass.PERMANENT, ErrorClass.TRANSIENT
 _THROTTLED, _SESSION = ErrorClass.THROTTLED, ErrorClass.SESSION

@@ -1,6 +1,6 @@
-"""The account's record on `wa.accounts`: told at each change, and now and then as a sign of life.
+"""The account's record on `wa.accounts`: published at each change, and regularly as a heartbeat.
 
-Only who owns the lane tells of the account. `ready` means that a message would be submitted now.
+Only the owner of the send topic publishes it. `ready` means that a message would be submitted now.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ HEARTBEAT_INTERVAL_S: Final = 10.0
 
 
 class AccountPublisher:
-    """Follows the session; `publish` gets each record that differs from the last one."""
+    """Follows the session and publishes a record at each change, and a heartbeat when nothing changes."""
 
     def __init__(
         self,
@@ -46,18 +46,18 @@ class AccountPublisher:
         self._change_event = asyncio.Event()
 
     def update_session(self, session: SessionState) -> None:
-        """The session is now like this. Each phase is told, however short; of one phase only its end."""
+        """The session is now in this state. Every phase is published, but only the last state of a phase."""
         if self._pending_sessions and self._pending_sessions[-1].phase is session.phase:
             self._pending_sessions.pop()
         self._pending_sessions.append(session)
         self._change_event.set()
 
     def notify_change(self) -> None:
-        """Something else that the record says has changed."""
+        """Something else that the record holds has changed."""
         self._change_event.set()
 
     async def run(self) -> None:
-        """Tell until cancelled."""
+        """Publish until cancelled."""
         while True:
             self._change_event.clear()
             if self._pending_sessions:
@@ -74,7 +74,7 @@ class AccountPublisher:
             return
 
     async def publish_stopped(self) -> None:
-        """Tell that nobody sends for it any more."""
+        """Publish that nobody sends for the account any more."""
         self._session = SessionState(
             Phase.STOPPED, phone=self._session.phone, since_s=self._now_s()
         )
@@ -107,7 +107,7 @@ class AccountPublisher:
 
 
 class QrTerminal:
-    """Shows a QR code to whoever started the sender by hand."""
+    """Shows the QR code to a person who started the sender in a terminal."""
 
     def __init__(self, name: str, out: TextIO = sys.stdout) -> None:
         self._name = name
@@ -115,7 +115,7 @@ class QrTerminal:
         self._shown_code: str | None = None
 
     def show_code(self, session: SessionState) -> None:
-        """Draw the code when it is a new one and somebody looks."""
+        """Print the code if it is a new one and the output is a terminal."""
         if session.qr == self._shown_code:
             return
         self._shown_code = session.qr

@@ -1,7 +1,7 @@
-"""The sender put together: one account's lane, its table, its browser, its probes. The one place that knows all.
+"""The sender's composition root: one account's send topic, table, browser and probes on one Faust app.
 
-A second process of the same account stands by: the group gives the lane to one of them. A tenure begins
-when the table is recovered and ends before the partition is given back.
+A second process of the same account stands by: the consumer group assigns the send topic to one of
+them. An ownership begins when the table is recovered and ends before the partition is revoked.
 """
 
 import logging
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Sender:
-    """A sender's parts, on a Faust app that is not started yet."""
+    """The parts of a sender, on a Faust app that is not started yet."""
 
     def __init__(
         self, settings: Settings, account: str, name: str, make_driver: Callable[[], Driver]
@@ -77,12 +77,12 @@ class Sender:
         app.before_join(self._start_probes)
         app.after_last_event(self._exit_stack.aclose)
 
-    # -- tenures
+    # -- ownership
 
     async def _start_ownership(self) -> None:
         await self._end_ownership()
         if not self.table.owned_partitions():
-            log.info("standing by: another process has the lane of %s", self.account)
+            log.info("standing by: another process owns the send topic of %s", self.account)
             return
         ownership = SendTopicOwnership(self.settings, self.account, self._ports)
         await ownership.open()
@@ -94,7 +94,7 @@ class Sender:
             await ownership.close()
 
     def _crash(self, error: BaseException) -> None:
-        """Something that must not fail has: end, and be started again from what is durable."""
+        """An error that must not happen: end the process, which is restarted from what is durable."""
         log.critical("the sender of %s failed", self.account, exc_info=error)
         self.app.add_future(self.app.crash(error))
 
@@ -134,7 +134,7 @@ class Sender:
         )
 
     def get_readiness(self) -> tuple[bool, str]:
-        """Whether a message would be sent now; who stands by is ready too."""
+        """Whether a message would be submitted now; a process that stands by is ready too."""
         worker_readiness = self.app.readiness()
         if not worker_readiness.is_ready or self.ownership is None:
             return worker_readiness.is_ready, worker_readiness.reason
@@ -155,7 +155,7 @@ class Sender:
 
 
 def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
-    """The account's browser."""
+    """The configuration of the account's browser."""
     return BrowserConfig(
         profile_dir=settings.data_dir / "profiles" / account,
         executable=settings.browser_executable,
@@ -167,11 +167,11 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
 
 
 def run(settings: Settings, account: str, name: str) -> int:
-    """Run a sender of this account until it is told to stop; returns the exit code.
+    """Run a sender of this account until it gets a signal to stop; returns the exit code.
 
     Raises:
-        BrowserMissing, BundleMissing: what to install is in the text.
-        WorkerAlreadyRunning: a live process has this name.
+        BrowserMissing, BundleMissing: the text says what to install.
+        WorkerAlreadyRunning: another live process has this name.
         KafkaUnreachable, InvalidTopics: see streams/runtime/worker.py.
     """
     config = make_browser_config(settings, account)

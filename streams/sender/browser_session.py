@@ -1,6 +1,7 @@
-"""The account's browser while the lane is ours: started, started again when it gives up, and surely ended.
+"""The account's browser while this process owns the send topic: started, restarted when it stops, surely ended.
 
-Knows no Kafka and nothing of messages. Who needs the session waits for it here, for a bounded time.
+Knows nothing of Kafka or of the messages to be sent. If you need the session, wait for it here, for a
+bounded time.
 """
 
 import asyncio
@@ -16,11 +17,11 @@ from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
-# Who hands a release back after this does not wait for each of the next ones again: the time runs
-# from the moment at which the session was lost.
+# It runs from the moment at which the session was lost: after it, dispatches are deferred at once, and
+# not each of them after a wait of its own.
 RECONNECT_TIMEOUT_S: Final = 5.0
 
-# What only a person can end.
+# Only a person can end these phases.
 _NEEDS_PERSON: Final = frozenset({Phase.LINKING, Phase.RESTRICTED, Phase.LOGGED_OUT})
 _ERROR_CODES: Final = {
     Phase.LINKING: "not_logged_in",
@@ -30,7 +31,7 @@ _ERROR_CODES: Final = {
 
 
 class SessionUnavailable(Exception):
-    """Nothing can be asked of WhatsApp now; `error` says why."""
+    """WhatsApp cannot be reached now; `error` says why."""
 
     def __init__(self, error: Error) -> None:
         super().__init__(f"{error.code}: {error.detail}")
@@ -38,7 +39,7 @@ class SessionUnavailable(Exception):
 
 
 class BrowserSession:
-    """Holds one driver at a time; `changed` and `heard` are called on the loop and must not block."""
+    """Holds one driver at a time; `on_change` and `on_received` are called on the loop and must not block."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class BrowserSession:
 
     @property
     def state(self) -> SessionState:
-        """Where it stands; STOPPED while there is no driver."""
+        """The state of the session; STOPPED while there is no driver."""
         return self._state
 
     @property
@@ -69,13 +70,13 @@ class BrowserSession:
     # -- life
 
     def open(self) -> None:
-        """Begin to keep a browser."""
-        assert self._task is None, "the seat is open"
+        """Start the browser, and restart it whenever it stops."""
+        assert self._task is None, "the session is open already"
         self._lost_at_s = time.monotonic()
         self._task = asyncio.create_task(self._run(), name="browser-session")
 
     async def close(self) -> None:
-        """End the browser; when this returns nothing more leaves it."""
+        """End the browser; nothing leaves it any more when this returns."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -93,7 +94,7 @@ class BrowserSession:
             await asyncio.sleep(pause_s)
 
     async def _run_driver(self) -> str:
-        """One driver, from its start until it gives up; returns why."""
+        """Run one driver from its start until it stops; returns why it stopped."""
         self._driver = driver = self._make_driver()
         receipts: asyncio.Task[None] | None = None
         try:
@@ -136,10 +137,12 @@ class BrowserSession:
     async def wait_until_ready(
         self, *, deadline_s: float, reconnect_timeout_s: float = RECONNECT_TIMEOUT_S
     ) -> Driver:
-        """The driver, as soon as its session is ready; until `until_s` (epoch) and not longer than the patience.
+        """The driver, as soon as its session is ready.
+
+        Waits until `deadline_s` (epoch), and at most `reconnect_timeout_s` after the session was lost.
 
         Raises:
-            NoSession: it is not ready in time, or only a person can make it so.
+            SessionUnavailable: it is not ready in time, or only a person can make it so.
         """
         reconnect_deadline_s = self._lost_at_s + reconnect_timeout_s
         while True:

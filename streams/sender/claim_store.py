@@ -1,8 +1,8 @@
-"""The rows of the table `sends`: read, written in groups, and forgotten when their time has come. Decides nothing.
+"""The rows of the table `sends`: read, written in batches, removed when they expire. Decides nothing.
 
-A row is 150 bytes in RocksDB and costs microseconds to read, so none is kept in memory but those that
-are being written. Writes of one moment go out together: the table's own order is kept, and a message
-costs less than two of them.
+A row is 150 bytes in RocksDB and costs microseconds to read, so only the rows that are being written
+are kept in memory. Writes of the same moment go out together: the table's order is kept, and a message
+costs less than two batches.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from typing import Final, Protocol
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import PREFIX
+from streams.runtime.batching import ITERATIONS_TO_NEXT_WRITE, join_next_request
 
 Change = tuple[bytes, bytes | None]
 
-PARTITION: Final = 0  # an account's lane has one
-BATCH_SIZE: Final = 2000  # rows looked at in one go: a few milliseconds
+PARTITION: Final = 0  # a send topic has only this one
+BATCH_SIZE: Final = 2000  # rows read at once: a few milliseconds
 MAX_DELETES_PER_SWEEP: Final = 200
 _KEY_PREFIX: Final = PREFIX.encode()
-_COALESCE_ITERATIONS: Final = 3
 
 
 class Table(Protocol):
-    """What is needed of a durable table."""
+    """What the sender needs of a durable table."""
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value, or None."""
@@ -37,7 +37,7 @@ class Table(Protocol):
     def scan(
         self, partition: int, prefix: bytes, *, after: bytes = b""
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows of this prefix behind the key `after`, in the order of their keys."""
+        """Rows with this prefix after the key `after`, in the order of their keys."""
         ...
 
 
@@ -50,7 +50,7 @@ class _WriteBatch:
 
 
 class ClaimStore:
-    """Rows by WhatsApp id. `put` is seen by `get` at once and is durable when it returns."""
+    """Rows by WhatsApp id. `get` returns what `put` was given at once; it is durable when `put` returns."""
 
     def __init__(
         self, table: Table, *, idempotency_window_s: float, now_s: Callable[[], float]
@@ -76,14 +76,14 @@ class ClaimStore:
         await self.write(whatsapp_id.encode(), None if claim is None else stored.encode(claim))
 
     def read(self, key: bytes) -> bytes | None:
-        """Any value of the table, those that are being written included."""
+        """Any value of the table, including those that are being written."""
         for changes in self._iter_pending_changes():
             if key in changes:
                 return changes[key]
         return self._table.get(PARTITION, key)
 
     def _iter_pending_changes(self) -> Iterator[Mapping[bytes, bytes | None]]:
-        """What is not in the table yet, the newest first."""
+        """The changes that are not in the table yet, newest first."""
         yield self._buffer
         for batch in (self._next_batch, self._writing_batch):
             if batch is not None:
@@ -101,23 +101,20 @@ class ClaimStore:
         await asyncio.shield(batch.durable)
 
     def put_buffered(self, whatsapp_id: str, claim: Claim) -> None:
-        """Write a row with the next group, or at the next `flush`: for what may be lost by a crash."""
+        """Write a row with the next batch or at the next `flush`: for what a crash may lose."""
         self._buffer[whatsapp_id.encode()] = stored.encode(claim)
 
     async def flush(self) -> None:
-        """Make durable what was put for later."""
+        """Make the buffered rows durable."""
         if self._buffer:
             key, value = next(iter(self._buffer.items()))
-            await self.write(key, value)  # and the others go along
+            await self.write(key, value)  # the others go along in its batch
 
     async def _write_batches(self) -> None:
-        """Write groups until there is none; what arrives meanwhile is the next group."""
+        """Write batches until there is none; what arrives meanwhile is the next batch."""
         try:
             while self._next_batch is not None:
-                # What follows from the same event, an answer and the next claim, is put within these
-                # turns of the loop, and goes along.
-                for _ in range(_COALESCE_ITERATIONS):
-                    await asyncio.sleep(0)
+                await join_next_request(ITERATIONS_TO_NEXT_WRITE)
                 self._writing_batch, self._next_batch = self._next_batch, None
                 self._writing_batch.changes |= self._buffer
                 self._buffer = {}
@@ -129,7 +126,7 @@ class ClaimStore:
     async def _write_batch(self, batch: _WriteBatch) -> None:
         try:
             await self._table.write(PARTITION, list(batch.changes.items()))
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits for the row
+        except Exception as error:  # noqa: BLE001 - raised where the row is waited for
             batch.durable.set_exception(error)
             return
         except asyncio.CancelledError:
@@ -140,22 +137,22 @@ class ClaimStore:
     # -- many rows
 
     def read_batch(self, after: bytes = b"") -> tuple[list[tuple[str, Claim]], bytes]:
-        """The next rows behind the key `after`, and the last one's key; b"" when there is none."""
+        """The next rows after the key `after`, and the last one's key; b"" when there are none."""
         items = list(islice(self._table.scan(PARTITION, _KEY_PREFIX, after=after), BATCH_SIZE))
         rows = [(key.decode(), stored.decode(data)) for key, data in items]
         return rows, items[-1][0] if items else b""
 
     async def scan_all(self) -> AsyncIterator[tuple[str, Claim]]:
-        """Every row, a slice at a time."""
+        """Every row, a batch at a time."""
         rows, after = self.read_batch()
         while after:
             for row in rows:
                 yield row
-            await asyncio.sleep(0)  # other work may go on between two slices
+            await asyncio.sleep(0)  # let other work go on between two batches
             rows, after = self.read_batch(after)
 
     async def sweep(self) -> int:
-        """Look at the next slice and remove a few rows that are of no more use; returns how many."""
+        """Read the next batch and remove a few expired rows of it; returns how many."""
         rows, self._sweep_cursor = self.read_batch(self._sweep_cursor)
         now_s = self._now_s()
         expired_ids = [

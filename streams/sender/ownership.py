@@ -1,7 +1,7 @@
-"""One tenure of the lane: from the recovery of its table until the partition is given back.
+"""One ownership of the send topic: from the recovery of its table until the partition is revoked.
 
 Everything that may touch WhatsApp or the table lives in here and has ended when `close` returns. So
-what a former tenure left open is settled by the next one alone, in whichever process that is.
+only the next ownership, in whichever process that is, reconciles the claims that this one left open.
 """
 
 import asyncio
@@ -18,28 +18,30 @@ from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher, QrTerminal
+from streams.sender.attempt_runner import AttemptRunner, Fence, Limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
+from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
-from streams.sender.submitter import Fence, Limits, Submitter
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase, SessionState
 
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S: Final = 30.0
-GC_INTERVAL_S: Final = 600.0  # of a page that is hardly sent to, but hears
+GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives events
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What a tenure needs of Kafka and of the browser.
+    """What an ownership needs of Kafka and of the browser.
 
-    `tell` puts events on the phones' log and `tell_account` a record on `wa.accounts`, both durable when
-    they return. `give_back` is for records that stay unanswered, `failed` for what must end the process.
+    `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
+    durable when they return. `nack` is for records that stay without an outcome, `on_failure` for an
+    error that must end the process.
     """
 
     table: Table
@@ -53,7 +55,7 @@ class Ports:
 
 
 class SendTopicOwnership:
-    """The parts of one tenure, put together."""
+    """Wires the parts of one ownership together, and opens and closes them in order."""
 
     def __init__(self, settings: Settings, account: str, ports: Ports) -> None:
         self._ports = ports
@@ -61,7 +63,9 @@ class SendTopicOwnership:
             ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=time.time
         )
         self._pacer = Pacer(make_pace(settings))
-        self._restrictions = RestrictionStore(self._claim_store, self._on_restriction_change)
+        self._restrictions = RestrictionStore(
+            self._claim_store, lambda: self._account_publisher.notify_change()
+        )
         self._qr_terminal = QrTerminal(account)
         self._account_publisher = AccountPublisher(
             account,
@@ -81,7 +85,7 @@ class SendTopicOwnership:
         self.browser_session = BrowserSession(
             ports.make_driver, on_change=self._on_session_change, on_received=self._receipts.receive
         )
-        self._submitter = Submitter(
+        self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
             pacer=self._pacer,
@@ -93,13 +97,16 @@ class SendTopicOwnership:
         self.pipeline = SendPipeline(
             account=account,
             namespace=settings.topic_prefix,
-            submitter=self._submitter,
-            claim_store=self._claim_store,
-            publish=ports.publish_events,
+            runner=self._runner,
+            results=ResultWriter(
+                account=account,
+                claim_store=self._claim_store,
+                publish=ports.publish_events,
+                on_concluded=self._receipts.watch,
+            ),
             nack=ports.nack,
             on_failure=ports.on_failure,
             metrics=ports.metrics,
-            on_concluded=self._receipts.watch,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._ack_refresh_task: asyncio.Task[None] | None = None
@@ -118,7 +125,7 @@ class SendTopicOwnership:
         self.browser_session.open()
 
     async def close(self) -> None:
-        """Finish what can be finished soon, end the browser, say so."""
+        """Finish what can be finished soon, end the browser, publish that the account has stopped."""
         await self.pipeline.close()
         await self.browser_session.close()
         if self._ack_refresh_task is not None:
@@ -131,7 +138,7 @@ class SendTopicOwnership:
                 await self._claim_store.flush()
                 await self._account_publisher.publish_stopped()
         except TimeoutError:
-            log.warning("the broker does not answer: nobody is told that the account has stopped")
+            log.warning("the broker does not answer: the account is not published as stopped")
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(coroutine, name=name)
@@ -145,7 +152,7 @@ class SendTopicOwnership:
     # -- rows
 
     async def _load_recent_sends(self) -> None:
-        """What earlier tenures sent: for the pace of today, and for receipts that were missed."""
+        """What earlier ownerships sent: for today's pace, and for receipts that were missed."""
         since_s = time.time() - DAY_S
         sent: list[float] = []
         latest: list[tuple[float, str, Claim]] = []
@@ -168,7 +175,7 @@ class SendTopicOwnership:
         while True:
             await asyncio.sleep(GC_INTERVAL_S)
             if not len(self.pipeline):
-                await self._submitter.collect_garbage()
+                await self._runner.collect_garbage()
 
     # -- the session
 
@@ -184,9 +191,6 @@ class SendTopicOwnership:
         driver = self.browser_session.driver
         if driver is not None:
             await self._receipts.refresh_acks(driver)
-
-    def _on_restriction_change(self) -> None:
-        self._account_publisher.notify_change()
 
 
 def make_pace(settings: Settings) -> Pace:

@@ -1,54 +1,60 @@
-"""What the recipients' phones say of our messages: `delivered`, `read`, `played`, each told once.
+"""Receipts of the recipients' phones: `delivered`, `read`, `played`, each published once.
 
-The event is on the phone's log before the row knows of it: after a crash it is told again, never
-forgotten. Receipts are lost while a page is replaced, so the acks of messages that are not read yet
-are asked for whenever the session becomes ready; of the latest ones only, since WhatsApp Web loads each
-that is asked for from its disk.
+The event is on the phone log before the row remembers it: after a crash it is published again, never
+lost. Receipts are lost while a page is replaced, so the acks of messages that are not read yet are
+read whenever the session becomes ready. Only of the latest messages, because WhatsApp Web loads each
+of them from its disk.
 """
 
 import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from streams.domain.phone.events import OutcomeUnknown, ReceiptSeen, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import Claim, ReceiptKind
+from streams.domain.sending.claim import Claim
 from streams.sender.claim_store import ClaimStore
 from streams.sender.metrics import Metrics
-from streams.whatsapp.driver import Driver, IncomingMessage, Receipt
+from streams.whatsapp.driver import RECEIPT_KINDS_BY_ACK, Driver, IncomingMessage, Receipt
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
 MAX_WATCHED: Final = 200  # the latest messages whose acks are read again
 BATCH_SIZE: Final = 50
-# Receipts come in flocks, and nobody waits for one: a flock costs one request instead of many.
+# Receipts come in bursts, and nobody waits for one: a burst costs one request instead of many.
 BATCH_DELAY_S: Final = 0.05
-_ACK_NAMES: Final[Mapping[int, ReceiptKind]] = {2: "delivered", 3: "read", 4: "played"}
 
 Publish = Callable[[Sequence[ReceiptSeen]], Awaitable[object]]
 
 
 class ReceiptTracker:
-    """`heard` and `ask_again` may be called at any time; `run` does the work."""
+    """`receive` and `refresh_acks` may be called at any time; `run` does the work."""
 
     def __init__(
-        self, *, account: str, claim_store: ClaimStore, publish: Publish, metrics: Metrics
+        self,
+        *,
+        account: str,
+        claim_store: ClaimStore,
+        publish: Publish,
+        metrics: Metrics,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
         self._account = account
         self._claim_store = claim_store
         self._publish = publish
         self._metrics = metrics
+        self._now_s = now_s
         self._received: asyncio.Queue[Receipt] = asyncio.Queue()
         self._unread: OrderedDict[str, str] = OrderedDict()  # id and chat id, the latest last
 
-    # -- who is to be asked for
+    # -- which acks are read again
 
     def watch(self, whatsapp_id: str, claim: Claim) -> None:
-        """A row as it is now: while it was sent and not read, its ack is worth asking for."""
+        """Note the current row of a message: its ack is read again while it is sent and not read."""
         self._unread.pop(whatsapp_id, None)
         is_unread = claim.receipt in ("", "delivered") and isinstance(
             claim.result, Sent | OutcomeUnknown
@@ -58,10 +64,10 @@ class ReceiptTracker:
             if len(self._unread) > MAX_WATCHED:
                 self._unread.popitem(last=False)
 
-    # -- hearing
+    # -- receiving
 
     def receive(self, receipt: Receipt | IncomingMessage) -> None:
-        """From the driver. Messages to us are not passed on yet."""
+        """Take a receipt of the driver. Incoming messages are not published yet."""
         if isinstance(receipt, Receipt):
             self._received.put_nowait(receipt)
 
@@ -73,15 +79,16 @@ class ReceiptTracker:
                 acks = await driver.read_acks(pairs[start : start + BATCH_SIZE])
             except BrowserError as error:
                 log.info("acks cannot be read now: %s", error)
-                return  # they are asked for when the session is ready again
+                return  # they are read when the session is ready again
             for whatsapp_id, ack in acks.items():
-                if ack in _ACK_NAMES:
-                    self.receive(Receipt(whatsapp_id, _ACK_NAMES[ack], time.time()))  # pyright: ignore[reportArgumentType] - never ""
+                kind = RECEIPT_KINDS_BY_ACK.get(ack)
+                if kind is not None:
+                    self.receive(Receipt(whatsapp_id, kind, self._now_s()))
 
-    # -- telling
+    # -- publishing
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Publish receipts until cancelled."""
         while True:
             batch = [await self._received.get()]
             await asyncio.sleep(BATCH_DELAY_S)
@@ -97,14 +104,14 @@ class ReceiptTracker:
                 self._store_receipt(receipt_event)
 
     def _select_new(self, batch: Sequence[Receipt]) -> Iterator[ReceiptSeen]:
-        """Those that say more than what is known, in their order."""
+        """The receipts that go beyond what the row has, in their order."""
         updated_claims: dict[str, Claim] = {}
         for receipt in batch:
             whatsapp_id = receipt.whatsapp_id
             claim = updated_claims.get(whatsapp_id) or self._claim_store.get(whatsapp_id)
             updated = None if claim is None else claims.with_receipt(claim, receipt.kind)
             if updated is None:
-                continue  # a message that a person wrote on the phone, or nothing new
+                continue  # a message that a person wrote on the phone, or an old receipt
             updated_claims[whatsapp_id] = updated
             yield ReceiptSeen(
                 phone=updated.phone,
@@ -116,7 +123,7 @@ class ReceiptTracker:
             )
 
     def _store_receipt(self, receipt_event: ReceiptSeen) -> None:
-        """The row may have been answered meanwhile: it is read again."""
+        """Write the receipt to the row of now, which may have got a result meanwhile."""
         claim = self._claim_store.get(receipt_event.whatsapp_id)
         updated = None if claim is None else claims.with_receipt(claim, receipt_event.receipt)
         self._metrics.receipts.labels(receipt_event.receipt).inc()

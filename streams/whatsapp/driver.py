@@ -7,7 +7,7 @@ a caller that fears a second message on the recipient's phone must be able to te
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 
 class Phase(StrEnum):
@@ -120,12 +120,16 @@ class MessageNotFound:
     """The id is not in the store of this link."""
 
 
+ReceiptKind = Literal["delivered", "read", "played"]
+RECEIPT_KINDS_BY_ACK: Final[Mapping[int, ReceiptKind]] = {2: "delivered", 3: "read", 4: "played"}
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a message of ours. May come more than once, and not in order."""
 
     whatsapp_id: str
-    kind: Literal["delivered", "read", "played"]
+    kind: ReceiptKind
     at_s: float
 
 

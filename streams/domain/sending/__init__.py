@@ -1,1 +1,1 @@
-"""How one dispatch becomes at most one message: the claim, the attempt, the message's id."""
+"""How one dispatch becomes at most one message: the command, the claim, the attempt and the message's id."""

@@ -1,6 +1,7 @@
-"""A release on an account's lane: the record of `wa.internal.send.<account>`, a command to its sender.
+"""The record of a send topic, `wa.internal.send.<account>`: a command to the account's sender.
 
-It is stored on Kafka: fields may be added with a default, none renamed. Times are epoch seconds.
+It is stored on Kafka: a field may be added with a default, and no field is renamed. Times are epoch
+seconds.
 """
 
 import msgspec
@@ -9,18 +10,16 @@ from streams.domain.phone.events import Stored
 
 
 class SendCommand(Stored, frozen=True):
-    """Submit this message until `deadline_s`, and never later; answer with an `Outcome` in any case."""
+    """Submit this message before `deadline_s` and never later; publish an `Outcome` in any case."""
 
     phone: str
     id: str
-    dispatch_number: int  # of this message, growing; the outcome names it
+    dispatch_number: int  # grows with each dispatch of this message; the outcome names it
     account: str
     deadline_s: float
     content: bytes  # the contract's `content`, as JSON
     reply_to: str | None = None
-    chat_id: str | None = (
-        None  # what WhatsApp answered last for this phone: nothing need be looked up
-    )
+    chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
     allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
     trace: tuple[tuple[str, bytes], ...] = ()
 
@@ -38,6 +37,6 @@ def decode(data: bytes) -> SendCommand:
     """The command.
 
     Raises:
-        msgspec.DecodeError: the bytes are no such record.
+        msgspec.DecodeError: the bytes are not such a record.
     """
     return _decoder.decode(data)

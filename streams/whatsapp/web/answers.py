@@ -4,9 +4,10 @@ What is not surely known is `Uncertain`, never "no".
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from streams.whatsapp.driver import (
+    RECEIPT_KINDS_BY_ACK,
     IncomingMessage,
     InDoubt,
     NotSubmitted,
@@ -28,11 +29,6 @@ _NOT_SUBMITTED_CODES = frozenset(
         "content_refused",
     }
 )
-_RECEIPT_KINDS: Mapping[int, Literal["delivered", "read", "played"]] = {
-    2: "delivered",
-    3: "read",
-    4: "played",
-}
 
 
 def encode_submission(submission: Submission) -> dict[str, object]:
@@ -66,5 +62,5 @@ def decode_event(event: Mapping[str, Any]) -> Receipt | IncomingMessage | None:
         return IncomingMessage(
             event["from"], event["id"], event["type"], event["body"], float(event["at_s"])
         )
-    kind = _RECEIPT_KINDS.get(event["ack"])
+    kind = RECEIPT_KINDS_BY_ACK.get(event["ack"])
     return Receipt(event["id"], kind, event["at_s"]) if kind else None

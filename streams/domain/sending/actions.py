@@ -1,0 +1,174 @@
+"""What an attempt asks of the outside, and what the outside reports back. Values only; this file decides nothing.
+
+An action is imperative. The shell carries it out and reports exactly one observation, in the past
+tense; the docstring of the action names the observations that answer it. Times are epoch seconds.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from streams.domain.accounts.restriction import Restriction
+from streams.domain.errors import Error
+from streams.domain.phone.events import Result
+from streams.domain.sending.claim import Claim, StoreLookup
+
+# -- actions
+
+
+class LookUpNumber(msgspec.Struct, frozen=True):
+    """Ask WhatsApp for the chat of a number: NumberFound, NumberNotFound, NumberLookupFailed, Denied."""
+
+    phone: str
+
+
+class WaitUntilAllowed(msgspec.Struct, frozen=True):
+    """Wait until session, restriction and pace allow one submit: Allowed, Denied."""
+
+
+class StoreClaim(msgspec.Struct, frozen=True):
+    """Make this claim durable: ClaimStored."""
+
+    claim: Claim
+
+
+class ConfirmOwnership(msgspec.Struct, frozen=True):
+    """Wait until the fence confirms that this process owns the send topic: OwnershipConfirmed."""
+
+
+class Submit(msgspec.Struct, frozen=True):
+    """Give the message to WhatsApp: SubmitAccepted, SubmitUncertain, NotSubmitted, SubmitRefused."""
+
+    chat_id: str
+    content: Mapping[str, object]
+
+
+class LookUpMessage(msgspec.Struct, frozen=True):
+    """Look for the message's id in the page's store: MessageLookedUp."""
+
+    chat_id: str
+
+
+class WaitForServerAck(msgspec.Struct, frozen=True):
+    """Look until the id has left WhatsApp's outbox, for a bounded time: MessageLookedUp."""
+
+    chat_id: str
+
+
+class RestrictAccount(msgspec.Struct, frozen=True):
+    """Stop the account before anything else is done: AccountRestricted."""
+
+    restriction: Restriction
+    error: Error  # WhatsApp's refusal, which is the message's result
+
+
+class Finish(msgspec.Struct, frozen=True):
+    """Store and publish this result. Nothing answers it: the attempt is over."""
+
+    result: Result
+
+
+Action = (
+    LookUpNumber
+    | WaitUntilAllowed
+    | StoreClaim
+    | ConfirmOwnership
+    | Submit
+    | LookUpMessage
+    | WaitForServerAck
+    | RestrictAccount
+    | Finish
+)
+
+# -- observations
+
+
+class NumberFound(msgspec.Struct, frozen=True):
+    """The number is on WhatsApp, in this chat."""
+
+    chat_id: str
+
+
+class NumberNotFound(msgspec.Struct, frozen=True):
+    """WhatsApp's server says that the number is not on WhatsApp."""
+
+
+class NumberLookupFailed(msgspec.Struct, frozen=True):
+    """WhatsApp gave no answer, which must not be taken for "no"."""
+
+    detail: str
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """One submit may follow now."""
+
+
+class Denied(msgspec.Struct, frozen=True):
+    """Nothing can be done before `until_s` (0: nobody knows), for this reason."""
+
+    error: Error
+    until_s: float = 0.0
+
+
+class ClaimStored(msgspec.Struct, frozen=True):
+    """The broker has the claim."""
+
+
+class OwnershipConfirmed(msgspec.Struct, frozen=True):
+    """This process owns the send topic. With the session's link and the message's row at this moment."""
+
+    link: str | None
+    claim: Claim | None
+
+
+class SubmitAccepted(msgspec.Struct, frozen=True):
+    """WhatsApp's server has the message. `at_s` is never before its arrival there."""
+
+    at_s: float
+
+
+class SubmitUncertain(msgspec.Struct, frozen=True):
+    """The message may or may not have left the page."""
+
+
+class NotSubmitted(msgspec.Struct, frozen=True):
+    """Nothing left the page, and nothing will."""
+
+    code: str
+    detail: str = ""
+
+
+class SubmitRefused(msgspec.Struct, frozen=True):
+    """WhatsApp's server answered with an error."""
+
+    code: str
+    detail: str = ""
+
+
+class MessageLookedUp(msgspec.Struct, frozen=True):
+    """What the page's store says of the id. With the session's link and the message's row at this moment."""
+
+    lookup: StoreLookup
+    link: str | None
+    claim: Claim | None
+
+
+class AccountRestricted(msgspec.Struct, frozen=True):
+    """The restriction is durable."""
+
+
+Observation = (
+    NumberFound
+    | NumberNotFound
+    | NumberLookupFailed
+    | Allowed
+    | Denied
+    | ClaimStored
+    | OwnershipConfirmed
+    | SubmitAccepted
+    | SubmitUncertain
+    | NotSubmitted
+    | SubmitRefused
+    | MessageLookedUp
+    | AccountRestricted
+)

@@ -1,0 +1,299 @@
+"""The attempt: how one dispatch becomes at most one message. A state machine without I/O, clock or randomness.
+
+    row            action                 observation              next action
+    -------------  ---------------------  -----------------------  ------------------------------------
+    see claim.py   (begin)                nothing can have left    LookUpNumber, or WaitUntilAllowed
+                                                                   if the chat is known
+                                          it may have left         LookUpMessage
+                                          already concluded        Finish
+                   LookUpNumber           NumberFound              WaitUntilAllowed
+                                          NumberNotFound           Finish failed
+                                          NumberLookupFailed       Finish failed
+                                          Denied                   Finish, not sent
+                   WaitUntilAllowed       Allowed                  ConfirmOwnership
+                                          Denied                   Finish, not sent
+                   ConfirmOwnership       no claim of this         StoreClaim
+                                          dispatch and link
+                                          such a claim, in time    Submit
+                                          such a claim, too late   Finish, not sent
+                   StoreClaim             ClaimStored              ConfirmOwnership
+                   Submit                 SubmitAccepted           Finish sent
+                                          SubmitUncertain          LookUpMessage
+                                          NotSubmitted             Finish, not sent
+                                          SubmitRefused            Finish failed, or RestrictAccount
+                   RestrictAccount        AccountRestricted        Finish failed
+                   LookUpMessage          MessageLookedUp          as claim.py says: Finish,
+                                                                   WaitForServerAck, WaitUntilAllowed
+                   WaitForServerAck       MessageLookedUp          Finish
+
+Rules:
+
+1. `Submit` follows only `OwnershipConfirmed`, under a stored claim that names this dispatch and the session's link.
+2. Between two `Submit`s of one message there is a `MessageLookedUp`.
+3. Nothing is submitted after the deadline, and at most `MAX_SUBMITS` times for one dispatch.
+4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
+
+The shell (streams/sender/attempt_runner.py) executes each action and reports one observation; the property
+tests drive this same class. An observation that does not answer the action is a bug of the shell.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from streams.domain.accounts.restriction import restriction_after
+from streams.domain.errors import Error, ErrorClass, error_for
+from streams.domain.phone.events import Failed, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.actions import (
+    AccountRestricted,
+    Action,
+    Allowed,
+    ClaimStored,
+    ConfirmOwnership,
+    Denied,
+    Finish,
+    LookUpMessage,
+    LookUpNumber,
+    MessageLookedUp,
+    NotSubmitted,
+    NumberFound,
+    NumberLookupFailed,
+    NumberNotFound,
+    Observation,
+    OwnershipConfirmed,
+    RestrictAccount,
+    StoreClaim,
+    Submit,
+    SubmitAccepted,
+    SubmitRefused,
+    SubmitUncertain,
+    WaitForServerAck,
+    WaitUntilAllowed,
+)
+from streams.domain.sending.claim import (
+    Claim,
+    Conclude,
+    OpenClaim,
+    Reconcile,
+    SubmitAgain,
+    WaitForAck,
+)
+from streams.domain.sending.command import SendCommand
+
+
+class UnexpectedObservation(Exception):
+    """The shell reported something that does not answer the current action."""
+
+
+class Attempt:
+    """One dispatch in the making. `action` is what to do now; `observe` reports what came of it."""
+
+    def __init__(self, command: SendCommand, claim: Claim | None, now_s: float) -> None:
+        """`claim` is the stored row of this message's WhatsApp id."""
+        self.command = command
+        self.claim_at_start = claim  # the row that a withdrawal restores
+        self.chat_id = ""  # until it is known
+        self.looked_up_chat_id: str | None = None  # what WhatsApp answered in this attempt
+        self.submit_count = 0
+        self._content: Mapping[str, object] = {}  # of the next submit
+        self._link: str | None = None  # of the claim under which the last submit was made
+        self._may_be_claimed = False  # by this attempt
+        self._is_first = False  # nothing of this message can have left before this attempt
+        self._is_reconciled = False  # a lookup has shown that an earlier submit did not leave
+        self.action: Action = self._begin(now_s)
+
+    # -- what the shell reads
+
+    @property
+    def result(self) -> Result | None:
+        """The result, once there is one."""
+        return self.action.result if isinstance(self.action, Finish) else None
+
+    @property
+    def is_reconciling(self) -> bool:
+        """Whether the message is being looked for because it may have left."""
+        return isinstance(self.action, LookUpMessage)
+
+    @property
+    def is_withdrawable(self) -> bool:
+        """A claim of this attempt may be stored, the page never had the message, and there is no result."""
+        return (
+            self._may_be_claimed
+            and self._is_first
+            and not self.submit_count
+            and self.result is None
+        )
+
+    def claim_ahead(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
+        """The claim to store while earlier dispatches are submitted; None: nothing is to be stored.
+
+        `link` is that of the session and `claim` the row, both at this moment.
+        """
+        if not isinstance(self.action, WaitUntilAllowed) or not self._is_first or link is None:
+            return None
+        return self._missing_claim(link, claim, now_s)
+
+    # -- what happens
+
+    def observe(self, observation: Observation, now_s: float) -> Action:
+        """Report what came of the current action; returns the next one.
+
+        Raises:
+            UnexpectedObservation: it does not answer the current action. Nothing has changed.
+        """
+        self.action = self._next(observation, now_s)
+        return self.action
+
+    def fail(self, detail: str) -> Action:
+        """The shell failed on this attempt: a bug costs one message, and never sends a second one."""
+        if self.result is None:
+            may_have_left = self.submit_count or not self._is_first
+            failed = Failed(error=Error("internal_error", detail))
+            self.action = Finish(claims.in_doubt_result(detail) if may_have_left else failed)
+        return self.action
+
+    def _begin(self, now_s: float) -> Action:
+        match claims.decide(self.command, self.claim_at_start, now_s):
+            case Conclude(result):
+                return Finish(result)
+            case Reconcile():
+                self.chat_id = (self.claim_at_start and self.claim_at_start.chat_id) or ""
+                if not self.chat_id:
+                    return Finish(claims.in_doubt_result("the claim does not name its chat"))
+                return LookUpMessage(self.chat_id)
+            case OpenClaim():
+                self._is_first = True
+                self.chat_id = self.command.chat_id or ""
+                return self._wait() if self.chat_id else LookUpNumber(self.command.phone)
+
+    def _next(self, observation: Observation, now_s: float) -> Action:
+        match self.action, observation:
+            case LookUpNumber(), _:
+                return self._after_number_lookup(observation)
+            case WaitUntilAllowed(), Allowed():
+                return ConfirmOwnership()
+            case WaitUntilAllowed(), Denied(error, until_s):
+                return self._not_sent(error, until_s)
+            case StoreClaim(), ClaimStored():
+                return ConfirmOwnership()
+            case ConfirmOwnership(), OwnershipConfirmed(link, claim):
+                return self._claim_or_submit(link, claim, now_s)
+            case Submit(), _:
+                return self._after_submit(observation, now_s)
+            case RestrictAccount(_, error), AccountRestricted():
+                return Finish(Failed(error=error))
+            case LookUpMessage(), MessageLookedUp():
+                return self._after_message_lookup(observation, now_s)
+            case WaitForServerAck(), MessageLookedUp(lookup):
+                return Finish(claims.after_wait(lookup, now_s).result)
+            case _:
+                raise _unexpected(self.action, observation)
+
+    def _after_number_lookup(self, observation: Observation) -> Action:
+        match observation:
+            case NumberFound(chat_id):
+                self.chat_id = self.looked_up_chat_id = chat_id
+                return self._wait()
+            case NumberNotFound():
+                return Finish(Failed(error=Error("recipient_not_on_whatsapp")))
+            case NumberLookupFailed(detail):
+                return self._not_sent(Error("lookup_failed", detail))
+            case Denied(error, until_s):
+                return self._not_sent(error, until_s)
+            case _:
+                raise _unexpected(self.action, observation)
+
+    # -- towards a submit
+
+    def _wait(self) -> Action:
+        """A message whose content cannot be read waits for nothing."""
+        content = _decode_content(self.command.content)
+        if content is None:
+            return self._not_sent(Error("internal_error", "the content cannot be read"))
+        self._content = content
+        return WaitUntilAllowed()
+
+    def _claim_or_submit(self, link: str | None, claim: Claim | None, now_s: float) -> Action:
+        """Rule 1: a submit needs a stored claim of this dispatch under the session's link."""
+        missing = self._missing_claim(link, claim, now_s)
+        if missing is not None:
+            return StoreClaim(missing)
+        if now_s >= self.command.deadline_s:
+            return self._not_sent(Error("deadline_exceeded"))
+        self._link = link
+        self.submit_count += 1
+        return Submit(self.chat_id, self._content)
+
+    def _missing_claim(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
+        """The claim that must still be stored; None if the row is that claim already."""
+        if claim is not None and claim.permits_submit(self.command, self.chat_id, link):
+            return None
+        self._may_be_claimed = True
+        return claims.new_claim(self.command, claim, chat_id=self.chat_id, link=link, now_s=now_s)
+
+    # -- after a submit
+
+    def _after_submit(self, observation: Observation, now_s: float) -> Action:
+        match observation:
+            case SubmitAccepted(at_s):
+                return Finish(Sent(at_s=at_s))
+            case SubmitUncertain():
+                return LookUpMessage(self.chat_id)
+            case NotSubmitted(code, detail):
+                return self._not_sent(self._error_before_submit(code, detail, now_s))
+            case SubmitRefused(code, detail):
+                error = error_for(code, detail)
+                restriction = restriction_after(error, self._link, now_s)
+                if restriction is not None:
+                    return RestrictAccount(restriction, error)
+                return Finish(Failed(error=error))
+            case _:
+                raise _unexpected(self.action, observation)
+
+    def _after_message_lookup(self, observation: MessageLookedUp, now_s: float) -> Action:
+        assert observation.claim is not None, "the row of a message in doubt stays until its result"
+        decision = claims.after_lookup(
+            self.command,
+            observation.claim,
+            observation.lookup,
+            link=observation.link,
+            submit_count=self.submit_count,
+            now_s=now_s,
+        )
+        match decision:
+            case Conclude(result):
+                return Finish(result)
+            case WaitForAck():
+                return WaitForServerAck(self.chat_id)
+            case SubmitAgain():
+                self._is_reconciled = True
+                return self._wait()
+
+    def _error_before_submit(self, code: str, detail: str, now_s: float) -> Error:
+        """The page is not at fault if it ran out of time because the deadline came."""
+        error = error_for(code, detail)
+        if error.is_timeout and now_s >= self.command.deadline_s:
+            return Error("deadline_exceeded", detail)
+        return error
+
+    def _not_sent(self, error: Error, until_s: float = 0.0) -> Finish:
+        """This attempt sent nothing. An earlier one stays in doubt, unless trying again cannot help."""
+        if self._is_reconciled and error.error_class is not ErrorClass.PERMANENT:
+            return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
+        return Finish(claims.not_sent_result(error, until_s))
+
+
+def _unexpected(action: Action, observation: Observation) -> UnexpectedObservation:
+    return UnexpectedObservation(f"{type(observation).__name__} after {type(action).__name__}")
+
+
+_content_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def _decode_content(data: bytes) -> Mapping[str, object] | None:
+    try:
+        return _content_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,106 @@
+"""The end of a dispatch: its row remembers the result, its outcome is published, its record is acknowledged.
+
+In this order, so that a result that was published is known after a crash and never changes. `Sent` is
+the exception: its outcome is published while its row is being written, because whoever finds the claim
+still open looks for the message, and publishes the same.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.domain.phone.events import Outcome, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.command import SendCommand
+from streams.runtime.batching import ITERATIONS_TO_NEXT_RECORD, join_next_request
+from streams.sender.attempt_runner import RunningAttempt
+from streams.sender.claim_store import ClaimStore
+
+Publish = Callable[[Sequence[Outcome]], Awaitable[object]]
+OnConcluded = Callable[[str, Claim], object]
+
+
+class SendRecord(Protocol):
+    """A record of the send topic: of Faust's event only what the sender needs."""
+
+    @property
+    def value(self) -> bytes | None:
+        """What was written."""
+        ...
+
+    def ack(self) -> object:
+        """It is done with, and need not be read again."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class PendingDispatch:
+    """A dispatch that was accepted and is not acknowledged yet."""
+
+    record: SendRecord
+    command: SendCommand
+    whatsapp_id: str
+    running: RunningAttempt | None = (
+        None  # None: an earlier dispatch of the same message goes first
+    )
+
+    @property
+    def is_submitted(self) -> bool:
+        """The page was given the message, in this process."""
+        return self.running is not None and self.running.attempt.submit_count > 0
+
+
+Conclusion = tuple[PendingDispatch, Result]
+
+
+class ResultWriter:
+    """Stores and publishes results, many at once; `on_concluded` gets each row that remembers one."""
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        claim_store: ClaimStore,
+        publish: Publish,
+        on_concluded: OnConcluded,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self._account = account
+        self._claim_store = claim_store
+        self._publish = publish
+        self._on_concluded = on_concluded
+        self._now_s = now_s
+
+    async def write(self, batch: Sequence[Conclusion]) -> None:
+        """Rows and outcomes are durable when this returns, and the records acknowledged."""
+        sent = [each for each in batch if isinstance(each[1], Sent)]
+        await asyncio.gather(*(self._store(*each) for each in batch if each not in sent))
+        await asyncio.gather(*(self._store(*each) for each in sent), self._publish_outcomes(batch))
+        for dispatch, _ in batch:
+            dispatch.record.ack()
+
+    async def _store(self, dispatch: PendingDispatch, result: Result) -> None:
+        previous = self._claim_store.get(dispatch.whatsapp_id)
+        claim = claims.concluded_claim(dispatch.command, previous, result, self._now_s())
+        if claim is not None:
+            self._on_concluded(dispatch.whatsapp_id, claim)
+            await self._claim_store.put(dispatch.whatsapp_id, claim)
+
+    async def _publish_outcomes(self, batch: Sequence[Conclusion]) -> None:
+        await join_next_request(ITERATIONS_TO_NEXT_RECORD)
+        await self._publish([self._make_outcome(*each) for each in batch])
+
+    def _make_outcome(self, dispatch: PendingDispatch, result: Result) -> Outcome:
+        running = dispatch.running
+        return Outcome(
+            phone=dispatch.command.phone,
+            id=dispatch.command.id,
+            dispatch_number=dispatch.command.dispatch_number,
+            account=self._account,
+            whatsapp_id=dispatch.whatsapp_id,
+            result=result,
+            chat_id=running.attempt.looked_up_chat_id if running else None,
+        )

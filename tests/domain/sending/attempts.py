@@ -1,0 +1,117 @@
+"""An attempt at each of its actions, and the values that the tests of attempts share."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from streams.domain.accounts.restriction import RESTRICTION_DURATION_S, Restriction
+from streams.domain.errors import Error
+from streams.domain.phone.events import Failed
+from streams.domain.sending import claim as claims
+from streams.domain.sending.actions import (
+    Allowed,
+    ClaimStored,
+    ConfirmOwnership,
+    Denied,
+    Finish,
+    LookUpMessage,
+    LookUpNumber,
+    MessageLookedUp,
+    Observation,
+    OwnershipConfirmed,
+    RestrictAccount,
+    StoreClaim,
+    Submit,
+    SubmitRefused,
+    SubmitUncertain,
+    WaitForServerAck,
+    WaitUntilAllowed,
+)
+from streams.domain.sending.attempt import Attempt
+from streams.domain.sending.claim import Claim, InStore, NotInStore
+from streams.domain.sending.command import SendCommand
+
+CHAT = "60123456789@c.us"
+NOW_S, DEADLINE_S, LATE_S = 10.0, 20.0, 30.0
+COMMAND = SendCommand(
+    phone="+60123456789",
+    id="m1",
+    dispatch_number=2,
+    account="main",
+    deadline_s=DEADLINE_S,
+    content=b'{"type":"text"}',
+    chat_id=CHAT,
+)
+WITHOUT_CHAT = msgspec.structs.replace(COMMAND, chat_id=None)
+CLAIM = Claim(
+    phone="+60123456789",
+    id="m1",
+    dispatch_number=2,
+    chat_id=CHAT,
+    link="link-1",
+    claimed_at_s=NOW_S,
+)
+DISCONNECTED = Error("disconnected")
+FLAGGED = Error("spam_flagged", "479")
+RESTRICTION = Restriction(
+    code="spam_flagged", since_s=NOW_S, until_s=NOW_S + RESTRICTION_DURATION_S, link="link-1"
+)
+SUBMIT = Submit(CHAT, {"type": "text"})
+
+
+def begin(command: SendCommand = COMMAND, claim: Claim | None = None) -> Attempt:
+    """An attempt at its first action."""
+    return Attempt(command, claim, NOW_S)
+
+
+def after(*observations: Observation, attempt: Attempt | None = None) -> Attempt:
+    """The attempt after these observations."""
+    attempt = attempt or begin()
+    for observation in observations:
+        attempt.observe(observation, NOW_S)
+    return attempt
+
+
+def submitted() -> Attempt:
+    """An attempt whose action is its first submit."""
+    return after(
+        Allowed(),
+        OwnershipConfirmed("link-1", None),
+        ClaimStored(),
+        OwnershipConfirmed("link-1", CLAIM),
+    )
+
+
+ATTEMPTS: dict[type, Callable[[], Attempt]] = {
+    LookUpNumber: lambda: begin(WITHOUT_CHAT),
+    WaitUntilAllowed: begin,
+    ConfirmOwnership: lambda: after(Allowed()),
+    StoreClaim: lambda: after(Allowed(), OwnershipConfirmed("link-1", None)),
+    Submit: submitted,
+    RestrictAccount: lambda: after(SubmitRefused("spam_flagged", "479"), attempt=submitted()),
+    LookUpMessage: lambda: begin(claim=CLAIM),
+    WaitForServerAck: lambda: after(
+        MessageLookedUp(InStore(0), "link-1", CLAIM), attempt=begin(claim=CLAIM)
+    ),
+    Finish: lambda: after(Denied(DISCONNECTED)),
+}
+
+
+def looked_up(lookup: claims.StoreLookup, link: str = "link-1") -> MessageLookedUp:
+    """The page's store says this; the row is the open claim."""
+    return MessageLookedUp(lookup, link, CLAIM)
+
+
+def in_doubt(detail: str) -> Finish:
+    """The claim stays open."""
+    return Finish(claims.in_doubt_result(detail))
+
+
+def failed(code: str, detail: str = "") -> Finish:
+    """The message surely did not go out."""
+    return Finish(Failed(error=Error(code, detail)))
+
+
+def reconciled() -> Attempt:
+    """An attempt that waits for its second submit, because the first is not in the store."""
+    return after(SubmitUncertain(), looked_up(NotInStore()), attempt=submitted())

@@ -1,0 +1,195 @@
+"""How an attempt begins, fails, is withdrawn and comes to an end. No I/O, no clock."""
+
+import msgspec
+import pytest
+
+from streams.domain.errors import Error
+from streams.domain.phone.events import Deferred, Failed, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.actions import (
+    Action,
+    Allowed,
+    ConfirmOwnership,
+    Denied,
+    Finish,
+    LookUpMessage,
+    LookUpNumber,
+    NotSubmitted,
+    NumberFound,
+    Observation,
+    OwnershipConfirmed,
+    RestrictAccount,
+    StoreClaim,
+    Submit,
+    SubmitUncertain,
+    WaitForServerAck,
+    WaitUntilAllowed,
+)
+from streams.domain.sending.attempt import Attempt
+from streams.domain.sending.claim import Claim, NotInStore
+from streams.domain.sending.command import SendCommand
+from tests.domain.sending.attempts import (
+    ATTEMPTS,
+    CHAT,
+    CLAIM,
+    COMMAND,
+    DISCONNECTED,
+    LATE_S,
+    NOW_S,
+    RESTRICTION,
+    SUBMIT,
+    WITHOUT_CHAT,
+    after,
+    begin,
+    failed,
+    in_doubt,
+    looked_up,
+    reconciled,
+    submitted,
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "claim", "expected"),
+    [
+        (WITHOUT_CHAT, None, LookUpNumber("+60123456789")),
+        (COMMAND, None, WaitUntilAllowed()),
+        (COMMAND, CLAIM, LookUpMessage(CHAT)),
+        (WITHOUT_CHAT, CLAIM, LookUpMessage(CHAT)),
+        (COMMAND, msgspec.structs.replace(CLAIM, result=Sent(at_s=1.0)), Finish(Sent(at_s=1.0))),
+        (COMMAND, msgspec.structs.replace(CLAIM, chat_id=None), in_doubt("the claim does not name its chat")),
+        (msgspec.structs.replace(COMMAND, content=b"["), None, failed("internal_error", "the content cannot be read")),
+        (msgspec.structs.replace(COMMAND, content=b"[]"), None, failed("internal_error", "the content cannot be read")),
+        (
+            msgspec.structs.replace(COMMAND, deadline_s=NOW_S),
+            None,
+            Finish(Deferred(error=Error("deadline_exceeded"))),
+        ),
+    ],
+)  # fmt: skip
+def test_the_first_action(command: SendCommand, claim: Claim | None, expected: Action) -> None:
+    """The row, the deadline, the chat and the content decide it."""
+    assert begin(command, claim).action == expected
+
+
+@pytest.mark.parametrize(
+    ("attempt", "observation", "expected"),
+    [
+        (
+            after(Allowed()),
+            OwnershipConfirmed("link-1", CLAIM),
+            Finish(Deferred(error=Error("deadline_exceeded"))),
+        ),
+        (
+            submitted(),
+            NotSubmitted("timeout_before_submit", "slow"),
+            Finish(Deferred(error=Error("deadline_exceeded", "slow"))),
+        ),
+        (
+            begin(claim=CLAIM),
+            looked_up(NotInStore()),
+            in_doubt("too late to be submitted again"),
+        ),
+    ],
+    ids=["claimed", "submitted", "reconciled"],
+)
+def test_nothing_is_submitted_after_the_deadline(
+    attempt: Attempt, observation: Observation, expected: Action
+) -> None:
+    """Wherever the attempt is when the deadline passes."""
+    assert attempt.observe(observation, LATE_S) == expected
+
+
+@pytest.mark.parametrize(
+    ("observations", "expected"),
+    [
+        ([Denied(DISCONNECTED, 70.0)], claims.in_doubt_result("disconnected: ", 70.0)),
+        (
+            [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("page_crashed", "x")],
+            claims.in_doubt_result("page_crashed: x"),
+        ),
+        (
+            [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("content_refused", "x")],
+            Failed(error=Error("content_refused", "x")),
+        ),
+        (
+            [
+                Allowed(),
+                OwnershipConfirmed("link-1", CLAIM),
+                SubmitUncertain(),
+                looked_up(NotInStore()),
+            ],
+            claims.in_doubt_result("it was submitted twice, and neither is in the store"),
+        ),
+    ],
+    ids=["denied", "transient", "permanent", "third"],
+)
+def test_a_second_submit_that_does_not_happen(
+    observations: list[Observation], expected: Result
+) -> None:
+    """The first one stays in doubt, unless trying again cannot help; there is no third submit."""
+    assert after(*observations, attempt=reconciled()).result == expected
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (LookUpNumber, Failed(error=Error("internal_error", "KeyError"))),
+        (WaitUntilAllowed, Failed(error=Error("internal_error", "KeyError"))),
+        (ConfirmOwnership, Failed(error=Error("internal_error", "KeyError"))),
+        (StoreClaim, Failed(error=Error("internal_error", "KeyError"))),
+        (Submit, claims.in_doubt_result("KeyError")),
+        (RestrictAccount, claims.in_doubt_result("KeyError")),
+        (LookUpMessage, claims.in_doubt_result("KeyError")),
+        (WaitForServerAck, claims.in_doubt_result("KeyError")),
+        (Finish, Deferred(error=DISCONNECTED)),
+    ],
+)
+def test_a_failure_of_the_shell(action: type, expected: Result) -> None:
+    """The claim stays open once the message may have left; a result that exists stays."""
+    attempt = ATTEMPTS[action]()
+    attempt.fail("KeyError")
+    assert attempt.result == expected
+
+
+@pytest.mark.parametrize("action", ATTEMPTS, ids=lambda action: action.__name__)
+def test_when_a_claim_can_be_withdrawn(action: type) -> None:
+    """From the claim to the submit, and only if nothing of the message can have left before."""
+    expected = action in {StoreClaim}
+    assert ATTEMPTS[action]().is_withdrawable == expected
+
+
+def test_a_claim_ahead() -> None:
+    """It is the claim of the submit, is not stored twice, and can be withdrawn."""
+    attempt = begin()
+    assert attempt.claim_ahead(None, None, NOW_S) is None
+    assert not attempt.is_withdrawable
+    assert attempt.claim_ahead("link-1", None, NOW_S) == CLAIM
+    assert attempt.is_withdrawable
+    assert attempt.claim_ahead("link-1", CLAIM, NOW_S) is None
+    assert after(Allowed(), OwnershipConfirmed("link-1", CLAIM), attempt=attempt).action == SUBMIT
+    assert not attempt.is_withdrawable
+
+
+@pytest.mark.parametrize("action", set(ATTEMPTS) - {WaitUntilAllowed}, ids=lambda a: a.__name__)
+def test_nothing_else_is_claimed_ahead(action: type) -> None:
+    """Only an attempt that waits for its first submit."""
+    assert ATTEMPTS[action]().claim_ahead("link-1", None, NOW_S) is None
+    assert reconciled().claim_ahead("link-1", CLAIM, NOW_S) is None
+
+
+def test_what_whatsapp_answered_is_remembered() -> None:
+    """The chat id of a look-up goes into the outcome; one that was known does not."""
+    attempt = begin(WITHOUT_CHAT)
+    assert attempt.looked_up_chat_id is None
+    assert after(NumberFound("other@lid"), attempt=attempt).looked_up_chat_id == "other@lid"
+    assert attempt.chat_id == "other@lid"
+    assert begin().looked_up_chat_id is None
+
+
+def test_a_restriction_ends_with_time_or_with_a_new_link() -> None:
+    """Only under the link that was restricted, and for a day."""
+    assert RESTRICTION.is_in_force("link-1", NOW_S)
+    assert not RESTRICTION.is_in_force("link-2", NOW_S)
+    assert RESTRICTION.is_in_force("link-1", RESTRICTION.until_s - 0.1)
+    assert not RESTRICTION.is_in_force("link-1", RESTRICTION.until_s)

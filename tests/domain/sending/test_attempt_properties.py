@@ -1,0 +1,244 @@
+"""At most one message, whatever happens to its sender: the program's worst failure, tried against the real code.
+
+The machine drives `Attempt`, the class that the sender runs. Between any two actions the process may
+crash, close, or fail in itself; what is durable stays, and the command is delivered again.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from streams.domain.errors import Error
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result
+from streams.domain.sending import actions
+from streams.domain.sending import claim as claims
+from streams.domain.sending.actions import Observation
+from streams.domain.sending.attempt import Attempt
+from streams.domain.sending.claim import (
+    Claim,
+    InStore,
+    LookupUnavailable,
+    NotInStore,
+    StoreLookup,
+)
+from streams.domain.sending.command import SendCommand
+
+PHONE = "+60123456789"
+CHAT = "60123456789@c.us"
+
+
+class ProcessEnded(Exception):
+    """The sender ends at this point; what is durable stays."""
+
+
+class AMessage(RuleBasedStateMachine):
+    """One message under a dispatcher, a person, a page and crashes that do as they like.
+
+    `stores` is the store of each link. It is truthful, as WhatsApp's is: a message that was handed over
+    is in it, with its ack. `arrived` counts the messages that reached the server.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = 1000.0
+        self.link = 1
+        self.row: Claim | None = None
+        self.stores: dict[int, int] = {}
+        self.arrived = 0
+        self.permitted = 1  # one message, and one more each time a person allows a duplicate
+        self.is_looked_up_since_submit = True
+        self.commands: list[SendCommand] = []
+        self.steps_left = 0
+        self.ending = "crash"
+        self.results: dict[int, Result] = {}  # the first one that was published for each dispatch
+        self.last_result: Result | None = Deferred(error=Error("disconnected"))
+
+    # -- the dispatcher and a person
+
+    @precondition(lambda self: isinstance(self.last_result, Deferred | Failed))
+    @rule(data=st.data(), timeout_s=st.floats(1, 20))
+    def dispatch(self, data: st.DataObject, timeout_s: float) -> None:
+        """The message is dispatched, or dispatched again."""
+        allow_duplicate = bool(self.commands) and self.commands[-1].allow_duplicate
+        self._dispatch(data, timeout_s, allow_duplicate=allow_duplicate)
+
+    @precondition(lambda self: isinstance(self.last_result, OutcomeUnknown))
+    @rule(data=st.data())
+    def allow_duplicate(self, data: st.DataObject) -> None:
+        """A person takes the risk of a second message."""
+        self.permitted += 1
+        self._dispatch(data, 20.0, allow_duplicate=True)
+
+    @precondition(lambda self: self.commands)
+    @rule(data=st.data())
+    def deliver_again(self, data: st.DataObject) -> None:
+        """A record of the send topic that was not acknowledged is delivered again."""
+        self._handle(data.draw(st.sampled_from(self.commands)), data)
+
+    def _dispatch(self, data: st.DataObject, timeout_s: float, *, allow_duplicate: bool) -> None:
+        command = SendCommand(
+            phone=PHONE,
+            id="m1",
+            dispatch_number=len(self.commands) + 1,
+            account="main",
+            deadline_s=self.now_s + timeout_s,
+            content=b"{}",
+            chat_id=data.draw(st.sampled_from([CHAT, None]), label="chat id"),
+            allow_duplicate=allow_duplicate,
+        )
+        self.commands.append(command)
+        self.last_result = None
+        self._handle(command, data)
+
+    # -- WhatsApp
+
+    @rule(by_s=st.sampled_from([1.0, 30.0]))
+    def time_passes(self, by_s: float) -> None:
+        """Nothing happens for a while."""
+        self.now_s += by_s
+
+    @rule()
+    def link_again(self) -> None:
+        """A person links the account again: its store begins empty."""
+        self.link += 1
+
+    @precondition(lambda self: self.stores.get(self.link) == 0)
+    @rule()
+    def empty_outbox(self) -> None:
+        """WhatsApp sends what waited in its outbox."""
+        self.stores[self.link] = 1
+        self._arrive()
+
+    def _arrive(self) -> None:
+        self.arrived += 1
+        assert self.arrived <= self.permitted, "the recipient got it twice"
+
+    # -- the sender
+
+    def _handle(self, command: SendCommand, data: st.DataObject) -> None:
+        self.steps_left = data.draw(st.sampled_from([99, 99, *range(10)]), label="steps left")
+        self.ending = data.draw(st.sampled_from(["crash", "close", "bug"]), label="ending")
+        attempt = Attempt(command, self.row, self.now_s)
+        try:
+            self._run(attempt, data)
+        except ProcessEnded:
+            if self.ending == "close" and attempt.is_withdrawable:
+                self.row = attempt.claim_at_start
+            return
+        assert attempt.result is not None
+        self._check_result(command, attempt.result)
+
+    def _check_result(self, command: SendCommand, result: Result) -> None:
+        is_latest = command.dispatch_number == len(self.commands)
+        first = self.results.setdefault(command.dispatch_number, result)
+        is_final = not (isinstance(first, Deferred) and first.in_doubt)
+        if is_final and is_latest:
+            assert result == first, "a replayed dispatch got another result"
+        if is_latest:
+            self.last_result = result
+
+    def _run(self, attempt: Attempt, data: st.DataObject) -> None:
+        while attempt.result is None:
+            self._take_step(attempt)
+            observation = None if attempt.result else self._execute(attempt, data)
+            self._take_step(attempt)
+            if attempt.result is None and observation is not None:
+                attempt.observe(observation, self.now_s)
+        self.row = (
+            claims.concluded_claim(attempt.command, self.row, attempt.result, self.now_s)
+            or self.row
+        )
+        self._take_step(attempt)
+
+    def _take_step(self, attempt: Attempt) -> None:
+        self.steps_left -= 1
+        if self.steps_left == 0 and self.ending != "bug":
+            raise ProcessEnded
+        if self.steps_left == 0:
+            attempt.fail("a bug")
+
+    def _execute(self, attempt: Attempt, data: st.DataObject) -> Observation:
+        match attempt.action:
+            case actions.LookUpNumber():
+                return data.draw(
+                    st.sampled_from(
+                        [
+                            actions.NumberFound(CHAT),
+                            actions.NumberLookupFailed("no answer"),
+                            actions.Denied(Error("disconnected")),
+                        ]
+                    )
+                )
+            case actions.WaitUntilAllowed():
+                return self._wait(attempt, data)
+            case actions.StoreClaim(claim):
+                self.row = claim
+                self._may_link_again(data)
+                return actions.ClaimStored()
+            case actions.ConfirmOwnership():
+                return actions.OwnershipConfirmed(str(self.link), self.row)
+            case actions.Submit():
+                return self._submit(attempt, data)
+            case actions.LookUpMessage() | actions.WaitForServerAck():
+                return actions.MessageLookedUp(self._look_up(data), str(self.link), self.row)
+            case actions.RestrictAccount():
+                return actions.AccountRestricted()
+            case actions.Finish():
+                raise AssertionError("nothing is executed after the result")
+
+    def _wait(self, attempt: Attempt, data: st.DataObject) -> Observation:
+        if data.draw(st.booleans(), label="claim ahead"):
+            self.row = attempt.claim_ahead(str(self.link), self.row, self.now_s) or self.row
+            self._take_step(attempt)
+        self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="wait")
+        self._may_link_again(data)
+        denied = actions.Denied(Error("account_daily_cap"), self.now_s + 60)
+        allowed = actions.Allowed()
+        return data.draw(st.sampled_from([allowed, allowed, allowed, denied]))
+
+    def _may_link_again(self, data: st.DataObject) -> None:
+        if data.draw(st.sampled_from([False] * 7 + [True]), label="linked again"):
+            self.link += 1
+
+    def _submit(self, attempt: Attempt, data: st.DataObject) -> Observation:
+        command = attempt.command
+        assert attempt.submit_count <= claims.MAX_SUBMITS
+        assert self.row is not None
+        assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
+        assert self.now_s < command.deadline_s, "submitted too late"
+        assert self.is_looked_up_since_submit, "submitted twice without a lookup in between"
+        assert self.stores.get(self.link, -1) < 0, "given to WhatsApp although it has it"
+        self.is_looked_up_since_submit = False
+        match data.draw(st.sampled_from(["acked", "no", "refused", "lost", "pending", "died"])):
+            case "acked":
+                self.stores[self.link] = 1
+                self._arrive()
+                return actions.SubmitAccepted(self.now_s)
+            case "no":
+                code = data.draw(st.sampled_from(["timeout_before_submit", "disconnected"]))
+                self.is_looked_up_since_submit = True
+                return actions.NotSubmitted(code)
+            case "refused":
+                self.stores[self.link] = -1
+                self.is_looked_up_since_submit = True
+                code = data.draw(st.sampled_from(["server_error", "reachout_timelocked"]))
+                return actions.SubmitRefused(code)
+            case "lost":  # it arrived, and the ack is lost
+                self.stores[self.link] = 1
+                self._arrive()
+            case "pending":
+                self.stores[self.link] = 0
+            case _:
+                pass
+        return actions.SubmitUncertain()
+
+    def _look_up(self, data: st.DataObject) -> StoreLookup:
+        if data.draw(st.sampled_from([False, False, False, True]), label="lookup fails"):
+            return LookupUnavailable("the page is gone")
+        self.is_looked_up_since_submit = True
+        ack = self.stores.get(self.link)
+        return NotInStore() if ack is None else InStore(ack)
+
+
+AMessage.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+test_a_message = AMessage.TestCase

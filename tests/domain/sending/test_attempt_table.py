@@ -1,0 +1,157 @@
+"""The attempt as a table: every action meets every observation. No I/O, no clock."""
+
+import copy
+
+import msgspec
+import pytest
+
+from streams.domain.errors import Error
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.sending.actions import (
+    AccountRestricted,
+    Action,
+    Allowed,
+    ClaimStored,
+    ConfirmOwnership,
+    Denied,
+    Finish,
+    LookUpMessage,
+    LookUpNumber,
+    NotSubmitted,
+    NumberFound,
+    NumberLookupFailed,
+    NumberNotFound,
+    Observation,
+    OwnershipConfirmed,
+    RestrictAccount,
+    StoreClaim,
+    Submit,
+    SubmitAccepted,
+    SubmitRefused,
+    SubmitUncertain,
+    WaitForServerAck,
+    WaitUntilAllowed,
+)
+from streams.domain.sending.attempt import UnexpectedObservation
+from streams.domain.sending.claim import InStore, LookupUnavailable, NotInStore
+from tests.domain.sending.attempts import (
+    ATTEMPTS,
+    CHAT,
+    CLAIM,
+    DISCONNECTED,
+    FLAGGED,
+    NOW_S,
+    RESTRICTION,
+    SUBMIT,
+    failed,
+    in_doubt,
+    looked_up,
+)
+
+UNKNOWN_OTHER_LINK = OutcomeUnknown(
+    at_s=NOW_S,
+    error=Error("outcome_unknown", "the account has been linked again since the attempt"),
+)
+UNKNOWN_NO_ACK = OutcomeUnknown(
+    at_s=NOW_S, error=Error("outcome_unknown", "WhatsApp's outbox has it, and no ack came in time")
+)
+
+TABLE: list[tuple[type, Observation, Action]] = [
+    (LookUpNumber, NumberFound(CHAT), WaitUntilAllowed()),
+    (LookUpNumber, NumberNotFound(), failed("recipient_not_on_whatsapp")),
+    (LookUpNumber, NumberLookupFailed("no answer"), failed("lookup_failed", "no answer")),
+    (LookUpNumber, Denied(DISCONNECTED), Finish(Deferred(error=DISCONNECTED))),
+    (WaitUntilAllowed, Allowed(), ConfirmOwnership()),
+    (WaitUntilAllowed, Denied(DISCONNECTED, 70.0), Finish(Deferred(error=DISCONNECTED, until_s=70.0))),
+    (ConfirmOwnership, OwnershipConfirmed("link-1", None), StoreClaim(CLAIM)),
+    (ConfirmOwnership, OwnershipConfirmed("link-1", CLAIM), SUBMIT),
+    (
+        ConfirmOwnership,
+        OwnershipConfirmed("link-2", CLAIM),
+        StoreClaim(msgspec.structs.replace(CLAIM, link="link-2")),
+    ),
+    (
+        ConfirmOwnership,
+        OwnershipConfirmed("link-1", msgspec.structs.replace(CLAIM, dispatch_number=1)),
+        StoreClaim(CLAIM),
+    ),
+    (StoreClaim, ClaimStored(), ConfirmOwnership()),
+    (Submit, SubmitAccepted(11.0), Finish(Sent(at_s=11.0))),
+    (Submit, SubmitUncertain(), LookUpMessage(CHAT)),
+    (Submit, NotSubmitted("content_refused", "why"), failed("content_refused", "why")),
+    (Submit, NotSubmitted("disconnected"), Finish(Deferred(error=DISCONNECTED))),
+    (Submit, NotSubmitted("timeout_before_submit"), failed("timeout_before_submit")),
+    (Submit, NotSubmitted("no such code"), failed("server_error", "no such code")),
+    (Submit, SubmitRefused("server_error", "500"), failed("server_error", "500")),
+    (Submit, SubmitRefused("spam_flagged", "479"), RestrictAccount(RESTRICTION, FLAGGED)),
+    (RestrictAccount, AccountRestricted(), Finish(Failed(error=FLAGGED))),
+    (LookUpMessage, looked_up(InStore(1)), Finish(Sent(at_s=NOW_S))),
+    (LookUpMessage, looked_up(InStore(0)), WaitForServerAck(CHAT)),
+    (LookUpMessage, looked_up(InStore(-1)), WaitUntilAllowed()),
+    (LookUpMessage, looked_up(NotInStore()), WaitUntilAllowed()),
+    (LookUpMessage, looked_up(NotInStore(), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
+    (LookUpMessage, looked_up(LookupUnavailable("gone")), in_doubt("gone")),
+    (WaitForServerAck, looked_up(InStore(2)), Finish(Sent(at_s=NOW_S))),
+    (WaitForServerAck, looked_up(InStore(0)), Finish(UNKNOWN_NO_ACK)),
+    (WaitForServerAck, looked_up(InStore(-1)), failed("server_error", "WhatsApp gave up on it")),
+    (
+        WaitForServerAck,
+        looked_up(NotInStore()),
+        in_doubt("it left WhatsApp's outbox without an ack"),
+    ),
+    (WaitForServerAck, looked_up(LookupUnavailable("gone")), in_doubt("gone")),
+]  # fmt: skip
+LEGAL = {(action, type(observation)) for action, observation, _ in TABLE}
+OBSERVATIONS: list[Observation] = [
+    NumberFound(CHAT),
+    NumberNotFound(),
+    NumberLookupFailed("no answer"),
+    Allowed(),
+    Denied(DISCONNECTED),
+    ClaimStored(),
+    OwnershipConfirmed("link-1", CLAIM),
+    SubmitAccepted(11.0),
+    SubmitUncertain(),
+    NotSubmitted("disconnected"),
+    SubmitRefused("spam_flagged"),
+    looked_up(NotInStore()),
+    AccountRestricted(),
+]
+
+
+@pytest.mark.parametrize(
+    ("action", "observation", "expected"),
+    TABLE,
+    ids=[f"{action.__name__}-{observation}"[:80] for action, observation, _ in TABLE],
+)
+def test_a_legal_observation_leads_to_the_next_action(
+    action: type, observation: Observation, expected: Action
+) -> None:
+    """What the table at the top of attempt.py says."""
+    attempt = ATTEMPTS[action]()
+    assert isinstance(attempt.action, action)
+    assert attempt.observe(observation, NOW_S) == expected
+    assert attempt.action == expected
+
+
+@pytest.mark.parametrize("action", ATTEMPTS, ids=lambda action: action.__name__)
+@pytest.mark.parametrize("observation", OBSERVATIONS, ids=lambda each: type(each).__name__)
+def test_any_other_observation_raises_and_changes_nothing(
+    action: type, observation: Observation
+) -> None:
+    """Every action that the observation does not answer."""
+    if (action, type(observation)) in LEGAL:
+        return
+    attempt = ATTEMPTS[action]()
+    before = copy.copy(vars(attempt))
+    with pytest.raises(UnexpectedObservation, match=type(observation).__name__):
+        attempt.observe(observation, NOW_S)
+    assert vars(attempt) == before
+
+
+def test_the_tables_are_complete() -> None:
+    """Each action can be reached, and each observation answers some action."""
+    assert set(ATTEMPTS) == set(Action.__args__)
+    assert {type(each) for each in OBSERVATIONS} == set(Observation.__args__)
+    assert {kind for _, kind in LEGAL} == set(Observation.__args__)
+    assert {action for action, _ in LEGAL} == set(Action.__args__) - {Finish}

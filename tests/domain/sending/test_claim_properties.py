@@ -1,0 +1,155 @@
+"""The single decisions about a claim, for every row, lookup and time."""
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.domain.errors import CODES, Error
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.domain.sending import claim as claims
+from streams.domain.sending.claim import (
+    Claim,
+    Conclude,
+    InStore,
+    LookupUnavailable,
+    NotInStore,
+    OpenClaim,
+    Reconcile,
+    StoreLookup,
+    SubmitAgain,
+)
+from streams.domain.sending.command import SendCommand
+
+PHONE = "+60123456789"
+
+
+results = st.one_of(
+    st.builds(Sent, at_s=st.floats(0, 100)),
+    st.builds(Failed, error=st.sampled_from(sorted(CODES)).map(Error)),
+    st.builds(Deferred, error=st.just(Error("disconnected"))),
+    st.builds(OutcomeUnknown, at_s=st.floats(0, 100), error=st.just(Error("outcome_unknown"))),
+)
+rows = st.builds(
+    Claim,
+    phone=st.just(PHONE),
+    id=st.just("m1"),
+    dispatch_number=st.integers(1, 4),
+    chat_id=st.just("c"),
+    link=st.sampled_from(["1", "2"]),
+    claimed_at_s=st.just(1.0),
+    allow_duplicate=st.booleans(),
+    result=st.none() | results,
+)
+commands = st.builds(
+    SendCommand,
+    phone=st.just(PHONE),
+    id=st.just("m1"),
+    dispatch_number=st.integers(1, 4),
+    account=st.just("main"),
+    deadline_s=st.floats(0, 100),
+    content=st.just(b"{}"),
+    allow_duplicate=st.booleans(),
+)
+lookups = st.one_of(
+    st.builds(InStore, ack=st.integers(-1, 4)),
+    st.just(NotInStore()),
+    st.just(LookupUnavailable("gone")),
+)
+times = st.floats(0, 100)
+
+
+@given(commands, st.none() | rows, times)
+def test_a_concluded_message_is_not_opened_again(
+    command: SendCommand, row: Claim | None, now_s: float
+) -> None:
+    """Sent stays sent; an unknown outcome is at most reconciled, and only if a person allows a duplicate."""
+    decision = claims.decide(command, row, now_s)
+    if row is not None and isinstance(row.result, Sent):
+        assert decision == Conclude(row.result)
+    if row is not None and isinstance(row.result, OutcomeUnknown):
+        expected = (
+            Reconcile()
+            if command.allow_duplicate and command.dispatch_number > row.dispatch_number
+            else Conclude(row.result)
+        )
+        assert decision == expected
+    if isinstance(decision, OpenClaim):
+        assert now_s < command.deadline_s
+
+
+@given(commands, st.none() | rows, times)
+def test_an_earlier_or_repeated_dispatch_changes_nothing(
+    command: SendCommand, row: Claim | None, now_s: float
+) -> None:
+    """A dispatch with a row gets a result at once; the last dispatch gets the same result again."""
+    if row is None or row.result is None or command.dispatch_number > row.dispatch_number:
+        return
+    decision = claims.decide(command, row, now_s)
+    assert isinstance(decision, Conclude)
+    assert claims.concluded_claim(command, row, decision.result, now_s) is None
+    if command.dispatch_number == row.dispatch_number:
+        assert decision.result == row.result
+
+
+@given(commands, rows, lookups, st.sampled_from(["1", "2"]), st.integers(0, 3), times)
+def test_when_a_lookup_permits_another_submit(
+    command: SendCommand, row: Claim, lookup: StoreLookup, link: str, submits: int, now_s: float
+) -> None:
+    """Only if the id neither waits nor is with the server, in time, and a bounded number of times."""
+    decision = claims.after_lookup(
+        command, row, lookup, link=link, submit_count=submits, now_s=now_s
+    )
+    if isinstance(decision, SubmitAgain):
+        assert now_s < command.deadline_s
+        assert submits < claims.MAX_SUBMITS
+        assert isinstance(lookup, NotInStore) or (isinstance(lookup, InStore) and lookup.ack < 0)
+        assert isinstance(lookup, InStore) or link == row.link or command.allow_duplicate
+    if isinstance(decision, Conclude) and isinstance(decision.result, Sent):
+        assert isinstance(lookup, InStore)
+        assert lookup.ack >= 1
+
+
+@given(commands, st.none() | rows, results, times)
+def test_a_row_survives_its_storage(
+    command: SendCommand, row: Claim | None, result: Result, now_s: float
+) -> None:
+    """The row that is read is the row that was written."""
+    written = claims.concluded_claim(command, row, result, now_s)
+    if written is not None:
+        assert claims.decode(claims.encode(written)) == written
+
+
+@given(rows, st.lists(st.sampled_from(["delivered", "read", "played"])))
+def test_a_receipt_never_goes_back(row: Claim, receipts: list[claims.ReceiptKind]) -> None:
+    """Receipts come more than once and in any order; the row keeps the furthest one."""
+    for receipt in receipts:
+        after = claims.with_receipt(row, receipt) or row
+        assert claims.RECEIPT_KINDS.index(after.receipt) == max(
+            claims.RECEIPT_KINDS.index(kind) for kind in (row.receipt, receipt)
+        )
+        row = after
+
+
+def test_a_person_permits_one_more_message_and_no_third() -> None:
+    """A submit under `allow_duplicate` whose link is lost needs another permission."""
+    unknown = Claim(
+        phone=PHONE, id="m1", dispatch_number=1, link="1", result=claims.unknown_result("gone", 1.0)
+    )
+    command = SendCommand(
+        phone=PHONE,
+        id="m1",
+        dispatch_number=2,
+        account="main",
+        deadline_s=9.0,
+        content=b"",
+        allow_duplicate=True,
+    )
+    assert claims.decide(command, unknown, 2.0) == Reconcile()
+    first = claims.after_lookup(command, unknown, NotInStore(), link="2", submit_count=0, now_s=2.0)
+    assert first == SubmitAgain()
+    claim = claims.new_claim(command, unknown, chat_id="c", link="2", now_s=2.0)
+    later = msgspec.structs.replace(command, dispatch_number=3)
+    assert claims.decide(later, claim, 3.0) == Reconcile()
+    second = claims.after_lookup(later, claim, NotInStore(), link="3", submit_count=0, now_s=3.0)
+    assert isinstance(second, Conclude)
+    assert isinstance(second.result, OutcomeUnknown)

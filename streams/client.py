@@ -1,11 +1,11 @@
-"""Ask for WhatsApp messages from Python, and hear what becomes of them. Thin: it is Kafka, and no more.
+"""The Python client: sends requests to wa-streams through Kafka, and reads the status events.
 
     async with WhatsApp(kafka="localhost:9092") as whatsapp:
         await whatsapp.send("+60 12-345 6789", "Your parcel is on its way", id="order-8841-shipped")
 
-It decides nothing about a message: limits, order and retries are the service's, so it may be used by
-any number of programs at once. Entering raises KafkaUnreachable when no broker answers; later errors of
-Kafka (`aiokafka.errors.KafkaError`) come through as they are.
+It decides nothing about a message: limits, order and retries belong to the service, so any number of programs
+can use it at the same time. Entering the context raises KafkaUnreachable if no broker answers. Later errors of
+Kafka (`aiokafka.errors.KafkaError`) are passed on unchanged.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ SENT_STATUSES = frozenset({"sent", "delivered", "read", "played"})
 
 
 class RequestOptions(TypedDict, total=False):
-    """The contract's further fields of a request; times are RFC 3339."""
+    """The other fields of a request. Times are RFC 3339."""
 
     priority: str
     category: str
@@ -47,7 +47,10 @@ class RequestOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class SendResponse:
-    """Kafka has the request. Without an answer of the service, `queued` and the position are None."""
+    """Kafka has the request. Without an answer of the service, `queued`, `queue_position` and `first_status` are None.
+
+    `success` is False if the first status is final, for example `rejected`.
+    """
 
     id: str
     success: bool = True
@@ -57,12 +60,13 @@ class SendResponse:
 
 
 class WhatsApp:
-    """A connection, used as an async context. Not for two event loops at once."""
+    """A connection, used as an async context manager. Do not share it between event loops."""
 
     def __init__(self, kafka: str | None = None, *, settings: Settings | None = None) -> None:
-        """`kafka` is `host:port,…`; whatever is not given is in the environment (WA_…).
+        """`kafka` is `host:port,…`. All other settings come from the environment (`WA_…`) or the settings file.
 
-        Raises SettingError when a setting is wrong.
+        Raises:
+            SettingError: a setting is wrong.
         """
         self._settings = load(kafka_bootstrap_servers=kafka) if settings is None else settings
         self._names = names(self._settings)
@@ -100,12 +104,13 @@ class WhatsApp:
         answer_timeout_s: float | None = None,
         **options: Unpack[RequestOptions],
     ) -> SendResponse:
-        """Returns once Kafka has the request; with `answer_timeout_s` once the service answered it too.
+        """Send a request. Returns once Kafka has it; with `answer_timeout_s`, once the service has answered it too.
 
-        `content` is a text, or the contract's content. `id` is the idempotency key: a second request
-        with it sends nothing.
+        `content` is a text, or a content object of the contract. `id` is the idempotency key: a second request
+        with the same id to the same recipient sends nothing. Without an id, a new one is generated.
 
-        Raises TimeoutError when there was no answer in time; the request stands all the same.
+        Raises:
+            TimeoutError: the service did not answer in time. The request remains valid.
         """
         request = _build_request(to, content, id, options)
         if answer_timeout_s is None:
@@ -125,9 +130,10 @@ class WhatsApp:
         timeout_s: float = 60.0,
         **options: Unpack[RequestOptions],
     ) -> StatusEvent:
-        """Ahead of everything that waits; returns its `sent`, or the final status that it ended in.
+        """Send a request with priority `urgent`. Returns the event `sent` (or a receipt), or the final status.
 
-        Raises TimeoutError when there was neither in time; the request stands all the same.
+        Raises:
+            TimeoutError: neither came in time. The request remains valid.
         """
         request = _build_request(to, content, id, {"priority": "urgent", **options})
         async with asyncio.timeout(timeout_s):
@@ -139,8 +145,9 @@ class WhatsApp:
                         return event
 
     async def send_batch(self, requests: Iterable[Mapping[str, Any]]) -> list[SendResponse]:
-        """Ask for many at once: the contract's requests, long or short form; an `id` is added to those
-        without. Returns once Kafka has all of them. Those of one phone go out in the order given.
+        """Send many requests, in the long or the short form. Returns once Kafka has all of them.
+
+        A request without an `id` gets one. Requests to one recipient keep the given order.
         """
         identified = [{"id": uuid.uuid4().hex, **request} for request in requests]
         acknowledgements = [
@@ -155,9 +162,9 @@ class WhatsApp:
     async def statuses(
         self, *, id: str | None = None, since_s: float | None = None
     ) -> AsyncIterator[StatusEvent]:
-        """Every status event from now on, or from a time on (epoch seconds), of one request or of all.
+        """Follow the status events of one request or of all, from now on or since a time (epoch seconds).
 
-        Delivery is at least once: the same fact has the same `event_id`.
+        Delivery is at least once: the same fact always has the same `event_id`.
         """
         async with open_reader(self._settings, self._names.status) as reader:
             if since_s is None:
@@ -172,9 +179,9 @@ class WhatsApp:
     async def history(
         self, *, id: str | None = None, since_s: float = 0.0
     ) -> AsyncIterator[StatusEvent]:
-        """Every status event that is kept, from a time on, of one request or of all; then it ends.
+        """Read the status events that are kept, of one request or of all, since a time; then stop.
 
-        It reads the whole topic: a service that asks often should follow `statuses` and remember.
+        This reads the whole topic. A program that needs it often should follow `statuses` instead.
         """
         async with open_reader(self._settings, self._names.status) as reader:
             if since_s:
@@ -185,7 +192,7 @@ class WhatsApp:
                     yield event
 
     async def status(self, id: str) -> StatusEvent | None:
-        """The last status of a request, None if there is none (any more). Costs what `history` costs."""
+        """The last status of a request, or None if none is kept. This reads the whole topic, like `history`."""
         last_event = None
         async for event in self.history(id=id):
             last_event = event
@@ -198,7 +205,7 @@ class WhatsApp:
 
     @asynccontextmanager
     async def _subscribe(self, id: str) -> AsyncIterator["_Subscription"]:
-        """What is said of one request from now on."""
+        """Receive the events of one request from now on."""
         await self._start_listener()
         assert self._listener_task is not None
         subscription = _Subscription(self._listener_task)
@@ -212,7 +219,7 @@ class WhatsApp:
                 del self._subscriptions[id]
 
     async def _start_listener(self) -> None:
-        """Begin to hear answers, once for this connection, before anything is asked for."""
+        """Start to receive events, once per connection, before the request is produced."""
         async with self._listener_lock:
             if self._listener_task is None:
                 reader = await self._stack.enter_async_context(
@@ -231,14 +238,14 @@ class WhatsApp:
 
 
 class _Subscription:
-    """The events of one request, as they come."""
+    """The events of one request, in order of arrival."""
 
     def __init__(self, listener_task: asyncio.Task[None]) -> None:
         self.events: asyncio.Queue[StatusEvent] = asyncio.Queue()
         self._listener_task = listener_task
 
     async def next(self) -> StatusEvent:
-        """The next event. Raises what the listening broke on."""
+        """Wait for the next event. Raises the error that ended the listener, if it has ended."""
         next_event = asyncio.ensure_future(self.events.get())
         await asyncio.wait({next_event, self._listener_task}, return_when=asyncio.FIRST_COMPLETED)
         if not next_event.done():
@@ -259,7 +266,7 @@ def _encode(request: Mapping[str, Any]) -> bytes:
 
 
 def _get_key(request: Mapping[str, Any]) -> bytes:
-    """The phone, however it is written, so that what is asked for it stays in order on the way in."""
+    """The recipient's number in one notation, so that all its requests are in one partition, in order."""
     to = str(request.get("to") or request.get("phoneNumber") or "")
     try:
         return to_e164(to).encode()
@@ -268,7 +275,7 @@ def _get_key(request: Mapping[str, Any]) -> bytes:
 
 
 def _decode_event(value: bytes | None) -> StatusEvent | None:
-    """The event, or None for a record that somebody else put there."""
+    """The event, or None if the record is not a status event."""
     try:
         return None if value is None else status.decode(value)
     except msgspec.DecodeError:

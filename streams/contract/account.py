@@ -1,4 +1,4 @@
-"""The state of a sending account, on `wa.accounts` (compacted). Its key is the account's name."""
+"""The state of a sending account: a record of `wa.accounts` (compacted), keyed by the account's name. No I/O."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -22,45 +22,54 @@ AccountState: TypeAlias = Literal[
 
 
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One account at one moment; what is not known is null."""
+    """The state of one account at one moment. A field that is not known is null."""
 
     account: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$(?!\n)")]
-    state: Annotated[AccountState, Meta(title="AccountState", description="Only `ready` sends.")]
+    state: Annotated[
+        AccountState,
+        Meta(title="AccountState", description="An account sends only while it is `ready`."),
+    ]
     since: Annotated[Timestamp, Meta(description="When this state began.")]
     phone: Annotated[str, Meta(description="The account's own number, E.164.")] | None = None
     reason: Annotated[str, Meta(description="Why it is in this state.")] | None = None
-    until: Annotated[Timestamp, Meta(description="When a restriction ends, if known.")] | None = (
-        None
-    )
-    qr: Annotated[str, Meta(description="Text of the QR code to be scanned.")] | None = None
-    pairing_code: Annotated[str, Meta(description="To be typed into the phone.")] | None = None
+    until: (
+        Annotated[Timestamp, Meta(description="When the restriction ends, if this is known.")]
+        | None
+    ) = None
+    qr: Annotated[str, Meta(description="The text of the QR code to scan.")] | None = None
+    pairing_code: Annotated[str, Meta(description="The code to type into the phone.")] | None = None
     sent_last_minute: Annotated[int, Meta(ge=0)] = 0
     sent_today: Annotated[int, Meta(ge=0)] = 0
     free_at: (
         Annotated[
-            Timestamp, Meta(description="Its pace lets nothing go before; null: it may send.")
+            Timestamp,
+            Meta(
+                description="The account's pace lets nothing go before this time; null: it may send now."
+            ),
         ]
         | None
     ) = None
-    daily_cap: Annotated[int, Meta(ge=1, description="null: none")] | None = None
+    daily_cap: (
+        Annotated[int, Meta(ge=1, description="Messages in any 24 hours; null: no cap.")] | None
+    ) = None
     degraded: Annotated[
-        tuple[str, ...], Meta(description="What WhatsApp's page no longer offers.")
+        tuple[str, ...], Meta(description="Functions that WhatsApp's page no longer offers.")
     ] = ()
-    owner: Annotated[str, Meta(description="Who sends for it, `host:pid`.")] | None = None
+    owner: Annotated[str, Meta(description="The sender's process, `host:pid`.")] | None = None
 
 
 _decoder = msgspec.json.Decoder(AccountRecord)
 
 
 def encode(record: AccountRecord) -> bytes:
-    """The record's value, nulls written out."""
+    """The record's value. Nulls are written."""
     return orjson.dumps(msgspec.to_builtins(record))
 
 
 def decode(value: bytes) -> AccountRecord:
-    """The state in a record of `wa.accounts`.
+    """Decode the value of a record of `wa.accounts`.
 
     Raises:
-        msgspec.DecodeError: the bytes are no such record.
+        msgspec.DecodeError: the bytes are not an account record.
     """
     return _decoder.decode(value)

@@ -1,7 +1,8 @@
-"""CloudEvents 1.0 on Kafka, binary and structured mode: reading requests, heading what we publish.
+"""CloudEvents 1.0 on Kafka, in binary and structured mode: unwraps requests, and makes headers for events.
 
-Binary mode: the value is the data, the attributes are headers `ce_…`. Structured mode: the value is a
-JSON object with the attributes and `data` (CloudEvents Kafka protocol binding, section 3).
+Binary mode: the value is the data, and the attributes are headers `ce_…`. Structured mode: the value is a
+JSON object with the attributes and `data` (CloudEvents Kafka protocol binding, section 3). This file does
+not validate the request inside.
 """
 
 import base64
@@ -35,10 +36,10 @@ ID_HEADER: Final = "ce_id"
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
-    """What stood around the request."""
+    """A request with what was around it."""
 
     data: object = None
-    id: str | None = None  # of the event
+    id: str | None = None  # the event's
     trace: TraceContext = ()
 
 
@@ -52,7 +53,7 @@ class _StructuredEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_headers(headers: Headers) -> Envelope:
-    """What the headers alone say: in binary mode, all of it but the data."""
+    """The envelope that the headers give. In binary mode, only the data is missing."""
     trace_context = make_trace_context(
         _get_trace_header(headers, TRACEPARENT), _get_trace_header(headers, TRACESTATE)
     )
@@ -60,10 +61,10 @@ def read_headers(headers: Headers) -> Envelope:
 
 
 def unwrap(body: object, headers: Headers) -> Envelope:
-    """The request inside; a plain record is an event in binary mode that has no such headers.
+    """Unwrap the request. A plain record counts as binary mode without CloudEvents headers.
 
     Raises:
-        InvalidRequest: it calls itself a structured event and is none.
+        InvalidRequest: the record claims to be a structured event and is not one.
     """
     header_envelope = read_headers(headers)
     if not _is_structured(body, headers):
@@ -82,7 +83,7 @@ def unwrap(body: object, headers: Headers) -> Envelope:
 def build_binary_headers(
     event_type: str, event_id: str, time: str
 ) -> tuple[tuple[str, bytes], ...]:
-    """The headers of an event of ours; `time` in RFC 3339."""
+    """The headers of an event that wa-streams publishes; `time` is RFC 3339."""
     return (
         ("ce_specversion", b"1.0"),
         (ID_HEADER, event_id.encode()),
@@ -94,13 +95,13 @@ def build_binary_headers(
 
 
 def _get_trace_header(headers: Headers, name: str) -> bytes | None:
-    """As a plain header, else as the extension attribute of the event."""
+    """The plain header, else the extension attribute of the event."""
     value = get_last(headers, name)
     return get_last(headers, f"ce_{name}") if value is None else value
 
 
 def _is_structured(body: object, headers: Headers) -> bool:
-    """By the header, as the binding says; or plainly an event, for producers that cannot set headers."""
+    """By the header, as the binding says; or by the object's fields, for producers that cannot set headers."""
     media_type = get_text(headers, CONTENT_TYPE) or ""
     if media_type.lower().startswith(_STRUCTURED):
         return True

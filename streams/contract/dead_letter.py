@@ -1,7 +1,7 @@
-"""A dead letter: the original record on `wa.dlq`, byte for byte, and headers that say what became of it.
+"""A dead letter: a record of `wa.dlq` with the original record, byte for byte, and headers that say what went wrong.
 
-The original's headers come first and stay untouched; ours follow, `wa-dlq-id` first, so that the last
-`wa-dlq-id` tells where they begin. Where a name stands in both, ours is the last and counts.
+The original headers come first and are never changed. The added headers follow, beginning with `wa-dlq-id`, so
+the last `wa-dlq-id` marks where they begin. If a name occurs twice, the added header is the last one and counts.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -41,56 +41,63 @@ _NonNegative = Annotated[int, Meta(ge=0)]
 
 
 class InvalidDeadLetter(ValueError):
-    """A record of `wa.dlq` that has not our headers; says which is missing or wrong."""
+    """A record of `wa.dlq` is not a dead letter. The message says which header is missing or wrong."""
 
 
 class DeadLetterInfo(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=_HEADER_NAMES
 ):
-    """What the headers say of the original record. Each is text in UTF-8."""
+    """The added headers. Each one is text in UTF-8."""
 
     id: Annotated[
-        str, Meta(description="The dead letter's: topic:partition:offset of the original.")
+        str, Meta(description="The dead letter's id: topic:partition:offset of the original.")
     ]
-    reason: Annotated[str, Meta(description="The error's code.")]
+    reason: Annotated[str, Meta(description="The code of the error.")]
     error_class: Annotated[ErrorClass, Meta(title="ErrorClass")]
-    message: Annotated[str, Meta(description="What went wrong, for people.")]
-    attempts: Annotated[_NonNegative, Meta(description="How often it was tried.")]
+    message: Annotated[str, Meta(description="What went wrong, as a text for people.")]
+    attempts: Annotated[_NonNegative, Meta(description="How many attempts were made.")]
     first_failed_at: Timestamp
     last_failed_at: Timestamp
     topic: str
     partition: _NonNegative
     offset: _NonNegative
-    timestamp: Annotated[int, Meta(description="Kafka's, of the original record, in epoch ms.")]
+    timestamp: Annotated[
+        int, Meta(description="Kafka's timestamp of the original record, in epoch milliseconds.")
+    ]
     outcome: Annotated[
         DeadLetterOutcome,
-        Meta(title="DeadLetterOutcome", description="`unknown`: it may have been sent."),
+        Meta(
+            title="DeadLetterOutcome",
+            description="`unknown` means that the message may have been sent.",
+        ),
     ]
     request_id: Annotated[
-        str, Meta(description="Under which the request was answered; a replay keeps it.")
+        str, Meta(description="The id under which the request was answered. A replay keeps it.")
     ]
-    replay_count: Annotated[_NonNegative, Meta(description="How many replays led to it.")]
-    account: Annotated[str, Meta(description="The sending account, if it came so far.")] | None = (
+    replay_count: Annotated[
+        _NonNegative, Meta(description="How many replays led to this dead letter.")
+    ]
+    account: Annotated[str, Meta(description="The sending account, if one was chosen.")] | None = (
         None
     )
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """A dead letter: the original record, and what is said about it."""
+    """The original record and the added headers."""
 
     info: DeadLetterInfo
     key: bytes | None = None
     value: bytes | None = None
-    headers: Headers = ()  # the original's
+    headers: Headers = ()  # of the original record
 
     def build_record_headers(self) -> list[tuple[str, bytes | None]]:
-        """The headers of its record on `wa.dlq`."""
+        """All headers of the record on `wa.dlq`."""
         fields: dict[str, object] = msgspec.to_builtins(self.info)
         added = {**fields, **_build_connect_headers(self.info)}
         return [*self.headers, *((name, str(value).encode()) for name, value in added.items())]
 
     def build_replay_headers(self) -> list[tuple[str, bytes | None]]:
-        """The headers under which key and value go to `wa.outbound` again."""
+        """The headers with which a replay publishes key and value to `wa.outbound`."""
         info = self.info
         replay_info = ReplayInfo(
             dead_letter_id=info.id, count=info.replay_count + 1, request_id=info.request_id
@@ -99,10 +106,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLetter:
-    """The dead letter in a record of `wa.dlq`.
+    """Read a record of `wa.dlq`.
 
     Raises:
-        NotADeadLetter: our headers are missing, or say what cannot be.
+        InvalidDeadLetter: the added headers are missing or not valid.
     """
     first_index = max((i for i, (name, _) in enumerate(headers) if name == ID_HEADER), default=None)
     if first_index is None:
@@ -111,12 +118,12 @@ def parse(key: bytes | None, value: bytes | None, headers: Headers) -> DeadLette
         fields = {name: bytes(value or b"").decode() for name, value in headers[first_index:]}
         info = msgspec.convert(fields, DeadLetterInfo, strict=False)
     except (UnicodeDecodeError, msgspec.ValidationError) as error:
-        raise InvalidDeadLetter(f"its headers are not ours: {error}") from error
+        raise InvalidDeadLetter(f"its headers are not valid: {error}") from error
     return DeadLetter(info=info, key=key, value=value, headers=tuple(headers[:first_index]))
 
 
 def _build_connect_headers(info: DeadLetterInfo) -> dict[str, object]:
-    """What Kafka UIs know: the headers of Kafka Connect's DeadLetterQueueReporter."""
+    """The headers of Kafka Connect's DeadLetterQueueReporter, which Kafka UIs show."""
     return {
         f"{_CONNECT_PREFIX}topic": info.topic,
         f"{_CONNECT_PREFIX}partition": info.partition,

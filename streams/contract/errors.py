@@ -1,8 +1,8 @@
-"""What can be wrong with a record on `wa.outbound`, and how an error looks on the wire.
+"""What can be wrong with a record of `wa.outbound`, and how an error looks on the wire. Only values.
 
 Exception
-├── Tombstone        a null value: ignored, counted
-└── InvalidRequest   answered with `rejected` and a dead letter; says what could still be read
+├── Tombstone        the value is null: the record is ignored and counted
+└── InvalidRequest   the record is answered with `rejected` and a dead letter
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -12,33 +12,34 @@ from msgspec import Meta
 
 from streams.contract.headers import TraceContext
 
-# The code of each is a word of the contract; `InvalidRequest` needs no others.
+# The codes of the contract that parsing a request can give.
 InvalidCode: TypeAlias = Literal[
     "malformed_json", "schema_violation", "unknown_template", "media_too_large"
 ]
-MAX_DETAIL_CHARACTERS: Final = 500  # a field's name is the caller's, and may be long
+MAX_DETAIL_CHARACTERS: Final = 500  # it contains field names of the caller, which may be long
 ErrorClass: TypeAlias = Literal[
     "invalid", "permanent", "transient", "throttled", "session", "restricted", "unknown"
 ]
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True, rename={"class_": "class"}):
-    """What went wrong, in a status event."""
+    """An error in a status event."""
 
     code: Annotated[
-        str, Meta(description="A word of the contract's table; it never changes its meaning.")
+        str, Meta(description="A code of the contract. A code never changes its meaning.")
     ]
     class_: Annotated[
-        ErrorClass, Meta(title="ErrorClass", description="What wa-streams does about it.")
+        ErrorClass, Meta(title="ErrorClass", description="What wa-streams does about the error.")
     ]
-    title: Annotated[str, Meta(description="The code in plain words.")]
+    title: Annotated[str, Meta(description="What the code means.")]
     detail: Annotated[
-        str, Meta(description="What is particular to this case; names the field.")
+        str,
+        Meta(description="Details of this case. Begins with the field's name if a field is wrong."),
     ] = ""
 
 
 class PartialRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What could still be read of a request that is not valid: enough to tell its caller."""
+    """What could be read of a request that is not valid: enough to answer its caller."""
 
     id: str | None = None
     to: str | None = None
@@ -50,14 +51,14 @@ class PartialRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tombstone(Exception):
-    """The record has no value. It asks for nothing and is no mistake."""
+    """The record has no value. It requests nothing, and it is not an error."""
 
 
 class InvalidRequest(ValueError):
-    """The record is no request of the contract.
+    """The record is not a valid request.
 
-    `detail` begins with the name of the field, or `the record`. It never repeats a text or a number of
-    the request, so it may stand in a log.
+    `detail` begins with the name of the field, or with `the record`. It never repeats a text or a number of
+    the request, so it may be logged. `partial` is what could be read.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Headers of Kafka records: how one is read. What a header means is not decided here.
+"""Reading the headers of Kafka records. What a header means is decided elsewhere.
 
-Where a name stands more than once the last one counts, as in Kafka's own `lastHeader`. A header that is
-null or no UTF-8 is as good as absent.
+If a name occurs more than once, the last header counts, as in Kafka's own `lastHeader`. A header that is
+null or not UTF-8 counts as absent.
 """
 
 import re
@@ -15,7 +15,7 @@ CONTENT_TYPE: Final = "content-type"
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 
-# W3C Trace Context, level 2: what does not look like this is to be ignored, as if there were none.
+# W3C Trace Context, level 2: a traceparent of another form must be ignored.
 _TRACEPARENT_PATTERN = re.compile(
     rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]{1,64})?"
 )
@@ -23,7 +23,7 @@ _MAX_TRACESTATE_BYTES = 512
 
 
 def get_last(headers: Headers, name: str) -> bytes | None:
-    """The value of the last header of this name; its case does not matter."""
+    """The value of the last header with this name, in any case."""
     for key, value in reversed(headers):
         if key.lower() == name:
             return value
@@ -31,7 +31,7 @@ def get_last(headers: Headers, name: str) -> bytes | None:
 
 
 def get_text(headers: Headers, name: str) -> str | None:
-    """The same as text."""
+    """The value of the last header with this name, as text."""
     value = get_last(headers, name)
     if value is None:
         return None
@@ -42,7 +42,7 @@ def get_text(headers: Headers, name: str) -> str | None:
 
 
 def make_trace_context(traceparent: bytes | None, tracestate: bytes | None) -> TraceContext:
-    """What is copied to every record that follows; a trace that is not well formed is not carried on."""
+    """The headers that are copied to every resulting record. A malformed trace is dropped."""
     if traceparent is None or not _TRACEPARENT_PATTERN.fullmatch(traceparent):
         return ()
     if tracestate is None or len(tracestate) > _MAX_TRACESTATE_BYTES:

@@ -1,4 +1,4 @@
-"""A message that somebody wrote to one of our accounts, on `wa.inbound`. Its key is the writer's phone."""
+"""A message that an account received: a record of `wa.inbound`, keyed by the writer's phone. No I/O."""
 
 from typing import Annotated, Final
 
@@ -15,13 +15,16 @@ EVENT_TYPE: Final = "wa.message.received"
 class InboundMessage(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename={"from_": "from"}
 ):
-    """A message received. Delivery is at least once; `event_id` names the message."""
+    """A received message. Delivery is at least once; `event_id` identifies the message."""
 
     event_id: Annotated[str, Meta(description="`<account>/<whatsapp_id>`")]
     account: Annotated[str, Meta(description="The account that received it.")]
-    from_: Annotated[str, Meta(description="E.164, or WhatsApp's id of a writer who hides it.")]
+    from_: Annotated[
+        str,
+        Meta(description="The writer's E.164 number, or WhatsApp's id if the number is hidden."),
+    ]
     whatsapp_id: str
-    type: Annotated[str, Meta(description="WhatsApp's word: chat, image, …")]
+    type: Annotated[str, Meta(description="WhatsApp's own type: chat, image, …")]
     body: Annotated[str, Meta(description="The text, or a caption.")] = ""
     at: Timestamp
 
@@ -29,7 +32,7 @@ class InboundMessage(
 def make(
     *, account: str, from_: str, whatsapp_id: str, type: str, body: str, at: str
 ) -> InboundMessage:
-    """The message; `at` in RFC 3339."""
+    """Make the message; `at` is RFC 3339."""
     return InboundMessage(
         event_id=f"{account}/{whatsapp_id}",
         account=account,
@@ -50,10 +53,10 @@ def encode(message: InboundMessage) -> bytes:
 
 
 def decode(value: bytes) -> InboundMessage:
-    """The message in a record of `wa.inbound`.
+    """Decode the value of a record of `wa.inbound`.
 
     Raises:
-        msgspec.DecodeError: the bytes are no such record.
+        msgspec.DecodeError: the bytes are not a received message.
     """
     return _decoder.decode(value)
 

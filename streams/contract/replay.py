@@ -1,7 +1,7 @@
-"""The headers of a replayed request: which dead letter it is a replay of, and under which id it goes.
+"""The headers of a replay: which dead letter is replayed, and under which request id. Only parses and builds.
 
-A replay is the original record, byte for byte, with these headers added. The id matters where the
-original had none of its own: it was named after its place in the log, and the replay stands elsewhere.
+A replay is the original record, byte for byte, with these headers added. The request id is needed if the
+original had none: its id came from its position in the log, and the replay has another position.
 """
 
 import re
@@ -21,7 +21,7 @@ _COUNT_PATTERN = re.compile(r"[0-9]{1,6}")
 
 
 class ReplayInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What these headers say; without `of` the record is no replay."""
+    """The content of these headers. Without `dead_letter_id`, the record is not a replay."""
 
     dead_letter_id: str | None = None
     count: int = 0
@@ -29,21 +29,21 @@ class ReplayInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_headers(headers: Headers) -> ReplayInfo:
-    """Raises InvalidRequest if there are such headers and they are not well formed."""
+    """Read the headers. Raises InvalidRequest if they are present and malformed."""
     if get_last(headers, REPLAY_OF) is None:
         return ReplayInfo()
     dead_letter_id, count = get_text(headers, REPLAY_OF), get_text(headers, REPLAY_COUNT) or ""
     if not dead_letter_id or len(dead_letter_id) > 512 or not dead_letter_id.isprintable():
-        raise InvalidRequest("schema_violation", f"header {REPLAY_OF}: names no dead letter")
+        raise InvalidRequest("schema_violation", f"header {REPLAY_OF}: does not name a dead letter")
     if not _COUNT_PATTERN.fullmatch(count):
-        raise InvalidRequest("schema_violation", f"header {REPLAY_COUNT}: is no whole number")
+        raise InvalidRequest("schema_violation", f"header {REPLAY_COUNT}: is not a whole number")
     return ReplayInfo(
         dead_letter_id=dead_letter_id, count=int(count), request_id=get_text(headers, REQUEST_ID)
     )
 
 
 def build_headers(original: Headers, replay: ReplayInfo) -> list[tuple[str, bytes | None]]:
-    """The headers of the replay: the original's, with these in place of those of an earlier replay."""
+    """The headers of the replay: the original headers, without those of an earlier replay, and these."""
     kept = [(name, value) for name, value in original if name not in REPLAY_HEADERS]
     replay_headers = [
         (REPLAY_OF, replay.dead_letter_id),

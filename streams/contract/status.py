@@ -1,6 +1,6 @@
-"""A status event: what happened to a request, on `wa.status`. Its key is the phone.
+"""A status event: what happened to a request. A record of `wa.status`, keyed by the phone. No I/O.
 
-Delivery is at least once. `event_id` names a fact, so a consumer drops what it has seen.
+Delivery is at least once. The same fact always has the same `event_id`, so consumers can drop repeats.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -43,32 +43,40 @@ Timestamp = Annotated[
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One fact about one request."""
 
-    event_id: Annotated[str, Meta(description="`<id>/<status>/<n>`: the same for the same fact.")]
-    id: Annotated[str, Meta(description="The request's.")]
+    event_id: Annotated[
+        str, Meta(description="`<id>/<status>/<n>`. The same fact always has the same event id.")
+    ]
+    id: Annotated[str, Meta(description="The id of the request.")]
     status: Annotated[Status, Meta(title="MessageStatus")]
     at: Timestamp
     to: (
-        Annotated[str, Meta(description="E.164, or what was asked for if that cannot be read.")]
+        Annotated[
+            str, Meta(description="E.164, or the value from the request if it cannot be read.")
+        ]
         | None
     ) = None
     account: Annotated[str, Meta(description="The sending account.")] | None = None
     whatsapp_id: str | None = None
-    attempt: Annotated[int, Meta(ge=1, description="How many were made.")] | None = None
-    reason: Annotated[Reason, Meta(title="QueuedReason", description="Why it waits.")] | None = None
-    due_at: Annotated[Timestamp, Meta(description="When it is looked at again.")] | None = None
+    attempt: Annotated[int, Meta(ge=1, description="How many attempts were made.")] | None = None
+    reason: (
+        Annotated[Reason, Meta(title="QueuedReason", description="Why the message waits.")] | None
+    ) = None
+    due_at: Annotated[Timestamp, Meta(description="When the message is examined again.")] | None = (
+        None
+    )
     queue_position: (
-        Annotated[int, Meta(ge=0, description="Messages ahead for this phone.")] | None
+        Annotated[int, Meta(ge=0, description="Messages ahead of it for this phone.")] | None
     ) = None
     error: ErrorInfo | None = None
     batch_id: str | None = None
     metadata: Annotated[
         Raw,
-        Meta(description="The request's, as compact JSON.", extra_json_schema={"type": "object"}),
+        Meta(description="The metadata of the request.", extra_json_schema={"type": "object"}),
     ] = msgspec.field(default_factory=Raw)
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more is done for the request. `sent` is done too, but may still move on."""
+        """Whether the status is final. After `sent`, nothing more is done either, but receipts may follow."""
         return self.status in FINAL_STATUSES
 
 
@@ -89,9 +97,9 @@ def make(
     batch_id: str | None = None,
     metadata: bytes = b"",
 ) -> StatusEvent:
-    """The event of a fact; times in epoch seconds, `n` tells facts of one status apart.
+    """Make the event of a fact. Times are epoch seconds; `event_id_suffix` distinguishes facts of one status.
 
-    An `attempt` of 0, a `due_at_s` of 0.0 and empty `metadata` (JSON) are left out.
+    An `attempt` of 0, a `due_at_s` of 0.0 and empty `metadata` (JSON) are omitted.
     """
     return StatusEvent(
         event_id=f"{id}/{status}/{event_id_suffix}",
@@ -122,11 +130,11 @@ def encode(event: StatusEvent) -> bytes:
 def _encode_raw(value: object) -> orjson.Fragment:
     if isinstance(value, Raw):
         return orjson.Fragment(bytes(value))
-    raise TypeError(f"{type(value).__name__} cannot stand in a status event")
+    raise TypeError(f"{type(value).__name__} cannot be part of a status event")
 
 
 def build_headers(event: StatusEvent, trace: TraceContext = ()) -> tuple[tuple[str, bytes], ...]:
-    """The record's headers: CloudEvents in binary mode, and the request's trace."""
+    """The record's headers: CloudEvents in binary mode, and the trace of the request."""
     event_type = EVENT_TYPE_PREFIX + event.status
     return (*cloudevents.build_binary_headers(event_type, event.event_id, event.at), *trace)
 
@@ -135,10 +143,10 @@ _decoder = msgspec.json.Decoder(StatusEvent)
 
 
 def decode(value: bytes) -> StatusEvent:
-    """The event in a record of `wa.status`.
+    """Decode the value of a record of `wa.status`.
 
     Raises:
-        msgspec.DecodeError: the bytes are no such event.
+        msgspec.DecodeError: the bytes are not a status event.
     """
     return _decoder.decode(value)
 

@@ -1,6 +1,6 @@
-"""The public topics as data: what users read and write, and what is kept for how long.
+"""The public topics as data: what users read and write, and for how long it is kept.
 
-The names are without the prefix (`WA_TOPIC_PREFIX`, "wa"). Topics of the program's own are not here.
+The names are without the prefix (`WA_TOPIC_PREFIX`, "wa"). Internal topics are not in this file.
 """
 
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ MIB = 1_048_576
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One public topic. A compacted one keeps the last record of each key for good."""
+    """One public topic. A compacted topic keeps the last record of each key forever."""
 
     name: str
-    direction: Literal["in", "out"]  # as callers' requests come in and the answers go out
+    direction: Literal["in", "out"]  # "in": callers write it; "out": callers read it
     key: str
     value: str
-    partitions: Literal["keyed", 1]  # "keyed": WA_PARTITIONS, spread by the record's key
-    retention_ms: int | None = None  # None: no age removes a record
+    partitions: Literal["keyed", 1]  # "keyed": WA_PARTITIONS, chosen by the record's key
+    retention_ms: int | None = None  # None: records are not removed by age
     compacted: bool = False
     max_message_bytes: int = MIB
 
 
 PUBLIC_TOPICS: tuple[Topic, ...] = (
-    # Larger than a request may be, so that one that is too large can still be answered.
+    # More than the largest request, so that a request that is too large can still be answered.
     Topic(
         name="outbound",
         direction="in",
@@ -43,7 +43,7 @@ PUBLIC_TOPICS: tuple[Topic, ...] = (
         partitions="keyed",
         retention_ms=30 * DAY_MS,
     ),
-    # The original bytes with further headers.
+    # The original bytes with added headers.
     Topic(
         name="dlq",
         direction="out",
@@ -57,7 +57,7 @@ PUBLIC_TOPICS: tuple[Topic, ...] = (
         name="inbound",
         direction="out",
         key="phone, E.164",
-        value="message received (JSON)",
+        value="received message (JSON)",
         partitions="keyed",
         retention_ms=7 * DAY_MS,
     ),
@@ -73,7 +73,7 @@ PUBLIC_TOPICS: tuple[Topic, ...] = (
         name="templates",
         direction="in",
         key="name/language",
-        value="template (JSON); none removes it",
+        value="template (JSON); a tombstone removes it",
         partitions=1,
         compacted=True,
     ),

@@ -149,12 +149,12 @@ REJECTED: dict[str, Rejected] = {
     "a text": refused(b'"hello"', "the record: must be a JSON object"),
     "a list": refused([LONG_FORM], "the record: must be a JSON object"),
     # JSON below the level of JSON Schema
-    "two recipients": refused(BASE + b',"to":"+601"}', "to: stands twice", schema=False),
+    "two recipients": refused(BASE + b',"to":"+601"}', "to: occurs twice", schema=False),
     "a key twice far inside": refused(
-        BASE + b',"metadata":{"a":[{"b":1,"b":1}]}}', "b: stands twice", schema=False
+        BASE + b',"metadata":{"a":[{"b":1,"b":1}]}}', "b: occurs twice", schema=False
     ),
     "an odd key twice": refused(
-        b'{"to":"+60","":1,"a\\nb":1,"a\\nb":2}', '"a\\nb": stands twice', schema=False
+        b'{"to":"+60","":1,"a\\nb":1,"a\\nb":2}', '"a\\nb": occurs twice', schema=False
     ),
     "a NUL in the text": refused(text(text="a\0b"), "text: contains a NUL character"),
     "a NUL in the metadata": refused(
@@ -234,7 +234,8 @@ REJECTED: dict[str, Rejected] = {
     "a time to live of 400 digits": refused(text(ttl_s=10**400), "ttl_s: number out of range"),
     "a time to live that is a text": refused(text(ttl_s="60"), "ttl_s: expected `float"),
     "two ends": refused(
-        text(ttl_s=60, expires_at="2026-11-24T09:00:00Z"), "ttl_s: is given beside expires_at"
+        text(ttl_s=60, expires_at="2026-11-24T09:00:00Z"),
+        "ttl_s: must not be given with expires_at",
     ),
     # contents
     "content that is a text": refused({"to": "+60", "content": "x"}, "content: expected `object"),
@@ -259,7 +260,8 @@ REJECTED: dict[str, Rejected] = {
         content("image", data="data:image/png;base64," + PNG), "content.data: is not base64"
     ),
     "a file and its address": refused(
-        content("image", data=PNG, url="https://example.com/a"), "content.url: is given beside"
+        content("image", data=PNG, url="https://example.com/a"),
+        "content.url: must not be given with data",
     ),
     "an address of another kind": refused(
         content("image", url="file:///a"), "content.url: expected"
@@ -297,7 +299,7 @@ REJECTED: dict[str, Rejected] = {
     ),
     "a poll with an option twice": refused(
         content("poll", question="q", options=["a", "a"]),
-        "content.options: one of them stands twice",
+        "content.options: contain the same option twice",
     ),
     "a poll with a blank option": refused(
         content("poll", question="q", options=["a", " "]), "content.options[1]: expected"
@@ -311,11 +313,11 @@ REJECTED: dict[str, Rejected] = {
     # what is not done yet
     "a batch": refused({"type": "batch", "messages": []}, "type: a batch request is not supported"),
     "a cancellation": refused({"type": "cancel", "id": "a"}, "type: a cancel request is not"),
-    "an unknown kind": refused(text(type="broadcast"), "type: is no kind of request"),
-    "a kind that is a list": refused(text(type=[]), "type: is no kind of request"),
-    "a file by its address": refused(
+    "an unknown kind": refused(text(type="broadcast"), "type: is not a kind of request"),
+    "a kind that is a list": refused(text(type=[]), "type: is not a kind of request"),
+    "a file by its URL": refused(
         content("image", url="https://example.com/a.png"),
-        "content.url: a file by its address is not",
+        "content.url: a file by its URL is not",
     ),
     "a template": Rejected(
         json.dumps(content("template", name="hello")).encode(),

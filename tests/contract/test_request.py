@@ -158,8 +158,8 @@ def test_a_replay_keeps_the_id_of_its_original() -> None:
     [
         ([("ce_id", b"x" * 129)], "ce_id: must be"),
         ([("ce_id", b"a\nb")], "ce_id: must be"),
-        ([("wa-replay-of", b"")], "header wa-replay-of: names"),
-        ([("wa-replay-of", b"\xff")], "header wa-replay-of: names"),
+        ([("wa-replay-of", b"")], "header wa-replay-of: does not name"),
+        ([("wa-replay-of", b"\xff")], "header wa-replay-of: does not name"),
         ([("wa-replay-of", b"a:1:2")], "header wa-replay-count: is no"),
         ([("wa-replay-of", b"a:1:2"), ("wa-replay-count", b"-1")], "header wa-replay-count: is no"),
         (

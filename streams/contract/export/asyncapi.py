@@ -1,6 +1,6 @@
-"""The AsyncAPI 3 document: topics, messages and headers, as seen from wa-streams.
+"""Builds the AsyncAPI 3 document: topics, messages and headers, as seen from wa-streams. Writes no file.
 
-Payloads are the JSON Schemas beside it. The names of topics are those with the default prefix.
+The payloads are the JSON Schemas in the same folder. Topic names have the default prefix.
 """
 
 from typing import Any, Final
@@ -11,27 +11,27 @@ from streams.contract.topics import PUBLIC_TOPICS, Topic
 _BINDING_VERSION: Final = "0.5.0"
 _JSON: Final = "application/json"
 
-# Of each topic: its message, what it is for, and the file of its payload's schema.
+# For each topic: its message, its purpose, and the schema file of its payload.
 _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
     "outbound": (
         "request",
-        "Asks for a message. CloudEvents in binary and structured mode too.",
+        "Requests a message. CloudEvents in binary and structured mode are accepted too.",
         "request",
     ),
     "status": (
         "status",
-        f"What happened to a request. Final are {', '.join(sorted(FINAL_STATUSES))}.",
+        f"What happened to a request. The final statuses are {', '.join(sorted(FINAL_STATUSES))}.",
         "status",
     ),
     "dlq": (
         "deadLetter",
-        "The original value, byte for byte; the headers say what went wrong.",
+        "The original value, byte for byte. The headers say what went wrong.",
         None,
     ),
-    "inbound": ("inbound", "A message that somebody wrote to an account.", "inbound"),
+    "inbound": ("inbound", "A message that an account received.", "inbound"),
     "accounts": (
         "account",
-        "The state of a sending account; the last record of a key counts.",
+        "The state of a sending account. The last record of a key counts.",
         "account",
     ),
 }
@@ -48,7 +48,7 @@ _TRACE_HEADERS: Final = ("traceparent", "tracestate")
 _HEADERS: Final[dict[str, dict[str, Any]]] = {
     "request": {
         "type": "object",
-        "description": "All optional. ce_id is the request's id where the body has none.",
+        "description": "All are optional. ce_id is the request's id if the body has none.",
         "properties": dict.fromkeys(("ce_id", "content-type", *_TRACE_HEADERS), _STRING_SCHEMA),
     },
     "status": {
@@ -68,14 +68,14 @@ _HEADERS: Final[dict[str, dict[str, Any]]] = {
 
 
 def build_document() -> dict[str, Any]:
-    """The document. A topic that this version neither reads nor writes is not in it."""
+    """Build the document. It omits topics that this version neither reads nor writes."""
     topics = [topic for topic in PUBLIC_TOPICS if topic.name in _MESSAGES]
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "wa-streams",
             "version": "1",
-            "description": "WhatsApp messages asked for through Kafka.",
+            "description": "WhatsApp messages requested through Kafka.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": _JSON,

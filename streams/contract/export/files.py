@@ -1,6 +1,6 @@
 """Writes the JSON Schemas and the AsyncAPI document to `schemas/`: `python -m streams.contract.export.files`.
 
-With `--check` nothing is written; a file that is not what the code says is named, and the exit code is 1.
+With `--check`, it writes nothing: it prints the names of files that are not current, and exits with 1.
 """
 
 import argparse
@@ -16,7 +16,7 @@ OUTPUT_DIR: Final = Path(__file__).parents[3] / "schemas"
 
 
 def render_files() -> dict[str, bytes]:
-    """The content of each file, by its name. In ASCII: the patterns contain invisible characters."""
+    """The content of each file, by its name. It is ASCII, because the patterns contain invisible characters."""
     documents = {**json_schema.build_schemas(), "asyncapi": asyncapi.build_document()}
     return {
         f"{name}.json": f"{json.dumps(document, indent=2)}\n".encode()
@@ -25,7 +25,7 @@ def render_files() -> dict[str, bytes]:
 
 
 def find_stale(folder: Path = OUTPUT_DIR) -> list[str]:
-    """Names of files that are missing, out of date or not ours."""
+    """The names of files that are missing, out of date or unexpected."""
     expected = render_files()
     existing = {path.name: path.read_bytes() for path in folder.glob("*.json")}
     return sorted(
@@ -36,7 +36,7 @@ def find_stale(folder: Path = OUTPUT_DIR) -> list[str]:
 
 
 def write_files(folder: Path = OUTPUT_DIR) -> list[str]:
-    """Bring the folder up to date; returns the names of files that changed."""
+    """Update the folder. Returns the names of the changed files."""
     changed, expected = find_stale(folder), render_files()
     folder.mkdir(exist_ok=True)
     for name in changed:
@@ -48,11 +48,13 @@ def write_files(folder: Path = OUTPUT_DIR) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
+    """Run the command. Returns its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m streams.contract.export.files", description=__doc__
     )
-    parser.add_argument("--check", action="store_true", help="write nothing, tell what is stale")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; print which files are not current"
+    )
     check = parser.parse_args(arguments).check
     names = find_stale() if check else write_files()
     for name in names:

@@ -1,8 +1,8 @@
-"""JSON Schemas (draft 2020-12) of the records, made from the types that read and write them.
+"""Builds JSON Schemas (draft 2020-12) of the records from the types that read and write them. Writes no file.
 
-What types cannot say (only one of two fields, what is not done yet) is added here, so that a schema
-accepts what wa-streams accepts, as far as JSON Schema can express it. A title is the class name that
-generators use in other languages. `portable.py` then writes the schema so that every tool reads it.
+This file adds what types cannot express (fields that exclude each other, features that are not built yet), so
+that a schema accepts what wa-streams accepts, as far as JSON Schema can express it. A title is the class name
+that generators use in other languages. `portable.py` then rewrites the schema so that every tool can read it.
 """
 
 from typing import Any, Final, TypeAlias, cast
@@ -21,7 +21,7 @@ from streams.contract.status import StatusEvent
 Schema: TypeAlias = dict[str, Any]
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-# The type of each record, its class name in other languages, and its topic.
+# For each record: its type, its class name in other languages, and its topic.
 _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "request": (RequestForm, "Request", "A record of wa.outbound."),
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
@@ -34,7 +34,7 @@ _NULL: Final = {"type": "null"}
 
 
 def build_schemas() -> dict[str, Schema]:
-    """The schema of each kind of record, by the name of its file without `.json`."""
+    """The schema of each kind of record, by its file name without `.json`."""
     by_name = {name: _build_schema(name, *record) for name, record in _RECORDS.items()}
     _complete_request(by_name["request"])
     _complete_headers(by_name["dead-letter-headers"])
@@ -50,7 +50,7 @@ def _build_schema(name: str, type_: type[msgspec.Struct], title: str, topic: str
 
 
 def _complete_request(schema: Schema) -> None:
-    """Fields that exclude each other, other kinds of request, and what is not done yet."""
+    """Add the fields that exclude each other, the other kinds of request, and what is not built yet."""
     schema["properties"]["type"] = {"type": "null", "description": "A message has no type."}
     schema["allOf"] = [
         _exactly_one("to", "phoneNumber"),
@@ -79,34 +79,34 @@ def _drop_kind(schema: Schema, name: str) -> None:
 
 
 def _name_type_enums(schema: Schema) -> None:
-    """Each kind's constant `type` is an enum of its own in some languages, and needs a name of its own."""
+    """In some languages, the constant `type` of each kind becomes an enum, which needs its own name."""
     for reference in _content_union(schema):
         kind = schema["$defs"][reference["$ref"].rpartition("/")[2]]
         kind["properties"]["type"]["title"] = f"{kind['title']}Type"
 
 
 def _content_union(schema: Schema) -> list[Schema]:
-    """The references to the kinds of content; msgspec keeps null apart from them."""
+    """The references to the kinds of content. msgspec keeps null separate from them."""
     return next(
         each["anyOf"] for each in schema["properties"]["content"]["anyOf"] if "anyOf" in each
     )
 
 
 def _forbid_nul(schema: object) -> None:
-    """In every text that may have any character."""
+    """Forbid NUL in every text that may contain any character."""
     if isinstance(schema, list):
         for item in cast(list[object], schema):
             _forbid_nul(item)
     elif isinstance(schema, dict):
         node = cast(Schema, schema)
-        # A pattern that begins at the beginning lists the characters that it takes.
+        # An anchored pattern lists the characters that it allows.
         if node.get("type") == "string" and not node.get("pattern", "").startswith("^"):
             node["not"] = _NUL
         _forbid_nul(list(node.values()))
 
 
 def _complete_headers(schema: Schema) -> None:
-    """A header is text; and a record may have headers of its own besides."""
+    """A header is text, so a number becomes a string of digits."""
     for field in schema["properties"].values():
         if field.get("type") == "integer":
             field.pop("minimum", None)
@@ -114,16 +114,16 @@ def _complete_headers(schema: Schema) -> None:
 
 
 def _exactly_one(first: str, *others: str) -> Schema:
-    """One of these fields is given. By `if`: its errors name the field, and generators make no class of it."""
+    """Exactly one of these fields is given. With `if`, errors name the field, and generators make no class."""
     rest = _exactly_one(*others) if len(others) > 1 else {}
     return {"if": _absent(*others), "then": _require_non_null(first), "else": _absent(first) | rest}
 
 
 def _require_non_null(name: str) -> Schema:
-    """The field is there and not null."""
+    """The field is present and not null."""
     return {"required": [name], "properties": {name: {"not": _NULL}}}
 
 
 def _absent(*names: str) -> Schema:
-    """The fields are not there, or null."""
+    """The fields are absent or null."""
     return {"properties": dict.fromkeys(names, _NULL)}

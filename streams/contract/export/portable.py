@@ -1,4 +1,4 @@
-"""Rewrites a schema so that the tools of every language read it. What it accepts does not change.
+"""Rewrites a schema so that the tools of every language can read it. What it accepts does not change.
 
 Validators have different dialects of regular expressions (ECMA-262, RE2, Python's, Rust's) and reject
 keywords that JSON Schema does not have (`discriminator`). Generators name a class after its key in `$defs`.
@@ -18,7 +18,7 @@ _UNICODE_ESCAPE: Final = re.compile(r"\\u([0-9a-f]{4})")
 
 
 def portable(schema: Schema) -> Schema:
-    """The schema in terms that all tools share. An enum with a title becomes a definition of its own."""
+    """The schema, in terms that all tools share. An enum with a title becomes its own definition."""
     enums: dict[str, Schema] = {}
     written = cast(Schema, _rewritten(schema, enums))
     if enums:
@@ -43,7 +43,7 @@ def _rewritten(node: object, enums: dict[str, Schema]) -> object:
 
 
 def _pattern(pattern: str) -> Schema:
-    """The same in every dialect. `not` excludes the line break that Python's `$` lets pass."""
+    """A pattern for every dialect. `not` excludes the line break before which Python's `$` matches."""
     text = pattern.removesuffix(_NO_LINE_BREAK)
     is_anchored = text.endswith("$")
     text = text.replace(r"\S", f"[^{_SPACE}]").replace(r"\s", _SPACE)
@@ -52,7 +52,7 @@ def _pattern(pattern: str) -> Schema:
 
 
 def _union(schema: Schema) -> Schema:
-    """One flat list. The constant `type` of each kind tells which one is meant."""
+    """One flat list of kinds. The constant `type` of each kind says which one is meant."""
     kinds: list[Schema] = []
     for kind in schema["anyOf"]:
         nested = kind.keys() <= {"anyOf", "discriminator"}
@@ -61,7 +61,7 @@ def _union(schema: Schema) -> Schema:
 
 
 def _enum(schema: Schema, enums: dict[str, Schema]) -> Schema:
-    """An enum of one word is a constant; one with a title is defined once, under this title."""
+    """An enum of one word becomes a constant. An enum with a title is defined once, under this title."""
     words, rest = schema["enum"], {key: each for key, each in schema.items() if key != "enum"}
     if len(words) == 1:
         return rest | {"type": "string", "const": words[0]}

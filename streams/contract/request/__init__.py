@@ -1,1 +1,1 @@
-"""A request as callers write it: its form, its content kinds, and how a record is read."""
+"""A request as callers write it: its fields, its kinds of content, and how a record is parsed."""

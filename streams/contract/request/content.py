@@ -1,7 +1,7 @@
-"""What is to be sent: the kinds of content, with their bounds. Nothing is fetched or converted here.
+"""The kinds of content that can be sent, with their bounds. Nothing is fetched or converted in this file.
 
-Bounds are WhatsApp's own where it has one: 65,536 characters of text, 1,024 of a caption, 12 options of a
-poll. A character is a Unicode code point. A field that is null counts as absent.
+The bounds are WhatsApp's own where it has one: 65,536 characters of text, 1,024 of a caption, 12 options of
+a poll. A character is a Unicode code point. A field that is null counts as absent.
 """
 
 import binascii
@@ -11,9 +11,9 @@ import msgspec
 import orjson
 from msgspec import Meta
 
-# A pattern must not be passed by a line break at the end: Python's `$` stands before it, JavaScript's not.
+# A line break at the end must not match: Python's `$` also matches before it, JavaScript's does not.
 _END_OF_TEXT = r"$(?!\n)"
-# What has at least one character that is not white space.
+# At least one character that is not white space.
 NOT_BLANK = r"\S"
 
 TextBody = Annotated[
@@ -22,7 +22,7 @@ TextBody = Annotated[
         min_length=1,
         max_length=65_536,
         pattern=NOT_BLANK,
-        description="The text, with WhatsApp's own marks for bold and the like.",
+        description="The text. WhatsApp's own marks for bold, italic and so on are allowed.",
     ),
 ]
 WhatsAppId = Annotated[
@@ -31,7 +31,7 @@ WhatsAppId = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[!-~]+" + _END_OF_TEXT,
-        description="A message's WhatsApp id, for example 3EB0C767D82B0A0C1E2F.",
+        description="The WhatsApp id of a message, for example 3EB0C767D82B0A0C1E2F.",
     ),
 ]
 _Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=NOT_BLANK)]
@@ -39,7 +39,13 @@ _PlaceText = Annotated[str, Meta(max_length=1024)]
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + _END_OF_TEXT
 _PollOption = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
 _ContactPhone = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"[0-9]", description="With its country code.")
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=r"[0-9]",
+        description="A phone number with its country code.",
+    ),
 ]
 
 
@@ -47,7 +53,7 @@ _Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
 
 
 class _ContentBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
-    """One kind of content: frozen, by name, without what stands at its default."""
+    """What all kinds of content share: frozen, keyword-only, encoded without default values."""
 
 
 class TextContent(_ContentBase, frozen=True, tag="text"):
@@ -57,7 +63,7 @@ class TextContent(_ContentBase, frozen=True, tag="text"):
 
 
 class TemplateContent(_ContentBase, frozen=True, tag="template"):
-    """A text that was put on `wa.templates`, with its parameters."""
+    """A template of `wa.templates`, with its parameters."""
 
     name: Annotated[
         str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END_OF_TEXT)
@@ -70,7 +76,7 @@ class TemplateContent(_ContentBase, frozen=True, tag="template"):
 
 
 class _MediaBase(_ContentBase, frozen=True):
-    """A file: either its bytes in base64 (`data`) or where to fetch them (`url`)."""
+    """A file: either its bytes in base64 (`data`) or its address (`url`)."""
 
     url: (
         Annotated[
@@ -78,7 +84,7 @@ class _MediaBase(_ContentBase, frozen=True):
             Meta(
                 max_length=2048,
                 pattern=r"^https?://[^\s]+" + _END_OF_TEXT,
-                description="Where it is fetched.",
+                description="The address of the file.",
             ),
         ]
         | None
@@ -89,7 +95,7 @@ class _MediaBase(_ContentBase, frozen=True):
             Meta(
                 min_length=4,
                 description="The file in base64: standard alphabet, padded, no line breaks.",
-                # Checked by `__post_init__`, a hundred times quicker than by this pattern.
+                # `__post_init__` checks this, a hundred times faster than the pattern would.
                 extra_json_schema={"contentEncoding": "base64", "pattern": _BASE64},
             ),
         ]
@@ -112,12 +118,12 @@ class _MediaBase(_ContentBase, frozen=True):
         | None
     ) = None
     caption: Annotated[str, Meta(max_length=1024)] | None = None
-    voice: Annotated[bool, Meta(description="Audio is shown as a voice message.")] | None = None
+    voice: Annotated[bool, Meta(description="Show the audio as a voice message.")] | None = None
 
     def __post_init__(self) -> None:
         if (self.url is None) == (self.data is None):
             raise ValueError(
-                "data: is missing" if self.url is None else "url: is given beside data"
+                "data: is missing" if self.url is None else "url: must not be given with data"
             )
         if self.data is not None:
             try:
@@ -127,15 +133,15 @@ class _MediaBase(_ContentBase, frozen=True):
 
 
 class ImageContent(_MediaBase, frozen=True, tag="image"):
-    """A picture."""
+    """An image."""
 
 
 class VideoContent(_MediaBase, frozen=True, tag="video"):
-    """A film."""
+    """A video."""
 
 
 class AudioContent(_MediaBase, frozen=True, tag="audio"):
-    """A sound, or with `voice` a voice message."""
+    """An audio file, or with `voice` a voice message."""
 
 
 class DocumentContent(_MediaBase, frozen=True, tag="document"):
@@ -147,7 +153,7 @@ class StickerContent(_MediaBase, frozen=True, tag="sticker"):
 
 
 class LocationContent(_ContentBase, frozen=True, tag="location"):
-    """A place, in degrees."""
+    """A location, in degrees."""
 
     latitude: Annotated[float, Meta(ge=-90, le=90)]
     longitude: Annotated[float, Meta(ge=-180, le=180)]
@@ -163,25 +169,27 @@ class ContactContent(_ContentBase, frozen=True, tag="contact"):
 
 
 class PollContent(_ContentBase, frozen=True, tag="poll"):
-    """A question with answers to choose from."""
+    """A question with options to choose from."""
 
     question: Annotated[str, Meta(min_length=1, max_length=255, pattern=NOT_BLANK)]
     options: Annotated[
         list[_PollOption],
         Meta(min_length=2, max_length=12, extra_json_schema={"uniqueItems": True}),
     ]
-    multiple: Annotated[bool, Meta(description="More than one may be chosen.")] | None = None
+    multiple: Annotated[bool, Meta(description="More than one option may be chosen.")] | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.options)) < len(self.options):
-            raise ValueError("options: one of them stands twice")
+            raise ValueError("options: contain the same option twice")
 
 
 class ReactionContent(_ContentBase, frozen=True, tag="reaction"):
-    """A reaction to a message of this chat."""
+    """A reaction to a message in this chat."""
 
     message_id: WhatsAppId
-    emoji: Annotated[str, Meta(max_length=32, description="Empty: the reaction is taken back.")]
+    emoji: Annotated[
+        str, Meta(max_length=32, description="The emoji; empty: the reaction is removed.")
+    ]
 
 
 MediaContent: TypeAlias = (
@@ -207,14 +215,14 @@ _decoder = msgspec.json.Decoder(Content)
 
 
 def encode(content: Content) -> bytes:
-    """The content as JSON, in the contract's own form: no nulls, nothing that stands at its default."""
+    """Encode the content as JSON, without nulls and default values."""
     return orjson.dumps(msgspec.to_builtins(content))
 
 
 def decode(data: bytes) -> Content:
-    """The content.
+    """Decode the content.
 
     Raises:
-        msgspec.DecodeError: the bytes are no content of the contract.
+        msgspec.DecodeError: the bytes are not a valid content.
     """
     return _decoder.decode(data)

@@ -1,7 +1,7 @@
-"""A request as its caller writes it: the long form and the two short ones, in one struct.
+"""A request as its caller writes it: the long form and the two short forms, in one struct. Decides nothing.
 
-A field that is null counts as absent; a field that is not known here is accepted and ignored, so that
-callers may add their own and a newer caller is understood by an older wa-streams.
+A field that is null counts as absent. An unknown field is ignored: callers may add fields of their own, and
+an older wa-streams understands a newer caller.
 """
 
 import re
@@ -18,7 +18,7 @@ Category: TypeAlias = Literal["transactional", "marketing"]
 
 MAX_ID_CHARACTERS = 128
 MAX_METADATA_BYTES = 4096
-# Printable: neither control characters nor Unicode's own line breaks.
+# Printable: no control characters, and none of Unicode's line breaks.
 _ID_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$(?!\n)"
 _ID_REGEX = re.compile(_ID_PATTERN)
 
@@ -29,13 +29,13 @@ _Timestamp = Annotated[datetime, Meta(tz=True)]
 def _id_meta(description: str) -> Any:
     return Meta(
         description=description,
-        # Checked by `is_id`, which says in plain words what is wrong.
+        # `is_id` checks this; its error message is easier to read.
         extra_json_schema={"minLength": 1, "maxLength": MAX_ID_CHARACTERS, "pattern": _ID_PATTERN},
     )
 
 
 def is_id(value: object) -> bool:
-    """Whether it is 1 to 128 printable characters."""
+    """Whether the value is an id: 1 to 128 printable characters."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= MAX_ID_CHARACTERS
@@ -44,47 +44,53 @@ def is_id(value: object) -> bool:
 
 
 class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for one message. Unknown fields are ignored, and null is as good as absent."""
+    """A request for one message. Unknown fields are ignored. A field that is null counts as absent."""
 
     id: (
         Annotated[
             str,
             _id_meta(
-                "The caller's idempotency key: an id leads to at most one message. Absent: header ce_id, "
-                "else the record's topic:partition:offset."
+                "The caller's idempotency key, per recipient: an id leads to at most one message. If it is absent, "
+                "the header ce_id is used, else the record's topic:partition:offset."
             ),
         ]
         | None
     ) = None
-    to: Annotated[_PhoneText, Meta(description="A phone number in any usual writing.")] | None = (
-        None
-    )
+    to: (
+        Annotated[
+            _PhoneText, Meta(description="The recipient's phone number, in any usual notation.")
+        ]
+        | None
+    ) = None
     phone_number: Annotated[_PhoneText, Meta(description="The same as `to`.")] | None = (
         msgspec.field(default=None, name="phoneNumber")
     )
     content: Content | None = None
-    text: Annotated[TextBody, Meta(description="Short for a content of type text.")] | None = None
+    text: Annotated[TextBody, Meta(description="Short form of a content of type text.")] | None = (
+        None
+    )
     message: Annotated[TextBody, Meta(description="The same as `text`.")] | None = None
     priority: (
         Annotated[
             Priority,
             Meta(
                 title="Priority",
-                description="urgent overtakes all that waits; bulk yields and is never starved.",
+                description="urgent overtakes everything that is waiting; bulk yields and is never starved.",
             ),
         ]
         | None
     ) = None
     category: Annotated[Category, Meta(title="Category")] | None = None
     send_at: (
-        Annotated[_Timestamp, Meta(description="Not before; RFC 3339 with a time zone.")] | None
+        Annotated[
+            _Timestamp, Meta(description="Do not send before this time; RFC 3339 with a time zone.")
+        ]
+        | None
     ) = None
     expires_at: (
         Annotated[
             _Timestamp,
-            Meta(
-                description="Not after, judged at the moment of sending; RFC 3339 with a time zone."
-            ),
+            Meta(description="Do not send after this time; RFC 3339 with a time zone."),
         ]
         | None
     ) = None
@@ -94,7 +100,7 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
             Meta(
                 gt=0,
                 le=31_622_400,
-                description="In place of expires_at: seconds from send_at, else from the record's time.",
+                description="Alternative to expires_at: seconds from send_at, else from the record's time.",
             ),
         ]
         | None
@@ -115,7 +121,7 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
     metadata: (
         Annotated[
             dict[str, Any],
-            Meta(description="Echoed in every status event; at most 4 KiB as compact JSON."),
+            Meta(description="Echoed in every status event. At most 4 KiB as compact JSON."),
         ]
         | None
     ) = None

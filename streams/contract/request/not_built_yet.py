@@ -1,7 +1,7 @@
-"""What the contract promises and this version does not do: recognised, and refused with a clear word.
+"""What the contract contains and this version does not do: it is recognised, and refused with a clear detail.
 
-The only place that knows it. To lift something, take its line out: reading, bounds and the published
-schemas are made from this table.
+This is the only place that knows it. To enable a feature, remove its line: parsing and the published schemas
+follow this table.
 """
 
 from typing import Final
@@ -18,16 +18,16 @@ UNSUPPORTED_FEATURES: Final[dict[str, InvalidCode]] = {
 
 
 def refuse_request(kind: str) -> None:
-    """Raises InvalidRequest for another kind of request than a message, if it is not done yet."""
+    """Raises InvalidRequest if this kind of request (not a message) is not supported yet."""
     _refuse_if_unsupported(kind, "type", f"a {kind} request")
 
 
 def refuse_content(content: Content) -> None:
-    """Raises InvalidRequest for content that is not sent yet."""
+    """Raises InvalidRequest if this content is not supported yet."""
     if isinstance(content, TemplateContent):
         _refuse_if_unsupported("template", "content.type", "a template")
     if isinstance(content, MEDIA_CLASSES) and content.url is not None:
-        _refuse_if_unsupported("url", "content.url", "a file by its address")
+        _refuse_if_unsupported("url", "content.url", "a file by its URL")
 
 
 def _refuse_if_unsupported(feature: str, field: str, description: str) -> None:

@@ -1,7 +1,7 @@
-"""A record of `wa.outbound` becomes a request, or an error that says which field is wrong and why.
+"""Parses a record of `wa.outbound` into a request, or into an error that says which field is wrong and why.
 
 `parse` is total: any value and headers give a `Request`, a `Tombstone` or an `InvalidRequest`. It reads
-no clock and knows no phone numbers: `to` stays as it was written.
+no clock and does not interpret phone numbers: `to` stays as it was written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,9 @@ _ALLOWED_VALUES: dict[str, Sequence[str]] = {
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid request for one message. Times are epoch seconds, 0.0 where there is none."""
+    """A valid request for one message. Times are epoch seconds; 0.0 means none."""
 
-    id: str | None  # None: to be named after the record's place
+    id: str | None  # None: the id is derived from the record's position
     to: str
     content: Content
     content_json: bytes
@@ -56,22 +56,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str | None = None
     metadata: bytes = b""  # JSON, compact
     trace: TraceContext = ()
-    replay_of: str | None = None  # the dead letter that this is a replay of
+    replay_of: str | None = None  # the dead letter that is replayed
     replay_count: int = 0
 
     def get_expires_at_s(self, requested_at_s: float) -> float:
-        """When the message expires, 0.0 for never. `ttl_s` counts from `send_at`, else from this time."""
+        """When the message expires; 0.0 means never. `ttl_s` counts from `send_at`, else from this time."""
         if self.ttl_s:
             return max(self.send_at_s, requested_at_s) + self.ttl_s
         return self.expires_at_s
 
 
 def parse(value: bytes | None, headers: Headers, *, max_bytes: int) -> Request:
-    """The request in a record.
+    """Parse the request in a record.
 
     Raises:
-        Tombstone: there is no value.
-        InvalidRequest: it is no request of the contract; `partial` holds what could still be read.
+        Tombstone: the record has no value.
+        InvalidRequest: it is not a valid request; `partial` holds what could be read.
     """
     if value is None:
         raise Tombstone
@@ -83,7 +83,7 @@ def parse(value: bytes | None, headers: Headers, *, max_bytes: int) -> Request:
 
 
 class _RequestReader:
-    """One record being read: remembers how far it came, for the answer to one that is wrong."""
+    """Reads one record, and remembers what it has read, so that an invalid one can be answered."""
 
     def __init__(self, headers: Headers) -> None:
         self._headers = headers
@@ -92,7 +92,7 @@ class _RequestReader:
         self._body: Mapping[str, Any] = {}
 
     def read(self, value: bytes, max_bytes: int) -> Request:
-        """The request; raises InvalidRequest without a partial."""
+        """Read the request. Raises InvalidRequest without `partial`."""
         self._replay = replay.parse_headers(self._headers)
         self._envelope = cloudevents.unwrap(strict_json.load(value), self._headers)
         self._body = _require_object(self._envelope.data)
@@ -102,7 +102,7 @@ class _RequestReader:
         return self._build_request(_decode_form(self._body))
 
     def read_partial(self) -> PartialRequest:
-        """What could be read until now."""
+        """What has been read so far."""
         numbers = [self._body.get(name) for name in ("to", "phoneNumber")]
         batch_id = self._body.get("batch_id")
         return PartialRequest(
@@ -123,7 +123,7 @@ class _RequestReader:
         )
 
     def _list_ids(self) -> tuple[tuple[str, Any], ...]:
-        """Where an id may stand; the first that is there counts."""
+        """The possible ids; the first one that is present counts."""
         return (
             ("id", self._body.get("id")),
             (cloudevents.ID_HEADER, self._envelope.id),
@@ -171,7 +171,7 @@ def _too_large_error(body: Mapping[str, Any], size: int, max_bytes: int) -> Inva
     has_file = isinstance(content_field, dict) and "data" in content_field
     code = "media_too_large" if has_file else "schema_violation"
     prefix = "content.data: makes the record" if has_file else "the record: is"
-    return InvalidRequest(code, f"{prefix} {size} bytes long, at most {max_bytes} are taken")
+    return InvalidRequest(code, f"{prefix} {size} bytes long; at most {max_bytes} are allowed")
 
 
 def _check_kind(body: Mapping[str, Any]) -> None:
@@ -180,7 +180,9 @@ def _check_kind(body: Mapping[str, Any]) -> None:
         return
     if kind in ("batch", "cancel"):
         not_built_yet.refuse_request(kind)
-    raise InvalidRequest("schema_violation", "type: is no kind of request; a message has no type")
+    raise InvalidRequest(
+        "schema_violation", "type: is not a kind of request; a message has no type"
+    )
 
 
 def _decode_form(body: Mapping[str, Any]) -> RequestForm:
@@ -202,13 +204,13 @@ def _get_content(form: RequestForm) -> Content:
 
 
 def _require_one(candidates: Mapping[str, T | None]) -> T:
-    """The one that is given; two of them would leave open which is meant."""
+    """The one that is given. If two are given, it is not clear which one is meant."""
     present = {name: value for name, value in candidates.items() if value is not None}
     if not present:
         raise InvalidRequest("schema_violation", f"{next(iter(candidates))}: is missing")
     if len(present) > 1:
         raise InvalidRequest(
-            "schema_violation", f"{', '.join(present)}: only one of them may be given"
+            "schema_violation", f"{', '.join(present)}: only one of these may be given"
         )
     return next(iter(present.values()))
 
@@ -217,7 +219,7 @@ def _get_times(form: RequestForm) -> tuple[float, float]:
     send_at_s = _to_epoch_s("send_at", form.send_at)
     expires_at_s = _to_epoch_s("expires_at", form.expires_at)
     if expires_at_s and form.ttl_s is not None:
-        raise InvalidRequest("schema_violation", "ttl_s: is given beside expires_at")
+        raise InvalidRequest("schema_violation", "ttl_s: must not be given with expires_at")
     if expires_at_s and expires_at_s <= send_at_s:
         raise InvalidRequest("schema_violation", "expires_at: is not after send_at")
     return send_at_s, expires_at_s
@@ -250,7 +252,7 @@ def _encode_metadata(value: Mapping[str, Any] | None) -> bytes:
     except orjson.JSONEncodeError as error:
         raise InvalidRequest("schema_violation", f"metadata: {error}") from error
     if len(data) > MAX_METADATA_BYTES:
-        detail = f"metadata: has {len(data)} bytes, at most {MAX_METADATA_BYTES} are taken"
+        detail = f"metadata: has {len(data)} bytes; at most {MAX_METADATA_BYTES} are allowed"
         raise InvalidRequest("schema_violation", detail)
     return data
 
@@ -259,4 +261,4 @@ def _encode_valid_metadata(value: object) -> bytes:
     try:
         return _encode_metadata(cast(dict[str, Any], value)) if isinstance(value, dict) else b""
     except InvalidRequest:
-        return b""  # it may be just what the answer is about
+        return b""  # the metadata itself may be what is wrong

@@ -1,8 +1,8 @@
-"""JSON as others write it, read strictly: what two readers could understand differently is refused.
+"""Reads JSON strictly: what two readers could understand differently is refused. Knows no fields.
 
 A record's value must be UTF-8 without a byte order mark, at most 64 levels deep, with no key twice in an
-object and no NUL character (databases refuse it, and C libraries end a text there). Whatever the bytes,
-there is a value or an `InvalidRequest`: parsing is bounded by C code that counts its depth.
+object and no NUL character (databases refuse it, and C libraries end a text at it). Any bytes give a value or
+an `InvalidRequest`: the parser is C code that bounds its own depth.
 """
 
 import json
@@ -17,7 +17,7 @@ from streams.contract.errors import InvalidRequest
 
 MAX_DEPTH: Final = 64
 _BOM = b"\xef\xbb\xbf"
-# Run on valid JSON only: there each string ends, so this is linear.
+# Used on valid JSON only, where every string ends, so it takes linear time.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _TO_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -27,10 +27,10 @@ _HUGE_NUMBER = object()
 
 
 def load(value: bytes) -> object:
-    """What the bytes say.
+    """The value of these bytes.
 
     Raises:
-        InvalidRequest: they are no JSON (`malformed_json`), or JSON that is refused (`schema_violation`).
+        InvalidRequest: they are not JSON (`malformed_json`), or JSON that is refused (`schema_violation`).
     """
     text = _decode_utf8(value)
     data = _parse(value, text)
@@ -58,15 +58,15 @@ def _parse(value: bytes, text: str) -> object:
         return msgspec.json.decode(value)
     except RecursionError as error:
         raise InvalidRequest("malformed_json", _TOO_DEEP) from error
-    except msgspec.ValidationError as error:  # the grammar is right, a number is not
-        detail = f"{_find_huge_number(text)}: is a number beyond what can be calculated with"
+    except msgspec.ValidationError as error:  # the syntax is right, and a number is out of range
+        detail = f"{_find_huge_number(text)}: is a number that is too large to calculate with"
         raise InvalidRequest("malformed_json", detail) from error
     except msgspec.DecodeError as error:
         raise InvalidRequest("malformed_json", f"the record: is not JSON ({error})") from error
 
 
 def _check_depth(value: bytes) -> None:
-    """Exact, and quick whatever the input: each round takes away the innermost level."""
+    """Exact, and fast for any input: each round removes the innermost level."""
     if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
         return
     levels = _STRING.sub(b"", value).translate(_TO_SQUARE, _NO_BRACKETS)
@@ -79,7 +79,7 @@ def _check_depth(value: bytes) -> None:
 
 
 def _check_keys(text: str) -> None:
-    """Of two `to` in one request nobody knows which was meant."""
+    """If a request contains `to` twice, nobody knows which one is meant."""
     _decoder.decode(text)
 
 
@@ -88,19 +88,19 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, object]]) -> None:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                detail = f"{_format_key(key)}: stands twice in the same object"
+                detail = f"{_format_key(key)}: occurs twice in the same object"
                 raise InvalidRequest("schema_violation", detail)
             seen.add(key)
 
 
-# Numbers stay as they are written: only the keys are looked at.
+# Numbers are not converted: only the keys matter.
 _decoder = json.JSONDecoder(
     object_pairs_hook=_refuse_duplicate_keys, parse_int=str, parse_float=str
 )
 
 
 def _check_nul(data: object) -> None:
-    """Only a hint brought us here: an escaped backslash before `u0000` is no NUL."""
+    """The caller saw only a hint: an escaped backslash before `u0000` is not a NUL."""
     path = _find_path(data, lambda value: isinstance(value, str) and "\0" in value)
     if path is not None:
         raise InvalidRequest("schema_violation", f"{path}: contains a NUL character")
@@ -112,13 +112,13 @@ def _find_huge_number(text: str) -> str:
 
     try:
         data = json.loads(text, parse_int=mark_huge, parse_float=mark_huge)
-    except (RecursionError, ValueError):  # behind the number there is more that is wrong
+    except (RecursionError, ValueError):  # more is wrong after the number
         return "the record"
     return _find_path(data, lambda value: value is _HUGE_NUMBER) or "the record"
 
 
 def _format_key(key: str) -> str:
-    """A key as it stands in a detail: one line, and never nothing."""
+    """A key for a detail: on one line, and never empty."""
     return key if _PLAIN_KEY.fullmatch(key) else json.dumps(key[:64])
 
 
@@ -139,7 +139,7 @@ def _iter_children(
     if isinstance(value, dict):
         for key, member in cast(dict[str, Any], value).items():
             name = f"{path}.{_format_key(key)}" if path else _format_key(key)
-            # A wrong key is named by the object that it stands in.
+            # A wrong key is reported by the path of its object.
             yield (path, key) if is_wrong(key) else (name, member)
     elif isinstance(value, list):
         for index, item in enumerate(cast(list[Any], value)):

@@ -1,4 +1,4 @@
-"""msgspec's complaints in our words: `field: what is wrong`, without anything that the caller wrote."""
+"""Rewrites msgspec's error messages as `field: what is wrong`. Never repeats a value of the caller."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ _NOT_BLANK = r"matching regex '\\S'"
 
 
 def describe(error: msgspec.ValidationError, allowed_values: Mapping[str, Sequence[str]]) -> str:
-    """The detail of an error; `allowed_values` are those that a field (`content.type`) may have."""
+    """The detail of an error. `allowed_values` maps a field (`content.type`) to its possible values."""
     parts = _COMPLAINT.fullmatch(str(error))
-    assert parts is not None  # the pattern takes any text
+    assert parts is not None  # the pattern matches any text
     complaint, path = parts["what"], parts["path"] or ""
     missing = _MISSING.fullmatch(complaint)
     if missing:
         return f"{path}.{missing[1]}: is missing".removeprefix(".")
     if path in allowed_values:
         return f"{path}: must be one of {', '.join(allowed_values[path])}"
-    if complaint[:1].islower():  # from a check of ours: begins with the field's own name
+    if complaint[:1].islower():  # from a `__post_init__`: it begins with the field's name
         return f"{path}.{complaint}".removeprefix(".")
     description = f"{complaint[:1].lower()}{complaint[1:]}".replace(_NOT_BLANK, "that is not blank")
     return f"{path or 'the record'}: {description}"

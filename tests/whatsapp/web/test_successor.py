@@ -25,10 +25,10 @@ import asyncio, json, sys
 from pathlib import Path
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import browser_config
+from tests.support.browser import make_browser_config
 
 async def main(profile, arguments):
-    driver = WhatsAppWeb(browser_config(arguments, Path(profile)))
+    driver = WhatsAppWeb(make_browser_config(arguments, Path(profile)))
     await driver.start()
     async for session in driver.watch_session():
         print(json.dumps({"phase": session.phase, "qr": session.qr, "link": session.link}), flush=True)

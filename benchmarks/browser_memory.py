@@ -21,7 +21,7 @@ import psutil
 from benchmarks.browser_common import machine, ready_driver, sandbox, send
 from streams.whatsapp.errors import BrowserMissing
 from streams.whatsapp.install import executable
-from streams.whatsapp.web import launch
+from streams.whatsapp.web import chromium_arguments, launch
 
 _EVERY = 250
 _SETTLE_S = 3.0
@@ -43,7 +43,8 @@ def pss_mb() -> dict[str, float]:
 
 async def run_one(program: str, lean: bool, sends: int) -> dict[str, dict[str, float]]:
     if not lean:
-        launch._LEAN_ARGS, launch._LEAN_SHELL_ARGS, launch._NODE_OPTIONS = (), (), ""  # pyright: ignore
+        chromium_arguments._LEAN_ARGS, chromium_arguments._LEAN_SHELL_ARGS = (), ()  # pyright: ignore
+        launch._NODE_OPTIONS = ""  # pyright: ignore
     seen: dict[str, dict[str, float]] = {}
 
     async def look(name: str) -> None:

@@ -1,1 +1,4 @@
-"""A simulated WhatsApp: the page, the server and the recipients' phones. Knows neither Kafka nor the driver."""
+"""A simulated WhatsApp: the page, the server and the recipients' phones.
+
+Kafka and a browser may not appear here; of `streams.whatsapp` it uses the ack levels alone.
+"""

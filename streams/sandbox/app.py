@@ -1,7 +1,7 @@
-"""The process: puts the parts together, opens the two ports, says that it is ready, ends on a signal.
+"""The sandbox's process: builds the parts, opens the two ports, prints the ready line, ends on a signal.
 
-Ports that nobody named are kept from one run to the next: a browser that knows where this WhatsApp
-is finds it again after a restart.
+No behaviour of WhatsApp may be in this file. A port that is not configured stays the same from one
+run to the next, so a browser finds the sandbox again after a restart.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from aiohttp import web
 from streams.sandbox.control import Control
 from streams.sandbox.server import Server
 from streams.sandbox.site import Site
-from streams.sandbox.state.habits import Defaults
+from streams.sandbox.state.faults import Defaults
 from streams.sandbox.state.store import Store
 from streams.sandbox.tls import load_or_create_identity
 
@@ -28,7 +28,7 @@ _CLOSE_TIMEOUT_S = 1.0
 
 
 class CannotStart(Exception):
-    """The sandbox cannot start; the text says what to do."""
+    """The sandbox cannot start. The message says what to do."""
 
 
 def run(
@@ -44,11 +44,12 @@ def run(
     as_json: bool = False,
     on_ready: Callable[[str], None] | None = None,
 ) -> int:
-    """Play WhatsApp until SIGTERM or SIGINT; returns the exit code (0, or 2: it cannot start).
+    """Simulate WhatsApp until SIGTERM or SIGINT. Returns the exit code (0, or 2: it cannot start).
 
-    Everything it keeps is in `<data_dir>/sandbox`. `port` is the control's, `page_port` that of the
-    page; 0 is the one of the last run, else any free one. The times are those of `Habits`. One line
-    says that it is ready, with the control's URL (`as_json`: an object); `ready` is called with it.
+    All its data is in `<data_dir>/sandbox`. `port` is the port of the control interface, `page_port`
+    that of the page; 0 means the port of the last run, else any free one. `Defaults` explains the times.
+    When the sandbox is ready, it prints one line with the control interface's URL (`as_json`: an
+    object) and calls `on_ready` with the URL.
     """
     defaults = Defaults(
         ack_delay_ms=ack_delay_ms,
@@ -139,7 +140,7 @@ async def _listen(
 
 
 class _PortChoice:
-    """The ports to try, in order."""
+    """The ports to try, in this order, and what to do if none is free."""
 
     def __init__(self, ports: list[int], advice: str) -> None:
         self.ports = ports
@@ -147,7 +148,7 @@ class _PortChoice:
 
 
 class _SavedPorts:
-    """The ports of the last run."""
+    """The ports of the last run, in a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -159,7 +160,7 @@ class _SavedPorts:
     def choose(self, name: str, configured: int) -> _PortChoice:
         if configured:
             return _PortChoice(
-                [configured], "set WA_SANDBOX_PORT to another one, 0 for any that is free"
+                [configured], "set WA_SANDBOX_PORT to another one, or to 0 for any free port"
             )
         last = self._last_ports.get(name)
         return _PortChoice([last, 0] if last else [0], "none is free")

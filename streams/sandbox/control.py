@@ -1,15 +1,16 @@
-"""The control: plain HTTP with JSON, for tests, demos and people. Translates, decides nothing.
+"""The control interface: HTTP with JSON, for tests, demos and people. It may only translate.
 
-    GET /           arguments for a browser, accounts, codes to be scanned
-    GET /log        messages so far (`?after=SEQ`; `?event=all`: everything that happened)
+    GET /           arguments for a browser, accounts, QR codes to scan
+    GET /log        messages so far (`?after=SEQ`; `?event=all`: every event)
     POST /scan      {"qr", "phone"?} or {"pairing_code", "phone"?}
     POST /numbers   {"+60…": {"on_whatsapp": false, "chat_id"?: …}, …}
     POST /inbound   {"from", "to", "body", "reply_to"?}
     POST /read      {"by", "to"}
-    POST /faults    see faults.py; DELETE /faults
+    POST /faults    see state/faults.py; DELETE /faults
     POST /reset     a clean world
 
-A wrong request is 400, what is not there 404, what a phone refuses 409: `{"error": "…"}`.
+Errors are `{"error": "…"}`: 400 for a request that is not valid, 404 for an unknown account, 409 if
+the phone refuses. client.py is the client.
 """
 
 from collections.abc import Awaitable, Callable
@@ -35,7 +36,7 @@ _HTTP_STATUS: dict[type[Exception], int] = {
 
 
 class _RequestBody(msgspec.Struct, forbid_unknown_fields=True):
-    """A request's body."""
+    """The body of a request."""
 
 
 class _ScanBody(_RequestBody, kw_only=True):
@@ -64,7 +65,7 @@ class Control:
         self._browser_args = browser_args
 
     def build_application(self) -> web.Application:
-        """What answers on the control's port. A body of a thousand numbers is no attack."""
+        """The application of the control port. Large bodies are allowed: thousands of numbers are normal."""
         application = web.Application(middlewares=[_handle_errors], client_max_size=64 << 20)
         application.add_routes(
             [
@@ -82,7 +83,7 @@ class Control:
         return application
 
     async def overview(self, _: web.Request) -> web.Response:
-        """How a browser gets here, and who is here."""
+        """How a browser gets here, the accounts, and the QR codes to scan."""
         pages = self._server.pages
         accounts = [
             {
@@ -103,10 +104,10 @@ class Control:
         )
 
     async def log(self, request: web.Request) -> web.Response:
-        """Messages in the order of their arrival."""
+        """The messages, or every event, in the order of arrival."""
         after = request.query.get("after", "0")
         if not after.isdecimal():
-            raise InvalidFault(f"after: needs a seq from 0 on, not {after!r}")
+            raise InvalidFault(f"after: needs a seq of 0 or more, not {after!r}")
         world = self._server.store.world
         all_events = request.query.get("event") == "all"
         return _json_response(
@@ -127,7 +128,7 @@ class Control:
         return _json_response({"phone": phone})
 
     async def numbers(self, request: web.Request) -> web.Response:
-        """What look-ups answer."""
+        """Set what look-ups answer."""
         self._server.set_numbers(await _read_body(request, dict[_Phone, NumberLookup]))
         return _json_response({})
 
@@ -140,24 +141,24 @@ class Control:
         return _json_response({"whatsapp_id": whatsapp_id})
 
     async def read(self, request: web.Request) -> web.Response:
-        """A recipient reads what an account wrote."""
+        """A recipient reads all messages of an account."""
         body = await _read_body(request, _ReadBody)
         return _json_response({"read": await self._server.phones.read_messages(body.by, body.to)})
 
     async def faults(self, request: web.Request) -> web.Response:
-        """Something goes wrong from now on."""
+        """Add faults."""
         await self._server.apply_faults(
             self._server.faults.add(await _read_body(request, dict[str, Any]))
         )
         return _json_response({})
 
     async def clear_faults(self, _: web.Request) -> web.Response:
-        """Nothing goes wrong any more."""
+        """Remove all faults."""
         await self._server.clear_faults()
         return _json_response({})
 
     async def reset(self, _: web.Request) -> web.Response:
-        """Nothing has happened yet."""
+        """Start again with a clean world."""
         await self._server.reset()
         return _json_response({})
 
@@ -174,7 +175,7 @@ def _json_response(answer: object) -> web.Response:
 async def _handle_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """The one place where our errors become HTTP's."""
+    """The only place that maps our errors to HTTP statuses."""
     try:
         return await handler(request)
     except tuple(_HTTP_STATUS) as error:

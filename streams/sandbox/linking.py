@@ -1,31 +1,31 @@
-"""Linking a page to a phone: QR codes that rotate, pairing codes, and the phone that scans them."""
+"""Links pages to phones: rotating QR codes, pairing codes, and the phone that scans. No messages here."""
 
 import asyncio
 import secrets
 
 from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.state.events import Linked
-from streams.sandbox.state.habits import Defaults
+from streams.sandbox.state.faults import Defaults
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
 
-# WhatsApp Web shows so many codes, then none until somebody clicks.
+# After this many codes, WhatsApp Web shows none until somebody clicks.
 _MAX_QR_CODES = 6
 _MAX_DEVICES = 4
 _FIRST_PHONE = 905_550_000_001
-# WhatsApp's pairing codes have no letter or digit that is easily taken for another.
+# WhatsApp's pairing codes leave out letters and digits that are easily confused.
 _CODE_ALPHABET = "ABCDEFGHJKLMNPQRSTVWXYZ123456789"
 _CODE_LENGTH = 8
-# Somebody who stands before the screen needs a moment.
+# A person in front of the screen needs a moment.
 _AUTO_SCAN_DELAY_S = 0.3
 
 
 class LinkingRefused(Exception):
-    """The phone refuses to link; the text says why."""
+    """The phone refuses to link. The message says why."""
 
 
 class Linking:
-    """Of all pages."""
+    """The linking of all pages."""
 
     def __init__(
         self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks
@@ -39,12 +39,12 @@ class Linking:
     # -- what a page shows
 
     def show_codes(self, page: Connection) -> None:
-        """From now on the page shows QR codes, a new one every `qr_ttl_s`."""
+        """From now on, the page shows QR codes: a new one every `qr_ttl_s`."""
         self.hide_codes(page)
         self._rotations[page] = self._background.spawn(self._rotate_codes(page))
 
     def hide_codes(self, page: Connection) -> None:
-        """The page shows none any more."""
+        """From now on, the page shows no QR code."""
         page.clear_codes()
         task = self._rotations.pop(page, None)
         if task is not None:
@@ -67,7 +67,7 @@ class Linking:
             await self._link(page, self._next_free_phone())
 
     def create_pairing_code(self, page: Connection, phone: str) -> str:
-        """A code for the page to show, which is to be entered in this phone."""
+        """A code for the page to show; it must be entered in this phone."""
         code = "".join(secrets.choice(_CODE_ALPHABET) for _ in range(_CODE_LENGTH))
         page.pairing = (code, phone)
         return code
@@ -75,22 +75,22 @@ class Linking:
     # -- what a phone does
 
     async def scan(self, qr: str, phone: str | None) -> str:
-        """A phone scans; returns its number, a new one where none is given. Raises NotLinked."""
+        """A phone scans. Returns its number: a new one if none is given. Raises LinkingRefused."""
         for page in self._pages.all():
             if page.is_showing(qr):
                 return await self._link(page, phone or self._next_free_phone())
         raise LinkingRefused(
-            "no page shows this QR code now; a code is good until the next but one"
+            "no page shows this QR code now; a code is valid until the next but one"
         )
 
     async def enter_pairing_code(self, code: str, phone: str | None) -> str:
-        """The pairing code is entered in the phone it was made for. Raises NotLinked."""
+        """The pairing code is entered in the phone that it is for. Raises LinkingRefused."""
         normalized_code = code.replace("-", "").upper()
         for page in self._pages.all():
             if page.pairing is not None and page.pairing[0] == normalized_code:
                 expected_phone = page.pairing[1]
                 if phone is not None and phone != expected_phone:
-                    raise LinkingRefused(f"the code was made for {expected_phone}")
+                    raise LinkingRefused(f"the code is for {expected_phone}")
                 return await self._link(page, expected_phone)
         raise LinkingRefused("no page shows this pairing code now")
 
@@ -104,7 +104,7 @@ class Linking:
         return phone
 
     def _next_free_phone(self) -> str:
-        """The first account that no device is linked to."""
+        """The first phone that no device is linked to."""
         number = _FIRST_PHONE
         accounts = self._store.world.accounts
         while (account := accounts.get(f"+{number}")) is not None and account.devices:
@@ -118,5 +118,5 @@ def wid(phone: str) -> str:
 
 
 def lid(phone: str) -> str:
-    """The other id, which does not show the number: any function that is one to one will do."""
+    """The LID of a phone's owner, which hides the number. Any one-to-one function will do."""
     return f"7{phone.removeprefix('+')[::-1]}@lid"

@@ -1,7 +1,8 @@
-"""The recipients' phones: they receive, read and write, and the accounts' pages hear of it.
+"""The recipients' phones: they receive, read and write. The accounts' pages are informed.
 
-A page confirms what it was told. What it has not confirmed is told again when it reconnects, so no
-receipt and no message is lost with a page, or with a sandbox, that is killed.
+A page confirms each receipt and each message. What it has not confirmed is sent again when it
+reconnects, so a kill of the page or of the sandbox loses no receipt and no message. A receipt may
+never be sent before the ack.
 """
 
 import asyncio
@@ -17,17 +18,19 @@ from streams.sandbox.state.events import (
     MessagesRead,
     ReceiptConfirmed,
 )
-from streams.sandbox.state.habits import Defaults
+from streams.sandbox.state.faults import Defaults
 from streams.sandbox.state.store import Store
-from streams.sandbox.state.world import DELIVERED, READ, ShownMessage
+from streams.sandbox.state.world import ShownMessage
 from streams.sandbox.tasks import BackgroundTasks
+from streams.whatsapp.driver import AckLevel
 
-_RECEIPT_TYPES = {DELIVERED: "delivery", READ: "read"}
-_ACKS = {name: ack for ack, name in _RECEIPT_TYPES.items()}
+# The words of WhatsApp's wire for the two levels that a receipt reports.
+_RECEIPT_TYPES = {AckLevel.DELIVERED: "delivery", AckLevel.READ: "read"}
+_ACK_LEVELS = {word: level for level, word in _RECEIPT_TYPES.items()}
 
 
 class Phones:
-    """Of all recipients."""
+    """The phones of all recipients."""
 
     def __init__(
         self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks
@@ -38,19 +41,19 @@ class Phones:
         self._background = background
 
     def receive(self, message: Message) -> None:
-        """A message is shown; its receipts follow after a while."""
+        """A message is shown. Its receipts follow later."""
         self._background.spawn(self._send_receipts(message))
 
     async def _send_receipts(self, message: Message) -> None:
         if self._defaults.delivery_ms is not None:
             await asyncio.sleep(self._defaults.delivery_ms / 1000)
-            await self._send_receipt(message, DELIVERED)
+            await self._send_receipt(message, AckLevel.DELIVERED)
         if self._defaults.read_ms is not None:
             await asyncio.sleep(self._defaults.read_ms / 1000)
             await self.read_messages(message.to, message.from_)
 
     async def read_messages(self, by: str, to: str) -> int:
-        """The recipient reads all that the account wrote; returns how much was unread.
+        """The recipient reads all messages of the account. Returns how many were unread.
 
         Raises UnknownAccount.
         """
@@ -58,11 +61,11 @@ class Phones:
         if unread:
             self._store.record(MessagesRead(by=by, to=to))
         for shown in unread:
-            await self._send_receipt(shown.message, READ)
+            await self._send_receipt(shown.message, AckLevel.READ)
         return len(unread)
 
     async def write_to_account(self, from_: str, to: str, body: str, reply_to: str | None) -> str:
-        """Somebody writes to an account; returns the message's id. Raises UnknownAccount."""
+        """Somebody writes to an account. Returns the message's id. Raises UnknownAccount."""
         self._store.world.get_account(to)
         whatsapp_id = "3A" + secrets.token_hex(9).upper()
         inbound = Inbound(from_=from_, to=to, whatsapp_id=whatsapp_id, body=body, reply_to=reply_to)
@@ -72,7 +75,7 @@ class Phones:
         return whatsapp_id
 
     async def catch_up(self, page: Connection, phone: str) -> None:
-        """Tell a page that reconnected what it has not confirmed."""
+        """Send a page that has reconnected what it has not confirmed."""
         account = self._store.world.get_account(phone)
         for inbound in list(account.inbox.values()):
             await self._send_inbound(page, inbound)
@@ -81,15 +84,15 @@ class Phones:
             if ack is not None:
                 await page.send("receipt", **_receipt_fields(shown.message, ack))
 
-    def _receipt_due(self, shown: ShownMessage) -> int | None:
-        """A receipt never comes before the ack."""
+    def _receipt_due(self, shown: ShownMessage) -> AckLevel | None:
+        """The receipt to send again, if any. It never comes before the ack."""
         if not shown.acked:
             return None
-        if shown.ack == READ:
-            return READ
-        return DELIVERED if self._defaults.delivery_ms is not None else None
+        if shown.ack == AckLevel.READ:
+            return AckLevel.READ
+        return AckLevel.DELIVERED if self._defaults.delivery_ms is not None else None
 
-    async def _send_receipt(self, message: Message, ack: int) -> None:
+    async def _send_receipt(self, message: Message, ack: AckLevel) -> None:
         for page in self._pages.of_account(message.from_):
             await page.send("receipt", **_receipt_fields(message, ack))
 
@@ -107,21 +110,21 @@ class Phones:
     # -- what pages confirm
 
     def confirm_receipt(self, confirmation: dict[str, Any]) -> None:
-        """A page has a receipt in its store."""
+        """A page has stored a receipt."""
         to = self._store.world.phone_of_chat_id(confirmation["from"])
-        ack = _ACKS[confirmation["type"]]
+        ack = _ACK_LEVELS[confirmation["type"]]
         for whatsapp_id in confirmation["ids"]:
             shown = self._store.world.find_message(to, whatsapp_id)
             if shown is not None and shown.confirmed_ack < ack:
                 self._store.record(ReceiptConfirmed(to=to, whatsapp_id=whatsapp_id, ack=ack))
 
     def confirm_inbound(self, phone: str, whatsapp_id: str) -> None:
-        """A page has an inbound message in its store."""
+        """A page has stored an inbound message."""
         if whatsapp_id in self._store.world.get_account(phone).inbox:
             self._store.record(InboundConfirmed(whatsapp_id=whatsapp_id))
 
 
-def _receipt_fields(message: Message, ack: int) -> dict[str, Any]:
+def _receipt_fields(message: Message, ack: AckLevel) -> dict[str, Any]:
     return {
         "type": _RECEIPT_TYPES[ack],
         "from": message.chat_id,

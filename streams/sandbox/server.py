@@ -1,7 +1,7 @@
-"""WhatsApp's server: pages come, say things and go; messages are taken, or not. Knows no HTTP.
+"""WhatsApp's server: pages connect, send messages and disconnect. HTTP may not appear here.
 
-A message is in the store in the very turn in which it arrives: before its ack, and in the order of
-arrival. Faults (faults.py) are struck here alone.
+A message is recorded in the same tick in which it arrives: before its ack, and in the order of arrival.
+Faults (state/faults.py) may take effect in this file and in site.py alone.
 """
 
 import asyncio
@@ -19,11 +19,10 @@ from streams.sandbox.state.events import (
     NumbersChanged,
     Unlinked,
 )
-from streams.sandbox.state.faults import Fault, Faults, FaultValue
-from streams.sandbox.state.habits import Defaults
+from streams.sandbox.state.faults import Defaults, Fault, Faults, FaultValue
 from streams.sandbox.state.store import Store
-from streams.sandbox.state.world import DELIVERED, READ
 from streams.sandbox.tasks import BackgroundTasks
+from streams.whatsapp.driver import AckLevel
 
 _CONNECTION_FAULTS = ("page_crash", "drop_socket", "logout", "restrict")
 _NOT_ON_WHATSAPP = 404
@@ -55,29 +54,29 @@ class Server:
         }
 
     async def close(self) -> None:
-        """End what still runs, and every connection."""
+        """End the background tasks and every connection."""
         await self._background.cancel()
         for page in self.pages.all():
             await page.disconnect()
 
     async def reset(self) -> None:
-        """A clean world: no faults, nothing said, no account; every page shows a QR code."""
+        """Start a clean world: no fault, no message, no account. Every page shows a QR code."""
         await self._background.cancel()
         self.faults.clear()
         self.store.reset()
         for page in self.pages.all():
             await page.send("unpaired")
 
-    # -- pages come and go
+    # -- pages connect and disconnect
 
     async def on_connect(self, page: Connection, claims_linked: bool) -> None:
-        """A page has said who it is."""
+        """A page has sent its hello."""
         replaced = self.pages.add(page)
         if replaced is not None:
             await replaced.send("conflict")
             await replaced.disconnect()
         faults = self._consume_connection_faults(page, None)
-        if "drop_socket" not in (name for name, _ in faults):  # such a page hears nothing at all
+        if "drop_socket" not in (name for name, _ in faults):  # then it receives nothing at all
             await self._greet(page, claims_linked)
         for name, value in faults:
             await self._apply_fault(page, name, value)
@@ -102,7 +101,7 @@ class Server:
         self.pages.remove(page)
 
     async def on_message(self, page: Connection, message: dict[str, Any]) -> None:
-        """A page says something."""
+        """A page has sent a message."""
         await self._handlers[message["op"]](page, message)
 
     async def unlink(self, phone: str) -> None:
@@ -116,24 +115,24 @@ class Server:
     # -- faults
 
     async def apply_faults(self, faults: list[Fault]) -> None:
-        """Strike with those that do not wait for anything."""
+        """Make the faults take effect that do not wait for a message."""
         for fault in faults:
-            if fault.name == "logout" and fault.is_momentary:
+            if fault.name == "logout" and fault.is_immediate:
                 await self._unlink_all(fault.account)
-            elif fault.is_momentary:
+            elif fault.is_immediate:
                 for page in self.pages.of_account(fault.account):
                     await self._apply_fault(page, fault.name, fault.value)
-        if any(fault.is_for_connections and not fault.is_momentary for fault in faults):
+        if any(fault.is_for_connections and not fault.is_immediate for fault in faults):
             for page in self.pages.all():
                 await self.apply_connection_faults(page)
 
     async def _unlink_all(self, phone: str | None) -> None:
-        """Also of an account that is not connected: the phone does it, not the page."""
+        """Unlink also an account that is not connected: the phone does it, not the page."""
         for account_phone in [phone] if phone else sorted(self.store.world.accounts):
             await self.unlink(account_phone)
 
     async def clear_faults(self) -> None:
-        """From now on all works, also for those that were restricted."""
+        """Remove all faults. Restricted accounts are welcome again."""
         self.faults.clear()
         for page in self.pages.all():
             phone = self.pages.phone_of_page(page)
@@ -141,7 +140,7 @@ class Server:
                 await self._welcome(page, phone)
 
     async def apply_connection_faults(self, page: Connection) -> None:
-        """With every fault that lies in wait for this connection."""
+        """Apply every fault that waits for this connection."""
         for name, value in self._consume_connection_faults(page, None):
             await self._apply_fault(page, name, value)
 
@@ -170,7 +169,7 @@ class Server:
     # -- numbers
 
     def set_numbers(self, numbers: dict[str, NumberLookup]) -> None:
-        """From now on look-ups answer this."""
+        """Set what look-ups answer from now on."""
         self.store.record(NumbersChanged(numbers=numbers))
 
     async def _exists(self, page: Connection, request: dict[str, Any]) -> None:
@@ -241,7 +240,7 @@ class Server:
             acked=acked,
             chat_id=incoming["to"],
             reply_to=incoming["quoted"],
-            more=incoming["more"],
+            details=incoming["details"],
         )
 
     async def _schedule_ack(self, page: Connection, message: Message) -> None:
@@ -268,8 +267,8 @@ class Server:
         entries = [{"id": request["to"], "t": int(time.time())}]
         await page.reply(
             request,
-            delivery=entries if ack >= DELIVERED else [],
-            read=entries if ack >= READ else [],
+            delivery=entries if ack >= AckLevel.DELIVERED else [],
+            read=entries if ack >= AckLevel.READ else [],
         )
 
     async def _receipt_confirmed(self, _: Connection, confirmation: dict[str, Any]) -> None:
@@ -281,4 +280,4 @@ class Server:
             self.phones.confirm_inbound(phone, confirmation["id"])
 
     async def _chat_state(self, page: Connection, message: dict[str, Any]) -> None:
-        """Somebody types; nobody looks."""
+        """Somebody is typing. Nothing follows from it."""

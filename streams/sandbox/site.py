@@ -1,7 +1,7 @@
-"""WhatsApp Web's address: the document, its scripts, and the WebSocket. Decides nothing of messages.
+"""WhatsApp Web's address: the document, its scripts, and the WebSocket. No message is decided on here.
 
-As on the real site the scripts are fetched after the document, the module loader begins as a stub
-that queues, and a policy forbids scripts that carry no nonce as well as `eval`.
+As on the real site, the scripts are fetched after the document, the module loader is first a stub
+that queues calls, and a policy forbids scripts without a nonce, and `eval`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from streams.sandbox.server import Server
 from streams.sandbox.tls import HOST
 
 _PAGE_DIR = Path(__file__).parent / "page"
-# In this order: a module may come before those it needs, but wa-js takes the first that fits.
+# The order matters: a module may come before those that it needs, but wa-js takes the first match.
 _MODULES = (
     "base",
     "ids",
@@ -25,16 +25,14 @@ _MODULES = (
     "storage",
     "models",
     "stores",
-    "getters",
     "unused",
     "contacts",
     "sending",
     "media",
     "receipts",
     "outbox",
-    "wire",
     "screen",
-    "start",
+    "wire",
 )
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'nonce-{nonce}';"
@@ -43,12 +41,12 @@ _CONTENT_SECURITY_POLICY = (
     + " data: blob:; img-src 'self' data: blob:; worker-src 'self' blob:;"
     " frame-ancestors 'none'; require-trusted-types-for 'script'"
 )
-# A page that hangs does not answer a farewell.
+# A hung page does not answer a close.
 _CLOSE_TIMEOUT_S = 1.0
 
 
 def bundle_modules() -> str:
-    """All modules as the one script that the document asks for."""
+    """All modules, as the one script that the document loads."""
     texts = [(_PAGE_DIR / "modules" / f"{name}.js").read_text("utf-8") for name in _MODULES]
     define = (_PAGE_DIR / "define.js").read_text("utf-8")
     return "(() => {\n" + "\n".join([define, *texts]) + "\n})();\n"
@@ -66,7 +64,7 @@ class Site:
         }
 
     def build_application(self) -> web.Application:
-        """What answers at WhatsApp Web's address."""
+        """The application at WhatsApp Web's address."""
         application = web.Application()
         application.add_routes(
             [
@@ -78,7 +76,7 @@ class Site:
         return application
 
     async def document(self, _: web.Request) -> web.Response:
-        """The page. One that is never to be ready asks for no modules."""
+        """The page. With the fault `never_ready`, it does not load its modules."""
         nonce = secrets.token_urlsafe(9)
         text = self._document.replace("NONCE", nonce)
         if self._server.faults.consume("never_ready", None) is not None:
@@ -87,7 +85,7 @@ class Site:
         return web.Response(text=text, content_type="text/html", headers=policy)
 
     async def script(self, request: web.Request) -> web.Response:
-        """One of the page's scripts; the modules may come late."""
+        """One of the page's scripts. With the fault `slow_page_ms`, the modules come late."""
         name = request.match_info["name"]
         if name not in self._scripts:
             raise web.HTTPNotFound
@@ -97,7 +95,7 @@ class Site:
         return web.Response(text=self._scripts[name], content_type="text/javascript")
 
     async def chat(self, request: web.Request) -> web.WebSocketResponse:
-        """A page's connection; its first message says who it is."""
+        """A page's connection. Its first message is the hello."""
         socket = web.WebSocketResponse(max_msg_size=0, timeout=_CLOSE_TIMEOUT_S)
         await socket.prepare(request)
         incoming = receive_messages(socket)

@@ -1,4 +1,4 @@
-"""Things that happen later, such as a delayed ack, and their end."""
+"""Background tasks, such as a delayed ack. None may outlive its owner: `cancel` ends them all."""
 
 import asyncio
 import logging
@@ -9,13 +9,13 @@ log = logging.getLogger(__name__)
 
 
 class BackgroundTasks:
-    """Runs coroutines aside. An error in one is logged: nobody awaits it."""
+    """Runs coroutines in the background. Errors are logged, because nobody awaits the tasks."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Begin it."""
+        """Start the coroutine."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
@@ -27,7 +27,7 @@ class BackgroundTasks:
             log.error("a background task failed", exc_info=task.exception())
 
     async def cancel(self) -> None:
-        """End all that still run, and wait for it."""
+        """Cancel all tasks that still run, and wait for their end."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

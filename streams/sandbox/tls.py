@@ -1,7 +1,7 @@
-"""A certificate of our own for WhatsApp Web's address, which only browsers told of its key accept.
+"""A self-signed certificate for WhatsApp Web's address. Only a browser that is given its key accepts it.
 
-Chromium meets this WhatsApp by two arguments: one says where the address is, the other trusts this
-key and no other. No certificate is installed anywhere, and no program needs a switch for tests.
+Two arguments bring Chromium to the sandbox: one maps the address to it, the other trusts this key and
+no other. No certificate may be installed anywhere, and no program needs a switch for tests.
 """
 
 import base64
@@ -23,25 +23,25 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 HOST = "web.whatsapp.com"
-# Chromium looks at the key alone, so the dates are for other clients.
+# Chromium checks the key alone; the dates are for other clients.
 _VALID_DAYS = 3650
 
 
 @dataclass(frozen=True, slots=True)
 class TlsIdentity:
-    """Key and certificate in one file, and how a browser knows the key."""
+    """Key and certificate in one file, and the fingerprint by which a browser knows the key."""
 
     file: Path
     fingerprint: str
 
     def server_context(self) -> ssl.SSLContext:
-        """For a server."""
+        """The TLS context of a server."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.file)
         return context
 
     def browser_args(self, page_port: int) -> list[str]:
-        """With these Chromium finds the address here, trusts it, and reaches nothing else."""
+        """Arguments with which Chromium finds the address here, trusts it, and reaches nothing else."""
         rules = f"MAP {HOST} 127.0.0.1:{page_port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
         return [
             f"--host-resolver-rules={rules}",
@@ -50,7 +50,7 @@ class TlsIdentity:
 
 
 def load_or_create_identity(folder: Path) -> TlsIdentity:
-    """The one in this folder, made when there is none: browsers know a restarted sandbox again."""
+    """Load the identity in this folder, or create it: browsers must trust a restarted sandbox again."""
     file = folder / "certificate.pem"
     if not file.exists():
         new_file = folder / "certificate.new"

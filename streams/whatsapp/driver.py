@@ -1,17 +1,35 @@
-"""What the program knows of a browser on WhatsApp: values, and one Protocol.
+"""The port to WhatsApp: one Protocol, `Driver`, and the values that it takes and returns.
 
-No Kafka, no Playwright and no wa-js may appear here. A send has four endings and no exception:
-a caller that fears a second message on the recipient's phone must be able to tell them apart.
+Kafka, Playwright and wa-js may not appear here. `submit` has four results and raises nothing: a
+caller that must avoid a second message on the recipient's phone has to tell them apart.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
 
+class AckLevel(IntEnum):
+    """WhatsApp's ack levels of a message of ours. A failed message has a negative ack."""
+
+    PENDING = 0  # in the page's store; the server has not acked it
+    SERVER = 1
+    DELIVERED = 2
+    READ = 3
+    PLAYED = 4
+
+
+ReceiptKind: TypeAlias = Literal["delivered", "read", "played"]
+# The levels that come from a recipient's phone, under the names that a receipt has.
+RECEIPT_KINDS_BY_ACK: Final = MappingProxyType[int, ReceiptKind](
+    {AckLevel.DELIVERED: "delivered", AckLevel.READ: "read", AckLevel.PLAYED: "played"}
+)
+
+
 class Phase(StrEnum):
-    """Where a session with WhatsApp stands; the words of the account record."""
+    """The phase of a session with WhatsApp; the same words as in the account record."""
 
     STARTING = "starting"
     LINKING = "linking"  # shows a QR code or a pairing code
@@ -27,9 +45,9 @@ class Phase(StrEnum):
 class SessionState:
     """The state of the session at one moment.
 
-    `link` names this linking of this profile: it is another one whenever the profile was lost or
-    linked anew, so "not in the store" proves nothing about a message of another link. `degraded`
-    names what WhatsApp's page no longer offers. `since_s` is the epoch time of the phase's start.
+    `link` is the id of this linking of this profile. It changes whenever the profile was lost or
+    linked again, so "not in the store" proves nothing about a message of another link. `degraded`
+    lists what WhatsApp's page no longer offers. `since_s` is the epoch time of the phase's start.
     """
 
     phase: Phase
@@ -44,10 +62,10 @@ class SessionState:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One message to be given to WhatsApp, with an id chosen before.
+    """One message for WhatsApp, under an id that the caller has chosen.
 
     `content` is the content of the request as JSON. After `submit_before_s` (epoch) nothing may
-    leave the page any more; the ack is awaited for `ack_within_s` seconds from the submit.
+    leave the page any more. From the submit on, the driver waits `ack_timeout_s` for the ack.
     """
 
     whatsapp_id: str
@@ -60,14 +78,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class ServerAccepted:
-    """WhatsApp's server has it. `at_s`: our time when the ack was seen, never before its arrival."""
+    """WhatsApp's server has the message. `at_s` is our time when the ack was seen, never earlier."""
 
     at_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class NotSubmitted:
-    """Surely nothing left the page, and nothing will."""
+    """It is certain that nothing left the page, and that nothing will."""
 
     code: str
     detail: str
@@ -75,7 +93,7 @@ class NotSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class ServerRefused:
-    """WhatsApp's server answered with an error."""
+    """WhatsApp's server refused the message."""
 
     code: str
     detail: str
@@ -83,7 +101,7 @@ class ServerRefused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """It may or may not have left: look for the id (`find`) before anything else is done."""
+    """The message may or may not have left: call `find_message` before anything else is done."""
 
     code: str
     detail: str
@@ -91,26 +109,26 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True)
 class OnWhatsApp:
-    """The number exists; `chat_id` is what WhatsApp calls it, often not the number that was asked."""
+    """The number is on WhatsApp. `chat_id` is its chat there; it often has another number in it."""
 
     chat_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotOnWhatsApp:
-    """WhatsApp's server said so while the session was connected."""
+    """The number is not on WhatsApp: its server said so while the session was connected."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookupFailed:
-    """No answer can be given; never to be taken for "no"."""
+    """There is no answer. It must never be taken for "no"."""
 
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFound:
-    """The id is in the page's store: 0 pending, 1 server, 2 device, 3 read, 4 played, < 0 failed."""
+    """The id is in the page's store. `ack` is an `AckLevel`, or negative if the message failed."""
 
     ack: int
 
@@ -120,13 +138,9 @@ class MessageNotFound:
     """The id is not in the store of this link."""
 
 
-ReceiptKind = Literal["delivered", "read", "played"]
-RECEIPT_KINDS_BY_ACK: Final[Mapping[int, ReceiptKind]] = {2: "delivered", 3: "read", 4: "played"}
-
-
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a message of ours. May come more than once, and not in order."""
+    """A recipient's phone reports on a message of ours. May come more than once, and out of order."""
 
     whatsapp_id: str
     kind: ReceiptKind
@@ -135,7 +149,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message to us. `from_` is E.164, or a chat id where WhatsApp hides the number."""
+    """A message to the account. `from_` is E.164, or a chat id where WhatsApp hides the number."""
 
     from_: str
     whatsapp_id: str
@@ -150,66 +164,66 @@ FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
 
 class Driver(Protocol):
-    """One account's session. Only `start`, `request_pairing_code` and `logout` raise (`errors.py`)."""
+    """The session of one account. Only `start`, `request_pairing_code` and `logout` raise (errors.py)."""
 
     async def start(self) -> None:
-        """Take the profile and begin; `changes` tells the rest. One start at a time."""
+        """Take the profile and begin; `watch_session` reports the rest. Only one start at a time."""
         ...
 
     async def stop(self) -> None:
-        """End the browser and everything that belongs to it; safe to call twice."""
+        """End the browser and everything that belongs to it. It is safe to call this twice."""
         ...
 
     @property
     def session(self) -> SessionState:
-        """The state now."""
+        """The current state."""
         ...
 
     def watch_session(self) -> AsyncIterator[SessionState]:
-        """The state now, then each new one, until `stop`."""
+        """The current state, then each new one, until `stop`."""
         ...
 
     async def look_up(self, phone: str) -> LookUpResult:
-        """Ask WhatsApp's server for an E.164 number."""
+        """Ask WhatsApp's server whether an E.164 number is on WhatsApp."""
         ...
 
     async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:
-        """Look for a message of ours in the page's store, under the phone's and the LID's chat."""
+        """Look for a message of ours in the page's store, in the chats of the phone and of its LID."""
         ...
 
     async def submit(self, submission: Submission) -> SubmitResult:
-        """Give a message to WhatsApp and wait for the server's ack.
+        """Hand a message over to WhatsApp and wait for the server's ack.
 
-        A message whose id is in the page already is not sent again: one that the server has is
-        `Acked`, one that waits in WhatsApp's outbox is awaited, one that failed is submitted anew
-        under its id.
+        A message whose id is already in the page is not sent twice. If the server has it, the result
+        is `ServerAccepted`. If it waits in WhatsApp's outbox, `submit` waits for its ack. If it
+        failed, it is submitted again under its id.
         """
         ...
 
     def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:
-        """What recipients' phones say, for one reader, until `stop`."""
+        """Receipts and messages from recipients' phones, for one reader, until `stop`."""
         ...
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
-        """Acks of `(whatsapp_id, chat_id)` pairs; an id that is not in the store is left out.
+        """The acks of `(whatsapp_id, chat_id)` pairs. An id that is not in the store is left out.
 
-        Empty too when the page cannot tell. Events are lost while a page is replaced: ask again
-        whenever the session became `ready`.
+        The result is also empty when the page cannot answer. Events are lost while a page is
+        replaced, so call this again whenever the session has become `ready`.
         """
         ...
 
     async def request_pairing_code(self, phone: str) -> str:
-        """Begin linking by pairing code instead of by QR; returns the code for the phone."""
+        """Begin linking by pairing code instead of by QR code. Returns the code to enter in the phone."""
         ...
 
     async def logout(self) -> None:
-        """Unlink this device; the profile then shows a new QR code."""
+        """Unlink this device. The profile then shows a new QR code."""
         ...
 
     async def collect_garbage(self) -> bool:
-        """Have the page free memory; True when that was not enough, and it is being loaded anew.
+        """Make the page free memory. True if that was not enough and the page is being reloaded.
 
-        Worth it every few hundred sends. Nothing may be given to the page meanwhile; the session is not
-        `ready` any more when this returns True, and is so again once the new page is.
+        It pays off every few hundred sends. Nothing may be submitted during the call. When it returns
+        True, the session is not `ready` any more; it becomes so again with the new page.
         """
         ...

@@ -1,37 +1,39 @@
-"""What can go wrong with a browser, named by what is done next. Imports nothing.
+"""What can go wrong with a browser; each error is named by what the caller does next.
+
+This file imports nothing.
 
 BrowserError
-├── BrowserMissing     tell the operator which browser to install
-├── BundleMissing      tell the operator how to install wa-js
-├── ProfileInUse       another process owns the profile: do not start
-├── LinkFailed         WhatsApp gave no pairing code: tell who asked
-├── Unreachable        WhatsApp's page cannot be loaded: wait and try again, for ever
-├── PageRefused        the adapter in the page said no, with a code
-└── PageTrouble        the watchdog climbs its ladder
-    ├── PageMoved      the page navigated by itself: inject again
-    ├── PageHung       no answer in time
-    └── PageLost       renderer, browser or Playwright's driver is gone
+├── BrowserMissing         tell the operator which browser to install
+├── BundleMissing          tell the operator how to install wa-js
+├── ProfileInUse           another process owns the profile: do not start
+├── LinkFailed             WhatsApp gave no pairing code: report it to the caller
+├── WhatsAppUnreachable    WhatsApp's page cannot be loaded: wait and try again, without end
+├── AdapterError           the adapter in the page returned `ok: false`, with a code
+└── PageFailure            the page supervisor escalates
+    ├── PageNavigated      the page navigated by itself: inject again
+    ├── PageHung           the page did not answer in time
+    └── PageLost           renderer, browser or Playwright's driver has died
 """
 
 
 class BrowserError(Exception):
-    """Any of this package's errors."""
+    """Any error of this package."""
 
 
 class BrowserMissing(BrowserError):
-    """No Chromium was found; the text says what to do."""
+    """There is no usable Chromium. The message says what to do."""
 
 
 class BundleMissing(BrowserError):
-    """The wa-js bundle was not found; the text says what to do."""
+    """There is no wa-js bundle. The message says what to do."""
 
 
 class ProfileInUse(BrowserError):
-    """The profile folder has another owner."""
+    """Another process owns the profile folder."""
 
 
 class LinkFailed(BrowserError):
-    """The page gave no pairing code."""
+    """The page returned no pairing code."""
 
 
 class WhatsAppUnreachable(BrowserError):
@@ -39,7 +41,11 @@ class WhatsAppUnreachable(BrowserError):
 
 
 class AdapterError(BrowserError):
-    """The adapter answered `ok: false`."""
+    """The adapter returned `ok: false`.
+
+    `handed_over`: WhatsApp's own function was called, so the message may have left. `refused`:
+    WhatsApp's server itself refused the message.
+    """
 
     def __init__(self, code: str, detail: str, *, handed_over: bool = False, refused: bool = False):
         super().__init__(f"{code}: {detail}")
@@ -50,11 +56,11 @@ class AdapterError(BrowserError):
 
 
 class PageFailure(BrowserError):
-    """The page is of no use as it is."""
+    """The page is unusable in its present state."""
 
 
 class PageNavigated(PageFailure):
-    """The document was replaced under a call."""
+    """The document was replaced during a call."""
 
 
 class PageHung(PageFailure):

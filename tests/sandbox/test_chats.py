@@ -1,10 +1,11 @@
-"""Accounts and chats in a real Chromium, seen by one linked driver that all tests of this file share."""
+"""Accounts and chats in a real Chromium. All tests of this file share one linked driver."""
 
 import pytest
 
 from streams.whatsapp.driver import MessageFound, NotSubmitted, Phase, ServerAccepted
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import SandboxControl, make_text, wait_for_phase
+from tests.support.browser import make_text, wait_for_phase
+from tests.support.sandbox import SandboxControl
 
 HIDDEN = "+905551119999"
 
@@ -14,8 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 async def test_a_restricted_account_sends_nothing(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
-    """Said with its reason, until it is lifted."""
-    await shared_control.post("/faults", {"restrict": True})
+    """The session has the reason until the restriction is lifted."""
+    await shared_control.add_faults({"restrict": True})
     restricted = await wait_for_phase(shared_driver, Phase.RESTRICTED)
     assert restricted.reason == "tos_block"
     result = await shared_driver.submit(make_text("3EB0CC04"))
@@ -28,9 +29,9 @@ async def test_a_restricted_account_sends_nothing(
 
 
 async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
-    """What WhatsApp calls a number is where the message goes; the log has the number."""
+    """A message goes to the chat that the look-up returned, and the log has the number."""
     number = "+5511987654321"
-    await shared_control.post("/numbers", {number: {"chat_id": "551187654321@c.us"}})
+    await shared_control.set_numbers({number: {"chat_id": "551187654321@c.us"}})
     answer = await shared_driver.look_up(number)
     chat_id = getattr(answer, "chat_id", None)
     assert chat_id == "551187654321@c.us"
@@ -41,8 +42,8 @@ async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: Sandb
 
 
 async def test_a_hidden_number(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
-    """A chat that goes by @lid is written to, and its messages are found, under that name."""
-    await shared_control.post("/numbers", {HIDDEN: {"chat_id": "777000111222@lid"}})
+    """A chat with an @lid gets its message, and the message is found under that id."""
+    await shared_control.set_numbers({HIDDEN: {"chat_id": "777000111222@lid"}})
     answer = await shared_driver.look_up(HIDDEN)
     assert getattr(answer, "chat_id", None) == "777000111222@lid"
     message = make_text("3EB0CC06", chat_id="777000111222@lid")

@@ -1,81 +1,69 @@
-"""The control interface, as the contract fixes it, met by pages without a browser."""
+"""The control interface that the contract describes, with pages that need no browser."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import pytest
 
-from tests.support.browser import SandboxControl
-from tests.support.sandbox import Sandbox
+from streams.sandbox.client import SandboxAccount, SandboxRefused
+from tests.support.sandbox import Sandbox, SandboxControl
 from tests.support.wire import ME, PEER, WirePage
 
-
-async def overview(sandbox: Sandbox) -> dict[str, Any]:
-    async with aiohttp.request("GET", sandbox.control_url) as response:
-        return await response.json()
+# -- accounts and linking
 
 
-async def refused(sandbox: Sandbox, path: str, body: Any) -> tuple[int, str]:
-    async with aiohttp.request("POST", f"{sandbox.control_url}{path}", json=body) as response:
-        return response.status, (await response.json())["error"]
-
-
-# -- who is there
-
-
-async def test_overview(sandbox: Sandbox, page: WirePage) -> None:
-    """How a browser gets here, which accounts there are, and which codes wait to be scanned."""
+async def test_overview(sandbox: Sandbox, control: SandboxControl, page: WirePage) -> None:
+    """The overview has the arguments for a browser, the accounts, and the codes that are shown."""
     async with WirePage(sandbox, "b") as second:
         code = await second.read_qr()
-        said = await overview(sandbox)
-    assert said["ready"] is True
-    assert said["browser_args"] == list(sandbox.browser_args)
-    assert said["browser_args"][0].startswith(
+        overview = await control.fetch_overview()
+    assert overview.browser_args == list(sandbox.browser_args)
+    assert overview.browser_args[0].startswith(
         "--host-resolver-rules=MAP web.whatsapp.com 127.0.0.1:"
     )
-    assert said["browser_args"][1].startswith("--ignore-certificate-errors-spki-list=")
-    assert said["accounts"] == [{"phone": ME, "devices": 1, "connected": True}]
-    assert said["qr"] == [code]
+    assert overview.browser_args[1].startswith("--ignore-certificate-errors-spki-list=")
+    assert overview.accounts == [SandboxAccount(phone=ME, devices=1, connected=True)]
+    assert overview.qr == [code]
 
 
-async def test_scan_links_with_the_phone_that_is_named(
-    sandbox: Sandbox, control: SandboxControl
-) -> None:
-    """Else with the first one that nobody has."""
+async def test_a_scan_links_the_given_phone(sandbox: Sandbox, control: SandboxControl) -> None:
+    """Without a phone, the first one without a device is linked."""
     async with WirePage(sandbox, "a") as first, WirePage(sandbox, "b") as second:
-        named = await control.post("/scan", {"qr": await first.read_qr(), "phone": "+60123456789"})
-        chosen = await control.post("/scan", {"qr": await second.read_qr()})
-        assert (named, chosen) == ({"phone": "+60123456789"}, {"phone": ME})
+        given_phone = await control.scan(await first.read_qr(), "+60123456789")
+        chosen_phone = await control.scan(await second.read_qr())
+        assert (given_phone, chosen_phone) == ("+60123456789", ME)
         assert (await first.receive("paired"))["me"] == "60123456789@c.us"
 
 
-async def test_a_code_that_nobody_shows_is_refused(sandbox: Sandbox, page: WirePage) -> None:
-    """Also one with another page's keys in it, and the one that has been used."""
+async def test_a_code_that_no_page_shows_is_refused(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
+    """So is a code with the keys of another page in it."""
     async with WirePage(sandbox, "b") as other:
         ref, *_ = (await other.read_qr()).split(",")
         for qr in ("2@x,a,b,c", f"{ref},noise-a,identity-a,adv-a,1"):
-            status, error = await refused(sandbox, "/scan", {"qr": qr})
-            assert (status, "no page shows this QR code" in error) == (409, True)
+            with pytest.raises(SandboxRefused, match="no page shows this QR code") as refused:
+                await control.scan(qr)
+            assert refused.value.status == 409
 
 
 async def test_scan_by_pairing_code(sandbox: Sandbox, control: SandboxControl) -> None:
-    """Written with or without a hyphen, and in the phone it was made for alone."""
+    """A pairing code works with or without a hyphen, and only in the phone that it is for."""
     async with WirePage(sandbox, "a") as page:
         code = (await page.request("pair_code", phone=ME.removeprefix("+")))["code"]
-        status, error = await refused(
-            sandbox, "/scan", {"pairing_code": code, "phone": "+60123456789"}
-        )
-        assert (status, error) == (409, f"POST /scan: the code was made for {ME}")
-        typed = f"{code[:4]}-{code[4:]}".lower()
-        assert await control.post("/scan", {"pairing_code": typed, "phone": ME}) == {"phone": ME}
+        with pytest.raises(SandboxRefused) as refused:
+            await control.enter_pairing_code(code, "+60123456789")
+        assert refused.value.status == 409
+        assert refused.value.detail == f"POST /scan: the code is for {ME}"
+        typed_code = f"{code[:4]}-{code[4:]}".lower()
+        assert await control.enter_pairing_code(typed_code, ME) == ME
         await page.receive("paired")
 
 
 async def test_a_device_stays_linked(
     sandbox: Sandbox, control: SandboxControl, page: WirePage
 ) -> None:
-    """It is known by its key when it connects again; the page before it is told of the conflict."""
+    """A device is recognised by its key when it connects again; its earlier page gets a conflict."""
     async with WirePage(sandbox, "a", linked=True) as again:
         assert (await again.receive("welcome"))["me"] == "905550000001@c.us"
         await page.receive("conflict")
@@ -86,9 +74,9 @@ async def test_a_device_stays_linked(
 async def test_two_accounts_at_once(
     sandbox: Sandbox, control: SandboxControl, page: WirePage
 ) -> None:
-    """Each message is its account's; receipts go to nobody else."""
+    """Each message belongs to its account, and its receipts go to no other."""
     async with WirePage(sandbox, "b") as second:
-        await control.post("/scan", {"qr": await second.read_qr()})
+        await control.scan(await second.read_qr())
         await page.send_text_and_get_ack("3EB001")
         await second.send_text_and_get_ack("3EB002")
         receipt = await second.receive("receipt")
@@ -103,7 +91,7 @@ async def test_two_accounts_at_once(
 
 
 async def test_log(control: SandboxControl, page: WirePage) -> None:
-    """Every message in order, with what the contract says; `after` leaves out what was read."""
+    """The log has every message in order, with the contract's fields; `after` leaves out earlier ones."""
     for whatsapp_id in ("3EB001", "3EB002", "3EB001"):
         await page.send_text_and_get_ack(whatsapp_id)
     rows = await control.fetch_log()
@@ -124,40 +112,38 @@ async def test_log(control: SandboxControl, page: WirePage) -> None:
 
 
 async def test_a_repeated_id_is_not_shown_again(control: SandboxControl, page: WirePage) -> None:
-    """To the same recipient; to another it is another message."""
+    """The same recipient sees an id once; for another recipient it is another message."""
     await page.send_text_and_get_ack("3EB001")
     await page.send_text_and_get_ack("3EB001")
     await page.send_text_and_get_ack("3EB001", "+905551112244")
     assert [row["shown"] for row in await control.fetch_log()] == [True, False, True]
 
 
-async def test_everything_that_happened(sandbox: Sandbox, page: WirePage) -> None:
-    """Asked for, the log also tells of links, refusals and receipts."""
+async def test_every_event(control: SandboxControl, page: WirePage) -> None:
+    """With `event=all` the log also has links and receipts."""
     await page.send_text_and_get_ack("3EB001")
     receipt = await page.receive("receipt")
     await page.send(
         "receipt_confirmed", **{name: receipt[name] for name in ("type", "from", "ids")}
     )
     await page.request("logout")
-    async with aiohttp.request("GET", f"{sandbox.control_url}/log?event=all") as response:
-        events = [row["event"] for row in await response.json()]
+    events = [row["event"] for row in await control.fetch_events()]
     assert events == ["linked", "message", "receipt_confirmed", "unlinked"]
 
 
-async def test_a_wrong_after_is_refused(sandbox: Sandbox) -> None:
-    """400, with the parameter's name."""
-    async with aiohttp.request("GET", f"{sandbox.control_url}/log?after=x") as response:
-        assert response.status == 400
-        assert "after" in (await response.json())["error"]
+async def test_a_wrong_after_is_refused(control: SandboxControl) -> None:
+    """The answer is 400, with the parameter's name."""
+    with pytest.raises(SandboxRefused, match="after: needs a seq") as refused:
+        await control.fetch_log(after_seq=-1)
+    assert refused.value.status == 400
 
 
-# -- numbers, what recipients do
+# -- numbers and recipients
 
 
 async def test_numbers(control: SandboxControl, page: WirePage) -> None:
-    """All exist under their own name, unless it was said otherwise; the log keeps to numbers."""
-    await control.post(
-        "/numbers",
+    """Each number has its own chat unless it was given another; the log has the number."""
+    await control.set_numbers(
         {
             "+60123456780": {"on_whatsapp": False},
             "+5511987654321": {"chat_id": "551187654321@c.us"},
@@ -165,54 +151,56 @@ async def test_numbers(control: SandboxControl, page: WirePage) -> None:
     )
     assert "wid" not in await page.request("exists", wid="60123456780@c.us")
     assert (await page.request("exists", wid="60123456781@c.us"))["wid"] == "60123456781@c.us"
-    found = await page.request("exists", wid="5511987654321@c.us")
-    assert found["wid"] == "551187654321@c.us"
-    await page.send_text_and_get_ack("3EB001", found["wid"])
+    answer = await page.request("exists", wid="5511987654321@c.us")
+    assert answer["wid"] == "551187654321@c.us"
+    await page.send_text_and_get_ack("3EB001", answer["wid"])
     assert (await control.fetch_log())[0]["to"] == "+5511987654321"
 
 
-async def test_who_is_not_on_whatsapp_gets_nothing(control: SandboxControl, page: WirePage) -> None:
-    """The server answers with an error, and nothing is logged as a message."""
-    await control.post("/numbers", {PEER: {"on_whatsapp": False}})
+async def test_a_number_not_on_whatsapp_gets_nothing(
+    control: SandboxControl, page: WirePage
+) -> None:
+    """The server answers with an error, and the log has no message."""
+    await control.set_numbers({PEER: {"on_whatsapp": False}})
     assert (await page.send_text_and_get_ack("3EB001"))["error"] == 404
     assert await control.fetch_log() == []
 
 
 async def test_receipts(control: SandboxControl, page: WirePage) -> None:
-    """Delivered by itself, read when somebody reads; and once only."""
+    """Delivery is automatic; a read receipt comes once, when the recipient reads."""
     await page.send_text_and_get_ack("3EB001")
     delivered = await page.receive("receipt")
     assert (delivered["type"], delivered["ids"]) == ("delivery", ["3EB001"])
-    assert await control.post("/read", {"by": PEER, "to": ME}) == {"read": 1}
+    assert await control.read_messages(PEER, ME) == 1
     read = await page.receive("receipt")
     assert (read["type"], read["from"]) == ("read", "905551112233@c.us")
-    assert await control.post("/read", {"by": PEER, "to": ME}) == {"read": 0}
+    assert await control.read_messages(PEER, ME) == 0
 
 
-async def test_what_a_page_has_not_confirmed_it_is_told_again(
+async def test_what_a_page_has_not_confirmed_is_sent_again(
     sandbox: Sandbox, control: SandboxControl, page: WirePage
 ) -> None:
-    """Receipts and messages alike; what it has confirmed is not."""
+    """Receipts and messages are sent again at a reconnect until the page has confirmed them."""
     await page.send_text_and_get_ack("3EB001")
     receipt = await page.receive("receipt")
-    first = await control.post("/inbound", {"from": PEER, "to": ME, "body": "one"})
-    assert (await page.receive("inbound"))["id"] == first["whatsapp_id"]
+    first_id = await control.write_to_account(PEER, ME, "one")
+    assert (await page.receive("inbound"))["id"] == first_id
     async with WirePage(sandbox, "a", linked=True) as again:
         assert (await again.receive("inbound"))["body"] == "one"
         assert (await again.receive("receipt"))["ids"] == receipt["ids"]
-        await again.send("inbound_confirmed", id=first["whatsapp_id"])
+        await again.send("inbound_confirmed", id=first_id)
         await again.send(
             "receipt_confirmed", **{name: receipt[name] for name in ("type", "from", "ids")}
         )
         await again.request("exists", wid="1@c.us")
     async with WirePage(sandbox, "a", linked=True) as third:
         await third.receive("welcome")
-        second = await control.post("/inbound", {"from": PEER, "to": ME, "body": "two"})
-        assert (await third.receive("inbound"))["id"] == second["whatsapp_id"]
+        second_id = await control.write_to_account(PEER, ME, "two")
+        assert (await third.receive("inbound"))["id"] == second_id
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "says"),
+    ("path", "body", "status", "detail"),
     [
         ("/faults", {}, 400, "names no fault"),
         ("/faults", {"ack_lots": True}, 400, "there is no fault ack_lots"),
@@ -229,24 +217,25 @@ async def test_what_a_page_has_not_confirmed_it_is_told_again(
         ("/read", "not an object", 400, "Expected `object`"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(
-    sandbox: Sandbox, path: str, body: Any, status: int, says: str
+async def test_a_wrong_request_is_refused(
+    control: SandboxControl, path: str, body: Any, status: int, detail: str
 ) -> None:
-    """With a status and a sentence that names what is wrong, and without any effect."""
-    answered, error = await refused(sandbox, path, body)
-    assert answered == status
-    assert says in error
+    """The answer has a status and a sentence that names what is wrong."""
+    with pytest.raises(SandboxRefused) as refused:
+        await control.post(path, body)
+    assert refused.value.status == status
+    assert detail in refused.value.detail
 
 
 async def test_reset(sandbox: Sandbox, control: SandboxControl, page: WirePage) -> None:
-    """Nothing has happened: no account, no log, no fault, no number; pages show a code."""
+    """After a reset there is no account, message, fault or number, and pages show a code."""
     await page.send_text_and_get_ack("3EB001")
-    await control.post("/numbers", {PEER: {"on_whatsapp": False}})
-    await control.post("/faults", {"ack_lost": True})
-    await control.post("/reset", {})
+    await control.set_numbers({PEER: {"on_whatsapp": False}})
+    await control.add_faults({"ack_lost": True})
+    await control.reset()
     await page.receive("unpaired")
-    assert (await overview(sandbox))["accounts"] == []
+    assert (await control.fetch_overview()).accounts == []
     async with WirePage(sandbox, "a") as again:
-        await control.post("/scan", {"qr": await again.read_qr()})
+        await control.scan(await again.read_qr())
         await again.send_text_and_get_ack("3EB001")
     assert [row["shown"] for row in await control.fetch_log()] == [True]

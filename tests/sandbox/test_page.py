@@ -1,4 +1,4 @@
-"""The page in a real Chromium with the real wa-js: its outbox, and the faults that only a page has."""
+"""The page in a real Chromium with the real wa-js: its outbox, and the faults of pages."""
 
 import asyncio
 import os
@@ -16,19 +16,18 @@ from tests.support.browser import (
     PEER_CHAT,
     QUICK_TIMEOUTS,
     MakeDriver,
-    SandboxControl,
     link,
     make_text,
     wait_for_phase,
 )
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, SandboxControl
 from tests.support.wire import WirePage
 
 pytestmark = pytest.mark.browser
 
 
 async def test_document_and_scripts(sandbox: Sandbox) -> None:
-    """A policy without eval and with a nonce of each load; nothing else is at the address."""
+    """Each load has a policy without eval and with its own nonce, and no other path exists."""
     url = WirePage(sandbox, "x")._url.replace("wss", "https").removesuffix("/ws/chat")
     async with aiohttp.ClientSession() as http:
         policies = []
@@ -46,49 +45,49 @@ async def test_document_and_scripts(sandbox: Sandbox) -> None:
 async def test_the_outbox_sends_again_in_the_same_page(
     linked_driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
-    """What was not acknowledged goes out once more when the connection is back; a repeat."""
-    await control.post("/faults", {"ack_lost": True, "count": 1})
+    """A message without an ack is sent again at the reconnect, and the recipient sees it once."""
+    await control.add_faults({"ack_lost": True}, count=1)
     assert isinstance(await linked_driver.submit(make_text("3EB0CC01", ack_timeout_s=0.3)), InDoubt)
-    await control.post("/faults", {"drop_socket": True, "count": 1})
-    await found(linked_driver, "3EB0CC01", 1)
+    await control.add_faults({"drop_socket": True}, count=1)
+    await wait_for_ack(linked_driver, "3EB0CC01", 1)
     assert [row["shown"] for row in await control.fetch_log()] == [True, False]
 
 
 async def test_the_outbox_outlives_the_browser(
     linked_driver: WhatsAppWeb, control: SandboxControl, tmp_path: Path
 ) -> None:
-    """It is on disk: a browser that was killed sends it when it is there again."""
-    await control.post("/faults", {"ack_lost": True, "count": 1})
+    """The outbox is on disk: a killed browser sends the message after its restart."""
+    await control.add_faults({"ack_lost": True}, count=1)
     assert isinstance(await linked_driver.submit(make_text("3EB0CC02", ack_timeout_s=0.3)), InDoubt)
     pid = int((tmp_path / "main" / ".wa-streams" / "browser.pid").read_text())
     os.kill(pid, signal.SIGKILL)
     await wait_for_phase(linked_driver, Phase.RECONNECTING)
     await wait_for_phase(linked_driver, Phase.READY)
-    await found(linked_driver, "3EB0CC02", 1)
+    await wait_for_ack(linked_driver, "3EB0CC02", 1)
     assert [row["shown"] for row in await control.fetch_log()] == [True, False]
 
 
 async def test_a_page_that_crashes(linked_driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """The process of the page dies when a message has arrived: uncertain, then settled by looking."""
-    await control.post("/faults", {"page_crash": True, "number": PEER})
+    """The page's process dies when a message has arrived: first in doubt, then found in the store."""
+    await control.add_faults({"page_crash": True}, number=PEER)
     result = await linked_driver.submit(make_text("3EB0CC03", ack_timeout_s=20))
     assert isinstance(result, InDoubt)
     await wait_for_phase(linked_driver, Phase.READY)
-    await found(linked_driver, "3EB0CC03", 1)
+    await wait_for_ack(linked_driver, "3EB0CC03", 1)
     assert {row["whatsapp_id"] for row in await control.fetch_log()} == {"3EB0CC03"}
 
 
 async def test_modules_that_come_late(make_driver: MakeDriver, control: SandboxControl) -> None:
-    """wa-js is injected when they are there, so the page becomes ready all the same."""
-    await control.post("/faults", {"slow_page_ms": 1500})
+    """wa-js is injected once the modules are there, so the page becomes ready all the same."""
+    await control.add_faults({"slow_page_ms": 1500})
     driver = make_driver()
     await driver.start()
     assert (await link(driver, control)).degraded == ()
 
 
 async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: SandboxControl) -> None:
-    """The watchdog loads it again; the second load is a good one."""
-    await control.post("/faults", {"never_ready": True, "count": 1})
+    """The supervisor reloads the page, and the second load works."""
+    await control.add_faults({"never_ready": True}, count=1)
     quick = RecoverySettings(backoff_base_s=0.01)
     timeouts = type(QUICK_TIMEOUTS)(load_s=3.0, heartbeat_s=0.5, answer_s=2.0, close_s=1.0)
     driver = make_driver(recovery=quick, timeouts=timeouts)
@@ -96,8 +95,8 @@ async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: Sand
     await link(driver, control)
 
 
-async def found(driver: WhatsAppWeb, whatsapp_id: str, ack: int) -> None:
-    """Await that the page's store has the message with at least this ack."""
+async def wait_for_ack(driver: WhatsAppWeb, whatsapp_id: str, ack: int) -> None:
+    """Wait until the page's store has the message with at least this ack."""
     async with asyncio.timeout(20):
         while True:
             answer = await driver.find_message(whatsapp_id, PEER_CHAT)

@@ -1,4 +1,4 @@
-"""The sandbox as a process: what it says, what outlives its death, and how it refuses to start."""
+"""The sandbox as a process: its output, what survives its death, and when it refuses to start."""
 
 import json
 import os
@@ -6,9 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -18,24 +16,18 @@ from tests.support.sandbox import Sandbox, run_sandbox
 from tests.support.wire import ME, PEER, WirePage
 
 
-def ask(sandbox: Sandbox, path: str = "/") -> Any:
-    with urllib.request.urlopen(f"{sandbox.control_url}{path}", timeout=30) as response:
-        return json.load(response)
-
-
-async def linked(page: WirePage, sandbox: Sandbox) -> None:
-    await SandboxControl(sandbox.control_url).post("/scan", {"qr": await page.read_qr()})
+async def link(page: WirePage, sandbox: Sandbox) -> None:
+    """A phone scans the page's code."""
+    sandbox.client.scan(await page.read_qr())
     await page.receive("paired")
 
 
-async def test_what_was_acknowledged_is_there_after_a_sigkill(tmp_path: Path) -> None:
-    """Killed in the moment of the ack: log, account and numbers are those of before, and the ports."""
+async def test_acked_messages_survive_a_sigkill(tmp_path: Path) -> None:
+    """Killed at the moment of the ack, the sandbox keeps its log, account, numbers and ports."""
     with run_sandbox(tmp_path) as (sandbox, process):
         async with WirePage(sandbox, "a") as page:
-            await linked(page, sandbox)
-            await SandboxControl(sandbox.control_url).post(
-                "/numbers", {PEER: {"chat_id": "1@c.us"}}
-            )
+            await link(page, sandbox)
+            await SandboxControl(sandbox.control_url).set_numbers({PEER: {"chat_id": "1@c.us"}})
             for number in range(20):
                 await page.send_text(f"3EB0{number:02}", "1@c.us")
             for _ in range(20):
@@ -45,71 +37,71 @@ async def test_what_was_acknowledged_is_there_after_a_sigkill(tmp_path: Path) ->
     with run_sandbox(tmp_path) as (again, _):
         assert again.browser_args == sandbox.browser_args
         assert again.control_url == sandbox.control_url
-        log = ask(again, "/log")
+        log = again.client.fetch_log()
         assert [row["whatsapp_id"] for row in log] == [f"3EB0{number:02}" for number in range(20)]
         assert {(row["from"], row["to"]) for row in log} == {(ME, PEER)}
         async with WirePage(again, "a", linked=True) as page:
             await page.receive("welcome")
             await page.send_text("3EB000", "1@c.us")
             await page.receive("ack")
-        assert ask(again, "/log")[-1]["shown"] is False
+        assert again.client.fetch_log()[-1]["shown"] is False
 
 
-async def test_killed_before_the_ack_it_still_knows_the_message(tmp_path: Path) -> None:
-    """The fact is on disk first: a page that sends again is a repeat, not a second message."""
+async def test_a_message_survives_a_kill_before_its_ack(tmp_path: Path) -> None:
+    """The message is on disk first: a page that sends it again makes a repeat, not a second message."""
     with run_sandbox(tmp_path, "--ack-delay-ms=60000") as (sandbox, process):
         async with WirePage(sandbox, "a") as page:
-            await linked(page, sandbox)
+            await link(page, sandbox)
             await page.send_text("3EB001", PEER)
-            await page.request("exists", wid="1@c.us")  # answered after the message was taken
+            await page.request("exists", wid="1@c.us")  # answered after the message was recorded
             process.send_signal(signal.SIGKILL)
             process.wait()
     with run_sandbox(tmp_path) as (again, _):
         async with WirePage(again, "a", linked=True) as page:
             await page.send_text("3EB001", PEER)
             await page.receive("ack")
-        assert [row["shown"] for row in ask(again, "/log")] == [True, False]
+        assert [row["shown"] for row in again.client.fetch_log()] == [True, False]
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-async def test_it_ends_on_a_signal(tmp_path: Path, how: signal.Signals) -> None:
-    """With 0, also while pages are connected and acks are owed."""
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_ends_on_a_signal(tmp_path: Path, signal_number: signal.Signals) -> None:
+    """The exit code is 0, also while pages are connected and acks are due."""
     with run_sandbox(tmp_path, "--ack-delay-ms=60000") as (sandbox, process):
         async with WirePage(sandbox, "a") as page:
-            await linked(page, sandbox)
+            await link(page, sandbox)
             await page.send_text("3EB001", PEER)
-            os.kill(process.pid, how)
+            os.kill(process.pid, signal_number)
             await page.wait_closed()
             assert process.wait(20) == 0
 
 
-async def test_a_phone_that_scans_by_itself(tmp_path: Path) -> None:
-    """With --auto-scan every page that shows a code is linked, each with a phone of its own."""
+async def test_auto_scan(tmp_path: Path) -> None:
+    """With --auto-scan every page that shows a code is linked, each to a phone of its own."""
     with run_sandbox(tmp_path, "--auto-scan") as (sandbox, _):
         async with WirePage(sandbox, "a") as first, WirePage(sandbox, "b") as second:
             names = [(await page.receive("paired"))["me"] for page in (first, second)]
         assert sorted(names) == ["905550000001@c.us", "905550000002@c.us"]
 
 
-async def test_codes_change_and_come_to_an_end(tmp_path: Path) -> None:
-    """The one before is good for a moment longer; after the last there is none until a click."""
+async def test_codes_rotate_and_end(tmp_path: Path) -> None:
+    """The previous code is still valid; after the last code there is none until a click."""
     with run_sandbox(tmp_path, "--qr-ttl-s=0.2") as (sandbox, _):
         async with WirePage(sandbox, "a") as page:
             codes = [await page.read_qr() for _ in range(6)]
             assert len(set(codes)) == 6
             await page.receive("idle")
-            assert ask(sandbox)["qr"] == []
+            assert sandbox.client.fetch_overview().qr == []
             await page.send("refresh_qr")
             first, _ = await page.read_qr(), await page.read_qr()
-            await SandboxControl(sandbox.control_url).post("/scan", {"qr": first})
+            await SandboxControl(sandbox.control_url).scan(first)
             await page.receive("paired")
 
 
 async def test_recipients_that_read(tmp_path: Path) -> None:
-    """With --read-ms they read by themselves, with --delivery-ms=-1 they never answer."""
+    """With --read-ms recipients read by themselves."""
     with run_sandbox(tmp_path, "--read-ms=1") as (sandbox, _):
         async with WirePage(sandbox, "a") as page:
-            await linked(page, sandbox)
+            await link(page, sandbox)
             await page.send_text("3EB001", PEER)
             assert (await page.receive("receipt"))["type"] == "delivery"
             assert (await page.receive("receipt"))["type"] == "read"
@@ -125,17 +117,17 @@ def start(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_one_owner_of_a_folder(tmp_path: Path) -> None:
-    """A second one ends with 2 and one line that says what to do; the first goes on."""
+    """A second sandbox ends with 2 and one line that says what to do; the first one goes on."""
     with run_sandbox(tmp_path) as (sandbox, _):
         second = start(f"--data-dir={tmp_path}", "--port=0")
         assert (second.returncode, second.stdout) == (2, "")
         assert second.stderr.count("\n") == 1
         assert "WA_DATA_DIR" in second.stderr
-        assert ask(sandbox)["ready"] is True
+        assert sandbox.client.fetch_browser_args() == list(sandbox.browser_args)
 
 
 def test_a_taken_port(tmp_path: Path) -> None:
-    """Named, it must be free; not named, another is found, also when the last run's is taken."""
+    """A configured port must be free; otherwise another is used, also if the last run's is taken."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -150,17 +142,17 @@ def test_a_taken_port(tmp_path: Path) -> None:
 
 
 def test_only_loopback(sandbox: Sandbox) -> None:
-    """Neither port is open to anybody else."""
+    """Both ports listen on loopback alone."""
     listening = [
-        one.laddr.ip
-        for one in psutil.Process(sandbox.pid).net_connections(kind="tcp")
-        if one.status == psutil.CONN_LISTEN
+        connection.laddr.ip
+        for connection in psutil.Process(sandbox.pid).net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN
     ]
     assert listening == ["127.0.0.1", "127.0.0.1"]
 
 
 def test_the_line_for_people(tmp_path: Path) -> None:
-    """Without --json one line with the control's URL; the certificate's key is nobody else's."""
+    """Without --json there is one line with the URL; only the owner may read the certificate's key."""
     process = subprocess.Popen(
         [sys.executable, "-m", "streams.sandbox", f"--data-dir={tmp_path}", "--port=0"],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The world and its journal: what was recorded is there again, whatever happened to the process."""
+"""The world and its journal: a recorded event is there again, whatever happened to the process."""
 
 import re
 from collections.abc import Iterator
@@ -21,14 +21,16 @@ from streams.sandbox.state.events import (
     Unlinked,
 )
 from streams.sandbox.state.store import Store
-from streams.sandbox.state.world import READ, UnknownAccount, World
+from streams.sandbox.state.world import UnknownAccount, World
+from streams.whatsapp.driver import AckLevel
 
 ME = "+905550000001"
 PEER = "+905551112233"
 LINKED = Linked(noise="n", phone=ME)
 
 
-def message(whatsapp_id: str = "3EB001", *, shown: bool = True, acked: bool = True) -> Message:
+def make_message(whatsapp_id: str = "3EB001", *, shown: bool = True, acked: bool = True) -> Message:
+    """A text message."""
     return Message(
         from_=ME,
         to=PEER,
@@ -41,11 +43,12 @@ def message(whatsapp_id: str = "3EB001", *, shown: bool = True, acked: bool = Tr
     )
 
 
-def world(*facts: AnyEvent) -> World:
-    made = World()
-    for fact in facts:
-        made.apply(fact)
-    return made
+def make_world(*events: AnyEvent) -> World:
+    """The world after these events."""
+    world = World()
+    for event in events:
+        world.apply(event)
+    return world
 
 
 @pytest.fixture
@@ -64,71 +67,71 @@ def store(path: Path) -> Iterator[Store]:
 
 
 def test_an_account_is_known_by_its_devices() -> None:
-    """Each device is linked by itself, and unlinked by itself."""
-    made = world(LINKED, Linked(noise="m", phone=ME), Unlinked(noise="n"))
-    assert (made.phone_of_device("n"), made.phone_of_device("m")) == (None, ME)
-    assert made.get_account(ME).devices == {"m"}
+    """Each device is linked and unlinked separately."""
+    world = make_world(LINKED, Linked(noise="m", phone=ME), Unlinked(noise="n"))
+    assert (world.phone_of_device("n"), world.phone_of_device("m")) == (None, ME)
+    assert world.get_account(ME).devices == {"m"}
     with pytest.raises(UnknownAccount, match=re.escape(PEER)):
-        made.get_account(PEER)
+        world.get_account(PEER)
 
 
 def test_numbers_and_chats() -> None:
-    """A number goes by its own name unless it was given another."""
+    """A number has its own chat unless it was given another."""
     other = NumberLookup(chat_id="551187654321@c.us")
-    made = world(
+    world = make_world(
         NumbersChanged(numbers={"+5511987654321": other, PEER: NumberLookup(on_whatsapp=False)})
     )
     assert (
-        made.is_on_whatsapp(PEER),
-        made.is_on_whatsapp(ME),
-        made.is_on_whatsapp("+5511987654321"),
+        world.is_on_whatsapp(PEER),
+        world.is_on_whatsapp(ME),
+        world.is_on_whatsapp("+5511987654321"),
     ) == (
         False,
         True,
         True,
     )
-    assert made.chat_id_of_phone("+5511987654321") == "551187654321@c.us"
-    assert made.phone_of_chat_id("551187654321@c.us") == "+5511987654321"
-    assert made.phone_of_chat_id(made.chat_id_of_phone(ME)) == ME
+    assert world.chat_id_of_phone("+5511987654321") == "551187654321@c.us"
+    assert world.phone_of_chat_id("551187654321@c.us") == "+5511987654321"
+    assert world.phone_of_chat_id(world.chat_id_of_phone(ME)) == ME
 
 
-def test_receipts_are_owed_until_the_page_has_confirmed_them() -> None:
-    """A read after the delivery is owed anew."""
-    made = world(LINKED, message())
-    assert list(made.get_account(ME).unconfirmed) == [(PEER, "3EB001")]
-    made.apply(ReceiptConfirmed(to=PEER, whatsapp_id="3EB001", ack=2))
-    assert made.get_account(ME).unconfirmed == {}
-    made.apply(MessagesRead(by=PEER, to=ME))
-    assert [shown.ack for shown in made.get_account(ME).unconfirmed.values()] == [READ]
-    made.apply(ReceiptConfirmed(to=PEER, whatsapp_id="3EB001", ack=READ))
-    assert made.get_account(ME).unconfirmed == {}
-    assert made.get_account(ME).unread == {}
+def test_receipts_are_due_until_the_page_has_confirmed_them() -> None:
+    """A read after the confirmed delivery is due again."""
+    world = make_world(LINKED, make_message())
+    assert list(world.get_account(ME).unconfirmed) == [(PEER, "3EB001")]
+    world.apply(ReceiptConfirmed(to=PEER, whatsapp_id="3EB001", ack=2))
+    assert world.get_account(ME).unconfirmed == {}
+    world.apply(MessagesRead(by=PEER, to=ME))
+    assert [shown.ack for shown in world.get_account(ME).unconfirmed.values()] == [AckLevel.READ]
+    world.apply(ReceiptConfirmed(to=PEER, whatsapp_id="3EB001", ack=AckLevel.READ))
+    assert world.get_account(ME).unconfirmed == {}
+    assert world.get_account(ME).unread == {}
 
 
-def test_an_ack_that_was_lost_comes_with_the_repeat() -> None:
-    """The message is shown once; from then on its receipts may come."""
-    made = world(LINKED, message(acked=False))
-    assert not made.find_message(PEER, "3EB001").acked  # pyright: ignore[reportOptionalMemberAccess]
-    made.apply(message(shown=False))
-    assert made.find_message(PEER, "3EB001").acked  # pyright: ignore[reportOptionalMemberAccess]
-    assert len(made.messages_after(-1)) == 2
+def test_a_lost_ack_comes_with_the_repeat() -> None:
+    """The message is shown once, and from the repeat on its receipts may come."""
+    world = make_world(LINKED, make_message(acked=False))
+    assert not world.find_message(PEER, "3EB001").acked  # pyright: ignore[reportOptionalMemberAccess]
+    world.apply(make_message(shown=False))
+    assert world.find_message(PEER, "3EB001").acked  # pyright: ignore[reportOptionalMemberAccess]
+    assert len(world.messages_after(-1)) == 2
 
 
 def test_inbound_waits_until_it_is_confirmed() -> None:
-    """In the inbox of the account it is for."""
-    made = world(LINKED, Inbound(from_=PEER, to=ME, whatsapp_id="3A01", body="hi"))
-    assert list(made.get_account(ME).inbox) == ["3A01"]
-    made.apply(InboundConfirmed(whatsapp_id="3A01"))
-    assert made.get_account(ME).inbox == {}
+    """An inbound message stays in the account's inbox until then."""
+    world = make_world(LINKED, Inbound(from_=PEER, to=ME, whatsapp_id="3A01", body="hi"))
+    assert list(world.get_account(ME).inbox) == ["3A01"]
+    world.apply(InboundConfirmed(whatsapp_id="3A01"))
+    assert world.get_account(ME).inbox == {}
 
 
 # -- the journal
 
 
-def test_seq_and_time_are_the_stores(store: Store) -> None:
-    """Counted over all facts; what was recorded is what is returned."""
+def test_the_store_sets_seq_and_time(store: Store) -> None:
+    """All events are counted together, and the recorded event is returned."""
     linked = store.record(LINKED)
-    sent = store.record(message())
+    sent = store.record(make_message())
     assert (linked.seq, sent.seq) == (1, 2)
     assert linked.at.endswith("Z")
     assert linked.at <= sent.at
@@ -139,32 +142,32 @@ def test_seq_and_time_are_the_stores(store: Store) -> None:
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "c"]), st.booleans()), max_size=30))
-def test_a_store_that_is_opened_again_has_the_same_world(
+def test_a_reopened_store_has_the_same_world(
     tmp_path_factory: pytest.TempPathFactory, sends: list[tuple[str, bool]]
 ) -> None:
-    """And goes on counting where it was."""
+    """It also goes on counting from the last event."""
     path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
     first = Store(path)
     first.record(LINKED)
     for whatsapp_id, acked in sends:
         is_new = first.world.find_message(PEER, whatsapp_id) is None
-        first.record(message(whatsapp_id, shown=is_new, acked=acked))
+        first.record(make_message(whatsapp_id, shown=is_new, acked=acked))
     again = Store(path)
     assert again.world.events_after(0) == first.world.events_after(0)
     assert again.world.get_account(ME) == first.world.get_account(ME)
-    assert again.record(message("z")).seq == len(sends) + 2
+    assert again.record(make_message("z")).seq == len(sends) + 2
     first.close()
     again.close()
 
 
 def test_a_line_cut_short_is_dropped(path: Path, store: Store) -> None:
-    """It was told to nobody; what is written after it is whole again."""
+    """The cut line was reported to nobody, and what is written after it is complete."""
     store.record(LINKED)
     with path.open("ab") as file:
         file.write(b'{"event":"message","seq":2,"to')
     again = Store(path)
     assert again.world.last_seq == 1
-    again.record(message())
+    again.record(make_message())
     third = Store(path)
     assert third.world.events_after(0) == again.world.events_after(0)
     again.close()
@@ -172,7 +175,7 @@ def test_a_line_cut_short_is_dropped(path: Path, store: Store) -> None:
 
 
 def test_reset(path: Path, store: Store) -> None:
-    """Nothing has happened, neither here nor on disk."""
+    """After a reset there is no event, neither in memory nor on disk."""
     store.record(LINKED)
     store.reset()
     assert (store.world.last_seq, path.read_bytes()) == (0, b"")

@@ -1,7 +1,4 @@
-"""Drivers in a real Chromium against the sandbox, and a few words to speak with both.
-
-Speaks with the sandbox through its HTTP alone, which the contract fixes.
-"""
+"""Drivers in a real Chromium against the sandbox: fixtures, and helpers that wait and build messages."""
 
 import asyncio
 import os
@@ -10,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 import pytest
 import pytest_asyncio
@@ -18,56 +14,20 @@ import pytest_asyncio
 from streams.whatsapp.driver import Phase, SessionState, Submission
 from streams.whatsapp.web.launch import BrowserConfig, Timeouts
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, SandboxControl
 
 PEER = "+905551112233"
 PEER_CHAT = "905551112233@c.us"
-# A hung page is to be noticed within a test's patience.
+# A test must notice a hung page quickly.
 QUICK_TIMEOUTS = Timeouts(heartbeat_s=0.5, answer_s=3.0, look_up_s=8.0, close_s=1.0)
 
 MakeDriver = Callable[..., WhatsAppWeb]
 
 
-class SandboxControl:
-    """The sandbox's control, over HTTP. `ids` leaves out what was in the log before `mark`."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._after_seq = 0
-
-    async def set_mark(self) -> None:
-        """Begin here: a sandbox that tests share is not reset."""
-        self._after_seq = max((row["seq"] for row in await self.fetch_log()), default=0)
-
-    async def post(self, path: str, body: dict[str, Any]) -> Any:
-        """Any of the contract's POST calls."""
-        async with aiohttp.request("POST", f"{self._url}{path}", json=body) as response:
-            assert response.status == 200, await response.text()
-            return await response.json()
-
-    async def clear_faults(self) -> None:
-        """From now on all works."""
-        async with aiohttp.request("DELETE", f"{self._url}/faults") as response:
-            assert response.status == 200, await response.text()
-
-    async def fetch_log(self, after_seq: int = 0) -> list[dict[str, Any]]:
-        """Every message that arrived."""
-        async with aiohttp.request("GET", f"{self._url}/log?after={after_seq}") as response:
-            return await response.json()
-
-    async def fetch_new_messages(self) -> list[dict[str, Any]]:
-        """Every message that arrived since `mark`."""
-        return await self.fetch_log(self._after_seq)
-
-    async def fetch_new_ids(self) -> list[str]:
-        """The ids that arrived since `mark`, repeats included."""
-        return [row["whatsapp_id"] for row in await self.fetch_new_messages()]
-
-
 async def wait_for_phase(
     driver: WhatsAppWeb, *phases: Phase, excluded: Collection[Phase] = (), timeout_s: float = 40.0
 ) -> SessionState:
-    """Await one of these phases; LINKING counts once it shows a QR code."""
+    """Wait for one of these phases. LINKING counts once a QR code is shown."""
     async with asyncio.timeout(timeout_s):
         async for session in driver.watch_session():
             is_complete = session.phase is not Phase.LINKING or session.qr
@@ -77,9 +37,10 @@ async def wait_for_phase(
 
 
 async def link(driver: WhatsAppWeb, control: SandboxControl) -> SessionState:
-    """A phone scans what the driver shows."""
+    """A phone scans the code that the driver shows."""
     session = await wait_for_phase(driver, Phase.LINKING)
-    await control.post("/scan", {"qr": session.qr})
+    assert session.qr is not None
+    await control.scan(session.qr)
     return await wait_for_phase(driver, Phase.READY)
 
 
@@ -92,7 +53,7 @@ def make_text(
     ack_timeout_s: float = 5.0,
     reply_to: str | None = None,
 ) -> Submission:
-    """A text message to be submitted within `before_s` seconds."""
+    """A text message, to be submitted within `deadline_in_s`."""
     return make_message(
         whatsapp_id,
         {"type": "text", "body": body},
@@ -112,7 +73,7 @@ def make_message(
     ack_timeout_s: float = 5.0,
     reply_to: str | None = None,
 ) -> Submission:
-    """Any content, to be submitted within `before_s` seconds."""
+    """A message with any content, to be submitted within `deadline_in_s`."""
     deadline_s = time.time() + deadline_in_s
     return Submission(whatsapp_id, chat_id, content, deadline_s, reply_to, ack_timeout_s)
 
@@ -120,7 +81,7 @@ def make_message(
 def make_browser_config(
     browser_args: Collection[str], profile: Path, **overrides: Any
 ) -> BrowserConfig:
-    """A configuration that meets the sandbox."""
+    """A configuration with which a driver reaches the sandbox."""
     settings: dict[str, Any] = {
         "executable": os.environ.get("WA_BROWSER_EXECUTABLE"),
         "bundle": os.environ.get("WA_WHATSAPP_BUNDLE"),
@@ -131,12 +92,12 @@ def make_browser_config(
 
 
 def read_pid(profile: Path, name: str) -> int:
-    """The pid of `browser` or `driver`, as the driver noted it."""
+    """The pid of `browser` or `driver`, from its pid file."""
     return int((profile / ".wa-streams" / f"{name}.pid").read_text())
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process, and it is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -145,19 +106,19 @@ def is_running(pid: int) -> bool:
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
-    """The profile of `make_driver`'s and of the program's driver alike."""
+    """The profile that `make_driver` uses, and the program in test_successor.py too."""
     return tmp_path / "main"
 
 
 @pytest.fixture
 def control(sandbox: Sandbox) -> SandboxControl:
-    """The sandbox's control."""
+    """A client of the sandbox."""
     return SandboxControl(sandbox.control_url)
 
 
 @pytest.fixture
 async def make_driver(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[MakeDriver]:
-    """Drivers that are not started yet, on the profile of this name; all stop with the test."""
+    """Makes drivers that are not started, on the profile of this name. All stop with the test."""
     drivers: list[WhatsAppWeb] = []
 
     def make(profile: str = "main", **more: Any) -> WhatsAppWeb:
@@ -172,7 +133,7 @@ async def make_driver(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[MakeDri
 
 @pytest.fixture
 async def driver(make_driver: MakeDriver) -> WhatsAppWeb:
-    """A driver that runs on a fresh profile."""
+    """A driver that runs, on a fresh profile."""
     driver = make_driver()
     await driver.start()
     return driver
@@ -189,7 +150,7 @@ async def linked_driver(driver: WhatsAppWeb, control: SandboxControl) -> WhatsAp
 async def shared_driver(
     module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[WhatsAppWeb]:
-    """One that is linked and ready, for all tests of a module whose loop scope is the module."""
+    """A linked and ready driver for all tests of a module. Their loop scope must be the module."""
     profile = tmp_path_factory.mktemp("profiles") / "main"
     config = make_browser_config(module_sandbox.browser_args, profile, timeouts=Timeouts())
     driver = WhatsAppWeb(config)
@@ -203,7 +164,7 @@ async def shared_driver(
 async def shared_control(
     module_sandbox: Sandbox, shared_driver: WhatsAppWeb
 ) -> AsyncIterator[SandboxControl]:
-    """The control of the module's sandbox, from this test on; its faults end with the test."""
+    """A client of the module's sandbox, marked at the start of the test. Its faults end with the test."""
     await wait_for_phase(shared_driver, Phase.READY)
     control = SandboxControl(module_sandbox.control_url)
     await control.set_mark()

@@ -1,17 +1,23 @@
-"""The sandbox process for tests: one for the session, a clean world for each test."""
+"""The sandbox's process for tests: one for the session, with a clean world for each test.
 
+Tests reach the control interface through the shipped client (streams/sandbox/client.py) alone.
+"""
+
+import asyncio
 import contextlib
 import ctypes
 import json
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from streams.sandbox.client import AsyncSandboxClient, SandboxClient
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -19,22 +25,49 @@ _libc = ctypes.CDLL(None)
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A running sandbox: where its control is, and with what a Chromium meets it."""
+    """A running sandbox: the URL of its control interface, and the arguments for a Chromium."""
 
     control_url: str
     browser_args: tuple[str, ...]
     pid: int
 
     def reset(self) -> None:
-        """Nothing has happened yet."""
-        request = urllib.request.Request(f"{self.control_url}/reset", method="POST")
-        with urllib.request.urlopen(request, timeout=30) as response:
-            assert response.status == 200
+        """Start a clean world."""
+        self.client.reset()
+
+    @property
+    def client(self) -> SandboxClient:
+        """A client that blocks."""
+        return SandboxClient(self.control_url)
+
+
+class SandboxControl(AsyncSandboxClient):
+    """The shipped client, with a mark: a sandbox that tests share is not reset between them."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._mark_seq = 0
+
+    async def set_mark(self) -> None:
+        """From now on, "new" messages are those that arrive after this."""
+        self._mark_seq = max((row["seq"] for row in await self.fetch_log()), default=0)
+
+    async def fetch_new_messages(self) -> list[dict[str, Any]]:
+        """Every message that has arrived since the mark."""
+        return await self.fetch_log(self._mark_seq)
+
+    async def fetch_new_ids(self) -> list[str]:
+        """The ids of the messages since the mark, repeats included."""
+        return [row["whatsapp_id"] for row in await self.fetch_new_messages()]
+
+    async def post(self, path: str, body: Any) -> Any:
+        """A raw POST, which may also be wrong."""
+        return await asyncio.to_thread(self._client._call, "POST", path, body)
 
 
 @contextlib.contextmanager
 def run_sandbox(data_dir: Path, *options: str) -> Iterator[tuple[Sandbox, subprocess.Popen[str]]]:
-    """A sandbox of one's own, to be killed or told apart; ends with the block."""
+    """A sandbox for one test, which may kill it. It ends with the block."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -71,20 +104,20 @@ def _die_with_parent() -> None:
 
 @pytest.fixture(scope="session")
 def sandbox_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """The session's sandbox; tests ask for `sandbox`."""
+    """The session's sandbox. Tests use `sandbox`."""
     with run_sandbox(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def module_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """One that is a module's own, for tests that share what is linked to it; nobody resets it."""
+    """The sandbox of one module, for tests that share a linked driver. It is never reset."""
     with run_sandbox(tmp_path_factory.mktemp("sandbox")) as (sandbox, _):
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(sandbox_process: Sandbox) -> Sandbox:
-    """The session's sandbox with a clean world."""
+    """The session's sandbox, with a clean world."""
     sandbox_process.reset()
     return sandbox_process

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.browser import SandboxControl
+from tests.support.sandbox import SandboxControl
 from tests.support.system import Caller, wait_until
 
 
@@ -18,7 +18,7 @@ def read_account_record(caller: Caller, account: str = "main") -> dict[str, Any]
 async def link_account(
     caller: Caller, control: SandboxControl, account: str = "main"
 ) -> dict[str, Any]:
-    """Scan the account's QR code as soon as it is shown; returns its record once it is ready."""
+    """Scan the account's QR code as soon as it is shown. Returns its record once it is ready."""
     scanned_codes: set[str] = set()
 
     async def scan_new_code() -> dict[str, Any] | None:
@@ -27,7 +27,7 @@ async def link_account(
             return record
         if record.get("qr") and record["qr"] not in scanned_codes:
             scanned_codes.add(record["qr"])
-            await control.post("/scan", {"qr": record["qr"]})
+            await control.scan(record["qr"])
         return None
 
     return await wait_until(

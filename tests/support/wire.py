@@ -1,4 +1,4 @@
-"""A page of the sandbox without a browser: speaks its WebSocket, and says only what it is told to."""
+"""A page of the sandbox without a browser. It sends on the WebSocket only what a test makes it send."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ PEER = "+905551112233"
 
 
 class WirePage:
-    """One device. Use as a context manager; entering connects and says hello."""
+    """One device. As a context manager, it connects and sends its hello."""
 
     def __init__(self, sandbox: Sandbox, name: str, *, linked: bool = False) -> None:
         port = re.search(r"127\.0\.0\.1:(\d+)", sandbox.browser_args[0])
@@ -32,7 +32,7 @@ class WirePage:
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession()
-        # The certificate is nobody's but the sandbox's; a browser is told its key.
+        # The certificate is self-signed; only a browser is given its key.
         self._socket = await self._http.ws_connect(self._url, ssl=False)
         await self._socket.send_json(self._hello)
         return self
@@ -47,11 +47,11 @@ class WirePage:
         await self._http.close()
 
     async def send(self, op: str, **fields: Any) -> None:
-        """One message to the server."""
+        """Send one message to the server."""
         await self._socket.send_json({"op": op, **fields})
 
     async def receive(self, op: str) -> dict[str, Any]:
-        """The next message of this kind; what comes before it is not kept."""
+        """The next message with this op. Earlier messages are dropped."""
         async with asyncio.timeout(_TIMEOUT_S):
             while True:
                 message = await self._socket.receive_json()
@@ -59,7 +59,7 @@ class WirePage:
                     return message
 
     async def request(self, op: str, **fields: Any) -> dict[str, Any]:
-        """A question and its answer."""
+        """Send a request and return its answer."""
         self._request_count += 1
         await self.send(op, n=self._request_count, **fields)
         async with asyncio.timeout(_TIMEOUT_S):
@@ -69,26 +69,26 @@ class WirePage:
                     return message
 
     async def wait_closed(self) -> None:
-        """Await the end of the connection."""
+        """Wait for the end of the connection."""
         async with asyncio.timeout(_TIMEOUT_S):
             while (await self._socket.receive()).type is not aiohttp.WSMsgType.CLOSED:
                 continue
 
     async def read_qr(self) -> str:
-        """The text of the QR code that a person would see."""
+        """The text of the QR code that a person would scan."""
         ref = (await self.receive("ref"))["ref"]
         keys = [self._hello[name] for name in ("noise", "identity", "adv")]
         return ",".join([ref, *keys, "1"])
 
     async def send_text(self, whatsapp_id: str, to: str, body: str = "hello") -> None:
-        """A text message."""
+        """Send a text message."""
         chat_id = to if "@" in to else f"{to.removeprefix('+')}@c.us"
         await self.send(
-            "msg", id=whatsapp_id, to=chat_id, type="text", body=body, quoted=None, more={}
+            "msg", id=whatsapp_id, to=chat_id, type="text", body=body, quoted=None, details={}
         )
 
     async def send_text_and_get_ack(self, whatsapp_id: str, to: str = PEER) -> dict[str, Any]:
-        """A text message and the server's answer to it."""
+        """Send a text message and return the server's ack."""
         await self.send_text(whatsapp_id, to)
         ack = await self.receive("ack")
         assert ack["id"] == whatsapp_id

@@ -1,11 +1,12 @@
 "use strict";
 
 /*
- * WhatsApp Web in small: modules under the real names, with the behaviour that clients rely on.
+ * A small WhatsApp Web: modules under their real names, with the behaviour that clients rely on.
  *
- * What is WhatsApp's and what is made up is said where it matters; names with `Sandbox` are ours.
- * Clients look modules up by what they export, the first that fits wins: no property may appear in a
- * module that comes before its real owner.
+ * The files of modules/ are joined after this one into one script (site.py has the order). They say
+ * what is WhatsApp's and what is made up; names with `Sandbox` are made up. Clients look up a module
+ * by what it exports, and the first match wins: a property may not appear in a module that comes
+ * before its real owner.
  */
 function define(id, fill) {
   __d(id, [], (global, require, importDefault, importNamespace, requireLazy, module, exports) => {
@@ -13,16 +14,16 @@ function define(id, fill) {
   });
 }
 
-function defineCommonJs(id, make) {
+function defineCommonJs(id, create) {
   __d(id, [], (global, require, importDefault, importNamespace, requireLazy, module) => {
     module.isCommonJs = true;
-    module.exports = make(require);
+    module.exports = create(require);
   });
 }
 
-/* Functions that a client expects to find, or wraps, and that never matter here. */
-function defineIdle(id, names, answer) {
+/* Functions that a client expects or wraps, and whose result never matters here. */
+function defineStubs(id, names, result) {
   define(id, (exports) => {
-    for (const name of names) exports[name] = () => answer;
+    for (const name of names) exports[name] = () => result;
   });
 }

@@ -1,8 +1,8 @@
 /*
- * A stand-in for Meta's module loader: __d, require, importNamespace, importDefault, requireLazy.
+ * A replacement for Meta's module loader: __d, require, importNamespace, importDefault, requireLazy.
  *
- * wa-js patches functions by assigning into what importNamespace answers, so a module's namespace is
- * the same object each time.
+ * Nothing here may know a module of WhatsApp. wa-js patches functions by assigning into the result of
+ * importNamespace, so that must be the same object for each call.
  */
 ((global) => {
   "use strict";
@@ -18,7 +18,7 @@
     if (!entry) throw new Error(`Requiring unknown module "${id}"`);
     if (entry.factory) {
       const { factory } = entry;
-      entry.factory = null; // as there: a factory that has run is let go, also in a circle
+      entry.factory = null; // as in the real loader: a factory runs once, also in a cycle
       const module = { exports: {} };
       entry.exports = module.exports;
       factory.call(
@@ -34,7 +34,7 @@
     return load(id).exports;
   }
 
-  // A CommonJS module comes back as {default: exports}.
+  // A CommonJS module is returned as {default: exports}.
   function importNamespace(id) {
     const entry = load(id);
     entry.namespace ||= entry.isCommonJs ? { default: entry.exports } : entry.exports;
@@ -49,26 +49,26 @@
     Promise.resolve().then(() => callback(...ids.map(require)));
   }
 
-  function commonJs(id, exports) {
-    define(id, [], (...given) => {
-      const module = given[5];
+  function defineCommonJs(id, exports) {
+    define(id, [], (...factoryArguments) => {
+      const module = factoryArguments[5];
       module.exports = exports;
       module.isCommonJs = true;
     });
   }
 
-  commonJs("__debug", { modulesMap: modules });
-  commonJs("Bootloader", {
+  defineCommonJs("__debug", { modulesMap: modules });
+  defineCommonJs("Bootloader", {
     loadModules() { throw new Error("unknown component"); },
     __debug: { componentMap: new Map() },
   });
 
-  const waiting = { definitions: global.__d_stub || [], requests: global.__rl_stub || [] };
+  const queued = { definitions: global.__d_stub || [], requests: global.__rl_stub || [] };
   Object.assign(global, {
     ErrorGuard: { skipGuardGlobal() {} }, importDefault, importNamespace, requireLazy,
   });
   global.__d = define;
-  waiting.definitions.forEach((definition) => define(...definition));
+  queued.definitions.forEach((definition) => define(...definition));
   global.require = require;
-  waiting.requests.forEach((request) => requireLazy(...request));
+  queued.requests.forEach((request) => requireLazy(...request));
 })(self);

@@ -1,7 +1,7 @@
-"""What can happen in the sandbox's world, as records of its journal. Values only.
+"""The events of the sandbox's world, as records of its journal. Values only.
 
-The journal is the judge of "lost", "twice" and "over the limit": a fact is never changed or taken
-back. `Message` is what `GET /log` tells; the field names are those of the contract.
+The journal is the judge of what was lost, what was sent twice and what exceeded the limit: an event may
+never be changed or removed. `Message` is a row of `GET /log`; its field names are those of the contract.
 """
 
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", omit_defaults=False):
-    """`seq` counts all facts from 1; `at` is the time of writing (UTC). The store fills both in."""
+    """`seq` counts all events from 1. `at` is the time of writing (UTC). The store fills in both."""
 
     seq: int = 0
     at: str = ""
@@ -24,29 +24,29 @@ class Linked(Event, frozen=True, kw_only=True, tag="linked"):
 
 
 class Unlinked(Event, frozen=True, kw_only=True, tag="unlinked"):
-    """The device with this noise key is linked no more."""
+    """The device with this noise key is not linked any more."""
 
     noise: str
 
 
 class NumberLookup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a look-up answers for a number. `chat_id` is WhatsApp's name for it, if not the number."""
+    """What a look-up answers for a number. `chat_id` is its chat, if it is not the number's own."""
 
     on_whatsapp: bool = True
     chat_id: str | None = None
 
 
 class NumbersChanged(Event, frozen=True, kw_only=True, tag="numbers"):
-    """From now on look-ups answer this."""
+    """From now on, look-ups answer this."""
 
     numbers: dict[str, NumberLookup]
 
 
 class Message(Event, frozen=True, kw_only=True, tag="message", rename={"from_": "from"}):
-    """A message arrived from an account. `shown` is false when the phone has its id already.
+    """A message arrived from an account. `shown` is false if the phone already has its id.
 
-    `acked` is false when a fault swallows the ack. `body` is the text or the caption; `more` holds
-    what else its type has, such as a file's size.
+    `acked` is false if a fault suppresses the ack. `body` is the text or the caption. `details` has the
+    other fields of its type, such as the size of a file.
     """
 
     from_: str
@@ -58,11 +58,11 @@ class Message(Event, frozen=True, kw_only=True, tag="message", rename={"from_": 
     acked: bool
     chat_id: str
     reply_to: str | None = None
-    more: dict[str, Any] = {}
+    details: dict[str, Any] = {}
 
 
 class MessageRefused(Event, frozen=True, kw_only=True, tag="refused", rename={"from_": "from"}):
-    """The server answered a message with an error; the recipient never sees it."""
+    """The server answered a message with an error. The recipient never sees the message."""
 
     from_: str
     to: str
@@ -71,14 +71,14 @@ class MessageRefused(Event, frozen=True, kw_only=True, tag="refused", rename={"f
 
 
 class MessagesRead(Event, frozen=True, kw_only=True, tag="read"):
-    """The recipient `by` has read all that the account `to` wrote so far."""
+    """The recipient `by` has read all messages of the account `to` so far."""
 
     by: str
     to: str
 
 
 class ReceiptConfirmed(Event, frozen=True, kw_only=True, tag="receipt_confirmed"):
-    """The account's page has confirmed the receipt of this message: 2 delivered, 3 read."""
+    """The account's page has confirmed a receipt of this message. `ack` is an `AckLevel`."""
 
     to: str
     whatsapp_id: str

@@ -1,21 +1,21 @@
-"""Faults that somebody asked for: which are there, and whom they hit. Pure.
+"""How the sandbox behaves: the defaults, and the faults that somebody has requested. Pure.
 
     when                       fault           value
     a message arrives          ack_delay_ms    milliseconds before the ack
-                               ack_lost        true: it is kept, and never acknowledged
+                               ack_lost        true: the message is recorded, and its ack is never sent
                                send_error      WhatsApp's error code; the recipient does not get it
     a number is looked up      lookup_error    true or an error code
     a page is loaded           slow_page_ms    milliseconds before its modules
                                never_ready     true: its modules never come
-    at once, and at each       drop_socket     true: the connection is cut
+    at once, and at each       drop_socket     true: the connection is closed
     new connection             logout          true: the phone unlinks the device
-                               page_crash      true: the page's process dies
+                               page_crash      true: the process of the page dies
                                restrict        true or a stream mode such as TOS_BLOCK
 
-A fault may name a `number` (a recipient), an `account` and a `count`. One of the last group that
-names a number hits when a message to it has arrived and before its ack. Without a count a fault
-lasts until `DELETE /faults`; only `drop_socket`, `logout` and `page_crash` are blows: they hit each
-connection that there is once, unless a count says more (`"count": null` for ever).
+A fault may name a `number` (a recipient), an `account` and a `count`. A fault of the last group that
+names a number takes effect when a message to it has arrived, before its ack. Without a count, a fault
+lasts until `DELETE /faults`. Only `drop_socket`, `logout` and `page_crash` are one-shot: they hit each
+present connection once, unless a count says more (`"count": null`: without end).
 """
 
 import re
@@ -27,8 +27,25 @@ from typing import Any, Final, TypeAlias
 FaultValue: TypeAlias = bool | int | str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """The behaviour without faults.
+
+    `ack_delay_ms`: from a message's arrival to its ack. `delivery_ms`: from the ack to the delivery
+    receipt, `read_ms`: from there to the read receipt; None for never (then only `POST /read` makes a
+    recipient read). `qr_ttl_s`: how long a QR code is shown before the next. With `auto_scan`, a phone
+    scans every QR code that a page shows.
+    """
+
+    ack_delay_ms: int = 0
+    delivery_ms: int | None = 20
+    read_ms: int | None = None
+    qr_ttl_s: float = 20.0
+    auto_scan: bool = False
+
+
 class Trigger(Enum):
-    """What a fault lies in wait for."""
+    """What makes a fault take effect."""
 
     MESSAGE = auto()
     LOOK_UP = auto()
@@ -38,7 +55,7 @@ class Trigger(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """`types` are those of its value; a `blow` does not last unless asked to."""
+    """`value_types` are the types of its value. A `one_shot` fault does not last without a count."""
 
     trigger: Trigger
     value_types: tuple[type, ...]
@@ -62,27 +79,27 @@ _PHONE_PATTERN: Final = re.compile(r"^\+[0-9]{5,20}$")
 
 
 class InvalidFault(ValueError):
-    """The fault that was asked for makes no sense; the text says why."""
+    """The requested fault is not valid. The message says why."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """`left` is how often it still hits, None for ever. One that is `over` does not stay."""
+    """`remaining` is how often it still takes effect, None: without end. An immediate one is not kept."""
 
     name: str
     value: FaultValue
     remaining: int | None
     number: str | None
     account: str | None
-    is_momentary: bool = False
+    is_immediate: bool = False
 
     @property
     def is_for_connections(self) -> bool:
-        """Whether it hits connections now, without waiting for a message."""
+        """Whether it takes effect on connections, without waiting for a message."""
         return FAULT_KINDS[self.name].trigger is Trigger.CONNECTION and self.number is None
 
     def matches(self, name: str, account: str | None, number: str | None) -> bool:
-        """Whether it is this one's turn."""
+        """Whether it takes effect now."""
         if name != self.name or self.remaining == 0 or self.account not in (None, account):
             return False
         if FAULT_KINDS[name].trigger is Trigger.CONNECTION:
@@ -91,25 +108,25 @@ class Fault:
 
 
 class Faults:
-    """Those that are there now. The one asked for last comes first."""
+    """The present faults. The latest one comes first."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, request: Mapping[str, Any]) -> list[Fault]:
-        """Every fault that the request names. Raises WrongFault, and adds none then."""
+        """Add every fault that the request names, and return them. Raises InvalidFault, and then adds none."""
         faults = list(_parse_faults(request))
-        self._faults[:0] = [fault for fault in faults if not fault.is_momentary]
+        self._faults[:0] = [fault for fault in faults if not fault.is_immediate]
         return faults
 
     def clear(self) -> None:
-        """From now on all works."""
+        """Remove all faults."""
         self._faults.clear()
 
     def consume(
         self, name: str, account: str | None, number: str | None = None
     ) -> FaultValue | None:
-        """The value of the fault that hits now, or None; it has hit once more."""
+        """The value of the fault that takes effect now, or None. Counts as one use of it."""
         for fault in self._faults:
             if fault.matches(name, account, number):
                 self._count_use(fault)
@@ -127,22 +144,24 @@ class Faults:
 def _parse_faults(request: Mapping[str, Any]) -> Iterator[Fault]:
     names = [name for name in request if name not in _FILTERS]
     if not names:
-        raise InvalidFault(f"names no fault; there are {', '.join(FAULT_KINDS)}")
+        raise InvalidFault(f"names no fault; the faults are {', '.join(FAULT_KINDS)}")
     number, account = _parse_phone(request, "number"), _parse_phone(request, "account")
     for name in names:
         kind = FAULT_KINDS.get(name)
         if kind is None:
-            raise InvalidFault(f"there is no fault {name}; there are {', '.join(FAULT_KINDS)}")
+            raise InvalidFault(f"there is no fault {name}; the faults are {', '.join(FAULT_KINDS)}")
         if kind.trigger is Trigger.PAGE and (number or account):
-            raise InvalidFault(f"{name}: a page is loaded before it says whose it is; aim at none")
+            raise InvalidFault(
+                f"{name}: cannot name a number or an account: a page loads before it is known whose it is"
+            )
         value = _parse_value(name, kind, request[name])
         if value is not None:
-            is_momentary = kind.one_shot and number is None and "count" not in request
-            yield Fault(name, value, _parse_count(request, kind), number, account, is_momentary)
+            is_immediate = kind.one_shot and number is None and "count" not in request
+            yield Fault(name, value, _parse_count(request, kind), number, account, is_immediate)
 
 
 def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
-    """None for `false`: the fault is not asked for."""
+    """None for `false`: the fault is not requested."""
     if type(value) not in kind.value_types:
         expected = " or ".join(value_type.__name__ for value_type in kind.value_types)
         raise InvalidFault(f"{name}: needs {expected}, not {value!r}")
@@ -154,7 +173,7 @@ def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
 def _parse_count(request: Mapping[str, Any], kind: FaultKind) -> int | None:
     count = request.get("count", 1 if kind.one_shot else None)
     if count is not None and (type(count) is not int or count < 1):
-        raise InvalidFault(f"count: needs a number from 1 on, not {count!r}")
+        raise InvalidFault(f"count: needs a number of 1 or more, not {count!r}")
     return count
 
 

@@ -1,7 +1,8 @@
-"""The world on disk: a journal of one fact a line, written before anybody is told of the fact.
+"""The world on disk: a journal with one event a line. Nobody may learn of an event before it is written.
 
-One `write` to the system per fact, so what was recorded outlives a SIGKILL of the sandbox; it is not
-synced, so not a power cut. A line that a kill has cut short was told to nobody and is dropped.
+Each event is one `write` to the system, so a recorded event survives a SIGKILL of the sandbox. The file
+is not synced, so it may not survive a power cut. A line that a kill has cut short was reported to nobody,
+and is dropped.
 """
 
 import os
@@ -21,7 +22,7 @@ _decoder = msgspec.json.Decoder(AnyEvent)
 
 
 class Store:
-    """The world, and the file that it can be read back from. One owner at a time (app.py)."""
+    """The world, and the file from which it can be read again. One owner at a time (app.py)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -29,7 +30,7 @@ class Store:
         self.world = self._replay()
 
     def record(self, event: E) -> E:
-        """Write down what happened, then let it have happened. Returns it with `seq` and `at`."""
+        """Write the event, then apply it to the world. Returns it with `seq` and `at`."""
         at = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         event = msgspec.structs.replace(event, seq=self.world.last_seq + 1, at=at)
         os.write(self._file, _encoder.encode(event) + b"\n")
@@ -37,12 +38,12 @@ class Store:
         return event
 
     def reset(self) -> None:
-        """A world in which nothing has happened."""
+        """Start a world without events."""
         os.ftruncate(self._file, 0)
         self.world = World()
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file."""
         os.close(self._file)
 
     def _replay(self) -> World:

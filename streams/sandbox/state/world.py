@@ -1,13 +1,13 @@
-"""The world as the facts have made it: numbers, accounts, messages. Pure: no clock, file or socket.
+"""The world that results from the events: numbers, accounts, messages. Pure: no clock, file or socket.
 
-`apply` is the only way to change it, so a world read back from its journal is the world that was.
+Only `apply` may change it, so a world that is read from its journal equals the world that wrote it.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from streams.sandbox.state.events import (
     AnyEvent,
@@ -22,29 +22,26 @@ from streams.sandbox.state.events import (
     ReceiptConfirmed,
     Unlinked,
 )
-
-SENT: Final = 1
-DELIVERED: Final = 2
-READ: Final = 3
+from streams.whatsapp.driver import AckLevel
 
 
 class UnknownAccount(LookupError):
-    """No account of this phone was ever linked."""
+    """No device was ever linked to this phone."""
 
 
 @dataclass(slots=True)
 class ShownMessage:
-    """A message on a recipient's phone: how far it got, and how far the sender's page was told."""
+    """A message on a recipient's phone: its ack level, and the level that the sender's page has confirmed."""
 
     message: Message
     acked: bool
-    ack: int = SENT
-    confirmed_ack: int = SENT
+    ack: int = AckLevel.SERVER
+    confirmed_ack: int = AckLevel.SERVER
 
 
 @dataclass(slots=True)
 class Account:
-    """A phone with WhatsApp that has, or had, linked devices (noise keys)."""
+    """A phone with WhatsApp that has or had linked devices (noise keys)."""
 
     phone: str
     devices: set[str] = field(default_factory=set)
@@ -54,7 +51,7 @@ class Account:
 
 
 class World:
-    """Everything that is known of a WhatsApp that began empty."""
+    """The state of a WhatsApp that began empty."""
 
     def __init__(self) -> None:
         self._events: list[AnyEvent] = []
@@ -76,19 +73,21 @@ class World:
             InboundConfirmed: self._apply_inbound_confirmed,
         }
 
-    # -- what is known
+    # -- reading
 
     @property
     def last_seq(self) -> int:
-        """The number of facts so far."""
+        """The number of events so far."""
         return len(self._events)
 
     def messages_after(self, after_seq: int) -> list[Message]:
-        """Every message with a `seq` greater than `after`, in order."""
-        return self._messages[bisect_right(self._messages, after_seq, key=lambda one: one.seq) :]
+        """Every message with a `seq` greater than `after_seq`, in order."""
+        return self._messages[
+            bisect_right(self._messages, after_seq, key=lambda message: message.seq) :
+        ]
 
     def events_after(self, after_seq: int) -> list[AnyEvent]:
-        """Every fact with a `seq` greater than `after`, in order."""
+        """Every event with a `seq` greater than `after_seq`, in order."""
         return self._events[after_seq:]
 
     def get_account(self, phone: str) -> Account:
@@ -103,25 +102,25 @@ class World:
         return self._phones_by_device.get(noise)
 
     def is_on_whatsapp(self, phone: str) -> bool:
-        """Whether the number is on WhatsApp: all are, unless somebody said otherwise."""
+        """Whether the number is on WhatsApp. All numbers are, unless `/numbers` said otherwise."""
         return self._numbers.get(phone, NumberLookup()).on_whatsapp
 
     def chat_id_of_phone(self, phone: str) -> str:
-        """What WhatsApp calls the number."""
+        """The chat of the number."""
         return self._numbers.get(phone, NumberLookup()).chat_id or f"{phone.removeprefix('+')}@c.us"
 
     def phone_of_chat_id(self, chat_id: str) -> str:
-        """The number that WhatsApp calls so."""
+        """The number of the chat."""
         return self._phones_by_chat_id.get(chat_id) or "+" + chat_id.partition("@")[0]
 
     def find_message(self, to: str, whatsapp_id: str) -> ShownMessage | None:
-        """The message of this id on the recipient's phone."""
+        """The message with this id on the recipient's phone."""
         return self._shown_messages.get((to, whatsapp_id))
 
-    # -- what happens
+    # -- applying events
 
     def apply(self, event: AnyEvent) -> None:
-        """Take note of what has happened."""
+        """Apply the event."""
         self._events.append(event)
         self._handlers[type(event)](event)
 
@@ -153,7 +152,7 @@ class World:
     def _apply_read(self, event: MessagesRead) -> None:
         account = self.get_account(event.to)
         for shown in account.unread.pop(event.by, []):
-            shown.ack = READ
+            shown.ack = AckLevel.READ
             account.unconfirmed[event.by, shown.message.whatsapp_id] = shown
 
     def _apply_receipt_confirmed(self, event: ReceiptConfirmed) -> None:

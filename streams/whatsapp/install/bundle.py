@@ -1,8 +1,8 @@
-"""Where the wa-js bundle is, and how it gets there. It is somebody else's and never committed.
+"""Finds and installs the wa-js bundle. The bundle belongs to others and may not be committed.
 
 Its version and its integrity hash are in package.json and package-lock.json beside this file; npm
-refuses a file that differs. A setting points at another file: an update is one file swapped.
-`python -m streams.whatsapp.install.bundle` installs it when it is not there.
+refuses a file that differs. A setting may name another file, so an update is one file swapped.
+`python -m streams.whatsapp.install.bundle` installs the bundle if it is not there.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ INSTALL_HINT = f"wa-js is not installed: run `npm ci --ignore-scripts` in {_INST
 
 
 def find_bundle(configured_path: str | None) -> Path:
-    """The bundle's file. Raises BundleMissing, with one line of what to do."""
+    """The bundle's file. Raises BundleMissing, with one line that says what to do."""
     if configured_path is not None:
         if not Path(configured_path).is_file():
             raise BundleMissing(f"WA_WHATSAPP_BUNDLE={configured_path} is not a file")
@@ -35,7 +35,7 @@ def find_bundle(configured_path: str | None) -> Path:
 
 
 def is_installed_version_current() -> bool:
-    """Whether the version that is installed is the one of the lock file."""
+    """Whether the installed version is the one in the lock file."""
     try:
         locked = json.loads((_INSTALL_DIR / "package-lock.json").read_bytes())["packages"][
             _PACKAGE_PATH

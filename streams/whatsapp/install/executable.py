@@ -1,10 +1,10 @@
-"""Where a Chromium is on this machine, and how one gets there. Starts no browser.
+"""Finds a Chromium on this machine, or installs one. May not open a page.
 
-Order: the one that was asked for; Playwright's own download; the system's. Where there is none,
-`python -m streams.whatsapp.install.executable` gets one: Playwright's download, else Debian's package, else it
-says in one line what to install. Of the system's headless shell the real binary is taken: Debian's
-/usr/bin/chromium-headless-shell is a shell script that does not `exec`, so ending what Playwright
-started would leave the real browser alive, and sending.
+The order is: the configured one, Playwright's own download, the system's. If there is none,
+`python -m streams.whatsapp.install.executable` gets one: Playwright's download, else Debian's package,
+else one line says what to install. Of the system's headless shell, the real binary is used: Debian's
+/usr/bin/chromium-headless-shell is a shell script that does not `exec`, so ending the process that
+Playwright started would leave the real browser alive, and sending.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ _SYSTEM_FULL_PATHS = (
 )
 _VERSION_PATTERN = re.compile(r"\d+(?:\.\d+){1,3}")
 _VERSION_TIMEOUT_S = 10.0
-# Playwright tries several servers several times: a network that lets nothing through costs seconds.
+# Playwright tries several servers several times: on a network that blocks them, this costs seconds.
 _SHORT_DOWNLOAD_TIMEOUT = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "5000"}
 
 
 @dataclass(frozen=True, slots=True)
 class Executable:
-    """A Chromium that exists. The headless shell takes half of the memory of the full one."""
+    """A Chromium that exists. The headless shell uses half of the memory of the full browser."""
 
     path: Path
     headless_shell: bool
@@ -52,9 +52,9 @@ class Executable:
 def find_chromium(
     configured: str | None, *, prefer_shell: bool = True, root: Path = Path("/")
 ) -> Executable:
-    """The Chromium to start. Raises BrowserMissing, with one line of what to do.
+    """The Chromium to start. Raises BrowserMissing, with one line that says what to do.
 
-    `root` is where the system's folders are looked for.
+    `root` is the root of the system's folders.
     """
     if configured is not None:
         return _resolve_configured(configured)
@@ -70,7 +70,7 @@ def find_chromium(
 async def read_version(executable: Executable) -> str:
     """Its version, such as `156.0.8078.79`.
 
-    Raises BrowserMissing when it does not run, PageHung when it takes too long to say so.
+    Raises BrowserMissing if it does not run, PageHung if it does not answer in time.
     """
     process = await asyncio.create_subprocess_exec(
         str(executable.path),
@@ -91,9 +91,9 @@ async def read_version(executable: Executable) -> str:
 
 
 def install_chromium(configured: str | None, progress: Callable[[str], None]) -> Executable:
-    """The Chromium to start, fetched where there is none that runs.
+    """The Chromium to start; it is installed if none that runs is there.
 
-    `progress` gets each line that the installers print. Raises BrowserMissing when none is to be had.
+    `progress` receives each line that the installers print. Raises BrowserMissing if all of them fail.
     """
     if configured is not None or _has_working_chromium():
         return find_chromium(configured)
@@ -151,7 +151,7 @@ def _is_executable_file(path: Path) -> bool:
 
 
 def _has_working_chromium() -> bool:
-    """Whether there is one already that also runs: a download alone lacks the system's libraries."""
+    """Whether a Chromium is there and also runs: a download alone lacks libraries of the system."""
     try:
         asyncio.run(read_version(find_chromium(None)))
     except (BrowserMissing, PageHung):
@@ -160,7 +160,7 @@ def _has_working_chromium() -> bool:
 
 
 def _install_from_playwright(progress: Callable[[str], None]) -> bool:
-    """A download that does not run here is removed again, so that the system's is found."""
+    """A download that does not run on this machine is removed again, so that the system's is found."""
     command = [sys.executable, "-m", "playwright"]
     install_command = [*command, "install", "chromium", "--only-shell"]
     if run_installer(install_command, progress, extra_environment=_SHORT_DOWNLOAD_TIMEOUT) != 0:
@@ -175,7 +175,7 @@ def _install_from_debian(progress: Callable[[str], None]) -> bool:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
     noninteractive = {"DEBIAN_FRONTEND": "noninteractive"}
-    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]  # another clone may be at it
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]  # another clone may be installing too
     install_command = [*apt, "install", "-y", "--no-install-recommends"]
     run_installer([*apt, "update"], progress, extra_environment=noninteractive)
     for package in ("chromium-headless-shell", "chromium"):
@@ -189,7 +189,7 @@ def _install_from_debian(progress: Callable[[str], None]) -> bool:
 
 
 def main() -> int:
-    """Print where the Chromium is, after getting one if need be; 2 with one line when it cannot."""
+    """Print where the Chromium is, after installing one if necessary; 2 with one line if it fails."""
     configured = os.environ.get("WA_BROWSER_EXECUTABLE") or None
     try:
         chromium = install_chromium(configured, lambda line: print(f"setup: {line}", flush=True))

@@ -1,4 +1,4 @@
-"""Runs somebody else's installer and passes on what it says. Decides nothing."""
+"""Runs an installer of a third party and passes on its output. May not decide what is installed."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ def run_installer(
     cwd: Path | None = None,
     extra_environment: Mapping[str, str] | None = None,
 ) -> int:
-    """The exit code; 127 when there is no such program.
+    """Run the command and return its exit code, or 127 if there is no such program.
 
-    `progress` gets the command and each line once: what is said in every attempt, and the traces
-    of an error (they are indented), help nobody.
+    `progress` receives the command, and each line of output once. Lines that each attempt repeats and
+    the stack trace of an error (it is indented) are left out: they help nobody.
     """
     progress("$ " + " ".join(command))
     try:

@@ -1,6 +1,6 @@
-"""What the adapter is told of a message, and what its answers mean. Pure: no page, no clock, no file.
+"""Encodes a submission for the adapter in the page, and decodes the adapter's results.
 
-What is not surely known is `Uncertain`, never "no".
+Pure: it may use no page, no clock and no file. What is not certain becomes `InDoubt`, never "no".
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from streams.whatsapp.driver import (
 )
 from streams.whatsapp.errors import AdapterError
 
-# Codes of the adapter that are words of the contract; every other is a refusal of wa-js.
+# Codes of the adapter that the contract has too; any other code comes from wa-js.
 _NOT_SUBMITTED_CODES = frozenset(
     {
         "timeout_before_submit",
@@ -32,7 +32,7 @@ _NOT_SUBMITTED_CODES = frozenset(
 
 
 def encode_submission(submission: Submission) -> dict[str, object]:
-    """What the adapter's `submit` is told."""
+    """The argument of the adapter's `submit`."""
     return {
         "id": submission.whatsapp_id,
         "chat_id": submission.chat_id,
@@ -44,20 +44,20 @@ def encode_submission(submission: Submission) -> dict[str, object]:
 
 
 def decode_submit_error(error: AdapterError) -> SubmitResult:
-    """The ending of a submit that the adapter did not call good."""
+    """The result of a submit for which the adapter returned an error."""
     if error.refused:
         return ServerRefused(error.code, error.detail)
     if error.handed_over:
         return InDoubt("outcome_unknown", str(error))
     if error.code in _NOT_SUBMITTED_CODES:
         return NotSubmitted(error.code, error.detail)
-    # A TypeError is the page's fault, and may be gone after a reload; a code of wa-js is the message's.
+    # A TypeError is a fault of the page, and a reload may cure it. A code of wa-js is about the message.
     code = "page_crashed" if error.code == "page_error" else "content_refused"
     return NotSubmitted(code, str(error))
 
 
 def decode_event(event: Mapping[str, Any]) -> Receipt | IncomingMessage | None:
-    """An event of the adapter's `listen`; None for an ack that is no receipt."""
+    """The value of an event of the adapter's `listen`; None for an ack that is not a receipt."""
     if event["kind"] == "received":
         return IncomingMessage(
             event["from"], event["id"], event["type"], event["body"], float(event["at_s"])

@@ -1,4 +1,4 @@
-"""Playwright's calls with a time limit, and its errors as ours: the one place that translates them."""
+"""Calls Playwright with a timeout. The only place that translates Playwright's errors into ours."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -10,19 +10,19 @@ T = TypeVar("T")
 
 
 async def call_with_timeout(call: Awaitable[T], timeout_s: float) -> T:
-    """The call's result. Raises PageTrouble; many of Playwright's calls have no limit themselves."""
+    """The call's result. Raises PageFailure. Many of Playwright's calls have no timeout of their own."""
     try:
         return await asyncio.wait_for(call, timeout_s)
     except TimeoutError:
         raise PageHung(f"no answer within {timeout_s:g} s") from None
     except BrowserError:
         raise
-    except Exception as error:  # Playwright raises bare ones too, and a call has no other origin
+    except Exception as error:  # Playwright also raises bare exceptions, and nothing else is called
         raise translate_error(error) from error
 
 
 def translate_error(error: Exception) -> PageFailure:
-    """Playwright's error as one of ours."""
+    """The PageFailure for an error of Playwright."""
     first_line = next(iter(str(error).splitlines()), "") or type(error).__name__
     if "context was destroyed" in first_line or "Cannot find context" in first_line:
         return PageNavigated(first_line)

@@ -1,62 +1,45 @@
 """Chromium through Playwright: how it is started and how it surely ends. Knows no WhatsApp.
 
-Who dies with whom: a killed Python takes Playwright's driver (Node) with it, and that one the
-browser; but a frozen one does not. Both are therefore started through small scripts that ask the
-kernel for a signal at the death of the parent: TERM for the browser (with KILL a login made moments
-before would be lost), KILL for the driver. The scripts also leave the pids, so that what does not
-end when it is asked can be ended.
+A killed Python process takes Playwright's driver (Node) with it, and the driver takes the browser
+with it; but a frozen one does not. So both are started through scripts (processes.py) that ask the
+kernel for a signal at the death of the parent: TERM for the browser (with KILL, a login made moments
+before would be lost), KILL for the driver.
 """
 
 import asyncio
 import contextlib
 import os
-import select
 import shlex
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from playwright.async_api import BrowserContext, CDPSession, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from streams.system.parent_death import bind_to_parent
 from streams.whatsapp.install import executable
 from streams.whatsapp.install.executable import Executable
 from streams.whatsapp.web.calls import call_with_timeout
+from streams.whatsapp.web.chromium_arguments import chromium_arguments, user_agent_override
+from streams.whatsapp.web.processes import end_process, is_running, write_wrapper
 from streams.whatsapp.web.profile import DRIVER_TMP_DIR, Profile
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 
-# playwright/driver/package/lib/server/electron/loader.js: the last --enable-features wins, so
-# Playwright's own list is said again.
-_FEATURES = "NetworkServiceInProcess2,CDPScreenshotNewSurface,SkipListAccountsWithoutGaiaCookies"
-_LEAN_ARGS = (
-    "--disable-software-rasterizer",
-    "--disable-3d-apis",
-    f"--enable-features={_FEATURES}",
-)
-_LEAN_SHELL_ARGS = ("--in-process-gpu", "--no-zygote")
-# wa-js is told not to report to Google; should it do so all the same, there is nobody there.
-# Costs nothing, unlike a route, which takes each request through Python.
-_BLOCKED_HOSTS = ", ".join(
-    f"MAP {host} ~NOTFOUND"
-    for host in ("analytics.google.com", "www.google-analytics.com", "www.googletagmanager.com")
-)
-# The heap that the driver needs for messages; media go through it in pieces.
+# The heap that the driver needs for messages; media pass through it in chunks.
 _NODE_OPTIONS = "--max-old-space-size=96 --max-semi-space-size=1"
 
-# PLAYWRIGHT_NODEJS_PATH is read from our own environment (playwright/_impl/_driver.py:27).
+# Playwright reads PLAYWRIGHT_NODEJS_PATH from our own environment (playwright/_impl/_driver.py:27).
 _environment_lock = asyncio.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. A page that does not answer a heartbeat in `answer_s` is hung."""
+    """Seconds. A page that does not answer a heartbeat within `answer_s` is hung."""
 
     launch_s: float = 30.0
-    load_s: float = 30.0  # the page's modules are there
-    ready_s: float = 30.0  # wa-js is fully ready
-    heartbeat_s: float = 2.0  # a call that listens comes back at the latest after this
+    load_s: float = 30.0  # until the page's modules are registered
+    ready_s: float = 30.0  # until wa-js is fully ready
+    heartbeat_s: float = 2.0  # the adapter's `listen` returns after this at the latest
     answer_s: float = 5.0
     look_up_s: float = 15.0
     close_s: float = 3.0  # a healthy browser ends in a tenth of a second
@@ -64,7 +47,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class BrowserConfig:
-    """All that a driver must be told. `extra_args` come last on Chromium's command line."""
+    """The configuration of a driver. `extra_args` come last on Chromium's command line."""
 
     profile_dir: Path
     executable: str | None = None
@@ -72,62 +55,9 @@ class BrowserConfig:
     bundle: str | None = None
     extra_args: tuple[str, ...] = ()
     whatsapp_url: str = "https://web.whatsapp.com/"
-    page_heap_mb: int = 0  # of JavaScript, above which the page is loaded anew; 0: never
+    page_heap_mb: int = 0  # a page with a larger JavaScript heap is reloaded; 0: never
     timeouts: Timeouts = field(default_factory=Timeouts)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
-
-
-def chromium_arguments(program: Executable, version: str, extra_args: tuple[str, ...]) -> list[str]:
-    """What is added to Playwright's own arguments.
-
-    WhatsApp Web shows "unsupported browser" to a user agent that says Headless.
-    """
-    major = version.split(".")[0]
-    return [
-        *_LEAN_ARGS,
-        *(_LEAN_SHELL_ARGS if program.headless_shell else ()),
-        f"--host-resolver-rules={_BLOCKED_HOSTS}",
-        f"--user-agent={user_agent(major)}",
-        *extra_args,
-    ]
-
-
-def user_agent(major: str) -> str:
-    """Chromium's own on Linux, reduced as it has been since version 110, without `Headless`."""
-    engine = "AppleWebKit/537.36 (KHTML, like Gecko)"
-    return f"Mozilla/5.0 (X11; Linux x86_64) {engine} Chrome/{major}.0.0.0 Safari/537.36"
-
-
-def user_agent_override(version: str) -> dict[str, object]:
-    """The override that also takes `HeadlessChrome` out of the shell's sec-ch-ua header."""
-    major = version.split(".")[0]
-    brands = (("Chromium", major, version), ("Not;A=Brand", "24", "24.0.0.0"))
-    return {
-        "userAgent": user_agent(major),
-        "userAgentMetadata": {
-            "brands": [{"brand": name, "version": short} for name, short, _ in brands],
-            "fullVersionList": [{"brand": name, "version": full} for name, _, full in brands],
-            "platform": "Linux",
-            "platformVersion": "",
-            "architecture": "x86",
-            "bitness": "64",
-            "model": "",
-            "mobile": False,
-        },
-    }
-
-
-def write_wrapper(
-    script: Path, program: Path, death_signal: signal.Signals, environment_lines: str = ""
-) -> Path:
-    """A script that becomes `program`, leaves its pid in `<script>.pid` and dies with its parent."""
-    command = bind_to_parent([str(program)], death_signal)
-    pid_file = shlex.quote(f"{script}.pid")
-    script.write_text(
-        f'#!/bin/sh\necho $$ > {pid_file}\n{environment_lines}exec {shlex.join(command)} "$@"\n'
-    )
-    script.chmod(0o700)
-    return script
 
 
 class Chromium:
@@ -142,7 +72,7 @@ class Chromium:
 
     @classmethod
     async def launch(cls, config: BrowserConfig, profile: Profile) -> "Chromium":
-        """Start it on a profile that is ours and clear. Raises PageTrouble or BrowserMissing."""
+        """Start it on a profile that we own and have prepared. Raises PageFailure or BrowserMissing."""
         program = executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
         version = await executable.read_version(program)
         timeout_s = config.timeouts.launch_s
@@ -171,17 +101,17 @@ class Chromium:
             handle_sigterm=False,
             handle_sighup=False,
             service_workers="block",
-            timeout=0,  # the caller has one, which also holds when the driver is frozen
+            timeout=0,  # the caller has one, which also works when the driver is frozen
         )
 
     async def first_page(self) -> Page:
-        """The page that the browser began with, else a new one. Raises PageTrouble."""
+        """The page that the browser opened at its start, else a new one. Raises PageFailure."""
         assert self._context is not None
         pages = self._context.pages
         return await self._prepare(pages[0]) if pages else await self.new_page()
 
     async def new_page(self) -> Page:
-        """One more page in this browser. Raises PageTrouble."""
+        """Open one more page in this browser. Raises PageFailure."""
         assert self._context is not None
         call = self._context.new_page()
         return await self._prepare(await call_with_timeout(call, self._timeouts.answer_s))
@@ -194,17 +124,17 @@ class Chromium:
         return page
 
     async def open_devtools(self, page: Page) -> CDPSession:
-        """Chromium's own protocol for one page. Raises PageTrouble."""
+        """Open a session of Chromium's DevTools protocol with one page. Raises PageFailure."""
         assert self._context is not None
         return await call_with_timeout(self._context.new_cdp_session(page), self._timeouts.answer_s)
 
     @property
     def is_alive(self) -> bool:
-        """Browser and driver run. The death of a driver gives no event, so the processes are asked."""
-        return all(_is_running(self._state_dir / name) for name in ("browser.pid", "driver.pid"))
+        """Whether browser and driver run. A driver's death gives no event, so this checks the processes."""
+        return all(is_running(self._state_dir / name) for name in ("browser.pid", "driver.pid"))
 
     async def close(self) -> None:
-        """End browser and driver, gracefully while they answer, else with SIGKILL."""
+        """End browser and driver: gracefully while they answer, else with SIGKILL."""
         timeout_s = self._timeouts.close_s
         with contextlib.suppress(PlaywrightError, TimeoutError):
             if self._context is not None:
@@ -240,7 +170,7 @@ def _write_driver_wrapper(state_dir: Path, configured_node: str | None) -> Path:
         else Path(playwright.__file__).parent / "driver" / "node"
     )
     exports = f'export UV_THREADPOOL_SIZE=1 NODE_OPTIONS="{_NODE_OPTIONS} $NODE_OPTIONS"\n'
-    # A driver that is killed leaves its folder of artifacts; here it goes before the next launch.
+    # A killed driver leaves its folder of artifacts behind; here, it is removed before the next launch.
     tmp_dir = state_dir / DRIVER_TMP_DIR
     tmp_dir.mkdir(exist_ok=True)
     return write_wrapper(
@@ -252,42 +182,6 @@ def _write_driver_wrapper(state_dir: Path, configured_node: str | None) -> Path:
 
 
 def _export_tmpdir() -> str:
-    """The browser has our temporary folder, not the driver's: Unix sockets need a short path."""
+    """Give the browser our temporary folder, not the driver's: Unix sockets need a short path."""
     tmp_dir = os.environ.get("TMPDIR")
     return f"export TMPDIR={shlex.quote(tmp_dir)}\n" if tmp_dir else "unset TMPDIR\n"
-
-
-def _is_running(pid_file: Path) -> bool:
-    try:
-        return psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        return False
-
-
-async def end_process(pid_file: Path, timeout_s: float) -> None:
-    """Let the process of this file end by itself for a moment, then kill it."""
-    await asyncio.to_thread(_end_process, pid_file, timeout_s)
-
-
-def _end_process(pid_file: Path, timeout_s: float) -> None:
-    # The file is as old as the process: a pid that was given to another since is told by its start.
-    try:
-        process = psutil.Process(int(pid_file.read_text()))
-        if process.create_time() <= pid_file.stat().st_mtime + 1.0:
-            _wait_then_kill(process, timeout_s)
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess, ProcessLookupError):
-        return
-    finally:
-        pid_file.unlink(missing_ok=True)
-
-
-def _wait_then_kill(process: psutil.Process, timeout_s: float) -> None:
-    # A pidfd tells the end itself; others wait until somebody has also collected the zombie.
-    pidfd = os.pidfd_open(process.pid)
-    try:
-        ended, _, _ = select.select([pidfd], [], [], timeout_s)
-        if not ended:
-            process.kill()
-            select.select([pidfd], [], [], 5.0)
-    finally:
-        os.close(pidfd)

@@ -1,8 +1,8 @@
-"""One page with wa-js and our adapter in it. Knows calls and answers, but not what they mean.
+"""One page with wa-js and the adapter in it. Makes calls, and does not know what they mean.
 
 wa-js is evaluated once the page's core modules are registered, not at the start of the document:
-there wa-js 4.6.0 can see the loader without the modules and never become ready. Every error of
-Playwright becomes one of ours here, and no call is without a time limit: `page.evaluate` has none.
+there, wa-js 4.6.0 may see the loader without the modules and never become ready. No error of
+Playwright may leave this file, and no call may be made without a timeout: `page.evaluate` has none.
 """
 
 from pathlib import Path
@@ -21,11 +21,12 @@ from streams.whatsapp.errors import (
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
 
-# Must be there before the bundle: it reports to Google and to third parties' preview servers else.
+# Must be set before the bundle runs: otherwise wa-js reports to Google and uses the preview servers of
+# third parties.
 _WA_JS_CONFIG: Final = (
     "window.WPPConfig = {disableGoogleAnalytics: true, linkPreviewApiServers: []}"
 )
-# Known by these names to wa-js and to whatsapp-web.js alike.
+# wa-js and whatsapp-web.js both know them by these names.
 _CORE_MODULES: Final = (
     "WAWebUserPrefsMeUser",
     "WAWebSocketModel",
@@ -77,14 +78,14 @@ class WhatsAppPage:
         self._initial_heap_mb: float | None = None
 
     async def open(self, url: str) -> None:
-        """Go to WhatsApp Web and inject. Raises Unreachable or PageTrouble."""
+        """Go to WhatsApp Web and inject. Raises WhatsAppUnreachable or PageFailure."""
         await self._navigate(
             self._tab.goto(url, wait_until="commit", timeout=self._timeouts.load_s * 1000)
         )
         await self.inject()
 
     async def inject(self) -> None:
-        """Put wa-js and the adapter into this document. Raises PageTrouble."""
+        """Put wa-js and the adapter into this document. Raises PageFailure."""
         self._adapter = self._initial_heap_mb = None
         try:
             await self._evaluate(_WAIT_FOR_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.load_s)
@@ -101,7 +102,7 @@ class WhatsAppPage:
         )
 
     async def call(self, name: str, argument: object, timeout_s: float) -> dict[str, Any]:
-        """One call of the adapter. Raises PageRefused when it says no, PageTrouble when it cannot."""
+        """Call the adapter. Raises AdapterError for its `ok: false`, PageFailure if there is no result."""
         if self._adapter is None:
             raise PageNavigated("the adapter is not in the page")
         answer = await call_with_timeout(
@@ -117,9 +118,10 @@ class WhatsAppPage:
         )
 
     async def collect_garbage(self) -> tuple[float, float]:
-        """Have V8 free what nobody uses; the MB that are held then, and were the first time in this document.
+        """Run V8's garbage collector.
 
-        Raises PageTrouble.
+        Returns the MB in use after it, and those after the first collection in this document. Raises
+        PageFailure.
         """
         timeout_s = self._timeouts.answer_s
         session = await call_with_timeout(self._browser.open_devtools(self._tab), timeout_s)
@@ -131,7 +133,7 @@ class WhatsAppPage:
         return heap_mb, self._initial_heap_mb
 
     async def close(self) -> None:
-        """Close the tab; one that hangs or is gone already is left to the browser's end."""
+        """Close the tab. One that hangs or is already gone ends with the browser."""
         try:
             await call_with_timeout(self._tab.close(), self._timeouts.close_s)
         except PageFailure:
@@ -157,5 +159,5 @@ class WhatsAppPage:
 
 
 def _error_code(answer: dict[str, Any]) -> str:
-    # 463 is the reach-out time lock: WhatsApp forbids the account to write to strangers for a time.
+    # 463 is the reach-out time lock: for a time, the account may not write to strangers.
     return "reachout_timelocked" if answer.get("server_code") == 463 else str(answer["code"])

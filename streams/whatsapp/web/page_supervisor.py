@@ -1,8 +1,8 @@
 """Keeps one page at WhatsApp Web alive: opens it, listens to it, and replaces what has failed.
 
-Knows nothing of sending. What it hears goes to a `Watcher`; what it may do next is the ladder's
-business (supervision.py). A call that listens is open at all times, so a dead renderer, browser or
-driver makes itself known at once, and a hung one after a missed heartbeat.
+Nothing here may send. Events go to a `PageObserver`; recovery_policy.py decides what is tried next.
+A `listen` call is open at all times, so a dead renderer, browser or driver is noticed at once, and
+a hung one after a missed heartbeat.
 """
 
 import asyncio
@@ -28,36 +28,36 @@ from streams.whatsapp.web.session import PageState, derive_phase
 
 log = logging.getLogger(__name__)
 
-# A page that keeps navigating by itself is no use; WhatsApp's own logout navigates once.
+# A page that keeps navigating by itself is unusable; WhatsApp's own logout navigates once.
 _MAX_CONSECUTIVE_NAVIGATIONS = 5
-# Phases in which nothing is waited for but a person.
+# Phases that may last: the page is ready, or only a person can go on.
 _STABLE_PHASES = frozenset({Phase.READY, Phase.LINKING, Phase.RESTRICTED})
 # Longer than Chromium ever waits before it writes localStorage.
 _STORAGE_TIMEOUT_S = 6.0
 
 
 class PageObserver(Protocol):
-    """Who wants to know. Must not block."""
+    """Receives what the page reports. Must not block."""
 
     def on_state(self, state: PageState) -> None:
-        """The page is as this says."""
+        """The page is in this state."""
         ...
 
     def on_page_replacement(self, state: PageState) -> None:
-        """Linked; the page is replaced before it is called ready."""
+        """The page is linked; it is replaced before it counts as ready."""
         ...
 
     def on_event(self, event: Mapping[str, Any]) -> None:
-        """A receipt or a message received."""
+        """The adapter reported a receipt or a message."""
         ...
 
     def on_page_lost(self, reason: str) -> None:
-        """There is no page that can be used; one is being made."""
+        """There is no usable page; a new one is being opened."""
         ...
 
 
 class PageSupervisor:
-    """One account's browser and page. `run` is to be one task."""
+    """One account's browser and page. `run` must be one task."""
 
     def __init__(
         self,
@@ -78,17 +78,17 @@ class PageSupervisor:
         self._navigations = 0
         self._linked_at_s: float | None = None
         self._stuck_since_s: float | None = None
-        self._reload_request: asyncio.Event | None = None  # asked for; set when it has begun
+        self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
     @property
     def page(self) -> WhatsAppPage | None:
-        """The page, whatever its state."""
+        """The page, in whatever state it is."""
         return self._page
 
     async def reload(self) -> bool:
-        """Have the page loaded anew; returns when nobody takes the old one for ready any more.
+        """Reload the page. Returns as soon as the old page does not count as ready any more.
 
-        False: it is not attended to now, and nothing will be done.
+        False: the supervisor is busy with something else, and nothing will be done.
         """
         timeouts, request = self._config.timeouts, asyncio.Event()
         self._reload_request = request
@@ -102,9 +102,9 @@ class PageSupervisor:
         return True
 
     async def run(self) -> str:
-        """Keep it until cancelled; returns why it gave up. The browser has ended when this ends.
+        """Keep the page alive until cancelled. Returns why it gave up. The browser ends with this task.
 
-        Raises BrowserMissing and ProfileInUse: to try again would not help.
+        Raises BrowserMissing and ProfileInUse: another attempt would not help.
         """
         step = RecoveryStep(RecoveryLevel.NEW_BROWSER, 0.0)
         try:
@@ -132,7 +132,7 @@ class PageSupervisor:
             return error
         finally:
             self._confirm_reload_request()
-        raise AssertionError("a page is attended until it fails")
+        raise AssertionError("a page is watched until it fails")
 
     def _next_step(self, failure: PageFailure | WhatsAppUnreachable) -> RecoveryStep | None:
         if isinstance(failure, WhatsAppUnreachable):
@@ -144,7 +144,7 @@ class PageSupervisor:
         return self._recovery_policy.record_failure(time.monotonic(), self._min_level(failure))
 
     def _min_level(self, failure: PageFailure) -> RecoveryLevel:
-        """What less than this cannot cure."""
+        """The lowest level that can cure this failure."""
         if self._browser is None or not self._browser.is_alive:
             return RecoveryLevel.NEW_BROWSER
         return (
@@ -153,7 +153,7 @@ class PageSupervisor:
             else RecoveryLevel.RELOAD
         )
 
-    # -- making a page
+    # -- opening a page
 
     async def _escalate(self, level: RecoveryLevel) -> None:
         if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
@@ -172,10 +172,11 @@ class PageSupervisor:
         await self._page.open(self._config.whatsapp_url)
 
     async def _open_new_page(self) -> None:
-        """The old tab goes before the new one loads: WhatsApp wants to be open in one tab only.
+        """Close the old tab before the new one loads: WhatsApp may be open in one tab only.
 
-        And Chromium writes the site's storage when its last tab has gone, so a login made in this
-        tab is awaited on the disk: nobody is told `ready` who could still lose it by a crash.
+        Chromium writes the site's storage when the site's last tab has closed. So if the login was
+        made in the old tab, this waits until it is on disk: `ready` is not reported while a crash
+        could still lose the login.
         """
         linked_at_s = self._linked_at_s
         assert self._browser is not None
@@ -186,7 +187,7 @@ class PageSupervisor:
         if linked_at_s is not None and not await self._profile.wait_for_storage(
             linked_at_s, _STORAGE_TIMEOUT_S
         ):
-            log.warning("the new login was not seen on the disk: a crash now may lose it")
+            log.warning("the new login was not seen on disk: a crash now may lose it")
         self._page = self._wrap_tab(self._browser, tab)
         await self._page.open(self._config.whatsapp_url)
 
@@ -199,7 +200,7 @@ class PageSupervisor:
         if browser is not None:
             await browser.close()
 
-    # -- listening to it
+    # -- listening to the page
 
     async def _watch_page(self) -> None:
         after = state_version = 0
@@ -218,7 +219,7 @@ class PageSupervisor:
                 after = state_version = 0
 
     async def _reload_if_requested(self) -> bool:
-        """Load the page anew if that is asked for. Nothing has failed: the ladder is not told."""
+        """Reload the page if that is requested. It is not a failure, so the recovery policy is not used."""
         if self._reload_request is None:
             return False
         self._observer.on_page_lost("page_reloaded")
@@ -231,7 +232,7 @@ class PageSupervisor:
             self._reload_request.set()
 
     async def _listen(self, after: int, state_version: int) -> dict[str, Any] | None:
-        """What is new, or None: the document was replaced and has our adapter again."""
+        """The adapter's news, or None: the document was replaced, and has the adapter again."""
         page, timeouts = self._page, self._config.timeouts
         assert page is not None
         argument = {
@@ -252,7 +253,7 @@ class PageSupervisor:
     async def _reinject(self, page: WhatsAppPage) -> None:
         self._navigations += 1
         if self._navigations > _MAX_CONSECUTIVE_NAVIGATIONS:
-            raise PageLost("the page navigates again and again")
+            raise PageLost("the page keeps navigating")
         self._observer.on_page_lost("page_navigated")
         try:
             await page.inject()
@@ -260,7 +261,7 @@ class PageSupervisor:
             await self._reinject(page)
 
     async def _handle_state(self, state: PageState) -> bool:
-        """Pass the state on; True when the page was replaced instead, because it was linked here."""
+        """Report the state. True if the page was replaced instead, because it has just been linked."""
         phase, reason = derive_phase(state)
         self._check_progress(phase, reason)
         if self._is_new_login(state):
@@ -275,7 +276,7 @@ class PageSupervisor:
         return False
 
     def _check_progress(self, phase: Phase, reason: str | None) -> None:
-        """Raises PageHung when the page should be ready by now, and nobody but it is to blame."""
+        """Raises PageHung if the page should be ready by now and nothing else keeps it from that."""
         now_s = time.monotonic()
         if phase in _STABLE_PHASES or reason == "conflict":
             self._stuck_since_s = None
@@ -286,7 +287,7 @@ class PageSupervisor:
             raise PageHung(f"the page stays {phase} ({reason or 'no reason'})")
 
     def _is_new_login(self, state: PageState) -> bool:
-        """The page is linked, and the profile's last link was another: so it happened in this page."""
+        """Whether the page is linked and the profile's stored link is another: it was linked in this page."""
         if self._linked_at_s is not None or not state.authenticated or state.phone is None:
             return False
         return state.phone != self._profile.load_link().phone

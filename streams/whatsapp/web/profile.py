@@ -1,8 +1,8 @@
-"""One owner of a profile folder, and the name of its link with WhatsApp. Starts no browser.
+"""A profile folder with one owner, and the id of its link with WhatsApp. May not start a browser.
 
-Two browsers on one profile lose the login, or send twice. So there is a lock file beside the folder,
-and whoever holds it first ends the browsers that a dead owner left behind: one that was frozen could
-go on sending from WhatsApp's outbox while we look whether the message went out.
+Two browsers on one profile lose the login, or send twice. So there is a lock file beside the folder.
+The process that gets the lock first ends the browsers that a dead owner left behind: a browser that
+was frozen could go on sending from WhatsApp's outbox while we check whether a message was sent.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import psutil
 
 from streams.whatsapp.errors import ProfileInUse
 
-DRIVER_TMP_DIR = "tmp"  # what Playwright's driver leaves behind, in `own`
+DRIVER_TMP_DIR = "tmp"  # what Playwright's driver leaves behind, in `state_dir`
 SURVIVOR_EXIT_TIMEOUT_S = 1.0
 _KILL_TIMEOUT_S = 5.0
 _POLL_INTERVAL_S = 0.01
@@ -28,14 +28,14 @@ _POLL_INTERVAL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One linking of this profile. `phone` is None until WhatsApp has said who we are."""
+    """One linking of this profile. `phone` is None until WhatsApp has told us our number."""
 
     id: str
     phone: str | None
 
 
 class Profile:
-    """The folder of one browser. Everything below `own` is ours, the rest is Chromium's."""
+    """The folder of one browser. Everything below `state_dir` is ours, the rest is Chromium's."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
@@ -43,9 +43,9 @@ class Profile:
         self._lock = filelock.FileLock(f"{self.folder}.lock", thread_local=False)
 
     async def acquire(self) -> None:
-        """Become the owner: the lock, then the survivors' end, then Chromium's stale locks.
+        """Become the owner: take the lock, end surviving browsers, remove Chromium's stale locks.
 
-        Raises ProfileInUse when somebody else is the owner.
+        Raises ProfileInUse if another process is the owner.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -59,10 +59,10 @@ class Profile:
             raise
 
     async def prepare(self) -> None:
-        """Before each launch, as the owner: no browser on this folder, none of Chromium's locks.
+        """Remove other browsers and Chromium's locks from the folder, as the owner, before each launch.
 
-        Chromium takes over a lock of its own only when the host has the same name, so in a new
-        container never.
+        Chromium takes over a lock of its own only if the host has the same name: in a new container,
+        it never does.
         """
         await end_survivors(self.folder)
         self.state_dir.mkdir(parents=True, exist_ok=True)
@@ -71,15 +71,15 @@ class Profile:
             stale.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Let another become the owner."""
+        """Let another process become the owner."""
         self._lock.release()
 
     async def wait_for_storage(self, since_s: float, timeout_s: float) -> bool:
-        """Wait until Chromium has written localStorage after `since_s` (epoch): the login is in it.
+        """Wait until Chromium has written localStorage after `since_s` (epoch): it contains the login.
 
-        Chromium keeps it in memory for up to 5 s and writes it when the last page of the site has
-        gone; a browser killed before that has lost the login. What is written survives any kill of
-        processes, but not a power cut.
+        Chromium keeps it in memory for up to 5 s, and writes it when the last page of the site has
+        closed. A browser that is killed before that has lost the login. What is written survives the
+        kill of any process, but not a power cut.
         """
         storage = self.folder / "Default" / "Local Storage" / "leveldb"
         deadline_s = time.monotonic() + timeout_s
@@ -90,7 +90,7 @@ class Profile:
         return True
 
     def load_link(self) -> Link:
-        """The link on disk; a profile that has none gets one."""
+        """The link on disk. A profile that has none gets one."""
         try:
             stored = json.loads((self.state_dir / "link.json").read_bytes())
             return Link(str(stored["id"]), stored["phone"])
@@ -98,7 +98,7 @@ class Profile:
             return self.create_link(None)
 
     def create_link(self, phone: str | None) -> Link:
-        """Write a link that never was before; it is on the disk when this returns."""
+        """Write a link with a new id. It is on disk when this returns."""
         link = Link(uuid.uuid4().hex, phone)
         temporary = self.state_dir / "link.new"
         with temporary.open("w") as file:
@@ -125,7 +125,7 @@ def find_browsers(folder: Path) -> Iterator[psutil.Process]:
 
 
 async def end_survivors(folder: Path) -> None:
-    """Wait a moment for browsers on this profile to end by themselves, then kill them."""
+    """Give the browsers on this profile a moment to end by themselves, then kill them."""
     survivors = list(find_browsers(folder))
     if survivors:
         await asyncio.to_thread(_end_browsers, survivors)

@@ -1,34 +1,35 @@
-"""What is tried next when a page fails, and how long is waited before; and when one that works has grown
-too large. Pure: time and chance come in.
+"""Decides what to try next when a page fails, and how long to wait before; also when a working page has
+grown too large. Pure: time and random numbers are passed in.
 
     failure 1   reload         at once
     failure 2   new page       after a random part of base_s
     failure 3…  new browser    after a random part of base_s · 2ⁿ, at most cap_s
-    failure N   give up, and say so
+    failure N   give up, and report it
 
-A trouble that a reload cannot cure (the renderer is dead) starts higher. Only a page that was
-healthy for `calm_s` seconds ends a series: one that dies each time right after it became ready is
-not to be started a thousand times an hour.
+Here base_s is `backoff_base_s`, cap_s is `backoff_max_s` and N is `max_failures`. A failure that a
+reload cannot cure (the renderer is dead) starts at a higher level. Only a page that was healthy for
+`healthy_reset_s` ends a series: a page that dies each time right after it became ready must not be
+started a thousand times an hour.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-_MIN_SAVING_FRACTION = 0.25  # of what a page may hold
+_MIN_SAVING_FRACTION = 0.25  # of the maximum
 
 
 def has_outgrown(heap_mb: float, initial_mb: float, max_mb: float) -> bool:
-    """Whether a page is to be loaded anew: it holds more than it may, and a new one would hold much less.
+    """Whether the page should be reloaded: its heap exceeds `max_mb`, and a new page's would be much smaller.
 
-    `fresh_mb` is what it held when it was young: an account whose page is that large from the beginning is
-    not to be disconnected again and again. `most_mb` of 0: never.
+    `initial_mb` is the heap of the young page: an account whose page is large from the beginning must
+    not be disconnected again and again. With a `max_mb` of 0 the answer is always no.
     """
     return 0 < max_mb < heap_mb and heap_mb - initial_mb >= _MIN_SAVING_FRACTION * max_mb
 
 
 class RecoveryLevel(IntEnum):
-    """How much is thrown away."""
+    """How much is replaced."""
 
     RELOAD = 0
     NEW_PAGE = 1
@@ -37,7 +38,7 @@ class RecoveryLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStep:
-    """Wait `delay_s` seconds, then do what the rung says."""
+    """Wait `delay_s`, then do what the level says."""
 
     level: RecoveryLevel
     delay_s: float
@@ -45,9 +46,9 @@ class RecoveryStep:
 
 @dataclass(frozen=True, slots=True)
 class RecoverySettings:
-    """How often and how fast. With `limit` failures in one series the watchdog gives up.
+    """How often and how fast to recover. After `max_failures` in one series the supervisor gives up.
 
-    A page that answers and has made no progress to `ready` for `stuck_s` has failed too.
+    A page that answers but has made no progress towards `ready` for `stuck_timeout_s` has failed too.
     """
 
     max_failures: int = 8
@@ -58,7 +59,7 @@ class RecoverySettings:
 
 
 class RecoveryPolicy:
-    """Counts the failures of one series. `chance` answers a number in [0, 1)."""
+    """Counts the failures of one series. `random_fraction` returns a number in [0, 1)."""
 
     def __init__(self, settings: RecoverySettings, random_fraction: Callable[[], float]) -> None:
         self._settings = settings
@@ -67,14 +68,14 @@ class RecoveryPolicy:
         self._healthy_since_s: float | None = None
 
     def record_healthy(self, now_s: float) -> None:
-        """The page works; `now_s` is any clock that only goes forward."""
+        """The page works. `now_s` is the time of any monotonic clock."""
         if self._healthy_since_s is None:
             self._healthy_since_s = now_s
 
     def record_failure(
         self, now_s: float, min_level: RecoveryLevel = RecoveryLevel.RELOAD
     ) -> RecoveryStep | None:
-        """The next step, or None: it is hopeless."""
+        """The next step, or None: give up."""
         self._reset_if_healthy(now_s)
         self._failures += 1
         if self._failures >= self._settings.max_failures:
@@ -83,7 +84,7 @@ class RecoveryPolicy:
         return RecoveryStep(level, self._backoff_delay_s(self._failures - 2))
 
     def unreachable_delay_s(self, attempt: int) -> float:
-        """Seconds to wait when the network is to blame; such tries are not counted."""
+        """Seconds to wait if WhatsApp cannot be reached. Such failures are not counted."""
         return self._backoff_delay_s(attempt)
 
     def _reset_if_healthy(self, now_s: float) -> None:

@@ -1,4 +1,4 @@
-"""From what the page says to where the session stands. Pure: no page, no clock, no file."""
+"""Derives the phase of the session from the page's state. Pure: no page, no clock, no file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.whatsapp.driver import Phase
 
-# Stream modes and socket states that end sending until a person does something.
+# Stream modes and socket states that stop sending until a person acts.
 _RESTRICTIONS = {
     "TOS_BLOCK": "tos_block",
     "SMB_TOS_BLOCK": "tos_block",
@@ -17,7 +17,7 @@ _RESTRICTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class PageState:
-    """What the adapter's `listen` says of the page, under its words (adapter/session.js, readState)."""
+    """The page's state as the adapter's `listen` returns it (adapter/session.js, readState)."""
 
     authenticated: bool
     mode: str
@@ -27,11 +27,11 @@ class PageState:
     phone: str | None
     qr: str | None
     pairing_code: str | None
-    broken: tuple[str, ...]
+    missing: tuple[str, ...]
 
     @classmethod
     def parse(cls, state: Mapping[str, Any]) -> "PageState":
-        """From the adapter's answer."""
+        """The state in the adapter's result."""
         return cls(
             authenticated=state["authenticated"],
             mode=state["mode"],
@@ -41,19 +41,19 @@ class PageState:
             phone=state["phone"],
             qr=state["qr"],
             pairing_code=state["pairing_code"],
-            broken=tuple(state["broken"]),
+            missing=tuple(state["missing"]),
         )
 
     @property
     def degraded(self) -> tuple[str, ...]:
         """What the page no longer offers, and whether WhatsApp wants another version of itself."""
-        return (*sorted(self.broken), *(("needs_update",) if self.needs_update else ()))
+        return (*sorted(self.missing), *(("needs_update",) if self.needs_update else ()))
 
 
 def derive_phase(state: PageState) -> tuple[Phase, str | None]:
-    """The phase and the reason for it.
+    """The phase, and the reason for it.
 
-    wa-js calls itself fully ready on the QR screen too, so "can send" is linked, MAIN and online.
+    wa-js reports "fully ready" on the QR screen too, so "can send" means linked, MAIN and online.
     """
     for value in (state.mode, state.socket):
         if value in _RESTRICTIONS:
@@ -69,8 +69,8 @@ def derive_phase(state: PageState) -> tuple[Phase, str | None]:
 
 
 def is_unlinked(state: PageState) -> bool:
-    """The page surely has no login: it shows a code, or waits to show one.
+    """Whether it is certain that the page has no login: it shows a code.
 
-    Only "not authenticated" would also be true for a moment while a linked page starts.
+    "Not authenticated" alone is also true for a moment while a linked page starts.
     """
     return not state.authenticated and bool(state.qr or state.pairing_code)

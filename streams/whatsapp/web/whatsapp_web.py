@@ -1,8 +1,7 @@
-"""The Driver on WhatsApp Web: one account in one Chromium, through wa-js.
+"""The `Driver` on WhatsApp Web: one account in one Chromium, through wa-js.
 
-Nothing here knows Kafka, Playwright or WhatsApp's modules. Each answer of the page becomes one of
-the driver's values (answers.py); what is not surely known is `Uncertain` or `LookupFailed`, never
-"no".
+Kafka, Playwright and WhatsApp's modules may not appear here. Each result of the page becomes one of
+the driver's values (answers.py). What is not certain is `InDoubt` or `LookupFailed`, never "no".
 """
 
 import asyncio
@@ -10,8 +9,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
 
 from streams.whatsapp.driver import (
     FindResult,
@@ -47,7 +44,7 @@ from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_supervisor import PageSupervisor
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import has_outgrown
-from streams.whatsapp.web.session import PageState, derive_phase, is_unlinked
+from streams.whatsapp.web.session_tracker import SessionTracker
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +56,7 @@ _NOT_READY_CODES = {
 
 
 class WhatsAppWeb:
-    """A `Driver`; see driver.py for what each call means."""
+    """A `Driver`; driver.py says what each call means."""
 
     def __init__(
         self, config: BrowserConfig, random_fraction: Callable[[], float] = random.random
@@ -67,26 +64,22 @@ class WhatsAppWeb:
         self._config = config
         self._random_fraction = random_fraction
         self._profile = Profile(config.profile_dir)
+        self._tracker = SessionTracker(self._profile)
         self._supervisor: PageSupervisor | None = None
         self._task: asyncio.Task[None] | None = None
-        self._session = SessionState(Phase.STARTING, since_s=time.time())
-        self._session_queues: set[asyncio.Queue[SessionState]] = set()
-        self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
 
-    # -- life
+    # -- start and stop
 
     async def start(self) -> None:
-        """Raises BrowserMissing, BundleMissing or ProfileInUse; everything later is a phase."""
+        """Raises BrowserMissing, BundleMissing or ProfileInUse. Whatever fails later is a phase."""
         bundle_path = bundle.find_bundle(self._config.bundle)
         executable.find_chromium(self._config.executable, prefer_shell=self._config.prefer_shell)
         bundle_source = await asyncio.to_thread(bundle_path.read_text, encoding="utf-8")
         await self._profile.acquire()
-        self._incoming = asyncio.Queue()
         self._supervisor = PageSupervisor(
-            self._config, self._profile, bundle_source, self, self._random_fraction
+            self._config, self._profile, bundle_source, self._tracker, self._random_fraction
         )
-        link = self._profile.load_link()
-        self._publish(SessionState(Phase.STARTING, phone=link.phone, link=link.id))
+        self._tracker.start()
         self._task = asyncio.create_task(self._supervise(self._supervisor), name="page-supervisor")
 
     async def _supervise(self, supervisor: PageSupervisor) -> None:
@@ -96,12 +89,11 @@ class WhatsAppWeb:
         except BrowserError as error:
             reason = str(error)
         except Exception as error:
-            log.exception("the keeper of the browser failed")
+            log.exception("the page supervisor failed")
             reason = f"internal error: {type(error).__name__}"
         finally:
             self._profile.release()
-            self._publish(_stopped_session(self._session, reason))
-            self._incoming.put_nowait(None)
+            self._tracker.stop(reason)
 
     async def stop(self) -> None:  # noqa: D102
         task, self._task = self._task, None
@@ -110,84 +102,17 @@ class WhatsAppWeb:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    # -- session
+    # -- the session
 
     @property
     def session(self) -> SessionState:  # noqa: D102
-        return self._session
+        return self._tracker.session
 
-    async def watch_session(self) -> AsyncIterator[SessionState]:  # noqa: D102
-        queue: asyncio.Queue[SessionState] = asyncio.Queue()
-        queue.put_nowait(self._session)
-        self._session_queues.add(queue)
-        try:
-            while True:
-                session = await queue.get()
-                yield session
-                if session.phase is Phase.STOPPED:
-                    return
-        finally:
-            self._session_queues.discard(queue)
+    def watch_session(self) -> AsyncIterator[SessionState]:  # noqa: D102
+        return self._tracker.watch_session()
 
-    def _publish(self, session: SessionState) -> None:
-        previous = self._session
-        since_s = previous.since_s if session.phase is previous.phase else time.time()
-        session = replace(session, since_s=since_s)
-        if session == previous:
-            return
-        self._session = session
-        for queue in self._session_queues:
-            queue.put_nowait(session)
-
-    # -- what the keeper tells
-
-    def on_state(self, state: PageState) -> None:
-        """A `Watcher`'s part."""
-        self._update_link(state)
-        phase, reason = derive_phase(state)
-        if phase is Phase.STARTING and self._session.phase is not Phase.STARTING:
-            phase = Phase.RECONNECTING  # between a logout and the next code
-        self._publish_state(state, phase, reason)
-
-    def on_page_replacement(self, state: PageState) -> None:
-        """A `Watcher`'s part."""
-        self._update_link(state)
-        self._publish_state(state, Phase.SYNCING, None)
-
-    def on_page_lost(self, reason: str) -> None:
-        """A `Watcher`'s part."""
-        link = self._profile.load_link()
-        phase = Phase.RECONNECTING if link.phone else Phase.STARTING
-        self._publish(SessionState(phase, phone=link.phone, link=link.id, reason=reason))
-
-    def on_event(self, event: Mapping[str, Any]) -> None:
-        """A `Watcher`'s part."""
-        incoming = answers.decode_event(event)
-        if incoming is not None:
-            self._incoming.put_nowait(incoming)
-
-    def _update_link(self, state: PageState) -> None:
-        """A link is new when the login is gone, and again when the profile is linked."""
-        link = self._profile.load_link()
-        if is_unlinked(state) and link.phone is not None:
-            link = self._profile.create_link(None)
-            self._publish(SessionState(Phase.LOGGED_OUT, link=link.id, reason="logged_out"))
-        elif state.authenticated and state.phone and state.phone != link.phone:
-            self._profile.create_link(state.phone)
-
-    def _publish_state(self, state: PageState, phase: Phase, reason: str | None) -> None:
-        link = self._profile.load_link()
-        self._publish(
-            SessionState(
-                phase,
-                phone=link.phone,
-                qr=state.qr,
-                pairing_code=state.pairing_code,
-                reason=reason,
-                link=link.id,
-                degraded=state.degraded,
-            )
-        )
+    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:  # noqa: D102
+        return self._tracker.watch_incoming()
 
     # -- calls
 
@@ -204,7 +129,7 @@ class WhatsAppWeb:
         argument = {"id": whatsapp_id, "chat_id": chat_id}
         try:
             answer = await self._require_ready_page().call(
-                "find", argument, self._config.timeouts.look_up_s
+                "find_message", argument, self._config.timeouts.look_up_s
             )
         except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error))
@@ -217,7 +142,7 @@ class WhatsAppWeb:
             if is_media(submission.content):
                 argument["content"] = await upload(page, submission, self._config.timeouts.answer_s)
         except PageFailure as error:
-            code = _NOT_READY_CODES.get(self._session.phase, "not_logged_in")
+            code = _NOT_READY_CODES.get(self.session.phase, "not_logged_in")
             return NotSubmitted(code, str(error))
         except AdapterError as error:
             code = "media_rejected" if error.code == "page_error" else error.code
@@ -237,15 +162,8 @@ class WhatsAppWeb:
             return InDoubt("outcome_unknown", str(error))
         return ServerAccepted(time.time())
 
-    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:  # noqa: D102
-        while True:
-            incoming = await self._incoming.get()
-            if incoming is None:
-                return
-            yield incoming
-
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
-        """Nothing is known when the page cannot tell."""
+        """Returns nothing when the page cannot answer."""
         argument = {"ids": [list(pair) for pair in ids]}
         try:
             answer = await self._require_ready_page().call(
@@ -264,18 +182,18 @@ class WhatsAppWeb:
             )
         except (AdapterError, PageFailure) as error:
             raise LinkFailed(str(error)) from error
-        self._publish(replace(self._session, phase=Phase.LINKING, pairing_code=answer["code"]))
+        self._tracker.set_pairing_code(answer["code"])
         return answer["code"]
 
     async def logout(self) -> None:
-        """Raises PageTrouble or PageRefused when the page cannot be told."""
+        """Raises PageFailure or AdapterError if the page cannot do it."""
         try:
             await self._require_page().call("logout", {}, self._config.timeouts.answer_s)
         except PageNavigated:
             return
 
     async def collect_garbage(self) -> bool:
-        """A page that cannot be told is about to be replaced: nothing need be done."""
+        """A page that does not answer is about to be replaced, so then there is nothing to do."""
         try:
             heap_mb, initial_mb = await self._require_page().collect_garbage()
         except PageFailure as error:
@@ -284,7 +202,7 @@ class WhatsAppWeb:
         max_mb = self._config.page_heap_mb
         if self._supervisor is None or not has_outgrown(heap_mb, initial_mb, max_mb):
             return False
-        log.info("the page holds %.0f MB, of %d that it may: it is loaded anew", heap_mb, max_mb)
+        log.info("the page's heap is %.0f MB, the maximum %d MB: reloading it", heap_mb, max_mb)
         return await self._supervisor.reload()
 
     def _require_page(self) -> WhatsAppPage:
@@ -294,10 +212,6 @@ class WhatsAppWeb:
         return page
 
     def _require_ready_page(self) -> WhatsAppPage:
-        if self._session.phase is not Phase.READY:
-            raise PageLost(f"the session is {self._session.phase}")
+        if self.session.phase is not Phase.READY:
+            raise PageLost(f"the session is {self.session.phase}")
         return self._require_page()
-
-
-def _stopped_session(session: SessionState, reason: str | None) -> SessionState:
-    return replace(session, phase=Phase.STOPPED, reason=reason, qr=None, pairing_code=None)

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 
 from streams.whatsapp.install.executable import Executable
-from streams.whatsapp.web import launch
+from streams.whatsapp.web import chromium_arguments as arguments
+from streams.whatsapp.web import processes
 
 SHELL = Executable(Path("/x/chrome-headless-shell"), headless_shell=True)
 FULL = Executable(Path("/x/chrome"), headless_shell=False)
@@ -29,29 +30,29 @@ while True: signal.pause()
 
 def test_no_headless_in_the_user_agent() -> None:
     """WhatsApp Web does not start for a browser that calls itself headless."""
-    arguments = launch.chromium_arguments(SHELL, "156.0.8078.79", ())
-    (agent,) = [word for word in arguments if word.startswith("--user-agent=")]
+    words = arguments.chromium_arguments(SHELL, "156.0.8078.79", ())
+    (agent,) = [word for word in words if word.startswith("--user-agent=")]
     assert agent.endswith("Chrome/156.0.0.0 Safari/537.36")
-    assert "Headless" not in str(launch.user_agent_override("156.0.8078.79"))
+    assert "Headless" not in str(arguments.user_agent_override("156.0.8078.79"))
 
 
 def test_extra_arguments_come_last() -> None:
     """Chromium obeys the last of two, so the sandbox's host rules win over ours."""
     extra = ("--host-resolver-rules=MAP * ~NOTFOUND", "--x")
-    assert tuple(launch.chromium_arguments(SHELL, "1.0", extra)[-2:]) == extra
+    assert tuple(arguments.chromium_arguments(SHELL, "1.0", extra)[-2:]) == extra
 
 
 def test_the_full_browser_keeps_its_zygote() -> None:
     """Without it the full browser takes 43 MB more."""
-    assert "--no-zygote" in launch.chromium_arguments(SHELL, "1.0", ())
-    assert "--no-zygote" not in launch.chromium_arguments(FULL, "1.0", ())
+    assert "--no-zygote" in arguments.chromium_arguments(SHELL, "1.0", ())
+    assert "--no-zygote" not in arguments.chromium_arguments(FULL, "1.0", ())
 
 
 def test_playwrights_features_are_kept() -> None:
     """The last --enable-features wins, so it must say Playwright's own again."""
     (features,) = [
         word
-        for word in launch.chromium_arguments(SHELL, "1.0", ())
+        for word in arguments.chromium_arguments(SHELL, "1.0", ())
         if word.startswith("--enable-features=")
     ]
     assert {"CDPScreenshotNewSurface", "SkipListAccountsWithoutGaiaCookies"} <= set(
@@ -61,7 +62,7 @@ def test_playwrights_features_are_kept() -> None:
 
 async def test_a_wrapped_program_dies_with_its_parent(tmp_path: Path) -> None:
     """SIGKILL of the parent sends the child the signal that was asked for."""
-    script = launch.write_wrapper(tmp_path / "child", Path(sys.executable), signal.SIGTERM)
+    script = processes.write_wrapper(tmp_path / "child", Path(sys.executable), signal.SIGTERM)
     ended = tmp_path / "ended"
     child_code = _CHILD.replace('sys.argv[0] + "{path}"', f'"{ended}"').replace(
         "{path}", str(ended)
@@ -86,12 +87,12 @@ async def test_end_kills_what_does_not_end_and_spares_a_stranger(tmp_path: Path)
     try:
         stranger = tmp_path / "stranger.pid"
         stranger.write_text(str(ignoring.pid))
-        launch.os.utime(stranger, (1.0, 1.0))
-        await launch.end_process(stranger, timeout_s=0.0)
+        processes.os.utime(stranger, (1.0, 1.0))
+        await processes.end_process(stranger, timeout_s=0.0)
         assert ignoring.poll() is None
         ours = tmp_path / "ours.pid"
         ours.write_text(str(ignoring.pid))
-        await launch.end_process(ours, timeout_s=0.05)
+        await processes.end_process(ours, timeout_s=0.05)
         assert await asyncio.to_thread(ignoring.wait, 5) == -signal.SIGKILL
         assert not ours.exists()
     finally:

@@ -46,10 +46,10 @@ PIXEL = base64.b64encode(
 async def test_looks_up(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
     """Yes with a chat id, no, and no answer are three answers."""
     nobody = "+905550009999"
-    await shared_control.post("/numbers", {nobody: {"on_whatsapp": False}})
+    await shared_control.set_numbers({nobody: {"on_whatsapp": False}})
     assert await shared_driver.look_up(PEER) == OnWhatsApp(PEER_CHAT)
     assert await shared_driver.look_up(nobody) == NotOnWhatsApp()
-    await shared_control.post("/faults", {"lookup_error": True})
+    await shared_control.add_faults({"lookup_error": True})
     assert isinstance(await shared_driver.look_up(PEER), LookupFailed)
     assert isinstance(await shared_driver.look_up("+905550008888"), LookupFailed)
 
@@ -89,7 +89,7 @@ async def test_two_submits_of_one_id_at_once_send_one(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """The second does not know the outcome of the first, and says so."""
-    await shared_control.post("/faults", {"ack_delay_ms": 300, "count": 1})
+    await shared_control.add_faults({"ack_delay_ms": 300}, count=1)
     results = await asyncio.gather(
         shared_driver.submit(make_text("3EB0AA02")), shared_driver.submit(make_text("3EB0AA02"))
     )
@@ -113,7 +113,7 @@ async def test_a_chat_that_opens_too_late_is_not_written_to(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """The deadline passes while WhatsApp is asked for a new chat: the straggler stops at the gate."""
-    await shared_control.post("/faults", {"lookup_error": True})
+    await shared_control.add_faults({"lookup_error": True})
     began_s = time.monotonic()
     late = make_text("3EB0AA05", chat_id="905557778899@c.us", deadline_in_s=0.3)
     result = await shared_driver.submit(late)
@@ -129,7 +129,7 @@ async def test_a_lost_ack_is_uncertain(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """The server has it and says nothing: not acked, not failed, and in the store without an ack."""
-    await shared_control.post("/faults", {"ack_lost": True, "count": 1})
+    await shared_control.add_faults({"ack_lost": True}, count=1)
     result = await shared_driver.submit(make_text("3EB0AA07", ack_timeout_s=0.3))
     assert isinstance(result, InDoubt)
     assert await shared_driver.find_message("3EB0AA07", PEER_CHAT) == MessageFound(0)
@@ -143,7 +143,7 @@ async def test_what_waits_in_the_outbox_is_not_called_unsent(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """Also after the deadline: it may leave at any time, so "not submitted" would be a lie."""
-    await shared_control.post("/faults", {"ack_lost": True, "count": 1})
+    await shared_control.add_faults({"ack_lost": True}, count=1)
     assert isinstance(await shared_driver.submit(make_text("3EB0AA20", ack_timeout_s=0.1)), InDoubt)
     late = await shared_driver.submit(make_text("3EB0AA20", deadline_in_s=-5.0, ack_timeout_s=0.1))
     assert isinstance(late, InDoubt)
@@ -160,7 +160,7 @@ async def test_an_error_of_the_server_is_refused(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """Failed in the store, and the same id can be submitted anew."""
-    await shared_control.post("/faults", {"send_error": 500, "count": 1})
+    await shared_control.add_faults({"send_error": 500}, count=1)
     result = await shared_driver.submit(make_text("3EB0AA08"))
     assert isinstance(result, ServerRefused)
     assert result.code == "server_error"
@@ -174,7 +174,7 @@ async def test_the_reach_out_time_lock_has_its_own_code(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
     """463 must never be taken for an error that is worth another try."""
-    await shared_control.post("/faults", {"send_error": 463, "count": 1})
+    await shared_control.add_faults({"send_error": 463}, count=1)
     result = await shared_driver.submit(make_text("3EB0AA09"))
     assert isinstance(result, ServerRefused)
     assert result.code == "reachout_timelocked"
@@ -268,7 +268,7 @@ async def test_receipts_and_inbound_come_back(
                 continue
             heard.append(one)
             if one.kind == "delivered":
-                await shared_control.post("/read", {"by": PEER, "to": shared_driver.session.phone})
+                await shared_control.read_messages(PEER, shared_driver.session.phone)
             if one.kind == "read":
                 inbound = {"from": PEER, "to": shared_driver.session.phone, "body": "thanks"}
                 await shared_control.post("/inbound", inbound)

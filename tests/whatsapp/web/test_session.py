@@ -14,7 +14,7 @@ LINKED = {
     "phone": "+905550000001",
     "qr": None,
     "pairing_code": None,
-    "broken": [],
+    "missing": [],
 }
 UNLINKED = {**LINKED, "authenticated": False, "mode": "QR", "socket": "UNPAIRED", "phone": None}
 
@@ -48,5 +48,5 @@ def test_no_code_is_no_proof_of_a_lost_link() -> None:
 
 def test_degraded_names_what_is_missing() -> None:
     """Missing symbols and a wanted update are told, in a fixed order."""
-    state = PageState.parse({**LINKED, "broken": ["MsgStore", "ACK"], "needs_update": True})
+    state = PageState.parse({**LINKED, "missing": ["MsgStore", "ACK"], "needs_update": True})
     assert state.degraded == ("ACK", "MsgStore", "needs_update")

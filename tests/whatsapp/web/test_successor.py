@@ -25,10 +25,10 @@ import asyncio, json, sys
 from pathlib import Path
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import browser_config
+from tests.support.browser import make_browser_config
 
 async def main(profile, arguments):
-    driver = WhatsAppWeb(browser_config(arguments, Path(profile)))
+    driver = WhatsAppWeb(make_browser_config(arguments, Path(profile)))
     await driver.start()
     async for session in driver.watch_session():
         print(json.dumps({"phase": session.phase, "qr": session.qr, "link": session.link}), flush=True)
@@ -58,7 +58,7 @@ async def test_a_killed_python_leaves_no_process_and_its_successor_is_linked(
 ) -> None:
     """SIGKILL of the sender: browser and driver end too, and the next one goes on with its link."""
     shown = await asyncio.to_thread(_await_session, program, "qr")
-    await control.post("/scan", {"qr": shown["qr"]})
+    await control.scan(shown["qr"])
     ready = await asyncio.to_thread(_await_session, program, "ready")
     pids = [read_pid(profile, "browser"), read_pid(profile, "driver")]
     program.kill()
@@ -75,7 +75,7 @@ async def test_a_frozen_python_is_outlived_by_nothing(
 ) -> None:
     """Killed while its browser is frozen: the successor ends that browser before its own starts."""
     shown = await asyncio.to_thread(_await_session, program, "qr")
-    await control.post("/scan", {"qr": shown["qr"]})
+    await control.scan(shown["qr"])
     await asyncio.to_thread(_await_session, program, "ready")
     orphan = read_pid(profile, "browser")
     os.kill(orphan, signal.SIGSTOP)

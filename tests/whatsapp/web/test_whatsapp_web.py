@@ -76,7 +76,7 @@ async def test_logout_shows_a_new_code_under_a_new_link(
 
 async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: SandboxControl) -> None:
     """What the phone does to us is seen like what we do."""
-    await control.post("/faults", {"logout": True, "account": linked_driver.session.phone})
+    await control.add_faults({"logout": True}, account=linked_driver.session.phone)
     await wait_for_phase(linked_driver, Phase.LOGGED_OUT, Phase.LINKING)
     shown = await wait_for_phase(linked_driver, Phase.LINKING)
     assert shown.phone is None

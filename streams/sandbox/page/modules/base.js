@@ -1,4 +1,7 @@
-/* ---------- emitters, models, collections ---------- */
+/*
+ * The base classes of WhatsApp Web: event emitter, model, collection. Nothing here may know what a
+ * message or a chat is.
+ */
 
 define("WAWebEventEmitter", (exports) => {
   exports.default = class EventEmitter {
@@ -14,20 +17,20 @@ define("WAWebEventEmitter", (exports) => {
     }
 
     once(name, callback, context) {
-      const first = (...values) => {
-        this.off(name, first);
+      const callOnce = (...values) => {
+        this.off(name, callOnce);
         return callback.apply(context || this, values);
       };
-      first.original = callback;
-      return this.on(name, first, context);
+      callOnce.original = callback;
+      return this.on(name, callOnce, context);
     }
 
     off(name, callback) {
       if (!name) this._listeners = {};
       const listeners = (this._listeners && this._listeners[name]) || [];
-      const stays = (one) =>
-        callback && one.callback !== callback && one.callback.original !== callback;
-      if (listeners.length) this._listeners[name] = listeners.filter(stays);
+      const isKept = (listener) =>
+        callback && listener.callback !== callback && listener.callback.original !== callback;
+      if (listeners.length) this._listeners[name] = listeners.filter(isKept);
       return this;
     }
 
@@ -58,7 +61,7 @@ define("WAWebEventEmitter", (exports) => {
 define("WAWebBaseModel", (exports, require) => {
   const EventEmitter = require("WAWebEventEmitter").default;
 
-  function accessor(name) {
+  function buildAccessor(name) {
     return {
       configurable: true,
       enumerable: true,
@@ -74,14 +77,14 @@ define("WAWebBaseModel", (exports, require) => {
       this.collection = options && options.collection;
       Object.assign(this.attributes, this.constructor.defaults);
       for (const name of Object.keys(values || {})) {
-        this._own(name);
+        this._defineProperty(name);
         this.attributes[name] = values[name];
       }
       if (this.initialize) this.initialize();
     }
 
-    _own(name) {
-      if (!(name in this)) Object.defineProperty(this, name, accessor(name));
+    _defineProperty(name) {
+      if (!(name in this)) Object.defineProperty(this, name, buildAccessor(name));
     }
 
     get(name) {
@@ -90,17 +93,17 @@ define("WAWebBaseModel", (exports, require) => {
 
     set(name, value) {
       if (typeof name === "object") {
-        for (const each of Object.keys(name)) this.set(each, name[each]);
+        for (const key of Object.keys(name)) this.set(key, name[key]);
         return this;
       }
-      this._own(name);
-      const before = this.attributes[name];
-      if (before === value) return this;
+      this._defineProperty(name);
+      const previous = this.attributes[name];
+      if (previous === value) return this;
       this.attributes[name] = value;
-      this.trigger(`change:${name}`, this, value, before);
+      this.trigger(`change:${name}`, this, value, previous);
       this.trigger("change", this);
       // A collection emits what its models emit.
-      if (this.collection) this.collection.trigger(`change:${name}`, this, value, before);
+      if (this.collection) this.collection.trigger(`change:${name}`, this, value, previous);
       return this;
     }
 
@@ -114,7 +117,7 @@ define("WAWebBaseModel", (exports, require) => {
     Model.prototype.proxyName = proxyName;
     Model.defaults = defaults;
     for (const name of Object.keys(defaults)) {
-      if (!(name in Model.prototype)) Object.defineProperty(Model.prototype, name, accessor(name));
+      if (!(name in Model.prototype)) Object.defineProperty(Model.prototype, name, buildAccessor(name));
     }
     return Model;
   };
@@ -123,8 +126,8 @@ define("WAWebBaseModel", (exports, require) => {
 define("WAWebBaseCollectionClass", (exports, require) => {
   const EventEmitter = require("WAWebEventEmitter").default;
 
-  // What is asked for is an id, its text, or a model.
-  const keyOf = (what) => String(what.attributes ? what.id : what);
+  // An id, its text and a model all have the same key.
+  const getKey = (item) => String(item.attributes ? item.id : item);
 
   exports.default = class Collection extends EventEmitter {
     constructor() {
@@ -136,18 +139,18 @@ define("WAWebBaseCollectionClass", (exports, require) => {
 
     get length() { return this._models.size; }
 
-    add(what, options) {
-      return Array.isArray(what)
-        ? what.map((one) => this._addOne(one, options))
-        : this._addOne(what, options);
+    add(items, options) {
+      return Array.isArray(items)
+        ? items.map((item) => this._addOne(item, options))
+        : this._addOne(items, options);
     }
 
     _addOne(value, options) {
       const key = String(value.id);
-      const known = this._models.get(key);
-      if (known) {
-        if (options && options.merge && value !== known) known.set(value.attributes || value);
-        return known;
+      const existing = this._models.get(key);
+      if (existing) {
+        if (options && options.merge && value !== existing) existing.set(value.attributes || value);
+        return existing;
       }
       const isModel = value instanceof this.modelClass;
       const model = isModel ? value : new this.modelClass(value, { collection: this });
@@ -157,19 +160,19 @@ define("WAWebBaseCollectionClass", (exports, require) => {
       return model;
     }
 
-    get(what) {
-      return what === null || what === undefined ? undefined : this._models.get(keyOf(what));
+    get(item) {
+      return item === null || item === undefined ? undefined : this._models.get(getKey(item));
     }
 
-    assertGet(what) {
-      const model = this.get(what);
-      if (!model) throw new Error(`not found ${what}`);
+    assertGet(item) {
+      const model = this.get(item);
+      if (!model) throw new Error(`not found ${item}`);
       return model;
     }
 
-    remove(what) {
-      for (const one of Array.isArray(what) ? what : [what]) {
-        const model = this.get(one);
+    remove(items) {
+      for (const item of Array.isArray(items) ? items : [items]) {
+        const model = this.get(item);
         if (!model) continue;
         this._models.delete(String(model.id));
         this.trigger("remove", model, this);
@@ -186,11 +189,11 @@ define("WAWebBaseCollectionClass", (exports, require) => {
     at(index) { return this.getModelsArray()[index]; }
     head() { return this.at(0); }
     last() { return this.at(this.length - 1); }
-    map(each) { return this.getModelsArray().map(each); }
-    filter(wanted) { return this.getModelsArray().filter(wanted); }
-    forEach(each) { this.getModelsArray().forEach(each); }
-    findFirst(wanted) { return this.getModelsArray().find(wanted); }
-    some(wanted) { return this.getModelsArray().some(wanted); }
+    map(callback) { return this.getModelsArray().map(callback); }
+    filter(predicate) { return this.getModelsArray().filter(predicate); }
+    forEach(callback) { this.getModelsArray().forEach(callback); }
+    findFirst(predicate) { return this.getModelsArray().find(predicate); }
+    some(predicate) { return this.getModelsArray().some(predicate); }
     serialize() { return this.map((model) => model.serialize()); }
     async find(id) { return this.get(id); }
   };

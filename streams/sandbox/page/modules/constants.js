@@ -1,16 +1,18 @@
-/* ---------- words and numbers of WhatsApp's ---------- */
+/*
+ * WhatsApp's enums, constants and small utilities. Nothing here may have state.
+ */
 
-function words(...names) {
+function buildEnum(...names) {
   return Object.fromEntries(names.map((name) => [name, name]));
 }
 
 define("WAWebSocketConstants", (exports) => {
-  exports.SOCKET_STATE = words(
+  exports.SOCKET_STATE = buildEnum(
     "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "TIMEOUT", "CONFLICT",
     "UNLAUNCHED", "PROXYBLOCK", "TOS_BLOCK", "SMB_TOS_BLOCK", "DEPRECATED_VERSION",
   );
-  exports.SOCKET_STREAM = words("DISCONNECTED", "SYNCING", "RESUMING", "CONNECTED");
-  exports.WATCHED_SOCKET_STATE = words("OPEN", "CLOSED");
+  exports.SOCKET_STREAM = buildEnum("DISCONNECTED", "SYNCING", "RESUMING", "CONNECTED");
+  exports.WATCHED_SOCKET_STATE = buildEnum("OPEN", "CLOSED");
 });
 
 define("WAWebAck", (exports) => {
@@ -23,7 +25,7 @@ define("WAWebAck", (exports) => {
 });
 
 define("WAWebSendMsgResultAction", (exports) => {
-  exports.SendMsgResult = words(
+  exports.SendMsgResult = buildEnum(
     "OK", "ERROR_NETWORK", "ERROR_EXPIRED", "ERROR_CANCELLED", "ERROR_UPLOAD", "ERROR_UNKNOWN",
   );
 });

@@ -1,22 +1,24 @@
-/* ---------- who is on WhatsApp, and chats with them ---------- */
+/*
+ * Contacts: which numbers are on WhatsApp, and the chats with them. Nothing here may send a message.
+ */
 
-/* Ours: the two names of a user, as look-ups have told them. */
+/* The two ids of a user (phone number and LID), as look-ups have returned them. */
 define("WAWebSandboxLids", (exports) => {
   exports.lids = new Map();
   exports.phones = new Map();
-  exports.learn = (wid, lid) => {
+  exports.remember = (wid, lid) => {
     exports.lids.set(wid, lid);
     exports.phones.set(lid, wid);
   };
 });
 
 define("WAWebApiContact", (exports, require) => {
-  const named = (names, wid) => {
-    const text = require("WAWebSandboxLids")[names].get(String(wid));
+  const findWid = (mapName, wid) => {
+    const text = require("WAWebSandboxLids")[mapName].get(String(wid));
     return text && require("WAWebWidFactory").createWid(text);
   };
-  exports.getCurrentLid = (wid) => named("lids", wid);
-  exports.getPhoneNumber = (lid) => named("phones", lid);
+  exports.getCurrentLid = (wid) => findWid("lids", wid);
+  exports.getPhoneNumber = (lid) => findWid("phones", lid);
 });
 
 define("WAWebLidPnCache", (exports, require) => {
@@ -32,28 +34,28 @@ define("WAWebLid1X1MigrationGating", (exports) => {
 
 define("WAWebQueryExistsJob", (exports, require) => {
   exports.queryWidExists = async (wid) => {
-    const found = await require("WAWebSandboxWire").ask("exists", { wid: String(wid) });
-    if (found.error) throw new Error(`usync error ${found.error}`);
-    if (!found.wid) return null;
-    if (!found.wid.endsWith("@lid")) require("WAWebSandboxLids").learn(found.wid, found.lid);
-    return { wid: require("WAWebWidFactory").createWid(found.wid), biz: false };
+    const answer = await require("WAWebSandboxWire").request("exists", { wid: String(wid) });
+    if (answer.error) throw new Error(`usync error ${answer.error}`);
+    if (!answer.wid) return null;
+    if (!answer.wid.endsWith("@lid")) require("WAWebSandboxLids").remember(answer.wid, answer.lid);
+    return { wid: require("WAWebWidFactory").createWid(answer.wid), biz: false };
   };
   exports.queryPhoneExists = (wid) => exports.queryWidExists(wid);
 });
 
 define("WAWebFindChatAction", (exports, require) => {
-  async function create(wid) {
+  async function createChat(wid) {
     const { ContactCollection } = require("WAWebContactCollection");
     if (wid.isUser() && !ContactCollection.get(wid)) {
-      const found = await require("WAWebQueryExistsJob").queryWidExists(wid);
-      if (!found) throw new Error(`findOrCreateLatestChat: not on WhatsApp ${wid}`);
+      const answer = await require("WAWebQueryExistsJob").queryWidExists(wid);
+      if (!answer) throw new Error(`findOrCreateLatestChat: not on WhatsApp ${wid}`);
     }
     await require("WAWebSandboxStorage").put("chat", { id: String(wid) });
     return require("WAWebChatCollection").ChatCollection.add({ id: wid });
   }
 
   exports.findOrCreateLatestChat = async (wid) => {
-    const known = require("WAWebChatCollection").ChatCollection.get(wid);
-    return { chat: known || (await create(wid)), created: !known };
+    const existing = require("WAWebChatCollection").ChatCollection.get(wid);
+    return { chat: existing || (await createChat(wid)), created: !existing };
   };
 });

@@ -1,4 +1,6 @@
-/* ---------- identifiers ---------- */
+/*
+ * Identifiers: ids of users and chats (Wid), and keys of messages (MsgKey). Pure.
+ */
 
 define("WAWebWid", (exports) => {
   exports.default = class Wid {
@@ -37,11 +39,11 @@ define("WAWebWid", (exports) => {
 
 define("WAWebWidFactory", (exports, require) => {
   const Wid = require("WAWebWid").default;
-  const withServer = (user, server) =>
+  const addServer = (user, server) =>
     String(user).includes("@") ? String(user) : `${user}@${server || "c.us"}`;
 
   exports.createWid = (text) => new Wid(String(text));
-  exports.createUserWidOrThrow = (user, server) => new Wid(withServer(user, server));
+  exports.createUserWidOrThrow = (user, server) => new Wid(addServer(user, server));
   exports.createUserWid = exports.createUserWidOrThrow;
   exports.asUserWidOrThrow = (wid) => new Wid(String(wid));
   exports.isWidlike = (value) =>
@@ -52,8 +54,9 @@ define("WAWebWidFactory", (exports, require) => {
 });
 
 /*
- * Keys as in current builds: those of our own messages end in `_out`, and the text of a key is kept
- * under a mangled name, which wa-js finds in the source of toString.
+ * A key's text is kept under a mangled name, as in WhatsApp's builds; wa-js finds that name in the source
+ * of toString. The keys of our own messages end in `_out` here; in WhatsApp's build of August 2026 only
+ * those of messages to oneself do.
  */
 defineCommonJs("WAWebMsgKey", (require) => {
   const { createWid } = require("WAWebWidFactory");

@@ -1,4 +1,6 @@
-/* ---------- files: nothing is uploaded, but each byte is read and its hash told ---------- */
+/*
+ * Files. Nothing is uploaded, but each byte is read: the message carries the size and the hash.
+ */
 
 define("WAWebOpaqueData", (exports) => {
   exports.default = class OpaqueData {
@@ -24,7 +26,7 @@ define("WAWebPrepRawMedia", (exports, require) => {
     return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   }
 
-  function typeOf(blob, { asDocument, asSticker, isPtt }) {
+  function getMediaType(blob, { asDocument, asSticker, isPtt }) {
     if (asDocument) return "document";
     if (asSticker) return "sticker";
     return isPtt ? "ptt" : blob.type.split("/")[0];
@@ -33,19 +35,19 @@ define("WAWebPrepRawMedia", (exports, require) => {
   class MediaPrep {
     constructor(data, options) {
       this.blob = data.forceToBlob();
-      const type = typeOf(this.blob, options || {});
+      const type = getMediaType(this.blob, options || {});
       this._mediaData = { type, mimetype: this.blob.type, size: this.blob.size };
     }
 
     async waitForPrep() {}
 
-    // wa-js begins to listen for the message after this was called.
+    // wa-js begins to listen for the message after this call.
     async sendToChat({ chat, options }) {
       const filehash = await sha256(this.blob);
       const { caption, productMsgOptions } = options;
       const values = { ...productMsgOptions, ...this._mediaData, caption, filehash };
-      const [kept, sent] = require("WAWebSendMsgChatAction").addAndSendMsgToChat(chat, values);
-      await kept;
+      const [stored, sent] = require("WAWebSendMsgChatAction").addAndSendMsgToChat(chat, values);
+      await stored;
       return sent;
     }
   }

@@ -1,4 +1,6 @@
-/* ---------- messages, contacts, chats ---------- */
+/*
+ * Models and collections: messages, contacts, chats. They may only hold and store; nothing here sends.
+ */
 
 define("WAWebMsgModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
@@ -17,12 +19,12 @@ define("WAWebMsgModel", (exports, require) => {
     }
   }
 
-  const NAMES = [
+  const ATTRIBUTES = [
     "id", "ack", "body", "type", "from", "to", "t", "self", "isNewMsg", "local", "quotedStanzaID",
     "quotedParticipant", "quotedMsg", "quotedRemoteJid", "latestEditMsgKey", "isLive", "caption",
     "filename", "mimetype", "isStatusV3",
   ];
-  defineModel(MsgModel, "msg", Object.fromEntries(NAMES.map((name) => [name, undefined])));
+  defineModel(MsgModel, "msg", Object.fromEntries(ATTRIBUTES.map((name) => [name, undefined])));
   exports.Msg = MsgModel;
   exports.default = MsgModel;
 });
@@ -62,17 +64,18 @@ define("WAWebMsgCollection", (exports, require) => {
   const { createWid } = require("WAWebWidFactory");
   const MsgKey = require("WAWebMsgKey");
 
-  // What of a message is kept on disk; ids are kept as text.
-  const KEPT = [
+  // The attributes of a message that are stored on disk; ids are stored as text.
+  const STORED = [
     "ack", "body", "type", "t", "self", "quotedStanzaID", "quotedMsg", "caption", "filename",
     "mimetype", "size", "filehash", "lat", "lng", "loc", "pollName", "pollOptions",
+    "pollSelectableOptionsCount", "vcardFormattedName",
   ];
-  const KEPT_IDS = ["id", "from", "to", "quotedParticipant"];
+  const STORED_IDS = ["id", "from", "to", "quotedParticipant"];
 
   class MsgCollectionImpl extends BaseCollection {
-    // wa-js puts its own function in this one's place.
+    // wa-js replaces this function with its own.
     async processMultipleMessages(chatId, values) {
-      return values.map((one) => this.addToChat(one));
+      return values.map((message) => this.addToChat(message));
     }
 
     addToChat(values) {
@@ -84,38 +87,38 @@ define("WAWebMsgCollection", (exports, require) => {
       return model;
     }
 
-    row(model) {
+    buildRow(model) {
       const row = {};
-      for (const name of KEPT) if (model.get(name) !== undefined) row[name] = model.get(name);
-      for (const name of KEPT_IDS) if (model.get(name)) row[name] = String(model.get(name));
+      for (const name of STORED) if (model.get(name) !== undefined) row[name] = model.get(name);
+      for (const name of STORED_IDS) if (model.get(name)) row[name] = String(model.get(name));
       if (model.self === "out" && model.ack === 0) row.pending = 1;
       return row;
     }
 
-    revived({ pending, ...row }) {
-      const wid = (text) => text && createWid(text);
+    parseRow({ pending, ...row }) {
+      const parseWid = (text) => text && createWid(text);
       return {
-        ...row, id: MsgKey.fromString(row.id), from: wid(row.from), to: wid(row.to),
-        quotedParticipant: wid(row.quotedParticipant),
+        ...row, id: MsgKey.fromString(row.id), from: parseWid(row.from), to: parseWid(row.to),
+        quotedParticipant: parseWid(row.quotedParticipant),
       };
     }
 
     async getMessagesById(keys) {
       const messages = [];
       for (const key of keys) {
-        const model = this.get(key) || (await this._fromDisk(key));
+        const model = this.get(key) || (await this._readFromDisk(key));
         if (model) messages.push(model);
       }
       return { messages };
     }
 
-    async _fromDisk(key) {
+    async _readFromDisk(key) {
       const row = await require("WAWebSandboxStorage").get("message", String(key));
-      return row && this.addToChat(this.revived(row));
+      return row && this.addToChat(this.parseRow(row));
     }
 
-    keep(model) {
-      return require("WAWebSandboxStorage").put("message", this.row(model));
+    save(model) {
+      return require("WAWebSandboxStorage").put("message", this.buildRow(model));
     }
   }
   MsgCollectionImpl.model = require("WAWebMsgModel").Msg;
@@ -144,11 +147,11 @@ define("WAWebMsgInfoCollection", (exports, require) => {
   class MsgInfoCollection extends require("WAWebBaseCollection").BaseCollection {
     async find(key) {
       const { createWid } = require("WAWebWidFactory");
-      const question = { to: String(key.remote), id: key.id };
-      const info = await require("WAWebSandboxWire").ask("msg_info", question);
-      const times = (rows) => rows.map(({ id, t }) => ({ id: createWid(id), t }));
+      const fields = { to: String(key.remote), id: key.id };
+      const info = await require("WAWebSandboxWire").request("msg_info", fields);
+      const parseRows = (rows) => rows.map(({ id, t }) => ({ id: createWid(id), t }));
       return {
-        delivery: times(info.delivery), read: times(info.read), played: [],
+        delivery: parseRows(info.delivery), read: parseRows(info.read), played: [],
         deliveryRemaining: 0, readRemaining: 0,
       };
     }
@@ -158,10 +161,10 @@ define("WAWebMsgInfoCollection", (exports, require) => {
 });
 
 define("WAWebCollections", (exports, require) => {
-  const later = (get) => ({ enumerable: true, get });
+  const defineGetter = (get) => ({ enumerable: true, get });
   Object.defineProperties(exports, {
-    Chat: later(() => require("WAWebChatCollection").ChatCollection),
-    Contact: later(() => require("WAWebContactCollection").ContactCollection),
-    Msg: later(() => require("WAWebMsgCollection").MsgCollection),
+    Chat: defineGetter(() => require("WAWebChatCollection").ChatCollection),
+    Contact: defineGetter(() => require("WAWebContactCollection").ContactCollection),
+    Msg: defineGetter(() => require("WAWebMsgCollection").MsgCollection),
   });
 });

@@ -1,8 +1,11 @@
-/* ---------- receipts: what recipients' phones say of our messages ---------- */
+/*
+ * What comes from recipients' phones: receipts of our messages, and messages to the account. Each is
+ * confirmed to the server only after it is stored. Nothing here may send a message.
+ */
 
-/* wa-js wraps these three, so they are called through the module object alone. */
+/* wa-js wraps these three, so they may be called through the module object alone. */
 define("WAWebHandleMsgSimpleReceipt", (exports, require) => {
-  async function apply({ ack, from, externalIds }) {
+  async function applyReceipt({ ack, from, externalIds }) {
     const { MsgCollection } = require("WAWebMsgCollection");
     const MsgKey = require("WAWebMsgKey");
     for (const id of externalIds) {
@@ -10,19 +13,18 @@ define("WAWebHandleMsgSimpleReceipt", (exports, require) => {
       const [model] = (await MsgCollection.getMessagesById([key])).messages;
       if (!model || model.ack >= ack) continue;
       model.set("ack", ack);
-      await MsgCollection.keep(model);
+      await MsgCollection.save(model);
     }
   }
-  exports.handleChatSimpleReceipt = apply;
-  exports.handleGroupSimpleReceipt = (receipt) => apply(receipt);
-  exports.handleStatusSimpleReceipt = (receipt) => apply(receipt);
+  exports.handleChatSimpleReceipt = applyReceipt;
+  exports.handleGroupSimpleReceipt = (receipt) => applyReceipt(receipt);
+  exports.handleStatusSimpleReceipt = (receipt) => applyReceipt(receipt);
 });
 
-/* Ours: what comes over the wire, until it is stored and confirmed. */
 define("WAWebSandboxInbox", (exports, require) => {
   const ACKS = { delivery: 2, read: 3 };
 
-  exports.receipt = async ({ type, from, ids, t }) => {
+  exports.receiveReceipt = async ({ type, from, ids, t }) => {
     await require("WAWebHandleMsgSimpleReceipt").handleChatSimpleReceipt({
       ack: ACKS[type], ackString: type, from: require("WAWebWidFactory").createWid(from),
       externalIds: ids, participant: undefined, recipient: undefined, ts: t,
@@ -30,7 +32,7 @@ define("WAWebSandboxInbox", (exports, require) => {
     require("WAWebSandboxWire").send("receipt_confirmed", { type, from, ids });
   };
 
-  function values({ id, from, body, t, quoted }) {
+  function buildValues({ id, from, body, t, quoted }) {
     const MsgKey = require("WAWebMsgKey");
     const me = require("WAWebUserPrefsMeUser").getMe();
     const remote = require("WAWebWidFactory").createWid(from);
@@ -41,16 +43,16 @@ define("WAWebSandboxInbox", (exports, require) => {
     };
   }
 
-  exports.message = async (said) => {
+  exports.receiveMessage = async (inbound) => {
     const { MsgCollection } = require("WAWebMsgCollection");
-    const raw = values(said);
-    if (!(await MsgCollection.getMessagesById([raw.id])).messages.length) {
-      const [model] = await MsgCollection.processMultipleMessages(raw.from, [raw]);
-      const chat = require("WAWebChatCollection").ChatCollection.get(raw.from);
+    const values = buildValues(inbound);
+    if (!(await MsgCollection.getMessagesById([values.id])).messages.length) {
+      const [model] = await MsgCollection.processMultipleMessages(values.from, [values]);
+      const chat = require("WAWebChatCollection").ChatCollection.get(values.from);
       chat.set("unreadCount", (chat.unreadCount || 0) + 1);
-      await require("WAWebSandboxStorage").put("chat", { id: String(raw.from) });
-      await MsgCollection.keep(model);
+      await require("WAWebSandboxStorage").put("chat", { id: String(values.from) });
+      await MsgCollection.save(model);
     }
-    require("WAWebSandboxWire").send("inbound_confirmed", { id: said.id });
+    require("WAWebSandboxWire").send("inbound_confirmed", { id: inbound.id });
   };
 });

@@ -1,28 +1,31 @@
-/* ---------- what a person, or a client that reads the screen, would see ---------- */
+/*
+ * The screen: what a person, or a client that reads the document, would see. It may only draw the
+ * state that other modules hold.
+ */
 
 define("WAWebSandboxScreen", (exports, require) => {
   const app = document.getElementById("app");
 
-  function element(parent, name, attributes) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    parent.appendChild(made);
-    return made;
+  function addElement(parent, name, attributes) {
+    const element = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    parent.appendChild(element);
+    return element;
   }
 
   // Some clients read the whole code here: `ref,noise,identity,adv,platform`.
   function drawCode() {
     const { ref } = require("WAWebConnModel").Conn;
     const { noise, identity, adv } = require("WAWebSandboxSession").session;
-    const code = ref ? { "data-ref": [ref, noise, identity, adv, "1"].join(",") } : {};
-    element(element(app, "div", code), "canvas", {
+    const attributes = ref ? { "data-ref": [ref, noise, identity, adv, "1"].join(",") } : {};
+    addElement(addElement(app, "div", attributes), "canvas", {
       "aria-label": "Scan this QR code to link a device!", width: 228, height: 228,
     });
   }
 
   function drawMain() {
-    element(element(app, "div", { id: "side" }), "div", { id: "pane-side" });
-    element(app, "div", { id: "main" });
+    addElement(addElement(app, "div", { id: "side" }), "div", { id: "pane-side" });
+    addElement(app, "div", { id: "main" });
   }
 
   exports.draw = () => {

@@ -1,21 +1,24 @@
-/* ---------- sending ---------- */
+/*
+ * Sending, as WhatsApp Web offers it: messages, reactions, typing. It stores a message and gives it to
+ * the outbox; it may not speak to the server about a message itself.
+ */
 
-defineIdle("WAWebGetEphemeralFieldsMsgActionsUtils", ["getEphemeralFields"], {});
+defineStubs("WAWebGetEphemeralFieldsMsgActionsUtils", ["getEphemeralFields"], {});
 
 define("WAWebMsgReply", (exports) => {
   exports.canReplyMsg = (message) => message.ack >= 0 || !message.id.fromMe;
 });
 
 /*
- * WhatsApp's contract: an array, at once, of two promises. The first is kept when the message is in
- * the stores with ack 0, the second when the server has answered.
+ * WhatsApp's contract: an array of two promises, returned at once. The first is fulfilled when the message
+ * is in the stores with ack 0, the second when the server has answered.
  */
 define("WAWebSendMsgChatAction", (exports, require) => {
   exports.addAndSendMsgToChat = (chat, values) => {
     const { MsgCollection } = require("WAWebMsgCollection");
     const model = MsgCollection.addToChat(values);
-    const kept = MsgCollection.keep(model).then(() => model);
-    return [kept, kept.then(() => require("WAWebSandboxOutbox").send(model))];
+    const stored = MsgCollection.save(model).then(() => model);
+    return [stored, stored.then(() => require("WAWebSandboxOutbox").send(model))];
   };
   exports.sendTextMsgToChat = () => {};
 });
@@ -53,19 +56,19 @@ define("WAWebChatSeenPlayed", (exports) => {
 });
 
 define("WAWebChatPresence", (exports, require) => {
-  const show = (state) => async () => { require("WAWebSandboxWire").send("chatstate", { state }); };
-  exports.markComposing = show("composing");
-  exports.markPaused = show("paused");
-  exports.markRecording = show("recording");
+  const sendState = (state) => async () => { require("WAWebSandboxWire").send("chatstate", { state }); };
+  exports.markComposing = sendState("composing");
+  exports.markPaused = sendState("paused");
+  exports.markRecording = sendState("recording");
 });
 
 define("WAWebGetMessageSearchContext", (exports, require) => {
-  exports.getSearchContext = (wanted) => {
+  exports.getSearchContext = (query) => {
     const { MsgCollection } = require("WAWebMsgCollection");
     const collection = {
-      loadAroundPromise: MsgCollection.getMessagesById([wanted.msgKey]),
+      loadAroundPromise: MsgCollection.getMessagesById([query.msgKey]),
       get: (key) => MsgCollection.get(key),
     };
-    return { collection, key: wanted.msgKey, highlightMsg: true };
+    return { collection, key: query.msgKey, highlightMsg: true };
   };
 });

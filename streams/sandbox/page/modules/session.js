@@ -1,18 +1,23 @@
-/* ---------- the session: keys, "me", connection, socket, stream ---------- */
+/*
+ * The session: the device's keys, the account, connection, socket and stream. These modules may only
+ * hold state; wire.js changes it.
+ */
 
 /*
- * Ours: the device's keys and its registration. All of it is in localStorage, so a page that is killed
- * before the browser has written it comes back unlinked.
+ * The device's keys and its registration. All of it is in localStorage, so a page that is killed before
+ * the browser has written it comes back unlinked.
  */
 define("WAWebSandboxSession", (exports) => {
   const NAME = "sandbox-session";
-  const key = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
-  const fresh = () => ({ noise: key(), identity: key(), adv: key(), me: null, lid: null });
+  const createKey = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
+  const createSession = () => ({
+    noise: createKey(), identity: createKey(), adv: createKey(), me: null, lid: null,
+  });
   const stored = localStorage.getItem(NAME);
 
-  exports.session = stored ? JSON.parse(stored) : fresh();
+  exports.session = stored ? JSON.parse(stored) : createSession();
   exports.save = () => localStorage.setItem(NAME, JSON.stringify(exports.session));
-  exports.forget = () => {
+  exports.clear = () => {
     localStorage.removeItem(NAME);
     Object.assign(exports.session, { me: null, lid: null });
   };
@@ -43,15 +48,15 @@ define("WAWebUserPrefsMultiDevice", (exports, require) => {
 });
 
 define("WAWebUserPrefsMeUser", (exports, require) => {
-  const wid = (name) => {
+  const readWid = (name) => {
     const text = require("WAWebSandboxSession").session[name];
     return text ? require("WAWebWidFactory").createWid(text) : undefined;
   };
-  exports.getMaybeMePnUser = () => wid("me");
-  exports.getMaybeMeLidUser = () => wid("lid");
-  exports.getMe = () => wid("me");
+  exports.getMaybeMePnUser = () => readWid("me");
+  exports.getMaybeMeLidUser = () => readWid("lid");
+  exports.getMe = () => readWid("me");
   exports.getMeLidUserOrThrow = () => {
-    const lid = wid("lid");
+    const lid = readWid("lid");
     if (!lid) throw new Error("no lid");
     return lid;
   };
@@ -140,7 +145,7 @@ define("WAWebAltDeviceLinkingApi", (exports, require) => {
   exports.genLinkDeviceCodeForPhoneNumber = async (phone) => {
     if (!initialized) throw new Error("alternative device linking is not initialized");
     const digits = String(phone).replace(/\D/g, "");
-    return (await require("WAWebSandboxWire").ask("pair_code", { phone: digits })).code;
+    return (await require("WAWebSandboxWire").request("pair_code", { phone: digits })).code;
   };
   exports.startAltLinkingFlow = exports.genLinkDeviceCodeForPhoneNumber;
 });

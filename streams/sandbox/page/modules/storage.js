@@ -1,4 +1,7 @@
-/* ---------- storage: messages and chats are in IndexedDB; only the chats are loaded at the start ---------- */
+/*
+ * Storage: messages and chats are in IndexedDB. At the start, only the chats are loaded.
+ * Nothing here may send.
+ */
 
 define("WAWebSandboxStorage", (exports) => {
   const STORES = ["message", "chat"];
@@ -7,26 +10,28 @@ define("WAWebSandboxStorage", (exports) => {
     const request = indexedDB.open("model-storage", 1);
     request.onupgradeneeded = () => {
       const [messages] = STORES.map((name) => request.result.createObjectStore(name, { keyPath: "id" }));
-      messages.createIndex("pending", "pending"); // what the server has not acknowledged
+      messages.createIndex("pending", "pending"); // the messages that the server has not acked
     };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 
-  async function run(store, mode, ask) {
+  async function runInTransaction(storeName, mode, operate) {
     const database = await opened;
     return new Promise((resolve, reject) => {
-      const transaction = database.transaction(store, mode, { durability: "relaxed" });
-      const request = ask(transaction.objectStore(store));
+      const transaction = database.transaction(storeName, mode, { durability: "relaxed" });
+      const request = operate(transaction.objectStore(storeName));
       transaction.oncomplete = () => resolve(request.result);
       transaction.onerror = () => reject(transaction.error);
     });
   }
 
-  exports.put = (store, value) => run(store, "readwrite", (one) => one.put(value));
-  exports.get = (store, key) => run(store, "readonly", (one) => one.get(key));
-  exports.all = (store) => run(store, "readonly", (one) => one.getAll());
-  exports.pending = () => run("message", "readonly", (one) => one.index("pending").getAll());
-  exports.forget = () =>
-    Promise.all(STORES.map((name) => run(name, "readwrite", (one) => one.clear())));
+  const read = (storeName, operate) => runInTransaction(storeName, "readonly", operate);
+  const write = (storeName, operate) => runInTransaction(storeName, "readwrite", operate);
+
+  exports.put = (storeName, row) => write(storeName, (store) => store.put(row));
+  exports.get = (storeName, key) => read(storeName, (store) => store.get(key));
+  exports.getAll = (storeName) => read(storeName, (store) => store.getAll());
+  exports.getPending = () => read("message", (store) => store.index("pending").getAll());
+  exports.clear = () => Promise.all(STORES.map((name) => write(name, (store) => store.clear())));
 });

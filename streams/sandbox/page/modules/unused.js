@@ -1,24 +1,27 @@
-/* ---------- what clients look for or wrap, and what is never called here ---------- */
+/*
+ * Functions that clients look up or wrap, and that have no effect here. A function that matters to a
+ * send may not be in this file.
+ */
 
-defineIdle("WAWebE2EProtoGenerator", ["createMsgProtobuf"]);
-defineIdle("WAWebEncryptAndSendMsg", ["encryptAndSendMsg", "encryptAndSendStatusMsg"]);
-defineIdle("WAWebDBGroupAction", ["updateDBForGroupAction"]);
-defineIdle("WAWebLinkPreviewChatAction", ["genMinimalLinkPreview", "getLinkPreview"]);
-defineIdle("WAWebE2EProtoUtils", ["encodeMaybeMediaType", "typeAttributeFromProtobuf"]);
-defineIdle("WAWebBackendJobsCommon", ["mediaTypeFromProtobuf"]);
-defineIdle("WAWebSendMsgCreateFanoutStanza", ["createFanoutMsgStanza"]);
-defineIdle("WAWebMediaVideoUtils", ["generateVideoThumbsAndDuration"]);
-defineIdle("WAWebProcessRawSticker", ["processRawSticker"]);
-defineIdle("WAWebUploadMedia", ["uploadMedia"]);
-defineIdle("WAWebChatPinBridge", ["getNumChatsPinned"]);
-defineIdle("WAWebLabelCollectionUtils", ["addToLabelCollection", "removeLabelFromCollection"]);
-defineIdle("WAWebPollsVotes", ["upsertVotesDb"]);
-defineIdle("WAWebReactionsUtils", ["addOrUpdateReactionsModelCollection"]);
-defineIdle("WAWebHandleSingleMsg", ["handleSingleMsg"]);
-defineIdle("WAWebMiscGatingUtils", ["primaryFeatureEnabled"]);
-defineIdle("WAWebCreateChatRecord", ["createChatRecord"]);
-defineIdle("WAWebInboxFiltersUtils", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
-defineIdle("WAWebABProps", ["getABPropConfigValue"], 0);
+defineStubs("WAWebE2EProtoGenerator", ["createMsgProtobuf"]);
+defineStubs("WAWebEncryptAndSendMsg", ["encryptAndSendMsg", "encryptAndSendStatusMsg"]);
+defineStubs("WAWebDBGroupAction", ["updateDBForGroupAction"]);
+defineStubs("WAWebLinkPreviewChatAction", ["genMinimalLinkPreview", "getLinkPreview"]);
+defineStubs("WAWebE2EProtoUtils", ["encodeMaybeMediaType", "typeAttributeFromProtobuf"]);
+defineStubs("WAWebBackendJobsCommon", ["mediaTypeFromProtobuf"]);
+defineStubs("WAWebSendMsgCreateFanoutStanza", ["createFanoutMsgStanza"]);
+defineStubs("WAWebMediaVideoUtils", ["generateVideoThumbsAndDuration"]);
+defineStubs("WAWebProcessRawSticker", ["processRawSticker"]);
+defineStubs("WAWebUploadMedia", ["uploadMedia"]);
+defineStubs("WAWebChatPinBridge", ["getNumChatsPinned"]);
+defineStubs("WAWebLabelCollectionUtils", ["addToLabelCollection", "removeLabelFromCollection"]);
+defineStubs("WAWebPollsVotes", ["upsertVotesDb"]);
+defineStubs("WAWebReactionsUtils", ["addOrUpdateReactionsModelCollection"]);
+defineStubs("WAWebHandleSingleMsg", ["handleSingleMsg"]);
+defineStubs("WAWebMiscGatingUtils", ["primaryFeatureEnabled"]);
+defineStubs("WAWebCreateChatRecord", ["createChatRecord"]);
+defineStubs("WAWebInboxFiltersUtils", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
+defineStubs("WAWebABProps", ["getABPropConfigValue"], 0);
 
 define("WALinkify", (exports) => {
   exports.findLinks = (text) =>
@@ -27,14 +30,14 @@ define("WALinkify", (exports) => {
   exports.findFirstWebLink = () => undefined;
 });
 
-/* What whatsapp-web.js asks for besides. */
+/* What whatsapp-web.js looks up besides. */
 
 define("WAWebOfflineHandler", (exports) => {
   exports.OfflineMessageHandler = { getOfflineDeliveryProgress: () => 100 };
 });
 define("WAWebCompanionRegClientUtils", (exports) => { exports.DEVICE_PLATFORM = "1"; });
-defineIdle("WAWebAdvSignatureApi", ["generateADVSecretKey"], "");
-defineIdle("WAWebSyncGatingUtils", ["isPlaceholderMessageResendEnabled"], false);
+defineStubs("WAWebAdvSignatureApi", ["generateADVSecretKey"], "");
+defineStubs("WAWebSyncGatingUtils", ["isPlaceholderMessageResendEnabled"], false);
 define("WAWebLaunchSocketUtils", (exports, require) => {
   exports.refreshQR = () => require("WAWebCmd").Cmd.refreshQR();
 });

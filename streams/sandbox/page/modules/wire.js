@@ -1,178 +1,190 @@
-/* ---------- the wire: one WebSocket to the server, opened again whenever it closes ---------- */
+/*
+ * The wire: one WebSocket to the server, opened again whenever it closes (connection.py has the other
+ * end and the list of operations). No other module may speak to the server in another way.
+ */
 
 define("WAWebSandboxWire", (exports, require) => {
-  const ANSWER_WITHIN_MS = 20000;
-  const FIRST_RETRY_MS = 250;
-  const LAST_RETRY_MS = 5000;
-  // What linking, syncing and leaving take in the sandbox; on the real page it is seconds.
+  const ANSWER_TIMEOUT_MS = 20000;
+  const MIN_RETRY_MS = 250;
+  const MAX_RETRY_MS = 5000;
+  // How long linking, syncing and leaving take in the sandbox; on the real page it is seconds.
   const SYNC_MS = 50;
   const SYNCED_MS = 400;
   const LEAVE_MS = 300;
 
-  const socketModel = () => require("WAWebSocketModel").Socket;
-  const stream = () => require("WAWebStreamModel").Stream;
-  const conn = () => require("WAWebConnModel").Conn;
-  const network = () => require("WAWebNetworkStatus").default;
-  const mine = () => require("WAWebSandboxSession").session;
-  const draw = () => require("WAWebSandboxScreen").draw();
+  const getSocketModel = () => require("WAWebSocketModel").Socket;
+  const getStream = () => require("WAWebStreamModel").Stream;
+  const getConn = () => require("WAWebConnModel").Conn;
+  const getNetwork = () => require("WAWebNetworkStatus").default;
+  const getSession = () => require("WAWebSandboxSession").session;
+  const drawScreen = () => require("WAWebSandboxScreen").draw();
 
   let socket = null;
-  let retryMs = FIRST_RETRY_MS;
-  let leaving = false;
-  let questions = 0;
-  const asked = new Map();
+  let retryMs = MIN_RETRY_MS;
+  let isLeaving = false;
+  let requestCount = 0;
+  const openRequests = new Map();
 
-  /* ----- speaking ----- */
+  /* ----- to the server ----- */
 
   exports.send = (op, fields) => {
-    const open = socket && socket.readyState === WebSocket.OPEN;
-    if (open) socket.send(JSON.stringify({ op, ...fields }));
-    return Boolean(open);
+    const isOpen = Boolean(socket && socket.readyState === WebSocket.OPEN);
+    if (isOpen) socket.send(JSON.stringify({ op, ...fields }));
+    return isOpen;
   };
 
-  exports.ask = (op, fields) => new Promise((resolve, reject) => {
-    const n = ++questions;
+  exports.request = (op, fields) => new Promise((resolve, reject) => {
+    const n = ++requestCount;
     if (!exports.send(op, { n, ...fields })) {
       reject(new Error("E_OFFLINE"));
       return;
     }
     const timer = setTimeout(() => {
-      asked.delete(n);
+      openRequests.delete(n);
       reject(new Error("E_TIMEOUT"));
-    }, ANSWER_WITHIN_MS);
-    asked.set(n, (answer) => {
+    }, ANSWER_TIMEOUT_MS);
+    openRequests.set(n, (answer) => {
       clearTimeout(timer);
-      asked.delete(n);
+      openRequests.delete(n);
       resolve(answer);
     });
   });
 
-  /* ----- states ----- */
+  /* ----- states of the page ----- */
 
-  function toMain() {
-    network().online = true;
-    socketModel().set({ state: "CONNECTED", stream: "CONNECTED" });
-    stream().set({ info: "NORMAL", mode: "MAIN" });
-    setTimeout(() => { socketModel().hasSynced = true; }, SYNCED_MS);
+  function enterMain() {
+    getNetwork().online = true;
+    getSocketModel().set({ state: "CONNECTED", stream: "CONNECTED" });
+    getStream().set({ info: "NORMAL", mode: "MAIN" });
+    setTimeout(() => { getSocketModel().hasSynced = true; }, SYNCED_MS);
     const { Cmd } = require("WAWebCmd");
     if (!Cmd.isMainLoaded) {
       Cmd.isMainLoaded = true;
       Cmd.trigger("main_loaded");
     }
     require("WAWebSandboxOutbox").sendAll();
-    draw();
+    drawScreen();
   }
 
-  function become({ me, lid }) {
-    Object.assign(mine(), { me, lid });
+  function logIn({ me, lid }) {
+    Object.assign(getSession(), { me, lid });
     require("WAWebSandboxSession").save();
-    conn().set({ ref: undefined, connected: true, wid: require("WAWebWidFactory").createWid(me) });
+    const wid = require("WAWebWidFactory").createWid(me);
+    getConn().set({ ref: undefined, connected: true, wid });
   }
 
-  function disconnected() {
-    if (leaving) return;
-    stream().info = "OFFLINE";
-    if (mine().me) {
-      stream().mode = "OFFLINE";
-      socketModel().set({ state: "TIMEOUT", stream: "DISCONNECTED" });
+  function handleDisconnect() {
+    if (isLeaving) return;
+    getStream().info = "OFFLINE";
+    if (getSession().me) {
+      getStream().mode = "OFFLINE";
+      getSocketModel().set({ state: "TIMEOUT", stream: "DISCONNECTED" });
     }
-    network().online = false;
+    getNetwork().online = false;
     setTimeout(connect, retryMs);
-    retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+    retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
   }
 
-  // WhatsApp Web forgets all and loads itself again.
+  // WhatsApp Web clears everything and reloads itself.
   async function leave() {
-    leaving = true;
-    require("WAWebSandboxSession").forget();
-    await require("WAWebSandboxStorage").forget();
+    isLeaving = true;
+    require("WAWebSandboxSession").clear();
+    await require("WAWebSandboxStorage").clear();
     require("WAWebCmd").Cmd.trigger("logout");
-    socketModel().state = "UNPAIRED";
+    getSocketModel().state = "UNPAIRED";
     setTimeout(() => { location.href = "/?post_logout=1"; }, LEAVE_MS);
   }
 
   exports.logout = async () => {
     try {
-      await exports.ask("logout", {});
+      await exports.request("logout", {});
     } catch (error) {
-      console.warn("logged out without the server's knowledge", error);
+      console.warn("logged out, but the server could not be informed", error);
     }
     await leave();
   };
 
-  // V8 ends a process that lets an array grow beyond what an array may hold.
+  // V8 ends a process that grows an array beyond the maximum size.
   function crash() {
     const numbers = new Array(1 << 25);
     for (;;) numbers.push(0);
   }
 
-  /* ----- hearing ----- */
+  /* ----- from the server ----- */
 
-  const HEARD = {
+  const HANDLERS = {
     ref({ ref }) {
-      network().online = true;
-      conn().ref = ref;
-      socketModel().state = "UNPAIRED";
-      stream().set({ mode: "QR", info: "PAIRING" });
-      draw();
+      getNetwork().online = true;
+      getConn().ref = ref;
+      getSocketModel().state = "UNPAIRED";
+      getStream().set({ mode: "QR", info: "PAIRING" });
+      drawScreen();
     },
     idle() {
-      conn().ref = undefined;
-      socketModel().state = "UNPAIRED_IDLE";
-      draw();
+      getConn().ref = undefined;
+      getSocketModel().state = "UNPAIRED_IDLE";
+      drawScreen();
     },
-    paired(who) {
-      socketModel().state = "PAIRING";
-      become(who);
-      stream().set({ mode: "SYNCING", info: "SYNCING" });
-      setTimeout(toMain, SYNC_MS);
+    paired(account) {
+      getSocketModel().state = "PAIRING";
+      logIn(account);
+      getStream().set({ mode: "SYNCING", info: "SYNCING" });
+      setTimeout(enterMain, SYNC_MS);
     },
-    welcome(who) {
-      become(who);
-      toMain();
+    welcome(account) {
+      logIn(account);
+      enterMain();
     },
     conflict() {
-      socketModel().state = "CONFLICT";
-      stream().mode = "CONFLICT";
-      leaving = true; // the other page has the account now: no new connection
+      getSocketModel().state = "CONFLICT";
+      getStream().mode = "CONFLICT";
+      isLeaving = true; // another page has the account now: this one does not connect again
     },
     restricted({ mode }) {
-      socketModel().state = mode;
-      stream().mode = mode;
+      getSocketModel().state = mode;
+      getStream().mode = mode;
     },
     unpaired: leave,
     crash,
-    ack: (answer) => require("WAWebSandboxOutbox").acknowledged(answer),
-    receipt: (said) => require("WAWebSandboxInbox").receipt(said),
-    inbound: (said) => require("WAWebSandboxInbox").message(said),
+    ack: (ack) => require("WAWebSandboxOutbox").receiveAck(ack),
+    receipt: (receipt) => require("WAWebSandboxInbox").receiveReceipt(receipt),
+    inbound: (inbound) => require("WAWebSandboxInbox").receiveMessage(inbound),
   };
 
-  function hear(message) {
-    if (asked.has(message.n)) asked.get(message.n)(message);
-    else if (HEARD[message.op]) HEARD[message.op](message);
+  function handleMessage(message) {
+    if (openRequests.has(message.n)) openRequests.get(message.n)(message);
+    else if (HANDLERS[message.op]) HANDLERS[message.op](message);
   }
 
   function connect() {
-    socketModel().state = "OPENING";
-    stream().info = "OPENING";
+    getSocketModel().state = "OPENING";
+    getStream().info = "OPENING";
     socket = new WebSocket(`wss://${location.host}/ws/chat`);
     socket.onopen = () => {
-      retryMs = FIRST_RETRY_MS;
-      const { me, noise, identity, adv } = mine();
+      retryMs = MIN_RETRY_MS;
+      const { me, noise, identity, adv } = getSession();
       exports.send("hello", { linked: Boolean(me), noise, identity, adv });
     };
-    socket.onclose = disconnected;
-    socket.onmessage = (event) => hear(JSON.parse(event.data));
+    socket.onclose = handleDisconnect;
+    socket.onmessage = (event) => handleMessage(JSON.parse(event.data));
   }
+
+  /* ----- the start of the page ----- */
 
   exports.start = async () => {
     const { ChatCollection } = require("WAWebChatCollection");
     const { createWid } = require("WAWebWidFactory");
-    for (const { id } of await require("WAWebSandboxStorage").all("chat")) {
+    for (const { id } of await require("WAWebSandboxStorage").getAll("chat")) {
       ChatCollection.add({ id: createWid(id) });
     }
     require("WAWebCmd").Cmd.on("refresh_qr", () => exports.send("refresh_qr"));
-    draw();
+    drawScreen();
     connect();
   };
+});
+
+// This file is the last of the script, so every module is defined when the page starts.
+requireLazy(["WAWebBuildConstants", "WAWebSandboxWire"], (build, wire) => {
+  window.Debug = { VERSION: build.SANITIZED_VERSION_STR };
+  wire.start();
 });

@@ -1,9 +1,10 @@
 /*
- * The adapter: the only code of ours in WhatsApp's page, and all that Python knows of wa-js.
+ * The adapter: the only code of this project in WhatsApp's page, and all that Python knows of wa-js.
  *
- * It is evaluated once per document after wa-js is fully ready, and returns an object of calls.
- * Each call answers {ok: true, …} or {ok: false, code, message}; none throws, and no global is left
- * behind. `parts` are the other files of this folder; page.py puts them together.
+ * It is evaluated once per document, after wa-js is fully ready, and returns an object of calls.
+ * Each call returns {ok: true, …} or {ok: false, code, message}. A call may not throw, and the
+ * adapter may not leave a global behind. `parts` are the other files of this folder; page.py puts
+ * them together.
  */
 (parts) => {
   "use strict";
@@ -11,32 +12,32 @@
   const WPP = window.WPP;
   const functions = WPP.whatsapp.functions;
 
-  /* ---------- answers ---------- */
+  /* ---------- results ---------- */
 
-  class Refusal extends Error {
+  class AdapterError extends Error {
     constructor(code, message) {
       super(message);
       this.code = code;
     }
   }
 
-  const describe = (error) => ({
+  const describeError = (error) => ({
     ok: false,
     code: error && typeof error.code === "string" ? error.code : "page_error",
     message: String((error && error.message) || error),
   });
 
-  const answering = (call) => async (argument) => {
+  const catchErrors = (call) => async (argument) => {
     try {
       return { ok: true, ...(await call(argument || {})) };
     } catch (error) {
-      return describe(error);
+      return describeError(error);
     }
   };
 
-  /* ---------- what must hold before anything is asked of WhatsApp ---------- */
+  /* ---------- what must hold before WhatsApp is asked for anything ---------- */
 
-  function connectionProblem() {
+  function findConnectionProblem() {
     if (!WPP.conn.isAuthenticated()) return ["not_logged_in", "the page is not linked"];
     const { mode } = WPP.conn.getStreamData();
     if (/BLOCK/.test(mode)) return ["account_restricted", mode];
@@ -45,20 +46,22 @@
   }
 
   function requireConnection() {
-    const problem = connectionProblem();
-    if (problem) throw new Refusal(...problem);
+    const problem = findConnectionProblem();
+    if (problem) throw new AdapterError(...problem);
   }
 
-  // Names of what the page no longer offers; told with every state.
-  const broken = new Set();
-  const shared = { WPP, functions, Refusal, describe, requireConnection, connectionProblem, broken };
+  // The names of what this page no longer offers; reported with every state.
+  const missing = new Set();
+  const shared = {
+    WPP, functions, AdapterError, describeError, requireConnection, findConnectionProblem, missing,
+  };
   const session = parts.session(shared);
   const store = parts.store(shared);
   const sending = parts.sending({ ...shared, ...store.internal });
 
   const calls = { ...session.calls, ...store.calls, ...sending.calls };
-  // An answer of `submit` has a form of its own.
+  // The result of `submit` has fields of its own, also when it failed.
   const adapter = { submit: sending.submit };
-  for (const [name, call] of Object.entries(calls)) adapter[name] = answering(call);
+  for (const [name, call] of Object.entries(calls)) adapter[name] = catchErrors(call);
   return adapter;
 }

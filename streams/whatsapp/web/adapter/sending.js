@@ -1,92 +1,96 @@
 /*
- * Sending. A message leaves the page through the gate alone: it looks at the deadline in the very
- * turn in which WhatsApp's own function is called, and knows whether that function was called.
+ * Sends messages. A message may leave the page through the gate alone: the gate checks the deadline
+ * in the same tick of the event loop in which WhatsApp's own function is called, and records whether
+ * that function was called.
  */
 (shared) => {
   "use strict";
 
-  const { WPP, functions, Refusal, describe, connectionProblem, broken, keyFor, loaded } = shared;
+  const {
+    WPP, functions, AdapterError, describeError, findConnectionProblem, missing, buildKey, findLoaded,
+  } = shared;
 
-  /* ---------- media: pieces of base64 that become one file ---------- */
+  /* ---------- media: chunks of base64 that become one file ---------- */
 
-  const media = new Map();
+  const mediaChunks = new Map();
 
-  function media_chunk({ token, data }) {
+  function add_media_chunk({ token, data }) {
     const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
-    if (!media.has(token)) media.set(token, []);
-    media.get(token).push(bytes);
+    if (!mediaChunks.has(token)) mediaChunks.set(token, []);
+    mediaChunks.get(token).push(bytes);
+    return {};
+  }
+
+  function drop_media({ token }) {
+    mediaChunks.delete(token);
     return {};
   }
 
   function takeFile(token, content) {
-    const pieces = media.get(token) || [];
-    media.delete(token);
+    const chunks = mediaChunks.get(token) || [];
+    mediaChunks.delete(token);
     const type = content.mime || "application/octet-stream";
-    return new File(pieces, content.filename || `${content.type}`, { type });
-  }
-
-  function media_drop({ token }) {
-    media.delete(token);
-    return {};
+    return new File(chunks, content.filename || `${content.type}`, { type });
   }
 
   /* ---------- the gate ---------- */
 
-  const LONGEST_TIMER_MS = 2 ** 31 - 1; // a longer one would go off at once
+  const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
 
   const gates = new Map();
 
-  // One attempt to send one id. `pass` lets WhatsApp's function be called once, in time, or throws.
+  // One attempt to send one id. `pass` allows one call of WhatsApp's function, in time; else it throws.
   class Gate {
     constructor(submission) {
       this.deadline = submission.submit_before_ms;
-      this.handed = false;
-      this.closed = false;
-      this.passed = false;
-      this.late = new Promise((_, reject) => { this.reject = reject; });
-      this.late.catch(() => {});
-      this.whenHanded = () => {};
+      this.isHandedOver = false;
+      this.isClosed = false;
+      this.isPassed = false;
+      this.closed = new Promise((_, reject) => { this.reject = reject; });
+      this.closed.catch(() => {});
+      this.onHandOver = () => {};
     }
 
-    // Offline the message would wait in WhatsApp's outbox, and leave long after the deadline.
+    // Offline, the message would wait in WhatsApp's outbox and leave long after the deadline.
     check() {
-      if (this.closed || Date.now() >= this.deadline) throw this.expire();
-      const problem = connectionProblem();
-      if (problem) throw this.close(new Refusal(...problem));
+      if (this.isClosed || Date.now() >= this.deadline) throw this.expire();
+      const problem = findConnectionProblem();
+      if (problem) throw this.close(new AdapterError(...problem));
     }
 
     expire() {
-      return this.close(new Refusal("timeout_before_submit", "the deadline passed in the page"));
+      return this.close(new AdapterError("timeout_before_submit", "the deadline passed in the page"));
     }
 
     pass() {
       this.check();
-      if (this.passed) throw new Refusal("outcome_unknown", "this attempt has been sent already");
-      this.passed = true;
-      this.hand();
+      if (this.isPassed) throw new AdapterError("outcome_unknown", "this attempt has been sent already");
+      this.isPassed = true;
+      this.markHandedOver();
     }
 
-    // Thrown at WhatsApp's own function it proves that nothing left, whoever called that function.
-    close(refusal) {
-      this.closed = true;
-      if (!this.passed) this.handed = false;
-      this.reject(refusal);
-      return refusal;
+    // Thrown into the call of WhatsApp's function, the error proves that nothing left the page,
+    // whoever made that call.
+    close(error) {
+      this.isClosed = true;
+      if (!this.isPassed) this.isHandedOver = false;
+      this.reject(error);
+      return error;
     }
 
-    hand() {
-      if (this.handed) return;
-      this.handed = true;
-      this.whenHanded();
+    markHandedOver() {
+      if (this.isHandedOver) return;
+      this.isHandedOver = true;
+      this.onHandOver();
     }
   }
 
-  let gated = false;
+  let isGateInstalled = false;
 
   function installGate() {
     const module = WPP.loader.search((m) => typeof m.addAndSendMsgToChat === "function");
     if (!module) {
-      broken.add("gate");
+      missing.add("gate");
       return;
     }
     const send = module.addAndSendMsgToChat;
@@ -95,37 +99,59 @@
       if (gate) gate.pass();
       return send.apply(this, arguments);
     };
-    gated = functions.addAndSendMsgToChat === module.addAndSendMsgToChat;
-    if (!gated) broken.add("gate");
+    isGateInstalled = functions.addAndSendMsgToChat === module.addAndSendMsgToChat;
+    if (!isGateInstalled) missing.add("gate");
   }
 
-  /* ---------- submit ---------- */
+  /* ---------- one sender for each kind of content ---------- */
 
-  const QUIET = { markIsRead: false, linkPreview: false, detectMentioned: false };
+  const BASE_OPTIONS = { markIsRead: false, linkPreview: false, detectMentioned: false };
 
-  function messageWithId(chat, id) {
-    const models = chat.msgs.getModelsArray();
-    const known = models.find((model) => model.id.id === id);
-    if (known) return known;
-    throw new Refusal("content_refused", "the message it refers to is not in this chat");
+  function requireMessage(chat, id) {
+    const message = chat.msgs.getModelsArray().find((model) => model.id.id === id);
+    if (message) return message;
+    throw new AdapterError("content_refused", "the message it refers to is not in this chat");
   }
 
-  function optionsFor(chat, submission) {
-    const options = { ...QUIET, messageId: keyFor(chat, submission.id), waitForAck: true };
-    if (submission.reply_to) options.quotedMsg = messageWithId(chat, submission.reply_to);
+  function buildOptions(chat, submission) {
+    const options = { ...BASE_OPTIONS, messageId: buildKey(chat, submission.id), waitForAck: true };
+    if (submission.reply_to) options.quotedMsg = requireMessage(chat, submission.reply_to);
     return options;
   }
 
-  const escaped = (text) => String(text).replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
+  const escapeVcard = (text) => String(text).replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
 
-  function vcard({ name, phones }) {
+  function buildVcard({ name, phones }) {
+    const escapedName = escapeVcard(name);
     const numbers = phones.map((phone) => {
       const digits = phone.replace(/\D/g, "");
       return `TEL;type=CELL;waid=${digits}:+${digits}`;
     });
-    const head = ["BEGIN:VCARD", "VERSION:3.0", `N:;${escaped(name)};;;`, `FN:${escaped(name)}`];
+    const head = ["BEGIN:VCARD", "VERSION:3.0", `N:;${escapedName};;;`, `FN:${escapedName}`];
     return [...head, ...numbers, "END:VCARD"].join("\n");
   }
+
+  const sendText = (chat, { content }, options) =>
+    WPP.chat.sendTextMessage(chat.id, content.body, options);
+
+  const sendLocation = (chat, { content }, options) => WPP.chat.sendLocationMessage(chat.id, {
+    ...options, lat: content.latitude, lng: content.longitude,
+    name: content.name, address: content.address,
+  });
+
+  const sendContact = (chat, { content }, options) => WPP.chat.sendRawMessage(chat.id, {
+    type: "vcard", body: buildVcard(content), vcardFormattedName: content.name,
+  }, options);
+
+  const sendPoll = (chat, { content }, options) => WPP.chat.sendCreatePollMessage(
+    chat.id, content.question, content.options,
+    { ...options, selectableCount: content.multiple ? 0 : 1 },
+  );
+
+  // WhatsApp chooses the id of a reaction; a reaction cannot be a reply.
+  const sendReaction = (chat, { content }) => WPP.chat.sendReactionToMessage(
+    requireMessage(chat, content.message_id), content.emoji || false,
+  );
 
   function sendFile(chat, submission, options) {
     const { content } = submission;
@@ -137,52 +163,44 @@
   }
 
   const SENDERS = {
-    text: (chat, { content }, options) => WPP.chat.sendTextMessage(chat.id, content.body, options),
-    location: (chat, { content }, options) => WPP.chat.sendLocationMessage(chat.id, {
-      ...options, lat: content.latitude, lng: content.longitude,
-      name: content.name, address: content.address,
-    }),
-    contact: (chat, { content }, options) => WPP.chat.sendRawMessage(chat.id, {
-      type: "vcard", body: vcard(content), vcardFormattedName: content.name,
-    }, options),
-    poll: (chat, { content }, options) => WPP.chat.sendCreatePollMessage(
-      chat.id, content.question, content.options,
-      { ...options, selectableCount: content.multiple ? 0 : 1 },
-    ),
-    reaction: (chat, { content }) => WPP.chat.sendReactionToMessage(
-      messageWithId(chat, content.message_id), content.emoji || false,
-    ),
-    image: sendFile, video: sendFile, audio: sendFile, document: sendFile, sticker: sendFile,
+    text: sendText,
+    image: sendFile,
+    video: sendFile,
+    audio: sendFile,
+    document: sendFile,
+    sticker: sendFile,
+    location: sendLocation,
+    contact: sendContact,
+    poll: sendPoll,
+    reaction: sendReaction,
   };
 
-  // Only these surely go through the gated function. Files may go to WhatsApp by another road, so
-  // they count as handed over from the moment wa-js is called.
+  // Only these are certain to go through the function that has the gate. A file may reach WhatsApp in
+  // another way, so it counts as handed over from the moment wa-js is called.
   const GATED = new Set(["text", "location", "contact", "poll"]);
 
-  async function openChat(submission) {
-    return WPP.chat.get(submission.chat_id) || (await WPP.chat.find(submission.chat_id));
-  }
+  /* ---------- results of WhatsApp ---------- */
 
-  // The server's own "no".
-  const refusal = (code, message, server_code = null) =>
-    Object.assign(new Refusal(code, message), { refused: true, server_code });
+  // The server itself refused the message.
+  const buildRefusal = (code, message, server_code = null) =>
+    Object.assign(new AdapterError(code, message), { refused: true, server_code });
 
-  // A result that is not OK is the server's "no".
+  // A result other than OK is a refusal by the server.
   // A lost network is not an answer: the server may have the message all the same.
-  function verdict(result) {
+  function requireAccepted(result) {
     const sent = result && result.sendMsgResult;
     const word = sent && typeof sent === "object" ? sent.messageSendResult : sent;
     if (!word || word === "OK") return;
-    if (word === "ERROR_NETWORK") throw new Refusal("outcome_unknown", word);
+    if (word === "ERROR_NETWORK") throw new AdapterError("outcome_unknown", word);
     const server_code = sent.errorCode || sent.error || null;
-    throw refusal(word === "ERROR_UPLOAD" ? "media_rejected" : "server_error", word, server_code);
+    throw buildRefusal(word === "ERROR_UPLOAD" ? "media_rejected" : "server_error", word, server_code);
   }
 
-  function ackOf(model) {
+  function waitForAck(model) {
     return new Promise((resolve, reject) => {
       const check = () => {
         if (model.ack >= 1) resolve({});
-        else if (model.ack < 0) reject(refusal("server_error", `ack ${model.ack}`));
+        else if (model.ack < 0) reject(buildRefusal("server_error", `ack ${model.ack}`));
         else return;
         model.off("change:ack", check);
       };
@@ -191,74 +209,84 @@
     });
   }
 
-  // An id that the page has already is never sent a second time, unless WhatsApp gave it up.
-  function already({ chat_id, id }) {
-    const model = loaded(id, chat_id);
+  /* ---------- submit ---------- */
+
+  async function openChat({ chat_id }) {
+    try {
+      return WPP.chat.get(chat_id) || (await WPP.chat.find(chat_id));
+    } catch (error) {
+      throw new AdapterError("lookup_failed", String(error && error.message));
+    }
+  }
+
+  // An id that the page already has is not sent a second time, unless WhatsApp gave it up.
+  function findUnfailed({ chat_id, id }) {
+    const model = findLoaded(id, chat_id);
     return model && model.ack >= 0 ? model : null;
   }
 
-  // First of all what is there already: it may leave at any time, whatever the deadline says.
-  async function sendThrough(gate, submission) {
-    const there = already(submission);
-    if (there) {
-      gate.hand();
-      return ackOf(there);
+  // A message that the page already has comes first: it may leave at any time, whatever its deadline.
+  async function sendThroughGate(gate, submission) {
+    const existing = findUnfailed(submission);
+    if (existing) {
+      gate.markHandedOver();
+      return waitForAck(existing);
     }
-    const chat = await openChat(submission).catch((error) => {
-      throw new Refusal("lookup_failed", String(error && error.message));
-    });
+    const chat = await openChat(submission);
     const { type } = submission.content;
-    const options = type === "reaction" ? null : optionsFor(chat, submission);
-    if (!SENDERS[type]) throw new Refusal("content_refused", `unknown content type ${type}`);
+    const options = type === "reaction" ? null : buildOptions(chat, submission);
+    if (!SENDERS[type]) throw new AdapterError("content_refused", `unknown content type ${type}`);
     gate.check();
-    if (!gated || !GATED.has(type)) gate.hand();
-    verdict(await SENDERS[type](chat, submission, options));
+    if (!isGateInstalled || !GATED.has(type)) gate.markHandedOver();
+    requireAccepted(await SENDERS[type](chat, submission, options));
     return {};
   }
 
-  // Two clocks: before the hand-over the deadline, after it the time the ack may take.
-  function clocks(gate, submission) {
+  // Until the hand-over the deadline counts; after it, the time that the ack may take.
+  function startTimers(gate, submission) {
     return new Promise((_, reject) => {
-      const left = Math.min(Math.max(0, gate.deadline - Date.now()), LONGEST_TIMER_MS);
-      let timer = setTimeout(() => gate.expire(), left);
-      gate.stop = () => clearTimeout(timer);
-      gate.whenHanded = () => {
+      const remaining = Math.min(Math.max(0, gate.deadline - Date.now()), MAX_TIMER_MS);
+      let timer = setTimeout(() => gate.expire(), remaining);
+      gate.stopTimers = () => clearTimeout(timer);
+      gate.onHandOver = () => {
         clearTimeout(timer);
-        const late = () => reject(new Refusal("ack_timeout", "no ack in time"));
-        timer = setTimeout(late, Math.min(submission.ack_timeout_ms, LONGEST_TIMER_MS));
+        const fail = () => reject(new AdapterError("ack_timeout", "no ack in time"));
+        timer = setTimeout(fail, Math.min(submission.ack_timeout_ms, MAX_TIMER_MS));
       };
     });
   }
 
-  // The gate stays until the attempt itself has ended, so that a straggler cannot slip past it.
-  function attempt(gate, submission) {
+  // The gate stays until the attempt itself has ended, so that a late attempt cannot pass without it.
+  function startAttempt(gate, submission) {
     gates.set(submission.id, gate);
-    const sending = sendThrough(gate, submission);
-    const forget = () => { if (gates.get(submission.id) === gate) gates.delete(submission.id); };
-    sending.then(forget, forget);
-    return sending;
+    const attempt = sendThroughGate(gate, submission);
+    const removeGate = () => {
+      if (gates.get(submission.id) === gate) gates.delete(submission.id);
+    };
+    attempt.then(removeGate, removeGate);
+    return attempt;
   }
 
   async function submit(submission) {
-    const before = gates.get(submission.id);
-    if (before && before.handed) {
-      const twice = new Refusal("outcome_unknown", "it is being sent already");
-      return { ...describe(twice), handed_over: true };
+    const previous = gates.get(submission.id);
+    if (previous && previous.isHandedOver) {
+      const error = new AdapterError("outcome_unknown", "it is being sent already");
+      return { ...describeError(error), handed_over: true };
     }
     const gate = new Gate(submission);
     try {
-      const clock = clocks(gate, submission);
-      await Promise.race([attempt(gate, submission), gate.late, clock]);
+      const timers = startTimers(gate, submission);
+      await Promise.race([startAttempt(gate, submission), gate.closed, timers]);
       return { ok: true };
     } catch (error) {
       const { refused = false, server_code = null } = error || {};
-      return { ...describe(error), handed_over: gate.handed, refused, server_code };
+      return { ...describeError(error), handed_over: gate.isHandedOver, refused, server_code };
     } finally {
-      gate.closed = true;
-      gate.stop();
+      gate.isClosed = true;
+      gate.stopTimers();
     }
   }
 
   installGate();
-  return { submit, calls: { media_chunk, media_drop } };
+  return { submit, calls: { add_media_chunk, drop_media } };
 }

@@ -1,5 +1,5 @@
 /*
- * The store: which numbers WhatsApp knows, and which messages this page has. Sends nothing.
+ * Reads: which numbers are on WhatsApp, and which messages this page has. Nothing here may send.
  */
 (shared) => {
   "use strict";
@@ -8,18 +8,21 @@
 
   /* ---------- look-ups ---------- */
 
-  const userWid = (phone) => WPP.whatsapp.WidFactory.createWid(`${phone.replace(/\D/g, "")}@c.us`);
+  const buildWid = (phone) => WPP.whatsapp.WidFactory.createWid(`${phone.replace(/\D/g, "")}@c.us`);
 
-  // wa-js's own queryExists answers null for "no" and for any error, so WhatsApp's is asked.
-  // A null counts only if the connection was there before and after.
+  // The queryExists of wa-js returns null for "no" and for any error, so WhatsApp's own function is
+  // called. Its null counts only if the page was connected before and after the call.
   async function look_up({ phone }) {
     requireConnection();
-    const found = await functions.queryWidExists(userWid(phone));
-    if (!found) requireConnection();
-    return { chat_id: found ? String(found.wid) : null };
+    const result = await functions.queryWidExists(buildWid(phone));
+    if (!result) requireConnection();
+    return { chat_id: result ? String(result.wid) : null };
   }
 
-  function bothForms(chatId) {
+  /* ---------- messages: in memory, then on disk ---------- */
+
+  // The chat id as a phone number and as a LID, where WhatsApp knows both.
+  function listChatWids(chatId) {
     const wid = WPP.whatsapp.WidFactory.createWid(chatId);
     const cache = WPP.whatsapp.lidPnCache;
     const other = wid.isLid() ? cache.getPhoneNumber(wid) : cache.getCurrentLid(wid);
@@ -27,38 +30,38 @@
   }
 
   // The key that this page gives to a message of ours.
-  function keyFor(chat, id) {
+  function buildKey(chat, id) {
     const { UserPrefs, MsgKey } = WPP.whatsapp;
-    const hidden = chat.id.isLid() || chat.id.isGroup();
-    const from = hidden ? UserPrefs.getMeLidUserOrThrow() : WPP.conn.getMyUserWid();
+    const usesLid = chat.id.isLid() || chat.id.isGroup();
+    const from = usesLid ? UserPrefs.getMeLidUserOrThrow() : WPP.conn.getMyUserWid();
     return new MsgKey({ from, to: chat.id, id, selfDir: "out" });
   }
 
-  // And those that a page of another build gave: current ones end in `_out`, older ones do not.
-  function keysOf(chat, id) {
-    const older = `true_${chat.id}_${id}`;
-    return [...new Set([keyFor(chat, id).toString(), `${older}_out`, older])];
+  // Also the keys that a page of another build gave: some builds end them in `_out`, some do not.
+  function listKeys(chat, id) {
+    const shortKey = `true_${chat.id}_${id}`;
+    return [...new Set([buildKey(chat, id).toString(), `${shortKey}_out`, shortKey])];
   }
 
-  // At last by the bare id: a key that is written differently must not be taken for "not there".
-  function inMemory(chat, id) {
+  // Last by the bare id: a key that is written differently must not be taken for "not in the store".
+  function findInMemory(chat, id) {
     const store = WPP.whatsapp.MsgStore;
-    const model = keysOf(chat, id).map((key) => store.get(key)).find(Boolean);
+    const model = listKeys(chat, id).map((key) => store.get(key)).find(Boolean);
     if (model) return model;
     const models = chat.msgs ? chat.msgs.getModelsArray() : [];
-    return models.find((one) => one.id.id === id && one.id.fromMe) || null;
+    return models.find((candidate) => candidate.id.id === id && candidate.id.fromMe) || null;
   }
 
-  function chatsOf(chatId) {
-    return bothForms(chatId).map((wid) => WPP.chat.get(wid)).filter(Boolean);
+  function listChats(chatId) {
+    return listChatWids(chatId).map((wid) => WPP.chat.get(wid)).filter(Boolean);
   }
 
-  function loaded(id, chatId) {
-    return chatsOf(chatId).map((chat) => inMemory(chat, id)).find(Boolean) || null;
+  function findLoaded(id, chatId) {
+    return listChats(chatId).map((chat) => findInMemory(chat, id)).find(Boolean) || null;
   }
 
-  async function onDisk(chat, id) {
-    for (const key of keysOf(chat, id)) {
+  async function findOnDisk(chat, id) {
+    for (const key of listKeys(chat, id)) {
       try {
         return await WPP.chat.getMessageById(key);
       } catch (error) {
@@ -68,18 +71,18 @@
     return null;
   }
 
-  async function stored(id, chatId) {
-    const model = loaded(id, chatId);
+  async function findStored(id, chatId) {
+    const model = findLoaded(id, chatId);
     if (model) return model;
-    for (const chat of chatsOf(chatId)) {
-      const found = await onDisk(chat, id);
-      if (found) return found;
+    for (const chat of listChats(chatId)) {
+      const stored = await findOnDisk(chat, id);
+      if (stored) return stored;
     }
     return null;
   }
 
-  async function find({ id, chat_id }) {
-    const model = await stored(id, chat_id);
+  async function find_message({ id, chat_id }) {
+    const model = await findStored(id, chat_id);
     if (!model) requireConnection();
     return { ack: model ? model.ack : null };
   }
@@ -87,11 +90,11 @@
   async function read_acks({ ids }) {
     const acks = {};
     for (const [id, chatId] of ids) {
-      const model = await stored(id, chatId);
+      const model = await findStored(id, chatId);
       if (model) acks[id] = model.ack;
     }
     return { acks };
   }
 
-  return { calls: { look_up, find, read_acks }, internal: { keyFor, loaded } };
+  return { calls: { look_up, find_message, read_acks }, internal: { buildKey, findLoaded } };
 }

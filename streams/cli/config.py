@@ -1,9 +1,12 @@
-"""`config`: every setting with its value, default and meaning. Secrets are masked."""
+"""`config`: every setting with its value, default and meaning, in groups. Secrets are masked."""
+
+from itertools import groupby
+from operator import itemgetter
 
 import click
 
 from streams.cli import output
-from streams.settings import describe, load
+from streams.settings import GROUPS, describe, load
 
 _COLUMNS = ("variable", "value", "default", "meaning")
 
@@ -12,4 +15,11 @@ _COLUMNS = ("variable", "value", "default", "meaning")
 @output.json_option
 def config(as_json: bool) -> None:
     """Print every setting with its value, default and meaning."""
-    output.print_rows(describe(load()), _COLUMNS, as_json=as_json)
+    rows = describe(load())
+    if as_json:
+        output.print_rows(rows, (), as_json=True)
+        return
+    for number, (group, members) in enumerate(groupby(rows, key=itemgetter("group"))):
+        heading = f"[{group}] {GROUPS[group].__doc__}"
+        output.print_data(heading if number == 0 else f"\n{heading}")
+        output.print_rows(list(members), _COLUMNS, as_json=False)

@@ -94,7 +94,10 @@ def test_config_prints_every_setting(command: Command, tmp_path: Path) -> None:
     assert rows["WA_MAX_QUEUE"]["default"] == 1000
     assert all(row["meaning"] for row in rows.values())
     assert "hunter2" not in ran.out
-    assert "WA_MAX_QUEUE" in command("config", settings=settings).out
+    assert rows["WA_MAX_QUEUE"]["group"] == "limits"
+    printed = command("config", settings=settings).out
+    assert "WA_MAX_QUEUE" in printed
+    assert [line for line in printed.splitlines() if line.startswith("[limits] ")]
 
 
 def test_ps_where_nothing_runs(command: Command) -> None:

@@ -71,7 +71,7 @@ def _pytest(switch: Switch, copy: Path, report: Path) -> int:
         *(f"--timeout={TEST_S}", f"--junit-xml={report}", f"--basetemp={copy / 'tmp'}"),
         *switch.tests,
     ]
-    environment = {**os.environ, "WA_TEST_TIMEOUT_S": str(PATIENCE_S)}
+    environment = {**os.environ, "TEST_TIMEOUT_S": str(PATIENCE_S)}
     with (copy / "output").open("wb") as output:
         ended = subprocess.run(
             command, cwd=copy, env=environment, stdout=output, stderr=output, check=False

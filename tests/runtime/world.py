@@ -21,7 +21,7 @@ from streams.runtime.factory import App, create_app
 from streams.settings import Settings, to_environment
 
 ROOT = Path(__file__).parents[2]
-WAIT_TIMEOUT_S = float(os.environ.get("WA_TEST_TIMEOUT_S", "90"))  # of a test that will fail
+WAIT_TIMEOUT_S = float(os.environ.get("TEST_TIMEOUT_S", "90"))  # of a test that will fail
 
 
 async def wait_until(condition: Callable[[], Any], timeout_s: float = WAIT_TIMEOUT_S) -> Any:

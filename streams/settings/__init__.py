@@ -1,0 +1,43 @@
+"""The settings of wa-streams: what they are (`groups`), where they come from (`loading`), how they are listed.
+
+A function that needs only a part of the settings asks for the group, for example `KafkaSettings`.
+"""
+
+from streams.settings.errors import SettingError
+from streams.settings.groups import (
+    GROUPS,
+    PREFIX,
+    AccountSettings,
+    KafkaSettings,
+    LimitSettings,
+    LoggingSettings,
+    MachineSettings,
+    RetrySettings,
+    Settings,
+    WebSettings,
+    WhatsAppSettings,
+    variable_name,
+)
+from streams.settings.listing import MASK, describe, to_environment
+from streams.settings.loading import load, load_kafka
+
+__all__ = [
+    "GROUPS",
+    "MASK",
+    "PREFIX",
+    "AccountSettings",
+    "KafkaSettings",
+    "LimitSettings",
+    "LoggingSettings",
+    "MachineSettings",
+    "RetrySettings",
+    "SettingError",
+    "Settings",
+    "WebSettings",
+    "WhatsAppSettings",
+    "describe",
+    "load",
+    "load_kafka",
+    "to_environment",
+    "variable_name",
+]

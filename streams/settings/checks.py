@@ -1,0 +1,34 @@
+"""What only several settings together can get wrong. Reads nothing, changes nothing."""
+
+from typing import Final
+
+from streams.settings.errors import SettingError
+from streams.settings.groups import KafkaSettings, Settings
+
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+def check_kafka(settings: KafkaSettings) -> None:
+    """Raises SettingError if the Kafka settings contradict each other."""
+    protocol = settings.kafka_security_protocol
+    if protocol.startswith("SASL") and not settings.kafka_security_username:
+        raise SettingError(
+            "WA_KAFKA_SECURITY_USERNAME: is not set; "
+            f"WA_KAFKA_SECURITY_PROTOCOL={protocol} needs a user name"
+        )
+
+
+def check_settings(settings: Settings) -> None:
+    """Raises SettingError if settings contradict each other."""
+    check_kafka(settings)
+    if not settings.accounts:
+        raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
+    if len(set(settings.accounts)) != len(settings.accounts):
+        raise SettingError(
+            f"WA_ACCOUNTS={','.join(settings.accounts)}: must name each account only once"
+        )
+    if settings.web_host not in _LOOPBACK and not settings.web_token:
+        raise SettingError(
+            f"WA_WEB_HOST={settings.web_host}: is not loopback; "
+            "set WA_WEB_TOKEN too, or listen on 127.0.0.1"
+        )

@@ -1,0 +1,70 @@
+"""Turns raw values into the types of the settings, and says in one line what is wrong with a value.
+
+msgspec converts and checks the bounds; secrets are never shown.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from streams.settings.errors import SettingError
+from streams.settings.groups import Settings
+from streams.settings.sources import RawValue
+
+MASK: Final = "********"  # shown instead of a secret
+_MAX_SHOWN: Final = 80  # characters of a wrong value
+
+
+class Converter:
+    """The converter that typed-settings calls for each value. Keeps a line for each wrong one."""
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def structure(self, obj: Any, cl: type[Any]) -> Any:
+        """The value as this type; a default is one already. Called last with all values of a class.
+
+        Raises:
+            SettingError: the value does not fit.
+        """
+        if cl is Settings:
+            return Settings(**obj)
+        if cl is Path:
+            return Path(obj.value if isinstance(obj, RawValue) else obj).expanduser().resolve()
+        if not isinstance(obj, RawValue):
+            return obj
+        try:
+            return msgspec.convert(obj.value, cl, strict=False)
+        except msgspec.ValidationError as error:
+            problem = f"{obj.label}={_show(obj)}: must be {describe_type(cl)}"
+            self.problems.append(problem)
+            raise SettingError(problem) from error
+
+    def get_structure_hook(self, cl: type[Any]) -> Callable[..., Any]:
+        """Asked for by typed-settings."""
+        return self.structure
+
+
+def describe_type(type_: Any) -> str:
+    """What completes "must be …" for a value of this type."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is Annotated:
+        return next(each.description for each in type_.__metadata__ if each.description)
+    if origin in (Union, UnionType):
+        return describe_type(arguments[0])
+    if origin is Literal:
+        return f"one of {', '.join(arguments)}"
+    if origin is tuple:
+        return f"a list in which each item is {describe_type(arguments[0])}"
+    return "true or false" if type_ is bool else "text"
+
+
+def _show(raw: RawValue) -> str:
+    if raw.is_secret:
+        return MASK
+    items = raw.value if isinstance(raw.value, list) else [raw.value]
+    text = " ".join(",".join(map(str, items)).split())
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"

@@ -1,0 +1,285 @@
+"""Every setting of wa-streams, in groups: its name, type, default and meaning. Reads nothing.
+
+Only msgspec is imported here, so that `streams.client` needs no settings library. Names end in `_s` for
+seconds and in `_ms` for milliseconds. The text in `Meta(description=…)` completes the sentence "must be …".
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+PREFIX: Final = "WA_"
+
+
+def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
+    """A field; `separator` divides the items of a list in an environment variable."""
+    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+Port = Annotated[int, Meta(ge=0, le=65_535, description="a port number from 0 to 65535")]
+AtLeast0 = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
+AtLeast1 = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+# An accepted request is stored with its original bytes beside its parsed content, in 8 MiB at most.
+RequestBytes = Annotated[
+    int, Meta(ge=1, le=3_145_728, description="a number of bytes from 1 to 3145728")
+]
+Replicas = Annotated[
+    int, Meta(description="a whole number of replicas, or -1 for the brokers' default")
+]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="a name of at most 32 lower-case letters, digits and hyphens",
+    ),
+]
+Region = Annotated[
+    str, Meta(pattern=r"^[A-Z]{2}$", description="a country code of two capital letters, like MY")
+]
+TopicPrefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$",
+        description="at most 64 letters, digits, dots, underscores and hyphens",
+    ),
+]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaSettings:
+    """The connection to Kafka, and the topics. All that the Python client needs."""
+
+    kafka_bootstrap_servers: str | None = _setting(
+        None,
+        "Addresses of the brokers, `host:port,host:port`. Without them, `up` starts an embedded broker.",
+    )
+    topic_prefix: TopicPrefix = _setting(
+        "wa",
+        "First part of the name of every topic and consumer group. "
+        "Change it to run a second, separate service on the same brokers.",
+    )
+    partitions: AtLeast1 = _setting(
+        8,
+        "Number of partitions of every topic except wa.accounts and wa.templates. "
+        "Choose it before the topics are created, and never change it.",
+    )
+    replication_factor: Replicas = _setting(
+        1,
+        "Number of replicas of each topic that is created; -1 takes the brokers' default. "
+        "Set it to 3 on a cluster.",
+    )
+    kafka_session_timeout_s: AtLeast1 = _setting(
+        10, "A worker that sends no heartbeat for this many seconds loses its partitions."
+    )
+    max_request_bytes: RequestBytes = _setting(
+        1_048_576, "Size of the largest request that is accepted, in bytes."
+    )
+    kafka_security_protocol: SecurityProtocol = _setting(
+        "PLAINTEXT", "How to connect: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_security_mechanism: SaslMechanism = _setting(
+        "SCRAM-SHA-512", "How to log in with SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_security_username: str | None = _setting(None, "User name for SASL.")
+    kafka_security_password: str | None = _setting(None, "Password for SASL.", secret=True)
+    kafka_security_ca_file: str | None = _setting(
+        None, "File with the certificates to trust (PEM). Without it, the system's are trusted."
+    )
+    kafka_security_cert_file: str | None = _setting(
+        None, "File with the client certificate (PEM), for brokers that require one."
+    )
+    kafka_security_key_file: str | None = _setting(
+        None,
+        "File with the private key of the client certificate (PEM). "
+        "Without it, the key is read from the certificate's file.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LimitSettings:
+    """Limits for each recipient, and how long the service remembers."""
+
+    rate_limit_per_minute: AtLeast1 = _setting(
+        30, "Messages to one recipient in any 60 seconds. The limit is exact."
+    )
+    max_queue: AtLeast1 = _setting(
+        1000, "Messages that may wait for one recipient; further requests end as `queue_full`."
+    )
+    idempotency_window_s: AtLeast1 = _setting(
+        604_800,
+        "How many seconds a request id is remembered after its message is final. "
+        "A repeat within this time sends nothing.",
+    )
+    conversation_expiry_s: AtLeast1 = _setting(
+        3600, "A recipient without traffic for this many seconds is forgotten."
+    )
+    lookup_cache_s: AtLeast0 = _setting(
+        600,
+        "How many seconds a number that is not on WhatsApp is remembered as such, "
+        "before WhatsApp is asked again.",
+    )
+    lookup_cache_found_s: AtLeast0 = _setting(
+        604_800, "How many seconds a number that is on WhatsApp is remembered as such."
+    )
+    default_region: Region | None = _setting(
+        None,
+        "Country whose national phone numbers are understood, for example MY. "
+        "Without it, a number must begin with + and its country code.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrySettings:
+    """Retries, and attempts whose outcome is in doubt."""
+
+    max_retries: AtLeast0 = _setting(3, "Further attempts after a transient error.")
+    retry_delay_ms: AtLeast1 = _setting(
+        5000,
+        "Longest wait before the first retry, in milliseconds. It doubles with each retry, up to 5 minutes; "
+        "the actual wait lies between 0 and this (full jitter).",
+    )
+    ack_timeout_s: AtLeast1 = _setting(
+        20,
+        "How many seconds to wait for the server's ack. After that, the message is reconciled: "
+        "its id is looked for in the page's store.",
+    )
+    unknown_after_s: AtLeast1 = _setting(
+        3600,
+        "An attempt in doubt that cannot be reconciled within this many seconds ends as `unknown`.",
+    )
+    clock_skew_ms: AtLeast0 = _setting(
+        500, "Largest difference between the clocks of two hosts, in milliseconds."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSettings:
+    """The accounts that send, and the pace of each."""
+
+    accounts: tuple[Name, ...] = _setting(
+        ("main",), "Names of the accounts that send, separated by commas."
+    )
+    send_interval_ms: AtLeast0 = _setting(
+        100, "Shortest time between two sends of an account, in milliseconds."
+    )
+    account_rate_per_minute: AtLeast0 = _setting(
+        60,
+        "Messages of one account in any 60 seconds; 0 means no limit. "
+        "A high rate may get the account restricted.",
+    )
+    account_daily_cap: AtLeast0 = _setting(
+        0, "Messages of one account in any 24 hours; 0 means no limit."
+    )
+    account_max_in_flight: AtLeast1 = _setting(
+        16,
+        "Messages that may be in flight to an account at one time. The partitions share this number.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhatsAppSettings:
+    """The browser and the page of WhatsApp Web."""
+
+    browser_executable: str | None = _setting(
+        None,
+        "Path of the Chromium to use. Without it, Playwright's own is used, else the system's.",
+    )
+    whatsapp_bundle: str | None = _setting(
+        None, "Path of a wa-js bundle to use instead of the installed one."
+    )
+    whatsapp_url: str = _setting(
+        "https://web.whatsapp.com/", "Address of the page that the browser opens."
+    )
+    whatsapp_page_heap_mb: AtLeast0 = _setting(
+        512,
+        "The page is reloaded when its JavaScript heap exceeds this many MB; 0 means never. "
+        "Lower it on a machine with little memory.",
+    )
+    whatsapp_browser_args: tuple[str, ...] = _setting(
+        (), "Further arguments for the browser, separated by ` | `.", separator=" | "
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings:
+    """Folders and ports of this machine. Two `up` commands side by side need different ones."""
+
+    data_dir: Path = _setting(
+        Path("~/.local/share/wa-streams"),
+        "Folder of the tables, the browser profiles, the logs and the embedded broker's data.",
+    )
+    kafka_port: Port = _setting(9092, "Port of the embedded broker; 0 means any free one.")
+    sandbox_port: Port = _setting(8765, "Port of the sandbox's control API; 0 means any free one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """The HTTP server of a worker: probes and metrics."""
+
+    web_host: str = _setting("127.0.0.1", "Address that probes and metrics listen on.")
+    web_port: Port = _setting(
+        8080,
+        "Port of a worker's probes and metrics; 0 means any free one. "
+        "Under `up` it is the first dispatcher's, and the other workers take any free one.",
+    )
+    web_token: str | None = _setting(
+        None,
+        "Bearer token that callers must send. Required if WA_WEB_HOST is not loopback.",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggingSettings:
+    """What workers log, and how."""
+
+    log_level: LogLevel = _setting(
+        "info", "Least severe level that is logged: debug, info, warning or error."
+    )
+    log_format: LogFormat = _setting(
+        "text", "text: one line for people; json: one JSON object per line, for log collectors."
+    )
+    log_pii: bool = _setting(
+        False,
+        "true: phone numbers and message texts may stand in logs. "
+        "With WA_LOG_LEVEL=debug, Faust and aiokafka log in detail too.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(  # the fields of the last base come first
+    LoggingSettings,
+    WebSettings,
+    MachineSettings,
+    WhatsAppSettings,
+    AccountSettings,
+    RetrySettings,
+    LimitSettings,
+    KafkaSettings,
+):
+    """All settings in force."""
+
+
+# The name of each group: its table in the TOML file, its heading in `wa-streams config`.
+GROUPS: Final[dict[str, type]] = {
+    "kafka": KafkaSettings,
+    "limits": LimitSettings,
+    "retries": RetrySettings,
+    "account": AccountSettings,
+    "whatsapp": WhatsAppSettings,
+    "machine": MachineSettings,
+    "web": WebSettings,
+    "logging": LoggingSettings,
+}
+
+
+def variable_name(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()

@@ -1,0 +1,92 @@
+"""Loads the settings: command options win over environment variables, these over the TOML file, then defaults.
+
+`wa-streams.toml` in the working folder, or the file that `WA_CONFIG` names (empty: no file), has the same
+names without `WA_` and in lower case, if wanted in a table per group. No other module reads a `WA_…`
+variable, with two exceptions: `make setup` looks for a browser before there are settings
+(WA_BROWSER_EXECUTABLE), and `demo` passes the variables of this machine to `load`, and no others.
+Variables of other programs are read where those programs are started: JAVA_HOME (Java),
+PLAYWRIGHT_BROWSERS_PATH and PLAYWRIGHT_NODEJS_PATH (Playwright), TMPDIR and XDG_CACHE_HOME (the system).
+Child processes inherit the rest of the environment.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from streams.settings.checks import check_kafka, check_settings
+from streams.settings.conversion import Converter
+from streams.settings.errors import SettingError
+from streams.settings.groups import KafkaSettings, Settings
+from streams.settings.sources import (
+    Source,
+    read_config_file,
+    read_environment,
+    read_overrides,
+)
+
+if TYPE_CHECKING:
+    from typed_settings.types import LoadedSettings
+
+
+def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """The settings in force.
+
+    Raises:
+        SettingError: a setting is wrong, or a name is not a setting's.
+    """
+    # Here, because the client is used without it.
+    from typed_settings import load_settings
+    from typed_settings.exceptions import InvalidSettingsError
+
+    environ = os.environ if environ is None else environ
+    sources = {
+        "file": read_config_file(environ),
+        "environment": read_environment(environ, refuse_unknown=True),
+        "options": read_overrides(overrides),
+    }
+    converter = Converter()
+    try:
+        settings = load_settings(
+            Settings, [_make_loader(*each) for each in sources.items()], converter=converter
+        )
+    except InvalidSettingsError:
+        if not converter.problems:
+            raise  # a fault of this package, not of a setting
+        raise SettingError("; ".join(converter.problems)) from None
+    check_settings(settings)
+    return settings
+
+
+def load_kafka(environ: Mapping[str, str] | None = None, **overrides: Any) -> KafkaSettings:
+    """The Kafka group alone, without the settings library: for programs that embed the client.
+
+    Such a program may have `WA_…` variables of its own, so unknown ones are ignored here.
+
+    Raises:
+        SettingError: a setting is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    merged = (
+        read_config_file(environ)
+        | read_environment(environ, refuse_unknown=False)
+        | read_overrides(overrides)
+    )
+    hints = get_type_hints(KafkaSettings, include_extras=True)
+    converter = Converter()
+    settings = KafkaSettings(
+        **{
+            setting.name: converter.structure(merged[setting.name], hints[setting.name])
+            for setting in fields(KafkaSettings)
+            if setting.name in merged
+        }
+    )
+    check_kafka(settings)
+    return settings
+
+
+def _make_loader(name: str, source: Source) -> Callable[..., "LoadedSettings"]:
+    """A loader of typed-settings for a source that has been read."""
+    from typed_settings.types import LoadedSettings, LoaderMeta
+
+    return lambda _settings_class, _options: LoadedSettings(dict(source), LoaderMeta(name))

@@ -1,4 +1,4 @@
-"""Runs somebody else's installer and passes on what it says. Decides nothing."""
+"""Runs an installer that is not ours, and passes on what it prints. Decides nothing."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ def run_installer(
     cwd: Path | None = None,
     extra_environment: Mapping[str, str] | None = None,
 ) -> int:
-    """The exit code; 127 when there is no such program.
+    """Run it; returns its exit code, 127 when there is no such program.
 
-    `progress` gets the command and each line once: what is said in every attempt, and the traces
-    of an error (they are indented), help nobody.
+    `progress` gets the command and each line once. Lines that every attempt repeats and the traces of
+    an error (they are indented) help nobody, so they are left out.
     """
     progress("$ " + " ".join(command))
     try:

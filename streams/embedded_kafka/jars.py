@@ -1,11 +1,11 @@
-"""Apache Kafka's jars: fetched from Maven Central into the user's cache, once for all clones. Runs no Java.
+"""Apache Kafka's jars: fetched from Maven Central into the user's cache, once. Runs no Java.
 
-`jars.lock` beside this file names each jar with its SHA-256. So fetching resolves nothing, and the fetched jars are the
-tested ones. A folder of jars appears in the cache as a whole or not at all; a second process waits for the first.
+`jars.lock` beside this file names each jar with its SHA-256, so nothing is resolved when the jars are
+fetched, and what is fetched is what was tested. The folder of jars appears in the cache as a whole or
+not at all; a second process waits for the first.
 """
 
 import hashlib
-import os
 import shutil
 import sys
 import time
@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
+from streams.system import cache
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
 
 VERSION = "4.3.1"
-# The broker and its StorageTool; kafka-tools would bring Kafka Connect and a web server along.
-# slf4j-api resolves to 1.7, so the binding is of 1.7 too.
+# The broker and its StorageTool; kafka-tools would also bring Kafka Connect and a web server.
+# slf4j-api resolves to 1.7, so the binding is 1.7 too.
 COORDINATES = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 LOCK_FILE = Path(__file__).with_name("jars.lock")
 
@@ -30,6 +30,8 @@ _PARALLEL_DOWNLOADS = 8
 _MAX_ATTEMPTS = 3
 _RETRY_DELAY_S = 1.0
 _REQUEST_TIMEOUT_S = 30
+
+_WAITING = "kafka: another process is fetching Apache Kafka's jars; waiting for it"
 
 Progress = Callable[[str], None]
 
@@ -49,12 +51,12 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """The name that Maven gives it."""
+        """As Maven names it."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def read_lock_file() -> tuple[Jar, ...]:
-    """The jars of the broker."""
+    """The jars that the broker consists of."""
     return tuple(_parse_lock_file(LOCK_FILE.read_text()))
 
 
@@ -65,16 +67,9 @@ def _parse_lock_file(text: str) -> Iterator[Jar]:
             yield Jar(*coordinate.split(":"), sha256=sha256)
 
 
-def cache_dir() -> Path:
-    """Where the jars of all versions are kept, by the XDG base directory specification."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wa-streams"
-
-
 def jars_dir() -> Path:
     """Where the jars are, or will be. Another lock file means another folder."""
-    return (
-        cache_dir() / f"kafka-{VERSION}-{hashlib.sha256(LOCK_FILE.read_bytes()).hexdigest()[:12]}"
-    )
+    return cache.cache_dir() / f"kafka-{VERSION}-{sha256_of(LOCK_FILE)[:12]}"
 
 
 def is_installed() -> bool:
@@ -84,37 +79,31 @@ def is_installed() -> bool:
 
 
 def class_path() -> str:
-    """Java's class path. Call `install` first."""
+    """The value of Java's `-classpath`. Call `install` first."""
     return f"{jars_dir()}/*"
 
 
 def install(progress: Progress = lambda line: None) -> Path:
-    """Fetch the jars if they are missing, and return their folder.
+    """Fetch what is missing, and return the folder of the jars. Quick when nothing is missing.
 
     Raises:
-        JarsMissing: Maven Central does not answer, or does not have what the lock says.
+        JarsMissing: Maven Central does not answer or does not have what the lock names, or the
+            cache cannot be written.
     """
-    if is_installed():
-        return jars_dir()
-    cache_dir().mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{jars_dir()}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        progress("kafka: another process is fetching Apache Kafka's jars; waiting for it")
-        lock.acquire()
     try:
         if not is_installed():
-            _fetch_all(progress)
-    finally:
-        lock.release()
-    return jars_dir()
+            with cache.hold_lock(jars_dir(), lambda: progress(_WAITING)):
+                if not is_installed():
+                    _fetch_all(progress)
+        return jars_dir()
+    except (cache.CacheUnusable, OSError) as error:
+        raise JarsMissing(f"cannot keep Apache Kafka's jars: {error}") from error
 
 
 def _fetch_all(progress: Progress) -> None:
     jars = read_lock_file()
     progress(f"kafka: fetching Apache Kafka {VERSION} from Maven Central ({len(jars)} jars, once)")
-    staging = jars_dir().with_suffix(".part")
+    staging = cache.staging_dir(jars_dir())
     complete = staging / "complete"
     complete.mkdir(parents=True, exist_ok=True)
     context = _maven_context(staging / "maven")
@@ -127,13 +116,12 @@ def _fetch_all(progress: Progress) -> None:
                     progress(f"kafka: {count} of {len(jars)} jars")
         finally:
             pool.shutdown(cancel_futures=True)
-    shutil.rmtree(jars_dir(), ignore_errors=True)
-    complete.rename(jars_dir())
+    cache.publish(complete, jars_dir())
     shutil.rmtree(staging)
 
 
 def _maven_context(repository: Path) -> "MavenContext":
-    # Imported late: it brings requests, and is needed once on each machine.
+    # Imported late: it imports requests, and is needed only once on a machine.
     from jgo.config import GlobalSettings
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
@@ -161,7 +149,7 @@ def _fetch(context: "MavenContext", jar: Jar, target_dir: Path) -> None:
 
 def _fetch_once(context: "MavenContext", jar: Jar, target: Path) -> None:
     artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
-    # A file that an interrupted run left may be truncated, so its hash is always checked.
+    # A file that an interrupted run left may be incomplete, so its hash is always checked.
     fetched = artifact.resolve()
     digest = sha256_of(fetched)
     if digest != jar.sha256:
@@ -184,7 +172,7 @@ def sha256_of(file: Path) -> str:
 
 
 def resolve_lock_file() -> str:
-    """The text of the lock for `COORDINATES`, resolved from Maven Central: for a change of version."""
+    """The text of the lock file for `COORDINATES`, resolved by Maven Central: for a change of version."""
     import jgo
 
     with ThreadPoolExecutor(_PARALLEL_DOWNLOADS) as pool:
@@ -199,7 +187,7 @@ def resolve_lock_file() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """`make setup` calls it without arguments; `lock` writes jars.lock for another version."""
+    """Without arguments, fetch the jars; `lock` first writes jars.lock for the version above."""
     try:
         if arguments == ["lock"]:
             LOCK_FILE.write_text(resolve_lock_file())

@@ -18,6 +18,7 @@ from streams.kafka import admin
 from streams.local import broker, run_dir, services
 from streams.local.browsers import BrowserTracker
 from streams.local.run_dir import ServiceStatus, StackStatus
+from streams.operations import installation
 from streams.settings import Settings
 from streams.supervisor.process import OrphanReaper
 from streams.supervisor.service import Service, ServiceSpec
@@ -85,6 +86,7 @@ class LocalStack:
             InvalidTopics, KafkaUnreachable: the topics are not what is needed, or nobody answers.
         """
         self._watch_task = asyncio.create_task(self._watch())
+        await asyncio.to_thread(installation.install_for_browser, self.settings, self._on_progress)
         embedded_broker, base_specs = self._build_base_specs()
         base_services = self._supervisor.start(*base_specs) if base_specs else []
         if embedded_broker is not None:

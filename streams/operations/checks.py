@@ -70,7 +70,7 @@ def check_kafka_jars(settings: Settings) -> Check:
         "kafka jars",
         jars.is_installed(),
         str(jars.jars_dir()),
-        "run `make setup`, or let `wa-streams up` fetch them",
+        "run `wa-streams setup`, or let `wa-streams up` fetch them",
         required=settings.kafka_bootstrap_servers is None,
     )
 

@@ -1,4 +1,4 @@
-"""The jars: fetched once, by whoever comes first, and only those that were locked.
+"""The jars are fetched once, by the first process that needs them, and only those of the lock file.
 
 A web server on the loopback stands for Maven Central, with the jars of the session's broker.
 """
@@ -8,83 +8,30 @@ import re
 import signal
 import subprocess
 import sys
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from streams.embedded_kafka import jars
-
-
-class Central:
-    """A Maven repository that may be told to misbehave for one jar."""
-
-    def __init__(self, folder: Path) -> None:
-        self.asked: Counter[str] = Counter()
-        self.bad: dict[str, int] = {}  # jar: how often it comes with wrong bytes
-        self.hold = threading.Event()
-        self.held: str | None = None  # this jar comes in half, and no further until `hold`
-        self.halfway = threading.Event()
-        central = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                name = self.path.rpartition("/")[2]
-                central.asked[name] += 1
-                if not name.endswith(".jar"):
-                    self.send_error(404)
-                    return
-                body = central.body(name, (folder / name).read_bytes())
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2])
-                if name == central.held:
-                    self.wfile.flush()
-                    central.halfway.set()
-                    central.hold.wait()
-                self.wfile.write(body[len(body) // 2 :])
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Nobody reads it."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def body(self, name: str, right: bytes) -> bytes:
-        """Right bytes, unless wrong ones are due."""
-        if self.bad.get(name, 0) <= 0:
-            return right
-        self.bad[name] -= 1
-        return b"x" * len(right)
+from tests.support.maven import Central
 
 
 @pytest.fixture
 def central() -> Iterator[Central]:
-    """A repository that has what the session's broker was made of."""
-    central = Central(jars.install())
-    serving = threading.Thread(target=central.server.serve_forever)
-    serving.start()
-    yield central
-    central.hold.set()
-    central.server.shutdown()
-    serving.join()
-    central.server.server_close()
+    """A repository that contains what the session's broker consists of."""
+    with Central(jars.install()) as central:
+        yield central
 
 
 @pytest.fixture
 def setup(central: Central, tmp_path: Path) -> Callable[[], "subprocess.Popen[str]"]:
-    """`python -m streams.embedded_kafka.jars` on an empty cache, as `make setup` runs it."""
-    config = tmp_path / "jgo.conf"
-    config.write_text(f"[repositories]\ncentral = {central.url}\n")
-    environ = os.environ | {
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-        "JGO_CONFIG_FILE": str(config),
-        "NO_PROXY": "127.0.0.1",
-    }
+    """`python -m streams.embedded_kafka.jars` on an empty cache."""
+    environ = (
+        os.environ
+        | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+        | central.variables(tmp_path / "jgo.conf")
+    )
 
     def start() -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -105,7 +52,7 @@ def _cached(tmp_path: Path) -> set[str]:
 
 
 def test_the_lock_names_every_jar_once_with_its_hash() -> None:
-    """No address of a registry, no jar without a hash, no two files of one name."""
+    """No address of a registry, no jar without a hash, no two files of the same name."""
     locked = jars.read_lock_file()
     assert len({jar.file_name for jar in locked}) == len(locked) > 30
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in locked)
@@ -113,68 +60,80 @@ def test_the_lock_names_every_jar_once_with_its_hash() -> None:
     assert "://" not in jars.LOCK_FILE.read_text()
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
-    """The broker of these tests runs on exactly the jars of the lock."""
-    there = jars.install()
+def test_the_installed_jars_are_the_locked_ones() -> None:
+    """The broker of these tests runs on exactly the jars of the lock file."""
+    folder = jars.install()
     assert {jar.file_name: jar.sha256 for jar in jars.read_lock_file()} == {
-        file.name: jars.sha256_of(file) for file in there.iterdir()
+        file.name: jars.sha256_of(file) for file in folder.iterdir()
     }
 
 
-def test_two_set_ups_at_once_fetch_once(
+def test_two_processes_fetch_once(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """The second waits and says so, and then has nothing to do."""
-    central.held = jars.read_lock_file()[0].file_name
+    """The second waits, reports that, and then has nothing to do."""
+    central.paused_jar = jars.read_lock_file()[0].file_name
     first = setup()
-    assert central.halfway.wait(60)
+    assert central.is_halfway.wait(60)
     second = setup()
     assert second.stdout is not None
     assert "waiting" in second.stdout.readline()
-    central.hold.set()
-    said, _ = first.communicate()
+    central.resume.set()
+    output, _ = first.communicate()
     assert (first.returncode, second.wait()) == (0, 0)
     names = {jar.file_name for jar in jars.read_lock_file()}
     assert _cached(tmp_path) == names
-    assert all(central.asked[name] == 1 for name in names)
-    assert f"{len(names)} of {len(names)} jars" in said
+    assert all(central.requests[name] == 1 for name in names)
+    assert f"{len(names)} of {len(names)} jars" in output
 
 
-def test_a_set_up_that_was_killed_is_continued(
+def test_a_killed_fetch_is_continued(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """A jar that came in half is fetched again, and never taken for a whole one."""
-    half = jars.read_lock_file()[-1].file_name
-    central.held = half
+    """A jar of which half arrived is fetched again, and never taken for a complete one."""
+    partial = jars.read_lock_file()[-1].file_name
+    central.paused_jar = partial
     killed = setup()
-    assert central.halfway.wait(60)
+    assert central.is_halfway.wait(60)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    central.hold.set()
+    central.resume.set()
     again = setup()
-    _, complaint = again.communicate()
-    assert again.returncode == 0, complaint
+    _, error_text = again.communicate()
+    assert again.returncode == 0, error_text
     assert _cached(tmp_path) == {jar.file_name for jar in jars.read_lock_file()}
-    assert central.asked[half] > 1
+    assert central.requests[partial] > 1
     assert not list((tmp_path / "cache" / "wa-streams").glob("*.part"))
 
 
 def test_a_jar_with_other_bytes_is_refused(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """Once is a mishap and is tried again; always is an error that names the jar and what to do."""
+    """Once: it is fetched again. Always: the error names the jar and says what to do."""
     once, always = (jar.file_name for jar in jars.read_lock_file()[:2])
-    central.bad = {once: 1, always: 99}
+    central.corrupt = {once: 1, always: 99}
     refused = setup()
-    said, complaint = refused.communicate()
+    output, error_text = refused.communicate()
     assert refused.returncode == 1
     assert (
-        always in complaint and "SHA-256" in complaint and "WA_KAFKA_BOOTSTRAP_SERVERS" in complaint
+        always in error_text
+        and "SHA-256" in error_text
+        and "WA_KAFKA_BOOTSTRAP_SERVERS" in error_text
     )
-    assert complaint.count("\n") == 1 and "Traceback" not in said + complaint
-    central.bad = {}
-    mended = setup()
-    mended.communicate()
-    assert mended.returncode == 0
+    assert error_text.count("\n") == 1 and "Traceback" not in output + error_text
+    central.corrupt = {}
+    repaired = setup()
+    repaired.communicate()
+    assert repaired.returncode == 0
     assert once in _cached(tmp_path)
-    assert central.asked[once] == 2
+    assert central.requests[once] == 2
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line names the folder and the variable to set."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(
+        jars.JarsMissing, match=r"file/wa-streams cannot be written.*XDG_CACHE_HOME"
+    ):
+        jars.install()

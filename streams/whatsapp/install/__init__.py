@@ -1,1 +1,1 @@
-"""The two things that the driver needs on a machine: the wa-js bundle and a Chromium."""
+"""Finds and fetches what the driver needs on a machine: the wa-js bundle and a Chromium."""

@@ -1,10 +1,10 @@
-"""Finds a Chromium on this machine, or installs one. May not open a page.
+"""Where a Chromium is on this machine, and how one is installed. Starts no browser.
 
-The order is: the configured one, Playwright's own download, the system's. If there is none,
-`python -m streams.whatsapp.install.executable` gets one: Playwright's download, else Debian's package,
-else one line says what to install. Of the system's headless shell, the real binary is used: Debian's
-/usr/bin/chromium-headless-shell is a shell script that does not `exec`, so ending the process that
-Playwright started would leave the real browser alive, and sending.
+Order: the configured one; Playwright's own download; the system's. If there is none,
+`install_chromium` gets one: Playwright's download, else Debian's package (only as root, and only when
+the caller allows it), else its error says in one line what to install. Of the system's headless shell
+the real binary is taken: Debian's /usr/bin/chromium-headless-shell is a shell script that does not
+`exec`, so ending what Playwright started would leave the real browser alive, and sending.
 """
 
 import asyncio
@@ -19,11 +19,12 @@ from pathlib import Path
 
 import playwright
 
+from streams.system import cache
 from streams.whatsapp.errors import BrowserMissing, PageHung
 from streams.whatsapp.install.installing import run_installer
 
 INSTALL_HINT = (
-    "no Chromium found: run `playwright install chromium --only-shell`, or"
+    "no Chromium found: run `wa-streams setup`, or `playwright install chromium --only-shell`, or"
     " `apt-get install chromium-headless-shell`, or set WA_BROWSER_EXECUTABLE"
 )
 _SYSTEM_SHELL_PATHS = ("usr/lib/chromium/chromium-headless-shell",)
@@ -37,13 +38,13 @@ _SYSTEM_FULL_PATHS = (
 )
 _VERSION_PATTERN = re.compile(r"\d+(?:\.\d+){1,3}")
 _VERSION_TIMEOUT_S = 10.0
-# Playwright tries several servers several times: on a network that blocks them, this costs seconds.
+# Playwright tries several servers several times: without a network that takes seconds.
 _SHORT_DOWNLOAD_TIMEOUT = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "5000"}
 
 
 @dataclass(frozen=True, slots=True)
 class Executable:
-    """A Chromium that exists. The headless shell uses half of the memory of the full browser."""
+    """A Chromium that exists. The headless shell takes half of the memory of the full one."""
 
     path: Path
     headless_shell: bool
@@ -52,9 +53,9 @@ class Executable:
 def find_chromium(
     configured: str | None, *, prefer_shell: bool = True, root: Path = Path("/")
 ) -> Executable:
-    """The Chromium to start. Raises BrowserMissing, with one line that says what to do.
+    """The Chromium to start. Raises BrowserMissing; its message says what to do, in one line.
 
-    `root` is the root of the system's folders.
+    The system's folders are looked for below `root`.
     """
     if configured is not None:
         return _resolve_configured(configured)
@@ -70,7 +71,7 @@ def find_chromium(
 async def read_version(executable: Executable) -> str:
     """Its version, such as `156.0.8078.79`.
 
-    Raises BrowserMissing if it does not run, PageHung if it does not answer in time.
+    Raises BrowserMissing when it does not run, PageHung when it does not answer in time.
     """
     process = await asyncio.create_subprocess_exec(
         str(executable.path),
@@ -90,16 +91,21 @@ async def read_version(executable: Executable) -> str:
     return match.group()
 
 
-def install_chromium(configured: str | None, progress: Callable[[str], None]) -> Executable:
-    """The Chromium to start; it is installed if none that runs is there.
+def install_chromium(
+    configured: str | None, progress: Callable[[str], None], *, with_system_package: bool = True
+) -> Executable:
+    """The Chromium to start; it is fetched if there is none that runs.
 
-    `progress` receives each line that the installers print. Raises BrowserMissing if all of them fail.
+    `progress` gets each line that the installers print. `with_system_package` allows Debian's package,
+    which changes the machine and not only this user's cache. Raises BrowserMissing when none could be
+    installed.
     """
     if configured is not None or _has_working_chromium():
         return find_chromium(configured)
-    for install_from in (_install_from_playwright, _install_from_debian):
-        if install_from(progress):
-            return find_chromium(None)
+    if _install_from_playwright(progress):
+        return find_chromium(None)
+    if with_system_package and _install_from_debian(progress):
+        return find_chromium(None)
     raise BrowserMissing(INSTALL_HINT)
 
 
@@ -115,9 +121,11 @@ def _resolve_configured(configured: str) -> Executable:
 
 
 def _playwright_candidates(prefer_shell: bool) -> Iterator[Executable]:
-    downloads = Path(
-        os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or Path.home() / ".cache" / "ms-playwright"
-    )
+    configured = os.environ.get("PLAYWRIGHT_BROWSERS_PATH")
+    try:
+        downloads = Path(configured) if configured else cache.user_cache_dir() / "ms-playwright"
+    except cache.CacheUnusable:
+        return  # a user without a home folder has no downloads
     shell = f"chromium_headless_shell-{_read_revision('chromium-headless-shell')}"
     full = f"chromium-{_read_revision('chromium')}"
     for folder in (shell, full) if prefer_shell else (full, shell):
@@ -151,7 +159,7 @@ def _is_executable_file(path: Path) -> bool:
 
 
 def _has_working_chromium() -> bool:
-    """Whether a Chromium is there and also runs: a download alone lacks libraries of the system."""
+    """Whether there is one, and it runs: a download may lack libraries of the system."""
     try:
         asyncio.run(read_version(find_chromium(None)))
     except (BrowserMissing, PageHung):
@@ -160,13 +168,13 @@ def _has_working_chromium() -> bool:
 
 
 def _install_from_playwright(progress: Callable[[str], None]) -> bool:
-    """A download that does not run on this machine is removed again, so that the system's is found."""
+    """A download that does not run here is removed, so that the system's Chromium is found."""
     command = [sys.executable, "-m", "playwright"]
     install_command = [*command, "install", "chromium", "--only-shell"]
     if run_installer(install_command, progress, extra_environment=_SHORT_DOWNLOAD_TIMEOUT) != 0:
         return False
     if not _has_working_chromium():
-        progress("the download does not run here: it lacks libraries of the system")
+        progress("the downloaded Chromium does not run: this system lacks libraries that it needs")
         run_installer([*command, "uninstall"], progress)
     return _has_working_chromium()
 
@@ -175,7 +183,7 @@ def _install_from_debian(progress: Callable[[str], None]) -> bool:
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
     noninteractive = {"DEBIAN_FRONTEND": "noninteractive"}
-    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]  # another clone may be installing too
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]  # another process may hold the lock
     install_command = [*apt, "install", "-y", "--no-install-recommends"]
     run_installer([*apt, "update"], progress, extra_environment=noninteractive)
     for package in ("chromium-headless-shell", "chromium"):
@@ -189,7 +197,7 @@ def _install_from_debian(progress: Callable[[str], None]) -> bool:
 
 
 def main() -> int:
-    """Print where the Chromium is, after installing one if necessary; 2 with one line if it fails."""
+    """Install a Chromium if there is none, and print where it is; 2 with one line when that fails."""
     configured = os.environ.get("WA_BROWSER_EXECUTABLE") or None
     try:
         chromium = install_chromium(configured, lambda line: print(f"setup: {line}", flush=True))

@@ -1,4 +1,4 @@
-"""Runs an installer of a third party and passes on its output. May not decide what is installed."""
+"""Runs an installer that is not ours, and passes on what it prints. Decides nothing."""
 
 import os
 import subprocess
@@ -13,10 +13,10 @@ def run_installer(
     cwd: Path | None = None,
     extra_environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Run the command and return its exit code, or 127 if there is no such program.
+    """Run it; returns its exit code, 127 when there is no such program.
 
-    `progress` receives the command, and each line of output once. Lines that each attempt repeats and
-    the stack trace of an error (it is indented) are left out: they help nobody.
+    `progress` gets the command and each line once. Lines that every attempt repeats and the traces of
+    an error (they are indented) help nobody, so they are left out.
     """
     progress("$ " + " ".join(command))
     try:

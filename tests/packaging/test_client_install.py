@@ -1,0 +1,88 @@
+"""`pip install wa-streams`: the typed client, and nothing of the service."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.packaging import distribution
+from tests.packaging.distribution import Environment
+
+# 49 MB of it are phonenumbers, 41 MB of which are place names that we do not use.
+_MAX_INSTALLED_MB = 70
+
+_IMPORTS = """
+import importlib.util, inspect, sys
+import streams.client
+from streams.client import WhatsApp
+assert inspect.iscoroutinefunction(WhatsApp.send)
+refused = ("faust", "playwright", "rocksdict", "click", "rich", "aiohttp", "jgo", "filelock", "psutil")
+assert not [name for name in refused if importlib.util.find_spec(name)]
+print(streams.client.__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def client(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """An environment with the wheel and what it requires without an extra."""
+    environment = distribution.create_environment(tmp_path_factory.mktemp("client") / "venv", wheel)
+    required = distribution.resolve(distribution.read_requirements(wheel))
+    distribution.copy_distributions(required, environment)
+    return environment
+
+
+def _run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    variables = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
+
+
+def test_the_client_is_all_that_is_needed(client: Environment, tmp_path: Path) -> None:
+    """It is imported where none of the service's packages exist."""
+    run = _run(tmp_path, str(client.python), "-c", _IMPORTS)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert Path(run.stdout.strip()).is_relative_to(client.site_packages)
+    assert (client.site_packages / "streams" / "py.typed").is_file()
+
+
+def test_a_wrong_address_is_reported_without_the_service(
+    client: Environment, tmp_path: Path
+) -> None:
+    """The client runs as far as the network."""
+    program = """
+import asyncio
+from streams.client import WhatsApp
+from streams.kafka.connection import KafkaUnreachable
+
+async def main():
+    try:
+        async with WhatsApp(kafka="127.0.0.1:1") as whatsapp:
+            await whatsapp.send("+60123456789", "hello")
+    except KafkaUnreachable as error:
+        print(error)
+
+asyncio.run(main())
+"""
+    run = _run(tmp_path, str(client.python), "-c", program)
+    assert run.returncode == 0, run.stderr
+    assert "Kafka at 127.0.0.1:1 does not answer" in run.stdout
+
+
+def test_the_client_is_small(
+    client: Environment, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """A service that only asks for messages gets no browser driver and no database."""
+    files = [each for each in client.site_packages.rglob("*") if each.is_file()]
+    installed_mb = sum(each.stat().st_size for each in files) / 1_000_000
+    record_testsuite_property("client_installed_mb", round(installed_mb, 1))
+    assert installed_mb < _MAX_INSTALLED_MB
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("up",), ("send", "+60123456789", "hi")])
+def test_the_program_says_what_to_install(
+    client: Environment, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """Exit code 2 and one line."""
+    run = _run(tmp_path, str(client.program), *arguments)
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert "pip install 'wa-streams[server]'" in run.stderr

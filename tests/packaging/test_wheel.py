@@ -1,0 +1,78 @@
+"""What the wheel contains, and what it requires."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.packaging import distribution
+from tests.packaging.distribution import ROOT
+
+_MAX_WHEEL_BYTES = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> set[str]:
+    """The files in the wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return set(archive.namelist())
+
+
+def _data_files() -> list[str]:
+    """The package's files that are not Python, in this tree."""
+    files = (each.relative_to(ROOT) for each in (ROOT / "streams").rglob("*") if each.is_file())
+    ignored = {"node_modules", "__pycache__"}
+    return sorted(
+        str(each) for each in files if each.suffix != ".py" and not ignored & {*each.parts}
+    )
+
+
+@pytest.mark.parametrize("name", _data_files())
+def test_each_data_file_is_in_the_wheel(name: str, names: set[str]) -> None:
+    """The code reads it beside itself."""
+    assert name in names
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "streams/py.typed",
+        "streams/embedded_kafka/jars.lock",
+        "streams/whatsapp/install/.npmrc",
+        "streams/whatsapp/install/npm.txt",
+        "streams/whatsapp/install/package-lock.json",
+        "streams/whatsapp/install/package.json",
+        "streams/whatsapp/web/adapter/adapter.js",
+        "streams/sandbox/page/index.html",
+        "streams/sandbox/page/modules/wire.js",
+    ],
+)
+def test_the_list_of_data_files_is_not_empty(name: str) -> None:
+    """So the test above cannot pass because it found nothing."""
+    assert name in _data_files()
+
+
+def test_the_schemas_are_data_of_the_contract(wheel: Path, names: set[str]) -> None:
+    """Each generated file, byte for byte."""
+    schemas = sorted((ROOT / "schemas").glob("*.json"))
+    packaged = sorted(each for each in names if each.startswith("streams/contract/schemas/"))
+    assert packaged == [f"streams/contract/schemas/{each.name}" for each in schemas]
+    assert len(schemas) >= 6
+    with zipfile.ZipFile(wheel) as archive:
+        for schema, name in zip(schemas, packaged, strict=True):
+            assert archive.read(name) == schema.read_bytes()
+
+
+def test_nothing_else_is_in_the_wheel(wheel: Path, names: set[str]) -> None:
+    """One package, no tests, nothing that was fetched."""
+    assert {each.partition("/")[0].partition("-")[0] for each in names} == {"streams", "wa_streams"}
+    assert not [each for each in names if "node_modules" in each or "__pycache__" in each]
+    assert wheel.stat().st_size < _MAX_WHEEL_BYTES
+
+
+def test_the_client_requires_four_packages(wheel: Path) -> None:
+    """And the service brings what it needs under the extra `server`."""
+    client = {each.name for each in distribution.read_requirements(wheel)}
+    assert client == {"aiokafka", "msgspec", "orjson", "phonenumbers"}
+    server = {each.name for each in distribution.read_requirements(wheel, "server")}
+    assert server > client | {"faust-streaming", "playwright", "rocksdict"}

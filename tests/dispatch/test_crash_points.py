@@ -22,6 +22,7 @@ from streams.dispatch.phone_stage import EventDisposition, PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.record_mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import (
@@ -39,6 +40,7 @@ from streams.domain.phone.events import (
     SourceRecord,
     TimerFired,
 )
+from streams.domain.phone.state import State
 from streams.domain.policy import Policy
 from streams.domain.sending import command
 from streams.testing.memory_table import (
@@ -48,8 +50,8 @@ from streams.testing.memory_table import (
     InMemoryTable,
     ProcessKilled,
 )
+from streams.testing.phone_world import PHONE, PhoneWorld
 
-PHONE = "+60123456789"
 ACCOUNTS = ("main", "other")
 START_S = 1_000_000.0
 GAP_S, PAUSE_S = 30.0, 700.0
@@ -150,9 +152,9 @@ def facts(disk: Disk) -> set[tuple[str, ...]]:
 
 ids = st.sampled_from(["a", "b", "c", "d", "e"])
 account_names = st.sampled_from(ACCOUNTS)
-replays = st.sampled_from([None, None, *(f"out:0:{place}" for place in range(6))])
 results = st.sampled_from(
     [
+        Sent(at_s=START_S + 100),
         Sent(at_s=START_S + 100),
         Failed(error=Error("recipient_not_on_whatsapp")),
         Failed(error=Error("server_error")),
@@ -163,55 +165,96 @@ results = st.sampled_from(
 )
 
 
-@st.composite
-def requests(draw: st.DrawFn, place: int) -> RequestReceived:
-    info = RequestInfo(
-        id=draw(ids),
-        send_at_s=draw(st.sampled_from([0.0, 0.0, START_S + 50, START_S + 200])),
-        account=draw(st.sampled_from([None, None, *ACCOUNTS])),
-        metadata=b'{"n":1}',
-        replay_of=draw(replays),
-    )
-    record = SourceRecord(topic="out", partition=0, offset=place, value=f"v{place}".encode())
-    return RequestReceived(
-        phone=PHONE, request=info, source_record=record, content=b'{"body":"%d"}' % place
-    )
+class LogWriter:
+    """Draws the next event of a log: mostly one that fits the phone, as a model run shows it."""
 
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self._model = PhoneWorld(
+            policy=POLICY,
+            accounts={name: Capacity(is_ready=True, free_slots=8) for name in ACCOUNTS},
+            now_s=START_S,
+        )
 
-outcomes = st.builds(
-    Outcome,
-    phone=st.just(PHONE),
-    id=ids,
-    dispatch_number=st.integers(1, 2),
-    account=account_names,
-    whatsapp_id=st.just("3EB0"),
-    result=results,
-)
-other_events = st.one_of(
-    st.builds(
-        ReceiptSeen,
-        phone=st.just(PHONE),
-        id=ids,
-        account=account_names,
-        whatsapp_id=st.just("3EB0"),
-        receipt=st.sampled_from(["delivered", "read", "played"]),
-        at_s=st.just(START_S + 200),
-    ),
-    st.builds(TimerFired, phone=st.just(PHONE), timer_version=st.integers(0, 12)),
-    st.builds(ScheduleDue, phone=st.just(PHONE), id=ids),
-    st.builds(RetentionElapsed, phone=st.just(PHONE), ids=st.lists(ids, unique=True).map(tuple)),
-)
+    def write(self, place: int) -> LogEntry:
+        is_after_pause = self._draw(st.sampled_from([False] * 5 + [True]))
+        is_in_flight = self._model.row is not None and self._model.row.in_flight is not None
+        likely = self._outcome if is_in_flight else self._request
+        kinds = [likely, likely, self._request, self._outcome, self._receipt, self._other]
+        self._model.now_s += PAUSE_S if is_after_pause else GAP_S
+        self._model.offset = place - 1
+        event = self._draw(st.sampled_from(kinds))(place)
+        self._model.apply(event)
+        return LogEntry(event, is_after_pause)
+
+    def _request(self, place: int) -> Event:
+        delay_s = self._draw(st.sampled_from([0.0, 0.0, 20.0, 50.0]))
+        dead_letters = [m.dead_letter_id for m in self._model.messages.values() if m.dead_letter_id]
+        info = RequestInfo(
+            id=self._draw(ids),
+            send_at_s=self._model.now_s + delay_s if delay_s else 0.0,
+            account=self._draw(st.sampled_from([None, None, *ACCOUNTS])),
+            metadata=b'{"n":1}',
+            replay_of=self._draw(st.sampled_from([None, None, *dead_letters])),
+        )
+        record = SourceRecord(topic="out", partition=0, offset=place, value=b"v%d" % place)
+        content = b'{"body":"%d"}' % place
+        return RequestReceived(phone=PHONE, request=info, source_record=record, content=content)
+
+    def _outcome(self, _: int) -> Event:
+        in_flight = self._model.row and self._model.row.in_flight
+        is_fitting = in_flight is not None and self._draw(
+            st.sampled_from([True, True, True, False])
+        )
+        return Outcome(
+            phone=PHONE,
+            id=in_flight.id if in_flight and is_fitting else self._draw(ids),
+            dispatch_number=in_flight.dispatch_number
+            if in_flight and is_fitting
+            else self._draw(st.integers(1, 2)),
+            account=in_flight.account if in_flight and is_fitting else self._draw(account_names),
+            whatsapp_id="3EB0",
+            result=self._draw(results),
+        )
+
+    def _receipt(self, _: int) -> Event:
+        return ReceiptSeen(
+            phone=PHONE,
+            id=self._draw(ids),
+            account=self._draw(account_names),
+            whatsapp_id="3EB0",
+            receipt=self._draw(st.sampled_from(["delivered", "read", "played"])),
+            at_s=self._model.now_s,
+        )
+
+    def _other(self, _: int) -> Event:
+        row = self._model.row
+        timer_version = row.timer_version if row else 0
+        scheduled = [m.id for m in self._model.messages.values() if m.state is State.SCHEDULED]
+        return self._draw(
+            st.one_of(
+                st.builds(
+                    TimerFired,
+                    phone=st.just(PHONE),
+                    timer_version=st.sampled_from([timer_version, timer_version, 1]),
+                ),
+                st.builds(
+                    ScheduleDue, phone=st.just(PHONE), id=st.sampled_from(scheduled or ["a"])
+                ),
+                st.builds(
+                    RetentionElapsed,
+                    phone=st.just(PHONE),
+                    ids=st.sampled_from([tuple(self._model.messages), ("a", "b")]),
+                ),
+            )
+        )
 
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[LogEntry]:
-    """A phone's log: requests, outcomes of dispatches that may be in flight, and everything else."""
-    log: list[LogEntry] = []
-    for place in range(draw(st.integers(3, 16))):
-        kind = draw(st.sampled_from(["request", "outcome", "outcome", "other"]))
-        event = draw({"request": requests(place), "outcome": outcomes, "other": other_events}[kind])
-        log.append(LogEntry(event, draw(st.sampled_from([False] * 9 + [True]))))
-    return log
+    """A phone's log, with events of every type."""
+    writer = LogWriter(draw)
+    return [writer.write(place) for place in range(draw(st.integers(3, 18)))]
 
 
 @given(logs(), st.lists(st.integers(0, 12), max_size=6))

@@ -1,1 +1,4 @@
-"""The decisions of wa-streams: pure, without clock, randomness or I/O. Imports nothing else of this project."""
+"""The core: every decision of wa-streams, pure, without clock, randomness or I/O.
+
+It imports no other package of the project.
+"""

@@ -1,4 +1,7 @@
-"""Phone numbers as people write them, to E.164. What WhatsApp makes of a number is not decided here."""
+"""Phone numbers as people write them, converted to E.164.
+
+Whether WhatsApp knows a number is not decided here. No error text repeats the number.
+"""
 
 from functools import lru_cache
 
@@ -15,18 +18,18 @@ _EXPLANATIONS = {
 
 
 class InvalidPhone(ValueError):
-    """The text is no phone number that could exist; says why in one sentence without the number."""
+    """The text is not a phone number that could exist. Says why, without the number."""
 
 
 @lru_cache(maxsize=16_384)
 def to_e164(text: str, default_region: str | None = None) -> str:
-    """The number in E.164 (`+60123456789`); `default_region` (`MY`) reads national numbers.
+    """The number in E.164 (`+60123456789`); with `default_region` (`MY`), national numbers are read too.
 
-    Whether a number of a possible length is really in use is WhatsApp's to say: numbering plans
-    change faster than any table of them.
+    Only the length is checked. Whether a number is in use, only WhatsApp knows: numbering plans change
+    faster than any table of them.
 
     Raises:
-        InvalidPhone: it cannot be read, or cannot exist.
+        InvalidPhone: the text cannot be read, or the number cannot exist.
     """
     try:
         number = phonenumbers.parse(text, default_region)
@@ -40,5 +43,5 @@ def to_e164(text: str, default_region: str | None = None) -> str:
 
 def _explain_unreadable(error: NumberParseException, default_region: str | None) -> str:
     if error.error_type == NumberParseException.INVALID_COUNTRY_CODE and default_region is None:
-        return "to: begins with no country code (+60…), and no default region is set"
-    return "to: is no phone number"
+        return "to: has no country code (+60…), and no default region is set"
+    return "to: is not a phone number"

@@ -1,10 +1,12 @@
-"""The phone stage killed at every single write: whatever was lost with it, the replay ends the same.
+"""The phone stage, killed between any two of its steps: the replay always ends with the same result.
 
-Table and outlet are of memory (streams/testing/memory_table.py), so that a kill can be put between any two acts.
+Table and publisher are in memory (streams/testing/memory_table.py), so that a kill can come at any step.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
@@ -16,10 +18,11 @@ from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.gauges import Gauges
-from streams.dispatch.phone_stage import PhoneStage
+from streams.dispatch.phone_stage import EventDisposition, PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.record_mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import (
@@ -28,12 +31,16 @@ from streams.domain.phone.events import (
     Failed,
     Outcome,
     OutcomeUnknown,
+    ReceiptSeen,
     RequestInfo,
     RequestReceived,
+    RetentionElapsed,
+    ScheduleDue,
     Sent,
     SourceRecord,
     TimerFired,
 )
+from streams.domain.phone.state import State
 from streams.domain.policy import Policy
 from streams.domain.sending import command
 from streams.testing.memory_table import (
@@ -43,114 +50,217 @@ from streams.testing.memory_table import (
     InMemoryTable,
     ProcessKilled,
 )
+from streams.testing.phone_world import PHONE, PhoneWorld
 
-PHONE = "+60123456789"
-READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
+ACCOUNTS = ("main", "other")
+START_S = 1_000_000.0
+GAP_S, PAUSE_S = 30.0, 700.0
+POLICY = Policy(
+    rate_limit_per_minute=3,
+    max_queue=4,
+    max_retries=1,
+    idempotency_window_s=600.0,
+    conversation_expiry_s=300.0,
+    lookup_cache_s=300.0,
+)
 
 
-def stage(disk: Disk, now: list[float]) -> PhoneStage:
+@dataclass(frozen=True)
+class LogEntry:
+    """An event of the log. A pause before it is long: all offsets before it are committed."""
+
+    event: Event
+    is_after_pause: bool = False
+
+
+def new_stage(disk: Disk, now: list[float]) -> PhoneStage:
     """A fresh process on what survived."""
-    outlet = InMemoryPublisher(disk)
+    publisher = InMemoryPublisher(disk)
     accounts = Accounts(lambda: None)
-    accounts.apply_record(b"main", account.encode(READY))
-    clock = TimerService(accounts, outlet, "phone", 8, lambda: now[0])
-    rows = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
-    tally = Gauges()
-    for row in rows.scan_phones(b"", 1000)[0]:
-        clock.update_phone(0, row.phone, row)
-        tally.update(None, row)
-    answers = RecordMapper("status", "dlq", lambda account: f"lane.{account}")
-    rules = Policy(rate_limit_per_minute=3, max_queue=4, max_retries=1)
+    for name in ACCOUNTS:
+        record = AccountRecord(account=name, state="ready", since=format_rfc3339(0))
+        accounts.apply_record(name.encode(), account.encode(record))
+    timer_service = TimerService(accounts, publisher, "phone", 8, lambda: now[0])
+    gauges = Gauges()
+    for row in new_store(disk).scan_phones(b"", 1000)[0]:
+        timer_service.update_phone(0, row.phone, row)
+        gauges.update(None, row)
     return PhoneStage(
-        rules, accounts, clock, tally, answers, outlet, InMemoryStageMetrics(), lambda: now[0]
+        POLICY,
+        accounts,
+        timer_service,
+        gauges,
+        RecordMapper("status", "dlq", lambda account: f"send.{account}"),
+        publisher,
+        InMemoryStageMetrics(),
+        lambda: now[0],
     )
 
 
-def run(log: list[Event], kills: list[int]) -> Disk:
-    """Fold the whole log, killed after these numbers of acts; the log is read from the killed event on."""
-    disk, now = Disk(), [1_000_000.0]
+def new_store(disk: Disk) -> PhoneStore:
+    return PhoneStore(cast("Any", InMemoryTable(disk)), 0)
+
+
+def run(log: list[LogEntry], kills: list[int]) -> Disk:
+    """Apply the whole log, killed after these numbers of steps; it is read again from the killed event.
+
+    No run may meet an illegal transition or lose a payload.
+    """
+    disk, now, times_s = Disk(), [START_S], list(_times_s(log))
     kills = [*kills, 1_000_000]
     disk.steps_left = kills.pop(0)
-    at, running = 0, stage(disk, now)
+    at, stage = 0, new_stage(disk, now)
     while at < len(log):
-        now[0] = 1_000_000.0 + at * 30
-        rows = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
+        now[0] = times_s[at]
         try:
-            asyncio.run(running.handle(rows, at, events.encode(log[at])))
+            disposition = asyncio.run(
+                stage.handle(new_store(disk), at, events.encode(log[at].event))
+            )
         except ProcessKilled:
             disk.steps_left = kills.pop(0) if kills else 1_000_000
-            running = stage(disk, now)
-            at = max(0, at - 1)  # the commit of the offset may have been lost too
+            stage = new_stage(disk, now)
+            if not log[at].is_after_pause:
+                at = max(0, at - 1)  # the commit of the offset may have been lost too
             continue
+        assert disposition not in (EventDisposition.ILLEGAL, EventDisposition.FAILED)
+        assert "lost" not in cast("InMemoryStageMetrics", stage.metrics).missing_payloads
         at += 1
     return disk
 
 
+def _times_s(log: list[LogEntry]) -> Iterator[float]:
+    now_s = START_S
+    for entry in log:
+        now_s += PAUSE_S if entry.is_after_pause else GAP_S
+        yield now_s
+
+
 def facts(disk: Disk) -> set[tuple[str, ...]]:
-    """What the world was told, repeats apart."""
-    told: set[tuple[str, ...]] = set()
+    """What was published, repeats apart."""
+    published: set[tuple[str, ...]] = set()
     for record in disk.topics:
         if record.topic == "status":
-            told.add(("status", orjson.loads(record.value or b"")["event_id"]))
+            published.add(("status", orjson.loads(record.value or b"")["event_id"]))
         elif record.topic == "dlq":
-            told.add(("dlq", str(dict(record.headers)["wa-dlq-id"]), str(record.value)))
+            dead_letter_id = str(dict(record.headers)["wa-dlq-id"])
+            published.add(("dlq", dead_letter_id, str(record.value)))
         else:
             send = command.decode(record.value or b"")
-            told.add(("send", send.id, str(send.dispatch_number), str(send.content)))
-    return told
+            published.add((record.topic, send.id, str(send.dispatch_number), str(send.content)))
+    return published
 
 
 ids = st.sampled_from(["a", "b", "c", "d", "e"])
+account_names = st.sampled_from(ACCOUNTS)
 results = st.sampled_from(
     [
-        Sent(at_s=1_000_100.0),
+        Sent(at_s=START_S + 100),
+        Sent(at_s=START_S + 100),
         Failed(error=Error("recipient_not_on_whatsapp")),
         Failed(error=Error("server_error")),
         Deferred(error=Error("deadline_exceeded")),
-        OutcomeUnknown(at_s=1_000_100.0, error=Error("outcome_unknown")),
+        Deferred(error=Error("attempt_in_doubt"), in_doubt=True),
+        OutcomeUnknown(at_s=START_S + 100, error=Error("outcome_unknown")),
     ]
 )
 
 
+class LogWriter:
+    """Draws the next event of a log: mostly one that fits the phone, as a model run shows it."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self._model = PhoneWorld(
+            policy=POLICY,
+            accounts={name: Capacity(is_ready=True, free_slots=8) for name in ACCOUNTS},
+            now_s=START_S,
+        )
+
+    def write(self, place: int) -> LogEntry:
+        is_after_pause = self._draw(st.sampled_from([False] * 5 + [True]))
+        is_in_flight = self._model.row is not None and self._model.row.in_flight is not None
+        likely = self._outcome if is_in_flight else self._request
+        kinds = [likely, likely, self._request, self._outcome, self._receipt, self._other]
+        self._model.now_s += PAUSE_S if is_after_pause else GAP_S
+        self._model.offset = place - 1
+        event = self._draw(st.sampled_from(kinds))(place)
+        self._model.apply(event)
+        return LogEntry(event, is_after_pause)
+
+    def _request(self, place: int) -> Event:
+        delay_s = self._draw(st.sampled_from([0.0, 0.0, 20.0, 50.0]))
+        dead_letters = [m.dead_letter_id for m in self._model.messages.values() if m.dead_letter_id]
+        info = RequestInfo(
+            id=self._draw(ids),
+            send_at_s=self._model.now_s + delay_s if delay_s else 0.0,
+            account=self._draw(st.sampled_from([None, None, *ACCOUNTS])),
+            metadata=b'{"n":1}',
+            replay_of=self._draw(st.sampled_from([None, None, *dead_letters])),
+        )
+        record = SourceRecord(topic="out", partition=0, offset=place, value=b"v%d" % place)
+        content = b'{"body":"%d"}' % place
+        return RequestReceived(phone=PHONE, request=info, source_record=record, content=content)
+
+    def _outcome(self, _: int) -> Event:
+        in_flight = self._model.row and self._model.row.in_flight
+        is_fitting = in_flight is not None and self._draw(
+            st.sampled_from([True, True, True, False])
+        )
+        return Outcome(
+            phone=PHONE,
+            id=in_flight.id if in_flight and is_fitting else self._draw(ids),
+            dispatch_number=in_flight.dispatch_number
+            if in_flight and is_fitting
+            else self._draw(st.integers(1, 2)),
+            account=in_flight.account if in_flight and is_fitting else self._draw(account_names),
+            whatsapp_id="3EB0",
+            result=self._draw(results),
+        )
+
+    def _receipt(self, _: int) -> Event:
+        return ReceiptSeen(
+            phone=PHONE,
+            id=self._draw(ids),
+            account=self._draw(account_names),
+            whatsapp_id="3EB0",
+            receipt=self._draw(st.sampled_from(["delivered", "read", "played"])),
+            at_s=self._model.now_s,
+        )
+
+    def _other(self, _: int) -> Event:
+        row = self._model.row
+        timer_version = row.timer_version if row else 0
+        scheduled = [m.id for m in self._model.messages.values() if m.state is State.SCHEDULED]
+        return self._draw(
+            st.one_of(
+                st.builds(
+                    TimerFired,
+                    phone=st.just(PHONE),
+                    timer_version=st.sampled_from([timer_version, timer_version, 1]),
+                ),
+                st.builds(
+                    ScheduleDue, phone=st.just(PHONE), id=st.sampled_from(scheduled or ["a"])
+                ),
+                st.builds(
+                    RetentionElapsed,
+                    phone=st.just(PHONE),
+                    ids=st.sampled_from([tuple(self._model.messages), ("a", "b")]),
+                ),
+            )
+        )
+
+
 @st.composite
-def logs(draw: st.DrawFn) -> list[Event]:
-    """A phone's log: requests, and what came of releases that may or may not be in flight."""
-    log: list[Event] = []
-    for place in range(draw(st.integers(3, 14))):
-        if draw(st.integers(0, 2)) == 0:
-            late = draw(st.sampled_from([0.0, 0.0, 1_000_050.0, 1_000_200.0]))
-            order = RequestInfo(
-                id=draw(ids), send_at_s=late, metadata=b'{"n":1}', replay_of=draw(replays)
-            )
-            record = SourceRecord(
-                topic="out", partition=0, offset=place, value=f"v{place}".encode()
-            )
-            log.append(
-                RequestReceived(phone=PHONE, request=order, source_record=record, content=b"{}")
-            )
-        elif draw(st.integers(0, 4)) == 0:
-            log.append(TimerFired(phone=PHONE, timer_version=draw(st.integers(0, 12))))
-        else:
-            log.append(
-                Outcome(
-                    phone=PHONE,
-                    id=draw(ids),
-                    dispatch_number=draw(st.integers(1, 2)),
-                    account="main",
-                    whatsapp_id="3EB0",
-                    result=draw(results),
-                )
-            )
-    return log
-
-
-replays = st.sampled_from([None, None, *(f"out:0:{place}" for place in range(6))])
+def logs(draw: st.DrawFn) -> list[LogEntry]:
+    """A phone's log, with events of every type."""
+    writer = LogWriter(draw)
+    return [writer.write(place) for place in range(draw(st.integers(3, 18)))]
 
 
 @given(logs(), st.lists(st.integers(0, 12), max_size=6))
 @settings(max_examples=300, deadline=None)
-def test_every_crash_point_ends_the_same(log: list[Event], kills: list[int]) -> None:
-    """The same rows and the same facts as in a run without a kill: none lost, none but those."""
+def test_every_crash_point_ends_the_same(log: list[LogEntry], kills: list[int]) -> None:
+    """The same rows and facts as in a run without a kill: none is missing, none is added."""
     calm, harmed = run(log, []), run(log, kills)
     assert harmed.rows == calm.rows
     assert facts(harmed) == facts(calm)
@@ -158,23 +268,22 @@ def test_every_crash_point_ends_the_same(log: list[Event], kills: list[int]) -> 
 
 @given(logs())
 @settings(max_examples=100, deadline=None)
-def test_a_calm_run_says_everything_once(log: list[Event]) -> None:
-    """Without a kill nothing but the answer to a repeat is said twice, and no release ever."""
-    releases = Counter(
-        (send.id, send.dispatch_number)
+def test_a_calm_run_dispatches_once(log: list[LogEntry]) -> None:
+    """Without a kill no dispatch is published twice; the content tells forgotten requests apart."""
+    dispatches = Counter(
+        (send.id, send.dispatch_number, send.content)
         for record in run(log, []).topics
-        if record.topic.startswith("lane.")
+        if record.topic.startswith("send.")
         for send in [command.decode(record.value or b"")]
     )
-    assert all(count == 1 for count in releases.values())
+    assert all(count == 1 for count in dispatches.values())
 
 
 @given(logs())
 @settings(max_examples=100, deadline=None)
-def test_final_messages_leave_no_payload(log: list[Event]) -> None:
-    """What was asked for is dropped with its end: only open messages hold a payload."""
+def test_completed_messages_leave_no_payload(log: list[LogEntry]) -> None:
+    """The content of a request is removed when it is complete: only open messages have a payload."""
     disk = run(log, [])
-    rows = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
-    found, _ = rows.scan_messages(b"", 1000)
+    messages, _ = new_store(disk).scan_messages(b"", 1000)
     kept = {key[1:].partition(b"\0")[2].decode() for key in disk.rows if key.startswith(b"d")}
-    assert kept == {message.id for _, message in found if not message.completed_at_s}
+    assert kept == {message.id for _, message in messages if not message.completed_at_s}

@@ -1,6 +1,5 @@
 """What must hold for a phone whatever happens to it, in whatever order."""
 
-from collections import Counter
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -9,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import CODES, Error
-from streams.domain.phone.effects import Dispatch, PublishStatus
+from streams.domain.phone.effects import Dispatch, Effect, PublishStatus
 from streams.domain.phone.events import (
     PRIORITIES,
     Deferred,
@@ -26,26 +25,47 @@ from streams.domain.phone.events import (
     SourceRecord,
     TimerFired,
 )
-from streams.domain.phone.state import OPEN_STATES, Phone
+from streams.domain.phone.lifecycle import DISPATCH_TRANSITIONS, TRANSITIONS
+from streams.domain.phone.state import OPEN_STATES, Phone, State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 
-FINAL = {"failed", "rejected", "expired", "cancelled", "unknown"}
+# How far each status is in the story of one generation of a message. Only `queued` may come again.
+RANKS = {
+    "accepted": 0,
+    "queued": 1,
+    "sent": 2,
+    "failed": 2,
+    "expired": 2,
+    "unknown": 2,
+    "delivered": 3,
+    "read": 4,
+    "played": 5,
+}
 ids = st.sampled_from([f"m{i}" for i in range(12)])
 errors = st.sampled_from(sorted(CODES)).map(Error)
 delays = st.floats(0, 5)
 
 
 class APhone(RuleBasedStateMachine):
-    """A phone under a caller, a sender, a clock and accounts that do as they like."""
+    """A phone whose caller, sender, clock and accounts do anything at any time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.world = PhoneWorld(
-            policy=Policy(rate_limit_per_minute=3, max_queue=6, clock_skew_s=0.5)
+            policy=Policy(
+                rate_limit_per_minute=3,
+                max_queue=6,
+                clock_skew_s=0.5,
+                idempotency_window_s=120.0,
+            )
         )
         self.arrivals: list[float] = []
-        self.fresh = 0
+        self.request_count = 0
+        self.seen_effects = 0
+        self.seen_changes = 0
+        self.stories: dict[str, list[PublishStatus]] = {}  # of remembered requests
+        self.first_dispatches: dict[tuple[str, int], str] = {}  # (id, offset of its row) → priority
 
     @initialize(free=st.integers(0, 2))
     def begin(self, free: int) -> None:
@@ -58,9 +78,9 @@ class APhone(RuleBasedStateMachine):
     )
     def submit(self, priority: str, wait_s: float, live_s: float) -> None:
         now_s = self.world.now_s
-        self.fresh += 1
+        self.request_count += 1
         self.world.submit(
-            f"f{self.fresh:04}",
+            f"f{self.request_count:04}",
             priority,  # pyright: ignore[reportArgumentType]
             send_at_s=now_s + wait_s if wait_s else 0.0,
             expires_at_s=now_s + live_s if live_s else 0.0,
@@ -69,6 +89,13 @@ class APhone(RuleBasedStateMachine):
     @rule(request_id=ids)
     def submit_again(self, request_id: str) -> None:
         self.world.submit(request_id)
+
+    @precondition(lambda self: any(m.dead_letter_id for m in self.world.messages.values()))
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        dead = [m for m in self.world.messages.values() if m.dead_letter_id]
+        message = data.draw(st.sampled_from(dead))
+        self.world.submit(message.id, message.priority, replay_of=message.dead_letter_id)
 
     @rule(by_s=st.floats(0, 40))
     def time_passes(self, by_s: float) -> None:
@@ -81,7 +108,7 @@ class APhone(RuleBasedStateMachine):
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(took_s=delays, late_s=delays)
     def sent(self, took_s: float, late_s: float) -> None:
-        """It arrives some time after the release; the time reported is never before the arrival."""
+        """It arrives some time after the dispatch; the time reported is never before the arrival."""
         self.world.now_s += took_s
         self.arrivals.append(self.world.now_s)
         self.world.now_s += late_s
@@ -95,44 +122,45 @@ class APhone(RuleBasedStateMachine):
         self.world.conclude(Failed(error=error))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
-    @rule(error=errors, claimed=st.booleans())
-    def deferred(self, error: Error, claimed: bool) -> None:
-        self.world.conclude(Deferred(error=error, in_doubt=claimed))
+    @rule(error=errors, in_doubt=st.booleans())
+    def deferred(self, error: Error, in_doubt: bool) -> None:
+        self.world.conclude(Deferred(error=error, in_doubt=in_doubt))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule()
-    def lost(self) -> None:
+    def unknown(self) -> None:
         self.arrivals.append(self.world.now_s)
         self.world.conclude(OutcomeUnknown(at_s=self.world.now_s, error=Error("outcome_unknown")))
 
     @precondition(lambda self: self.world.row)
     @rule(stale=st.booleans())
-    def woken(self, stale: bool) -> None:
+    def timer_fires(self, stale: bool) -> None:
         assert self.world.row
         self.world.apply(
             TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale)
         )
 
     @rule()
-    def due(self) -> None:
+    def schedule_is_due(self) -> None:
         for message in list(self.world.messages.values()):
             if message.send_at_s and message.send_at_s <= self.world.now_s:
                 self.world.apply(ScheduleDue(phone=PHONE, id=message.id))
 
-    @rule(request_id=ids, ack=st.sampled_from(["delivered", "read", "played"]))
-    def acked(self, request_id: str, ack: str) -> None:
+    @precondition(lambda self: self.world.messages)
+    @rule(data=st.data(), receipt=st.sampled_from(["delivered", "read", "played"]))
+    def receipt_is_seen(self, data: st.DataObject, receipt: str) -> None:
         event = ReceiptSeen(
             phone=PHONE,
-            id=request_id,
+            id=data.draw(st.sampled_from(sorted(self.world.messages))),
             account="main",
             whatsapp_id="x",
-            receipt=ack,  # pyright: ignore[reportArgumentType]
+            receipt=receipt,  # pyright: ignore[reportArgumentType]
             at_s=self.world.now_s,
         )
         self.world.apply(event)
 
     @rule()
-    def aged(self) -> None:
+    def retention_elapses(self) -> None:
         self.world.apply(RetentionElapsed(phone=PHONE, ids=tuple(self.world.messages)))
 
     @invariant()
@@ -142,51 +170,77 @@ class APhone(RuleBasedStateMachine):
         assert all(late - early > 60 for early, late in zip(times, times[limit:], strict=False))
 
     @invariant()
-    def the_queue_is_true(self) -> None:
-        """Lanes, slots, counts and messages tell the same story."""
+    def the_queues_are_consistent(self) -> None:
+        """Queues, slots, counts and messages say the same."""
         row = self.world.row or Phone(phone=PHONE)
         waiting = [m for m in self.world.messages.values() if m.state in OPEN_STATES and m.seq >= 0]
         assert len(self.world.slots) == len(waiting)
         assert {m.id for m in waiting} == set(self.world.slots.values())
         for priority in PRIORITIES:
-            lane = row.queue(priority)
-            assert lane.count == sum(m.priority == priority for m in waiting)
-            assert all(lane.head <= m.seq < lane.tail for m in waiting if m.priority == priority)
+            queue = row.queue(priority)
+            assert queue.count == sum(m.priority == priority for m in waiting)
+            assert all(queue.head <= m.seq < queue.tail for m in waiting if m.priority == priority)
         assert self.world.payloads == {
             m.id for m in self.world.messages.values() if m.state in OPEN_STATES
         }
 
     @invariant()
-    def what_waits_is_waited_for(self) -> None:
-        """A phone with messages has one in flight, a time to look again, or a reason: none is stuck."""
+    def nothing_is_stuck(self) -> None:
+        """A phone with messages has one in flight, a timer, or something to wait for."""
         row = self.world.row
         if row is not None and row.waiting_count - row.scheduled_count > 0:
             assert row.in_flight or row.timer_at_s or row.waits
 
     @invariant()
-    def one_final_status(self) -> None:
-        said = Counter(
-            (e.id, e.event_id_suffix)
-            for e in self.world.effects
-            if isinstance(e, PublishStatus) and e.status in FINAL
-        )
-        facts = {
-            (e.id, e.status, e.event_id_suffix)
-            for e in self.world.effects
-            if isinstance(e, PublishStatus)
-        }
-        for request_id, n in said:
-            assert len({s for i, s, k in facts if (i, k) == (request_id, n) and s in FINAL}) == 1
+    def every_change_is_in_the_table(self) -> None:
+        """One change by the event itself, and one more if the message was dispatched or given up."""
+        for event, before, after in self.world.changes[self.seen_changes :]:
+            by_event = {before} | TRANSITIONS[event].get(before, frozenset())
+            is_by_dispatch = State.WAITING in by_event and (
+                after in DISPATCH_TRANSITIONS[State.WAITING]
+            )
+            is_by_receipt = State.SENT in by_event and (
+                after in TRANSITIONS[event].get(State.SENT, frozenset())
+            )
+            assert after in by_event or is_by_dispatch or is_by_receipt
+        self.seen_changes = len(self.world.changes)
+
+    @invariant()
+    def every_story_is_told_once(self) -> None:
+        """Of one generation: accepted, queued any number of times, one end, and receipts after `sent`."""
+        for effect in self.world.effects[self.seen_effects :]:
+            self._follow(effect)
+        self.seen_effects = len(self.world.effects)
+        self.stories = {i: story for i, story in self.stories.items() if i in self.world.messages}
+
+    def _follow(self, effect: Effect) -> None:
+        if isinstance(effect, Dispatch):
+            message = self.world.messages[effect.id]
+            if not message.send_at_s:
+                self.first_dispatches.setdefault((message.id, message.offset), message.priority)
+        if not isinstance(effect, PublishStatus):
+            return
+        story = self.stories.get(effect.id, [])
+        if story and effect == story[-1]:
+            return  # the answer to a repeat
+        if effect.status == "rejected":
+            assert not story or story[-1].status in ("failed", "unknown", "rejected")
+        elif effect.status == "accepted":
+            assert not story or story[-1].status in ("failed", "unknown", "rejected")
+            assert effect.event_id_suffix == str(self.world.messages[effect.id].generation)
+            story = []
+        else:
+            last = story[-1].status
+            is_queued_again = last == effect.status == "queued"
+            assert is_queued_again or RANKS[effect.status] > RANKS[last], (last, effect.status)
+            if RANKS[effect.status] > RANKS["sent"]:
+                assert "sent" in [status.status for status in story]
+        self.stories[effect.id] = [*story, effect]
 
     def teardown(self) -> None:
-        """Messages of one priority were first released in the order of their acceptance."""
-        first: list[str] = []
-        for effect in self.world.effects:
-            if isinstance(effect, Dispatch) and effect.id not in first:
-                first.append(effect.id)
-        plain = {m.id: m for m in self.world.messages.values() if not m.send_at_s}
+        """Messages of one priority were first dispatched in the order of their acceptance."""
         for priority in PRIORITIES:
-            order = [plain[i].offset for i in first if i in plain and plain[i].priority == priority]
+            order = [at for (_, at), other in self.first_dispatches.items() if other == priority]
             assert all(early < late for early, late in pairwise(order))
 
 
@@ -204,24 +258,24 @@ def _events() -> st.SearchStrategy[Event]:
     )
     record = st.builds(SourceRecord, topic=st.just("t"), partition=number, offset=number)
     phone = st.just(PHONE)
-    order = st.builds(
+    request = st.builds(
         RequestInfo,
         id=ids,
         priority=st.sampled_from(PRIORITIES),
         expires_at_s=st.sampled_from([0.0, 9e5, 2e6]),
     )
-    ack = st.sampled_from(["delivered", "read", "played"])
+    receipt = st.sampled_from(["delivered", "read", "played"])
     names = {"account": st.just("main"), "whatsapp_id": st.just("x")}
     return st.one_of(
         st.builds(
             RequestReceived,
             phone=phone,
-            request=order,
+            request=request,
             source_record=record,
             content=st.just(b"{}"),
         ),
         st.builds(Outcome, phone=phone, id=ids, dispatch_number=number, result=result, **names),
-        st.builds(ReceiptSeen, phone=phone, id=ids, receipt=ack, at_s=st.just(6.0), **names),
+        st.builds(ReceiptSeen, phone=phone, id=ids, receipt=receipt, at_s=st.just(6.0), **names),
         st.builds(TimerFired, phone=phone, timer_version=number),
         st.builds(ScheduleDue, phone=phone, id=ids),
         st.builds(RetentionElapsed, phone=phone, ids=st.tuples(ids)),
@@ -241,7 +295,7 @@ def test_step_is_total(events: list[Event]) -> None:
 @given(st.lists(_events(), max_size=30))
 @settings(max_examples=100, deadline=None)
 def test_step_is_a_function(events: list[Event]) -> None:
-    """The same row and event give the same row: no clock and no dice."""
+    """The same row and event give the same row: there is no clock and no randomness."""
     once, again = PhoneWorld(), PhoneWorld()
     for event in events:
         assert once.apply(event) == again.apply(event)

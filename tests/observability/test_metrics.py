@@ -53,6 +53,8 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     metrics.count_record("tombstone", 0.02)
     metrics.count_status("accepted")
     metrics.count_dead_letter("queue_full")
+    metrics.count_illegal_transition()
+    metrics.count_missing_payload("lost")
     found = shown(registry)
     assert [
         found[f"wa_records_total disposition={each}"]
@@ -67,6 +69,9 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
         0,
     )
     assert found["wa_dead_letters_total reason=queue_full"] == 1
+    assert found["wa_illegal_transitions_total"] == 1
+    assert found["wa_missing_payloads_total case=lost"] == 1
+    assert found["wa_missing_payloads_total case=already_published"] == 0
     assert found["wa_record_age_seconds_bucket le=0.025"] == 3
 
 

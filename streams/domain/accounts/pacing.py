@@ -1,4 +1,7 @@
-"""When an account may send next: a minimum interval, so many a minute, so many a day. No clock, no dice."""
+"""When an account may send next: a minimum interval, a limit per minute, a cap per day.
+
+Times are passed in as epoch seconds: there is no clock and no randomness here.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -8,12 +11,12 @@ import msgspec
 
 MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
-# A release that would wait longer for its account's pace goes back, so that no event stands still.
+# A dispatch that would wait longer than this for the pace is handed back, so that nothing is held up.
 MAX_PACE_WAIT_S: Final = 5.0
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """The pace that an account keeps. `per_minute` 0 and `per_day` 0 mean without bound."""
+    """The pace that an account keeps. `per_minute` 0 and `per_day` 0 mean no limit."""
 
     interval_s: float = 0.1
     per_minute: int = 60
@@ -21,9 +24,9 @@ class Pace(msgspec.Struct, frozen=True):
 
 
 def next_send_at_s(send_times_s: Sequence[float], pace: Pace) -> tuple[float, str]:
-    """When the next message may leave, and the code of what holds it (empty if only the interval).
+    """When the next message may leave, and the error code of what holds it ("" for the interval).
 
-    `sent` are the account's sending times of the last day, oldest first, as epoch seconds.
+    `send_times_s` are the account's sending times of the last day, oldest first.
     """
     if not send_times_s:
         return 0.0, ""
@@ -36,10 +39,10 @@ def next_send_at_s(send_times_s: Sequence[float], pace: Pace) -> tuple[float, st
 
 
 class Pacer:
-    """What an account has sent lately: as much of it as the pace asks for, and two counts.
+    """What an account has sent lately: as many times as the pace needs, and two counts.
 
-    A sending counts from its end, the ack: so no window of WhatsApp's clock holds more than the pace
-    allows. The interval runs from one submit to the next.
+    A message counts from its ack, the end of its sending. So no window of WhatsApp's clock has more than
+    the pace allows. The interval runs from one submit to the next.
     """
 
     def __init__(self, pace: Pace, send_times_s: Iterable[float] = ()) -> None:
@@ -52,11 +55,11 @@ class Pacer:
             self.record_sent(at_s)
 
     def record_submit(self, now_s: float) -> None:
-        """A message is being given to WhatsApp."""
+        """A message is about to be submitted."""
         self._last_submit_s = now_s
 
     def record_sent(self, at_s: float) -> None:
-        """It went out, or may have."""
+        """A message went out at this time, or may have."""
         self._send_times_s.append(at_s)
         self._last_minute_s.append(at_s)
         minute = at_s // MINUTE_S
@@ -66,24 +69,24 @@ class Pacer:
         self._drop_expired(at_s)
 
     def next_send_at_s(self) -> tuple[float, str]:
-        """When the next one may leave, and the code of what holds it (empty if only the interval)."""
+        """When the next message may leave, and the error code of what holds it, as above."""
         caps = msgspec.structs.replace(self._pace, interval_s=0.0)
         capped_at_s, code = next_send_at_s(self._send_times_s, caps)
         interval_at_s = self._last_submit_s + self._pace.interval_s if self._last_submit_s else 0.0
         return max((interval_at_s, ""), (capped_at_s, code))
 
     def busy_until_s(self, now_s: float) -> float:
-        """Until when nothing that is handed to the account can go; 0 if it may be handed something."""
+        """Until when the account takes no dispatch, because it could not send it soon; 0 if it takes one."""
         at_s, _ = self.next_send_at_s()
         return at_s if at_s > now_s + MAX_PACE_WAIT_S else 0.0
 
     def count_last_minute(self, now_s: float) -> int:
-        """How many went out in the last 60 seconds."""
+        """How many messages went out in the last 60 seconds."""
         self._drop_expired(now_s)
         return len(self._last_minute_s)
 
     def count_last_day(self, now_s: float) -> int:
-        """How many went out in the last 24 hours, to the minute."""
+        """How many messages went out in the last 24 hours, to the minute."""
         self._drop_expired(now_s)
         return int(sum(count for _, count in self._minute_counts))
 

@@ -104,8 +104,8 @@ def _cached(tmp_path: Path) -> set[str]:
     }
 
 
-def test_the_lock_names_every_jar_once_with_its_hash() -> None:
-    """No address of a registry, no jar without a hash, no two files of one name."""
+def test_the_lock_file_names_every_jar_once_with_its_hash() -> None:
+    """It has no address of a registry, no jar without a hash, and no file name twice."""
     locked = jars.read_lock_file()
     assert len({jar.file_name for jar in locked}) == len(locked) > 30
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in locked)
@@ -113,18 +113,18 @@ def test_the_lock_names_every_jar_once_with_its_hash() -> None:
     assert "://" not in jars.LOCK_FILE.read_text()
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
-    """The broker of these tests runs on exactly the jars of the lock."""
+def test_the_installed_jars_are_the_locked_ones() -> None:
+    """The broker of these tests runs on exactly the jars of the lock file."""
     there = jars.install()
     assert {jar.file_name: jar.sha256 for jar in jars.read_lock_file()} == {
         file.name: jars.sha256_of(file) for file in there.iterdir()
     }
 
 
-def test_two_set_ups_at_once_fetch_once(
+def test_two_setups_at_once_fetch_once(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """The second waits and says so, and then has nothing to do."""
+    """The second waits and says so, and has nothing to do then."""
     central.held = jars.read_lock_file()[0].file_name
     first = setup()
     assert central.halfway.wait(60)
@@ -140,10 +140,10 @@ def test_two_set_ups_at_once_fetch_once(
     assert f"{len(names)} of {len(names)} jars" in said
 
 
-def test_a_set_up_that_was_killed_is_continued(
+def test_an_interrupted_setup_is_continued(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """A jar that came in half is fetched again, and never taken for a whole one."""
+    """A jar that arrived in half is fetched again, and never taken for a whole one."""
     half = jars.read_lock_file()[-1].file_name
     central.held = half
     killed = setup()
@@ -162,7 +162,7 @@ def test_a_set_up_that_was_killed_is_continued(
 def test_a_jar_with_other_bytes_is_refused(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """Once is a mishap and is tried again; always is an error that names the jar and what to do."""
+    """Once is an accident and is retried; always is an error that names the jar and the remedy."""
     once, always = (jar.file_name for jar in jars.read_lock_file()[:2])
     central.bad = {once: 1, always: 99}
     refused = setup()

@@ -28,6 +28,7 @@ def _app(settings: Settings, name: str = "dispatch-1") -> App:
 
 
 async def test_a_worker_does_not_start_without_its_topics(settings: Settings):
+    """The error names the first missing topic and the command that creates it."""
     with pytest.raises(InvalidTopics, match=r"outbound: found no such topic.*topics create"):
         await asyncio.to_thread(worker.run, _app(settings), settings)
 
@@ -35,6 +36,7 @@ async def test_a_worker_does_not_start_without_its_topics(settings: Settings):
 async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
     broker: KafkaEndpoint, settings: Settings
 ):
+    """Records of a phone would go to another partition than the one with its row."""
     await admin.create_topics(settings)
     more = make_settings(
         broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8
@@ -44,6 +46,7 @@ async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
 
 
 async def test_one_name_is_one_worker(settings: Settings):
+    """A second worker of the same name is refused until the first has ended."""
     first = _app(settings)
     with pytest.raises(WorkerAlreadyRunning, match=r"dispatch-1 is already running .* --name"):
         _app(settings)
@@ -52,7 +55,8 @@ async def test_one_name_is_one_worker(settings: Settings):
     _app(settings)
 
 
-async def test_a_worker_keeps_its_name_in_the_group_with_its_folder(settings: Settings):
+async def test_a_worker_keeps_its_member_id_with_its_folder(settings: Settings):
+    """It returns under the same member id until its folder is deleted."""
     members = []
     for _ in range(3):
         app = _app(settings)
@@ -64,8 +68,8 @@ async def test_a_worker_keeps_its_name_in_the_group_with_its_folder(settings: Se
     assert members[0] == members[1] != members[2]
 
 
-async def test_a_predecessor_that_did_not_say_its_end_is_waited_for(settings: Settings):
-    """It may be frozen, not dead; who has ended regularly does nothing any more."""
+async def test_a_predecessor_that_did_not_end_regularly_is_waited_for(settings: Settings):
+    """It may be suspended and not dead; one that ended regularly does nothing any more."""
     assert not await _waits_for_predecessor(settings, end_regularly=True)
     assert not await _waits_for_predecessor(settings, end_regularly=False)
     assert await _waits_for_predecessor(settings, end_regularly=True)
@@ -87,8 +91,8 @@ async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> 
     return waits
 
 
-async def test_a_worker_that_reads_something_else_than_before_becomes_ready(world: World):
-    """As after an update. The group would give it its old partitions, and it would refuse them."""
+async def test_a_worker_that_reads_other_topics_than_before_becomes_ready(world: World):
+    """As after an update: under its old id, the group would give it its old partitions, and it would refuse them."""
     async with run_app(_with_agent(world.make_app(), world, [])) as before:
         pass
     after = _with_agent(world.make_app(), world, [])
@@ -107,7 +111,7 @@ async def test_a_worker_that_reads_something_else_than_before_becomes_ready(worl
 
 
 async def test_a_start_does_not_sleep(world: World, monkeypatch: pytest.MonkeyPatch):
-    """Faust's manager of tables would, for a second each time, to wait for tables that come late."""
+    """Faust's table manager would sleep for a second at each start, to wait for tables that are defined late."""
     slept: list[float] = []
 
     async def sleep(self: Any, seconds: float) -> None:
@@ -129,8 +133,8 @@ def _with_agent(app: App, world: World, seen: list[bytes]) -> App:
     return app
 
 
-async def test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more(world: World):
-    """A frozen process may have our member id, and wake up with its last heartbeat still young."""
+async def test_a_worker_that_comes_back_waits_for_its_predecessor(world: World):
+    """A suspended process may have our member id, and resume with its last heartbeat still fresh."""
     first = _with_agent(world.make_app(), world, [])
     DurableTable(first, ROWS)
     async with run_app(first):
@@ -156,7 +160,7 @@ async def test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more(wo
 
 
 async def test_apps_of_one_process_have_their_own_fences(world: World):
-    """And a consumer that belongs to no app tells none of them."""
+    """And a consumer that belongs to no app updates none of them."""
     first = _with_agent(world.make_app(), world, [])
     second = _with_agent(
         create_app("other", world.settings, name="other-1", partitions=4), world, []
@@ -178,7 +182,8 @@ async def test_apps_of_one_process_have_their_own_fences(world: World):
     await first.fence.check_before_write()
 
 
-async def test_those_who_build_on_it_are_called_in_turn(world: World):
+async def test_callbacks_run_in_order(world: World):
+    """Each callback runs at its time in the life of the app, with the tables as promised."""
     said: list[str] = []
     app = _with_agent(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
@@ -207,7 +212,8 @@ async def test_those_who_build_on_it_are_called_in_turn(world: World):
     ]
 
 
-async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_recovery(world: World):
+async def test_no_partition_is_revoked_during_a_recovery_callback(world: World):
+    """A rebalance waits until the callbacks of the last recovery have returned."""
     said: list[str] = []
     go_on = asyncio.Event()
     app = _with_agent(world.make_app(), world, [])
@@ -237,7 +243,8 @@ async def test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_rec
     await app.stop()
 
 
-async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: World):
+async def test_a_nacked_event_is_not_waited_for_and_is_read_again(world: World):
+    """Nothing commits past it, and the next worker gets it."""
     reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 
@@ -256,8 +263,8 @@ async def test_what_is_given_back_is_not_waited_for_and_is_read_again(world: Wor
         await wait_until(lambda: seen == [b"0", b"1", b"2"])
 
 
-async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(world: World):
-    """The record was handed out again since, and it is that event which counts."""
+async def test_an_acknowledgement_after_a_nack_has_no_effect(world: World):
+    """The record has been delivered again since, and that event counts."""
     reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 
@@ -278,8 +285,8 @@ async def test_an_acknowledgement_that_comes_after_giving_back_says_nothing(worl
         await wait_until(world.has_no_lag)
 
 
-def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):
-    """A port that is taken, for instance: who runs the worker is told, not its log."""
+def test_a_failure_before_joining_is_raised_by_run(settings: Settings):
+    """For instance a port that is taken: the caller of `run` gets the error, and not only the log."""
     app = _app(settings)
 
     @app.before_join
@@ -292,6 +299,7 @@ def test_what_comes_before_joining_fails_in_plain_sight(settings: Settings):
 
 
 async def test_a_worker_without_partitions_stands_by(world: World):
+    """Both workers are ready, and one of them says that it stands by."""
     lane = names(world.settings).send("main")
 
     def sender(name: str) -> App:

@@ -76,7 +76,7 @@ async def _rows_gone_back(world: World) -> Iterator[str]:
 
 
 async def test_nothing_is_lost_by_kills(world: World):
-    """2,000 records, killed twice in the middle; the second time its folder is lost too."""
+    """2,000 records and two kills in the middle; at the second, the folder is lost too."""
     await _load(world, 0, 2000)
     worker = world.start_worker("counter", "dispatch-1", HOLD_S="0.005")
     await _at_least(world, 300, worker)
@@ -93,6 +93,7 @@ async def test_nothing_is_lost_by_kills(world: World):
 
 
 async def test_nothing_is_lost_by_joining_and_leaving(world: World):
+    """A second worker joins and leaves while records are processed."""
     await _load(world, 0, 800)
     first = world.start_worker("counter", "dispatch-1", HOLD_S="0.01")
     await _at_least(world, 50, first)
@@ -112,8 +113,8 @@ async def _works(world: World, worker: WorkerProcess) -> bool:
     return any(orjson.loads(each.value or b"")["by"] == worker.pid for each in said)
 
 
-async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(world: World):
-    """It wakes in the middle of an event, with its partitions believed its own, and leaves with 75."""
+async def test_a_suspended_worker_that_lost_its_partitions_writes_nothing_more(world: World):
+    """It resumes in the middle of an event, takes the partitions for its own, and ends with exit code 75."""
     await _load(world, 0, 400)
     frozen = world.start_worker("counter", "dispatch-1", HOLD_S="0.05")
     await _at_least(world, 40, frozen)
@@ -130,7 +131,7 @@ async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(worl
 
 
 async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World):
-    """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
+    """As in a new container: Faust's assignor identifies a member by its address, and would refuse it."""
     for number, machine in enumerate(("before", "after")):
         await _load(world, 20 * number, 20 * number + 20)
         worker = world.start_worker("counter", "dispatch-1", WEB_HOST=machine)
@@ -142,7 +143,7 @@ async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World)
 
 @pytest.mark.parametrize("trouble", ["raise", "crash"])
 async def test_an_event_that_was_not_finished_is_not_committed(world: World, trouble: str):
-    """Faust would acknowledge it, and it would be lost."""
+    """Faust would acknowledge the event, and it would be lost."""
     await world.produce([b"before", trouble.encode(), b"after"])
     worker = world.start_worker("troubled", "dispatch-1")
     assert await worker.wait_for_exit() == ExitCode.EVENT_INTERRUPTED, worker.log
@@ -155,6 +156,7 @@ async def test_an_event_that_was_not_finished_is_not_committed(world: World, tro
 
 
 async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
+    """The log shows where the loop was stuck."""
     await world.produce([b"block"])
     worker = world.start_worker("troubled", "dispatch-1", GRACE_S="1")
     assert await worker.wait_for_exit() == ExitCode.LOOP_STUCK, worker.log
@@ -162,13 +164,15 @@ async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
 
 
 async def test_an_event_that_never_ends_ends_the_process(world: World):
+    """The watchdog ends the process with exit code 78."""
     await world.produce([b"hang"])
     worker = world.start_worker("troubled", "dispatch-1", GRACE_S="1")
     assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log
     assert "makes no progress" in worker.log
 
 
-async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(world: World):
+async def test_an_event_that_never_ends_does_not_prevent_a_stop(world: World):
+    """After SIGTERM the worker waits for its events only for a limited time."""
     await world.produce([b"hang"])
     worker = world.start_worker("troubled", "dispatch-1", STOP_GRACE_S="1")
     await wait_until(lambda: "getting into hang" in worker.log)
@@ -177,8 +181,8 @@ async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(w
     assert "did not stop within 2 s" in worker.log
 
 
-async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
-    """Its rows carry offsets of another log, and events of the new one would look old to them."""
+async def test_a_recreated_topic_ends_the_process(world: World):
+    """Its rows carry offsets of another log, and events of the new one would look old."""
     await _counted_and_stopped(world)
     await _make_anew(world, world.topics.outbound)
     worker = world.start_worker("counter", "dispatch-1")
@@ -186,8 +190,8 @@ async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
     assert f"{world.topics.outbound} was recreated" in worker.log
 
 
-async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
-    """The rows here are more than it holds: another worker would not have them."""
+async def test_a_recreated_changelog_ends_the_process(world: World):
+    """The local rows are more than the changelog holds: another worker would not have them."""
     await _counted_and_stopped(world)
     await _make_anew(world, f"{world.group}-rows-changelog")
     worker = world.start_worker("counter", "dispatch-1")
@@ -217,6 +221,7 @@ async def _counted_and_stopped(world: World) -> None:
 
 
 async def test_one_name_is_one_process(world: World):
+    """A second process of the same name exits and says why; the first goes on."""
     first = world.start_worker("counter", "dispatch-1")
     await wait_until(
         lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists()

@@ -17,7 +17,7 @@ FENCE = (
         COORDINATOR_FILE,
         "            self._fence.on_generation_lost()",
         "            pass",
-        (PROCESSES + "test_who_was_frozen_and_lost_its_partitions_says_not_another_word",),
+        (PROCESSES + "test_a_suspended_worker_that_lost_its_partitions_writes_nothing_more",),
     ),
     Switch(
         "the fence is open between two assignments",
@@ -25,21 +25,21 @@ FENCE = (
         "        await super()._on_join_prepare(previous_assignment)\n"
         "        self._fence.on_revoked()",
         "        await super()._on_join_prepare(previous_assignment)",
-        (PRODUCER + "test_who_has_nothing_may_write_while_the_group_regroups",),
+        (PRODUCER + "test_a_member_without_partitions_may_write_during_a_rebalance",),
     ),
     Switch(
         "the fence is open after the last event",
         COORDINATOR_FILE,
         "        finally:\n            self._fence.on_revoked()",
         "        finally:\n            pass",
-        (PRODUCER + "test_who_has_left_may_write_its_last",),
+        (PRODUCER + "test_a_member_that_has_left_may_write",),
     ),
     Switch(
         "the fence shuts when partitions are assigned",
         COORDINATOR_FILE,
         "        self._fence.on_joined()\n",
         "",
-        (PRODUCER + "test_the_fence_shuts_as_soon_as_partitions_come",),
+        (PRODUCER + "test_the_fence_shuts_as_soon_as_partitions_are_assigned",),
     ),
     Switch(
         "each app has its own fence",

@@ -13,7 +13,7 @@ READING = (
         "if False:",
         (
             CONSUMER + "test_a_record_that_was_lost_on_its_way_is_read_again",
-            CONSUMER + "test_a_whole_answer_that_was_lost_is_read_again",
+            CONSUMER + "test_a_whole_batch_that_was_lost_is_read_again",
         ),
     ),
     Switch(
@@ -39,7 +39,7 @@ READING = (
         CONSUMER_FILE,
         "if tracker is None or tracker.already_delivered(message.offset):",
         "if tracker is None:",
-        (CONSUMER + "test_what_comes_twice_is_handed_out_once",),
+        (CONSUMER + "test_a_record_that_comes_twice_is_delivered_once",),
     ),
     Switch(
         "nothing is delivered before the seek",
@@ -50,7 +50,7 @@ READING = (
         "                yield partition, message\n"
         "                continue\n"
         "            if tracker is None or",
-        (REBALANCE + "test_what_was_fetched_before_the_seek_is_handed_out_once",),
+        (REBALANCE + "test_records_fetched_before_the_seek_are_delivered_once",),
     ),
     Switch(
         "every source partition is sought",
@@ -58,7 +58,7 @@ READING = (
         "        for partition, tracker in trackers.items():\n"
         "            await self.seek(partition, tracker.next_offset)\n",
         "",
-        (REBALANCE + "test_what_was_fetched_before_the_seek_is_handed_out_once",),
+        (REBALANCE + "test_records_fetched_before_the_seek_are_delivered_once",),
     ),
     Switch(
         "a revocation during the seek",
@@ -66,21 +66,21 @@ READING = (
         "        if generation == self.app.consumer_generation_id:\n"
         "            self._trackers = trackers",
         "        if True:\n            self._trackers = trackers",
-        (REBALANCE + "test_a_seek_that_a_revocation_overtook_hands_nothing_out",),
+        (REBALANCE + "test_a_seek_that_a_revocation_overtook_delivers_nothing",),
     ),
     Switch(
         "deleted while down",
         CONSUMER_FILE,
         "        self._skip_deleted(partition, tracker, earliest)\n        return tracker",
         "        return tracker",
-        (CONSUMER + "test_what_was_deleted_to_the_end_while_down_is_counted_at_once",),
+        (CONSUMER + "test_records_deleted_to_the_end_while_down_are_counted_at_once",),
     ),
     Switch(
         "deleted while running",
         CONSUMER_FILE,
         "            self._skip_deleted(partition, tracker, earliest)\n            await",
         "            await",
-        (CONSUMER + "test_what_was_deleted_unread_while_running_is_counted",),
+        (CONSUMER + "test_records_deleted_while_running_are_counted",),
     ),
     Switch(
         "a commit beyond the end of the log",
@@ -94,7 +94,7 @@ READING = (
         CONSUMER_FILE,
         "return (records, active) if self.flow_active else (None, None)",
         "return records, active",
-        (REBALANCE + "test_an_answer_that_comes_when_the_flow_has_stopped_seeks_nothing",),
+        (REBALANCE + "test_a_batch_that_comes_when_the_flow_has_stopped_seeks_nothing",),
     ),
     Switch(
         "a partition full of bytes",
@@ -108,21 +108,21 @@ READING = (
         THREAD_FILE,
         'consumer._isolation_level = "read_committed"',
         "pass",
-        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+        (CONSUMER + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "a fetch does not delay other requests",
         THREAD_FILE,
         "        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS\n",
         "",
-        (CONSUMER + "test_a_fetch_does_not_hold_up_other_questions",),
+        (CONSUMER + "test_a_fetch_does_not_delay_other_requests",),
     ),
     Switch(
         "a range that is known to be empty is not a gap",
         "consumer/fetch.py",
         "batch.start_offset = _merge_start(getattr(state, _EMPTY_RANGE_ATTRIBUTE, None), start)",
         "batch.start_offset = start",
-        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+        (CONSUMER + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "header names that are not UTF-8",

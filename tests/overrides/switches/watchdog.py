@@ -11,14 +11,14 @@ WATCHDOG = (
         WORKER_FILE,
         "        stop_timer.start()\n",
         "",
-        (PROCESSES + "test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop",),
+        (PROCESSES + "test_an_event_that_never_ends_does_not_prevent_a_stop",),
     ),
     Switch(
         "tables that are ahead of their changelog",
         WORKER_FILE,
         "if isinstance(self.crash_reason, ConsistencyError):",
         "if False:",
-        (PROCESSES + "test_a_changelog_that_was_made_anew_ends_the_process",),
+        (PROCESSES + "test_a_recreated_changelog_ends_the_process",),
     ),
     Switch(
         "an event loop that is stuck",

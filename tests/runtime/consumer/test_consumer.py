@@ -43,10 +43,10 @@ async def _transaction(
     await (producer.commit_transaction() if commit else producer.abort_transaction())
 
 
-async def test_aborted_records_are_not_seen_and_no_lag_is_left(
+async def test_aborted_records_are_not_delivered_and_leave_no_lag(
     world: World, transactional: AIOKafkaProducer
 ):
-    """The markers of transactions are offsets too, also at the very end of a partition."""
+    """Transaction markers are offsets too, also at the very end of a partition."""
     for number in range(6):
         values = numbered_values(10 * number, 10 * number + 5)
         await _transaction(transactional, world, values, commit=number % 2 == 0)
@@ -70,8 +70,8 @@ async def test_aborted_records_are_not_seen_and_no_lag_is_left(
     assert not reading.app.typed_consumer.deleted_counts
 
 
-async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKafkaProducer):
-    """Every transaction leaves one, and Faust would keep them all."""
+async def test_gaps_leave_nothing_in_memory(world: World, transactional: AIOKafkaProducer):
+    """Every transaction leaves a gap, and Faust would keep a record of all of them."""
     reading = RecordingApp(world)
     async with run_app(reading.app):
         for number in range(6):
@@ -83,8 +83,8 @@ async def test_holes_leave_nothing_in_memory(world: World, transactional: AIOKaf
         assert not any(reading.app.typed_consumer._gap.values())
 
 
-async def test_a_fetch_does_not_hold_up_other_questions(world: World):
-    """The broker answers a connection's requests in their order, and a fetch waits for records."""
+async def test_a_fetch_does_not_delay_other_requests(world: World):
+    """The broker answers the requests of one connection in order, and a fetch waits for records."""
     reading = RecordingApp(world)
     async with run_app(reading.app):
         asked: list[int] = []
@@ -104,6 +104,7 @@ async def test_a_fetch_does_not_hold_up_other_questions(world: World):
 async def test_a_record_that_was_lost_on_its_way_is_read_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
+    """Single records that are lost between aiokafka and the agent are sought back and delivered in order."""
     reading = RecordingApp(world)
     _lose(monkeypatch, {5, 12, 13})
     async with run_app(reading.app):
@@ -112,9 +113,10 @@ async def test_a_record_that_was_lost_on_its_way_is_read_again(
         await wait_until(world.has_no_lag)
 
 
-async def test_a_whole_answer_that_was_lost_is_read_again(
+async def test_a_whole_batch_that_was_lost_is_read_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
+    """The next batch reveals the gap."""
     reading = RecordingApp(world)
     losing = _lose_answers(monkeypatch)
     async with run_app(reading.app):
@@ -128,7 +130,7 @@ async def test_a_whole_answer_that_was_lost_is_read_again(
 async def test_the_last_record_of_a_partition_is_not_lost_either(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    """No later record shows that it is missing; the watchdog sees that the end is not reached."""
+    """No later record reveals that it is missing; the watchdog sees that the end is not reached."""
     reading = RecordingApp(world)
     reading.app.watchdog.timeouts = WatchdogTimeouts(
         60.0, 60.0, resync_after_s=0.3, check_interval_s=0.1
@@ -169,8 +171,10 @@ def _lose_answers(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     return losing
 
 
-async def test_what_comes_twice_is_handed_out_once(world: World, monkeypatch: pytest.MonkeyPatch):
-    """What was fetched before a seek back comes once more after it."""
+async def test_a_record_that_comes_twice_is_delivered_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """Records that were fetched before a seek back come again after it."""
     hand_on = faust_consumer.Consumer.getmany
 
     async def twice(self: Any, timeout: float) -> AsyncIterator[Any]:
@@ -186,7 +190,7 @@ async def test_what_comes_twice_is_handed_out_once(world: World, monkeypatch: py
         await reading.wait_for_values(*numbered_values(0, 10))
 
 
-async def test_compacted_records_are_no_hole(world: World):
+async def test_compacted_records_are_not_a_gap(world: World):
     """Offsets that compaction removed are crossed as if nothing had been there."""
     await _compact_quickly(world)
     for start in range(0, 400, 40):
@@ -226,7 +230,8 @@ async def _is_compacted(world: World) -> bool:
     return len(await world.read_topic(world.topics.outbound)) < 200
 
 
-async def test_what_was_deleted_unread_while_down_is_counted(world: World):
+async def test_records_deleted_while_down_are_counted(world: World):
+    """Reading continues with the first record that the log still has."""
     reading = RecordingApp(world)
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 10))
@@ -241,8 +246,8 @@ async def test_what_was_deleted_unread_while_down_is_counted(world: World):
         assert again.app.typed_consumer.deleted_counts == {(world.topics.outbound, 0): 15}
 
 
-async def test_what_was_deleted_to_the_end_while_down_is_counted_at_once(world: World):
-    """No later record shows it."""
+async def test_records_deleted_to_the_end_while_down_are_counted_at_once(world: World):
+    """No later record reveals it."""
     reading = RecordingApp(world)
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 10))
@@ -255,9 +260,10 @@ async def test_what_was_deleted_to_the_end_while_down_is_counted_at_once(world: 
         await wait_until(world.has_no_lag)
 
 
-async def test_what_was_deleted_unread_while_running_is_counted(
+async def test_records_deleted_while_running_are_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
+    """Every record is either delivered once or counted as deleted."""
     reading = RecordingApp(world)
     losing = _lose_answers(monkeypatch)
     async with run_app(reading.app):
@@ -275,7 +281,8 @@ async def test_what_was_deleted_unread_while_running_is_counted(
         assert len(reading.values) == len(set(reading.values))
 
 
-async def test_what_was_deleted_before_the_first_start_is_none_of_our_business(world: World):
+async def test_records_deleted_before_the_first_start_are_not_counted(world: World):
+    """A new group starts with the first record that the log has."""
     await world.produce(numbered_values(0, 10))
     await _delete(world, before=10)
     reading = RecordingApp(world)
@@ -289,7 +296,7 @@ async def test_what_was_deleted_before_the_first_start_is_none_of_our_business(w
 async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
-    """The log was cut, by a power failure for instance; rows may carry offsets that come once more."""
+    """The log was truncated, for instance by a power failure, and rows may carry offsets that will be used again."""
     reading = RecordingApp(world)
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 10))
@@ -331,6 +338,7 @@ async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
 
 
 async def test_records_of_every_compression_and_shape_are_read(world: World):
+    """All codecs, and records without a key or without a value."""
     shapes: list[tuple[bytes | None, bytes | None]] = [
         (b"k", b"v"),
         (None, b"v"),

@@ -1,6 +1,6 @@
 """Switches of what is committed, and of events that did not end."""
 
-from tests.overrides.switches.switch import APP, CONSUMER, PROCESSES, REBALANCE, Switch
+from tests.overrides.switches.switch import APP, PROCESSES, REBALANCE, TRANSACTIONS, Switch
 
 CONSUMER_FILE = "consumer/consumer.py"
 APP_FILE = "app.py"
@@ -23,14 +23,14 @@ COMMITTING = (
         CONSUMER_FILE,
         "tracker.committable_offset(self._thread.last_empty_range(tp))",
         "tracker.committable_offset(None)",
-        (CONSUMER + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
+        (TRANSACTIONS + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "partitions without acknowledgements commit too",
         CONSUMER_FILE,
         "    def _filter_tps_with_pending_acks(",
         "    def _unused(",
-        (CONSUMER + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
+        (TRANSACTIONS + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "what was acknowledged before a revocation counts",
@@ -51,7 +51,7 @@ COMMITTING = (
         CONSUMER_FILE,
         "    async def _add_gap(",
         "    async def _unused(",
-        (CONSUMER + "test_gaps_leave_nothing_in_memory",),
+        (TRANSACTIONS + "test_gaps_leave_nothing_in_memory",),
     ),
     Switch(
         "an agent that raises",

@@ -1,6 +1,6 @@
 """Switches of the fence: when it shuts, when it opens, and that the producer passes it."""
 
-from tests.overrides.switches.switch import APP, PROCESSES, PRODUCER, Switch
+from tests.overrides.switches.switch import MEMBER, PROCESSES, PRODUCER, Switch
 
 COORDINATOR_FILE = "consumer/coordinator.py"
 
@@ -46,7 +46,7 @@ FENCE = (
         "consumer/thread.py",
         "token = current_fence.set(self.app.fence)",
         "token = current_fence.set(None)",
-        (APP + "test_apps_of_one_process_have_their_own_fences",),
+        (MEMBER + "test_apps_of_one_process_have_their_own_fences",),
     ),
     Switch(
         "the producer passes the fence",

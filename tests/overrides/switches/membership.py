@@ -1,6 +1,6 @@
 """Switches of joining, leaving and rebalancing."""
 
-from tests.overrides.switches.switch import APP, PROCESSES, REBALANCE, TABLE, Switch
+from tests.overrides.switches.switch import APP, MEMBER, PROCESSES, REBALANCE, TABLE, Switch
 
 CONSUMER_FILE = "consumer/consumer.py"
 APP_FILE = "app.py"
@@ -32,21 +32,21 @@ MEMBERSHIP = (
         CONSUMER_FILE,
         "        if not assigned:",
         "        if False:",
-        (APP + "test_a_worker_without_partitions_stands_by",),
+        (MEMBER + "test_a_worker_without_partitions_stands_by",),
     ),
     Switch(
         "a worker that comes back waits for its predecessor",
         CONSUMER_FILE,
         "        await self.app.fence.wait_for_predecessor()\n",
         "",
-        (APP + "test_a_worker_that_comes_back_waits_for_its_predecessor",),
+        (MEMBER + "test_a_worker_that_comes_back_waits_for_its_predecessor",),
     ),
     Switch(
         "a worker that reads other topics is another member",
         APP_FILE,
         'self.conf.consumer_group_instance_id = f"{self._member_id}-{digest}"',
         "self.conf.consumer_group_instance_id = self._member_id",
-        (APP + "test_a_worker_that_reads_other_topics_than_before_becomes_ready",),
+        (MEMBER + "test_a_worker_that_reads_other_topics_than_before_becomes_ready",),
     ),
     Switch(
         "a member's address is not its machine's",

@@ -1,6 +1,6 @@
 """Switches of what ends a process that does not move: the watchdog, and the worker's stop timer."""
 
-from tests.overrides.switches.switch import CONSUMER, PROCESSES, Switch
+from tests.overrides.switches.switch import GAPS, PROCESSES, Switch
 
 WORKER_FILE = "worker.py"
 WATCHDOG_FILE = "watchdog.py"
@@ -39,6 +39,6 @@ WATCHDOG = (
         WATCHDOG_FILE,
         "            await self._app.typed_consumer.resync(partition)",
         "            pass",
-        (CONSUMER + "test_the_last_record_of_a_partition_is_not_lost_either",),
+        (GAPS + "test_the_last_record_of_a_partition_is_not_lost_either",),
     ),
 )

@@ -13,8 +13,7 @@ from typing import Final, Protocol
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import PREFIX
-
-Change = tuple[bytes, bytes | None]
+from streams.runtime.table import Change
 
 PARTITION: Final = 0  # an account's lane has one
 BATCH_SIZE: Final = 2000  # rows looked at in one go: a few milliseconds

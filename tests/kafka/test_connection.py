@@ -18,7 +18,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin, connection
 from streams.kafka.connection import KafkaUnreachable
-from streams.runtime.credentials import faust_broker
+from streams.runtime.factory import faust_broker
 from streams.settings import SettingError, Settings, load
 from streams.system import ports
 from tests.support.broker import make_settings

@@ -20,9 +20,7 @@ from itertools import islice
 from streams.domain.phone import state as stored
 from streams.domain.phone.events import Event, Priority, RequestReceived
 from streams.domain.phone.state import Journal, Message, Payload, Phone, State
-from streams.runtime.table import DurableTable
-
-Change = tuple[bytes, bytes | None]
+from streams.runtime.table import Change, DurableTable
 
 PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME = b"p", b"m", b"s", b"d", b"t"
 _PRIORITY_CODE = {"urgent": b"0", "normal": b"1", "bulk": b"2"}

@@ -6,17 +6,15 @@ brokers in `WA_KAFKA_BOOTSTRAP_SERVERS`, and then nothing of this is used. Every
 broker's output, and `lock` the owner of the folder.
 """
 
-import base64
 import os
 import shutil
 import subprocess
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from streams.embedded_kafka import address, child, jars, java, probe
+from streams.embedded_kafka import address, child, config, jars, java, probe
 from streams.embedded_kafka.jars import JarsMissing
 from streams.embedded_kafka.java import JavaMissing
 from streams.system import ports
@@ -34,49 +32,6 @@ START_TIMEOUT_S = 120.0  # 1.5 s on an idle machine
 STOP_TIMEOUT_S = 20.0  # 0.2 s on an idle machine
 _POLL_INTERVAL_S = 0.05
 _MAX_LOG_BYTES = 10_000_000
-
-_JVM_OPTIONS = (
-    "-Xms64m",
-    "-Xmx384m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+ExitOnOutOfMemoryError",
-    "-XX:-UsePerfData",
-    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-    "-Dorg.slf4j.simpleLogger.showDateTime=true",
-    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",
-)
-
-_PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.bootstrap.servers={host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-# Java reads this file as Latin-1 and splits the value at commas, so it contains no path.
-log.dirs=log
-auto.create.topics.enable=false
-group.initial.rebalance.delay.ms=0
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=4
-# A killed broker is not admitted again before its last session has ended; the default is 9 s.
-broker.session.timeout.ms=2000
-broker.heartbeat.interval.ms=400
-num.network.threads=2
-num.io.threads=4
-# The default of 128 MiB would be a third of the heap; this is enough for 300,000 keys at a time.
-log.cleaner.dedupe.buffer.size=8388608
-log.cleaner.backoff.ms=3000
-"""
 
 
 class BrokerFailed(RuntimeError):
@@ -183,7 +138,9 @@ class EmbeddedBroker:
             or not ports.is_free(controller_port)
         ):
             controller_port = ports.find_free(excluded_port=self._port)
-        text = _PROPERTIES.format(host=ports.HOST, port=self._port, controller_port=controller_port)
+        text = config.PROPERTIES.format(
+            host=ports.HOST, port=self._port, controller_port=controller_port
+        )
         extra_lines = "".join(f"{name}={value}\n" for name, value in self._extra_properties.items())
         self._properties_file.write_text(text + extra_lines)
 
@@ -211,7 +168,14 @@ class EmbeddedBroker:
         shutil.rmtree(new_log_dir, ignore_errors=True)
         properties = self.directory / "format.properties"
         properties.write_text(f"{self._properties_file.read_text()}log.dirs={new_log_dir.name}\n")
-        tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", _new_cluster_id(), "-c"]
+        tool = [
+            "kafka.tools.StorageTool",
+            "format",
+            "--standalone",
+            "-t",
+            config.new_cluster_id(),
+            "-c",
+        ]
         process = self._start_java(java_path, [*tool, str(properties)])
         try:
             code = process.wait(START_TIMEOUT_S)
@@ -237,7 +201,7 @@ class EmbeddedBroker:
     def _start_java(self, java_path: Path, arguments: list[str]) -> "subprocess.Popen[bytes]":
         if self.log_file.exists() and self.log_file.stat().st_size > _MAX_LOG_BYTES:
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        command = [str(java_path), *_JVM_OPTIONS, "-cp", jars.class_path(), *arguments]
+        command = [str(java_path), *config.JVM_OPTIONS, "-cp", jars.class_path(), *arguments]
         with self.log_file.open("ab") as output:
             self._log_start = output.tell()
             self._process = child.start(
@@ -245,7 +209,7 @@ class EmbeddedBroker:
                 directory=self.directory,
                 output=output,
                 lock=self._lock,
-                env=_java_environment(),
+                env=config.java_environment(),
             )
         return self._process
 
@@ -271,18 +235,3 @@ def find_error_line(lines: list[str]) -> str:
             if any(mark in line for mark in marks) and not line.startswith("at "):
                 return line
     return log_lines[-1] if log_lines else "it logged nothing"
-
-
-def _new_cluster_id() -> str:
-    # Kafka's form of a UUID. One that begins with a dash would be read as an option.
-    while True:
-        id_ = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        if not id_.startswith("-"):
-            return id_
-
-
-def _java_environment() -> dict[str, str]:
-    """This process's environment without the variables that change the JVM; UTF-8 for paths in any script."""
-    excluded = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH")
-    inherited = {name: value for name, value in os.environ.items() if name not in excluded}
-    return inherited | {"LC_ALL": "C.UTF-8"}

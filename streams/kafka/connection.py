@@ -1,6 +1,6 @@
 """How to reach Kafka: addresses, encryption and credentials, from the settings alone.
 
-Every client takes its options from here; Faust's are made from the same settings (streams/runtime/).
+Every client takes its options from here; Faust's are made from the same settings (streams/runtime/factory.py).
 """
 
 import ssl

@@ -6,10 +6,13 @@ The figures were measured on Apache Kafka 4.3.1. Where a default of Faust would 
 import logging
 from typing import Any
 
+import faust
+from faust.types.auth import CredentialsT
+from yarl import URL
+
 from streams.kafka import connection
 from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
-from streams.runtime.credentials import faust_broker
 from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.runtime.worker_dir import WorkerAlreadyRunning, WorkerDir
@@ -115,3 +118,29 @@ def _faust_options(
         # -- its web server would serve the tables, with all phone numbers
         "web_enabled": False,
     }
+
+
+def faust_broker(settings: Settings) -> tuple[list[URL], CredentialsT | None]:
+    """Faust's settings `broker` and `broker_credentials`.
+
+    Raises:
+        KafkaUnreachable: no address is configured or remembered.
+        SettingError: a certificate cannot be read.
+    """
+    addresses = [
+        URL(f"kafka://{each.strip()}") for each in connection.bootstrap_servers(settings).split(",")
+    ]
+    return addresses, _credentials(settings)
+
+
+def _credentials(settings: Settings) -> CredentialsT | None:
+    protocol = settings.kafka_security_protocol
+    context = connection.ssl_context(settings) if protocol.endswith("SSL") else None
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_security_username,
+            password=settings.kafka_security_password,
+            mechanism=settings.kafka_security_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None

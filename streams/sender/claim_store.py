@@ -14,8 +14,7 @@ from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import PREFIX
 from streams.runtime.batching import ITERATIONS_TO_NEXT_WRITE, join_next_request
-
-Change = tuple[bytes, bytes | None]
+from streams.runtime.table import Change
 
 PARTITION: Final = 0  # a send topic has only this one
 BATCH_SIZE: Final = 2000  # rows read at once: a few milliseconds

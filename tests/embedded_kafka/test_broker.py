@@ -58,8 +58,8 @@ async def _write(bootstrap: str, topic: str, values: list[bytes]) -> None:
             await producer.send_and_wait(topic, value)
 
 
-async def test_what_was_acknowledged_survives_a_kill(own_broker: OwnBroker) -> None:
-    """After SIGKILL it is back at the same address, with every record that it acknowledged."""
+async def test_acknowledged_records_survive_a_kill(own_broker: OwnBroker) -> None:
+    """After SIGKILL it returns at the same address, with every record that it acknowledged."""
     values = [f"record {number}".encode() for number in range(200)]
     await _write(own_broker.bootstrap_servers, "kept", values)
     address, first = own_broker.bootstrap_servers, own_broker.pid
@@ -72,7 +72,7 @@ async def test_what_was_acknowledged_survives_a_kill(own_broker: OwnBroker) -> N
     assert [record.value for record in read] == values
 
 
-def test_another_run_finds_the_same_port(own_broker: OwnBroker) -> None:
+def test_the_next_run_uses_the_same_port(own_broker: OwnBroker) -> None:
     """`any free port` is the same one in the next run, so that programs find it again."""
     data_dir, address = own_broker.directory.parent, own_broker.bootstrap_servers
     own_broker.stop()
@@ -94,7 +94,7 @@ def _controller_port_taken(broker: EmbeddedBroker) -> socket.socket:
 
 
 def test_no_other_broker_gets_the_folder(broker: EmbeddedBroker) -> None:
-    """Two brokers on one folder would tear the log apart; the second is told who has it."""
+    """Two brokers on one folder would destroy the log; the second gets the process that has it."""
     second = EmbeddedBroker(broker.directory.parent, 0)
     with pytest.raises(DataDirInUse) as raised:
         second.start()
@@ -103,14 +103,14 @@ def test_no_other_broker_gets_the_folder(broker: EmbeddedBroker) -> None:
     assert broker.is_running and answers(broker)
 
 
-def test_the_broker_hears_no_ctrl_c(broker: EmbeddedBroker) -> None:
-    """Ctrl-C goes to a whole process group; workers still need the broker while they end."""
+def test_the_broker_gets_no_ctrl_c(broker: EmbeddedBroker) -> None:
+    """Ctrl-C goes to a whole process group, and workers still need the broker while they stop."""
     assert broker.pid is not None
     assert os.getpgid(broker.pid) != os.getpgid(0)
 
 
 def test_the_broker_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
-    """The kernel watches the thread that forked, which must not be a passing one."""
+    """The kernel watches the thread that forked, so that thread must live as long as the process."""
     broker = OwnBroker(tmp_path / "thread", 0)
     try:
         starter = threading.Thread(target=broker.start)
@@ -122,8 +122,8 @@ def test_the_broker_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
         broker.stop()
 
 
-def test_a_killed_parent_takes_its_broker_along(tmp_path: Path) -> None:
-    """SIGKILL leaves no broker behind, and whoever comes next gets the folder at once."""
+def test_the_broker_dies_with_its_parent(tmp_path: Path) -> None:
+    """SIGKILL leaves no broker behind, and the next process gets the folder at once."""
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
@@ -145,7 +145,7 @@ def test_a_killed_parent_takes_its_broker_along(tmp_path: Path) -> None:
             orphan.kill()
 
 
-def test_a_taken_port_is_said_in_one_line(tmp_path: Path, listener: socket.socket) -> None:
+def test_a_taken_port_is_reported_in_one_line(tmp_path: Path, listener: socket.socket) -> None:
     """The message names the port and the two settings that help; nothing is left behind."""
     port = listener.getsockname()[1]
     broker = EmbeddedBroker(tmp_path, port)
@@ -162,8 +162,8 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path, listener: socket.socke
     lock.release()
 
 
-def test_why_it_does_not_start_is_said(tmp_path: Path) -> None:
-    """Of a page of Java the line that tells is shown, and where the rest is."""
+def test_the_reason_of_a_failed_start_is_reported(tmp_path: Path) -> None:
+    """Of a page of Java output it shows the line that says why, and where the rest is."""
     broker = EmbeddedBroker(tmp_path, 0, extra_properties={"num.io.threads": "many"})
     with pytest.raises(BrokerFailed) as raised:
         broker.start()
@@ -172,8 +172,8 @@ def test_why_it_does_not_start_is_said(tmp_path: Path) -> None:
     assert str(broker.log_file) in message and broker.pid is None
 
 
-def test_a_folder_that_is_broken_is_said(own_broker: OwnBroker) -> None:
-    """A start that fails after it once worked: the broker's own reason, and no process is left."""
+def test_a_broken_folder_is_reported(own_broker: OwnBroker) -> None:
+    """After a start that fails, the message has the broker's own reason, and no process is left."""
     own_broker.stop()
     properties = own_broker.directory / "log" / "meta.properties"
     properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
@@ -182,8 +182,8 @@ def test_a_folder_that_is_broken_is_said(own_broker: OwnBroker) -> None:
     assert own_broker.pid is None
 
 
-def test_a_format_that_was_killed_is_done_again(tmp_path: Path) -> None:
-    """Half a folder is not taken for a whole one; odd characters in its path do not matter."""
+def test_an_interrupted_format_is_repeated(tmp_path: Path) -> None:
+    """Half a folder is not taken for a whole one; unusual characters in its path do not matter."""
     broker = OwnBroker(tmp_path / "ünï, çödé", 0)
     half = broker.directory / "log.new"
     half.mkdir(parents=True)
@@ -204,13 +204,13 @@ def test_a_format_that_was_killed_is_done_again(tmp_path: Path) -> None:
         ([], "it logged nothing"),
     ],
 )
-def test_the_telling_line(log: list[str], telling: str | None) -> None:
-    """The deepest cause, else the last exception, else the last error, else the last line."""
+def test_the_error_line(log: list[str], telling: str | None) -> None:
+    """The deepest cause, or else the last exception, the last error, or the last line."""
     assert embedded.find_error_line(log) == (telling or "java.lang.IllegalStateException: b")
 
 
 def test_only_a_kafka_counts_as_ready(listener: socket.socket) -> None:
-    """An open port is no broker, be it silent or hung up, and neither is a closed one."""
+    """An open port is not a broker, whether it is silent or closes the connection; a closed port is not one either."""
     port = listener.getsockname()[1]
 
     def hang_up(_: Any = None) -> None:

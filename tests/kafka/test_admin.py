@@ -25,8 +25,8 @@ async def _make(settings: Settings, topic: str, partitions: int, **config: str) 
         await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=named)])
 
 
-async def test_what_is_created_is_what_was_planned(settings: Settings) -> None:
-    """Every topic, with its partitions and every line of its configuration; a second time nothing."""
+async def test_topics_are_created_as_specified(settings: Settings) -> None:
+    """Every topic, with its partitions and every line of its configuration; a second call creates nothing."""
     planned = topics.required_topics(settings)
     assert await admin.create_topics(settings) == [spec.name for spec in planned]
     assert await admin.check_topics(settings) == []
@@ -39,16 +39,16 @@ async def test_what_is_created_is_what_was_planned(settings: Settings) -> None:
         assert spec.config.items() <= configs[spec.name].items()
 
 
-async def test_two_may_create_at_once(settings: Settings) -> None:
-    """Who loses the race to create a topic finds it there, and is as content."""
+async def test_several_clients_may_create_at_once(settings: Settings) -> None:
+    """A client that loses the race to create a topic uses the other's."""
     created = await asyncio.gather(*(admin.create_topics(settings) for _ in range(3)))
     names = [name for each in created for name in each]
     assert sorted(names) == sorted(spec.name for spec in topics.required_topics(settings))
     assert await admin.check_topics(settings) == []
 
 
-async def test_a_further_account_gets_what_it_needs(settings: Settings) -> None:
-    """Only what is new is created."""
+async def test_another_account_gets_its_topics(settings: Settings) -> None:
+    """Only the new topics are created."""
     await admin.create_topics(settings)
     more = replace(settings, accounts=("main", "second"))
     missing = {
@@ -62,7 +62,7 @@ async def test_a_further_account_gets_what_it_needs(settings: Settings) -> None:
 
 
 async def test_missing_topics_are_named(settings: Settings) -> None:
-    """Nothing is created by looking, and the message says which command creates."""
+    """A check creates nothing, and the message names the command that creates."""
     problems = await admin.check_topics(settings)
     assert [problem.topic for problem in problems] == [
         spec.name for spec in topics.required_topics(settings)
@@ -75,14 +75,14 @@ async def test_missing_topics_are_named(settings: Settings) -> None:
     assert await admin.check_topics(settings) == problems
 
 
-async def test_a_worker_may_ask_for_its_own_topics_only(settings: Settings) -> None:
-    """A sender does not care for another's lane."""
+async def test_a_worker_may_check_its_own_topics_only(settings: Settings) -> None:
+    """A sender does not need another account's send topic."""
     lane = topics.names(settings).send("main")
     assert [problem.topic for problem in await admin.check_topics(settings, {lane})] == [lane]
 
 
-async def test_a_wrong_number_of_partitions_is_never_mended(settings: Settings) -> None:
-    """Which topic, what was found, what is needed and what to set; the topic stays as it is."""
+async def test_a_wrong_number_of_partitions_is_never_changed(settings: Settings) -> None:
+    """The message says which topic, what it has, what it needs and what to set; the topic stays as it is."""
     outbound = topics.names(settings).outbound
     await _make(settings, outbound, 3, max_message_bytes="4194304")
     with pytest.raises(InvalidTopics) as raised:
@@ -95,8 +95,8 @@ async def test_a_wrong_number_of_partitions_is_never_mended(settings: Settings) 
         assert (await admin.partition_counts(client))[outbound] == 3
 
 
-async def test_a_configuration_that_would_lose_something_is_said(settings: Settings) -> None:
-    """A changelog that ages loses rows; a small one refuses them. Retention is the operator's."""
+async def test_a_configuration_that_would_lose_something_is_reported(settings: Settings) -> None:
+    """A changelog with retention loses rows, and a small one refuses them; public retention is not checked."""
     rows = topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS)
     status = topics.names(settings).status
     await _make(settings, rows, 4, cleanup_policy="compact,delete", max_message_bytes="1000")
@@ -120,8 +120,8 @@ async def test_a_configuration_that_would_lose_something_is_said(settings: Setti
     )
 
 
-async def test_what_the_brokers_refuse_is_said(settings: Settings) -> None:
-    """More copies than brokers: the setting that asks for them is named, in one line."""
+async def test_a_refusal_of_the_brokers_is_reported(settings: Settings) -> None:
+    """More copies than brokers: one line names the setting."""
     with pytest.raises(InvalidTopics) as raised:
         await admin.create_topics(replace(settings, replication_factor=3))
     message = str(raised.value)
@@ -129,14 +129,14 @@ async def test_what_the_brokers_refuse_is_said(settings: Settings) -> None:
     assert len(raised.value.problems) == len(topics.required_topics(settings))
 
 
-async def test_the_brokers_default_replication_may_be_asked_for(settings: Settings) -> None:
+async def test_the_brokers_default_replication_factor_may_be_used(settings: Settings) -> None:
     """WA_REPLICATION_FACTOR=-1."""
     given = replace(settings, replication_factor=-1)
     await admin.create_topics(given)
     assert await admin.check_topics(given) == []
 
 
-async def test_a_broker_that_is_not_there_is_said(settings: Settings) -> None:
+async def test_a_broker_that_does_not_exist_is_reported(settings: Settings) -> None:
     """One line with the address and the settings, at once."""
     nowhere = f"127.0.0.1:{ports.find_free()}"
     with pytest.raises(KafkaUnreachable) as raised:
@@ -146,10 +146,7 @@ async def test_a_broker_that_is_not_there_is_said(settings: Settings) -> None:
 
 
 async def test_changelogs_are_really_compacted(settings: Settings) -> None:
-    """Old values of a key leave the disk by themselves, the last ones and other keys stay.
-
-    The broker looks for something to compact every few seconds.
-    """
+    """Old values of a key leave the disk by themselves, while the last ones and other keys stay."""
     await admin.create_topics(settings)
     part = TopicPartition(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS), 0)
     options = connection.producer_options(settings)

@@ -18,7 +18,7 @@ from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin, connection
 from streams.kafka.connection import KafkaUnreachable
-from streams.runtime.credentials import faust_broker
+from streams.runtime.factory import faust_broker
 from streams.settings import SettingError, Settings, load
 from streams.system import ports
 from tests.support.broker import make_settings
@@ -145,15 +145,15 @@ async def _faust_count(settings: Settings) -> int:
 
 @pytest.mark.broker
 async def test_a_password_over_tls(with_password: Settings) -> None:
-    """Topics can be created, and a Faust app gets in too."""
+    """Topics can be created, and a Faust app is accepted too."""
     await admin.create_topics(with_password)
     assert await admin.check_topics(with_password) == []
     assert await _faust_count(with_password) == 1
 
 
 @pytest.mark.broker
-async def test_a_certificate_of_our_own(with_certificate: Settings) -> None:
-    """For brokers that know their clients by certificate; Faust gets in too."""
+async def test_a_client_certificate(with_certificate: Settings) -> None:
+    """For brokers that identify clients by certificate; a Faust app is accepted too."""
     assert await _count(with_certificate) == 1
     assert await _faust_count(with_certificate) == 1
 
@@ -162,8 +162,10 @@ async def test_a_certificate_of_our_own(with_certificate: Settings) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"kafka_security_password": "guessed"}, {"kafka_security_ca_file": None}]
 )
-async def test_who_is_not_let_in_is_told(with_password: Settings, wrong: dict[str, None]) -> None:
-    """A wrong password, or a broker that nobody vouches for: one line, and no secret in it."""
+async def test_a_client_that_is_not_accepted_gets_the_reason(
+    with_password: Settings, wrong: dict[str, None]
+) -> None:
+    """A wrong password, or a broker whose certificate nobody vouches for: one line, without any secret."""
     with pytest.raises(KafkaUnreachable, match="WA_KAFKA_SECURITY_") as raised:
         await _count(replace(with_password, **wrong))
     message = str(raised.value)
@@ -179,7 +181,7 @@ async def test_without_encryption(settings: Settings) -> None:
 
 
 def test_several_brokers_may_be_named(tmp_path: Path) -> None:
-    """As Kafka's own tools take them."""
+    """In the form that Kafka's own tools accept."""
     settings = load({}, kafka_bootstrap_servers="a:1, b:2", data_dir=tmp_path)
     urls, _ = faust_broker(settings)
     assert [str(url) for url in urls] == ["kafka://a:1", "kafka://b:2"]
@@ -187,7 +189,7 @@ def test_several_brokers_may_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.broker
-async def test_without_an_address_the_embedded_broker_is_meant(
+async def test_without_an_address_the_embedded_broker_is_used(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     """The one of this data folder, wherever it listens; where there never was one, that is said."""
@@ -199,7 +201,7 @@ async def test_without_an_address_the_embedded_broker_is_meant(
         connection.bootstrap_servers(load({}, data_dir=tmp_path))
 
 
-def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_an_unreadable_certificate_is_reported(tmp_path: Path) -> None:
     """Missing, or not a certificate."""
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish")
@@ -214,8 +216,8 @@ def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
             connection.client_options(settings)
 
 
-async def test_an_address_where_nobody_is_is_said_plainly(tmp_path: Path) -> None:
-    """One line with the address as it was given, and nothing of what a library looks like inside."""
+async def test_an_address_without_a_broker_is_reported_plainly(tmp_path: Path) -> None:
+    """One line with the address as it was given, and nothing of a library's internals."""
     settings = load({}, kafka_bootstrap_servers="127.0.0.1:1", data_dir=tmp_path)
     with pytest.raises(KafkaUnreachable) as raised:
         await _count(settings)

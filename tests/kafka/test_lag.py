@@ -39,16 +39,16 @@ async def _read(settings: Settings, topic: str) -> dict[int, PartitionLag]:
     return {part.partition: each for part, each in read.items() if part.topic == topic}
 
 
-async def test_nothing_committed_is_everything_behind(settings: Settings, status: str) -> None:
-    """A group that never was is behind by all there is, in every partition."""
+async def test_without_a_commit_everything_is_lag(settings: Settings, status: str) -> None:
+    """A group that never existed lags by all records of every partition."""
     nothing = PartitionLag(None, 0, 0)
     ten = PartitionLag(None, 0, 10)
     assert await _read(settings, status) == {0: nothing, 1: ten, 2: nothing, 3: nothing}
     assert (nothing.lag, ten.lag, ten.lost_records) == (0, 10, 0)
 
 
-async def test_what_is_committed_is_not_behind(settings: Settings, status: str) -> None:
-    """The committed offset is the next to be read; one connection answers again and again."""
+async def test_committed_records_are_not_lag(settings: Settings, status: str) -> None:
+    """The committed offset is the next to be read; one connection serves many readings."""
     part = TopicPartition(status, 1)
     async with lag.open_lag_reader(settings) as reader:
         for offset, behind in ((4, 6), (10, 0)):
@@ -58,8 +58,8 @@ async def test_what_is_committed_is_not_behind(settings: Settings, status: str) 
             assert read[part].lag == behind
 
 
-async def test_what_was_removed_unread_is_lost(settings: Settings, status: str) -> None:
-    """Records that the log no longer has are counted apart: nobody can still read them."""
+async def test_records_removed_unread_are_lost(settings: Settings, status: str) -> None:
+    """Records that the log no longer has are counted separately: nobody can still read them."""
     part = TopicPartition(status, 1)
     await _commit(settings, part, 2)
     async with connection.admin_client(settings) as client:
@@ -69,7 +69,7 @@ async def test_what_was_removed_unread_is_lost(settings: Settings, status: str) 
     assert (left.lag, left.lost_records) == (3, 5)
 
 
-async def test_a_topic_that_is_not_there_is_said(settings: Settings) -> None:
-    """Not a lag of nothing: somebody forgot to create it."""
+async def test_a_topic_that_does_not_exist_is_reported(settings: Settings) -> None:
+    """It is not a lag of zero: somebody forgot to create the topic."""
     with pytest.raises(InvalidTopics, match="nowhere: found no such topic"):
         await lag.read_lag(settings, GROUP, ["nowhere"])

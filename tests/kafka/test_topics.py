@@ -20,7 +20,7 @@ def _planned(settings: Settings) -> dict[str, topics.TopicSpec]:
 
 
 def test_the_public_topics_are_those_of_the_contract() -> None:
-    """Name, direction, and how long a record is kept (None: for good, the last of each key)."""
+    """Name, direction, and how long a record is kept (None: the last record of each key for ever)."""
     assert [(topic.name, topic.direction, topic.retention_ms) for topic in PUBLIC_TOPICS] == [
         ("outbound", "in", 7 * DAY_MS),
         ("status", "out", 30 * DAY_MS),
@@ -32,8 +32,8 @@ def test_the_public_topics_are_those_of_the_contract() -> None:
     assert [topic.name for topic in PUBLIC_TOPICS if topic.compacted] == ["accounts", "templates"]
 
 
-def test_every_topic_that_a_worker_needs_is_planned() -> None:
-    """Public and internal ones, lanes and changelogs, with their partitions; nothing else."""
+def test_every_topic_that_a_worker_needs_is_specified() -> None:
+    """Public and internal topics, send topics and changelogs, with their partitions; nothing else."""
     settings = _settings(topic_prefix="x", partitions=5)
     assert {name: spec.partitions for name, spec in _planned(settings).items()} == {
         "x.outbound": 5,
@@ -51,8 +51,8 @@ def test_every_topic_that_a_worker_needs_is_planned() -> None:
     }
 
 
-def test_names_are_those_that_are_planned() -> None:
-    """Whoever asks for a name gets one that `topics create` has made."""
+def test_every_name_has_a_specification() -> None:
+    """Every name that the code uses is one that `topics create` has created."""
     settings = _settings(topic_prefix="x")
     name = topics.names(settings)
     planned = _planned(settings)
@@ -75,8 +75,8 @@ def test_what_nothing_else_keeps_is_never_removed_by_age() -> None:
         assert ("max.compaction.lag.ms" in spec.config) is compacted
 
 
-def test_each_stage_takes_what_the_one_before_can_bring() -> None:
-    """A record that is let in fits everywhere it goes, and so does the answer to one that is not."""
+def test_each_topic_accepts_the_largest_record_of_the_stage_before() -> None:
+    """An accepted record fits everywhere it goes, and so does the dead letter of a rejected one."""
     with pytest.raises(SettingError, match="WA_MAX_REQUEST_BYTES"):
         _settings(max_request_bytes=3_145_729)
     settings = _settings(max_request_bytes=3_145_728)
@@ -92,8 +92,8 @@ def test_each_stage_takes_what_the_one_before_can_bring() -> None:
         assert int(spec.config["max.message.bytes"]) < segment
 
 
-def test_three_copies_ask_for_two_acknowledgements() -> None:
-    """With replication a record is on two brokers before anything follows from it."""
+def test_three_copies_require_two_in_sync() -> None:
+    """With replication, a record is on two brokers before anything follows from it."""
     for replication, insync in ((1, None), (2, None), (3, "2"), (-1, None)):
         for spec in topics.required_topics(_settings(replication_factor=replication)):
             assert spec.replication_factor == replication

@@ -63,8 +63,8 @@ async def viewing(
         await view.stop()
 
 
-async def test_a_started_view_knows_what_was_there(settings: Settings) -> None:
-    """The last value of each key; what was removed is gone; nobody is told of the past."""
+async def test_a_started_view_has_the_present_state(settings: Settings) -> None:
+    """It has the last value of each key and no deleted key, and reports no change of the past."""
     await admin.create_topics(settings)
     async with writing(settings) as put:
         for number in range(50):
@@ -79,15 +79,15 @@ async def test_a_started_view_knows_what_was_there(settings: Settings) -> None:
         assert changes.told == []
 
 
-async def test_an_empty_topic_is_known_at_once(settings: Settings) -> None:
+async def test_an_empty_topic_is_loaded_at_once(settings: Settings) -> None:
     """There may be no account yet."""
     await admin.create_topics(settings)
     async with viewing(settings) as view:
         assert view.items() == []
 
 
-async def test_a_view_follows_what_changes(settings: Settings) -> None:
-    """Each change is known when it is told, in order; what was removed is told as such."""
+async def test_a_view_follows_changes(settings: Settings) -> None:
+    """Each change is in the view when it is reported, in order; a deletion is reported as such."""
     await admin.create_topics(settings)
     changes = Changes()
     async with viewing(settings, changes) as view, writing(settings) as put:
@@ -99,8 +99,8 @@ async def test_a_view_follows_what_changes(settings: Settings) -> None:
     assert changes.told == [(b"a", b"1"), (b"b", b"1"), (b"a", None)]
 
 
-async def test_what_a_transaction_took_back_was_never_there(settings: Settings) -> None:
-    """Neither at the end of what is read at the start, which must not wait for it, nor later."""
+async def test_an_aborted_record_is_never_seen(settings: Settings) -> None:
+    """Neither at the end of the first load, which must not wait for it, nor later."""
     await admin.create_topics(settings)
     options = connection.producer_options(settings)
     async with AIOKafkaProducer(**options, transactional_id=settings.topic_prefix) as producer:
@@ -115,10 +115,10 @@ async def test_what_a_transaction_took_back_was_never_there(settings: Settings) 
         assert view.items() == [(b"b", b"1")]
 
 
-async def test_who_fails_when_told_does_not_end_the_view(
+async def test_a_callback_that_raises_does_not_end_the_view(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is logged with its traceback, and what comes next is told all the same."""
+    """It is logged with its traceback, and the next change is reported all the same."""
     await admin.create_topics(settings)
     changes = Changes()
 
@@ -137,10 +137,7 @@ async def test_who_fails_when_told_does_not_end_the_view(
 
 
 async def test_a_view_survives_its_broker(own_broker: OwnBroker, tmp_path: Path) -> None:
-    """While the broker is gone the last state stands, and a view that starts waits for its return.
-
-    What is written then arrives in both.
-    """
+    """While the broker is down the last state remains, and a view that starts waits for its return."""
     settings = make_settings(own_broker, tmp_path)
     await admin.create_topics(settings)
     changes, late_changes = Changes(), Changes()
@@ -166,8 +163,8 @@ async def test_a_view_survives_its_broker(own_broker: OwnBroker, tmp_path: Path)
             await late.stop()
 
 
-async def test_a_topic_made_anew_is_read_anew(settings: Settings) -> None:
-    """Offsets beyond the log's end mean another log: what is not in it is told as gone."""
+async def test_a_recreated_topic_is_read_again(settings: Settings) -> None:
+    """Offsets beyond the end mean another log: keys that are not in it are reported as deleted."""
     await admin.create_topics(settings)
     changes = Changes()
     async with viewing(settings, changes) as view:

@@ -8,7 +8,8 @@ from tests.overrides.switches import ROOT, SWITCHES, Switch
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=lambda each: each.name)
-def test_it_finds_what_it_switches_off(switch: Switch):
+def test_a_switch_finds_its_text(switch: Switch):
+    """The text occurs once, and the source without it is still valid Python."""
     source = (ROOT / switch.path).read_text()
     off = switch.off(source)
     assert off != source
@@ -16,7 +17,8 @@ def test_it_finds_what_it_switches_off(switch: Switch):
 
 
 @pytest.mark.parametrize("switch", SWITCHES, ids=lambda each: each.name)
-def test_who_must_notice_exists(switch: Switch):
+def test_the_named_tests_exist(switch: Switch):
+    """Every switch names tests, and each of them is a function of its file."""
     assert switch.tests
     for test in switch.tests:
         file, function = test.split("[")[0].split("::")
@@ -31,5 +33,6 @@ def _functions(source: str) -> set[str]:
     }
 
 
-def test_no_two_have_one_name():
+def test_names_are_unique():
+    """A switch is selected by its name."""
     assert len({each.name for each in SWITCHES}) == len(SWITCHES)

@@ -5,6 +5,7 @@ from typing import Any
 
 from faust.types import TP
 
+from streams.runtime.factory import App
 from tests.runtime.world import World, wait_until
 
 
@@ -63,3 +64,14 @@ class RecordingApp:
 
 def numbered_values(start: int, end: int) -> list[bytes]:
     return [b"%d" % number for number in range(start, end)]
+
+
+def add_reader(app: App, world: World, values: list[bytes]) -> App:
+    """Give the app an agent that appends the values of the source to `values`."""
+
+    @app.agent(app.raw_topic(world.topics.outbound), name="reader", isolated_partitions=True)
+    async def reader(stream: Any) -> None:
+        async for event in stream.events():
+            values.append(event.value)
+
+    return app

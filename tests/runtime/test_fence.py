@@ -43,7 +43,8 @@ def _task(asked: Awaitable[None]) -> "asyncio.Task[None]":
     return asyncio.ensure_future(asked)
 
 
-async def test_a_young_heartbeat_lets_everything_through(fence: Fence, clock: Clock):
+async def test_a_fresh_heartbeat_opens_the_fence(fence: Fence, clock: Clock):
+    """Up to the maximum age, both checks return at once."""
     fence.on_joined()
     clock.now_s += 7
     await fence.ensure_member()
@@ -51,6 +52,7 @@ async def test_a_young_heartbeat_lets_everything_through(fence: Fence, clock: Cl
 
 
 async def test_an_old_heartbeat_waits_for_the_next_answer(fence: Fence, clock: Clock):
+    """An old heartbeat proves nothing: both checks wait for the next one."""
     fence.on_joined()
     clock.now_s += 7.1
     waiting = [_task(fence.ensure_member()), _task(fence.check_before_write())]
@@ -59,8 +61,8 @@ async def test_an_old_heartbeat_waits_for_the_next_answer(fence: Fence, clock: C
     await asyncio.gather(*waiting)
 
 
-async def test_an_answer_to_an_old_question_does_not_help(fence: Fence, clock: Clock):
-    """What counts is when the heartbeat was asked: the answer may have been on its way for long."""
+async def test_a_late_answer_to_an_old_heartbeat_does_not_open_it(fence: Fence, clock: Clock):
+    """What counts is when the heartbeat was sent: its answer may have been on its way for long."""
     fence.on_joined()
     clock.now_s += 20
     waiting = _task(fence.ensure_member())
@@ -70,6 +72,7 @@ async def test_an_answer_to_an_old_question_does_not_help(fence: Fence, clock: C
 
 
 async def test_a_lost_generation_ends_the_process(fence: Fence, clock: Clock):
+    """Other members have the partitions, so neither check may return."""
     fence.on_joined()
     fence.on_generation_lost()
     for ask in (fence.ensure_member, fence.check_before_write):
@@ -77,7 +80,8 @@ async def test_a_lost_generation_ends_the_process(fence: Fence, clock: Clock):
             await ask()
 
 
-async def test_a_lost_generation_ends_who_waits(fence: Fence, clock: Clock):
+async def test_a_lost_generation_ends_a_process_that_waits(fence: Fence, clock: Clock):
+    """The loss ends the process also when a check is already waiting."""
     fence.on_joined()
     clock.now_s += 8
     waiting = _task(fence.check_before_write())
@@ -87,8 +91,8 @@ async def test_a_lost_generation_ends_who_waits(fence: Fence, clock: Clock):
         await waiting
 
 
-async def test_between_generations_one_may_write_but_not_act(fence: Fence):
-    """All was given back: nothing written can harm, but what is done for good needs partitions."""
+async def test_between_generations_a_process_may_write_but_not_act(fence: Fence):
+    """All partitions are released, so a write does no harm; but an act that cannot be undone needs partitions."""
     fence.on_joined()
     fence.on_revoked()
     await fence.check_before_write()
@@ -98,7 +102,8 @@ async def test_between_generations_one_may_write_but_not_act(fence: Fence):
     await acting
 
 
-async def test_a_loss_with_nothing_in_hand_is_no_loss(fence: Fence):
+async def test_a_generation_lost_without_partitions_does_not_matter(fence: Fence):
+    """A process that has released everything has nothing that others could have taken over."""
     fence.on_joined()
     fence.on_revoked()
     fence.on_generation_lost()
@@ -109,7 +114,8 @@ async def test_a_loss_with_nothing_in_hand_is_no_loss(fence: Fence):
     await acting
 
 
-async def test_news_from_another_thread_wake_who_waits(fence: Fence, clock: Clock):
+async def test_an_update_from_another_thread_wakes_the_waiter(fence: Fence, clock: Clock):
+    """The coordinator runs in the consumer's thread, the check in the app's event loop."""
     fence.on_joined()
     clock.now_s += 8
     waiting = _task(fence.ensure_member())
@@ -119,6 +125,7 @@ async def test_news_from_another_thread_wake_who_waits(fence: Fence, clock: Cloc
 
 
 async def test_the_predecessor_is_waited_for_once():
+    """Only the first join waits for a predecessor."""
     fence = Fence(0.05, has_predecessor=True)
     first = _task(fence.wait_for_predecessor())
     assert not await _is_done(first)

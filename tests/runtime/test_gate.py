@@ -12,7 +12,8 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_closed_at_first_and_open_for_all():
+async def test_it_is_closed_at_first():
+    """Tasks wait until the gate is opened, and all enter then."""
     gate, passed = Gate(), []
 
     async def pass_through(who: str) -> None:
@@ -27,7 +28,8 @@ async def test_closed_at_first_and_open_for_all():
     assert passed == ["a", "b"]
 
 
-async def test_closing_waits_for_those_inside_and_keeps_others_out():
+async def test_closing_waits_for_tasks_inside_and_keeps_others_out():
+    """`close` returns when the last task has left, and a late task waits for the next opening."""
     gate, leave = Gate(), asyncio.Event()
     gate.open()
 
@@ -47,7 +49,8 @@ async def test_closing_waits_for_those_inside_and_keeps_others_out():
     await late
 
 
-async def test_who_fails_inside_has_left():
+async def test_a_task_that_raises_inside_has_left():
+    """An exception inside does not block a later `close`."""
     gate = Gate()
     gate.open()
     with pytest.raises(ValueError, match="inside"):

@@ -1,4 +1,4 @@
-"""Workers in processes of their own: killed, frozen, joined, left, and in trouble. Nothing is lost."""
+"""Workers in processes of their own: killed, suspended, joining, leaving, and failing. Nothing is lost."""
 
 import asyncio
 import shutil
@@ -46,15 +46,17 @@ async def _at_least(world: World, number: int, worker: WorkerProcess) -> None:
 
 
 async def _all_counted_once(world: World, number: int) -> None:
-    """Every record was counted, none twice, whatever was done again; and no row ever went back."""
-    said = [orjson.loads(each.value or b"") for each in await world.read_topic(world.topics.status)]
-    assert {each["id"] for each in said} == {str(each) for each in range(number)}
+    """Every record was counted, none twice, whatever was processed again; and no row ever went back."""
+    events = [
+        orjson.loads(each.value or b"") for each in await world.read_topic(world.topics.status)
+    ]
+    assert {each["id"] for each in events} == {str(each) for each in range(number)}
     counts: defaultdict[str, set[int]] = defaultdict(set)
-    for each in said:
+    for each in events:
         counts[each["id"]].add(each["count"])
     assert [each for each in counts.values() if len(each) > 1] == []
     last = Counter[int]()
-    for each in said:
+    for each in events:
         key = int(each["id"]) % KEYS
         last[key] = max(last[key], each["count"])
     assert last == Counter(each % KEYS for each in range(number))
@@ -76,7 +78,7 @@ async def _rows_gone_back(world: World) -> Iterator[str]:
 
 
 async def test_nothing_is_lost_by_kills(world: World):
-    """2,000 records, killed twice in the middle; the second time its folder is lost too."""
+    """2,000 records and two kills in the middle; at the second, the folder is lost too."""
     await _load(world, 0, 2000)
     worker = world.start_worker("counter", "dispatch-1", HOLD_S="0.005")
     await _at_least(world, 300, worker)
@@ -93,35 +95,46 @@ async def test_nothing_is_lost_by_kills(world: World):
 
 
 async def test_nothing_is_lost_by_joining_and_leaving(world: World):
-    await _load(world, 0, 800)
+    """A second worker joins and leaves while records are processed."""
+    loaded = 800
+    await _load(world, 0, loaded)
     first = world.start_worker("counter", "dispatch-1", HOLD_S="0.01")
     await _at_least(world, 50, first)
     second = world.start_worker("counter", "dispatch-2", HOLD_S="0.01")
-    await wait_until(lambda: _works(world, second))
+
+    async def second_works() -> bool:
+        nonlocal loaded
+        if await _works(world, second):
+            return True
+        await _load(world, loaded, loaded + KEYS)  # the first may finish before the second joins
+        loaded += KEYS
+        return False
+
+    await wait_until(second_works)
     second.terminate()
     assert await second.wait_for_exit() == 0
     await wait_until(world.has_no_lag)
     first.terminate()
     assert await first.wait_for_exit() == 0
-    await _all_counted_once(world, 800)
+    await _all_counted_once(world, loaded)
 
 
 async def _works(world: World, worker: WorkerProcess) -> bool:
     assert worker.is_alive, worker.log
-    said = await world.read_topic(world.topics.status)
-    return any(orjson.loads(each.value or b"")["by"] == worker.pid for each in said)
+    events = await world.read_topic(world.topics.status)
+    return any(orjson.loads(each.value or b"")["by"] == worker.pid for each in events)
 
 
-async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(world: World):
-    """It wakes in the middle of an event, with its partitions believed its own, and leaves with 75."""
+async def test_a_suspended_worker_that_lost_its_partitions_writes_nothing_more(world: World):
+    """It resumes in the middle of an event, takes the partitions for its own, and ends with exit code 75."""
     await _load(world, 0, 400)
-    frozen = world.start_worker("counter", "dispatch-1", HOLD_S="0.05")
-    await _at_least(world, 40, frozen)
-    frozen.suspend()
+    suspended = world.start_worker("counter", "dispatch-1", HOLD_S="0.05")
+    await _at_least(world, 40, suspended)
+    suspended.suspend()
     second = world.start_worker("counter", "dispatch-2")
     await wait_until(world.has_no_lag)
-    frozen.resume()
-    assert await frozen.wait_for_exit() == ExitCode.FENCED, frozen.log
+    suspended.resume()
+    assert await suspended.wait_for_exit() == ExitCode.FENCED, suspended.log
     await _load(world, 400, 500)
     await wait_until(world.has_no_lag)
     second.terminate()
@@ -130,7 +143,7 @@ async def test_who_was_frozen_and_lost_its_partitions_says_not_another_word(worl
 
 
 async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World):
-    """As in a new container. Faust's assignor knows a member by its address, and would refuse it."""
+    """As in a new container: Faust's assignor identifies a member by its address, and would refuse it."""
     for number, machine in enumerate(("before", "after")):
         await _load(world, 20 * number, 20 * number + 20)
         worker = world.start_worker("counter", "dispatch-1", WEB_HOST=machine)
@@ -140,72 +153,75 @@ async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World)
         assert await worker.wait_for_exit() == 0
 
 
-@pytest.mark.parametrize("trouble", ["raise", "crash"])
-async def test_an_event_that_was_not_finished_is_not_committed(world: World, trouble: str):
-    """Faust would acknowledge it, and it would be lost."""
-    await world.produce([b"before", trouble.encode(), b"after"])
-    worker = world.start_worker("troubled", "dispatch-1")
+@pytest.mark.parametrize("failure", ["raise", "crash"])
+async def test_an_event_that_was_not_finished_is_not_committed(world: World, failure: str):
+    """Faust would acknowledge the event, and it would be lost."""
+    await world.produce([b"before", failure.encode(), b"after"])
+    worker = world.start_worker("failing", "dispatch-1")
     assert await worker.wait_for_exit() == ExitCode.EVENT_INTERRUPTED, worker.log
-    again = world.start_worker("troubled", "dispatch-1", WELL="1")
+    healthy = world.start_worker("failing", "dispatch-1", HEALTHY="1")
     await wait_until(world.has_no_lag)
-    again.terminate()
-    assert await again.wait_for_exit() == 0
-    said = [each.value for each in await world.read_topic(world.topics.status)]
-    assert set(said) == {b"before", trouble.encode(), b"after"}
+    healthy.terminate()
+    assert await healthy.wait_for_exit() == 0
+    values = {each.value for each in await world.read_topic(world.topics.status)}
+    assert values == {b"before", failure.encode(), b"after"}
 
 
 async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
+    """The log shows where the loop was stuck."""
     await world.produce([b"block"])
-    worker = world.start_worker("troubled", "dispatch-1", GRACE_S="1")
+    worker = world.start_worker("failing", "dispatch-1", GRACE_S="1")
     assert await worker.wait_for_exit() == ExitCode.LOOP_STUCK, worker.log
-    assert "in get_into" in worker.log  # where it was stuck
+    assert "in fail" in worker.log  # where it was stuck
 
 
 async def test_an_event_that_never_ends_ends_the_process(world: World):
+    """The watchdog ends the process with exit code 78."""
     await world.produce([b"hang"])
-    worker = world.start_worker("troubled", "dispatch-1", GRACE_S="1")
+    worker = world.start_worker("failing", "dispatch-1", GRACE_S="1")
     assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log
     assert "makes no progress" in worker.log
 
 
-async def test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop(world: World):
+async def test_an_event_that_never_ends_does_not_prevent_a_stop(world: World):
+    """After SIGTERM the worker waits for its events only for a limited time."""
     await world.produce([b"hang"])
-    worker = world.start_worker("troubled", "dispatch-1", STOP_GRACE_S="1")
-    await wait_until(lambda: "getting into hang" in worker.log)
+    worker = world.start_worker("failing", "dispatch-1", STOP_GRACE_S="1")
+    await wait_until(lambda: "starting hang" in worker.log)
     worker.terminate()
     assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log
     assert "did not stop within 2 s" in worker.log
 
 
-async def test_a_topic_that_was_made_anew_ends_the_process(world: World):
-    """Its rows carry offsets of another log, and events of the new one would look old to them."""
+async def test_a_recreated_topic_ends_the_process(world: World):
+    """Its rows carry offsets of another log, and events of the new one would look old."""
     await _counted_and_stopped(world)
-    await _make_anew(world, world.topics.outbound)
+    await _recreate(world, world.topics.outbound)
     worker = world.start_worker("counter", "dispatch-1")
     assert await worker.wait_for_exit() == ExitCode.TOPIC_RECREATED, worker.log
     assert f"{world.topics.outbound} was recreated" in worker.log
 
 
-async def test_a_changelog_that_was_made_anew_ends_the_process(world: World):
-    """The rows here are more than it holds: another worker would not have them."""
+async def test_a_recreated_changelog_ends_the_process(world: World):
+    """The local rows are more than the changelog holds: another worker would not have them."""
     await _counted_and_stopped(world)
-    await _make_anew(world, f"{world.group}-rows-changelog")
+    await _recreate(world, f"{world.group}-rows-changelog")
     worker = world.start_worker("counter", "dispatch-1")
     assert await worker.wait_for_exit() == ExitCode.TOPIC_RECREATED, worker.log
     assert "a changelog of the tables was recreated" in worker.log
 
 
-async def _make_anew(world: World, topic: str) -> None:
+async def _recreate(world: World, topic: str) -> None:
     async with connection.admin_client(world.settings) as client:
         await client.delete_topics([topic])
 
-    async def made() -> bool:
+    async def recreated() -> bool:
         try:
             return topic in await admin.create_topics(world.settings)
         except InvalidTopics:
-            return False  # its deletion is not over yet
+            return False  # its deletion is not complete yet
 
-    await wait_until(made)
+    await wait_until(recreated)
 
 
 async def _counted_and_stopped(world: World) -> None:
@@ -217,6 +233,7 @@ async def _counted_and_stopped(world: World) -> None:
 
 
 async def test_one_name_is_one_process(world: World):
+    """A second process of the same name exits and says why; the first goes on."""
     first = world.start_worker("counter", "dispatch-1")
     await wait_until(
         lambda: (world.settings.data_dir / "tables" / "dispatch-1" / "member").exists()

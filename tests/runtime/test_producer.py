@@ -66,6 +66,7 @@ class Heartbeats:
 
 
 async def test_nothing_is_written_while_heartbeats_are_old(world: World):
+    """Neither records nor rows leave the process until a fresh heartbeat is answered."""
     app, rows = _app(world)
     async with run_app(app):
         heartbeats = Heartbeats(app)
@@ -82,8 +83,8 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
         assert len(await world.read_topic(world.topics.status)) == 1
 
 
-async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
-    """Not with the first heartbeat that is answered: that comes later."""
+async def test_the_fence_shuts_as_soon_as_partitions_are_assigned(world: World):
+    """It does not wait for the first answered heartbeat, which comes later."""
     app, rows = _app(world)
     app.fence.on_heartbeat = lambda asked_s: None  # type: ignore[method-assign]
     ages_s: list[float | None] = []
@@ -94,8 +95,8 @@ async def test_the_fence_shuts_as_soon_as_partitions_come(world: World):
     await app.stop()
 
 
-async def test_who_has_nothing_may_write_while_the_group_regroups(world: World):
-    """It has given everything back and waits for a member that is still working: nothing to fence."""
+async def test_a_member_without_partitions_may_write_during_a_rebalance(world: World):
+    """It has released everything and waits for a member that is still busy: there is nothing to fence."""
     first, second = RecordingApp(world), RecordingApp(world, "dispatch-2", hold_acks=True)
     async with run_app(first.app), run_app(second.app):
         await wait_until(lambda: first.app.readiness().is_ready)
@@ -132,8 +133,8 @@ def _revocation(app: App) -> asyncio.Event:
     return over
 
 
-async def test_who_has_left_may_write_its_last(world: World):
-    """Its partitions are given back, and no heartbeat will be answered any more."""
+async def test_a_member_that_has_left_may_write(world: World):
+    """Its partitions are released, and no heartbeat will be answered any more."""
     app, _ = _app(world)
     written: list[bool] = []
 
@@ -154,7 +155,7 @@ async def test_who_has_left_may_write_its_last(world: World):
 
 
 async def test_it_waits_for_all_replicas(world: World):
-    """Said in each request: one broker alone cannot show the difference."""
+    """Each request says so: with a single broker, nothing else shows the difference."""
     app, _ = _app(world)
     async with run_app(app):
         asked = _requests(app)
@@ -179,8 +180,8 @@ def _requests(app: App, answer: Callable[[], object] = lambda: None) -> list[Any
     return asked
 
 
-async def test_a_record_whose_answer_was_lost_is_written_once(world: World):
-    """It is produced again, and the broker knows its number."""
+async def test_a_record_whose_response_was_lost_is_written_once(world: World):
+    """It is produced again, and the broker recognises its sequence number."""
     app, rows = _app(world)
     lost = [True, True]
 
@@ -198,7 +199,7 @@ async def test_a_record_whose_answer_was_lost_is_written_once(world: World):
 
 
 async def test_nothing_expires_in_an_outage(world: World):
-    """What was produced once and waits for a leader is not given up: nobody knows if it is written."""
+    """A record that was produced once and waits for a leader is not given up: it may have been written."""
     app, _ = _app(world)
     app.conf.producer_request_timeout = 1.0
     async with run_app(app):
@@ -224,7 +225,7 @@ async def test_nothing_expires_in_an_outage(world: World):
 
 
 async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
-    """Else every write would wait for ever, and nothing would say why."""
+    """Otherwise every write would wait for ever, and nothing would say why."""
     left: list[ExitCode] = []
     monkeypatch.setattr(safe_producer, "terminate", lambda code, why: left.append(code))
     app, _ = _app(world)
@@ -249,7 +250,7 @@ async def broken(own_broker: OwnBroker, tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_an_outage_delays_and_loses_nothing(broken: World, own_broker: OwnBroker):
-    """Writes wait, rows are not seen before the broker has them, and each is written once."""
+    """Writes wait, rows are not visible before the broker has them, and each is written once."""
     app, rows = _app(broken)
     async with run_app(app):
         await rows.write(0, [(b"k", b"before")])

@@ -47,6 +47,7 @@ async def _changelog(world: World) -> list[reader.Record]:
 
 
 async def test_a_write_is_in_the_changelog_when_it_returns(world: World, rows: DurableTable):
+    """The changelog has every change in order, and reads see the result."""
     await rows.write(1, [(b"a", b"1"), (b"b", b"2"), (b"a", None)])
     records = await _changelog(world)
     assert [(each.partition, each.key, each.value) for each in records] == [
@@ -66,6 +67,7 @@ async def test_a_write_may_come_from_any_task(rows: DurableTable):
 
 
 async def test_scan_gives_a_prefix_in_order_and_from_a_key_on(rows: DurableTable):
+    """A scan is limited by a prefix and by the key after which it starts."""
     keys = [b"m%04d" % each for each in range(600)]
     await rows.write(2, [(key, key) for key in (b"l9", *reversed(keys), b"n")])
     assert [key for key, _ in rows.scan(2, b"m")] == keys
@@ -74,7 +76,8 @@ async def test_scan_gives_a_prefix_in_order_and_from_a_key_on(rows: DurableTable
     assert [key for key, _ in rows.scan(2)] == [b"l9", *keys, b"n"]
 
 
-async def test_a_scan_lets_rows_be_written_meanwhile(rows: DurableTable):
+async def test_rows_may_be_written_during_a_scan(rows: DurableTable):
+    """The scan holds no lock, and sees rows that are written ahead of it."""
     await rows.write(0, [(b"%04d" % each, b"x") for each in range(600)])
     seen = []
     for key, _ in rows.scan(0):
@@ -85,11 +88,13 @@ async def test_a_scan_lets_rows_be_written_meanwhile(rows: DurableTable):
 
 
 async def test_nothing_is_written_by_an_empty_write(world: World, rows: DurableTable):
+    """A write without changes does not reach the changelog."""
     await rows.write(0, [])
     assert await _changelog(world) == []
 
 
 async def test_partitions_of_others_are_refused(rows: DurableTable):
+    """Reads, scans and writes of a partition that is not assigned raise PartitionRevoked."""
     assert rows.owned_partitions() == [0, 1, 2, 3]
     with pytest.raises(PartitionRevoked):
         rows.get(4, b"a")
@@ -100,6 +105,7 @@ async def test_partitions_of_others_are_refused(rows: DurableTable):
 
 
 async def test_a_write_larger_than_one_batch_is_written_whole(world: World, rows: DurableTable):
+    """It is split into several batches."""
     value = b"x" * 300_000
     await rows.write(3, [(b"%d" % each, value) for each in range(5)])
     assert len(await _changelog(world)) == 5
@@ -107,7 +113,7 @@ async def test_a_write_larger_than_one_batch_is_written_whole(world: World, rows
 
 
 async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, rows: DurableTable):
-    """All comes from the changelog, deletions included."""
+    """All rows come from the changelog, and deletions too."""
     await rows.write(0, [(b"%03d" % each, b"old") for each in range(300)])
     await rows.write(0, [(b"%03d" % each, b"new") for each in range(100)] + [(b"299", None)])
     other = await _with_empty_folder(app, world)
@@ -133,7 +139,7 @@ async def _with_empty_folder(app: App, world: World) -> App:
 async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
     world: World, app: App, rows: DurableTable, monkeypatch: pytest.MonkeyPatch
 ):
-    """Else the table would have a hole, and nobody would know."""
+    """Otherwise the table would have a hole that nobody notices."""
     await rows.write(0, [(b"%03d" % each, b"x") for each in range(200)])
     other = await _with_empty_folder(app, world)
     table = DurableTable(other, ROWS)
@@ -157,7 +163,7 @@ async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
 async def test_writes_from_anywhere_are_safe_while_partitions_move(
     world: World, app: App, rows: DurableTable
 ):
-    """A write returns and is with the new owner, or it says that the partition is not ours any more."""
+    """A write either returns and the new owner has it, or it raises PartitionRevoked."""
     acknowledged = dict.fromkeys(range(4), b"")
     refused: set[int] = set()
 
@@ -184,10 +190,10 @@ async def test_writes_from_anywhere_are_safe_while_partitions_move(
             each.cancel()
 
 
-async def test_giving_partitions_back_waits_for_writes_that_have_begun(
+async def test_a_revocation_waits_for_writes_in_progress(
     rows: DurableTable, monkeypatch: pytest.MonkeyPatch
 ):
-    """And later ones wait until it is known whose the partitions are."""
+    """Later writes wait until it is known who owns the partitions."""
     acknowledge, into_changelog = asyncio.Event(), rows._write_changelog
 
     async def slowly(*given: Any) -> int:
@@ -211,8 +217,8 @@ async def test_giving_partitions_back_waits_for_writes_that_have_begun(
     assert rows.get(0, b"k") == b"late"
 
 
-async def test_a_write_that_has_begun_is_finished_without_its_caller(rows: DurableTable):
-    """What is in the changelog must be in the table too, whoever is cancelled."""
+async def test_a_write_in_progress_is_completed_without_its_caller(rows: DurableTable):
+    """What is in the changelog must be in the table too, even if the caller is cancelled."""
     writing = asyncio.ensure_future(rows.write(0, [(b"k", b"v")]))
     await asyncio.sleep(0)
     writing.cancel()
@@ -220,6 +226,7 @@ async def test_a_write_that_has_begun_is_finished_without_its_caller(rows: Durab
 
 
 async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
+    """With their headers, and at the position that `publish` returns."""
     topic = world.topics.status
     said = await app.publisher.publish(
         topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
@@ -234,15 +241,16 @@ async def test_published_records_are_on_the_broker_in_their_order(world: World, 
 
 
 async def test_without_a_partition_the_key_chooses_as_in_java(world: World, app: App):
+    """The key selects the same partition as for every other producer."""
     said = await app.publisher.publish(world.topics.status, b"x", key=b"+60123456789")
     other = await world.producer.send_and_wait(world.topics.status, b"x", key=b"+60123456789")
     assert said.partition == other.partition
 
 
-async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
+async def test_a_record_too_large_for_the_broker_is_reported_and_harms_no_other(
     world: World, app: App
 ):
-    """An idempotent producer with a hole in its numbers would be refused for ever after."""
+    """An idempotent producer with a gap in its sequence numbers would be refused for ever after."""
     status = world.topics.status  # takes 1 MiB
     await app.publisher.publish(status, b"before", partition=0)
     with pytest.raises(RecordTooLarge):
@@ -252,7 +260,10 @@ async def test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody(
         assert (await app.publisher.publish(status, b"after", partition=1)).offset == 0
 
 
-async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: DurableTable):
+async def test_a_record_too_large_for_a_request_is_reported(
+    app: App, world: World, rows: DurableTable
+):
+    """Records and rows alike, and later writes succeed."""
     with pytest.raises(RecordTooLarge):
         await app.publisher.publish(world.topics.status, b"x" * 9_000_000, partition=0)
     with pytest.raises(RecordTooLarge):
@@ -262,7 +273,8 @@ async def test_what_no_request_can_hold_is_said(app: App, world: World, rows: Du
     assert rows.get(0, b"k") == b"x"
 
 
-async def test_after_the_end_it_is_closed(world: World, app: App, rows: DurableTable):
+async def test_after_the_stop_writes_are_refused(world: World, app: App, rows: DurableTable):
+    """Records and rows raise AppStopped."""
     await app.stop()
     with pytest.raises(AppStopped):
         await app.publisher.publish(world.topics.status, b"x")

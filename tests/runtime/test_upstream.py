@@ -156,7 +156,8 @@ def _hash(part: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def test_the_versions_are_those_that_we_know():
+def test_the_installed_versions_are_the_known_ones():
+    """The installed Faust and aiokafka have the versions that `patches` accepts."""
     assert (faust.__version__, aiokafka.__version__) == (
         patches.FAUST_VERSION,
         patches.AIOKAFKA_VERSION,
@@ -164,15 +165,18 @@ def test_the_versions_are_those_that_we_know():
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_it_is_as_it_was(name: str):
+def test_the_source_is_unchanged(name: str):
+    """The source of each part has the hash that was recorded."""
     assert _hash(PARTS[name]) == KNOWN[name], f"{name} has changed; see the top of this file"
 
 
-def test_nothing_is_written_down_that_is_not_looked_at():
+def test_every_hash_belongs_to_a_part():
+    """No recorded hash is left over, and none is missing."""
     assert KNOWN.keys() == PARTS.keys()
 
 
 def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch):
+    """`install` raises on a version that is not known."""
     monkeypatch.setattr(aiokafka, "__version__", "0.15.0")
     with pytest.raises(RuntimeError, match=r"aiokafka 0\.15\.0 are installed, but only"):
         patches.install()

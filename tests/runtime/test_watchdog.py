@@ -16,14 +16,16 @@ from tests.support.broker import OwnBroker, make_settings
 QUICK = WatchdogTimeouts(0.7, 60.0, resync_after_s=0.3, check_interval_s=0.1, broker_timeout_s=1.0)
 
 
-def test_a_mark_that_changes_is_no_standstill():
+def test_a_mark_that_changes_is_not_stalled():
+    """Only the time without a change counts."""
     still = StallTimer()
     assert still.update(1.0, {"a": 1, "b": 1}) == {"a": 0.0, "b": 0.0}
     assert still.update(2.0, {"a": 1, "b": 2}) == {"a": 2.0, "b": 0.0}
     assert still.update(3.0, {"a": 1, "b": 2}) == {"a": 5.0, "b": 3.0}
 
 
-def test_a_mark_that_was_gone_begins_anew():
+def test_a_mark_that_returns_starts_again():
+    """A mark that was missing in between has no history."""
     still = StallTimer()
     still.update(1.0, {"a": 1})
     still.update(5.0, {})
@@ -73,7 +75,8 @@ async def watched(world: World) -> AsyncIterator[Watched]:
 
 
 @pytest.mark.broker
-async def test_an_idle_partition_is_no_standstill(watched: Watched):
+async def test_an_idle_partition_is_not_stalled(watched: Watched):
+    """A partition with nothing to read or to commit may stand still."""
     await watched.world.produce([b"done"] * 10)
     await wait_until(watched.world.has_no_lag)
     await watched.looks_for(1.5)
@@ -81,7 +84,8 @@ async def test_an_idle_partition_is_no_standstill(watched: Watched):
 
 
 @pytest.mark.broker
-async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
+async def test_an_event_that_does_not_end_is_a_stall(watched: Watched):
+    """The reason names the partition and the offsets."""
     await watched.world.produce([b"done", b"stuck", b"behind it"])
     code, why = await wait_until(lambda: watched.left and watched.left[0])
     assert code is ExitCode.STALLED
@@ -90,9 +94,10 @@ async def test_an_event_that_does_not_end_is_a_standstill(watched: Watched):
 
 
 @pytest.mark.broker
-async def test_a_recovery_that_does_not_move_is_a_standstill(
+async def test_a_recovery_that_makes_no_progress_is_a_stall(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
+    """The process ends as not ready."""
     watched = Watched(world, replace(QUICK, readiness_timeout_s=1.0))
     monkeypatch.setattr(watched.app.typed_consumer, "perform_seek", asyncio.Event().wait)
     starting = asyncio.ensure_future(watched.app.start())
@@ -103,8 +108,8 @@ async def test_a_recovery_that_does_not_move_is_a_standstill(
 
 
 @pytest.mark.broker
-async def test_a_coordinator_that_has_died_is_seen(watched: Watched):
-    """aiokafka ends it at an error, and says nothing to anybody."""
+async def test_a_coordinator_that_has_died_is_noticed(watched: Watched):
+    """aiokafka ends its task after an error, and reports it nowhere."""
     coordinator = watched.app.typed_consumer._thread._ensure_consumer()._coordinator
     task = coordinator._coordination_task
     task.get_loop().call_soon_threadsafe(task.cancel)
@@ -114,10 +119,8 @@ async def test_a_coordinator_that_has_died_is_seen(watched: Watched):
 
 
 @pytest.mark.broker
-async def test_a_broker_that_does_not_answer_is_not_our_fault(
-    own_broker: OwnBroker, tmp_path: Path
-):
-    """A restart would not help; it would only add to the trouble."""
+async def test_a_broker_that_does_not_answer_ends_no_process(own_broker: OwnBroker, tmp_path: Path):
+    """A restart would not help; it would only add load."""
     async with create_world(make_settings(own_broker, tmp_path)) as world:
         watched = Watched(world, replace(QUICK, readiness_timeout_s=0.7, broker_timeout_s=0.3))
         async with run_app(watched.app):

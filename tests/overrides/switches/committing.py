@@ -1,6 +1,6 @@
 """Switches of what is committed, and of events that did not end."""
 
-from tests.overrides.switches.switch import APP, CONSUMER, PROCESSES, REBALANCE, Switch
+from tests.overrides.switches.switch import APP, PROCESSES, REBALANCE, TRANSACTIONS, Switch
 
 CONSUMER_FILE = "consumer/consumer.py"
 APP_FILE = "app.py"
@@ -23,35 +23,35 @@ COMMITTING = (
         CONSUMER_FILE,
         "tracker.committable_offset(self._thread.last_empty_range(tp))",
         "tracker.committable_offset(None)",
-        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+        (TRANSACTIONS + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "partitions without acknowledgements commit too",
         CONSUMER_FILE,
         "    def _filter_tps_with_pending_acks(",
         "    def _unused(",
-        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+        (TRANSACTIONS + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "what was acknowledged before a revocation counts",
         CONSUMER_FILE,
         "            self._apply_acks(partition)  #",
         "            pass  #",
-        (REBALANCE + "test_what_was_acknowledged_at_the_last_moment_is_not_done_again",),
+        (REBALANCE + "test_events_acknowledged_at_the_last_moment_are_not_processed_again",),
     ),
     Switch(
         "acknowledgements of an earlier assignment",
         CONSUMER_FILE,
         "if message.generation_id == self.app.consumer_generation_id:",
         "if True:",
-        (APP + "test_an_acknowledgement_that_comes_after_giving_back_says_nothing",),
+        (APP + "test_an_acknowledgement_after_a_nack_has_no_effect",),
     ),
     Switch(
         "Faust's record of gaps does not grow",
         CONSUMER_FILE,
         "    async def _add_gap(",
         "    async def _unused(",
-        (CONSUMER + "test_holes_leave_nothing_in_memory",),
+        (TRANSACTIONS + "test_gaps_leave_nothing_in_memory",),
     ),
     Switch(
         "an agent that raises",

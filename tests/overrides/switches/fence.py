@@ -1,6 +1,6 @@
 """Switches of the fence: when it shuts, when it opens, and that the producer passes it."""
 
-from tests.overrides.switches.switch import APP, PROCESSES, PRODUCER, Switch
+from tests.overrides.switches.switch import MEMBER, PROCESSES, PRODUCER, Switch
 
 COORDINATOR_FILE = "consumer/coordinator.py"
 
@@ -17,7 +17,7 @@ FENCE = (
         COORDINATOR_FILE,
         "            self._fence.on_generation_lost()",
         "            pass",
-        (PROCESSES + "test_who_was_frozen_and_lost_its_partitions_says_not_another_word",),
+        (PROCESSES + "test_a_suspended_worker_that_lost_its_partitions_writes_nothing_more",),
     ),
     Switch(
         "the fence is open between two assignments",
@@ -25,28 +25,28 @@ FENCE = (
         "        await super()._on_join_prepare(previous_assignment)\n"
         "        self._fence.on_revoked()",
         "        await super()._on_join_prepare(previous_assignment)",
-        (PRODUCER + "test_who_has_nothing_may_write_while_the_group_regroups",),
+        (PRODUCER + "test_a_member_without_partitions_may_write_during_a_rebalance",),
     ),
     Switch(
         "the fence is open after the last event",
         COORDINATOR_FILE,
         "        finally:\n            self._fence.on_revoked()",
         "        finally:\n            pass",
-        (PRODUCER + "test_who_has_left_may_write_its_last",),
+        (PRODUCER + "test_a_member_that_has_left_may_write",),
     ),
     Switch(
         "the fence shuts when partitions are assigned",
         COORDINATOR_FILE,
         "        self._fence.on_joined()\n",
         "",
-        (PRODUCER + "test_the_fence_shuts_as_soon_as_partitions_come",),
+        (PRODUCER + "test_the_fence_shuts_as_soon_as_partitions_are_assigned",),
     ),
     Switch(
         "each app has its own fence",
         "consumer/thread.py",
         "token = current_fence.set(self.app.fence)",
         "token = current_fence.set(None)",
-        (APP + "test_apps_of_one_process_have_their_own_fences",),
+        (MEMBER + "test_apps_of_one_process_have_their_own_fences",),
     ),
     Switch(
         "the producer passes the fence",

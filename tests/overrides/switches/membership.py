@@ -1,6 +1,6 @@
 """Switches of joining, leaving and rebalancing."""
 
-from tests.overrides.switches.switch import APP, PROCESSES, REBALANCE, TABLE, Switch
+from tests.overrides.switches.switch import APP, MEMBER, PROCESSES, REBALANCE, TABLE, Switch
 
 CONSUMER_FILE = "consumer/consumer.py"
 APP_FILE = "app.py"
@@ -11,7 +11,7 @@ MEMBERSHIP = (
         APP_FILE,
         "        self.flow_control = QueueKeepingFlowControl()\n",
         "",
-        (REBALANCE + "test_resuming_keeps_what_was_handed_out_since",),
+        (REBALANCE + "test_resuming_keeps_the_queued_records",),
     ),
     Switch(
         "events of an earlier assignment are skipped",
@@ -32,21 +32,21 @@ MEMBERSHIP = (
         CONSUMER_FILE,
         "        if not assigned:",
         "        if False:",
-        (APP + "test_a_worker_without_partitions_stands_by",),
+        (MEMBER + "test_a_worker_without_partitions_stands_by",),
     ),
     Switch(
         "a worker that comes back waits for its predecessor",
         CONSUMER_FILE,
         "        await self.app.fence.wait_for_predecessor()\n",
         "",
-        (APP + "test_who_comes_back_waits_until_its_predecessor_can_do_nothing_more",),
+        (MEMBER + "test_a_worker_that_comes_back_waits_for_its_predecessor",),
     ),
     Switch(
         "a worker that reads other topics is another member",
         APP_FILE,
         'self.conf.consumer_group_instance_id = f"{self._member_id}-{digest}"',
         "self.conf.consumer_group_instance_id = self._member_id",
-        (APP + "test_a_worker_that_reads_something_else_than_before_becomes_ready",),
+        (MEMBER + "test_a_worker_that_reads_other_topics_than_before_becomes_ready",),
     ),
     Switch(
         "a member's address is not its machine's",
@@ -67,21 +67,21 @@ MEMBERSHIP = (
         APP_FILE,
         "            await self._last_event_done.wait()\n",
         "            pass\n",
-        (REBALANCE + "test_who_stops_keeps_its_partitions_until_its_events_are_done",),
+        (REBALANCE + "test_a_worker_that_stops_keeps_its_partitions_until_its_events_are_done",),
     ),
     Switch(
         "a worker that stops releases its partitions when its events are done",
         APP_FILE,
         "            self._last_event_done.set()\n",
         "            pass\n",
-        (REBALANCE + "test_who_stops_keeps_its_partitions_until_its_events_are_done",),
+        (REBALANCE + "test_a_worker_that_stops_keeps_its_partitions_until_its_events_are_done",),
     ),
     Switch(
         "a revocation waits for the callbacks of a recovery",
         APP_FILE,
         "            await table.wait_for_recovery_callbacks()\n",
         "            pass\n",
-        (APP + "test_partitions_are_not_given_back_in_the_middle_of_what_follows_a_recovery",),
+        (APP + "test_no_partition_is_revoked_during_a_recovery_callback",),
     ),
     Switch(
         "tables are closed when partitions are revoked",
@@ -95,13 +95,13 @@ MEMBERSHIP = (
         APP_FILE,
         "        for callback in self._before_revocation:\n            await callback()\n",
         "",
-        (APP + "test_those_who_build_on_it_are_called_in_turn",),
+        (APP + "test_callbacks_run_in_order",),
     ),
     Switch(
         "callbacks run after the last event",
         APP_FILE,
         "        for callback in self._after_last_event:\n            await callback()\n",
         "",
-        (APP + "test_those_who_build_on_it_are_called_in_turn",),
+        (APP + "test_callbacks_run_in_order",),
     ),
 )

@@ -1,6 +1,15 @@
 """Switches of what the consumer reads and delivers: gaps, seeks, deleted records, transactions, back-pressure."""
 
-from tests.overrides.switches.switch import BAD_INPUT, CONSUMER, REBALANCE, TABLE, Switch
+from tests.overrides.switches.switch import (
+    BAD_INPUT,
+    DELETED,
+    FETCHING,
+    GAPS,
+    REBALANCE,
+    TABLE,
+    TRANSACTIONS,
+    Switch,
+)
 
 CONSUMER_FILE = "consumer/consumer.py"
 THREAD_FILE = "consumer/thread.py"
@@ -12,8 +21,8 @@ READING = (
         "if not tracker.is_contiguous(self._gap_free_from[partition, message.offset]):",
         "if False:",
         (
-            CONSUMER + "test_a_record_that_was_lost_on_its_way_is_read_again",
-            CONSUMER + "test_a_whole_answer_that_was_lost_is_read_again",
+            GAPS + "test_a_record_that_was_lost_on_its_way_is_read_again",
+            GAPS + "test_a_whole_batch_that_was_lost_is_read_again",
         ),
     ),
     Switch(
@@ -22,7 +31,7 @@ READING = (
         "            self._skip_deleted(partition, tracker, earliest)\n"
         "            await self.seek(partition, tracker.next_offset)",
         "            self._skip_deleted(partition, tracker, earliest)",
-        (CONSUMER + "test_a_record_that_was_lost_on_its_way_is_read_again",),
+        (GAPS + "test_a_record_that_was_lost_on_its_way_is_read_again",),
     ),
     Switch(
         "changelogs are checked for gaps too",
@@ -39,7 +48,7 @@ READING = (
         CONSUMER_FILE,
         "if tracker is None or tracker.already_delivered(message.offset):",
         "if tracker is None:",
-        (CONSUMER + "test_what_comes_twice_is_handed_out_once",),
+        (GAPS + "test_a_record_that_comes_twice_is_delivered_once",),
     ),
     Switch(
         "nothing is delivered before the seek",
@@ -50,7 +59,7 @@ READING = (
         "                yield partition, message\n"
         "                continue\n"
         "            if tracker is None or",
-        (REBALANCE + "test_what_was_fetched_before_the_seek_is_handed_out_once",),
+        (REBALANCE + "test_records_fetched_before_the_seek_are_delivered_once",),
     ),
     Switch(
         "every source partition is sought",
@@ -58,7 +67,7 @@ READING = (
         "        for partition, tracker in trackers.items():\n"
         "            await self.seek(partition, tracker.next_offset)\n",
         "",
-        (REBALANCE + "test_what_was_fetched_before_the_seek_is_handed_out_once",),
+        (REBALANCE + "test_records_fetched_before_the_seek_are_delivered_once",),
     ),
     Switch(
         "a revocation during the seek",
@@ -66,63 +75,63 @@ READING = (
         "        if generation == self.app.consumer_generation_id:\n"
         "            self._trackers = trackers",
         "        if True:\n            self._trackers = trackers",
-        (REBALANCE + "test_a_seek_that_a_revocation_overtook_hands_nothing_out",),
+        (REBALANCE + "test_a_seek_that_a_revocation_overtook_delivers_nothing",),
     ),
     Switch(
         "deleted while down",
         CONSUMER_FILE,
         "        self._skip_deleted(partition, tracker, earliest)\n        return tracker",
         "        return tracker",
-        (CONSUMER + "test_what_was_deleted_to_the_end_while_down_is_counted_at_once",),
+        (DELETED + "test_records_deleted_to_the_end_while_down_are_counted_at_once",),
     ),
     Switch(
         "deleted while running",
         CONSUMER_FILE,
         "            self._skip_deleted(partition, tracker, earliest)\n            await",
         "            await",
-        (CONSUMER + "test_what_was_deleted_unread_while_running_is_counted",),
+        (DELETED + "test_records_deleted_while_running_are_counted",),
     ),
     Switch(
         "a commit beyond the end of the log",
         CONSUMER_FILE,
         "if tracker.next_offset > end:",
         "if False:",
-        (CONSUMER + "test_a_commit_beyond_the_end_of_the_log_ends_the_process",),
+        (DELETED + "test_a_commit_beyond_the_end_of_the_log_ends_the_process",),
     ),
     Switch(
         "a flow that has stopped is left to the recovery",
         CONSUMER_FILE,
         "return (records, active) if self.flow_active else (None, None)",
         "return records, active",
-        (REBALANCE + "test_an_answer_that_comes_when_the_flow_has_stopped_seeks_nothing",),
+        (REBALANCE + "test_a_batch_that_comes_when_the_flow_has_stopped_seeks_nothing",),
     ),
     Switch(
         "a partition full of bytes",
         CONSUMER_FILE,
         "return tracker is not None and tracker.unacked_bytes >= MAX_UNACKED_BYTES",
         "return False",
-        (CONSUMER + "test_a_partition_full_of_bytes_is_not_read_further",),
+        (FETCHING + "test_a_partition_full_of_bytes_is_not_read_further",),
     ),
     Switch(
         "aborted transactions",
         THREAD_FILE,
         'consumer._isolation_level = "read_committed"',
         "pass",
-        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+        (TRANSACTIONS + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "a fetch does not delay other requests",
         THREAD_FILE,
         "        consumer._fetch_max_wait_ms = _FETCH_MAX_WAIT_MS\n",
         "",
-        (CONSUMER + "test_a_fetch_does_not_hold_up_other_questions",),
+        (FETCHING + "test_a_fetch_does_not_delay_other_requests",),
     ),
     Switch(
         "a range that is known to be empty is not a gap",
         "consumer/fetch.py",
         "batch.start_offset = _merge_start(getattr(state, _EMPTY_RANGE_ATTRIBUTE, None), start)",
         "batch.start_offset = start",
-        (CONSUMER + "test_aborted_records_are_not_seen_and_no_lag_is_left",),
+        (TRANSACTIONS + "test_aborted_records_are_not_delivered_and_leave_no_lag",),
     ),
     Switch(
         "header names that are not UTF-8",

@@ -7,11 +7,15 @@ ROOT = Path(__file__).parents[3]
 
 APP = "tests/runtime/test_app.py::"
 BAD_INPUT = "tests/dispatch/test_bad_input.py::"
-CONSUMER = "tests/runtime/consumer/test_consumer.py::"
+DELETED = "tests/runtime/consumer/test_deleted.py::"
+FETCHING = "tests/runtime/consumer/test_fetching.py::"
+GAPS = "tests/runtime/consumer/test_gaps.py::"
+MEMBER = "tests/runtime/test_membership.py::"
 PROCESSES = "tests/runtime/test_processes.py::"
 PRODUCER = "tests/runtime/test_producer.py::"
 REBALANCE = "tests/runtime/consumer/test_rebalance.py::"
 TABLE = "tests/runtime/test_table.py::"
+TRANSACTIONS = "tests/runtime/consumer/test_transactions.py::"
 
 
 @dataclass(frozen=True, slots=True)

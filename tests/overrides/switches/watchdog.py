@@ -1,6 +1,6 @@
 """Switches of what ends a process that does not move: the watchdog, and the worker's stop timer."""
 
-from tests.overrides.switches.switch import CONSUMER, PROCESSES, Switch
+from tests.overrides.switches.switch import GAPS, PROCESSES, Switch
 
 WORKER_FILE = "worker.py"
 WATCHDOG_FILE = "watchdog.py"
@@ -11,14 +11,14 @@ WATCHDOG = (
         WORKER_FILE,
         "        stop_timer.start()\n",
         "",
-        (PROCESSES + "test_an_event_that_never_ends_does_not_keep_a_worker_that_is_to_stop",),
+        (PROCESSES + "test_an_event_that_never_ends_does_not_prevent_a_stop",),
     ),
     Switch(
         "tables that are ahead of their changelog",
         WORKER_FILE,
         "if isinstance(self.crash_reason, ConsistencyError):",
         "if False:",
-        (PROCESSES + "test_a_changelog_that_was_made_anew_ends_the_process",),
+        (PROCESSES + "test_a_recreated_changelog_ends_the_process",),
     ),
     Switch(
         "an event loop that is stuck",
@@ -39,6 +39,6 @@ WATCHDOG = (
         WATCHDOG_FILE,
         "            await self._app.typed_consumer.resync(partition)",
         "            pass",
-        (CONSUMER + "test_the_last_record_of_a_partition_is_not_lost_either",),
+        (GAPS + "test_the_last_record_of_a_partition_is_not_lost_either",),
     ),
 )

@@ -11,7 +11,7 @@ WRITING = (
         PRODUCER_FILE,
         '{"acks": "all", "enable_idempotence": True}',
         '{"acks": "all"}',
-        (PRODUCER + "test_a_record_whose_answer_was_lost_is_written_once",),
+        (PRODUCER + "test_a_record_whose_response_was_lost_is_written_once",),
     ),
     Switch(
         "all replicas have it",
@@ -32,7 +32,7 @@ WRITING = (
         PRODUCER_FILE,
         "                _reset_producer_id(sender._txn_manager)",
         "                pass",
-        (TABLE + "test_what_the_broker_refuses_for_its_size_is_said_and_hurts_nobody",),
+        (TABLE + "test_a_record_too_large_for_the_broker_is_reported_and_harms_no_other",),
     ),
     Switch(
         "a dead producer ends the process",
@@ -54,6 +54,6 @@ WRITING = (
         TABLE_FILE,
         "        elif stored_id != topic_id:",
         "        elif False:",
-        (PROCESSES + "test_a_topic_that_was_made_anew_ends_the_process",),
+        (PROCESSES + "test_a_recreated_topic_ends_the_process",),
     ),
 )

@@ -13,7 +13,8 @@ def _handed_out(*offsets: int) -> OffsetTracker:
     return turn
 
 
-def test_commits_up_to_the_oldest_that_is_not_acknowledged():
+def test_commits_up_to_the_oldest_unacknowledged_record():
+    """The order of acknowledgements does not matter."""
     turn = _handed_out(5, 6, 7, 8)
     turn.acknowledge({6, 8})
     assert turn.committable_offset(None) == 5
@@ -23,7 +24,8 @@ def test_commits_up_to_the_oldest_that_is_not_acknowledged():
     assert turn.committable_offset(None) == 9
 
 
-def test_an_empty_stretch_at_the_end_is_committed_past_only_when_all_is_acknowledged():
+def test_an_empty_range_at_the_end_is_committed_past_only_when_all_is_acknowledged():
+    """Otherwise it would commit past a record in progress."""
     turn = _handed_out(5)
     assert turn.committable_offset((6, 8)) == 5
     turn.acknowledge({5})
@@ -31,27 +33,31 @@ def test_an_empty_stretch_at_the_end_is_committed_past_only_when_all_is_acknowle
     assert turn.next_offset == 8
 
 
-def test_an_empty_stretch_elsewhere_says_nothing():
+def test_an_empty_range_elsewhere_changes_nothing():
+    """Only a range that begins at or before the next offset, and ends after it, counts."""
     turn = _handed_out(5)
     turn.acknowledge({5})
     assert turn.committable_offset((2, 6)) == 6
     assert turn.committable_offset((7, 9)) == 6
 
 
-def test_a_record_is_in_turn_when_nothing_is_missing_before_it():
+def test_a_record_is_contiguous_when_nothing_is_missing_before_it():
+    """What is missing between the next offset and the record is a gap."""
     turn = OffsetTracker(5)
     assert turn.is_contiguous(gap_free_from=5)
     assert turn.is_contiguous(gap_free_from=3)  # the stretch began before, and we are in its middle
     assert not turn.is_contiguous(gap_free_from=6)
 
 
-def test_what_was_handed_out_is_past():
+def test_a_delivered_record_is_recognised():
+    """The offset after it is not yet delivered."""
     turn = _handed_out(5)
     assert turn.already_delivered(5)
     assert not turn.already_delivered(6)
 
 
-def test_bytes_are_open_until_nothing_older_is():
+def test_bytes_count_until_no_older_record_is_unacknowledged():
+    """An acknowledged record behind an unacknowledged one still counts."""
     turn = _handed_out(5, 6)
     turn.acknowledge({6})
     assert turn.unacked_bytes == 20
@@ -59,7 +65,8 @@ def test_bytes_are_open_until_nothing_older_is():
     assert turn.unacked_bytes == 0
 
 
-def test_taken_over_acknowledgements_are_emptied():
+def test_entered_acknowledgements_are_removed_from_the_set():
+    """The caller's set is empty afterwards."""
     acked = {5}
     turn = _handed_out(5)
     turn.acknowledge(acked)
@@ -67,8 +74,8 @@ def test_taken_over_acknowledgements_are_emptied():
 
 
 @given(st.data())
-def test_no_open_record_is_ever_committed_past(data: st.DataObject):
-    """Whatever is acknowledged in whatever order, before the commit lies nothing that is open."""
+def test_no_unacknowledged_record_is_ever_committed_past(data: st.DataObject):
+    """Whatever is acknowledged in whatever order, no unacknowledged record is before the commit."""
     turn, opened = OffsetTracker(0), set()
     for _ in range(data.draw(st.integers(1, 30))):
         if data.draw(st.booleans()):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.broker
 
 
 async def test_events_may_be_acknowledged_in_any_order(world: World):
-    """What is committed never passes the oldest event that is being worked on."""
+    """A commit never passes the oldest event in progress."""
     reading = RecordingApp(world, hold_acks=True)
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 10))
@@ -35,7 +35,8 @@ async def _committed(world: World, offset: int) -> bool:
     return await world.read_committed_offset() == offset
 
 
-async def test_stopping_waits_for_events_that_are_being_worked_on(world: World):
+async def test_stopping_waits_for_events_in_progress(world: World):
+    """All of them are committed when the app has stopped."""
     reading = RecordingApp(world, hold_acks=True)
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 3))
@@ -50,8 +51,8 @@ async def test_stopping_waits_for_events_that_are_being_worked_on(world: World):
     assert await world.read_committed_offset() == 3
 
 
-async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: World):
-    """And afterwards each event was seen once, by one or the other."""
+async def test_a_rebalance_waits_for_events_in_progress(world: World):
+    """And each event was seen once afterwards, by one worker or the other."""
     first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
     async with run_app(first.app):
         await _sees_twenty(first)
@@ -77,8 +78,8 @@ async def test_a_rebalance_waits_for_events_that_are_being_worked_on(world: Worl
         await second.app.stop()
 
 
-async def test_who_stops_keeps_its_partitions_until_its_events_are_done(world: World):
-    """Even if the group regroups meanwhile: Faust would leave it at once, and go on working."""
+async def test_a_worker_that_stops_keeps_its_partitions_until_its_events_are_done(world: World):
+    """Even if the group rebalances in the meantime: Faust would leave it at once, and go on working."""
     first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
     async with run_app(first.app):
         await world.produce(numbered_values(0, 2))
@@ -98,8 +99,8 @@ async def test_who_stops_keeps_its_partitions_until_its_events_are_done(world: W
         await second.app.stop()
 
 
-async def test_what_was_acknowledged_before_a_rebalance_is_not_done_again(world: World):
-    """Faust forgets, at each, what was acknowledged since the last commit."""
+async def test_events_acknowledged_before_a_rebalance_are_not_processed_again(world: World):
+    """In each rebalance, Faust forgets the acknowledgements since the last commit."""
     first, second = RecordingApp(world), RecordingApp(world, "dispatch-2")
     for each in (first.app, second.app):
         each.typed_consumer.commit_interval = 3600.0
@@ -124,7 +125,7 @@ async def _joins_and_finds_all_done(first: RecordingApp, second: RecordingApp) -
 
 
 async def test_every_assignment_has_a_number_of_its_own(world: World):
-    """The group's generation stays when a member rejoins that asks for nothing new."""
+    """The group's generation stays the same when a member rejoins that requests nothing new."""
     first, second = RecordingApp(world), RecordingApp(world, "dispatch-2")
     async with run_app(first.app), run_app(second.app):
         await wait_until(lambda: first.app.readiness().is_ready)
@@ -134,8 +135,8 @@ async def test_every_assignment_has_a_number_of_its_own(world: World):
         await wait_until(lambda: second.app.readiness().is_ready)
 
 
-async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world: World):
-    """Between the last look at what was acknowledged and the revocation: Faust would forget it."""
+async def test_events_acknowledged_at_the_last_moment_are_not_processed_again(world: World):
+    """Faust would forget what is acknowledged between its last commit and the revocation."""
     first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
     consumer = first.app.typed_consumer
     revoked = consumer.on_partitions_revoked
@@ -152,8 +153,8 @@ async def test_what_was_acknowledged_at_the_last_moment_is_not_done_again(world:
         await _joins_and_finds_all_done(first, second)
 
 
-async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World):
-    """It was for partitions that may be another's by now."""
+async def test_a_seek_that_a_revocation_overtook_delivers_nothing(world: World):
+    """It was for partitions that may belong to another worker by now."""
     reading = RecordingApp(world)
     app, consumer = reading.app, reading.app.typed_consumer
     first_turns, perform_seek = consumer._initial_trackers, consumer.perform_seek
@@ -187,8 +188,8 @@ async def test_a_seek_that_a_revocation_overtook_hands_nothing_out(world: World)
         await reading.wait_for_values(b"x")
 
 
-async def test_an_answer_that_comes_when_the_flow_has_stopped_seeks_nothing(world: World):
-    """Faust would go back to the commits then, in the middle of a rebalance or of a recovery."""
+async def test_a_batch_that_comes_when_the_flow_has_stopped_seeks_nothing(world: World):
+    """Faust would seek back to the commits then, in the middle of a rebalance or of a recovery."""
     reading = RecordingApp(world)
     consumer = reading.app.typed_consumer
     perform_seek, wait_next = consumer.perform_seek, consumer._wait_next_records
@@ -233,8 +234,8 @@ async def recovering(world: World) -> RecordingApp:
     return reading
 
 
-async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: RecordingApp):
-    """After it, that is; and nothing need be looked for, since the seek goes back before it."""
+async def test_records_fetched_before_the_seek_are_delivered_once(recovering: RecordingApp):
+    """They are delivered after it, without a resync, because the seek goes back before them."""
     consumer = recovering.app.typed_consumer
     perform_seek, fetch = consumer.perform_seek, consumer._getmany
     fetched: set[str] = set()
@@ -256,7 +257,7 @@ async def test_what_was_fetched_before_the_seek_is_handed_out_once(recovering: R
         assert not recovering.recheck_count
 
 
-async def test_resuming_keeps_what_was_handed_out_since(recovering: RecordingApp):
+async def test_resuming_keeps_the_queued_records(recovering: RecordingApp):
     """The flow is resumed right after the seek; Faust would empty all queues then."""
     consumer, perform_seek = (
         recovering.app.typed_consumer,

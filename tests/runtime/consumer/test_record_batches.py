@@ -66,8 +66,8 @@ def read(data: bytes) -> list[Any]:
 
 
 @pytest.mark.parametrize("codec", [PLAIN, GZIP])
-def test_a_strange_name_is_read_and_so_is_what_stands_around_it(codec: int) -> None:
-    """Each record once, in order, with its key, value and time; other headers untouched."""
+def test_an_invalid_header_name_is_read_with_everything_around_it(codec: int) -> None:
+    """Each record once, in order, with its key, value and time; other headers are unchanged."""
     strange = (Bytes.of(b"a\xff"), b"\xff")
     headers = [[("fine", b"1")], [("fine", None), strange], [], [strange, ("ü", b"2")]]
     found = read(batch(headers, codec))
@@ -82,14 +82,14 @@ def test_a_strange_name_is_read_and_so_is_what_stands_around_it(codec: int) -> N
     ]
 
 
-def test_every_batch_of_an_answer_is_read() -> None:
-    """A strange one in the middle does not lose the place of the next."""
+def test_every_batch_of_a_response_is_read() -> None:
+    """An invalid one in the middle does not lose the position of the next."""
     strange, fine = batch([[(Bytes.of(b"\x80"), b"1")]]), batch([[("fine", b"1")]] * 3)
     assert [len(list(r.headers)) for r in read(fine + strange + fine)] == [1] * 7
 
 
-def test_what_aiokafka_asks_of_a_batch_is_answered() -> None:
-    """The batch is aiokafka's own but for the reading."""
+def test_a_batch_offers_what_aiokafka_uses() -> None:
+    """Apart from reading, the batch is aiokafka's own."""
     records = RecordBatches(batch([[("fine", b"1")]]))
     found = records.next_batch()
     assert found is not None

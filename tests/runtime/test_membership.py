@@ -1,0 +1,158 @@
+"""A worker as a member of its group: its name, its id, its predecessor, its fence, and a standby."""
+
+import asyncio
+import shutil
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from streams.kafka.connection import client_options
+from streams.kafka.topics import ROWS, names
+from streams.runtime.factory import App, WorkerAlreadyRunning, create_app
+from streams.runtime.table import DurableTable
+from streams.settings import Settings
+from tests.runtime.reading import add_reader
+from tests.runtime.world import World, run_app, wait_until
+
+pytestmark = pytest.mark.broker
+
+
+def make_app(settings: Settings, name: str = "dispatch-1") -> App:
+    return create_app("app", settings, name=name, partitions=4)
+
+
+async def test_one_name_is_one_worker(settings: Settings):
+    """A second worker of the same name is refused until the first has ended."""
+    first = make_app(settings)
+    with pytest.raises(WorkerAlreadyRunning, match=r"dispatch-1 is already running .* --name"):
+        make_app(settings)
+    make_app(settings, "dispatch-2")
+    await first.on_shutdown()
+    make_app(settings)
+
+
+async def test_a_worker_keeps_its_member_id_with_its_folder(settings: Settings):
+    """It returns under the same member id until its folder is deleted."""
+    members = []
+    for _ in range(3):
+        app = make_app(settings)
+        app._set_member_id()
+        members.append((app.conf.consumer_group_instance_id, str(app.conf.canonical_url)))
+        await app.on_shutdown()
+        if len(members) == 2:
+            shutil.rmtree(settings.data_dir / "tables")
+    assert members[0] == members[1] != members[2]
+
+
+async def test_a_predecessor_that_did_not_end_regularly_is_waited_for(settings: Settings):
+    """It may be suspended and not dead; one that ended regularly does nothing any more."""
+    assert not await _waits_for_predecessor(settings, end_regularly=True)
+    assert not await _waits_for_predecessor(settings, end_regularly=False)
+    assert await _waits_for_predecessor(settings, end_regularly=True)
+    assert not await _waits_for_predecessor(settings, end_regularly=True)
+
+
+async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> bool:
+    app = make_app(settings)
+    app.fence.max_heartbeat_age_s = 0.01
+    waiting = asyncio.ensure_future(app.fence.wait_for_predecessor())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    waits = not waiting.done()
+    await waiting
+    if end_regularly:
+        await app.on_shutdown()
+    else:
+        app._release_dir.__self__._lock.release()  # as the kernel does for a killed process
+    return waits
+
+
+async def test_a_worker_that_reads_other_topics_than_before_becomes_ready(world: World):
+    """As after an update: under its old id, the group would give it its old partitions, and it would refuse them."""
+    async with run_app(add_reader(world.make_app(), world, [])) as before:
+        pass
+    after = add_reader(world.make_app(), world, [])
+
+    @after.agent(after.raw_topic(world.topics.phone), name="more", isolated_partitions=True)
+    async def more(stream: Any) -> None:
+        async for _ in stream.events():
+            pass
+
+    async with run_app(after):
+        assert {each.topic for each in after.assigned_partitions()} == {
+            world.topics.outbound,
+            world.topics.phone,
+        }
+    del before
+
+
+async def test_a_worker_that_comes_back_waits_for_its_predecessor(world: World):
+    """A suspended process may have our member id, and resume with its last heartbeat still fresh."""
+    first = add_reader(world.make_app(), world, [])
+    DurableTable(first, ROWS)
+    async with run_app(first):
+        pass
+    app = add_reader(world.make_app(), world, [])
+    rows = DurableTable(app, ROWS)
+    shut, asked = asyncio.Event(), asyncio.Event()
+
+    async def outwait() -> None:
+        asked.set()
+        await shut.wait()
+
+    app.fence.wait_for_predecessor = outwait  # type: ignore[method-assign]
+    starting = asyncio.ensure_future(app.start())
+    await wait_until(asked.is_set)
+    assert rows.owned_partitions() == []
+    assert not app.readiness().is_ready
+    shut.set()
+    await starting
+    await wait_until(lambda: app.readiness().is_ready)
+    assert rows.owned_partitions() == [0, 1, 2, 3]
+    await app.stop()
+
+
+async def test_apps_of_one_process_have_their_own_fences(world: World):
+    """And a consumer that belongs to no app updates none of them."""
+    first = add_reader(world.make_app(), world, [])
+    second = add_reader(
+        create_app("other", world.settings, name="other-1", partitions=4), world, []
+    )
+    async with run_app(first), run_app(second):
+        stranger = AIOKafkaConsumer(
+            world.topics.status, **client_options(world.settings), group_id="stranger"
+        )
+        await stranger.start()
+        await wait_until(stranger.assignment)
+        first.fence.max_heartbeat_age_s = second.fence.max_heartbeat_age_s = 60.0
+        stranger._coordinator.reset_generation()
+        await first.fence.ensure_member()
+        await second.fence.ensure_member()
+        await stranger.stop()
+        for app in (first, second):
+            coordinator: Any = app.typed_consumer._thread._ensure_consumer()._coordinator
+            assert coordinator._fence is app.fence
+    await first.fence.check_before_write()
+
+
+async def test_a_worker_without_partitions_stands_by(world: World):
+    """Both workers are ready, and one of them says that it stands by."""
+    lane = names(world.settings).send("main")
+
+    def sender(name: str) -> App:
+        app = create_app("sender", world.settings, name=name, partitions=1)
+
+        @app.agent(app.raw_topic(lane), name="lane")
+        async def work(stream: Any) -> None:
+            async for _ in stream.events():
+                pass
+
+        return app
+
+    async with run_app(sender("sender-1")) as one, run_app(sender("sender-2")) as two:
+        await wait_until(lambda: one.readiness().is_ready)
+        assert sorted((one.readiness().reason, two.readiness().reason)) == [
+            "ready",
+            "standing by: other workers have the partitions",
+        ]

@@ -1,4 +1,4 @@
-"""Where a Chromium is looked for, in a tree of empty programs. No browser is started."""
+"""Finding a Chromium in a tree of empty programs. No browser is started."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from streams.whatsapp.install.executable import Executable
 
 
 def program(path: Path, script: str = "exit 0") -> Path:
+    """Write a shell script that can be run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -18,20 +19,20 @@ def program(path: Path, script: str = "exit 0") -> Path:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A system of its own, and no download of Playwright's."""
+    """The root of a system without a download of Playwright."""
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "downloads"))
     return tmp_path / "root"
 
 
-def test_the_real_binary_of_the_headless_shell_is_taken(root: Path) -> None:
-    """Not the wrapper script in /usr/bin, whose end would leave the browser alive."""
+def test_the_real_binary_of_the_headless_shell_is_used(root: Path) -> None:
+    """The wrapper script in /usr/bin is not used: its end would leave the browser alive."""
     program(root / "usr/bin/chromium-headless-shell")
     real = program(root / "usr/lib/chromium/chromium-headless-shell")
     assert executable.find_chromium(None, root=root) == Executable(real, headless_shell=True)
 
 
-def test_the_full_browser_when_it_is_preferred_or_alone(root: Path) -> None:
-    """The headless shell comes first unless the caller says otherwise."""
+def test_the_full_browser_is_used_when_it_is_preferred_or_alone(root: Path) -> None:
+    """Otherwise the headless shell comes first."""
     full = program(root / "usr/lib/chromium/chromium")
     assert executable.find_chromium(None, root=root) == Executable(full, headless_shell=False)
     program(root / "usr/lib/chromium/chromium-headless-shell")
@@ -40,7 +41,7 @@ def test_the_full_browser_when_it_is_preferred_or_alone(root: Path) -> None:
 
 
 def test_playwrights_download_comes_before_the_systems(root: Path, tmp_path: Path) -> None:
-    """The revision is the one that this Playwright was made for; another is not taken."""
+    """Only the revision that belongs to this Playwright is used."""
     program(root / "usr/lib/chromium/chromium-headless-shell")
     inside = "chrome-headless-shell-linux64/chrome-headless-shell"
     program(tmp_path / "downloads" / "chromium_headless_shell-1" / inside)
@@ -50,23 +51,24 @@ def test_playwrights_download_comes_before_the_systems(root: Path, tmp_path: Pat
     assert executable.find_chromium(None, root=root) == Executable(own, headless_shell=True)
 
 
-def test_what_was_asked_for_is_taken_or_refused(root: Path, tmp_path: Path) -> None:
-    """A setting is never silently replaced by something else that is there."""
+def test_the_configured_browser_is_used_or_refused(root: Path, tmp_path: Path) -> None:
+    """A setting is never silently replaced by another browser."""
     program(root / "usr/lib/chromium/chromium-headless-shell")
-    mine = program(tmp_path / "my-chrome")
-    assert executable.find_chromium(str(mine), root=root) == Executable(mine, headless_shell=False)
+    configured = program(tmp_path / "my-chrome")
+    expected = Executable(configured, headless_shell=False)
+    assert executable.find_chromium(str(configured), root=root) == expected
     with pytest.raises(BrowserMissing, match=r"WA_BROWSER_EXECUTABLE=/no/chrome"):
         executable.find_chromium("/no/chrome", root=root)
 
 
-def test_none_at_all_says_what_to_do(root: Path) -> None:
-    """One line, with the commands."""
+def test_a_missing_browser_says_what_to_do(root: Path) -> None:
+    """The error is one line with the commands."""
     with pytest.raises(BrowserMissing, match=r"playwright install .* or set WA_BROWSER_EXECUTABLE"):
         executable.find_chromium(None, root=root)
 
 
 async def test_version(tmp_path: Path) -> None:
-    """The number out of what the program prints; a program that fails is no browser."""
+    """The version is in the program's output; a program that fails is not a browser."""
     good = program(tmp_path / "good", "echo Chromium 156.0.8078.79 built on Debian")
     assert await executable.read_version(Executable(good, True)) == "156.0.8078.79"
     bad = program(tmp_path / "bad", "echo Chromium 156.0.8078.79; exit 1")

@@ -1,4 +1,4 @@
-"""Getting a browser and wa-js, with installers that are small scripts. No network, no browser."""
+"""Installing a browser and wa-js, with installers that are small scripts. No network, no browser."""
 
 import json
 import subprocess
@@ -12,29 +12,30 @@ from streams.whatsapp.install import bundle, executable, installing
 
 
 def script(path: Path, text: str) -> Path:
+    """Write a shell script that can be run."""
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
 
 
-def test_what_an_installer_says_is_passed_on_once(tmp_path: Path) -> None:
-    """Not the traces of an error, which are indented, and not what each attempt repeats."""
+def test_the_output_of_an_installer_is_passed_on_once(tmp_path: Path) -> None:
+    """Indented lines of a stack trace and repeated lines are left out."""
     talks = script(tmp_path / "talks", "echo try; echo '  at x'; echo; echo try >&2; exit 3")
-    said: list[str] = []
-    assert installing.run_installer([str(talks)], said.append) == 3
-    assert said == [f"$ {talks}", "try"]
+    lines: list[str] = []
+    assert installing.run_installer([str(talks)], lines.append) == 3
+    assert lines == [f"$ {talks}", "try"]
 
 
-def test_an_installer_that_is_not_there() -> None:
-    """127, as a shell says it."""
-    said: list[str] = []
-    assert installing.run_installer(["/no/such/installer"], said.append) == 127
-    assert "No such file" in said[-1]
+def test_a_missing_installer() -> None:
+    """The exit code is 127, as in a shell."""
+    lines: list[str] = []
+    assert installing.run_installer(["/no/such/installer"], lines.append) == 127
+    assert "No such file" in lines[-1]
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without a browser, whose downloads fail at once; root, with an apt-get of its own."""
+    """A machine without a browser: downloads fail at once, the user is root, apt-get is a script."""
     programs = tmp_path / "bin"
     programs.mkdir()
     shell = tmp_path / "chromium-headless-shell"
@@ -48,38 +49,38 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_debians_package_comes_after_playwrights_download(machine: Path) -> None:
-    """And what it installed is what is found."""
-    made = machine / "chromium-headless-shell"
-    text = f"case $* in *install*chromium-headless-shell) cp {machine}/new {made};; esac"
+    """What Debian's package installed is found."""
+    installed = machine / "chromium-headless-shell"
+    text = f"case $* in *install*chromium-headless-shell) cp {machine}/new {installed};; esac"
     script(machine / "new", "echo Chromium 156.0.8078.79")
     script(machine / "bin" / "apt-get", text)
-    said: list[str] = []
-    assert executable.install_chromium(None, said.append).path == made
-    commands = [line.split()[1:] for line in said if line.startswith("$")]
+    lines: list[str] = []
+    assert executable.install_chromium(None, lines.append).path == installed
+    commands = [line.split()[1:] for line in lines if line.startswith("$")]
     assert [" ".join(words)[-34:] for words in commands][-1].endswith("chromium-headless-shell")
     assert "playwright" in commands[0]
 
 
-def test_nothing_to_be_had_says_what_to_do(machine: Path) -> None:
-    """One line with the ways there are."""
+def test_when_every_installer_fails_the_error_says_what_to_do(machine: Path) -> None:
+    """The error is one line with the possible ways."""
     script(machine / "bin" / "apt-get", "exit 100")
     with pytest.raises(BrowserMissing, match="apt-get install chromium-headless-shell"):
         executable.install_chromium(None, lambda _: None)
 
 
-def test_what_is_there_is_not_fetched_again(machine: Path) -> None:
-    """Nothing is run, nothing is said."""
-    here = script(machine / "chromium-headless-shell", "echo Chromium 156.0.8078.79")
-    said: list[str] = []
-    assert executable.install_chromium(None, said.append).path == here
-    assert executable.install_chromium(str(here), said.append).path == here
-    assert said == []
+def test_an_installed_browser_is_not_installed_again(machine: Path) -> None:
+    """Nothing is run, and nothing is reported."""
+    existing = script(machine / "chromium-headless-shell", "echo Chromium 156.0.8078.79")
+    lines: list[str] = []
+    assert executable.install_chromium(None, lines.append).path == existing
+    assert executable.install_chromium(str(existing), lines.append).path == existing
+    assert lines == []
 
 
-def test_the_lock_file_says_which_wa_js_is_current(
+def test_the_lock_file_has_the_current_version_of_wa_js(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another version, or none, is not."""
+    """Another version, or none, is not current."""
     package = tmp_path / bundle._PACKAGE_PATH
     (package / "dist").mkdir(parents=True)
     monkeypatch.setattr(bundle, "_INSTALL_DIR", tmp_path)
@@ -95,17 +96,17 @@ def test_the_lock_file_says_which_wa_js_is_current(
     assert not bundle.is_installed_version_current()
 
 
-def test_another_bundle(tmp_path: Path) -> None:
-    """A setting names another file; one that is not there is refused, not replaced."""
-    mine = tmp_path / "mine.js"
+def test_a_configured_bundle(tmp_path: Path) -> None:
+    """A setting names another file; one that does not exist is refused, not replaced."""
+    configured = tmp_path / "mine.js"
     with pytest.raises(BundleMissing, match=r"WA_WHATSAPP_BUNDLE=.*mine\.js is not a file"):
-        bundle.find_bundle(str(mine))
-    mine.write_text("")
-    assert bundle.find_bundle(str(mine)) == mine
+        bundle.find_bundle(str(configured))
+    configured.write_text("")
+    assert bundle.find_bundle(str(configured)) == configured
 
 
 @pytest.mark.parametrize(
-    ("module", "variable", "says"),
+    ("module", "variable", "expected"),
     [
         ("streams.whatsapp.install.executable", "/no/chrome", "WA_BROWSER_EXECUTABLE=/no/chrome"),
         ("streams.whatsapp.install.executable", sys.executable, sys.executable),
@@ -113,14 +114,14 @@ def test_another_bundle(tmp_path: Path) -> None:
     ],
 )
 def test_the_commands(
-    module: str, variable: str, says: str, monkeypatch: pytest.MonkeyPatch
+    module: str, variable: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They print where it is, or end with 2 and one line on stderr."""
+    """They print the path, or end with 2 and one line on stderr."""
     monkeypatch.setenv("WA_BROWSER_EXECUTABLE", variable)
     ended = subprocess.run([sys.executable, "-m", module], capture_output=True, text=True)
     if variable == "/no/chrome":
         assert (ended.returncode, ended.stdout) == (2, "")
-        assert (ended.stderr.count("\n"), says in ended.stderr) == (1, True)
+        assert (ended.stderr.count("\n"), expected in ended.stderr) == (1, True)
     else:
         assert (ended.returncode, ended.stderr) == (0, "")
-        assert says in ended.stdout
+        assert expected in ended.stdout

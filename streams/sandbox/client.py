@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from streams.sandbox.state.faults import FaultValue
+
 _TIMEOUT_S = 10.0
 # A proxy of the environment is not for loopback.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 Row: TypeAlias = dict[str, Any]
-FaultValue: TypeAlias = bool | int | str
 
 
 class SandboxError(RuntimeError):

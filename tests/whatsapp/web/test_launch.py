@@ -1,4 +1,4 @@
-"""Arguments, and scripts that die with their parent. No browser."""
+"""Chromium's arguments, and programs that die with their parent. No browser."""
 
 import asyncio
 import signal
@@ -29,7 +29,7 @@ while True: signal.pause()
 
 
 def test_no_headless_in_the_user_agent() -> None:
-    """WhatsApp Web does not start for a browser that calls itself headless."""
+    """WhatsApp Web does not start for a browser whose user agent says headless."""
     words = arguments.chromium_arguments(SHELL, "156.0.8078.79", ())
     (agent,) = [word for word in words if word.startswith("--user-agent=")]
     assert agent.endswith("Chrome/156.0.0.0 Safari/537.36")
@@ -37,19 +37,19 @@ def test_no_headless_in_the_user_agent() -> None:
 
 
 def test_extra_arguments_come_last() -> None:
-    """Chromium obeys the last of two, so the sandbox's host rules win over ours."""
+    """Of two equal arguments Chromium obeys the last, so the sandbox's host rules win over ours."""
     extra = ("--host-resolver-rules=MAP * ~NOTFOUND", "--x")
     assert tuple(arguments.chromium_arguments(SHELL, "1.0", extra)[-2:]) == extra
 
 
 def test_the_full_browser_keeps_its_zygote() -> None:
-    """Without it the full browser takes 43 MB more."""
+    """Without a zygote the full browser needs 43 MB more."""
     assert "--no-zygote" in arguments.chromium_arguments(SHELL, "1.0", ())
     assert "--no-zygote" not in arguments.chromium_arguments(FULL, "1.0", ())
 
 
 def test_playwrights_features_are_kept() -> None:
-    """The last --enable-features wins, so it must say Playwright's own again."""
+    """The last --enable-features wins, so it must repeat Playwright's own."""
     (features,) = [
         word
         for word in arguments.chromium_arguments(SHELL, "1.0", ())
@@ -61,7 +61,7 @@ def test_playwrights_features_are_kept() -> None:
 
 
 async def test_a_wrapped_program_dies_with_its_parent(tmp_path: Path) -> None:
-    """SIGKILL of the parent sends the child the signal that was asked for."""
+    """When the parent is killed, the child gets the chosen signal."""
     script = processes.write_wrapper(tmp_path / "child", Path(sys.executable), signal.SIGTERM)
     ended = tmp_path / "ended"
     child_code = _CHILD.replace('sys.argv[0] + "{path}"', f'"{ended}"').replace(
@@ -70,37 +70,37 @@ async def test_a_wrapped_program_dies_with_its_parent(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, str(script), child_code], stdin=subprocess.PIPE
     )
-    await _appears(tmp_path / "ended.up")
+    await _wait_for_file(tmp_path / "ended.up")
     child = psutil.Process(int((tmp_path / "child.pid").read_text()))
     assert child.is_running()
     parent.kill()
     await asyncio.to_thread(parent.communicate)
-    await _appears(ended)
+    await _wait_for_file(ended)
     assert ended.read_text() == "TERM"
 
 
-async def test_end_kills_what_does_not_end_and_spares_a_stranger(tmp_path: Path) -> None:
-    """A process as old as its pid file is ended; one that got the pid later is not ours."""
+async def test_only_the_process_of_the_pid_file_is_killed(tmp_path: Path) -> None:
+    """A process as old as its pid file is ended; one that got the pid later is another process."""
     ignoring = subprocess.Popen(
         [sys.executable, "-c", "import signal; signal.signal(15, signal.SIG_IGN); signal.pause()"]
     )
     try:
-        stranger = tmp_path / "stranger.pid"
-        stranger.write_text(str(ignoring.pid))
-        processes.os.utime(stranger, (1.0, 1.0))
-        await processes.end_process(stranger, timeout_s=0.0)
+        old_file = tmp_path / "old.pid"
+        old_file.write_text(str(ignoring.pid))
+        processes.os.utime(old_file, (1.0, 1.0))
+        await processes.end_process(old_file, timeout_s=0.0)
         assert ignoring.poll() is None
-        ours = tmp_path / "ours.pid"
-        ours.write_text(str(ignoring.pid))
-        await processes.end_process(ours, timeout_s=0.05)
+        pid_file = tmp_path / "own.pid"
+        pid_file.write_text(str(ignoring.pid))
+        await processes.end_process(pid_file, timeout_s=0.05)
         assert await asyncio.to_thread(ignoring.wait, 5) == -signal.SIGKILL
-        assert not ours.exists()
+        assert not pid_file.exists()
     finally:
         ignoring.kill()
         ignoring.wait()
 
 
-async def _appears(path: Path) -> None:
+async def _wait_for_file(path: Path) -> None:
     async with asyncio.timeout(10):
         while not path.exists() or not path.read_text():  # noqa: ASYNC110 - a file gives no event
             await asyncio.sleep(0.01)

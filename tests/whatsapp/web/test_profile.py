@@ -1,4 +1,4 @@
-"""One owner of a profile, with real processes. No browser: a program with a browser's arguments."""
+"""A profile has one owner: tests with real processes. No browser: programs with a browser's arguments."""
 
 import asyncio
 import os
@@ -16,13 +16,13 @@ from streams.whatsapp.errors import ProfileInUse
 from streams.whatsapp.web.profile import Profile, find_browsers
 
 _IGNORES_TERM = "import signal,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
-_TAKES = """
+_ACQUIRE = """
 import asyncio, sys
 from pathlib import Path
 from streams.whatsapp.web.profile import Profile
 profile = Profile(Path(sys.argv[1]))
 asyncio.run(profile.acquire())
-print("taken", flush=True)
+print("acquired", flush=True)
 sys.stdin.read()
 """
 
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def browser_like(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """What looks like browsers on the profile, and two that only nearly do."""
+    """A program that looks like a browser on the profile, and two that do not quite."""
     processes = [
         start(_IGNORES_TERM, f"--user-data-dir={folder}", "about:blank"),
         start(_IGNORES_TERM, f"--user-data-dir={folder}", "--type=renderer"),
@@ -59,22 +59,22 @@ def browser_like(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 async def test_a_second_owner_is_refused(folder: Path) -> None:
-    """Another process that owns the profile is named as the reason; after its death it is free."""
-    other = await asyncio.to_thread(start, _TAKES, str(folder))
-    mine = Profile(folder)
+    """The error says that another process owns the profile; after its death the profile is free."""
+    other = await asyncio.to_thread(start, _ACQUIRE, str(folder))
+    profile = Profile(folder)
     with pytest.raises(ProfileInUse, match="another process uses the profile"):
-        await mine.acquire()
+        await profile.acquire()
     other.send_signal(signal.SIGKILL)
     await asyncio.to_thread(other.communicate)
-    await mine.acquire()
-    mine.release()
+    await profile.acquire()
+    profile.release()
 
 
-async def test_survivors_are_ended_and_nobody_else(
+async def test_only_surviving_browsers_of_the_profile_are_ended(
     folder: Path, browser_like: list[subprocess.Popen[bytes]]
 ) -> None:
-    """Exactly this profile and no `--type=`; they get a second before they are killed."""
-    assert [found.pid for found in find_browsers(folder)] == [browser_like[0].pid]
+    """A browser on exactly this profile, without `--type=`, gets a second before it is killed."""
+    assert [browser.pid for browser in find_browsers(folder)] == [browser_like[0].pid]
     before = time.monotonic()
     profile = Profile(folder)
     await profile.acquire()
@@ -84,8 +84,8 @@ async def test_survivors_are_ended_and_nobody_else(
     profile.release()
 
 
-async def test_chromiums_stale_locks_go_with_ours(folder: Path) -> None:
-    """A lock of another host name, which Chromium would never take over, is removed by the owner."""
+async def test_the_owner_removes_chromiums_stale_locks(folder: Path) -> None:
+    """Chromium itself would never take over a lock with another host name."""
     folder.mkdir()
     (folder / "SingletonLock").symlink_to("old-container-4711")
     (folder / "SingletonCookie").write_text("x")
@@ -95,13 +95,13 @@ async def test_chromiums_stale_locks_go_with_ours(folder: Path) -> None:
     profile.release()
 
 
-async def test_a_refused_owner_removes_nothing(folder: Path) -> None:
-    """Chromium's lock of a living owner stays."""
+async def test_a_refused_process_removes_nothing(folder: Path) -> None:
+    """Chromium's lock stays while its owner lives."""
     owner = Profile(folder)
     await owner.acquire()
     (folder / "SingletonLock").symlink_to("this-host-1")
     other = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", _TAKES, str(folder)], capture_output=True
+        subprocess.run, [sys.executable, "-c", _ACQUIRE, str(folder)], capture_output=True
     )
     assert other.returncode != 0
     assert b"ProfileInUse" in other.stderr
@@ -109,8 +109,8 @@ async def test_a_refused_owner_removes_nothing(folder: Path) -> None:
     owner.release()
 
 
-async def test_the_link_is_kept_until_it_is_made_anew(folder: Path) -> None:
-    """One id for one linking; a lost or damaged file is a new linking."""
+async def test_the_link_is_kept_until_a_new_one_is_created(folder: Path) -> None:
+    """A linking has one id; a lost or damaged file counts as a new linking."""
     profile = Profile(folder)
     await profile.acquire()
     unlinked = profile.load_link()
@@ -123,8 +123,8 @@ async def test_the_link_is_kept_until_it_is_made_anew(folder: Path) -> None:
     profile.release()
 
 
-async def test_storage_written(folder: Path) -> None:
-    """A write before the login does not count; one after it does; without any the answer is no."""
+async def test_wait_for_storage(folder: Path) -> None:
+    """A write after the login counts, one before it does not, and without any the answer is no."""
     storage = folder / "Default" / "Local Storage" / "leveldb"
     storage.mkdir(parents=True)
     log = storage / "000003.log"
@@ -138,7 +138,7 @@ async def test_storage_written(folder: Path) -> None:
     assert await waiting
 
 
-def test_no_process_is_found_for_a_profile_nobody_uses(folder: Path) -> None:
-    """Our own command line does not count, nor that of a process that ends while we look."""
+def test_an_unused_profile_has_no_browser(folder: Path) -> None:
+    """The test's own command line does not count as a browser."""
     assert list(find_browsers(folder)) == []
     assert psutil.pid_exists(os.getpid())

@@ -1,4 +1,4 @@
-"""Phases out of what a page says. No browser."""
+"""The phase that follows from a page's state. No browser."""
 
 import pytest
 
@@ -20,7 +20,7 @@ UNLINKED = {**LINKED, "authenticated": False, "mode": "QR", "socket": "UNPAIRED"
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("state", "expected"),
     [
         (LINKED, (Phase.READY, None)),
         ({**LINKED, "mode": "SYNCING"}, (Phase.SYNCING, None)),
@@ -35,18 +35,18 @@ UNLINKED = {**LINKED, "authenticated": False, "mode": "QR", "socket": "UNPAIRED"
         (UNLINKED, (Phase.STARTING, None)),
     ],
 )
-def test_phase(said: dict[str, object], expected: tuple[Phase, str | None]) -> None:
-    """Only linked, MAIN and online is ready; a QR screen that calls itself ready is not."""
-    assert derive_phase(PageState.parse(said)) == expected
+def test_phase(state: dict[str, object], expected: tuple[Phase, str | None]) -> None:
+    """Only a page that is linked, MAIN and online is ready; a QR screen is not."""
+    assert derive_phase(PageState.parse(state)) == expected
 
 
 def test_no_code_is_no_proof_of_a_lost_link() -> None:
-    """A page that starts is unauthenticated for a moment: the link is kept until a code is shown."""
+    """A starting page is unauthenticated for a moment, so the link is kept until a code is shown."""
     assert not is_unlinked(PageState.parse(UNLINKED))
     assert is_unlinked(PageState.parse({**UNLINKED, "qr": "2@x,a,b,c"}))
 
 
 def test_degraded_names_what_is_missing() -> None:
-    """Missing symbols and a wanted update are told, in a fixed order."""
+    """Missing symbols and a needed update are listed, in a fixed order."""
     state = PageState.parse({**LINKED, "missing": ["MsgStore", "ACK"], "needs_update": True})
     assert state.degraded == ("ACK", "MsgStore", "needs_update")

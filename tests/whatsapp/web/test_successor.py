@@ -19,7 +19,7 @@ from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.browser
 
-# What a sender does, as a process that can be killed: it runs the driver of the profile it is told.
+# A sender as a process that can be killed: it runs the driver of the given profile.
 _PROGRAM = """
 import asyncio, json, sys
 from pathlib import Path
@@ -39,7 +39,7 @@ asyncio.run(main(sys.argv[1], json.loads(sys.argv[2])))
 
 @pytest.fixture
 def program(sandbox: Sandbox, profile: Path) -> Iterator[subprocess.Popen[str]]:
-    """A Python process that drives the profile; prints each session."""
+    """A Python process that drives the profile and prints each session."""
     arguments = json.dumps(list(sandbox.browser_args))
     process = subprocess.Popen(
         [sys.executable, "-c", _PROGRAM, str(profile), arguments],
@@ -49,17 +49,17 @@ def program(sandbox: Sandbox, profile: Path) -> Iterator[subprocess.Popen[str]]:
     yield process
     process.kill()
     process.communicate()
-    for left in find_browsers(profile):
-        left.kill()
+    for browser in find_browsers(profile):
+        browser.kill()
 
 
 async def test_a_killed_python_leaves_no_process_and_its_successor_is_linked(
     program: subprocess.Popen[str], control: SandboxControl, profile: Path, make_driver: MakeDriver
 ) -> None:
-    """SIGKILL of the sender: browser and driver end too, and the next one goes on with its link."""
-    shown = await asyncio.to_thread(_await_session, program, "qr")
+    """When the sender is killed, browser and driver end too, and its successor keeps the link."""
+    shown = await asyncio.to_thread(_wait_for_session, program, "qr")
     await control.scan(shown["qr"])
-    ready = await asyncio.to_thread(_await_session, program, "ready")
+    ready = await asyncio.to_thread(_wait_for_session, program, "ready")
     pids = [read_pid(profile, "browser"), read_pid(profile, "driver")]
     program.kill()
     gone, alive = await asyncio.to_thread(_wait_gone, pids)
@@ -70,13 +70,13 @@ async def test_a_killed_python_leaves_no_process_and_its_successor_is_linked(
     assert (back.phase, back.link) == (Phase.READY, ready["link"])
 
 
-async def test_a_frozen_python_is_outlived_by_nothing(
+async def test_a_frozen_browser_does_not_outlive_a_killed_python(
     program: subprocess.Popen[str], control: SandboxControl, profile: Path, make_driver: MakeDriver
 ) -> None:
-    """Killed while its browser is frozen: the successor ends that browser before its own starts."""
-    shown = await asyncio.to_thread(_await_session, program, "qr")
+    """The successor ends the frozen browser before it starts its own."""
+    shown = await asyncio.to_thread(_wait_for_session, program, "qr")
     await control.scan(shown["qr"])
-    await asyncio.to_thread(_await_session, program, "ready")
+    await asyncio.to_thread(_wait_for_session, program, "ready")
     orphan = read_pid(profile, "browser")
     os.kill(orphan, signal.SIGSTOP)
     program.kill()
@@ -85,21 +85,21 @@ async def test_a_frozen_python_is_outlived_by_nothing(
     await successor.start()
     await wait_for_phase(successor, Phase.READY, Phase.LINKING)
     assert not is_running(orphan)
-    assert [found.pid for found in find_browsers(profile)] == [read_pid(profile, "browser")]
+    assert [browser.pid for browser in find_browsers(profile)] == [read_pid(profile, "browser")]
 
 
 def _wait_gone(pids: list[int]) -> tuple[list[psutil.Process], list[psutil.Process]]:
     processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
     gone, alive = psutil.wait_procs(processes, timeout=10)
-    already = [None] * (len(pids) - len(processes))
-    return [*gone, *already], alive  # type: ignore[list-item]
+    missing = [None] * (len(pids) - len(processes))
+    return [*gone, *missing], alive  # type: ignore[list-item]
 
 
-def _await_session(program: subprocess.Popen[str], wanted: str) -> dict[str, str]:
-    """The first session with a QR code, or of the phase that is wanted."""
+def _wait_for_session(program: subprocess.Popen[str], expected: str) -> dict[str, str]:
+    """The first session with a QR code, or with the expected phase."""
     assert program.stdout is not None
     for line in program.stdout:
         session = json.loads(line)
-        if session["phase"] == wanted or (wanted == "qr" and session["qr"]):
+        if session["phase"] == expected or (expected == "qr" and session["qr"]):
             return session
     raise AssertionError("the program ended")

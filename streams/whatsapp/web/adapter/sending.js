@@ -113,7 +113,10 @@
     throw new AdapterError("content_refused", "the message it refers to is not in this chat");
   }
 
+  // Throws before anything is handed over, so a message that does not exist is certainly not sent.
   function buildOptions(chat, submission) {
+    const { type, message_id } = submission.content;
+    if (type === "reaction") return { message: requireMessage(chat, message_id) };
     const options = { ...BASE_OPTIONS, messageId: buildKey(chat, submission.id), waitForAck: true };
     if (submission.reply_to) options.quotedMsg = requireMessage(chat, submission.reply_to);
     return options;
@@ -148,10 +151,9 @@
     { ...options, selectableCount: content.multiple ? 0 : 1 },
   );
 
-  // WhatsApp chooses the id of a reaction; a reaction cannot be a reply.
-  const sendReaction = (chat, { content }) => WPP.chat.sendReactionToMessage(
-    requireMessage(chat, content.message_id), content.emoji || false,
-  );
+  // WhatsApp itself chooses the id of a reaction.
+  const sendReaction = (chat, { content }, { message }) =>
+    WPP.chat.sendReactionToMessage(message, content.emoji || false);
 
   function sendFile(chat, submission, options) {
     const { content } = submission;
@@ -234,7 +236,7 @@
     }
     const chat = await openChat(submission);
     const { type } = submission.content;
-    const options = type === "reaction" ? null : buildOptions(chat, submission);
+    const options = buildOptions(chat, submission);
     if (!SENDERS[type]) throw new AdapterError("content_refused", `unknown content type ${type}`);
     gate.check();
     if (!isGateInstalled || !GATED.has(type)) gate.markHandedOver();

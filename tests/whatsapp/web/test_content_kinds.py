@@ -1,0 +1,223 @@
+"""Every kind of content through the real wa-js: what the server gets is what the request says.
+
+All tests of this file share one linked driver; each has its own ids.
+"""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from streams.contract.request.content import CONTENT_KINDS
+from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
+from streams.whatsapp.driver import MessageFound, NotSubmitted, ServerAccepted
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
+from tests.support.browser import PEER_CHAT, make_message, make_text
+from tests.support.sandbox import SandboxControl
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+# No program here decodes a file, so the bytes need not be a real picture or film.
+FILE = b"\x89 any bytes \x00\xff"
+FILE_DATA = base64.b64encode(FILE).decode()
+QUOTED_ID = "3EB0CD00"
+VCARD = "\n".join(
+    [
+        "BEGIN:VCARD",
+        "VERSION:3.0",
+        "N:;Ali\\, Veli 🧔;;;",
+        "FN:Ali\\, Veli 🧔",
+        "TEL;type=CELL;waid=905551112244:+905551112244",
+        "TEL;type=CELL;waid=60123456789:+60123456789",
+        "END:VCARD",
+    ]
+)
+
+
+def file_details(mime: str, **details: Any) -> dict[str, Any]:
+    """What the log has of FILE: each byte arrived."""
+    sha256 = hashlib.sha256(FILE).hexdigest()
+    return {"mimetype": mime, "size": len(FILE), "filehash": sha256, **details}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A content, and the row of the log that it must lead to."""
+
+    content: dict[str, Any]
+    body: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "text": Case({"type": "text", "body": "salut 👋🏽 *gras*"}, "salut 👋🏽 *gras*"),
+    "image": Case(
+        {"type": "image", "data": FILE_DATA, "mime": "image/png", "caption": "a dot 🔴"},
+        "a dot 🔴",
+        file_details("image/png", filename="image"),
+    ),
+    "video": Case(
+        {"type": "video", "data": FILE_DATA, "mime": "video/mp4", "caption": "a film 🎬"},
+        "a film 🎬",
+        file_details("video/mp4", filename="video"),
+    ),
+    "audio": Case(
+        {"type": "audio", "data": FILE_DATA, "mime": "audio/mpeg", "filename": "song 🎵.mp3"},
+        "",
+        file_details("audio/mpeg", filename="song 🎵.mp3"),
+    ),
+    "voice": Case(
+        {"type": "audio", "data": FILE_DATA, "mime": "audio/ogg", "voice": True},
+        "",
+        file_details("audio/ogg", filename="audio", voice=True),
+    ),
+    "document": Case(
+        {
+            "type": "document",
+            "data": FILE_DATA,
+            "mime": "application/pdf",
+            "filename": "bill 🧾.pdf",
+            "caption": "your bill 🧾",
+        },
+        "your bill 🧾",
+        file_details("application/pdf", filename="bill 🧾.pdf"),
+    ),
+    "sticker": Case(
+        {"type": "sticker", "data": FILE_DATA, "mime": "image/webp"},
+        "",
+        file_details("image/webp", filename="sticker"),
+    ),
+    "location": Case(
+        {
+            "type": "location",
+            "latitude": 41.0256,
+            "longitude": 28.9741,
+            "name": "Galata 🗼",
+            "address": "Bereketzade",
+        },
+        "",
+        {"lat": 41.0256, "lng": 28.9741, "loc": "Galata 🗼\nBereketzade"},
+    ),
+    "contact": Case(
+        {
+            "type": "contact",
+            "name": "Ali, Veli 🧔",
+            "phones": ["+90 555 111 22 44", "+60123456789"],
+        },
+        VCARD,
+        {"vcardFormattedName": "Ali, Veli 🧔"},
+    ),
+    "poll": Case(
+        {"type": "poll", "question": "When? ⏰", "options": ["now 🚀", "later"], "multiple": True},
+        "",
+        {
+            "pollName": "When? ⏰",
+            "pollOptions": [{"name": "now 🚀", "localId": 0}, {"name": "later", "localId": 1}],
+            "pollSelectableOptionsCount": 0,
+        },
+    ),
+    "poll with one answer": Case(
+        {"type": "poll", "question": "Where? 🗺", "options": ["here", "there"]},
+        "",
+        {
+            "pollName": "Where? 🗺",
+            "pollOptions": [{"name": "here", "localId": 0}, {"name": "there", "localId": 1}],
+            "pollSelectableOptionsCount": 1,
+        },
+    ),
+}
+
+
+async def send_quoted_message(driver: WhatsAppWeb, control: SandboxControl) -> None:
+    """Send the message that the others refer to; it does not count as new."""
+    assert isinstance(await driver.submit(make_text(QUOTED_ID, "a question")), ServerAccepted)
+    await control.set_mark()
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_reply_of_each_kind_arrives_whole(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl, name: str
+) -> None:
+    """It arrives once, under its id, with its type, its text, its fields and the quoted message."""
+    case, whatsapp_id = CASES[name], f"3EB0CD{list(CASES).index(name) + 1:02}"
+    await send_quoted_message(shared_driver, shared_control)
+    message = make_message(whatsapp_id, case.content, reply_to=QUOTED_ID)
+    assert isinstance(await shared_driver.submit(message), ServerAccepted)
+    (row,) = await shared_control.fetch_new_messages()
+    assert (row["whatsapp_id"], row["type"]) == (whatsapp_id, case.content["type"])
+    assert (row["body"], row["details"]) == (case.body, case.details)
+    assert row["reply_to"] == QUOTED_ID
+    assert isinstance(await shared_driver.find_message(whatsapp_id, PEER_CHAT), MessageFound)
+
+
+@pytest.mark.parametrize("emoji", ["❤️", ""])
+async def test_a_reaction_refers_to_its_message(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl, emoji: str
+) -> None:
+    """It has the emoji, or nothing if the reaction is taken back; WhatsApp chooses its id."""
+    await send_quoted_message(shared_driver, shared_control)
+    content: dict[str, Any] = {"type": "reaction", "message_id": QUOTED_ID, "emoji": emoji}
+    assert isinstance(await shared_driver.submit(make_message("3EB0CD90", content)), ServerAccepted)
+    (row,) = await shared_control.fetch_new_messages()
+    assert (row["type"], row["body"], row["reply_to"]) == ("reaction", emoji, QUOTED_ID)
+    assert row["details"] == {}
+
+
+async def test_a_reaction_to_an_unknown_message_is_refused(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """Nothing is sent when the message is not in the chat."""
+    content: dict[str, Any] = {"type": "reaction", "message_id": "3EB0NONE", "emoji": "👍"}
+    result = await shared_driver.submit(make_message("3EB0CD91", content))
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "content_refused"
+    assert await shared_control.fetch_new_ids() == []
+
+
+async def test_a_large_file_arrives_whole(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """It is uploaded in many chunks through a driver with a small heap, and each byte arrives."""
+    size = 12 * 1024 * 1024 + 1
+    data = base64.b64encode(bytes(size)).decode()
+    content: dict[str, object] = {"type": "document", "data": data, "filename": "zeros.bin"}
+    result = await shared_driver.submit(make_message("3EB0CD92", content, deadline_in_s=30))
+    assert isinstance(result, ServerAccepted)
+    (row,) = await shared_control.fetch_new_messages()
+    assert row["details"]["size"] == size
+    assert row["details"]["filehash"] == hashlib.sha256(bytes(size)).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ({"type": "image"}, "media_fetch_failed"),
+        ({"type": "image", "data": "not base64!"}, "media_rejected"),
+        ({"type": "hologram"}, "content_refused"),
+    ],
+)
+async def test_bad_content_is_not_submitted(
+    shared_driver: WhatsAppWeb,
+    shared_control: SandboxControl,
+    content: dict[str, object],
+    code: str,
+) -> None:
+    """Nothing arrives, and the code says what is wrong."""
+    result = await shared_driver.submit(make_message("3EB0CD93", content))
+    assert isinstance(result, NotSubmitted)
+    assert result.code == code
+    assert await shared_control.fetch_new_ids() == []
+
+
+async def test_each_supported_kind_has_a_sender_and_a_test() -> None:
+    """The contract's kinds, without those that are not built yet, are the adapter's and this file's."""
+    source = (files("streams.whatsapp") / "web" / "adapter" / "sending.js").read_text("utf-8")
+    (table,) = re.findall(r"const SENDERS = \{\n(.*?)\n  \};", source, re.DOTALL)
+    senders = set(re.findall(r"^    (\w+): ", table, re.MULTILINE))
+    supported_kinds = set(CONTENT_KINDS) - set(UNSUPPORTED_FEATURES)
+    assert senders == supported_kinds
+    assert {case.content["type"] for case in CASES.values()} | {"reaction"} == supported_kinds

@@ -56,6 +56,8 @@ PENDING = {
     "domain/sending/actions.py",
     "domain/sending/attempt.py",
     "sender/attempt_runner.py",
+    "sender/conclusion.py",
+    "domain/phone/receipts.py",
     "tests/overrides/switches",
 }
 # Words of the first version. Each has a successor in the glossary, or is not how English is written.

@@ -1,4 +1,4 @@
-"""The Python client on the real broker, with a service that answers by rote."""
+"""The Python client on the real broker, with a service that gives fixed answers."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ Request = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def world(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Topics for this file; each test has ids of its own."""
+    """Topics for this file. Each test has its own ids."""
     settings = make_settings(broker, tmp_path_factory.mktemp("client"))
     asyncio.run(admin.create_topics(settings))
     return settings
@@ -38,7 +38,7 @@ def world(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @contextlib.asynccontextmanager
 async def service(settings: Settings, *words: str, **more: Any) -> AsyncIterator[list[Request]]:
-    """Answers each request with these statuses; gives what was asked for, in the order of arrival."""
+    """Answers each request with these statuses, and yields the requests in order of arrival."""
     asked: list[Request] = []
     listening = asyncio.Event()
 
@@ -74,14 +74,14 @@ def event(id: str, word: Any, **more: Any) -> StatusEvent:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    """Await that it is true."""
+    """Wait until the condition is true."""
     async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - the broker gives no event
             await asyncio.sleep(0.01)
 
 
 async def test_send_returns_once_kafka_has_it(world: Settings) -> None:
-    """Nobody need be there to answer."""
+    """`send` does not need a service that answers."""
     async with service(world) as asked, WhatsApp(settings=world) as whatsapp:
         receipt = await whatsapp.send(
             PHONE, "hello", id="plain", priority="bulk", metadata={"a": 1}
@@ -100,15 +100,15 @@ async def test_send_returns_once_kafka_has_it(world: Settings) -> None:
         ]
 
 
-async def test_send_with_an_answer_tells_the_position(world: Settings) -> None:
-    """The contract's `{success, queued, queue_position}`."""
+async def test_send_with_an_answer_returns_the_position(world: Settings) -> None:
+    """The response has the contract's `success`, `queued` and `queue_position`."""
     async with service(world, "accepted", queue_position=3), WhatsApp(settings=world) as whatsapp:
         receipt = await whatsapp.send(PHONE, "hello", answer_timeout_s=30)
         assert (receipt.success, receipt.queued, receipt.queue_position) == (True, True, 3)
 
 
-async def test_send_with_an_answer_tells_a_refusal(world: Settings) -> None:
-    """A rejected request is no success."""
+async def test_send_with_an_answer_returns_a_rejection(world: Settings) -> None:
+    """A rejected request is not a success."""
     async with service(world, "rejected"), WhatsApp(settings=world) as whatsapp:
         receipt = await whatsapp.send(PHONE, "", answer_timeout_s=30)
         assert (receipt.success, receipt.queued) == (False, False)
@@ -116,8 +116,8 @@ async def test_send_with_an_answer_tells_a_refusal(world: Settings) -> None:
 
 
 @pytest.mark.parametrize("last", ["sent", "failed", "unknown", "expired"])
-async def test_immediate_waits_for_the_end(world: Settings, last: str) -> None:
-    """Urgent; `accepted` and `queued` are passed over."""
+async def test_send_immediate_waits_for_the_end(world: Settings, last: str) -> None:
+    """The request is urgent, and `accepted` and `queued` do not end the wait."""
     async with (
         service(world, "accepted", "queued", last) as asked,
         WhatsApp(settings=world) as whatsapp,
@@ -126,8 +126,8 @@ async def test_immediate_waits_for_the_end(world: Settings, last: str) -> None:
         assert (said.status, asked[0]["priority"]) == (last, "urgent")
 
 
-async def test_many_wait_at_the_same_time(world: Settings) -> None:
-    """Each hears of its own request only."""
+async def test_many_callers_wait_at_the_same_time(world: Settings) -> None:
+    """Each caller receives the events of its own request only."""
     async with service(world, "accepted", "sent"), WhatsApp(settings=world) as whatsapp:
         ids = [f"many-{number}" for number in range(20)]
         said = await asyncio.gather(
@@ -136,8 +136,8 @@ async def test_many_wait_at_the_same_time(world: Settings) -> None:
         assert [each.id for each in said] == ids
 
 
-async def test_no_answer_is_a_time_out(world: Settings) -> None:
-    """Not a success, and not silence."""
+async def test_no_answer_is_a_timeout(world: Settings) -> None:
+    """Without an answer, `send` neither succeeds nor waits forever."""
     async with WhatsApp(settings=world) as whatsapp:
         with pytest.raises(TimeoutError):
             await whatsapp.send(PHONE, "hello?", answer_timeout_s=0.3)
@@ -146,7 +146,7 @@ async def test_no_answer_is_a_time_out(world: Settings) -> None:
 
 
 async def test_a_batch_keeps_the_order_of_a_phone(world: Settings) -> None:
-    """However the phone is written; ids are added where there are none."""
+    """The order is kept for every notation of the number, and missing ids are added."""
     requests: list[Request] = [
         {"to": PHONE, "text": "0"},
         {"phoneNumber": E164, "message": "1"},
@@ -162,8 +162,8 @@ async def test_a_batch_keeps_the_order_of_a_phone(world: Settings) -> None:
         assert {each.id for each in receipts} == {each["id"] for each in asked}
 
 
-async def test_statuses_from_now_and_what_was(world: Settings) -> None:
-    """Following begins with what comes; the history ends where it is."""
+async def test_statuses_follow_and_history_ends(world: Settings) -> None:
+    """`statuses` begins with the next event, and `history` ends at the last one."""
     async with service(world, "accepted", "sent"), WhatsApp(settings=world) as whatsapp:
         await whatsapp.send_immediate(PHONE, "before", id="before")
         following = whatsapp.statuses()
@@ -178,8 +178,8 @@ async def test_statuses_from_now_and_what_was(world: Settings) -> None:
         assert await whatsapp.status("never") is None
 
 
-async def test_a_record_of_somebody_else_is_no_event(world: Settings) -> None:
-    """It is passed over."""
+async def test_a_record_of_another_program_is_not_an_event(world: Settings) -> None:
+    """A record that is not a status event is skipped."""
     async with AIOKafkaProducer(**producer_options(world)) as producer:
         await producer.send_and_wait(names(world).status, b"what?")
         await producer.send_and_wait(names(world).status, None, key=b"gone")
@@ -187,8 +187,8 @@ async def test_a_record_of_somebody_else_is_no_event(world: Settings) -> None:
         assert (await whatsapp.send_immediate(PHONE, "x")).status == "sent"
 
 
-async def test_no_broker_is_told_at_once(tmp_path: Path) -> None:
-    """One error to know, whatever is wrong."""
+async def test_no_broker_is_an_error_at_once(tmp_path: Path) -> None:
+    """There is one error for every way in which a broker is unreachable."""
     settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
     with pytest.raises(KafkaUnreachable):
         async with WhatsApp(settings=settings):

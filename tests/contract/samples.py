@@ -1,6 +1,6 @@
-"""Requests that are accepted and records that are not, for every test that needs some.
+"""Samples of requests that are accepted and of records that are rejected.
 
-A rejected one says its code, how its detail begins, and whether JSON Schema could tell too.
+A rejected sample has its code, the beginning of its detail, and whether JSON Schema rejects it too.
 """
 
 import json
@@ -20,7 +20,7 @@ TRACEPARENT = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def text(**fields: Any) -> dict[str, Any]:
-    """A small request with further fields."""
+    """A small request with more fields."""
     return {"to": "+60123456789", "text": "hello", **fields}
 
 
@@ -30,13 +30,13 @@ def content(type_: str, **fields: Any) -> dict[str, Any]:
 
 
 def parse(value: object, headers: Headers = (), max_bytes: int = MAX_BYTES) -> Request:
-    """The request in these bytes, or in this value as JSON."""
+    """Parse these bytes, or this value as JSON."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     return request.parse(data, headers, max_bytes=max_bytes)
 
 
 def refusal(value: object, headers: Headers = (), max_bytes: int = MAX_BYTES) -> InvalidRequest:
-    """What is wrong with them."""
+    """The error of these bytes, or of this value as JSON."""
     with pytest.raises(InvalidRequest) as raised:
         parse(value, headers, max_bytes)
     return raised.value
@@ -88,7 +88,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record, its code and how its detail begins; `schema`: a validator of the schema says no too."""
+    """A record, its code and the beginning of its detail. `schema`: a validator of the schema rejects it too."""
 
     value: bytes
     code: str
@@ -97,12 +97,12 @@ class Rejected:
 
 
 def malformed(value: bytes, detail: str = "the record: ") -> Rejected:
-    """Not JSON at all, or none that can be read safely."""
+    """Bytes that are not JSON, or cannot be read safely."""
     return Rejected(value, "malformed_json", detail)
 
 
 def refused(value: Any, detail: str, *, schema: bool = True) -> Rejected:
-    """JSON, but no request."""
+    """JSON that is not a request."""
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     return Rejected(data, "schema_violation", detail, schema)
 

@@ -1,4 +1,4 @@
-"""CloudEvents around requests, and the traces that are carried on."""
+"""CloudEvents around requests, and the traces that are copied."""
 
 import base64
 import json
@@ -12,8 +12,8 @@ from tests.contract.samples import TRACEPARENT, parse, refusal, text
 # -- traces
 
 
-def test_a_trace_is_carried_on() -> None:
-    """As plain headers first, else as the extension of CloudEvents."""
+def test_a_trace_is_copied() -> None:
+    """A trace is read from the plain headers first, else from the CloudEvents extension."""
     state = ("tracestate", b"vendor=1")
     carried = (("traceparent", TRACEPARENT), state)
     assert parse(text(), carried).trace == carried
@@ -22,13 +22,13 @@ def test_a_trace_is_carried_on() -> None:
 
 
 @pytest.mark.parametrize("parent", [b"", b"x", TRACEPARENT.upper(), TRACEPARENT + b"-" + b"x" * 99])
-def test_a_broken_trace_is_not(parent: bytes) -> None:
-    """W3C asks to ignore it; the request is none the worse."""
+def test_a_malformed_trace_is_dropped(parent: bytes) -> None:
+    """A malformed trace is ignored, as W3C requires, and the request is accepted."""
     assert parse(text(), [("traceparent", parent), ("tracestate", b"a=1")]).trace == ()
 
 
 def test_a_trace_state_that_is_too_long_is_dropped() -> None:
-    """It would be copied to every record that follows."""
+    """A long trace state is dropped, because it would be copied to every resulting record."""
     headers = [("traceparent", TRACEPARENT), ("tracestate", b"x" * 513)]
     assert parse(text(), headers).trace == (("traceparent", TRACEPARENT),)
 
@@ -44,7 +44,7 @@ def event(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("headers", [STRUCTURED, []], ids=["by its header", "by its look"])
 def test_a_structured_event(headers: Headers) -> None:
-    """The request is its data, and the event's id the request's."""
+    """The data of a structured event is the request, and the event's id is the request's id."""
     read = parse(event(data=text(), traceparent=TRACEPARENT.decode()), headers)
     assert (read.to, read.id) == ("+60123456789", "e-1")
     assert read.trace == (("traceparent", TRACEPARENT),)
@@ -52,7 +52,7 @@ def test_a_structured_event(headers: Headers) -> None:
 
 
 def test_a_structured_event_with_binary_data() -> None:
-    """Some libraries write any bytes in base64."""
+    """A structured event may have its data in base64, as some libraries write it."""
     data = base64.b64encode(json.dumps(text()).encode()).decode()
     assert parse(event(data_base64=data), STRUCTURED).to == "+60123456789"
 
@@ -71,6 +71,6 @@ def test_a_structured_event_with_binary_data() -> None:
         ([event(data=text())], "the CloudEvent: "),
     ],
 )
-def test_a_structured_event_that_is_wrong(value: object, detail: str) -> None:
-    """Is told so, and who asked is read from the event where it can be."""
+def test_an_invalid_structured_event_is_rejected(value: object, detail: str) -> None:
+    """An invalid structured event is rejected, and its id is read from the event if possible."""
     assert refusal(value, STRUCTURED).detail.startswith(detail)

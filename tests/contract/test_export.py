@@ -1,4 +1,4 @@
-"""The published JSON Schemas and the AsyncAPI document, judged by an independent reader."""
+"""The published JSON Schemas and the AsyncAPI document, checked with an independent reader."""
 
 import json
 from collections.abc import Iterator
@@ -25,12 +25,12 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def test_the_files_are_current() -> None:
-    """Whoever changes a type runs `python -m streams.contract.export.files`."""
+    """The committed files are what the code generates: run `make schemas` after a change of a type."""
     assert files.find_stale() == []
 
 
-def test_the_export_writes_what_is_stale_and_removes_what_is_not_ours(tmp_path: Path) -> None:
-    """Afterwards nothing is left to do."""
+def test_the_export_writes_stale_files_and_removes_unexpected_ones(tmp_path: Path) -> None:
+    """After an export, no file is stale."""
     files.write_files(tmp_path)
     (tmp_path / "status.json").write_text("{}")
     (tmp_path / "former.json").write_text("{}")
@@ -41,26 +41,26 @@ def test_the_export_writes_what_is_stale_and_removes_what_is_not_ours(tmp_path: 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_each_is_a_schema_of_draft_2020_12(name: str) -> None:
-    """By the draft's own meta-schema."""
+    """Each schema is valid by the meta-schema of its draft."""
     jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_accepted_requests_validate(name: str) -> None:
-    """What wa-streams takes, the schema takes."""
+    """The schema accepts each request that wa-streams accepts."""
     validator("request").validate(ACCEPTED[name])
 
 
 @pytest.mark.parametrize(
     "sample", [each for each in REJECTED.values() if each.schema], ids=lambda each: each.detail
 )
-def test_rejected_requests_do_not(sample: Rejected) -> None:
-    """As far as JSON Schema can express what is wrong."""
+def test_rejected_requests_do_not_validate(sample: Rejected) -> None:
+    """The schema rejects what wa-streams rejects, as far as JSON Schema can express it."""
     assert not validator("request").is_valid(json.loads(sample.value))
 
 
 def test_our_own_records_validate() -> None:
-    """What wa-streams writes is what the schemas promise."""
+    """The records that wa-streams writes are valid by their schemas."""
     short = status.make(id="a", status="rejected", event_id_suffix="1", at_s=0.0, to=None)
     for event in (FULL_EVENT, short):
         validator("status").validate(json.loads(status.encode(event)))
@@ -71,8 +71,8 @@ def test_our_own_records_validate() -> None:
     validator("dead-letter-headers").validate(headers)
 
 
-def test_the_schemas_of_our_records_can_say_no() -> None:
-    """A word that is not of the contract is found."""
+def test_the_schemas_of_our_records_can_reject() -> None:
+    """A word that is not in the contract is rejected."""
     event = json.loads(status.encode(FULL_EVENT))
     assert not validator("status").is_valid({**event, "status": "lost"})
     assert not validator("status").is_valid({**event, "metadata": [1]})
@@ -81,7 +81,7 @@ def test_the_schemas_of_our_records_can_say_no() -> None:
 
 
 def test_a_title_names_one_enum() -> None:
-    """Two enums under one title would be one class in another language, so this is an error."""
+    """Two enums with one title would be one class in another language, so this is an error."""
     enums = [{"title": "Word", "enum": ["a", "b"]}, {"title": "Word", "enum": ["a", "c"]}]
     with pytest.raises(ValueError, match="title Word"):
         portable({"anyOf": enums})
@@ -111,7 +111,7 @@ def pointed_at(reference: str) -> Any:
 
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
-    """Inside the document, or to a file beside it."""
+    """Every reference points into the document, or to a file in the same folder."""
     outside = {each for each in references(DOCUMENT) if not each.startswith("#/")}
     assert outside == {f"./{name}.json" for name in SCHEMAS}
     inside = {each for each in references(DOCUMENT) if each.startswith("#/")}
@@ -120,7 +120,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 
 
 def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
-    """With what is kept there, and read or written as the topics say."""
+    """Each channel has the retention, size and direction of its topic."""
     topics = {topic.name: topic for topic in PUBLIC_TOPICS if topic.name != "templates"}
     assert DOCUMENT["channels"].keys() == topics.keys()
     for name, topic in topics.items():
@@ -132,8 +132,8 @@ def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
     assert actions == {f"#/channels/{n}": expected[t.direction] for n, t in topics.items()}
 
 
-def test_a_problem_is_named_class_on_the_wire() -> None:
-    """The word is Python's, not the contract's."""
+def test_an_error_class_is_named_class_on_the_wire() -> None:
+    """The field is `class`, although Python reserves this word."""
     problem = ErrorInfo(code="c", class_="invalid", title="t")
     event = status.make(
         id="a", status="failed", event_id_suffix="1", at_s=0.0, to=None, error=problem

@@ -1,4 +1,4 @@
-"""The records that wa-streams writes: status events, dead letters, accounts, messages received."""
+"""The records that wa-streams writes: status events, dead letters, accounts, received messages."""
 
 import json
 
@@ -69,7 +69,7 @@ LETTER = DeadLetter(
 
 
 def test_a_status_event_in_full() -> None:
-    """The contract's words, times in milliseconds, metadata as they came."""
+    """A full event has the words of the contract, times in milliseconds, and unchanged metadata."""
     said = status.encode(FULL_EVENT)
     assert json.loads(said) == {
         "event_id": "order-8841-shipped/queued/2",
@@ -96,8 +96,8 @@ def test_a_status_event_in_full() -> None:
     assert status.decode(said) == FULL_EVENT
 
 
-def test_what_is_not_known_is_not_in_a_status_event() -> None:
-    """No nulls, no empty metadata, no attempt that was not made."""
+def test_a_status_event_omits_unknown_fields() -> None:
+    """An event contains no nulls, no empty metadata and no attempt that was not made."""
     event = status.make(id="a", status="sent", event_id_suffix="1", at_s=0.0, to=None)
     assert json.loads(status.encode(event)) == {
         "event_id": "a/sent/1",
@@ -109,7 +109,7 @@ def test_what_is_not_known_is_not_in_a_status_event() -> None:
 
 
 def test_a_status_event_is_a_cloudevent_in_binary_mode() -> None:
-    """With the request's trace."""
+    """The headers are those of a CloudEvent, and the trace of the request."""
     trace = (("traceparent", b"00-a-b-01"),)
     assert status.build_headers(FULL_EVENT, trace) == (
         ("ce_specversion", b"1.0"),
@@ -123,20 +123,20 @@ def test_a_status_event_is_a_cloudevent_in_binary_mode() -> None:
 
 
 def test_a_reader_ignores_fields_of_a_newer_version() -> None:
-    """Fields may be added to the contract."""
+    """Unknown fields are ignored, because fields may be added to the contract."""
     newer = {**json.loads(status.encode(FULL_EVENT)), "colour": "red"}
     read = status.decode(json.dumps(newer).encode())
     assert replace(read, metadata=Raw()) == replace(FULL_EVENT, metadata=Raw())
 
 
-def test_what_is_no_status_event_is_an_error() -> None:
-    """A reader is told, never given half of one."""
+def test_decoding_what_is_not_a_status_event_fails() -> None:
+    """A reader gets an error, and never half of an event."""
     with pytest.raises(msgspec.DecodeError):
         status.decode(b'{"event_id":"a/lost/1","id":"a","status":"lost","at":"x"}')
 
 
-def test_final_are_the_statuses_after_which_nothing_is_done() -> None:
-    """As the contract's table has them; `sent` may still become `read`."""
+def test_the_final_statuses_are_those_of_the_contract() -> None:
+    """The final statuses are those of the contract; `sent` is not final, because `read` may follow."""
     final = [
         said
         for said in (
@@ -158,18 +158,18 @@ def test_final_are_the_statuses_after_which_nothing_is_done() -> None:
 
 @given(st.floats(0, timestamps.LATEST_S))
 def test_a_time_survives_to_the_millisecond(epoch_s: float) -> None:
-    """Written and read back, never later than it was."""
+    """A time that is formatted and parsed keeps its milliseconds, and is never later."""
     assert 0 <= epoch_s - timestamps.parse_rfc3339(timestamps.format_rfc3339(epoch_s)) <= 0.0011
 
 
 @pytest.mark.parametrize(("epoch_s", "text"), [(-1.0, "1970-01-01"), (1e18, "9999-12-31")])
-def test_a_time_that_rfc_3339_cannot_say_is_bounded(epoch_s: float, text: str) -> None:
-    """A far `send_at` and its retries must not end a worker."""
+def test_a_time_outside_rfc_3339_is_bounded(epoch_s: float, text: str) -> None:
+    """A distant `send_at` and its retries must not end a worker."""
     assert timestamps.format_rfc3339(epoch_s).startswith(text)
 
 
-def test_a_time_without_a_zone_is_no_time() -> None:
-    """Nobody could say when it is."""
+def test_a_time_without_a_zone_is_rejected() -> None:
+    """A time without a zone is ambiguous, so it is an error."""
     with pytest.raises(ValueError, match="no time zone"):
         timestamps.parse_rfc3339("2026-11-24T09:00:00")
 
@@ -177,8 +177,8 @@ def test_a_time_without_a_zone_is_no_time() -> None:
 # -- dead letters
 
 
-def test_a_dead_letter_keeps_the_original_and_says_what_became_of_it() -> None:
-    """The original's headers untouched and first, then the contract's, then what generic tools know."""
+def test_a_dead_letter_keeps_the_original_and_adds_headers() -> None:
+    """The original headers come first, then those of the contract, then those of generic tools."""
     assert LETTER.build_record_headers() == [
         ("traceparent", b"00-x"),
         ("null", None),
@@ -208,13 +208,13 @@ def test_a_dead_letter_keeps_the_original_and_says_what_became_of_it() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "wa-dlq-id", "wa-replay-of"]), st.binary())))
 def test_a_dead_letter_reads_back_as_it_was_written(original: Headers) -> None:
-    """Whatever headers the original had, ours among them."""
+    """A dead letter can be read back, whatever headers the original had."""
     letter = replace(LETTER, headers=tuple(original))
     assert dead_letter.parse(letter.key, letter.value, letter.build_record_headers()) == letter
 
 
 def test_the_replay_of_a_dead_letter_is_its_original() -> None:
-    """The same bytes with the same id, and the name of the dead letter that brought it back."""
+    """A replay has the original bytes, the request id, and the id of its dead letter."""
     letter = replace(LETTER, headers=(("x", b"1"),))
     assert letter.build_replay_headers() == [
         ("x", b"1"),
@@ -225,7 +225,7 @@ def test_the_replay_of_a_dead_letter_is_its_original() -> None:
 
 
 def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
-    """Each dead letter brings the message back once, and the original stays what it was."""
+    """Each dead letter revives the message once, and the original never changes."""
     again = replace(
         LETTER,
         info=replace(LETTER.info, id="wa.outbound:5:9", replay_count=1),
@@ -258,8 +258,8 @@ def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
         ),
     ],
 )
-def test_a_record_that_is_no_dead_letter_of_ours(headers: Headers, message: str) -> None:
-    """Somebody else may have written to the topic; the reader is told which header is wrong."""
+def test_a_record_that_is_not_a_dead_letter(headers: Headers, message: str) -> None:
+    """For a record of another program, the error names the header that is wrong."""
     with pytest.raises(InvalidDeadLetter, match=message):
         dead_letter.parse(None, None, headers)
 
@@ -267,8 +267,8 @@ def test_a_record_that_is_no_dead_letter_of_ours(headers: Headers, message: str)
 # -- accounts and messages received
 
 
-def test_an_account_record_says_null_where_nothing_is_known() -> None:
-    """As the contract shows it."""
+def test_an_account_record_has_null_for_unknown_fields() -> None:
+    """An account record looks as the contract shows it."""
     said = json.loads(account.encode(ACCOUNT))
     assert (said["state"], said["qr"], said["phone"], said["reason"]) == (
         "linking",
@@ -279,8 +279,8 @@ def test_an_account_record_says_null_where_nothing_is_known() -> None:
     assert account.decode(account.encode(ACCOUNT)) == ACCOUNT
 
 
-def test_a_message_received_names_its_writer_from() -> None:
-    """A word that Python reserves stays on the wire."""
+def test_a_received_message_names_its_writer_from() -> None:
+    """The field is `from`, although Python reserves this word."""
     said = json.loads(inbound.encode(INBOUND))
     assert (said["from"], said["event_id"]) == ("+60123456789", "main/3EB0")
     assert inbound.decode(inbound.encode(INBOUND)) == INBOUND

@@ -1,4 +1,4 @@
-"""Requests: what is accepted, what is said of the rest, and that nothing else can happen."""
+"""Requests: what is accepted, how the rest is answered, and that parsing is total."""
 
 import json
 import re
@@ -27,8 +27,8 @@ from tests.contract.samples import (
 )
 
 
-def test_the_contracts_example() -> None:
-    """Every field arrives, and what is not given stands at its default."""
+def test_the_example_of_the_contract() -> None:
+    """Every field is read, and a missing field has its default."""
     assert parse(LONG_FORM) == Request(
         id="order-8841-shipped",
         to="+60 12-345 6789",
@@ -45,14 +45,14 @@ def test_the_contracts_example() -> None:
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_what_is_accepted(name: str) -> None:
-    """Each sample is, and its content is stored in a form that reads back as the same."""
+    """Each sample is accepted, and its encoded content decodes to the same content."""
     read = parse(ACCEPTED[name])
     assert content.decode(read.content_json) == read.content
     assert b"null" not in read.content_json
 
 
 @pytest.mark.parametrize("form", [text(), {"phoneNumber": "+60123456789", "message": "hello"}])
-def test_short_forms_are_the_long_one(form: dict[str, Any]) -> None:
+def test_short_forms_equal_the_long_form(form: dict[str, Any]) -> None:
     """Callers of the earlier service keep their payloads."""
     long = {"to": "+60123456789", "content": {"type": "text", "body": "hello"}}
     assert parse(form) == parse(long)
@@ -60,21 +60,21 @@ def test_short_forms_are_the_long_one(form: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("sample", REJECTED.values(), ids=list(REJECTED))
 def test_what_is_rejected(sample: Rejected) -> None:
-    """With the right code and a detail that names the field."""
+    """Each sample is rejected with the right code and a detail that names the field."""
     error = refusal(sample.value)
     assert error.code == sample.code
     assert error.detail.startswith(sample.detail)
     assert "\n" not in error.detail
 
 
-def test_a_tombstone_is_no_mistake() -> None:
-    """No value, in any mode: nothing is asked for."""
+def test_a_tombstone_is_not_an_error() -> None:
+    """A record without a value requests nothing, in any mode."""
     with pytest.raises(Tombstone):
         request.parse(None, [("content-type", b"application/cloudevents+json")], max_bytes=1)
 
 
-def test_what_can_still_be_read_goes_into_the_answer() -> None:
-    """The caller of a wrong request learns which one it was."""
+def test_the_answer_contains_what_could_be_read() -> None:
+    """The caller of an invalid request learns which request it was."""
     wrong = {**LONG_FORM, "priority": "high"}
     assert refusal(wrong, [("traceparent", TRACEPARENT)]).partial == PartialRequest(
         id="order-8841-shipped",
@@ -85,21 +85,21 @@ def test_what_can_still_be_read_goes_into_the_answer() -> None:
     )
 
 
-def test_nothing_wrong_is_read_into_the_answer() -> None:
-    """Fields that are wrong themselves are left out, one by one."""
+def test_the_answer_omits_invalid_fields() -> None:
+    """Each field that is itself invalid is omitted from the answer."""
     wrong = {"id": "x" * 129, "to": 5, "batch_id": "\n", "metadata": {"a": "x" * 5000}, "text": ""}
     assert refusal(wrong).partial == PartialRequest()
 
 
-def test_an_answer_to_bytes_that_are_no_json() -> None:
-    """The headers still tell id and trace."""
+def test_the_answer_to_bytes_that_are_not_json() -> None:
+    """Id and trace are read from the headers."""
     headers = [("ce_id", b"e-1"), ("traceparent", TRACEPARENT)]
     expected = PartialRequest(id="e-1", trace=(("traceparent", TRACEPARENT),))
     assert refusal(b"hello", headers).partial == expected
 
 
 def test_the_size_limit_is_exact() -> None:
-    """One byte more is too much, and the answer still knows whose it was."""
+    """One byte more is too much, and the answer still contains the id."""
     data = json.dumps(LONG_FORM).encode()
     assert parse(data, max_bytes=len(data)).id == "order-8841-shipped"
     error = refusal(data, max_bytes=len(data) - 1)
@@ -107,14 +107,14 @@ def test_the_size_limit_is_exact() -> None:
 
 
 def test_an_error_repeats_no_text_and_no_number() -> None:
-    """A detail may stand in a log; names of fields may, contents may not."""
+    """A detail may be logged, so it contains names of fields, and no values."""
     for name, sample in REJECTED.items():
         assert "60123456789" not in refusal(sample.value).detail, name
     assert len(refusal(text(**{"k" * 9000 + "\0": 1})).detail) <= 500
 
 
-def test_a_time_to_live_counts_from_sending_or_asking() -> None:
-    """Whichever comes later; without one, the caller's own end holds."""
+def test_a_time_to_live_counts_from_sending_or_requesting() -> None:
+    """`ttl_s` counts from the later of the two times; without it, `expires_at` counts."""
     at = "2026-11-24T09:00:00Z"
     assert parse(text(ttl_s=60)).get_expires_at_s(1000.0) == 1060.0
     assert parse(text(ttl_s=60, send_at=at)).get_expires_at_s(1000.0) == 1_795_510_860.0
@@ -123,7 +123,7 @@ def test_a_time_to_live_counts_from_sending_or_asking() -> None:
 
 
 def test_metadata_keep_their_values() -> None:
-    """Echoed as compact JSON, in the caller's order."""
+    """Metadata are echoed as compact JSON, in the caller's order."""
     said = b'{"to":"+60","text":"x","metadata":{ "b": 1.50, "a": [null, "\\u00e9"] }}'
     assert parse(said).metadata == '{"b":1.5,"a":[null,"é"]}'.encode()
 
@@ -132,7 +132,7 @@ def test_metadata_keep_their_values() -> None:
 
 
 def test_the_body_names_the_request_first() -> None:
-    """Then the CloudEvent; else nobody does, and its place in the log will."""
+    """The body's id counts first, then the CloudEvent's; else the id is derived from the position."""
     event = [("ce_id", b"e-1")]
     assert parse(text(id="a"), event).id == "a"
     assert parse(text(), event).id == "e-1"
@@ -140,7 +140,7 @@ def test_the_body_names_the_request_first() -> None:
 
 
 def test_a_replay_keeps_the_id_of_its_original() -> None:
-    """Only where neither body nor event has one, and only in a replay."""
+    """The header's id counts only in a replay, and only if neither body nor event has one."""
     replay = [("wa-replay-of", b"wa.outbound:3:4711"), ("wa-replay-count", b"2")]
     named = [*replay, ("wa-request-id", b"wa.outbound:3:4711")]
     read = parse(text(), named)
@@ -172,13 +172,13 @@ def test_a_replay_keeps_the_id_of_its_original() -> None:
         ),
     ],
 )
-def test_a_header_that_is_wrong(headers: Headers, detail: str) -> None:
-    """Is named like a field."""
+def test_an_invalid_header_is_rejected(headers: Headers, detail: str) -> None:
+    """The detail names the header like a field."""
     assert refusal(text(), headers).detail.startswith(detail)
 
 
 def test_of_headers_with_one_name_the_last_counts() -> None:
-    """As Kafka's own clients read them; null is as good as absent."""
+    """The last header counts, as in Kafka's own clients, and null counts as absent."""
     assert parse(text(), [("ce_id", b"a"), ("ce_id", b"b")]).id == "b"
     assert parse(text(), [("ce_id", b"a"), ("ce_id", None)]).id is None
 
@@ -230,7 +230,7 @@ mutations = st.tuples(
 @given(st.none() | st.binary() | almost_requests | mutations, header_lists)
 @example(b'{"to":"' + b"\\" * 999, [])
 def test_parsing_is_total(value: bytes | None, headers: Headers) -> None:
-    """Any record is a request, a tombstone or an invalid request; nothing else comes out."""
+    """Any record is a request, a tombstone or an invalid request, and nothing else happens."""
     read = outcome(value, headers)
     if value is None:
         assert isinstance(read, Tombstone)
@@ -258,8 +258,8 @@ spoken = words.filter(lambda said: bool(said.strip()))
     id=st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=128),
     metadata=st.dictionaries(words, words | st.floats(allow_nan=False, allow_infinity=False)),
 )
-def test_what_is_asked_for_is_what_is_read(body: str, id: str, metadata: dict[str, Any]) -> None:
-    """No character is changed on the way, whatever script it is in."""
+def test_a_request_is_read_as_it_was_written(body: str, id: str, metadata: dict[str, Any]) -> None:
+    """No character changes, whatever its script."""
     read = parse({"id": id, "to": "+60", "text": body, "metadata": metadata})
     assert (read.id, read.content) == (id, TextContent(body=body))
     assert json.loads(read.metadata) == metadata

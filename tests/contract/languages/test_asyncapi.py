@@ -7,7 +7,7 @@ ERROR_OR_WARNING = (0, 1)
 
 
 def test_the_official_parser_accepts_the_asyncapi_document() -> None:
-    """Without an error or a warning, and every payload is the schema beside it."""
+    """There is no error and no warning, and every payload is a schema of the same folder."""
     report = run_node("asyncapi.mjs", {"file": str(files.OUTPUT_DIR / "asyncapi.json")})
     assert [d for d in report["diagnostics"] if d["severity"] in ERROR_OR_WARNING] == []
     assert report["messages"] == {

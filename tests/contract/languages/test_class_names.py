@@ -1,4 +1,4 @@
-"""Classes that generators of other languages make of the schemas: their names, and that they take our records."""
+"""Classes that generators of other languages make from the schemas: their names, and that they accept our records."""
 
 import ast
 import importlib.util
@@ -67,7 +67,7 @@ DECLARATIONS = {
 
 @pytest.mark.parametrize("language", DECLARATIONS)
 def test_quicktype_names_its_types_as_a_person_would(language: str) -> None:
-    """From all schemas in one run, the kinds of content among them."""
+    """One run over all schemas gives these classes, with the kinds of content."""
     uris = {"request": ["#/", "#/$defs/"]}
     sources = [
         {"name": name, "file": file, "uris": uris.get(name, ["#/"])} for name, file in FILES.items()
@@ -116,7 +116,7 @@ def class_names(module: ModuleType) -> set[str]:
 def test_datamodel_code_generator_names_its_classes_as_a_person_would(
     modules: dict[str, ModuleType],
 ) -> None:
-    """From each schema without a further option."""
+    """Each schema gives these classes without more options."""
     names = set[str]().union(*map(class_names, modules.values()))
     assert names == RECORDS | CONTENTS | PARTS | PYTHON_ONLY
 
@@ -125,7 +125,7 @@ def test_datamodel_code_generator_names_its_classes_as_a_person_would(
 def test_generated_classes_take_accepted_requests(
     name: str, modules: dict[str, ModuleType]
 ) -> None:
-    """And a request that has content gets the class of its kind."""
+    """Each record is accepted, and content gets the class of its kind."""
     request = modules["request"].Request.model_validate(ACCEPTED[name])
     content: dict[str, Any] | None = ACCEPTED[name].get("content")
     expected = f"{content['type'].title()}Content" if content else "NoneType"
@@ -148,13 +148,13 @@ def test_generated_classes_take_accepted_requests(
 def test_generated_classes_refuse_what_types_can_tell(
     name: str, modules: dict[str, ModuleType]
 ) -> None:
-    """Words, types, bounds and patterns arrive in the classes."""
+    """The classes contain the words, types, bounds and patterns."""
     with pytest.raises(ValidationError):
         modules["request"].Request.model_validate_json(REJECTED[name].value)
 
 
 def test_generated_classes_take_the_records_of_wa_streams(modules: dict[str, ModuleType]) -> None:
-    """A consumer in Python may read topics with them."""
+    """A consumer in Python can read topics with the classes."""
     event = modules["status"].StatusEvent.model_validate_json(status.encode(FULL_EVENT))
     record = modules["account"].AccountRecord.model_validate_json(account.encode(ACCOUNT))
     message = modules["inbound"].InboundMessage.model_validate_json(inbound.encode(INBOUND))

@@ -19,7 +19,7 @@ from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
 
 @dataclass(frozen=True)
 class Case:
-    """A value, as JSON, and the schema that judges it."""
+    """A value, as JSON, and its schema."""
 
     schema: str
     json: str
@@ -29,7 +29,7 @@ Validator = Callable[[Sequence[Case]], list[bool]]
 
 
 def document(cases: Sequence[Case]) -> dict[str, Any]:
-    """What the programs of other languages read."""
+    """The input of the programs of other languages."""
     named = [{"schema": FILES[case.schema], "json": case.json} for case in cases]
     return {"schemas": list(FILES.values()), "cases": named}
 
@@ -60,20 +60,20 @@ def request_case(value: object) -> Case:
 
 
 def test_accepted_requests_validate(validate: Validator) -> None:
-    """What wa-streams takes, every validator takes."""
+    """Every validator accepts what wa-streams accepts."""
     verdicts = validate([request_case(value) for value in ACCEPTED.values()])
     assert dict(zip(ACCEPTED, verdicts, strict=True)) == dict.fromkeys(ACCEPTED, True)
 
 
 def test_rejected_requests_do_not(validate: Validator) -> None:
-    """What a schema can catch, every validator catches."""
+    """Every validator rejects what a schema can reject."""
     rejected = {name: each for name, each in REJECTED.items() if each.schema}
     verdicts = validate([Case("request", each.value.decode()) for each in rejected.values()])
     assert dict(zip(rejected, verdicts, strict=True)) == dict.fromkeys(rejected, False)
 
 
 def test_records_of_wa_streams_validate(validate: Validator) -> None:
-    """Every record that wa-streams writes is what its schema promises, in every language."""
+    """Every record that wa-streams writes is valid, in every language."""
     short = status.make(id="a", status="rejected", event_id_suffix="1", at_s=0.0, to=None)
     headers = replace(LETTER, headers=()).build_record_headers()
     letter = {name: value.decode() for name, value in headers if value is not None}
@@ -88,7 +88,7 @@ def test_records_of_wa_streams_validate(validate: Validator) -> None:
 
 
 def test_wrong_records_do_not(validate: Validator) -> None:
-    """A word, a type or a number that the contract does not have is caught in every language."""
+    """A word, a type or a number that the contract does not have is rejected, in every language."""
     event = json.loads(status.encode(FULL_EVENT))
     record = json.loads(account.encode(ACCOUNT))
     cases = [
@@ -138,7 +138,7 @@ def is_accepted(value: dict[str, Any]) -> bool:
 
 
 def test_every_character_is_judged_as_wa_streams_does(validate: Validator) -> None:
-    """Alone, first and last in each text of a request: no dialect of regular expressions makes a difference."""
+    """All dialects of regular expressions agree on a character that is alone, first or last in a text."""
     values = [
         make(each)
         for make in FIELDS.values()

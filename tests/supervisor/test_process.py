@@ -8,22 +8,23 @@ import sys
 from pathlib import Path
 
 from streams.supervisor.process import Process, read_last_line, rotate_log
-from tests.cli.programs import SLEEPING_PROGRAM, is_running, wait_until
+from tests.supervisor.programs import SLEEPING_PROGRAM, is_running, wait_until
 
 SUPERVISOR = """
 import asyncio, random, sys
 from pathlib import Path
 from streams.supervisor.supervisor import Supervisor
-from tests.cli.programs import STUBBORN, WAITS, plan
+from tests.supervisor.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, make_spec
 
 async def main():
     folder = Path(sys.argv[1])
     async with Supervisor(lambda part: None) as supervisor:
-        parts = supervisor.start(
-            plan("kind", WAITS, folder), plan("stubborn", STUBBORN, folder, ready="up")
+        services = supervisor.start(
+            make_spec("kind", SLEEPING_PROGRAM, folder),
+            make_spec("stubborn", STUBBORN_PROGRAM, folder, ready_text="up"),
         )
-        await supervisor.until_ready()
-        print(*(part.pid for part in parts), flush=True)
+        await supervisor.wait_until_ready()
+        print(*(service.pid for service in services), flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -102,16 +103,16 @@ def test_the_last_line_that_says_something(tmp_path: Path) -> None:
 
 ADOPTS = """
 import os, subprocess, sys, time
-from streams.supervisor.process import Orphans, adopt_orphans
+from streams.supervisor.process import OrphanReaper, adopt_orphans
 adopt_orphans()
 child = "import subprocess; print(subprocess.Popen(['sleep', '0.5']).pid)"
 orphan = int(subprocess.run([sys.executable, '-c', child], stdout=subprocess.PIPE).stdout)
 while open(f'/proc/{orphan}/stat').read().split()[2] != 'Z':
     time.sleep(0.01)
-orphans = Orphans()
-orphans.collect()
+reaper = OrphanReaper()
+reaper.reap()
 print(os.path.exists(f'/proc/{orphan}'))
-orphans.collect()
+reaper.reap()
 print(os.path.exists(f'/proc/{orphan}'))
 """
 

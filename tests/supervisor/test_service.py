@@ -12,7 +12,7 @@ import pytest
 
 from streams.operations.errors import UsageError
 from streams.supervisor.service import Service, ServiceSpec, ServiceState
-from tests.cli.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec, wait_until
+from tests.supervisor.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec, wait_until
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 from streams.operations.errors import UsageError
 from streams.supervisor.service import Readiness, Service, ServiceState
 from streams.supervisor.supervisor import Supervisor
-from tests.cli.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec
+from tests.supervisor.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec
 
 
 async def test_the_youngest_rank_is_stopped_first(tmp_path: Path) -> None:

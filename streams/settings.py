@@ -15,6 +15,8 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from streams.system.loopback import is_loopback
+
 PREFIX = "WA_"
 MASK = "********"  # what is printed instead of a secret
 
@@ -229,7 +231,7 @@ def _check_consistency(settings: Settings) -> Settings:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):
         raise SettingError("WA_ACCOUNTS: names an account twice")
-    if settings.web_host not in ("127.0.0.1", "localhost", "::1") and not settings.web_token:
+    if not is_loopback(settings.web_host) and not settings.web_token:
         raise SettingError(
             "WA_WEB_HOST: is not loopback; set WA_WEB_TOKEN too, or listen on 127.0.0.1"
         )

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 import pytest
 import pytest_asyncio
 
@@ -133,14 +132,6 @@ def make_browser_config(
 def read_pid(profile: Path, name: str) -> int:
     """The pid of `browser` or `driver`, as the driver noted it."""
     return int((profile / ".wa-streams" / f"{name}.pid").read_text())
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process, and it is no zombie."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import psutil
 from playwright.async_api import BrowserContext, CDPSession, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from streams.system import processes
 from streams.system.parent_death import bind_to_parent
 from streams.whatsapp.install import executable
 from streams.whatsapp.install.executable import Executable
@@ -258,10 +259,8 @@ def _export_tmpdir() -> str:
 
 
 def _is_running(pid_file: Path) -> bool:
-    try:
-        return psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        return False
+    process = processes.read_pid_file(pid_file)
+    return process is not None and processes.is_running(process.pid)
 
 
 async def end_process(pid_file: Path, timeout_s: float) -> None:
@@ -270,12 +269,11 @@ async def end_process(pid_file: Path, timeout_s: float) -> None:
 
 
 def _end_process(pid_file: Path, timeout_s: float) -> None:
-    # The file is as old as the process: a pid that was given to another since is told by its start.
+    process = processes.read_pid_file(pid_file)
     try:
-        process = psutil.Process(int(pid_file.read_text()))
-        if process.create_time() <= pid_file.stat().st_mtime + 1.0:
+        if process is not None:
             _wait_then_kill(process, timeout_s)
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess, ProcessLookupError):
+    except (psutil.NoSuchProcess, ProcessLookupError):
         return
     finally:
         pid_file.unlink(missing_ok=True)

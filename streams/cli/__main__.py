@@ -1,4 +1,4 @@
-"""`python -m streams.cli`: the same as `wa-streams`, for a program that is not installed."""
+"""`python -m streams.cli`: the same as `wa-streams`, without an installation."""
 
 from streams.cli.main import main
 

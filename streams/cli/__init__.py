@@ -1,1 +1,1 @@
-"""The command line: one file for each noun. Decides nothing about messages."""
+"""The command line: one file for each noun in `commands/`. Decides nothing about messages."""

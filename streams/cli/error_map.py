@@ -1,14 +1,14 @@
-"""The one place where errors of other parts, and of libraries, become endings of a command.
+"""The one place where errors of other packages and of libraries become the exit of a command.
 
-By name, so that no command imports what it does not need to say what went wrong.
+Errors are named by their path, so that this module imports none of their packages.
 """
 
 from streams.operations.errors import CommandError, CommandFailed, UsageError
 
 _KAFKA_UNREACHABLE = (
-    "Kafka does not answer ({}): start it, or set WA_KAFKA_BOOTSTRAP_SERVERS to where it is"
+    "Kafka does not answer ({}): start it, or set WA_KAFKA_BOOTSTRAP_SERVERS to its address"
 )
-# An error's own text is said where the right side is "{}".
+# "{}" stands for the error's own text.
 _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.BrowserMissing": (UsageError, "{}"),
     "streams.whatsapp.errors.BundleMissing": (UsageError, "{}"),
@@ -33,19 +33,19 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     ),
     "aiokafka.errors.AuthenticationFailedError": (
         UsageError,
-        "Kafka refuses the login ({}): look at WA_KAFKA_SECURITY_…",
+        "Kafka refuses the login ({}): check the WA_KAFKA_SECURITY_… settings",
     ),
     "aiokafka.errors.KafkaError": (CommandFailed, "Kafka: {}"),
 }
 
 
 def translate(error: BaseException) -> CommandError | None:
-    """The ending that an error of somebody else stands for, the nearest kind first; None: unknown."""
-    for kind in type(error).__mro__:
-        entry = _ERROR_MAP.get(f"{kind.__module__}.{kind.__qualname__}")
+    """The exit that an error stands for, by its nearest class; None if it is not in the map."""
+    for error_type in type(error).__mro__:
+        entry = _ERROR_MAP.get(f"{error_type.__module__}.{error_type.__qualname__}")
         if entry is not None:
-            error_class, text = entry
-            return error_class(text.format(_error_text(error)))
+            command_error, text = entry
+            return command_error(text.format(_error_text(error)))
     return None
 
 

@@ -1,7 +1,10 @@
 """`wa-streams`: the group of all commands, and the one place where errors become exit codes.
 
-0 done · 1 it was tried and failed · 2 wrong usage or a wrong setting, one line says what to do.
-Commands import what they need when they run, so that `--help` and `config` are quick.
+    0   done
+    1   it was tried and failed
+    2   wrong usage or a wrong setting; one line says what to do
+
+A command is imported when it is used, so that each one starts quickly.
 """
 
 import importlib
@@ -17,26 +20,26 @@ from streams.operations.errors import CommandError
 from streams.settings import SettingError
 
 _PROGRAM = "wa-streams"
-_COMMANDS = {
-    "setup": "streams.cli.setup:setup",
-    "up": "streams.cli.up:up",
-    "ps": "streams.cli.up:ps",
-    "demo": "streams.demo.play:demo",
-    "send": "streams.cli.messages:send",
-    "status": "streams.cli.messages:status",
-    "dlq": "streams.cli.dead_letters:dlq",
-    "accounts": "streams.cli.accounts:accounts",
-    "topics": "streams.cli.topics:topics",
-    "dispatch": "streams.cli.workers:dispatch",
-    "sender": "streams.cli.workers:sender",
-    "sandbox": "streams.cli.workers:sandbox",
-    "doctor": "streams.cli.doctor:doctor",
-    "config": "streams.cli.config:config",
+_COMMANDS = {  # name → module of `commands` and the command in it, in the order of `--help`
+    "setup": "setup:setup",
+    "up": "up:up",
+    "ps": "ps:ps",
+    "demo": "demo:demo",
+    "send": "send:send",
+    "status": "status:status",
+    "dlq": "dead_letters:dlq",
+    "accounts": "accounts:accounts",
+    "topics": "topics:topics",
+    "dispatch": "dispatch:dispatch",
+    "sender": "sender:sender",
+    "sandbox": "sandbox:sandbox",
+    "doctor": "doctor:doctor",
+    "config": "config:config",
 }
 
 
 class _LazyGroup(click.Group):
-    """Knows every command by name, and imports it when it is asked for."""
+    """Knows every command by name, and imports it when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -46,7 +49,7 @@ class _LazyGroup(click.Group):
         if target is None:
             return None
         module, _, name = target.partition(":")
-        return getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(f"streams.cli.commands.{module}"), name)
 
 
 @click.group(
@@ -57,20 +60,20 @@ class _LazyGroup(click.Group):
 @click.version_option(package_name="wa-streams", prog_name=_PROGRAM)
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """WhatsApp messages asked for through Kafka. Settings are WA_… variables: `wa-streams config`."""
+    """Send WhatsApp messages through Kafka. `wa-streams config` lists the settings."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
 
 def main() -> None:
-    """The program."""
+    """Run the program `wa-streams`."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
-    # Else warnings reach stderr before our one line, which says the same better. Workers, whose
-    # logging is set up, lose nothing by it.
+    # Without handlers Python prints their warnings to stderr, before our one line that says the same
+    # better. Workers set up their own logging and lose nothing.
     for name in ("aiokafka", "streams"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     try:
@@ -86,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         command_error = translate(error)
         if command_error is None:
-            raise  # a fault of ours: its traceback is what helps
+            raise  # a bug of ours: the traceback helps
         return _print_error(str(command_error), command_error.exit_code)
     return code if isinstance(code, int) else 0
 

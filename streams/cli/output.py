@@ -1,7 +1,7 @@
-"""What commands print: JSON, one object a line, for programs; aligned columns for people.
+"""What commands print: for programs JSON, one object a line; for people aligned columns.
 
-Data go to stdout, what is said about them to stderr, so that `--json` can be piped. Nothing else in
-the command line prints, except the live pictures (screen.py, demo_picture.py).
+Data go to stdout and notes to stderr, so that `--json` can be piped. Nothing else in the command line
+prints, except the screens of `up` and `demo`.
 """
 
 import os
@@ -16,40 +16,40 @@ from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PIPE_WIDTH = 10_000  # a pipe has no edge to wrap at
+_PIPE_WIDTH = 10_000  # in a pipe nothing is wrapped
 
 
 def json_option(command: F) -> F:
-    """The option that every command has which prints data."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="JSON, one object or one object a line"
-    )(command)
+    """The option `--json`, of every command that prints data."""
+    return click.option("--json", "as_json", is_flag=True, help="print JSON, one object a line")(
+        command
+    )
 
 
 def print_note(text: str) -> None:
-    """A sentence for the person in front of the terminal; no data."""
+    """Print a sentence for the user, on stderr."""
     click.echo(text, err=True)
 
 
 def print_data(text: str) -> None:
-    """Data as text, at once. A reader that has seen enough (`| head`) ends the command, without error."""
+    """Print data at once. If the reader has closed the pipe (`| head`), end the command without error."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # What is still in the buffer goes nowhere, else the interpreter complains at its end.
+        # Discard what is still in the buffer, or the interpreter reports the closed pipe at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise click.exceptions.Exit(0) from None
 
 
 def print_json(value: object) -> None:
-    """One JSON object on one line, at once."""
+    """Print one JSON object on one line, at once."""
     print_data(orjson.dumps(value, default=str).decode())
 
 
 def print_rows(
     items: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
 ) -> None:
-    """Objects a line, or these columns of them."""
+    """Print one JSON object a line, or a table of these columns."""
     if as_json:
         for item in items:
             print_json(item)
@@ -66,7 +66,7 @@ def print_rows(
 
 
 def format_cell(value: Any) -> str:
-    """A value as it stands in a table."""
+    """A value as a cell of a table."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -77,6 +77,6 @@ def format_cell(value: Any) -> str:
 
 
 def make_console() -> Console:
-    """Where tables go. Markup is off: what users wrote is never taken for colours."""
+    """The console for tables. Markup is off, so that data is never read as colours."""
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
     return Console(markup=False, highlight=False, emoji=False, width=width)

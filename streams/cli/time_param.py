@@ -1,4 +1,4 @@
-"""Times as people type and read them. Pure."""
+"""Times as users type and read them. Pure, except that the type takes the current time."""
 
 import re
 from datetime import UTC, datetime
@@ -17,17 +17,17 @@ class TimeParam(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Epoch seconds."""
+        """Return epoch seconds."""
         if isinstance(value, float):
             return value
         try:
             return parse_time_s(str(value), datetime.now(UTC).timestamp())
         except ValueError:
-            self.fail(f"{value!r} is no time: 15m, 2h, 7d (ago), or 2026-11-24T09:00:00Z.")
+            self.fail(f"{value!r} is not a time: use 15m, 2h, 7d (ago), or 2026-11-24T09:00:00Z.")
 
 
 def parse_time_s(text: str, now_s: float) -> float:
-    """Epoch seconds of a duration before now, or of a time. Raises ValueError when it is neither."""
+    """Epoch seconds of a duration before now, or of a time. Raises ValueError if it is neither."""
     duration = _DURATION.match(text)
     if duration is not None:
         return now_s - float(duration[1]) * _UNIT_SECONDS[duration[2]]
@@ -38,5 +38,5 @@ def parse_time_s(text: str, now_s: float) -> float:
 
 
 def format_clock(rfc3339: str) -> str:
-    """The time of day, as this machine's user reads it, of a time in RFC 3339."""
+    """The local time of day of a time in RFC 3339, with milliseconds."""
     return datetime.fromisoformat(rfc3339).astimezone().strftime("%H:%M:%S.%f")[:-3]

@@ -1,7 +1,7 @@
-"""The verdict on a demo: what was asked for, held against what the phones and the topics say. Pure.
+"""The verdict on a demo: the requests, compared with the sandbox's log and with the topics. Pure.
 
-Nothing that was merely intended counts: what arrived is the sandbox's log, what was promised is
-`wa.status` and `wa.dlq`, and every sentence of the verdict is about the two agreeing.
+The sandbox's log says what arrived on the phones. `wa.status` and `wa.dlq` say what the service claims.
+Each finding of the verdict is one way in which these must agree.
 """
 
 from collections import Counter, defaultdict
@@ -21,7 +21,7 @@ LoggedMessage = Mapping[str, Any]  # a message in the sandbox's log
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that was found: the sandbox's log, the status events and the dead letters, each in order."""
+    """What is judged: the sandbox's log, the status events and the dead letters, each in order."""
 
     log: Sequence[LoggedMessage]
     events: Sequence[StatusEvent]
@@ -31,7 +31,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence of the verdict; `wrong` says what disagrees, and is empty when all is well."""
+    """One part of the verdict. `problems` lists what does not agree; without problems it is fine."""
 
     name: str
     summary: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 def judge(requests: Sequence[DemoRequest], evidence: Evidence, limit: int) -> list[Finding]:
-    """Every sentence, the good and the bad ones."""
+    """Every finding, with and without problems."""
     request_ids = _map_request_ids(requests, evidence)
     shown = [row for row in evidence.log if row["shown"]]
     return [
@@ -57,7 +57,7 @@ def judge(requests: Sequence[DemoRequest], evidence: Evidence, limit: int) -> li
 
 
 def max_in_window(times: Iterable[float], window_s: float = _WINDOW_S) -> int:
-    """The most of these times that lie in any window of this length, open at one end."""
+    """The largest number of these times within any window of this length, open at one end."""
     sorted_times = sorted(times)
     highest = first = 0
     for last, time in enumerate(sorted_times):
@@ -68,9 +68,9 @@ def max_in_window(times: Iterable[float], window_s: float = _WINDOW_S) -> int:
 
 
 def _map_request_ids(requests: Sequence[DemoRequest], evidence: Evidence) -> dict[str, str]:
-    """The request of each WhatsApp id, as `wa.status` told it.
+    """The request id of each WhatsApp id, according to `wa.status`.
 
-    A reaction is the one kind whose id WhatsApp Web chooses by itself: it is known by what it says.
+    WhatsApp Web chooses the id of a reaction itself: a reaction is recognized by its emoji.
     """
     request_ids = {each.whatsapp_id: each.id for each in evidence.events if each.whatsapp_id}
     reactions = {
@@ -92,21 +92,23 @@ def _check_sent(
     shown: Sequence[LoggedMessage],
     request_ids: Mapping[str, str],
 ) -> Finding:
-    sent, delivered = (
-        _ids_with_status(evidence.events, _SENT),
-        _ids_with_status(evidence.events, "delivered"),
-    )
+    sent = _ids_with_status(evidence.events, _SENT)
+    delivered = _ids_with_status(evidence.events, "delivered")
     on_phones = {
         request_ids[row["whatsapp_id"]] for row in shown if row["whatsapp_id"] in request_ids
     }
-    reactions = {each.id for each in requests if each.kind == "reaction"}  # see `_whose`
-    problems = [f"{each}: said to be sent, on no phone" for each in sorted(sent - on_phones)]
-    problems += [f"{each}: on a phone, never said to be sent" for each in sorted(on_phones - sent)]
+    # The receipts of a reaction cannot be recognized: see `_map_request_ids`.
+    reactions = {each.id for each in requests if each.kind == "reaction"}
+    problems = [f"{each}: reported as sent, but on no phone" for each in sorted(sent - on_phones)]
+    problems += [
+        f"{each}: on a phone, but never reported as sent" for each in sorted(on_phones - sent)
+    ]
     problems += [f"{each}: never delivered" for each in sorted(sent - delivered - reactions)]
-    summary = f"{len(sent)} said to be sent, {len(on_phones)} on phones, {len(delivered)} delivered"
-    return Finding(
-        "sent", f"{len({each.id for each in requests})} asked for, {summary}", tuple(problems)
+    summary = (
+        f"{len({each.id for each in requests})} requested, {len(sent)} reported as sent, "
+        f"{len(on_phones)} on phones, {len(delivered)} delivered"
     )
+    return Finding("sent", summary, tuple(problems))
 
 
 def _check_duplicates(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
@@ -131,15 +133,15 @@ def _check_lost(
 def _check_unexpected(shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]) -> Finding:
     unexpected = [row for row in shown if row["whatsapp_id"] not in request_ids]
     problems = tuple(
-        f"{row['whatsapp_id']} to {row['to']}: no status knows it" for row in unexpected
+        f"{row['whatsapp_id']} to {row['to']}: no status event has this id" for row in unexpected
     )
-    return Finding("unexpected", f"{len(unexpected)} that nobody asked for", problems)
+    return Finding("unexpected", f"{len(unexpected)} that nobody requested", problems)
 
 
 def _check_content(
     requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
 ) -> Finding:
-    """What stands on the phone is what was written, on the phone it was written to."""
+    """The phone shows the text of the request, and it is the right phone."""
     expected = {each.id: each for each in requests}
     problems: list[str] = []
     for row in shown:
@@ -178,32 +180,37 @@ def _check_order(
 
 
 def _check_refused(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
-    """Each bad request has its one answer, with the right word. A record without an id is found by it."""
+    """Each invalid request has one status event with the expected code.
+
+    A record that cannot be parsed has no id: it is only counted, by its code.
+    """
     errors = {
         each.id: each.error for each in evidence.events if each.status in ("rejected", "failed")
     }
     expected = Counter(each.code for each in requests if each.code)
     actual = Counter(error.code for error in errors.values() if error is not None)
     problems = [
-        f"{code}: {actual[code]} answered, {expected[code]} expected"
+        f"{code}: {actual[code]} times, {expected[code]} expected"
         for code in sorted(expected | actual, key=str)
         if actual[code] != expected[code]
     ]
     for each in requests:
         error = errors.get(each.id)
         if each.id and each.code and (error is None or error.code != each.code):
-            problems.append(f"{each.id}: {error.code if error else 'no answer'}, not {each.code}")
+            problems.append(
+                f"{each.id}: {error.code if error else 'no status event'}, not {each.code}"
+            )
     return Finding(
         "refused", ", ".join(f"{n} {code}" for code, n in actual.items()), tuple(problems)
     )
 
 
 def _check_dead_letters(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
-    """Each refused or failed record is a dead letter, byte for byte."""
+    """Each rejected or failed request is a dead letter with the bytes of the request."""
     expected = Counter(each.value for each in requests if each.code)
     actual = Counter(bytes(letter.value or b"") for letter in evidence.letters)
-    problems = [f"no dead letter of {_shorten(value)}" for value in expected - actual]
-    problems += [f"a dead letter nobody expects: {_shorten(value)}" for value in actual - expected]
+    problems = [f"no dead letter for {_shorten(value)}" for value in expected - actual]
+    problems += [f"an unexpected dead letter: {_shorten(value)}" for value in actual - expected]
     return Finding("dead letters", f"{actual.total()} with the original bytes", tuple(problems))
 
 
@@ -214,7 +221,7 @@ def _check_replayed(
     problems = [f"{id}: {times[id]} times" for id in evidence.replayed if times[id] != 1]
     if not evidence.replayed:
         problems = ["no dead letter was replayed"]
-    summary = f"{len(evidence.replayed)} dead letter asked for again, and sent"
+    summary = f"{len(evidence.replayed)} dead letter replayed and sent"
     return Finding("replayed", summary, tuple(problems))
 
 

@@ -13,64 +13,64 @@ from rich.text import Text
 
 from streams.contract.status import StatusEvent
 from streams.demo.script import RATE_LIMIT_PER_MINUTE
-from streams.local.run_dir import ServiceStatus
+from streams.local.status import ServiceStatus
 
 SIMULATION_NOTICE: Final = (
-    "This is a SIMULATED WhatsApp on this machine: a real Kafka, a real browser and the real wa-js, "
-    "but no message leaves this machine and no account is needed."
+    "This is a SIMULATED WhatsApp. Kafka, the browser and wa-js are real, but no message leaves "
+    "this machine and no account is needed."
 )
 _COUNTS_INTERVAL_S = 2.0
 
 
 class DemoScreen(Protocol):
-    """Where the demo shows itself; a context."""
+    """A display of the running demo; a context."""
 
     def __enter__(self) -> "DemoScreen": ...
 
     def __exit__(self, *error: object) -> None: ...
 
     def show_step(self, text: str) -> None:
-        """What happens now."""
+        """Show what happens now."""
         ...
 
     def show_service(self, service: ServiceStatus) -> None:
-        """A part of the service is in another state."""
+        """Show the new state of a service."""
         ...
 
     def show_event(self, event: StatusEvent) -> None:
-        """Something became of a request."""
+        """Show a status event."""
         ...
 
 
 class RequestTracker:
-    """Where each request of each phone stands."""
+    """The last status of each request."""
 
     def __init__(self) -> None:
         self.last_events: dict[str, StatusEvent] = {}
 
     def add(self, event: StatusEvent) -> None:
-        """The newest word on a request."""
+        """Record the newest event of a request."""
         self.last_events[event.id] = event
 
     def count_statuses(self, phone: str | None = None) -> Counter[str]:
-        """How many requests have which status, of one phone or of all."""
+        """The number of requests with each status, of one phone or of all."""
         return Counter(
             each.status for each in self.last_events.values() if phone is None or each.to == phone
         )
 
     @property
     def phones(self) -> list[str]:
-        """Those that something was said of."""
+        """The phones of all events, sorted."""
         return sorted({each.to for each in self.last_events.values() if each.to})
 
     def find_longest_wait(self, phone: str) -> StatusEvent | None:
-        """The request of this phone that waits longest from now."""
+        """The request of this phone that must wait the longest from now."""
         queued = [e for e in self.last_events.values() if e.to == phone and e.status == "queued"]
         return max(queued, key=lambda each: each.due_at or "", default=None)
 
 
 class PlainScreen:
-    """Plain lines: each step, whatever is out of the ordinary, and now and then the count."""
+    """Plain lines: each step, each event that is not a regular one, and the counts every two seconds."""
 
     def __init__(self, *, use_stderr: bool) -> None:
         self._out = sys.stderr if use_stderr else sys.stdout
@@ -89,12 +89,12 @@ class PlainScreen:
         self._print_line(text)
 
     def show_service(self, service: ServiceStatus) -> None:
-        """One line, when it is ready or in trouble."""
+        """One line if it is ready or has a problem."""
         if service.state != "starting" and service.state != "stopped":
             self._print_line(f"  {service.name} {service.state} {service.reason}".rstrip())
 
     def show_event(self, event: StatusEvent) -> None:
-        """One line for what is out of the ordinary."""
+        """One line for an error or a wait; for others the counts, every two seconds."""
         self._tracker.add(event)
         if event.error is not None:
             self._print_line(
@@ -102,7 +102,8 @@ class PlainScreen:
             )
         elif event.reason == "rate_limited" and event.due_at:
             self._print_line(
-                f"  {event.id} waits {_format_remaining(event.due_at)}: {RATE_LIMIT_PER_MINUTE} a minute to one phone"
+                f"  {event.id} waits {_format_remaining(event.due_at)}: "
+                f"at most {RATE_LIMIT_PER_MINUTE} a minute to one phone"
             )
         elif time.monotonic() - self._counts_shown_s >= _COUNTS_INTERVAL_S:
             self._counts_shown_s = time.monotonic()
@@ -113,7 +114,7 @@ class PlainScreen:
 
 
 class LiveScreen:
-    """A live table of the phones."""
+    """A live table with a row for each phone."""
 
     def __init__(self) -> None:
         self._tracker = RequestTracker()
@@ -133,21 +134,21 @@ class LiveScreen:
         self._live.stop()
 
     def show_step(self, text: str) -> None:
-        """Above the table."""
+        """The last line."""
         self._step = text
 
     def show_service(self, service: ServiceStatus) -> None:
-        """In the line of parts."""
+        """In the line of services."""
         self._services[service.name] = service
 
     def show_event(self, event: StatusEvent) -> None:
-        """In its phone's row."""
+        """In the row of its phone."""
         self._tracker.add(event)
 
     def _render(self) -> RenderableType:
         services = "  ".join(f"{each.name} {each.state}" for each in self._services.values())
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("phone", "waiting", "sent", "delivered", "refused", ""):
+        for name in ("phone", "waiting", "sent", "delivered", "failed", ""):
             table.add_column(name, justify="left" if name in ("phone", "") else "right")
         for phone in self._tracker.phones:
             table.add_row(*self._render_row(phone))
@@ -164,32 +165,30 @@ class LiveScreen:
         return Text(self._step, style="bold")
 
     def _render_row(self, phone: str) -> list[str]:
-        counts, waiting_event = (
-            self._tracker.count_statuses(phone),
-            self._tracker.find_longest_wait(phone),
-        )
-        reason = (
-            ""
-            if waiting_event is None
-            else f"{waiting_event.reason} {_format_remaining(waiting_event.due_at) if waiting_event.due_at else ''}"
-        )
+        counts = self._tracker.count_statuses(phone)
         return [
             phone,
             str(counts["accepted"] + counts["queued"] or ""),
             str(counts["sent"] or ""),
             str(counts["delivered"] + counts["read"] or ""),
             str(counts["failed"] + counts["rejected"] or ""),
-            reason,
+            _format_wait(self._tracker.find_longest_wait(phone)),
         ]
 
 
 def make_screen(*, as_json: bool) -> DemoScreen:
-    """The right one for where our output goes; with JSON stdout is left to that."""
+    """The screen for this stdout. With JSON stdout is left to the data."""
     return LiveScreen() if sys.stdout.isatty() and not as_json else PlainScreen(use_stderr=as_json)
 
 
 def _format_counts(counts: Counter[str]) -> str:
     return ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+
+
+def _format_wait(event: StatusEvent | None) -> str:
+    if event is None:
+        return ""
+    return f"{event.reason} {_format_remaining(event.due_at) if event.due_at else ''}"
 
 
 def _format_remaining(due_at: str) -> str:

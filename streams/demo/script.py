@@ -1,4 +1,4 @@
-"""What the demo asks for: about sixty requests of all kinds to a dozen phones, good and bad. Data only."""
+"""The requests of the demo: about sixty of all kinds, to a dozen phones, valid and invalid. Data only."""
 
 import base64
 import io
@@ -12,37 +12,37 @@ from typing import Any, Final
 import orjson
 
 RATE_LIMIT_PER_MINUTE: Final = (
-    5  # messages a minute to one phone, so that a flood can be watched in a minute
+    5  # messages a minute to one phone: low, so that a minute shows its effect
 )
-FLOOD_SIZE: Final = 8  # to one phone: three more than it may get at once
-# Malaysian numbers of a possible length; nobody is meant, nothing leaves this machine.
+FLOOD_SIZE: Final = 8  # requests to one phone: three more than it may receive within a minute
+# Malaysian numbers of a valid length, chosen at random. Nothing leaves this machine.
 PHONES: Final = tuple(f"+601155500{number:03}" for number in range(1, 13))
 FLOODED_PHONE: Final = PHONES[0]
 REPLY_PHONE, REACTION_PHONE = PHONES[1], PHONES[2]
-STRANGER_PHONE: Final = "+601155500099"  # not on WhatsApp until later
+STRANGER_PHONE: Final = "+601155500099"  # not on WhatsApp at first
 
 
 @dataclass(frozen=True, slots=True)
 class DemoRequest:
-    """A record for `wa.outbound`, and what must become of it."""
+    """A record for `wa.outbound`, and the result that it must have."""
 
     id: str
     to: str | None
     value: bytes
     expected_status: str = "sent"  # or "rejected", or "failed"
-    code: str | None = None  # of the error that it ends in
-    is_repeat: bool = False  # of a request that was asked for before: nothing more may be sent
-    kind: str = ""  # of the content
-    expected_text: str = ""  # what the phone shows, where that is text
+    code: str | None = None  # the code of the expected error
+    is_repeat: bool = False  # repeats an earlier request: no second message may be sent
+    kind: str = ""  # the type of the content
+    expected_text: str = ""  # what the phone shows, if that is text
 
     @property
     def key(self) -> bytes | None:
-        """The phone, so that its requests stay in order on the way in."""
+        """The phone, so that its requests stay in order."""
         return None if self.to is None else self.to.encode()
 
 
 def build_first_act() -> list[DemoRequest]:
-    """All that is asked for at the start, in this order."""
+    """All requests of the start, in this order."""
     return [
         *_build_conversations(),
         *_build_flood(),
@@ -58,7 +58,7 @@ def find_first_request_id(phone: str) -> str:
 
 
 def build_second_act(reply_to_id: str, react_to_id: str) -> list[DemoRequest]:
-    """An answer and a reaction to messages that were sent: their WhatsApp ids, known by their statuses."""
+    """A reply and a reaction to messages that were sent, by their WhatsApp ids."""
     reply = _build_request(
         REPLY_PHONE, "reply", _text_content("It has left the depot"), reply_to=reply_to_id
     )
@@ -67,7 +67,7 @@ def build_second_act(reply_to_id: str, react_to_id: str) -> list[DemoRequest]:
 
 
 def _build_conversations() -> list[DemoRequest]:
-    """A message of each kind in turn to each of eleven phones."""
+    """Four messages of different kinds to each of eleven phones."""
     requests: list[DemoRequest] = []
     for step in range(4):
         for index, phone in enumerate(PHONES[1:]):
@@ -106,7 +106,7 @@ def _build_flood() -> list[DemoRequest]:
 
 
 def _build_bad_requests() -> list[DemoRequest]:
-    """Requests that can never be sent; each gets an answer and a dead letter."""
+    """Requests that can never be sent; each gets a status event and a dead letter."""
     phone = PHONES[2]
     return [
         DemoRequest("", None, b"Dear WhatsApp, please send", "rejected", "malformed_json"),
@@ -132,7 +132,7 @@ def _build_stranger_request() -> list[DemoRequest]:
 
 
 def _build_repeat() -> DemoRequest:
-    """A caller that is not sure asks again under the same id."""
+    """A caller repeats a request under the same id, as after a timeout."""
     return _build_request(
         FLOODED_PHONE, "flood-1", _text_content(f"flood 1 of {FLOOD_SIZE}"), is_repeat=True
     )
@@ -170,7 +170,7 @@ def _text_content(body: str) -> dict[str, Any]:
 
 
 def _encode_png(red: int, green: int, blue: int) -> bytes:
-    """A picture of one dot."""
+    """An image of one pixel."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         check = zlib.crc32(kind + data)
@@ -182,7 +182,7 @@ def _encode_png(red: int, green: int, blue: int) -> bytes:
 
 
 _PIXEL: Final = base64.b64encode(_encode_png(220, 40, 40)).decode()
-# One transparent dot, WebP.
+# One transparent pixel, WebP.
 _STICKER: Final = "UklGRiQAAABXRUJQVlA4IBgAAAAwAQCdASoBAAEAAwA0JaQAA3AA/vuUAAA="
 
 

@@ -1,4 +1,4 @@
-"""The embedded broker as a part of an `up`."""
+"""The embedded broker as a service of `up`: adapts it to the supervisor, decides nothing."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from streams.supervisor.service import Readiness, RunningProcess, ServiceSpec
 
 
 def build_spec(settings: Settings, on_progress: Progress) -> tuple[EmbeddedBroker, ServiceSpec]:
-    """The broker, whose `bootstrap` is known once it is ready, and how it is run."""
+    """The broker and how to run it. Its `bootstrap_servers` are known once it is ready."""
     broker = EmbeddedBroker(settings.data_dir, settings.kafka_port)
 
     async def start() -> RunningProcess:
@@ -43,7 +43,7 @@ def build_spec(settings: Settings, on_progress: Progress) -> tuple[EmbeddedBroke
 
 
 class _BrokerProcess:
-    """A started broker."""
+    """A started broker, as the supervisor sees it."""
 
     def __init__(self, broker: EmbeddedBroker) -> None:
         assert broker.pid is not None

@@ -1,9 +1,9 @@
-"""What runs on a data folder: `run/up.json`, its one writer, and those who look it up.
+"""The run folder of a data folder: the lock of its only `up`, and the status that this `up` publishes.
 
-An `up` holds the lock as long as it lives, so the file of one that was killed is told by its pid.
+An `up` holds the lock for as long as it lives. The status file of a killed one stays; it is recognized
+by its pid, and never believed.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,55 +11,26 @@ from pathlib import Path
 
 import filelock
 import msgspec
-import psutil
 
+from streams.local.status import StackStatus
 from streams.operations.errors import UsageError
 from streams.settings import Settings
-
-
-class ServiceStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A part in `ps`."""
-
-    name: str
-    pid: int | None
-    state: str
-    restarts: int
-    reason: str = ""
-
-
-class StackStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What `ps --json` prints; `pid` and `since` (epoch seconds) are those of the `up`."""
-
-    ready: bool
-    kafka: str | None
-    web: str | None
-    sandbox: str | None
-    parts: list[ServiceStatus]
-    data_dir: str
-    pid: int | None = None
-    since: float = 0.0
-
-
-def make_empty_status(settings: Settings) -> StackStatus:
-    """The picture where no `up` runs."""
-    return StackStatus(
-        ready=False,
-        kafka=None,
-        web=None,
-        sandbox=None,
-        parts=[],
-        data_dir=str(settings.data_dir),
-    )
+from streams.system import processes
+from streams.system.files import write_atomic
 
 
 def get_path(settings: Settings) -> Path:
-    """Where the run files are."""
+    """The folder of the run files."""
     return settings.data_dir / "run"
 
 
 @contextmanager
 def hold_lock(settings: Settings) -> Iterator[None]:
-    """Be the only `up` on this data folder. Raises Wrong when another one is."""
+    """Be the only `up` on this data folder.
+
+    Raises:
+        UsageError: another one runs, or the folder cannot be written.
+    """
     try:
         get_path(settings).mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(get_path(settings) / "up.lock")
@@ -68,7 +39,7 @@ def hold_lock(settings: Settings) -> Iterator[None]:
         raise UsageError(_describe_owner(settings)) from None
     except OSError as error:
         raise UsageError(
-            f"WA_DATA_DIR={settings.data_dir}: {error.strerror}; set another"
+            f"WA_DATA_DIR={settings.data_dir}: {error.strerror}; set another folder"
         ) from error
     try:
         yield
@@ -87,72 +58,37 @@ def _describe_owner(settings: Settings) -> str:
 
 
 def publish(settings: Settings, status: StackStatus) -> None:
-    """Write the picture; readers see the old or the new one, never a half."""
-    temporary = _get_status_file(settings).with_suffix(".new")
-    temporary.write_bytes(msgspec.json.encode(status))
-    temporary.replace(_get_status_file(settings))
+    """Replace the status that `ps` reads."""
+    write_atomic(_get_status_file(settings), msgspec.json.encode(status))
 
 
 def read_running_status(settings: Settings) -> StackStatus | None:
-    """The picture of the `up` that runs on this data folder now, if one does."""
+    """The status of the `up` that runs on this data folder now, if there is one."""
     try:
         status = msgspec.json.decode(_get_status_file(settings).read_bytes(), type=StackStatus)
-        started_s = psutil.Process(status.pid).create_time()
-    except (FileNotFoundError, psutil.NoSuchProcess, msgspec.DecodeError):
+    except (FileNotFoundError, msgspec.DecodeError):
         return None
-    # A pid that was given to another process since is told by its start.
-    return status if started_s <= status.since + 1.0 else None
+    if status.pid is None or processes.find_process(status.pid, status.since) is None:
+        return None
+    return status
 
 
 def resolve_kafka(settings: Settings) -> Settings:
-    """The settings with the brokers filled in: those of WA_KAFKA_BOOTSTRAP_SERVERS, else those of the running `up`.
+    """Fill in the brokers: those of WA_KAFKA_BOOTSTRAP_SERVERS, else those of the running `up`.
 
-    Raises Wrong when there are neither.
+    Raises:
+        UsageError: neither exists.
     """
     if settings.kafka_bootstrap_servers is not None:
         return settings
     status = read_running_status(settings)
     if status is None or status.kafka is None:
         raise UsageError(
-            f"no Kafka: set WA_KAFKA_BOOTSTRAP_SERVERS=host:port, or start `wa-streams up` on {settings.data_dir}"
+            "no Kafka: set WA_KAFKA_BOOTSTRAP_SERVERS=host:port, "
+            f"or start `wa-streams up` on {settings.data_dir}"
         )
     return replace(settings, kafka_bootstrap_servers=status.kafka)
 
 
-class RunFile(msgspec.Struct, frozen=True):
-    """What a worker says of itself once it listens."""
-
-    name: str
-    pid: int
-    web: str
-
-
-def read_run_file(settings: Settings, name: str) -> RunFile | None:
-    """The run file of a worker that runs now, if it has written one."""
-    try:
-        content = (get_path(settings) / f"{name}.json").read_bytes()
-        run_file = msgspec.json.decode(content, type=RunFile)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-    return run_file if _is_alive(run_file.pid) else None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def _get_status_file(settings: Settings) -> Path:
     return get_path(settings) / "up.json"
-
-
-def get_own_start_s() -> float:
-    """When this process began, epoch seconds."""
-    return psutil.Process(os.getpid()).create_time()
-
-
-def get_own_pid() -> int:
-    """This process."""
-    return os.getpid()

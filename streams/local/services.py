@@ -1,7 +1,7 @@
-"""How each part of an `up` is run: its command, its settings, its question of readiness, its grace.
+"""How each service of `up` runs: its command, its environment, its readiness probe, its grace period.
 
-A part is told its settings by its environment, and nothing else: what stands in the environment or in
-a file of ours is told again, so that all parts of one `up` agree.
+A service gets its settings from its environment and from nothing else. `up` passes on what it has read
+from its own environment and from its settings file, so that all services of one `up` agree.
 """
 
 import os
@@ -15,14 +15,17 @@ import aiohttp
 
 import streams
 from streams.local import run_dir
+from streams.observability.run_file import read_run_file
 from streams.runtime.exit_codes import ExitCode
 from streams.settings import PREFIX, Settings, to_environment
 from streams.supervisor.process import Process
 from streams.supervisor.service import Readiness, RunningProcess, ServiceSpec
 
 _PROBE_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
-_PACKAGE_ROOT = Path(streams.__file__).parents[1]  # of the packages, installed or not
-# A sender ends the send that it is in; a dispatcher the event; both then leave their groups.
+_PACKAGE_ROOT = Path(streams.__file__).parents[
+    1
+]  # so that a service finds the package, installed or not
+# A sender finishes its current send, a dispatcher its current event; both then leave their groups.
 _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
 
 _EXIT_NAMES = {int(each): each.name for each in ExitCode}
@@ -31,7 +34,7 @@ _EXIT_NAMES = {int(each): each.name for each in ExitCode}
 def build_dispatcher_spec(
     settings: Settings, http: aiohttp.ClientSession, number: int
 ) -> ServiceSpec:
-    """The n-th dispatcher, from 1 on; the first has the port that users know."""
+    """The n-th dispatcher, counted from 1. The first one listens on WA_WEB_PORT, the others on any port."""
     name = f"dispatch-{number}"
     port = settings.web_port if number == 1 else 0
     return ServiceSpec(
@@ -60,7 +63,7 @@ def build_sender_spec(settings: Settings, http: aiohttp.ClientSession, account: 
 def build_sandbox_spec(
     settings: Settings, http: aiohttp.ClientSession, *options: str
 ) -> ServiceSpec:
-    """The simulated WhatsApp."""
+    """The sandbox: the simulated WhatsApp."""
     return ServiceSpec(
         name="sandbox",
         start=_make_start(settings, "sandbox", "sandbox", *options),
@@ -71,12 +74,12 @@ def build_sandbox_spec(
 
 
 def get_log_path(settings: Settings, name: str) -> Path:
-    """Where a part writes."""
+    """The log of a service."""
     return settings.data_dir / "logs" / f"{name}.log"
 
 
 def env_for(settings: Settings) -> dict[str, str]:
-    """The environment of a part. Its working folder's `wa-streams.toml` has been read by us already."""
+    """The environment of a service. WA_CONFIG names an empty file: `up` has read the settings file already."""
     empty_config = run_dir.get_path(settings) / "services.toml"
     empty_config.parent.mkdir(parents=True, exist_ok=True)
     empty_config.write_text("")
@@ -107,11 +110,10 @@ def _make_worker_probe(
     headers = {"Authorization": f"Bearer {settings.web_token}"} if settings.web_token else {}
 
     async def probe(pid: int) -> Readiness:
-        here = run_dir.read_run_file(settings, name)
-        if here is None or here.pid != pid:
+        run_file = read_run_file(settings.data_dir, name)
+        if run_file is None or run_file.pid != pid:
             return Readiness(False, is_up=False)
-        answer = await _fetch_json(http, f"{here.web}/readyz", headers)
-        return Readiness(answer.get("ready") is True, str(answer.get("reason") or ""))
+        return await _fetch_readiness(http, f"{run_file.web}/readyz", headers)
 
     return probe
 
@@ -120,21 +122,22 @@ def _make_sandbox_probe(
     settings: Settings, http: aiohttp.ClientSession
 ) -> Callable[[int], Awaitable[Readiness]]:
     async def probe(pid: int) -> Readiness:
-        here = run_dir.read_run_file(settings, "sandbox")
-        if here is None or here.pid != pid:
+        run_file = read_run_file(settings.data_dir, "sandbox")
+        if run_file is None or run_file.pid != pid:
             return Readiness(False, is_up=False)
-        answer = await _fetch_json(http, here.web, {})
-        return Readiness(answer.get("ready") is True, str(answer.get("reason") or ""))
+        return await _fetch_readiness(http, run_file.web, {})
 
     return probe
 
 
-async def _fetch_json(
+async def _fetch_readiness(
     http: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
-) -> dict[str, Any]:
+) -> Readiness:
     try:
         async with http.get(url, headers=headers, timeout=_PROBE_TIMEOUT) as response:
-            body = await response.json(content_type=None)
+            body: Any = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        return {"reason": f"does not answer ({type(error).__name__})"}
-    return body if isinstance(body, dict) else {"reason": f"answers {response.status}"}
+        return Readiness(False, f"does not answer ({type(error).__name__})")
+    if not isinstance(body, dict):
+        return Readiness(False, f"answers {response.status}")
+    return Readiness(body.get("ready") is True, str(body.get("reason") or ""))

@@ -1,36 +1,42 @@
-"""Everything that an `up` runs on this machine, from the broker to the browsers, in its order.
+"""Everything that `up` runs on this machine, in its order.
 
-    kafka-1 (unless WA_KAFKA_BOOTSTRAP_SERVERS is set) and sandbox (if asked for) → topics → dispatchers and senders
+    kafka-1 (unless WA_KAFKA_BOOTSTRAP_SERVERS is set) and sandbox (with `--sandbox`)
+        → topics → dispatchers → senders with their browsers
 
-and back in the reverse order: senders, dispatchers, sandbox, broker.
+It stops in the reverse order: senders, dispatchers, sandbox, broker. How each service runs is in
+`services`; how a service is restarted is the supervisor's.
 """
 
 import asyncio
 import itertools
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 
 import aiohttp
+import psutil
 
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.local import broker, run_dir, services
 from streams.local.browsers import BrowserTracker
-from streams.local.run_dir import ServiceStatus, StackStatus
+from streams.local.status import ServiceStatus, StackStatus
+from streams.observability.run_file import read_run_file
 from streams.operations import installation
 from streams.settings import Settings
-from streams.supervisor.process import OrphanReaper
+from streams.supervisor.orphans import OrphanReaper
 from streams.supervisor.service import Service, ServiceSpec
 from streams.supervisor.supervisor import Supervisor
+from streams.system.tasks import race
 
 _PUBLISH_INTERVAL_S = 0.5
-_REAP_EVERY_TICKS = 10  # looks
+_REAP_EVERY_TICKS = 10  # a tick is one publish interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """What an `up` is asked for. `sandbox_options` are those of the command `sandbox`."""
+    """What to run. `sandbox_options` are passed to the command `sandbox`."""
 
     sandbox: bool = False
     sandbox_options: tuple[str, ...] = ()
@@ -38,7 +44,7 @@ class StackOptions:
 
 
 class LocalStack:
-    """An async context; on its way out everything has ended. `settings` are filled in by `start`."""
+    """An async context: leaving it stops everything. `start` fills in the brokers in `settings`."""
 
     def __init__(
         self,
@@ -53,7 +59,7 @@ class LocalStack:
         self._options = options
         self._on_change = on_change
         self._on_progress = on_progress
-        self._started_s = run_dir.get_own_start_s()
+        self._started_s = psutil.Process().create_time()
         self._browsers: list[BrowserTracker] = []
         self._all_started = False
         self._last_published: StackStatus | None = None
@@ -79,11 +85,14 @@ class LocalStack:
     async def start(
         self, on_topics_ready: Callable[[Settings], Awaitable[None]] | None = None
     ) -> None:
-        """Start everything; returns once all of it is ready. `when_topics` is called once they exist.
+        """Start everything; returns once all of it is ready.
+
+        `on_topics_ready` is called once the topics exist, before the dispatchers start.
 
         Raises:
-            Wrong: a part refuses to start; the text says which and what to do.
-            InvalidTopics, KafkaUnreachable: the topics are not what is needed, or nobody answers.
+            UsageError: a service refuses to start; the text says which one and what to do.
+            InvalidTopics, KafkaUnreachable: the topics have a wrong configuration, or Kafka does not
+                answer.
         """
         self._watch_task = asyncio.create_task(self._watch())
         await asyncio.to_thread(installation.install_for_browser, self.settings, self._on_progress)
@@ -107,51 +116,41 @@ class LocalStack:
         self._publish()
 
     async def wait_for_sandbox(self) -> str:
-        """The sandbox's control, once it is ready. Only where a sandbox was asked for."""
-        await self._supervisor.wait_until_ready(
-            *(p for p in self._supervisor.services if p.name == "sandbox")
-        )
-        run_file = run_dir.read_run_file(self.settings, "sandbox")
-        assert run_file is not None
+        """The URL of the sandbox's control, once the sandbox is ready. Only with `--sandbox`."""
+        sandbox = next(each for each in self._supervisor.services if each.name == "sandbox")
+        await self._supervisor.wait_until_ready(sandbox)
+        run_file = read_run_file(self.settings.data_dir, "sandbox")
+        assert run_file is not None, "a sandbox without a run file is not ready"
         return run_file.web
 
     async def wait_for_failure(self) -> None:
-        """Never returns; raises a fault of ours."""
-        assert self._watch_task is not None
-        failure_task = asyncio.create_task(self._supervisor.wait_for_failure())
-        try:
-            await asyncio.wait(
-                {failure_task, self._watch_task}, return_when=asyncio.FIRST_COMPLETED
-            )
-            for each in (failure_task, self._watch_task):
-                if each.done():
-                    each.result()
-        finally:
-            failure_task.cancel()
+        """Never returns; raises what a task of ours raised, which is a bug."""
+        assert self._watch_task is not None, "the stack has not been started"
+        await race(self._supervisor.wait_for_failure(), _wait_for(self._watch_task))
 
     def kill(self) -> None:
-        """End every part at once."""
+        """Kill every service at once."""
         self._supervisor.kill()
 
     def get_status(self) -> StackStatus:
-        """What `ps` shows."""
-        dispatcher = run_dir.read_run_file(self.settings, "dispatch-1")
+        """The status that `ps` shows."""
+        dispatcher = read_run_file(self.settings.data_dir, "dispatch-1")
         return StackStatus(
             ready=self._all_started and self._supervisor.is_ready,
             kafka=self.settings.kafka_bootstrap_servers,
             web=dispatcher.web if dispatcher else None,
             sandbox=self.sandbox_url,
             parts=[
-                *(_status_of(part) for part in self._supervisor.services),
+                *(_status_of(service) for service in self._supervisor.services),
                 *(browser.get_status() for browser in self._browsers),
             ],
             data_dir=str(self.settings.data_dir),
-            pid=run_dir.get_own_pid(),
+            pid=os.getpid(),
             since=self._started_s,
         )
 
     def _build_base_specs(self) -> tuple[EmbeddedBroker | None, list[ServiceSpec]]:
-        """The broker, if it is ours to start, and what the other parts stand on."""
+        """The embedded broker, if no other is set, and the services that the others need."""
         embedded_broker, specs = None, []
         if self.settings.kafka_bootstrap_servers is None:
             embedded_broker, spec = broker.build_spec(self.settings, self._on_progress)
@@ -198,17 +197,22 @@ class LocalStack:
         self._last_published = status
         try:
             run_dir.publish(self.settings, status)
-        except OSError as error:  # a full disk: what runs goes on, and `ps` is behind
+        except OSError as error:  # a full disk: the services go on, and `ps` shows an old status
             self._on_progress(f"cannot write the run file: {error}")
 
     async def _watch(self) -> None:
-        """A browser that its sender has started anew changes no part of ours."""
+        """Publish what changes without a service: a browser that its sender has restarted, for example."""
         reaper = OrphanReaper()
         for tick in itertools.count():
             self._publish()
             if tick % _REAP_EVERY_TICKS == 0:
                 reaper.reap()
             await asyncio.sleep(_PUBLISH_INTERVAL_S)
+
+
+async def _wait_for(task: asyncio.Task[None]) -> None:
+    """Await a task without cancelling it."""
+    await asyncio.shield(task)
 
 
 def _status_of(service: Service) -> ServiceStatus:

@@ -1,1 +1,1 @@
-"""Probes, metrics, health and lag of a worker. Changes nothing."""
+"""Probes, metrics, health and lag of a worker. Changes nothing about messages."""

@@ -1,4 +1,4 @@
-"""The document of `/health/whatsapp`, in the words of the earlier service."""
+"""The document of `/health/whatsapp`, with the field names of the earlier service."""
 
 from typing import Any
 
@@ -11,10 +11,11 @@ def health_document(
     conversation_states: int,
     rate_limit_tracking: int,
 ) -> dict[str, Any]:
-    """The document without its uptime, which the server adds in seconds.
+    """The document without the uptime in seconds, which the server adds.
 
-    `queue_length` counts what waits or is under way, `cache_size` numbers whose look-up is remembered,
-    `conversation_states` phones that are remembered, `rate_limit_tracking` those that were sent to.
+    `queue_length` counts the messages that wait or are in flight, `cache_size` the numbers with a cached
+    look-up, `conversation_states` the recipients that have a row, and `rate_limit_tracking` those of
+    them that were sent a message recently.
     """
     return {
         "healthy": is_healthy,

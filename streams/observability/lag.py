@@ -1,7 +1,7 @@
-"""Keeps the metrics of a group's lag current. Joins no group and commits nothing.
+"""Keeps the metrics of a consumer group's lag current. Joins no group and commits nothing.
 
-A broker that cannot be reached leaves the last figures standing; `wa_lag_read_timestamp_seconds` says
-how old they are.
+While the broker cannot be reached the metrics keep their last values; `wa_lag_read_timestamp_seconds`
+says how old they are.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ INTERVAL_S: Final = 15.0
 
 
 class LagExporter:
-    """Reads the lag of one group on some topics, again and again."""
+    """Reads the lag of one group on some topics at regular intervals."""
 
     def __init__(
         self,
@@ -43,13 +43,13 @@ class LagExporter:
         self._lost_records: dict[TopicPartition, int] = {}
 
     async def run(self) -> None:
-        """Until cancelled; a broker or a topic that is gone is told, and asked for again."""
+        """Run until cancelled. A missing broker or topic is logged, and tried again after the interval."""
         while True:
             try:
                 async with lag.open_lag_reader(self._settings) as reader:
                     await self._poll(reader)
             except (KafkaUnreachable, InvalidTopics) as error:
-                log.warning("the lag of %s is not known: %s", self._group, error)
+                log.warning("cannot read the lag of %s: %s", self._group, error)
             await asyncio.sleep(self._interval_s)
 
     async def _poll(self, reader: LagReader) -> None:
@@ -67,7 +67,7 @@ class LagExporter:
             )
             if partition_lag.lost_records > self._lost_records.get(partition, 0):
                 log.error(
-                    "%s: retention took away %d records unread",
+                    "%s: retention has deleted %d unread records",
                     partition,
                     partition_lag.lost_records,
                 )

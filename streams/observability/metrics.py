@@ -1,8 +1,10 @@
-"""What /metrics shows: every name in one place. No phone number, id or text is ever a label.
+"""The metrics that every worker has, and those of a dispatcher and of a group's lag.
 
-A registry belongs to one process and is passed in; prometheus_client's global one is not used. Counts
-are of this process since its start and may repeat what was done again after a crash: topics are the
-truth, these are for watching.
+The sender's own metrics are in `streams/sender/metrics.py`. No phone number, id or text may be a label.
+
+A registry belongs to one process and is passed in; the global registry of prometheus_client is not used.
+A counter counts since the start of its process, and counts again what is done again after a crash: it is
+for monitoring, and only the topics are exact.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -26,26 +28,26 @@ _AGE_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 
 
 def new_registry(worker: str) -> CollectorRegistry:
-    """A registry with what is said of every worker: its name, memory, CPU, open files, Python."""
+    """A registry with the metrics of every worker: its name, memory, CPU, open files, Python."""
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    Gauge("wa_worker", "1, under this worker's name", ["worker"], registry=registry).labels(
-        worker
-    ).set(1)
+    Gauge(
+        "wa_worker", "Always 1; the label is the name of this worker", ["worker"], registry=registry
+    ).labels(worker).set(1)
     return registry
 
 
 def register_gauges(
     registry: CollectorRegistry, definitions: Mapping[str, tuple[str, ReadValue]]
 ) -> None:
-    """Gauges that are read at each scrape: name → (meaning, function)."""
+    """Add gauges that are read at each scrape: name → (help text, function)."""
     for name, (meaning, read) in definitions.items():
         Gauge(name, meaning, registry=registry).set_function(read)
 
 
 class PhaseGauge:
-    """One gauge per word of a state, 1 for the one it is in: the session of an account."""
+    """One sample for each phase of a state: 1 for the current phase, 0 for the others."""
 
     def __init__(
         self, registry: CollectorRegistry, name: str, meaning: str, phases: Iterable[str]
@@ -54,7 +56,7 @@ class PhaseGauge:
         self._phases = tuple(phases)
 
     def set_phase(self, phase: str) -> None:
-        """It is in this one now."""
+        """Set the current phase."""
         for candidate in self._phases:
             self._gauge.labels(candidate).set(candidate == phase)
 
@@ -62,8 +64,8 @@ class PhaseGauge:
 class DispatcherMetrics:
     """What a dispatcher counts, and what is read from it at each scrape.
 
-    `waiting` are phones that wait, `outstanding` releases with senders, `overdue_s` by how much the
-    oldest wake is late, `partitions` how many are ours, `ready` as `/readyz` says it.
+    The arguments are read at each scrape: `is_ready` answers as `/readyz` does, `partitions` is the
+    number of assigned partitions of the phone log, `overdue_s` the delay of the oldest overdue timer.
     """
 
     def __init__(
@@ -93,7 +95,7 @@ class DispatcherMetrics:
         )
         self._age_s = Histogram(
             "wa_record_age_seconds",
-            "From a record's own time to its answer by the intake",
+            "Time from the record's timestamp to its handling by the intake",
             buckets=_AGE_BUCKETS_S,
             registry=registry,
         )
@@ -116,27 +118,33 @@ class DispatcherMetrics:
             self._statuses.labels(status)
         definitions = {
             "wa_ready": (
-                "1 when work is done, 0 while rebalancing or recovering",
+                "1 when messages are processed, 0 while rebalancing or recovering",
                 lambda: float(is_ready()),
             ),
-            "wa_partitions": ("Partitions of the phones' log that are ours", partitions),
-            "wa_phones_waiting": ("Phones that wait for a time or a turn", phones_waiting),
-            "wa_dispatches_in_flight": ("Releases that are with senders", dispatches_in_flight),
-            "wa_oldest_due_seconds": ("By how much the oldest wake is late", overdue_s),
+            "wa_partitions": ("Assigned partitions of the phone log", partitions),
+            "wa_phones_waiting": (
+                "Recipients whose messages wait",
+                phones_waiting,
+            ),
+            "wa_dispatches_in_flight": (
+                "Dispatched messages without an outcome",
+                dispatches_in_flight,
+            ),
+            "wa_oldest_due_seconds": ("Delay of the oldest overdue timer", overdue_s),
         }
         register_gauges(registry, definitions)
 
     def count_record(self, disposition: str, age_s: float) -> None:
-        """The intake answered a record (`forwarded`, `rejected`, `tombstone`) this long after its own time."""
+        """Count a record that the intake has handled: `forwarded`, `rejected` or `tombstone`."""
         self._records.labels(disposition).inc()
         self._age_s.observe(max(age_s, 0.0))
 
     def count_status(self, status: str) -> None:
-        """A status event is out."""
+        """Count a published status event."""
         self._statuses.labels(status).inc()
 
     def count_dead_letter(self, reason: str) -> None:
-        """A dead letter is out."""
+        """Count a published dead letter."""
         self._dead_letters.labels(reason).inc()
 
     def count_illegal_transition(self) -> None:
@@ -154,23 +162,23 @@ class LagMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         labels = ["topic", "partition"]
         self._lag = Gauge(
-            "wa_lag_records", "Records that the group has still to read", labels, registry=registry
+            "wa_lag_records", "Records that the group has not read yet", labels, registry=registry
         )
         self._lost_records = Gauge(
             "wa_lag_lost_records",
-            "Records that retention took away unread",
+            "Records that retention deleted before the group read them",
             labels,
             registry=registry,
         )
         self._read_time = Gauge(
-            "wa_lag_read_timestamp_seconds", "When the lag was read last", registry=registry
+            "wa_lag_read_timestamp_seconds", "When the lag was last read", registry=registry
         )
 
     def set_lag(self, topic: str, partition: int, *, lag: int, lost_records: int) -> None:
-        """The lag of one partition."""
+        """Set the lag of one partition."""
         self._lag.labels(topic, partition).set(lag)
         self._lost_records.labels(topic, partition).set(lost_records)
 
     def set_read_time(self, time_s: float) -> None:
-        """All were read at this time (epoch seconds)."""
+        """Set the time at which all partitions were read (epoch seconds)."""
         self._read_time.set(time_s)

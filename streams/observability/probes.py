@@ -1,13 +1,12 @@
-"""Probes and metrics over HTTP: `/healthz`, `/readyz`, `/health/whatsapp`, `/metrics`. Reads, changes nothing.
+"""Probes and metrics over HTTP: `/healthz`, `/readyz`, `/health/whatsapp`, `/metrics`. Changes nothing.
 
-Listens on loopback unless told otherwise. Off loopback it does not start without a token; where there
-is a token every request must bear it. Without one only a loopback name is answered, so that no page in
-somebody's browser can reach it under a name of its own (DNS rebinding).
+By default the server listens on loopback. On any other address it does not start without a token, and
+every request must carry the token. Without a token it answers only requests to a loopback host name, so
+that no web page can reach it through a host name of its own (DNS rebinding).
 """
 
 import errno
 import hmac
-import ipaddress
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from streams.observability import run_file
 from streams.settings import Settings
+from streams.system.loopback import is_loopback
 
 ReadinessCheck = Callable[[], tuple[bool, str]]
 HealthSource = Callable[[], Mapping[str, Any]]
@@ -28,11 +28,11 @@ _SHUTDOWN_TIMEOUT_S: Final = 1.0
 
 
 class CannotListen(Exception):
-    """The server cannot start; the text says in one line what to do."""
+    """The server cannot start; the text is one line that says what to do."""
 
 
 class Server:
-    """A server that listens, until `close`."""
+    """A server that listens until it is closed."""
 
     def __init__(self, runner: web.AppRunner, host: str) -> None:
         self._runner = runner
@@ -41,12 +41,12 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it is reached from this machine, without a slash at the end."""
+        """The URL for this machine, without a slash at the end."""
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     async def close(self) -> None:
-        """Stop listening and end what is open; safe to call twice."""
+        """Stop listening and close the open connections. A second call does nothing."""
         await self._runner.cleanup()
 
 
@@ -59,13 +59,14 @@ async def start_server(
     health: HealthSource,
     registry: CollectorRegistry,
 ) -> Server:
-    """Listen; port 0 is any free one.
+    """Start the server. Port 0 means any free one.
 
-    `readiness` gives whether work is done now, and why not; `health` the answer of `/health/whatsapp`
-    without its uptime (`health.py`). Both are called on the loop and must not block.
+    `readiness` returns whether the worker is ready, and why not. `health` returns the document of
+    `/health/whatsapp` without the uptime (`health.py`). Both are called in the event loop and must not
+    block.
 
     Raises:
-        CannotListen: the port is taken, the address is not this machine's, or a token is needed.
+        CannotListen: the port is taken, the address is not one of this machine, or a token is needed.
     """
     if not token and not is_loopback(host):
         raise CannotListen(
@@ -93,7 +94,7 @@ async def serve_probes(
     health: HealthSource,
     registry: CollectorRegistry,
 ) -> AsyncIterator[Server]:
-    """Serve for the worker of this name, and have its run file say where. Raises CannotListen."""
+    """Serve the probes of this worker, and write its run file. Raises CannotListen."""
     server = await start_server(
         host=settings.web_host,
         port=port,
@@ -110,24 +111,16 @@ async def serve_probes(
         await server.close()
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _describe_listen_error(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"WA_WEB_PORT={port}: is taken on {host}; set another, or 0 for any free one"
+        return f"WA_WEB_PORT={port}: is taken on {host}; set another port, or 0 for any free one"
     if error.errno == errno.EACCES:
-        return f"WA_WEB_PORT={port}: may not be opened by this user; set one above 1023"
+        return f"WA_WEB_PORT={port}: this user may not open it; set a port above 1023"
     return f"WA_WEB_HOST={host}: cannot be listened on ({error.strerror}); set 127.0.0.1"
 
 
 class _Probes:
-    """The answers."""
+    """The handlers."""
 
     def __init__(
         self, readiness: ReadinessCheck, health: HealthSource, registry: CollectorRegistry
@@ -138,7 +131,7 @@ class _Probes:
         self._started_s = time.monotonic()
 
     def routes(self) -> list[web.RouteDef]:
-        """What is answered."""
+        """The routes and their handlers."""
         return [
             web.get("/healthz", self.alive),
             web.get("/readyz", self.ready),
@@ -147,23 +140,23 @@ class _Probes:
         ]
 
     async def alive(self, _: web.Request) -> web.Response:
-        """The loop turns, or nobody would answer. A worker that stands still ends itself (watchdog)."""
+        """Always 200: the event loop runs. A worker that makes no progress ends itself (see the watchdog)."""
         return web.json_response({"alive": True})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """200, or 503 with the reason."""
+        """200 if the worker is ready, else 503 with the reason."""
         is_ready, reason = self._readiness()
         if is_ready:
             return web.json_response({"ready": True})
         return web.json_response({"ready": False, "reason": reason}, status=503)
 
     async def whatsapp(self, _: web.Request) -> web.Response:
-        """The earlier service's health document."""
+        """The health document of the earlier service; 503 if it is not healthy."""
         document = {**self._health(), "uptime": round(time.monotonic() - self._started_s, 3)}
         return web.json_response(document, status=200 if document["healthy"] else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Prometheus' text format, or OpenMetrics for those who accept it."""
+        """Prometheus' text format, or OpenMetrics if the client accepts it."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
@@ -177,7 +170,7 @@ def _auth_middleware(token: str | None) -> Any:
                     401, "send WA_WEB_TOKEN as a bearer token", {"WWW-Authenticate": "Bearer"}
                 )
         elif not is_loopback(request.url.host or ""):
-            return _error_response(403, "ask for 127.0.0.1, or set WA_WEB_TOKEN and send it")
+            return _error_response(403, "use the host 127.0.0.1, or set WA_WEB_TOKEN and send it")
         return await handler(request)
 
     return authorize

@@ -1,39 +1,59 @@
-"""Run files: `<data folder>/run/<name>.json` says where a worker that runs here listens.
+"""Run files: `<data folder>/run/<name>.json` says where a worker on this machine listens.
 
-`up` and `ps` read them. One that is left behind by a killed worker is told by its pid.
+`up` and other commands read them. The file of a killed worker stays; it is recognized by its pid.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
+from streams.system import processes
+from streams.system.files import write_atomic
+
+
+class RunFile(msgspec.Struct, frozen=True):
+    """What a worker publishes about itself once it listens; `web` is its URL."""
+
+    name: str
+    pid: int
+    web: str
+
 
 @contextmanager
 def managed_run_file(data_dir: Path, name: str) -> Iterator[Callable[[str], None]]:
-    """Gives a function to be called with the worker's URL once it listens; the file goes at the end.
+    """Yield a function to call with the worker's URL once it listens; the file is removed at the end.
 
-    A file that another process of the same name has written meanwhile stays.
+    A file that another process of the same name has written in the meantime stays.
     """
-    path = data_dir / "run" / f"{name}.json"
+    path = _get_path(data_dir, name)
 
-    def write(url: str) -> None:
+    def publish_url(url: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside the file, under a name of our own: readers see the old one or the new one, no half.
-        temporary = path.with_suffix(f".{os.getpid()}.new")
-        temporary.write_text(json.dumps({"name": name, "pid": os.getpid(), "web": url}))
-        temporary.replace(path)
+        write_atomic(path, msgspec.json.encode(RunFile(name, os.getpid(), url)))
 
     try:
-        yield write
+        yield publish_url
     finally:
-        if _is_own(path):
+        run_file = _read(path)
+        if run_file is not None and run_file.pid == os.getpid():
             path.unlink(missing_ok=True)
 
 
-def _is_own(path: Path) -> bool:
+def read_run_file(data_dir: Path, name: str) -> RunFile | None:
+    """The run file of the worker of this name, if it runs and has written one."""
+    run_file = _read(_get_path(data_dir, name))
+    return run_file if run_file is not None and processes.is_running(run_file.pid) else None
+
+
+def _get_path(data_dir: Path, name: str) -> Path:
+    return data_dir / "run" / f"{name}.json"
+
+
+def _read(path: Path) -> RunFile | None:
     try:
-        return json.loads(path.read_text())["pid"] == os.getpid()
-    except FileNotFoundError:
-        return False
+        return msgspec.json.decode(path.read_bytes(), type=RunFile)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None

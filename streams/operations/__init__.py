@@ -1,1 +1,1 @@
-"""The verbs of wa-streams without a command line: accounts, dead letters, checks. Prints nothing."""
+"""The verbs of wa-streams without a command line: accounts, dead letters, messages, checks. Prints nothing."""

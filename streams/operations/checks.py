@@ -1,4 +1,4 @@
-"""What this machine must have, checked one by one. Nothing is installed or changed."""
+"""What this machine needs, checked one thing at a time. Installs and changes nothing."""
 
 import os
 import resource
@@ -12,8 +12,10 @@ import msgspec
 from streams.embedded_kafka import jars, java
 from streams.kafka import admin
 from streams.kafka.connection import KafkaUnreachable
+from streams.operations.errors import UsageError
 from streams.settings import Settings
 from streams.system import ports
+from streams.system.loopback import is_loopback
 from streams.whatsapp.errors import BrowserMissing, BundleMissing
 from streams.whatsapp.install import bundle, executable
 
@@ -24,7 +26,7 @@ _GIB = float(1 << 30)
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One line of `doctor`. What is not `needed` may be missing; `do` says how to mend it."""
+    """One line of `doctor`. If it is not `required` it may be missing. `advice` says what to do."""
 
     name: str
     ok: bool
@@ -34,7 +36,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 async def check_machine(settings: Settings) -> AsyncIterator[Check]:
-    """What is installed here, and what is free."""
+    """Check what is installed on this machine, and what is free."""
     for check in (
         check_python,
         check_java,
@@ -48,13 +50,13 @@ async def check_machine(settings: Settings) -> AsyncIterator[Check]:
 
 
 def check_python(_: Settings) -> Check:
-    """Its version."""
+    """Check the version of Python."""
     version = ".".join(map(str, sys.version_info[:3]))
     return Check("python", sys.version_info >= _MIN_PYTHON, version, "install Python 3.11 or later")
 
 
 def check_java(settings: Settings) -> Check:
-    """For the embedded broker."""
+    """Check for Java, which the embedded broker needs."""
     try:
         java_path = java.find_java(os.environ.get("JAVA_HOME"))
     except java.JavaMissing as error:
@@ -65,7 +67,7 @@ def check_java(settings: Settings) -> Check:
 
 
 def check_kafka_jars(settings: Settings) -> Check:
-    """For the embedded broker; they are fetched when they are needed."""
+    """Check for Kafka's jars, which the embedded broker needs; `up` downloads them if they are missing."""
     return Check(
         "kafka jars",
         jars.is_installed(),
@@ -76,7 +78,7 @@ def check_kafka_jars(settings: Settings) -> Check:
 
 
 def check_wa_js(settings: Settings) -> Check:
-    """The bundle that is put into the page."""
+    """Check for the wa-js bundle, which is injected into the page."""
     try:
         return Check("wa-js", True, str(bundle.find_bundle(settings.whatsapp_bundle)))
     except BundleMissing as error:
@@ -84,7 +86,7 @@ def check_wa_js(settings: Settings) -> Check:
 
 
 async def check_browser(settings: Settings) -> Check:
-    """A Chromium that runs."""
+    """Check for a Chromium that runs."""
     try:
         chromium = executable.find_chromium(settings.browser_executable)
         version = await executable.read_version(chromium)
@@ -94,11 +96,11 @@ async def check_browser(settings: Settings) -> Check:
 
 
 def check_disk(settings: Settings) -> Check:
-    """Room for tables, profiles and the embedded broker's log."""
+    """Check the space for tables, profiles and the embedded broker's log."""
     folder = _nearest_existing(settings.data_dir)
     free_bytes = shutil.disk_usage(folder).free
     is_writable = os.access(folder, os.W_OK)
-    advice = "free some, or set WA_DATA_DIR to a folder on another disk, which you may write to"
+    advice = "free some space, or set WA_DATA_DIR to a writable folder on another disk"
     detail = f"{free_bytes / _GIB:.1f} GiB free at {settings.data_dir}" + (
         "" if is_writable else ", read-only"
     )
@@ -106,31 +108,49 @@ def check_disk(settings: Settings) -> Check:
 
 
 def check_open_files(_: Settings) -> Check:
-    """How many files a process may open."""
+    """Check how many files a process may open."""
     limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     is_enough = limit == resource.RLIM_INFINITY or limit >= _MIN_OPEN_FILES
     return Check(
-        "open files", is_enough, f"at most {limit}", f"raise it: ulimit -n {_MIN_OPEN_FILES * 4}"
+        "open files",
+        is_enough,
+        f"at most {limit}",
+        f"raise the limit: ulimit -n {_MIN_OPEN_FILES * 4}",
     )
 
 
 async def check_kafka(settings: Settings) -> AsyncIterator[Check]:
-    """Whether the broker of these settings answers, and whether the topics are right."""
+    """Check that the broker of these settings answers and that its topics are correct."""
     try:
         problems = await admin.check_topics(settings)
     except KafkaUnreachable as error:
         yield Check("kafka", False, "no answer", str(error))
         return
     yield Check("kafka", True, f"answers at {settings.kafka_bootstrap_servers}")
-    detail = "; ".join(map(str, problems)) or "all there, as they must be"
+    detail = "; ".join(map(str, problems)) or "all exist with the required configuration"
     yield Check("topics", not problems, detail, "run `wa-streams topics create`")
 
 
 def check_port(name: str, port: int, variable: str) -> Check:
-    """Whether a part could listen there."""
+    """Check that a service could listen on this port."""
     is_free = port == 0 or ports.is_free(port)
-    detail = "any free one" if port == 0 else f"{port} is {'free' if is_free else 'taken'}"
-    return Check(name, is_free, detail, f"set {variable} to another one, 0 for any that is free")
+    detail = "any free port" if port == 0 else f"{port} is {'free' if is_free else 'taken'}"
+    return Check(name, is_free, detail, f"set {variable} to another port, or to 0 for any free one")
+
+
+def require_free_web_port(settings: Settings) -> None:
+    """Check the port of the probes before Faust starts: it treats any error of a start as a crash.
+
+    Raises:
+        UsageError: another program listens on it.
+    """
+    if not settings.web_port or not is_loopback(settings.web_host):
+        return
+    if not ports.is_free(settings.web_port, settings.web_host):
+        raise UsageError(
+            f"WA_WEB_PORT={settings.web_port}: is taken on {settings.web_host}; "
+            "set another port, or 0 for any free one"
+        )
 
 
 def _nearest_existing(folder: Path) -> Path:

@@ -1,19 +1,19 @@
-"""How a command ends when it cannot do its work, named by the exit code. Imports nothing of ours.
+"""How an operation fails, named by what the user does next. Imports nothing of the project.
 
 CommandError
-├── Wrong     exit 2: a setting, an argument or this machine is wrong; the line says what to do
-└── Failed    exit 1: it was tried and did not work
+├── UsageError      exit code 2: correct a setting, an argument or this machine; the text says what
+└── CommandFailed   exit code 1: it was tried and did not work
 """
 
 
 class CommandError(Exception):
-    """Any ending that a command has foreseen; its text is one line for the person who typed it."""
+    """A failure that the operation foresees. Its text is one line for the user."""
 
     exit_code = 1
 
 
 class UsageError(CommandError):
-    """Nothing was tried: something must be put right first."""
+    """Nothing was tried: something must be corrected first."""
 
     exit_code = 2
 

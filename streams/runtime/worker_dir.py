@@ -5,7 +5,6 @@ under one id would expel each other from the group in turn. Hence the lock, whic
 dies, however it dies.
 """
 
-import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import filelock
 
 from streams.settings import Settings
+from streams.system.files import write_atomic
 
 _CLEAN_EXIT_FILE = "ended"  # exists between a worker's regular end and its next start
 
@@ -66,10 +66,5 @@ def _read_or_create_member_id(file: Path, name: str) -> tuple[str, bool]:
     except FileNotFoundError:
         pass  # the first start on this folder
     member_id = f"{name}-{uuid.uuid4().hex[:12]}"
-    temporary = file.with_suffix(".new")
-    with temporary.open("w") as stream:
-        stream.write(member_id)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
+    write_atomic(file, member_id.encode(), is_durable=True)
     return member_id, False

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from streams.system.files import write_atomic
+
 HOST = "web.whatsapp.com"
 # Chromium checks the key alone; the dates are for other clients.
 _VALID_DAYS = 3650
@@ -53,10 +55,7 @@ def load_or_create_identity(folder: Path) -> TlsIdentity:
     """Load the identity in this folder, or create it: browsers must trust a restarted sandbox again."""
     file = folder / "certificate.pem"
     if not file.exists():
-        new_file = folder / "certificate.new"
-        new_file.touch(mode=0o600)
-        new_file.write_bytes(_create_pem())
-        new_file.replace(file)
+        write_atomic(file, _create_pem(), mode=0o600)
     certificate = x509.load_pem_x509_certificate(file.read_bytes())
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return TlsIdentity(file, base64.b64encode(hashlib.sha256(key).digest()).decode())

@@ -6,11 +6,12 @@ bounded time.
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 from typing import Final
 
-from streams.domain import backoff
+from streams.domain.backoff import Backoff, BackoffSeries
 from streams.domain.errors import Error
 from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 # It runs from the moment at which the session was lost: after it, dispatches are deferred at once, and
 # not each of them after a wait of its own.
 RECONNECT_TIMEOUT_S: Final = 5.0
+_RESTART_BACKOFF: Final = Backoff(base_delay_s=1.0, max_delay_s=30.0)
+_RESTART_RESET_S: Final = 60.0
 
 # Only a person can end these phases.
 _NEEDS_PERSON: Final = frozenset({Phase.LINKING, Phase.RESTRICTED, Phase.LOGGED_OUT})
@@ -83,12 +86,13 @@ class BrowserSession:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
-        failures = 0
+        restarts = BackoffSeries(
+            _RESTART_BACKOFF, reset_after_s=_RESTART_RESET_S, random_fraction=random.random
+        )
         while True:
             started_s = time.monotonic()
             reason = await self._run_driver()
-            failures = 0 if time.monotonic() - started_s > 60.0 else failures + 1
-            pause_s = backoff.deferral_delay_s(failures)
+            pause_s = restarts.record_failure(uptime_s=time.monotonic() - started_s)
             log.error("the browser has stopped (%s), next try in %.1f s", reason, pause_s)
             self._set_state(SessionState(Phase.STOPPED, link=self._state.link, reason=reason))
             await asyncio.sleep(pause_s)

@@ -1,11 +1,8 @@
 """What only several settings together can get wrong. Reads nothing, changes nothing."""
 
-from typing import Final
-
 from streams.settings.errors import SettingError
 from streams.settings.groups import KafkaSettings, Settings
-
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+from streams.system.loopback import is_loopback
 
 
 def check_kafka(settings: KafkaSettings) -> None:
@@ -27,7 +24,7 @@ def check_settings(settings: Settings) -> None:
         raise SettingError(
             f"WA_ACCOUNTS={','.join(settings.accounts)}: must name each account only once"
         )
-    if settings.web_host not in _LOOPBACK and not settings.web_token:
+    if not is_loopback(settings.web_host) and not settings.web_token:
         raise SettingError(
             f"WA_WEB_HOST={settings.web_host}: is not loopback; "
             "set WA_WEB_TOKEN too, or listen on 127.0.0.1"

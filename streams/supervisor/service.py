@@ -1,34 +1,37 @@
-"""One part of the whole: a process that is started, watched, started again when it ends, and stopped.
+"""One service: a process that is started, watched, restarted when it ends, and stopped.
 
     starting ──ready──▶ ready ──not ready──▶ starting
         │                 │
         └───── ended ─────┴──▶ backoff ──waited──▶ starting
-                          └──▶ failed     (exit code 2 before it ever answered: a wrong
-        any ──stop──▶ stopped              setting, which is not cured by trying again)
+                          └──▶ failed     (exit code 2 before it was ever up: a wrong
+        any ──stop──▶ stopped              setting, which a restart does not correct)
 
-Knows nothing of what the part does: it gets a way to start it and a question whether it is ready.
+Knows nothing of what the service does: its spec brings the way to start it and its readiness probe.
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from streams.domain.backoff import Backoff, BackoffSeries
 from streams.operations.errors import CommandError, CommandFailed, UsageError
-from streams.supervisor.backoff import Backoff, BackoffPolicy
-from streams.supervisor.process import read_last_line, rotate_log
+from streams.supervisor.exit_reason import ProcessExit, describe_exit
+from streams.supervisor.log_file import rotate_log
+from streams.system.tasks import race
 
-_USAGE_EXIT_CODE = UsageError.exit_code
 _STARTING_POLL_INTERVAL_S = 0.2
 _READY_POLL_INTERVAL_S = 1.0
+# Half of each delay is random: services that died together do not come back together.
+RESTART_BACKOFF: Final = Backoff(base_delay_s=0.5, max_delay_s=30.0, jitter=0.5)
+_RESTART_RESET_S = 60.0
 
 
 class ServiceState(StrEnum):
-    """Where a part stands; the words of `ps`."""
+    """The state of a service, in the words that `ps` prints."""
 
     STARTING = "starting"
     READY = "ready"
@@ -42,25 +45,28 @@ class RunningProcess(Protocol):
 
     @property
     def pid(self) -> int:
-        """Its id."""
+        """The process id."""
         ...
 
     async def wait_for_exit(self) -> int:
-        """The exit code, once it has one."""
+        """Return the exit code, once the process has ended."""
         ...
 
     async def stop(self, grace_s: float) -> int:
-        """Ask it to end, and make it end after so many seconds."""
+        """Terminate it, kill it after this many seconds, and return the exit code."""
         ...
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it at once."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """What a part answered; `why` is in one line what it waits for. Not `up`: it does not answer yet."""
+    """The answer of a probe. `reason` says in one line what the service waits for.
+
+    `is_up` is false as long as the service does not answer at all.
+    """
 
     is_ready: bool
     reason: str = ""
@@ -69,8 +75,10 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
-    """How a part is run. `ready` is asked with the pid; `grace_s` is given to end by itself;
-    `endings` names exit codes that have a meaning of their own.
+    """How to run a service.
+
+    `probe` gets the pid. A stop leaves the service `grace_s` seconds to end by itself. `exit_names`
+    names the exit codes that have a meaning of their own.
     """
 
     name: str
@@ -78,12 +86,12 @@ class ServiceSpec:
     probe: Callable[[int], Awaitable[Readiness]]
     log: Path
     grace_s: float
-    backoff_policy: BackoffPolicy = field(default_factory=BackoffPolicy)
+    restart_backoff: Backoff = RESTART_BACKOFF
     exit_names: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class Service:
-    """A part that runs until it is stopped."""
+    """A service that runs until it is stopped."""
 
     def __init__(
         self,
@@ -99,18 +107,20 @@ class Service:
         self._process: RunningProcess | None = None
         self._has_been_up = False
         self._on_change = on_change
-        self._backoff = Backoff(spec.backoff_policy, jitter)
+        self._backoff = BackoffSeries(
+            spec.restart_backoff, reset_after_s=_RESTART_RESET_S, random_fraction=jitter
+        )
         self._stop_requested = asyncio.Event()
         self._state_changed = asyncio.Event()
 
     @property
     def name(self) -> str:
-        """Its name in `ps`, its log and its run file."""
+        """The name in `ps`, of the log and of the run file."""
         return self.spec.name
 
     @property
     def pid(self) -> int | None:
-        """Of the process that runs now."""
+        """The pid of the current process."""
         return None if self._process is None else self._process.pid
 
     async def run(self) -> None:
@@ -120,19 +130,24 @@ class Service:
             process_exit = await self._run_once()
             if self._stop_requested.is_set():
                 break
-            if process_exit.code == _USAGE_EXIT_CODE and not self._has_been_up:
+            if process_exit.code == UsageError.exit_code and not self._has_been_up:
                 self._set_state(ServiceState.FAILED, process_exit.reason)
                 return
-            delay_s = self._backoff.record_exit(time.monotonic() - started_s)
+            delay_s = self._backoff.record_failure(uptime_s=time.monotonic() - started_s)
             self._set_state(
-                ServiceState.BACKOFF, f"{process_exit.reason}; starts again in {delay_s:.1f} s"
+                ServiceState.BACKOFF, f"{process_exit.reason}; restart in {delay_s:.1f} s"
             )
             await self._wait_for_stop(delay_s)
             self.restarts += 1
         self._set_state(ServiceState.STOPPED)
 
     async def wait_until_ready(self) -> None:
-        """Returns when it is ready. Raises Wrong when it failed for good, Failed when it was stopped."""
+        """Return when it is ready.
+
+        Raises:
+            UsageError: it has failed for good.
+            CommandFailed: it was stopped before it was ready.
+        """
         while self.state is not ServiceState.READY:
             if self.state is ServiceState.FAILED:
                 raise UsageError(f"{self.name}: {self.reason or 'ended'} (log: {self.spec.log})")
@@ -142,71 +157,46 @@ class Service:
             await self._state_changed.wait()
 
     async def stop(self) -> None:
-        """End the process, at the latest after its grace, and start no other."""
+        """Stop the process, within its grace period, and start no other."""
         self._stop_requested.set()
         self._state_changed.set()
         if self._process is not None:
             await self._process.stop(self.spec.grace_s)
 
     def kill(self) -> None:
-        """End the process at once. Alone it is started again; after `stop` it is the harder way."""
+        """Kill the process at once. It is restarted, unless `stop` was called."""
         if self._process is not None:
             self._process.kill()
 
-    async def _run_once(self) -> "_ProcessExit":
+    async def _run_once(self) -> ProcessExit:
         """Start the process and watch it until it ends."""
         self._set_state(ServiceState.STARTING)
         try:
             self._process = await self.spec.start()
         except OSError as error:
-            return _ProcessExit(_USAGE_EXIT_CODE, f"cannot be started: {error}")
+            return ProcessExit(UsageError.exit_code, f"cannot be started: {error}")
         except CommandError as error:
-            return _ProcessExit(error.exit_code, str(error))
+            return ProcessExit(error.exit_code, str(error))
         try:
-            if self._stop_requested.is_set():  # it was stopped while it was being started
+            if self._stop_requested.is_set():  # requested while the process was starting
                 return self._describe_exit(await self._process.stop(self.spec.grace_s))
-            self._on_change(self)  # its pid is known now
+            self._on_change(self)  # the pid is known now
             return self._describe_exit(await self._watch(self._process))
-        except BaseException:  # a fault of ours: nobody would watch it any more
+        except BaseException:  # a bug of ours: nobody would watch the process any more
             self._process.kill()
             await self._process.wait_for_exit()
             raise
         finally:
             self._process = None
 
-    def _describe_exit(self, code: int) -> "_ProcessExit":
-        if code == _USAGE_EXIT_CODE:
-            line = read_last_line(self.spec.log).removeprefix("wa-streams: ")
-            return _ProcessExit(code, line.removeprefix(f"{self.name}: ") or "a setting is wrong")
-        if code < 0:
-            return _ProcessExit(code, f"was ended by {signal.Signals(-code).name}")
-        name = self.spec.exit_names.get(code)
-        if name is None:
-            return _ProcessExit(code, f"ended with code {code}")
-        reason = self._read_exit_reason(f" (exit {code}, {name})")
-        return _ProcessExit(
-            code, f"ended with code {code}, {name}" + (f": {reason}" if reason else "")
-        )
-
-    def _read_exit_reason(self, suffix: str) -> str:
-        """What the program said last with this at its end, as workers do (runtime/exit_codes.py)."""
-        line = read_last_line(self.spec.log, suffix).removesuffix(suffix)
-        _, separator, message = line.partition(" CRITICAL ")
-        return message.partition(": ")[2] if separator else line
+    def _describe_exit(self, code: int) -> ProcessExit:
+        return describe_exit(code, self.name, self.spec.log, self.spec.exit_names)
 
     async def _watch(self, process: RunningProcess) -> int:
-        exit_task = asyncio.ensure_future(process.wait_for_exit())
-        poll_task = asyncio.ensure_future(self._poll_readiness(process.pid))
-        try:
-            await asyncio.wait({exit_task, poll_task}, return_when=asyncio.FIRST_COMPLETED)
-            if poll_task.done() and not exit_task.done():
-                poll_task.result()  # it never returns: what it raised is a fault of ours
-            return await exit_task
-        finally:
-            poll_task.cancel()
-            await asyncio.wait({poll_task})
+        """Return the exit code, once the process has ended. The probe never ends; it may raise."""
+        return await race(process.wait_for_exit(), self._poll_readiness(process.pid))
 
-    async def _poll_readiness(self, pid: int) -> None:
+    async def _poll_readiness(self, pid: int) -> int:
         while True:
             readiness = await self.spec.probe(pid)
             self._has_been_up |= readiness.is_up
@@ -232,11 +222,3 @@ class Service:
             await asyncio.wait_for(self._stop_requested.wait(), timeout_s)
         except TimeoutError:
             return
-
-
-@dataclass(frozen=True, slots=True)
-class _ProcessExit:
-    """How a process ended, or why it never began."""
-
-    code: int
-    reason: str

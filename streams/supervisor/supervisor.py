@@ -1,6 +1,6 @@
-"""All parts of one `up`: started in their order, stopped in the reverse one, seen as one picture.
+"""All services of one `up`: started group by group, stopped in the reverse order.
 
-Knows parts and their order, nothing of Kafka, browsers or terminals.
+Knows services and their order; nothing of Kafka, browsers or terminals.
 """
 
 import asyncio
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from types import TracebackType
 
 from streams.supervisor.service import Service, ServiceSpec, ServiceState
+from streams.system.tasks import run_all
 
 
 class Supervisor:
-    """An async context: on its way out every part is stopped, the youngest rank first."""
+    """An async context: leaving it stops every service, the last started group first."""
 
     def __init__(
         self,
@@ -28,17 +29,17 @@ class Supervisor:
 
     @property
     def services(self) -> list[Service]:
-        """In the order of their start."""
-        return [part for rank in self._groups for part in rank]
+        """All services, in the order of their start."""
+        return [service for group in self._groups for service in group]
 
     @property
     def is_ready(self) -> bool:
-        """Whether every part is."""
-        return all(part.state is ServiceState.READY for part in self.services)
+        """Whether every service is ready."""
+        return all(service.state is ServiceState.READY for service in self.services)
 
     def start(self, *specs: ServiceSpec) -> list[Service]:
-        """Start these parts together, as one rank; they are stopped before those that came earlier."""
-        group = [Service(plan, on_change=self._on_change, jitter=self._jitter) for plan in specs]
+        """Start these services together, as one group. It is stopped before the earlier groups."""
+        group = [Service(spec, on_change=self._on_change, jitter=self._jitter) for spec in specs]
         self._groups.append(group)
         for service in group:
             self._tasks[service] = asyncio.create_task(service.run(), name=service.name)
@@ -46,19 +47,15 @@ class Supervisor:
         return group
 
     async def wait_until_ready(self, *services: Service) -> None:
-        """Returns when these are ready (none named: all). Raises Wrong when one of them has failed."""
-        wait_tasks = [
-            asyncio.create_task(part.wait_until_ready()) for part in services or self.services
-        ]
-        try:
-            await asyncio.gather(*wait_tasks)
-        finally:
-            for each in wait_tasks:
-                each.cancel()
-            await asyncio.wait(wait_tasks)
+        """Return when these services are ready; without arguments, all of them.
+
+        Raises:
+            UsageError: one of them has failed for good.
+        """
+        await run_all(*(service.wait_until_ready() for service in services or self.services))
 
     async def wait_for_failure(self) -> None:
-        """Never returns; raises what a part's keeper raised, which is a fault of ours."""
+        """Never returns. Raises what the task of a service raised, which is a bug of ours."""
         await asyncio.shield(self._failure)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
@@ -67,20 +64,20 @@ class Supervisor:
             self._failure.set_exception(error)
 
     def kill(self) -> None:
-        """From now on stop by SIGKILL: somebody has lost patience."""
+        """Kill every service at once, and from now on stop services by SIGKILL."""
         self._is_killing = True
         for service in self.services:
             service.kill()
 
     async def stop(self) -> None:
-        """Stop every part, rank by rank, and wait for the end of each."""
+        """Stop every service, group by group, and wait for the end of each."""
         for group in reversed(self._groups):
-            await asyncio.gather(*(self._stop_service(part) for part in group))
+            await asyncio.gather(*(self._stop_service(service) for service in group))
 
     async def _stop_service(self, service: Service) -> None:
         stop_task = asyncio.create_task(service.stop())
         if self._is_killing:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # let it record that a stop was requested: no restart
             service.kill()
         await stop_task
         await asyncio.wait({self._tasks[service]})

@@ -1,1 +1,1 @@
-"""Processes and ports of this machine. Knows nothing of Kafka or WhatsApp."""
+"""What this project needs of the machine: processes, files, ports, tasks. Knows nothing of Kafka or WhatsApp."""

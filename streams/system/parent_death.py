@@ -1,7 +1,7 @@
-"""Programs that cannot outlive the process that starts them, however that one ends.
+"""Programs that cannot outlive the process that starts them, however that process ends.
 
-Who is killed cleans up nothing, so the kernel is asked to (PR_SET_PDEATHSIG, prctl(2)). The request
-goes with the *thread* that forked: start such a program from one that lives as long as the process.
+A killed process cleans up nothing, so the kernel does it (PR_SET_PDEATHSIG, prctl(2)). The kernel acts at
+the end of the *thread* that forked: start such a program from a thread that lives as long as the process.
 """
 
 import os
@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-# Asks, sees whether the parent died before it had asked, and becomes the program, which keeps the request.
+# Registers the signal, exits if the parent has died before that, and becomes the program, which keeps it.
 _LAUNCHER = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, int(sys.argv[1]))
@@ -20,15 +20,16 @@ os.execv(sys.argv[3], sys.argv[3:])
 
 
 def bind_to_this_process(command: Sequence[str]) -> list[str]:
-    """A command for `command`, whose first part is a path, that gets SIGKILL when this process ends.
+    """A command that runs `command` (its first part is a path) and gets SIGKILL when this process ends.
 
-    It has the same pid. If this process has ended already, it ends with code 1 and does nothing.
+    The program keeps the pid of the command. If this process has already ended when the command starts,
+    it exits with code 1 and does nothing.
     """
     return _wrap(command, signal.SIGKILL, os.getpid())
 
 
 def bind_to_parent(command: Sequence[str], death_signal: signal.Signals) -> list[str]:
-    """As above, for a command that another process will start; that one's end is what counts."""
+    """The same for a command that another process will start: it gets the signal when that one ends."""
     return _wrap(command, death_signal, 0)
 
 

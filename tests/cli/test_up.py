@@ -16,7 +16,7 @@ import orjson
 import psutil
 import pytest
 
-from tests.cli.programs import is_running
+from streams.system.processes import is_running
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 

@@ -62,14 +62,18 @@ def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
 def test_retry_gaps_double_within_full_jitter() -> None:
     """Each gap lies between nothing and its doubled span, and is the same for the same attempt."""
     for attempt in range(1, 12):
-        delay_s = backoff.retry_delay_s("order-1", attempt, 5.0)
+        delay_s = backoff.retry_delay_s(request_id="order-1", attempt=attempt, base_delay_s=5.0)
         assert 0 <= delay_s <= min(300.0, 5.0 * 2 ** (attempt - 1))
-        assert delay_s == backoff.retry_delay_s("order-1", attempt, 5.0)
+        assert delay_s == backoff.retry_delay_s(
+            request_id="order-1", attempt=attempt, base_delay_s=5.0
+        )
 
 
 def test_retry_jitter_spreads() -> None:
     """A thousand messages that failed together do not come back together."""
-    delays = sorted(backoff.retry_delay_s(f"m{i}", 1, 5.0) for i in range(1000))
+    delays = sorted(
+        backoff.retry_delay_s(request_id=f"m{i}", attempt=1, base_delay_s=5.0) for i in range(1000)
+    )
     assert delays[100] < 1.0
     assert delays[900] > 4.0
 

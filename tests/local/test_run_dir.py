@@ -1,13 +1,15 @@
-"""What runs on a data folder."""
+"""The run folder: one `up` at a time, and its status."""
 
 import os
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 from msgspec.structs import replace
 
 from streams.local import run_dir
+from streams.local.status import ServiceStatus, StackStatus, make_empty_status
 from streams.operations.errors import UsageError
 from streams.settings import Settings, load
 
@@ -18,50 +20,53 @@ def settings(tmp_path: Path) -> Settings:
     return load({"WA_CONFIG": ""}, data_dir=tmp_path / "data")
 
 
-def picture(settings: Settings) -> run_dir.StackStatus:
-    """Of an `up` that is this process."""
-    part = run_dir.ServiceStatus("kafka-1", 7, "ready", 1)
+def status_of_this_process(settings: Settings) -> StackStatus:
+    """The status of an `up` that is this process."""
+    service = ServiceStatus("kafka-1", 7, "ready", 1)
     return replace(
-        run_dir.make_empty_status(settings),
+        make_empty_status(settings),
         kafka="127.0.0.1:9092",
-        parts=[part],
+        parts=[service],
         pid=os.getpid(),
-        since=run_dir.get_own_start_s(),
+        since=psutil.Process().create_time(),
     )
 
 
 def test_only_one_up_at_a_time(settings: Settings) -> None:
-    """The second is told who the first is; after the end another may come."""
+    """The error of a second one names the first; after its end another one may start."""
     with run_dir.hold_lock(settings):
-        run_dir.publish(settings, picture(settings))
+        run_dir.publish(settings, status_of_this_process(settings))
         with (
             pytest.raises(UsageError, match=f"pid {os.getpid()}.*WA_DATA_DIR"),
             run_dir.hold_lock(settings),
         ):
             raise AssertionError("two at a time")
-        assert run_dir.read_running_status(settings) == picture(settings)
+        assert run_dir.read_running_status(settings) == status_of_this_process(settings)
     assert run_dir.read_running_status(settings) is None
     with run_dir.hold_lock(settings):
         pass
 
 
-def test_an_up_that_was_killed_is_no_up(settings: Settings) -> None:
-    """Its file stays, its process does not; nor is a later process of the same number taken for it."""
+def test_the_status_of_a_killed_up_is_not_believed(settings: Settings) -> None:
+    """Its file stays. A later process with the same pid is not mistaken for it."""
     run_dir.get_path(settings).mkdir(parents=True)
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    run_dir.publish(settings, replace(picture(settings), pid=gone.pid))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    run_dir.publish(settings, replace(status_of_this_process(settings), pid=ended.pid))
     assert run_dir.read_running_status(settings) is None
-    run_dir.publish(settings, replace(picture(settings), since=run_dir.get_own_start_s() - 60))
+    run_dir.publish(
+        settings,
+        replace(status_of_this_process(settings), since=psutil.Process().create_time() - 60),
+    )
     assert run_dir.read_running_status(settings) is None
 
 
-def test_kafka_is_what_is_set_else_what_runs_here(settings: Settings) -> None:
-    """A setting wins; without either it is said what to do."""
+def test_the_kafka_that_is_set_wins_over_the_one_that_runs_here(settings: Settings) -> None:
+    """Without either, the error says what to do."""
     with pytest.raises(UsageError, match="WA_KAFKA_BOOTSTRAP_SERVERS"):
         run_dir.resolve_kafka(settings)
     with run_dir.hold_lock(settings):
-        run_dir.publish(settings, picture(settings))
+        run_dir.publish(settings, status_of_this_process(settings))
         assert run_dir.resolve_kafka(settings).kafka_bootstrap_servers == "127.0.0.1:9092"
         named = load(
             {"WA_CONFIG": ""}, data_dir=settings.data_dir, kafka_bootstrap_servers="elsewhere:1"
@@ -69,8 +74,8 @@ def test_kafka_is_what_is_set_else_what_runs_here(settings: Settings) -> None:
         assert run_dir.resolve_kafka(named).kafka_bootstrap_servers == "elsewhere:1"
 
 
-def test_a_folder_that_cannot_be_written_is_told() -> None:
-    """With the variable that names it."""
+def test_an_unwritable_folder_is_a_usage_error() -> None:
+    """The error names the variable."""
     settings = load({"WA_CONFIG": ""}, data_dir="/proc/none")
     with pytest.raises(UsageError, match="WA_DATA_DIR=/proc/none"), run_dir.hold_lock(settings):
         raise AssertionError("it was written")

@@ -73,6 +73,6 @@ async def test_a_topic_that_is_not_there_yet_ends_nothing(
     labels = {"topic": topic, "partition": "0"}
     keeper = LagExporter(settings, "nobody", [topic], LagMetrics(registry), interval_s=0.05)
     with running(asyncio.create_task(keeper.run())):
-        await wait_until(lambda: f"the lag of nobody is not known: {topic}" in caplog.text)
+        await wait_until(lambda: f"cannot read the lag of nobody: {topic}" in caplog.text)
         await create_topics(settings)
         await wait_until(lambda: registry.get_sample_value("wa_lag_records", labels) is not None)

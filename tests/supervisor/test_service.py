@@ -1,4 +1,4 @@
-"""One part: started, watched, started again, stopped."""
+"""One service: started, watched, restarted, stopped."""
 
 import asyncio
 import contextlib
@@ -12,78 +12,83 @@ import pytest
 
 from streams.operations.errors import UsageError
 from streams.supervisor.service import Service, ServiceSpec, ServiceState
-from tests.cli.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, is_running, make_spec, wait_until
+from streams.system.processes import is_running
+from tests.supervisor.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, make_spec, wait_until
 
 
 @contextlib.asynccontextmanager
-async def kept(plan: ServiceSpec) -> AsyncIterator[tuple[Service, list[str]]]:
-    """A part that runs, and the states that it went through."""
+async def running(spec: ServiceSpec) -> AsyncIterator[tuple[Service, list[str]]]:
+    """A service that runs, and the states that it has had."""
     states: list[str] = []
-    part = Service(plan, on_change=lambda each: states.append(each.state), jitter=lambda: 0.5)
-    running = asyncio.create_task(part.run())
+    service = Service(spec, on_change=lambda each: states.append(each.state), jitter=lambda: 0.5)
+    run_task = asyncio.create_task(service.run())
     try:
-        yield part, states
+        yield service, states
     finally:
-        await part.stop()
-        await running
+        await service.stop()
+        await run_task
 
 
-async def test_a_part_that_is_killed_is_started_again(tmp_path: Path) -> None:
-    """Another process, one restart more, ready again."""
-    async with kept(make_spec("one", SLEEPING_PROGRAM, tmp_path)) as (part, states):
-        await part.wait_until_ready()
-        first = part.pid
+async def test_a_killed_service_is_restarted(tmp_path: Path) -> None:
+    """It has another process, one more restart, and is ready again."""
+    async with running(make_spec("one", SLEEPING_PROGRAM, tmp_path)) as (service, states):
+        await service.wait_until_ready()
+        first = service.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        await wait_until(lambda: part.restarts == 1 and part.state is ServiceState.READY)
-        assert part.pid != first
+        await wait_until(lambda: service.restarts == 1 and service.state is ServiceState.READY)
+        assert service.pid != first
     assert states[:5] == ["starting", "starting", "ready", "backoff", "starting"]
-    assert (states[-1], part.pid) == ("stopped", None)
+    assert (states[-1], service.pid) == ("stopped", None)
 
 
-async def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
-    """Exit code 2 before it ever answered: failed, with its own last line."""
+async def test_a_wrong_setting_is_not_retried(tmp_path: Path) -> None:
+    """Exit code 2 before it was ever up: it has failed, for the reason in its last line."""
     code = "import sys; print('WA_X: must be 1'); sys.exit(2)"
-    async with kept(make_spec("one", code, tmp_path, ready_text="never")) as (part, _):
+    async with running(make_spec("one", code, tmp_path, ready_text="never")) as (service, _):
         with pytest.raises(UsageError, match="one: WA_X: must be 1"):
-            await part.wait_until_ready()
-        assert (part.state, part.restarts) == (ServiceState.FAILED, 0)
+            await service.wait_until_ready()
+        assert (service.state, service.restarts) == (ServiceState.FAILED, 0)
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("last_line", "reason"),
     [
         (
-            "2026-11-25 01:02:03,456 CRITICAL streams.runtime.exit_codes: it was made anew (exit 79, ANEW)",
-            "ended with code 79, ANEW: it was made anew; starts again",
+            "2026-11-25 01:02:03,456 CRITICAL streams.runtime.exit_codes: it was recreated (exit 79, RECREATED)",
+            "exited with code 79, RECREATED: it was recreated; restart in",
         ),
         (
-            "the loop is stuck (exit 79, ANEW)",
-            "ended with code 79, ANEW: the loop is stuck; starts",
+            "the loop is stuck (exit 79, RECREATED)",
+            "exited with code 79, RECREATED: the loop is stuck; restart in",
         ),
-        ("something else", "ended with code 79, ANEW; starts again"),
+        ("something else", "exited with code 79, RECREATED; restart in"),
     ],
 )
-async def test_who_ends_by_itself_is_quoted(tmp_path: Path, said: str, why: str) -> None:
-    """Whoever looks at `ps` need not open a log to know what happened."""
-    code = f"import sys; print({said!r}); print('later'); sys.exit(79)"
-    ending = replace(make_spec("one", code, tmp_path, ready_text="never"), exit_names={79: "ANEW"})
-    async with kept(ending) as (part, _):
-        await wait_until(lambda: part.state is ServiceState.BACKOFF)
-        assert part.reason.startswith(why)
+async def test_the_logged_reason_of_an_exit_is_shown(
+    tmp_path: Path, last_line: str, reason: str
+) -> None:
+    """`ps` shows it, so nobody must open the log."""
+    code = f"import sys; print({last_line!r}); print('later'); sys.exit(79)"
+    spec = replace(
+        make_spec("one", code, tmp_path, ready_text="never"), exit_names={79: "RECREATED"}
+    )
+    async with running(spec) as (service, _):
+        await wait_until(lambda: service.state is ServiceState.BACKOFF)
+        assert service.reason.startswith(reason)
 
 
-async def test_what_has_answered_once_is_always_tried_again(tmp_path: Path) -> None:
-    """Then exit code 2 is a trouble of the moment."""
+async def test_a_service_that_was_up_is_always_restarted(tmp_path: Path) -> None:
+    """Then exit code 2 does not mean a wrong setting."""
     code = "import sys, time; print('ready', flush=True); time.sleep(0.5); sys.exit(2)"
-    async with kept(make_spec("one", code, tmp_path, ready_text="ready")) as (part, states):
-        await wait_until(lambda: part.restarts >= 2)
+    async with running(make_spec("one", code, tmp_path, ready_text="ready")) as (service, states):
+        await wait_until(lambda: service.restarts >= 2)
         assert "failed" not in states
 
 
-async def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """Nothing runs, and the reason names it."""
-    found = make_spec("one", SLEEPING_PROGRAM, tmp_path)
+async def test_a_missing_program_is_named(tmp_path: Path) -> None:
+    """The service has failed, and the reason is the path."""
+    spec = make_spec("one", SLEEPING_PROGRAM, tmp_path)
 
     async def start() -> None:
         raise FileNotFoundError(2, "No such file or directory", "/nowhere/java")
@@ -91,34 +96,36 @@ async def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     missing = ServiceSpec(
         name="one",
         start=start,
-        probe=found.probe,
-        log=found.log,
+        probe=spec.probe,
+        log=spec.log,
         grace_s=1.0,  # type: ignore[arg-type]
     )
-    async with kept(missing) as (part, _):
+    async with running(missing) as (service, _):
         with pytest.raises(UsageError, match="/nowhere/java"):
-            await part.wait_until_ready()
+            await service.wait_until_ready()
 
 
-async def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
-    """After its grace, with all of its group."""
-    async with kept(make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=0.3, ready_text="up")) as (
-        part,
+async def test_a_service_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """After its grace period."""
+    async with running(
+        make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=0.3, ready_text="up")
+    ) as (
+        service,
         _,
     ):
-        await part.wait_until_ready()
-        pid = part.pid
+        await service.wait_until_ready()
+        pid = service.pid
         assert pid is not None
     assert not is_running(pid)
 
 
-async def test_one_that_falls_ill_is_not_ready(tmp_path: Path) -> None:
-    """Its own answer counts at any time, not only at the start."""
-    found = make_spec("one", SLEEPING_PROGRAM, tmp_path, ready_text="ready")
-    found.log.write_text("ready")
-    async with kept(found) as (part, _):
-        await part.wait_until_ready()
-        found.log.write_text("")
-        await wait_until(lambda: part.state is ServiceState.STARTING)
-        assert part.reason == "says nothing"
-        assert part.restarts == 0
+async def test_readiness_is_probed_all_the_time(tmp_path: Path) -> None:
+    """A service that stops being ready is starting again, without a restart."""
+    spec = make_spec("one", SLEEPING_PROGRAM, tmp_path, ready_text="ready")
+    spec.log.write_text("ready")
+    async with running(spec) as (service, _):
+        await service.wait_until_ready()
+        spec.log.write_text("")
+        await wait_until(lambda: service.state is ServiceState.STARTING)
+        assert service.reason == "its log is empty"
+        assert service.restarts == 0

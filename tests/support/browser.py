@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 
@@ -94,14 +93,6 @@ def make_browser_config(
 def read_pid(profile: Path, name: str) -> int:
     """The pid of `browser` or `driver`, from its pid file."""
     return int((profile / ".wa-streams" / f"{name}.pid").read_text())
-
-
-def is_running(pid: int) -> bool:
-    """Whether the process exists and is not a zombie."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 @pytest.fixture

@@ -100,7 +100,11 @@ def _apply_failed(
 
 def _schedule_retry(transition: Transition, message: Message, error: Error) -> Message:
     """It keeps its place in the queue until the retry."""
-    delay_s = backoff.retry_delay_s(message.id, message.attempts, transition.policy.retry_delay_s)
+    delay_s = backoff.retry_delay_s(
+        request_id=message.id,
+        attempt=message.attempts,
+        base_delay_s=transition.policy.retry_delay_s,
+    )
     at_s = transition.now_s + delay_s
     updated = replace(message, state=State.WAITING, not_before_s=at_s, in_doubt_since_s=0.0)
     return transition.publish_queued(updated, "retry", at_s, error)

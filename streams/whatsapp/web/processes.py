@@ -14,11 +14,10 @@ from pathlib import Path
 
 import psutil
 
+from streams.system import processes
 from streams.system.parent_death import bind_to_parent
 
 _KILL_TIMEOUT_S = 5.0
-# The file's time is rounded differently from the process's.
-_CLOCK_TOLERANCE_S = 1.0
 
 
 def write_wrapper(
@@ -36,10 +35,8 @@ def write_wrapper(
 
 def is_running(pid_file: Path) -> bool:
     """Whether the process of this file runs. A zombie does not count."""
-    try:
-        return psutil.Process(int(pid_file.read_text())).status() != psutil.STATUS_ZOMBIE
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-        return False
+    process = processes.read_pid_file(pid_file)
+    return process is not None and processes.is_running(process.pid)
 
 
 async def end_process(pid_file: Path, timeout_s: float) -> None:
@@ -48,12 +45,11 @@ async def end_process(pid_file: Path, timeout_s: float) -> None:
 
 
 def _end_process(pid_file: Path, timeout_s: float) -> None:
-    # The file is as old as the process: a later start shows that the pid belongs to another process now.
+    process = processes.read_pid_file(pid_file)
     try:
-        process = psutil.Process(int(pid_file.read_text()))
-        if process.create_time() <= pid_file.stat().st_mtime + _CLOCK_TOLERANCE_S:
+        if process is not None:
             _wait_then_kill(process, timeout_s)
-    except (FileNotFoundError, ValueError, psutil.NoSuchProcess, ProcessLookupError):
+    except (psutil.NoSuchProcess, ProcessLookupError):
         return
     finally:
         pid_file.unlink(missing_ok=True)

@@ -7,7 +7,6 @@ was frozen could go on sending from WhatsApp's outbox while we check whether a m
 
 import asyncio
 import json
-import os
 import shutil
 import time
 import uuid
@@ -18,6 +17,7 @@ from pathlib import Path
 import filelock
 import psutil
 
+from streams.system.files import write_atomic
 from streams.whatsapp.errors import ProfileInUse
 
 DRIVER_TMP_DIR = "tmp"  # what Playwright's driver leaves behind, in `state_dir`
@@ -100,12 +100,8 @@ class Profile:
     def create_link(self, phone: str | None) -> Link:
         """Write a link with a new id. It is on disk when this returns."""
         link = Link(uuid.uuid4().hex, phone)
-        temporary = self.state_dir / "link.new"
-        with temporary.open("w") as file:
-            json.dump({"id": link.id, "phone": link.phone}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.state_dir / "link.json")
+        content = json.dumps({"id": link.id, "phone": link.phone}).encode()
+        write_atomic(self.state_dir / "link.json", content, is_durable=True)
         return link
 
 

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from streams.domain.backoff import Backoff
+
 _MIN_SAVING_FRACTION = 0.25  # of the maximum
 
 
@@ -63,6 +65,9 @@ class RecoveryPolicy:
 
     def __init__(self, settings: RecoverySettings, random_fraction: Callable[[], float]) -> None:
         self._settings = settings
+        self._backoff = Backoff(
+            base_delay_s=settings.backoff_base_s, max_delay_s=settings.backoff_max_s, jitter=1.0
+        )
         self._random_fraction = random_fraction
         self._failures = 0
         self._healthy_since_s: float | None = None
@@ -81,21 +86,18 @@ class RecoveryPolicy:
         if self._failures >= self._settings.max_failures:
             return None
         level = max(min_level, RecoveryLevel(min(self._failures - 1, RecoveryLevel.NEW_BROWSER)))
-        return RecoveryStep(level, self._backoff_delay_s(self._failures - 2))
+        if self._failures == 1:
+            return RecoveryStep(level, 0.0)
+        return RecoveryStep(level, self._delay_s(self._failures - 2))
 
     def unreachable_delay_s(self, attempt: int) -> float:
         """Seconds to wait if WhatsApp cannot be reached. Such failures are not counted."""
-        return self._backoff_delay_s(attempt)
+        return self._delay_s(attempt)
 
     def _reset_if_healthy(self, now_s: float) -> None:
         since_s, self._healthy_since_s = self._healthy_since_s, None
         if since_s is not None and now_s - since_s >= self._settings.healthy_reset_s:
             self._failures = 0
 
-    def _backoff_delay_s(self, exponent: int) -> float:
-        if exponent < 0:
-            return 0.0
-        max_delay_s = min(
-            self._settings.backoff_max_s, self._settings.backoff_base_s * 2 ** min(exponent, 30)
-        )
-        return self._random_fraction() * max_delay_s
+    def _delay_s(self, retry: int) -> float:
+        return self._backoff.delay_s(retry=retry, random_fraction=self._random_fraction())

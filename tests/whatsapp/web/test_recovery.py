@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from streams.system.processes import is_running
 from streams.whatsapp.driver import (
     InDoubt,
     MessageFound,
@@ -25,7 +26,6 @@ from tests.support.browser import (
     PEER_CHAT,
     MakeDriver,
     SandboxControl,
-    is_running,
     link,
     make_browser_config,
     make_text,

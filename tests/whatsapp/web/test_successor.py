@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from streams.system.processes import is_running
 from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.profile import find_browsers
-from tests.support.browser import MakeDriver, SandboxControl, is_running, read_pid, wait_for_phase
+from tests.support.browser import MakeDriver, SandboxControl, read_pid, wait_for_phase
 from tests.support.sandbox import Sandbox
 
 pytestmark = pytest.mark.browser

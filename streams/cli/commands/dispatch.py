@@ -1,0 +1,19 @@
+"""`dispatch`: one dispatcher in the foreground."""
+
+import click
+
+from streams.cli.options import name_option
+from streams.local import run_dir
+from streams.operations.checks import require_free_web_port
+from streams.settings import load
+
+
+@click.command()
+@name_option
+def dispatch(name: str | None) -> int:
+    """Run a dispatcher: it accepts requests, and queues and limits messages."""
+    settings = run_dir.resolve_kafka(load())
+    require_free_web_port(settings)
+    from streams.dispatch.app import run
+
+    return run(settings, name or "dispatch-1")

@@ -1,0 +1,34 @@
+"""`sandbox`: the simulated WhatsApp in the foreground."""
+
+import click
+
+from streams.cli.options import name_option
+from streams.observability.run_file import managed_run_file
+from streams.settings import load
+
+
+@click.command()
+@name_option
+@click.option("--auto-scan", is_flag=True, help="let a phone scan every QR code that is shown")
+@click.option("--ack-delay-ms", default=0, show_default=True, help="delay of each ack")
+@click.option(
+    "--read-ms", default=None, type=int, help="from delivery to reading; without it: never read"
+)
+@click.option("--json", "as_json", is_flag=True, help="print a JSON object once it is ready")
+def sandbox(
+    name: str | None, auto_scan: bool, ack_delay_ms: int, read_ms: int | None, as_json: bool
+) -> int:
+    """Run a simulated WhatsApp on this machine, for tests and demos."""
+    from streams.sandbox import app
+
+    settings = load()
+    with managed_run_file(settings.data_dir, name or "sandbox") as publish_url:
+        return app.run(
+            data_dir=settings.data_dir,
+            port=settings.sandbox_port,
+            auto_scan=auto_scan,
+            ack_delay_ms=ack_delay_ms,
+            read_ms=read_ms,
+            as_json=as_json,
+            on_ready=publish_url,
+        )

@@ -1,0 +1,95 @@
+"""`send`: request one message."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from streams.cli import output
+from streams.cli.options import JsonObject
+from streams.cli.status_line import print_event
+from streams.client import SENT_STATUSES, RequestOptions, SendResponse
+from streams.contract.status import StatusEvent
+from streams.local import run_dir
+from streams.operations import messages
+from streams.operations.errors import CommandFailed
+from streams.settings import load
+
+
+@click.command()
+@click.argument("to")
+@click.argument("text", required=False)
+@click.option("--content", type=JsonObject(), help="a content of the contract, instead of TEXT")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="an image, video, audio or other file to send, with TEXT as its caption",
+)
+@click.option("--id", help="idempotency key; without it: a new one")
+@click.option("--priority", type=click.Choice(["urgent", "normal", "bulk"]))
+@click.option("--category", type=click.Choice(["transactional", "marketing"]))
+@click.option("--send-at", help="do not send before this time, RFC 3339")
+@click.option("--expires-at", help="do not send after this time, RFC 3339")
+@click.option("--account", help="sending account; without it: chosen for the recipient")
+@click.option("--metadata", type=JsonObject(), help="repeated in every status event")
+@click.option("--wait", is_flag=True, help="wait until the message is sent or has failed")
+@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="seconds to wait")
+@output.json_option
+def send(
+    to: str,
+    text: str | None,
+    content: dict[str, Any] | None,
+    file: Path | None,
+    id: str | None,
+    wait: bool,
+    timeout_s: float,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Request one message to the phone number TO."""
+    message_content = _choose_content(text, content, file)
+    request_options = cast(
+        RequestOptions, {name: value for name, value in options.items() if value is not None}
+    )
+    settings = run_dir.resolve_kafka(load())
+    if not wait:
+        response = asyncio.run(messages.send(settings, to, message_content, request_options, id=id))
+        _print_response(response, as_json)
+        return
+    event = asyncio.run(
+        messages.send_and_wait(
+            settings, to, message_content, request_options, id=id, timeout_s=timeout_s
+        )
+    )
+    print_event(event, as_json=as_json)
+    _require_sent(event)
+
+
+def _choose_content(
+    text: str | None, content: dict[str, Any] | None, file: Path | None
+) -> str | dict[str, Any]:
+    if content is not None and (text is not None or file is not None):
+        raise click.UsageError("--content is the whole message: omit TEXT and --file.")
+    if content is not None:
+        return content
+    if file is not None:
+        return messages.build_media_content(file, text)
+    if text is None:
+        raise click.UsageError("Nothing to send: give TEXT, --file or --content.")
+    return text
+
+
+def _print_response(response: SendResponse, as_json: bool) -> None:
+    if as_json:
+        fields = asdict(response)
+        output.print_json({name: value for name, value in fields.items() if value is not None})
+    else:
+        output.print_data(f"{response.id}: written to Kafka")
+
+
+def _require_sent(event: StatusEvent) -> None:
+    if event.status not in SENT_STATUSES:
+        reason = f": {event.error.code}" if event.error else ""
+        raise CommandFailed(f"{event.id} was not sent: {event.status}{reason}")

@@ -1,0 +1,26 @@
+"""`sender`: the sender of one account in the foreground."""
+
+import click
+
+from streams.cli.options import name_option, sandbox_option
+from streams.local import run_dir
+from streams.operations.accounts import require_account
+from streams.operations.checks import require_free_web_port
+from streams.operations.sandbox import use_sandbox
+from streams.settings import load
+
+
+@click.command()
+@click.option("--account", required=True, help="the sending account, one of WA_ACCOUNTS")
+@name_option
+@sandbox_option
+def sender(account: str, name: str | None, sandbox: bool) -> int:
+    """Run the sender of one account, with its browser."""
+    settings = run_dir.resolve_kafka(load())
+    require_account(settings, account)
+    require_free_web_port(settings)
+    if sandbox:
+        settings = use_sandbox(settings)
+    from streams.sender.app import run
+
+    return run(settings, account, name or f"sender-{account}")

@@ -1,0 +1,74 @@
+"""Options and parameter types that several commands share. Runs nothing."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from streams.cli.time_param import TimeParam
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_WORKER_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
+
+
+class JsonObject(click.ParamType):
+    """A JSON object."""
+
+    name = "json"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """Parse the text."""
+        if isinstance(value, dict):
+            return value
+        try:
+            parsed = json.loads(str(value))
+        except ValueError as error:
+            self.fail(f"is not JSON ({error}).")
+        if not isinstance(parsed, dict):
+            self.fail("must be a JSON object.")
+        return parsed
+
+
+def _validate_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Files are named after a worker, so its name must not lead to another folder."""
+    if value is not None and not _WORKER_NAME.match(value):
+        raise click.BadParameter(
+            f"{value!r}: use lower-case letters, digits and hyphens, for example dispatch-2."
+        )
+    return value
+
+
+name_option = click.option(
+    "--name", callback=_validate_name, help="name of this worker; each worker here needs its own"
+)
+sandbox_option = click.option(
+    "--sandbox", is_flag=True, help="use the simulated WhatsApp that runs on this data folder"
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="print what would be done, and do nothing"
+)
+all_option = click.option("--all", "everything", is_flag=True, help="every dead letter")
+
+
+def filter_options(command: F) -> F:
+    """The options of a command that selects dead letters: the fields of a DeadLetterFilter."""
+    for option in (
+        click.option("--until", "until_s", type=TimeParam(), help="failed before this time"),
+        click.option(
+            "--since",
+            "since_s",
+            type=TimeParam(),
+            help="failed at this time or later: 15m, 2h, 7d (ago), or a time",
+        ),
+        click.option("--account", help="of this sending account"),
+        click.option("--class", "error_class", help="error class, for example transient"),
+        click.option("--reason", help="error code, for example recipient_not_on_whatsapp"),
+        click.option("--id", "ids", multiple=True, help="id of the dead letter or of its request"),
+    ):
+        command = option(command)
+    return command

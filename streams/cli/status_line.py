@@ -1,0 +1,25 @@
+"""A status event as a line of output, for `send` and `status`."""
+
+from streams.cli import output
+from streams.cli.time_param import format_clock
+from streams.contract import status
+from streams.contract.status import StatusEvent
+
+
+def print_event(event: StatusEvent, *, as_json: bool) -> None:
+    """Print the event: as the contract writes it, or as columns for people."""
+    if as_json:
+        output.print_data(status.encode(event).decode())
+        return
+    columns = (format_clock(event.at), event.id, event.to or "-", event.status, _describe(event))
+    output.print_data("  ".join(each for each in columns if each))
+
+
+def _describe(event: StatusEvent) -> str:
+    """The details that explain a status."""
+    if event.error is not None:
+        return f"{event.error.code}: {event.error.detail}"
+    position = None if event.queue_position is None else f"{event.queue_position} ahead"
+    due = None if event.due_at is None else f"due {format_clock(event.due_at)}"
+    details = (event.reason, position, due, event.account and f"by {event.account}")
+    return ", ".join(str(each) for each in details if each)

@@ -1,0 +1,98 @@
+"""`run_all` and `race`: no task outlives the call, and errors come as they are."""
+
+import asyncio
+
+import pytest
+
+from streams.system.tasks import race, run_all
+
+
+class Work:
+    """A coroutine that waits for ever, and records that it was cancelled."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+
+    async def run(self) -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.is_cancelled = True
+            raise
+        return "never"
+
+
+async def give(value: str) -> str:
+    """Return at once."""
+    return value
+
+
+async def fail() -> str:
+    """Raise at once."""
+    raise ZeroDivisionError
+
+
+async def succeed() -> None:
+    """Return at once."""
+
+
+async def test_the_first_to_end_wins() -> None:
+    """Its value is returned, and the others are cancelled."""
+    work = Work()
+    assert await race(work.run(), give("first")) == "first"
+    assert work.is_cancelled
+
+
+async def test_of_several_the_first_argument_wins() -> None:
+    """Both have ended in the same step of the loop."""
+    assert await race(give("one"), give("two")) == "one"
+
+
+async def test_the_winners_error_is_raised_itself() -> None:
+    """It is not wrapped in a group."""
+    work = Work()
+    with pytest.raises(ZeroDivisionError):
+        await race(work.run(), fail())
+    assert work.is_cancelled
+
+
+async def test_a_cancelled_race_cancels_everything() -> None:
+    """The caller gets CancelledError after all have ended."""
+    works = [Work(), Work()]
+    task = asyncio.create_task(race(*(work.run() for work in works)))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [work.is_cancelled for work in works] == [True, True]
+
+
+async def test_run_all_waits_for_all() -> None:
+    """It returns once every one has returned."""
+    ended: list[int] = []
+
+    async def end(number: int) -> None:
+        await asyncio.sleep(0.01 * number)
+        ended.append(number)
+
+    await run_all(end(2), end(1), succeed())
+    assert ended == [1, 2]
+
+
+async def test_run_all_raises_the_first_error_itself() -> None:
+    """The others are cancelled."""
+    is_cancelled = asyncio.Event()
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_cancelled.set()
+
+    async def break_down() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run_all(wait(), break_down())
+    assert is_cancelled.is_set()

@@ -1,4 +1,4 @@
-"""The jars: fetched once, by whoever comes first, and only those that were locked.
+"""The jars: fetched once, by the first process, and only those of the lock file.
 
 A web server on the loopback stands for Maven Central, with the jars of the session's broker.
 """
@@ -20,10 +20,10 @@ from streams.embedded_kafka import jars
 
 
 class Central:
-    """A Maven repository that may be told to misbehave for one jar."""
+    """A Maven repository that can be made to misbehave for one jar."""
 
     def __init__(self, folder: Path) -> None:
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.bad: dict[str, int] = {}  # jar: how often it comes with wrong bytes
         self.hold = threading.Event()
         self.held: str | None = None  # this jar comes in half, and no further until `hold`
@@ -33,7 +33,7 @@ class Central:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 name = self.path.rpartition("/")[2]
-                central.asked[name] += 1
+                central.requests[name] += 1
                 if not name.endswith(".jar"):
                     self.send_error(404)
                     return
@@ -49,13 +49,13 @@ class Central:
                 self.wfile.write(body[len(body) // 2 :])
 
             def log_message(self, format: str, *args: object) -> None:
-                """Nobody reads it."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def body(self, name: str, right: bytes) -> bytes:
-        """Right bytes, unless wrong ones are due."""
+        """The right bytes, unless wrong ones are due."""
         if self.bad.get(name, 0) <= 0:
             return right
         self.bad[name] -= 1
@@ -132,12 +132,12 @@ def test_two_setups_at_once_fetch_once(
     assert second.stdout is not None
     assert "waiting" in second.stdout.readline()
     central.hold.set()
-    said, _ = first.communicate()
+    output, _ = first.communicate()
     assert (first.returncode, second.wait()) == (0, 0)
     names = {jar.file_name for jar in jars.read_lock_file()}
     assert _cached(tmp_path) == names
-    assert all(central.asked[name] == 1 for name in names)
-    assert f"{len(names)} of {len(names)} jars" in said
+    assert all(central.requests[name] == 1 for name in names)
+    assert f"{len(names)} of {len(names)} jars" in output
 
 
 def test_an_interrupted_setup_is_continued(
@@ -152,10 +152,10 @@ def test_an_interrupted_setup_is_continued(
     killed.communicate()
     central.hold.set()
     again = setup()
-    _, complaint = again.communicate()
-    assert again.returncode == 0, complaint
+    _, errors = again.communicate()
+    assert again.returncode == 0, errors
     assert _cached(tmp_path) == {jar.file_name for jar in jars.read_lock_file()}
-    assert central.asked[half] > 1
+    assert central.requests[half] > 1
     assert not list((tmp_path / "cache" / "wa-streams").glob("*.part"))
 
 
@@ -166,15 +166,13 @@ def test_a_jar_with_other_bytes_is_refused(
     once, always = (jar.file_name for jar in jars.read_lock_file()[:2])
     central.bad = {once: 1, always: 99}
     refused = setup()
-    said, complaint = refused.communicate()
+    output, errors = refused.communicate()
     assert refused.returncode == 1
-    assert (
-        always in complaint and "SHA-256" in complaint and "WA_KAFKA_BOOTSTRAP_SERVERS" in complaint
-    )
-    assert complaint.count("\n") == 1 and "Traceback" not in said + complaint
+    assert always in errors and "SHA-256" in errors and "WA_KAFKA_BOOTSTRAP_SERVERS" in errors
+    assert errors.count("\n") == 1 and "Traceback" not in output + errors
     central.bad = {}
     mended = setup()
     mended.communicate()
     assert mended.returncode == 0
     assert once in _cached(tmp_path)
-    assert central.asked[once] == 2
+    assert central.requests[once] == 2

@@ -7,7 +7,7 @@ import pytest
 from streams.runtime.gate import Gate
 
 
-async def _settle() -> None:
+async def _run_ready_tasks() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -21,7 +21,7 @@ async def test_it_is_closed_at_first():
             passed.append(who)
 
     tasks = [asyncio.ensure_future(pass_through(who)) for who in "ab"]
-    await _settle()
+    await _run_ready_tasks()
     assert passed == []
     gate.open()
     await asyncio.gather(*tasks)
@@ -38,9 +38,9 @@ async def test_closing_waits_for_tasks_inside_and_keeps_others_out():
             await leave.wait()
 
     inside = asyncio.ensure_future(stay())
-    await _settle()
+    await _run_ready_tasks()
     closing, late = asyncio.ensure_future(gate.close()), asyncio.ensure_future(stay())
-    await _settle()
+    await _run_ready_tasks()
     assert not closing.done()
     leave.set()
     await closing

@@ -157,16 +157,16 @@ async def test_a_seek_that_a_revocation_overtook_delivers_nothing(world: World):
     """It was for partitions that may belong to another worker by now."""
     reading = RecordingApp(world)
     app, consumer = reading.app, reading.app.typed_consumer
-    first_turns, perform_seek = consumer._initial_trackers, consumer.perform_seek
+    initial_trackers, perform_seek = consumer._initial_trackers, consumer.perform_seek
     overtaken: list[bool] = []
 
     async def slowly() -> Any:
-        turns = await first_turns()
+        trackers = await initial_trackers()
         if not overtaken:
             generation = app.consumer_generation_id
             await request_rebalance(app)
             await wait_until(lambda: app.consumer_generation_id > generation)
-        return turns
+        return trackers
 
     async def noted() -> None:
         await perform_seek()
@@ -193,28 +193,28 @@ async def test_a_batch_that_comes_when_the_flow_has_stopped_seeks_nothing(world:
     reading = RecordingApp(world)
     consumer = reading.app.typed_consumer
     perform_seek, wait_next = consumer.perform_seek, consumer._wait_next_records
-    said: list[str] = []
+    calls: list[str] = []
 
     async def noted_seek() -> None:
-        said.append("seek")
+        calls.append("seek")
         await perform_seek()
 
-    async def noted_answer(timeout: float) -> Any:
-        answer = await wait_next(timeout)
-        said.append("answer")
-        return answer
+    async def noted_batch(timeout: float) -> Any:
+        batch = await wait_next(timeout)
+        calls.append("batch")
+        return batch
 
     async with run_app(reading.app):
-        consumer._wait_next_records = noted_answer  # type: ignore[method-assign]
-        await wait_until(lambda: said)  # from now on every answer is noted
-        said.clear()
+        consumer._wait_next_records = noted_batch  # type: ignore[method-assign]
+        await wait_until(lambda: calls)  # from now on every batch is noted
+        calls.clear()
         consumer.perform_seek = noted_seek  # type: ignore[method-assign]
         consumer.stop_flow()
-        await wait_until(lambda: said)
+        await wait_until(lambda: calls)
         consumer.resume_flow()
         await world.produce([b"x"])
         await reading.wait_for_values(b"x")
-        assert "seek" not in said
+        assert "seek" not in calls
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ async def test_it_is_closed_at_first():
     """Tasks wait until the gate is opened, and all enter then."""
     gate, passed = Gate(), []
 
-    async def pass_through(who: str) -> None:
+    async def pass_through(name: str) -> None:
         async with gate.enter():
-            passed.append(who)
+            passed.append(name)
 
-    tasks = [asyncio.ensure_future(pass_through(who)) for who in "ab"]
+    tasks = [asyncio.ensure_future(pass_through(name)) for name in "ab"]
     await _run_ready_tasks()
     assert passed == []
     gate.open()

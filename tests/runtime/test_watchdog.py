@@ -33,7 +33,7 @@ def test_a_mark_that_returns_starts_again():
 
 
 class Watched:
-    """A running app whose watchdog's endings are noted instead of done."""
+    """A running app whose watchdog records endings instead of ending the process."""
 
     def __init__(self, world: World, timeouts: WatchdogTimeouts = QUICK) -> None:
         self.world = world

@@ -1,4 +1,4 @@
-"""Acknowledgements, rebalances and stops: what is being worked on is waited for, and never committed past."""
+"""Acknowledgements, rebalances and stops: events in progress are waited for, and never committed past."""
 
 import asyncio
 import shutil
@@ -44,7 +44,9 @@ async def test_stopping_waits_for_events_in_progress(world: World):
         reading.acknowledge(1)
         stopping = asyncio.ensure_future(reading.app.stop())
         await wait_until(lambda: reading.app.should_stop)
-        done, _ = await asyncio.wait([stopping], timeout=1.5)  # longer than Faust looks
+        done, _ = await asyncio.wait(
+            [stopping], timeout=1.5
+        )  # longer than the interval at which Faust checks
         assert not done
         reading.acknowledge(2, 0)
         await stopping
@@ -59,7 +61,9 @@ async def test_a_rebalance_waits_for_events_in_progress(world: World):
         async with asyncio.TaskGroup() as tasks:
             joining = tasks.create_task(second.app.start())
             await wait_until(lambda: first.app.rebalancing)
-            done, _ = await asyncio.wait([joining], timeout=1.5)  # longer than Faust looks
+            done, _ = await asyncio.wait(
+                [joining], timeout=1.5
+            )  # longer than the interval at which Faust checks
             assert not done
             for event in first.events:
                 event.ack()
@@ -221,7 +225,7 @@ async def test_a_batch_that_comes_when_the_flow_has_stopped_seeks_nothing(world:
 async def recovering(world: World) -> RecordingApp:
     """An app that has rows to recover at its start, and ten events to work on after it.
 
-    During a recovery everything flows, though nothing of a source may be handed out yet.
+    During a recovery everything flows, though no source record may be delivered yet.
     """
     before = RecordingApp(world)
     rows = DurableTable(before.app, ROWS)

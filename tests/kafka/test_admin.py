@@ -19,7 +19,7 @@ pytestmark = pytest.mark.broker
 
 
 async def _make(settings: Settings, topic: str, partitions: int, **config: str) -> None:
-    """A topic as somebody else would make it."""
+    """Create a topic as another user would."""
     named = {key.replace("_", "."): value for key, value in config.items()}
     async with connection.admin_client(settings) as client:
         await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=named)])
@@ -27,14 +27,14 @@ async def _make(settings: Settings, topic: str, partitions: int, **config: str) 
 
 async def test_topics_are_created_as_specified(settings: Settings) -> None:
     """Every topic, with its partitions and every line of its configuration; a second call creates nothing."""
-    planned = topics.required_topics(settings)
-    assert await admin.create_topics(settings) == [spec.name for spec in planned]
+    specs = topics.required_topics(settings)
+    assert await admin.create_topics(settings) == [spec.name for spec in specs]
     assert await admin.check_topics(settings) == []
     assert await admin.create_topics(settings) == []
     async with connection.admin_client(settings) as client:
         counts = await admin.partition_counts(client)
-        configs = await admin._describe_configs(client, [spec.name for spec in planned])
-    for spec in planned:
+        configs = await admin._describe_configs(client, [spec.name for spec in specs])
+    for spec in specs:
         assert counts[spec.name] == spec.partitions
         assert spec.config.items() <= configs[spec.name].items()
 
@@ -77,8 +77,10 @@ async def test_missing_topics_are_named(settings: Settings) -> None:
 
 async def test_a_worker_may_check_its_own_topics_only(settings: Settings) -> None:
     """A sender does not need another account's send topic."""
-    lane = topics.names(settings).send("main")
-    assert [problem.topic for problem in await admin.check_topics(settings, {lane})] == [lane]
+    send_topic = topics.names(settings).send("main")
+    assert [problem.topic for problem in await admin.check_topics(settings, {send_topic})] == [
+        send_topic
+    ]
 
 
 async def test_a_wrong_number_of_partitions_is_never_changed(settings: Settings) -> None:
@@ -158,7 +160,7 @@ async def test_changelogs_are_really_compacted(settings: Settings) -> None:
             last = await asyncio.gather(*sends)
     client = connection.client_options(settings)
     async with asyncio.timeout(120):
-        # Nobody is told when the broker has compacted; the log must be read.
+        # The broker does not announce that it has compacted; the log must be read.
         while len(records := await read_all(client, part)) > 150:  # noqa: ASYNC110
             await asyncio.sleep(0.5)
     kept = {record.key: record.offset for record in records}

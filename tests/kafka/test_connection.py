@@ -192,7 +192,7 @@ def test_several_brokers_may_be_named(tmp_path: Path) -> None:
 async def test_without_an_address_the_embedded_broker_is_used(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """The one of this data folder, wherever it listens; where there never was one, that is said."""
+    """The broker of this data folder, wherever it listens; if there never was one, the error says so."""
     here = make_settings(broker, broker.directory.parent)
     assert await _count(replace(here, kafka_bootstrap_servers=None)) == 1
     with pytest.raises(

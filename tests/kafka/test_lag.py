@@ -1,4 +1,4 @@
-"""How far a group is behind, on the real broker."""
+"""The lag of a group, on the real broker."""
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -51,11 +51,11 @@ async def test_committed_records_are_not_lag(settings: Settings, status: str) ->
     """The committed offset is the next to be read; one connection serves many readings."""
     part = TopicPartition(status, 1)
     async with lag.open_lag_reader(settings) as reader:
-        for offset, behind in ((4, 6), (10, 0)):
+        for offset, lag_records in ((4, 6), (10, 0)):
             await _commit(settings, part, offset)
             read = await reader.read(f"{settings.topic_prefix}-{GROUP}", [status])
             assert read[part] == PartitionLag(offset, 0, 10)
-            assert read[part].lag == behind
+            assert read[part].lag == lag_records
 
 
 async def test_records_removed_unread_are_lost(settings: Settings, status: str) -> None:
@@ -64,9 +64,9 @@ async def test_records_removed_unread_are_lost(settings: Settings, status: str) 
     await _commit(settings, part, 2)
     async with connection.admin_client(settings) as client:
         await client.delete_records({part: RecordsToDelete(7)})
-    left = (await _read(settings, status))[1]
-    assert left == PartitionLag(2, 7, 10)
-    assert (left.lag, left.lost_records) == (3, 5)
+    partition_lag = (await _read(settings, status))[1]
+    assert partition_lag == PartitionLag(2, 7, 10)
+    assert (partition_lag.lag, partition_lag.lost_records) == (3, 5)
 
 
 async def test_a_topic_that_does_not_exist_is_reported(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""Names and plans of topics: what the contract promises, and what a worker needs."""
+"""Names and specifications of topics: what the contract promises, and what a worker needs."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def _settings(**given: object) -> Settings:
     return load({}, **{"data_dir": Path("/nowhere"), "accounts": ["a", "b"], **given})
 
 
-def _planned(settings: Settings) -> dict[str, topics.TopicSpec]:
+def _specs(settings: Settings) -> dict[str, topics.TopicSpec]:
     return {spec.name: spec for spec in topics.required_topics(settings)}
 
 
@@ -35,7 +35,7 @@ def test_the_public_topics_are_those_of_the_contract() -> None:
 def test_every_topic_that_a_worker_needs_is_specified() -> None:
     """Public and internal topics, send topics and changelogs, with their partitions; nothing else."""
     settings = _settings(topic_prefix="x", partitions=5)
-    assert {name: spec.partitions for name, spec in _planned(settings).items()} == {
+    assert {name: spec.partitions for name, spec in _specs(settings).items()} == {
         "x.outbound": 5,
         "x.status": 5,
         "x.dlq": 5,
@@ -55,20 +55,20 @@ def test_every_name_has_a_specification() -> None:
     """Every name that the code uses is one that `topics create` has created."""
     settings = _settings(topic_prefix="x")
     name = topics.names(settings)
-    planned = _planned(settings)
-    asked = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
-    asked |= {name.phone, name.send("a"), name.send("b")}
-    asked.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
-    asked |= {
+    specified = _specs(settings)
+    used_names = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
+    used_names |= {name.phone, name.send("a"), name.send("b")}
+    used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
+    used_names |= {
         topics.changelog_topic(topics.sender_app_id(settings, each), topics.SENDS)
         for each in ("a", "b")
     }
-    assert asked == planned.keys()
+    assert used_names == specified.keys()
 
 
 def test_what_nothing_else_keeps_is_never_removed_by_age() -> None:
     """A table's changelog, an account's state and a template outlive any retention."""
-    for name, spec in _planned(_settings()).items():
+    for name, spec in _specs(_settings()).items():
         compacted = name.endswith(("-changelog", ".accounts", ".templates"))
         assert spec.config["cleanup.policy"] == ("compact" if compacted else "delete")
         assert ("retention.ms" in spec.config) is not compacted
@@ -80,14 +80,12 @@ def test_each_topic_accepts_the_largest_record_of_the_stage_before() -> None:
     with pytest.raises(SettingError, match="WA_MAX_REQUEST_BYTES"):
         _settings(max_request_bytes=3_145_729)
     settings = _settings(max_request_bytes=3_145_728)
-    size = {
-        name: int(spec.config["max.message.bytes"]) for name, spec in _planned(settings).items()
-    }
+    size = {name: int(spec.config["max.message.bytes"]) for name, spec in _specs(settings).items()}
     assert settings.max_request_bytes < size["wa.outbound"] < size["wa.dlq"]
     assert 2 * settings.max_request_bytes < size["wa.internal.phone"]
     assert size["wa.internal.phone"] == size["wa.internal.send.a"]
     assert size["wa.internal.phone"] == size["wa-dispatch-rows-changelog"]
-    for spec in _planned(settings).values():
+    for spec in _specs(settings).values():
         segment = int(spec.config.get("segment.bytes", 2**30))
         assert int(spec.config["max.message.bytes"]) < segment
 

@@ -20,20 +20,20 @@ Put = Callable[[bytes, bytes | None], Awaitable[object]]
 
 
 class Changes:
-    """Remembers what it was told."""
+    """Records the reported changes."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[bytes, bytes | None]] = []
+        self.reported: list[tuple[bytes, bytes | None]] = []
         self._more = asyncio.Event()
 
     def __call__(self, key: bytes, value: bytes | None) -> None:
-        self.told.append((key, value))
+        self.reported.append((key, value))
         self._more.set()
 
     async def until(self, key: bytes, value: bytes | None) -> None:
         """Await this change."""
         async with asyncio.timeout(60):
-            while (key, value) not in self.told:
+            while (key, value) not in self.reported:
                 self._more.clear()
                 await self._more.wait()
 
@@ -76,7 +76,7 @@ async def test_a_started_view_has_the_present_state(settings: Settings) -> None:
     async with viewing(settings, changes) as view:
         assert (view.get(b"a"), view.get(b"gone"), len(view)) == (b"49", None, 2)
         assert sorted(view.items()) == [(b"a", b"49"), (b"b", b"1")]
-        assert changes.told == []
+        assert changes.reported == []
 
 
 async def test_an_empty_topic_is_loaded_at_once(settings: Settings) -> None:
@@ -96,7 +96,7 @@ async def test_a_view_follows_changes(settings: Settings) -> None:
         await put(b"a", None)
         await changes.until(b"a", None)
         assert view.items() == [(b"b", b"1")]
-    assert changes.told == [(b"a", b"1"), (b"b", b"1"), (b"a", None)]
+    assert changes.reported == [(b"a", b"1"), (b"b", b"1"), (b"a", None)]
 
 
 async def test_an_aborted_record_is_never_seen(settings: Settings) -> None:
@@ -185,4 +185,4 @@ async def test_a_recreated_topic_is_read_again(settings: Settings) -> None:
         await changes.until(b"new", b"1")
         await changes.until(b"old", None)
         assert sorted(view.items()) == [(b"new", b"1"), (b"same", b"1")]
-    assert changes.told.count((b"same", b"1")) == 1
+    assert changes.reported.count((b"same", b"1")) == 1

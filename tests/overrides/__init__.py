@@ -1,1 +1,1 @@
-"""Each override of Faust and aiokafka, switched off, to see a test on the real broker fail without it."""
+"""Switches off each override of Faust and aiokafka, to see a test on the real broker fail without it."""

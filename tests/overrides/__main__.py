@@ -1,9 +1,9 @@
-"""`make overrides`: switches each override off in a copy of the source, and sees its tests fail.
+"""`make overrides`: switches each override off in a copy of the source, and checks that its tests fail.
 
     python -m tests.overrides [WORD ...]    only the switches with one of these words in their name
 
-A switch is caught when every test named for it fails, in its own call and within its time: a test that
-cannot be collected, that breaks in its set-up, or that hangs, catches nothing. Exit 1 if one is not caught.
+A switch is caught when every test that it names fails, in its own call and within its time. A test that cannot be
+collected, fails in its setup, or hangs, catches nothing. The exit code is 1 if a switch is not caught.
 """
 
 import os
@@ -18,26 +18,26 @@ from pathlib import Path
 from tests.overrides.switches import ROOT, SWITCHES, Switch
 
 COPIED = ("streams", "schemas", "tests", "pyproject.toml")
-TEST_S = 120  # a test that takes longer hangs; in good health none here takes a third of it
-PATIENCE_S = 15  # of a test that waits for what does not come
+TEST_S = 120  # a test that takes longer hangs; a healthy one takes less than a third of it
+WAIT_TIMEOUT_S = 15  # for a condition in a test that will not become true
 
 
 def main(words: list[str]) -> int:
-    """Run the switches, say what each did, and give the exit code."""
+    """Run the switches, print the result of each, and return the exit code."""
     chosen = [each for each in SWITCHES if not words or any(word in each.name for word in words)]
     not_caught = 0
     for number, switch in enumerate(chosen, 1):
         started_s = time.monotonic()
-        missed, said = _run(switch)
+        missed, failures = _run(switch)
         not_caught += bool(missed)
         print(
             f"[{number}/{len(chosen)}] {'NOT CAUGHT' if missed else 'caught'}: {switch.name} "
             f"({time.monotonic() - started_s:.0f} s)",
-            *(f"    {line}" for line in [*missed, *said]),
+            *(f"    {line}" for line in [*missed, *failures]),
             sep="\n",
             flush=True,
         )
-    print(f"{len(chosen) - not_caught} of {len(chosen)} overrides are held by their tests")
+    print(f"{len(chosen) - not_caught} of {len(chosen)} overrides are covered by their tests")
     return 1 if not_caught or not chosen else 0
 
 
@@ -71,7 +71,7 @@ def _pytest(switch: Switch, copy: Path, report: Path) -> int:
         *(f"--timeout={TEST_S}", f"--junit-xml={report}", f"--basetemp={copy / 'tmp'}"),
         *switch.tests,
     ]
-    environment = {**os.environ, "TEST_TIMEOUT_S": str(PATIENCE_S)}
+    environment = {**os.environ, "TEST_TIMEOUT_S": str(WAIT_TIMEOUT_S)}
     with (copy / "output").open("wb") as output:
         ended = subprocess.run(
             command, cwd=copy, env=environment, stdout=output, stderr=output, check=False
@@ -92,7 +92,7 @@ def _judge(switch: Switch, report: Path) -> tuple[list[str], list[str]]:
 
 
 def _how(case: ElementTree.Element) -> tuple[bool, str]:
-    """Whether it failed as a test should, and what it said."""
+    """Whether it failed as a test should, and its message."""
     failure = case.find("failure")
     if failure is None:
         return False, "broke outside its call" if case.find("error") is not None else "passed"

@@ -1,4 +1,4 @@
-"""The switches are those of the source as it is: each finds its text, and the tests that it names exist."""
+"""The switches match the source as it is: each finds its text, and the tests that it names exist."""
 
 import ast
 

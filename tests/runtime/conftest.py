@@ -1,4 +1,4 @@
-"""Fixtures of the Kafka tests."""
+"""Fixtures of the runtime tests."""
 
 from collections.abc import AsyncIterator
 

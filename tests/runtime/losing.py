@@ -9,11 +9,11 @@ from faust.transport import consumer as faust_consumer
 
 
 def lose_records(monkeypatch: pytest.MonkeyPatch, offsets: set[int]) -> None:
-    """Lose these records of the source, once each, where Faust hands them on."""
-    hand_on = faust_consumer.Consumer.getmany
+    """Lose these records of the source, once each, where Faust passes them on."""
+    original_getmany = faust_consumer.Consumer.getmany
 
     async def getmany(self: Any, timeout: float) -> AsyncIterator[Any]:
-        async for partition, message in hand_on(self, timeout):
+        async for partition, message in original_getmany(self, timeout):
             if message.offset in offsets and not self._is_changelog_tp(partition):
                 offsets.discard(message.offset)
             else:
@@ -23,16 +23,16 @@ def lose_records(monkeypatch: pytest.MonkeyPatch, offsets: set[int]) -> None:
 
 
 def lose_batch(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """While the event is set, lose the next answer that holds anything, once."""
+    """Lose the next batch that holds anything, once, after the event is set. Losing it clears the event."""
     losing = asyncio.Event()
     fetch = faust_consumer.ThreadDelegateConsumer._getmany
 
     async def getmany(self: Any, active: Any, timeout: float) -> Any:
-        answers = await fetch(self, active, timeout)
-        if losing.is_set() and answers:
+        batches = await fetch(self, active, timeout)
+        if losing.is_set() and batches:
             losing.clear()
             return {}
-        return answers
+        return batches
 
     monkeypatch.setattr(faust_consumer.ThreadDelegateConsumer, "_getmany", getmany)
     return losing

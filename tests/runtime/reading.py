@@ -1,4 +1,4 @@
-"""An app that reads the source and notes what it sees; its events may be kept open."""
+"""An app that reads the source and records what it sees; its events may be left unacknowledged."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from tests.runtime.world import World, wait_until
 
 
 class RecordingApp:
-    """An app whose one agent notes the events of the source, and keeps those in `keep` unacknowledged."""
+    """An app whose agent records the events of the source; with `hold_acks` it does not acknowledge them."""
 
     def __init__(self, world: World, name: str = "dispatch-1", *, hold_acks: bool = False) -> None:
         self.world = world
@@ -20,9 +20,8 @@ class RecordingApp:
         self.events: list[Any] = []
         self.unacked: dict[int, Any] = {}
         self.hold_acks = hold_acks
-        self.may_continue = (
-            asyncio.Event()
-        )  # while it is not set, the agent stays in its first event
+        # While it is not set, the agent stays in its first event.
+        self.may_continue = asyncio.Event()
         self.may_continue.set()
         self.recheck_count = 0
         self._count_rechecks()
@@ -45,11 +44,11 @@ class RecordingApp:
             event.ack()
 
     def _count_rechecks(self) -> None:
-        consumer, look_again = self.app.typed_consumer, self.app.typed_consumer.resync
+        consumer, resync = self.app.typed_consumer, self.app.typed_consumer.resync
 
         async def counted(partition: TP) -> None:
             self.recheck_count += 1
-            await look_again(partition)
+            await resync(partition)
 
         consumer.resync = counted  # type: ignore[method-assign]
 

@@ -58,62 +58,62 @@ async def test_a_start_does_not_sleep(world: World, monkeypatch: pytest.MonkeyPa
 
 async def test_callbacks_run_in_order(world: World):
     """Each callback runs at its time in the life of the app, with the tables as promised."""
-    said: list[str] = []
+    steps: list[str] = []
     app = add_reader(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
 
-    def note(what: str) -> Any:
+    def note(step: str) -> Any:
         async def noted() -> None:
-            said.append(
-                f"{what}, {app.readiness().reason}, {len(rows.owned_partitions())} partitions"
+            steps.append(
+                f"{step}, {app.readiness().reason}, {len(rows.owned_partitions())} partitions"
             )
 
         return noted
 
     app.before_join(note("before join"))
     rows.on_recovered(note("recovered"))
-    app.before_revocation(note("before giving back"))
+    app.before_revocation(note("before revocation"))
     app.after_last_event(note("after last event"))
     assert app.readiness() == Readiness(False, "starting")
     async with run_app(app):
-        said.append(app.readiness().reason)
-    assert said == [
+        steps.append(app.readiness().reason)
+    assert steps == [
         "before join, starting, 0 partitions",
         "recovered, taking over partitions, 4 partitions",
         "ready",
-        "before giving back, stopping, 4 partitions",
+        "before revocation, stopping, 4 partitions",
         "after last event, stopping, 4 partitions",
     ]
 
 
 async def test_no_partition_is_revoked_during_a_recovery_callback(world: World):
     """A rebalance waits until the callbacks of the last recovery have returned."""
-    said: list[str] = []
-    go_on = asyncio.Event()
+    steps: list[str] = []
+    may_continue = asyncio.Event()
     app = add_reader(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
 
     @rows.on_recovered
     async def recovered() -> None:
-        said.append("recovered")
-        await go_on.wait()
+        steps.append("recovered")
+        await may_continue.wait()
         await rows.write(0, [(b"k", b"v")])
-        said.append("and went on")
+        steps.append("and continued")
 
     @app.before_revocation
-    async def before_giving_back() -> None:
-        said.append("giving back")
+    async def before_revocation_callback() -> None:
+        steps.append("revoking")
 
     starting = asyncio.ensure_future(app.start())
-    await wait_until(lambda: said == ["recovered"])
+    await wait_until(lambda: steps == ["recovered"])
     await request_rebalance(app)
     await wait_until(lambda: app.rebalancing_count > 1)
     await asyncio.wait([starting], timeout=0.5)
-    assert said == ["recovered"]
-    go_on.set()
+    assert steps == ["recovered"]
+    may_continue.set()
     await starting
-    await wait_until(lambda: app.readiness().is_ready and len(said) == 5)
-    assert said == ["recovered", "and went on", "giving back", "recovered", "and went on"]
+    await wait_until(lambda: app.readiness().is_ready and len(steps) == 5)
+    assert steps == ["recovered", "and continued", "revoking", "recovered", "and continued"]
     await app.stop()
 
 
@@ -122,12 +122,12 @@ async def test_a_nacked_event_is_not_waited_for_and_is_read_again(world: World):
     reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 
-    async def give_back() -> None:
+    async def nack_events() -> None:
         kept[1].ack()
         app.nack(kept[0])
         app.nack(kept[2])
 
-    app.before_revocation(give_back)
+    app.before_revocation(nack_events)
     async with run_app(app):
         await world.produce([b"0", b"1", b"2"])
         await wait_until(lambda: len(kept) == 3)
@@ -142,11 +142,11 @@ async def test_an_acknowledgement_after_a_nack_has_no_effect(world: World):
     reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 
-    async def give_back() -> None:
+    async def nack_events() -> None:
         for event in kept:
             app.nack(event)
 
-    app.before_revocation(give_back)
+    app.before_revocation(nack_events)
     async with run_app(app):
         await world.produce([b"0"])
         await wait_until(lambda: len(kept) == 1)

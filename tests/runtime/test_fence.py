@@ -1,4 +1,4 @@
-"""The fence, by a clock of the test's own; with real heartbeats in test_safe_producer.py and test_safe_processes.py."""
+"""The fence, by a clock of the test's own; with real heartbeats in test_producer.py and test_processes.py."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -10,7 +10,7 @@ from streams.runtime.fence import Fence
 
 
 class Terminated(Exception):
-    """The process would have ended."""
+    """Raised instead of ending the process."""
 
 
 class Clock:
@@ -39,8 +39,8 @@ async def _is_done(waiting: "asyncio.Task[None]") -> bool:
     return waiting.done()
 
 
-def _task(asked: Awaitable[None]) -> "asyncio.Task[None]":
-    return asyncio.ensure_future(asked)
+def _task(check: Awaitable[None]) -> "asyncio.Task[None]":
+    return asyncio.ensure_future(check)
 
 
 async def test_a_fresh_heartbeat_opens_the_fence(fence: Fence, clock: Clock):
@@ -75,9 +75,9 @@ async def test_a_lost_generation_ends_the_process(fence: Fence, clock: Clock):
     """Other members have the partitions, so neither check may return."""
     fence.on_joined()
     fence.on_generation_lost()
-    for ask in (fence.ensure_member, fence.check_before_write):
+    for check in (fence.ensure_member, fence.check_before_write):
         with pytest.raises(Terminated, match="FENCED"):
-            await ask()
+            await check()
 
 
 async def test_a_lost_generation_ends_a_process_that_waits(fence: Fence, clock: Clock):

@@ -7,7 +7,7 @@ import pytest
 from streams.runtime.gate import Gate
 
 
-async def _settle() -> None:
+async def _run_ready_tasks() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -16,12 +16,12 @@ async def test_it_is_closed_at_first():
     """Tasks wait until the gate is opened, and all enter then."""
     gate, passed = Gate(), []
 
-    async def pass_through(who: str) -> None:
+    async def pass_through(name: str) -> None:
         async with gate.enter():
-            passed.append(who)
+            passed.append(name)
 
-    tasks = [asyncio.ensure_future(pass_through(who)) for who in "ab"]
-    await _settle()
+    tasks = [asyncio.ensure_future(pass_through(name)) for name in "ab"]
+    await _run_ready_tasks()
     assert passed == []
     gate.open()
     await asyncio.gather(*tasks)
@@ -38,9 +38,9 @@ async def test_closing_waits_for_tasks_inside_and_keeps_others_out():
             await leave.wait()
 
     inside = asyncio.ensure_future(stay())
-    await _settle()
+    await _run_ready_tasks()
     closing, late = asyncio.ensure_future(gate.close()), asyncio.ensure_future(stay())
-    await _settle()
+    await _run_ready_tasks()
     assert not closing.done()
     leave.set()
     await closing

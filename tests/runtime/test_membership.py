@@ -95,18 +95,18 @@ async def test_a_worker_that_comes_back_waits_for_its_predecessor(world: World):
         pass
     app = add_reader(world.make_app(), world, [])
     rows = DurableTable(app, ROWS)
-    shut, asked = asyncio.Event(), asyncio.Event()
+    predecessor_is_fenced, is_waiting = asyncio.Event(), asyncio.Event()
 
-    async def outwait() -> None:
-        asked.set()
-        await shut.wait()
+    async def wait_for_predecessor() -> None:
+        is_waiting.set()
+        await predecessor_is_fenced.wait()
 
-    app.fence.wait_for_predecessor = outwait  # type: ignore[method-assign]
+    app.fence.wait_for_predecessor = wait_for_predecessor  # type: ignore[method-assign]
     starting = asyncio.ensure_future(app.start())
-    await wait_until(asked.is_set)
+    await wait_until(is_waiting.is_set)
     assert rows.owned_partitions() == []
     assert not app.readiness().is_ready
-    shut.set()
+    predecessor_is_fenced.set()
     await starting
     await wait_until(lambda: app.readiness().is_ready)
     assert rows.owned_partitions() == [0, 1, 2, 3]
@@ -138,12 +138,12 @@ async def test_apps_of_one_process_have_their_own_fences(world: World):
 
 async def test_a_worker_without_partitions_stands_by(world: World):
     """Both workers are ready, and one of them says that it stands by."""
-    lane = names(world.settings).send("main")
+    send_topic = names(world.settings).send("main")
 
     def sender(name: str) -> App:
         app = create_app("sender", world.settings, name=name, partitions=1)
 
-        @app.agent(app.raw_topic(lane), name="lane")
+        @app.agent(app.raw_topic(send_topic), name="send_topic")
         async def work(stream: Any) -> None:
             async for _ in stream.events():
                 pass

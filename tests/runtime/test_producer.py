@@ -1,4 +1,4 @@
-"""The producer: nothing leaves while it is not sure that we are a member, and nothing is lost in an outage."""
+"""The producer: it writes nothing unless we are certainly a member, and loses nothing in an outage."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from faust.types import TP
 
 from streams.kafka.topics import ROWS
-from streams.runtime import producer as safe_producer
+from streams.runtime import producer as producer_module
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
 from streams.runtime.table import DurableTable
@@ -43,22 +43,22 @@ def _app(world: World) -> tuple[App, DurableTable]:
 
 
 class Heartbeats:
-    """Counts those that are answered, and can make them look old."""
+    """Counts the answered heartbeats, and can make them look old."""
 
     def __init__(self, app: App) -> None:
         self.fence = app.fence
         self.answered = 0
-        self.late_s = 0.0
+        self.delay_s = 0.0
         self._answered = app.fence.on_heartbeat
         app.fence.on_heartbeat = self._count  # type: ignore[method-assign]
 
-    def _count(self, asked_s: float) -> None:
-        self._answered(asked_s - self.late_s)
+    def _count(self, sent_s: float) -> None:
+        self._answered(sent_s - self.delay_s)
         self.answered += 1
 
     def make_old(self) -> None:
-        self.late_s = 60.0
-        self._answered(time.monotonic() - self.late_s)
+        self.delay_s = 60.0
+        self._answered(time.monotonic() - self.delay_s)
 
     async def more(self) -> None:
         enough = self.answered + 2
@@ -78,7 +78,7 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
         await heartbeats.more()
         assert not any(each.done() for each in writing)
         assert await world.read_topic(world.topics.status) == []
-        heartbeats.late_s = 0.0
+        heartbeats.delay_s = 0.0
         await asyncio.gather(*writing)
         assert len(await world.read_topic(world.topics.status)) == 1
 
@@ -86,7 +86,7 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
 async def test_the_fence_shuts_as_soon_as_partitions_are_assigned(world: World):
     """It does not wait for the first answered heartbeat, which comes later."""
     app, rows = _app(world)
-    app.fence.on_heartbeat = lambda asked_s: None  # type: ignore[method-assign]
+    app.fence.on_heartbeat = lambda sent_s: None  # type: ignore[method-assign]
     ages_s: list[float | None] = []
     rows.on_recovered(lambda: ages_s.append(app.fence.heartbeat_age_s()))
     await app.start()
@@ -109,7 +109,7 @@ async def test_a_member_without_partitions_may_write_during_a_rebalance(world: W
         limit_s, first.app.fence.max_heartbeat_age_s = (
             first.app.fence.max_heartbeat_age_s,
             0.0,
-        )  # too old, however young
+        )  # too old, however fresh
         async with asyncio.timeout(WAIT_TIMEOUT_S):
             await first.app.publisher.publish(world.topics.status, b"x", partition=0)
         assert second.unacked
@@ -121,7 +121,7 @@ async def test_a_member_without_partitions_may_write_during_a_rebalance(world: W
 
 
 def _revocation(app: App) -> asyncio.Event:
-    """Set when the next one is over."""
+    """An event that is set when the next revocation is over."""
     consumer, over = app.typed_consumer, asyncio.Event()
     revoke = consumer.on_partitions_revoked
 
@@ -139,12 +139,12 @@ async def test_a_member_that_has_left_may_write(world: World):
     written: list[bool] = []
 
     async def write_and_stop() -> None:
-        app.fence.max_heartbeat_age_s = 0.0  # too old, however young
+        app.fence.max_heartbeat_age_s = 0.0  # too old, however fresh
         sent = app.typed_producer.client.send_and_wait(world.topics.status, b"x", partition=0)
         writing = asyncio.ensure_future(sent)
         done, _ = await asyncio.wait([writing], timeout=WAIT_TIMEOUT_S)
         written.append(writing in done)
-        app.fence.on_revoked()  # else a failure would hang
+        app.fence.on_revoked()  # otherwise a failure would hang
         await writing
         await stop()
 
@@ -158,26 +158,26 @@ async def test_it_waits_for_all_replicas(world: World):
     """Each request says so: with a single broker, nothing else shows the difference."""
     app, _ = _app(world)
     async with run_app(app):
-        asked = _requests(app)
+        requests = _requests(app)
         await app.publisher.publish(world.topics.status, b"x", partition=0)
-        assert [each.required_acks for each in asked] == [-1]
+        assert [each.required_acks for each in requests] == [-1]
 
 
-def _requests(app: App, answer: Callable[[], object] = lambda: None) -> list[Any]:
-    """The produce requests from now on; `answer` is called for each that was answered, and may raise."""
+def _requests(app: App, on_response: Callable[[], object] = lambda: None) -> list[Any]:
+    """The produce requests from now on; `on_response` is called for each that was answered, and may raise."""
     client: Any = app.typed_producer.client.client
-    asked: list[Any] = []
+    requests: list[Any] = []
     send = client.send
 
     async def noted(node: Any, request: Any, **options: Any) -> Any:
-        answered = await send(node, request, **options)
+        response = await send(node, request, **options)
         if isinstance(request, ProduceRequest):
-            asked.append(request)
-            answer()
-        return answered
+            requests.append(request)
+            on_response()
+        return response
 
     client.send = noted
-    return asked
+    return requests
 
 
 async def test_a_record_whose_response_was_lost_is_written_once(world: World):
@@ -188,13 +188,13 @@ async def test_a_record_whose_response_was_lost_is_written_once(world: World):
     def lose() -> None:
         if lost:
             lost.pop()
-            raise KafkaConnectionError("the answer was lost")
+            raise KafkaConnectionError("the response was lost")
 
     async with run_app(app):
-        asked = _requests(app, lose)
+        requests = _requests(app, lose)
         await app.publisher.publish(world.topics.status, b"x", partition=0)
         await rows.write(0, [(b"k", b"v")])
-        assert not lost and len(asked) > 2
+        assert not lost and len(requests) > 2
         assert len(await world.read_topic(world.topics.status)) == 1
 
 
@@ -210,14 +210,16 @@ async def test_nothing_expires_in_an_outage(world: World):
         def lose() -> None:
             if not outage.is_set():
                 outage.set()
-                raise KafkaConnectionError("the answer was lost")
+                raise KafkaConnectionError("the response was lost")
 
         _requests(app, lose)
         writing = asyncio.ensure_future(
             app.publisher.publish(world.topics.status, b"x", partition=0)
         )
         await outage.wait()
-        done, _ = await asyncio.wait([writing], timeout=2.5)  # longer than aiokafka keeps a record
+        done, _ = await asyncio.wait(
+            [writing], timeout=2.5
+        )  # longer than aiokafka would keep a record
         assert not done
         cluster.leader_for_partition = leader
         await writing
@@ -226,8 +228,8 @@ async def test_nothing_expires_in_an_outage(world: World):
 
 async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
     """Otherwise every write would wait for ever, and nothing would say why."""
-    left: list[ExitCode] = []
-    monkeypatch.setattr(safe_producer, "terminate", lambda code, why: left.append(code))
+    exit_codes: list[ExitCode] = []
+    monkeypatch.setattr(producer_module, "terminate", lambda code, reason: exit_codes.append(code))
     app, _ = _app(world)
     async with run_app(app):
         sender: Any = app.typed_producer.client._sender
@@ -239,7 +241,7 @@ async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: 
         writing = asyncio.ensure_future(
             app.publisher.publish(world.topics.status, b"x", partition=0)
         )
-        await wait_until(lambda: left == [ExitCode.PRODUCER_DEAD])
+        await wait_until(lambda: exit_codes == [ExitCode.PRODUCER_DEAD])
         writing.cancel()
 
 

@@ -1,4 +1,4 @@
-"""Durable writes on the real broker."""
+"""Durable tables and the publisher, on the real broker."""
 
 import asyncio
 import itertools
@@ -41,7 +41,7 @@ def rows(app: App) -> DurableTable:
 
 
 async def _changelog(world: World) -> list[reader.Record]:
-    """Its records, without those of the table's own."""
+    """The records of the changelog, without the table's internal ones."""
     records = await world.read_topic(f"{world.group}-rows-changelog")
     return [each for each in records if not (each.key or b"").startswith(b"__faust\0")]
 
@@ -122,10 +122,10 @@ async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, r
     table.on_recovered(lambda: recovered.append(table.owned_partitions()))
     _with_agent(other, world)
     async with run_app(other):
-        found = dict(table.scan(0))
-    assert len(found) == 299
-    assert found[b"000"] == b"new"
-    assert found[b"100"] == b"old"
+        rows_by_key = dict(table.scan(0))
+    assert len(rows_by_key) == 299
+    assert rows_by_key[b"000"] == b"new"
+    assert rows_by_key[b"100"] == b"old"
     assert recovered[-1] == [0, 1, 2, 3]
 
 
@@ -145,10 +145,10 @@ async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
     table = DurableTable(other, ROWS)
     _with_agent(other, world)
     lost = {50, 51, 120}
-    hand_on = faust_consumer.Consumer.getmany
+    original_getmany = faust_consumer.Consumer.getmany
 
     async def getmany(self: Any, timeout: float) -> AsyncIterator[Any]:
-        async for partition, message in hand_on(self, timeout):
+        async for partition, message in original_getmany(self, timeout):
             if message.offset in lost and partition.partition == 0:
                 lost.discard(message.offset)
             else:
@@ -228,10 +228,10 @@ async def test_a_write_in_progress_is_completed_without_its_caller(rows: Durable
 async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
     """With their headers, and at the position that `publish` returns."""
     topic = world.topics.status
-    said = await app.publisher.publish(
+    metadata = await app.publisher.publish(
         topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
     )
-    assert (said.partition, said.offset) == (1, 0)
+    assert (metadata.partition, metadata.offset) == (1, 0)
     await app.publisher.publish_all(
         [OutgoingRecord(topic, b"%d" % each, b"k", 1) for each in range(50)]
     )
@@ -242,9 +242,9 @@ async def test_published_records_are_on_the_broker_in_their_order(world: World, 
 
 async def test_without_a_partition_the_key_chooses_as_in_java(world: World, app: App):
     """The key selects the same partition as for every other producer."""
-    said = await app.publisher.publish(world.topics.status, b"x", key=b"+60123456789")
+    metadata = await app.publisher.publish(world.topics.status, b"x", key=b"+60123456789")
     other = await world.producer.send_and_wait(world.topics.status, b"x", key=b"+60123456789")
-    assert said.partition == other.partition
+    assert metadata.partition == other.partition
 
 
 async def test_a_record_too_large_for_the_broker_is_reported_and_harms_no_other(

@@ -1,7 +1,7 @@
-"""What we override in Faust and aiokafka, and what we rest on there, is what we know.
+"""What we override in Faust and aiokafka, and what we depend on there, is unchanged.
 
-When this fails, the installed versions are not those of pyproject.toml, or somebody has changed them. Read
-what changed, run the whole of tests/kafka, and only then write the new hashes down here:
+If this fails, the installed versions are not those of pyproject.toml, or somebody has changed them. Read
+what changed, run all of tests/runtime, and only then record the new hashes here:
 
     python -m tests.runtime.test_upstream
 """
@@ -42,20 +42,20 @@ from streams.runtime.consumer import coordinator, fetch
 
 _C_ITERATOR = Path(faust._cython.__file__).with_name("streams.pyx")
 
-# What our classes override, call, or count on to behave as it does; grouped by who rests on it.
+# What our classes override, call, or depend on to behave as it does; grouped by the file that depends on it.
 PARTS: dict[str, Any] = {
-    # safe_fetch
-    "FetchResult": fetch.FetchResult.__base__,  # by its name it may be ours by now
+    # consumer/fetch
+    "FetchResult": fetch.FetchResult.__base__,  # under its name, our class may be installed by now
     "PartitionRecords": ak_fetcher.PartitionRecords,
     "Fetcher._proc_fetch_request": ak_fetcher.Fetcher._proc_fetch_request,
     "Fetcher.fetched_records": ak_fetcher.Fetcher.fetched_records,
     "TopicPartitionState": ak_subscription.TopicPartitionState,
-    # safe_coordinator
+    # consumer/coordinator
     "AIOKafkaConsumer.start": ak_consumer.AIOKafkaConsumer.start,
     "AIOKafkaConsumer.seek_to_committed": ak_consumer.AIOKafkaConsumer.seek_to_committed,
     "GroupCoordinator": coordinator.Coordinator.__base__,
     "CoordinatorGroupRebalance": ak_coordinator.CoordinatorGroupRebalance,
-    # safe_producer, durable
+    # producer, table
     "AIOKafkaProducer.send": ak_producer.AIOKafkaProducer.send,
     "AIOKafkaProducer.send_batch": ak_producer.AIOKafkaProducer.send_batch,
     "MessageAccumulator": ak_accumulator.MessageAccumulator,
@@ -66,7 +66,7 @@ PARTS: dict[str, Any] = {
     "TransactionManager.set_pid_and_epoch": ak_transactions.TransactionManager.set_pid_and_epoch,
     "TransactionManager.has_pid": ak_transactions.TransactionManager.has_pid,
     "driver.Producer": driver.Producer,
-    # safe_consumer
+    # consumer/consumer, consumer/thread
     "faust Consumer": faust_consumer.Consumer,
     "faust ThreadDelegateConsumer": faust_consumer.ThreadDelegateConsumer,
     "faust Fetcher": faust_consumer.Fetcher,
@@ -75,7 +75,7 @@ PARTS: dict[str, Any] = {
     "driver.ConsumerRebalanceListener": driver.ConsumerRebalanceListener,
     "ConductorCompiler": faust_conductor.ConductorCompiler,
     "the C iterator of streams": _C_ITERATOR,
-    # safe_faust
+    # app
     "App.on_start": faust_app.App.on_start,
     "App.on_stop": faust_app.App.on_stop,
     "App._stop_consumer": faust_app.App._stop_consumer,
@@ -91,7 +91,7 @@ PARTS: dict[str, Any] = {
     "TableManager": faust_tables.TableManager,
     "Recovery": faust_recovery.Recovery,
     "PartitionAssignor.on_assignment": partition_assignor.PartitionAssignor.on_assignment,
-    # durable
+    # table
     "Collection.on_recovery_completed": faust_table.Collection.on_recovery_completed,
     "rocksdb.Store": rocksdb.Store,
     "rocksdb.RocksDBOptions": rocksdb.RocksDBOptions,
@@ -183,5 +183,5 @@ def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch):
 
 
 if __name__ == "__main__":
-    for each, found in PARTS.items():
-        print(f'    "{each}": "{_hash(found)}",')
+    for each, part in PARTS.items():
+        print(f'    "{each}": "{_hash(part)}",')

@@ -18,37 +18,37 @@ QUICK = WatchdogTimeouts(0.7, 60.0, resync_after_s=0.3, check_interval_s=0.1, br
 
 def test_a_mark_that_changes_is_not_stalled():
     """Only the time without a change counts."""
-    still = StallTimer()
-    assert still.update(1.0, {"a": 1, "b": 1}) == {"a": 0.0, "b": 0.0}
-    assert still.update(2.0, {"a": 1, "b": 2}) == {"a": 2.0, "b": 0.0}
-    assert still.update(3.0, {"a": 1, "b": 2}) == {"a": 5.0, "b": 3.0}
+    timer = StallTimer()
+    assert timer.update(1.0, {"a": 1, "b": 1}) == {"a": 0.0, "b": 0.0}
+    assert timer.update(2.0, {"a": 1, "b": 2}) == {"a": 2.0, "b": 0.0}
+    assert timer.update(3.0, {"a": 1, "b": 2}) == {"a": 5.0, "b": 3.0}
 
 
 def test_a_mark_that_returns_starts_again():
     """A mark that was missing in between has no history."""
-    still = StallTimer()
-    still.update(1.0, {"a": 1})
-    still.update(5.0, {})
-    assert still.update(1.0, {"a": 1}) == {"a": 0.0}
+    timer = StallTimer()
+    timer.update(1.0, {"a": 1})
+    timer.update(5.0, {})
+    assert timer.update(1.0, {"a": 1}) == {"a": 0.0}
 
 
 class Watched:
-    """A running app whose watchdog's endings are noted instead of done."""
+    """A running app whose watchdog records endings instead of ending the process."""
 
-    def __init__(self, world: World, patience: WatchdogTimeouts = QUICK) -> None:
+    def __init__(self, world: World, timeouts: WatchdogTimeouts = QUICK) -> None:
         self.world = world
-        self.left: list[tuple[ExitCode, str]] = []
-        self.looks = 0
+        self.endings: list[tuple[ExitCode, str]] = []
+        self.checks = 0
         self.app: App = world.make_app()
         self.app.watchdog = Watchdog(
-            self.app, patience, terminate=lambda code, why: self.left.append((code, why))
+            self.app, timeouts, terminate=lambda code, reason: self.endings.append((code, reason))
         )
         self.release = asyncio.Event()
-        look = self.app.watchdog.check
+        check = self.app.watchdog.check
 
-        async def counted(passed_s: float) -> None:
-            await look(passed_s)
-            self.looks += 1
+        async def counted(elapsed_s: float) -> None:
+            await check(elapsed_s)
+            self.checks += 1
 
         self.app.watchdog.check = counted  # type: ignore[method-assign]
 
@@ -60,10 +60,10 @@ class Watched:
                 if event.value == b"stuck":
                     await self.release.wait()
 
-    async def looks_for(self, seconds: float) -> None:
-        """Until it has looked so often that a standstill would have been that old."""
-        enough = self.looks + seconds / self.app.watchdog.timeouts.check_interval_s
-        await wait_until(lambda: self.looks >= enough)
+    async def wait_for_checks(self, seconds: float) -> None:
+        """Return after as many checks as a stall of this age takes."""
+        enough = self.checks + seconds / self.app.watchdog.timeouts.check_interval_s
+        await wait_until(lambda: self.checks >= enough)
 
 
 @pytest.fixture
@@ -79,18 +79,18 @@ async def test_an_idle_partition_is_not_stalled(watched: Watched):
     """A partition with nothing to read or to commit may stand still."""
     await watched.world.produce([b"done"] * 10)
     await wait_until(watched.world.has_no_lag)
-    await watched.looks_for(1.5)
-    assert watched.left == []
+    await watched.wait_for_checks(1.5)
+    assert watched.endings == []
 
 
 @pytest.mark.broker
 async def test_an_event_that_does_not_end_is_a_stall(watched: Watched):
     """The reason names the partition and the offsets."""
     await watched.world.produce([b"done", b"stuck", b"behind it"])
-    code, why = await wait_until(lambda: watched.left and watched.left[0])
+    code, reason = await wait_until(lambda: watched.endings and watched.endings[0])
     assert code is ExitCode.STALLED
-    assert "partition 0 makes no progress" in why
-    assert "committed 1, next 3, oldest unacknowledged 1" in why
+    assert "partition 0 makes no progress" in reason
+    assert "committed 1, next 3, oldest unacknowledged 1" in reason
 
 
 @pytest.mark.broker
@@ -101,7 +101,7 @@ async def test_a_recovery_that_makes_no_progress_is_a_stall(
     watched = Watched(world, replace(QUICK, readiness_timeout_s=1.0))
     monkeypatch.setattr(watched.app.typed_consumer, "perform_seek", asyncio.Event().wait)
     starting = asyncio.ensure_future(watched.app.start())
-    code, _ = await wait_until(lambda: watched.left and watched.left[0])
+    code, _ = await wait_until(lambda: watched.endings and watched.endings[0])
     assert code is ExitCode.NOT_READY
     starting.cancel()
     await watched.app.stop()
@@ -113,9 +113,9 @@ async def test_a_coordinator_that_has_died_is_noticed(watched: Watched):
     coordinator = watched.app.typed_consumer._thread._ensure_consumer()._coordinator
     task = coordinator._coordination_task
     task.get_loop().call_soon_threadsafe(task.cancel)
-    code, why = await wait_until(lambda: watched.left and watched.left[0])
+    code, reason = await wait_until(lambda: watched.endings and watched.endings[0])
     assert code is ExitCode.NOT_READY
-    assert "coordinator" in why
+    assert "coordinator" in reason
 
 
 @pytest.mark.broker
@@ -125,12 +125,12 @@ async def test_a_broker_that_does_not_answer_ends_no_process(own_broker: OwnBrok
         watched = Watched(world, replace(QUICK, readiness_timeout_s=0.7, broker_timeout_s=0.3))
         async with run_app(watched.app):
             await world.produce([b"stuck"])
-            await wait_until(lambda: watched.left)
+            await wait_until(lambda: watched.endings)
             own_broker.suspend()
-            await watched.looks_for(0.2)  # one may have begun before
-            watched.left.clear()
-            await watched.looks_for(0.5)
-            assert watched.left == []
+            await watched.wait_for_checks(0.2)  # one may have begun before
+            watched.endings.clear()
+            await watched.wait_for_checks(0.5)
+            assert watched.endings == []
             own_broker.resume()
-            await wait_until(lambda: watched.left)
+            await wait_until(lambda: watched.endings)
             watched.release.set()

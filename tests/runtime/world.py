@@ -1,4 +1,4 @@
-"""What the tests of the safe app share: topics, records, apps in this process and workers in others."""
+"""What the runtime tests share: topics, records, apps in this process and workers in other processes."""
 
 import asyncio
 import inspect
@@ -25,7 +25,7 @@ WAIT_TIMEOUT_S = float(os.environ.get("TEST_TIMEOUT_S", "90"))  # of a test that
 
 
 async def wait_until(condition: Callable[[], Any], timeout_s: float = WAIT_TIMEOUT_S) -> Any:
-    """Wait until the condition (a function, or coroutine function) holds; returns what it said."""
+    """Wait until the condition (a function, or coroutine function) holds; returns its result."""
     try:
         async with asyncio.timeout(timeout_s):
             while True:
@@ -42,7 +42,7 @@ async def wait_until(condition: Callable[[], Any], timeout_s: float = WAIT_TIMEO
 
 @asynccontextmanager
 async def run_app(app: App) -> AsyncIterator[App]:
-    """The app, ready; stopped on the way out. Its failure is the test's."""
+    """Run the app: it is ready in the block, and stopped after it. If it fails, the test fails."""
     try:
         await app.start()
         await wait_until(lambda: app.readiness().is_ready)
@@ -57,20 +57,20 @@ async def run_app(app: App) -> AsyncIterator[App]:
 
 
 async def _abort(app: App) -> None:
-    """Stop it, whatever is open: after a failure nobody acknowledges it any more, or lets it out."""
+    """Stop it with events in progress: after a failure nobody acknowledges them, or opens the fence."""
     app.typed_consumer._unacked_messages.clear()
     app.fence.on_revoked()
     await app.stop()
 
 
 async def request_rebalance(app: App) -> None:
-    """Let the app's member ask for a rebalance; nothing of it need have begun yet."""
+    """Let the app's member request a rebalance; returns before it has begun."""
     coordinator: Any = app.typed_consumer._thread._ensure_consumer()._coordinator
     coordinator._client._loop.call_soon_threadsafe(coordinator.request_rejoin)
 
 
 class World:
-    """Topics on the broker of the test, and who produces to them."""
+    """Topics on the test's broker, a producer for them, and the apps and workers of the test."""
 
     def __init__(self, settings: Settings, producer: AIOKafkaProducer) -> None:
         self.settings = settings
@@ -100,7 +100,7 @@ class World:
     async def produce(
         self, values: list[bytes], *, key: bytes = b"k", partition: int | None = 0
     ) -> list[RecordMetadata]:
-        """Onto the source (`wa.outbound`)."""
+        """Produce to the source (`wa.outbound`)."""
         sent = [
             await self.producer.send(self.topics.outbound, value, key=key, partition=partition)
             for value in values
@@ -119,7 +119,7 @@ class World:
         return await lag.read_lag(self.settings, self.group, [self.topics.outbound])
 
     async def read_topic(self, topic: str) -> list[reader.Record]:
-        """All that stands in a topic."""
+        """All records of a topic."""
         async with reader.open_reader(self.settings, topic) as topic_reader:
             return [record async for record in topic_reader.read_to_end()]
 
@@ -132,7 +132,7 @@ class World:
 
 @asynccontextmanager
 async def create_world(settings: Settings) -> AsyncIterator[World]:
-    """A world whose topics are there."""
+    """A world whose topics exist."""
     await admin.create_topics(settings)
     producer = AIOKafkaProducer(**producer_options(settings))
     await producer.start()
@@ -148,7 +148,7 @@ async def create_world(settings: Settings) -> AsyncIterator[World]:
 
 
 class WorkerProcess:
-    """A process that may be killed and frozen. What it says is in `log`."""
+    """A process that may be killed and suspended. Its output is in `log`."""
 
     def __init__(
         self, settings: Settings, program: str, name: str, variables: dict[str, str]

@@ -86,8 +86,8 @@ async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
     async with run_app(reading.app):
         await world.produce(numbered_values(0, 10))
         await wait_until(world.has_no_lag)
-    left: list[ExitCode] = []
-    monkeypatch.setattr(consumer, "terminate", lambda code, why: left.append(code))
+    exit_codes: list[ExitCode] = []
+    monkeypatch.setattr(consumer, "terminate", lambda code, reason: exit_codes.append(code))
     again = RecordingApp(world)
 
     async def ends(*partitions: TP) -> dict[TP, int]:
@@ -95,7 +95,7 @@ async def test_a_commit_beyond_the_end_of_the_log_ends_the_process(
 
     monkeypatch.setattr(again.app.typed_consumer, "highwaters", ends)
     async with run_app(again.app):
-        assert left == [ExitCode.TOPIC_RECREATED]
+        assert exit_codes == [ExitCode.TOPIC_RECREATED]
 
 
 async def _delete(world: World, before: int) -> None:

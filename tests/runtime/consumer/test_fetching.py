@@ -18,18 +18,18 @@ async def test_a_fetch_does_not_delay_other_requests(world: World):
     """The broker answers the requests of one connection in order, and a fetch waits for records."""
     reading = RecordingApp(world)
     async with run_app(reading.app):
-        asked: list[int] = []
+        wait_times_ms: list[int] = []
         client: Any = reading.app.typed_consumer._thread._ensure_consumer()._client
         send = client.send
 
         async def noted(node: Any, request: Any, **options: Any) -> Any:
             if isinstance(request, FetchRequest):
-                asked.append(request._max_wait_ms)
+                wait_times_ms.append(request._max_wait_ms)
             return await send(node, request, **options)
 
         client.send = noted
-        await wait_until(lambda: len(asked) > 1)
-        assert max(asked) <= 200
+        await wait_until(lambda: len(wait_times_ms) > 1)
+        assert max(wait_times_ms) <= 200
 
 
 async def test_a_partition_full_of_bytes_is_not_read_further(world: World):

@@ -60,10 +60,10 @@ async def test_a_record_that_comes_twice_is_delivered_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ):
     """Records that were fetched before a seek back come again after it."""
-    hand_on = faust_consumer.Consumer.getmany
+    original_getmany = faust_consumer.Consumer.getmany
 
     async def twice(self: Any, timeout: float) -> AsyncIterator[Any]:
-        async for partition, message in hand_on(self, timeout):
+        async for partition, message in original_getmany(self, timeout):
             yield partition, message
             yield partition, message
 

@@ -1,4 +1,4 @@
-"""Acknowledgements, rebalances and stops: what is being worked on is waited for, and never committed past."""
+"""Acknowledgements, rebalances and stops: events in progress are waited for, and never committed past."""
 
 import asyncio
 import shutil
@@ -44,7 +44,9 @@ async def test_stopping_waits_for_events_in_progress(world: World):
         reading.acknowledge(1)
         stopping = asyncio.ensure_future(reading.app.stop())
         await wait_until(lambda: reading.app.should_stop)
-        done, _ = await asyncio.wait([stopping], timeout=1.5)  # longer than Faust looks
+        done, _ = await asyncio.wait(
+            [stopping], timeout=1.5
+        )  # longer than the interval at which Faust checks
         assert not done
         reading.acknowledge(2, 0)
         await stopping
@@ -59,7 +61,9 @@ async def test_a_rebalance_waits_for_events_in_progress(world: World):
         async with asyncio.TaskGroup() as tasks:
             joining = tasks.create_task(second.app.start())
             await wait_until(lambda: first.app.rebalancing)
-            done, _ = await asyncio.wait([joining], timeout=1.5)  # longer than Faust looks
+            done, _ = await asyncio.wait(
+                [joining], timeout=1.5
+            )  # longer than the interval at which Faust checks
             assert not done
             for event in first.events:
                 event.ack()
@@ -157,16 +161,16 @@ async def test_a_seek_that_a_revocation_overtook_delivers_nothing(world: World):
     """It was for partitions that may belong to another worker by now."""
     reading = RecordingApp(world)
     app, consumer = reading.app, reading.app.typed_consumer
-    first_turns, perform_seek = consumer._initial_trackers, consumer.perform_seek
+    initial_trackers, perform_seek = consumer._initial_trackers, consumer.perform_seek
     overtaken: list[bool] = []
 
     async def slowly() -> Any:
-        turns = await first_turns()
+        trackers = await initial_trackers()
         if not overtaken:
             generation = app.consumer_generation_id
             await request_rebalance(app)
             await wait_until(lambda: app.consumer_generation_id > generation)
-        return turns
+        return trackers
 
     async def noted() -> None:
         await perform_seek()
@@ -193,35 +197,35 @@ async def test_a_batch_that_comes_when_the_flow_has_stopped_seeks_nothing(world:
     reading = RecordingApp(world)
     consumer = reading.app.typed_consumer
     perform_seek, wait_next = consumer.perform_seek, consumer._wait_next_records
-    said: list[str] = []
+    calls: list[str] = []
 
     async def noted_seek() -> None:
-        said.append("seek")
+        calls.append("seek")
         await perform_seek()
 
-    async def noted_answer(timeout: float) -> Any:
-        answer = await wait_next(timeout)
-        said.append("answer")
-        return answer
+    async def noted_batch(timeout: float) -> Any:
+        batch = await wait_next(timeout)
+        calls.append("batch")
+        return batch
 
     async with run_app(reading.app):
-        consumer._wait_next_records = noted_answer  # type: ignore[method-assign]
-        await wait_until(lambda: said)  # from now on every answer is noted
-        said.clear()
+        consumer._wait_next_records = noted_batch  # type: ignore[method-assign]
+        await wait_until(lambda: calls)  # from now on every batch is noted
+        calls.clear()
         consumer.perform_seek = noted_seek  # type: ignore[method-assign]
         consumer.stop_flow()
-        await wait_until(lambda: said)
+        await wait_until(lambda: calls)
         consumer.resume_flow()
         await world.produce([b"x"])
         await reading.wait_for_values(b"x")
-        assert "seek" not in said
+        assert "seek" not in calls
 
 
 @pytest.fixture
 async def recovering(world: World) -> RecordingApp:
     """An app that has rows to recover at its start, and ten events to work on after it.
 
-    During a recovery everything flows, though nothing of a source may be handed out yet.
+    During a recovery everything flows, though no source record may be delivered yet.
     """
     before = RecordingApp(world)
     rows = DurableTable(before.app, ROWS)

@@ -1,4 +1,4 @@
-"""Batches with header names that are no text, as a producer in another language may write them."""
+"""Batches with header names that are not UTF-8, as a producer in another language may write them."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Bytes(str):
         return name
 
     def encode(self, *_: Any, **__: Any) -> bytes:
-        """Whatever was asked for."""
+        """The raw bytes, whatever encoding is requested."""
         return self.raw
 
 
@@ -59,10 +59,10 @@ def batch(headers: list[list[tuple[str, bytes | None]]], codec: int = PLAIN) -> 
 
 
 def read(data: bytes) -> list[Any]:
-    records, found = RecordBatches(data), []
-    while records.has_next():
-        found += list(records.next_batch() or ())
-    return found
+    batches, records = RecordBatches(data), []
+    while batches.has_next():
+        records += list(batches.next_batch() or ())
+    return records
 
 
 @pytest.mark.parametrize("codec", [PLAIN, GZIP])
@@ -70,11 +70,11 @@ def test_an_invalid_header_name_is_read_with_everything_around_it(codec: int) ->
     """Each record once, in order, with its key, value and time; other headers are unchanged."""
     strange = (Bytes.of(b"a\xff"), b"\xff")
     headers = [[("fine", b"1")], [("fine", None), strange], [], [strange, ("ü", b"2")]]
-    found = read(batch(headers, codec))
-    assert [(r.offset, r.timestamp, r.key, r.value) for r in found] == [
+    records = read(batch(headers, codec))
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in records] == [
         (n, 1000 + n, f"k{n}".encode(), b"v" * n) for n in range(4)
     ]
-    assert [list(r.headers) for r in found] == [
+    assert [list(r.headers) for r in records] == [
         [("fine", b"1")],
         [("fine", None), ("a\\xff", b"\xff")],
         [],
@@ -91,9 +91,9 @@ def test_every_batch_of_a_response_is_read() -> None:
 def test_a_batch_offers_what_aiokafka_uses() -> None:
     """Apart from reading, the batch is aiokafka's own."""
     records = RecordBatches(batch([[("fine", b"1")]]))
-    found = records.next_batch()
-    assert found is not None
-    assert (found.base_offset, found.next_offset, found.is_control_batch) == (0, 1, False)
-    assert found.validate_crc()
-    assert next(found).key == b"k0"
+    first = records.next_batch()
+    assert first is not None
+    assert (first.base_offset, first.next_offset, first.is_control_batch) == (0, 1, False)
+    assert first.validate_crc()
+    assert next(first).key == b"k0"
     assert (records.has_next(), records.next_batch()) == (False, None)

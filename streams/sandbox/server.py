@@ -132,7 +132,7 @@ class Server:
             await self.unlink(account_phone)
 
     async def clear_faults(self) -> None:
-        """Remove all faults. Restricted accounts are welcome again."""
+        """Remove all faults and end all restrictions."""
         self.faults.clear()
         for page in self.pages.all():
             phone = self.pages.phone_of_page(page)

@@ -1,1 +1,1 @@
-"""One WhatsApp account behind one interface, `driver.Driver`. Knows no Kafka."""
+"""One WhatsApp account behind one interface, `driver.Driver`. Kafka may not appear here."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+import pytest
 
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Sandbox, SandboxControl
 
 _TIMEOUT_S = 10.0
 ME = "+905550000001"  # the first account of a clean world
@@ -93,3 +95,12 @@ class WirePage:
         ack = await self.receive("ack")
         assert ack["id"] == whatsapp_id
         return ack
+
+
+@pytest.fixture
+async def page(sandbox: Sandbox, control: SandboxControl) -> AsyncIterator[WirePage]:
+    """A linked page."""
+    async with WirePage(sandbox, "a") as page:
+        await control.scan(await page.read_qr())
+        await page.receive("paired")
+        yield page

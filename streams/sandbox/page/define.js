@@ -27,3 +27,8 @@ function defineStubs(id, names, result) {
     for (const name of names) exports[name] = () => result;
   });
 }
+
+/* An enum of WhatsApp in which each value is its own name. */
+function buildEnum(...names) {
+  return Object.fromEntries(names.map((name) => [name, name]));
+}

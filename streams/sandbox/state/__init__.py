@@ -1,1 +1,1 @@
-"""What the simulated WhatsApp remembers: its world, the events that made it, and the faults to inject."""
+"""The state of the simulated WhatsApp: its world, the events that made it, and the faults."""

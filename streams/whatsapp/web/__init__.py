@@ -1,1 +1,1 @@
-"""The driver: WhatsApp Web in a Chromium, through wa-js and our adapter in the page."""
+"""The driver: WhatsApp Web in a Chromium, through wa-js and the adapter in the page."""

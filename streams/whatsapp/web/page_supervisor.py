@@ -1,6 +1,7 @@
-"""Keeps one page at WhatsApp Web alive: opens it, listens to it, and replaces what has failed.
+"""Keeps one page at WhatsApp Web alive: listens to it, and replaces what has failed.
 
-Nothing here may send. Events go to a `PageObserver`; recovery_policy.py decides what is tried next.
+Nothing here may send. Events go to a `PageObserver`; recovery_policy.py decides what is tried next, and
+page_opener.py does it.
 A `listen` call is open at all times, so a dead renderer, browser or driver is noticed at once, and
 a hung one after a missed heartbeat.
 """
@@ -20,8 +21,9 @@ from streams.whatsapp.errors import (
     PageNavigated,
     WhatsAppUnreachable,
 )
-from streams.whatsapp.web.launch import BrowserConfig, Chromium
+from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.page import WhatsAppPage
+from streams.whatsapp.web.page_opener import PageOpener
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import RecoveryLevel, RecoveryPolicy, RecoveryStep
 from streams.whatsapp.web.session import PageState, derive_phase
@@ -32,8 +34,6 @@ log = logging.getLogger(__name__)
 _MAX_CONSECUTIVE_NAVIGATIONS = 5
 # Phases that may last: the page is ready, or only a person can go on.
 _STABLE_PHASES = frozenset({Phase.READY, Phase.LINKING, Phase.RESTRICTED})
-# Longer than Chromium ever waits before it writes localStorage.
-_STORAGE_TIMEOUT_S = 6.0
 
 
 class PageObserver(Protocol):
@@ -69,21 +69,18 @@ class PageSupervisor:
     ) -> None:
         self._config = config
         self._profile = profile
-        self._bundle = bundle
+        self._opener = PageOpener(config, profile, bundle)
         self._observer = observer
         self._recovery_policy = RecoveryPolicy(config.recovery, random_fraction)
-        self._browser: Chromium | None = None
-        self._page: WhatsAppPage | None = None
         self._unreachable_attempts = 0
         self._navigations = 0
-        self._linked_at_s: float | None = None
         self._stuck_since_s: float | None = None
         self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
     @property
     def page(self) -> WhatsAppPage | None:
         """The page, in whatever state it is."""
-        return self._page
+        return self._opener.page
 
     async def reload(self) -> bool:
         """Reload the page. Returns as soon as the old page does not count as ready any more.
@@ -117,11 +114,11 @@ class PageSupervisor:
                 log.warning("page lost (%s), next: %s", failure, next_step.level.name.lower())
                 step = next_step
         finally:
-            await self._close_browser()
+            await self._opener.close()
 
     async def _run_until_failure(self, level: RecoveryLevel) -> PageFailure | WhatsAppUnreachable:
         try:
-            await self._escalate(level)
+            await self._opener.open(level)
             self._unreachable_attempts = 0
             await self._watch_page()
         except WhatsAppUnreachable as error:
@@ -145,60 +142,13 @@ class PageSupervisor:
 
     def _min_level(self, failure: PageFailure) -> RecoveryLevel:
         """The lowest level that can cure this failure."""
-        if self._browser is None or not self._browser.is_alive:
+        if not self._opener.is_browser_alive:
             return RecoveryLevel.NEW_BROWSER
         return (
             RecoveryLevel.NEW_PAGE
             if isinstance(failure, PageHung | PageLost)
             else RecoveryLevel.RELOAD
         )
-
-    # -- opening a page
-
-    async def _escalate(self, level: RecoveryLevel) -> None:
-        if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
-            await self._open_new_browser()
-        elif level is RecoveryLevel.NEW_PAGE:
-            await self._open_new_page()
-        else:
-            await self._page.open(self._config.whatsapp_url)
-
-    async def _open_new_browser(self) -> None:
-        await self._close_browser()
-        await self._profile.prepare()
-        self._browser = await Chromium.launch(self._config, self._profile)
-        tab = await self._browser.first_page()
-        self._page = self._wrap_tab(self._browser, tab)
-        await self._page.open(self._config.whatsapp_url)
-
-    async def _open_new_page(self) -> None:
-        """Close the old tab before the new one loads: WhatsApp may be open in one tab only.
-
-        Chromium writes the site's storage when the site's last tab has closed. So if the login was
-        made in the old tab, this waits until it is on disk: `ready` is not reported while a crash
-        could still lose the login.
-        """
-        linked_at_s = self._linked_at_s
-        assert self._browser is not None
-        old_page, self._page = self._page, None
-        tab = await self._browser.new_page()
-        if old_page is not None:
-            await old_page.close()
-        if linked_at_s is not None and not await self._profile.wait_for_storage(
-            linked_at_s, _STORAGE_TIMEOUT_S
-        ):
-            log.warning("the new login was not seen on disk: a crash now may lose it")
-        self._page = self._wrap_tab(self._browser, tab)
-        await self._page.open(self._config.whatsapp_url)
-
-    def _wrap_tab(self, browser: Chromium, tab: Any) -> WhatsAppPage:
-        self._linked_at_s = None
-        return WhatsAppPage(tab, browser, self._bundle, self._config.timeouts)
-
-    async def _close_browser(self) -> None:
-        browser, self._browser, self._page = self._browser, None, None
-        if browser is not None:
-            await browser.close()
 
     # -- listening to the page
 
@@ -224,7 +174,7 @@ class PageSupervisor:
             return False
         self._observer.on_page_lost("page_reloaded")
         self._confirm_reload_request()
-        await self._escalate(RecoveryLevel.RELOAD)
+        await self._opener.open(RecoveryLevel.RELOAD)
         return True
 
     def _confirm_reload_request(self) -> None:
@@ -233,7 +183,7 @@ class PageSupervisor:
 
     async def _listen(self, after: int, state_version: int) -> dict[str, Any] | None:
         """The adapter's news, or None: the document was replaced, and has the adapter again."""
-        page, timeouts = self._page, self._config.timeouts
+        page, timeouts = self._opener.page, self._config.timeouts
         assert page is not None
         argument = {
             "after": after,
@@ -265,10 +215,10 @@ class PageSupervisor:
         phase, reason = derive_phase(state)
         self._check_progress(phase, reason)
         if self._is_new_login(state):
-            self._linked_at_s = time.time()
-        if phase is Phase.READY and self._linked_at_s is not None:
+            self._opener.linked_at_s = time.time()
+        if phase is Phase.READY and self._opener.linked_at_s is not None:
             self._observer.on_page_replacement(state)
-            await self._open_new_page()
+            await self._opener.open(RecoveryLevel.NEW_PAGE)
             return True
         if phase in {Phase.READY, Phase.LINKING}:
             self._recovery_policy.record_healthy(time.monotonic())
@@ -288,7 +238,7 @@ class PageSupervisor:
 
     def _is_new_login(self, state: PageState) -> bool:
         """Whether the page is linked and the profile's stored link is another: it was linked in this page."""
-        if self._linked_at_s is not None or not state.authenticated or state.phone is None:
+        if self._opener.linked_at_s is not None or not state.authenticated or state.phone is None:
             return False
         return state.phone != self._profile.load_link().phone
 

@@ -1,10 +1,11 @@
-"""What a driver survives, and what it leaves behind: real processes are killed and frozen."""
+"""What a driver survives and what it leaves behind: tests that kill and freeze real processes."""
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,20 +20,20 @@ from streams.whatsapp.driver import (
 )
 from streams.whatsapp.errors import AdapterError
 from streams.whatsapp.web import answers
+from streams.whatsapp.web.launch import Timeouts
 from streams.whatsapp.web.profile import find_browsers
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER_CHAT,
     MakeDriver,
-    SandboxControl,
     link,
     make_browser_config,
     make_text,
     read_pid,
     wait_for_phase,
 )
-from tests.support.sandbox import run_sandbox
+from tests.support.sandbox import SandboxControl, run_sandbox
 
 pytestmark = pytest.mark.browser
 
@@ -43,21 +44,22 @@ def renderer_of(profile: Path) -> int:
     return next(child.pid for child in children if "--type=renderer" in child.cmdline())
 
 
-async def is_back(driver: WhatsAppWeb, after_kill: asyncio.Task[None]) -> None:
-    """RECONNECTING was said, then READY under the same link."""
+@contextlib.asynccontextmanager
+async def expect_reconnecting(driver: WhatsAppWeb) -> AsyncIterator[None]:
+    """The fault that the block causes must lead to RECONNECTING."""
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(wait_for_phase(driver, Phase.RECONNECTING))
+        await asyncio.sleep(0)  # the task begins to watch before the fault
+        yield
+
+
+@contextlib.asynccontextmanager
+async def expect_recovery(driver: WhatsAppWeb) -> AsyncIterator[None]:
+    """The fault that the block causes must lead to RECONNECTING, then to READY under the same link."""
     link_before = driver.session.link
-    await asyncio.wait_for(after_kill, 20)
-    ready = await wait_for_phase(driver, Phase.READY)
-    assert ready.link == link_before
-
-
-def watch_for_reconnecting(driver: WhatsAppWeb) -> asyncio.Task[None]:
-    """Must be made before the harm is done."""
-
-    async def watch() -> None:
-        await wait_for_phase(driver, Phase.RECONNECTING)
-
-    return asyncio.create_task(watch())
+    async with expect_reconnecting(driver):
+        yield
+    assert (await wait_for_phase(driver, Phase.READY)).link == link_before
 
 
 async def wait_for_arrival(control: SandboxControl, whatsapp_id: str) -> None:
@@ -67,16 +69,16 @@ async def wait_for_arrival(control: SandboxControl, whatsapp_id: str) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_page_that_holds_too_much_is_loaded_anew(
+async def test_a_page_that_is_too_large_is_reloaded(
     make_driver: MakeDriver, control: SandboxControl, profile: Path
 ) -> None:
-    """In the same browser, under the same link; nothing is taken for ready meanwhile, or forgotten."""
+    """It stays in the same browser under the same link, is not ready meanwhile, and forgets nothing."""
     driver = make_driver(page_heap_mb=1)
     await driver.start()
     link_before = (await link(driver, control)).link
     assert isinstance(await driver.submit(make_text("3EB0BC01")), ServerAccepted)
     browser_before = read_pid(profile, "browser")
-    assert not await driver.collect_garbage()  # so large it was from the beginning
+    assert not await driver.collect_garbage()  # it was that large from the beginning
     assert driver._supervisor is not None
     assert driver._supervisor.page is not None
     await driver._supervisor.page._tab.evaluate("() => { window.grown = new Array(1e6).fill(0.5) }")
@@ -90,10 +92,10 @@ async def test_a_page_that_holds_too_much_is_loaded_anew(
     assert await control.fetch_new_ids() == ["3EB0BC01", "3EB0BC02"]
 
 
-async def test_who_asks_for_a_new_page_is_not_kept_by_one_that_fails(
+async def test_a_reload_of_a_dead_page_ends(
     make_driver: MakeDriver, control: SandboxControl, profile: Path
 ) -> None:
-    """The renderer is killed while it is asked for: a new page comes anyway."""
+    """The renderer dies before the reload is requested: the call ends, and a new page comes."""
     driver = make_driver()
     await driver.start()
     await link(driver, control)
@@ -105,7 +107,7 @@ async def test_who_asks_for_a_new_page_is_not_kept_by_one_that_fails(
 
 
 @pytest.mark.parametrize(
-    ("victim", "harm"),
+    ("victim", "signal_number"),
     [
         ("browser", signal.SIGKILL),
         ("driver", signal.SIGKILL),
@@ -120,18 +122,16 @@ async def test_comes_back(
     control: SandboxControl,
     profile: Path,
     victim: str,
-    harm: signal.Signals,
+    signal_number: signal.Signals,
 ) -> None:
-    """Killed or frozen, each process: reconnecting, ready, the old message found, a new one sent."""
+    """After a kill or freeze of any process, the old message is found and a new one is sent."""
     assert isinstance(await linked_driver.submit(make_text("3EB0BB01")), ServerAccepted)
     pid = renderer_of(profile) if victim == "renderer" else read_pid(profile, victim)
-    watching = watch_for_reconnecting(linked_driver)
-    await asyncio.sleep(0)
-    os.kill(pid, harm)
-    await is_back(linked_driver, watching)
-    found = await linked_driver.find_message("3EB0BB01", PEER_CHAT)
-    assert isinstance(found, MessageFound)
-    assert found.ack >= 1
+    async with expect_recovery(linked_driver):
+        os.kill(pid, signal_number)
+    lookup = await linked_driver.find_message("3EB0BB01", PEER_CHAT)
+    assert isinstance(lookup, MessageFound)
+    assert lookup.ack >= 1
     acks = await linked_driver.read_acks([("3EB0BB01", PEER_CHAT), ("3EB0NONE", PEER_CHAT)])
     assert list(acks) == ["3EB0BB01"]
     assert isinstance(await linked_driver.submit(make_text("3EB0BB02")), ServerAccepted)
@@ -139,29 +139,27 @@ async def test_comes_back(
     assert len(list(find_browsers(profile))) == 1
 
 
-async def test_a_browser_killed_under_a_submit_is_uncertain(
+async def test_a_browser_killed_during_a_submit_leaves_it_in_doubt(
     linked_driver: WhatsAppWeb, control: SandboxControl, profile: Path
 ) -> None:
-    """The stanza is at the server and its ack never came: uncertain, and settled by looking."""
+    """The server has the message and its ack never came: in doubt, and then found in the store."""
     await control.add_faults({"ack_delay_ms": 2000}, count=1)
-    watching = watch_for_reconnecting(linked_driver)
-    submitting = asyncio.create_task(linked_driver.submit(make_text("3EB0BB03")))
-    # The page sends a message when it is on disk; in memory it is a moment earlier.
-    await wait_for_arrival(control, "3EB0BB03")
-    os.kill(read_pid(profile, "browser"), signal.SIGKILL)
-    assert isinstance(await submitting, InDoubt)
-    await is_back(linked_driver, watching)
+    async with asyncio.TaskGroup() as group:
+        submit = group.create_task(linked_driver.submit(make_text("3EB0BB03")))
+        # The page sends a message when it is on disk; in memory it is a moment earlier.
+        await wait_for_arrival(control, "3EB0BB03")
+        async with expect_recovery(linked_driver):
+            os.kill(read_pid(profile, "browser"), signal.SIGKILL)
+    assert isinstance(submit.result(), InDoubt)
     assert isinstance(await linked_driver.find_message("3EB0BB03", PEER_CHAT), MessageFound)
 
 
-async def test_while_reconnecting_nothing_is_submitted(
+async def test_nothing_is_submitted_while_reconnecting(
     linked_driver: WhatsAppWeb, control: SandboxControl, profile: Path
 ) -> None:
-    """Surely nothing left: there is no page."""
-    watching = watch_for_reconnecting(linked_driver)
-    await asyncio.sleep(0)
-    os.kill(read_pid(profile, "browser"), signal.SIGKILL)
-    await asyncio.wait_for(watching, 20)
+    """Nothing can have left, because there is no page."""
+    async with expect_reconnecting(linked_driver):
+        os.kill(read_pid(profile, "browser"), signal.SIGKILL)
     result = await linked_driver.submit(make_text("3EB0BB04"))
     assert isinstance(result, NotSubmitted)
     assert result.code == "disconnected"
@@ -172,26 +170,22 @@ async def test_while_reconnecting_nothing_is_submitted(
 async def test_a_dropped_connection_comes_back_in_the_same_page(
     linked_driver: WhatsAppWeb, control: SandboxControl, profile: Path
 ) -> None:
-    """WhatsApp Web reconnects by itself; no browser is thrown away for it."""
+    """WhatsApp Web reconnects by itself, and the browser is not replaced."""
     browser = read_pid(profile, "browser")
-    watching = watch_for_reconnecting(linked_driver)
-    await asyncio.sleep(0)
-    await control.add_faults({"drop_socket": True}, count=1)
-    await is_back(linked_driver, watching)
+    async with expect_recovery(linked_driver):
+        await control.add_faults({"drop_socket": True}, count=1)
     assert read_pid(profile, "browser") == browser
     assert isinstance(await linked_driver.submit(make_text("3EB0BB05")), ServerAccepted)
 
 
-async def test_the_gate_is_shut_while_the_page_is_offline(
+async def test_the_gate_is_closed_while_the_page_is_offline(
     linked_driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
-    """The page refuses by itself: in WhatsApp's outbox the message would wait beyond its deadline."""
+    """The page itself refuses: in WhatsApp's outbox the message would wait beyond its deadline."""
     assert isinstance(await linked_driver.submit(make_text("3EB0BB08")), ServerAccepted)
     argument = answers.encode_submission(make_text("3EB0BB06", deadline_in_s=30.0))
-    watching = watch_for_reconnecting(linked_driver)
-    await asyncio.sleep(0)
-    await control.add_faults({"drop_socket": True}, is_lasting=True)
-    await asyncio.wait_for(watching, 20)
+    async with expect_reconnecting(linked_driver):
+        await control.add_faults({"drop_socket": True}, is_lasting=True)
     with pytest.raises(AdapterError, match="disconnected") as refused:
         await linked_driver._require_page().call("submit", argument, 10.0)
     assert not refused.value.handed_over
@@ -204,7 +198,7 @@ async def test_the_gate_is_shut_while_the_page_is_offline(
 async def test_a_page_that_makes_no_progress_is_replaced(
     make_driver: MakeDriver, control: SandboxControl
 ) -> None:
-    """It answers and stays disconnected: that is a failure too, and it comes back when it can."""
+    """A page that answers but stays disconnected counts as failed, and recovers when it can."""
     driver = make_driver(
         recovery=RecoverySettings(
             max_failures=100, backoff_base_s=0.01, backoff_max_s=0.1, stuck_timeout_s=1.0
@@ -222,32 +216,28 @@ async def test_a_page_that_makes_no_progress_is_replaced(
     assert isinstance(await driver.submit(make_text("3EB0BB09")), ServerAccepted)
 
 
-async def test_a_login_made_before_we_looked_is_kept_too(tmp_path: Path, profile: Path) -> None:
-    """A phone scanned before wa-js was in the page: nobody is told ready earlier for that."""
-    with run_sandbox(tmp_path, "--auto-scan") as (own, _):
-        driver = WhatsAppWeb(make_browser_config(own.browser_args, profile))
+async def test_a_login_before_the_injection_is_kept(tmp_path: Path, profile: Path) -> None:
+    """A phone may scan before wa-js is in the page; `ready` still waits for the login on disk."""
+    with run_sandbox(tmp_path, "--auto-scan") as (sandbox, _):
+        driver = WhatsAppWeb(make_browser_config(sandbox.browser_args, profile))
         await driver.start()
         try:
             ready = await wait_for_phase(driver, Phase.READY)
-            watching = watch_for_reconnecting(driver)
-            await asyncio.sleep(0)
-            os.kill(read_pid(profile, "browser"), signal.SIGKILL)
-            await asyncio.wait_for(watching, 20)
+            async with expect_reconnecting(driver):
+                os.kill(read_pid(profile, "browser"), signal.SIGKILL)
             back = await wait_for_phase(driver, Phase.READY, Phase.LINKING)
         finally:
             await driver.stop()
     assert (back.phase, back.link) == (Phase.READY, ready.link)
 
 
-async def test_a_login_is_kept_by_a_browser_killed_when_it_is_ready(
+async def test_a_login_survives_a_kill_right_after_ready(
     driver: WhatsAppWeb, control: SandboxControl, profile: Path
 ) -> None:
-    """Nobody is told ready before the login is on the disk."""
+    """`ready` is not reported before the login is on disk."""
     ready = await link(driver, control)
-    watching = watch_for_reconnecting(driver)
-    await asyncio.sleep(0)
-    os.kill(read_pid(profile, "browser"), signal.SIGKILL)
-    await asyncio.wait_for(watching, 20)
+    async with expect_reconnecting(driver):
+        os.kill(read_pid(profile, "browser"), signal.SIGKILL)
     back = await wait_for_phase(driver, Phase.READY, Phase.LINKING)
     assert (back.phase, back.link) == (Phase.READY, ready.link)
 
@@ -255,7 +245,7 @@ async def test_a_login_is_kept_by_a_browser_killed_when_it_is_ready(
 async def test_stop_leaves_nothing(
     driver: WhatsAppWeb, control: SandboxControl, profile: Path
 ) -> None:
-    """No process, no lock, and the login is there for the next start."""
+    """After a stop there is no process and no lock, and the login is there for the next start."""
     ready = await link(driver, control)
     pids = [read_pid(profile, "browser"), read_pid(profile, "driver")]
     await driver.stop()
@@ -266,20 +256,20 @@ async def test_stop_leaves_nothing(
     assert (await wait_for_phase(driver, Phase.READY, Phase.LINKING)).link == ready.link
 
 
-async def test_stop_also_ends_what_is_frozen(linked_driver: WhatsAppWeb, profile: Path) -> None:
-    """A driver that answers nothing cannot keep us, nor outlive us."""
+async def test_stop_also_ends_a_frozen_process(linked_driver: WhatsAppWeb, profile: Path) -> None:
+    """A driver that does not answer can neither delay the stop nor outlive it."""
     pids = [read_pid(profile, "browser"), read_pid(profile, "driver")]
     os.kill(pids[1], signal.SIGSTOP)
     await asyncio.wait_for(linked_driver.stop(), 20)
     assert [pid for pid in pids if is_running(pid)] == []
 
 
-async def test_it_gives_up_and_says_so(make_driver: MakeDriver) -> None:
-    """A page that never comes: after the limit the session is stopped, with the reason."""
+async def test_it_gives_up_with_a_reason(make_driver: MakeDriver) -> None:
+    """If the page never comes, the session is stopped after the maximum of failures, with the reason."""
     driver = make_driver(
         whatsapp_url="data:text/html,nothing",
         recovery=RecoverySettings(max_failures=3, backoff_base_s=0.01),
-        timeouts=_impatient(),
+        timeouts=Timeouts(load_s=0.3, answer_s=2.0, close_s=1.0),
     )
     await driver.start()
     session = await wait_for_phase(driver, Phase.STOPPED)
@@ -287,8 +277,8 @@ async def test_it_gives_up_and_says_so(make_driver: MakeDriver) -> None:
     assert "never had its modules: WAWebUserPrefsMeUser" in session.reason
 
 
-async def test_an_unreachable_whatsapp_is_waited_for(make_driver: MakeDriver) -> None:
-    """A network that is down is a reason, not an end."""
+async def test_an_unreachable_whatsapp_does_not_stop_the_session(make_driver: MakeDriver) -> None:
+    """While the network is down, the session has that reason and goes on."""
     driver = make_driver(
         whatsapp_url="https://nowhere.invalid/",
         recovery=RecoverySettings(max_failures=2, backoff_base_s=0.01, backoff_max_s=0.05),
@@ -302,9 +292,3 @@ async def test_an_unreachable_whatsapp_is_waited_for(make_driver: MakeDriver) ->
         Phase.STARTING,
         "whatsapp_unreachable",
     )
-
-
-def _impatient() -> Any:
-    from streams.whatsapp.web.launch import Timeouts
-
-    return Timeouts(load_s=0.3, answer_s=2.0, close_s=1.0)

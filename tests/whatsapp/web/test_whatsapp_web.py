@@ -11,17 +11,17 @@ from tests.support.browser import (
     PEER,
     PEER_CHAT,
     MakeDriver,
-    SandboxControl,
     link,
     make_text,
     wait_for_phase,
 )
+from tests.support.sandbox import SandboxControl
 
 pytestmark = pytest.mark.browser
 
 
 async def test_links_by_qr(driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """Starting, a QR code, then ready with the phone's number and a link of its own."""
+    """The driver shows a QR code, then is ready with the phone's number and a new link."""
     shown = await wait_for_phase(driver, Phase.LINKING)
     ready = await link(driver, control)
     assert ready.phone is not None
@@ -32,17 +32,17 @@ async def test_links_by_qr(driver: WhatsAppWeb, control: SandboxControl) -> None
 
 
 async def test_links_by_pairing_code(driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """The code is returned and shown in the session; entered in the phone it links."""
+    """The code is returned and shown in the session; entered in the phone, it links."""
     await wait_for_phase(driver, Phase.LINKING)
     code = await driver.request_pairing_code("+905550000001")
     assert driver.session.pairing_code == code
-    await control.post("/scan", {"pairing_code": code, "phone": "+905550000001"})
+    await control.enter_pairing_code(code, "+905550000001")
     ready = await wait_for_phase(driver, Phase.READY)
     assert ready.phone == "+905550000001"
 
 
-async def test_nothing_is_answered_before_it_is_ready(driver: WhatsAppWeb) -> None:
-    """A page that is not linked knows nothing, and says so."""
+async def test_an_unlinked_page_answers_nothing(driver: WhatsAppWeb) -> None:
+    """Look-ups fail and nothing is submitted, each with its reason."""
     await wait_for_phase(driver, Phase.LINKING)
     assert isinstance(await driver.look_up(PEER), LookupFailed)
     assert isinstance(await driver.find_message("3EB0AA", PEER_CHAT), LookupFailed)
@@ -54,28 +54,28 @@ async def test_nothing_is_answered_before_it_is_ready(driver: WhatsAppWeb) -> No
 async def test_logout_shows_a_new_code_under_a_new_link(
     linked_driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
-    """Logged out, then linking; and the same profile can be linked again."""
-    seen: list[Phase] = []
-    before = linked_driver.session.link
+    """The session is logged out, then linking, and the same profile can be linked again."""
+    phases: list[Phase] = []
+    link_before = linked_driver.session.link
 
     async def watch() -> None:
         async for session in linked_driver.watch_session():
-            seen.append(session.phase)
+            phases.append(session.phase)
             if session.qr:
                 return
 
-    watching = asyncio.create_task(watch())
-    await asyncio.sleep(0)
-    await linked_driver.logout()
-    await asyncio.wait_for(watching, 20)
-    assert seen[-2:] == [Phase.LOGGED_OUT, Phase.LINKING]
-    assert linked_driver.session.link != before
-    assert (await link(linked_driver, control)).link not in {None, before}
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(watch())
+        await asyncio.sleep(0)  # the task begins to watch before the logout
+        await linked_driver.logout()
+    assert phases[-2:] == [Phase.LOGGED_OUT, Phase.LINKING]
+    assert linked_driver.session.link != link_before
+    assert (await link(linked_driver, control)).link not in {None, link_before}
     assert isinstance(await linked_driver.submit(make_text("3EB0AA17")), ServerAccepted)
 
 
 async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """What the phone does to us is seen like what we do."""
+    """An unlink by the phone has the same phases as a logout."""
     await control.add_faults({"logout": True}, account=linked_driver.session.phone)
     await wait_for_phase(linked_driver, Phase.LOGGED_OUT, Phase.LINKING)
     shown = await wait_for_phase(linked_driver, Phase.LINKING)
@@ -85,14 +85,14 @@ async def test_unlinked_from_the_phone(linked_driver: WhatsAppWeb, control: Sand
 async def test_a_second_driver_on_the_profile_is_refused(
     linked_driver: WhatsAppWeb, make_driver: MakeDriver
 ) -> None:
-    """Clearly, at the start, and without harm to the first."""
+    """The error comes at the start and does not harm the first driver."""
     with pytest.raises(ProfileInUse, match="another process uses the profile"):
         await make_driver().start()
     assert isinstance(await linked_driver.submit(make_text("3EB0AA18")), ServerAccepted)
 
 
-async def test_what_is_not_installed_is_said_at_the_start(make_driver: MakeDriver) -> None:
-    """One line of what to do, no phase, no process."""
+async def test_a_missing_installation_is_reported_at_the_start(make_driver: MakeDriver) -> None:
+    """The error says which setting is wrong, before any phase or process."""
     with pytest.raises(BrowserMissing, match="WA_BROWSER_EXECUTABLE"):
         await make_driver(executable="/no/chrome").start()
     with pytest.raises(BundleMissing, match="WA_WHATSAPP_BUNDLE"):

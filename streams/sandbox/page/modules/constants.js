@@ -2,10 +2,6 @@
  * WhatsApp's enums, constants and small utilities. Nothing here may have state.
  */
 
-function buildEnum(...names) {
-  return Object.fromEntries(names.map((name) => [name, name]));
-}
-
 define("WAWebSocketConstants", (exports) => {
   exports.SOCKET_STATE = buildEnum(
     "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "TIMEOUT", "CONFLICT",

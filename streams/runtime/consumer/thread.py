@@ -59,5 +59,5 @@ class RebalanceListener(driver.ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Called in the consumer's thread."""
-        generation = self._thread.consumer.begin_generation()  # type: ignore[attr-defined]
+        generation = self._thread.consumer.start_generation()  # type: ignore[attr-defined]
         await self._thread.on_partitions_assigned(ensure_TPset(assigned), generation)

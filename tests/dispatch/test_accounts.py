@@ -1,4 +1,4 @@
-"""What the dispatcher makes of the accounts' records."""
+"""What the dispatcher makes of the records of accounts."""
 
 from typing import Any
 
@@ -13,12 +13,14 @@ NOW_S = 1_000_000_000.0
 
 def record(state: Any = "ready", free_at_s: float = 0.0) -> bytes:
     free_at = format_rfc3339(free_at_s) if free_at_s else None
-    said = AccountRecord(account="main", state=state, since=format_rfc3339(NOW_S), free_at=free_at)
-    return account.encode(said)
+    account_record = AccountRecord(
+        account="main", state=state, since=format_rfc3339(NOW_S), free_at=free_at
+    )
+    return account.encode(account_record)
 
 
 def test_only_ready_accounts_send() -> None:
-    """Every other state is down; an account without a record is none."""
+    """In every other state an account is down; without a record there is no account."""
     changes: list[int] = []
     accounts = Accounts(lambda: changes.append(1))
     assert accounts.get_availability(NOW_S) == {}
@@ -31,8 +33,8 @@ def test_only_ready_accounts_send() -> None:
     assert len(changes) == 3
 
 
-def test_a_sign_of_life_is_no_change() -> None:
-    """Nobody is woken for it."""
+def test_a_heartbeat_is_not_a_change() -> None:
+    """It wakes no phone."""
     changes: list[int] = []
     accounts = Accounts(lambda: changes.append(1))
     accounts.apply_record(b"main", record())
@@ -41,7 +43,7 @@ def test_a_sign_of_life_is_no_change() -> None:
 
 
 def test_an_account_at_its_pace_is_busy_until_then() -> None:
-    """And the clock is told when that is."""
+    """And the timer service can see when that is."""
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", record(free_at_s=NOW_S + 30))
     assert accounts.get_availability(NOW_S) == {"main": Availability.BUSY}
@@ -50,7 +52,7 @@ def test_an_account_at_its_pace_is_busy_until_then() -> None:
     assert accounts.next_free_s(NOW_S + 30) == float("inf")
 
 
-def test_what_is_no_record_is_taken_for_not_ready() -> None:
+def test_an_account_whose_record_cannot_be_read_is_not_ready() -> None:
     """A topic that others can write to must not stop a dispatcher."""
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", b"rubbish")

@@ -1,4 +1,4 @@
-"""Every record on `wa.outbound` gets exactly one answer; none stops a worker."""
+"""Every record on `wa.outbound` gets exactly one answer, and none stops a worker."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -74,47 +74,49 @@ async def test_each_bad_record_is_rejected_once(
     assert len(rejected) == len(caller.dead_letters()) == len(BAD)
     for name, (value, code, field) in BAD.items():
         letter = letters[name]
-        said = dict(letter.headers)
+        letter_headers = dict(letter.headers)
         assert letter.value == value, name
-        assert said["mine"] == b"\x00\xff"
-        assert said["wa-dlq-reason"].decode() == (code or said["wa-dlq-reason"].decode()), name
-        assert said["wa-dlq-id"].decode() == placed[name]
-        assert field in said["wa-dlq-message"].decode(), name
+        assert letter_headers["mine"] == b"\x00\xff"
+        assert letter_headers["wa-dlq-reason"].decode() == (
+            code or letter_headers["wa-dlq-reason"].decode()
+        ), name
+        assert letter_headers["wa-dlq-id"].decode() == placed[name]
+        assert field in letter_headers["wa-dlq-message"].decode(), name
         (event,) = [e for e in rejected if e["event_id"].endswith(placed[name])]
-        assert event["error"]["code"] == said["wa-dlq-reason"].decode()
+        assert event["error"]["code"] == letter_headers["wa-dlq-reason"].decode()
     assert dispatching.workers[0].is_alive
 
 
 async def test_a_tombstone_is_ignored(caller: Caller) -> None:
-    """No status, no dead letter, and what comes after it is answered."""
+    """No status and no dead letter; the record after it is answered."""
     (done,) = await caller.produce((None, b"k"))
-    asked = {"id": uuid4().hex, "to": TO, "text": "after"}
-    await caller.produce((orjson.dumps(asked), b"k"))
-    await caller.wait_for_status(asked["id"], "accepted")
+    submitted = {"id": uuid4().hex, "to": TO, "text": "after"}
+    await caller.produce((orjson.dumps(submitted), b"k"))
+    await caller.wait_for_status(submitted["id"], "accepted")
     place = f"{done.topic}:{done.partition}:{done.offset}"
     assert not [e for e in caller.status_events() if place in e["event_id"]]
 
 
 async def test_compressed_records_are_read(caller: Caller) -> None:
-    """Whatever codec a producer uses."""
+    """Whatever codec the producer uses."""
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options
 
     ids = []
     for codec in ("gzip", "lz4", "snappy", "zstd"):
-        asked = {"id": uuid4().hex, "to": TO, "text": codec * 100}
-        ids.append(asked["id"])
+        submitted = {"id": uuid4().hex, "to": TO, "text": codec * 100}
+        ids.append(submitted["id"])
         options = client_options(caller.settings)
         producer = AIOKafkaProducer(**options, compression_type=codec)
         await producer.start()
-        await producer.send_and_wait(caller.names.outbound, orjson.dumps(asked))
+        await producer.send_and_wait(caller.names.outbound, orjson.dumps(submitted))
         await producer.stop()
     await caller.wait_for_statuses(ids, {"accepted"})
 
 
 async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
-    """Records of aborted transactions are no requests."""
+    """Records of an aborted transaction are not requests."""
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options
@@ -135,26 +137,26 @@ async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
 
 
 async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> None:
-    """Any producer that is not written in Java can write one; the request is answered like any other."""
+    """A producer that is not written in Java can write one; the request is answered like any other."""
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options
     from tests.runtime.consumer.test_record_batches import Bytes, python_batch
 
-    asked = [{"id": uuid4().hex, "to": TO, "text": "x"}, {"id": uuid4().hex, "to": "nobody"}]
+    submitted = [{"id": uuid4().hex, "to": TO, "text": "x"}, {"id": uuid4().hex, "to": "nobody"}]
     producer = AIOKafkaProducer(**client_options(caller.settings))
     await producer.start()
     try:
-        for each in asked:
+        for each in submitted:
             batch = python_batch(producer.create_batch())
             name = Bytes.of(b"strange-\xff")
             batch.append(key=b"k", value=orjson.dumps(each), timestamp=None, headers=[(name, b"1")])
             await (await producer.send_batch(batch, caller.names.outbound, partition=0))
     finally:
         await producer.stop()
-    await caller.wait_for_status(asked[0]["id"], "accepted")
-    await caller.wait_for_status(asked[1]["id"], "rejected")
-    letter = await wait_until(lambda: _letter(caller, orjson.dumps(asked[1])))
+    await caller.wait_for_status(submitted[0]["id"], "accepted")
+    await caller.wait_for_status(submitted[1]["id"], "rejected")
+    letter = await wait_until(lambda: _letter(caller, orjson.dumps(submitted[1])))
     assert dict(letter.headers)["strange-\\xff"] == b"1"
 
 

@@ -1,4 +1,4 @@
-"""A real dispatcher, with the test as its sender: what is released when, and what is told."""
+"""A real dispatcher, with the test as its sender: what is dispatched when, and what is published."""
 
 import sys
 import time
@@ -27,7 +27,7 @@ async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
 
 @pytest.fixture
 async def fake_sender(caller: Caller) -> FakeSender:
-    """The fake_sender of `main`, ready, from its present end on."""
+    """The sender of `main`, ready; what is on its send topic already is skipped."""
     fake_sender = FakeSender(caller)
     await fake_sender.publish_state("ready")
     await fake_sender.skip_existing()
@@ -46,7 +46,7 @@ def request(phone: str, body: str = "hello", **more: Any) -> dict[str, Any]:
 async def test_one_is_in_flight_and_the_next_follows_its_outcome(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """The fake_sender has one release of a phone at a time, in order, with content and trace."""
+    """The sender has one dispatch of a phone at a time, in order, with content and trace."""
     trace = ("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01")
     first, second = request(phone, "1"), request(phone, "2")
     await caller.produce((orjson.dumps(first), b"k"), headers=[trace])
@@ -65,128 +65,130 @@ async def test_one_is_in_flight_and_the_next_follows_its_outcome(
     await caller.wait_for_status(second["id"], "sent")
 
 
-async def test_acks_move_forward_only(caller: Caller, fake_sender: FakeSender, phone: str) -> None:
-    """An ack before the outcome is kept for it; one that comes late changes nothing."""
-    asked = request(phone)
-    await caller.request(asked)
+async def test_receipts_move_forward_only(
+    caller: Caller, fake_sender: FakeSender, phone: str
+) -> None:
+    """A receipt before the outcome is kept for it; one that comes late changes nothing."""
+    submitted = request(phone)
+    await caller.request(submitted)
     send = await fake_sender.take_command()
     await fake_sender.publish_receipt(send, "delivered")
     await fake_sender.publish_outcome(send)
-    await caller.wait_for_status(asked["id"], "delivered")
+    await caller.wait_for_status(submitted["id"], "delivered")
     await fake_sender.publish_receipt(send, "read")
     await fake_sender.publish_receipt(send, "delivered")
-    await caller.wait_for_status(asked["id"], "read")
+    await caller.wait_for_status(submitted["id"], "read")
     follower = request(phone)
     await caller.request(follower)
     await caller.wait_for_status(follower["id"], "accepted")
-    assert caller.statuses(asked["id"]) == ["accepted", "sent", "delivered", "read"]
+    assert caller.statuses(submitted["id"]) == ["accepted", "sent", "delivered", "read"]
     await fake_sender.publish_outcome(await fake_sender.take_command())
 
 
 async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """Three further attempts, then failed; each under a release of its own."""
-    asked = request(phone)
-    await caller.request(asked)
-    releases = []
+    """Three retries, then failed; each has a dispatch of its own."""
+    submitted = request(phone)
+    await caller.request(submitted)
+    dispatch_numbers = []
     for _ in range(4):
         send = await fake_sender.take_command()
-        releases.append(send.dispatch_number)
+        dispatch_numbers.append(send.dispatch_number)
         await fake_sender.publish_outcome(send, Failed(error=Error("server_error", "500")))
-    failed = await caller.wait_for_status(asked["id"], "failed")
+    failed = await caller.wait_for_status(submitted["id"], "failed")
     assert (failed["attempt"], failed["error"]["code"]) == (4, "server_error")
-    assert releases == [1, 2, 3, 4]
-    letter = await _letter(caller, asked["id"])
+    assert dispatch_numbers == [1, 2, 3, 4]
+    letter = await _letter(caller, submitted["id"])
     assert (letter.info.attempts, letter.info.outcome) == (4, "not_sent")
 
 
-async def test_what_nobody_can_tell_is_unknown_and_sent_again_only_by_a_person(
+async def test_an_unknown_message_is_sent_again_only_by_a_replay(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """Unknown, a dead letter that says so; its replay is released with `again`, and only once."""
-    asked = request(phone)
-    await caller.request(asked)
+    """Its dead letter says so; the replay may send a duplicate, and is dispatched only once."""
+    submitted = request(phone)
+    await caller.request(submitted)
     await fake_sender.publish_outcome(
         await fake_sender.take_command(),
         OutcomeUnknown(at_s=time.time(), error=Error("outcome_unknown")),
     )
-    await caller.wait_for_status(asked["id"], "unknown")
-    letter = await _letter(caller, asked["id"])
+    await caller.wait_for_status(submitted["id"], "unknown")
+    letter = await _letter(caller, submitted["id"])
     assert letter.info.outcome == "unknown"
-    again = letter.build_replay_headers()
+    headers = letter.build_replay_headers()
     record = (letter.value, letter.key)
-    await caller.produce(record, record, headers=again)  # pyright: ignore[reportArgumentType]
+    await caller.produce(record, record, headers=headers)  # pyright: ignore[reportArgumentType]
     send = await fake_sender.take_command()
-    assert (send.id, send.allow_duplicate) == (asked["id"], True)
+    assert (send.id, send.allow_duplicate) == (submitted["id"], True)
     await fake_sender.publish_outcome(send)
-    sent = await caller.wait_for_status(asked["id"], "sent")
-    assert sent["event_id"] == f"{asked['id']}/sent/2"
+    sent = await caller.wait_for_status(submitted["id"], "sent")
+    assert sent["event_id"] == f"{submitted['id']}/sent/2"
     after = request(phone)
     await caller.request(after)
     await fake_sender.publish_outcome(await fake_sender.take_command())
     await caller.wait_for_status(after["id"], "sent")
-    assert [s.id for s in fake_sender.read_commands()].count(asked["id"]) == 2
+    assert [s.id for s in fake_sender.read_commands()].count(submitted["id"]) == 2
 
 
-async def test_a_deferred_release_comes_back(
+async def test_a_deferred_dispatch_comes_back(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """No attempt is counted; a claim that is open goes to the same account again."""
-    asked = request(phone)
-    await caller.request(asked)
+    """No attempt is counted; an attempt in doubt goes to the same account again."""
+    submitted = request(phone)
+    await caller.request(submitted)
     send = await fake_sender.take_command()
     error = Error("disconnected", "the page is offline")
     await fake_sender.publish_outcome(send, Deferred(error=error, until_s=0.0, in_doubt=True))
     again = await fake_sender.take_command()
-    assert (again.id, again.dispatch_number) == (asked["id"], send.dispatch_number + 1)
+    assert (again.id, again.dispatch_number) == (submitted["id"], send.dispatch_number + 1)
     await fake_sender.publish_outcome(again)
-    sent = await caller.wait_for_status(asked["id"], "sent")
+    sent = await caller.wait_for_status(submitted["id"], "sent")
     assert sent["attempt"] == 1
 
 
 async def test_without_an_account_it_waits_for_one(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """Queued with the reason, and released as soon as there is one."""
+    """Queued with the reason, and dispatched as soon as there is one."""
     await fake_sender.publish_state("reconnecting")
-    asked = request(phone)
-    await wait_until(lambda: _says(caller, "reconnecting"))
-    await caller.request(asked)
-    queued = await caller.wait_for_status(asked["id"], "queued")
+    submitted = request(phone)
+    await wait_until(lambda: _is_in_state(caller, "reconnecting"))
+    await caller.request(submitted)
+    queued = await caller.wait_for_status(submitted["id"], "queued")
     assert queued["reason"] == "no_account"
     assert fake_sender.pending_count == 0
     await fake_sender.publish_state("ready")
     await fake_sender.publish_outcome(await fake_sender.take_command())
-    await caller.wait_for_status(asked["id"], "sent")
+    await caller.wait_for_status(submitted["id"], "sent")
 
 
-async def test_releases_are_bounded_and_turns_are_fair(
+async def test_dispatches_are_bounded_and_turns_are_fair(
     caller: Caller, fake_sender: FakeSender, dispatching: SystemUnderTest
 ) -> None:
-    """Not more than the window is out; a flood to one phone holds up no other."""
-    window = dispatching.settings.account_max_in_flight
+    """No more than the limit is in flight; a flood to one phone holds up no other."""
+    max_in_flight = dispatching.settings.account_max_in_flight
     flood = [request("+905551110000", f"{n}") for n in range(10)]
     others = [request(f"+9055522{n:05}") for n in range(40)]
     await caller.request(*flood, *others)
     await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"accepted"})
     await wait_until(
-        lambda: fake_sender.pending_count >= window - 2 * dispatching.settings.partitions
+        lambda: fake_sender.pending_count >= max_in_flight - 2 * dispatching.settings.partitions
     )
-    assert fake_sender.pending_count <= window
+    assert fake_sender.pending_count <= max_in_flight
     order: list[str] = []
     for _ in range(50):
         send = await fake_sender.take_command()
         order.append(send.phone)
-        assert fake_sender.pending_count <= window
+        assert fake_sender.pending_count <= max_in_flight
         await fake_sender.publish_outcome(send)
     await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"sent"})
     flooded = [place for place, phone in enumerate(order) if phone == "+905551110000"]
-    assert flooded[-1] > 20  # its ten were not let through at the others' expense
+    assert flooded[-1] > 20  # its ten did not leave at the others' expense
 
 
 async def test_scheduled_and_expired(caller: Caller, fake_sender: FakeSender, phone: str) -> None:
-    """Not before `send_at`; what has expired is never released."""
+    """Not before `send_at`; what has expired is never dispatched."""
     now = datetime.now(UTC)
     later = request(phone, send_at=(now + timedelta(seconds=2)).isoformat())
     late = request(phone, expires_at=(now - timedelta(seconds=1)).isoformat())
@@ -201,7 +203,7 @@ async def test_scheduled_and_expired(caller: Caller, fake_sender: FakeSender, ph
 
 
 async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
-    """`queue_full`, with the original record as a dead letter; what waits is not harmed."""
+    """`queue_full`, with the original record as a dead letter; waiting messages are not affected."""
     from tests.support.broker import make_settings
     from tests.support.dispatching import start_dispatcher
 
@@ -209,14 +211,14 @@ async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
     try:
         async with Caller(system.settings).open() as caller:
             fake_sender = FakeSender(caller)
-            asked = [request("+905551119999", f"{n}") for n in range(4)]
-            await caller.request(*asked)
-            rejected = await caller.wait_for_status(asked[2]["id"], "rejected")
+            submitted = [request("+905551119999", f"{n}") for n in range(4)]
+            await caller.request(*submitted)
+            rejected = await caller.wait_for_status(submitted[2]["id"], "rejected")
             assert rejected["error"]["code"] == "queue_full"
-            letter = await _letter(caller, asked[2]["id"])
-            assert orjson.loads(letter.value or b"") == asked[2]
+            letter = await _letter(caller, submitted[2]["id"])
+            assert orjson.loads(letter.value or b"") == submitted[2]
             await fake_sender.publish_state("ready")
-            for each in asked[:2]:
+            for each in submitted[:2]:
                 send = await fake_sender.take_command()
                 assert send.id == each["id"]
                 await fake_sender.publish_outcome(send)
@@ -235,12 +237,12 @@ async def _letter(caller: Caller, request_id: str) -> dead_letter.DeadLetter:
     return await wait_until(find, message="no dead letter")
 
 
-def _says(caller: Caller, state: str) -> bool:
+def _is_in_state(caller: Caller, state: str) -> bool:
     records = caller.follow(caller.names.accounts)
     return bool(records) and orjson.loads(records[-1].value)["state"] == state
 
 
-async def test_who_knows_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
+async def test_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
     """`faust -A streams.dispatch worker` is a dispatcher too."""
     from streams.kafka import admin
     from tests.support.broker import make_settings
@@ -253,8 +255,8 @@ async def test_who_knows_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
     try:
         await worker.wait_until_ready()
         async with Caller(system.settings).open() as caller:
-            asked = request("+905551118888")
-            await caller.request(asked)
-            await caller.wait_for_status(asked["id"], "accepted")
+            submitted = request("+905551118888")
+            await caller.request(submitted)
+            await caller.wait_for_status(submitted["id"], "accepted")
     finally:
         system.stop()

@@ -16,17 +16,17 @@ NOW_S = 1_790_000_000.0
 
 @pytest.fixture
 def intake() -> Intake:
-    answers = RecordMapper("wa.status", "wa.dlq", lambda account: f"lane.{account}")
-    return Intake("phone", answers, default_region="MY", max_request_bytes=1000)
+    record_mapper = RecordMapper("wa.status", "wa.dlq", lambda account: f"send.{account}")
+    return Intake("phone", record_mapper, default_region="MY", max_request_bytes=1000)
 
 
 def record(body: Any, **more: Any) -> SourceRecord:
     value = body if isinstance(body, bytes | None) else orjson.dumps(body)
-    said = {"topic": "wa.outbound", "partition": 3, "offset": 17, "key": b"k", **more}
-    return SourceRecord(value=value, timestamp_ms=int(NOW_S * 1000), **said)
+    fields = {"topic": "wa.outbound", "partition": 3, "offset": 17, "key": b"k", **more}
+    return SourceRecord(value=value, timestamp_ms=int(NOW_S * 1000), **fields)
 
 
-def submitted(outgoing: list[OutgoingRecord]) -> RequestReceived:
+def forwarded(outgoing: list[OutgoingRecord]) -> RequestReceived:
     (one,) = outgoing
     assert one.topic == "phone"
     event = events.decode(one.value or b"")
@@ -36,42 +36,42 @@ def submitted(outgoing: list[OutgoingRecord]) -> RequestReceived:
 
 
 def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
-    """Under the number as E.164, with all that was asked for and the record as it came."""
-    asked = record(
+    """Under the number in E.164, with everything that was requested and the record as it came."""
+    source_record = record(
         {"id": "a", "to": "012-345 6789", "text": "hi", "metadata": {"n": 1}, "priority": "bulk"},
         headers=(("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),),
     )
-    disposition, outgoing = intake.handle(asked, NOW_S)
-    event = submitted(outgoing)
+    disposition, outgoing = intake.handle(source_record, NOW_S)
+    event = forwarded(outgoing)
     assert disposition is Disposition.FORWARDED
     assert (event.phone, event.request.id, event.request.priority) == ("+60123456789", "a", "bulk")
     assert orjson.loads(event.request.metadata) == {"n": 1}
     assert orjson.loads(event.content) == {"type": "text", "body": "hi"}
     assert event.request.trace[0][0] == "traceparent"
-    assert event.source_record == asked
+    assert event.source_record == source_record
 
 
-def test_without_an_id_it_is_named_after_its_place(intake: Intake) -> None:
+def test_without_an_id_the_place_of_the_record_is_the_id(intake: Intake) -> None:
     """So that the same record read again is the same request."""
     _, outgoing = intake.handle(record({"to": "+60123456789", "text": "hi"}), NOW_S)
-    assert submitted(outgoing).request.id == "wa.outbound:3:17"
+    assert forwarded(outgoing).request.id == "wa.outbound:3:17"
 
 
 def test_a_ttl_counts_from_the_records_time(intake: Intake) -> None:
-    """A request that waited in the topic is not young again."""
+    """The time that a request spent in the topic counts."""
     _, outgoing = intake.handle(
         record({"to": "+60123456789", "text": "hi", "ttl_s": 60}), NOW_S + 99
     )
-    assert submitted(outgoing).request.expires_at_s == NOW_S + 60
+    assert forwarded(outgoing).request.expires_at_s == NOW_S + 60
 
 
-def test_a_tombstone_is_nothing(intake: Intake) -> None:
-    """No answer: nothing was asked."""
+def test_a_tombstone_is_ignored(intake: Intake) -> None:
+    """There is no answer, because nothing was requested."""
     assert intake.handle(record(None), NOW_S) == (Disposition.TOMBSTONE, [])
 
 
 def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
-    """What could still be read stands in the status; the dead letter is the record itself."""
+    """The status holds what could still be read; the dead letter is the record itself."""
     bad = record(
         {"id": "a", "to": "+60123456789", "text": "", "metadata": {"n": 1}, "batch_id": "b"}
     )
@@ -86,8 +86,8 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
     assert event["event_id"] == "a/rejected/wa.outbound:3:17"
 
 
-def test_where_no_number_can_be_read_the_key_is_the_requests_own(intake: Intake) -> None:
-    """And `to` is what was asked for."""
+def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -> None:
+    """And `to` is as it was in the request."""
     _, (letter, status) = intake.handle(record({"to": "call me", "text": "hi"}), NOW_S)
     event = orjson.loads(status.value or b"")
     assert (status.key, event["to"], event["error"]["code"]) == (b"k", "call me", "invalid_phone")
@@ -105,7 +105,7 @@ def test_the_same_record_is_answered_the_same(intake: Intake) -> None:
 
 
 def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
-    """Named by a header, since it stands at another place now."""
+    """A header names it, because the replay has another place in the topic."""
     headers = (
         ("wa-replay-of", b"wa.outbound:0:5"),
         ("wa-replay-count", b"2"),
@@ -114,8 +114,8 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
     _, outgoing = intake.handle(
         record({"to": "+60123456789", "text": "hi"}, headers=headers), NOW_S
     )
-    order = submitted(outgoing).request
-    assert (order.id, order.replay_of, order.replay_count) == (
+    info = forwarded(outgoing).request
+    assert (info.id, info.replay_of, info.replay_count) == (
         "wa.outbound:0:5",
         "wa.outbound:0:5",
         2,
@@ -123,10 +123,10 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
 
 
 def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake) -> None:
-    """A national one becomes that of its country; one that cannot exist is told by its field."""
+    """A national one becomes that of its country; one that cannot exist is reported with its field."""
     card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
     _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
-    assert orjson.loads(submitted(outgoing).content)["phones"] == ["+60123456789"]
+    assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]
     card["phones"] = ["1"]
     disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert disposition is Disposition.REJECTED

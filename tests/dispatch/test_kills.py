@@ -1,4 +1,4 @@
-"""A dispatcher that is killed, doubled and halved: its log is folded to the same end."""
+"""A dispatcher that is killed, joined by a second one and left by it: the result is the same."""
 
 import asyncio
 import signal
@@ -31,57 +31,57 @@ def requests() -> list[dict[str, Any]]:
 
 
 async def serve(fake_sender: FakeSender) -> None:
-    """A sender that never tires."""
+    """A sender that answers every dispatch."""
     while True:
         await fake_sender.publish_outcome(await fake_sender.take_command(timeout_s=120))
 
 
 def check(caller: Caller, fake_sender: FakeSender) -> None:
-    """Each request was released in order, told once under each event id, and nothing else was told."""
+    """Each request was dispatched in order and under one number, and no other status was published."""
     first: dict[str, list[int]] = {}
     for send in fake_sender.read_commands():
         phone, n = send.id.split("/")
-        seen = first.setdefault(phone, [])
-        if int(n) not in seen:
-            seen.append(int(n))
+        order = first.setdefault(phone, [])
+        if int(n) not in order:
+            order.append(int(n))
     assert first == {str(phone): list(range(EACH)) for phone in range(PHONES)}
-    releases = {(send.id, send.dispatch_number) for send in fake_sender.read_commands()}
-    assert len(releases) == PHONES * EACH  # repeated perhaps, but never anew
+    dispatches = {(send.id, send.dispatch_number) for send in fake_sender.read_commands()}
+    assert len(dispatches) == PHONES * EACH  # published again perhaps, never under a new number
     facts = Counter(e["event_id"].rpartition("/")[0] for e in caller.status_events())
     words = {fact.rpartition("/")[2] for fact in facts}
     assert words <= {"accepted", "queued", "sent"}
 
 
 async def test_killed_in_the_middle(dispatcher: SystemUnderTest, caller: Caller) -> None:
-    """SIGKILL, twice, once with the loss of its tables: nothing lost, nothing released anew."""
+    """SIGKILL, twice, once with the loss of its tables: nothing is lost, and no dispatch gets a second number."""
     fake_sender = FakeSender(caller)
     await fake_sender.publish_state("ready")
     serving = asyncio.create_task(serve(fake_sender))
-    asked = requests()
+    submitted = requests()
     for part in range(4):
-        await caller.request(*asked[part * 80 : part * 80 + 80])
+        await caller.request(*submitted[part * 80 : part * 80 + 80])
         if part in (1, 2):
             dispatcher.workers[-1].kill()
             if part == 2:
                 dispatcher.delete_tables("dispatch-1")
             dispatcher.start_dispatcher()
-    await caller.wait_for_statuses([each["id"] for each in asked], {"sent"}, timeout_s=90)
+    await caller.wait_for_statuses([each["id"] for each in submitted], {"sent"}, timeout_s=90)
     serving.cancel()
     check(caller, fake_sender)
 
 
 async def test_a_second_one_joins_and_leaves(dispatcher: SystemUnderTest, caller: Caller) -> None:
-    """Partitions move to it and back, by SIGTERM and by SIGKILL: nothing lost, nothing released anew."""
+    """Partitions move to it and back, by SIGTERM and SIGKILL: nothing is lost, no dispatch gets a second number."""
     fake_sender = FakeSender(caller)
     await fake_sender.publish_state("ready")
     serving = asyncio.create_task(serve(fake_sender))
-    asked = requests()
+    submitted = requests()
     for part, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
         second = dispatcher.start_dispatcher(2)
-        await caller.request(*asked[part * 160 : part * 160 + 80])
+        await caller.request(*submitted[part * 160 : part * 160 + 80])
         await second.wait_until_ready()
-        await caller.request(*asked[part * 160 + 80 : part * 160 + 160])
+        await caller.request(*submitted[part * 160 + 80 : part * 160 + 160])
         await asyncio.to_thread(second.kill, how)
-    await caller.wait_for_statuses([each["id"] for each in asked], {"sent"}, timeout_s=90)
+    await caller.wait_for_statuses([each["id"] for each in submitted], {"sent"}, timeout_s=90)
     serving.cancel()
     check(caller, fake_sender)

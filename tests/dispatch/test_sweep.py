@@ -1,4 +1,4 @@
-"""What may be forgotten is found a slice at a time, and only that."""
+"""The sweep finds what may be forgotten, a slice at a time, and nothing else."""
 
 import asyncio
 from typing import Any, cast
@@ -17,7 +17,7 @@ from streams.runtime.table import PartitionRevoked
 from streams.testing.memory_table import Disk, InMemoryPublisher, InMemoryTable
 
 NOW_S = 1_000_000.0
-RULES = Policy(idempotency_window_s=100.0, conversation_expiry_s=10.0)
+POLICY = Policy(idempotency_window_s=100.0, conversation_expiry_s=10.0)
 OLD_S, YOUNG_S = NOW_S - 101.0, NOW_S - 99.0
 
 
@@ -33,13 +33,13 @@ def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
         disk.rows[b"m" + phone.encode() + b"\0" + row.id.encode()] = stored.encode(row)
 
 
-def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
-    """What the sweep named, by phone, after so many slices."""
+def sweep_names(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
+    """What the sweep named, by phone, after this many slices."""
     sweep = Sweep(
         lambda: [PhoneStore(cast("Any", InMemoryTable(disk)), 0)],
         InMemoryPublisher(disk),
         "phone",
-        RULES,
+        POLICY,
         lambda: NOW_S,
     )
     for _ in range(rounds):
@@ -52,49 +52,49 @@ def swept(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
     return named
 
 
-def test_settled_messages_past_their_time_are_named(disk: Disk) -> None:
+def test_completed_messages_past_their_time_are_named(disk: Disk) -> None:
     """Neither young ones nor open ones, however old."""
     put(disk, Message(id="old", offset=1, state=State.SENT, completed_at_s=OLD_S), "a")
     put(disk, Message(id="young", offset=1, state=State.SENT, completed_at_s=YOUNG_S), "a")
     put(disk, Message(id="open", offset=1, state=State.WAITING), "a")
-    assert swept(disk) == {"a": {"old"}}
+    assert sweep_names(disk) == {"a": {"old"}}
 
 
 def test_idle_phones_are_named(disk: Disk) -> None:
-    """Not one that was touched, waits, is being sent to, or whose look-up is still remembered."""
-    flight = InFlight(id="x", account="main", dispatch_number=1, dispatched_at_s=0, deadline_s=1)
+    """Not one that was active, waits, has a message in flight, or whose look-up is still valid."""
+    flight = InFlight(id="x", account="main", dispatch_number=1)
     put(disk, Phone(phone="idle"))
-    put(disk, Phone(phone="touched", last_active_s=NOW_S - 9))
+    put(disk, Phone(phone="active", last_active_s=NOW_S - 9))
     put(disk, Phone(phone="waiting", scheduled_count=1))
-    put(disk, Phone(phone="flying", in_flight=flight))
-    put(disk, Phone(phone="known", chat=Chat(chat_id="c", valid_until_s=NOW_S + 1)))
-    assert swept(disk) == {"idle": set()}
+    put(disk, Phone(phone="in flight", in_flight=flight))
+    put(disk, Phone(phone="looked up", chat=Chat(chat_id="c", valid_until_s=NOW_S + 1)))
+    assert sweep_names(disk) == {"idle": set()}
 
 
-def test_every_row_has_its_turn(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slice by slice, and from the beginning again."""
+def test_every_row_is_examined(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slice by slice, and then from the beginning again."""
     monkeypatch.setattr(sweeping, "BATCH_SIZE", 3)
     for number in range(10):
         name = f"m{number}"
         put(disk, Message(id=name, offset=1, state=State.SENT, completed_at_s=OLD_S), "a")
-    assert swept(disk, rounds=1) == {"a": {"m0", "m1", "m2"}}
+    assert sweep_names(disk, rounds=1) == {"a": {"m0", "m1", "m2"}}
     disk.topics.clear()
-    assert swept(disk, rounds=4) == {"a": {f"m{number}" for number in range(10)}}
+    assert sweep_names(disk, rounds=4) == {"a": {f"m{number}" for number in range(10)}}
     disk.topics.clear()
-    assert len(swept(disk, rounds=6)["a"]) == 10
+    assert len(sweep_names(disk, rounds=6)["a"]) == 10
 
 
-def test_a_partition_that_was_given_back_is_passed_over(disk: Disk) -> None:
-    """Between two partitions the sweep waits, and a rebalance may come."""
+def test_a_revoked_partition_is_skipped(disk: Disk) -> None:
+    """The sweep awaits between two partitions, and a rebalance may come."""
 
-    class Gone(InMemoryTable):
+    class RevokedTable(InMemoryTable):
         def scan(self, partition: int, prefix: bytes, *, after: bytes = b"") -> Any:
             if partition == 0:
                 raise PartitionRevoked("partition 0 is not open in this process")
             return super().scan(partition, prefix, after=after)
 
     put(disk, Phone(phone="idle"))
-    owned = [PhoneStore(cast("Any", Gone(disk)), partition) for partition in (0, 1)]
-    sweep = Sweep(lambda: owned, InMemoryPublisher(disk), "phone", RULES, lambda: NOW_S)
+    owned = [PhoneStore(cast("Any", RevokedTable(disk)), partition) for partition in (0, 1)]
+    sweep = Sweep(lambda: owned, InMemoryPublisher(disk), "phone", POLICY, lambda: NOW_S)
     assert asyncio.run(sweep.run_once()) == 1
     assert [record.partition for record in disk.topics] == [1]

@@ -1,4 +1,4 @@
-"""The pace of an account: no window holds more than it may, whatever comes."""
+"""The pace of an account: no window has more messages than it may, whatever happens."""
 
 from itertools import pairwise
 
@@ -17,7 +17,7 @@ paces = st.builds(
 
 @given(paces, st.lists(st.tuples(st.floats(0, 50), st.floats(0, 5)), max_size=40))
 def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float, float]]) -> None:
-    """Who waits until the moment that is named keeps the interval, the minute's limit and the day's cap."""
+    """Waiting until the given moment keeps the interval, the limit per minute and the cap per day."""
     pacer, now_s = Pacer(pace), 1_000_000.0
     submits: list[float] = []
     acks: list[float] = []
@@ -37,7 +37,7 @@ def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float,
 
 
 @given(paces, st.lists(st.floats(0, 3000), max_size=60))
-def test_a_pacer_is_made_again_from_what_was_sent(pace: Pace, gaps: list[float]) -> None:
+def test_a_pacer_is_rebuilt_from_what_was_sent(pace: Pace, gaps: list[float]) -> None:
     """A restart knows the same limits and counts as before."""
     now_s, times = 1_000_000.0, []
     for gap_s in gaps:
@@ -52,7 +52,7 @@ def test_a_pacer_is_made_again_from_what_was_sent(pace: Pace, gaps: list[float])
 
 
 def test_what_was_sent_is_counted() -> None:
-    """The last 60 seconds, and the last 24 hours to the minute; without a pace nothing is held."""
+    """The last 60 seconds, and the last 24 hours to the minute; without a pace nothing is held back."""
     pacer = Pacer(Pace(interval_s=0.0, per_minute=0, per_day=0))
     for at_s in (0.0, 50.0, 100.0):
         pacer.record_sent(at_s)

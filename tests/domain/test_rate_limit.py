@@ -18,7 +18,7 @@ def test_at_the_limit_the_oldest_must_leave_the_window() -> None:
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=200), st.integers(1, 5))
 def test_no_window_holds_more_than_the_limit(wishes: list[float], limit: int) -> None:
-    """Whoever asks `earliest_s` and waits for it never has N+1 sendings within 60 seconds."""
+    """Waiting for `next_send_at_s` never gives N+1 messages within 60 seconds."""
     times: tuple[float, ...] = ()
     sent: list[float] = []
     now = 0.0

@@ -10,16 +10,25 @@ from hypothesis import strategies as st
 from streams.domain import backoff
 from streams.domain.accounts import pacing
 from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
-from streams.domain.errors import CODES, ErrorClass, error_for
+from streams.domain.errors import CODES, Error, ErrorClass, error_for
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.sending import message_id
 
 
-def test_an_unlisted_code_is_told_and_tried_again() -> None:
-    """A word that WhatsApp invents tomorrow is no reason to lose a message."""
+def test_an_unlisted_code_is_named_and_retried() -> None:
+    """A code that WhatsApp invents tomorrow is no reason to lose a message."""
     error = error_for("E_NEW", "what it said")
     assert (error.code, error.error_class) == ("server_error", ErrorClass.TRANSIENT)
     assert "E_NEW" in error.detail
+
+
+def test_the_predicates_of_an_error_are_about_one_code_each() -> None:
+    """The few decisions that do not depend on the class alone."""
+    errors = [Error(code) for code in CODES]
+    assert [error.code for error in errors if error.is_timeout] == ["timeout_before_submit"]
+    assert [error.code for error in errors if error.is_deadline_exceeded] == ["deadline_exceeded"]
+    not_on_whatsapp = [error.code for error in errors if error.is_not_on_whatsapp]
+    assert not_on_whatsapp == ["recipient_not_on_whatsapp"]
 
 
 def test_every_code_has_a_title() -> None:
@@ -60,7 +69,7 @@ def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
 
 
 def test_retry_gaps_double_within_full_jitter() -> None:
-    """Each gap lies between nothing and its doubled span, and is the same for the same attempt."""
+    """Each gap lies between 0 and its doubled maximum, and is the same for the same attempt."""
     for attempt in range(1, 12):
         delay_s = backoff.retry_delay_s(request_id="order-1", attempt=attempt, base_delay_s=5.0)
         assert 0 <= delay_s <= min(300.0, 5.0 * 2 ** (attempt - 1))
@@ -80,7 +89,7 @@ def test_retry_jitter_spreads() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_whatsapp_ids_have_whatsapps_form(account: str, phone: str, request_id: str) -> None:
-    """`3EB0` and 18 hex digits, the same whenever it is asked for."""
+    """`3EB0` and 18 hex digits, the same every time."""
     made = message_id.derive_whatsapp_id("wa", account, phone, request_id)
     assert re.fullmatch(r"3EB0[0-9A-F]{18}", made)
     assert made == message_id.derive_whatsapp_id("wa", account, phone, request_id)
@@ -93,7 +102,7 @@ def test_whatsapp_ids_do_not_mix_their_parts() -> None:
     )
 
 
-def test_pacing_says_what_holds() -> None:
+def test_pacing_names_what_holds_a_message_back() -> None:
     """The interval, the minute's limit, the day's cap: the one that holds longest."""
     pace = pacing.Pace(interval_s=0.5, per_minute=2, per_day=3)
     assert pacing.next_send_at_s((), pace) == (0.0, "")
@@ -106,7 +115,7 @@ READY, BUSY, DOWN = Capacity(True, 2), Capacity(True, 0), Capacity(False, 0)
 
 
 @pytest.mark.parametrize(
-    ("only", "own", "accounts", "choice"),
+    ("required", "preferred", "accounts", "choice"),
     [
         (None, None, {}, AccountChoice(blocked_reason="no_account")),
         (None, None, {"a": DOWN, "b": READY}, AccountChoice(account="b")),
@@ -128,7 +137,10 @@ READY, BUSY, DOWN = Capacity(True, 2), Capacity(True, 0), Capacity(False, 0)
     ],
 )
 def test_routing(
-    only: str | None, own: str | None, accounts: dict[str, Capacity], choice: AccountChoice
+    required: str | None,
+    preferred: str | None,
+    accounts: dict[str, Capacity],
+    choice: AccountChoice,
 ) -> None:
-    """The one asked for, else the phone's own while it is ready, else the freest."""
-    assert choose_account(only, own, accounts) == choice
+    """The required one, else the phone's last one while it is ready, else the freest."""
+    assert choose_account(required, preferred, accounts) == choice

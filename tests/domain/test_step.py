@@ -19,7 +19,7 @@ from streams.domain.phone.state import State, Wait
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 
-ACK = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
+RECEIPT = {"phone": PHONE, "account": "main", "whatsapp_id": "3EB0"}
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def wake(world: PhoneWorld) -> None:
     world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
 
 
-def test_a_first_request_is_accepted_and_released(world: PhoneWorld) -> None:
+def test_a_first_request_is_accepted_and_dispatched(world: PhoneWorld) -> None:
     """Nothing waits: the message leaves at once."""
     world.submit("a")
     assert world.statuses("a") == ["accepted"]
@@ -50,16 +50,16 @@ def test_only_one_message_is_in_flight(world: PhoneWorld) -> None:
 
 
 def test_a_repeat_is_answered_with_the_last_status(world: PhoneWorld) -> None:
-    """The same id again: the same fact again, with the same event id, and nothing is sent."""
+    """The same id again gives the same status again, with the same event id, and nothing is sent."""
     world.submit("a")
     world.conclude(Sent(at_s=world.now_s))
-    said = world.effects[-1]
-    assert world.submit("a") == [said]
+    last_status = world.effects[-1]
+    assert world.submit("a") == [last_status]
     assert world.dispatched_ids() == ["a"]
 
 
 def test_urgent_overtakes_and_bulk_is_not_starved(world: PhoneWorld) -> None:
-    """Urgent, normal, bulk; after four that passed it over, bulk has its turn."""
+    """Urgent, normal, bulk; after four dispatches that skipped it, bulk is served."""
     world.submit("first")
     world.submit("b1", "bulk")
     for i in range(6):
@@ -85,8 +85,8 @@ def test_the_limit_holds_the_next_message_back(world: PhoneWorld) -> None:
     assert world.dispatched_ids()[-1] == "m30"
 
 
-def test_a_stale_wake_changes_nothing(world: PhoneWorld) -> None:
-    """A wake for a revision that has passed is ignored."""
+def test_a_stale_timer_changes_nothing(world: PhoneWorld) -> None:
+    """A timer event of an earlier version is ignored."""
     world.submit("a")
     before = world.row
     assert world.row
@@ -94,7 +94,7 @@ def test_a_stale_wake_changes_nothing(world: PhoneWorld) -> None:
     assert world.row is before
 
 
-def test_a_transient_error_is_tried_again_then_fails(world: PhoneWorld) -> None:
+def test_a_transient_error_is_retried_then_fails(world: PhoneWorld) -> None:
     """Three retries with growing gaps, then `failed` and a dead letter."""
     world.submit("a")
     for _ in range(4):
@@ -109,7 +109,7 @@ def test_a_transient_error_is_tried_again_then_fails(world: PhoneWorld) -> None:
 
 
 def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
-    """While the first of a lane waits for its retry, the second of the lane does not leave."""
+    """While the first of a queue waits for its retry, the second one does not leave."""
     world.submit("a")
     world.submit("b")
     world.conclude(Failed(error=Error("server_error")))
@@ -121,7 +121,7 @@ def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
 
 
 def test_a_permanent_error_fails_at_once_and_is_remembered(world: PhoneWorld) -> None:
-    """A number that is not on WhatsApp fails, and the next request does not ask again."""
+    """A number that is not on WhatsApp fails, and the next request needs no look-up."""
     world.submit("a")
     world.conclude(Failed(error=Error("recipient_not_on_whatsapp")))
     world.submit("b")
@@ -129,15 +129,15 @@ def test_a_permanent_error_fails_at_once_and_is_remembered(world: PhoneWorld) ->
     assert world.statuses("b") == ["accepted", "failed"]
 
 
-def test_a_restricted_error_is_never_tried_again(world: PhoneWorld) -> None:
-    """What threatens the account is not answered by trying again."""
+def test_a_restricted_error_is_never_retried(world: PhoneWorld) -> None:
+    """An error that threatens the account is not answered by a retry."""
     world.submit("a")
     world.conclude(Failed(error=Error("reachout_timelocked")))
     assert world.statuses("a")[-1] == "failed"
 
 
 def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
-    """It may have arrived: no second try by itself, and the limit counts it."""
+    """It may have arrived: it is not sent again automatically, and the limit counts it."""
     world.submit("a")
     world.conclude(OutcomeUnknown(at_s=world.now_s, error=Error("outcome_unknown")))
     assert world.statuses("a") == ["accepted", "unknown"]
@@ -146,8 +146,8 @@ def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
     assert world.row.send_times_s == (world.now_s,)
 
 
-def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
-    """Handed back because the session is not ready: it waits and is released again."""
+def test_a_deferred_dispatch_waits_without_an_attempt(world: PhoneWorld) -> None:
+    """Handed back because the session is not ready: it waits and is dispatched again."""
     world.submit("a")
     world.conclude(Deferred(error=Error("disconnected")))
     assert world.statuses("a") == ["accepted", "queued"]
@@ -158,23 +158,23 @@ def test_a_deferred_release_waits_without_an_attempt(world: PhoneWorld) -> None:
     assert world.messages["a"].attempts == 0
 
 
-def test_an_open_claim_binds_the_message_to_its_account(world: PhoneWorld) -> None:
-    """It is settled where it was claimed, never elsewhere."""
+def test_an_attempt_in_doubt_pins_the_message_to_its_account(world: PhoneWorld) -> None:
+    """Only the account that made the attempt can find out whether it was sent."""
     world.accounts = {"main": Capacity(True, 8), "other": Capacity(True, 8)}
     world.submit("a")
     assert world.row and world.row.in_flight
-    claimed_by = world.row.in_flight.account
+    attempted_by = world.row.in_flight.account
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
-    world.accounts = {name: Capacity(name != claimed_by, 8) for name in ("main", "other")}
+    world.accounts = {name: Capacity(name != attempted_by, 8) for name in ("main", "other")}
     assert world.row
     world.now_s = world.row.timer_at_s
     wake(world)
     assert world.dispatched_ids() == ["a"]
-    assert world.row.waits == (Wait(reason="no_account", account=claimed_by, priority_rank=1),)
+    assert world.row.waits == (Wait(reason="no_account", account=attempted_by, priority_rank=1),)
 
 
-def test_a_claim_that_stays_open_becomes_unknown(world: PhoneWorld) -> None:
-    """After an hour nobody will know any more."""
+def test_an_attempt_that_stays_in_doubt_becomes_unknown(world: PhoneWorld) -> None:
+    """After an hour it is given up."""
     world.submit("a", expires_at_s=world.now_s + 10)
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.accounts = {"main": Capacity(False, 0)}
@@ -197,7 +197,7 @@ def test_an_expired_message_is_not_sent(world: PhoneWorld) -> None:
 
 
 def test_a_scheduled_message_joins_when_due(world: PhoneWorld) -> None:
-    """Before `send_at` it holds nobody up."""
+    """Before its `send_at` it holds up no other message."""
     at_s = world.now_s + 100
     world.submit("later", send_at_s=at_s)
     world.submit("now")
@@ -210,7 +210,7 @@ def test_a_scheduled_message_joins_when_due(world: PhoneWorld) -> None:
 
 
 def test_a_full_queue_rejects(world: PhoneWorld) -> None:
-    """`queue_full` leaves no row behind, only the answer and the dead letter."""
+    """`queue_full` leaves no row behind, only a status and a dead letter."""
     world.policy = Policy(max_queue=2)
     for each in "abcd":
         world.submit(each)
@@ -223,33 +223,33 @@ def test_a_dead_letter_is_replayed_once(world: PhoneWorld) -> None:
     """The first replay sends; the second of the same dead letter is a repeat."""
     world.submit("a")
     world.conclude(Failed(error=Error("media_rejected")))
-    dead = world.dead_letters()[0].dead_letter_id
-    world.submit("a", replay_of=dead, replay_count=1)
+    dead_letter_id = world.dead_letters()[0].dead_letter_id
+    world.submit("a", replay_of=dead_letter_id, replay_count=1)
     world.conclude(Sent(at_s=world.now_s))
-    world.submit("a", replay_of=dead, replay_count=1)
+    world.submit("a", replay_of=dead_letter_id, replay_count=1)
     assert world.dispatched_ids() == ["a", "a"]
     assert world.statuses("a") == ["accepted", "failed", "accepted", "sent", "sent"]
 
 
-def test_acks_only_move_forward(world: PhoneWorld) -> None:
-    """Read before delivered: delivered is not said any more."""
+def test_receipts_only_move_forward(world: PhoneWorld) -> None:
+    """Read before delivered: delivered is not published any more."""
     world.submit("a")
     world.conclude(Sent(at_s=world.now_s))
-    world.apply(ReceiptSeen(id="a", receipt="read", at_s=world.now_s, **ACK))
-    world.apply(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
+    world.apply(ReceiptSeen(id="a", receipt="read", at_s=world.now_s, **RECEIPT))
+    world.apply(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **RECEIPT))
     assert world.statuses("a") == ["accepted", "sent", "read"]
 
 
-def test_an_ack_before_the_outcome_is_said_after_it(world: PhoneWorld) -> None:
-    """The receipt overtook the outcome: `sent` comes first all the same."""
+def test_a_receipt_before_the_outcome_is_published_after_it(world: PhoneWorld) -> None:
+    """The receipt overtook the outcome; `sent` comes first all the same."""
     world.submit("a")
-    world.apply(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **ACK))
+    world.apply(ReceiptSeen(id="a", receipt="delivered", at_s=world.now_s, **RECEIPT))
     world.conclude(Sent(at_s=world.now_s))
     assert world.statuses("a") == ["accepted", "sent", "delivered"]
 
 
-def test_an_outcome_of_another_release_changes_nothing(world: PhoneWorld) -> None:
-    """A repeated outcome of an earlier release is dropped."""
+def test_an_outcome_of_another_dispatch_changes_nothing(world: PhoneWorld) -> None:
+    """A repeated outcome of an earlier dispatch is ignored."""
     world.submit("a")
     before = world.row
     stale = Outcome(
@@ -264,8 +264,8 @@ def test_an_outcome_of_another_release_changes_nothing(world: PhoneWorld) -> Non
     assert world.row is before
 
 
-def test_no_account_is_said_and_waited_for(world: PhoneWorld) -> None:
-    """Without an account nothing leaves, and the row says what it waits for."""
+def test_a_message_without_an_account_waits_for_one(world: PhoneWorld) -> None:
+    """Nothing is dispatched, and the row records what it waits for."""
     world.accounts = {}
     world.submit("a")
     assert world.statuses("a") == ["accepted", "queued"]
@@ -276,8 +276,8 @@ def test_no_account_is_said_and_waited_for(world: PhoneWorld) -> None:
     assert world.dispatched_ids() == ["a"]
 
 
-def test_settled_messages_and_idle_phones_are_forgotten(world: PhoneWorld) -> None:
-    """Disk is bounded: after the time in which a repeat is recognised nothing is left."""
+def test_completed_messages_and_idle_phones_are_forgotten(world: PhoneWorld) -> None:
+    """The disk is bounded: when the idempotency window is over, nothing is left."""
     world.submit("a")
     world.conclude(Sent(at_s=world.now_s), chat_id="60123456789@c.us")
     world.apply(RetentionElapsed(phone=PHONE, ids=("a",)))

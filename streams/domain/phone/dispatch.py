@@ -85,13 +85,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             allow_duplicate=message.allow_duplicate,
         )
     )
-    in_flight = InFlight(
-        id=message.id,
-        account=account,
-        dispatch_number=dispatch_number,
-        dispatched_at_s=transition.now_s,
-        deadline_s=deadline_s,
-    )
+    in_flight = InFlight(id=message.id, account=account, dispatch_number=dispatch_number)
     return transition.update_phone(in_flight=in_flight, account=account, timer_at_s=0.0)
 
 

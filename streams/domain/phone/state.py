@@ -92,8 +92,6 @@ class InFlight(Stored, frozen=True):
     id: str
     account: str
     dispatch_number: int
-    dispatched_at_s: float
-    deadline_s: float
 
 
 class Wait(Stored, frozen=True):

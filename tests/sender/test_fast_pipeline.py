@@ -161,7 +161,7 @@ async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(
 
 
 async def test_a_dispatch_beyond_the_pace_is_deferred() -> None:
-    """With the time at which the account may send again; the account's record is told."""
+    """With the time at which the account may send again, and the account's record is published."""
     sender = FastSender(pace=Pace(interval_s=0.0, per_minute=1))
     await sender.open()
     sent = await sender.send(make_command("a"))

@@ -1,7 +1,7 @@
-"""A real sender process with a real browser at the sandbox, and a test in the place of the dispatcher.
+"""A real sender process with a real browser against the sandbox; the test plays the dispatcher.
 
-The test puts releases on the lane and reads what the sender says on the phones' log and on
-`wa.accounts`. What really happened is what the sandbox's log says.
+The test writes dispatches to the send topic and reads what the sender publishes on the phone log and on
+`wa.accounts`. The sandbox's log says what really happened.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ QUICK_SETTINGS = {"send_interval_ms": 0, "account_rate_per_minute": 0, "ack_time
 
 
 class SenderHarness:
-    """Who gives an account its releases, and hears what became of them."""
+    """Gives an account its dispatches, and reads what became of them."""
 
     def __init__(self, system: SystemUnderTest, caller: Caller, control: SandboxControl) -> None:
         self.system = system
@@ -39,7 +39,7 @@ class SenderHarness:
         self._phone_log = caller.follow(caller.names.phone)
         self._accounts = caller.follow(caller.names.accounts)
 
-    # -- the lane
+    # -- the send topic
 
     async def dispatch(
         self,
@@ -50,7 +50,7 @@ class SenderHarness:
         dispatch_number: int = 1,
         **fields: Any,
     ) -> SendCommand:
-        """Put a release of a text on the lane; the text is the request's id."""
+        """Dispatch a text; the text is the request's id."""
         command = SendCommand(
             **{
                 "phone": phone,
@@ -66,25 +66,25 @@ class SenderHarness:
         return command
 
     async def dispatch_again(self, send: SendCommand) -> None:
-        """Put this release on the lane as it is."""
+        """Write this dispatch to the send topic as it is."""
         await self.produce_raw(command.encode(send), send.phone)
 
     async def produce_raw(self, value: bytes | None, key: str = "+60120000000") -> None:
-        """Put bytes on the lane."""
+        """Write bytes to the send topic."""
         await self.caller.produce((value, key.encode()), topic=self.caller.names.send(ACCOUNT))
 
-    # -- the phones' log
+    # -- the phone log
 
     def read_events(self) -> list[events.Event]:
-        """Everything so far; of one phone in order."""
+        """All events so far; those of one phone are in order."""
         return [events.decode(record.value) for record in self._phone_log]
 
     def find_outcomes(self, request_id: str) -> list[Outcome]:
-        """Those of one request."""
+        """The outcomes of one request."""
         return [e for e in self.read_events() if isinstance(e, Outcome) and e.id == request_id]
 
     def find_receipts(self, request_id: str) -> list[str]:
-        """What its recipient's phone said."""
+        """The receipts of one request."""
         return [
             e.receipt
             for e in self.read_events()
@@ -94,7 +94,7 @@ class SenderHarness:
     async def wait_for_outcome(
         self, command: SendCommand, *, count: int = 1, timeout_s: float = 60.0
     ) -> Outcome:
-        """Await the `count`-th outcome of this release."""
+        """Await the `count`-th outcome of this dispatch."""
 
         def find() -> list[Outcome]:
             return [
@@ -103,29 +103,29 @@ class SenderHarness:
                 if each.dispatch_number == command.dispatch_number
             ]
 
-        message = f"{command.id}: {count} outcomes never came"
+        message = f"{command.id}: there were never {count} outcomes"
         await wait_until(lambda: len(find()) >= count, timeout_s=timeout_s, message=message)
         return find()[count - 1]
 
     async def wait_for_result(self, command: SendCommand, *, timeout_s: float = 60.0) -> Result:
-        """Await the first outcome of this release."""
+        """Await the first outcome of this dispatch."""
         return (await self.wait_for_outcome(command, timeout_s=timeout_s)).result
 
     # -- the account
 
     def read_states(self) -> list[str]:
-        """The account's states so far, each change once."""
+        """The states of the account so far, each change once."""
         states = [orjson.loads(record.value)["state"] for record in self._accounts]
         return [s for i, s in enumerate(states) if i == 0 or states[i - 1] != s]
 
     def read_account_record(self) -> dict[str, Any]:
-        """The account's newest record; empty until it is heard."""
+        """The newest record of the account; empty before the first one."""
         return read_account_record(self.caller, ACCOUNT) or {}
 
     async def wait_for_state(
         self, state: str, timeout_s: float = 60.0, **fields: Any
     ) -> dict[str, Any]:
-        """Await a newest record of this state, and with these values."""
+        """Await that the newest record has this state and these values."""
 
         def find_record() -> dict[str, Any] | None:
             record = self.read_account_record()
@@ -134,10 +134,10 @@ class SenderHarness:
         message = f"the account is never {state} {fields}"
         return await wait_until(find_record, timeout_s=timeout_s, message=message)
 
-    # -- the judge
+    # -- what really happened
 
     async def fetch_stanzas(self, body: str) -> list[dict[str, Any]]:
-        """Those with this text that arrived at WhatsApp, also those that the phone dropped."""
+        """The messages with this text that arrived at WhatsApp, including those that the phone dropped."""
         return [row for row in await self.control.fetch_log() if row["body"] == body]
 
     async def count_shown(self, body: str) -> int:
@@ -145,7 +145,7 @@ class SenderHarness:
         return sum(row["shown"] for row in await self.fetch_stanzas(body))
 
     async def wait_for_stanza(self, body: str) -> dict[str, Any]:
-        """Await that WhatsApp's server has it."""
+        """Await that WhatsApp's server has a message with this text."""
 
         async def find_stanza() -> dict[str, Any] | None:
             rows = await self.fetch_stanzas(body)
@@ -167,7 +167,7 @@ def _make_system(
 def shared_system(
     broker: KafkaEndpoint, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SystemUnderTest]:
-    """A linked sender that the tests of a module share: not to be harmed."""
+    """A linked sender that the tests of a module share; they must not harm it."""
     yield from _linked_system(broker, sandbox_process, tmp_path_factory.mktemp("sender"))
 
 
@@ -193,7 +193,7 @@ async def _start_linked(system: SystemUnderTest, sandbox: Sandbox) -> None:
 def crash_system(
     broker: KafkaEndpoint, sandbox_process: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SystemUnderTest]:
-    """The same for tests that kill senders and browsers, and leave one sender that can be ready."""
+    """One for tests that kill senders and browsers, and leave a sender that can become ready."""
     yield from _linked_system(broker, sandbox_process, tmp_path_factory.mktemp("rough"))
 
 
@@ -201,7 +201,7 @@ def crash_system(
 async def crash_harness(
     crash_system: SystemUnderTest, sandbox_process: Sandbox
 ) -> AsyncIterator[SenderHarness]:
-    """Its harness: there is one sender, and it is ready."""
+    """The harness of `crash_system`: there is one sender, and it is ready."""
     alive = [worker for worker in crash_system.workers if worker.is_alive]
     crash_system.workers = alive or [crash_system.start_sender()]
     await crash_system.workers[0].wait_until_ready()
@@ -214,7 +214,7 @@ async def crash_harness(
 def own_system(
     broker: KafkaEndpoint, sandbox: Sandbox, tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[SystemUnderTest]:
-    """A world without a sender, to do with as a test likes; its parameter is further settings."""
+    """A system without a sender, for one test alone; the parameter holds further settings."""
     system = _make_system(broker, sandbox, tmp_path, **getattr(request, "param", {}))
     yield system
     system.stop()
@@ -229,7 +229,7 @@ async def _open_harness(system: SystemUnderTest, sandbox: Sandbox) -> AsyncItera
 async def harness(
     shared_system: SystemUnderTest, sandbox_process: Sandbox
 ) -> AsyncIterator[SenderHarness]:
-    """The harness of the shared sender; what a test made of the sandbox ends with it."""
+    """The harness of the shared sender; the faults of a test end with it."""
     async for harness in _open_harness(shared_system, sandbox_process):
         yield harness
         await harness.control.clear_faults()
@@ -239,19 +239,19 @@ async def harness(
 async def own_harness(
     own_system: SystemUnderTest, sandbox: Sandbox
 ) -> AsyncIterator[SenderHarness]:
-    """An harness whose senders are the test's own."""
+    """A harness whose senders belong to one test."""
     async for harness in _open_harness(own_system, sandbox):
         yield harness
 
 
 @pytest.fixture
 async def linked_harness(own_harness: SenderHarness) -> SenderHarness:
-    """The same with a sender that is linked and ready."""
+    """`own_harness` with a sender that is linked and ready."""
     own_harness.system.start_sender()
     await link_account(own_harness.caller, own_harness.control, ACCOUNT)
     return own_harness
 
 
 def get_settings(harness: SenderHarness) -> Settings:
-    """The settings of the harness's world."""
+    """The settings of the harness's system."""
     return harness.system.settings

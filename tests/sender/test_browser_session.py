@@ -1,4 +1,4 @@
-"""What a sender says and does while its account cannot send."""
+"""What a sender publishes and does while its account cannot send."""
 
 import time
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 
 async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness) -> None:
-    """The QR code is on the account's record; what cannot go goes back, and goes when it is linked."""
+    """The QR code is in the account's record; messages are deferred until the account is linked."""
     harness = own_harness
     harness.system.start_sender()
     shown = await wait_until(lambda: harness.read_account_record().get("qr"))
@@ -48,7 +48,7 @@ async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness)
 async def test_a_restriction_stops_the_account_and_outlives_a_restart(
     linked_harness: SenderHarness,
 ) -> None:
-    """It is told with its end; nothing is tried again."""
+    """It is published with its end, and nothing is tried again."""
     harness = linked_harness
     await harness.control.post("/faults", {"send_error": 463, "count": 1})
     result = await harness.wait_for_result(await harness.dispatch("stranger", "+60120000001"))
@@ -71,7 +71,7 @@ async def test_a_restriction_stops_the_account_and_outlives_a_restart(
 
 @pytest.mark.parametrize("own_system", [{"account_rate_per_minute": 2}], indirect=True)
 async def test_an_account_keeps_its_pace(linked_harness: SenderHarness) -> None:
-    """What would wait too long for its turn goes back with the time of it, and a restart forgets nothing."""
+    """A message that would wait too long is deferred until its time, and a restart forgets nothing."""
     harness = linked_harness
     for number in range(2):
         sent = await harness.dispatch(f"paced-{number}", "+60120000001")
@@ -85,7 +85,7 @@ async def test_an_account_keeps_its_pace(linked_harness: SenderHarness) -> None:
         assert time.time() < result.until_s < time.time() + 60
         await harness.wait_for_state(
             "ready", free_at=format_rfc3339(result.until_s)
-        )  # so nothing more is handed to it
+        )  # so nothing more is dispatched to it
         if number == 3:
             harness.system.workers[0].kill()
             harness.system.start_sender()

@@ -1,4 +1,4 @@
-"""Whatever dies while a message is sent, the recipient gets it once, or nobody claims that it was sent."""
+"""Whatever dies while a message is sent, the recipient gets it once, or it is not reported as sent."""
 
 import signal
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 
 def browser_of(harness: SenderHarness) -> psutil.Process:
-    """The account's browser, the one process of it that has no type."""
+    """The main process of the account's browser: the only one without a type."""
     profile = f"--user-data-dir={get_settings(harness).data_dir / 'profiles' / ACCOUNT}"
     [found] = [
         process
@@ -28,7 +28,7 @@ def browser_of(harness: SenderHarness) -> psutil.Process:
 
 
 async def test_the_browser_dies_under_a_submit(crash_harness: SenderHarness) -> None:
-    """The sender looks when the browser is back: it was sent, and is shown once."""
+    """The sender reconciles when the browser is back: the message was sent, and is shown once."""
     harness = crash_harness
     await harness.control.post("/faults", {"ack_delay_ms": 2500, "count": 1})
     send = await harness.dispatch("browser", "+60120000001")
@@ -42,7 +42,7 @@ async def test_the_browser_dies_under_a_submit(crash_harness: SenderHarness) -> 
 
 
 async def test_the_sender_dies_between_claim_and_outcome(crash_harness: SenderHarness) -> None:
-    """The next process finds the claim, looks, and answers; the record is not lost and not sent again."""
+    """The next process finds the claim and reconciles it; the record is neither lost nor sent again."""
     harness = crash_harness
     await harness.control.post("/faults", {"ack_delay_ms": 1500, "count": 1})
     send = await harness.dispatch("sender", "+60120000001")
@@ -55,7 +55,7 @@ async def test_the_sender_dies_between_claim_and_outcome(crash_harness: SenderHa
 
 
 async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> None:
-    """Nothing can tell any more whether it was sent: it is given up, and never sent again by itself."""
+    """Nothing can tell whether it was sent: the outcome is unknown, and it is not sent again by itself."""
     harness = crash_harness
     await harness.control.post("/faults", {"ack_delay_ms": 60_000, "count": 1})
     send = await harness.dispatch("gone", "+60120000001", deadline_in_s=60)
@@ -65,25 +65,25 @@ async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> N
     await harness.control.post("/faults", {"logout": True, "count": None})
     harness.system.start_sender()
     await harness.wait_for_state("linking")
-    handed_back = await harness.wait_for_result(send)
-    assert isinstance(handed_back, Deferred)
-    assert handed_back.in_doubt
+    deferred = await harness.wait_for_result(send)
+    assert isinstance(deferred, Deferred)
+    assert deferred.in_doubt
 
     await harness.control.clear_faults()
     await link_account(harness.caller, harness.control)
     later = await harness.dispatch("gone", "+60120000001", dispatch_number=2)
-    lost = await harness.wait_for_result(later)
-    assert isinstance(lost, OutcomeUnknown)
-    assert lost.at_s > later.deadline_s - 30
+    unknown = await harness.wait_for_result(later)
+    assert isinstance(unknown, OutcomeUnknown)
+    assert unknown.at_s > later.deadline_s - 30
     repeated = await harness.dispatch("gone", "+60120000001", dispatch_number=3)
-    assert await harness.wait_for_result(repeated) == lost
+    assert await harness.wait_for_result(repeated) == unknown
     assert await harness.count_shown("gone") == 1
     again = await harness.dispatch("gone", "+60120000001", dispatch_number=4, allow_duplicate=True)
     assert isinstance(await harness.wait_for_result(again), Sent)
 
 
 async def test_kills_and_terminations_in_a_row(crash_harness: SenderHarness) -> None:
-    """Many releases, a sender that is killed or told to go in the middle of them: each is shown once."""
+    """Many dispatches, and a sender that is killed or terminated in the middle: each is shown once."""
     harness = crash_harness
     sends = []
     for number in range(60):
@@ -111,7 +111,7 @@ async def test_kills_and_terminations_in_a_row(crash_harness: SenderHarness) -> 
 
 
 async def test_a_second_sender_takes_over(crash_harness: SenderHarness) -> None:
-    """It stands by without a browser; the first one, frozen under a submit, wakes to find the lane gone."""
+    """It stands by without a browser; the first one, frozen under a submit, wakes without its send topic."""
     harness = crash_harness
     first = harness.system.workers[0]
     second = harness.system.start_sender(ACCOUNT, number=2)
@@ -125,10 +125,10 @@ async def test_a_second_sender_takes_over(crash_harness: SenderHarness) -> None:
     holder, other = (first, second) if owner.endswith(f":{first.process.pid}") else (second, first)
     holder.process.send_signal(signal.SIGSTOP)
 
-    async def has_the_lane() -> bool:
+    async def owns_the_send_topic() -> bool:
         return "wa_sender_in_progress 1.0" in await metrics(other)
 
-    await wait_until(has_the_lane)
+    await wait_until(owns_the_send_topic)
     holder.process.send_signal(signal.SIGCONT)
     assert await wait_until(lambda: holder.process.poll()) == ExitCode.FENCED
     assert isinstance(await harness.wait_for_result(send), Sent)
@@ -137,8 +137,8 @@ async def test_a_second_sender_takes_over(crash_harness: SenderHarness) -> None:
     assert record["owner"].endswith(f":{other.process.pid}")
 
 
-async def test_a_sender_that_goes_takes_its_claims_back(crash_harness: SenderHarness) -> None:
-    """What it had only claimed is new to the next owner, who need not look for it."""
+async def test_a_sender_that_stops_withdraws_its_claims(crash_harness: SenderHarness) -> None:
+    """A message that was only claimed is new to the next owner, which need not reconcile it."""
     harness = crash_harness
     await harness.control.post("/faults", {"ack_delay_ms": 1500, "count": 1})
     sends = [
@@ -160,6 +160,6 @@ async def test_a_sender_that_goes_takes_its_claims_back(crash_harness: SenderHar
 
 
 async def metrics(worker: Worker) -> str:
-    """What it counts."""
+    """The metrics of a worker."""
     async with aiohttp.request("GET", f"{worker.read_url()}/metrics") as answer:
         return await answer.text()

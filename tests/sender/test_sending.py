@@ -1,4 +1,4 @@
-"""What a sender makes of the releases on its lane, while nothing breaks but the messages themselves."""
+"""What a sender makes of its dispatches, while nothing fails but the messages themselves."""
 
 import time
 from collections import Counter
@@ -16,8 +16,8 @@ from tests.support.system import wait_until
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 
-async def test_a_release_becomes_a_message_and_its_outcome(harness: SenderHarness) -> None:
-    """It is looked up, sent under the id that was chosen for it, and answered after it arrived."""
+async def test_a_dispatch_becomes_a_message_and_its_outcome(harness: SenderHarness) -> None:
+    """Its number is looked up, it is sent under its derived id, and the outcome follows its arrival."""
     before_s = time.time()
     send = await harness.dispatch("happy", "+60120000001")
     outcome = await harness.wait_for_outcome(send)
@@ -30,8 +30,8 @@ async def test_a_release_becomes_a_message_and_its_outcome(harness: SenderHarnes
     assert before_s < outcome.result.at_s < time.time()
 
 
-async def test_receipts_are_passed_on(harness: SenderHarness) -> None:
-    """What the recipient's phone says is told once, in order."""
+async def test_receipts_are_published(harness: SenderHarness) -> None:
+    """Each receipt of the recipient's phone is published once, in order."""
     send = await harness.dispatch("receipts", "+60120000002")
     await wait_until(lambda: harness.find_receipts("receipts") == ["delivered"])
     account = await harness.wait_for_state("ready")
@@ -47,8 +47,8 @@ async def test_a_number_that_is_not_on_whatsapp(harness: SenderHarness) -> None:
     assert await harness.fetch_stanzas("nobody") == []
 
 
-async def test_a_look_up_without_an_answer_is_no_answer(harness: SenderHarness) -> None:
-    """The message may be tried again; nobody asks about a chat that is known."""
+async def test_a_look_up_without_an_answer_does_not_mean_no(harness: SenderHarness) -> None:
+    """The message may be tried again; a chat that is known is not looked up."""
     known = await harness.dispatch("known", "+60120000004")
     chat_id = (await harness.wait_for_outcome(known)).chat_id
     await harness.control.post("/faults", {"lookup_error": True, "number": "+60120000004"})
@@ -61,8 +61,8 @@ async def test_a_look_up_without_an_answer_is_no_answer(harness: SenderHarness) 
     assert isinstance(await harness.wait_for_result(asked), Sent)
 
 
-async def test_a_release_past_its_deadline_goes_back(harness: SenderHarness) -> None:
-    """It is never submitted, not even when it comes a second time."""
+async def test_a_dispatch_past_its_deadline_is_deferred(harness: SenderHarness) -> None:
+    """It is never submitted, not even when it is delivered again."""
     send = await harness.dispatch("late", "+60120000005", deadline_in_s=-0.1)
     assert await harness.wait_for_result(send) == Deferred(error=Error("deadline_exceeded"))
     await harness.dispatch_again(send)
@@ -72,8 +72,8 @@ async def test_a_release_past_its_deadline_goes_back(harness: SenderHarness) -> 
     assert await harness.fetch_stanzas("late") == []
 
 
-async def test_a_repeated_release_is_answered_again(harness: SenderHarness) -> None:
-    """With the same words, and with one message in the world; so is a later release of what was sent."""
+async def test_a_repeated_dispatch_gets_the_same_result(harness: SenderHarness) -> None:
+    """So does a later dispatch of a message that was sent; there is one message."""
     send = await harness.dispatch("twice", "+60120000006")
     first = await harness.wait_for_outcome(send)
     await harness.dispatch_again(send)
@@ -83,8 +83,8 @@ async def test_a_repeated_release_is_answered_again(harness: SenderHarness) -> N
     assert len(await harness.fetch_stanzas("twice")) == 1
 
 
-async def test_releases_of_one_message_at_once(harness: SenderHarness) -> None:
-    """Three copies and a later release stand in the lane together: one message leaves."""
+async def test_dispatches_of_one_message_at_once(harness: SenderHarness) -> None:
+    """Three copies and a later dispatch are in the send topic together: one message leaves."""
     send = await harness.dispatch("copies", "+60120000007")
     for _ in range(2):
         await harness.dispatch_again(send)
@@ -94,8 +94,8 @@ async def test_releases_of_one_message_at_once(harness: SenderHarness) -> None:
     assert len(await harness.fetch_stanzas("copies")) == 1
 
 
-async def test_what_is_no_command_is_passed_over(harness: SenderHarness) -> None:
-    """Poison stops nobody, is counted, and is not read again."""
+async def test_a_malformed_record_is_skipped(harness: SenderHarness) -> None:
+    """It stops nothing, is counted, and is not read again."""
     for poison in (None, b"", b"\xc1", b"{}", b"\x81\xa5phone\xa1x"):
         await harness.produce_raw(poison)
     send = await harness.dispatch("after the poison", "+60120000008")
@@ -105,7 +105,7 @@ async def test_what_is_no_command_is_passed_over(harness: SenderHarness) -> None
         assert "wa_sender_malformed_records_total 5.0" in await answer.text()
 
 
-async def test_what_the_server_refuses_may_be_tried_again(harness: SenderHarness) -> None:
+async def test_a_message_that_the_server_refuses_may_be_tried_again(harness: SenderHarness) -> None:
     """Under the same id; the second time it arrives."""
     fault = {"send_error": 500, "number": "+60120000009", "count": 1}
     await harness.control.post("/faults", fault)
@@ -131,7 +131,7 @@ async def test_content_that_whatsapp_web_refuses(harness: SenderHarness) -> None
 
 
 async def test_an_ack_that_never_comes(harness: SenderHarness) -> None:
-    """The outcome is unknown, and nothing but a person's word has it looked at again; it is not injected twice."""
+    """The outcome is unknown; it is reconciled again only if a person allows it, and is not submitted twice."""
     await harness.control.post("/faults", {"ack_lost": True, "number": "+60120000011"})
     send = await harness.dispatch("unacked", "+60120000011")
     first = await harness.wait_for_result(send)
@@ -146,7 +146,7 @@ async def test_an_ack_that_never_comes(harness: SenderHarness) -> None:
     assert len(await harness.fetch_stanzas("unacked")) == 1
 
 
-async def test_the_order_of_the_lane_is_the_order_of_arrival(harness: SenderHarness) -> None:
+async def test_the_order_of_dispatches_is_the_order_of_arrival(harness: SenderHarness) -> None:
     """Some must be looked up and some not; none overtakes another."""
     names = [f"ordered-{number}" for number in range(40)]
     for number, name in enumerate(names):
@@ -158,8 +158,8 @@ async def test_the_order_of_the_lane_is_the_order_of_arrival(harness: SenderHarn
     assert arrived == names
 
 
-async def test_the_account_is_told_of(harness: SenderHarness) -> None:
-    """The record says whose it is, who sends for it, and how much."""
+async def test_the_account_record(harness: SenderHarness) -> None:
+    """It names the phone and the process that sends for it, and counts the messages."""
     send = await harness.dispatch("counted", "+60120000012")
     await harness.wait_for_result(send)
     await wait_until(lambda: harness.read_account_record().get("sent_today"))
@@ -170,8 +170,8 @@ async def test_the_account_is_told_of(harness: SenderHarness) -> None:
 
 
 @pytest.mark.parametrize("own_system", [{"whatsapp_page_heap_mb": 1}], indirect=True)
-async def test_a_page_is_loaded_anew_between_two_messages(linked_harness: SenderHarness) -> None:
-    """Every few hundred the page is looked after; this one holds too much at the second look."""
+async def test_a_page_is_reloaded_between_two_messages(linked_harness: SenderHarness) -> None:
+    """Garbage is collected every few hundred submits; this page still holds too much the second time."""
     harness = linked_harness
     sends = [
         await harness.dispatch(

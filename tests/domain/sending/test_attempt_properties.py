@@ -116,7 +116,9 @@ class AMessage(RuleBasedStateMachine):
     # -- the sender
 
     def _handle(self, command: SendCommand, data: st.DataObject) -> None:
-        self.steps_left = data.draw(st.sampled_from([99, 99, *range(10)]), label="steps left")
+        self.steps_left = data.draw(
+            st.sampled_from([99, 99, 99, *range(1, 16)]), label="steps left"
+        )
         self.ending = data.draw(st.sampled_from(["crash", "close", "bug"]), label="ending")
         attempt = Attempt(command, self.row, self.now_s)
         try:

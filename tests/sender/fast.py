@@ -1,0 +1,213 @@
+"""The sender's parts with a `FakeDriver` and a table in memory: no Kafka, no browser, no process.
+
+A test moves the clock itself where a part takes one, and awaits conditions by letting the loop run.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+from prometheus_client import CollectorRegistry
+
+from streams.contract.account import AccountRecord
+from streams.domain.accounts.pacing import Pace, Pacer
+from streams.domain.phone.events import Event, Outcome, Result
+from streams.domain.sending import command as commands
+from streams.domain.sending.command import SendCommand
+from streams.sender.account import AccountPublisher
+from streams.sender.attempt_runner import AttemptRunner, Limits
+from streams.sender.browser_session import BrowserSession
+from streams.sender.claim_store import ClaimStore
+from streams.sender.conclusion import ResultWriter
+from streams.sender.metrics import Metrics
+from streams.sender.pipeline import SendPipeline
+from streams.sender.receipts import ReceiptTracker
+from streams.sender.restrictions import RestrictionStore
+from streams.testing.fake_driver import FakeDriver
+from streams.testing.memory_table import Disk, InMemoryTable
+from streams.whatsapp.driver import Phase, SessionState
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until this is so."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - any condition, without an event of its own
+            await asyncio.sleep(0)
+
+
+async def settle() -> None:
+    """Let everything run that can run without time passing."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+@dataclass(eq=False)
+class Record:
+    """A record of the send topic."""
+
+    value: bytes | None
+    is_acked: bool = False
+
+    def ack(self) -> None:
+        """It is done with."""
+        self.is_acked = True
+
+
+class OpenFence:
+    """The send topic is always this process's."""
+
+    async def ensure_member(self) -> None:
+        """Nothing to wait for."""
+
+    def heartbeat_age_s(self) -> float | None:
+        """A fresh heartbeat."""
+        return 0.0
+
+
+@dataclass(eq=False)
+class FastSender:
+    """One ownership of the send topic, put together as in streams/sender/ownership.py."""
+
+    driver: FakeDriver = field(default_factory=FakeDriver)
+    disk: Disk = field(default_factory=Disk)
+    pace: Pace = field(default_factory=lambda: Pace(interval_s=0.0, per_minute=0))
+    events: list[Event] = field(default_factory=list)
+    nacked: list[object] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
+    account_records: list[AccountRecord] = field(default_factory=list)
+    paced_count: int = 0
+
+    def __post_init__(self) -> None:
+        self._numbers: Iterator[int] = itertools.count(1)
+        self.now_s = 1_000_000.0
+        self.metrics = Metrics(CollectorRegistry())
+        self.claims = ClaimStore(
+            InMemoryTable(self.disk), idempotency_window_s=3600.0, now_s=self.get_now_s
+        )
+        self.pacer = Pacer(self.pace)
+        self.restrictions = RestrictionStore(
+            self.claims, lambda: self.account_publisher.notify_change()
+        )
+        self.account_publisher = AccountPublisher(
+            "main",
+            owner="host:1",
+            daily_cap=0,
+            restrictions=self.restrictions,
+            pacer=self.pacer,
+            publish=self._publish_account,
+            now_s=self.get_now_s,
+        )
+        self.receipts = ReceiptTracker(
+            account="main", claim_store=self.claims, publish=self._publish, metrics=self.metrics
+        )
+        self.session_states: list[SessionState] = []
+        self.session = BrowserSession(
+            lambda: self.driver,
+            on_change=self._on_session_change,
+            on_received=self.receipts.receive,
+        )
+        self.runner = AttemptRunner(
+            browser_session=self.session,
+            claim_store=self.claims,
+            pacer=self.pacer,
+            restrictions=self.restrictions,
+            limits=Limits(ack_timeout_s=0.0, lease_s=30.0),
+            fence=OpenFence(),
+            on_paced=self._on_paced,
+        )
+        self.pipeline = SendPipeline(
+            account="main",
+            namespace="wa",
+            runner=self.runner,
+            results=ResultWriter(
+                account="main",
+                claim_store=self.claims,
+                publish=self._publish,
+                on_concluded=self.receipts.watch,
+            ),
+            nack=self.nacked.append,
+            on_failure=self.failures.append,
+            metrics=self.metrics,
+        )
+
+    def get_now_s(self) -> float:
+        """The clock of the parts that take one."""
+        return self.now_s
+
+    def _on_paced(self) -> None:
+        self.paced_count += 1
+
+    def _on_session_change(self, state: SessionState) -> None:
+        self.session_states.append(state)
+        self.account_publisher.update_session(state)
+
+    async def _publish(self, events: Sequence[Event]) -> None:
+        await asyncio.sleep(0)
+        self.events += events
+
+    async def _publish_account(self, record: AccountRecord) -> None:
+        self.account_records.append(record)
+
+    # -- life
+
+    async def open(self) -> None:
+        """Begin, and wait until the session is ready."""
+        self.restrictions.load()
+        self.pipeline.open()
+        self.session.open()
+        await until(lambda: self.session.state.phase is Phase.READY)
+
+    async def close(self) -> None:
+        """End in the order of the real one."""
+        await self.pipeline.close()
+        await self.session.close()
+
+    # -- the send topic
+
+    async def dispatch(self, send: SendCommand) -> Record:
+        """Deliver this command."""
+        record = Record(commands.encode(send))
+        await self.pipeline.accept(record)
+        return record
+
+    def outcomes(self, request_id: str | None = None) -> list[Outcome]:
+        """What was published, of one request or of all."""
+        return [
+            event
+            for event in self.events
+            if isinstance(event, Outcome) and request_id in (None, event.id)
+        ]
+
+    async def wait_for_result(self, request_id: str, count: int = 1) -> Result:
+        """Await the `count`-th outcome of this request."""
+        await until(lambda: len(self.outcomes(request_id)) >= count)
+        return self.outcomes(request_id)[count - 1].result
+
+    async def send(self, send: SendCommand) -> Result:
+        """Deliver this command and await its outcome."""
+        count = len(self.outcomes(send.id)) + 1
+        await self.dispatch(send)
+        return await self.wait_for_result(send.id, count)
+
+
+def make_command(
+    request_id: str,
+    *,
+    number: int = 1,
+    deadline_s: float = 4e9,
+    chat_id: str | None = "60123456789@c.us",
+    **fields: object,
+) -> SendCommand:
+    """A dispatch of a text; the text is the request's id."""
+    values = {"content": orjson.dumps({"type": "text", "body": request_id}), **fields}
+    return SendCommand(
+        phone="+60123456789",
+        id=request_id,
+        dispatch_number=number,
+        account="main",
+        deadline_s=deadline_s,
+        chat_id=chat_id,
+        **values,  # pyright: ignore[reportArgumentType]
+    )

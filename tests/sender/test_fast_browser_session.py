@@ -1,0 +1,156 @@
+"""The browser session with a driver in memory: restarts, back-off, and waiting with a timeout."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.domain import backoff
+from streams.sender import browser_session as browser_session_module
+from streams.sender.browser_session import BrowserSession, SessionUnavailable
+from streams.testing.fake_driver import FakeDriver
+from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
+from streams.whatsapp.errors import BrowserMissing
+from tests.sender.fast import settle, until
+
+SOON_S = 4e9  # a deadline that does not come
+
+
+class Harness:
+    """A session on one driver, with everything that it reports."""
+
+    def __init__(self) -> None:
+        self.driver = FakeDriver()
+        self.states: list[SessionState] = []
+        self.received: list[Receipt | IncomingMessage] = []
+        self.session = BrowserSession(
+            lambda: self.driver, on_change=self.states.append, on_received=self.received.append
+        )
+
+    async def open(self) -> None:
+        """Open it, and wait until it is ready."""
+        self.session.open()
+        await self.wait_for(Phase.READY)
+
+    async def wait_for(self, phase: Phase) -> None:
+        """Await this phase."""
+        await until(lambda: self.session.state.phase is phase)
+
+
+@pytest.fixture
+async def harness() -> AsyncIterator[Harness]:
+    """One that is closed with the test."""
+    harness = Harness()
+    yield harness
+    await harness.session.close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The failures for which a pause was asked; no pause takes time."""
+    failures: list[int] = []
+
+    def no_pause_s(count: int) -> float:
+        failures.append(count)
+        return 0.0
+
+    monkeypatch.setattr(browser_session_module.backoff, "deferral_delay_s", no_pause_s)
+    return failures
+
+
+async def test_every_phase_is_reported(harness: Harness) -> None:
+    """From STARTING to STOPPED, in order; the driver is there only in between."""
+    assert harness.session.state.phase is Phase.STOPPED
+    await harness.open()
+    assert harness.session.driver is harness.driver
+    harness.driver.set_phase(Phase.RECONNECTING, reason="conflict")
+    await harness.wait_for(Phase.RECONNECTING)
+    await harness.session.close()
+    phases = [state.phase for state in harness.states]
+    assert phases[-3:] == [Phase.READY, Phase.RECONNECTING, Phase.STOPPED]
+    assert harness.session.driver is None
+    assert harness.driver.session.phase is Phase.STOPPED
+
+
+async def test_a_driver_that_stops_is_started_again(harness: Harness, pauses: list[int]) -> None:
+    """With a pause that grows with each failure; the reason is reported."""
+    await harness.open()
+    for count in (1, 2, 3):
+        harness.driver.set_phase(Phase.STOPPED, reason=f"crash {count}")
+        await until(lambda count=count: harness.driver.start_count > count)
+        await harness.wait_for(Phase.READY)
+    assert pauses == [1, 2, 3]
+    reasons = [state.reason for state in harness.states if state.reason]
+    assert reasons == ["crash 1", "crash 2", "crash 3"]
+
+
+async def test_a_driver_that_cannot_start_is_tried_again(
+    harness: Harness, pauses: list[int]
+) -> None:
+    """What to do about it is the reason of the stop."""
+    harness.driver.fail_next_start(BrowserMissing("install a browser"))
+    harness.driver.fail_next_start(BrowserMissing("install a browser"))
+    await harness.open()
+    assert pauses == [1, 2]
+    assert "install a browser" in {state.reason for state in harness.states}
+
+
+def test_the_pause_before_a_restart_doubles() -> None:
+    """From a second to half a minute."""
+    assert [backoff.deferral_delay_s(count) for count in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+
+
+async def test_receipts_are_forwarded(harness: Harness) -> None:
+    """In their order, also after a restart of the driver."""
+    await harness.open()
+    harness.driver.emit_receipt("3EB0A", "delivered")
+    harness.driver.emit_receipt("3EB0A", "read")
+    await until(lambda: len(harness.received) == 2)
+    assert [each.kind for each in harness.received if isinstance(each, Receipt)] == [
+        "delivered",
+        "read",
+    ]
+
+
+async def test_waiting_ends_when_the_session_is_ready(harness: Harness) -> None:
+    """Whoever waits gets the driver."""
+    waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
+    await settle()
+    harness.session.open()
+    assert await waiting is harness.driver
+
+
+@pytest.mark.parametrize(
+    ("phase", "code"),
+    [
+        (Phase.LINKING, "not_logged_in"),
+        (Phase.LOGGED_OUT, "not_logged_in"),
+        (Phase.RESTRICTED, "account_restricted"),
+    ],
+)
+async def test_a_phase_that_only_a_person_can_end_is_not_waited_for(
+    harness: Harness, phase: Phase, code: str
+) -> None:
+    """The error says so at once."""
+    await harness.open()
+    harness.driver.set_phase(phase)
+    await harness.wait_for(phase)
+    with pytest.raises(SessionUnavailable) as raised:
+        await harness.session.wait_until_ready(deadline_s=SOON_S)
+    assert raised.value.error.code == code
+
+
+async def test_waiting_has_a_deadline(harness: Harness) -> None:
+    """The dispatch's own deadline, or the time since the session was lost, whichever is earlier."""
+    await harness.open()
+    harness.driver.set_phase(Phase.RECONNECTING, reason="conflict")
+    await harness.wait_for(Phase.RECONNECTING)
+    with pytest.raises(SessionUnavailable, match="disconnected: the session is reconnecting"):
+        await harness.session.wait_until_ready(deadline_s=time.time() - 1)
+    with pytest.raises(SessionUnavailable, match="conflict"):
+        await harness.session.wait_until_ready(deadline_s=SOON_S, reconnect_timeout_s=0.0)
+    waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
+    await settle()
+    harness.driver.set_phase(Phase.READY)
+    assert await waiting is harness.driver

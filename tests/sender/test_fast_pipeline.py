@@ -1,0 +1,284 @@
+"""The send pipeline with a driver in memory, from a record to its outcome, and its shutdown."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.domain.accounts.pacing import Pace
+from streams.domain.accounts.restriction import RESTRICTION_DURATION_S
+from streams.domain.errors import Error
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.message_id import derive_whatsapp_id
+from streams.sender import pipeline as pipeline_module
+from streams.sender.attempt_runner import GC_EVERY
+from streams.testing.fake_driver import FakeDriver
+from streams.testing.memory_table import Disk
+from streams.whatsapp.driver import Phase
+from tests.sender.fast import FastSender, Record, make_command, settle, until
+
+PHONE = "+60123456789"
+
+
+def id_of(request_id: str) -> str:
+    """The WhatsApp id of a request's message."""
+    return derive_whatsapp_id("wa", "main", PHONE, request_id)
+
+
+def row_of(sender: FastSender, request_id: str) -> Claim | None:
+    """The row of a request's message."""
+    return sender.claims.get(id_of(request_id))
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[FastSender]:
+    """An open sender whose session is ready."""
+    sender = FastSender()
+    await sender.open()
+    yield sender
+    await sender.close()
+    assert sender.failures == []
+
+
+async def test_a_dispatch_becomes_a_message_and_its_outcome(sender: FastSender) -> None:
+    """The number is looked up, the message has the derived id, and the record is acknowledged at the end."""
+    record = await sender.dispatch(make_command("a", chat_id=None))
+    result = await sender.wait_for_result("a")
+    assert isinstance(result, Sent)
+    await until(lambda: record.is_acked)
+    [outcome] = sender.outcomes("a")
+    assert outcome.chat_id == "60123456789@c.us"
+    [message] = sender.driver.sent
+    assert (message.whatsapp_id, message.chat_id) == (id_of("a"), "60123456789@c.us")
+    assert message.content == {"type": "text", "body": "a"}
+    row = row_of(sender, "a")
+    assert row is not None
+    assert row.result == result
+    assert len(sender.pipeline) == 0
+
+
+async def test_the_order_of_dispatches_is_kept(sender: FastSender) -> None:
+    """Some are looked up and some are not; none overtakes another."""
+    names = [f"m{number}" for number in range(30)]
+    for number, name in enumerate(names):
+        chat_id = None if number % 3 else "60123456789@c.us"
+        await sender.dispatch(make_command(name, chat_id=chat_id))
+    await until(lambda: len(sender.outcomes()) == 30)
+    assert [message.content["body"] for message in sender.driver.sent] == names
+
+
+async def test_one_claim_is_stored_ahead(sender: FastSender) -> None:
+    """While one message is submitted, the next one is claimed, and no other."""
+    sender.driver.hold_submits()
+    for name in ("a", "b", "c", "d"):
+        await sender.dispatch(make_command(name))
+    await until(lambda: row_of(sender, "b"))
+    await settle()
+    assert [row_of(sender, name) is not None for name in "abcd"] == [True, True, False, False]
+    sender.driver.release_submits()
+    await until(lambda: len(sender.outcomes()) == 4)
+
+
+async def test_a_malformed_record_is_skipped(sender: FastSender) -> None:
+    """It is acknowledged and counted; the next one is sent."""
+    malformed = [Record(value) for value in (None, b"", b"\xc1", b"{}")]
+    for record in malformed:
+        await sender.pipeline.accept(record)
+    assert all(record.is_acked for record in malformed)
+    assert isinstance(await sender.send(make_command("a")), Sent)
+
+
+async def test_a_number_that_is_not_on_whatsapp(sender: FastSender) -> None:
+    """It fails for good, and nothing was claimed or submitted."""
+    sender.driver.remove_number(PHONE)
+    result = await sender.send(make_command("a", chat_id=None))
+    assert result == Failed(error=Error("recipient_not_on_whatsapp"))
+    assert sender.driver.submissions == []
+    row = row_of(sender, "a")
+    assert row is not None
+    assert row.claimed_at_s == 0.0
+
+
+async def test_dispatches_of_one_message_at_once(sender: FastSender) -> None:
+    """Copies and a later dispatch get the same result, and one message leaves."""
+    for number in (1, 1, 2):
+        await sender.dispatch(make_command("a", number=number))
+    await until(lambda: len(sender.outcomes("a")) == 3)
+    assert len({outcome.result for outcome in sender.outcomes("a")}) == 1
+    assert len(sender.driver.sent) == 1
+
+
+async def test_a_lost_page_is_reconciled(sender: FastSender) -> None:
+    """If the message arrived it is found; if not it is submitted once more, under the same id."""
+    sender.driver.lose_next_page(arrives=True)
+    assert isinstance(await sender.send(make_command("arrived")), Sent)
+    sender.driver.lose_next_page(arrives=False)
+    assert isinstance(await sender.send(make_command("lost")), Sent)
+    ids = [message.whatsapp_id for message in sender.driver.sent]
+    assert ids == [id_of("arrived"), id_of("lost")]
+    assert len(sender.driver.submissions) == 3
+
+
+async def test_a_lost_ack_ends_as_unknown(sender: FastSender) -> None:
+    """No ack comes in time: the outcome is unknown, and a later dispatch sends nothing."""
+    sender.driver.lose_next_ack()
+    result = await sender.send(make_command("a"))
+    assert isinstance(result, OutcomeUnknown)
+    assert await sender.send(make_command("a", number=2)) == result
+    assert len(sender.driver.sent) == 1
+
+
+async def test_a_restricted_account_stops_before_the_outcome(sender: FastSender) -> None:
+    """The restriction is durable when the refusal is published; nothing more is submitted."""
+    sender.driver.refuse_next_submit("reachout_timelocked", "463")
+    result = await sender.send(make_command("a"))
+    assert result == Failed(error=Error("reachout_timelocked", "463"))
+    assert b"restriction" in sender.disk.rows
+    held = await sender.send(make_command("b"))
+    assert held == Deferred(error=Error("account_restricted", "reachout_timelocked"))
+    assert [each.whatsapp_id for each in sender.driver.submissions] == [id_of("a")]
+
+
+async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(
+    sender: FastSender,
+) -> None:
+    """The next ownership reads it from the table; a person who links the account again lifts it."""
+    sender.driver.refuse_next_submit("spam_flagged")
+    await sender.send(make_command("a"))
+    await sender.close()
+    successor = FastSender(driver=sender.driver, disk=sender.disk)
+    await successor.open()
+    assert isinstance(await successor.send(make_command("b")), Deferred)
+    restriction = successor.restrictions.get_active(sender.driver.link, successor.now_s)
+    assert restriction is not None
+    assert restriction.until_s == restriction.since_s + RESTRICTION_DURATION_S
+    assert successor.restrictions.get_active(sender.driver.link, restriction.until_s) is None
+    successor.driver.link_account()
+    await until(lambda: successor.session.state.link == successor.driver.link)
+    assert isinstance(await successor.send(make_command("b", number=2)), Sent)
+    await successor.close()
+
+
+async def test_a_dispatch_beyond_the_pace_is_deferred() -> None:
+    """With the time at which the account may send again, and the account's record is published."""
+    sender = FastSender(pace=Pace(interval_s=0.0, per_minute=1))
+    await sender.open()
+    sent = await sender.send(make_command("a"))
+    assert isinstance(sent, Sent)
+    deferred = await sender.send(make_command("b"))
+    assert deferred == Deferred(error=Error("account_rate_limited"), until_s=sent.at_s + 60)
+    assert sender.paced_count == 1
+    await sender.close()
+
+
+async def test_a_link_that_changes_after_the_claim(sender: FastSender) -> None:
+    """The claim is stored again under the new link before the message is submitted."""
+    sender.driver.hold_submits()
+    await sender.dispatch(make_command("a"))
+    await sender.dispatch(make_command("b"))
+    await until(lambda: row_of(sender, "b"))
+    sender.driver.link_account()
+    await until(lambda: sender.session.state.link == sender.driver.link)
+    sender.driver.release_submits()
+    assert isinstance(await sender.wait_for_result("b"), Sent)
+    row = row_of(sender, "b")
+    assert row is not None
+    assert row.link == sender.driver.link
+
+
+async def test_a_bug_costs_one_message(sender: FastSender) -> None:
+    """What may have left stays in doubt, and the next dispatch is sent."""
+    sender.driver.break_next_submit(KeyError("a bug"))
+    result = await sender.send(make_command("a"))
+    assert result == Deferred(error=Error("attempt_in_doubt", "KeyError"), in_doubt=True)
+    row = row_of(sender, "a")
+    assert row is not None
+    assert row.is_open
+    assert isinstance(await sender.send(make_command("b")), Sent)
+
+
+async def test_the_page_collects_garbage_now_and_then(sender: FastSender) -> None:
+    """Every few hundred submits; a page that is reloaded is waited for."""
+    sender.driver.needs_reload = True
+    for number in range(GC_EVERY):
+        await sender.dispatch(make_command(f"m{number}"))
+    await until(lambda: sender.session.state.phase is Phase.SYNCING)
+    assert len(sender.driver.submissions) == GC_EVERY - 1
+    sender.driver.set_phase(Phase.READY)
+    await until(lambda: len(sender.outcomes()) == GC_EVERY)
+    assert sender.driver.garbage_collections == 1
+    await sender.runner.collect_garbage()
+    assert sender.driver.garbage_collections == 2
+
+
+# -- shutdown
+
+
+async def test_close_concludes_what_was_submitted_and_withdraws_the_next_claim(
+    sender: FastSender,
+) -> None:
+    """The submit under way ends with its outcome; the next claim is gone, and the rest is nacked."""
+    sender.driver.hold_submits()
+    records = [await sender.dispatch(make_command(name)) for name in ("a", "b", "c")]
+    await until(lambda: row_of(sender, "b"))
+    closing = asyncio.create_task(sender.pipeline.close())
+    await settle()
+    assert not closing.done()
+    sender.driver.release_submits()
+    await closing
+    assert isinstance(await sender.wait_for_result("a"), Sent)
+    assert [record.is_acked for record in records] == [True, False, False]
+    assert row_of(sender, "b") is None
+    assert row_of(sender, "c") is None
+    assert {id(record) for record in sender.nacked} == {id(record) for record in records[1:]}
+    assert len(sender.driver.submissions) == 1
+
+
+async def test_close_leaves_the_claim_of_a_submit_that_does_not_end(
+    sender: FastSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its time the record is nacked, and the next ownership finds the message."""
+    monkeypatch.setattr(pipeline_module, "CLOSE_TIMEOUT_S", 0.01)
+    sender.driver.hold_submits()
+    record = await sender.dispatch(make_command("a"))
+    await until(lambda: sender.driver.submissions)
+    await sender.close()
+    assert sender.outcomes() == []
+    assert sender.nacked == [record]
+    row = row_of(sender, "a")
+    assert row is not None
+    assert row.is_open
+    sender.driver.release_submits()
+    successor = FastSender(driver=sender.driver, disk=sender.disk)
+    await successor.open()
+    assert isinstance(await successor.send(make_command("a")), Sent)
+    assert len(sender.driver.sent) == 1
+    await successor.close()
+
+
+async def test_close_wakes_whoever_waits_for_room(sender: FastSender) -> None:
+    """A record that is not accepted yet is nacked."""
+    sender.driver.hold_submits()
+    for number in range(pipeline_module.MAX_AHEAD):
+        await sender.dispatch(make_command(f"m{number}"))
+    waiting = asyncio.create_task(sender.dispatch(make_command("late")))
+    await settle()
+    assert not waiting.done()
+    closing = asyncio.create_task(sender.pipeline.close())
+    record = await waiting
+    assert record in sender.nacked
+    sender.driver.release_submits()
+    await closing
+
+
+async def test_a_failure_of_the_broker_ends_the_process() -> None:
+    """A claim that cannot be written is not swallowed."""
+    sender = FastSender(driver=FakeDriver(), disk=Disk())
+    await sender.open()
+    sender.disk.steps_left = 0
+    await sender.dispatch(make_command("a"))
+    await until(lambda: sender.failures)
+    assert sender.driver.submissions == []
+    sender.disk.steps_left = 100
+    await sender.close()

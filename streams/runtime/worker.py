@@ -4,8 +4,6 @@ Only one app per process is run. What ends the process at once (exits.py) does n
 """
 
 import asyncio
-import logging
-import sys
 import threading
 from typing import Any
 
@@ -14,22 +12,11 @@ from faust.exceptions import ConsistencyError
 
 from streams.kafka import admin
 from streams.kafka.topic_ids import recreated_message
+from streams.logs.setup import set_up_logging
 from streams.runtime.app import App
 from streams.runtime.exit_codes import ExitCode, log_exit, terminate
 from streams.settings import Settings
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# They say much, and at level debug they print keys and values of records. Faust's services log under
-# the name of the module that overrides them.
-_NOISY_LOGGERS = (
-    "faust",
-    "mode",
-    "aiokafka",
-    "streams.runtime.consumer.consumer",
-    "streams.runtime.app",
-    "streams.runtime.producer",
-    "streams.runtime.consumer.thread",
-)
 EXIT_CRASHED = 1
 _STOP_GRACE_PERIOD_S = 30.0
 
@@ -48,15 +35,6 @@ def run(app: App, settings: Settings) -> int:
     set_up_logging(settings)
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     return worker.run()
-
-
-def set_up_logging(settings: Settings) -> None:
-    """One line per message on stderr."""
-    level = logging.getLevelName(settings.log_level.upper())
-    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
-    log_pii = settings.log_pii and level <= logging.DEBUG
-    for name in _NOISY_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG if log_pii else max(level, logging.WARNING))
 
 
 class Worker(faust.Worker):

@@ -18,6 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from streams.logs import read_message
 from streams.operations.errors import CommandError, CommandFailed, UsageError
 from streams.supervisor.backoff import Backoff, BackoffPolicy
 from streams.supervisor.process import read_last_line, rotate_log
@@ -190,9 +191,7 @@ class Service:
 
     def _read_exit_reason(self, suffix: str) -> str:
         """What the program said last with this at its end, as workers do (runtime/exit_codes.py)."""
-        line = read_last_line(self.spec.log, suffix).removesuffix(suffix)
-        _, separator, message = line.partition(" CRITICAL ")
-        return message.partition(": ")[2] if separator else line
+        return read_message(read_last_line(self.spec.log, suffix)).removesuffix(suffix)
 
     async def _watch(self, process: RunningProcess) -> int:
         exit_task = asyncio.ensure_future(process.wait_for_exit())

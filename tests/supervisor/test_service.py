@@ -58,6 +58,10 @@ async def test_a_wrong_setting_is_not_tried_again(tmp_path: Path) -> None:
             "ended with code 79, ANEW: it was made anew; starts again",
         ),
         (
+            '{"level": "critical", "event": "it was made anew (exit 79, ANEW)", "extra": {}}',
+            "ended with code 79, ANEW: it was made anew; starts again",
+        ),
+        (
             "the loop is stuck (exit 79, ANEW)",
             "ended with code 79, ANEW: the loop is stuck; starts",
         ),

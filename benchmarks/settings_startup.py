@@ -1,7 +1,7 @@
 """How long a process takes to load the settings: typed-settings, pydantic-settings, and msgspec alone.
 
-    .venv/bin/uv run --no-project --python .venv/bin/python --with-requirements requirements/run.txt \\
-        --with pydantic-settings benchmarks/settings_startup.py
+    .venv/bin/uv run --no-project --python .venv/bin/python --with msgspec --with orjson --with click \\
+        --with attrs --with typed-settings --with pydantic-settings benchmarks/settings_startup.py
 
 runs all three. pydantic-settings is not a dependency of wa-streams: if it is not installed, its row stays
 empty. Every run is a process of its own that imports the library and loads all our settings from the

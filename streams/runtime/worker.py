@@ -4,8 +4,6 @@ One process runs only one app. What ends the process at once (exit_codes.py) doe
 """
 
 import asyncio
-import logging
-import sys
 import threading
 from typing import Any
 
@@ -14,6 +12,7 @@ from faust.exceptions import ConsistencyError
 
 from streams.kafka import admin
 from streams.kafka.topic_ids import recreated_message
+from streams.logs.setup import set_up_logging
 from streams.runtime.app import App
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.consumer.thread import ConsumerThread
@@ -21,14 +20,9 @@ from streams.runtime.exit_codes import ExitCode, log_exit, terminate
 from streams.runtime.producer import Producer
 from streams.settings import Settings
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-# These log a lot, and at level debug they print keys and values of records. A service of Faust logs
-# under the name of the module that subclasses it.
-_NOISY_LOGGERS = (
-    "faust",
-    "mode",
-    "aiokafka",
-    *(service.__module__ for service in (App, Consumer, ConsumerThread, Producer)),
+# Faust's services log under the name of the module that subclasses them, and they log as much as Faust.
+_SERVICE_MODULES = tuple(
+    service.__module__ for service in (App, Consumer, ConsumerThread, Producer)
 )
 EXIT_CRASHED = 1
 _STOP_GRACE_PERIOD_S = 30.0
@@ -45,18 +39,9 @@ def run(app: App, settings: Settings) -> int:
     """
     if problems := asyncio.run(admin.check_topics(settings)):
         raise admin.InvalidTopics(problems)
-    set_up_logging(settings)
+    set_up_logging(settings, verbose_loggers=_SERVICE_MODULES)
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     return worker.run()
-
-
-def set_up_logging(settings: Settings) -> None:
-    """Log one line per message to stderr."""
-    level = logging.getLevelName(settings.log_level.upper())
-    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
-    log_pii = settings.log_pii and level <= logging.DEBUG
-    for name in _NOISY_LOGGERS:
-        logging.getLogger(name).setLevel(logging.DEBUG if log_pii else max(level, logging.WARNING))
 
 
 class Worker(faust.Worker):

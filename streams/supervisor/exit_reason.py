@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from streams.logs import read_message
 from streams.operations.errors import UsageError
 from streams.supervisor.log_file import read_last_line
 
@@ -35,6 +36,4 @@ def describe_exit(code: int, name: str, log: Path, exit_names: Mapping[int, str]
 
 def _read_logged_reason(log: Path, suffix: str) -> str:
     """The reason that the program logged before it exited, as workers do (runtime/exit_codes.py)."""
-    line = read_last_line(log, suffix).removesuffix(suffix)
-    _, separator, message = line.partition(" CRITICAL ")
-    return message.partition(": ")[2] if separator else line
+    return read_message(read_last_line(log, suffix)).removesuffix(suffix)

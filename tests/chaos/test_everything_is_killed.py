@@ -1,6 +1,6 @@
 """Requests go on while everything is killed in turn: by the sandbox's log none is lost, none shown twice.
 
-`make chaos` runs it and prints its figures; WA_CHAOS_REQUESTS (2000) and WA_CHAOS_PHONES (100) size it.
+`make chaos` runs it and prints its figures; CHAOS_REQUESTS (2000) and CHAOS_PHONES (100) size it.
 A fifth of the transactions of one producer is aborted: those must never be seen.
 """
 
@@ -30,8 +30,8 @@ from tests.support.system import Caller, SystemUnderTest, Verdict, judge, wait_u
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(2400)]
 
-REQUESTS = int(os.environ.get("WA_CHAOS_REQUESTS", "2000"))
-PHONES = int(os.environ.get("WA_CHAOS_PHONES", "100"))
+REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "2000"))
+PHONES = int(os.environ.get("CHAOS_PHONES", "100"))
 LIMIT = 10
 BATCH = 20
 FINAL = {"sent", "failed", "rejected", "expired", "unknown"}

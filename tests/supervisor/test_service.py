@@ -59,6 +59,10 @@ async def test_a_wrong_setting_is_not_retried(tmp_path: Path) -> None:
             "exited with code 79, RECREATED: it was recreated; restart in",
         ),
         (
+            '{"level": "critical", "event": "it was recreated (exit 79, RECREATED)", "extra": {}}',
+            "exited with code 79, RECREATED: it was recreated; restart in",
+        ),
+        (
             "the loop is stuck (exit 79, RECREATED)",
             "exited with code 79, RECREATED: the loop is stuck; restart in",
         ),

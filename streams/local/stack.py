@@ -83,6 +83,7 @@ class LocalStack:
 
         Raises:
             Wrong: a part refuses to start; the text says which and what to do.
+            BundleMissing, BrowserMissing: a sender lacks it, and it cannot be fetched.
             InvalidTopics, KafkaUnreachable: the topics are not what is needed, or nobody answers.
         """
         self._watch_task = asyncio.create_task(self._watch())

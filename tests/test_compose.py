@@ -1,6 +1,6 @@
-"""docker-compose.kafka.yml and Dockerfile, as far as they can be judged without a container engine.
+"""docker-compose.kafka.yml and Dockerfile, as far as they can be tested without a container engine.
 
-What they say is compared with what exists: settings, commands, files, the version of the broker.
+They are compared with what exists: settings, commands, files, the version of the broker.
 """
 
 import re
@@ -15,6 +15,7 @@ import yaml
 from streams.cli.main import cli
 from streams.embedded_kafka import jars
 from streams.settings import Settings, load, variable_name
+from streams.whatsapp.install import bundle
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.kafka.yml").read_text())
@@ -24,7 +25,7 @@ BROKER: dict[str, Any] = SERVICES["broker"]["environment"]
 
 
 def _interpolated(value: Any) -> str:
-    """As compose would, with a token set and nothing else."""
+    """The value as compose interpolates it when only the token is set."""
     text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
     return re.sub(r"\$\{\w+:\?[^}]*\}", "a-token", text)
 
@@ -34,17 +35,17 @@ def _settings(service: dict[str, Any]) -> Settings:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_every_variable_is_a_setting_and_its_value_is_right(name: str) -> None:
-    """A misspelt variable would be ignored in silence, so each must name a setting."""
-    known = {variable_name(each.name) for each in fields(Settings)}
-    assert OURS[name]["environment"].keys() <= known
+def test_every_variable_is_a_setting_with_a_valid_value(name: str) -> None:
+    """A misspelt variable must not go unnoticed, so each must name a setting."""
+    variables = {variable_name(each.name) for each in fields(Settings)}
+    assert OURS[name]["environment"].keys() <= variables
     settings = _settings(OURS[name])
     assert settings.kafka_bootstrap_servers == "broker:19092"
     assert str(settings.data_dir) == "/data"
 
 
-def test_the_senders_are_those_of_the_accounts() -> None:
-    """Each account has its sender, and each sender is given an account that exists."""
+def test_there_is_one_sender_for_each_account() -> None:
+    """Each account has its sender, and each sender has an account that exists."""
     accounts = [
         service["command"][2] for service in OURS.values() if service["command"][0] == "sender"
     ]
@@ -54,18 +55,18 @@ def test_the_senders_are_those_of_the_accounts() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_command_exists(name: str) -> None:
-    """As the command line itself understands it."""
+    """The command line itself parses it."""
     group, arguments = cli, list(OURS[name]["command"])
     with click.Context(cli, info_name="wa-streams") as context:
         while isinstance(group, click.Group):
             _, command, arguments = group.resolve_command(context, arguments)
             assert command is not None
             group = command
-        group.make_context(name, arguments, parent=context)  # raises on what it does not know
+        group.make_context(name, arguments, parent=context)  # raises on what it cannot parse
 
 
 def test_the_brokers_variables_are_well_formed() -> None:
-    """KAFKA_ and the property in capitals; the rest is what the image itself reads."""
+    """KAFKA_ and the property in capitals; only the image itself reads another."""
     for key, value in BROKER.items():
         assert key == "CLUSTER_ID" or re.fullmatch(r"KAFKA_[A-Z]+(_[A-Z]+)*", key)
         assert isinstance(value, str | int), f"{key} must be quoted, or YAML makes it {value!r}"
@@ -73,7 +74,7 @@ def test_the_brokers_variables_are_well_formed() -> None:
     assert BROKER["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
-def test_the_brokers_listeners_fit_together() -> None:
+def test_the_brokers_listeners_are_consistent() -> None:
     """Each listener has a protocol; those for clients are advertised at the same ports."""
     listeners = _listeners("KAFKA_LISTENERS")
     advertised = _listeners("KAFKA_ADVERTISED_LISTENERS")
@@ -90,12 +91,12 @@ def test_the_brokers_listeners_fit_together() -> None:
 
 
 def _listeners(key: str) -> dict[str, tuple[str, str]]:
-    found = re.findall(r"(\w+)://([\w.]*):(\d+)", BROKER[key])
-    return {name: (host, port) for name, host, port in found}
+    listeners = re.findall(r"(\w+)://([\w.]*):(\d+)", BROKER[key])
+    return {name: (host, port) for name, host, port in listeners}
 
 
-def test_the_services_find_the_broker_and_the_host_does_too() -> None:
-    """Inside by the service's name, from this machine through the published port."""
+def test_the_services_and_the_host_reach_the_broker() -> None:
+    """The services by its name, this machine through the published port."""
     advertised = set(_listeners("KAFKA_ADVERTISED_LISTENERS").values())
     inside = _settings(OURS["dispatch"]).kafka_bootstrap_servers
     assert inside is not None
@@ -112,8 +113,8 @@ def test_nothing_is_published_beyond_this_machine() -> None:
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
 
 
-def test_what_is_kept_is_on_volumes() -> None:
-    """Records, tables and a login outlive their containers; each volume is declared and used once."""
+def test_all_lasting_data_is_on_volumes() -> None:
+    """Records, tables and a link outlive their containers; each volume is declared and used once."""
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
     volumes = [mount.split(":")[0] for mount in mounts]
     assert sorted(volumes) == sorted(COMPOSE["volumes"])
@@ -122,17 +123,17 @@ def test_what_is_kept_is_on_volumes() -> None:
         assert [mount.split(":")[1] for mount in OURS[name]["volumes"]] == ["/data"]
 
 
-def test_workers_start_after_their_topics_and_these_after_the_broker() -> None:
-    """A worker without topics would only end again."""
+def test_workers_start_after_the_topics_exist() -> None:
+    """A worker without topics would end at once; the topics need the broker."""
     assert OURS["topics"]["command"] == ["topics", "create"]
     assert OURS["topics"]["depends_on"] == {"broker": {"condition": "service_healthy"}}
     for name in ("dispatch", "sender"):
-        wanted = {"topics": {"condition": "service_completed_successfully"}}
-        assert OURS[name]["depends_on"] == wanted
+        expected = {"topics": {"condition": "service_completed_successfully"}}
+        assert OURS[name]["depends_on"] == expected
 
 
-def test_each_part_that_stays_is_looked_after() -> None:
-    """Restarted when it ends, with a probe; a sender has time to finish what it has begun."""
+def test_each_lasting_service_is_supervised() -> None:
+    """It is restarted when it ends, and it has a probe."""
     for name in ("broker", "dispatch", "sender"):
         assert SERVICES[name]["restart"] == "unless-stopped"
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
@@ -143,13 +144,13 @@ def test_each_part_that_stays_is_looked_after() -> None:
         assert f":{_settings(OURS[name]).web_port}/healthz" in program
 
 
-def test_the_broker_is_the_one_that_is_tested() -> None:
+def test_the_broker_is_the_tested_one() -> None:
     """The image has the version of the embedded broker."""
     assert SERVICES["broker"]["image"] == f"apache/kafka:{jars.VERSION}"
 
 
-def test_the_image_is_made_of_what_is_here() -> None:
-    """Every file that is copied exists and gets into the build, and so does each locked list."""
+def test_the_image_is_built_from_existing_files() -> None:
+    """Each file that is copied exists and is part of the build context, and each lock file exists."""
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", "").splitlines()
     copied = [
         line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line
@@ -163,9 +164,18 @@ def test_the_image_is_made_of_what_is_here() -> None:
         assert (ROOT / file).is_file(), file
 
 
-def test_the_image_keeps_its_data_where_the_volumes_are() -> None:
-    """And does not run as root."""
+def test_the_image_keeps_its_data_on_the_volumes() -> None:
+    """It does not run as root."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "WA_DATA_DIR=/data" in dockerfile and "VOLUME /data" in dockerfile
     assert "\nUSER wa\n" in dockerfile
     assert 'ENTRYPOINT ["wa-streams"]' in dockerfile
+
+
+def test_the_images_user_finds_wa_js() -> None:
+    """It is fetched while the image is built, into the cache that its user has at run time."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert f"XDG_CACHE_HOME=/cache python -m {bundle.__name__}" in dockerfile
+    assert "COPY --from=build --chown=wa:wa /cache/ /home/wa/.cache/" in dockerfile
+    assert "useradd --create-home --uid 1000 wa" in dockerfile
+    assert "XDG_CACHE_HOME" not in dockerfile.rpartition("FROM")[2]

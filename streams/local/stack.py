@@ -91,6 +91,7 @@ class LocalStack:
 
         Raises:
             UsageError: a service refuses to start; the text says which one and what to do.
+            BundleMissing, BrowserMissing: a sender lacks it, and it cannot be fetched.
             InvalidTopics, KafkaUnreachable: the topics have a wrong configuration, or Kafka does not
                 answer.
         """

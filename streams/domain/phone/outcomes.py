@@ -28,8 +28,10 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
     transition.update_phone(in_flight=None)
     _update_chat(transition, event)
     message = transition.get_message(event.id)
-    if message is None:
-        return True  # its row was lost with the disk and the changelog: nothing can be completed
+    if message is None or message.state is not State.DISPATCHED:
+        # Its row was lost with the disk and the changelog, and perhaps it was requested again since.
+        # There is nothing to complete; but the flight has ended, and the phone goes on.
+        return True
     match event.result:
         case Sent():
             _apply_sent(transition, message, event, event.result)

@@ -106,7 +106,7 @@ class RecordMapper:
             reason=effect.reason,
             due_at_s=effect.due_at_s,
             queue_position=effect.queue_position,
-            error=_to_problem(effect.error) if effect.error else None,
+            error=_to_error_info(effect.error) if effect.error else None,
             batch_id=echo_source.batch_id,
             metadata=echo_source.metadata,
         )
@@ -186,7 +186,7 @@ class RecordMapper:
             event_id_suffix=record.coordinates,
             at_s=now_s,
             to=phone or partial.to,
-            error=_to_problem(error),
+            error=_to_error_info(error),
             batch_id=partial.batch_id,
             metadata=partial.metadata,
         )
@@ -278,7 +278,7 @@ def _make_unattempted_dead_letter(
     )
 
 
-def _to_problem(error: Error) -> ErrorInfo:
+def _to_error_info(error: Error) -> ErrorInfo:
     return ErrorInfo(
         code=error.code, class_=_get_error_class(error), title=error.title, detail=error.detail
     )

@@ -87,6 +87,7 @@ async def test_the_fence_shuts_as_soon_as_partitions_are_assigned(world: World):
     """It does not wait for the first answered heartbeat, which comes later."""
     app, rows = _app(world)
     app.fence.on_heartbeat = lambda sent_s: None  # type: ignore[method-assign]
+    app.fence.max_heartbeat_age_s = 60.0  # a slow recovery must not shut it
     ages_s: list[float | None] = []
     rows.on_recovered(lambda: ages_s.append(app.fence.heartbeat_age_s()))
     await app.start()

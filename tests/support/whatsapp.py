@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 
 from tests.support.browser import SandboxControl
-from tests.support.system import Caller, wait_until
+from tests.support.caller import Caller
+from tests.support.waiting import wait_until
 
 
 def read_account_record(caller: Caller, account: str = "main") -> dict[str, Any] | None:

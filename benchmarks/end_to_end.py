@@ -25,7 +25,8 @@ from benchmarks.world import World, world
 from streams.kafka.connection import client_options
 from streams.settings import Settings
 from tests.support.browser import SandboxControl
-from tests.support.system import Caller, Worker
+from tests.support.caller import Caller
+from tests.support.system import Worker
 
 ACKS_MS = (20, 150)
 MB = 1_000_000

@@ -25,7 +25,8 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Outcome, Sent
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
-from tests.support.system import Caller, wait_until
+from tests.support.caller import Caller
+from tests.support.waiting import wait_until
 from tests.support.whatsapp import read_account_record
 
 ACCOUNT = "main"

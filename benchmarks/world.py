@@ -15,7 +15,8 @@ from benchmarks.browser_common import Sandbox, sandbox
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from tests.support.broker import make_settings
-from tests.support.system import Caller, SystemUnderTest
+from tests.support.caller import Caller
+from tests.support.system import SystemUnderTest
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,13 @@
-"""Requests go on while everything is killed in turn: by the sandbox's log none is lost, none shown twice.
+"""Everything is killed in turn while requests go on: by the sandbox's log none is lost, none shown twice.
 
-`make chaos` runs it and prints its figures; CHAOS_REQUESTS (2000) and CHAOS_PHONES (100) size it.
-A fifth of the transactions of one producer is aborted: those must never be seen.
+`make chaos` runs it and prints its figures. CHAOS_REQUESTS (2000) and CHAOS_PHONES (100) set its size.
+A fifth of the transactions of one producer is aborted: their requests must never be seen.
 """
 
 import asyncio
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,76 +15,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
-from streams.kafka.connection import client_options
-from streams.settings import Settings, load, to_environment
+from streams.settings import load
+from tests.chaos.producers import BATCH, make_requests, produce_in_transactions, produce_plainly
+from tests.chaos.running_stack import RunningStack
 from tests.support.browser import SandboxControl
-from tests.support.system import Caller, SystemUnderTest, Verdict, judge, wait_until
+from tests.support.caller import Caller
+from tests.support.system import SystemUnderTest
+from tests.support.verdict import Verdict, judge
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(2400)]
 
 REQUESTS = int(os.environ.get("CHAOS_REQUESTS", "2000"))
 PHONES = int(os.environ.get("CHAOS_PHONES", "100"))
 LIMIT = 10
-BATCH = 20
 FINAL = {"sent", "failed", "rejected", "expired", "unknown"}
-SETTLES_WITHIN_S = 1200.0
-
-
-class Up:
-    """`wa-streams up --sandbox`, as a user runs it."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("WA_")}
-        self._environment = clean | to_environment(settings)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "up", "--sandbox", "--json"],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-        )
-
-    def ready(self) -> dict[str, Any]:
-        """What it says once all is ready."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, f"up ended with {self._process.wait()}"
-        return json.loads(line)
-
-    def parts(self) -> dict[str, dict[str, Any]]:
-        """Every part by its name, as `ps --json` tells."""
-        said = subprocess.run(
-            [sys.executable, "-m", "streams.cli", "ps", "--json"],
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return {part["name"]: part for part in json.loads(said.stdout)["parts"]}
-
-    def kill(self, name: str) -> bool:
-        """SIGKILL a part; False if it has no process at this moment."""
-        pid = self.parts().get(name, {}).get("pid")
-        if not pid:
-            return False
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        return True
-
-    def end(self) -> None:
-        """As Ctrl-C."""
-        self._process.send_signal(signal.SIGINT)
-        self._process.communicate(timeout=90)
+FINISH_TIMEOUT_S = 1200.0
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
+def stack(tmp_path: Path) -> Iterator[RunningStack]:
+    """A running `up`, with settings that make the test quick."""
     settings = load(
         {},
         data_dir=str(tmp_path / "data"),
@@ -101,112 +51,33 @@ def up(tmp_path: Path) -> Iterator[Up]:
         ack_timeout_s=5,
         kafka_session_timeout_s=6,
     )
-    running = Up(settings)
+    stack = RunningStack(settings)
     try:
-        yield running
+        yield stack
     finally:
-        running.end()
+        stack.stop()
 
 
-def requests(kind: str, count: int) -> list[dict[str, Any]]:
-    """`count` requests, each phone's numbered in order; producers have phones of their own."""
-    half = PHONES // 2
-    first = 0 if kind == "plain" else half
-    return [
-        {
-            "id": f"{kind}-{n}",
-            "to": f"+90555{1_000_000 + first + n % half}",
-            "text": f"{kind}/{n}",
-        }
-        for n in range(count)
-    ]
-
-
-async def plain(settings: Settings, asked: list[dict[str, Any]], pause_s: float) -> None:
-    """A producer that waits for each of its records, and goes on through a broker's death."""
-    producer = AIOKafkaProducer(**client_options(settings), enable_idempotence=True)
-    await producer.start()
-    for start in range(0, len(asked), BATCH):
-        batch = asked[start : start + BATCH]
-        sent = [await _send(producer, settings, request) for request in batch]
-        await asyncio.gather(*sent)
-        await asyncio.sleep(pause_s)
-    await producer.stop()
-
-
-async def transactional(
-    settings: Settings, asked: list[dict[str, Any]], pause_s: float, dice: random.Random
-) -> int:
-    """A producer that aborts a fifth of its transactions, and then does them again; how many it aborted.
-
-    A transaction that a broker's death broke is done again too: its ids make the repeats harmless.
-    """
-    aborted, start, tries = 0, 0, 0
-    while start < len(asked):
-        tries += 1
-        batch = asked[start : start + BATCH]
-        try:
-            if dice.random() < 0.2:
-                await _transaction(settings, tries, [_aborted(r) for r in batch], commit=False)
-                aborted += len(batch)
-                continue
-            await _transaction(settings, tries, batch, commit=True)
-        except (KafkaError, TimeoutError) as error:
-            print(f"  a transaction failed ({type(error).__name__}), again", flush=True)
-            continue
-        start += BATCH
-        await asyncio.sleep(pause_s)
-    return aborted
-
-
-async def _transaction(
-    settings: Settings, number: int, batch: list[dict[str, Any]], *, commit: bool
-) -> None:
-    producer = AIOKafkaProducer(
-        **client_options(settings), transactional_id="chaos", transaction_timeout_ms=10_000
-    )
-    await asyncio.wait_for(producer.start(), 30)
-    try:
-        await producer.begin_transaction()
-        sent = [await _send(producer, settings, request) for request in batch]
-        await asyncio.wait_for(asyncio.gather(*sent), 30)
-        ending = producer.commit_transaction if commit else producer.abort_transaction
-        await asyncio.wait_for(ending(), 30)
-    finally:
-        await asyncio.wait_for(producer.stop(), 30)
-
-
-def _aborted(request: dict[str, Any]) -> dict[str, Any]:
-    return request | {"id": f"aborted-{request['id']}", "text": "aborted"}
-
-
-async def _send(
-    producer: AIOKafkaProducer, settings: Settings, request: dict[str, Any]
-) -> asyncio.Future[Any]:
-    topic = f"{settings.topic_prefix}.outbound"
-    return await producer.send(topic, orjson.dumps(request), key=request["to"].encode())
-
-
-async def harm(
-    up: Up, system: SystemUnderTest, done: asyncio.Event, dice: random.Random
+async def kill_services(
+    stack: RunningStack, system: SystemUnderTest, done: asyncio.Event, dice: random.Random
 ) -> Counter[str]:
-    """Kill the parts in turn until told to stop; what is killed next must be back first."""
+    """Kill the services in turn until `done`; all must be ready again before the next kill."""
     killed: Counter[str] = Counter()
-    turn = 0
+    kills = 0
     while not done.is_set():
-        victim = ("dispatch-1", "sender-main", "browser-main", "second dispatcher")[turn % 4]
-        turn += 1
+        victim = ("dispatch-1", "sender-main", "browser-main", "second dispatcher")[kills % 4]
+        kills += 1
         await _pause(done, dice.uniform(2.0, 6.0))
         if victim == "second dispatcher":
             await _join_and_leave(system, dice, done)
-        elif not await asyncio.to_thread(up.kill, victim):
+        elif not await asyncio.to_thread(stack.kill, victim):
             continue
         killed[victim] += 1
-        if turn == 6:
-            await asyncio.to_thread(up.kill, "kafka-1")
+        if kills == 6:
+            await asyncio.to_thread(stack.kill, "kafka-1")
             killed["kafka-1"] += 1
-        print(f"  {victim} killed or gone, {dict(killed)}", flush=True)
-        await _back(up, done)
+        print(f"  {victim} killed, {dict(killed)} so far", flush=True)
+        await _wait_until_ready(stack, done)
     return killed
 
 
@@ -219,12 +90,12 @@ async def _join_and_leave(
     await asyncio.to_thread(worker.kill, dice.choice([signal.SIGTERM, signal.SIGKILL]))
 
 
-async def _back(up: Up, done: asyncio.Event) -> None:
+async def _wait_until_ready(stack: RunningStack, done: asyncio.Event) -> None:
     async def all_ready() -> bool:
-        parts = await asyncio.to_thread(up.parts)
-        return done.is_set() or all(part["state"] == "ready" for part in parts.values())
+        services = await asyncio.to_thread(stack.services)
+        return done.is_set() or all(service["state"] == "ready" for service in services.values())
 
-    await wait_until(all_ready, timeout_s=120, message="a part that was killed did not come back")
+    await wait_until(all_ready, timeout_s=120, message="a killed service did not come back")
 
 
 async def _pause(done: asyncio.Event, seconds: float) -> None:
@@ -234,33 +105,36 @@ async def _pause(done: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def test_nothing_is_lost_and_nothing_shown_twice(up: Up) -> None:
-    """Dispatcher, sender, browser and broker killed, a second dispatcher joining and leaving."""
+async def test_nothing_is_lost_and_nothing_shown_twice(stack: RunningStack) -> None:
+    """Dispatcher, sender, browser and broker are killed; a second dispatcher joins and leaves."""
     dice = random.Random(17)
-    said = await asyncio.to_thread(up.ready)
-    settings = replace(up.settings, kafka_bootstrap_servers=said["kafka"])
-    control, system = SandboxControl(said["sandbox"]), SystemUnderTest(settings)
-    asked = [*requests("plain", REQUESTS // 2), *requests("txn", REQUESTS - REQUESTS // 2)]
-    ids, done, began_s = {each["id"] for each in asked}, asyncio.Event(), time.monotonic()
+    status = await asyncio.to_thread(stack.wait_until_ready)
+    settings = replace(stack.settings, kafka_bootstrap_servers=status["kafka"])
+    control, system = SandboxControl(status["sandbox"]), SystemUnderTest(settings)
+    requests = [
+        *make_requests("plain", REQUESTS // 2, PHONES),
+        *make_requests("txn", REQUESTS - REQUESTS // 2, PHONES),
+    ]
+    ids, done, started_s = {each["id"] for each in requests}, asyncio.Event(), time.monotonic()
     try:
         async with Caller(settings).open() as caller:
-            harming = asyncio.create_task(harm(up, system, done, dice))
+            kill_task = asyncio.create_task(kill_services(stack, system, done, dice))
             half, pause_s = REQUESTS // 2, 60.0 / max(1, REQUESTS // 2 // BATCH)
             producing = asyncio.gather(
-                plain(settings, asked[:half], pause_s),
-                transactional(settings, asked[half:], pause_s, dice),
+                produce_plainly(settings, requests[:half], pause_s),
+                produce_in_transactions(settings, requests[half:], pause_s, dice),
             )
             _, aborted = await producing
-            print(f"  all produced after {time.monotonic() - began_s:.0f} s", flush=True)
+            print(f"  all produced after {time.monotonic() - started_s:.0f} s", flush=True)
             try:
-                await caller.wait_for_statuses(ids, FINAL, timeout_s=SETTLES_WITHIN_S)
+                await caller.wait_for_statuses(ids, FINAL, timeout_s=FINISH_TIMEOUT_S)
             finally:
                 done.set()
-                killed = await harming
-            took_s = time.monotonic() - began_s
+                killed = await kill_task
+            elapsed_s = time.monotonic() - started_s
             verdict = judge(await control.fetch_log())
-            _report(caller, verdict, asked, killed, aborted, took_s)
-            _check(caller, verdict, asked)
+            _report(caller, verdict, requests, killed, aborted, elapsed_s)
+            _check(caller, verdict, requests)
     finally:
         await asyncio.to_thread(system.stop)
 
@@ -272,20 +146,20 @@ def _unknown(caller: Caller) -> set[str]:
 def _report(
     caller: Caller,
     verdict: Verdict,
-    asked: list[dict[str, Any]],
+    requests: list[dict[str, Any]],
     killed: Counter[str],
     aborted: int,
-    took_s: float,
+    elapsed_s: float,
 ) -> None:
-    lost = verdict.find_lost(each["text"] for each in asked)
-    words = Counter(event["status"] for event in caller.status_events())
+    lost = verdict.find_lost(each["text"] for each in requests)
+    statuses = Counter(event["status"] for event in caller.status_events())
     print(
-        f"\n{len(asked)} requests to {PHONES} phones in {took_s:.0f} s, {aborted} aborted ones;"
-        f" killed or gone: {dict(killed)}\n"
+        f"\n{len(requests)} requests to {PHONES} phones in {elapsed_s:.0f} s, {aborted} of them aborted;"
+        f" killed: {dict(killed)}\n"
         f"shown {len(verdict.shown)}, lost {len(lost)}, shown twice {len(verdict.duplicates)},"
-        f" repeats that phones dropped {verdict.dropped}, unknown {len(_unknown(caller))},"
+        f" repeats dropped by phones {verdict.dropped}, unknown {len(_unknown(caller))},"
         f" most in 60 s {verdict.max_in_a_minute()} of {LIMIT},"
-        f" out of order {len(verdict.find_out_of_order(_rank))}; statuses {dict(words)}",
+        f" out of order {len(verdict.find_out_of_order(_rank))}; statuses {dict(statuses)}",
         flush=True,
     )
 
@@ -294,10 +168,10 @@ def _rank(body: str) -> int:
     return int(body.rpartition("/")[2])
 
 
-def _check(caller: Caller, verdict: Verdict, asked: list[dict[str, Any]]) -> None:
-    """`unknown` is allowed only for what was in the page when it died: that may be shown, or not."""
+def _check(caller: Caller, verdict: Verdict, requests: list[dict[str, Any]]) -> None:
+    """`unknown` is allowed only for messages that were in the page when it was killed."""
     unknown = _unknown(caller)
-    must_be_shown = [each["text"] for each in asked if each["id"] not in unknown]
+    must_be_shown = [each["text"] for each in requests if each["id"] not in unknown]
     assert verdict.find_lost(must_be_shown) == []
     assert verdict.duplicates == []
     assert verdict.max_in_a_minute() <= LIMIT

@@ -7,7 +7,9 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from tests.support.system import Caller, SystemUnderTest, wait_until
+from tests.support.caller import Caller
+from tests.support.system import SystemUnderTest
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 

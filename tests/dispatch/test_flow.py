@@ -13,8 +13,10 @@ import pytest
 from streams.contract import dead_letter
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown
+from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
-from tests.support.system import Caller, SystemUnderTest, wait_until
+from tests.support.system import SystemUnderTest
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 

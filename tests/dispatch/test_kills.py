@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
-from tests.support.system import Caller, SystemUnderTest
+from tests.support.system import SystemUnderTest
 
 pytestmark = pytest.mark.broker
 

@@ -13,9 +13,10 @@ import pytest
 from streams.kafka import admin
 from tests.support.broker import make_settings
 from tests.support.browser import SandboxControl
+from tests.support.caller import Caller
 from tests.support.sandbox import Sandbox
 from tests.support.sandbox import run_sandbox as running_sandbox
-from tests.support.system import Caller, SystemUnderTest
+from tests.support.system import SystemUnderTest
 from tests.support.whatsapp import link_account
 
 QUICK: dict[str, Any] = {

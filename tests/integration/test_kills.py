@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from tests.support.browser import SandboxControl
-from tests.support.system import Caller, SystemUnderTest, judge, wait_until
+from tests.support.caller import Caller
+from tests.support.system import SystemUnderTest
+from tests.support.verdict import judge
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 

@@ -14,7 +14,7 @@ from streams.kafka.topics import names
 from streams.observability.lag import LagExporter
 from streams.observability.metrics import LagMetrics
 from streams.settings import Settings
-from tests.support.system import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 

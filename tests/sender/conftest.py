@@ -21,8 +21,10 @@ from streams.kafka import admin
 from streams.settings import Settings
 from tests.support.broker import KafkaEndpoint, make_settings
 from tests.support.browser import SandboxControl
+from tests.support.caller import Caller
 from tests.support.sandbox import Sandbox
-from tests.support.system import Caller, SystemUnderTest, wait_until
+from tests.support.system import SystemUnderTest
+from tests.support.waiting import wait_until
 from tests.support.whatsapp import link_account, read_account_record
 
 ACCOUNT = "main"

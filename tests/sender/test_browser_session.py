@@ -7,7 +7,7 @@ import pytest
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.phone.events import Deferred, Failed, Sent
 from tests.sender.conftest import SenderHarness
-from tests.support.system import wait_until
+from tests.support.waiting import wait_until
 from tests.support.whatsapp import link_account
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]

@@ -9,7 +9,8 @@ import pytest
 from streams.domain.phone.events import Deferred, OutcomeUnknown, Sent
 from streams.runtime.exit_codes import ExitCode
 from tests.sender.conftest import ACCOUNT, SenderHarness, get_settings
-from tests.support.system import Worker, wait_until
+from tests.support.system import Worker
+from tests.support.waiting import wait_until
 from tests.support.whatsapp import link_account
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]

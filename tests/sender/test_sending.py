@@ -11,7 +11,7 @@ from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.attempt_runner import GC_EVERY
 from tests.sender.conftest import ACCOUNT, SenderHarness
-from tests.support.system import wait_until
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 

@@ -20,7 +20,9 @@ from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
 from streams.kafka import admin
 from tests.support.broker import make_settings
-from tests.support.system import Caller, SystemUnderTest, wait_until
+from tests.support.caller import Caller
+from tests.support.system import SystemUnderTest
+from tests.support.waiting import wait_until
 
 
 class FakeSender:

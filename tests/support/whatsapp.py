@@ -4,8 +4,9 @@ from typing import Any
 
 import orjson
 
+from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
-from tests.support.system import Caller, wait_until
+from tests.support.waiting import wait_until
 
 
 def read_account_record(caller: Caller, account: str = "main") -> dict[str, Any] | None:

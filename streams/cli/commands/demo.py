@@ -16,7 +16,10 @@ from streams.operations.errors import CommandFailed
 @click.command()
 @output.json_option
 def demo(as_json: bool) -> None:
-    """Run a demo on a simulated WhatsApp: 60 requests, a flood, errors, a replay."""
+    """Run a demo on a simulated WhatsApp.
+
+    About 60 requests, a flood, invalid requests and a replay; then it checks what arrived.
+    """
     started_s = time.monotonic()
     with play.temporary_settings() as settings:
         with make_screen(as_json=as_json) as screen:

@@ -11,7 +11,10 @@ from streams.settings import load
 @click.command()
 @name_option
 def dispatch(name: str | None) -> int:
-    """Run a dispatcher: it accepts requests, and queues and limits messages."""
+    """Run a dispatcher.
+
+    It accepts requests, and it queues, limits and dispatches messages.
+    """
     settings = run_dir.resolve_kafka(load())
     require_free_web_port(settings)
     from streams.dispatch.app import run

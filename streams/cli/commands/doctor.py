@@ -17,7 +17,10 @@ from streams.settings import Settings, load
 @click.option("--page/--no-page", default=True, help="whether to open WhatsApp's page in a browser")
 @output.json_option
 def doctor(sandbox: bool, page: bool, as_json: bool) -> None:
-    """Check this machine: what is installed, what answers, what the page offers."""
+    """Check this machine.
+
+    What is installed, what answers, and what WhatsApp's page offers.
+    """
     chosen_page = Page.NONE if not page else Page.SANDBOX if sandbox else Page.WHATSAPP
     missing = asyncio.run(_run_checks(load(), chosen_page, as_json))
     if missing:

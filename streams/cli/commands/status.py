@@ -24,7 +24,10 @@ from streams.settings import Settings, load
 )
 @output.json_option
 def status(id: str | None, follow: bool, since_s: float | None, as_json: bool) -> None:
-    """Print status events: of the request ID, or of all requests in the last hour."""
+    """Print the status events of requests.
+
+    Of the request ID, or of all requests in the last hour.
+    """
     settings = run_dir.resolve_kafka(load())
     try:
         count = asyncio.run(_print_events(settings, id, follow, since_s, as_json))

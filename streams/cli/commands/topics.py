@@ -29,7 +29,10 @@ def create(as_json: bool) -> None:
 @topics.command()
 @output.json_option
 def check(as_json: bool) -> None:
-    """List the topics; exit code 1 if one is missing or has a wrong configuration."""
+    """Check the topics.
+
+    The exit code is 1 if one is missing or has a wrong configuration.
+    """
     checked = asyncio.run(operations.check(run_dir.resolve_kafka(load())))
     rows = [
         {

@@ -29,7 +29,10 @@ _ORPHAN_EXIT_TIMEOUT_S = 5.0
 )
 @output.json_option
 def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> None:
-    """Run everything on this machine: a broker (unless one is set), dispatchers, senders."""
+    """Run the whole service on this machine.
+
+    It starts an embedded broker (unless WA_KAFKA_BOOTSTRAP_SERVERS is set), dispatchers and senders.
+    """
     if no_scan and not sandbox:
         raise click.UsageError("--no-scan needs --sandbox.")
     settings = load()

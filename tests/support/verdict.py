@@ -1,0 +1,66 @@
+"""What arrived on the phones, by the sandbox's log: lost, duplicated, too fast, out of order. Pure."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the sandbox's log says about a run."""
+
+    shown: dict[str, list[dict[str, Any]]]  # by body
+    dropped: int  # stanzas that the phones dropped
+
+    @property
+    def duplicates(self) -> list[str]:
+        """Bodies that a phone showed more than once."""
+        return [body for body, rows in self.shown.items() if len(rows) > 1]
+
+    def find_lost(self, bodies: Iterable[str]) -> list[str]:
+        """Bodies that no phone showed."""
+        return [body for body in bodies if body not in self.shown]
+
+    def max_in_a_minute(self) -> int:
+        """The most messages that one phone was shown within 60 seconds."""
+        times: defaultdict[str, list[float]] = defaultdict(list)
+        for rows in self.shown.values():
+            for row in rows:
+                times[row["to"]].append(datetime.fromisoformat(row["at"]).timestamp())
+        return max((_max_in_window(sorted(each), 60.0) for each in times.values()), default=0)
+
+    def find_out_of_order(self, rank: Callable[[str], Any]) -> list[tuple[str, str]]:
+        """Pairs of consecutive bodies on a phone whose ranks decrease."""
+        by_phone: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for rows in self.shown.values():
+            by_phone[rows[0]["to"]].append(rows[0])
+        pairs: list[tuple[str, str]] = []
+        for rows in by_phone.values():
+            bodies = [row["body"] for row in sorted(rows, key=lambda row: row["seq"])]
+            pairs += [(a, b) for a, b in pairwise(bodies) if rank(a) > rank(b)]
+        return pairs
+
+
+def _max_in_window(times: list[float], window_s: float) -> int:
+    highest = first = 0
+    for last, at in enumerate(times):
+        while times[first] <= at - window_s:
+            first += 1
+        highest = max(highest, last - first + 1)
+    return highest
+
+
+def judge(log: list[dict[str, Any]]) -> Verdict:
+    """The verdict on the messages of the log."""
+    shown: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    dropped = 0
+    for row in log:
+        if row["event"] == "message":
+            if row["shown"]:
+                shown[row["body"]].append(row)
+            else:
+                dropped += 1
+    return Verdict(dict(shown), dropped)

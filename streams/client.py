@@ -26,7 +26,7 @@ from streams.domain.numbers import InvalidPhone, to_e164
 from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
-from streams.settings import Settings, load
+from streams.settings import ClientSettings, load_client
 
 SENT_STATUSES = frozenset({"sent", "delivered", "read", "played"})
 
@@ -62,13 +62,15 @@ class SendResponse:
 class WhatsApp:
     """A connection, used as an async context manager. Do not share it between event loops."""
 
-    def __init__(self, kafka: str | None = None, *, settings: Settings | None = None) -> None:
+    def __init__(self, kafka: str | None = None, *, settings: ClientSettings | None = None) -> None:
         """`kafka` is `host:port,…`. All other settings come from the environment (`WA_…`) or the settings file.
 
         Raises:
             SettingError: a setting is wrong.
         """
-        self._settings = load(kafka_bootstrap_servers=kafka) if settings is None else settings
+        self._settings = (
+            load_client(kafka_bootstrap_servers=kafka) if settings is None else settings
+        )
         self._names = names(self._settings)
         self._stack = AsyncExitStack()
         self._listener_task: asyncio.Task[None] | None = None

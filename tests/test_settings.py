@@ -11,12 +11,12 @@ import pytest
 from streams.settings import (
     GROUPS,
     MASK,
-    KafkaSettings,
+    ClientSettings,
     SettingError,
     Settings,
     describe,
     load,
-    load_kafka,
+    load_client,
     to_environment,
 )
 
@@ -199,24 +199,24 @@ def test_every_setting_is_in_one_group() -> None:
     assert all(isinstance(load({}), class_) for class_ in GROUPS.values())
 
 
-def test_the_kafka_group_is_loaded_alone(tmp_path: Path) -> None:
+def test_the_settings_of_the_client_are_loaded_alone(tmp_path: Path) -> None:
     """A program that embeds the client may have variables of its own."""
     file = tmp_path / "wa.toml"
     file.write_text('kafka_bootstrap_servers = "h:1"\npartitions = 3\nmax_queue = 1\n')
     environ = {"WA_CONFIG": str(file), "WA_PARTITIONS": "4", "WA_OF_THE_PROGRAM": "x"}
-    assert load_kafka(environ, topic_prefix="p") == KafkaSettings(
-        kafka_bootstrap_servers="h:1", partitions=4, topic_prefix="p"
-    )
+    expected = {"kafka_bootstrap_servers": "h:1", "partitions": 4, "topic_prefix": "p"}
+    data_dir = Path("~/.local/share/wa-streams").expanduser()
+    assert load_client(environ, topic_prefix="p") == ClientSettings(data_dir=data_dir, **expected)
     with pytest.raises(SettingError, match=r"^WA_PARTITIONS=0: must be"):
-        load_kafka({"WA_PARTITIONS": "0"})
+        load_client({"WA_PARTITIONS": "0"})
 
 
 def test_the_client_needs_no_settings_library() -> None:
-    """The Kafka group loads where typed-settings and its helpers cannot be imported."""
+    """The client's settings load where typed-settings and its helpers cannot be imported."""
     code = (
         "import sys\n"
         "sys.modules.update(dict.fromkeys(['typed_settings', 'attr', 'click', 'pydantic', 'structlog']))\n"
-        "from streams.settings import load_kafka; print(load_kafka({}).topic_prefix)"
+        "from streams.settings import load_client; print(load_client({}).topic_prefix)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "wa\n"

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.contract.topics import MIB
 from streams.embedded_kafka import address as embedded
-from streams.settings import SettingError, Settings
+from streams.settings import ClientSettings, SettingError
 
 # The largest record that any of our topics accepts, and a little more for the batch around it.
 MAX_REQUEST_BYTES = 8 * MIB + 65_536
@@ -23,7 +23,7 @@ class KafkaUnreachable(RuntimeError):
     """No broker answers, or none accepts our credentials; the message says what to do, in one line."""
 
 
-def bootstrap_servers(settings: Settings) -> str:
+def bootstrap_servers(settings: ClientSettings) -> str:
     """`WA_KAFKA_BOOTSTRAP_SERVERS`, or else the embedded broker that was last started on this data folder.
 
     Raises:
@@ -38,7 +38,7 @@ def bootstrap_servers(settings: Settings) -> str:
     return address
 
 
-def client_options(settings: Settings) -> dict[str, Any]:
+def client_options(settings: ClientSettings) -> dict[str, Any]:
     """Options of every aiokafka client: producer, consumer, admin.
 
     Raises:
@@ -59,7 +59,7 @@ def client_options(settings: Settings) -> dict[str, Any]:
     return options
 
 
-def producer_options(settings: Settings) -> dict[str, Any]:
+def producer_options(settings: ClientSettings) -> dict[str, Any]:
     """Options of every aiokafka producer: a record that it confirms is on the brokers, once, in order."""
     return {
         **client_options(settings),
@@ -69,7 +69,7 @@ def producer_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def ssl_context(settings: Settings) -> ssl.SSLContext:
+def ssl_context(settings: ClientSettings) -> ssl.SSLContext:
     """How this client verifies brokers, and identifies itself to them.
 
     Raises:
@@ -90,7 +90,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin_client(settings: ClientSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A connected admin client.
 
     Raises:

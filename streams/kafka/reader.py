@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from streams.kafka.connection import admin_client, client_options, translate_errors
-from streams.settings import Settings
+from streams.settings import ClientSettings
 
 Record = ConsumerRecord[bytes | None, bytes | None]
 
@@ -91,7 +91,7 @@ class TopicNotFound(LookupError):
 
 
 @asynccontextmanager
-async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
+async def open_reader(settings: ClientSettings, topic: str) -> AsyncIterator[Reader]:
     """A reader of this topic, which starts at its beginning.
 
     Raises:
@@ -111,7 +111,7 @@ async def open_reader(settings: Settings, topic: str) -> AsyncIterator[Reader]:
         await consumer.stop()
 
 
-async def _require_topic(settings: Settings, topic: str) -> None:
+async def _require_topic(settings: ClientSettings, topic: str) -> None:
     # A consumer would look for it for 40 s. Lists all topics, because a broker might create one that is named.
     async with admin_client(settings) as client:
         if topic not in await client.list_topics():

@@ -7,7 +7,7 @@ here, from the settings alone.
 from dataclasses import dataclass
 
 from streams.contract.topics import DAY_MS, MIB, PUBLIC_TOPICS, Topic
-from streams.settings import Settings
+from streams.settings import ClientSettings, Settings
 
 HOUR_MS = 3_600_000
 
@@ -63,7 +63,7 @@ class TopicSpec:
     config: dict[str, str]
 
 
-def names(settings: Settings) -> Names:
+def names(settings: ClientSettings) -> Names:
     """The topics' names under the configured prefix."""
     prefix = settings.topic_prefix
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}

@@ -8,6 +8,7 @@ from streams.settings.groups import (
     GROUPS,
     PREFIX,
     AccountSettings,
+    ClientSettings,
     KafkaSettings,
     LimitSettings,
     LoggingSettings,
@@ -19,13 +20,14 @@ from streams.settings.groups import (
     variable_name,
 )
 from streams.settings.listing import MASK, describe, to_environment
-from streams.settings.loading import load, load_kafka
+from streams.settings.loading import load, load_client
 
 __all__ = [
     "GROUPS",
     "MASK",
     "PREFIX",
     "AccountSettings",
+    "ClientSettings",
     "KafkaSettings",
     "LimitSettings",
     "LoggingSettings",
@@ -37,7 +39,7 @@ __all__ = [
     "WhatsAppSettings",
     "describe",
     "load",
-    "load_kafka",
+    "load_client",
     "to_environment",
     "variable_name",
 ]

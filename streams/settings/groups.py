@@ -54,7 +54,7 @@ LogFormat = Literal["text", "json"]
 
 @dataclass(frozen=True, kw_only=True)
 class KafkaSettings:
-    """The connection to Kafka, and the topics. All that the Python client needs."""
+    """The connection to Kafka, and the topics."""
 
     kafka_bootstrap_servers: str | None = _setting(
         None,
@@ -220,6 +220,11 @@ class MachineSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClientSettings(MachineSettings, KafkaSettings):
+    """All that a Kafka client needs. An embedded broker leaves its address in the data folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebSettings:
     """The HTTP server of a worker: probes and metrics."""
 
@@ -257,7 +262,7 @@ class LoggingSettings:
 class Settings(  # the fields of the last base come first
     LoggingSettings,
     WebSettings,
-    MachineSettings,
+    ClientSettings,
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from streams.settings.checks import check_kafka, check_settings
 from streams.settings.conversion import Converter
 from streams.settings.errors import SettingError
-from streams.settings.groups import KafkaSettings, Settings
+from streams.settings.groups import ClientSettings, Settings
 from streams.settings.sources import (
     Source,
     read_config_file,
@@ -58,8 +58,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     return settings
 
 
-def load_kafka(environ: Mapping[str, str] | None = None, **overrides: Any) -> KafkaSettings:
-    """The Kafka group alone, without the settings library: for programs that embed the client.
+def load_client(environ: Mapping[str, str] | None = None, **overrides: Any) -> ClientSettings:
+    """The settings of the client, without the settings library: for programs that embed it.
 
     Such a program may have `WA_…` variables of its own, so unknown ones are ignored here.
 
@@ -72,13 +72,14 @@ def load_kafka(environ: Mapping[str, str] | None = None, **overrides: Any) -> Ka
         | read_environment(environ, refuse_unknown=False)
         | read_overrides(overrides)
     )
-    hints = get_type_hints(KafkaSettings, include_extras=True)
+    hints = get_type_hints(ClientSettings, include_extras=True)
     converter = Converter()
-    settings = KafkaSettings(
+    settings = ClientSettings(
         **{
-            setting.name: converter.structure(merged[setting.name], hints[setting.name])
-            for setting in fields(KafkaSettings)
-            if setting.name in merged
+            setting.name: converter.structure(
+                merged.get(setting.name, setting.default), hints[setting.name]
+            )
+            for setting in fields(ClientSettings)
         }
     )
     check_kafka(settings)

@@ -1,6 +1,6 @@
-"""Commands, run in this process with settings of the test's own.
+"""Commands, run in this process with settings of the test.
 
-Not `up` and `demo`: they end whatever this process has started.
+Not `up` and `demo`: they kill every child of this process.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from streams.settings import Settings, load, to_environment
 
 
 @dataclass
-class Ran:
-    """What a command said, and how it ended."""
+class CommandResult:
+    """What a command printed, and its exit code."""
 
     code: int
     out: str
@@ -25,23 +25,23 @@ class Ran:
     objects: list[Any] = field(default_factory=list)
 
     @property
-    def complaint(self) -> str:
-        """The one line on stderr."""
+    def error_line(self) -> str:
+        """The only line on stderr."""
         assert self.err.count("\n") == 1, f"not one line: {self.err!r}"
         assert self.err.startswith("wa-streams: ")
         return self.err.strip()
 
 
-Command = Callable[..., Ran]
+Command = Callable[..., CommandResult]
 
 
 @pytest.fixture
 def command(
     capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Command:
-    """Runs `wa-streams …`; `settings` are what its environment says, else a bare data folder."""
+    """Runs `wa-streams …` with these settings in its environment, else with an empty data folder."""
 
-    def ran(*words: str, settings: Settings | None = None) -> Ran:
+    def run_command(*words: str, settings: Settings | None = None) -> CommandResult:
         bare = load({"WA_CONFIG": ""}, data_dir=tmp_path / "data")
         with monkeypatch.context() as environ:
             for name, value in to_environment(settings or bare).items():
@@ -50,7 +50,7 @@ def command(
             code = run(words)
         out, err = capfdbinary.readouterr()
         objects = [orjson.loads(line) for line in out.splitlines() if line.startswith(b"{")]
-        return Ran(code, out.decode(), err.decode(), objects)
+        return CommandResult(code, out.decode(), err.decode(), objects)
 
     monkeypatch.chdir(tmp_path)
-    return ran
+    return run_command

@@ -159,7 +159,7 @@ def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command
     """It is refused, and the rest is done."""
     ran = command("dlq", "replay", "--all", "--json", settings=letters)
     assert ran.code == 1
-    assert "--force" in ran.complaint
+    assert "--force" in ran.error_line
     results = {each["request_id"]: each["result"] for each in ran.objects}
     assert results == {
         "order-1": "replayed",
@@ -185,7 +185,7 @@ def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:
 
 def test_without_topics_it_says_what_to_do(settings: Settings, command: Command) -> None:
     """No topic is created by reading it."""
-    assert "topics create" in command("dlq", "list", settings=settings).complaint
+    assert "topics create" in command("dlq", "list", settings=settings).error_line
 
 
 def test_topics_are_created_and_checked(settings: Settings, command: Command) -> None:

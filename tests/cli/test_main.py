@@ -1,4 +1,4 @@
-"""Every command: its exit code, and what it says when it cannot."""
+"""Every command: its exit code, and its error line."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.cli.conftest import Command
 
 
 def test_every_command_has_help(command: Command) -> None:
-    """Whoever knows nothing finds all of it."""
+    """The list of commands and each command can be read without any setting."""
     assert set(_COMMANDS) == set(cli.list_commands(None))  # type: ignore[arg-type]
     listed = command("--help")
     assert listed.code == 0
@@ -42,19 +42,19 @@ def test_every_command_has_help(command: Command) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_told_in_one_line(command: Command, words: list[str]) -> None:
-    """Exit code 2, nothing on stdout, and where to look."""
+def test_wrong_usage_gives_one_line(command: Command, words: list[str]) -> None:
+    """Exit code 2, nothing on stdout, and one line on stderr."""
     ran = command(*words)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.complaint
+    assert ran.error_line
 
 
 @pytest.mark.parametrize(
     "words", [["dispatch"], ["status"], ["dlq", "list"], ["topics", "check"], ["accounts", "list"]]
 )
 def test_without_a_kafka_it_says_what_to_do(command: Command, words: list[str]) -> None:
-    """None is set and none runs here."""
-    assert "set WA_KAFKA_BOOTSTRAP_SERVERS" in command(*words).complaint
+    """No broker is set and no `up` runs here."""
+    assert "set WA_KAFKA_BOOTSTRAP_SERVERS" in command(*words).error_line
     assert command(*words).code == 2
 
 
@@ -63,28 +63,28 @@ def test_without_a_kafka_it_says_what_to_do(command: Command, words: list[str]) 
     [["send", "+60123456789", "hi"], ["status"], ["dlq", "list"], ["topics", "create"]],
     ids=" ".join,
 )
-def test_a_kafka_that_does_not_answer_is_told(
+def test_a_kafka_that_does_not_answer_is_named(
     command: Command, words: list[str], tmp_path: Path
 ) -> None:
-    """Nobody listens on port 1."""
+    """Nothing listens on port 1."""
     settings = load({"WA_CONFIG": ""}, data_dir=tmp_path, kafka_bootstrap_servers="127.0.0.1:1")
     ran = command(*words, settings=settings)
     assert ran.code == 2
-    assert "127.0.0.1:1" in ran.complaint
+    assert "127.0.0.1:1" in ran.error_line
 
 
 def test_a_wrong_setting_stops_every_command(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Named with its variable."""
+    """The error line names its variable."""
     monkeypatch.setenv("WA_MAX_QUEUE", "many")
     for words in (["config"], ["ps"], ["up"], ["doctor"]):
         ran = command(*words)
-        assert (ran.code, "WA_MAX_QUEUE" in ran.complaint) == (2, True)
+        assert (ran.code, "WA_MAX_QUEUE" in ran.error_line) == (2, True)
 
 
 def test_config_prints_every_setting(command: Command, tmp_path: Path) -> None:
-    """With value, default and meaning; no secret."""
+    """With value, default and meaning, but without secrets."""
     settings = load(
         {"WA_CONFIG": ""}, data_dir=tmp_path, max_queue=7, kafka_security_password="hunter2"
     )
@@ -101,14 +101,14 @@ def test_config_prints_every_setting(command: Command, tmp_path: Path) -> None:
 
 
 def test_ps_where_nothing_runs(command: Command) -> None:
-    """Not ready, no parts, and no error: that is what was asked."""
+    """Not ready, no services, and exit code 0."""
     ran = command("ps", "--json")
     assert (ran.code, ran.objects[0]["ready"], ran.objects[0]["parts"]) == (0, False, [])
 
 
 @pytest.mark.parametrize("words", ["config --json", "config"])
-def test_a_reader_that_has_seen_enough_is_no_error(words: str) -> None:
-    """The pipe is closed before the first line is written."""
+def test_a_closed_pipe_is_not_an_error(words: str) -> None:
+    """The reader closes the pipe before the first line is written."""
     shell = f"{sys.executable} -m streams.cli {words} | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("0\n", "")

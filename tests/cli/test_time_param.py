@@ -1,4 +1,4 @@
-"""Times as people type them."""
+"""Times as users type them."""
 
 import pytest
 
@@ -16,13 +16,13 @@ from streams.cli.time_param import parse_time_s
         ("1970-01-01T01:01:00+01:00", 60.0),
     ],
 )
-def test_a_while_ago_or_a_time(text: str, expected: float) -> None:
+def test_durations_and_times(text: str, expected: float) -> None:
     """Both become epoch seconds."""
     assert parse_time_s(text, now_s=1_000_000.0) == expected
 
 
 @pytest.mark.parametrize("text", ["", "5", "5w", "-5m", "yesterday", "2026-13-01"])
-def test_anything_else_is_no_time(text: str) -> None:
-    """It is not guessed."""
+def test_anything_else_is_not_a_time(text: str) -> None:
+    """Nothing is guessed."""
     with pytest.raises(ValueError, match=r".*"):
         parse_time_s(text, now_s=0.0)

@@ -22,6 +22,9 @@ ITERATIONS_TO_NEXT_RECORD: Final = 4
 
 
 async def join_next_request(iterations: int) -> None:
-    """Let the event loop run what is scheduled, for this many iterations."""
+    """Let the event loop run what is scheduled, for this many iterations.
+
+    What the caller writes afterwards is then in one request with what the others wrote meanwhile.
+    """
     for _ in range(iterations):
         await asyncio.sleep(0)

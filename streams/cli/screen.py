@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from streams.cli.qr import format_link_instructions, render_qr
+from streams.cli.rendering import format_link_instructions, render_qr
 from streams.local.status import ServiceStatus, StackStatus
 
 _COLORS: Final = {"ready": "green", "starting": "yellow", "backoff": "red", "failed": "bold red"}

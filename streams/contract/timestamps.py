@@ -1,4 +1,9 @@
-"""Times on the wire: RFC 3339, UTC, milliseconds (`2026-11-24T09:00:00.412Z`). This file reads no clock."""
+"""Times on the wire: RFC 3339, UTC, milliseconds (`2026-11-24T09:00:00.412Z`). This file reads no clock.
+
+Inside the program a time is a float of epoch seconds, in a name that ends in `_s`. It becomes text
+only in a record.
+
+"""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -14,7 +19,7 @@ def format_rfc3339(epoch_s: float) -> str:
 
 
 def parse_rfc3339(text: str) -> float:
-    """Parse a time into epoch seconds.
+    """Parse a time, in any time zone that it names, into epoch seconds.
 
     Raises:
         ValueError: the text is not an RFC 3339 time, or has no time zone.

@@ -6,13 +6,13 @@ A file of its own, so that a client that only reads the address imports nothing 
 from collections.abc import Iterator
 from pathlib import Path
 
-from streams.system import ports
+from streams.system import network
 
 
 def last_bootstrap_servers(data_dir: Path) -> str | None:
     """Where the broker of this data folder listens, or last listened; None if it never ran."""
     port = read_listener_ports(data_dir / "kafka" / "server.properties").get("PLAINTEXT")
-    return f"{ports.HOST}:{port}" if port else None
+    return f"{network.HOST}:{port}" if port else None
 
 
 def read_listener_ports(properties: Path) -> dict[str, int]:

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from streams.embedded_kafka import address, child, config, jars, java, probe
 from streams.embedded_kafka.jars import JarsMissing
 from streams.embedded_kafka.java import JavaMissing
-from streams.system import ports
+from streams.system import network
 
 __all__ = [
     "BrokerFailed",
@@ -79,7 +79,7 @@ class EmbeddedBroker:
     @property
     def bootstrap_servers(self) -> str:
         """The address for clients."""
-        return f"{ports.HOST}:{self._port}"
+        return f"{network.HOST}:{self._port}"
 
     @property
     def pid(self) -> int | None:
@@ -135,11 +135,11 @@ class EmbeddedBroker:
         if (
             controller_port is None
             or controller_port == self._port
-            or not ports.is_free(controller_port)
+            or not network.is_free(controller_port)
         ):
-            controller_port = ports.find_free(excluded_port=self._port)
+            controller_port = network.find_free(excluded_port=self._port)
         text = config.PROPERTIES.format(
-            host=ports.HOST, port=self._port, controller_port=controller_port
+            host=network.HOST, port=self._port, controller_port=controller_port
         )
         extra_lines = "".join(f"{name}={value}\n" for name, value in self._extra_properties.items())
         self._properties_file.write_text(text + extra_lines)
@@ -149,11 +149,11 @@ class EmbeddedBroker:
         if not fixed_port:
             return (
                 previous_port
-                if previous_port and ports.is_free(previous_port)
-                else ports.find_free()
+                if previous_port and network.is_free(previous_port)
+                else network.find_free()
             )
-        if not ports.is_free(fixed_port):
-            address = f"{ports.HOST}:{fixed_port}"
+        if not network.is_free(fixed_port):
+            address = f"{network.HOST}:{fixed_port}"
             raise PortInUse(
                 f"{address} is taken; stop what listens there, or set WA_KAFKA_PORT=0 for any free "
                 f"port, or WA_KAFKA_BOOTSTRAP_SERVERS={address} if that is a Kafka to use"
@@ -189,7 +189,7 @@ class EmbeddedBroker:
     def _start_broker(self, java_path: Path) -> None:
         process = self._start_java(java_path, ["kafka.Kafka", str(self._properties_file)])
         deadline_s = time.monotonic() + START_TIMEOUT_S
-        while not probe.is_ready(ports.HOST, self._port):
+        while not probe.is_ready(network.HOST, self._port):
             if process.poll() is not None:
                 raise BrokerFailed(f"Kafka does not start: {self._error_line()}")
             if time.monotonic() > deadline_s:

@@ -3,7 +3,7 @@
 Modules log with `logging.getLogger(__name__)` and know nothing of this package.
 """
 
-from streams.logs.lines import read_message
 from streams.logs.redaction import redact
+from streams.logs.rendering import read_message
 
 __all__ = ["read_message", "redact"]

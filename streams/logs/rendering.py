@@ -1,7 +1,8 @@
 """How a log record becomes a line: structlog's processors, with redaction before the last one.
 
-The line of the text format, `TIME LEVEL LOGGER: message`, is read back by `lines`. A traceback follows on lines of
-its own; in JSON it is a field, so that a record is always one line.
+The line of the text format, `TIME LEVEL LOGGER: message`, is read back by
+`read_message`. A traceback follows on lines of its own; in JSON it is a field, so that a record is always one
+line.
 """
 
 import json
@@ -9,12 +10,14 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import orjson
 from structlog.processors import JSONRenderer, format_exc_info
 from structlog.stdlib import ExtraAdder, ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from streams.logs.redaction import redact, redact_value
 
+_LEVEL_MARK: Final = " CRITICAL "
 _FREE_TEXT: Final = ("event", "exception", "stack")
 
 
@@ -65,3 +68,18 @@ def _render_json(logger: WrappedLogger, name: str, event: EventDict) -> str:
 def _dump_json(document: Any, **_options: Any) -> str:
     """JSON on one line; a number that JSON does not have (`nan`) becomes text."""
     return json.dumps(document, ensure_ascii=False, default=str)
+
+
+def read_message(line: str) -> str:
+    """Read back a line that a worker wrote, in either format.
+
+    Returns the message of a line of level critical; any other line is a message itself.
+    """
+    if line.startswith("{"):
+        try:
+            document = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            return line
+        return str(document.get("event", line))
+    _, separator, rest = line.partition(_LEVEL_MARK)
+    return rest.partition(": ")[2] if separator else line

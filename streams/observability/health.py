@@ -1,4 +1,7 @@
-"""The document of `/health/whatsapp`, with the field names of the earlier service."""
+"""The document of `/health/whatsapp`, with the field names of the earlier service.
+
+The names stay as they are because dashboards of the earlier service read them.
+"""
 
 from typing import Any
 

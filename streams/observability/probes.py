@@ -18,7 +18,7 @@ from prometheus_client.exposition import choose_encoder
 
 from streams.observability import run_file
 from streams.settings import Settings
-from streams.system.loopback import is_loopback
+from streams.system.network import is_loopback
 
 ReadinessCheck = Callable[[], tuple[bool, str]]
 HealthSource = Callable[[], Mapping[str, Any]]

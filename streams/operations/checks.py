@@ -14,8 +14,8 @@ from streams.kafka import admin
 from streams.kafka.connection import KafkaUnreachable
 from streams.operations.errors import UsageError
 from streams.settings import Settings
-from streams.system import ports
-from streams.system.loopback import is_loopback
+from streams.system import network
+from streams.system.network import is_loopback
 from streams.whatsapp.errors import BrowserMissing, BundleMissing
 from streams.whatsapp.install import bundle, executable
 
@@ -133,7 +133,7 @@ async def check_kafka(settings: Settings) -> AsyncIterator[Check]:
 
 def check_port(name: str, port: int, variable: str) -> Check:
     """Check that a service could listen on this port."""
-    is_free = port == 0 or ports.is_free(port)
+    is_free = port == 0 or network.is_free(port)
     detail = "any free port" if port == 0 else f"{port} is {'free' if is_free else 'taken'}"
     return Check(name, is_free, detail, f"set {variable} to another port, or to 0 for any free one")
 
@@ -146,7 +146,7 @@ def require_free_web_port(settings: Settings) -> None:
     """
     if not settings.web_port or not is_loopback(settings.web_host):
         return
-    if not ports.is_free(settings.web_port, settings.web_host):
+    if not network.is_free(settings.web_port, settings.web_host):
         raise UsageError(
             f"WA_WEB_PORT={settings.web_port}: is taken on {settings.web_host}; "
             "set another port, or 0 for any free one"

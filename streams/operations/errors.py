@@ -3,11 +3,17 @@
 CommandError
 ├── UsageError      exit code 2: correct a setting, an argument or this machine; the text says what
 └── CommandFailed   exit code 1: it was tried and did not work
+
+An operation raises one of these, or an error of the package that it uses. The command line maps those
+to exit codes too (streams/cli/error_map.py), so that no operation needs to know every library's errors.
 """
 
 
 class CommandError(Exception):
-    """A failure that the operation foresees. Its text is one line for the user."""
+    """A failure that the operation foresees.
+
+    Its text is one line for the user, without a traceback.
+    """
 
     exit_code = 1
 
@@ -19,4 +25,7 @@ class UsageError(CommandError):
 
 
 class CommandFailed(CommandError):
-    """It was tried and did not work."""
+    """It was tried and did not work.
+
+    Another try may work: nothing that the user typed is wrong.
+    """

@@ -7,7 +7,7 @@ from streams.observability.run_file import read_run_file
 from streams.operations.errors import UsageError
 from streams.sandbox.client import SandboxClient
 from streams.settings import Settings
-from streams.system import ports
+from streams.system import network
 
 
 def find_sandbox_url(settings: Settings) -> str:
@@ -20,7 +20,7 @@ def find_sandbox_url(settings: Settings) -> str:
     if run_file is not None:
         return run_file.web
     if settings.sandbox_port:
-        return f"http://{ports.HOST}:{settings.sandbox_port}"
+        return f"http://{network.HOST}:{settings.sandbox_port}"
     raise UsageError(f"no sandbox runs on {settings.data_dir}: start `wa-streams sandbox`")
 
 

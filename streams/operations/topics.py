@@ -1,4 +1,8 @@
-"""The topics of wa-streams: create the missing ones, check them all. Never changes an existing topic."""
+"""The topics of wa-streams: create the missing ones, check them all. Never changes an existing topic.
+
+A topic with the wrong configuration may hold records that somebody needs, so correcting it is left to a
+person with the tools of Kafka.
+"""
 
 from dataclasses import dataclass
 

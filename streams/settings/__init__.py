@@ -3,7 +3,6 @@
 A function that needs only a part of the settings asks for the group, for example `KafkaSettings`.
 """
 
-from streams.settings.errors import SettingError
 from streams.settings.groups import (
     GROUPS,
     PREFIX,
@@ -14,6 +13,7 @@ from streams.settings.groups import (
     LoggingSettings,
     MachineSettings,
     RetrySettings,
+    SettingError,
     Settings,
     WebSettings,
     WhatsAppSettings,

@@ -1,8 +1,7 @@
 """What only several settings together can get wrong. Reads nothing, changes nothing."""
 
-from streams.settings.errors import SettingError
-from streams.settings.groups import KafkaSettings, Settings
-from streams.system.loopback import is_loopback
+from streams.settings.groups import KafkaSettings, SettingError, Settings
+from streams.system.network import is_loopback
 
 
 def check_kafka(settings: KafkaSettings) -> None:

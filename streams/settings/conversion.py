@@ -10,8 +10,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from streams.settings.errors import SettingError
-from streams.settings.groups import Settings
+from streams.settings.groups import SettingError, Settings
 from streams.settings.sources import RawValue
 
 MASK: Final = "********"  # shown instead of a secret

@@ -10,6 +10,11 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
+
+class SettingError(ValueError):
+    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
+
+
 PREFIX: Final = "WA_"
 
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from streams.settings.checks import check_kafka, check_settings
 from streams.settings.conversion import Converter
-from streams.settings.errors import SettingError
-from streams.settings.groups import ClientSettings, Settings
+from streams.settings.groups import ClientSettings, SettingError, Settings
 from streams.settings.sources import (
     Source,
     read_config_file,

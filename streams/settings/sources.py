@@ -11,8 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from streams.settings.errors import SettingError
-from streams.settings.groups import GROUPS, PREFIX, Settings, variable_name
+from streams.settings.groups import GROUPS, PREFIX, SettingError, Settings, variable_name
 
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 DEFAULT_CONFIG: Final = "wa-streams.toml"

@@ -14,7 +14,8 @@ from streams.contract.errors import ErrorInfo
 from streams.contract.export import files, json_schema
 from streams.contract.export.portable import portable
 from streams.contract.topics import PUBLIC_TOPICS
-from tests.contract.samples import ACCEPTED, REJECTED, Rejected
+from tests.contract.rejected_samples import REJECTED, Rejected
+from tests.contract.samples import ACCEPTED
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
 
 SCHEMAS = json_schema.build_schemas()

@@ -14,17 +14,8 @@ from streams.contract.request import content
 from streams.contract.request import parse as request
 from streams.contract.request.content import TextContent
 from streams.contract.request.parse import Request
-from tests.contract.samples import (
-    ACCEPTED,
-    LONG_FORM,
-    PNG,
-    REJECTED,
-    TRACEPARENT,
-    Rejected,
-    parse,
-    refusal,
-    text,
-)
+from tests.contract.rejected_samples import REJECTED, Rejected
+from tests.contract.samples import ACCEPTED, LONG_FORM, PNG, TRACEPARENT, parse, refusal, text
 
 
 def test_the_example_of_the_contract() -> None:

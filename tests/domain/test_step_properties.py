@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -12,17 +12,12 @@ from streams.domain.phone.effects import Dispatch, Effect, PublishStatus
 from streams.domain.phone.events import (
     PRIORITIES,
     Deferred,
-    Event,
     Failed,
-    Outcome,
     OutcomeUnknown,
     ReceiptSeen,
-    RequestInfo,
-    RequestReceived,
     RetentionElapsed,
     ScheduleDue,
     Sent,
-    SourceRecord,
     TimerFired,
 )
 from streams.domain.phone.lifecycle import DISPATCH_TRANSITIONS, TRANSITIONS
@@ -246,57 +241,3 @@ class APhone(RuleBasedStateMachine):
 
 TestAPhone = APhone.TestCase
 TestAPhone.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
-
-
-def _events() -> st.SearchStrategy[Event]:
-    number = st.integers(0, 3)
-    result = st.one_of(
-        st.builds(Sent, at_s=st.just(5.0)),
-        st.builds(Failed, error=errors),
-        st.builds(Deferred, error=errors, in_doubt=st.booleans()),
-        st.builds(OutcomeUnknown, at_s=st.just(5.0), error=errors),
-    )
-    record = st.builds(SourceRecord, topic=st.just("t"), partition=number, offset=number)
-    phone = st.just(PHONE)
-    request = st.builds(
-        RequestInfo,
-        id=ids,
-        priority=st.sampled_from(PRIORITIES),
-        expires_at_s=st.sampled_from([0.0, 9e5, 2e6]),
-    )
-    receipt = st.sampled_from(["delivered", "read", "played"])
-    names = {"account": st.just("main"), "whatsapp_id": st.just("x")}
-    return st.one_of(
-        st.builds(
-            RequestReceived,
-            phone=phone,
-            request=request,
-            source_record=record,
-            content=st.just(b"{}"),
-        ),
-        st.builds(Outcome, phone=phone, id=ids, dispatch_number=number, result=result, **names),
-        st.builds(ReceiptSeen, phone=phone, id=ids, receipt=receipt, at_s=st.just(6.0), **names),
-        st.builds(TimerFired, phone=phone, timer_version=number),
-        st.builds(ScheduleDue, phone=phone, id=ids),
-        st.builds(RetentionElapsed, phone=phone, ids=st.tuples(ids)),
-    )
-
-
-@given(st.lists(_events(), max_size=40))
-@settings(max_examples=200, deadline=None)
-def test_step_is_total(events: list[Event]) -> None:
-    """Any event on any row gives a row or nothing; it never raises."""
-    world = PhoneWorld(policy=Policy(rate_limit_per_minute=2, max_queue=4))
-    for event in events:
-        world.now_s += 1
-        world.apply(event)
-
-
-@given(st.lists(_events(), max_size=30))
-@settings(max_examples=100, deadline=None)
-def test_step_is_a_function(events: list[Event]) -> None:
-    """The same row and event give the same row: there is no clock and no randomness."""
-    once, again = PhoneWorld(), PhoneWorld()
-    for event in events:
-        assert once.apply(event) == again.apply(event)
-        assert once.row == again.row

@@ -12,7 +12,7 @@ from streams.kafka import admin, connection, topics
 from streams.kafka.admin import InvalidTopics, TopicProblem
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import Settings
-from streams.system import ports
+from streams.system import network
 from tests.support.records import read_all
 
 pytestmark = pytest.mark.broker
@@ -140,7 +140,7 @@ async def test_the_brokers_default_replication_factor_may_be_used(settings: Sett
 
 async def test_a_broker_that_does_not_exist_is_reported(settings: Settings) -> None:
     """One line with the address and the settings, at once."""
-    nowhere = f"127.0.0.1:{ports.find_free()}"
+    nowhere = f"127.0.0.1:{network.find_free()}"
     with pytest.raises(KafkaUnreachable) as raised:
         await admin.check_topics(replace(settings, kafka_bootstrap_servers=nowhere))
     message = str(raised.value)

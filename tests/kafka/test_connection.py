@@ -20,7 +20,7 @@ from streams.kafka import admin, connection
 from streams.kafka.connection import KafkaUnreachable
 from streams.runtime.factory import faust_broker
 from streams.settings import SettingError, Settings, load
-from streams.system import ports
+from streams.system import network
 from tests.support.broker import make_settings
 
 PASSWORD = "not guessed"
@@ -40,7 +40,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A real Kafka with two more listeners."""
     folder = tmp_path_factory.mktemp("secured")
     pem = _certificate(folder / "broker.pem")
-    plain, sasl, mutual = ports.find_free(), ports.find_free(), ports.find_free()
+    plain, sasl, mutual = network.find_free(), network.find_free(), network.find_free()
     broker = EmbeddedBroker(folder, plain, extra_properties=_listeners(pem, plain, sasl, mutual))
     broker.start()
     yield Secured(f"localhost:{sasl}", f"localhost:{mutual}", pem)
@@ -50,7 +50,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 def _listeners(pem: Path, plain: int, sasl: int, mutual: int) -> dict[str, str]:
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-    controller = ports.find_free()
+    controller = network.find_free()
     public = f"PLAINTEXT://127.0.0.1:{plain},SASLSSL://localhost:{sasl},MUTUAL://localhost:{mutual}"
     return {
         "listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",

@@ -8,7 +8,7 @@ import msgspec
 
 from streams.cli import output
 from streams.cli.options import sandbox_option
-from streams.cli.qr import format_link_instructions, render_qr
+from streams.cli.rendering import format_link_instructions, render_qr
 from streams.contract.account import AccountRecord
 from streams.local import run_dir
 from streams.observability.run_file import read_run_file

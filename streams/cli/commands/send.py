@@ -9,7 +9,7 @@ import click
 
 from streams.cli import output
 from streams.cli.options import JsonObject
-from streams.cli.status_line import print_event
+from streams.cli.rendering import print_event
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse
 from streams.contract.status import StatusEvent
 from streams.local import run_dir

@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from streams.cli import output
-from streams.cli.status_line import print_event
+from streams.cli.rendering import print_event
 from streams.cli.time_param import TimeParam
 from streams.local import run_dir
 from streams.operations import messages

@@ -1,4 +1,8 @@
-"""Rewrites msgspec's error messages as `field: what is wrong`. Never repeats a value of the caller."""
+"""Rewrites msgspec's error messages as `field: what is wrong`. Never repeats a value of the caller.
+
+The details of errors are published, so a value could reveal a phone number or a text. The name of a
+field is safe: it is one of the contract's names, or the caller's own key.
+"""
 
 import re
 from collections.abc import Mapping, Sequence

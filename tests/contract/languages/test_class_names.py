@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from streams.contract import account, inbound, status
 from tests.contract.languages.tools import FILES, run_node
-from tests.contract.samples import ACCEPTED, REJECTED
+from tests.contract.rejected_samples import REJECTED
+from tests.contract.samples import ACCEPTED
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND
 
 RECORDS = {"Request", "StatusEvent", "AccountRecord", "InboundMessage", "DeadLetterHeaders"}

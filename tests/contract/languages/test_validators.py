@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from streams.contract import account, inbound, status
 from streams.contract.errors import InvalidRequest
 from tests.contract.languages.tools import FILES, run_go, run_node
-from tests.contract.samples import ACCEPTED, PNG, REJECTED, content, parse, text
+from tests.contract.rejected_samples import REJECTED
+from tests.contract.samples import ACCEPTED, PNG, content, parse, text
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
 
 

@@ -1,5 +1,9 @@
-"""Free ports on loopback, for servers that must know their port in advance. Keeps none open."""
+"""Loopback: which hosts only this machine can reach, and which ports are free there.
 
+For servers that must know their port in advance. Keeps no port open and looks up no name.
+"""
+
+import ipaddress
 import random
 import socket
 
@@ -33,3 +37,11 @@ def find_free(excluded_port: int = 0) -> int:
         if port != excluded_port and is_free(port):
             return port
     raise NoFreePort(f"no free port from {_CANDIDATES.start} to {_CANDIDATES.stop - 1} on {HOST}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this address or name belongs to this machine alone: 127/8, `::1` or `localhost`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

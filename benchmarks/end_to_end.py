@@ -57,7 +57,7 @@ class Stopwatch:
 
     async def all_seen(self, ids: Sequence[str], status: str) -> None:
         """Await that each of these has this status."""
-        while not all((each, status) in self.seen for each in ids):
+        while not all((id, status) in self.seen for id in ids):
             self._news.clear()
             await asyncio.wait_for(self._news.wait(), 120)
 
@@ -144,7 +144,9 @@ async def _measure_all(here: World, watch: Stopwatch, count: int, every_s: float
         print(f"page acks after {ack_ms} ms")
         report("produce to accepted", found["accepted"])
         report("produce to sent", found["sent"])
-        report("the page's ack to sent", [each - ack_ms for each in found["arrival to sent"]])
+        report(
+            "the page's ack to sent", [delay_ms - ack_ms for delay_ms in found["arrival to sent"]]
+        )
 
 
 if __name__ == "__main__":

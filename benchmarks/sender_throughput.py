@@ -53,7 +53,7 @@ class Lane:
     def _sent(self, name: str) -> int:
         said = (events.decode(record.value) for record in self._log)
         outcomes = [e for e in said if isinstance(e, Outcome) and e.id.startswith(name)]
-        assert all(isinstance(each.result, Sent) for each in outcomes), outcomes
+        assert all(isinstance(outcome.result, Sent) for outcome in outcomes), outcomes
         return len(outcomes)
 
 
@@ -94,7 +94,9 @@ async def _log(url: str) -> list[dict[str, Any]]:
 def report(ack_ms: int, found: dict[str, list[float]]) -> None:
     ours, theirs = found["lane"], found["bare"]
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    shown = "   ".join(f"{name} {statistics.median(each):6.1f}/s" for name, each in found.items())
+    shown = "   ".join(
+        f"{name} {statistics.median(values):6.1f}/s" for name, values in found.items()
+    )
     print(f"ack after {ack_ms:3} ms: {shown}   lane : bare {ratio:.2f}")
 
 

@@ -109,7 +109,7 @@ def main() -> None:
     print(f"import and load, median of {RUNS} processes after one to warm up: elapsed, CPU, in ms")
     for name in CANDIDATES:
         runs = zip(*times_ms[name][1:], strict=True) if name in times_ms else []
-        print(f"  {name:33}", *(f"{statistics.median(each):8.1f}" for each in runs))
+        print(f"  {name:33}", *(f"{statistics.median(run):8.1f}" for run in runs))
     print("\nWA_MAX_QUEUE=many:")
     for name, program in list(installed.items())[1:]:
         print(f"  {name}: {run(_PROVOKE.format(program=program), WA_MAX_QUEUE='many')}")

@@ -32,7 +32,7 @@ async def main(messages: int, page_heap_mb: int) -> None:
     print(machine())
     async with world(partitions=8, whatsapp_page_heap_mb=page_heap_mb) as here:
         workers = here.system.start_dispatcher(), here.system.start_sender()
-        await asyncio.gather(*(each.wait_until_ready() for each in workers))
+        await asyncio.gather(*(worker.wait_until_ready() for worker in workers))
         async with reading(here) as watch:
             await _soak(here, watch, workers, messages)
 
@@ -51,7 +51,7 @@ async def _soak(
     print("MB for each 1,000 messages, by the second half:")
     half = samples[len(samples) // 2 :]
     for name in half[0]:
-        print(f"  {name:<11} {growth([each[name] for each in half]):+.2f}")
+        print(f"  {name:<11} {growth([sample[name] for sample in half]):+.2f}")
 
 
 async def _block(here: World, watch: Stopwatch, start: int) -> None:
@@ -68,8 +68,8 @@ async def _block(here: World, watch: Stopwatch, start: int) -> None:
 def _sample(here: World, dispatcher: Worker, sender: Worker) -> Sample:
     process = psutil.Process(sender.process.pid)
     children = process.children(recursive=True)
-    driver = [each for each in children if "node" in each.exe()]
-    browser = [each for each in children if each not in driver]
+    driver = [child for child in children if "node" in child.exe()]
+    browser = [child for child in children if child not in driver]
     return {
         "dispatcher": _pss(psutil.Process(dispatcher.process.pid)),
         "sender": _pss(process),
@@ -80,11 +80,11 @@ def _sample(here: World, dispatcher: Worker, sender: Worker) -> Sample:
 
 
 def _pss(*processes: psutil.Process) -> float:
-    return sum(each.memory_full_info().pss for each in processes) / MB
+    return sum(process.memory_full_info().pss for process in processes) / MB
 
 
 def _size(folder: Path) -> float:
-    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file()) / MB
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MB
 
 
 def growth(values: Sequence[float]) -> float:

@@ -159,7 +159,7 @@ class WhatsApp:
             for request_with_id in identified
         ]
         await asyncio.gather(*acknowledgements)
-        return [SendResponse(each["id"]) for each in identified]
+        return [SendResponse(request["id"]) for request in identified]
 
     async def statuses(
         self, *, id: str | None = None, since_s: float | None = None

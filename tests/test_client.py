@@ -133,7 +133,7 @@ async def test_many_wait_at_the_same_time(world: Settings) -> None:
         events = await asyncio.gather(
             *(whatsapp.send_immediate(PHONE, "x", id=id, timeout_s=60) for id in ids)
         )
-        assert [each.id for each in events] == ids
+        assert [event.id for event in events] == ids
 
 
 async def test_no_answer_is_a_timeout(world: Settings) -> None:
@@ -156,10 +156,14 @@ async def test_a_batch_keeps_the_order_of_a_recipient(world: Settings) -> None:
     async with service(world) as requests, WhatsApp(settings=world) as whatsapp:
         responses = await whatsapp.send_batch(batch)
         await eventually(lambda: len(requests) == 4)
-        to_phone = [each for each in requests if each["key"] == E164.encode()]
-        assert [each.get("text") or each.get("message") for each in to_phone] == ["0", "1", "2"]
-        assert [each.id for each in responses][2] == "batch-2"
-        assert {each.id for each in responses} == {each["id"] for each in requests}
+        to_phone = [request for request in requests if request["key"] == E164.encode()]
+        assert [request.get("text") or request.get("message") for request in to_phone] == [
+            "0",
+            "1",
+            "2",
+        ]
+        assert [response.id for response in responses][2] == "batch-2"
+        assert {response.id for response in responses} == {request["id"] for request in requests}
 
 
 async def test_statuses_follow_and_history_ends(world: Settings) -> None:
@@ -172,7 +176,7 @@ async def test_statuses_follow_and_history_ends(world: Settings) -> None:
         await whatsapp.send(PHONE, "after", id="after")
         assert (await first).id == "after"
         await following.aclose()  # type: ignore[attr-defined]
-        history = [each.status async for each in whatsapp.history(id="before")]
+        history = [event.status async for event in whatsapp.history(id="before")]
         assert history == ["accepted", "sent"]
         assert await whatsapp.status("before") == event("before", "sent")
         assert await whatsapp.status("never") is None

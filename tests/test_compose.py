@@ -37,7 +37,7 @@ def _settings(service: dict[str, Any]) -> Settings:
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_is_a_setting_with_a_valid_value(name: str) -> None:
     """A misspelt variable must not go unnoticed, so each must name a setting."""
-    variables = {variable_name(each.name) for each in fields(Settings)}
+    variables = {variable_name(field.name) for field in fields(Settings)}
     assert OURS[name]["environment"].keys() <= variables
     settings = _settings(OURS[name])
     assert settings.kafka_bootstrap_servers == "broker:19092"
@@ -156,7 +156,7 @@ def test_the_image_is_built_from_existing_files() -> None:
         line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line
     ]
     allowed = (ROOT / ".dockerignore").read_text().splitlines()
-    for source in [source for each in copied for source in each]:
+    for source in [source for sources in copied for source in sources]:
         assert (ROOT / source).exists(), source
         top = source.split("/")[0]
         assert f"!{top}" in allowed or f"!{top}/" in allowed, source

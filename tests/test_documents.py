@@ -139,8 +139,8 @@ def metric_names() -> Iterator[str]:
     )
     LagMetrics(registry)
     SenderMetrics(sender_registry)
-    for each in (registry, sender_registry):
-        yield from (metric.name for metric in each.collect() if metric.name.startswith("wa_"))
+    for source in (registry, sender_registry):
+        yield from (metric.name for metric in source.collect() if metric.name.startswith("wa_"))
 
 
 def command_names(group: click.Group = cli, prefix: str = "") -> Iterator[str]:
@@ -185,13 +185,17 @@ def test_every_public_word_is_documented(kind: str) -> None:
 def test_every_setting_is_documented() -> None:
     """Each setting is on the page of settings."""
     page = read(SETTINGS_PAGE)
-    assert [each["variable"] for each in describe(Settings()) if each["variable"] not in page] == []
+    assert [
+        setting["variable"] for setting in describe(Settings()) if setting["variable"] not in page
+    ] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_variable_is_a_setting(document: Path) -> None:
     """A document names no `WA_…` variable that does not exist."""
-    variables = {each["variable"] for each in describe(Settings())} | OTHER_VARIABLES | PENDING
+    variables = (
+        {setting["variable"] for setting in describe(Settings())} | OTHER_VARIABLES | PENDING
+    )
     named = set(_VARIABLE.findall(read(document)))
     assert {name for name in named - variables if not name.endswith("_")} == set()
 
@@ -199,9 +203,9 @@ def test_every_variable_is_a_setting(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_path_exists(document: Path) -> None:
     """A path in code font is one of the repository, of `streams/`, or beside the document."""
-    paths = [each for each in _INLINE.findall(read(document)) if is_repository_path(each)]
+    paths = [path for path in _INLINE.findall(read(document)) if is_repository_path(path)]
     folders = (ROOT, ROOT / "streams", document.parent)
-    missing = [path for path in paths if not any((each / path).exists() for each in folders)]
+    missing = [path for path in paths if not any((folder / path).exists() for folder in folders)]
     assert [path for path in missing if path not in PENDING] == []
 
 
@@ -216,9 +220,9 @@ def is_repository_path(span: str) -> bool:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document: Path) -> None:
     """A relative link points to a file that exists."""
-    targets = [each for each in _LINK.findall(read(document)) if "://" not in each]
-    missing = [each for each in targets if not (document.parent / each).exists()]
-    assert [each for each in missing if each not in PENDING] == []
+    targets = [target for target in _LINK.findall(read(document)) if "://" not in target]
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert [target for target in missing if target not in PENDING] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -248,8 +252,8 @@ def test_the_glossary_is_short() -> None:
 def test_the_request_is_followed_without_going_back() -> None:
     """Where ARCHITECTURE.md follows one request, it visits no file twice."""
     text = read(ROOT / "ARCHITECTURE.md").partition("## One request")[2].partition("\n## ")[0]
-    files = [each for each in _INLINE.findall(text) if re.search(r"\.(py|js)$", each)]
-    assert [each for each in sorted(set(files)) if files.count(each) > 1] == []
+    files = [name for name in _INLINE.findall(text) if re.search(r"\.(py|js)$", name)]
+    assert [file for file in sorted(set(files)) if files.count(file) > 1] == []
 
 
 def test_the_python_examples_compile() -> None:
@@ -277,7 +281,9 @@ def test_the_request_in_the_readme_is_accepted() -> None:
 
 def test_each_kind_of_content_has_an_example_that_is_accepted() -> None:
     """The README shows each kind that is built, as it may be sent."""
-    examples = [json.loads(each) for each in _INLINE.findall(read(README)) if is_content(each)]
+    examples = [
+        json.loads(example) for example in _INLINE.findall(read(README)) if is_content(example)
+    ]
     for content in examples:
         request: dict[str, Any] = {"to": "+60123456789", "content": content}
         parse(json.dumps(request).encode(), (), max_bytes=1 << 20)

@@ -72,7 +72,7 @@ def format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(each) for each in value) or "-"
+        return ", ".join(str(item) for item in value) or "-"
     return str(value)
 
 

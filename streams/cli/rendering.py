@@ -29,7 +29,7 @@ def print_event(event: StatusEvent, *, as_json: bool) -> None:
         output.print_data(status.encode(event).decode())
         return
     columns = (format_clock(event.at), event.id, event.to or "-", event.status, _describe(event))
-    output.print_data("  ".join(each for each in columns if each))
+    output.print_data("  ".join(column for column in columns if column))
 
 
 def _describe(event: StatusEvent) -> str:
@@ -39,4 +39,4 @@ def _describe(event: StatusEvent) -> str:
     position = None if event.queue_position is None else f"{event.queue_position} ahead"
     due = None if event.due_at is None else f"due {format_clock(event.due_at)}"
     details = (event.reason, position, due, event.account and f"by {event.account}")
-    return ", ".join(str(each) for each in details if each)
+    return ", ".join(str(detail) for detail in details if detail)

@@ -67,8 +67,8 @@ class DemoRun:
         await self._wait_until(lambda: self._find_stranger_failure() is not None)
         await self._replay_stranger()
         reply_to_id, react_to_id = [
-            await self._wait_until_sent(find_first_request_id(each))
-            for each in (REPLY_PHONE, REACTION_PHONE)
+            await self._wait_until_sent(find_first_request_id(phone))
+            for phone in (REPLY_PHONE, REACTION_PHONE)
         ]
         await self._produce(
             build_second_act(reply_to_id, react_to_id), "a reply and a reaction to two of them"
@@ -84,7 +84,8 @@ class DemoRun:
         outbound = names(self._settings).outbound
         async with AIOKafkaProducer(**producer_options(self._settings)) as producer:
             deliveries = [
-                await producer.send(outbound, each.value, key=each.key) for each in requests
+                await producer.send(outbound, request.value, key=request.key)
+                for request in requests
             ]
             await asyncio.gather(*deliveries)
 
@@ -97,7 +98,7 @@ class DemoRun:
         letters = await dead_letters.read_letters(self._settings)
         selected = select(letters, DeadLetterFilter(reason=NOT_ON_WHATSAPP))
         await dead_letters.republish(self._settings, selected, rate_per_s=10.0)
-        self._replayed_ids += [each.info.request_id for each in selected]
+        self._replayed_ids += [letter.info.request_id for letter in selected]
 
     async def _follow_statuses(self, whatsapp: WhatsApp) -> None:
         async for event in whatsapp.statuses(since_s=0.001):
@@ -126,7 +127,7 @@ class DemoRun:
         )
 
     def _find_stranger_failure(self) -> StatusEvent | None:
-        ids = (each.id for each in self._requests if each.to == STRANGER_PHONE)
+        ids = (request.id for request in self._requests if request.to == STRANGER_PHONE)
         return next(
             (
                 self._status_events[id]["failed"]
@@ -137,7 +138,7 @@ class DemoRun:
         )
 
     def _are_all_finished(self) -> bool:
-        return all(self._is_finished(each) for each in self._requests)
+        return all(self._is_finished(request) for request in self._requests)
 
     def _is_finished(self, request: DemoRequest) -> bool:
         if request.expected_status == "sent" or request.id in self._replayed_ids:

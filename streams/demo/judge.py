@@ -72,9 +72,11 @@ def _map_request_ids(requests: Sequence[DemoRequest], evidence: Evidence) -> dic
 
     WhatsApp Web chooses the id of a reaction itself: a reaction is recognized by its emoji.
     """
-    request_ids = {each.whatsapp_id: each.id for each in evidence.events if each.whatsapp_id}
+    request_ids = {event.whatsapp_id: event.id for event in evidence.events if event.whatsapp_id}
     reactions = {
-        (each.to, each.expected_text): each.id for each in requests if each.kind == "reaction"
+        (request.to, request.expected_text): request.id
+        for request in requests
+        if request.kind == "reaction"
     }
     for row in evidence.log:
         if row["type"] == "reaction" and (row["to"], row["body"]) in reactions:
@@ -83,7 +85,7 @@ def _map_request_ids(requests: Sequence[DemoRequest], evidence: Evidence) -> dic
 
 
 def _ids_with_status(events: Iterable[StatusEvent], status: str) -> set[str]:
-    return {each.id for each in events if each.status == status}
+    return {event.id for event in events if event.status == status}
 
 
 def _check_sent(
@@ -98,14 +100,12 @@ def _check_sent(
         request_ids[row["whatsapp_id"]] for row in shown if row["whatsapp_id"] in request_ids
     }
     # The receipts of a reaction cannot be recognized: see `_map_request_ids`.
-    reactions = {each.id for each in requests if each.kind == "reaction"}
-    problems = [f"{each}: reported as sent, but on no phone" for each in sorted(sent - on_phones)]
-    problems += [
-        f"{each}: on a phone, but never reported as sent" for each in sorted(on_phones - sent)
-    ]
-    problems += [f"{each}: never delivered" for each in sorted(sent - delivered - reactions)]
+    reactions = {request.id for request in requests if request.kind == "reaction"}
+    problems = [f"{id}: reported as sent, but on no phone" for id in sorted(sent - on_phones)]
+    problems += [f"{id}: on a phone, but never reported as sent" for id in sorted(on_phones - sent)]
+    problems += [f"{id}: never delivered" for id in sorted(sent - delivered - reactions)]
     summary = (
-        f"{len({each.id for each in requests})} requested, {len(sent)} reported as sent, "
+        f"{len({request.id for request in requests})} requested, {len(sent)} reported as sent, "
         f"{len(on_phones)} on phones, {len(delivered)} delivered"
     )
     return Finding("sent", summary, tuple(problems))
@@ -124,7 +124,9 @@ def _check_lost(
     replayed_ids: Sequence[str],
 ) -> Finding:
     expected_ids = {
-        each.id for each in requests if each.expected_status == _SENT or each.id in replayed_ids
+        request.id
+        for request in requests
+        if request.expected_status == _SENT or request.id in replayed_ids
     }
     missing = sorted(expected_ids - {_request_id_of(row, request_ids) for row in shown})
     return Finding("lost", f"{len(missing)} lost", tuple(f"{id}: on no phone" for id in missing))
@@ -142,7 +144,7 @@ def _check_content(
     requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
 ) -> Finding:
     """The phone shows the text of the request, and it is the right phone."""
-    expected = {each.id: each for each in requests}
+    expected = {request.id: request for request in requests}
     problems: list[str] = []
     for row in shown:
         request = expected.get(_request_id_of(row, request_ids))
@@ -157,7 +159,7 @@ def _check_rate_limit(shown: Sequence[LoggedMessage], limit: int) -> Finding:
     times: defaultdict[str, list[float]] = defaultdict(list)
     for row in shown:
         times[row["to"]].append(datetime.fromisoformat(row["at"]).timestamp())
-    counts = {phone: max_in_window(each) for phone, each in times.items()}
+    counts = {phone: max_in_window(times_shown) for phone, times_shown in times.items()}
     problems = tuple(f"{phone}: {n} in 60 s" for phone, n in counts.items() if n > limit)
     highest = max(counts.values(), default=0)
     return Finding(
@@ -168,7 +170,7 @@ def _check_rate_limit(shown: Sequence[LoggedMessage], limit: int) -> Finding:
 def _check_order(
     requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
 ) -> Finding:
-    position = {each.id: number for number, each in reversed(list(enumerate(requests)))}
+    position = {request.id: number for number, request in reversed(list(enumerate(requests)))}
     problems: list[str] = []
     last: dict[str, str] = {}
     for row in shown:
@@ -185,20 +187,20 @@ def _check_refused(requests: Sequence[DemoRequest], evidence: Evidence) -> Findi
     A record that cannot be parsed has no id: it is only counted, by its code.
     """
     errors = {
-        each.id: each.error for each in evidence.events if each.status in ("rejected", "failed")
+        event.id: event.error for event in evidence.events if event.status in ("rejected", "failed")
     }
-    expected = Counter(each.code for each in requests if each.code)
+    expected = Counter(request.code for request in requests if request.code)
     actual = Counter(error.code for error in errors.values() if error is not None)
     problems = [
         f"{code}: {actual[code]} times, {expected[code]} expected"
         for code in sorted(expected | actual, key=str)
         if actual[code] != expected[code]
     ]
-    for each in requests:
-        error = errors.get(each.id)
-        if each.id and each.code and (error is None or error.code != each.code):
+    for request in requests:
+        error = errors.get(request.id)
+        if request.id and request.code and (error is None or error.code != request.code):
             problems.append(
-                f"{each.id}: {error.code if error else 'no status event'}, not {each.code}"
+                f"{request.id}: {error.code if error else 'no status event'}, not {request.code}"
             )
     return Finding(
         "refused", ", ".join(f"{n} {code}" for code, n in actual.items()), tuple(problems)
@@ -207,7 +209,7 @@ def _check_refused(requests: Sequence[DemoRequest], evidence: Evidence) -> Findi
 
 def _check_dead_letters(requests: Sequence[DemoRequest], evidence: Evidence) -> Finding:
     """Each rejected or failed request is a dead letter with the bytes of the request."""
-    expected = Counter(each.value for each in requests if each.code)
+    expected = Counter(request.value for request in requests if request.code)
     actual = Counter(bytes(letter.value or b"") for letter in evidence.letters)
     problems = [f"no dead letter for {_shorten(value)}" for value in expected - actual]
     problems += [f"an unexpected dead letter: {_shorten(value)}" for value in actual - expected]

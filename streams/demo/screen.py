@@ -55,18 +55,20 @@ class RequestTracker:
     def count_statuses(self, phone: str | None = None) -> Counter[str]:
         """The number of requests with each status, of one phone or of all."""
         return Counter(
-            each.status for each in self.last_events.values() if phone is None or each.to == phone
+            event.status
+            for event in self.last_events.values()
+            if phone is None or event.to == phone
         )
 
     @property
     def phones(self) -> list[str]:
         """The phones of all events, sorted."""
-        return sorted({each.to for each in self.last_events.values() if each.to})
+        return sorted({event.to for event in self.last_events.values() if event.to})
 
     def find_longest_wait(self, phone: str) -> StatusEvent | None:
         """The request of this phone that must wait the longest from now."""
         queued = [e for e in self.last_events.values() if e.to == phone and e.status == "queued"]
-        return max(queued, key=lambda each: each.due_at or "", default=None)
+        return max(queued, key=lambda event: event.due_at or "", default=None)
 
 
 class PlainScreen:
@@ -146,7 +148,9 @@ class LiveScreen:
         self._tracker.add(event)
 
     def _render(self) -> RenderableType:
-        services = "  ".join(f"{each.name} {each.state}" for each in self._services.values())
+        services = "  ".join(
+            f"{service.name} {service.state}" for service in self._services.values()
+        )
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("phone", "waiting", "sent", "delivered", "failed", ""):
             table.add_column(name, justify="left" if name in ("phone", "") else "right")

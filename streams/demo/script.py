@@ -54,7 +54,7 @@ def build_first_act() -> list[DemoRequest]:
 
 def find_first_request_id(phone: str) -> str:
     """The id of the first request to this phone."""
-    return next(each.id for each in _build_conversations() if each.to == phone)
+    return next(request.id for request in _build_conversations() if request.to == phone)
 
 
 def build_second_act(reply_to_id: str, react_to_id: str) -> list[DemoRequest]:

@@ -69,7 +69,9 @@ class Reader:
         """The records of one fetch, in the order of their timestamps."""
         batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
         records = [record for batch in batches.values() for record in batch]
-        return sorted(records, key=lambda each: (each.timestamp, each.partition, each.offset))
+        return sorted(
+            records, key=lambda record: (record.timestamp, record.partition, record.offset)
+        )
 
     async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
         for partition, end in ends.items():

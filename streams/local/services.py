@@ -28,7 +28,7 @@ _PACKAGE_ROOT = Path(streams.__file__).parents[
 # A sender finishes its current send, a dispatcher its current event; both then leave their groups.
 _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
 
-_EXIT_NAMES = {int(each): each.name for each in ExitCode}
+_EXIT_NAMES = {int(code): code.name for code in ExitCode}
 
 
 def build_dispatcher_spec(

@@ -118,7 +118,9 @@ class LocalStack:
 
     async def wait_for_sandbox(self) -> str:
         """The URL of the sandbox's control, once the sandbox is ready. Only with `--sandbox`."""
-        sandbox = next(each for each in self._supervisor.services if each.name == "sandbox")
+        sandbox = next(
+            service for service in self._supervisor.services if service.name == "sandbox"
+        )
         await self._supervisor.wait_until_ready(sandbox)
         run_file = read_run_file(self.settings.data_dir, "sandbox")
         assert run_file is not None, "a sandbox without a run file is not ready"

@@ -80,7 +80,7 @@ def redact_value(value: Any, key: str = "") -> Any:
     if name in TEXT_KEYS and value is not None:
         return TEXT_MASK
     if isinstance(value, Mapping):
-        return {redact(str(each)): redact_value(item, str(each)) for each, item in value.items()}
+        return {redact(str(key)): redact_value(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple | Set) and not isinstance(value, str):
         return [redact_value(item, key) for item in value]
     if name in PHONE_KEYS and re.search(r"\d{5,}", re.sub(r"\D", "", str(value))):

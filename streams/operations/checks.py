@@ -154,4 +154,4 @@ def require_free_web_port(settings: Settings) -> None:
 
 
 def _nearest_existing(folder: Path) -> Path:
-    return next(each for each in (folder, *folder.parents) if each.exists())
+    return next(path for path in (folder, *folder.parents) if path.exists())

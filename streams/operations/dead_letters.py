@@ -46,21 +46,23 @@ async def plan_replay(
 ) -> ReplayPlan:
     """Select the dead letters to replay. Those of unknown outcome are refused unless allowed."""
     selected = select(await read_letters(settings), letter_filter)
-    refused = [each for each in selected if each.info.outcome == "unknown" and not allow_unknown]
-    return ReplayPlan([each for each in selected if each not in refused], refused)
+    refused = [
+        letter for letter in selected if letter.info.outcome == "unknown" and not allow_unknown
+    ]
+    return ReplayPlan([letter for letter in selected if letter not in refused], refused)
 
 
 async def republish(settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float) -> None:
     """Produce the original records to `wa.outbound` again, at most this many a second."""
     producer = AIOKafkaProducer(**connection.producer_options(settings))
     async with producer:
-        for each in letters:
+        for letter in letters:
             started_s = time.monotonic()
             await producer.send_and_wait(
                 names(settings).outbound,
-                each.value,
-                key=each.key,
-                headers=each.build_replay_headers(),
+                letter.value,
+                key=letter.key,
+                headers=letter.build_replay_headers(),
             )
             await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
 

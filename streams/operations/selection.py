@@ -50,11 +50,11 @@ def select(
     If the replay of a dead letter failed too, the later dead letter stands for both.
     """
     superseded_ids = set() if include_replayed else _find_superseded_ids(letters)
-    letters_by_id = {each.info.id: each for each in letters if letter_filter.matches(each)}
-    return [each for id, each in letters_by_id.items() if id not in superseded_ids]
+    letters_by_id = {letter.info.id: letter for letter in letters if letter_filter.matches(letter)}
+    return [letter for id, letter in letters_by_id.items() if id not in superseded_ids]
 
 
 def _find_superseded_ids(letters: Iterable[DeadLetter]) -> set[str]:
     """The ids of dead letters whose replay ended in another one of these."""
     replayed_ids = {get_text(letter.headers, replay.REPLAY_OF) for letter in letters}
-    return {each for each in replayed_ids if each is not None}
+    return {id for id in replayed_ids if id is not None}

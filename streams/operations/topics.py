@@ -27,5 +27,5 @@ async def create(settings: Settings) -> dict[str, bool]:
 
 async def check(settings: Settings) -> list[CheckedTopic]:
     """Compare each required topic with its specification."""
-    problems = {each.topic: each for each in await admin.check_topics(settings)}
+    problems = {check.topic: check for check in await admin.check_topics(settings)}
     return [CheckedTopic(spec.name, problems.get(spec.name)) for spec in required_topics(settings)]

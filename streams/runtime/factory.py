@@ -128,7 +128,8 @@ def faust_broker(settings: Settings) -> tuple[list[URL], CredentialsT | None]:
         SettingError: a certificate cannot be read.
     """
     addresses = [
-        URL(f"kafka://{each.strip()}") for each in connection.bootstrap_servers(settings).split(",")
+        URL(f"kafka://{address.strip()}")
+        for address in connection.bootstrap_servers(settings).split(",")
     ]
     return addresses, _credentials(settings)
 

@@ -99,7 +99,9 @@ class Publisher:
 
         async def publish_remaining() -> None:
             producer = await self.started_producer()
-            acknowledged = [await _enqueue(producer, each) for each in records[len(published) :]]
+            acknowledged = [
+                await _enqueue(producer, record) for record in records[len(published) :]
+            ]
             for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome

@@ -90,7 +90,7 @@ class DurableTable:
                 return  # revoked again in the meantime: another recovery follows
             assigned = self._app.assignor.assigned_actives()
             self._owned_partitions = frozenset(
-                each.partition for each in assigned if each.topic == self.changelog
+                tp.partition for tp in assigned if tp.topic == self.changelog
             )
             self._gate.open()
             await self._check_topic_ids()

@@ -76,9 +76,9 @@ class ResultWriter:
 
     async def write(self, batch: Sequence[Conclusion]) -> None:
         """Rows and outcomes are durable when this returns, and the records acknowledged."""
-        sent = [each for each in batch if isinstance(each[1], Sent)]
-        await asyncio.gather(*(self._store(*each) for each in batch if each not in sent))
-        await asyncio.gather(*(self._store(*each) for each in sent), self._publish_outcomes(batch))
+        sent = [item for item in batch if isinstance(item[1], Sent)]
+        await asyncio.gather(*(self._store(*item) for item in batch if item not in sent))
+        await asyncio.gather(*(self._store(*item) for item in sent), self._publish_outcomes(batch))
         for dispatch, _ in batch:
             dispatch.record.ack()
 
@@ -91,7 +91,7 @@ class ResultWriter:
 
     async def _publish_outcomes(self, batch: Sequence[Conclusion]) -> None:
         await join_next_request(ITERATIONS_TO_NEXT_RECORD)
-        await self._publish([self._make_outcome(*each) for each in batch])
+        await self._publish([self._make_outcome(*item) for item in batch])
 
     def _make_outcome(self, dispatch: PendingDispatch, result: Result) -> Outcome:
         running = dispatch.running

@@ -162,7 +162,7 @@ class SendTopicOwnership:
                 latest.append((claim.result.at_s, whatsapp_id, claim))
         for at_s in sorted(sent):
             self._pacer.record_sent(at_s)
-        for _, whatsapp_id, claim in sorted(latest, key=lambda each: each[0]):
+        for _, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
             self._receipts.watch(whatsapp_id, claim)
 
     async def _sweep_claims(self) -> None:

@@ -98,8 +98,10 @@ class SendPipeline:
         await _cancel(submit_task)
         await _best_effort(self._to_conclude.join())
         await _cancel(conclude_task)
-        attempts = [each.running for each in self._pending if each.running is not None]
-        await _best_effort(asyncio.gather(*(self._runner.withdraw(each) for each in attempts)))
+        attempts = [pending.running for pending in self._pending if pending.running is not None]
+        await _best_effort(
+            asyncio.gather(*(self._runner.withdraw(attempt) for attempt in attempts))
+        )
         for dispatch in self._pending:
             self._nack(dispatch.record)
         self._pending.clear()

@@ -51,7 +51,7 @@ def describe_type(type_: Any) -> str:
     """What completes "must be …" for a value of this type."""
     origin, arguments = get_origin(type_), get_args(type_)
     if origin is Annotated:
-        return next(each.description for each in type_.__metadata__ if each.description)
+        return next(meta.description for meta in type_.__metadata__ if meta.description)
     if origin in (Union, UnionType):
         return describe_type(arguments[0])
     if origin is Literal:

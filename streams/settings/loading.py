@@ -47,7 +47,7 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     converter = Converter()
     try:
         settings = load_settings(
-            Settings, [_make_loader(*each) for each in sources.items()], converter=converter
+            Settings, [_make_loader(*source) for source in sources.items()], converter=converter
         )
     except InvalidSettingsError:
         if not converter.problems:

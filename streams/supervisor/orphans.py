@@ -32,7 +32,7 @@ class OrphanReaper:
         the time to do so.
         """
         children = psutil.Process().children()
-        zombie_pids = {each.pid for each in children if not processes.is_running(each.pid)}
+        zombie_pids = {child.pid for child in children if not processes.is_running(child.pid)}
         for pid in zombie_pids & self._zombie_pids:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)

@@ -278,7 +278,7 @@ class FakeDriver:
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:  # noqa: D102
         if not self._can_look_up():
             return {}
-        return {each: self._store[each] for each, _ in ids if each in self._store}
+        return {id: self._store[id] for id, _ in ids if id in self._store}
 
     async def request_pairing_code(self, phone: str) -> str:  # noqa: D102
         self._publish(SessionState(Phase.LINKING, pairing_code="FAKECODE", link=self.link))

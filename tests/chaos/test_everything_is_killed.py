@@ -115,7 +115,11 @@ async def test_nothing_is_lost_and_nothing_shown_twice(stack: RunningStack) -> N
         *make_requests("plain", REQUESTS // 2, PHONES),
         *make_requests("txn", REQUESTS - REQUESTS // 2, PHONES),
     ]
-    ids, done, started_s = {each["id"] for each in requests}, asyncio.Event(), time.monotonic()
+    ids, done, started_s = (
+        {request["id"] for request in requests},
+        asyncio.Event(),
+        time.monotonic(),
+    )
     try:
         async with Caller(settings).open() as caller:
             kill_task = asyncio.create_task(kill_services(stack, system, done, dice))
@@ -151,7 +155,7 @@ def _report(
     aborted: int,
     elapsed_s: float,
 ) -> None:
-    lost = verdict.find_lost(each["text"] for each in requests)
+    lost = verdict.find_lost(request["text"] for request in requests)
     statuses = Counter(event["status"] for event in caller.status_events())
     print(
         f"\n{len(requests)} requests to {PHONES} phones in {elapsed_s:.0f} s, {aborted} of them aborted;"
@@ -171,7 +175,7 @@ def _rank(body: str) -> int:
 def _check(caller: Caller, verdict: Verdict, requests: list[dict[str, Any]]) -> None:
     """`unknown` is allowed only for messages that were in the page when it was killed."""
     unknown = _unknown(caller)
-    must_be_shown = [each["text"] for each in requests if each["id"] not in unknown]
+    must_be_shown = [request["text"] for request in requests if request["id"] not in unknown]
     assert verdict.find_lost(must_be_shown) == []
     assert verdict.duplicates == []
     assert verdict.max_in_a_minute() <= LIMIT

@@ -59,9 +59,9 @@ async def put(settings: Settings) -> None:
     async with AIOKafkaProducer(**producer_options(settings)) as producer:
         topic = names(settings).dlq
         await producer.send_and_wait(topic, b"somebody else's record", partition=0)
-        for each in LETTERS:
+        for letter in LETTERS:
             await producer.send_and_wait(
-                topic, each.value, key=each.key, headers=each.build_record_headers()
+                topic, letter.value, key=letter.key, headers=letter.build_record_headers()
             )
 
 
@@ -90,7 +90,7 @@ def shelf(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> S
 
 
 def numbers(objects: list[Any]) -> list[str]:
-    return sorted(each["id"].rpartition(":")[2] for each in objects)
+    return sorted(row["id"].rpartition(":")[2] for row in objects)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_show_has_the_original_byte_for_byte(shelf: Settings, command: Command) 
 def test_replay_republishes_the_original_record(letters: Settings, command: Command) -> None:
     """Key, value and headers as they were, and what it is a replay of."""
     ran = command("dlq", "replay", "--id", "order-1", "--json", settings=letters)
-    assert (ran.code, [each["result"] for each in ran.objects]) == (0, ["replayed"])
+    assert (ran.code, [row["result"] for row in ran.objects]) == (0, ["replayed"])
     (record,) = outbound(letters)
     assert (record.key, record.value) == (b"my \xff key", VALUE)
     assert list(record.headers) == [
@@ -160,7 +160,7 @@ def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command
     ran = command("dlq", "replay", "--all", "--json", settings=letters)
     assert ran.code == 1
     assert "--force" in ran.error_line
-    results = {each["request_id"]: each["result"] for each in ran.objects}
+    results = {row["request_id"]: row["result"] for row in ran.objects}
     assert results == {
         "order-1": "replayed",
         "order-2": "replayed",
@@ -191,9 +191,9 @@ def test_without_topics_it_says_what_to_do(settings: Settings, command: Command)
 def test_topics_are_created_and_checked(settings: Settings, command: Command) -> None:
     """Missing: exit 1 and each is named; created once; then right."""
     missing = command("topics", "check", "--json", settings=settings)
-    assert (missing.code, {each["ok"] for each in missing.objects}) == (1, {False})
+    assert (missing.code, {row["ok"] for row in missing.objects}) == (1, {False})
     created = command("topics", "create", "--json", settings=settings)
-    assert (created.code, {each["created"] for each in created.objects}) == (0, {True})
+    assert (created.code, {row["created"] for row in created.objects}) == (0, {True})
     again = command("topics", "create", "--json", settings=settings)
-    assert {each["created"] for each in again.objects} == {False}
+    assert {row["created"] for row in again.objects} == {False}
     assert command("topics", "check", settings=settings).code == 0

@@ -21,8 +21,8 @@ def make_settings_without_kafka(tmp_path: Path, **given: object) -> Settings:
 def test_a_machine_that_has_everything(command: Command, tmp_path: Path) -> None:
     """Every check is ok, the page of the sandbox included."""
     ran = command("doctor", "--sandbox", "--json", settings=make_settings_without_kafka(tmp_path))
-    assert (ran.code, [each for each in ran.objects if not each["ok"]]) == (0, [])
-    assert {each["name"] for each in ran.objects} == {
+    assert (ran.code, [check for check in ran.objects if not check["ok"]]) == (0, [])
+    assert {check["name"] for check in ran.objects} == {
         "python",
         "java",
         "kafka jars",
@@ -51,7 +51,7 @@ def test_a_missing_thing_is_named(
     """With advice, and exit code 1."""
     settings = make_settings_without_kafka(tmp_path, **given)
     ran = command("doctor", "--no-page", "--json", settings=settings)
-    (missing,) = [each for each in ran.objects if not each["ok"]]
+    (missing,) = [check for check in ran.objects if not check["ok"]]
     assert (ran.code, missing["name"], advice in missing["advice"]) == (1, name, True)
     assert name in ran.error_line
     assert "missing" in command("doctor", "--no-page", settings=settings).out
@@ -67,13 +67,13 @@ def test_a_taken_port_is_named(command: Command, tmp_path: Path) -> None:
             "--json",
             settings=make_settings_without_kafka(tmp_path, web_port=port),
         )
-    assert [each["name"] for each in ran.objects if not each["ok"]] == ["web port"]
+    assert [check["name"] for check in ran.objects if not check["ok"]] == ["web port"]
 
 
 @pytest.mark.broker
 def test_missing_topics_are_named(command: Command, broker: EmbeddedBroker, tmp_path: Path) -> None:
     """The broker answers, but its topics are missing."""
     ran = command("doctor", "--no-page", "--json", settings=make_settings(broker, tmp_path))
-    checks = {each["name"]: each for each in ran.objects}
+    checks = {check["name"]: check for check in ran.objects}
     assert (checks["kafka"]["ok"], checks["topics"]["ok"], ran.code) == (True, False, 1)
     assert "topics create" in checks["topics"]["advice"]

@@ -47,12 +47,12 @@ class Up:
 
     def part(self, name: str) -> dict[str, Any]:
         """One part of it; empty when it is not there."""
-        return next((each for each in self.ps()["parts"] if each["name"] == name), {})
+        return next((service for service in self.ps()["parts"] if service["name"] == name), {})
 
     def below(self) -> list[int]:
         """Every process that belongs to it."""
         tree = psutil.Process(self.process.pid).children(recursive=True)
-        return [self.process.pid, *(each.pid for each in tree)]
+        return [self.process.pid, *(process.pid for process in tree)]
 
 
 def eventually(condition: Callable[[], object], why: Callable[[], str]) -> None:
@@ -205,7 +205,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         assert demo.process.wait(WAITS_S) == 1
         assert not any(map(is_running, below))
         assert "interrupted" in demo.log.read_text().splitlines()[-1]
-        assert [each.name for each in tmp_path.iterdir()] == ["log"]
+        assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 def test_a_taken_port_ends_up_in_one_line(tmp_path: Path) -> None:

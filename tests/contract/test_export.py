@@ -53,7 +53,9 @@ def test_accepted_requests_validate(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sample", [each for each in REJECTED.values() if each.schema], ids=lambda each: each.detail
+    "sample",
+    [sample for sample in REJECTED.values() if sample.schema],
+    ids=lambda sample: sample.detail,
 )
 def test_rejected_requests_do_not_validate(sample: Rejected) -> None:
     """The schema rejects what wa-streams rejects, as far as JSON Schema can express it."""
@@ -97,11 +99,11 @@ def references(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if "$ref" in value:
             yield value["$ref"]
-        for each in value.values():
-            yield from references(each)
+        for item in value.values():
+            yield from references(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from references(each)
+        for item in value:
+            yield from references(item)
 
 
 def pointed_at(reference: str) -> Any:
@@ -113,11 +115,11 @@ def pointed_at(reference: str) -> Any:
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
     """Every reference points into the document, or to a file in the same folder."""
-    outside = {each for each in references(DOCUMENT) if not each.startswith("#/")}
+    outside = {reference for reference in references(DOCUMENT) if not reference.startswith("#/")}
     assert outside == {f"./{name}.json" for name in SCHEMAS}
-    inside = {each for each in references(DOCUMENT) if each.startswith("#/")}
+    inside = {reference for reference in references(DOCUMENT) if reference.startswith("#/")}
     assert inside
-    assert all(pointed_at(each) for each in inside)
+    assert all(pointed_at(reference) for reference in inside)
 
 
 def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
@@ -128,7 +130,10 @@ def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
         channel = DOCUMENT["channels"][name]
         kept = channel["bindings"]["kafka"]["topicConfiguration"]
         assert (channel["address"], kept.get("retention.ms")) == (f"wa.{name}", topic.retention_ms)
-    actions = {each["channel"]["$ref"]: each["action"] for each in DOCUMENT["operations"].values()}
+    actions = {
+        operation["channel"]["$ref"]: operation["action"]
+        for operation in DOCUMENT["operations"].values()
+    }
     expected = {"in": "receive", "out": "send"}
     assert actions == {f"#/channels/{n}": expected[t.direction] for n, t in topics.items()}
 

@@ -211,7 +211,7 @@ header_values = st.none() | st.binary(max_size=20) | st.just(b"application/cloud
 header_lists = st.lists(st.tuples(header_names, header_values), max_size=4)
 mutations = st.tuples(
     st.sampled_from(
-        [json.dumps(each).encode() for each in ACCEPTED.values() if len(str(each)) < 999]
+        [json.dumps(sample).encode() for sample in ACCEPTED.values() if len(str(sample)) < 999]
     ),
     st.integers(0, 400),
     st.binary(max_size=3),

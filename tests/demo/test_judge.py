@@ -95,7 +95,7 @@ def good() -> Evidence:
             event("bad", "rejected", "schema_violation"),
             event("late", "failed", "recipient_not_on_whatsapp"),
         ],
-        letters=[letter(each) for each in ASKED if each.code],
+        letters=[letter(request) for request in ASKED if request.code],
         replayed=["late"],
     )
 
@@ -110,7 +110,7 @@ def test_all_is_well() -> None:
 
 
 def without(evidence: Evidence, id: str) -> Evidence:
-    return replace(evidence, log=[each for each in evidence.log if each["body"] != f"text of {id}"])
+    return replace(evidence, log=[row for row in evidence.log if row["body"] != f"text of {id}"])
 
 
 SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
@@ -120,13 +120,13 @@ SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
     "other text": (
         lambda e: replace(
             e,
-            log=[each | {"body": "?"} if each["body"] == "text of b1" else each for each in e.log],
+            log=[row | {"body": "?"} if row["body"] == "text of b1" else row for row in e.log],
         ),
         {"content"},
     ),
     "another phone": (
         lambda e: replace(
-            e, log=[each | {"to": B} if each["body"] == "text of a3" else each for each in e.log]
+            e, log=[row | {"to": B} if row["body"] == "text of a3" else row for row in e.log]
         ),
         {"content", "limit", "order"},
     ),
@@ -134,8 +134,8 @@ SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
         lambda e: replace(
             e,
             log=[
-                each | {"at": format_rfc3339(1e9 + 59)} if each["body"] == "text of a3" else each
-                for each in e.log
+                row | {"at": format_rfc3339(1e9 + 59)} if row["body"] == "text of a3" else row
+                for row in e.log
             ],
         ),
         {"limit"},

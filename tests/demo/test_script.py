@@ -25,8 +25,12 @@ def all_of_it() -> list[DemoRequest]:
 
 def test_it_is_about_sixty_to_a_dozen_phones() -> None:
     """With one phone flooded, and no other beyond its limit."""
-    good = [each for each in all_of_it() if each.expected_status == "sent" and not each.is_repeat]
-    to = Counter(each.to for each in good)
+    good = [
+        request
+        for request in all_of_it()
+        if request.expected_status == "sent" and not request.is_repeat
+    ]
+    to = Counter(request.to for request in good)
     assert 50 <= len(good) <= 60
     assert set(to) == set(PHONES)
     assert to.pop(FLOODED_PHONE) == FLOOD_SIZE > RATE_LIMIT_PER_MINUTE
@@ -35,7 +39,7 @@ def test_it_is_about_sixty_to_a_dozen_phones() -> None:
 
 def test_all_kinds_of_content_are_among_them() -> None:
     """What this version sends at all, but for a film, which would have to be real."""
-    kinds = {each.kind for each in all_of_it() if each.kind}
+    kinds = {request.kind for request in all_of_it() if request.kind}
     assert kinds >= {"text", "image", "document", "audio", "sticker", "location"}
     assert kinds >= {"contact", "poll", "reaction"}
 
@@ -58,6 +62,6 @@ def test_the_good_are_good_and_the_bad_are_bad(asked: DemoRequest) -> None:
 
 def test_ids_are_unique_but_for_the_one_repeat() -> None:
     """So that "shown twice" means something."""
-    counts = Counter(each.id for each in all_of_it() if each.id)
+    counts = Counter(request.id for request in all_of_it() if request.id)
     repeated = [id for id, count in counts.items() if count > 1]
-    assert repeated == [each.id for each in all_of_it() if each.is_repeat]
+    assert repeated == [request.id for request in all_of_it() if request.is_repeat]

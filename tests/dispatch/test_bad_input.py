@@ -149,10 +149,12 @@ async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> No
     producer = AIOKafkaProducer(**client_options(caller.settings))
     await producer.start()
     try:
-        for each in submitted:
+        for request in submitted:
             batch = python_batch(producer.create_batch())
             name = Bytes.of(b"strange-\xff")
-            batch.append(key=b"k", value=orjson.dumps(each), timestamp=None, headers=[(name, b"1")])
+            batch.append(
+                key=b"k", value=orjson.dumps(request), timestamp=None, headers=[(name, b"1")]
+            )
             await (await producer.send_batch(batch, caller.names.outbound, partition=0))
     finally:
         await producer.stop()
@@ -163,4 +165,4 @@ async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> No
 
 
 def _letter(caller: Caller, value: bytes) -> Any:
-    return next((each for each in caller.dead_letters() if each.value == value), None)
+    return next((letter for letter in caller.dead_letters() if letter.value == value), None)

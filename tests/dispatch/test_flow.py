@@ -173,7 +173,7 @@ async def test_dispatches_are_bounded_and_turns_are_fair(
     flood = [request("+905551110000", f"{n}") for n in range(10)]
     others = [request(f"+9055522{n:05}") for n in range(40)]
     await caller.request(*flood, *others)
-    await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"accepted"})
+    await caller.wait_for_statuses([request["id"] for request in (*flood, *others)], {"accepted"})
     await wait_until(
         lambda: fake_sender.pending_count >= max_in_flight - 2 * dispatching.settings.partitions
     )
@@ -184,7 +184,7 @@ async def test_dispatches_are_bounded_and_turns_are_fair(
         order.append(send.phone)
         assert fake_sender.pending_count <= max_in_flight
         await fake_sender.publish_outcome(send)
-    await caller.wait_for_statuses([each["id"] for each in (*flood, *others)], {"sent"})
+    await caller.wait_for_statuses([request["id"] for request in (*flood, *others)], {"sent"})
     flooded = [place for place, phone in enumerate(order) if phone == "+905551110000"]
     assert flooded[-1] > 20  # its ten did not leave at the others' expense
 
@@ -220,9 +220,9 @@ async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
             letter = await _letter(caller, submitted[2]["id"])
             assert orjson.loads(letter.value or b"") == submitted[2]
             await fake_sender.publish_state("ready")
-            for each in submitted[:2]:
+            for waiting in submitted[:2]:
                 send = await fake_sender.take_command()
-                assert send.id == each["id"]
+                assert send.id == waiting["id"]
                 await fake_sender.publish_outcome(send)
     finally:
         system.stop()

@@ -100,7 +100,7 @@ def test_the_same_record_is_answered_the_same(intake: Intake) -> None:
     first, again = intake.handle(bad, NOW_S)[1], intake.handle(bad, NOW_S + 5)[1]
     name = orjson.loads(first[1].value or b"")["event_id"]
     assert orjson.loads(again[1].value or b"")["event_id"] == name
-    ids = [dict(each[0].headers)["wa-dlq-id"] for each in (first, again)]
+    ids = [dict(records[0].headers)["wa-dlq-id"] for records in (first, again)]
     assert ids == [b"wa.outbound:3:17"] * 2
 
 

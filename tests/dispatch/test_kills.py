@@ -66,7 +66,7 @@ async def test_killed_in_the_middle(dispatcher: SystemUnderTest, caller: Caller)
             if part == 2:
                 dispatcher.delete_tables("dispatch-1")
             dispatcher.start_dispatcher()
-    await caller.wait_for_statuses([each["id"] for each in submitted], {"sent"}, timeout_s=90)
+    await caller.wait_for_statuses([request["id"] for request in submitted], {"sent"}, timeout_s=90)
     serving.cancel()
     check(caller, fake_sender)
 
@@ -83,6 +83,6 @@ async def test_a_second_one_joins_and_leaves(dispatcher: SystemUnderTest, caller
         await second.wait_until_ready()
         await caller.request(*submitted[part * 160 + 80 : part * 160 + 160])
         await asyncio.to_thread(second.kill, how)
-    await caller.wait_for_statuses([each["id"] for each in submitted], {"sent"}, timeout_s=90)
+    await caller.wait_for_statuses([request["id"] for request in submitted], {"sent"}, timeout_s=90)
     serving.cancel()
     check(caller, fake_sender)

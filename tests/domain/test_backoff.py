@@ -44,7 +44,7 @@ def test_a_long_run_begins_a_new_series(uptimes_s: list[float], delays_s: list[f
         reset_after_s=60.0,
         random_fraction=lambda: 1.0,
     )
-    assert [series.record_failure(uptime_s=each) for each in uptimes_s] == delays_s
+    assert [series.record_failure(uptime_s=uptime) for uptime in uptimes_s] == delays_s
 
 
 def test_deferrals_wait_up_to_half_a_minute() -> None:

@@ -19,7 +19,7 @@ from streams.domain.phone.transition import CompletedState
         (get_args(effects.Status), get_args(status.Status)),
         (get_args(effects.QueuedReason), get_args(status.Reason)),
         (get_args(effects.DeadLetterOutcome), get_args(dead_letter.DeadLetterOutcome)),
-        ([each.value for each in ErrorClass], get_args(errors.ErrorClass)),
+        ([error_class.value for error_class in ErrorClass], get_args(errors.ErrorClass)),
     ],
     ids=["statuses", "reasons", "outcomes", "error classes"],
 )

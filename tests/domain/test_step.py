@@ -212,8 +212,8 @@ def test_a_scheduled_message_joins_when_due(world: PhoneWorld) -> None:
 def test_a_full_queue_rejects(world: PhoneWorld) -> None:
     """`queue_full` leaves no row behind, only a status and a dead letter."""
     world.policy = Policy(max_queue=2)
-    for each in "abcd":
-        world.submit(each)
+    for id in "abcd":
+        world.submit(id)
     assert world.statuses("d") == ["rejected"]
     assert world.dead_letters()[0].error.code == "queue_full"
     assert "d" not in world.messages

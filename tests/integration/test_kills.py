@@ -45,11 +45,14 @@ async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int
     """All are sent or, where the page died under them, unknown; those alone may be missing."""
     asked = requests()
     await caller.wait_for_statuses(
-        [each["id"] for each in asked], {"sent", "unknown"}, timeout_s=90
+        [request["id"] for request in asked], {"sent", "unknown"}, timeout_s=90
     )
     verdict = judge(await control.fetch_log())
     unknown = {event["id"] for event in caller.status_events() if event["status"] == "unknown"}
-    assert verdict.find_lost(each["text"] for each in asked if each["id"] not in unknown) == []
+    assert (
+        verdict.find_lost(request["text"] for request in asked if request["id"] not in unknown)
+        == []
+    )
     assert verdict.duplicates == []
     assert verdict.find_out_of_order(lambda body: int(body.rpartition("/")[2])) == []
     assert len(unknown) <= unknown_at_most

@@ -83,7 +83,7 @@ async def test_short_forms_are_understood(
     )
     assert [row["body"] for row in await rows_to(module_control, phone)] == ["one", "two"]
     ids = {event["id"] for event in caller.status_events() if event["to"] == phone}
-    assert all(each.startswith(f"{caller.names.outbound}:") for each in ids)
+    assert all(id.startswith(f"{caller.names.outbound}:") for id in ids)
 
 
 async def test_a_repeat_is_answered_and_not_sent(
@@ -106,11 +106,11 @@ async def test_order_is_kept_and_positions_are_said(
     """Ten to one phone leave in the order of their acceptance."""
     asked = [request(phone, f"{n}") for n in range(10)]
     await caller.request(*asked)
-    await caller.wait_for_statuses([each["id"] for each in asked], {"sent"})
+    await caller.wait_for_statuses([request["id"] for request in asked], {"sent"})
     assert [row["body"] for row in await rows_to(module_control, phone)] == [
         str(n) for n in range(10)
     ]
-    accepted = [await caller.wait_for_status(each["id"], "accepted") for each in asked]
+    accepted = [await caller.wait_for_status(request["id"], "accepted") for request in asked]
     assert all("queue_position" in event for event in accepted)
 
 
@@ -235,7 +235,7 @@ async def test_urgent_overtakes(caller: Caller, module_control: SandboxControl, 
     asked = [request(phone, "first")] + [request(phone, f"n{n}") for n in range(3)]
     urgent = request(phone, "urgent", priority="urgent")
     await caller.request(*asked, urgent)
-    await caller.wait_for_statuses([each["id"] for each in (*asked, urgent)], {"sent"})
+    await caller.wait_for_statuses([request["id"] for request in (*asked, urgent)], {"sent"})
     bodies = [row["body"] for row in await rows_to(module_control, phone)]
     assert bodies == ["first", "urgent", "n0", "n1", "n2"]
 

@@ -42,7 +42,7 @@ async def test_topics_are_created_as_specified(settings: Settings) -> None:
 async def test_several_clients_may_create_at_once(settings: Settings) -> None:
     """A client that loses the race to create a topic uses the other's."""
     created = await asyncio.gather(*(admin.create_topics(settings) for _ in range(3)))
-    names = [name for each in created for name in each]
+    names = [name for names_created in created for name in names_created]
     assert sorted(names) == sorted(spec.name for spec in topics.required_topics(settings))
     assert await admin.check_topics(settings) == []
 

@@ -36,7 +36,7 @@ async def _commit(settings: Settings, part: TopicPartition, offset: int) -> None
 
 async def _read(settings: Settings, topic: str) -> dict[int, PartitionLag]:
     read = await lag.read_lag(settings, f"{settings.topic_prefix}-{GROUP}", [topic])
-    return {part.partition: each for part, each in read.items() if part.topic == topic}
+    return {part.partition: lag for part, lag in read.items() if part.topic == topic}
 
 
 async def test_without_a_commit_everything_is_lag(settings: Settings, status: str) -> None:

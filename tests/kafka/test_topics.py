@@ -60,8 +60,8 @@ def test_every_name_has_a_specification() -> None:
     used_names |= {name.phone, name.send("a"), name.send("b")}
     used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     used_names |= {
-        topics.changelog_topic(topics.sender_app_id(settings, each), topics.SENDS)
-        for each in ("a", "b")
+        topics.changelog_topic(topics.sender_app_id(settings, account), topics.SENDS)
+        for account in ("a", "b")
     }
     assert used_names == specified.keys()
 

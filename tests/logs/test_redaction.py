@@ -69,7 +69,7 @@ class Unreadable:
 
 def digits_of(text: str) -> str:
     """The digits in a row, whatever stands between them."""
-    return "".join(each for each in text if each.isdigit())
+    return "".join(character for character in text if character.isdigit())
 
 
 @pytest.fixture(params=["text", "json"])

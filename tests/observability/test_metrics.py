@@ -57,8 +57,8 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     metrics.count_missing_payload("lost")
     found = shown(registry)
     assert [
-        found[f"wa_records_total disposition={each}"]
-        for each in ("forwarded", "rejected", "tombstone")
+        found[f"wa_records_total disposition={disposition}"]
+        for disposition in ("forwarded", "rejected", "tombstone")
     ] == [
         2,
         0,

@@ -24,7 +24,9 @@ WAIT_TIMEOUT_S = 15  # for a condition in a test that will not become true
 
 def main(words: list[str]) -> int:
     """Run the switches, print the result of each, and return the exit code."""
-    chosen = [each for each in SWITCHES if not words or any(word in each.name for word in words)]
+    chosen = [
+        switch for switch in SWITCHES if not words or any(word in switch.name for word in words)
+    ]
     not_caught = 0
     for number, switch in enumerate(chosen, 1):
         started_s = time.monotonic()

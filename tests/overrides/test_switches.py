@@ -7,7 +7,7 @@ import pytest
 from tests.overrides.switches import ROOT, SWITCHES, Switch
 
 
-@pytest.mark.parametrize("switch", SWITCHES, ids=lambda each: each.name)
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.name)
 def test_a_switch_finds_its_text(switch: Switch):
     """The text occurs once, and the source without it is still valid Python."""
     source = (ROOT / switch.path).read_text()
@@ -16,7 +16,7 @@ def test_a_switch_finds_its_text(switch: Switch):
     ast.parse(off)
 
 
-@pytest.mark.parametrize("switch", SWITCHES, ids=lambda each: each.name)
+@pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.name)
 def test_the_named_tests_exist(switch: Switch):
     """Every switch names tests, and each of them is a function of its file."""
     assert switch.tests
@@ -27,12 +27,12 @@ def test_the_named_tests_exist(switch: Switch):
 
 def _functions(source: str) -> set[str]:
     return {
-        each.name
-        for each in ast.walk(ast.parse(source))
-        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
 
 def test_names_are_unique():
     """A switch is selected by its name."""
-    assert len({each.name for each in SWITCHES}) == len(SWITCHES)
+    assert len({switch.name for switch in SWITCHES}) == len(SWITCHES)

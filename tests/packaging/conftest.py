@@ -22,7 +22,7 @@ def public_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="wa-packaging-"))
     folder.chmod(0o755)
     yield folder
-    for each in (folder, *folder.rglob("*")):  # a read-only folder cannot be emptied
-        if each.is_dir() and not each.is_symlink():
-            each.chmod(0o755)
+    for path in (folder, *folder.rglob("*")):  # a read-only folder cannot be emptied
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
     shutil.rmtree(folder)

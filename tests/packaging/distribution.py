@@ -64,10 +64,10 @@ def create_environment(folder: Path, wheel: Path, python: str = sys.executable) 
 def read_requirements(wheel: Path, extra: str = "") -> list[Requirement]:
     """What the wheel requires, without or with an extra."""
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         message = email.message_from_bytes(archive.read(name))
-    requirements = [Requirement(each) for each in message.get_all("Requires-Dist", [])]
-    return [each for each in requirements if _applies(each, extra)]
+    requirements = [Requirement(line) for line in message.get_all("Requires-Dist", [])]
+    return [requirement for requirement in requirements if _applies(requirement, extra)]
 
 
 def resolve(requirements: list[Requirement]) -> set[str]:
@@ -79,7 +79,7 @@ def resolve(requirements: list[Requirement]) -> set[str]:
         if requirement.name not in names:
             names.add(requirement.name)
             required = map(Requirement, metadata.requires(requirement.name) or ())
-            pending += [each for each in required if _applies(each, *requirement.extras)]
+            pending += [child for child in required if _applies(child, *requirement.extras)]
     return names
 
 

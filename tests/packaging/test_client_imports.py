@@ -35,11 +35,13 @@ print(*sorted(name for name in sys.modules if name.startswith("streams.")))
 
 def _modules_of(names: set[str]) -> set[str]:
     """The top-level modules of these distributions."""
-    normalized = {each.lower().replace("_", "-") for each in names}
+    normalized = {name.lower().replace("_", "-") for name in names}
     return {
         module
         for module, distributions in metadata.packages_distributions().items()
-        if any(each.lower().replace("_", "-") in normalized for each in distributions)
+        if any(
+            distribution.lower().replace("_", "-") in normalized for distribution in distributions
+        )
     }
 
 
@@ -62,7 +64,9 @@ def test_the_client_imports_only_what_it_requires(wheel: Path) -> None:
     assert run.returncode == 0, run.stderr
     imported = run.stdout.split()
     assert "streams.embedded_kafka.address" in imported  # the chain that could pull in the broker
-    assert not [each for each in imported if each.startswith(("streams.runtime", "streams.cli."))]
+    assert not [
+        module for module in imported if module.startswith(("streams.runtime", "streams.cli."))
+    ]
 
 
 def test_an_extra_is_part_of_what_is_resolved() -> None:

@@ -72,8 +72,8 @@ def test_the_client_is_small(
     client: Environment, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
     """A service that only asks for messages gets no browser driver and no database."""
-    files = [each for each in client.site_packages.rglob("*") if each.is_file()]
-    installed_mb = sum(each.stat().st_size for each in files) / 1_000_000
+    files = [path for path in client.site_packages.rglob("*") if path.is_file()]
+    installed_mb = sum(file.stat().st_size for file in files) / 1_000_000
     record_testsuite_property("client_installed_mb", round(installed_mb, 1))
     assert installed_mb < _MAX_INSTALLED_MB
 

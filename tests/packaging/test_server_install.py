@@ -138,10 +138,10 @@ def test_the_advice_of_doctor_applies_outside_a_clone(server: Environment, user:
     run = user.run(
         str(server.program), "doctor", "--no-page", "--json", XDG_CACHE_HOME=str(user.home / "none")
     )
-    checks = {each["name"]: each for each in map(json.loads, run.stdout.splitlines())}
+    checks = {check["name"]: check for check in map(json.loads, run.stdout.splitlines())}
     for name in ("kafka jars", "wa-js"):
         assert (checks[name]["ok"], "`wa-streams setup`" in checks[name]["advice"]) == (False, True)
-    assert "make" not in {word for each in checks.values() for word in each["advice"].split()}
+    assert "make" not in {word for check in checks.values() for word in check["advice"].split()}
     assert not (user.home / "none").exists()
 
 
@@ -168,7 +168,7 @@ def test_setup_fills_an_empty_cache(server: Environment, tmp_path: Path) -> None
         if run.returncode != 0 and "npm cannot fetch wa-js" in run.stderr:
             _unavailable("npm's registry does not answer")
         assert run.returncode == 0, run.stderr
-    paths = {each["name"]: Path(each["path"]) for each in map(json.loads, run.stdout.splitlines())}
+    paths = {item["name"]: Path(item["path"]) for item in map(json.loads, run.stdout.splitlines())}
     assert set(paths) == {"kafka jars", "wa-js", "browser"}
     for name in ("kafka jars", "wa-js"):
         assert paths[name].is_relative_to(tmp_path / "cache" / "wa-streams")
@@ -191,8 +191,8 @@ def test_setup_without_a_network_says_what_to_do(server: Environment, tmp_path: 
     assert (run.returncode, run.stdout) == (2, "")
     assert "check the network" in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
-    entries = [each.name for each in (tmp_path / "cache" / "wa-streams").iterdir()]
-    assert not [each for each in entries if each.startswith("wa-js") and "." not in each[-6:]]
+    entries = [path.name for path in (tmp_path / "cache" / "wa-streams").iterdir()]
+    assert not [entry for entry in entries if entry.startswith("wa-js") and "." not in entry[-6:]]
 
 
 @pytest.mark.broker

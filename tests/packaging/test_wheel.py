@@ -20,10 +20,10 @@ def names(wheel: Path) -> set[str]:
 
 def _data_files() -> list[str]:
     """The package's files that are not Python, in this tree."""
-    files = (each.relative_to(ROOT) for each in (ROOT / "streams").rglob("*") if each.is_file())
+    files = (path.relative_to(ROOT) for path in (ROOT / "streams").rglob("*") if path.is_file())
     ignored = {"node_modules", "__pycache__"}
     return sorted(
-        str(each) for each in files if each.suffix != ".py" and not ignored & {*each.parts}
+        str(file) for file in files if file.suffix != ".py" and not ignored & {*file.parts}
     )
 
 
@@ -55,8 +55,8 @@ def test_the_list_of_data_files_is_not_empty(name: str) -> None:
 def test_the_schemas_are_data_of_the_contract(wheel: Path, names: set[str]) -> None:
     """Each generated file, byte for byte."""
     schemas = sorted((ROOT / "schemas").glob("*.json"))
-    packaged = sorted(each for each in names if each.startswith("streams/contract/schemas/"))
-    assert packaged == [f"streams/contract/schemas/{each.name}" for each in schemas]
+    packaged = sorted(name for name in names if name.startswith("streams/contract/schemas/"))
+    assert packaged == [f"streams/contract/schemas/{schema.name}" for schema in schemas]
     assert len(schemas) >= 6
     with zipfile.ZipFile(wheel) as archive:
         for schema, name in zip(schemas, packaged, strict=True):
@@ -65,14 +65,14 @@ def test_the_schemas_are_data_of_the_contract(wheel: Path, names: set[str]) -> N
 
 def test_nothing_else_is_in_the_wheel(wheel: Path, names: set[str]) -> None:
     """One package, no tests, nothing that was fetched."""
-    assert {each.partition("/")[0].partition("-")[0] for each in names} == {"streams", "wa_streams"}
-    assert not [each for each in names if "node_modules" in each or "__pycache__" in each]
+    assert {name.partition("/")[0].partition("-")[0] for name in names} == {"streams", "wa_streams"}
+    assert not [name for name in names if "node_modules" in name or "__pycache__" in name]
     assert wheel.stat().st_size < _MAX_WHEEL_BYTES
 
 
 def test_the_client_requires_four_packages(wheel: Path) -> None:
     """And the service brings what it needs under the extra `server`."""
-    client = {each.name for each in distribution.read_requirements(wheel)}
+    client = {requirement.name for requirement in distribution.read_requirements(wheel)}
     assert client == {"aiokafka", "msgspec", "orjson", "phonenumbers"}
-    server = {each.name for each in distribution.read_requirements(wheel, "server")}
+    server = {requirement.name for requirement in distribution.read_requirements(wheel, "server")}
     assert server > client | {"faust-streaming", "playwright", "rocksdict"}

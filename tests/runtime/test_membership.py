@@ -80,7 +80,7 @@ async def test_a_worker_that_reads_other_topics_than_before_becomes_ready(world:
             pass
 
     async with run_app(after):
-        assert {each.topic for each in after.assigned_partitions()} == {
+        assert {tp.topic for tp in after.assigned_partitions()} == {
             world.topics.outbound,
             world.topics.phone,
         }

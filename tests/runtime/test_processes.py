@@ -48,18 +48,18 @@ async def _at_least(world: World, number: int, worker: WorkerProcess) -> None:
 async def _all_counted_once(world: World, number: int) -> None:
     """Every record was counted, none twice, whatever was processed again; and no row ever went back."""
     events = [
-        orjson.loads(each.value or b"") for each in await world.read_topic(world.topics.status)
+        orjson.loads(record.value or b"") for record in await world.read_topic(world.topics.status)
     ]
-    assert {each["id"] for each in events} == {str(each) for each in range(number)}
+    assert {event["id"] for event in events} == {str(index) for index in range(number)}
     counts: defaultdict[str, set[int]] = defaultdict(set)
-    for each in events:
-        counts[each["id"]].add(each["count"])
-    assert [each for each in counts.values() if len(each) > 1] == []
+    for event in events:
+        counts[event["id"]].add(event["count"])
+    assert [values for values in counts.values() if len(values) > 1] == []
     last = Counter[int]()
-    for each in events:
-        key = int(each["id"]) % KEYS
-        last[key] = max(last[key], each["count"])
-    assert last == Counter(each % KEYS for each in range(number))
+    for event in events:
+        key = int(event["id"]) % KEYS
+        last[key] = max(last[key], event["count"])
+    assert last == Counter(index % KEYS for index in range(number))
     assert list(await _rows_gone_back(world)) == []
 
 
@@ -122,7 +122,7 @@ async def test_nothing_is_lost_by_joining_and_leaving(world: World):
 async def _works(world: World, worker: WorkerProcess) -> bool:
     assert worker.is_alive, worker.log
     events = await world.read_topic(world.topics.status)
-    return any(orjson.loads(each.value or b"")["by"] == worker.pid for each in events)
+    return any(orjson.loads(event.value or b"")["by"] == worker.pid for event in events)
 
 
 async def test_a_suspended_worker_that_lost_its_partitions_writes_nothing_more(world: World):
@@ -163,7 +163,7 @@ async def test_an_event_that_was_not_finished_is_not_committed(world: World, fai
     await wait_until(world.has_no_lag)
     healthy.terminate()
     assert await healthy.wait_for_exit() == 0
-    values = {each.value for each in await world.read_topic(world.topics.status)}
+    values = {record.value for record in await world.read_topic(world.topics.status)}
     assert values == {b"before", failure.encode(), b"after"}
 
 

@@ -76,7 +76,7 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
             asyncio.ensure_future(rows.write(0, [(b"k", b"v")])),
         ]
         await heartbeats.more()
-        assert not any(each.done() for each in writing)
+        assert not any(write.done() for write in writing)
         assert await world.read_topic(world.topics.status) == []
         heartbeats.delay_s = 0.0
         await asyncio.gather(*writing)
@@ -161,7 +161,7 @@ async def test_it_waits_for_all_replicas(world: World):
     async with run_app(app):
         requests = _requests(app)
         await app.publisher.publish(world.topics.status, b"x", partition=0)
-        assert [each.required_acks for each in requests] == [-1]
+        assert [request.required_acks for request in requests] == [-1]
 
 
 def _requests(app: App, on_response: Callable[[], object] = lambda: None) -> list[Any]:
@@ -206,7 +206,9 @@ async def test_nothing_expires_in_an_outage(world: World):
     async with run_app(app):
         cluster: Any = app.typed_producer.client.client.cluster
         leader, outage = cluster.leader_for_partition, asyncio.Event()
-        cluster.leader_for_partition = lambda each: -1 if outage.is_set() else leader(each)
+        cluster.leader_for_partition = lambda partition: (
+            -1 if outage.is_set() else leader(partition)
+        )
 
         def lose() -> None:
             if not outage.is_set():

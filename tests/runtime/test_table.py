@@ -43,14 +43,14 @@ def rows(app: App) -> DurableTable:
 async def _changelog(world: World) -> list[reader.Record]:
     """The records of the changelog, without the table's internal ones."""
     records = await world.read_topic(f"{world.group}-rows-changelog")
-    return [each for each in records if not (each.key or b"").startswith(b"__faust\0")]
+    return [record for record in records if not (record.key or b"").startswith(b"__faust\0")]
 
 
 async def test_a_write_is_in_the_changelog_when_it_returns(world: World, rows: DurableTable):
     """The changelog has every change in order, and reads see the result."""
     await rows.write(1, [(b"a", b"1"), (b"b", b"2"), (b"a", None)])
     records = await _changelog(world)
-    assert [(each.partition, each.key, each.value) for each in records] == [
+    assert [(record.partition, record.key, record.value) for record in records] == [
         (1, b"a", b"1"),
         (1, b"b", b"2"),
         (1, b"a", None),
@@ -62,13 +62,15 @@ async def test_a_write_is_in_the_changelog_when_it_returns(world: World, rows: D
 
 async def test_a_write_may_come_from_any_task(rows: DurableTable):
     """Faust's own tables can be written only inside of a stream."""
-    await asyncio.gather(*(rows.write(each % 4, [(b"%d" % each, b"x")]) for each in range(40)))
-    assert [key for key, _ in rows.scan(1)] == sorted(b"%d" % each for each in range(1, 40, 4))
+    await asyncio.gather(
+        *(rows.write(number % 4, [(b"%d" % number, b"x")]) for number in range(40))
+    )
+    assert [key for key, _ in rows.scan(1)] == sorted(b"%d" % number for number in range(1, 40, 4))
 
 
 async def test_scan_gives_a_prefix_in_order_and_from_a_key_on(rows: DurableTable):
     """A scan is limited by a prefix and by the key after which it starts."""
-    keys = [b"m%04d" % each for each in range(600)]
+    keys = [b"m%04d" % number for number in range(600)]
     await rows.write(2, [(key, key) for key in (b"l9", *reversed(keys), b"n")])
     assert [key for key, _ in rows.scan(2, b"m")] == keys
     assert [key for key, _ in rows.scan(2, b"m", after=b"m0255")] == keys[256:]
@@ -78,7 +80,7 @@ async def test_scan_gives_a_prefix_in_order_and_from_a_key_on(rows: DurableTable
 
 async def test_rows_may_be_written_during_a_scan(rows: DurableTable):
     """The scan holds no lock, and sees rows that are written ahead of it."""
-    await rows.write(0, [(b"%04d" % each, b"x") for each in range(600)])
+    await rows.write(0, [(b"%04d" % number, b"x") for number in range(600)])
     seen = []
     for key, _ in rows.scan(0):
         seen.append(key)
@@ -107,15 +109,15 @@ async def test_partitions_of_others_are_refused(rows: DurableTable):
 async def test_a_write_larger_than_one_batch_is_written_whole(world: World, rows: DurableTable):
     """It is split into several batches."""
     value = b"x" * 300_000
-    await rows.write(3, [(b"%d" % each, value) for each in range(5)])
+    await rows.write(3, [(b"%d" % number, value) for number in range(5)])
     assert len(await _changelog(world)) == 5
-    assert [key for key, _ in rows.scan(3)] == [b"%d" % each for each in range(5)]
+    assert [key for key, _ in rows.scan(3)] == [b"%d" % number for number in range(5)]
 
 
 async def test_rows_are_recovered_into_an_empty_folder(world: World, app: App, rows: DurableTable):
     """All rows come from the changelog, and deletions too."""
-    await rows.write(0, [(b"%03d" % each, b"old") for each in range(300)])
-    await rows.write(0, [(b"%03d" % each, b"new") for each in range(100)] + [(b"299", None)])
+    await rows.write(0, [(b"%03d" % number, b"old") for number in range(300)])
+    await rows.write(0, [(b"%03d" % number, b"new") for number in range(100)] + [(b"299", None)])
     other = await _with_empty_folder(app, world)
     table = DurableTable(other, ROWS)
     recovered: list[list[int]] = []
@@ -140,7 +142,7 @@ async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
     world: World, app: App, rows: DurableTable, monkeypatch: pytest.MonkeyPatch
 ):
     """Otherwise the table would have a hole that nobody notices."""
-    await rows.write(0, [(b"%03d" % each, b"x") for each in range(200)])
+    await rows.write(0, [(b"%03d" % number, b"x") for number in range(200)])
     other = await _with_empty_folder(app, world)
     table = DurableTable(other, ROWS)
     _with_agent(other, world)
@@ -186,8 +188,8 @@ async def test_writes_from_anywhere_are_safe_while_partitions_move(
         assert set(rows.owned_partitions()) == {0, 1, 2, 3} - refused
         for partition in refused:
             assert table.get(partition, b"last") == acknowledged[partition]
-        for each in writing:
-            each.cancel()
+        for write in writing:
+            write.cancel()
 
 
 async def test_a_revocation_waits_for_writes_in_progress(
@@ -233,10 +235,13 @@ async def test_published_records_are_on_the_broker_in_their_order(world: World, 
     )
     assert (metadata.partition, metadata.offset) == (1, 0)
     await app.publisher.publish_all(
-        [OutgoingRecord(topic, b"%d" % each, b"k", 1) for each in range(50)]
+        [OutgoingRecord(topic, b"%d" % number, b"k", 1) for number in range(50)]
     )
     records = await world.read_topic(topic)
-    assert [each.value for each in records] == [b"first", *(b"%d" % each for each in range(50))]
+    assert [record.value for record in records] == [
+        b"first",
+        *(b"%d" % number for number in range(50)),
+    ]
     assert records[0].headers == (("h", b"1"), ("none", None))
 
 

@@ -183,5 +183,5 @@ def test_other_versions_are_refused(monkeypatch: pytest.MonkeyPatch):
 
 
 if __name__ == "__main__":
-    for each, part in PARTS.items():
-        print(f'    "{each}": "{_hash(part)}",')
+    for part_name, part in PARTS.items():
+        print(f'    "{part_name}": "{_hash(part)}",')

@@ -113,7 +113,7 @@ class World:
         ].committed_offset
 
     async def has_no_lag(self) -> bool:
-        return not any(each.lag for each in (await self._read_lag()).values())
+        return not any(lag.lag for lag in (await self._read_lag()).values())
 
     async def _read_lag(self) -> dict[TopicPartition, lag.PartitionLag]:
         return await lag.read_lag(self.settings, self.group, [self.topics.outbound])

@@ -100,9 +100,9 @@ class SenderHarness:
 
         def find() -> list[Outcome]:
             return [
-                each
-                for each in self.find_outcomes(command.id)
-                if each.dispatch_number == command.dispatch_number
+                outcome
+                for outcome in self.find_outcomes(command.id)
+                if outcome.dispatch_number == command.dispatch_number
             ]
 
         message = f"{command.id}: there were never {count} outcomes"

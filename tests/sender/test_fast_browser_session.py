@@ -107,7 +107,7 @@ async def test_receipts_are_forwarded(harness: Harness) -> None:
     harness.driver.emit_receipt("3EB0A", "delivered")
     harness.driver.emit_receipt("3EB0A", "read")
     await until(lambda: len(harness.received) == 2)
-    assert [each.kind for each in harness.received if isinstance(each, Receipt)] == [
+    assert [receipt.kind for receipt in harness.received if isinstance(receipt, Receipt)] == [
         "delivered",
         "read",
     ]

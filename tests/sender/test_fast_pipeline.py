@@ -137,7 +137,7 @@ async def test_a_restricted_account_stops_before_the_outcome(sender: FastSender)
     assert b"restriction" in sender.disk.rows
     held = await sender.send(make_command("b"))
     assert held == Deferred(error=Error("account_restricted", "reachout_timelocked"))
-    assert [each.whatsapp_id for each in sender.driver.submissions] == [id_of("a")]
+    assert [submission.whatsapp_id for submission in sender.driver.submissions] == [id_of("a")]
 
 
 async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(

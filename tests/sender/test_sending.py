@@ -186,6 +186,6 @@ async def test_a_page_is_reloaded_between_two_messages(linked_harness: SenderHar
     shown = Counter(row["body"] for row in await harness.control.fetch_log() if row["shown"])
     sent = {name for name, result in results.items() if isinstance(result, Sent)}
     assert shown == dict.fromkeys(sent, 1)
-    assert all(isinstance(each, Sent | Deferred) for each in results.values())
+    assert all(isinstance(result, Sent | Deferred) for result in results.values())
     assert f"many-{2 * GC_EVERY + 49}" in sent
     assert "reconnecting" in harness.read_states()

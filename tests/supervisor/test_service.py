@@ -20,7 +20,9 @@ from tests.supervisor.programs import SLEEPING_PROGRAM, STUBBORN_PROGRAM, make_s
 async def running(spec: ServiceSpec) -> AsyncIterator[tuple[Service, list[str]]]:
     """A service that runs, and the states that it has had."""
     states: list[str] = []
-    service = Service(spec, on_change=lambda each: states.append(each.state), jitter=lambda: 0.5)
+    service = Service(
+        spec, on_change=lambda changed: states.append(changed.state), jitter=lambda: 0.5
+    )
     run_task = asyncio.create_task(service.run())
     try:
         yield service, states

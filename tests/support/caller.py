@@ -138,7 +138,7 @@ class Caller:
             await wait_until(lambda: not find_missing(), timeout_s=timeout_s)
         except AssertionError:
             missing = sorted(find_missing())
-            statuses_seen = {each: self.statuses(each) for each in missing[:5]}
+            statuses_seen = {id: self.statuses(id) for id in missing[:5]}
             raise AssertionError(
                 f"{len(missing)} of {len(expected_ids)} without {statuses}: {statuses_seen}"
             ) from None

@@ -30,7 +30,9 @@ class Verdict:
         for rows in self.shown.values():
             for row in rows:
                 times[row["to"]].append(datetime.fromisoformat(row["at"]).timestamp())
-        return max((_max_in_window(sorted(each), 60.0) for each in times.values()), default=0)
+        return max(
+            (_max_in_window(sorted(times_shown), 60.0) for times_shown in times.values()), default=0
+        )
 
     def find_out_of_order(self, rank: Callable[[str], Any]) -> list[tuple[str, str]]:
         """Pairs of consecutive bodies on a phone whose ranks decrease."""

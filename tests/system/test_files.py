@@ -57,4 +57,4 @@ def test_a_temporary_file_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> 
     """A later process with the same pid removes it."""
     (tmp_path / f"state.{os.getpid()}.new").write_bytes(b"part")
     write_atomic(tmp_path / "state", b"whole")
-    assert [each.name for each in tmp_path.iterdir()] == ["state"]
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]

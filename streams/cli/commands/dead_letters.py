@@ -91,8 +91,8 @@ def replay(
 
 def _print_replay(plan: operations.ReplayPlan, *, is_dry_run: bool, as_json: bool) -> None:
     result = "would be replayed" if is_dry_run else "replayed"
-    rows = [_to_row(each) | {"result": result} for each in plan.accepted]
-    rows += [_to_row(each) | {"result": "refused"} for each in plan.refused]
+    rows = [_to_row(letter) | {"result": result} for letter in plan.accepted]
+    rows += [_to_row(letter) | {"result": "refused"} for letter in plan.refused]
     output.print_rows(rows, ("result", "id", "request_id", "reason", "message"), as_json=as_json)
 
 

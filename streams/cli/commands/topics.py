@@ -36,13 +36,13 @@ def check(as_json: bool) -> None:
     checked = asyncio.run(operations.check(run_dir.resolve_kafka(load())))
     rows = [
         {
-            "topic": each.name,
-            "ok": each.problem is None,
-            "problem": None if each.problem is None else str(each.problem),
+            "topic": check.name,
+            "ok": check.problem is None,
+            "problem": None if check.problem is None else str(check.problem),
         }
-        for each in checked
+        for check in checked
     ]
     output.print_rows(rows, ("ok", "topic", "problem"), as_json=as_json)
-    problems = [each.problem for each in checked if each.problem is not None]
+    problems = [check.problem for check in checked if check.problem is not None]
     if problems:
         raise CommandFailed(str(InvalidTopics(problems)))

@@ -88,7 +88,9 @@ def _name_type_enums(schema: Schema) -> None:
 def _content_union(schema: Schema) -> list[Schema]:
     """The references to the kinds of content. msgspec keeps null separate from them."""
     return next(
-        each["anyOf"] for each in schema["properties"]["content"]["anyOf"] if "anyOf" in each
+        variant["anyOf"]
+        for variant in schema["properties"]["content"]["anyOf"]
+        if "anyOf" in variant
     )
 
 

@@ -28,10 +28,10 @@ def portable(schema: Schema) -> Schema:
 
 def _rewritten(node: object, enums: dict[str, Schema]) -> object:
     if isinstance(node, list):
-        return [_rewritten(each, enums) for each in cast(list[object], node)]
+        return [_rewritten(item, enums) for item in cast(list[object], node)]
     if not isinstance(node, dict):
         return node
-    schema = {key: _rewritten(each, enums) for key, each in cast(Schema, node).items()}
+    schema = {key: _rewritten(value, enums) for key, value in cast(Schema, node).items()}
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
         schema |= _pattern(pattern)
@@ -62,7 +62,7 @@ def _union(schema: Schema) -> Schema:
 
 def _enum(schema: Schema, enums: dict[str, Schema]) -> Schema:
     """An enum of one word becomes a constant. An enum with a title is defined once, under this title."""
-    words, rest = schema["enum"], {key: each for key, each in schema.items() if key != "enum"}
+    words, rest = schema["enum"], {key: value for key, value in schema.items() if key != "enum"}
     if len(words) == 1:
         return rest | {"type": "string", "const": words[0]}
     if "title" not in rest:

@@ -115,15 +115,17 @@ class Consumer(driver.Consumer):
             acked_offsets.clear()
 
     async def _initial_trackers(self) -> dict[TP, OffsetTracker]:
-        source_partitions = [each for each in self.assignment() if not self._is_changelog_tp(each)]
+        source_partitions = [
+            partition for partition in self.assignment() if not self._is_changelog_tp(partition)
+        ]
         if not source_partitions:
             return {}
         earliest, ends = await asyncio.gather(
             self.earliest_offsets(*source_partitions), self.highwaters(*source_partitions)
         )
         return {
-            each: self._initial_tracker(each, earliest[each], ends[each])
-            for each in source_partitions
+            partition: self._initial_tracker(partition, earliest[partition], ends[partition])
+            for partition in source_partitions
         }
 
     def _initial_tracker(self, partition: TP, earliest: int, end: int) -> OffsetTracker:
@@ -154,7 +156,7 @@ class Consumer(driver.Consumer):
     async def seek_wait(self, partitions: Any) -> None:
         """Seek changelogs to where their tables are; what was fetched before is not delivered."""
         self._changelog_trackers.update(
-            {each: OffsetTracker(offset) for each, offset in partitions.items()}
+            {partition: OffsetTracker(offset) for partition, offset in partitions.items()}
         )
         await super().seek_wait(partitions)
 
@@ -181,7 +183,9 @@ class Consumer(driver.Consumer):
     async def _wait_next_records(self, timeout: float) -> Any:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
-        full = self._buffered_partitions | {each for each in self._trackers if self._is_full(each)}
+        full = self._buffered_partitions | {
+            partition for partition in self._trackers if self._is_full(partition)
+        }
         active = self._get_active_partitions() - full
         if not active:
             await self.sleep(_FULL_POLL_S if full else _IDLE_POLL_S)
@@ -239,9 +243,9 @@ class Consumer(driver.Consumer):
 
     def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Iterator[TP]:
         return (
-            each
-            for each in list(self._trackers)
-            if topics is None or each in topics or each.topic in topics
+            partition
+            for partition in list(self._trackers)
+            if topics is None or partition in topics or partition.topic in topics
         )
 
     def _new_offset(self, tp: TP) -> int | None:
@@ -267,8 +271,8 @@ class Consumer(driver.Consumer):
     def progress(self) -> dict[TP, tuple[int | None, OffsetTracker]]:
         """For each source partition its committed offset and its tracker."""
         return {
-            each: (self._committed_offset[each], tracker)
-            for each, tracker in self._trackers.items()
+            partition: (self._committed_offset[partition], tracker)
+            for partition, tracker in self._trackers.items()
         }
 
     @property

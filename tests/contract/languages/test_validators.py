@@ -68,8 +68,8 @@ def test_accepted_requests_validate(validate: Validator) -> None:
 
 def test_rejected_requests_do_not(validate: Validator) -> None:
     """Every validator rejects what a schema can reject."""
-    rejected = {name: each for name, each in REJECTED.items() if each.schema}
-    verdicts = validate([Case("request", each.value.decode()) for each in rejected.values()])
+    rejected = {name: sample for name, sample in REJECTED.items() if sample.schema}
+    verdicts = validate([Case("request", sample.value.decode()) for sample in rejected.values()])
     assert dict(zip(rejected, verdicts, strict=True)) == dict.fromkeys(rejected, False)
 
 
@@ -141,10 +141,10 @@ def is_accepted(value: dict[str, Any]) -> bool:
 def test_every_character_is_judged_as_wa_streams_does(validate: Validator) -> None:
     """All dialects of regular expressions agree on a character that is alone, first or last in a text."""
     values = [
-        make(each)
+        make(text)
         for make in FIELDS.values()
         for character in CHARACTERS
-        for each in (character, f"a{character}", f"{character}1")
+        for text in (character, f"a{character}", f"{character}1")
     ]
     verdicts = validate([request_case(value) for value in values])
     expected = [is_accepted(value) for value in values]

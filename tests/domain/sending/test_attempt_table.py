@@ -135,7 +135,7 @@ def test_a_legal_observation_leads_to_the_next_action(
 
 
 @pytest.mark.parametrize("action", ATTEMPTS, ids=lambda action: action.__name__)
-@pytest.mark.parametrize("observation", OBSERVATIONS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("observation", OBSERVATIONS, ids=lambda value: type(value).__name__)
 def test_any_other_observation_raises_and_changes_nothing(
     action: type, observation: Observation
 ) -> None:
@@ -152,6 +152,6 @@ def test_any_other_observation_raises_and_changes_nothing(
 def test_the_tables_are_complete() -> None:
     """Each action can be reached, and each observation answers some action."""
     assert set(ATTEMPTS) == set(Action.__args__)
-    assert {type(each) for each in OBSERVATIONS} == set(Observation.__args__)
+    assert {type(observation) for observation in OBSERVATIONS} == set(Observation.__args__)
     assert {kind for _, kind in LEGAL} == set(Observation.__args__)
     assert {action for action, _ in LEGAL} == set(Action.__args__) - {Finish}

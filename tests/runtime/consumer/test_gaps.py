@@ -106,7 +106,9 @@ async def _compact_quickly(world: World) -> None:
             (ConfigResourceType.BROKER, "1", {"log.cleaner.backoff.ms": "100"}),
         ):
             answers = await client.alter_configs([ConfigResource(kind, name, config)])
-            assert not [each for answer in answers for each in answer.resources if each[0]], answers
+            assert not [
+                resource for answer in answers for resource in answer.resources if resource[0]
+            ], answers
 
 
 async def _is_compacted(world: World) -> bool:

@@ -106,8 +106,8 @@ async def test_a_worker_that_stops_keeps_its_partitions_until_its_events_are_don
 async def test_events_acknowledged_before_a_rebalance_are_not_processed_again(world: World):
     """In each rebalance, Faust forgets the acknowledgements since the last commit."""
     first, second = RecordingApp(world), RecordingApp(world, "dispatch-2")
-    for each in (first.app, second.app):
-        each.typed_consumer.commit_interval = 3600.0
+    for app in (first.app, second.app):
+        app.typed_consumer.commit_interval = 3600.0
     async with run_app(first.app):
         await _sees_twenty(first)
         await _joins_and_finds_all_done(first, second)
@@ -246,7 +246,7 @@ async def test_records_fetched_before_the_seek_are_delivered_once(recovering: Re
 
     async def noted(active: Any, timeout: float) -> Any:
         answers = await fetch(active, timeout)
-        fetched.update(each.topic for each in answers)
+        fetched.update(batch.topic for batch in answers)
         return answers
 
     async def late() -> None:

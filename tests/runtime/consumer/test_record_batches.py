@@ -53,8 +53,8 @@ def batch(headers: list[list[tuple[str, bytes | None]]], codec: int = PLAIN) -> 
         base_sequence=-1,
         batch_size=100_000,
     )
-    for offset, each in enumerate(headers):
-        builder.append(offset, 1000 + offset, f"k{offset}".encode(), b"v" * offset, each)
+    for offset, record_headers in enumerate(headers):
+        builder.append(offset, 1000 + offset, f"k{offset}".encode(), b"v" * offset, record_headers)
     return bytes(builder.build())
 
 

@@ -58,7 +58,7 @@ def start(calls: Path) -> Start:
 
 
 def _entries(tmp_path: Path) -> list[str]:
-    names = (each.name for each in (tmp_path / "cache" / "wa-streams").iterdir())
+    names = (path.name for path in (tmp_path / "cache" / "wa-streams").iterdir())
     return sorted(name for name in names if not name.endswith(".lock"))
 
 

@@ -4,7 +4,7 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /source
 COPY requirements/ requirements/
-# The developers' lock, because it contains the build backend and npm; the next stage takes nothing of it.
+# The developers' lock file contains the build backend and npm. The next stage takes nothing from it.
 RUN pip install --no-cache-dir --require-hashes -r requirements/dev.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas/ schemas/

@@ -29,7 +29,7 @@ class Sandbox:
     browser_args: tuple[str, ...]
 
     def ack_after(self, delay_ms: int) -> None:
-        """From now on every ack comes so long after its message."""
+        """From now on every ack comes this long after its message."""
         body = json.dumps({"ack_delay_ms": delay_ms}).encode()
         with urllib.request.urlopen(f"{self.url}/faults", data=body) as response:
             assert response.status == 200
@@ -37,7 +37,7 @@ class Sandbox:
 
 @contextlib.contextmanager
 def sandbox(folder: Path) -> Iterator[Sandbox]:
-    """One whose phones scan by themselves."""
+    """Run a sandbox whose phones scan by themselves."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -53,8 +53,8 @@ def sandbox(folder: Path) -> Iterator[Sandbox]:
     )
     try:
         assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        yield Sandbox(said["url"], tuple(said["browser_args"]))
+        overview = json.loads(process.stdout.readline())
+        yield Sandbox(overview["url"], tuple(overview["browser_args"]))
     finally:
         process.terminate()
         process.wait(20)
@@ -88,7 +88,7 @@ async def send(driver: WhatsAppWeb, whatsapp_id: str) -> None:
 
 
 def machine() -> str:
-    """What the figures were seen on."""
+    """The machine on which the figures were measured."""
     memory = psutil.virtual_memory().total / 2**30
     cpu = next(
         (

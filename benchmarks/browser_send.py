@@ -1,9 +1,9 @@
-"""Time from the call to the ack: our driver's `submit` against bare wa-js in a loop.
+"""Time from the call to the ack: our driver's `submit`, compared with bare wa-js in a loop.
 
     python -m benchmarks.browser_send [--sends 200]
 
-Both in one run, on one sandbox, each in a browser of its own with the same arguments, in blocks that
-take turns. The page acks after 0, 20 and 150 ms. Needs no network.
+Both run on one sandbox, each in a browser of its own with the same arguments, in alternating blocks. The page
+acks after 0, 20 and 150 ms. Needs no network.
 """
 
 import argparse
@@ -61,7 +61,7 @@ async def bare(sandbox: Sandbox, profile: Path) -> AsyncIterator[Send]:
 
 
 async def measure(ways: dict[str, Send], sends: int, ack_ms: int) -> dict[str, list[float]]:
-    """Milliseconds of each send, in blocks that take turns."""
+    """Milliseconds of each send, in alternating blocks."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for block in range(max(1, sends // _BLOCK)):
         for name, way in ways.items():
@@ -73,22 +73,25 @@ async def measure(ways: dict[str, Send], sends: int, ack_ms: int) -> dict[str, l
 
 
 def report(ack_ms: int, taken: dict[str, list[float]]) -> None:
-    shown = []
+    columns = []
     for name, times in taken.items():
         p95 = statistics.quantiles(times, n=20)[-1]
-        shown.append(f"{name} {statistics.median(times):6.1f} / {p95:6.1f}")
-    ratio = sum(taken["bare"]) / sum(taken["ours"])
-    print(f"ack after {ack_ms:3} ms: {'   '.join(shown)}   messages/s ours : bare {ratio:.2f}")
+        columns.append(f"{name} {statistics.median(times):6.1f} / {p95:6.1f}")
+    ratio = sum(taken["bare"]) / sum(taken["driver"])
+    print(f"ack after {ack_ms:3} ms: {'   '.join(columns)}   messages/s driver : bare {ratio:.2f}")
 
 
 async def main(sends: int) -> None:
     print(machine())
     print("p50 / p95 in ms")
     with tempfile.TemporaryDirectory() as folder, sandbox(Path(folder)) as whatsapp:
-        ours_in, bare_in = Path(folder) / "ours", Path(folder) / "bare"
-        async with ready_driver(whatsapp, ours_in) as driver, bare(whatsapp, bare_in) as send_bare:
-            ways: dict[str, Send] = {"ours": lambda id_: send(driver, id_), "bare": send_bare}
-            await measure(ways, _BLOCK, 9999)  # both warm
+        own_profile, bare_profile = Path(folder) / "driver", Path(folder) / "bare"
+        async with (
+            ready_driver(whatsapp, own_profile) as driver,
+            bare(whatsapp, bare_profile) as send_bare,
+        ):
+            ways: dict[str, Send] = {"driver": lambda id_: send(driver, id_), "bare": send_bare}
+            await measure(ways, _BLOCK, 9999)  # warms up both
             for ack_ms in (0, 20, 150):
                 whatsapp.ack_after(ack_ms)
                 report(ack_ms, await measure(ways, sends, ack_ms))

@@ -1,10 +1,10 @@
-"""Messages/s of one account: releases on its lane against bare wa-js in a loop, pacing off.
+"""Messages/s of one account: dispatches through its send pipeline, compared with bare wa-js in a loop, pacing off.
 
     python -m benchmarks.sender_throughput [--rounds 5]
 
-Both in one run, on one sandbox, each in a browser of its own with the same arguments, in blocks that
-take turns. A block's rate is that of its arrivals at the sandbox. The lane is a real one: a sender process
-on an embedded broker claims each message durably, and answers it durably. Needs no network.
+Both run on one sandbox, each in a browser of its own with the same arguments, in alternating blocks. A
+block's rate is that of its arrivals at the sandbox. The sender is a real process on an embedded broker: it
+stores a durable claim and publishes a durable outcome for each message. Needs no network.
 """
 
 import argparse
@@ -36,28 +36,28 @@ BLOCKS = {0: 300, 20: 200, 150: 50}  # messages of a block, by the page's ack in
 Block = Callable[[str, int], Awaitable[None]]
 
 
-class Lane:
-    """The account's lane, and what the sender answers."""
+class SendTopic:
+    """The account's send topic, and the outcomes that the sender publishes."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
         self._log = caller.follow(caller.names.phone)
 
     async def block(self, name: str, count: int) -> None:
-        """Put so many releases on the lane at once; returns when all are answered."""
+        """Produce `count` dispatches at once; returns when all have an outcome."""
         deadline_s = time.time() + 600
-        records = [(command.encode(_send(name, n, deadline_s)), b"") for n in range(count)]
+        records = [(command.encode(_command(name, n, deadline_s)), b"") for n in range(count)]
         await self._caller.produce(*records, topic=self._caller.names.send(ACCOUNT))
         await wait_until(lambda: self._sent(name) >= count, timeout_s=600)
 
     def _sent(self, name: str) -> int:
-        said = (events.decode(record.value) for record in self._log)
-        outcomes = [e for e in said if isinstance(e, Outcome) and e.id.startswith(name)]
+        decoded = (events.decode(record.value) for record in self._log)
+        outcomes = [e for e in decoded if isinstance(e, Outcome) and e.id.startswith(name)]
         assert all(isinstance(outcome.result, Sent) for outcome in outcomes), outcomes
         return len(outcomes)
 
 
-def _send(name: str, number: int, deadline_s: float) -> SendCommand:
+def _command(name: str, number: int, deadline_s: float) -> SendCommand:
     digits = f"601200000{number % PHONES:02}"
     return SendCommand(
         phone=f"+{digits}",
@@ -74,7 +74,7 @@ async def rates(
     url: str, run: str, ways: dict[str, Block], ack_ms: int, rounds: int
 ) -> dict[str, list[float]]:
     """Messages/s of each block."""
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         for name, way in ways.items():
             before = len(await _log(url))
@@ -82,8 +82,8 @@ async def rates(
             rows = (await _log(url))[before:]
             assert len(rows) == BLOCKS[ack_ms], f"{len(rows)} arrivals"
             first, last = (datetime.fromisoformat(rows[i]["at"]).timestamp() for i in (0, -1))
-            found[name].append((len(rows) - 1) / (last - first))
-    return found
+            results[name].append((len(rows) - 1) / (last - first))
+    return results
 
 
 async def _log(url: str) -> list[dict[str, Any]]:
@@ -91,34 +91,34 @@ async def _log(url: str) -> list[dict[str, Any]]:
         return orjson.loads(await answer.read())
 
 
-def report(ack_ms: int, found: dict[str, list[float]]) -> None:
-    ours, theirs = found["lane"], found["bare"]
-    ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
-    shown = "   ".join(
-        f"{name} {statistics.median(values):6.1f}/s" for name, values in found.items()
+def report(ack_ms: int, results: dict[str, list[float]]) -> None:
+    pipeline_rates, bare_rates = results["pipeline"], results["bare"]
+    ratio = statistics.median(a / b for a, b in zip(pipeline_rates, bare_rates, strict=True))
+    medians = "   ".join(
+        f"{name} {statistics.median(values):6.1f}/s" for name, values in results.items()
     )
-    print(f"ack after {ack_ms:3} ms: {shown}   lane : bare {ratio:.2f}")
+    print(f"ack after {ack_ms:3} ms: {medians}   pipeline : bare {ratio:.2f}")
 
 
 async def main(rounds: int) -> None:
     print(machine())
     print("medians of the blocks' rates, and the median of the ratios of neighbouring blocks")
-    async with world(accounts=[ACCOUNT]) as here:
-        caller, url = here.caller, here.whatsapp.url
-        here.system.start_sender(ACCOUNT)
+    async with world(accounts=[ACCOUNT]) as service:
+        caller, url = service.caller, service.whatsapp.url
+        service.system.start_sender(ACCOUNT)
         await wait_until(
             lambda: (read_account_record(caller, ACCOUNT) or {}).get("state") == "ready"
         )
-        async with bare(here.whatsapp, here.folder / "bare") as send_bare:
+        async with bare(service.whatsapp, service.folder / "bare") as send_bare:
 
             async def bare_block(name: str, count: int) -> None:
                 for number in range(count):
                     await send_bare(f"{name}{number:04}")
 
-            ways: dict[str, Block] = {"lane": Lane(caller).block, "bare": bare_block}
+            ways: dict[str, Block] = {"pipeline": SendTopic(caller).block, "bare": bare_block}
             await rates(url, "warm", ways, 0, 1)
             for ack_ms in BLOCKS:
-                here.whatsapp.ack_after(ack_ms)
+                service.whatsapp.ack_after(ack_ms)
                 report(ack_ms, await rates(url, f"T{ack_ms:03}", ways, ack_ms, rounds))
 
 

@@ -5,7 +5,7 @@
 
 runs all three. pydantic-settings is not a dependency of wa-streams: if it is not installed, its row stays
 empty. Every run is a process of its own that imports the library and loads all our settings from the
-environment; the candidates take turns, so that a machine whose speed drifts is the same for all. Each
+environment; the candidates alternate, so that a machine whose speed drifts is the same for all. Each
 figure is a median in milliseconds, of the elapsed and of the CPU time. The second table shows what each
 library itself says about a wrong value.
 """
@@ -33,8 +33,8 @@ load = Settings
 import os, dataclasses, msgspec
 def load():
     names = {{field.name: "WA_" + field.name.upper() for field in dataclasses.fields(Settings)}}
-    found = {{name: os.environ[key] for name, key in names.items() if key in os.environ}}
-    return msgspec.convert(found, Settings, strict=False)
+    values = {{name: os.environ[key] for name, key in names.items() if key in os.environ}}
+    return msgspec.convert(values, Settings, strict=False)
 """,
     "typed-settings": f"""
 {_DEFINITIONS}
@@ -86,7 +86,7 @@ except Exception as error:
 
 
 def run(code: str, **variables: str) -> str:
-    """What a fresh process prints."""
+    """Run the code in a fresh process; returns what it prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
     environment |= {"PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-c", code]

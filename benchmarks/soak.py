@@ -2,10 +2,10 @@
 
     python -m benchmarks.soak [--messages 20000] [--page-heap-mb 512]
 
-The whole service, every message to two phones that were never seen before, as fast as it goes. After each
-thousand the PSS of each part is taken. The growth is the median of the slopes between all pairs of
-samples of the second half (Theil and Sen), since garbage is collected when it likes. With a small heap the page
-is loaded anew again and again. Needs no network.
+The whole service sends as fast as it can, two messages to each phone, and every phone is new. After each
+thousand messages the PSS of each process is sampled. The growth is the median of the slopes between all pairs of
+samples of the second half (the Theil-Sen estimator), because garbage is collected at any time. With a small heap
+the page is reloaded again and again. Needs no network.
 """
 
 import argparse
@@ -28,44 +28,44 @@ Sample = dict[str, float]
 
 
 async def main(messages: int, page_heap_mb: int) -> None:
-    """Sample by sample, then the growth of each part."""
+    """Print each sample, then the growth of each process."""
     print(machine())
-    async with world(partitions=8, whatsapp_page_heap_mb=page_heap_mb) as here:
-        workers = here.system.start_dispatcher(), here.system.start_sender()
+    async with world(partitions=8, whatsapp_page_heap_mb=page_heap_mb) as service:
+        workers = service.system.start_dispatcher(), service.system.start_sender()
         await asyncio.gather(*(worker.wait_until_ready() for worker in workers))
-        async with reading(here) as watch:
-            await _soak(here, watch, workers, messages)
+        async with reading(service) as watch:
+            await _soak(service, watch, workers, messages)
 
 
 async def _soak(
-    here: World, watch: Stopwatch, workers: tuple[Worker, Worker], messages: int
+    service: World, watch: Stopwatch, workers: tuple[Worker, Worker], messages: int
 ) -> None:
     samples: list[Sample] = []
     for start in range(0, messages, BLOCK):
         began_s = time.monotonic()
-        await _block(here, watch, start)
+        await _block(service, watch, start)
         rate = BLOCK / (time.monotonic() - began_s)
-        samples.append(_sample(here, *workers))
-        shown = "   ".join(f"{name} {value:6.1f}" for name, value in samples[-1].items())
-        print(f"{start + BLOCK:7} sent, {rate:5.1f}/s   MB: {shown}", flush=True)
+        samples.append(_sample(service, *workers))
+        figures = "   ".join(f"{name} {value:6.1f}" for name, value in samples[-1].items())
+        print(f"{start + BLOCK:7} sent, {rate:5.1f}/s   MB: {figures}", flush=True)
     print("MB for each 1,000 messages, by the second half:")
     half = samples[len(samples) // 2 :]
     for name in half[0]:
         print(f"  {name:<11} {growth([sample[name] for sample in half]):+.2f}")
 
 
-async def _block(here: World, watch: Stopwatch, start: int) -> None:
+async def _block(service: World, watch: Stopwatch, start: int) -> None:
     """Two messages to each phone."""
     numbers = range(start, start + BLOCK)
     requests = [
         {"id": f"soak-{number}", "to": f"+90555{1_000_000 + number // 2}", "text": f"no {number}"}
         for number in numbers
     ]
-    await here.caller.request(*requests)
+    await service.caller.request(*requests)
     await watch.all_seen([f"soak-{number}" for number in numbers], "sent")
 
 
-def _sample(here: World, dispatcher: Worker, sender: Worker) -> Sample:
+def _sample(service: World, dispatcher: Worker, sender: Worker) -> Sample:
     process = psutil.Process(sender.process.pid)
     children = process.children(recursive=True)
     driver = [child for child in children if "node" in child.exe()]
@@ -75,7 +75,7 @@ def _sample(here: World, dispatcher: Worker, sender: Worker) -> Sample:
         "sender": _pss(process),
         "driver": _pss(*driver),
         "browser": _pss(*browser),
-        "tables": _size(here.system.settings.data_dir / "tables"),
+        "tables": _size(service.system.settings.data_dir / "tables"),
     }
 
 
@@ -88,7 +88,7 @@ def _size(folder: Path) -> float:
 
 
 def growth(values: Sequence[float]) -> float:
-    """By sample: the median of the slopes of all pairs."""
+    """The growth per sample: the median of the slopes of all pairs."""
     pairs = combinations(enumerate(values), 2)
     return statistics.median((b - a) / (j - i) for (i, a), (j, b) in pairs)
 
@@ -97,5 +97,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--page-heap-mb", type=int, default=512)
-    given = parser.parse_args()
-    asyncio.run(main(given.messages, given.page_heap_mb))
+    options = parser.parse_args()
+    asyncio.run(main(options.messages, options.page_heap_mb))

@@ -1,10 +1,11 @@
-"""How long requests take to validate: msgspec against pydantic, and all that `parse` does beside it.
+"""How long requests take to validate: msgspec, pydantic, and the whole of `parse`.
 
     .venv/bin/uv run --no-project --python .venv/bin/python --with pydantic --with msgspec --with orjson \\
         benchmarks/validation.py
 
-runs both. pydantic is no dependency of wa-streams: without it (`.venv/bin/python benchmarks/validation.py`)
-its column stays empty. Each figure is the median of 7 rounds, in microseconds per request.
+runs both. pydantic is not a dependency of wa-streams: if it is not installed
+(`.venv/bin/python benchmarks/validation.py`), its column stays empty. Each figure is the median
+of 7 rounds, in microseconds per request.
 """
 
 import statistics
@@ -66,12 +67,12 @@ def microseconds(call: Callable[[], object]) -> float:
 
 
 def calling(validate: Callable[[bytes], object], data: bytes) -> Callable[[], object]:
-    """One validation; where it refuses, making its message is part of what is measured."""
+    """One validation; for a refusal, the time includes making the message."""
 
     def call() -> object:
         try:
             return validate(data)
-        except ValueError as error:  # what all three raise is one
+        except ValueError as error:  # all three raise a subclass of it
             return str(error)
 
     return call
@@ -83,7 +84,7 @@ def with_msgspec() -> Callable[[bytes], object]:
 
 
 def with_pydantic() -> Callable[[bytes], object] | None:
-    """The same fields and bounds as a pydantic model, or None where it is not installed."""
+    """The same fields and bounds as a pydantic model, or None if pydantic is not installed."""
     if pydantic is None:
         return None
     from benchmarks.validation_pydantic import Form as Model
@@ -92,7 +93,7 @@ def with_pydantic() -> Callable[[bytes], object] | None:
 
 
 def whole(data: bytes) -> object:
-    """All that is done to a record: strict JSON, the struct, what fields say together, the content."""
+    """All of `parse`: strict JSON, the struct, rules across fields, the content."""
     return parse.parse(data, (), max_bytes=1 << 20)
 
 
@@ -104,13 +105,13 @@ def main() -> None:
     )
     for name, fields in REQUESTS.items():
         data = orjson.dumps(fields)
-        ours = microseconds(calling(decode, data))
-        theirs = f"{'-':>10}{'-':>7}"
+        msgspec_us = microseconds(calling(decode, data))
+        pydantic_columns = f"{'-':>10}{'-':>7}"
         if model is not None:
-            other = microseconds(calling(model, data))
-            theirs = f"{other:10.1f}{other / ours:7.1f}"
+            pydantic_us = microseconds(calling(model, data))
+            pydantic_columns = f"{pydantic_us:10.1f}{pydantic_us / msgspec_us:7.1f}"
         print(
-            f"{name:18}{len(data):9}{ours:10.1f}{theirs}{microseconds(calling(whole, data)):10.1f}"
+            f"{name:18}{len(data):9}{msgspec_us:10.1f}{pydantic_columns}{microseconds(calling(whole, data)):10.1f}"
         )
 
 

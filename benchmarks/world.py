@@ -1,6 +1,6 @@
 """The service on this machine, to be measured: a broker, the simulated WhatsApp, topics, workers to start.
 
-Both pacings are off, so that what is measured is the service and not its patience.
+Both pacings are off, so that the figures contain no waiting.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.support.system import SystemUnderTest
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a benchmark talks to. No worker runs yet."""
+    """What a benchmark uses. No worker runs yet."""
 
     folder: Path
     whatsapp: Sandbox
@@ -30,8 +30,8 @@ class World:
 
 
 @asynccontextmanager
-async def world(**given: Any) -> AsyncIterator[World]:
-    """All of it, ended and removed on the way out; `given` are settings."""
+async def world(**overrides: Any) -> AsyncIterator[World]:
+    """A world that is stopped and removed at the end; `overrides` are settings."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = EmbeddedBroker(folder / "broker", port=0)
@@ -44,7 +44,7 @@ async def world(**given: Any) -> AsyncIterator[World]:
             whatsapp_browser_args=list(whatsapp.browser_args),
             send_interval_ms=0,
             account_rate_per_minute=0,
-            **given,
+            **overrides,
         )
         await admin.create_topics(settings)
         system = SystemUnderTest(settings)

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests live in tests/support, one module per edge of the system."""
+"""Fixtures shared by all tests live in tests/support, one module for each neighbour of the system."""
 
 import signal
 

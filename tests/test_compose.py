@@ -20,7 +20,7 @@ from streams.whatsapp.install import bundle
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.kafka.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if name != "broker"}
+WA_SERVICES = {name: service for name, service in SERVICES.items() if name != "broker"}
 BROKER: dict[str, Any] = SERVICES["broker"]["environment"]
 
 
@@ -34,12 +34,12 @@ def _settings(service: dict[str, Any]) -> Settings:
     return load({name: _interpolated(value) for name, value in service["environment"].items()})
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", WA_SERVICES)
 def test_every_variable_is_a_setting_with_a_valid_value(name: str) -> None:
     """A misspelt variable must not go unnoticed, so each must name a setting."""
     variables = {variable_name(field.name) for field in fields(Settings)}
-    assert OURS[name]["environment"].keys() <= variables
-    settings = _settings(OURS[name])
+    assert WA_SERVICES[name]["environment"].keys() <= variables
+    settings = _settings(WA_SERVICES[name])
     assert settings.kafka_bootstrap_servers == "broker:19092"
     assert str(settings.data_dir) == "/data"
 
@@ -47,16 +47,18 @@ def test_every_variable_is_a_setting_with_a_valid_value(name: str) -> None:
 def test_there_is_one_sender_for_each_account() -> None:
     """Each account has its sender, and each sender has an account that exists."""
     accounts = [
-        service["command"][2] for service in OURS.values() if service["command"][0] == "sender"
+        service["command"][2]
+        for service in WA_SERVICES.values()
+        if service["command"][0] == "sender"
     ]
-    for service in OURS.values():
+    for service in WA_SERVICES.values():
         assert list(_settings(service).accounts) == accounts
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", WA_SERVICES)
 def test_every_command_exists(name: str) -> None:
     """The command line itself parses it."""
-    group, arguments = cli, list(OURS[name]["command"])
+    group, arguments = cli, list(WA_SERVICES[name]["command"])
     with click.Context(cli, info_name="wa-streams") as context:
         while isinstance(group, click.Group):
             _, command, arguments = group.resolve_command(context, arguments)
@@ -98,7 +100,7 @@ def _listeners(key: str) -> dict[str, tuple[str, str]]:
 def test_the_services_and_the_host_reach_the_broker() -> None:
     """The services by its name, this machine through the published port."""
     advertised = set(_listeners("KAFKA_ADVERTISED_LISTENERS").values())
-    inside = _settings(OURS["dispatch"]).kafka_bootstrap_servers
+    inside = _settings(WA_SERVICES["dispatch"]).kafka_bootstrap_servers
     assert inside is not None
     assert advertised == {tuple(inside.split(":")), ("localhost", "9092")}
     assert SERVICES["broker"]["hostname"] == "broker"
@@ -108,7 +110,9 @@ def test_nothing_is_published_beyond_this_machine() -> None:
     """Every published port is bound to the loopback, at the port that the container listens on."""
     published = {name: service.get("ports", []) for name, service in SERVICES.items()}
     assert published["broker"] == ["127.0.0.1:9092:9092"]
-    assert published["dispatch"] == [f"127.0.0.1:8080:{_settings(OURS['dispatch']).web_port}"]
+    assert published["dispatch"] == [
+        f"127.0.0.1:8080:{_settings(WA_SERVICES['dispatch']).web_port}"
+    ]
     for ports in published.values():
         assert all(re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port) for port in ports)
 
@@ -120,16 +124,16 @@ def test_all_lasting_data_is_on_volumes() -> None:
     assert sorted(volumes) == sorted(COMPOSE["volumes"])
     assert f"kafka:{BROKER['KAFKA_LOG_DIRS']}" in mounts
     for name in ("dispatch", "sender"):
-        assert [mount.split(":")[1] for mount in OURS[name]["volumes"]] == ["/data"]
+        assert [mount.split(":")[1] for mount in WA_SERVICES[name]["volumes"]] == ["/data"]
 
 
 def test_workers_start_after_the_topics_exist() -> None:
     """A worker without topics would end at once; the topics need the broker."""
-    assert OURS["topics"]["command"] == ["topics", "create"]
-    assert OURS["topics"]["depends_on"] == {"broker": {"condition": "service_healthy"}}
+    assert WA_SERVICES["topics"]["command"] == ["topics", "create"]
+    assert WA_SERVICES["topics"]["depends_on"] == {"broker": {"condition": "service_healthy"}}
     for name in ("dispatch", "sender"):
         expected = {"topics": {"condition": "service_completed_successfully"}}
-        assert OURS[name]["depends_on"] == expected
+        assert WA_SERVICES[name]["depends_on"] == expected
 
 
 def test_each_lasting_service_is_supervised() -> None:
@@ -141,7 +145,7 @@ def test_each_lasting_service_is_supervised() -> None:
         _, python, option, program = SERVICES[name]["healthcheck"]["test"]
         assert (python, option) == ("python", "-c")
         compile(program, name, "exec")
-        assert f":{_settings(OURS[name]).web_port}/healthz" in program
+        assert f":{_settings(WA_SERVICES[name]).web_port}/healthz" in program
 
 
 def test_the_broker_is_the_tested_one() -> None:

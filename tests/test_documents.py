@@ -129,18 +129,13 @@ def connect_headers() -> Iterator[str]:
 def metric_names() -> Iterator[str]:
     """Each metric of both workers."""
     registry, sender_registry = new_registry("dispatch-1"), CollectorRegistry()
-    DispatcherMetrics(
-        registry,
-        is_ready=lambda: True,
-        partitions=lambda: 0.0,
-        phones_waiting=lambda: 0.0,
-        dispatches_in_flight=lambda: 0.0,
-        overdue_s=lambda: 0.0,
-    )
+    gauges = ("partitions", "phones_waiting", "dispatches_in_flight", "overdue_s")
+    readers = {name: lambda: 0.0 for name in gauges}
+    DispatcherMetrics(registry, is_ready=lambda: True, **readers)
     LagMetrics(registry)
     SenderMetrics(sender_registry)
-    for source in (registry, sender_registry):
-        yield from (metric.name for metric in source.collect() if metric.name.startswith("wa_"))
+    metrics = [*registry.collect(), *sender_registry.collect()]
+    yield from (metric.name for metric in metrics if metric.name.startswith("wa_"))
 
 
 def command_names(group: click.Group = cli, prefix: str = "") -> Iterator[str]:
@@ -218,7 +213,7 @@ def is_repository_path(span: str) -> bool:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     """A relative link points to a file that exists."""
     targets = [target for target in _LINK.findall(read(document)) if "://" not in target]
     missing = [target for target in targets if not (document.parent / target).exists()]

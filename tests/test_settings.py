@@ -161,7 +161,7 @@ def test_an_unknown_variable_is_refused(variable: str, nearest: str) -> None:
 
 
 def test_an_unknown_option_is_refused() -> None:
-    """A caller in Python is told as well."""
+    """A caller in Python gets an error too."""
     with pytest.raises(SettingError, match="max_queue"):
         load({}, max_que=1)
 

@@ -25,7 +25,7 @@ Header = tuple[str, bytes | None]
 
 
 def letter(number: int, *, original: Sequence[Header] = (), **more: Any) -> DeadLetter:
-    said: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": f"wa.outbound:0:{number}",
         "reason": "recipient_not_on_whatsapp",
         "error_class": "permanent",
@@ -41,7 +41,7 @@ def letter(number: int, *, original: Sequence[Header] = (), **more: Any) -> Dead
         "request_id": f"order-{number}",
         "replay_count": 0,
     }
-    about = DeadLetterInfo(**(said | more))
+    about = DeadLetterInfo(**(defaults | more))
     return DeadLetter(info=about, key=b"my \xff key", value=VALUE, headers=tuple(original))
 
 
@@ -76,14 +76,14 @@ def outbound(settings: Settings) -> list[ConsumerRecord[Any, Any]]:
 
 @pytest.fixture
 def letters(settings: Settings) -> Settings:
-    """A world with five dead letters, and one record that is none."""
+    """A world with five dead letters, and one record that is not a dead letter."""
     asyncio.run(put(settings))
     return settings
 
 
 @pytest.fixture(scope="module")
 def shelf(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The same, for those who only look."""
+    """The same, shared by tests that only read."""
     settings = make_settings(broker, tmp_path_factory.mktemp("shelf"))
     asyncio.run(put(settings))
     return settings
@@ -109,24 +109,24 @@ def numbers(objects: list[Any]) -> list[str]:
     ids=" ".join,
 )
 def test_list_selects(shelf: Settings, command: Command, words: list[str], expected: str) -> None:
-    """By id, reason, class, account and time, all of them together."""
+    """It selects by id, reason, class, account and time, all of them together."""
     ran = command("dlq", "list", "--json", *words, settings=shelf)
     assert (ran.code, numbers(ran.objects)) == (0, sorted(expected))
 
 
 def test_show_has_the_original_byte_for_byte(shelf: Settings, command: Command) -> None:
-    """Bytes that are no text are told in base64."""
-    (shown,) = command("dlq", "show", "order-1", "--json", settings=shelf).objects
-    assert shown["value"] == {
+    """Bytes that are not text are shown in base64."""
+    (shown_letter,) = command("dlq", "show", "order-1", "--json", settings=shelf).objects
+    assert shown_letter["value"] == {
         "base64": "eyJpZCI6ICJvcmRlci0xIiwgInRvIjogIis2MDEyMzQ1Njc4OSIsICJ0ZXh0IjogIv8gbm90IGV2ZW4gVVRGLTgifQ=="
     }
-    assert shown["headers"] == [["traceparent", "00-mine"], ["wa-replay-of", "of long ago"]]
+    assert shown_letter["headers"] == [["traceparent", "00-mine"], ["wa-replay-of", "of long ago"]]
     assert "order-1" in command("dlq", "show", "order-1", settings=shelf).out
     assert command("dlq", "show", "order-9", settings=shelf).code == 1
 
 
 def test_replay_republishes_the_original_record(letters: Settings, command: Command) -> None:
-    """Key, value and headers as they were, and what it is a replay of."""
+    """Key, value and headers are unchanged, and headers name the dead letter."""
     ran = command("dlq", "replay", "--id", "order-1", "--json", settings=letters)
     assert (ran.code, [row["result"] for row in ran.objects]) == (0, ["replayed"])
     (record,) = outbound(letters)
@@ -140,7 +140,7 @@ def test_replay_republishes_the_original_record(letters: Settings, command: Comm
 
 
 def test_a_second_replay_counts_on(letters: Settings, command: Command) -> None:
-    """The one that failed again stands for both, and is told apart from the first."""
+    """The letter of the failed replay replaces the first one, and its replay has the next number."""
     assert command("dlq", "replay", "--id", "order-5", settings=letters).code == 0
     assert command("dlq", "replay", "--id", "order-4", settings=letters).code == 1
     (record,) = outbound(letters)
@@ -149,14 +149,14 @@ def test_a_second_replay_counts_on(letters: Settings, command: Command) -> None:
 
 
 def test_a_dry_run_publishes_nothing(letters: Settings, command: Command) -> None:
-    """It says what would be."""
+    """It prints what would be replayed."""
     ran = command("dlq", "replay", "--class", "permanent", "--dry-run", "--json", settings=letters)
     assert (ran.code, numbers(ran.objects)) == (0, ["1", "5"])
     assert outbound(letters) == []
 
 
 def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command) -> None:
-    """It is refused, and the rest is done."""
+    """Without it, such a letter is refused, and the others are replayed."""
     ran = command("dlq", "replay", "--all", "--json", settings=letters)
     assert ran.code == 1
     assert "--force" in ran.error_line
@@ -173,7 +173,7 @@ def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command
 
 
 def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:
-    """First said, then done; what is newer stays."""
+    """A dry run only counts the records; newer records stay."""
     nothing = command("dlq", "purge", "--before", "1h", "--json", settings=letters)
     assert nothing.objects == [{"records": 0, "deleted": True}]
     dry = command("dlq", "purge", "--all", "--dry-run", "--json", settings=letters)
@@ -184,12 +184,12 @@ def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:
 
 
 def test_without_topics_it_says_what_to_do(settings: Settings, command: Command) -> None:
-    """No topic is created by reading it."""
+    """Reading a topic does not create it."""
     assert "topics create" in command("dlq", "list", settings=settings).error_line
 
 
 def test_topics_are_created_and_checked(settings: Settings, command: Command) -> None:
-    """Missing: exit 1 and each is named; created once; then right."""
+    """A check names each missing topic with exit code 1; topics are created once, and are then correct."""
     missing = command("topics", "check", "--json", settings=settings)
     assert (missing.code, {row["ok"] for row in missing.objects}) == (1, {False})
     created = command("topics", "create", "--json", settings=settings)

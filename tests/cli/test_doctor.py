@@ -48,7 +48,7 @@ def test_a_machine_that_has_everything(command: Command, tmp_path: Path) -> None
 def test_a_missing_thing_is_named(
     command: Command, tmp_path: Path, given: dict[str, str], name: str, advice: str
 ) -> None:
-    """With advice, and exit code 1."""
+    """Its line has advice, and the exit code is 1."""
     settings = make_settings_without_kafka(tmp_path, **given)
     ran = command("doctor", "--no-page", "--json", settings=settings)
     (missing,) = [check for check in ran.objects if not check["ok"]]
@@ -58,7 +58,7 @@ def test_a_missing_thing_is_named(
 
 
 def test_a_taken_port_is_named(command: Command, tmp_path: Path) -> None:
-    """Before `up` fails because of it."""
+    """`doctor` reports the port before `up` fails because of it."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         ran = command(

@@ -43,7 +43,7 @@ def test_every_command_has_help(command: Command) -> None:
     ids=" ".join,
 )
 def test_wrong_usage_gives_one_line(command: Command, words: list[str]) -> None:
-    """Exit code 2, nothing on stdout, and one line on stderr."""
+    """The exit code is 2, with nothing on stdout and one line on stderr."""
     ran = command(*words)
     assert (ran.code, ran.out) == (2, "")
     assert ran.error_line
@@ -53,7 +53,7 @@ def test_wrong_usage_gives_one_line(command: Command, words: list[str]) -> None:
     "words", [["dispatch"], ["status"], ["dlq", "list"], ["topics", "check"], ["accounts", "list"]]
 )
 def test_without_a_kafka_it_says_what_to_do(command: Command, words: list[str]) -> None:
-    """No broker is set and no `up` runs here."""
+    """No broker is set and no `up` runs on this data folder."""
     assert "set WA_KAFKA_BOOTSTRAP_SERVERS" in command(*words).error_line
     assert command(*words).code == 2
 
@@ -84,7 +84,7 @@ def test_a_wrong_setting_stops_every_command(
 
 
 def test_config_prints_every_setting(command: Command, tmp_path: Path) -> None:
-    """With value, default and meaning, but without secrets."""
+    """Each has its value, default and meaning, but secrets are hidden."""
     settings = load(
         {"WA_CONFIG": ""}, data_dir=tmp_path, max_queue=7, kafka_security_password="hunter2"
     )
@@ -100,8 +100,8 @@ def test_config_prints_every_setting(command: Command, tmp_path: Path) -> None:
     assert [line for line in printed.splitlines() if line.startswith("[limits] ")]
 
 
-def test_ps_where_nothing_runs(command: Command) -> None:
-    """Not ready, no services, and exit code 0."""
+def test_ps_if_nothing_runs(command: Command) -> None:
+    """The stack is not ready and has no services, and the exit code is 0."""
     ran = command("ps", "--json")
     assert (ran.code, ran.objects[0]["ready"], ran.objects[0]["parts"]) == (0, False, [])
 

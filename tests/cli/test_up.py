@@ -25,7 +25,7 @@ WAITS_S = 90.0
 
 @dataclass
 class Up:
-    """A running `up`, and the commands of somebody beside it."""
+    """A running `up`, and commands on the same data folder."""
 
     process: "subprocess.Popen[str]"
     environ: dict[str, str]
@@ -42,11 +42,11 @@ class Up:
         )
 
     def ps(self) -> dict[str, Any]:
-        """What `ps` says."""
+        """The output of `ps`."""
         return orjson.loads(self.command("ps", "--json").stdout)
 
-    def part(self, name: str) -> dict[str, Any]:
-        """One part of it; empty when it is not there."""
+    def service(self, name: str) -> dict[str, Any]:
+        """One service of it; empty if it does not exist."""
         return next((service for service in self.ps()["parts"] if service["name"] == name), {})
 
     def below(self) -> list[int]:
@@ -64,15 +64,15 @@ def eventually(condition: Callable[[], object], why: Callable[[], str]) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """That of whoever runs the tests, with a data folder and any free ports for `wa-streams`."""
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+    """The environment of the tests, with a data folder and any free ports for `wa-streams`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
     ports = {f"WA_{name}_PORT": "0" for name in ("KAFKA", "WEB", "SANDBOX")}
-    return mine | ports | {"WA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder)}
+    return inherited | ports | {"WA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder)}
 
 
 @contextlib.contextmanager
 def started(folder: Path, *words: str) -> Iterator[Up]:
-    """A process `wa-streams …` on a folder of its own; whatever is left of it at the end is killed."""
+    """A process `wa-streams …` on a folder of its own; what still runs at the end is killed."""
     environ = environment(folder)
     log = folder / "log"
     with log.open("w") as errors:
@@ -97,7 +97,7 @@ def started(folder: Path, *words: str) -> Iterator[Up]:
 
 @contextlib.contextmanager
 def follows(up: Up, id: str) -> "Iterator[subprocess.Popen[str]]":
-    """`status --follow`, which ends with Ctrl-C alone."""
+    """`status --follow`, which ends only with Ctrl-C."""
     words = [sys.executable, "-m", "streams.cli", "status", "--follow", id, "--json"]
     process = subprocess.Popen(words, env=up.environ, stdout=subprocess.PIPE, text=True)
     try:
@@ -116,15 +116,15 @@ def ready(up: Up) -> dict[str, Any]:
 
 
 def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
-    """From the one command to a message on a phone, over the death of a part, to the end."""
+    """One command sends a message, survives the death of a service, and ends without a process left."""
     with started(tmp_path, "up", "--sandbox", "--json") as up:
-        said = ready(up)
-        assert up.ps() == said
-        assert said["ready"] is True
-        names = [part["name"] for part in said["parts"]]
+        stack_status = ready(up)
+        assert up.ps() == stack_status
+        assert stack_status["ready"] is True
+        names = [service["name"] for service in stack_status["parts"]]
         assert names == ["kafka-1", "sandbox", "dispatch-1", "sender-main", "browser-main"]
-        assert {part["state"] for part in said["parts"]} == {"ready"}
-        assert all(is_running(part["pid"]) for part in said["parts"])
+        assert {service["state"] for service in stack_status["parts"]} == {"ready"}
+        assert all(is_running(service["pid"]) for service in stack_status["parts"])
 
         sent = up.command("send", "+60115550001", "hello", "--id", "one", "--wait", "--json")
         assert sent.returncode == 0, sent.stderr
@@ -145,14 +145,14 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         assert (second.returncode, second.stderr.count("\n")) == (2, 1)
         assert f"pid {up.process.pid}" in second.stderr
 
-        before = up.part("dispatch-1")
+        before = up.service("dispatch-1")
         os.kill(before["pid"], signal.SIGKILL)
         eventually(
-            lambda: up.part("dispatch-1")["restarts"] == 1 and up.ps()["ready"],
+            lambda: up.service("dispatch-1")["restarts"] == 1 and up.ps()["ready"],
             lambda: up.log.read_text(),
         )
-        assert up.part("dispatch-1")["pid"] != before["pid"]
-        assert up.part("sender-main")["restarts"] == 0
+        assert up.service("dispatch-1")["pid"] != before["pid"]
+        assert up.service("sender-main")["restarts"] == 0
         assert up.command("send", "+60115550001", "again", "--wait").returncode == 0
 
         below = up.below()
@@ -167,7 +167,7 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
 def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
     tmp_path: Path,
 ) -> None:
-    """SIGKILL: no process is left, browser and broker included, and another `up` may begin."""
+    """After SIGKILL no process is left, not even browser or broker, and another `up` may begin."""
     with started(tmp_path, "up", "--sandbox", "--no-scan", "--json") as up:
         eventually(lambda: "█" in up.log.read_text(), up.log.read_text)
         assert "main: scan this code" in up.log.read_text()
@@ -192,7 +192,7 @@ def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    """In the middle of it: exit code 1, no process, no folder."""
+    """Interrupted in the middle, it ends with exit code 1, and leaves no process and no folder."""
     with started(tmp_path, "demo") as demo:
         assert demo.process.stdout is not None
         for line in demo.process.stdout:
@@ -208,8 +208,8 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
-def test_a_taken_port_ends_up_in_one_line(tmp_path: Path) -> None:
-    """Exit code 2; which port, and what to set."""
+def test_a_taken_port_stops_up_with_one_line(tmp_path: Path) -> None:
+    """The exit code is 2, and the line names the port and the setting."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         ended = subprocess.run(

@@ -30,7 +30,7 @@ def refused(value: Any, detail: str, *, schema: bool = True) -> Rejected:
 
 BASE = b'{"to":"+60123456789","text":"hello"'
 REJECTED: dict[str, Rejected] = {
-    # what is no JSON
+    # not JSON
     "empty": malformed(b"", "the record: is empty"),
     "blank": malformed(b" \r\n\t", "the record: is empty"),
     "not JSON": malformed(b"hello", "the record: is not JSON"),
@@ -63,7 +63,7 @@ REJECTED: dict[str, Rejected] = {
     "65 levels deep": malformed(
         BASE + b',"x":' + b'[{"a":' * 32 + b"1" + b"}]" * 32 + b"}", "the record: is nested deeper"
     ),
-    # what is no object
+    # not an object
     "null": refused(b"null", "the record: must be a JSON object"),
     "true": refused(b"true", "the record: must be a JSON object"),
     "a number": refused(b"60123456789", "the record: must be a JSON object"),
@@ -170,7 +170,7 @@ REJECTED: dict[str, Rejected] = {
     ),
     "a file that is nowhere": refused(content("image"), "content.data: is missing"),
     "an empty file": refused(content("image", data=""), "content.data: expected `str` of length"),
-    "a file that is no base64": refused(
+    "a file that is not base64": refused(
         content("image", data="a b c"), "content.data: is not base64"
     ),
     "base64 without padding": refused(
@@ -231,7 +231,7 @@ REJECTED: dict[str, Rejected] = {
     "a reaction that is a novel": refused(
         content("reaction", message_id="3EB0", emoji="x" * 33), "content.emoji: expected"
     ),
-    # what is not done yet
+    # not built yet
     "a batch": refused({"type": "batch", "messages": []}, "type: a batch request is not supported"),
     "a cancellation": refused({"type": "cancel", "id": "a"}, "type: a cancel request is not"),
     "an unknown kind": refused(text(type="broadcast"), "type: is not a kind of request"),

@@ -69,8 +69,8 @@ def test_our_own_records_validate() -> None:
         validator("status").validate(json.loads(status.encode(event)))
     validator("account").validate(json.loads(account.encode(ACCOUNT)))
     validator("inbound").validate(json.loads(inbound.encode(INBOUND)))
-    ours = replace(LETTER, headers=()).build_record_headers()
-    headers = {name: value.decode() for name, value in ours if value is not None}
+    record_headers = replace(LETTER, headers=()).build_record_headers()
+    headers = {name: value.decode() for name, value in record_headers if value is not None}
     validator("dead-letter-headers").validate(headers)
 
 
@@ -106,20 +106,20 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def pointed_at(reference: str) -> Any:
-    found: Any = DOCUMENT
+def resolve(reference: str) -> Any:
+    node: Any = DOCUMENT
     for part in reference.removeprefix("#/").split("/"):
-        found = found[part]
-    return found
+        node = node[part]
+    return node
 
 
-def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
+def test_every_reference_of_the_asyncapi_document_exists() -> None:
     """Every reference points into the document, or to a file in the same folder."""
     outside = {reference for reference in references(DOCUMENT) if not reference.startswith("#/")}
     assert outside == {f"./{name}.json" for name in SCHEMAS}
     inside = {reference for reference in references(DOCUMENT) if reference.startswith("#/")}
     assert inside
-    assert all(pointed_at(reference) for reference in inside)
+    assert all(resolve(reference) for reference in inside)
 
 
 def test_every_public_topic_that_is_in_use_is_a_channel() -> None:

@@ -70,8 +70,8 @@ LETTER = DeadLetter(
 
 def test_a_status_event_in_full() -> None:
     """A full event has the words of the contract, times in milliseconds, and unchanged metadata."""
-    said = status.encode(FULL_EVENT)
-    assert json.loads(said) == {
+    encoded = status.encode(FULL_EVENT)
+    assert json.loads(encoded) == {
         "event_id": "order-8841-shipped/queued/2",
         "id": "order-8841-shipped",
         "status": "queued",
@@ -92,8 +92,8 @@ def test_a_status_event_in_full() -> None:
         "batch_id": "b-17",
         "metadata": {"order": 8841, "price": 1.1},
     }
-    assert said.endswith(b'"metadata":{"order":8841,"price":1.10}}')
-    assert status.decode(said) == FULL_EVENT
+    assert encoded.endswith(b'"metadata":{"order":8841,"price":1.10}}')
+    assert status.decode(encoded) == FULL_EVENT
 
 
 def test_a_status_event_omits_unknown_fields() -> None:
@@ -138,8 +138,8 @@ def test_decoding_what_is_not_a_status_event_fails() -> None:
 def test_the_final_statuses_are_those_of_the_contract() -> None:
     """The final statuses are those of the contract; `sent` is not final, because `read` may follow."""
     final = [
-        said
-        for said in (
+        word
+        for word in (
             *status.FINAL_STATUSES,
             "accepted",
             "queued",
@@ -148,7 +148,7 @@ def test_the_final_statuses_are_those_of_the_contract() -> None:
             "read",
             "played",
         )
-        if status.make(id="a", status=said, event_id_suffix="1", at_s=0.0, to=None).is_final
+        if status.make(id="a", status=word, event_id_suffix="1", at_s=0.0, to=None).is_final
     ]
     assert set(final) == {"failed", "rejected", "expired", "cancelled", "unknown"}
 
@@ -268,9 +268,9 @@ def test_a_record_that_is_not_a_dead_letter(headers: Headers, message: str) -> N
 
 
 def test_an_account_record_has_null_for_unknown_fields() -> None:
-    """An account record looks as the contract shows it."""
-    said = json.loads(account.encode(ACCOUNT))
-    assert (said["state"], said["qr"], said["phone"], said["reason"]) == (
+    """An account record has the form that the contract shows."""
+    decoded = json.loads(account.encode(ACCOUNT))
+    assert (decoded["state"], decoded["qr"], decoded["phone"], decoded["reason"]) == (
         "linking",
         "2@x",
         None,
@@ -281,7 +281,7 @@ def test_an_account_record_has_null_for_unknown_fields() -> None:
 
 def test_a_received_message_names_its_writer_from() -> None:
     """The field is `from`, although Python reserves this word."""
-    said = json.loads(inbound.encode(INBOUND))
-    assert (said["from"], said["event_id"]) == ("+60123456789", "main/3EB0")
+    decoded = json.loads(inbound.encode(INBOUND))
+    assert (decoded["from"], decoded["event_id"]) == ("+60123456789", "main/3EB0")
     assert inbound.decode(inbound.encode(INBOUND)) == INBOUND
     assert ("ce_type", b"wa.message.received") in inbound.build_headers(INBOUND)

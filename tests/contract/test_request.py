@@ -115,8 +115,8 @@ def test_a_time_to_live_counts_from_sending_or_requesting() -> None:
 
 def test_metadata_keep_their_values() -> None:
     """Metadata are echoed as compact JSON, in the caller's order."""
-    said = b'{"to":"+60","text":"x","metadata":{ "b": 1.50, "a": [null, "\\u00e9"] }}'
-    assert parse(said).metadata == '{"b":1.5,"a":[null,"é"]}'.encode()
+    body = b'{"to":"+60","text":"x","metadata":{ "b": 1.50, "a": [null, "\\u00e9"] }}'
+    assert parse(body).metadata == '{"b":1.5,"a":[null,"é"]}'.encode()
 
 
 # -- ids
@@ -241,11 +241,11 @@ def outcome(value: bytes | None, headers: Headers) -> Request | Tombstone | Inva
 
 
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1)
-spoken = words.filter(lambda said: bool(said.strip()))
+not_blank = words.filter(lambda text: bool(text.strip()))
 
 
 @given(
-    body=spoken,
+    body=not_blank,
     id=st.text(st.characters(categories=["L", "N", "P", "Zs"]), min_size=1, max_size=128),
     metadata=st.dictionaries(words, words | st.floats(allow_nan=False, allow_infinity=False)),
 )

@@ -1,4 +1,4 @@
-"""The verdict: each thing that can be wrong is found, and nothing else is."""
+"""The verdict: each problem is found, and no other is reported."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,26 +19,26 @@ A, B = "+60115550001", "+60115550002"
 LIMIT = 2
 
 
-def asked(id: str, to: str, **more: Any) -> DemoRequest:
+def make_request(id: str, to: str, **more: Any) -> DemoRequest:
     body = more.pop("body", f"text of {id}")
     value = orjson.dumps({"id": id, "to": to})
     return DemoRequest(id, to, value, kind="text", expected_text=body, **more)
 
 
-ASKED = [
-    asked("a1", A),
-    asked("a2", A),
-    asked("a3", A),
-    asked("b1", B),
-    replace(asked("b2", B), kind="reaction", expected_text="👍"),
-    asked("bad", B, expected_status="rejected", code="schema_violation"),
-    asked("late", B, expected_status="failed", code="recipient_not_on_whatsapp"),
+REQUESTS = [
+    make_request("a1", A),
+    make_request("a2", A),
+    make_request("a3", A),
+    make_request("b1", B),
+    replace(make_request("b2", B), kind="reaction", expected_text="👍"),
+    make_request("bad", B, expected_status="rejected", code="schema_violation"),
+    make_request("late", B, expected_status="failed", code="recipient_not_on_whatsapp"),
 ]
 
 
 def row(id: str, to: str, at_s: float, *, shown: bool = True, **more: Any) -> dict[str, Any]:
-    said = {"type": "text", "body": f"text of {id}", "whatsapp_id": f"W-{id}"}
-    return said | {"to": to, "at": format_rfc3339(1e9 + at_s), "shown": shown} | more
+    fields = {"type": "text", "body": f"text of {id}", "whatsapp_id": f"W-{id}"}
+    return fields | {"to": to, "at": format_rfc3339(1e9 + at_s), "shown": shown} | more
 
 
 def event(id: str, word: str, code: str | None = None) -> StatusEvent:
@@ -77,7 +77,7 @@ def letter(of: DemoRequest) -> DeadLetter:
 
 
 def good() -> Evidence:
-    """All as it must be."""
+    """The evidence of a run without a problem."""
     sent = ["a1", "a2", "a3", "b1", "late"]
     return Evidence(
         log=[
@@ -95,17 +95,17 @@ def good() -> Evidence:
             event("bad", "rejected", "schema_violation"),
             event("late", "failed", "recipient_not_on_whatsapp"),
         ],
-        letters=[letter(request) for request in ASKED if request.code],
+        letters=[letter(request) for request in REQUESTS if request.code],
         replayed=["late"],
     )
 
 
 def wrong_in(evidence: Evidence) -> set[str]:
-    return {line.name for line in judge(ASKED, evidence, LIMIT) if line.problems}
+    return {line.name for line in judge(REQUESTS, evidence, LIMIT) if line.problems}
 
 
-def test_all_is_well() -> None:
-    """Nothing disagrees."""
+def test_a_good_run_has_no_problem() -> None:
+    """No finding has a problem."""
     assert wrong_in(good()) == set()
 
 
@@ -176,8 +176,8 @@ SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
 
 
 @pytest.mark.parametrize("name", SPOILED)
-def test_what_is_wrong_is_found(name: str) -> None:
-    """In its own line, where else it shows, and nowhere else."""
+def test_each_problem_is_found(name: str) -> None:
+    """It is reported in its own finding and in those that it also affects, and in no other."""
     spoil, expected = SPOILED[name]
     assert wrong_in(spoil(good())) == expected
 

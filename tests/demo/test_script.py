@@ -1,4 +1,4 @@
-"""What the demo asks for is what it says it is."""
+"""The requests of the demo are what the script says."""
 
 from collections import Counter
 
@@ -19,15 +19,15 @@ from streams.demo.script import (
 from streams.domain.numbers import InvalidPhone, to_e164
 
 
-def all_of_it() -> list[DemoRequest]:
+def all_requests() -> list[DemoRequest]:
     return [*build_first_act(), *build_second_act("3EB0AA", "3EB0BB")]
 
 
-def test_it_is_about_sixty_to_a_dozen_phones() -> None:
-    """With one phone flooded, and no other beyond its limit."""
+def test_about_sixty_messages_go_to_a_dozen_phones() -> None:
+    """One phone is flooded, and no other gets more than its limit."""
     good = [
         request
-        for request in all_of_it()
+        for request in all_requests()
         if request.expected_status == "sent" and not request.is_repeat
     ]
     to = Counter(request.to for request in good)
@@ -37,31 +37,33 @@ def test_it_is_about_sixty_to_a_dozen_phones() -> None:
     assert max(to.values()) <= RATE_LIMIT_PER_MINUTE
 
 
-def test_all_kinds_of_content_are_among_them() -> None:
-    """What this version sends at all, but for a film, which would have to be real."""
-    kinds = {request.kind for request in all_of_it() if request.kind}
+def test_all_kinds_of_content_are_included() -> None:
+    """Each kind that this version can send, except a film, which would have to be real."""
+    kinds = {request.kind for request in all_requests() if request.kind}
     assert kinds >= {"text", "image", "document", "audio", "sticker", "location"}
     assert kinds >= {"contact", "poll", "reaction"}
 
 
-@pytest.mark.parametrize("asked", all_of_it(), ids=lambda asked: asked.id or "unreadable")
-def test_the_good_are_good_and_the_bad_are_bad(asked: DemoRequest) -> None:
-    """Each is read as the dispatcher will read it."""
+@pytest.mark.parametrize(
+    "demo_request", all_requests(), ids=lambda demo_request: demo_request.id or "unreadable"
+)
+def test_each_request_is_as_valid_as_expected(demo_request: DemoRequest) -> None:
+    """Each is parsed as the dispatcher will parse it."""
     code = None
     try:
-        request = parse(asked.value, (), max_bytes=1 << 20)
-        assert to_e164(request.to) == asked.to
-        assert request.id == asked.id
+        request = parse(demo_request.value, (), max_bytes=1 << 20)
+        assert to_e164(request.to) == demo_request.to
+        assert request.id == demo_request.id
     except InvalidRequest as error:
         code = error.code
     except InvalidPhone:
         code = "invalid_phone"
-    assert code == (None if asked.code == NOT_ON_WHATSAPP else asked.code)
-    assert (asked.expected_status == "sent") == (asked.code is None)
+    assert code == (None if demo_request.code == NOT_ON_WHATSAPP else demo_request.code)
+    assert (demo_request.expected_status == "sent") == (demo_request.code is None)
 
 
 def test_ids_are_unique_but_for_the_one_repeat() -> None:
-    """So that "shown twice" means something."""
-    counts = Counter(request.id for request in all_of_it() if request.id)
+    """Otherwise "shown twice" would mean nothing."""
+    counts = Counter(request.id for request in all_requests() if request.id)
     repeated = [id for id, count in counts.items() if count > 1]
-    assert repeated == [request.id for request in all_of_it() if request.is_repeat]
+    assert repeated == [request.id for request in all_requests() if request.is_repeat]

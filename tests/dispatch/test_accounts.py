@@ -1,4 +1,4 @@
-"""What the dispatcher makes of the records of accounts."""
+"""How the dispatcher reads the records of accounts."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_only_ready_accounts_send() -> None:
 
 
 def test_a_heartbeat_is_not_a_change() -> None:
-    """It wakes no phone."""
+    """A heartbeat wakes no phone."""
     changes: list[int] = []
     accounts = Accounts(lambda: changes.append(1))
     accounts.apply_record(b"main", record())
@@ -43,7 +43,7 @@ def test_a_heartbeat_is_not_a_change() -> None:
 
 
 def test_an_account_at_its_pace_is_busy_until_then() -> None:
-    """And the timer service can see when that is."""
+    """The timer service can see when the account is free again."""
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", record(free_at_s=NOW_S + 30))
     assert accounts.get_availability(NOW_S) == {"main": Availability.BUSY}

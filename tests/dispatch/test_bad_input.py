@@ -64,7 +64,7 @@ async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
 async def test_each_bad_record_is_rejected_once(
     caller: Caller, dispatching: SystemUnderTest
 ) -> None:
-    """With the right code, a detail that names the field, and the original bytes as a dead letter."""
+    """Each has the right code, a detail that names the field, and a dead letter with the original bytes."""
     headers = [("mine", b"\x00\xff")]
     placed: dict[str, str] = {}
     for name, (value, _, _) in BAD.items():
@@ -90,17 +90,17 @@ async def test_each_bad_record_is_rejected_once(
 
 
 async def test_a_tombstone_is_ignored(caller: Caller) -> None:
-    """No status and no dead letter; the record after it is answered."""
+    """It gets no status and no dead letter, and the record after it is answered."""
     (done,) = await caller.produce((None, b"k"))
     submitted = {"id": uuid4().hex, "to": TO, "text": "after"}
     await caller.produce((orjson.dumps(submitted), b"k"))
     await caller.wait_for_status(submitted["id"], "accepted")
-    place = f"{done.topic}:{done.partition}:{done.offset}"
-    assert not [e for e in caller.status_events() if place in e["event_id"]]
+    position = f"{done.topic}:{done.partition}:{done.offset}"
+    assert not [e for e in caller.status_events() if position in e["event_id"]]
 
 
 async def test_compressed_records_are_read(caller: Caller) -> None:
-    """Whatever codec the producer uses."""
+    """Every codec that a producer may use is read."""
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options
@@ -138,8 +138,8 @@ async def test_an_aborted_transaction_is_not_sent(caller: Caller) -> None:
     assert caller.status_events(aborted["id"]) == []
 
 
-async def test_a_header_whose_name_is_no_text_stops_nobody(caller: Caller) -> None:
-    """A producer that is not written in Java can write one; the request is answered like any other."""
+async def test_a_header_name_that_is_not_text_stops_no_worker(caller: Caller) -> None:
+    """A producer that is not written in Java can write such a name; the request gets its answer."""
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options

@@ -102,7 +102,7 @@ def new_store(disk: Disk) -> PhoneStore:
 
 
 def run(log: list[LogEntry], kills: list[int]) -> Disk:
-    """Apply the whole log, killed after these numbers of steps; it is read again from the killed event.
+    """Apply the whole log with a kill after each of these numbers of steps; it is read again from there.
 
     No run may meet an illegal transition or lose a payload.
     """
@@ -135,8 +135,8 @@ def _times_s(log: list[LogEntry]) -> Iterator[float]:
         yield now_s
 
 
-def facts(disk: Disk) -> set[tuple[str, ...]]:
-    """What was published, repeats apart."""
+def read_published(disk: Disk) -> set[tuple[str, ...]]:
+    """What was published, without repeats."""
     published: set[tuple[str, ...]] = set()
     for record in disk.topics:
         if record.topic == "status":
@@ -260,16 +260,16 @@ def logs(draw: st.DrawFn) -> list[LogEntry]:
 @given(logs(), st.lists(st.integers(0, 12), max_size=6))
 @settings(max_examples=300, deadline=None)
 def test_every_crash_point_ends_the_same(log: list[LogEntry], kills: list[int]) -> None:
-    """The same rows and facts as in a run without a kill: none is missing, none is added."""
+    """Rows and published records are those of a run without a kill: none is missing, none is added."""
     calm, harmed = run(log, []), run(log, kills)
     assert harmed.rows == calm.rows
-    assert facts(harmed) == facts(calm)
+    assert read_published(harmed) == read_published(calm)
 
 
 @given(logs())
 @settings(max_examples=100, deadline=None)
 def test_a_calm_run_dispatches_once(log: list[LogEntry]) -> None:
-    """Without a kill no dispatch is published twice; the content tells forgotten requests apart."""
+    """Without a kill no dispatch is published twice; contents distinguish requests of one forgotten id."""
     dispatches = Counter(
         (send.id, send.dispatch_number, send.content)
         for record in run(log, []).topics

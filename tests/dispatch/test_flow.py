@@ -29,7 +29,7 @@ async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
 
 @pytest.fixture
 async def fake_sender(caller: Caller) -> FakeSender:
-    """The sender of `main`, ready; what is on its send topic already is skipped."""
+    """The sender of `main`, ready; dispatches that are on its send topic already are skipped."""
     fake_sender = FakeSender(caller)
     await fake_sender.publish_state("ready")
     await fake_sender.skip_existing()
@@ -70,7 +70,7 @@ async def test_one_is_in_flight_and_the_next_follows_its_outcome(
 async def test_receipts_move_forward_only(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """A receipt before the outcome is kept for it; one that comes late changes nothing."""
+    """A receipt that precedes the outcome is kept; one that comes late changes nothing."""
     submitted = request(phone)
     await caller.request(submitted)
     send = await fake_sender.take_command()
@@ -90,7 +90,7 @@ async def test_receipts_move_forward_only(
 async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """Three retries, then failed; each has a dispatch of its own."""
+    """After three retries, each with a dispatch of its own, the message fails."""
     submitted = request(phone)
     await caller.request(submitted)
     dispatch_numbers = []
@@ -108,7 +108,7 @@ async def test_a_transient_error_is_retried_until_it_is_a_dead_letter(
 async def test_an_unknown_message_is_sent_again_only_by_a_replay(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """Its dead letter says so; the replay may send a duplicate, and is dispatched only once."""
+    """Its dead letter has that outcome; the replay may send a duplicate, and is dispatched only once."""
     submitted = request(phone)
     await caller.request(submitted)
     await fake_sender.publish_outcome(
@@ -152,7 +152,7 @@ async def test_a_deferred_dispatch_comes_back(
 async def test_without_an_account_it_waits_for_one(
     caller: Caller, fake_sender: FakeSender, phone: str
 ) -> None:
-    """Queued with the reason, and dispatched as soon as there is one."""
+    """It is queued with the reason, and dispatched as soon as an account is ready."""
     await fake_sender.publish_state("reconnecting")
     submitted = request(phone)
     await wait_until(lambda: _is_in_state(caller, "reconnecting"))
@@ -185,12 +185,12 @@ async def test_dispatches_are_bounded_and_turns_are_fair(
         assert fake_sender.pending_count <= max_in_flight
         await fake_sender.publish_outcome(send)
     await caller.wait_for_statuses([request["id"] for request in (*flood, *others)], {"sent"})
-    flooded = [place for place, phone in enumerate(order) if phone == "+905551110000"]
-    assert flooded[-1] > 20  # its ten did not leave at the others' expense
+    flooded = [position for position, phone in enumerate(order) if phone == "+905551110000"]
+    assert flooded[-1] > 20  # the flood did not delay the others
 
 
 async def test_scheduled_and_expired(caller: Caller, fake_sender: FakeSender, phone: str) -> None:
-    """Not before `send_at`; what has expired is never dispatched."""
+    """Nothing is dispatched before `send_at`, or after it has expired."""
     now = datetime.now(UTC)
     later = request(phone, send_at=(now + timedelta(seconds=2)).isoformat())
     late = request(phone, expires_at=(now - timedelta(seconds=1)).isoformat())
@@ -205,7 +205,7 @@ async def test_scheduled_and_expired(caller: Caller, fake_sender: FakeSender, ph
 
 
 async def test_a_full_queue_rejects(broker: Any, tmp_path: Any) -> None:
-    """`queue_full`, with the original record as a dead letter; waiting messages are not affected."""
+    """The message gets `queue_full` and a dead letter; waiting messages are not affected."""
     from tests.support.broker import make_settings
     from tests.support.dispatching import start_dispatcher
 

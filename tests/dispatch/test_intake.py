@@ -36,7 +36,7 @@ def forwarded(outgoing: list[OutgoingRecord]) -> RequestReceived:
 
 
 def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
-    """Under the number in E.164, with everything that was requested and the record as it came."""
+    """The event has the number in E.164, everything that was requested, and the unchanged record."""
     source_record = record(
         {"id": "a", "to": "012-345 6789", "text": "hi", "metadata": {"n": 1}, "priority": "bulk"},
         headers=(("traceparent", b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01"),),
@@ -51,8 +51,8 @@ def test_a_request_goes_on_to_its_phone(intake: Intake) -> None:
     assert event.source_record == source_record
 
 
-def test_without_an_id_the_place_of_the_record_is_the_id(intake: Intake) -> None:
-    """So that the same record read again is the same request."""
+def test_without_an_id_the_position_of_the_record_is_the_id(intake: Intake) -> None:
+    """The same record, read again, is then the same request."""
     _, outgoing = intake.handle(record({"to": "+60123456789", "text": "hi"}), NOW_S)
     assert forwarded(outgoing).request.id == "wa.outbound:3:17"
 
@@ -71,7 +71,7 @@ def test_a_tombstone_is_ignored(intake: Intake) -> None:
 
 
 def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
-    """The status holds what could still be read; the dead letter is the record itself."""
+    """The status contains what could be read; the dead letter is the original record."""
     bad = record(
         {"id": "a", "to": "+60123456789", "text": "", "metadata": {"n": 1}, "batch_id": "b"}
     )
@@ -87,7 +87,7 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
 
 
 def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -> None:
-    """And `to` is as it was in the request."""
+    """In that case `to` is as it was in the request."""
     _, (letter, status) = intake.handle(record({"to": "call me", "text": "hi"}), NOW_S)
     event = orjson.loads(status.value or b"")
     assert (status.key, event["to"], event["error"]["code"]) == (b"k", "call me", "invalid_phone")
@@ -105,7 +105,7 @@ def test_the_same_record_is_answered_the_same(intake: Intake) -> None:
 
 
 def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
-    """A header names it, because the replay has another place in the topic."""
+    """A header names it, because the replay has another position in the topic."""
     headers = (
         ("wa-replay-of", b"wa.outbound:0:5"),
         ("wa-replay-count", b"2"),
@@ -123,7 +123,7 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
 
 
 def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake) -> None:
-    """A national one becomes that of its country; one that cannot exist is reported with its field."""
+    """A national number becomes that of its country; an impossible one is reported with its field."""
     card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
     _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]

@@ -1,4 +1,4 @@
-"""A dispatcher that is killed, joined by a second one and left by it: the result is the same."""
+"""A dispatcher is killed, and a second one joins and leaves: the result is always the same."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ from tests.support.system import SystemUnderTest
 
 pytestmark = pytest.mark.broker
 
-PHONES, EACH = 40, 8
+PHONES, MESSAGES_PER_PHONE = 40, 8
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def caller(dispatcher: SystemUnderTest) -> AsyncIterator[Caller]:
 def requests() -> list[dict[str, Any]]:
     return [
         {"id": f"{phone}/{n}", "to": f"+90555{2_000_000 + phone}", "text": f"{n}"}
-        for n in range(EACH)
+        for n in range(MESSAGES_PER_PHONE)
         for phone in range(PHONES)
     ]
 
@@ -45,25 +45,27 @@ def check(caller: Caller, fake_sender: FakeSender) -> None:
         order = first.setdefault(phone, [])
         if int(n) not in order:
             order.append(int(n))
-    assert first == {str(phone): list(range(EACH)) for phone in range(PHONES)}
+    assert first == {str(phone): list(range(MESSAGES_PER_PHONE)) for phone in range(PHONES)}
     dispatches = {(send.id, send.dispatch_number) for send in fake_sender.read_commands()}
-    assert len(dispatches) == PHONES * EACH  # published again perhaps, never under a new number
-    facts = Counter(e["event_id"].rpartition("/")[0] for e in caller.status_events())
-    words = {fact.rpartition("/")[2] for fact in facts}
+    assert (
+        len(dispatches) == PHONES * MESSAGES_PER_PHONE
+    )  # repeats are allowed, but not under a new number
+    status_ids = Counter(e["event_id"].rpartition("/")[0] for e in caller.status_events())
+    words = {status_id.rpartition("/")[2] for status_id in status_ids}
     assert words <= {"accepted", "queued", "sent"}
 
 
 async def test_killed_in_the_middle(dispatcher: SystemUnderTest, caller: Caller) -> None:
-    """SIGKILL, twice, once with the loss of its tables: nothing is lost, and no dispatch gets a second number."""
+    """It is killed twice, once with the loss of its tables; nothing is lost, no dispatch gets a new number."""
     fake_sender = FakeSender(caller)
     await fake_sender.publish_state("ready")
     serving = asyncio.create_task(serve(fake_sender))
     submitted = requests()
-    for part in range(4):
-        await caller.request(*submitted[part * 80 : part * 80 + 80])
-        if part in (1, 2):
+    for block in range(4):
+        await caller.request(*submitted[block * 80 : block * 80 + 80])
+        if block in (1, 2):
             dispatcher.workers[-1].kill()
-            if part == 2:
+            if block == 2:
                 dispatcher.delete_tables("dispatch-1")
             dispatcher.start_dispatcher()
     await caller.wait_for_statuses([request["id"] for request in submitted], {"sent"}, timeout_s=90)
@@ -72,16 +74,16 @@ async def test_killed_in_the_middle(dispatcher: SystemUnderTest, caller: Caller)
 
 
 async def test_a_second_one_joins_and_leaves(dispatcher: SystemUnderTest, caller: Caller) -> None:
-    """Partitions move to it and back, by SIGTERM and SIGKILL: nothing is lost, no dispatch gets a second number."""
+    """Partitions move to it and back, after SIGTERM and SIGKILL; nothing is lost, no dispatch gets a new number."""
     fake_sender = FakeSender(caller)
     await fake_sender.publish_state("ready")
     serving = asyncio.create_task(serve(fake_sender))
     submitted = requests()
-    for part, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
+    for block, how in enumerate((signal.SIGTERM, signal.SIGKILL)):
         second = dispatcher.start_dispatcher(2)
-        await caller.request(*submitted[part * 160 : part * 160 + 80])
+        await caller.request(*submitted[block * 160 : block * 160 + 80])
         await second.wait_until_ready()
-        await caller.request(*submitted[part * 160 + 80 : part * 160 + 160])
+        await caller.request(*submitted[block * 160 + 80 : block * 160 + 160])
         await asyncio.to_thread(second.kill, how)
     await caller.wait_for_statuses([request["id"] for request in submitted], {"sent"}, timeout_s=90)
     serving.cancel()

@@ -120,7 +120,7 @@ def test_an_illegal_transition_is_counted_and_logged(
 
 @pytest.mark.usefixtures("illegal")
 def test_a_request_that_leads_to_an_illegal_transition_fails(world: World) -> None:
-    """As it does when `step` raises: `failed` with `internal_error`, and a dead letter."""
+    """As when `step` raises, it gets `failed` with `internal_error`, and a dead letter."""
     assert world.handle(0, request("a")) is EventDisposition.ILLEGAL
     letter, status = world.disk.topics
     assert (letter.topic, letter.value) == ("dlq", b"{}")
@@ -166,7 +166,7 @@ def test_a_journal_killed_before_its_publication_is_whole(world: World) -> None:
 def test_a_dead_letter_without_payload_is_reported(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At its first publication the original record must be there: a bug, and the status still goes out."""
+    """At the first publication the record must exist, so this is a bug; the status is still published."""
     world.handle(0, request("a"))
     world.take_topics()
     world.lose_payloads()

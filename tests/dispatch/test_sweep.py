@@ -1,4 +1,4 @@
-"""The sweep finds what may be forgotten, a slice at a time, and nothing else."""
+"""The sweep finds rows that may be forgotten, one slice at a time, and no others."""
 
 import asyncio
 from typing import Any, cast
@@ -34,7 +34,7 @@ def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
 
 
 def sweep_names(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
-    """What the sweep named, by phone, after this many slices."""
+    """What the sweep has found, by phone, after this many slices."""
     sweep = Sweep(
         lambda: [PhoneStore(cast("Any", InMemoryTable(disk)), 0)],
         InMemoryPublisher(disk),
@@ -53,7 +53,7 @@ def sweep_names(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:
 
 
 def test_completed_messages_past_their_time_are_named(disk: Disk) -> None:
-    """Neither young ones nor open ones, however old."""
+    """Young messages are not named, and neither are open ones of any age."""
     put(disk, Message(id="old", offset=1, state=State.SENT, completed_at_s=OLD_S), "a")
     put(disk, Message(id="young", offset=1, state=State.SENT, completed_at_s=YOUNG_S), "a")
     put(disk, Message(id="open", offset=1, state=State.WAITING), "a")
@@ -61,7 +61,7 @@ def test_completed_messages_past_their_time_are_named(disk: Disk) -> None:
 
 
 def test_idle_phones_are_named(disk: Disk) -> None:
-    """Not one that was active, waits, has a message in flight, or whose look-up is still valid."""
+    """A phone is not idle if it was active, waits, has a message in flight, or a valid look-up."""
     flight = InFlight(id="x", account="main", dispatch_number=1)
     put(disk, Phone(phone="idle"))
     put(disk, Phone(phone="active", last_active_s=NOW_S - 9))

@@ -38,15 +38,15 @@ def test_the_jitter_is_the_share_that_is_left_to_chance(
     ],
 )
 def test_a_long_run_begins_a_new_series(uptimes_s: list[float], delays_s: list[float]) -> None:
-    """What fails again soon is started ever more rarely."""
+    """A program that fails again soon is started after ever longer delays."""
     series = BackoffSeries(
         Backoff(base_delay_s=1.0, max_delay_s=8.0, jitter=0.5),
         reset_after_s=60.0,
         random_fraction=lambda: 1.0,
     )
-    assert [series.record_failure(uptime_s=uptime) for uptime in uptimes_s] == delays_s
+    assert [series.record_failure(uptime_s=seconds) for seconds in uptimes_s] == delays_s
 
 
 def test_deferrals_wait_up_to_half_a_minute() -> None:
-    """0.5 s, then the double each time."""
+    """The first delay is 0.5 s, and each further one is twice the last."""
     assert [deferral_delay_s(n) for n in (0, 1, 2, 5, 6, 7)] == [0.5, 1, 2, 16, 30, 30]

@@ -1,4 +1,4 @@
-"""The core may not import the contract, so its words stand in both; here they are compared."""
+"""The core may not import the contract, so both define the words; these tests compare them."""
 
 from typing import Any, get_args
 
@@ -24,7 +24,7 @@ from streams.domain.phone.transition import CompletedState
     ids=["statuses", "reasons", "outcomes", "error classes"],
 )
 def test_the_core_speaks_the_words_of_the_contract(core: Any, contract: Any) -> None:
-    """All of them, and no others."""
+    """The core has all words of the contract, and no others."""
     assert sorted(core) == sorted(contract)
 
 

@@ -87,7 +87,7 @@ def world() -> PhoneWorld:
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch) -> set[Change]:
-    """Every change that was stored in the course of the test."""
+    """Every change that was stored during the test."""
     changes: set[Change] = set()
     check = lifecycle.check
 
@@ -165,13 +165,13 @@ def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) ->
 def test_every_entry_of_the_table_is_reached(
     world: PhoneWorld, checked: set[Change], event: type[Event], before: Stage, after: Stage
 ) -> None:
-    """Nothing in the table is there for no event."""
+    """Each entry of the table is caused by some event."""
     cause(world, event, before, after)
     assert (event, before, after) in checked
 
 
 def test_a_waiting_message_is_dispatched(world: PhoneWorld, checked: set[Change]) -> None:
-    """By any event; here by the timer, once there is an account."""
+    """Any event may cause this; in this test it is the timer, once there is an account."""
     bring_to(world, State.WAITING)
     world.accounts = READY
     wake(world)
@@ -179,13 +179,13 @@ def test_a_waiting_message_is_dispatched(world: PhoneWorld, checked: set[Change]
 
 
 def test_a_waiting_message_expires(world: PhoneWorld, checked: set[Change]) -> None:
-    """When its time has passed before it could be dispatched."""
+    """Its time has passed before it could be dispatched."""
     bring_to(world, State.EXPIRED)
     assert (TimerFired, State.WAITING, State.EXPIRED) in checked
 
 
 def test_a_waiting_message_fails(world: PhoneWorld, checked: set[Change]) -> None:
-    """When the message before it has shown that the number is not on WhatsApp."""
+    """The message before it has shown that the number is not on WhatsApp."""
     world.submit("first")
     world.submit("a")
     world.conclude(Failed(error=Error("recipient_not_on_whatsapp")))
@@ -193,7 +193,7 @@ def test_a_waiting_message_fails(world: PhoneWorld, checked: set[Change]) -> Non
 
 
 def test_a_waiting_message_becomes_unknown(world: PhoneWorld, checked: set[Change]) -> None:
-    """When its attempt in doubt cannot be cleared up in time."""
+    """Its attempt in doubt could not be reconciled in time."""
     world.submit("a")
     world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
     world.accounts = {}
@@ -203,7 +203,7 @@ def test_a_waiting_message_becomes_unknown(world: PhoneWorld, checked: set[Chang
 
 
 def test_every_dispatch_transition_has_its_test() -> None:
-    """The four tests above are all of them."""
+    """The four tests above cover all of these transitions."""
     assert {
         State.WAITING: {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN}
     } == DISPATCH_TRANSITIONS
@@ -224,7 +224,7 @@ def test_an_illegal_change_changes_nothing(
     before: Stage,
     after: Stage,
 ) -> None:
-    """Whatever a handler tries, `step` gives back the name of the change and no row."""
+    """Whatever a handler tries, `step` returns the name of the change and no row."""
 
     def hostile_handler(transition: Transition, event: Event) -> bool:
         message = transition.get_message("a") or Message(id="a", offset=1)

@@ -1,4 +1,4 @@
-"""The pace of an account: no window has more messages than it may, whatever happens."""
+"""The pace of an account: no window ever has more messages than the limit."""
 
 from itertools import pairwise
 
@@ -38,7 +38,7 @@ def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float,
 
 @given(paces, st.lists(st.floats(0, 3000), max_size=60))
 def test_a_pacer_is_rebuilt_from_what_was_sent(pace: Pace, gaps: list[float]) -> None:
-    """A restart knows the same limits and counts as before."""
+    """After a restart, the limits and counts are the same as before."""
     now_s, times = 1_000_000.0, []
     for gap_s in gaps:
         now_s += gap_s

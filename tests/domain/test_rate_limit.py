@@ -7,12 +7,12 @@ from streams.domain import rate_limit
 
 
 def test_below_the_limit_nothing_waits() -> None:
-    """The log is shorter than the limit: now."""
+    """If the log is shorter than the limit, the next message may be sent now."""
     assert rate_limit.next_send_at_s((1.0, 2.0), 3, 0.5) == 0.0
 
 
 def test_at_the_limit_the_oldest_must_leave_the_window() -> None:
-    """A minute and the margin after the first of the last N."""
+    """The next message may be sent a minute and the margin after the first of the last N."""
     assert rate_limit.next_send_at_s((1.0, 2.0, 3.0), 3, 0.5) == 61.5
 
 
@@ -32,7 +32,7 @@ def test_no_window_holds_more_than_the_limit(wishes: list[float], limit: int) ->
 
 @given(st.lists(st.floats(0, 1e6), max_size=50), st.integers(1, 10))
 def test_the_log_is_sorted_and_bounded(times: list[float], limit: int) -> None:
-    """However the clocks of two accounts differ."""
+    """This holds even if the clocks of two accounts differ."""
     log: tuple[float, ...] = ()
     for at_s in times:
         log = rate_limit.add_send_time(log, at_s, limit)

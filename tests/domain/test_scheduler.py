@@ -37,7 +37,7 @@ def test_a_dispatch_takes_a_slot_until_it_ends() -> None:
 
 
 def test_turns_go_by_rank_and_then_by_arrival() -> None:
-    """Urgent first; as many as there are slots."""
+    """Urgent phones come first, and as many as there are slots."""
     scheduler = Scheduler(max_in_flight=2)
     for phone, rank in (("a", 1), ("b", 2), ("c", 0), ("d", 1)):
         scheduler.update(phone, waiting(phone, rank=rank))
@@ -58,7 +58,7 @@ def test_no_phone_jumps_the_queue() -> None:
 
 
 def test_a_phone_that_must_wait_on_keeps_its_place() -> None:
-    """Woken in vain, it stays before those that came later."""
+    """If it was woken in vain, it stays before those that came later."""
     scheduler = Scheduler(max_in_flight=1)
     scheduler.update("a", waiting("a"))
     scheduler.wake_phones(READY)
@@ -68,7 +68,7 @@ def test_a_phone_that_must_wait_on_keeps_its_place() -> None:
 
 
 def test_a_phone_that_waits_for_an_account_is_woken_when_there_is_one() -> None:
-    """Not before, and only as many phones as there are slots."""
+    """Only as many phones are woken as there are slots."""
     scheduler = Scheduler(max_in_flight=1)
     for phone in ("a", "b"):
         scheduler.update(phone, waiting(phone, reason="no_account"))

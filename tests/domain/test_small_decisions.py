@@ -16,14 +16,14 @@ from streams.domain.sending import message_id
 
 
 def test_an_unlisted_code_is_named_and_retried() -> None:
-    """A code that WhatsApp invents tomorrow is no reason to lose a message."""
+    """A new code of WhatsApp must not make the service lose a message."""
     error = error_for("E_NEW", "what it said")
     assert (error.code, error.error_class) == ("server_error", ErrorClass.TRANSIENT)
     assert "E_NEW" in error.detail
 
 
 def test_the_predicates_of_an_error_are_about_one_code_each() -> None:
-    """The few decisions that do not depend on the class alone."""
+    """They are the few decisions that do not depend on the class alone."""
     errors = [Error(code) for code in CODES]
     assert [error.code for error in errors if error.is_timeout] == ["timeout_before_submit"]
     assert [error.code for error in errors if error.is_deadline_exceeded] == ["deadline_exceeded"]
@@ -103,7 +103,7 @@ def test_whatsapp_ids_do_not_mix_their_parts() -> None:
 
 
 def test_pacing_names_what_holds_a_message_back() -> None:
-    """The interval, the minute's limit, the day's cap: the one that holds longest."""
+    """Of the interval, the minute's limit and the day's cap, the one that holds longest is named."""
     pace = pacing.Pace(interval_s=0.5, per_minute=2, per_day=3)
     assert pacing.next_send_at_s((), pace) == (0.0, "")
     assert pacing.next_send_at_s((10.0,), pace) == (10.5, "")
@@ -142,5 +142,5 @@ def test_routing(
     accounts: dict[str, Capacity],
     choice: AccountChoice,
 ) -> None:
-    """The required one, else the phone's last one while it is ready, else the freest."""
+    """The required account is chosen, else the phone's last one if it is ready, else the freest."""
     assert choose_account(required, preferred, accounts) == choice

@@ -33,14 +33,14 @@ def wake(world: PhoneWorld) -> None:
 
 
 def test_a_first_request_is_accepted_and_dispatched(world: PhoneWorld) -> None:
-    """Nothing waits: the message leaves at once."""
+    """Nothing waits, so the message is dispatched at once."""
     world.submit("a")
     assert world.statuses("a") == ["accepted"]
     assert world.dispatched_ids() == ["a"]
 
 
 def test_only_one_message_is_in_flight(world: PhoneWorld) -> None:
-    """The second waits for the first one's outcome, and says how many are ahead."""
+    """The second waits for the first one's outcome, and its status has the number of messages ahead."""
     world.submit("a")
     effects = world.submit("b")
     assert world.dispatched_ids() == ["a"]
@@ -109,7 +109,7 @@ def test_a_transient_error_is_retried_then_fails(world: PhoneWorld) -> None:
 
 
 def test_a_retry_keeps_its_place(world: PhoneWorld) -> None:
-    """While the first of a queue waits for its retry, the second one does not leave."""
+    """While the first of a queue waits for its retry, the second one is not dispatched."""
     world.submit("a")
     world.submit("b")
     world.conclude(Failed(error=Error("server_error")))

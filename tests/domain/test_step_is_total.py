@@ -1,4 +1,4 @@
-"""`step` on any events at all, legal or not: it never raises, and it is a function of its arguments."""
+"""`step` on any event, legal or not: it never raises, and its result depends only on its arguments."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +23,6 @@ from streams.domain.phone.events import (
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 
-# How far each status is in the story of one generation of a message. Only `queued` may come again.
 ids = st.sampled_from([f"m{i}" for i in range(12)])
 errors = st.sampled_from(sorted(CODES)).map(Error)
 

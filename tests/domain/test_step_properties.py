@@ -1,4 +1,4 @@
-"""What must hold for a phone whatever happens to it, in whatever order."""
+"""What always holds for a phone, for any events in any order."""
 
 from itertools import pairwise
 
@@ -25,7 +25,7 @@ from streams.domain.phone.state import OPEN_STATES, Phone, State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 
-# How far each status is in the story of one generation of a message. Only `queued` may come again.
+# How far each status is in the life of one generation of a message. Only `queued` may be repeated.
 RANKS = {
     "accepted": 0,
     "queued": 1,
@@ -59,7 +59,7 @@ class APhone(RuleBasedStateMachine):
         self.request_count = 0
         self.seen_effects = 0
         self.seen_changes = 0
-        self.stories: dict[str, list[PublishStatus]] = {}  # of remembered requests
+        self.published: dict[str, list[PublishStatus]] = {}  # of remembered requests
         self.first_dispatches: dict[tuple[str, int], str] = {}  # (id, offset of its row) → priority
 
     @initialize(free=st.integers(0, 2))
@@ -103,7 +103,7 @@ class APhone(RuleBasedStateMachine):
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(took_s=delays, late_s=delays)
     def sent(self, took_s: float, late_s: float) -> None:
-        """It arrives some time after the dispatch; the time reported is never before the arrival."""
+        """The message arrives after the dispatch; the reported time is never before the arrival."""
         self.world.now_s += took_s
         self.arrivals.append(self.world.now_s)
         self.world.now_s += late_s
@@ -166,7 +166,7 @@ class APhone(RuleBasedStateMachine):
 
     @invariant()
     def the_queues_are_consistent(self) -> None:
-        """Queues, slots, counts and messages say the same."""
+        """Queues, slots, counts and messages agree."""
         row = self.world.row or Phone(phone=PHONE)
         waiting = [m for m in self.world.messages.values() if m.state in OPEN_STATES and m.seq >= 0]
         assert len(self.world.slots) == len(waiting)
@@ -201,12 +201,14 @@ class APhone(RuleBasedStateMachine):
         self.seen_changes = len(self.world.changes)
 
     @invariant()
-    def every_story_is_told_once(self) -> None:
-        """Of one generation: accepted, queued any number of times, one end, and receipts after `sent`."""
+    def statuses_come_once_and_in_order(self) -> None:
+        """One generation has `accepted`, any number of `queued`, one final status, and receipts after `sent`."""
         for effect in self.world.effects[self.seen_effects :]:
             self._follow(effect)
         self.seen_effects = len(self.world.effects)
-        self.stories = {i: story for i, story in self.stories.items() if i in self.world.messages}
+        self.published = {
+            i: earlier for i, earlier in self.published.items() if i in self.world.messages
+        }
 
     def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Dispatch):
@@ -215,22 +217,22 @@ class APhone(RuleBasedStateMachine):
                 self.first_dispatches.setdefault((message.id, message.offset), message.priority)
         if not isinstance(effect, PublishStatus):
             return
-        story = self.stories.get(effect.id, [])
-        if story and effect == story[-1]:
+        earlier = self.published.get(effect.id, [])
+        if earlier and effect == earlier[-1]:
             return  # the answer to a repeat
         if effect.status == "rejected":
-            assert not story or story[-1].status in ("failed", "unknown", "rejected")
+            assert not earlier or earlier[-1].status in ("failed", "unknown", "rejected")
         elif effect.status == "accepted":
-            assert not story or story[-1].status in ("failed", "unknown", "rejected")
+            assert not earlier or earlier[-1].status in ("failed", "unknown", "rejected")
             assert effect.event_id_suffix == str(self.world.messages[effect.id].generation)
-            story = []
+            earlier = []
         else:
-            last = story[-1].status
+            last = earlier[-1].status
             is_queued_again = last == effect.status == "queued"
             assert is_queued_again or RANKS[effect.status] > RANKS[last], (last, effect.status)
             if RANKS[effect.status] > RANKS["sent"]:
-                assert "sent" in [status.status for status in story]
-        self.stories[effect.id] = [*story, effect]
+                assert "sent" in [status.status for status in earlier]
+        self.published[effect.id] = [*earlier, effect]
 
     def teardown(self) -> None:
         """Messages of one priority were first dispatched in the order of their acceptance."""

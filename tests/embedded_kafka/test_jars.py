@@ -109,7 +109,7 @@ def test_a_killed_fetch_is_continued(
 def test_a_jar_with_other_bytes_is_refused(
     setup: Callable[[], "subprocess.Popen[str]"], central: Central, tmp_path: Path
 ) -> None:
-    """Once: it is fetched again. Always: the error names the jar and says what to do."""
+    """It is fetched again once; if it is wrong again, the error names the jar and says what to do."""
     once, always = (jar.file_name for jar in jars.read_lock_file()[:2])
     central.corrupt = {once: 1, always: 99}
     refused = setup()

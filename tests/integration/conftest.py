@@ -39,7 +39,7 @@ def module_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 def running(
     broker: Any, module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SystemUnderTest]:
-    """A dispatcher and a linked sender, shared by the tests of a module: not to be harmed."""
+    """A dispatcher and a linked sender, shared by the tests of a module, which must not harm them."""
     system = _system(broker, module_sandbox, tmp_path_factory.mktemp("running"))
     try:
         asyncio.run(_start(system, SandboxControl(module_sandbox.control_url)))
@@ -58,7 +58,7 @@ def module_control(module_sandbox: Sandbox) -> SandboxControl:
 async def service(
     broker: Any, tmp_path: Path
 ) -> AsyncIterator[tuple[SystemUnderTest, SandboxControl]]:
-    """A dispatcher and a linked sender of its own, and its sandbox: to be harmed."""
+    """A dispatcher, a linked sender and a sandbox of its own, which the test may harm."""
     with running_sandbox(tmp_path / "sandbox") as (sandbox, _):
         system, control = _system(broker, sandbox, tmp_path), SandboxControl(sandbox.control_url)
         try:

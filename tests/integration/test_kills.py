@@ -1,4 +1,4 @@
-"""Each process killed while messages are on their way: by the sandbox's log none lost, none shown twice."""
+"""Each process is killed while it has messages; by the sandbox's log, none is lost and none is shown twice."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 Service = tuple[SystemUnderTest, SandboxControl]
-PHONES, EACH = 10, 12
+PHONES, MESSAGES_PER_PHONE = 10, 12
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def caller(service: Service) -> AsyncIterator[Caller]:
 def requests() -> list[dict[str, Any]]:
     return [
         {"id": f"{phone}/{n}", "to": f"+90555{3_000_000 + phone}", "text": f"{phone}/{n}"}
-        for n in range(EACH)
+        for n in range(MESSAGES_PER_PHONE)
         for phone in range(PHONES)
     ]
 
@@ -42,15 +42,15 @@ async def some_arrived(control: SandboxControl, count: int) -> None:
 
 
 async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int = 0) -> None:
-    """All are sent or, where the page died under them, unknown; those alone may be missing."""
-    asked = requests()
+    """Every message is sent, or unknown if the page died under it; only unknown ones may be missing."""
+    submitted = requests()
     await caller.wait_for_statuses(
-        [request["id"] for request in asked], {"sent", "unknown"}, timeout_s=90
+        [request["id"] for request in submitted], {"sent", "unknown"}, timeout_s=90
     )
     verdict = judge(await control.fetch_log())
     unknown = {event["id"] for event in caller.status_events() if event["status"] == "unknown"}
     assert (
-        verdict.find_lost(request["text"] for request in asked if request["id"] not in unknown)
+        verdict.find_lost(request["text"] for request in submitted if request["id"] not in unknown)
         == []
     )
     assert verdict.duplicates == []
@@ -59,7 +59,7 @@ async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int
 
 
 async def test_dispatcher_killed(service: Service, caller: Caller) -> None:
-    """Twice, in the middle of it."""
+    """It is killed twice, in the middle of its work."""
     system, control = service
     await caller.request(*requests())
     for count in (20, 60):
@@ -70,7 +70,7 @@ async def test_dispatcher_killed(service: Service, caller: Caller) -> None:
 
 
 async def test_sender_killed(service: Service, caller: Caller) -> None:
-    """Its browser dies with it; open claims are settled by looking, none is guessed."""
+    """Its browser dies with it; open claims are reconciled, and no result is guessed."""
     system, control = service
     await control.post("/faults", {"ack_delay_ms": 100})
     await caller.request(*requests())
@@ -82,7 +82,7 @@ async def test_sender_killed(service: Service, caller: Caller) -> None:
 
 
 async def test_browser_killed(service: Service, caller: Caller) -> None:
-    """The sender stays, starts another browser, and looks what became of what was in the page."""
+    """The sender goes on, starts another browser, and reconciles the messages that were in the page."""
     system, control = service
     await control.post("/faults", {"ack_delay_ms": 100})
     await caller.request(*requests())
@@ -98,8 +98,8 @@ async def test_browser_killed(service: Service, caller: Caller) -> None:
     assert system.workers[-1].is_alive
 
 
-async def test_sender_told_to_stop(service: Service, caller: Caller) -> None:
-    """SIGTERM in the middle of it: what is in the page is finished, the rest waits for the next one."""
+async def test_sender_terminated(service: Service, caller: Caller) -> None:
+    """After SIGTERM it finishes the message in the page, and the rest waits for the next sender."""
     system, control = service
     await caller.request(*requests())
     await some_arrived(control, 20)
@@ -110,7 +110,7 @@ async def test_sender_told_to_stop(service: Service, caller: Caller) -> None:
 
 
 async def test_a_standby_takes_over(service: Service, caller: Caller) -> None:
-    """A second sender of the account waits, and opens its browser only when the first is gone."""
+    """A second sender of the account waits, and opens its browser only after the first has died."""
     system, control = service
     standby = system.start_sender(number=2)
     await wait_until(lambda: standby.read_url() is not None)

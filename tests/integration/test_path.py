@@ -34,8 +34,8 @@ def phone() -> str:
 
 
 def request(phone: str, body: str = "hello", **more: Any) -> dict[str, Any]:
-    said = {"id": uuid4().hex, "to": phone, "content": {"type": "text", "body": body}}
-    return said | more
+    fields = {"id": uuid4().hex, "to": phone, "content": {"type": "text", "body": body}}
+    return fields | more
 
 
 async def rows_to(control: SandboxControl, phone: str) -> list[dict[str, Any]]:
@@ -46,11 +46,11 @@ async def test_a_request_becomes_a_message(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """Accepted, sent under the id that the phone sees, delivered; what the caller attached is echoed."""
-    asked = request(phone, "Your parcel", metadata={"order": 8841}, batch_id="b-17")
-    await caller.request(asked)
-    sent = await caller.wait_for_status(asked["id"], "sent")
-    await caller.wait_for_status(asked["id"], "delivered")
-    assert caller.statuses(asked["id"])[:2] == ["accepted", "sent"]
+    submitted = request(phone, "Your parcel", metadata={"order": 8841}, batch_id="b-17")
+    await caller.request(submitted)
+    sent = await caller.wait_for_status(submitted["id"], "sent")
+    await caller.wait_for_status(submitted["id"], "delivered")
+    assert caller.statuses(submitted["id"])[:2] == ["accepted", "sent"]
     assert (sent["to"], sent["metadata"], sent["batch_id"]) == (phone, {"order": 8841}, "b-17")
     (row,) = await rows_to(module_control, phone)
     assert (row["body"], row["whatsapp_id"], row["shown"]) == (
@@ -63,19 +63,19 @@ async def test_a_request_becomes_a_message(
 async def test_a_read_message_is_read(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """The recipient's reading comes back as a status."""
-    asked = request(phone)
-    await caller.request(asked)
-    await caller.wait_for_status(asked["id"], "delivered")
+    """When the recipient reads the message, a status reports it."""
+    submitted = request(phone)
+    await caller.request(submitted)
+    await caller.wait_for_status(submitted["id"], "delivered")
     row = (await rows_to(module_control, phone))[0]
     await module_control.post("/read", {"by": phone, "to": row["from"]})
-    await caller.wait_for_status(asked["id"], "read")
+    await caller.wait_for_status(submitted["id"], "read")
 
 
 async def test_short_forms_are_understood(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """Callers of the earlier service keep their payloads; a record without an id gets its place."""
+    """Callers of the earlier service keep their payloads; without an id, the record's position is the id."""
     await caller.request({"to": phone, "text": "one"})
     await caller.request({"phoneNumber": phone, "message": "two"})
     await wait_until(
@@ -90,40 +90,40 @@ async def test_a_repeat_is_answered_and_not_sent(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
     """The same id again gives the last status under the same event id, and no second message."""
-    asked = request(phone)
-    await caller.request(asked)
-    await caller.wait_for_status(asked["id"], "delivered")
-    before = caller.status_events(asked["id"])
-    await caller.request(asked)
-    await wait_until(lambda: len(caller.status_events(asked["id"])) > len(before))
-    assert caller.status_events(asked["id"])[-1] == before[-1]
+    submitted = request(phone)
+    await caller.request(submitted)
+    await caller.wait_for_status(submitted["id"], "delivered")
+    before = caller.status_events(submitted["id"])
+    await caller.request(submitted)
+    await wait_until(lambda: len(caller.status_events(submitted["id"])) > len(before))
+    assert caller.status_events(submitted["id"])[-1] == before[-1]
     assert len(await rows_to(module_control, phone)) == 1
 
 
-async def test_order_is_kept_and_positions_are_said(
+async def test_order_is_kept_and_positions_are_reported(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """Ten to one phone leave in the order of their acceptance."""
-    asked = [request(phone, f"{n}") for n in range(10)]
-    await caller.request(*asked)
-    await caller.wait_for_statuses([request["id"] for request in asked], {"sent"})
+    """Ten messages to one phone are sent in the order of their acceptance."""
+    submitted = [request(phone, f"{n}") for n in range(10)]
+    await caller.request(*submitted)
+    await caller.wait_for_statuses([request["id"] for request in submitted], {"sent"})
     assert [row["body"] for row in await rows_to(module_control, phone)] == [
         str(n) for n in range(10)
     ]
-    accepted = [await caller.wait_for_status(request["id"], "accepted") for request in asked]
+    accepted = [await caller.wait_for_status(request["id"], "accepted") for request in submitted]
     assert all("queue_position" in event for event in accepted)
 
 
 async def test_the_limit_holds(caller: Caller, module_control: SandboxControl, phone: str) -> None:
-    """The thirty-first within a minute waits, and says until when."""
-    asked = [request(phone, f"{n}") for n in range(31)]
-    await caller.request(*asked)
-    queued = await caller.wait_for_status(asked[30]["id"], "queued")
+    """The thirty-first message within a minute waits, and its status has the time until which it waits."""
+    submitted = [request(phone, f"{n}") for n in range(31)]
+    await caller.request(*submitted)
+    queued = await caller.wait_for_status(submitted[30]["id"], "queued")
     while queued["reason"] != "rate_limited":
         await wait_until(
-            lambda: caller.status_events(asked[30]["id"])[-1]["reason"] == "rate_limited"
+            lambda: caller.status_events(submitted[30]["id"])[-1]["reason"] == "rate_limited"
         )
-        queued = caller.status_events(asked[30]["id"])[-1]
+        queued = caller.status_events(submitted[30]["id"])[-1]
     assert "due_at" in queued
     assert len(await rows_to(module_control, phone)) == 30
 
@@ -143,9 +143,9 @@ async def test_other_contents_arrive(
     caller: Caller, module_control: SandboxControl, phone: str, content: dict[str, Any]
 ) -> None:
     """Each kind of content becomes one message."""
-    asked = request(phone) | {"content": content}
-    await caller.request(asked)
-    sent = await caller.wait_for_status(asked["id"], "sent")
+    submitted = request(phone) | {"content": content}
+    await caller.request(submitted)
+    sent = await caller.wait_for_status(submitted["id"], "sent")
     (row,) = await rows_to(module_control, phone)
     assert row["whatsapp_id"] == sent["whatsapp_id"]
 
@@ -153,7 +153,7 @@ async def test_other_contents_arrive(
 async def test_a_reaction_and_a_reply_refer_to_a_message(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """By the WhatsApp id that its status told."""
+    """They refer to it by the WhatsApp id in its status."""
     first = request(phone)
     await caller.request(first)
     sent = await caller.wait_for_status(first["id"], "sent")
@@ -168,12 +168,12 @@ async def test_a_reaction_and_a_reply_refer_to_a_message(
 async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """Failed, a dead letter with the original bytes; replayed once it is there, it is sent once."""
+    """It fails with a dead letter; replayed after the number has joined WhatsApp, it is sent once."""
     await module_control.post("/numbers", {phone: {"on_whatsapp": False}})
-    asked = request(phone)
-    value = orjson.dumps(asked)
+    submitted = request(phone)
+    value = orjson.dumps(submitted)
     await caller.produce((value, b"my key"), headers=[("mine", b"1")])
-    failed = await caller.wait_for_status(asked["id"], "failed")
+    failed = await caller.wait_for_status(submitted["id"], "failed")
     assert failed["error"]["code"] == "recipient_not_on_whatsapp"
     letter = await wait_until(lambda: _letter_of(caller, value))
     headers = dict(letter.headers)
@@ -181,16 +181,16 @@ async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
     assert headers["wa-dlq-reason"] == b"recipient_not_on_whatsapp"
     assert headers["wa-dlq-outcome"] == b"not_sent"
     await module_control.post("/numbers", {phone: {"on_whatsapp": True}})
-    await asyncio.sleep(1.1)  # WA_LOOKUP_CACHE_S: until then WhatsApp is not asked again
+    await asyncio.sleep(1.1)  # WA_LOOKUP_CACHE_S: until then the number is not looked up again
     again = [
         *letter.headers,
         ("wa-replay-of", headers["wa-dlq-id"]),
         ("wa-replay-count", b"1"),
-        ("wa-request-id", asked["id"].encode()),
+        ("wa-request-id", submitted["id"].encode()),
     ]
     await caller.produce((letter.value, letter.key), (letter.value, letter.key), headers=again)
-    await caller.wait_for_status(asked["id"], "sent")
-    await wait_until(lambda: caller.statuses(asked["id"]).count("sent") >= 1)
+    await caller.wait_for_status(submitted["id"], "sent")
+    await wait_until(lambda: caller.statuses(submitted["id"]).count("sent") >= 1)
     assert len(await rows_to(module_control, phone)) == 1
 
 
@@ -198,23 +198,23 @@ def _letter_of(caller: Caller, value: bytes) -> Any:
     return next((letter for letter in caller.dead_letters() if letter.value == value), None)
 
 
-async def test_a_passing_error_is_tried_again(
+async def test_a_transient_error_is_retried(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """The server says no once; the second attempt has the same id and arrives."""
+    """The server refuses the first attempt; the second has the same id and arrives."""
     await module_control.post("/faults", {"send_error": 500, "count": 1, "number": phone})
-    asked = request(phone)
-    await caller.request(asked)
-    sent = await caller.wait_for_status(asked["id"], "sent")
+    submitted = request(phone)
+    await caller.request(submitted)
+    sent = await caller.wait_for_status(submitted["id"], "sent")
     assert sent["attempt"] == 2
-    queued = [e for e in caller.status_events(asked["id"]) if e["status"] == "queued"]
+    queued = [e for e in caller.status_events(submitted["id"]) if e["status"] == "queued"]
     assert [e["reason"] for e in queued] == ["retry"]
 
 
-async def test_what_is_scheduled_waits_and_what_is_late_expires(
+async def test_a_scheduled_message_waits_and_a_late_one_expires(
     caller: Caller, module_control: SandboxControl, phone: str
 ) -> None:
-    """Not before `send_at`; after `expires_at` never."""
+    """Nothing is sent before `send_at` or after `expires_at`."""
     from datetime import UTC, datetime, timedelta
 
     now = datetime.now(UTC)
@@ -230,12 +230,12 @@ async def test_what_is_scheduled_waits_and_what_is_late_expires(
 
 
 async def test_urgent_overtakes(caller: Caller, module_control: SandboxControl, phone: str) -> None:
-    """What waits behind the one in flight leaves by priority."""
+    """The messages that wait behind the one in flight are sent by priority."""
     await module_control.post("/faults", {"ack_delay_ms": 500, "count": 1, "number": phone})
-    asked = [request(phone, "first")] + [request(phone, f"n{n}") for n in range(3)]
+    submitted = [request(phone, "first")] + [request(phone, f"n{n}") for n in range(3)]
     urgent = request(phone, "urgent", priority="urgent")
-    await caller.request(*asked, urgent)
-    await caller.wait_for_statuses([request["id"] for request in (*asked, urgent)], {"sent"})
+    await caller.request(*submitted, urgent)
+    await caller.wait_for_statuses([request["id"] for request in (*submitted, urgent)], {"sent"})
     bodies = [row["body"] for row in await rows_to(module_control, phone)]
     assert bodies == ["first", "urgent", "n0", "n1", "n2"]
 
@@ -243,9 +243,9 @@ async def test_urgent_overtakes(caller: Caller, module_control: SandboxControl, 
 async def test_nothing_was_lost_or_shown_twice(
     caller: Caller, module_control: SandboxControl
 ) -> None:
-    """After all of these tests: every message that was said to be sent was shown, each once."""
+    """After all of these tests, every message that was reported as sent was shown, each once."""
     verdict = judge(await module_control.fetch_log())
     rows = [row for rows in verdict.shown.values() for row in rows]
     assert len({row["whatsapp_id"] for row in rows}) == len(rows)
-    said = {e["whatsapp_id"] for e in caller.status_events() if e["status"] == "sent"}
-    assert said <= {row["whatsapp_id"] for row in rows}
+    sent_ids = {e["whatsapp_id"] for e in caller.status_events() if e["status"] == "sent"}
+    assert sent_ids <= {row["whatsapp_id"] for row in rows}

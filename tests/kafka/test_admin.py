@@ -160,7 +160,7 @@ async def test_changelogs_are_really_compacted(settings: Settings) -> None:
             last = await asyncio.gather(*sends)
     client = connection.client_options(settings)
     async with asyncio.timeout(120):
-        # The broker does not announce that it has compacted; the log must be read.
+        # The broker does not report that it has compacted; the log must be read.
         while len(records := await read_all(client, part)) > 150:  # noqa: ASYNC110
             await asyncio.sleep(0.5)
     kept = {record.key: record.offset for record in records}

@@ -1,4 +1,4 @@
-"""How Kafka is reached: from the settings to a real broker that asks for encryption and a password."""
+"""How Kafka is reached: from the settings to a real broker that requires encryption and a password."""
 
 import datetime
 import ipaddress
@@ -28,7 +28,7 @@ PASSWORD = "not guessed"
 
 @dataclass(frozen=True)
 class Secured:
-    """A broker that asks for a password over TLS at one port, for a certificate at another."""
+    """A broker that requires a password over TLS at one port, and a certificate at another."""
 
     sasl: str
     mutual: str
@@ -98,7 +98,7 @@ def _certificate(pem: Path) -> Path:
 
 @pytest.fixture
 def with_password(secured: Secured, tmp_path: Path) -> Settings:
-    """Settings that a SASL_SSL listener lets in."""
+    """Settings for a SASL_SSL listener."""
     return load(
         {},
         kafka_bootstrap_servers=secured.sasl,
@@ -114,7 +114,7 @@ def with_password(secured: Secured, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def with_certificate(secured: Secured, tmp_path: Path) -> Settings:
-    """Settings that a listener lets in which asks for a client's certificate."""
+    """Settings for a listener that requires a client's certificate."""
     return load(
         {},
         kafka_bootstrap_servers=secured.mutual,
@@ -131,7 +131,7 @@ async def _count(settings: Settings) -> int:
 
 
 async def _faust_count(settings: Settings) -> int:
-    """With what Faust makes of our credentials for aiokafka."""
+    """Count with the options that Faust derives from our credentials."""
     (url,), credentials = faust_broker(settings)
     client = AIOKafkaAdminClient(
         bootstrap_servers=f"{url.host}:{url.port}", **credentials_to_aiokafka_auth(credentials)
@@ -165,7 +165,7 @@ async def test_a_client_certificate(with_certificate: Settings) -> None:
 async def test_a_client_that_is_not_accepted_gets_the_reason(
     with_password: Settings, wrong: dict[str, None]
 ) -> None:
-    """A wrong password, or a broker whose certificate nobody vouches for: one line, without any secret."""
+    """A wrong password or an untrusted broker certificate gives one line, without any secret."""
     with pytest.raises(KafkaUnreachable, match="WA_KAFKA_SECURITY_") as raised:
         await _count(replace(with_password, **wrong))
     message = str(raised.value)
@@ -192,9 +192,9 @@ def test_several_brokers_may_be_named(tmp_path: Path) -> None:
 async def test_without_an_address_the_embedded_broker_is_used(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    """The broker of this data folder, wherever it listens; if there never was one, the error says so."""
-    here = make_settings(broker, broker.directory.parent)
-    assert await _count(replace(here, kafka_bootstrap_servers=None)) == 1
+    """It is the broker of this data folder; if the folder never had one, the error says what to do."""
+    settings = make_settings(broker, broker.directory.parent)
+    assert await _count(replace(settings, kafka_bootstrap_servers=None)) == 1
     with pytest.raises(
         KafkaUnreachable, match=r"set WA_KAFKA_BOOTSTRAP_SERVERS, or run `wa-streams up`"
     ):
@@ -217,7 +217,7 @@ def test_an_unreadable_certificate_is_reported(tmp_path: Path) -> None:
 
 
 async def test_an_address_without_a_broker_is_reported_plainly(tmp_path: Path) -> None:
-    """One line with the address as it was given, and nothing of a library's internals."""
+    """One line has the address from the settings, and no internals of a library."""
     settings = load({}, kafka_bootstrap_servers="127.0.0.1:1", data_dir=tmp_path)
     with pytest.raises(KafkaUnreachable) as raised:
         await _count(settings)

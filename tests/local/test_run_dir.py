@@ -48,7 +48,7 @@ def test_only_one_up_at_a_time(settings: Settings) -> None:
 
 
 def test_the_status_of_a_killed_up_is_not_believed(settings: Settings) -> None:
-    """Its file stays. A later process with the same pid is not mistaken for it."""
+    """Its file stays, and a later process with the same pid is not mistaken for it."""
     run_dir.get_path(settings).mkdir(parents=True)
     ended = subprocess.Popen(["true"])
     ended.wait()
@@ -61,7 +61,7 @@ def test_the_status_of_a_killed_up_is_not_believed(settings: Settings) -> None:
     assert run_dir.read_running_status(settings) is None
 
 
-def test_the_kafka_that_is_set_wins_over_the_one_that_runs_here(settings: Settings) -> None:
+def test_a_configured_kafka_comes_before_the_running_one(settings: Settings) -> None:
     """Without either, the error says what to do."""
     with pytest.raises(UsageError, match="WA_KAFKA_BOOTSTRAP_SERVERS"):
         run_dir.resolve_kafka(settings)

@@ -33,7 +33,7 @@ NUMBERS = [
     "'012-345 6789' is not a phone number",
     f"b'{DIGITS}'",
 ]
-# In which ways a number reaches a log line.
+# The ways in which a number reaches a log line.
 WRAPPERS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "in a sentence": lambda text: f"sent to {text}, as 3EB0C767D097B7C7C030",
@@ -68,7 +68,7 @@ class Unreadable:
 
 
 def digits_of(text: str) -> str:
-    """The digits in a row, whatever stands between them."""
+    """The digits in a row, without what is between them."""
     return "".join(character for character in text if character.isdigit())
 
 
@@ -87,17 +87,19 @@ def render(request: pytest.FixtureRequest) -> Callable[..., str]:
         if request.param == "json":
             json.loads(line)
             assert "\n" not in line
-        return line.partition("streams.test")[2]  # after the time, whose digits are no number's
+        return line.partition("streams.test")[
+            2
+        ]  # after the time, whose digits are not a phone number
 
     return rendered
 
 
 @pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=list(WRAPPERS))
 @pytest.mark.parametrize("number", NUMBERS)
-def test_a_number_is_masked_wherever_it_stands(
+def test_a_number_is_masked_wherever_it_occurs(
     render: Callable[..., str], number: str, wrap: Callable[[str], str]
 ) -> None:
-    """As message, argument, exception, traceback, extra; in both formats."""
+    """It may be in the message, an argument, an exception, a traceback or extra, in both formats."""
     text = wrap(number)
     lines = [
         render(text),
@@ -134,7 +136,7 @@ def leaks(line: str) -> bool:
 def test_a_phone_key_in_extra_masks_its_value(
     render: Callable[..., str], key: str, value: object
 ) -> None:
-    """Here a number needs no other mark."""
+    """Under such a key, a number needs no other mark."""
     assert not leaks(render("sent", extra={"detail": {key: value}}))
     assert not leaks(render("sent", extra={key: value}))
 
@@ -158,7 +160,7 @@ def test_a_key_may_be_a_number(render: Callable[..., str]) -> None:
     ],
 )
 def test_a_message_text_is_masked(render: Callable[..., str], text: str) -> None:
-    """As JSON, as a repr, in an exception."""
+    """It may be in JSON, in a repr or in an exception."""
     lines = [render("%s", text), render("failed", error=ValueError(text))]
     lines.append(render("failed", extra={"detail": text}))
     lines.append(render("failed", extra={"request": {"content": {"body": "hello there"}}}))
@@ -168,7 +170,7 @@ def test_a_message_text_is_masked(render: Callable[..., str], text: str) -> None
 
 
 @pytest.mark.parametrize("text", READABLE)
-def test_what_is_no_number_stays_readable(render: Callable[..., str], text: str) -> None:
+def test_other_digits_stay_readable(render: Callable[..., str], text: str) -> None:
     """Offsets, ports, process ids, times, versions and WhatsApp ids are needed to find a fault."""
     assert redact(text) == text
     assert text in render("%s", text).replace("\\'", "'")
@@ -182,7 +184,7 @@ def test_numeric_extra_stays_a_number() -> None:
 
 
 def test_a_number_is_replaced_and_the_rest_is_kept() -> None:
-    """The mask says that a number stood there."""
+    """The mask shows that there was a number."""
     text = f"sent to +{DIGITS} 17 times, as true_{DIGITS}@c.us_3EB0AA"
     assert redact(text) == f"sent to {PHONE_MASK} 17 times, as true_{PHONE_MASK}@c.us_3EB0AA"
 

@@ -26,7 +26,7 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_text_is_time_level_logger_and_message() -> None:
-    """People and the supervisor know this line."""
+    """People and the supervisor read lines of this form."""
     line = run("log.critical('%s (exit %d, %s)', 'it was recreated', 79, 'TOPIC_RECREATED')").stderr
     time, _, rest = line.rstrip("\n").partition(" CRITICAL ")
     assert rest == "streams.test: it was recreated (exit 79, TOPIC_RECREATED)"
@@ -67,7 +67,7 @@ def test_no_way_to_stderr_shows_a_number(code: str, log_format: str) -> None:
 
 
 def test_pii_is_shown_on_request() -> None:
-    """For a fault that cannot be found without."""
+    """Some faults cannot be found without it."""
     assert PHONE in run(f"log.error('sent to {PHONE}')", WA_LOG_PII="true").stderr
 
 
@@ -86,6 +86,6 @@ def test_libraries_are_verbose_only_on_request(variables: dict[str, str], is_ver
 
 
 @pytest.mark.parametrize("line", ["", "plain text", "{not JSON", "{}", "[1]"])
-def test_a_line_that_is_no_record_is_its_own_message(line: str) -> None:
+def test_a_line_that_is_not_a_log_record_is_its_own_message(line: str) -> None:
     """Programs write other lines too."""
     assert read_message(line) == line

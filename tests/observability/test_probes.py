@@ -1,4 +1,4 @@
-"""Probes and metrics, asked over real HTTP."""
+"""Probes and metrics, over real HTTP."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ HEALTHY = health.health_document(
 
 
 class Worker:
-    """What a worker would say."""
+    """The answers of a worker."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -63,15 +63,15 @@ async def ask(url: str, **headers: str) -> tuple[int, Any]:
         return answer.status, json.loads(body) if is_json else body.decode()
 
 
-async def test_a_live_worker_says_so(worker: Worker) -> None:
-    """Even while it is not ready: whoever restarts it then makes things worse."""
+async def test_a_live_worker_answers_that_it_is_alive(worker: Worker) -> None:
+    """It does so even while it is not ready, because a restart would make things worse."""
     worker.ready = (False, "recovering")
     async with worker.server() as server:
         assert await ask(f"{server.url}/healthz") == (200, {"alive": True})
 
 
-async def test_readiness_is_asked_each_time(worker: Worker) -> None:
-    """503 with the reason, 200 as soon as work is done."""
+async def test_readiness_is_checked_at_each_request(worker: Worker) -> None:
+    """The answer is 503 with the reason, and 200 as soon as the worker is ready."""
     async with worker.server() as server:
         worker.ready = (False, "rebalancing")
         assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "reason": "rebalancing"})
@@ -80,11 +80,11 @@ async def test_readiness_is_asked_each_time(worker: Worker) -> None:
 
 
 async def test_the_earlier_services_health(worker: Worker) -> None:
-    """Its words, with the uptime in seconds; 503 when it is not well."""
+    """It has the same fields, with the uptime in seconds, and is 503 if the worker is not healthy."""
     async with worker.server() as server:
-        status, said = await ask(f"{server.url}/health/whatsapp")
-        assert (status, said.pop("uptime") >= 0) == (200, True)
-        assert said == {
+        status, body = await ask(f"{server.url}/health/whatsapp")
+        assert (status, body.pop("uptime") >= 0) == (200, True)
+        assert body == {
             "healthy": True,
             "metrics": {
                 "queueLength": 3,
@@ -104,10 +104,8 @@ async def test_the_earlier_services_health(worker: Worker) -> None:
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
     ],
 )
-async def test_metrics_in_the_form_that_is_asked_for(
-    worker: Worker, accept: str, type_: str
-) -> None:
-    """Prometheus' text, or OpenMetrics."""
+async def test_metrics_have_the_requested_format(worker: Worker, accept: str, type_: str) -> None:
+    """It is Prometheus' text format, or OpenMetrics."""
     Counter("wa_test", "Test", registry=worker.registry).inc(2)
     async with (
         worker.server() as server,
@@ -117,8 +115,8 @@ async def test_metrics_in_the_form_that_is_asked_for(
         assert "wa_test_total 2.0" in await answer.text()
 
 
-async def test_what_is_not_there_is_404(worker: Worker) -> None:
-    """And nothing can be changed."""
+async def test_an_unknown_path_is_404(worker: Worker) -> None:
+    """Methods other than GET are refused too."""
     async with worker.server() as server:
         assert (await ask(f"{server.url}/nothing"))[0] == 404
         async with aiohttp.request("POST", f"{server.url}/readyz") as answer:
@@ -126,7 +124,7 @@ async def test_what_is_not_there_is_404(worker: Worker) -> None:
 
 
 async def test_a_worker_that_fails_to_answer_is_not_ready(worker: Worker) -> None:
-    """The probe sees an error, never a false yes."""
+    """The probe gets an error, and never a wrong success."""
 
     def broken() -> tuple[bool, str]:
         raise RuntimeError("broken")
@@ -145,14 +143,14 @@ async def test_a_worker_that_fails_to_answer_is_not_ready(worker: Worker) -> Non
         await server.close()
 
 
-# -- who may ask
+# -- access
 
 
 @pytest.mark.parametrize(
     "path", ["/healthz", "/readyz", "/health/whatsapp", "/metrics", "/nothing"]
 )
-async def test_where_there_is_a_token_it_is_needed(worker: Worker, path: str) -> None:
-    """As a bearer token, for every path, whatever host was asked for."""
+async def test_a_configured_token_is_required(worker: Worker, path: str) -> None:
+    """Every path requires it as a bearer token, for any Host header."""
     async with worker.server(token="s3cret-é") as server:
         url = server.url + path
         for headers in (
@@ -162,14 +160,14 @@ async def test_where_there_is_a_token_it_is_needed(worker: Worker, path: str) ->
             {"Authorization": "Bearer s3cret"},
             {"Authorization": "Bearer "},
         ):
-            status, said = await ask(url, **headers)
-            assert (status, "WA_WEB_TOKEN" in said["error"]) == (401, True)
+            status, body = await ask(url, **headers)
+            assert (status, "WA_WEB_TOKEN" in body["error"]) == (401, True)
         right = {"Authorization": "bearer s3cret-é", "Host": "wa.example"}
         assert (await ask(url, **right))[0] == (404 if path == "/nothing" else 200)
 
 
-async def test_a_refused_probe_learns_how_to_ask(worker: Worker) -> None:
-    """401 names the scheme."""
+async def test_a_refused_probe_learns_the_scheme(worker: Worker) -> None:
+    """The 401 names it."""
     async with (
         worker.server(token="s") as server,
         aiohttp.request("GET", f"{server.url}/readyz") as answer,
@@ -178,7 +176,7 @@ async def test_a_refused_probe_learns_how_to_ask(worker: Worker) -> None:
 
 
 async def test_a_page_cannot_reach_it_under_another_name(worker: Worker) -> None:
-    """DNS rebinding: without a token only a loopback name is answered."""
+    """Against DNS rebinding, a server without a token answers only to a loopback name."""
     async with worker.server() as server:
         assert (await ask(f"{server.url}/metrics", Host="evil.example"))[0] == 403
         for host in ("localhost", f"127.0.0.1:{server.port}", "[::1]"):
@@ -187,14 +185,14 @@ async def test_a_page_cannot_reach_it_under_another_name(worker: Worker) -> None
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.1", "example.com"])
 async def test_off_loopback_it_does_not_start_without_a_token(worker: Worker, host: str) -> None:
-    """Neither for all addresses nor for a name that may lead anywhere."""
+    """This holds for all addresses, and for a name that may resolve to any address."""
     with pytest.raises(CannotListen, match="WA_WEB_TOKEN"):
         async with worker.server(host=host):
             pass
 
 
 async def test_with_a_token_it_listens_everywhere(worker: Worker) -> None:
-    """And says an address at which this machine reaches it."""
+    """Its URL is an address at which this machine reaches it."""
     async with worker.server(token="s", host="0.0.0.0") as server:
         assert server.url == f"http://127.0.0.1:{server.port}"
         assert (await ask(f"{server.url}/healthz", Authorization="Bearer s"))[0] == 200
@@ -203,8 +201,8 @@ async def test_with_a_token_it_listens_everywhere(worker: Worker) -> None:
 # -- what can go wrong
 
 
-async def test_a_taken_port_is_told_in_one_line(worker: Worker) -> None:
-    """With what to set."""
+async def test_a_taken_port_is_reported_in_one_line(worker: Worker) -> None:
+    """The line names the setting to change."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=rf"^WA_WEB_PORT={port}: is taken.*or 0"):
@@ -218,15 +216,15 @@ async def test_a_taken_port_is_told_in_one_line(worker: Worker) -> None:
             )
 
 
-async def test_an_address_of_another_machine_is_told(worker: Worker) -> None:
-    """192.0.2.1 is nobody's (RFC 5737)."""
+async def test_an_address_of_another_machine_is_reported(worker: Worker) -> None:
+    """192.0.2.1 belongs to no machine (RFC 5737)."""
     with pytest.raises(CannotListen, match=r"^WA_WEB_HOST=192\.0\.2\.1: cannot be listened on"):
         async with worker.server(token="s", host="192.0.2.1"):
             pass
 
 
-async def test_once_closed_nobody_answers(worker: Worker) -> None:
-    """Closing twice is no harm, and the port is free again."""
+async def test_a_closed_server_does_not_answer(worker: Worker) -> None:
+    """It may be closed twice, and its port is free again."""
     async with worker.server() as server:
         pass
     await server.close()
@@ -234,7 +232,7 @@ async def test_once_closed_nobody_answers(worker: Worker) -> None:
 
 
 async def test_a_worker_that_listens_can_be_found(worker: Worker, tmp_path: Path) -> None:
-    """Its run file says where, as long as it listens."""
+    """Its run file has the address, as long as it listens."""
     settings = load({}, data_dir=tmp_path)
     file = tmp_path / "run" / "dispatch-1.json"
     async with serve_probes(

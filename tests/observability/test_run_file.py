@@ -1,4 +1,4 @@
-"""Run files: who runs, and where it listens."""
+"""Run files: which workers run, and where they listen."""
 
 import json
 import os
@@ -9,8 +9,8 @@ import pytest
 from streams.observability import run_file
 
 
-def test_the_file_stands_as_long_as_the_worker(tmp_path: Path) -> None:
-    """From the moment it listens to its end."""
+def test_the_file_exists_while_the_worker_listens(tmp_path: Path) -> None:
+    """It exists from the moment at which the worker listens to its end."""
     file = tmp_path / "run" / "sender-main.json"
     with run_file.managed_run_file(tmp_path, "sender-main") as say:
         assert not file.exists()
@@ -31,14 +31,14 @@ def fail_while_listening(data_dir: Path) -> None:
 
 
 def test_a_bad_end_leaves_no_file_either(tmp_path: Path) -> None:
-    """Only a kill does, and then the pid tells."""
+    """Only a kill leaves one, and then its pid shows that the worker is dead."""
     with pytest.raises(RuntimeError):
         fail_while_listening(tmp_path)
     assert list((tmp_path / "run").iterdir()) == []
 
 
 def test_the_file_of_a_successor_is_not_removed(tmp_path: Path) -> None:
-    """A worker that was replaced while it ended takes nothing away."""
+    """A worker that was replaced while it ended removes nothing."""
     file = tmp_path / "run" / "sandbox.json"
     with run_file.managed_run_file(tmp_path, "sandbox") as say:
         say("http://127.0.0.1:1")
@@ -47,7 +47,7 @@ def test_the_file_of_a_successor_is_not_removed(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_never_listened_leaves_nothing(tmp_path: Path) -> None:
-    """Not even a folder."""
+    """It does not even leave a folder."""
     with run_file.managed_run_file(tmp_path, "sandbox"):
         pass
     assert list(tmp_path.iterdir()) == []

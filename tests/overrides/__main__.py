@@ -44,7 +44,7 @@ def main(words: list[str]) -> int:
 
 
 def _run(switch: Switch) -> tuple[list[str], list[str]]:
-    """What did not fail as it should, and how the others failed."""
+    """The tests that did not fail as they should, and how the others failed."""
     with tempfile.TemporaryDirectory(prefix="wa-overrides-") as folder:
         copy = Path(folder)
         _copy(switch, copy)

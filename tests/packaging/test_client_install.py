@@ -38,7 +38,7 @@ def _run(folder: Path, *command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_client_is_all_that_is_needed(client: Environment, tmp_path: Path) -> None:
-    """It is imported where none of the service's packages exist."""
+    """It can be imported without any package of the service."""
     run = _run(tmp_path, str(client.python), "-c", _IMPORTS)
     assert (run.returncode, run.stderr) == (0, "")
     assert Path(run.stdout.strip()).is_relative_to(client.site_packages)
@@ -48,7 +48,7 @@ def test_the_client_is_all_that_is_needed(client: Environment, tmp_path: Path) -
 def test_a_wrong_address_is_reported_without_the_service(
     client: Environment, tmp_path: Path
 ) -> None:
-    """The client runs as far as the network."""
+    """The client works up to the network."""
     program = """
 import asyncio
 from streams.client import WhatsApp
@@ -71,7 +71,7 @@ asyncio.run(main())
 def test_the_client_is_small(
     client: Environment, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
-    """A service that only asks for messages gets no browser driver and no database."""
+    """A program that only requests messages gets no browser driver and no database."""
     files = [path for path in client.site_packages.rglob("*") if path.is_file()]
     installed_mb = sum(file.stat().st_size for file in files) / 1_000_000
     record_testsuite_property("client_installed_mb", round(installed_mb, 1))
@@ -82,7 +82,7 @@ def test_the_client_is_small(
 def test_the_program_says_what_to_install(
     client: Environment, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    """Exit code 2 and one line."""
+    """The exit code is 2, with one line."""
     run = _run(tmp_path, str(client.program), *arguments)
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
     assert "pip install 'wa-streams[server]'" in run.stderr

@@ -33,7 +33,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_a_first_use_fetches_what_a_sender_lacks(settings: Settings, tmp_path: Path) -> None:
-    """wa-js, with progress; the broker is not a sender's concern."""
+    """It fetches wa-js and reports progress; a sender needs no embedded broker."""
     lines: list[str] = []
     installation.install_for_browser(settings, lines.append)
     assert bundle.is_installed()
@@ -42,7 +42,7 @@ def test_a_first_use_fetches_what_a_sender_lacks(settings: Settings, tmp_path: P
 
 
 def test_setup_fetches_nothing_that_is_configured(settings: Settings, tmp_path: Path) -> None:
-    """A Kafka needs no jars, and a browser or a bundle of the user's is taken as it is."""
+    """A configured Kafka needs no jars, and a configured browser or bundle is used unchanged."""
     installed = installation.install_all(settings, lambda _: None)
     assert installed == {"wa-js": bundle.find_bundle(None), "browser": tmp_path / "chromium"}
     configured = load(

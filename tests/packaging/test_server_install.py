@@ -35,15 +35,15 @@ def _unavailable(reason: str) -> None:
 
 @dataclass(frozen=True)
 class User:
-    """Whoever runs the program: not root, with a home folder and a working folder of its own."""
+    """The user of the program: not root, with a home folder and a working folder of its own."""
 
     home: Path
-    id: int | None  # None: the user of the tests, who is not root
+    id: int | None  # None: the user of the tests, which is not root
 
     def run(
         self, *command: str, timeout_s: float = 60, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run it in the home folder. No setting of the tests gets through."""
+        """Run it in the home folder, without any setting of the tests."""
         identity = (
             {} if self.id is None else {"user": self.id, "group": self.id, "extra_groups": []}
         )
@@ -62,7 +62,7 @@ class User:
 
 @pytest.fixture(scope="module")
 def user(public_folder: Path) -> User:
-    """Not root: `nobody` if the tests run as root."""
+    """A user that is not root: `nobody` if the tests run as root."""
     home = public_folder / "home"
     (home / "tmp").mkdir(parents=True)
     if os.geteuid() != 0:
@@ -101,7 +101,7 @@ def _make_read_only(folder: Path) -> None:
 
 
 def _seed_cache(user: User) -> None:
-    """Give the user what these tests have fetched already. Links: the files stay ours, unwritable."""
+    """Give the user what these tests have fetched already, as links to files that it cannot write."""
     for entry in (jars.install(), bundle.install_bundle(lambda _: None).parents[4]):
         shutil.copytree(
             entry, user.home / ".cache" / "wa-streams" / entry.name, copy_function=_link_or_copy
@@ -124,7 +124,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def test_the_code_comes_from_the_wheel(server: Environment, user: User) -> None:
-    """Not from this tree, and its user cannot change it."""
+    """It does not come from this tree, and its user cannot change it."""
     program = "import streams.client, streams.cli.main as m; print(m.__file__); print(streams.client.__file__)"
     run = user.run(str(server.python), "-c", program)
     assert run.returncode == 0, run.stderr
@@ -134,7 +134,7 @@ def test_the_code_comes_from_the_wheel(server: Environment, user: User) -> None:
 
 
 def test_the_advice_of_doctor_applies_outside_a_clone(server: Environment, user: User) -> None:
-    """With an empty cache: each advice is a command that exists here, and nothing is fetched."""
+    """With an empty cache, each advice is a command that exists outside a clone, and nothing is fetched."""
     run = user.run(
         str(server.program), "doctor", "--no-page", "--json", XDG_CACHE_HOME=str(user.home / "none")
     )
@@ -159,7 +159,7 @@ def _empty_cache(folder: Path, central: Central) -> Mapping[str, str]:
 
 
 def test_setup_fills_an_empty_cache(server: Environment, tmp_path: Path) -> None:
-    """Jars from a repository on the loopback, wa-js from npm's registry or npm's own cache."""
+    """It fetches jars from a repository on the loopback, and wa-js from npm's registry or cache."""
     with Central(jars.install()) as central:
         variables = _empty_cache(tmp_path, central)
         run = User(tmp_path, None).run(
@@ -178,7 +178,7 @@ def test_setup_fills_an_empty_cache(server: Environment, tmp_path: Path) -> None
 
 
 def test_setup_without_a_network_says_what_to_do(server: Environment, tmp_path: Path) -> None:
-    """Exit code 2; the last line says it, and nothing looks complete."""
+    """The exit code is 2, the last line has the advice, and nothing in the cache seems complete."""
     with Central(jars.install()) as central:
         variables = dict(_empty_cache(tmp_path, central))
         variables |= {
@@ -199,7 +199,7 @@ def test_setup_without_a_network_says_what_to_do(server: Environment, tmp_path: 
 @pytest.mark.browser
 @pytest.mark.timeout(_DEMO_TIMEOUT_S + 60)
 def test_the_demo_runs_from_the_wheel(server: Environment, user: User) -> None:
-    """The main job, by a user that is not root, in an empty folder; nothing but the cache remains."""
+    """A user that is not root runs it in an empty folder, and only the cache remains."""
     _seed_cache(user)
     run = user.run(str(server.program), "demo", timeout_s=_DEMO_TIMEOUT_S)
     assert run.returncode == 0, run.stdout + run.stderr

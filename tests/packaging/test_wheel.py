@@ -29,7 +29,7 @@ def _data_files() -> list[str]:
 
 @pytest.mark.parametrize("name", _data_files())
 def test_each_data_file_is_in_the_wheel(name: str, names: set[str]) -> None:
-    """The code reads it beside itself."""
+    """The code reads these files from its own folder."""
     assert name in names
 
 
@@ -48,12 +48,12 @@ def test_each_data_file_is_in_the_wheel(name: str, names: set[str]) -> None:
     ],
 )
 def test_the_list_of_data_files_is_not_empty(name: str) -> None:
-    """So the test above cannot pass because it found nothing."""
+    """Otherwise the test above would pass without a file."""
     assert name in _data_files()
 
 
 def test_the_schemas_are_data_of_the_contract(wheel: Path, names: set[str]) -> None:
-    """Each generated file, byte for byte."""
+    """The wheel has each generated file, byte for byte."""
     schemas = sorted((ROOT / "schemas").glob("*.json"))
     packaged = sorted(name for name in names if name.startswith("streams/contract/schemas/"))
     assert packaged == [f"streams/contract/schemas/{schema.name}" for schema in schemas]
@@ -64,14 +64,14 @@ def test_the_schemas_are_data_of_the_contract(wheel: Path, names: set[str]) -> N
 
 
 def test_nothing_else_is_in_the_wheel(wheel: Path, names: set[str]) -> None:
-    """One package, no tests, nothing that was fetched."""
+    """It has one package, no tests, and nothing that was fetched."""
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"streams", "wa_streams"}
     assert not [name for name in names if "node_modules" in name or "__pycache__" in name]
     assert wheel.stat().st_size < _MAX_WHEEL_BYTES
 
 
 def test_the_client_requires_four_packages(wheel: Path) -> None:
-    """And the service brings what it needs under the extra `server`."""
+    """The requirements of the service are in the extra `server`."""
     client = {requirement.name for requirement in distribution.read_requirements(wheel)}
     assert client == {"aiokafka", "msgspec", "orjson", "phonenumbers"}
     server = {requirement.name for requirement in distribution.read_requirements(wheel, "server")}

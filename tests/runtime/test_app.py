@@ -118,7 +118,7 @@ async def test_no_partition_is_revoked_during_a_recovery_callback(world: World):
 
 
 async def test_a_nacked_event_is_not_waited_for_and_is_read_again(world: World):
-    """Nothing commits past it, and the next worker gets it."""
+    """No commit goes past it, and the next worker gets it."""
     reading = RecordingApp(world, hold_acks=True)
     app, kept = reading.app, reading.events
 

@@ -1,4 +1,4 @@
-"""The watchdog: what it takes for a standstill, and what not."""
+"""The watchdog: what counts as a stall, and what does not."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -31,13 +31,13 @@ from streams.whatsapp.driver import Phase, SessionState
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop run until this is so."""
+    """Let the loop run until the condition is true."""
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - any condition, without an event of its own
             await asyncio.sleep(0)
 
 
-async def settle() -> None:
+async def run_until_idle() -> None:
     """Let everything run that can run without time passing."""
     for _ in range(50):
         await asyncio.sleep(0)
@@ -56,10 +56,10 @@ class Record:
 
 
 class OpenFence:
-    """The send topic is always this process's."""
+    """A fence of a process that always owns the send topic."""
 
     async def ensure_member(self) -> None:
-        """Nothing to wait for."""
+        """Return at once."""
 
     def heartbeat_age_s(self) -> float | None:
         """A fresh heartbeat."""

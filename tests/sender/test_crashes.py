@@ -1,4 +1,4 @@
-"""Whatever dies while a message is sent, the recipient gets it once, or it is not reported as sent."""
+"""Any process may die while a message is sent: the recipient gets it once, or it is not reported as sent."""
 
 import signal
 
@@ -19,13 +19,13 @@ pytestmark = [pytest.mark.broker, pytest.mark.browser]
 def browser_of(harness: SenderHarness) -> psutil.Process:
     """The main process of the account's browser: the only one without a type."""
     profile = f"--user-data-dir={get_settings(harness).data_dir / 'profiles' / ACCOUNT}"
-    [found] = [
+    [browser] = [
         process
         for process in psutil.process_iter(["cmdline"])
         if profile in (line := process.info["cmdline"] or [])
         and not any(part.startswith("--type=") for part in line)
     ]
-    return found
+    return browser
 
 
 async def test_the_browser_dies_under_a_submit(crash_harness: SenderHarness) -> None:

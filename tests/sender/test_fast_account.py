@@ -10,7 +10,7 @@ from streams.domain.accounts.restriction import Restriction
 from streams.domain.phone.events import Sent
 from streams.sender import account as account_module
 from streams.whatsapp.driver import Phase, SessionState
-from tests.sender.fast import FastSender, make_command, settle, until
+from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def states(sender: FastSender) -> list[str]:
 
 
 async def test_each_phase_is_published(sender: FastSender) -> None:
-    """However short it was; of one phase only the last state."""
+    """Even a short phase is published, with its last state."""
     for session in (
         SessionState(Phase.LINKING, qr="first"),
         SessionState(Phase.LINKING, qr="second"),
@@ -57,17 +57,17 @@ async def test_a_heartbeat_when_nothing_changes(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_no_record_without_a_change(sender: FastSender) -> None:
-    """Until the heartbeat is due."""
-    await settle()
+    """No record comes before the heartbeat is due."""
+    await run_until_idle()
     assert states(sender) == ["starting"]
     sender.account_publisher.notify_change()
     await until(lambda: len(sender.account_records) == 2)
-    await settle()
+    await run_until_idle()
     assert states(sender) == ["starting", "starting"]
 
 
 async def test_a_restriction_is_published_with_its_end(sender: FastSender) -> None:
-    """At once, while the session is ready and until the restriction is over."""
+    """It is published at once, and until it is over, even while the session is ready."""
     sender.account_publisher.update_session(SessionState(Phase.READY, link="link-1"))
     await until(lambda: states(sender)[-1] == "ready")
     now_s = sender.now_s
@@ -83,7 +83,7 @@ async def test_a_restriction_is_published_with_its_end(sender: FastSender) -> No
 
 
 async def test_counts_of_sent_messages() -> None:
-    """Those of the last minute and of the last day."""
+    """The record has those of the last minute and of the last day."""
     sender = FastSender()
     await sender.open()
     result = await sender.send(make_command("a"))
@@ -102,7 +102,7 @@ def _counts(sender: FastSender, sent: Sent, after_s: float) -> tuple[int, int]:
 
 
 async def test_a_stopped_account_keeps_its_phone(sender: FastSender) -> None:
-    """The last record of an ownership."""
+    """It is in the last record of an ownership."""
     sender.account_publisher.update_session(SessionState(Phase.READY, phone="+905550000001"))
     await until(lambda: states(sender)[-1] == "ready")
     await sender.account_publisher.publish_stopped()

@@ -12,9 +12,9 @@ from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserMissing
-from tests.sender.fast import settle, until
+from tests.sender.fast import run_until_idle, until
 
-SOON_S = 4e9  # a deadline that does not come
+SOON_S = 4e9  # a deadline that is never reached
 
 
 class Harness:
@@ -48,7 +48,7 @@ async def harness() -> AsyncIterator[Harness]:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The failures for which a pause was asked; no pause takes time."""
+    """The failures before each pause; no pause takes time."""
     failures: list[int] = []
 
     def no_pause_s(count: int) -> float:
@@ -74,7 +74,7 @@ async def test_every_phase_is_reported(harness: Harness) -> None:
 
 
 async def test_a_driver_that_stops_is_started_again(harness: Harness, pauses: list[int]) -> None:
-    """With a pause that grows with each failure; the reason is reported."""
+    """The pause grows with each failure, and the reason is reported."""
     await harness.open()
     for count in (1, 2, 3):
         harness.driver.set_phase(Phase.STOPPED, reason=f"crash {count}")
@@ -88,7 +88,7 @@ async def test_a_driver_that_stops_is_started_again(harness: Harness, pauses: li
 async def test_a_driver_that_cannot_start_is_tried_again(
     harness: Harness, pauses: list[int]
 ) -> None:
-    """What to do about it is the reason of the stop."""
+    """The reason of the stop says what to do about it."""
     harness.driver.fail_next_start(BrowserMissing("install a browser"))
     harness.driver.fail_next_start(BrowserMissing("install a browser"))
     await harness.open()
@@ -97,12 +97,12 @@ async def test_a_driver_that_cannot_start_is_tried_again(
 
 
 def test_the_pause_before_a_restart_doubles() -> None:
-    """From a second to half a minute."""
+    """It grows from a second to half a minute."""
     assert [backoff.deferral_delay_s(count) for count in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
 
 
 async def test_receipts_are_forwarded(harness: Harness) -> None:
-    """In their order, also after a restart of the driver."""
+    """They keep their order, also after a restart of the driver."""
     await harness.open()
     harness.driver.emit_receipt("3EB0A", "delivered")
     harness.driver.emit_receipt("3EB0A", "read")
@@ -114,9 +114,9 @@ async def test_receipts_are_forwarded(harness: Harness) -> None:
 
 
 async def test_waiting_ends_when_the_session_is_ready(harness: Harness) -> None:
-    """Whoever waits gets the driver."""
+    """The waiting task gets the driver."""
     waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
-    await settle()
+    await run_until_idle()
     harness.session.open()
     assert await waiting is harness.driver
 
@@ -132,7 +132,7 @@ async def test_waiting_ends_when_the_session_is_ready(harness: Harness) -> None:
 async def test_a_phase_that_only_a_person_can_end_is_not_waited_for(
     harness: Harness, phase: Phase, code: str
 ) -> None:
-    """The error says so at once."""
+    """The error is raised at once."""
     await harness.open()
     harness.driver.set_phase(phase)
     await harness.wait_for(phase)
@@ -151,6 +151,6 @@ async def test_waiting_has_a_deadline(harness: Harness) -> None:
     with pytest.raises(SessionUnavailable, match="conflict"):
         await harness.session.wait_until_ready(deadline_s=SOON_S, reconnect_timeout_s=0.0)
     waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
-    await settle()
+    await run_until_idle()
     harness.driver.set_phase(Phase.READY)
     assert await waiting is harness.driver

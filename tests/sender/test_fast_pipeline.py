@@ -16,7 +16,7 @@ from streams.sender.attempt_runner import GC_EVERY
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk
 from streams.whatsapp.driver import Phase
-from tests.sender.fast import FastSender, Record, make_command, settle, until
+from tests.sender.fast import FastSender, Record, make_command, run_until_idle, until
 
 PHONE = "+60123456789"
 
@@ -74,7 +74,7 @@ async def test_one_claim_is_stored_ahead(sender: FastSender) -> None:
     for name in ("a", "b", "c", "d"):
         await sender.dispatch(make_command(name))
     await until(lambda: row_of(sender, "b"))
-    await settle()
+    await run_until_idle()
     assert [row_of(sender, name) is not None for name in "abcd"] == [True, True, False, False]
     sender.driver.release_submits()
     await until(lambda: len(sender.outcomes()) == 4)
@@ -90,7 +90,7 @@ async def test_a_malformed_record_is_skipped(sender: FastSender) -> None:
 
 
 async def test_a_number_that_is_not_on_whatsapp(sender: FastSender) -> None:
-    """It fails for good, and nothing was claimed or submitted."""
+    """It fails permanently, and nothing was claimed or submitted."""
     sender.driver.remove_number(PHONE)
     result = await sender.send(make_command("a", chat_id=None))
     assert result == Failed(error=Error("recipient_not_on_whatsapp"))
@@ -110,7 +110,7 @@ async def test_dispatches_of_one_message_at_once(sender: FastSender) -> None:
 
 
 async def test_a_lost_page_is_reconciled(sender: FastSender) -> None:
-    """If the message arrived it is found; if not it is submitted once more, under the same id."""
+    """If the message arrived, it is in the store; if not, it is submitted once more, under the same id."""
     sender.driver.lose_next_page(arrives=True)
     assert isinstance(await sender.send(make_command("arrived")), Sent)
     sender.driver.lose_next_page(arrives=False)
@@ -223,7 +223,7 @@ async def test_close_concludes_what_was_submitted_and_withdraws_the_next_claim(
     records = [await sender.dispatch(make_command(name)) for name in ("a", "b", "c")]
     await until(lambda: row_of(sender, "b"))
     closing = asyncio.create_task(sender.pipeline.close())
-    await settle()
+    await run_until_idle()
     assert not closing.done()
     sender.driver.release_submits()
     await closing
@@ -257,13 +257,13 @@ async def test_close_leaves_the_claim_of_a_submit_that_does_not_end(
     await successor.close()
 
 
-async def test_close_wakes_whoever_waits_for_room(sender: FastSender) -> None:
+async def test_close_wakes_a_record_that_waits_for_room(sender: FastSender) -> None:
     """A record that is not accepted yet is nacked."""
     sender.driver.hold_submits()
     for number in range(pipeline_module.MAX_AHEAD):
         await sender.dispatch(make_command(f"m{number}"))
     waiting = asyncio.create_task(sender.dispatch(make_command("late")))
-    await settle()
+    await run_until_idle()
     assert not waiting.done()
     closing = asyncio.create_task(sender.pipeline.close())
     record = await waiting

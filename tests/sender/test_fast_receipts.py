@@ -9,7 +9,7 @@ from streams.domain.phone.events import ReceiptSeen, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import receipts as receipts_module
 from streams.whatsapp.driver import IncomingMessage, Phase
-from tests.sender.fast import FastSender, make_command, settle, until
+from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 WHATSAPP_ID = derive_whatsapp_id("wa", "main", "+60123456789", "a")
 
@@ -41,7 +41,7 @@ def stored_kind(sender: FastSender) -> str:
 
 
 async def test_each_receipt_is_published_once(sender: FastSender) -> None:
-    """A repeated one and an earlier one are not new."""
+    """Repeated and earlier receipts are not published."""
     for kind in ("delivered", "delivered", "read", "delivered", "played"):
         sender.driver.emit_receipt(WHATSAPP_ID, kind)
     await until(lambda: stored_kind(sender) == "played")
@@ -63,21 +63,21 @@ async def test_the_row_keeps_its_result(sender: FastSender) -> None:
 
 
 async def test_what_is_not_a_receipt_of_ours_is_ignored(sender: FastSender) -> None:
-    """A message that a person wrote on the phone, and a message to the account."""
+    """Messages that a person wrote on the phone, and messages to the account, are ignored."""
     sender.driver.emit_receipt("3EB0UNKNOWN", "read")
     sender.driver.emit(IncomingMessage("+60120000009", "3EB0IN", "text", "hello", 1.0))
     sender.driver.emit_receipt(WHATSAPP_ID, "delivered")
     await until(lambda: kinds(sender))
-    await settle()
+    await run_until_idle()
     assert kinds(sender) == ["delivered"]
 
 
 async def test_missed_receipts_are_read_from_the_acks(sender: FastSender) -> None:
-    """Of messages that are not read yet; a driver without a session is asked again later."""
+    """Only messages that are not read yet are checked; without a session this is repeated later."""
     sender.driver.set_ack(WHATSAPP_ID, 3)
     sender.driver.set_phase(Phase.RECONNECTING)
     await sender.receipts.refresh_acks(sender.driver)
-    await settle()
+    await run_until_idle()
     assert kinds(sender) == []
     sender.driver.set_phase(Phase.READY)
     await sender.receipts.refresh_acks(sender.driver)
@@ -85,5 +85,5 @@ async def test_missed_receipts_are_read_from_the_acks(sender: FastSender) -> Non
     assert kinds(sender) == ["read"]
     sender.driver.set_ack(WHATSAPP_ID, 4)
     await sender.receipts.refresh_acks(sender.driver)
-    await settle()
+    await run_until_idle()
     assert kinds(sender) == ["read"], "a message that was read is not watched any more"

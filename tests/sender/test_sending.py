@@ -1,4 +1,4 @@
-"""What a sender makes of its dispatches, while nothing fails but the messages themselves."""
+"""How a sender handles its dispatches if only messages fail, and no process."""
 
 import time
 from collections import Counter
@@ -40,7 +40,7 @@ async def test_receipts_are_published(harness: SenderHarness) -> None:
 
 
 async def test_a_number_that_is_not_on_whatsapp(harness: SenderHarness) -> None:
-    """It fails for good, and nothing was claimed or sent."""
+    """It fails permanently, and nothing was claimed or sent."""
     await harness.control.post("/numbers", {"+60120000003": {"on_whatsapp": False}})
     send = await harness.dispatch("nobody", "+60120000003")
     assert await harness.wait_for_result(send) == Failed(error=Error("recipient_not_on_whatsapp"))
@@ -48,17 +48,17 @@ async def test_a_number_that_is_not_on_whatsapp(harness: SenderHarness) -> None:
 
 
 async def test_a_look_up_without_an_answer_does_not_mean_no(harness: SenderHarness) -> None:
-    """The message may be tried again; a chat that is known is not looked up."""
-    known = await harness.dispatch("known", "+60120000004")
-    chat_id = (await harness.wait_for_outcome(known)).chat_id
+    """The message may be tried again; a dispatch with a chat id needs no look-up."""
+    looked_up = await harness.dispatch("looked up", "+60120000004")
+    chat_id = (await harness.wait_for_outcome(looked_up)).chat_id
     await harness.control.post("/faults", {"lookup_error": True, "number": "+60120000004"})
-    send = await harness.dispatch("unasked", "+60120000004")
+    send = await harness.dispatch("not looked up", "+60120000004")
     result = await harness.wait_for_result(send)
     assert isinstance(result, Failed)
     assert result.error.code == "lookup_failed"
-    assert await harness.fetch_stanzas("unasked") == []
-    asked = await harness.dispatch("asked", "+60120000004", chat_id=chat_id)
-    assert isinstance(await harness.wait_for_result(asked), Sent)
+    assert await harness.fetch_stanzas("not looked up") == []
+    with_chat_id = await harness.dispatch("with chat id", "+60120000004", chat_id=chat_id)
+    assert isinstance(await harness.wait_for_result(with_chat_id), Sent)
 
 
 async def test_a_dispatch_past_its_deadline_is_deferred(harness: SenderHarness) -> None:
@@ -95,10 +95,10 @@ async def test_dispatches_of_one_message_at_once(harness: SenderHarness) -> None
 
 
 async def test_a_malformed_record_is_skipped(harness: SenderHarness) -> None:
-    """It stops nothing, is counted, and is not read again."""
-    for poison in (None, b"", b"\xc1", b"{}", b"\x81\xa5phone\xa1x"):
-        await harness.produce_raw(poison)
-    send = await harness.dispatch("after the poison", "+60120000008")
+    """It is counted, does not stop the sender, and is not read again."""
+    for malformed in (None, b"", b"\xc1", b"{}", b"\x81\xa5phone\xa1x"):
+        await harness.produce_raw(malformed)
+    send = await harness.dispatch("after the malformed records", "+60120000008")
     assert isinstance(await harness.wait_for_result(send), Sent)
     web = harness.system.workers[0].read_url()
     async with aiohttp.request("GET", f"{web}/metrics") as answer:

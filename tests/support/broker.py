@@ -1,7 +1,7 @@
-"""A real Apache Kafka for tests: one for the whole session, and one of its own for who must break it.
+"""A real Apache Kafka for tests: one for the whole session, and one for each test that must break it.
 
-Tests that share the broker do not meet: each has a topic prefix of its own (`settings_for`). Who kills,
-freezes or fills a broker takes `own_broker`, which costs about three seconds.
+Tests that share the broker are independent: each has a topic prefix of its own (`make_settings`). A test that
+kills, freezes or fills a broker uses `own_broker`, which costs about three seconds.
 """
 
 import os
@@ -27,7 +27,7 @@ class KafkaEndpoint(Protocol):
 
 
 class OwnBroker(EmbeddedBroker):
-    """A broker that may be broken."""
+    """A broker that a test may harm."""
 
     def kill(self) -> None:
         """SIGKILL. `start` brings it back on the same port, with what it had acknowledged."""
@@ -56,7 +56,7 @@ def make_settings(broker: KafkaEndpoint, data_dir: Path, **overrides: Any) -> Se
     """Settings of a world of its own on this broker: a fresh topic prefix, everything below `data_dir`.
 
     Few partitions, a short session and any free port, unless `given` says otherwise. The
-    environment and the TOML file of whoever runs the tests have no say.
+    environment and the TOML file of the tests' user have no effect.
     """
     defaults: dict[str, Any] = {
         "kafka_bootstrap_servers": broker.bootstrap_servers,

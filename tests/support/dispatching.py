@@ -1,7 +1,7 @@
 """A real dispatcher process on the session's broker, with a test in the place of the sender.
 
-The test reads the lane and answers on the phones' log, as a sender does, and says of the account what
-a sender says; what it answers is its own choice.
+Like a sender, the test reads the send topic, publishes outcomes on the phone log, and publishes the account's
+state. It chooses the outcomes itself.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 
 class FakeSender:
-    """The lane of the account `main`, in a test's hands."""
+    """The sender of the account `main`, played by a test."""
 
     def __init__(self, caller: Caller, account_name: str = "main") -> None:
         self._caller = caller
@@ -35,7 +35,7 @@ class FakeSender:
         self._next_index = 0
 
     async def publish_state(self, state: account.AccountState) -> None:
-        """Say the account's state on `wa.accounts`."""
+        """Publish the account's state on `wa.accounts`."""
         record = AccountRecord(
             account=self._account, state=state, since=format_rfc3339(time.time())
         )
@@ -46,29 +46,31 @@ class FakeSender:
 
     @property
     def pending_count(self) -> int:
-        """Releases that were not taken yet."""
+        """The number of dispatches that were not taken yet."""
         return len(self._records) - self._next_index
 
     async def skip_existing(self) -> None:
-        """Pass over what is on the lane already: other tests' releases, all answered."""
+        """Skip what is on the send topic already: dispatches of other tests, which have their outcomes."""
         end = await self._caller.fetch_end_offset(self._caller.names.send(self._account))
         await wait_until(lambda: len(self._records) >= end)
         self._next_index = end
 
     def read_commands(self) -> list[SendCommand]:
-        """All releases so far, repeats included."""
+        """All dispatches so far, repeats included."""
         return [command.decode(record.value) for record in self._records]
 
     async def take_command(self, timeout_s: float = 30.0) -> SendCommand:
-        """The next release that was not taken yet."""
+        """The next dispatch that was not taken yet."""
         await wait_until(
-            lambda: len(self._records) > self._next_index, timeout_s=timeout_s, message="no release"
+            lambda: len(self._records) > self._next_index,
+            timeout_s=timeout_s,
+            message="no dispatch",
         )
         self._next_index += 1
         return command.decode(self._records[self._next_index - 1].value)
 
     async def publish_outcome(self, command: SendCommand, result: Result | None = None) -> None:
-        """The outcome of a release; it was sent unless another is given."""
+        """Publish the outcome of a dispatch: `Sent`, unless another result is given."""
         outcome = Outcome(
             phone=command.phone,
             id=command.id,
@@ -81,7 +83,7 @@ class FakeSender:
         await self._publish_event(command.phone, outcome)
 
     async def publish_receipt(self, command: SendCommand, ack: Any) -> None:
-        """What the recipient's phone said."""
+        """Publish a receipt of the recipient's phone."""
         event = ReceiptSeen(
             phone=command.phone,
             id=command.id,
@@ -99,7 +101,7 @@ class FakeSender:
 
 @pytest.fixture(scope="module")
 def dispatching(broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemUnderTest]:
-    """A dispatcher that the tests of a module share: not to be harmed."""
+    """A dispatcher that the tests of a module share, and must not harm."""
     settings = make_settings(broker, tmp_path_factory.mktemp("dispatching"), retry_delay_ms=100)
     system = asyncio.run(start_dispatcher(settings))
     yield system
@@ -108,14 +110,14 @@ def dispatching(broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def dispatcher(broker: Any, tmp_path: Any) -> Iterator[SystemUnderTest]:
-    """A dispatcher of its own: to be harmed."""
+    """A dispatcher of its own, which the test may harm."""
     system = asyncio.run(start_dispatcher(make_settings(broker, tmp_path, retry_delay_ms=100)))
     yield system
     system.stop()
 
 
 async def start_dispatcher(settings: Any) -> SystemUnderTest:
-    """A dispatcher with topics of its own; whoever asks ends it."""
+    """Start a dispatcher with topics of its own; the caller stops it."""
     system = SystemUnderTest(settings)
     await admin.create_topics(settings)
     await system.start_dispatcher().wait_until_ready()

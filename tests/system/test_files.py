@@ -20,7 +20,7 @@ def test_the_content_is_replaced(tmp_path: Path, is_durable: bool) -> None:
 
 
 def test_a_reader_never_sees_a_part(tmp_path: Path) -> None:
-    """While the file is replaced, every read gives one whole content."""
+    """While the file is replaced, every read gives a whole content, the old or the new."""
     file = tmp_path / "state"
     contents = [bytes([letter]) * 1_000_000 for letter in b"ab"]
     write_atomic(file, contents[0])

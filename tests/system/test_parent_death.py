@@ -1,4 +1,4 @@
-"""What is started to die with us never outlives us; browser, broker and parts have tests of their own."""
+"""A program that is bound to its parent never outlives it; browser, broker and services have their own tests."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 
 from streams.system import parent_death
 
-# Starts its child, says the child's pid, and waits to be killed.
+# Starts its child, prints the child's pid, and waits to be killed.
 _PARENT = """
 import subprocess, sys
 from streams.system.parent_death import bind_to_this_process
@@ -22,6 +22,7 @@ sys.stdin.read()
 
 
 def test_it_dies_with_a_killed_parent() -> None:
+    """SIGKILL gives the parent no time to end its child; the kernel ends it."""
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -36,7 +37,7 @@ def test_it_dies_with_a_killed_parent() -> None:
 def test_it_never_starts_when_the_parent_is_gone_already(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A parent that is killed between the fork and the kernel's promise is seen by its number."""
+    """If the parent is killed before the kernel watches it, the child sees another parent pid and ends."""
     marker = tmp_path / "started"
     monkeypatch.setattr(parent_death.os, "getpid", os.getppid)
     command = parent_death.bind_to_this_process(["/usr/bin/touch", str(marker)])
@@ -45,8 +46,9 @@ def test_it_never_starts_when_the_parent_is_gone_already(
 
 
 def test_it_becomes_the_program_with_its_arguments() -> None:
+    """Arguments with spaces and options of the program arrive unchanged."""
     command = parent_death.bind_to_parent(
         [sys.executable, "-c", "import sys; print(sys.argv[1:])", "a b", "-c"], signal.SIGTERM
     )
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert said == "['a b', '-c']\n"
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert printed == "['a b', '-c']\n"

@@ -138,9 +138,9 @@ async def test_a_submit_and_its_message(world: World) -> None:
     """Accepted, found with its ack, and one message however often its id is submitted."""
     for _ in range(2):
         assert isinstance(await world.driver.submit(make_text("3EB0CC01")), ServerAccepted)
-    found = await world.driver.find_message("3EB0CC01", PEER_CHAT)
-    assert isinstance(found, MessageFound)
-    assert found.ack >= 1
+    lookup = await world.driver.find_message("3EB0CC01", PEER_CHAT)
+    assert isinstance(lookup, MessageFound)
+    assert lookup.ack >= 1
     acks = await world.driver.read_acks([("3EB0CC01", PEER_CHAT), ("3EB0CC02", PEER_CHAT)])
     assert set(acks) == {"3EB0CC01"}
     assert acks["3EB0CC01"] >= 1
@@ -163,9 +163,9 @@ async def test_a_refusal_by_the_server(world: World) -> None:
     result = await world.driver.submit(make_text("3EB0CC04"))
     assert isinstance(result, ServerRefused)
     assert result.code == "server_error"
-    found = await world.driver.find_message("3EB0CC04", PEER_CHAT)
-    assert isinstance(found, MessageFound)
-    assert found.ack < 0
+    lookup = await world.driver.find_message("3EB0CC04", PEER_CHAT)
+    assert isinstance(lookup, MessageFound)
+    assert lookup.ack < 0
     assert isinstance(await world.driver.submit(make_text("3EB0CC04")), ServerAccepted)
 
 

@@ -141,12 +141,12 @@ def test_generated_classes_take_accepted_requests(
         "a wrong name of an account",
         "a blank text",
         "content of an unknown type",
-        "a file that is no base64",
+        "a file that is not base64",
         "beyond the pole",
         "a poll with one option",
     ],
 )
-def test_generated_classes_refuse_what_types_can_tell(
+def test_generated_classes_reject_what_types_can_express(
     name: str, modules: dict[str, ModuleType]
 ) -> None:
     """The classes contain the words, types, bounds and patterns."""

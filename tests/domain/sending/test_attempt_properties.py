@@ -1,4 +1,4 @@
-"""At most one message, whatever happens to its sender: the program's worst failure, tried against the real code.
+"""At most one message arrives, whatever happens to its sender: a second one is the program's worst failure.
 
 The machine drives `Attempt`, the class that the sender runs. Between any two actions the process may
 crash, close, or fail in itself; what is durable stays, and the command is delivered again.

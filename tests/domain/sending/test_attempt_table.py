@@ -127,7 +127,7 @@ OBSERVATIONS: list[Observation] = [
 def test_a_legal_observation_leads_to_the_next_action(
     action: type, observation: Observation, expected: Action
 ) -> None:
-    """What the table at the top of attempt.py says."""
+    """The next action is the one in the table at the top of attempt.py."""
     attempt = ATTEMPTS[action]()
     assert isinstance(attempt.action, action)
     assert attempt.observe(observation, NOW_S) == expected
@@ -139,7 +139,7 @@ def test_a_legal_observation_leads_to_the_next_action(
 def test_any_other_observation_raises_and_changes_nothing(
     action: type, observation: Observation
 ) -> None:
-    """Every action that the observation does not answer."""
+    """This holds for every action that the observation does not answer."""
     if (action, type(observation)) in LEGAL:
         return
     attempt = ATTEMPTS[action]()

@@ -138,6 +138,6 @@ READING = (
         "patches.py",
         "    ak_fetcher.MemoryRecords = record_batches.RecordBatches",
         "    record_batches.RecordBatches",
-        (BAD_INPUT + "test_a_header_whose_name_is_no_text_stops_nobody",),
+        (BAD_INPUT + "test_a_header_name_that_is_not_text_stops_no_worker",),
     ),
 )

@@ -1,1 +1,1 @@
-"""wa-streams: WhatsApp messages asked for through Kafka. See ARCHITECTURE.md for one request, file by file."""
+"""wa-streams: WhatsApp messages, requested through Kafka. See ARCHITECTURE.md for one request, file by file."""

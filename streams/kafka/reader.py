@@ -1,7 +1,7 @@
 """Reads a whole topic without a group: its present records, or everything from now on.
 
-For commands and callers' programs. It commits nothing and disturbs nobody: any number of readers see every record.
-Not for work that must survive a restart: that needs a group.
+For commands and callers' programs. It commits nothing, and any number of readers see every record. Not for work
+that must survive a restart: that needs a group.
 """
 
 from collections.abc import AsyncIterator, Mapping

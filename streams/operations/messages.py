@@ -56,7 +56,7 @@ async def send_and_wait(
     Raises:
         CommandFailed: neither happened in time. The request is not withdrawn.
     """
-    # The client's default is `urgent`: that somebody waits is no reason to overtake other messages.
+    # The client's default is `urgent`: a waiting command is not a reason to overtake other messages.
     options.setdefault("priority", "normal")
     try:
         async with WhatsApp(settings=settings) as whatsapp:

@@ -2,7 +2,7 @@
 
 Why by name: `AIOKafkaConsumer.start` and its fetcher create these objects by their module-level names, and the fetcher
 tests `type(x) is FetchResult`. The replacements behave the same for every other consumer of the process: fetched
-batches are still lists, and a coordinator that belongs to no app updates a fence that nobody checks.
+batches are still lists, and a coordinator that belongs to no app updates a fence that is never checked.
 tests/runtime/test_upstream.py fails when aiokafka or Faust change what we depend on.
 """
 

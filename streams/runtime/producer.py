@@ -6,7 +6,7 @@ suspended and resumed.
 aiokafka gives up a record in two cases: its partition has had no leader for too long, or the broker refuses it for
 good. Both leave a gap in the sequence numbers of an idempotent producer, and the broker then refuses every later
 record of the partition. So the first case never happens here: nothing expires, and callers have their own
-deadlines. After the second case, the producer asks for a new producer id.
+deadlines. After the second case, the producer requests a new producer id.
 """
 
 import asyncio

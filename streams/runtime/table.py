@@ -202,7 +202,7 @@ class DurableTable:
             self._apply(partition, changes, await self._write_changelog(partition, changes))
 
     async def _write_changelog(self, partition: int, changes: Sequence[Change]) -> int:
-        """Write to the changelog; returns the last record's offset, or -1 if the broker does not tell it."""
+        """Write to the changelog; returns the last record's offset, or -1 if the broker does not return it."""
         last_offset = -1
 
         async def send_batches() -> None:

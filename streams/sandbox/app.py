@@ -59,14 +59,14 @@ def run(
         auto_scan=auto_scan,
     )
 
-    def announce(url: str, browser_args: list[str]) -> None:
+    def print_ready(url: str, browser_args: list[str]) -> None:
         line = {"ready": True, "url": url, "browser_args": browser_args}
         print(json.dumps(line) if as_json else f"sandbox: ready at {url}", flush=True)
         if on_ready is not None:
             on_ready(url)
 
     try:
-        asyncio.run(_serve(data_dir / "sandbox", port, page_port, defaults, announce))
+        asyncio.run(_serve(data_dir / "sandbox", port, page_port, defaults, print_ready))
     except CannotStart as error:
         print(f"sandbox: {error}", file=sys.stderr, flush=True)
         return 2
@@ -78,7 +78,7 @@ async def _serve(
     port: int,
     page_port: int,
     defaults: Defaults,
-    announce: Callable[[str, list[str]], None],
+    print_ready: Callable[[str, list[str]], None],
 ) -> None:
     shutdown = _stop_on_signals()
     async with contextlib.AsyncExitStack() as stack:
@@ -97,7 +97,7 @@ async def _serve(
         port = await _listen(stack, control, saved_ports.choose("control", port))
         stack.push_async_callback(server.close)
         saved_ports.save(page=page_port, control=port)
-        announce(f"http://{_LOOPBACK}:{port}", browser_args)
+        print_ready(f"http://{_LOOPBACK}:{port}", browser_args)
         await shutdown.wait()
 
 

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 
 class BackgroundTasks:
-    """Runs coroutines in the background. Errors are logged, because nobody awaits the tasks."""
+    """Runs coroutines in the background. Errors are logged, because nothing awaits the tasks."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()

@@ -74,7 +74,7 @@ class AccountPublisher:
             return
 
     async def publish_stopped(self) -> None:
-        """Publish that nobody sends for the account any more."""
+        """Publish that no process sends for the account any more."""
         self._session = SessionState(
             Phase.STOPPED, phone=self._session.phone, since_s=self._now_s()
         )

@@ -6,7 +6,7 @@ in here costs one message: every attempt ends in a `Result`.
 
 After `OwnershipConfirmed` the page is called without waiting for anything else. The page itself checks
 `Submission.submit_before_s` once more, in the same iteration of its event loop as the submit: at that
-time nobody else can own the send topic yet, however long the call was under way.
+time no other process can own the send topic yet, even if the call took long.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class Fence(Protocol):
     """Says whether this process still owns the send topic (streams/runtime/fence.py)."""
 
     async def ensure_member(self) -> None:
-        """Return as soon as it surely does."""
+        """Return as soon as it certainly does."""
         ...
 
     def heartbeat_age_s(self) -> float | None:
@@ -52,8 +52,8 @@ class Fence(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds. Until `lease_s` after an answered heartbeat nobody else can own the send topic: a page
-    that has not submitted by then must not submit any more, whatever has become of this process.
+    """Seconds. Until `lease_s` after an answered heartbeat no other process can own the send topic: a page
+    that has not submitted by then must not submit any more, even if this process has ended.
     """
 
     ack_timeout_s: float

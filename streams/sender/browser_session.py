@@ -1,4 +1,4 @@
-"""The account's browser while this process owns the send topic: started, restarted when it stops, surely ended.
+"""The account's browser while this process owns the send topic: started, restarted when it stops, ended for certain.
 
 Knows nothing of Kafka or of the messages to be sent. If you need the session, wait for it here, for a
 bounded time.

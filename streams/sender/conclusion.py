@@ -1,8 +1,8 @@
 """The end of a dispatch: its row remembers the result, its outcome is published, its record is acknowledged.
 
 In this order, so that a result that was published is known after a crash and never changes. `Sent` is
-the exception: its outcome is published while its row is being written, because whoever finds the claim
-still open looks for the message, and publishes the same.
+the exception: its outcome is published while its row is being written, because a sender that finds
+the claim still open reconciles the message, and publishes the same.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class SendRecord(Protocol):
         ...
 
     def ack(self) -> object:
-        """It is done with, and need not be read again."""
+        """Acknowledge it: it need not be read again."""
         ...
 
 

@@ -139,7 +139,7 @@ class SendPipeline:
         return PendingDispatch(record, send_command, whatsapp_id)
 
     def _notify_change(self) -> None:
-        """Wake whoever waits for a change."""
+        """Wake every task that waits for a change."""
         self._change_event.set()
         self._change_event = asyncio.Event()
 

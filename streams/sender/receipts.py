@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_WATCHED: Final = 200  # the latest messages whose acks are read again
 BATCH_SIZE: Final = 50
-# Receipts come in bursts, and nobody waits for one: a burst costs one request instead of many.
+# Receipts come in bursts, and nothing waits for one: a burst costs one request instead of many.
 BATCH_DELAY_S: Final = 0.05
 
 Publish = Callable[[Sequence[ReceiptSeen]], Awaitable[object]]

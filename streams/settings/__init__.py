@@ -1,6 +1,6 @@
 """The settings of wa-streams: what they are (`groups`), where they come from (`loading`), how they are listed.
 
-A function that needs only a part of the settings asks for the group, for example `KafkaSettings`.
+A function that needs only a part of the settings takes the group, for example `KafkaSettings`.
 """
 
 from streams.settings.groups import (

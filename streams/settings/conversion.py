@@ -43,7 +43,7 @@ class Converter:
             raise SettingError(problem) from error
 
     def get_structure_hook(self, cl: type[Any]) -> Callable[..., Any]:
-        """Asked for by typed-settings."""
+        """Called by typed-settings."""
         return self.structure
 
 

@@ -258,7 +258,7 @@ class LoggingSettings:
     )
     log_pii: bool = _setting(
         False,
-        "true: phone numbers and message texts may stand in logs. "
+        "true: phone numbers and message texts may appear in logs. "
         "With WA_LOG_LEVEL=debug, Faust and aiokafka log in detail too.",
     )
 

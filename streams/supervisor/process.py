@@ -73,7 +73,7 @@ class Process:
 
 
 async def wait_for_exit(pid: int) -> None:
-    """Return when this child has ended. Its exit code is left to whoever started it."""
+    """Return when this child has ended. Its exit code is left to the code that started it."""
     loop = asyncio.get_running_loop()
     try:
         pidfd = os.pidfd_open(pid)

@@ -182,7 +182,7 @@ class Service:
                 return self._describe_exit(await self._process.stop(self.spec.grace_s))
             self._on_change(self)  # the pid is known now
             return self._describe_exit(await self._watch(self._process))
-        except BaseException:  # a bug of ours: nobody would watch the process any more
+        except BaseException:  # a bug of ours: nothing would watch the process any more
             self._process.kill()
             await self._process.wait_for_exit()
             raise

@@ -1,4 +1,4 @@
-"""A driver without a browser: a scripted WhatsApp in memory, for tests of whatever uses a `Driver`.
+"""A driver without a browser: a scripted WhatsApp in memory, for tests of code that uses a `Driver`.
 
 It keeps the promises of streams/whatsapp/driver.py: one contract suite runs on it and on the real driver
 (tests/whatsapp/test_driver_contract.py). It remembers what reached the server, and a test can make it
@@ -163,7 +163,7 @@ class FakeDriver:
         self.emit(Receipt(whatsapp_id, kind, self._now_s()))
 
     def set_ack(self, whatsapp_id: str, ack: int) -> None:
-        """The ack in the store changes, and no event tells of it."""
+        """The ack in the store changes, and no event reports it."""
         self._store[whatsapp_id] = ack
 
     # -- life
@@ -295,6 +295,6 @@ class FakeDriver:
         needs_reload, self.needs_reload = self.needs_reload, False
         if needs_reload:
             self.set_phase(Phase.SYNCING)
-            for _ in range(3):  # a reload takes time: whoever watches the session sees it begin
+            for _ in range(3):  # a reload takes time: a watcher of the session sees it begin
                 await asyncio.sleep(0)
         return needs_reload

@@ -1,7 +1,7 @@
 """The port to WhatsApp: one Protocol, `Driver`, and the values that it takes and returns.
 
 Kafka, Playwright and wa-js may not appear here. `submit` has four results and raises nothing: a
-caller that must avoid a second message on the recipient's phone has to tell them apart.
+caller that must avoid a second message on the recipient's phone has to distinguish them.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -116,7 +116,7 @@ class OnWhatsApp:
 
 @dataclass(frozen=True, slots=True)
 class NotOnWhatsApp:
-    """The number is not on WhatsApp: its server said so while the session was connected."""
+    """The number is not on WhatsApp: its server answered so while the session was connected."""
 
 
 @dataclass(frozen=True, slots=True)

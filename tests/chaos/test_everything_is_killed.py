@@ -1,4 +1,4 @@
-"""Everything is killed in turn while requests go on: by the sandbox's log none is lost, none shown twice.
+"""Each process is killed in turn during requests; by the sandbox's log, none is lost and none is shown twice.
 
 `make chaos` runs it and prints its figures. CHAOS_REQUESTS (2000) and CHAOS_PHONES (100) set its size.
 A fifth of the transactions of one producer is aborted: their requests must never be seen.

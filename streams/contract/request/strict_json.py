@@ -79,7 +79,7 @@ def _check_depth(value: bytes) -> None:
 
 
 def _check_keys(text: str) -> None:
-    """If a request contains `to` twice, nobody knows which one is meant."""
+    """If a request contains `to` twice, it is not clear which one is meant."""
     _decoder.decode(text)
 
 

@@ -136,7 +136,7 @@ def _give_up(transition: Transition, head: Message) -> Message:
         return _give_up_in_doubt(transition, head, head.pinned_to)
     if head.expires_at_s and head.expires_at_s <= transition.now_s:
         return transition.complete(head, State.EXPIRED, attempt=head.attempts)
-    error = Error("recipient_not_on_whatsapp", "WhatsApp said so at the last look-up")
+    error = Error("recipient_not_on_whatsapp", "WhatsApp answered this at the last look-up")
     return transition.complete_with_dead_letter(head, State.FAILED, error)
 
 

@@ -66,7 +66,7 @@ class Dispatch(Stored, frozen=True, tag="dispatch"):
     dispatch_number: int
     deadline_s: float
     chat_id: str | None = None
-    allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
+    allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
 
 
 class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):

@@ -1,6 +1,6 @@
 """What a sender made of a dispatch: the message was sent, failed, was handed back, or is unknown.
 
-Every outcome ends the flight; the class of its error decides what becomes of the message. Nothing here
+Every outcome ends the dispatch in flight; the class of its error decides what becomes of the message. Nothing here
 dispatches: the next message, or the same one again, is the business of dispatch.py.
 """
 
@@ -19,7 +19,7 @@ _DEFERRING_CLASSES: Final = (ErrorClass.THROTTLED, ErrorClass.SESSION)
 
 
 def apply_outcome(transition: Transition, event: Outcome) -> bool:
-    """The flight ends. An outcome of any other dispatch than the one in flight is a repeat."""
+    """The dispatch in flight ends. An outcome of any other dispatch is a repeat."""
     in_flight = transition.phone.in_flight
     if in_flight is None:
         return False
@@ -30,7 +30,7 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
     message = transition.get_message(event.id)
     if message is None or message.state is not State.DISPATCHED:
         # Its row was lost with the disk and the changelog, and perhaps it was requested again since.
-        # There is nothing to complete; but the flight has ended, and the phone goes on.
+        # There is nothing to complete; but the dispatch has ended, and the phone goes on.
         return True
     match event.result:
         case Sent():

@@ -3,7 +3,7 @@
 | event            | what it does                                                                      |
 |------------------|-----------------------------------------------------------------------------------|
 | RequestReceived  | a new request is accepted or rejected; a repeat is answered with its last status  |
-| Outcome          | ends the flight: sent, failed, to be tried again, handed back, unknown            |
+| Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, unknown            |
 | ReceiptSeen      | delivered, read, played: a status that only moves forward                         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
 | ScheduleDue      | a scheduled message joins its queue                                               |

@@ -107,7 +107,7 @@ class Transition:
         return self.update_phone(send_times_s=send_times_s)
 
     def record_bulk_skip(self, priority: Priority) -> Phone:
-        """A message of this priority was dispatched: bulk may have been passed over once more."""
+        """A message of this priority was dispatched: bulk may have been skipped once more."""
         self.phone = queue.count_bulk_skip(self.phone, priority)
         return self.phone
 

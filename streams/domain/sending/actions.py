@@ -1,4 +1,4 @@
-"""What an attempt asks of the outside, and what the outside reports back. Values only; this file decides nothing.
+"""The actions that an attempt requests, and the observations that it gets back. Values only; decides nothing.
 
 An action is imperative. The shell carries it out and reports exactly one observation, in the past
 tense; the docstring of the action names the observations that answer it. Times are epoch seconds.
@@ -104,7 +104,7 @@ class Allowed(msgspec.Struct, frozen=True):
 
 
 class Denied(msgspec.Struct, frozen=True):
-    """Nothing can be done before `until_s` (0: nobody knows), for this reason."""
+    """Nothing can be done before `until_s` (0: unknown), for this reason."""
 
     error: Error
     until_s: float = 0.0

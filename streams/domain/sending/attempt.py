@@ -88,7 +88,7 @@ class UnexpectedObservation(Exception):
 
 
 class Attempt:
-    """One dispatch in the making. `action` is what to do now; `observe` reports what came of it."""
+    """One dispatch in the making. `action` is what to do now; `observe` reports its result."""
 
     def __init__(self, command: SendCommand, claim: Claim | None, now_s: float) -> None:
         """`claim` is the stored row of this message's WhatsApp id."""
@@ -138,7 +138,7 @@ class Attempt:
     # -- what happens
 
     def observe(self, observation: Observation, now_s: float) -> Action:
-        """Report what came of the current action; returns the next one.
+        """Report the result of the current action; returns the next one.
 
         Raises:
             UnexpectedObservation: it does not answer the current action. Nothing has changed.

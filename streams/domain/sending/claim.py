@@ -9,7 +9,7 @@ submit.
     before its deadline      none                        OpenClaim
     after it                 none                        Conclude deferred, deadline_exceeded
     number below the row's   sent or outcome unknown     Conclude with that result
-    number below the row's   any other                   Conclude deferred: nobody waits for it
+    number below the row's   any other                   Conclude deferred: nothing waits for it
     same number or higher    open                        Reconcile
     same number              has a result                Conclude with the same result
     any                      sent                        Conclude with the same result
@@ -239,7 +239,7 @@ def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
 
 
 def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
-    """The result of an attempt that surely sent nothing; the class of the error says whether it waits."""
+    """The result of an attempt that certainly sent nothing; the class of the error says whether it waits."""
     if error.error_class in (ErrorClass.SESSION, ErrorClass.THROTTLED):
         return Deferred(error=error, until_s=until_s)
     return Failed(error=error)
@@ -262,7 +262,7 @@ def _decide_new(command: SendCommand, now_s: float) -> OpenClaim | Conclude:
 
 
 def _superseded_result(claim: Claim) -> Result:
-    """A later dispatch has a row, so this one has its outcome already and nobody waits for it."""
+    """A later dispatch has a row, so this one has its outcome already and nothing waits for it."""
     if claim.result is None:
         return in_doubt_result("a later dispatch of it is still in doubt")
     if isinstance(claim.result, Sent | OutcomeUnknown):

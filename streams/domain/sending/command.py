@@ -20,7 +20,7 @@ class SendCommand(Stored, frozen=True):
     content: bytes  # the contract's `content`, as JSON
     reply_to: str | None = None
     chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
-    allow_duplicate: bool = False  # a person asked for it although an earlier outcome is unknown
+    allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     trace: tuple[tuple[str, bytes], ...] = ()
 
 

@@ -1,7 +1,7 @@
 """aiokafka's group coordinator, which also updates the app's fence. Changes nothing else.
 
-It runs in the consumer's thread. The coordinator of a consumer that belongs to no app updates a fence that nobody
-checks.
+It runs in the consumer's thread. The coordinator of a consumer that belongs to no app updates a fence that is
+never checked.
 """
 
 import math

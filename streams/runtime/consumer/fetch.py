@@ -1,7 +1,7 @@
 """aiokafka's fetched batches, with the offset range of the log that each of them covers.
 
 aiokafka returns records and moves on. It knows that there was nothing between two of them (control records of
-transactions, aborted records, compacted records), but does not tell. Without that knowledge, such a gap cannot be
+transactions, aborted records, compacted records), but does not report it. Without that knowledge, such a gap cannot be
 distinguished from records that were lost on their way. This file only records facts about the log.
 
 When `getall` takes something, the requested position equals `next_fetch_offset` (otherwise it returns nothing). So what

@@ -152,7 +152,7 @@ def _parse_faults(request: Mapping[str, Any]) -> Iterator[Fault]:
             raise InvalidFault(f"there is no fault {name}; the faults are {', '.join(FAULT_KINDS)}")
         if kind.trigger is Trigger.PAGE and (number or account):
             raise InvalidFault(
-                f"{name}: cannot name a number or an account: a page loads before it is known whose it is"
+                f"{name}: cannot name a number or an account: a page loads before its account is known"
             )
         value = _parse_value(name, kind, request[name])
         if value is not None:

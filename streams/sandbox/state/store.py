@@ -1,7 +1,7 @@
 """The world on disk: a journal with one event a line. Nobody may learn of an event before it is written.
 
 Each event is one `write` to the system, so a recorded event survives a SIGKILL of the sandbox. The file
-is not synced, so it may not survive a power cut. A line that a kill has cut short was reported to nobody,
+is not synced, so it may not survive a power cut. A line that a kill has cut short was reported to no client,
 and is dropped.
 """
 

@@ -102,7 +102,7 @@ class World:
         return self._phones_by_device.get(noise)
 
     def is_on_whatsapp(self, phone: str) -> bool:
-        """Whether the number is on WhatsApp. All numbers are, unless `/numbers` said otherwise."""
+        """Whether the number is on WhatsApp. All numbers are, unless `/numbers` has set otherwise."""
         return self._numbers.get(phone, NumberLookup()).on_whatsapp
 
     def chat_id_of_phone(self, phone: str) -> str:

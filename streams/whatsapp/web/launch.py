@@ -1,4 +1,4 @@
-"""Chromium through Playwright: how it is started and how it surely ends. Knows no WhatsApp.
+"""Chromium through Playwright: how it is started, and how it is ended for certain. Knows nothing of WhatsApp.
 
 A killed Python process takes Playwright's driver (Node) with it, and the driver takes the browser
 with it; but a frozen one does not. So both are started through scripts (processes.py) that ask the

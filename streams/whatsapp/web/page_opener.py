@@ -1,4 +1,4 @@
-"""Opens the browser and the page of one profile: as much of them anew as a recovery level says.
+"""Opens the browser and the page of one profile, and replaces as much of them as a recovery level says.
 
 Nothing here may decide when to open something; page_supervisor.py does that.
 """

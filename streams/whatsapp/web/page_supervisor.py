@@ -182,7 +182,7 @@ class PageSupervisor:
             self._reload_request.set()
 
     async def _listen(self, after: int, state_version: int) -> dict[str, Any] | None:
-        """The adapter's news, or None: the document was replaced, and has the adapter again."""
+        """The adapter's state and events, or None: the document was replaced, and has the adapter again."""
         page, timeouts = self._opener.page, self._config.timeouts
         assert page is not None
         argument = {

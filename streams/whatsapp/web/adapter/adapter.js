@@ -35,7 +35,7 @@
     }
   };
 
-  /* ---------- what must hold before WhatsApp is asked for anything ---------- */
+  /* ---------- what must hold before anything is requested of WhatsApp ---------- */
 
   function findConnectionProblem() {
     if (!WPP.conn.isAuthenticated()) return ["not_logged_in", "the page is not linked"];

@@ -70,7 +70,7 @@
     }
 
     // Thrown into the call of WhatsApp's function, the error proves that nothing left the page,
-    // whoever made that call.
+    // even if other code made that call.
     close(error) {
       this.isClosed = true;
       if (!this.isPassed) this.isHandedOver = false;
@@ -227,7 +227,7 @@
     return model && model.ack >= 0 ? model : null;
   }
 
-  // A message that the page already has comes first: it may leave at any time, whatever its deadline.
+  // A message that the page already has comes first: it may leave at any time, even after its deadline.
   async function sendThroughGate(gate, submission) {
     const existing = findUnfailed(submission);
     if (existing) {

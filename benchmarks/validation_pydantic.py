@@ -18,7 +18,7 @@ Option = Annotated[str, Field(min_length=1, max_length=100, pattern=NOT_BLANK)]
 
 
 class Strict(BaseModel):
-    """As strict as ours: frozen, and no text for a number."""
+    """As strict as wa-streams: frozen, and a text is not accepted as a number."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 

@@ -101,7 +101,7 @@ async def test_send_returns_once_kafka_has_it(world: Settings) -> None:
 
 
 async def test_send_with_an_answer_returns_the_position(world: Settings) -> None:
-    """The contract's `{success, queued, queue_position}`."""
+    """The response has the contract's `{success, queued, queue_position}`."""
     async with service(world, "accepted", queue_position=3), WhatsApp(settings=world) as whatsapp:
         response = await whatsapp.send(PHONE, "hello", answer_timeout_s=30)
         assert (response.success, response.queued, response.queue_position) == (True, True, 3)
@@ -137,7 +137,7 @@ async def test_many_wait_at_the_same_time(world: Settings) -> None:
 
 
 async def test_no_answer_is_a_timeout(world: Settings) -> None:
-    """Neither a success nor an endless wait."""
+    """It is neither a success nor an endless wait."""
     async with WhatsApp(settings=world) as whatsapp:
         with pytest.raises(TimeoutError):
             await whatsapp.send(PHONE, "hello?", answer_timeout_s=0.3)
@@ -146,7 +146,7 @@ async def test_no_answer_is_a_timeout(world: Settings) -> None:
 
 
 async def test_a_batch_keeps_the_order_of_a_recipient(world: Settings) -> None:
-    """However the number is written; an id is added to a request without one."""
+    """The order holds for any notation of the number, and a request without an id gets one."""
     batch: list[Request] = [
         {"to": PHONE, "text": "0"},
         {"phoneNumber": E164, "message": "1"},

@@ -1,6 +1,6 @@
 """The documents are complete and true: each public word is in them, and what they name exists.
 
-Literal: a word counts as documented if it stands in code font in README.md or docs/. Whether a sentence is right is not
+Literal: a word counts as documented if it is in code font in README.md or docs/. Whether a sentence is right is not
 tested here.
 """
 
@@ -94,7 +94,7 @@ def read(document: Path) -> str:
 
 
 def code_spans(text: str) -> list[str]:
-    """What stands in code font, inline and in blocks."""
+    """The text in code font, inline and in blocks."""
     return [*_INLINE.findall(_FENCED.sub("", text)), *(body for _, body in _FENCED.findall(text))]
 
 
@@ -171,7 +171,7 @@ PUBLIC_WORDS = {
 
 @pytest.mark.parametrize("kind", PUBLIC_WORDS)
 def test_every_public_word_is_documented(kind: str) -> None:
-    """Each word that a user can meet stands in code font in README.md or docs/."""
+    """Each word that a user can meet is in code font in README.md or docs/."""
     documented = code_words()
     assert [word for word in PUBLIC_WORDS[kind] if word not in documented] == []
 

@@ -8,7 +8,7 @@ A number is masked where something says that it is a phone number:
 4. quotes that hold 8 to 15 digits, spaces, hyphens and brackets, and nothing else, but not a date: `'012-345 6789'`
 
 Bare digits stay, because offsets, ports, process ids, timestamps and WhatsApp ids (3EB0…) must be readable. A
-message text is masked where its key stands before it in quotes: `"body": "…"`, `body='…'`. JSON escapes and
+message text is masked where its key precedes it in quotes: `"body": "…"`, `body='…'`. JSON escapes and
 URL encoding do not hide any of this. Free text without such a mark cannot be recognised: do not log it.
 """
 
@@ -28,7 +28,7 @@ TEXT_KEYS: Final = (
     "footer", "quoted", "vcard", "display_name", "pushname", "filename", "data",
 )  # fmt: skip
 
-# What may stand between the digits of a number that a person wrote, also URL-encoded and as repr or JSON escape it.
+# What may be between the digits of a number that a person wrote, also URL-encoded and as repr or JSON escape it.
 _GAP = (
     r"(?:[ \t\-.()/\u00a0\u2010-\u2015\u200b-\u200f\u202a-\u202f\u2060-\u2069]"
     r"|%20|%28|%29|%2F|%[89A-F][0-9A-F]|\\{1,8}x[89a-f][0-9a-f]|\\{1,8}u(?:00a0|20[0-6]\w)|\\{1,8}t)"

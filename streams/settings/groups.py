@@ -128,7 +128,7 @@ class LimitSettings:
     lookup_cache_s: AtLeast0 = _setting(
         600,
         "How many seconds a number that is not on WhatsApp is remembered as such, "
-        "before WhatsApp is asked again.",
+        "before it is looked up again.",
     )
     lookup_cache_found_s: AtLeast0 = _setting(
         604_800, "How many seconds a number that is on WhatsApp is remembered as such."

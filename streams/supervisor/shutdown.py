@@ -14,7 +14,7 @@ _KILL_TIMEOUT_S = 2.0
 
 
 class ShutdownSignal:
-    """Whether the user has asked us to stop. Create it inside the event loop."""
+    """Whether the user has requested a shutdown. Create it inside the event loop."""
 
     def __init__(self, *, kill: Callable[[], None], on_message: Callable[[str], None]) -> None:
         self._requested = asyncio.Event()

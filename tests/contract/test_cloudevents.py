@@ -42,7 +42,7 @@ def event(**fields: Any) -> dict[str, Any]:
     return {"specversion": "1.0", "id": "e-1", "source": "/shop", "type": "order", **fields}
 
 
-@pytest.mark.parametrize("headers", [STRUCTURED, []], ids=["by its header", "by its look"])
+@pytest.mark.parametrize("headers", [STRUCTURED, []], ids=["by its header", "by its fields"])
 def test_a_structured_event(headers: Headers) -> None:
     """The data of a structured event is the request, and the event's id is the request's id."""
     read = parse(event(data=text(), traceparent=TRACEPARENT.decode()), headers)

@@ -28,7 +28,7 @@ FULL_EVENT = status.make(
     reason="retry",
     due_at_s=1_795_510_805.0,
     queue_position=0,
-    error=ErrorInfo(code="server_error", class_="transient", title="Said no", detail="500"),
+    error=ErrorInfo(code="server_error", class_="transient", title="Server error", detail="500"),
     batch_id="b-17",
     metadata=b'{"order":8841,"price":1.10}',
 )
@@ -86,7 +86,7 @@ def test_a_status_event_in_full() -> None:
         "error": {
             "code": "server_error",
             "class": "transient",
-            "title": "Said no",
+            "title": "Server error",
             "detail": "500",
         },
         "batch_id": "b-17",

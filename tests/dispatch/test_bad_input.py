@@ -65,7 +65,7 @@ async def test_each_bad_record_is_rejected_once(
     caller: Caller, dispatching: SystemUnderTest
 ) -> None:
     """Each has the right code, a detail that names the field, and a dead letter with the original bytes."""
-    headers = [("mine", b"\x00\xff")]
+    headers = [("x-caller", b"\x00\xff")]
     placed: dict[str, str] = {}
     for name, (value, _, _) in BAD.items():
         (done,) = await caller.produce((value, name.encode()), headers=headers)
@@ -78,7 +78,7 @@ async def test_each_bad_record_is_rejected_once(
         letter = letters[name]
         letter_headers = dict(letter.headers)
         assert letter.value == value, name
-        assert letter_headers["mine"] == b"\x00\xff"
+        assert letter_headers["x-caller"] == b"\x00\xff"
         assert letter_headers["wa-dlq-reason"].decode() == (
             code or letter_headers["wa-dlq-reason"].decode()
         ), name

@@ -109,7 +109,7 @@ def test_a_timer_fires_once_and_only_the_latest() -> None:
     assert (scheduler.pop_due_events(99.0), scheduler.next_timer_at_s()) == ([], float("inf"))
 
 
-class APartition(RuleBasedStateMachine):
+class PartitionMachine(RuleBasedStateMachine):
     """Phones that want to send, accounts that come and go, wake-ups that take their time."""
 
     def __init__(self) -> None:
@@ -187,5 +187,5 @@ class APartition(RuleBasedStateMachine):
         assert not any(row.waits for row in self.rows.values())
 
 
-TestAPartition = APartition.TestCase
+TestAPartition = PartitionMachine.TestCase
 TestAPartition.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -89,7 +89,7 @@ def test_retry_jitter_spreads() -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_whatsapp_ids_have_whatsapps_form(account: str, phone: str, request_id: str) -> None:
-    """`3EB0` and 18 hex digits, the same every time."""
+    """An id is `3EB0` and 18 hex digits, the same every time."""
     made = message_id.derive_whatsapp_id("wa", account, phone, request_id)
     assert re.fullmatch(r"3EB0[0-9A-F]{18}", made)
     assert made == message_id.derive_whatsapp_id("wa", account, phone, request_id)

@@ -59,7 +59,7 @@ def test_a_repeat_is_answered_with_the_last_status(world: PhoneWorld) -> None:
 
 
 def test_urgent_overtakes_and_bulk_is_not_starved(world: PhoneWorld) -> None:
-    """Urgent, normal, bulk; after four dispatches that skipped it, bulk is served."""
+    """The order is urgent, normal, bulk; after four dispatches that skipped it, bulk is served."""
     world.submit("first")
     world.submit("b1", "bulk")
     for i in range(6):
@@ -95,7 +95,7 @@ def test_a_stale_timer_changes_nothing(world: PhoneWorld) -> None:
 
 
 def test_a_transient_error_is_retried_then_fails(world: PhoneWorld) -> None:
-    """Three retries with growing gaps, then `failed` and a dead letter."""
+    """After three retries with growing gaps, it gets `failed` and a dead letter."""
     world.submit("a")
     for _ in range(4):
         world.conclude(Failed(error=Error("server_error")))
@@ -147,7 +147,7 @@ def test_unknown_is_final_and_counts_as_sent(world: PhoneWorld) -> None:
 
 
 def test_a_deferred_dispatch_waits_without_an_attempt(world: PhoneWorld) -> None:
-    """Handed back because the session is not ready: it waits and is dispatched again."""
+    """It was handed back because the session is not ready, so it waits and is dispatched again."""
     world.submit("a")
     world.conclude(Deferred(error=Error("disconnected")))
     assert world.statuses("a") == ["accepted", "queued"]

@@ -42,7 +42,7 @@ errors = st.sampled_from(sorted(CODES)).map(Error)
 delays = st.floats(0, 5)
 
 
-class APhone(RuleBasedStateMachine):
+class PhoneMachine(RuleBasedStateMachine):
     """A phone whose caller, sender, clock and accounts do anything at any time."""
 
     def __init__(self) -> None:
@@ -241,5 +241,5 @@ class APhone(RuleBasedStateMachine):
             assert all(early < late for early, late in pairwise(order))
 
 
-TestAPhone = APhone.TestCase
+TestAPhone = PhoneMachine.TestCase
 TestAPhone.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)

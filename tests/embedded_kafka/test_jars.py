@@ -52,7 +52,7 @@ def _cached(tmp_path: Path) -> set[str]:
 
 
 def test_the_lock_names_every_jar_once_with_its_hash() -> None:
-    """No address of a registry, no jar without a hash, no two files of the same name."""
+    """It has no registry address, no jar without a hash, and no two files of the same name."""
     locked = jars.read_lock_file()
     assert len({jar.file_name for jar in locked}) == len(locked) > 30
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar.sha256) for jar in locked)

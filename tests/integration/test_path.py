@@ -172,12 +172,12 @@ async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
     await module_control.post("/numbers", {phone: {"on_whatsapp": False}})
     submitted = request(phone)
     value = orjson.dumps(submitted)
-    await caller.produce((value, b"my key"), headers=[("mine", b"1")])
+    await caller.produce((value, b"my key"), headers=[("x-caller", b"1")])
     failed = await caller.wait_for_status(submitted["id"], "failed")
     assert failed["error"]["code"] == "recipient_not_on_whatsapp"
     letter = await wait_until(lambda: _letter_of(caller, value))
     headers = dict(letter.headers)
-    assert (letter.key, headers["mine"]) == (b"my key", b"1")
+    assert (letter.key, headers["x-caller"]) == (b"my key", b"1")
     assert headers["wa-dlq-reason"] == b"recipient_not_on_whatsapp"
     assert headers["wa-dlq-outcome"] == b"not_sent"
     await module_control.post("/numbers", {phone: {"on_whatsapp": True}})

@@ -26,7 +26,7 @@ async def _make(settings: Settings, topic: str, partitions: int, **config: str) 
 
 
 async def test_topics_are_created_as_specified(settings: Settings) -> None:
-    """Every topic, with its partitions and every line of its configuration; a second call creates nothing."""
+    """Every topic has its partitions and its whole configuration; a second call creates nothing."""
     specs = topics.required_topics(settings)
     assert await admin.create_topics(settings) == [spec.name for spec in specs]
     assert await admin.check_topics(settings) == []
@@ -123,7 +123,7 @@ async def test_a_configuration_that_would_lose_something_is_reported(settings: S
 
 
 async def test_a_refusal_of_the_brokers_is_reported(settings: Settings) -> None:
-    """More copies than brokers: one line names the setting."""
+    """If there are more copies than brokers, one line names the setting."""
     with pytest.raises(InvalidTopics) as raised:
         await admin.create_topics(replace(settings, replication_factor=3))
     message = str(raised.value)
@@ -132,14 +132,14 @@ async def test_a_refusal_of_the_brokers_is_reported(settings: Settings) -> None:
 
 
 async def test_the_brokers_default_replication_factor_may_be_used(settings: Settings) -> None:
-    """WA_REPLICATION_FACTOR=-1."""
+    """WA_REPLICATION_FACTOR=-1 selects it."""
     given = replace(settings, replication_factor=-1)
     await admin.create_topics(given)
     assert await admin.check_topics(given) == []
 
 
 async def test_a_broker_that_does_not_exist_is_reported(settings: Settings) -> None:
-    """One line with the address and the settings, at once."""
+    """The error is one line with the address and the settings, and comes at once."""
     nowhere = f"127.0.0.1:{network.find_free()}"
     with pytest.raises(KafkaUnreachable) as raised:
         await admin.check_topics(replace(settings, kafka_bootstrap_servers=nowhere))

@@ -153,7 +153,7 @@ async def test_a_password_over_tls(with_password: Settings) -> None:
 
 @pytest.mark.broker
 async def test_a_client_certificate(with_certificate: Settings) -> None:
-    """For brokers that identify clients by certificate; a Faust app is accepted too."""
+    """The broker identifies the client by its certificate, and accepts a Faust app too."""
     assert await _count(with_certificate) == 1
     assert await _faust_count(with_certificate) == 1
 
@@ -174,14 +174,14 @@ async def test_a_client_that_is_not_accepted_gets_the_reason(
 
 @pytest.mark.broker
 async def test_without_encryption(settings: Settings) -> None:
-    """The session's broker; Faust gets an address and no credentials."""
+    """Faust gets the address of the session's broker, and no credentials."""
     assert await _count(settings) == 1
     assert await _faust_count(settings) == 1
     assert faust_broker(settings)[1] is None
 
 
 def test_several_brokers_may_be_named(tmp_path: Path) -> None:
-    """In the form that Kafka's own tools accept."""
+    """The setting has the form that Kafka's own tools accept."""
     settings = load({}, kafka_bootstrap_servers="a:1, b:2", data_dir=tmp_path)
     urls, _ = faust_broker(settings)
     assert [str(url) for url in urls] == ["kafka://a:1", "kafka://b:2"]
@@ -202,7 +202,7 @@ async def test_without_an_address_the_embedded_broker_is_used(
 
 
 def test_an_unreadable_certificate_is_reported(tmp_path: Path) -> None:
-    """Missing, or not a certificate."""
+    """The file is missing, or is not a certificate."""
     rubbish = tmp_path / "rubbish.pem"
     rubbish.write_text("rubbish")
     for file in (rubbish, tmp_path / "missing.pem"):

@@ -20,7 +20,7 @@ def _specs(settings: Settings) -> dict[str, topics.TopicSpec]:
 
 
 def test_the_public_topics_are_those_of_the_contract() -> None:
-    """Name, direction, and how long a record is kept (None: the last record of each key for ever)."""
+    """Each has its name, direction and retention (None: the last record of each key is kept for ever)."""
     assert [(topic.name, topic.direction, topic.retention_ms) for topic in PUBLIC_TOPICS] == [
         ("outbound", "in", 7 * DAY_MS),
         ("status", "out", 30 * DAY_MS),
@@ -33,7 +33,7 @@ def test_the_public_topics_are_those_of_the_contract() -> None:
 
 
 def test_every_topic_that_a_worker_needs_is_specified() -> None:
-    """Public and internal topics, send topics and changelogs, with their partitions; nothing else."""
+    """They are the public and internal topics, send topics and changelogs, with their partitions."""
     settings = _settings(topic_prefix="x", partitions=5)
     assert {name: spec.partitions for name, spec in _specs(settings).items()} == {
         "x.outbound": 5,

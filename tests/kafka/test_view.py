@@ -100,7 +100,7 @@ async def test_a_view_follows_changes(settings: Settings) -> None:
 
 
 async def test_an_aborted_record_is_never_seen(settings: Settings) -> None:
-    """Neither at the end of the first load, which must not wait for it, nor later."""
+    """The view does not have it after the first load, which must not wait for it, nor later."""
     await admin.create_topics(settings)
     options = connection.producer_options(settings)
     async with AIOKafkaProducer(**options, transactional_id=settings.topic_prefix) as producer:

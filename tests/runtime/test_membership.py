@@ -69,7 +69,7 @@ async def _waits_for_predecessor(settings: Settings, *, end_regularly: bool) -> 
 
 
 async def test_a_worker_that_reads_other_topics_than_before_becomes_ready(world: World):
-    """As after an update: under its old id, the group would give it its old partitions, and it would refuse them."""
+    """After an update, the group would give its old partitions to its old id, and it would refuse them."""
     async with run_app(add_reader(world.make_app(), world, [])) as before:
         pass
     after = add_reader(world.make_app(), world, [])
@@ -114,7 +114,7 @@ async def test_a_worker_that_comes_back_waits_for_its_predecessor(world: World):
 
 
 async def test_apps_of_one_process_have_their_own_fences(world: World):
-    """And a consumer that belongs to no app updates none of them."""
+    """A consumer that belongs to no app updates none of them."""
     first = add_reader(world.make_app(), world, [])
     second = add_reader(
         create_app("other", world.settings, name="other-1", partitions=4), world, []

@@ -78,7 +78,7 @@ async def _rows_gone_back(world: World) -> Iterator[str]:
 
 
 async def test_nothing_is_lost_by_kills(world: World):
-    """2,000 records and two kills in the middle; at the second, the folder is lost too."""
+    """Of 2,000 records, none is lost by two kills, the second of which loses the folder too."""
     await _load(world, 0, 2000)
     worker = world.start_worker("counter", "dispatch-1", HOLD_S="0.005")
     await _at_least(world, 300, worker)

@@ -156,7 +156,7 @@ async def test_a_member_that_has_left_may_write(world: World):
 
 
 async def test_it_waits_for_all_replicas(world: World):
-    """Each request says so: with a single broker, nothing else shows the difference."""
+    """Each request asks for all acknowledgements; with a single broker, nothing else shows the difference."""
     app, _ = _app(world)
     async with run_app(app):
         requests = _requests(app)

@@ -228,7 +228,7 @@ async def test_a_write_in_progress_is_completed_without_its_caller(rows: Durable
 
 
 async def test_published_records_are_on_the_broker_in_their_order(world: World, app: App):
-    """With their headers, and at the position that `publish` returns."""
+    """They have their headers, and the position that `publish` returns."""
     topic = world.topics.status
     metadata = await app.publisher.publish(
         topic, b"first", key=b"k", partition=1, headers=[("h", b"1"), ("none", None)]
@@ -268,7 +268,7 @@ async def test_a_record_too_large_for_the_broker_is_reported_and_harms_no_other(
 async def test_a_record_too_large_for_a_request_is_reported(
     app: App, world: World, rows: DurableTable
 ):
-    """Records and rows alike, and later writes succeed."""
+    """This holds for records and rows, and later writes succeed."""
     with pytest.raises(RecordTooLarge):
         await app.publisher.publish(world.topics.status, b"x" * 9_000_000, partition=0)
     with pytest.raises(RecordTooLarge):

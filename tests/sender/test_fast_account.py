@@ -46,7 +46,7 @@ async def test_each_phase_is_published(sender: FastSender) -> None:
 
 
 async def test_a_heartbeat_when_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same record again and again; nothing else causes one."""
+    """The same record is published again and again, and nothing else causes one."""
     monkeypatch.setattr(account_module, "HEARTBEAT_INTERVAL_S", 0.0)
     sender = FastSender()
     task = asyncio.create_task(sender.account_publisher.run())

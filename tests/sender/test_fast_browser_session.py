@@ -60,7 +60,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 async def test_every_phase_is_reported(harness: Harness) -> None:
-    """From STARTING to STOPPED, in order; the driver is there only in between."""
+    """They come in order, from STARTING to STOPPED; the driver exists only in between."""
     assert harness.session.state.phase is Phase.STOPPED
     await harness.open()
     assert harness.session.driver is harness.driver
@@ -142,7 +142,7 @@ async def test_a_phase_that_only_a_person_can_end_is_not_waited_for(
 
 
 async def test_waiting_has_a_deadline(harness: Harness) -> None:
-    """The dispatch's own deadline, or the time since the session was lost, whichever is earlier."""
+    """It is the dispatch's own deadline or the time since the session was lost, whichever is earlier."""
     await harness.open()
     harness.driver.set_phase(Phase.RECONNECTING, reason="conflict")
     await harness.wait_for(Phase.RECONNECTING)

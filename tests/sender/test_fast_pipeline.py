@@ -161,7 +161,7 @@ async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(
 
 
 async def test_a_dispatch_beyond_the_pace_is_deferred() -> None:
-    """With the time at which the account may send again, and the account's record is published."""
+    """The outcome has the time at which the account may send again, and the account's record is published."""
     sender = FastSender(pace=Pace(interval_s=0.0, per_minute=1))
     await sender.open()
     sent = await sender.send(make_command("a"))
@@ -199,7 +199,7 @@ async def test_a_bug_costs_one_message(sender: FastSender) -> None:
 
 
 async def test_the_page_collects_garbage_now_and_then(sender: FastSender) -> None:
-    """Every few hundred submits; a page that is reloaded is waited for."""
+    """It does so every few hundred submits, and a reload is waited for."""
     sender.driver.needs_reload = True
     for number in range(GC_EVERY):
         await sender.dispatch(make_command(f"m{number}"))

@@ -106,7 +106,7 @@ async def test_a_malformed_record_is_skipped(harness: SenderHarness) -> None:
 
 
 async def test_a_message_that_the_server_refuses_may_be_tried_again(harness: SenderHarness) -> None:
-    """Under the same id; the second time it arrives."""
+    """It is submitted again under the same id, and arrives."""
     fault = {"send_error": 500, "number": "+60120000009", "count": 1}
     await harness.control.post("/faults", fault)
     send = await harness.dispatch("refused", "+60120000009")

@@ -20,7 +20,7 @@ print(os.path.exists(f'/proc/{orphan}'))
 
 
 def test_dead_orphans_are_reaped() -> None:
-    """Only at the second call, so that whoever started a process can collect its exit code first."""
+    """Only at the second call, so that the code that started a process can collect its exit code first."""
     ended = subprocess.run(
         [sys.executable, "-c", ADOPTING_PROGRAM], capture_output=True, text=True, check=True
     )

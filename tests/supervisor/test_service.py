@@ -112,7 +112,7 @@ async def test_a_missing_program_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_service_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    """After its grace period."""
+    """It is killed after its grace period."""
     async with running(
         make_spec("one", STUBBORN_PROGRAM, tmp_path, grace_s=0.3, ready_text="up")
     ) as (

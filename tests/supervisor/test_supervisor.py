@@ -32,7 +32,7 @@ async def test_the_last_started_group_is_stopped_first(tmp_path: Path) -> None:
 
 
 async def test_a_failed_service_ends_the_wait_for_all(tmp_path: Path) -> None:
-    """Even while another one is still starting."""
+    """The wait ends even while another service is still starting."""
     wrong = "import sys; print('port 9 is taken'); sys.exit(2)"
     async with Supervisor(lambda service: None) as supervisor:
         supervisor.start(make_spec("slow", SLEEPING_PROGRAM, tmp_path, ready_text="never"))

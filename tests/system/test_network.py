@@ -9,7 +9,7 @@ from streams.system import network
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_a_taken_port_is_not_free(host: str) -> None:
-    """While another server listens on it; afterwards it is free again."""
+    """It is taken while another server listens on it; afterwards it is free again."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, 0), family=family) as server:
         port = server.getsockname()[1]
@@ -35,7 +35,7 @@ def test_the_excluded_port_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
 def test_loopback_hosts(host: str) -> None:
-    """All of 127/8, the address of IPv6, and the name."""
+    """They are all of 127/8, the IPv6 address, and the name."""
     assert network.is_loopback(host)
 
 
@@ -43,5 +43,5 @@ def test_loopback_hosts(host: str) -> None:
     "host", ["0.0.0.0", "::", "", "192.0.2.1", "example.com", "localhost.evil"]
 )
 def test_other_hosts(host: str) -> None:
-    """Neither all addresses nor a name that may resolve to any address."""
+    """All addresses are not loopback, nor is a name that may resolve to any address."""
     assert not network.is_loopback(host)

@@ -135,7 +135,7 @@ async def test_look_up(world: World) -> None:
 
 
 async def test_a_submit_and_its_message(world: World) -> None:
-    """Accepted, found with its ack, and one message however often its id is submitted."""
+    """It is accepted, found with its ack, and is one message however often its id is submitted."""
     for _ in range(2):
         assert isinstance(await world.driver.submit(make_text("3EB0CC01")), ServerAccepted)
     lookup = await world.driver.find_message("3EB0CC01", PEER_CHAT)
@@ -149,7 +149,7 @@ async def test_a_submit_and_its_message(world: World) -> None:
 
 
 async def test_nothing_leaves_after_the_deadline(world: World) -> None:
-    """It is surely not submitted, and is not in the store."""
+    """It is certainly not submitted, and is not in the store."""
     result = await world.driver.submit(make_text("3EB0CC03", deadline_in_s=-0.01))
     assert isinstance(result, NotSubmitted)
     assert result.code == "timeout_before_submit"

@@ -2,7 +2,7 @@
 
 Effects are stored in the phone's row, beside the offset of the event that caused them. They are
 published once the row is durable, and published again after a crash. They name messages by id; what
-stands in a message's row or payload is not repeated here. The words are those of the contract
+is in a message's row or payload is not repeated here. The words are those of the contract
 (tests/domain/test_contract_words.py).
 """
 

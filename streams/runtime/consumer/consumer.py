@@ -1,7 +1,7 @@
 """Faust's consumer made safe: no record is lost or committed past, whatever happens around it.
 
 * **Gap rule.** Records are delivered contiguously (offsets.py, fetch.py). A gap means that records were lost on their
-  way to this class, or were deleted from the log before they were read; the start of the log tells which. Lost: seek
+  way to this class, or were deleted from the log before they were read; the start of the log shows which. Lost: seek
   back. Deleted: count them, log them, go on. The rule also holds for changelogs; otherwise a table would have holes.
 * **Delivery.** No source record is delivered between a revocation and the end of `perform_seek`, which seeks *every*
   source partition, also those without a commit and those at 0.

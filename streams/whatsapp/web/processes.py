@@ -1,8 +1,8 @@
 """Starts programs that die with their parent, and ends processes for certain. Knows no browser.
 
 A program is started through a small script that asks the kernel for a signal at the death of the
-parent. The script also writes the pid to a file, so that a process that does not end when it is
-asked can be ended. A process may only be ended through its pid file, never by its name.
+parent. The script also writes the pid to a file, so that a process that does not end on
+request can be ended. A process may only be ended through its pid file, never by its name.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ _POLL_INTERVAL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One linking of this profile. `phone` is None until WhatsApp has told us our number."""
+    """One linking of this profile. `phone` is None until WhatsApp has reported our number."""
 
     id: str
     phone: str | None

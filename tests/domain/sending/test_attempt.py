@@ -154,7 +154,7 @@ def test_a_failure_of_the_shell(action: type, expected: Result) -> None:
 
 @pytest.mark.parametrize("action", ATTEMPTS, ids=lambda action: action.__name__)
 def test_when_a_claim_can_be_withdrawn(action: type) -> None:
-    """From the claim to the submit, and only if nothing of the message can have left before."""
+    """It can be withdrawn between claim and submit, if nothing of the message can have left before."""
     expected = action in {StoreClaim}
     assert ATTEMPTS[action]().is_withdrawable == expected
 

@@ -31,7 +31,7 @@ class ProcessEnded(Exception):
     """The sender ends at this point; what is durable stays."""
 
 
-class AMessage(RuleBasedStateMachine):
+class MessageMachine(RuleBasedStateMachine):
     """One message under a dispatcher, a person, a page and crashes that do as they like.
 
     `stores` is the store of each link. It is truthful, as WhatsApp's is: a message that was handed over
@@ -242,5 +242,5 @@ class AMessage(RuleBasedStateMachine):
         return NotInStore() if ack is None else InStore(ack)
 
 
-AMessage.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
-test_a_message = AMessage.TestCase
+MessageMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+test_a_message = MessageMachine.TestCase

@@ -95,7 +95,7 @@ def test_an_earlier_or_repeated_dispatch_changes_nothing(
 def test_when_a_lookup_permits_another_submit(
     command: SendCommand, row: Claim, lookup: StoreLookup, link: str, submits: int, now_s: float
 ) -> None:
-    """Only if the id neither waits nor is with the server, in time, and a bounded number of times."""
+    """It is permitted in time, a bounded number of times, if the id neither waits nor is with the server."""
     decision = claims.after_lookup(
         command, row, lookup, link=link, submit_count=submits, now_s=now_s
     )

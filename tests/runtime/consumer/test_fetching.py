@@ -33,7 +33,7 @@ async def test_a_fetch_does_not_delay_other_requests(world: World):
 
 
 async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
-    """However few its records are; the other partitions go on."""
+    """This holds however few its records are, and the other partitions go on."""
     size = 1_000_000
     room = MAX_UNACKED_BYTES // size + 1
     reading = RecordingApp(world, hold_acks=True)
@@ -51,7 +51,7 @@ async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
 
 
 async def test_records_of_every_compression_and_shape_are_read(world: World):
-    """All codecs, and records without a key or without a value."""
+    """All codecs are read, and so are records without a key or a value."""
     shapes: list[tuple[bytes | None, bytes | None]] = [
         (b"k", b"v"),
         (None, b"v"),

@@ -54,7 +54,7 @@ async def test_stopping_waits_for_events_in_progress(world: World):
 
 
 async def test_a_rebalance_waits_for_events_in_progress(world: World):
-    """And each event was seen once afterwards, by one worker or the other."""
+    """Afterwards, each event has been seen once, by one worker or the other."""
     first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
     async with run_app(first.app):
         await _sees_twenty(first)
@@ -83,7 +83,7 @@ async def test_a_rebalance_waits_for_events_in_progress(world: World):
 
 
 async def test_a_worker_that_stops_keeps_its_partitions_until_its_events_are_done(world: World):
-    """Even if the group rebalances in the meantime: Faust would leave it at once, and go on working."""
+    """This holds even if the group rebalances meanwhile; Faust would leave it at once, and go on working."""
     first, second = RecordingApp(world, hold_acks=True), RecordingApp(world, "dispatch-2")
     async with run_app(first.app):
         await world.produce(numbered_values(0, 2))

@@ -67,7 +67,7 @@ def read(data: bytes) -> list[Any]:
 
 @pytest.mark.parametrize("codec", [PLAIN, GZIP])
 def test_an_invalid_header_name_is_read_with_everything_around_it(codec: int) -> None:
-    """Each record once, in order, with its key, value and time; other headers are unchanged."""
+    """Each record is read once, in order, with its key, value and time; other headers are unchanged."""
     strange = (Bytes.of(b"a\xff"), b"\xff")
     headers = [[("fine", b"1")], [("fine", None), strange], [], [strange, ("ü", b"2")]]
     records = read(batch(headers, codec))

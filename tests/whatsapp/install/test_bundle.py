@@ -93,7 +93,7 @@ def test_another_lock_file_is_another_folder(
 
 
 def test_without_a_network_the_error_says_what_to_do(calls: Path, tmp_path: Path) -> None:
-    """npm's exit code, the way out, and nothing left in the cache that looks complete."""
+    """It has npm's exit code and a remedy, and nothing in the cache seems complete."""
     program(tmp_path / "bin" / "npm", "#!/bin/sh\necho 'npm error ECONNREFUSED'\nexit 1\n")
     lines: list[str] = []
     with pytest.raises(BundleMissing, match=r"exit code 1.*network.*WA_WHATSAPP_BUNDLE") as caught:

@@ -75,13 +75,13 @@ def test_a_configured_browser_is_taken_or_refused(root: Path, tmp_path: Path) ->
 
 
 def test_without_a_browser_the_error_says_what_to_do(root: Path) -> None:
-    """One line, with the commands."""
+    """The error is one line with the commands."""
     with pytest.raises(BrowserMissing, match=r"playwright install .* or set WA_BROWSER_EXECUTABLE"):
         executable.find_chromium(None, root=root)
 
 
 async def test_version(tmp_path: Path) -> None:
-    """The number in what the program prints; a program that fails is not a browser."""
+    """It is the number that the program prints; a program that fails is not a browser."""
     good = program(tmp_path / "good", "echo Chromium 156.0.8078.79 built on Debian")
     assert await executable.read_version(Executable(good, True)) == "156.0.8078.79"
     bad = program(tmp_path / "bad", "echo Chromium 156.0.8078.79; exit 1")

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def browser_like(folder: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """A program that looks like a browser on the profile, and two that do not quite."""
+    """A program that looks like a browser on the profile, and two that differ in one argument."""
     processes = [
         start(_IGNORES_TERM, f"--user-data-dir={folder}", "about:blank"),
         start(_IGNORES_TERM, f"--user-data-dir={folder}", "--type=renderer"),

@@ -9,7 +9,7 @@ stands in a message's row or payload is not repeated here. The words are those o
 from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Stored
+from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
     "accepted",

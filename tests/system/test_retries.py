@@ -54,11 +54,13 @@ async def test_an_asynchronous_call_is_repeated_by_a_predicate() -> None:
     """The predicate decides on the error itself, not only on its kind."""
     errors = [OSError("temporary"), OSError("final")]
 
-    def is_temporary(error: Exception) -> bool:
-        return str(error) == "temporary"
-
-    with pytest.raises(OSError, match="final"):
-        async for attempt in retry_on(is_temporary, max_attempts=None, delay_s=0.001):
+    async def run() -> None:
+        async for attempt in retry_on(
+            lambda error: str(error) == "temporary", max_attempts=None, delay_s=0.001
+        ):
             with attempt:
                 raise errors.pop(0)
+
+    with pytest.raises(OSError, match="final"):
+        await run()
     assert errors == []

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from streams.contract import strict_json
 from streams.contract.errors import InvalidRequest
 from streams.contract.headers import (
     CONTENT_TYPE,
@@ -24,8 +25,7 @@ from streams.contract.headers import (
     get_text,
     make_trace_context,
 )
-from streams.contract.request import strict_json
-from streams.contract.request.wording import describe
+from streams.contract.wording import describe
 
 _STRUCTURED: Final = "application/cloudevents"
 SOURCE: Final = "wa-streams"

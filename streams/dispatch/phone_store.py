@@ -90,9 +90,9 @@ class PhoneStore:
 
 def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
     journal = row.journal
-    yield PHONE + row.phone.encode(), None if row.is_removed else stored.encode(row)
+    yield PHONE + row.phone.encode(), None if row.is_removed else stored.encode_phone(row)
     for message in journal.messages:
-        yield _request_key(MESSAGE, row.phone, message.id), stored.encode(message)
+        yield _request_key(MESSAGE, row.phone, message.id), stored.encode_message(message)
         yield from _scheduled_time_changes(row.phone, message)
     for request_id in journal.removed_messages:
         yield _request_key(MESSAGE, row.phone, request_id), None
@@ -114,7 +114,7 @@ def _payload_changes(phone: str, journal: Journal, event: Event) -> Iterator[Cha
         payload = Payload(
             source_record=event.source_record, content=event.content, reply_to=event.reply_to
         )
-        yield _request_key(PAYLOAD, phone, journal.new_payload_id), stored.encode(payload)
+        yield _request_key(PAYLOAD, phone, journal.new_payload_id), stored.encode_payload(payload)
 
 
 def _last_key(items: list[tuple[bytes, bytes]]) -> bytes:

@@ -12,9 +12,9 @@ from typing import Final
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
-from streams.domain.accounts.scheduler import Scheduler
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
+from streams.domain.phone.scheduler import Scheduler
 from streams.domain.phone.state import Phone, State
 
 _MAX_SLEEP_S: Final = 60.0  # a wall clock may be set

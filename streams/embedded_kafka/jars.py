@@ -8,7 +8,6 @@ not at all; a second process waits for the first.
 import hashlib
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.system import cache
+from streams.system.retries import retry_on
 
 if TYPE_CHECKING:
     from jgo.maven import MavenContext
@@ -29,6 +29,8 @@ LOCK_FILE = Path(__file__).with_name("jars.lock")
 _PARALLEL_DOWNLOADS = 8
 _MAX_ATTEMPTS = 3
 _RETRY_DELAY_S = 1.0
+# jgo raises RuntimeError when no repository has a jar; the errors of requests are OSErrors.
+_FETCH_ERRORS = (OSError, RuntimeError)
 _REQUEST_TIMEOUT_S = 30
 
 _WAITING = "kafka: another process is fetching Apache Kafka's jars; waiting for it"
@@ -132,19 +134,17 @@ def _maven_context(repository: Path) -> "MavenContext":
 
 def _fetch(context: "MavenContext", jar: Jar, target_dir: Path) -> None:
     target = target_dir / jar.file_name
-    for attempts_left in reversed(range(_MAX_ATTEMPTS)):
-        if target.is_file():
-            return
-        try:
-            _fetch_once(context, jar, target)
-        # jgo: RuntimeError when no repository has it; requests' errors are OSErrors
-        except (OSError, RuntimeError) as error:
-            if not attempts_left:
-                raise JarsMissing(
-                    f"cannot fetch {jar.file_name} from Maven Central ({_summarize(error)}); check the "
-                    "network (HTTPS_PROXY is respected) and try again, or set WA_KAFKA_BOOTSTRAP_SERVERS"
-                ) from error
-            time.sleep(_RETRY_DELAY_S)
+    if target.is_file():
+        return
+    try:
+        for attempt in retry_on(_FETCH_ERRORS, max_attempts=_MAX_ATTEMPTS, delay_s=_RETRY_DELAY_S):
+            with attempt:
+                _fetch_once(context, jar, target)
+    except _FETCH_ERRORS as error:
+        raise JarsMissing(
+            f"cannot fetch {jar.file_name} from Maven Central ({_summarize(error)}); check the "
+            "network (HTTPS_PROXY is respected) and try again, or set WA_KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
 
 
 def _fetch_once(context: "MavenContext", jar: Jar, target: Path) -> None:

@@ -17,6 +17,7 @@ from aiokafka.errors import GroupLoadInProgressError, KafkaError
 from streams.kafka import connection
 from streams.kafka.admin import InvalidTopics, missing_topic, partition_counts
 from streams.settings import Settings
+from streams.system.retries import retry_on
 
 _TIMEOUT_S = 30.0
 _RETRY_DELAY_S = 0.1
@@ -122,10 +123,11 @@ async def read_lag(
 async def _retry(operation: Callable[[], Awaitable[T]]) -> T:
     """Repeat while the broker reports a temporary error (a coordinator is being found or loaded)."""
     async with asyncio.timeout(_TIMEOUT_S):
-        while True:
-            try:
+        async for attempt in retry_on(_is_temporary, max_attempts=None, delay_s=_RETRY_DELAY_S):
+            with attempt:
                 return await operation()
-            except KafkaError as error:
-                if not error.retriable:
-                    raise
-            await asyncio.sleep(_RETRY_DELAY_S)
+    raise AssertionError("unreachable: without a result the timeout ends the attempts")
+
+
+def _is_temporary(error: Exception) -> bool:
+    return isinstance(error, KafkaError) and error.retriable

@@ -28,9 +28,9 @@ def disk() -> Disk:
 
 def put(disk: Disk, row: Phone | Message, phone: str = "") -> None:
     if isinstance(row, Phone):
-        disk.rows[b"p" + row.phone.encode()] = stored.encode(row)
+        disk.rows[b"p" + row.phone.encode()] = stored.encode_phone(row)
     else:
-        disk.rows[b"m" + phone.encode() + b"\0" + row.id.encode()] = stored.encode(row)
+        disk.rows[b"m" + phone.encode() + b"\0" + row.id.encode()] = stored.encode_message(row)
 
 
 def sweep_names(disk: Disk, rounds: int = 1) -> dict[str, set[str]]:

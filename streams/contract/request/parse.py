@@ -11,11 +11,11 @@ from typing import Any, TypeVar, cast, get_args
 import msgspec
 import orjson
 
-from streams.contract import cloudevents, replay
+from streams.contract import cloudevents, replay, strict_json
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers, TraceContext
 from streams.contract.replay import ReplayInfo
-from streams.contract.request import content, not_built_yet, strict_json
+from streams.contract.request import content, not_built_yet
 from streams.contract.request.content import Content, TextContent
 from streams.contract.request.form import (
     MAX_ID_CHARACTERS,
@@ -25,8 +25,8 @@ from streams.contract.request.form import (
     RequestForm,
     is_id,
 )
-from streams.contract.request.wording import describe
 from streams.contract.timestamps import EARLIEST_S
+from streams.contract.wording import describe
 
 T = TypeVar("T")
 

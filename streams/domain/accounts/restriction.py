@@ -8,10 +8,8 @@ are epoch seconds.
 
 from typing import Final
 
-import msgspec
-
 from streams.domain.errors import Error, ErrorClass
-from streams.domain.phone.events import Stored
+from streams.domain.stored import Codec, Stored
 
 RESTRICTION_DURATION_S: Final = 86_400.0
 
@@ -37,13 +35,12 @@ def restriction_after(error: Error, link: str | None, now_s: float) -> Restricti
     return Restriction(code=error.code, since_s=now_s, until_s=until_s, link=link)
 
 
-_decoder = msgspec.msgpack.Decoder(Restriction)
-_encoder = msgspec.msgpack.Encoder()
+_codec: Codec[Restriction] = Codec(Restriction)
 
 
 def encode(restriction: Restriction) -> bytes:
     """The row as it is stored."""
-    return _encoder.encode(restriction)
+    return _codec.encode(restriction)
 
 
 def decode(data: bytes) -> Restriction:
@@ -52,4 +49,4 @@ def decode(data: bytes) -> Restriction:
     Raises:
         msgspec.DecodeError: the bytes are not such a row.
     """
-    return _decoder.decode(data)
+    return _codec.decode(data)

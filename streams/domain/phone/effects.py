@@ -9,7 +9,7 @@ is in a message's row or payload is not repeated here. The words are those of th
 from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Stored
+from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
     "accepted",

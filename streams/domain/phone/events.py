@@ -6,17 +6,12 @@ no field may be renamed. Times are epoch seconds.
 
 from typing import Literal, TypeAlias
 
-import msgspec
-
 from streams.domain.errors import Error
+from streams.domain.stored import Codec, Stored
 
 Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
 PRIORITIES: tuple[Priority, ...] = ("urgent", "normal", "bulk")
 ReceiptKind: TypeAlias = Literal["delivered", "read", "played"]
-
-
-class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The base of everything that is stored: immutable, fields by name, defaults left out."""
 
 
 class SourceRecord(Stored, frozen=True):
@@ -142,13 +137,12 @@ Event: TypeAlias = (
     RequestReceived | Outcome | ReceiptSeen | TimerFired | ScheduleDue | RetentionElapsed
 )
 
-_decoder = msgspec.msgpack.Decoder(Event)
-_encoder = msgspec.msgpack.Encoder()
+_codec: Codec[Event] = Codec(Event)
 
 
 def encode(event: Event) -> bytes:
     """The event as a record's value."""
-    return _encoder.encode(event)
+    return _codec.encode(event)
 
 
 def decode(data: bytes) -> Event:
@@ -157,4 +151,4 @@ def decode(data: bytes) -> Event:
     Raises:
         msgspec.DecodeError: the bytes are not such an event.
     """
-    return _decoder.decode(data)
+    return _codec.decode(data)

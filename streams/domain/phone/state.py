@@ -9,11 +9,10 @@ field may be renamed.
 from enum import StrEnum
 from typing import Final, Literal, Protocol
 
-import msgspec
-
 from streams.domain.accounts.routing import BlockedReason
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
-from streams.domain.phone.events import Priority, ReceiptKind, SourceRecord, Stored
+from streams.domain.phone.events import Priority, ReceiptKind, SourceRecord
+from streams.domain.stored import Codec, Stored
 
 
 class State(StrEnum):
@@ -175,27 +174,36 @@ class RowReader(Protocol):
         ...
 
 
-_phone_decoder = msgspec.msgpack.Decoder(Phone)
-_message_decoder = msgspec.msgpack.Decoder(Message)
-_payload_decoder = msgspec.msgpack.Decoder(Payload)
-_encoder = msgspec.msgpack.Encoder()
+_phones: Codec[Phone] = Codec(Phone)
+_messages: Codec[Message] = Codec(Message)
+_payloads: Codec[Payload] = Codec(Payload)
 
 
-def encode(row: Phone | Message | Payload) -> bytes:
-    """A row as it is stored."""
-    return _encoder.encode(row)
+def encode_phone(row: Phone) -> bytes:
+    """A phone's row as it is stored."""
+    return _phones.encode(row)
+
+
+def encode_message(row: Message) -> bytes:
+    """A message's row as it is stored."""
+    return _messages.encode(row)
+
+
+def encode_payload(row: Payload) -> bytes:
+    """A payload as it is stored."""
+    return _payloads.encode(row)
 
 
 def decode_phone(data: bytes) -> Phone:
     """A phone's row."""
-    return _phone_decoder.decode(data)
+    return _phones.decode(data)
 
 
 def decode_message(data: bytes) -> Message:
     """A message's row."""
-    return _message_decoder.decode(data)
+    return _messages.decode(data)
 
 
 def decode_payload(data: bytes) -> Payload:
     """A message's content and original record."""
-    return _payload_decoder.decode(data)
+    return _payloads.decode(data)

@@ -39,8 +39,9 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent, Stored
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending.command import SendCommand
+from streams.domain.stored import Codec, Stored
 
 MAX_SUBMITS: Final = 2  # of one dispatch; the second only after a lookup
 DEFERRED_RETENTION_S: Final = 3600.0  # far more than a sender may hold a dispatch
@@ -285,15 +286,14 @@ def _decide_resubmit(
     return SubmitAgain()
 
 
-_decoder = msgspec.msgpack.Decoder(Claim)
-_encoder = msgspec.msgpack.Encoder()
+_codec: Codec[Claim] = Codec(Claim)
 
 
 def encode(claim: Claim) -> bytes:
     """The row as it is stored."""
-    return _encoder.encode(claim)
+    return _codec.encode(claim)
 
 
 def decode(data: bytes) -> Claim:
     """The row."""
-    return _decoder.decode(data)
+    return _codec.decode(data)

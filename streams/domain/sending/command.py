@@ -4,9 +4,7 @@ It is stored on Kafka: a field may be added with a default, and no field is rena
 seconds.
 """
 
-import msgspec
-
-from streams.domain.phone.events import Stored
+from streams.domain.stored import Codec, Stored
 
 
 class SendCommand(Stored, frozen=True):
@@ -24,13 +22,12 @@ class SendCommand(Stored, frozen=True):
     trace: tuple[tuple[str, bytes], ...] = ()
 
 
-_decoder = msgspec.msgpack.Decoder(SendCommand)
-_encoder = msgspec.msgpack.Encoder()
+_codec: Codec[SendCommand] = Codec(SendCommand)
 
 
 def encode(command: SendCommand) -> bytes:
     """The record's value."""
-    return _encoder.encode(command)
+    return _codec.encode(command)
 
 
 def decode(data: bytes) -> SendCommand:
@@ -39,4 +36,4 @@ def decode(data: bytes) -> SendCommand:
     Raises:
         msgspec.DecodeError: the bytes are not such a record.
     """
-    return _decoder.decode(data)
+    return _codec.decode(data)

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.domain import backoff
-from streams.sender import browser_session as browser_session_module
-from streams.sender.browser_session import BrowserSession, SessionUnavailable
+from streams.sender import browser_session
+from streams.sender.browser_session import _RESTART_BACKOFF, BrowserSession, SessionUnavailable
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserMissing
@@ -51,11 +50,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The failures before each pause; no pause takes time."""
     failures: list[int] = []
 
-    def no_pause_s(count: int) -> float:
-        failures.append(count)
-        return 0.0
+    class NoPause:
+        def delay_s(self, *, retry: int, random_fraction: float) -> float:
+            failures.append(retry + 1)
+            return 0.0
 
-    monkeypatch.setattr(browser_session_module.backoff, "deferral_delay_s", no_pause_s)
+    monkeypatch.setattr(browser_session, "_RESTART_BACKOFF", NoPause())
     return failures
 
 
@@ -98,7 +98,7 @@ async def test_a_driver_that_cannot_start_is_tried_again(
 
 def test_the_pause_before_a_restart_doubles() -> None:
     """It grows from a second to half a minute."""
-    assert [backoff.deferral_delay_s(count) for count in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [_RESTART_BACKOFF.delay_s(retry=retry) for retry in range(7)] == [1, 2, 4, 8, 16, 30, 30]
 
 
 async def test_receipts_are_forwarded(harness: Harness) -> None:

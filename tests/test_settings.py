@@ -242,3 +242,14 @@ def test_the_environment_is_read_where_the_loader_says() -> None:
     assert read
     docstring = sources[loader].split('"""')[1]
     assert {variable for variable in read if variable not in docstring} == set()
+
+
+def test_the_service_links_of_kubernetes_are_not_settings() -> None:
+    """A service called `wa-kafka` puts such variables into every container of its namespace."""
+    links = {
+        "WA_KAFKA_SERVICE_HOST": "10.0.0.1",
+        "WA_KAFKA_SERVICE_PORT_HTTP": "80",
+        "WA_QUEUE_PORT": "tcp://10.0.0.1:80",
+        "WA_QUEUE_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    assert load({"WA_CONFIG": "", **links}) == load({"WA_CONFIG": ""})

@@ -7,6 +7,7 @@ line.
 
 import json
 import logging
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from streams.logs.redaction import redact, redact_value
 
 _LEVEL_MARK: Final = " CRITICAL "
+_EXIT_MARK: Final = re.compile(r" \(exit \d+, [A-Z_]+\)$")
 _FREE_TEXT: Final = ("event", "exception", "stack")
 
 
@@ -44,8 +46,15 @@ def _collect(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
 
 
 def _redact(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    masked = {key: redact(event[key]) for key in _FREE_TEXT if key in event}
+    masked = {key: _redact_text(event[key]) for key in _FREE_TEXT if key in event}
     return {**event, **masked, "extra": redact_value(event["extra"])}
+
+
+def _redact_text(text: str) -> str:
+    """A quote that is never closed hides all that follows it, but not the exit that `up` reads back."""
+    exit_mark = _EXIT_MARK.search(text)
+    mark = exit_mark[0] if exit_mark else ""
+    return redact(text.removesuffix(mark)) + mark
 
 
 def _render_text(_logger: WrappedLogger, _name: str, event: EventDict) -> str:

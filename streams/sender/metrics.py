@@ -2,9 +2,11 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# The words of the contract.
+_RESULT_NAMES = {Sent: "sent", Failed: "failed", Deferred: "deferred", OutcomeUnknown: "unknown"}
 
 
 class Metrics:
@@ -45,4 +47,4 @@ class Metrics:
     def record_result(self, result: Result) -> None:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
-        self.outcomes.labels(type(result).__name__.lower(), error.code if error else "").inc()
+        self.outcomes.labels(_RESULT_NAMES[type(result)], error.code if error else "").inc()

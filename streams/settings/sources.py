@@ -4,6 +4,7 @@ Values are not converted here; each one carries the name that an error message m
 refused, because a mistyped limit would otherwise be ignored, and an account could be banned for it.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -16,6 +17,9 @@ from streams.settings.groups import GROUPS, PREFIX, SettingError, Settings, vari
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 DEFAULT_CONFIG: Final = "wa-streams.toml"
 
+# Kubernetes puts these into every container, for each service of its namespace: one called `wa-kafka`
+# gives WA_KAFKA_SERVICE_HOST and WA_KAFKA_PORT_9092_TCP_ADDR.
+_SERVICE_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP)(_\w+)?)?$")
 _FIELDS: Final = {setting.name: setting for setting in fields(Settings)}
 _GROUP_OF: Final = {
     setting.name: group for group, class_ in GROUPS.items() for setting in fields(class_)
@@ -39,7 +43,9 @@ def read_environment(environ: Mapping[str, str], *, refuse_unknown: bool) -> Sou
     names = {variable_name(name): name for name in _FIELDS}
     if refuse_unknown:
         for variable in environ:
-            if variable.startswith(PREFIX) and variable not in names.keys() | {CONFIG_VARIABLE}:
+            is_setting = variable in names or variable == CONFIG_VARIABLE
+            is_ours = variable.startswith(PREFIX) and not _SERVICE_LINK.search(variable)
+            if is_ours and not is_setting:
                 raise SettingError(
                     f"{variable}: is not a setting; {_hint(variable, [*names, CONFIG_VARIABLE])}"
                 )

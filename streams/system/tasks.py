@@ -1,11 +1,14 @@
 """Coroutines that run side by side and end together. No task outlives the call that started it.
 
-Both functions raise the first error itself, not an ExceptionGroup: the callers handle it by its type.
+Both functions raise an error itself, not an ExceptionGroup: the callers handle it by its type.
 """
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -23,15 +26,23 @@ async def run_all(*works: Coroutine[Any, Any, None]) -> None:
 async def race(*works: Coroutine[Any, Any, T]) -> T:
     """Return what the first to end returned, or raise what it raised. The others are cancelled.
 
-    If several have ended at the same moment, the first in the order of the arguments counts.
+    If several have ended at the same moment, the first in the order of the arguments counts. The winner
+    decides: an error that another one raises while it is being cancelled is logged, and nothing else.
     """
+    tasks = [asyncio.ensure_future(work) for work in works]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            winner = next(task for task in tasks if task.done())
-            for task in tasks:
-                task.cancel()
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        winner = next(task for task in tasks if task.done())
+    except asyncio.CancelledError:
+        await _cancel(tasks)
+        raise
+    await _cancel([task for task in tasks if task is not winner])
     return winner.result()
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            log.warning("a task failed while it was being cancelled", exc_info=result)

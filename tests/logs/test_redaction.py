@@ -198,3 +198,13 @@ def test_a_long_line_takes_no_long_time(unit: str) -> None:
     started_s = time.process_time()
     redact(text)
     assert time.process_time() - started_s < 5.0
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_an_open_quote_does_not_hide_the_exit(log_format: str) -> None:
+    """`up` reads the exit at the end of the message back; what follows the quote stays hidden."""
+    formatter = make_formatter(log_format, is_redacting=True)
+    record = logging.LogRecord("x", 50, "x", 1, "message='hello (exit 75, FENCED)", (), None)
+    line = formatter.format(record)
+    assert "(exit 75, FENCED)" in line
+    assert "hello" not in line

@@ -48,6 +48,31 @@ async def test_of_several_the_first_argument_wins() -> None:
     assert await race(give("one"), give("two")) == "one"
 
 
+async def fail_in_clean_up() -> str:
+    """Wait for ever, and raise when it is cancelled."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise OSError("the clean-up failed")
+
+
+async def test_the_winner_decides(caplog: pytest.LogCaptureFixture) -> None:
+    """An error in the clean-up of another one is logged, and does not take the place of the result."""
+    assert await race(fail_in_clean_up(), give("first")) == "first"
+    assert await race(give("one"), fail()) == "one"
+    assert "the clean-up failed" in caplog.text
+
+
+async def test_a_cancelled_race_stays_cancelled() -> None:
+    """An error in a clean-up does not take the place of the cancellation."""
+    running = asyncio.create_task(race(fail_in_clean_up()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 async def test_the_winners_error_is_raised_itself() -> None:
     """It is not wrapped in a group."""
     work = Work()

@@ -159,11 +159,16 @@ def _is_executable_file(path: Path) -> bool:
 
 
 def _has_working_chromium() -> bool:
-    """Whether there is one, and it runs: a download may lack libraries of the system."""
+    """Whether there is one, and it runs: a download may lack libraries of the system.
+
+    One that does not answer in time is slow, and not missing: it must not be installed again or removed.
+    """
     try:
         asyncio.run(read_version(find_chromium(None)))
-    except (BrowserMissing, PageHung):
+    except BrowserMissing:
         return False
+    except PageHung:
+        return True
     return True
 
 

@@ -204,5 +204,5 @@ def test_the_demo_runs_from_the_wheel(server: Environment, user: User) -> None:
     run = user.run(str(server.program), "demo", timeout_s=_DEMO_TIMEOUT_S)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "WRONG" not in run.stdout
-    assert "What the simulated WhatsApp's log and the topics say" in run.stdout
+    assert "The simulated WhatsApp's log, compared with the topics" in run.stdout
     assert list((user.home / "tmp").glob("wa-demo-*")) == []

@@ -27,6 +27,7 @@ from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
 from streams.settings import ClientSettings, load_client
+from streams.system.tasks import race
 
 SENT_STATUSES = frozenset({"sent", "delivered", "read", "played"})
 
@@ -248,12 +249,11 @@ class _Subscription:
 
     async def next(self) -> StatusEvent:
         """Wait for the next event. Raises the error that ended the listener, if it has ended."""
-        next_event = asyncio.ensure_future(self.events.get())
-        await asyncio.wait({next_event, self._listener_task}, return_when=asyncio.FIRST_COMPLETED)
-        if not next_event.done():
-            next_event.cancel()
-            self._listener_task.result()
-        return await next_event
+        return await race(self.events.get(), self._raise_listener_error())
+
+    async def _raise_listener_error(self) -> StatusEvent:
+        await asyncio.shield(self._listener_task)  # others listen too
+        raise AssertionError("unreachable: a topic has no end")
 
 
 def _build_request(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from streams.embedded_kafka import jars
 from streams.settings import Settings
+from streams.whatsapp.errors import BrowserMissing
 from streams.whatsapp.install import bundle, executable
 
 Progress = Callable[[str], None]
@@ -31,11 +32,18 @@ def install_all(settings: Settings, progress: Progress) -> dict[str, Path]:
 def install_for_browser(settings: Settings, progress: Progress) -> None:
     """What a sender needs, before it first starts; the broker fetches its jars itself.
 
+    A Chromium that is found is not tried out: every `up` would start a browser for that, and one that is
+    slow to answer would be taken for a broken one.
+
     Raises:
         BundleMissing, BrowserMissing: the message says what to do, in one line.
     """
     _install_bundle(settings, progress)
-    executable.install_chromium(settings.browser_executable, progress, with_system_package=False)
+    configured = settings.browser_executable
+    try:
+        executable.find_chromium(configured)
+    except BrowserMissing:
+        executable.install_chromium(configured, progress, with_system_package=False)
 
 
 def _install_bundle(settings: Settings, progress: Progress) -> Path:

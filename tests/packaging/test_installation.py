@@ -1,5 +1,6 @@
 """What a first use fetches, with an npm that is a small script. No network, no browser."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from streams.embedded_kafka import jars
 from streams.operations import installation
 from streams.settings import Settings, load
 from streams.whatsapp.errors import BundleMissing
-from streams.whatsapp.install import bundle
+from streams.whatsapp.install import bundle, executable
 
 _NPM = """#!/bin/sh
 mkdir -p node_modules/@wppconnect/wa-js/dist
@@ -39,6 +40,19 @@ def test_a_first_use_fetches_what_a_sender_lacks(settings: Settings, tmp_path: P
     assert bundle.is_installed()
     assert lines[0].startswith(f"$ {tmp_path / 'npm'} ci")
     assert not jars.is_installed()
+
+
+def test_a_chromium_that_is_found_is_not_started(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`up` calls this at every start; only `setup` tries the browser out."""
+    marker = tmp_path / "started"
+    (tmp_path / "chromium").write_text(f"#!/bin/sh\ntouch {marker}\n")
+    chromium = executable.find_chromium(settings.browser_executable)
+    monkeypatch.setattr(executable, "find_chromium", lambda _: chromium)
+    unconfigured = replace(settings, browser_executable=None)
+    installation.install_for_browser(unconfigured, lambda _: None)
+    assert not marker.exists()
 
 
 def test_setup_fetches_nothing_that_is_configured(settings: Settings, tmp_path: Path) -> None:

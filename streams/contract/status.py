@@ -11,7 +11,7 @@ from msgspec import Meta, Raw
 
 from streams.contract import cloudevents
 from streams.contract.errors import ErrorInfo
-from streams.contract.headers import Headers, TraceContext
+from streams.contract.headers import TraceContext
 from streams.contract.timestamps import format_rfc3339
 
 Status: TypeAlias = Literal[
@@ -149,8 +149,3 @@ def decode(value: bytes) -> StatusEvent:
         msgspec.DecodeError: the bytes are not a status event.
     """
     return _decoder.decode(value)
-
-
-def read_trace(headers: Headers) -> TraceContext:
-    """The trace that a record carries."""
-    return cloudevents.read_headers(headers).trace

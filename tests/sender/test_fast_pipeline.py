@@ -120,6 +120,18 @@ async def test_a_lost_page_is_reconciled(sender: FastSender) -> None:
     assert len(sender.driver.submissions) == 3
 
 
+async def test_a_submit_that_never_left_the_page_has_failed(sender: FastSender) -> None:
+    """Nothing is in doubt, so nothing is looked for, and the next dispatch is submitted."""
+    sender.driver.reject_next_submit("content_refused", "no such message")
+    result = await sender.send(make_command("a"))
+    assert result == Failed(error=Error("content_refused", "no such message"))
+    assert isinstance(await sender.send(make_command("b")), Sent)
+    assert [submission.whatsapp_id for submission in sender.driver.submissions] == [
+        id_of("a"),
+        id_of("b"),
+    ]
+
+
 async def test_a_lost_ack_ends_as_unknown(sender: FastSender) -> None:
     """No ack comes in time: the outcome is unknown, and a later dispatch sends nothing."""
     sender.driver.lose_next_ack()

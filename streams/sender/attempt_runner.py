@@ -270,7 +270,7 @@ class AttemptRunner:
                 number = running.command.dispatch_number
                 log.warning("dispatch %d: %s: looking for its id", number, code)
                 return actions.SubmitUncertain()
-            case browser.NotSubmitted(code, detail):
-                return actions.NotSubmitted(code, detail)
-            case browser.ServerRefused(code, detail):
-                return actions.SubmitRefused(code, detail)
+            case browser.NotSubmitted(code, detail, until_s):
+                return actions.NotSubmitted(code, detail, until_s or 0.0)
+            case browser.ServerRefused(server_code, detail):
+                return actions.SubmitRefused(server_code, detail)

@@ -68,7 +68,7 @@ class ReceiptTracker:
 
     def receive(self, receipt: Receipt | IncomingMessage) -> None:
         """Take a receipt of the driver. Incoming messages are not published yet."""
-        if isinstance(receipt, Receipt):
+        if isinstance(receipt, Receipt) and receipt.kind != "sent":
             self._received.put_nowait(receipt)
 
     async def refresh_acks(self, driver: Driver) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from streams.whatsapp.driver import (
     RECEIPT_KINDS_BY_ACK,
+    AckCounts,
     FindResult,
     IncomingMessage,
     InDoubt,
@@ -82,6 +83,7 @@ class FakeDriver:
         self.lookups: list[str] = []  # every number that was looked up
         self.start_count = 0
         self.garbage_collections = 0
+        self.reconnect_count = 0
         self.is_lookup_broken = False  # look-ups of numbers and of messages give no answer
         self.needs_reload = False  # the next `collect_garbage` reloads the page
         self._phone = phone
@@ -109,9 +111,9 @@ class FakeDriver:
         """The next submit ends before the message leaves the page."""
         self._scripts.append(_Script(NotSubmitted(code, detail)))
 
-    def refuse_next_submit(self, code: str = "server_error", detail: str = "") -> None:
+    def refuse_next_submit(self, server_code: int = 500, detail: str = "") -> None:
         """The server answers the next submit with an error."""
-        self._scripts.append(_Script(ServerRefused(code, detail), ack=-1))
+        self._scripts.append(_Script(ServerRefused(server_code, detail), ack=-1))
 
     def lose_next_ack(self) -> None:
         """The server gets the next message, but its ack never comes: in the store it waits."""
@@ -237,7 +239,7 @@ class FakeDriver:
         if not self._can_look_up():
             return LookupFailed("no answer")
         ack = self._store.get(whatsapp_id)
-        return MessageNotFound() if ack is None else MessageFound(ack)
+        return MessageNotFound() if ack is None else MessageFound(ack, is_pending=ack == 0)
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         self.submissions.append(submission)
@@ -279,6 +281,13 @@ class FakeDriver:
         if not self._can_look_up():
             return {}
         return {id: self._store[id] for id, _ in ids if id in self._store}
+
+    async def reconnect(self) -> None:  # noqa: D102
+        self.reconnect_count += 1
+
+    @property
+    def ack_counts(self) -> AckCounts:  # noqa: D102
+        return AckCounts()
 
     async def request_pairing_code(self, phone: str) -> str:  # noqa: D102
         self._publish(SessionState(Phase.LINKING, pairing_code="FAKECODE", link=self.link))

@@ -21,10 +21,15 @@ class AckLevel(IntEnum):
     PLAYED = 4
 
 
-ReceiptKind: TypeAlias = Literal["delivered", "read", "played"]
-# The levels that come from a recipient's phone, under the names that a receipt has.
+ReceiptKind: TypeAlias = Literal["sent", "delivered", "read", "played"]
+# `sent` is the server's ack; the other levels come from a recipient's phone.
 RECEIPT_KINDS_BY_ACK: Final = MappingProxyType[int, ReceiptKind](
-    {AckLevel.DELIVERED: "delivered", AckLevel.READ: "read", AckLevel.PLAYED: "played"}
+    {
+        AckLevel.SERVER: "sent",
+        AckLevel.DELIVERED: "delivered",
+        AckLevel.READ: "read",
+        AckLevel.PLAYED: "played",
+    }
 )
 
 
@@ -42,12 +47,50 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLock:
+    """WhatsApp forbids the account to write to people who never wrote to it (the reach-out time lock).
+
+    `until_s` is the epoch time of its end, None if WhatsApp does not say it. `kind` is WhatsApp's word
+    for the reason.
+    """
+
+    until_s: float | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewChatQuota:
+    """How many people who never wrote to the account it may write to until `resets_at_s` (epoch)."""
+
+    total: int
+    used: int
+    resets_at_s: float | None
+    is_used_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AckCounts:
+    """The acks that this driver has seen since its start, by where it saw them.
+
+    `heard`: WhatsApp's receipt handler reported it. `read`: the message's model had it. If WhatsApp moves
+    receipts out of the page's reach, `heard` stands still while `read` grows.
+    """
+
+    heard: int = 0
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SessionState:
     """The state of the session at one moment.
 
     `link` is the id of this linking of this profile. It changes whenever the profile was lost or
     linked again, so "not in the store" proves nothing about a message of another link. `degraded`
     lists what WhatsApp's page no longer offers. `since_s` is the epoch time of the phase's start.
+
+    `until_s` is the epoch time at which the phase is expected to end: the end of a restriction, or the
+    page's next attempt to connect. `progress` is the percentage of the offline delivery while the
+    session synchronizes. `time_lock` and `new_chat_quota` limit a session that is ready.
     """
 
     phase: Phase
@@ -58,6 +101,10 @@ class SessionState:
     link: str | None = None
     degraded: tuple[str, ...] = ()
     since_s: float = 0.0
+    until_s: float | None = None
+    progress: int | None = None
+    time_lock: TimeLock | None = None
+    new_chat_quota: NewChatQuota | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +112,8 @@ class Submission:
     """One message for WhatsApp, under an id that the caller has chosen.
 
     `content` is the content of the request as JSON. After `submit_before_s` (epoch) nothing may
-    leave the page any more. From the submit on, the driver waits `ack_timeout_s` for the ack.
+    leave the page any more. From the submit on, the driver waits `ack_timeout_s` for the ack. Without
+    `is_new_chat_allowed` it may go only to somebody who has written to the account before.
     """
 
     whatsapp_id: str
@@ -74,6 +122,7 @@ class Submission:
     submit_before_s: float
     reply_to: str | None
     ack_timeout_s: float
+    is_new_chat_allowed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +134,22 @@ class ServerAccepted:
 
 @dataclass(frozen=True, slots=True)
 class NotSubmitted:
-    """It is certain that nothing left the page, and that nothing will."""
+    """It is certain that nothing left the page, and that nothing will.
+
+    `until_s` (epoch): the same would happen before then.
+    """
 
     code: str
     detail: str
+    until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ServerRefused:
-    """WhatsApp's server refused the message."""
+    """WhatsApp's server refused the message with this code (`ackErrorCode` in the page)."""
 
-    code: str
-    detail: str
+    server_code: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +181,14 @@ class LookupFailed:
 
 @dataclass(frozen=True, slots=True)
 class MessageFound:
-    """The id is in the page's store. `ack` is an `AckLevel`, or negative if the message failed."""
+    """The id is in the page's store. `ack` is an `AckLevel`, or negative if the message failed.
+
+    `is_pending`: its ack is 0, and this page sends it again at each reconnect until the server acks it.
+    An id with ack 0 that is not pending was left by an earlier page: nothing sends it but a new submit.
+    """
 
     ack: int
+    is_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +198,10 @@ class MessageNotFound:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A recipient's phone reports on a message of ours. May come more than once, and out of order."""
+    """What became of a message of ours. May come more than once, and out of order.
+
+    `sent` is the server's ack of a message that no `submit` was waiting for any more.
+    """
 
     whatsapp_id: str
     kind: ReceiptKind
@@ -194,9 +255,9 @@ class Driver(Protocol):
     async def submit(self, submission: Submission) -> SubmitResult:
         """Hand a message over to WhatsApp and wait for the server's ack.
 
-        A message whose id is already in the page is not sent twice. If the server has it, the result
-        is `ServerAccepted`. If it waits in WhatsApp's outbox, `submit` waits for its ack. If it
-        failed, it is submitted again under its id.
+        A message whose id is already in the store is not submitted anew. If the server has it, the
+        result is `ServerAccepted`. If it is pending, `submit` waits for its ack. If it failed, or was
+        left by an earlier page, WhatsApp sends the stored message again under its id.
         """
         ...
 
@@ -210,6 +271,19 @@ class Driver(Protocol):
         The result is also empty when the page cannot answer. Events are lost while a page is
         replaced, so call this again whenever the session has become `ready`.
         """
+        ...
+
+    async def reconnect(self) -> None:
+        """Close the connection to WhatsApp, and let the page open it again.
+
+        The page then sends every pending message once more, under its id. Does nothing while the session
+        is not `ready`.
+        """
+        ...
+
+    @property
+    def ack_counts(self) -> AckCounts:
+        """The acks seen since the start."""
         ...
 
     async def request_pairing_code(self, phone: str) -> str:

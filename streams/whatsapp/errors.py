@@ -43,16 +43,26 @@ class WhatsAppUnreachable(BrowserError):
 class AdapterError(BrowserError):
     """The adapter returned `ok: false`.
 
-    `handed_over`: WhatsApp's own function was called, so the message may have left. `refused`:
-    WhatsApp's server itself refused the message.
+    `handed_over`: WhatsApp's own function was called, so the message may have left. `server_code`: the
+    code with which WhatsApp's server refused the message; None: it did not refuse it. `until_s` (epoch):
+    the call would fail in the same way before then.
     """
 
-    def __init__(self, code: str, detail: str, *, handed_over: bool = False, refused: bool = False):
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        handed_over: bool = False,
+        server_code: int | None = None,
+        until_s: float | None = None,
+    ):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
         self.handed_over = handed_over
-        self.refused = refused
+        self.server_code = server_code
+        self.until_s = until_s
 
 
 class PageFailure(BrowserError):

@@ -143,7 +143,7 @@ async def test_a_lost_ack_ends_as_unknown(sender: FastSender) -> None:
 
 async def test_a_restricted_account_stops_before_the_outcome(sender: FastSender) -> None:
     """The restriction is durable when the refusal is published; nothing more is submitted."""
-    sender.driver.refuse_next_submit("reachout_timelocked", "463")
+    sender.driver.refuse_next_submit(500, "463")
     result = await sender.send(make_command("a"))
     assert result == Failed(error=Error("reachout_timelocked", "463"))
     assert b"restriction" in sender.disk.rows
@@ -156,7 +156,7 @@ async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(
     sender: FastSender,
 ) -> None:
     """The next ownership reads it from the table; a person who links the account again lifts it."""
-    sender.driver.refuse_next_submit("spam_flagged")
+    sender.driver.refuse_next_submit(500)
     await sender.send(make_command("a"))
     await sender.close()
     successor = FastSender(driver=sender.driver, disk=sender.disk)

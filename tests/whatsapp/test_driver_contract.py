@@ -60,7 +60,7 @@ class FakeWorld:
         self.driver.remove_number(phone)
 
     async def refuse_next_submit(self) -> None:
-        self.driver.refuse_next_submit("server_error")
+        self.driver.refuse_next_submit(500)
 
     async def lose_next_ack(self) -> None:
         self.driver.lose_next_ack()

@@ -132,16 +132,17 @@ class SubmitUncertain(msgspec.Struct, frozen=True):
 
 
 class NotSubmitted(msgspec.Struct, frozen=True):
-    """Nothing left the page, and nothing will."""
+    """Nothing left the page, and nothing will. `until_s`: the same would happen before then; 0: unknown."""
 
     code: str
     detail: str = ""
+    until_s: float = 0.0
 
 
 class SubmitRefused(msgspec.Struct, frozen=True):
-    """WhatsApp's server answered with an error."""
+    """WhatsApp's server answered with this code (refusals.py says what it means)."""
 
-    code: str
+    server_code: int
     detail: str = ""
 
 

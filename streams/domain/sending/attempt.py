@@ -81,6 +81,7 @@ from streams.domain.sending.claim import (
     WaitForAck,
 )
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.refusals import error_for_refusal
 
 
 class UnexpectedObservation(Exception):
@@ -241,10 +242,10 @@ class Attempt:
                 return Finish(Sent(at_s=at_s))
             case SubmitUncertain():
                 return LookUpMessage(self.chat_id)
-            case NotSubmitted(code, detail):
-                return self._not_sent(self._error_before_submit(code, detail, now_s))
-            case SubmitRefused(code, detail):
-                error = error_for(code, detail)
+            case NotSubmitted(code, detail, until_s):
+                return self._not_sent(self._error_before_submit(code, detail, now_s), until_s)
+            case SubmitRefused(server_code, detail):
+                error = error_for_refusal(server_code, detail)
                 restriction = restriction_after(error, self._link, now_s)
                 if restriction is not None:
                     return RestrictAccount(restriction, error)

@@ -45,12 +45,12 @@ def encode_submission(submission: Submission) -> dict[str, object]:
 
 def decode_submit_error(error: AdapterError) -> SubmitResult:
     """The result of a submit for which the adapter returned an error."""
-    if error.refused:
-        return ServerRefused(error.code, error.detail)
+    if error.server_code is not None:
+        return ServerRefused(error.server_code, error.detail)
     if error.handed_over:
         return InDoubt("outcome_unknown", str(error))
     if error.code in _NOT_SUBMITTED_CODES:
-        return NotSubmitted(error.code, error.detail)
+        return NotSubmitted(error.code, error.detail, error.until_s)
     # A TypeError is a fault of the page, and a reload may cure it. A code of wa-js is about the message.
     code = "page_crashed" if error.code == "page_error" else "content_refused"
     return NotSubmitted(code, str(error))

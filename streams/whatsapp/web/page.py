@@ -111,10 +111,11 @@ class WhatsAppPage:
         if answer["ok"]:
             return answer
         raise AdapterError(
-            _error_code(answer),
+            str(answer["code"]),
             str(answer["message"]),
             handed_over=bool(answer.get("handed_over")),
-            refused=bool(answer.get("refused")),
+            server_code=answer.get("server_code"),
+            until_s=answer.get("until_s"),
         )
 
     async def collect_garbage(self) -> tuple[float, float]:
@@ -156,8 +157,3 @@ class WhatsAppPage:
 
     async def _evaluate(self, script: str, argument: object, timeout_s: float) -> Any:
         return await call_with_timeout(self._tab.evaluate(script, argument), timeout_s)
-
-
-def _error_code(answer: dict[str, Any]) -> str:
-    # 463 is the reach-out time lock: for a time, the account may not write to strangers.
-    return "reachout_timelocked" if answer.get("server_code") == 463 else str(answer["code"])

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
+from streams.whatsapp.driver import AckCounts, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.session import PageState, derive_phase, is_unlinked
@@ -21,6 +21,7 @@ class SessionTracker:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._session = SessionState(Phase.STARTING, since_s=time.time())
+        self._ack_counts = AckCounts()
         self._watchers: set[asyncio.Queue[SessionState]] = set()
         self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
 
@@ -98,6 +99,11 @@ class SessionTracker:
         link = self._profile.load_link()
         phase = Phase.RECONNECTING if link.phone else Phase.STARTING
         self._publish(SessionState(phase, phone=link.phone, link=link.id, reason=reason))
+
+    @property
+    def ack_counts(self) -> AckCounts:
+        """The acks that the page has reported since the start."""
+        return self._ack_counts
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """The adapter reported a receipt or a message."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from streams.whatsapp.driver import (
+    AckCounts,
     FindResult,
     IncomingMessage,
     InDoubt,
@@ -133,7 +134,8 @@ class WhatsAppWeb:
             )
         except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error))
-        return MessageNotFound() if answer["ack"] is None else MessageFound(answer["ack"])
+        ack = answer["ack"]
+        return MessageNotFound() if ack is None else MessageFound(ack, is_pending=ack == 0)
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         try:
@@ -173,6 +175,17 @@ class WhatsAppWeb:
             log.info("acks could not be read: %s", error)
             return {}
         return answer["acks"]
+
+    async def reconnect(self) -> None:
+        """A page that does not answer is replaced anyway."""
+        try:
+            await self._require_ready_page().call("reconnect", {}, self._config.timeouts.answer_s)
+        except (AdapterError, PageFailure) as error:
+            log.info("the connection was not renewed: %s", error)
+
+    @property
+    def ack_counts(self) -> AckCounts:  # noqa: D102
+        return self._tracker.ack_counts
 
     async def request_pairing_code(self, phone: str) -> str:
         """Raises LinkFailed."""

@@ -184,8 +184,8 @@
   /* ---------- results of WhatsApp ---------- */
 
   // The server itself refused the message.
-  const buildRefusal = (code, message, server_code = null) =>
-    Object.assign(new AdapterError(code, message), { refused: true, server_code });
+  const buildRefusal = (message, server_code) =>
+    Object.assign(new AdapterError("server_error", message), { server_code });
 
   // A result other than OK is a refusal by the server.
   // A lost network is not an answer: the server may have the message all the same.
@@ -194,15 +194,16 @@
     const word = sent && typeof sent === "object" ? sent.messageSendResult : sent;
     if (!word || word === "OK") return;
     if (word === "ERROR_NETWORK") throw new AdapterError("outcome_unknown", word);
-    const server_code = sent.errorCode || sent.error || null;
-    throw buildRefusal(word === "ERROR_UPLOAD" ? "media_rejected" : "server_error", word, server_code);
+    const server_code = sent.ackErrorCode || sent.errorCode;
+    if (!server_code) throw new AdapterError("outcome_unknown", word);
+    throw buildRefusal(word, Number(server_code));
   }
 
   function waitForAck(model) {
     return new Promise((resolve, reject) => {
       const check = () => {
         if (model.ack >= 1) resolve({});
-        else if (model.ack < 0) reject(buildRefusal("server_error", `ack ${model.ack}`));
+        else if (model.ack < 0) reject(new AdapterError("outcome_unknown", `ack ${model.ack}`));
         else return;
         model.off("change:ack", check);
       };
@@ -281,8 +282,8 @@
       await Promise.race([startAttempt(gate, submission), gate.closed, timers]);
       return { ok: true };
     } catch (error) {
-      const { refused = false, server_code = null } = error || {};
-      return { ...describeError(error), handed_over: gate.isHandedOver, refused, server_code };
+      const { server_code = null, until_s = null } = error || {};
+      return { ...describeError(error), handed_over: gate.isHandedOver, server_code, until_s };
     } finally {
       gate.isClosed = true;
       gate.stopTimers();

@@ -189,6 +189,12 @@
     return { code: pairingCode };
   }
 
+  // The page then sends again what the server has not acked (source: WAWebSocketModel).
+  function reconnect() {
+    WPP.whatsapp.Socket.reconnect();
+    return {};
+  }
+
   // The logout of wa-js waits for an event of a page that is about to navigate away.
   function logout() {
     WPP.whatsapp.Socket.logout();
@@ -197,5 +203,5 @@
 
   checkSymbols();
   subscribe();
-  return { calls: { listen, request_pairing_code, logout } };
+  return { calls: { listen, request_pairing_code, reconnect, logout } };
 }

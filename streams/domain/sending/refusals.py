@@ -1,0 +1,27 @@
+"""What a refusal by WhatsApp's server means: from its code to an error. Pure: a table and one look-up.
+
+The code is the `error` of the server's ack, which WhatsApp Web reports as `ackErrorCode` (source:
+WAWebSendMsgJob and WAWebHandleMsgSendAck of the build 1044822804). A code that is not in the table is a
+`server_error` that names the number.
+"""
+
+from types import MappingProxyType
+from typing import Final
+
+from streams.domain.errors import Error
+
+CODES_BY_SERVER_CODE: Final = MappingProxyType(
+    {
+        404: "recipient_not_on_whatsapp",
+        429: "account_rate_limited",
+        463: "reachout_timelocked",
+        475: "new_chats_capped",
+        479: "account_rate_limited",
+    }
+)
+
+
+def error_for_refusal(server_code: int, detail: str = "") -> Error:
+    """The error of a message that the server refused with this code."""
+    named = f"{server_code}: {detail}" if detail else str(server_code)
+    return Error(CODES_BY_SERVER_CODE.get(server_code, "server_error"), named)

@@ -2,7 +2,8 @@
 
 It keeps the promises of streams/whatsapp/driver.py: one contract suite runs on it and on the real driver
 (tests/whatsapp/test_driver_contract.py). It remembers what reached the server, and a test can make it
-refuse, lose acks, drop the session, change the link and emit receipts. It waits for no time to pass.
+refuse, lose acks, drop the session, limit new chats, change the link and emit receipts. It waits for no
+time to pass.
 
 When not to use it: it knows nothing of pages, profiles, media, quoted messages or content that WhatsApp
 refuses. To test whether a message can be sent at all, use the real driver and the sandbox.
@@ -24,6 +25,7 @@ from streams.whatsapp.driver import (
     LookUpResult,
     MessageFound,
     MessageNotFound,
+    NewChatQuota,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
@@ -35,6 +37,7 @@ from streams.whatsapp.driver import (
     SessionState,
     Submission,
     SubmitResult,
+    TimeLock,
 )
 from streams.whatsapp.errors import BrowserError
 
@@ -94,6 +97,9 @@ class FakeDriver:
         self._start_errors: deque[BrowserError] = deque()
         self._scripts: deque[_Script] = deque()
         self._missing_phones: set[str] = set()
+        self._strangers: set[str] = set()
+        self._time_lock: TimeLock | None = None
+        self._new_chat_quota: NewChatQuota | None = None
         self._store: dict[str, int] = {}  # of this link: the ack of each id
         self._may_answer = asyncio.Event()
         self._may_answer.set()
@@ -141,12 +147,30 @@ class FakeDriver:
         """This number is not on WhatsApp."""
         self._missing_phones.add(phone)
 
-    def set_phase(self, phase: Phase, *, reason: str | None = None) -> None:
+    def add_stranger(self, chat_id: str) -> None:
+        """Nobody in this chat has ever written to the account; the others have."""
+        self._strangers.add(chat_id)
+
+    def set_limits(
+        self, *, time_lock: TimeLock | None = None, new_chat_quota: NewChatQuota | None = None
+    ) -> None:
+        """The session is ready and tells these limits. Under a time lock the server refuses strangers."""
+        self._time_lock, self._new_chat_quota = time_lock, new_chat_quota
+        self.set_phase(Phase.READY)
+
+    def set_phase(
+        self, phase: Phase, *, reason: str | None = None, until_s: float | None = None
+    ) -> None:
         """The session is in this phase from now on; STOPPED: the driver gives up by itself."""
         if phase is Phase.STOPPED:
             self._end(reason)
-        else:
-            self._publish(SessionState(phase, self._phone, reason=reason, link=self.link))
+            return
+        session = SessionState(phase, self._phone, reason=reason, link=self.link, until_s=until_s)
+        if phase is Phase.READY:
+            session = replace(
+                session, time_lock=self._time_lock, new_chat_quota=self._new_chat_quota
+            )
+        self._publish(session)
 
     def link_account(self) -> None:
         """A person links the account, again or for the first time: a new link with an empty store."""
@@ -258,6 +282,12 @@ class FakeDriver:
             return InDoubt("outcome_unknown", "it waits in WhatsApp's outbox")
         if self._now_s() >= submission.submit_before_s:
             return NotSubmitted("timeout_before_submit", "too late")
+        if submission.chat_id in self._strangers:
+            if not submission.is_new_chat_allowed:
+                until_s = self._time_lock.until_s if self._time_lock else None
+                return NotSubmitted("new_chats_restricted", "nobody has written", until_s)
+            if self._time_lock is not None:
+                return ServerRefused(463, "time lock")
         return self._follow_script(submission)
 
     def _follow_script(self, submission: Submission) -> SubmitResult:

@@ -21,7 +21,7 @@
                                           SubmitUncertain          LookUpMessage
                                           NotSubmitted             Finish, not sent
                                           SubmitRefused            Finish failed, or RestrictAccount
-                   RestrictAccount        AccountRestricted        Finish failed
+                   RestrictAccount        AccountRestricted        Finish failed, or deferred
                    LookUpMessage          MessageLookedUp          as claim.py says: Finish,
                                                                    WaitForServerAck, WaitUntilAllowed
                    WaitForServerAck       MessageLookedUp          Finish
@@ -42,7 +42,7 @@ from typing import Any
 
 import msgspec
 
-from streams.domain.accounts.restriction import restriction_after
+from streams.domain.accounts.restriction import is_about_account
 from streams.domain.errors import Error, ErrorClass, error_for
 from streams.domain.phone.events import Failed, Result, Sent
 from streams.domain.sending import claim as claims
@@ -183,8 +183,8 @@ class Attempt:
                 return self._claim_or_submit(link, claim, now_s)
             case Submit(), _:
                 return self._after_submit(observation, now_s)
-            case RestrictAccount(_, error), AccountRestricted():
-                return Finish(Failed(error=error))
+            case RestrictAccount(error), AccountRestricted(until_s):
+                return Finish(claims.not_sent_result(error, until_s))
             case LookUpMessage(), MessageLookedUp():
                 return self._after_message_lookup(observation, now_s)
             case WaitForServerAck(), MessageLookedUp(lookup):
@@ -246,9 +246,8 @@ class Attempt:
                 return self._not_sent(self._error_before_submit(code, detail, now_s), until_s)
             case SubmitRefused(server_code, detail):
                 error = error_for_refusal(server_code, detail)
-                restriction = restriction_after(error, self._link, now_s)
-                if restriction is not None:
-                    return RestrictAccount(restriction, error)
+                if is_about_account(error):
+                    return RestrictAccount(error, self._link)
                 return Finish(Failed(error=error))
             case _:
                 raise _unexpected(self.action, observation)

@@ -1,8 +1,16 @@
 """What a refusal by WhatsApp's server means: from its code to an error. Pure: a table and one look-up.
 
-The code is the `error` of the server's ack, which WhatsApp Web reports as `ackErrorCode` (source:
-WAWebSendMsgJob and WAWebHandleMsgSendAck of the build 1044822804). A code that is not in the table is a
-`server_error` that names the number.
+The code is the `error` of the server's ack, which the page reads as a number and reports as
+`ackErrorCode` (source: WAWebSendMsgCommonApi, WAWebHandleMsgError and WAWebSendMsgRecordAction of the
+build 1044822804). What the page itself knows of a code:
+
+    429  the rate limit of every other request (WASmaxInPrivacyIQErrorRateOverlimitMixin and its like)
+    475  `NewChatMessagesCapped` in `NackReason` (WAWebCreateNackFromStanza)
+    479  `SMAX_INVALID`, "Invalid stanza sent" (WABackendHandleError, WAHandleErrorStanzaProtocol)
+
+463 and 404 have no name in the page; what they mean was observed by other clients. `NackReason` has more
+codes, but those are what a client answers to the server, or concern groups (421). A code that is not in
+the table is a `server_error` that names the number.
 """
 
 from types import MappingProxyType

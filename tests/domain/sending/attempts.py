@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from streams.domain.accounts.restriction import RESTRICTION_DURATION_S, Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import Failed
 from streams.domain.sending import claim as claims
@@ -52,10 +51,7 @@ CLAIM = Claim(
     claimed_at_s=NOW_S,
 )
 DISCONNECTED = Error("disconnected")
-FLAGGED = Error("spam_flagged", "479")
-RESTRICTION = Restriction(
-    code="spam_flagged", since_s=NOW_S, until_s=NOW_S + RESTRICTION_DURATION_S, link="link-1"
-)
+TIME_LOCKED = Error("reachout_timelocked", "463")
 SUBMIT = Submit(CHAT, {"type": "text"})
 
 
@@ -88,7 +84,7 @@ ATTEMPTS: dict[type, Callable[[], Attempt]] = {
     ConfirmOwnership: lambda: after(Allowed()),
     StoreClaim: lambda: after(Allowed(), OwnershipConfirmed("link-1", None)),
     Submit: submitted,
-    RestrictAccount: lambda: after(SubmitRefused("spam_flagged", "479"), attempt=submitted()),
+    RestrictAccount: lambda: after(SubmitRefused(463), attempt=submitted()),
     LookUpMessage: lambda: begin(claim=CLAIM),
     WaitForServerAck: lambda: after(
         MessageLookedUp(InStore(0), "link-1", CLAIM), attempt=begin(claim=CLAIM)

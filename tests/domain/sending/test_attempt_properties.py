@@ -223,7 +223,7 @@ class MessageMachine(RuleBasedStateMachine):
             case "refused":
                 self.stores[self.link] = -1
                 self.is_looked_up_since_submit = True
-                code = data.draw(st.sampled_from(["server_error", "reachout_timelocked"]))
+                code = data.draw(st.sampled_from([500, 463]))
                 return actions.SubmitRefused(code)
             case "lost":  # it arrived, and the ack is lost
                 self.stores[self.link] = 1

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from streams.contract.account import AccountRecord
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -22,6 +23,24 @@ class Metrics:
         self.malformed_records = Counter(
             "wa_sender_malformed_records",
             "Records of the send topic that are not a command",
+            registry=registry,
+        )
+        self.refusals = Counter(
+            "wa_sender_refusals",
+            "Messages that WhatsApp's server refused, by its code",
+            ["code"],
+            registry=registry,
+        )
+        self.new_chat_quota = Gauge(
+            "wa_account_new_chat_quota",
+            "WhatsApp's quota of new chats (total) and how much of it is used; absent if unknown",
+            ["kind"],
+            registry=registry,
+        )
+        self.restricted = Gauge(
+            "wa_account_restricted",
+            "1 while WhatsApp limits what the account may send, by reason",
+            ["reason"],
             registry=registry,
         )
         self.reconciliations = Counter(
@@ -48,3 +67,18 @@ class Metrics:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
         self.outcomes.labels(_RESULT_NAMES[type(result)], error.code if error else "").inc()
+
+    def record_refusal(self, server_code: int) -> None:
+        """WhatsApp's server refused a message. The label has at most a thousand values, and `other`."""
+        self.refusals.labels(str(server_code) if 0 <= server_code < 1000 else "other").inc()
+
+    def record_account(self, record: AccountRecord) -> None:
+        """The account's record is this now."""
+        self.restricted.clear()
+        is_paused = record.state == "ready" and record.reason == "account_rate_limited"
+        if record.state == "restricted" or not record.new_chats_allowed or is_paused:
+            self.restricted.labels(record.reason or "unknown").set(1)
+        self.new_chat_quota.clear()
+        if record.new_chat_quota is not None:
+            self.new_chat_quota.labels("total").set(record.new_chat_quota.total)
+            self.new_chat_quota.labels("used").set(record.new_chat_quota.used)

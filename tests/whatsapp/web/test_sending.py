@@ -121,7 +121,7 @@ async def test_a_lost_ack_is_in_doubt(
     await shared_control.add_faults({"ack_lost": True}, count=1)
     result = await shared_driver.submit(make_text("3EB0AA07", ack_timeout_s=0.3))
     assert isinstance(result, InDoubt)
-    assert await shared_driver.find_message("3EB0AA07", PEER_CHAT) == MessageFound(0)
+    assert await shared_driver.find_message("3EB0AA07", PEER_CHAT) == MessageFound(0, is_pending=True)
     assert await shared_control.fetch_new_ids() == ["3EB0AA07"]
     second = await shared_driver.submit(make_text("3EB0AA07", ack_timeout_s=0.3))
     assert isinstance(second, InDoubt)

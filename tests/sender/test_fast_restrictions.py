@@ -30,8 +30,7 @@ def make_sender(predecessor: FastSender | None = None) -> FastSender:
     if predecessor is not None:
         return FastSender(driver=predecessor.driver, disk=predecessor.disk)
     sender = FastSender()
-    sender.driver.add_stranger(STRANGER)
-    sender.driver.add_stranger(OTHER_STRANGER)
+    sender.driver.acquaintances.add(FRIEND)
     return sender
 
 
@@ -39,7 +38,7 @@ async def tell_limits(
     sender: FastSender, time_lock: TimeLock | None = None, quota: NewChatQuota | None = None
 ) -> None:
     """The session tells these limits, and the sender knows."""
-    sender.driver.set_limits(time_lock=time_lock, new_chat_quota=quota)
+    sender.driver.restrict_new_chats(time_lock, quota)
     await until(lambda: sender.session.state == sender.driver.session)
 
 
@@ -76,9 +75,7 @@ async def test_nothing_is_given_to_a_stranger_under_a_time_lock(sender: FastSend
     end_s = time.time() + 600
     await tell_limits(sender, TimeLock(end_s, "DEFAULT"))
     held = await sender.send(make_command("a", chat_id=STRANGER))
-    assert held == Deferred(
-        error=Error("new_chats_restricted", "nobody has written"), until_s=end_s
-    )
+    assert held == Deferred(error=Error("new_chats_restricted", "DEFAULT"), until_s=end_s)
     assert isinstance(await sender.send(make_command("b", chat_id=FRIEND)), Sent)
     assert all(not call.is_new_chat_allowed for call in sender.driver.submissions)
     await tell_limits(sender)
@@ -167,14 +164,12 @@ async def test_strangers_wait_before_the_quota_is_used_up(sender: FastSender) ->
     """Our own count is known before WhatsApp reports it; conversations use nothing of the quota."""
     await tell_limits(sender, quota=quota(17))
     strangers = [f"s{number}@lid" for number in range(4)]
-    for stranger in strangers:
-        sender.driver.add_stranger(stranger)
     for number in range(5):
         assert isinstance(await sender.send(make_command(f"f{number}", chat_id=FRIEND)), Sent)
     results = [await sender.send(make_command(chat, chat_id=chat)) for chat in strangers]
     assert [type(result) for result in results] == [Sent, Sent, Deferred, Deferred]
     assert results[2] == Deferred(
-        error=Error("new_chats_restricted", "nobody has written"), until_s=4e9
+        error=Error("new_chats_restricted", "the chat is new"), until_s=4e9
     )
     assert isinstance(await sender.send(make_command("last", chat_id=FRIEND)), Sent)
     record = sender.account_publisher.make_record()

@@ -127,7 +127,9 @@ class PhoneStage:
             event,
             offset=offset,
             now_s=now_s,
-            accounts=scheduler.get_capacities(event.phone, availability),
+            accounts=scheduler.get_capacities(
+                event.phone, availability, self.accounts.without_new_chats
+            ),
             rows=store,
             policy=self.policy,
         )

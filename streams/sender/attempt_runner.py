@@ -27,6 +27,7 @@ from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.sender.claim_store import ClaimStore
+from streams.sender.new_chats import NewChatGuard
 from streams.sender.reconciler import RECONCILE_TIMEOUT_S, Reconciler
 from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp import driver as browser
@@ -92,20 +93,26 @@ class AttemptRunner:
         claim_store: ClaimStore,
         pacer: Pacer,
         restrictions: RestrictionStore,
+        new_chats: NewChatGuard,
         limits: Limits,
         fence: Fence,
         on_paced: Callable[[], object],
+        on_refused: Callable[[int], object],
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """`on_paced` is called when a dispatch is deferred because of the account's pace."""
+        """`on_paced` is called when a dispatch is deferred because of the account's pace, `on_refused`
+        with the code of each refusal by WhatsApp's server.
+        """
         self._browser_session = browser_session
         self._reconciler = Reconciler(browser_session, now_s)
         self._claim_store = claim_store
         self._pacer = pacer
         self._restrictions = restrictions
+        self._new_chats = new_chats
         self._limits = limits
         self._fence = fence
         self._on_paced = on_paced
+        self._on_refused = on_refused
         self._now_s = now_s
         self._submit_count = 0
         self._page_lock = asyncio.Lock()
@@ -180,9 +187,9 @@ class AttemptRunner:
             case actions.Reconnect():
                 await self._reconciler.reconnect()
                 return actions.Reconnected()
-            case actions.RestrictAccount(restriction):
-                await self._restrictions.store(restriction)
-                return actions.AccountRestricted()
+            case actions.RestrictAccount(error, link):
+                restriction = await self._restrictions.restrict(error, link, self._now_s())
+                return actions.AccountRestricted(restriction.until_s)
             case actions.Finish():
                 raise AssertionError("nothing is executed after the result")
 
@@ -196,7 +203,7 @@ class AttemptRunner:
         try:
             driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s)
         except SessionUnavailable as unavailable:
-            return actions.Denied(unavailable.error)
+            return actions.Denied(unavailable.error, unavailable.until_s)
         match await driver.look_up(phone):
             case browser.OnWhatsApp(chat_id):
                 return actions.NumberFound(chat_id)
@@ -223,12 +230,12 @@ class AttemptRunner:
             try:
                 driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s)
             except SessionUnavailable as unavailable:
-                return actions.Denied(unavailable.error)
+                return actions.Denied(unavailable.error, unavailable.until_s)
             now_s = self._now_s()
             link = self._browser_session.state.link
-            restriction = self._restrictions.get_active(link, now_s)
+            restriction = self._restrictions.get_active("everything", link, now_s)
             if restriction is not None:
-                return actions.Denied(Error("account_restricted", restriction.code))
+                return actions.Denied(restriction.denial, restriction.until_s)
             at_s, code = self._pacer.next_send_at_s()
             if at_s <= now_s:
                 running.driver = driver
@@ -261,7 +268,7 @@ class AttemptRunner:
             ack_timeout_s=self._limits.ack_timeout_s,
         )
         self._pacer.record_submit(now_s)
-        match await running.driver.submit(submission):
+        match await self._new_chats.submit(running.driver.submit, submission):
             case browser.ServerAccepted(at_s):
                 return actions.SubmitAccepted(at_s)
             case browser.InDoubt(code):
@@ -271,4 +278,5 @@ class AttemptRunner:
             case browser.NotSubmitted(code, detail, until_s):
                 return actions.NotSubmitted(code, detail, until_s or 0.0)
             case browser.ServerRefused(server_code, detail):
+                self._on_refused(server_code)
                 return actions.SubmitRefused(server_code, detail)

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streams.contract.account import AccountRecord
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.whatsapp.driver import AckCounts, Driver
 
@@ -60,6 +61,24 @@ class Metrics:
             "Records of the send topic that are not a command",
             registry=registry,
         )
+        self.refusals = Counter(
+            "wa_sender_refusals",
+            "Messages that WhatsApp's server refused, by its code",
+            ["code"],
+            registry=registry,
+        )
+        self.new_chat_quota = Gauge(
+            "wa_account_new_chat_quota",
+            "WhatsApp's quota of new chats (total) and how much of it is used; absent if unknown",
+            ["kind"],
+            registry=registry,
+        )
+        self.restricted = Gauge(
+            "wa_account_restricted",
+            "1 while WhatsApp limits what the account may send, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self.reconciliations = Counter(
             "wa_sender_reconciliations",
             "Claims that were open when their dispatch came, and had to be reconciled",
@@ -95,3 +114,18 @@ class Metrics:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
         self.outcomes.labels(_RESULT_NAMES[type(result)], error.code if error else "").inc()
+
+    def record_refusal(self, server_code: int) -> None:
+        """WhatsApp's server refused a message. The label has at most a thousand values, and `other`."""
+        self.refusals.labels(str(server_code) if 0 <= server_code < 1000 else "other").inc()
+
+    def record_account(self, record: AccountRecord) -> None:
+        """The account's record is this now."""
+        self.restricted.clear()
+        is_paused = record.state == "ready" and record.reason == "account_rate_limited"
+        if record.state == "restricted" or not record.new_chats_allowed or is_paused:
+            self.restricted.labels(record.reason or "unknown").set(1)
+        self.new_chat_quota.clear()
+        if record.new_chat_quota is not None:
+            self.new_chat_quota.labels("total").set(record.new_chat_quota.total)
+            self.new_chat_quota.labels("used").set(record.new_chat_quota.used)

@@ -23,6 +23,7 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
+from streams.sender.new_chats import NewChatGuard
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
@@ -66,14 +67,20 @@ class SendTopicOwnership:
         self._restrictions = RestrictionStore(
             self._claim_store, lambda: self._account_publisher.notify_change()
         )
+        self._new_chats = NewChatGuard(
+            self._claim_store,
+            self._restrictions,
+            lambda: self._account_publisher.notify_change(),
+        )
         self._qr_terminal = QrTerminal(account)
         self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             daily_cap=settings.account_daily_cap,
             restrictions=self._restrictions,
+            new_chats=self._new_chats,
             pacer=self._pacer,
-            publish=ports.publish_account,
+            publish=self._publish_account,
             now_s=time.time,
         )
         self._receipts = ReceiptTracker(
@@ -93,9 +100,11 @@ class SendTopicOwnership:
             claim_store=self._claim_store,
             pacer=self._pacer,
             restrictions=self._restrictions,
+            new_chats=self._new_chats,
             limits=make_limits(settings),
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
+            on_refused=ports.metrics.record_refusal,
         )
         self.pipeline = SendPipeline(
             account=account,
@@ -120,6 +129,7 @@ class SendTopicOwnership:
         """Read the rows, then begin."""
         await self._load_recent_sends()
         self._restrictions.load()
+        self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
@@ -186,7 +196,17 @@ class SendTopicOwnership:
 
     # -- the session
 
+    @property
+    def account_record(self) -> AccountRecord:
+        """The account at this moment."""
+        return self._account_publisher.make_record()
+
+    async def _publish_account(self, record: AccountRecord) -> None:
+        self._ports.metrics.record_account(record)
+        await self._ports.publish_account(record)
+
     def _on_session_change(self, session: SessionState) -> None:
+        self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._qr_terminal.show_code(session)
         if session.phase is Phase.READY and (

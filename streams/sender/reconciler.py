@@ -39,8 +39,9 @@ class Reconciler:
 
     async def reconcile(self, whatsapp_id: str, chat_id: str) -> StoreLookup:
         """Ask until the page answers; give up at once on a session that only a person can bring back."""
-        now_s = self._now_s()
-        deadline_s = (self._unanswered_since_s or now_s) + RECONCILE_TIMEOUT_S
+        started_s = self._now_s()
+        since_s = started_s if self._unanswered_since_s is None else self._unanswered_since_s
+        deadline_s = since_s + RECONCILE_TIMEOUT_S
         while True:
             try:
                 lookup = await self._reconcile_once(whatsapp_id, chat_id, deadline_s)
@@ -49,7 +50,7 @@ class Reconciler:
             if not isinstance(lookup, LookupUnavailable):
                 self._unanswered_since_s = None
                 return lookup
-            self._unanswered_since_s = self._unanswered_since_s or now_s
+            self._unanswered_since_s = since_s
             if self._now_s() >= deadline_s:
                 return lookup
             await asyncio.sleep(POLL_INTERVAL_S)

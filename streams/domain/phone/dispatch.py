@@ -49,6 +49,7 @@ def _dispatch_first(
     transition: Transition, heads: list[Message], accounts: AccountCapacities
 ) -> Phone:
     """The first head that has an account leaves; those that have none wait."""
+    _open_accounts(transition)
     blocked: list[tuple[Message, BlockedReason, str | None]] = []
     times_s = [head.not_before_s for head in heads]
     for head in heads:
@@ -59,11 +60,15 @@ def _dispatch_first(
             times_s.append(limited_until_s)
             transition.publish_queued(head, "rate_limited", limited_until_s)
             continue
-        choice = choose_account(head.pinned_to or head.account, transition.phone.account, accounts)
+        closed_accounts = _get_closed_accounts(transition, head)
+        choice = choose_account(
+            head.pinned_to or head.account, transition.phone.account, accounts, closed_accounts
+        )
         if choice.account is not None:
             return _dispatch(transition, head, choice.account)
         if choice.blocked_reason is not None:
             blocked.append((head, choice.blocked_reason, choice.required_account))
+    times_s += transition.phone.closed_accounts.values()
     _set_timer(transition, heads, times_s)
     for head, reason, account in blocked:
         _add_wait(transition, head, reason, account)
@@ -84,6 +89,19 @@ def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list
     if limit <= 0:
         return max(_get_give_up_at_s(transition, other) for other in in_doubt)
     return rate_limit.next_send_at_s(transition.phone.send_times_s, limit, policy.clock_skew_s)
+
+
+def _open_accounts(transition: Transition) -> None:
+    """An account is closed to the phone only until its time."""
+    closed_accounts = transition.phone.closed_accounts
+    still_closed = {name: at_s for name, at_s in closed_accounts.items() if at_s > transition.now_s}
+    if len(still_closed) < len(closed_accounts):
+        transition.update_phone(closed_accounts=still_closed)
+
+
+def _get_closed_accounts(transition: Transition, message: Message) -> dict[str, float]:
+    """What came of an attempt in doubt can be found out by its account even while it is closed."""
+    return {} if message.pinned_to is not None else transition.phone.closed_accounts
 
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
@@ -110,9 +128,18 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
 def _add_wait(
     transition: Transition, message: Message, reason: BlockedReason, account: str | None
 ) -> Message:
-    wait = Wait(reason=reason, account=account, priority_rank=PRIORITIES.index(message.priority))
+    """`account`: the only one that will do. What is closed to the phone has a time of its own."""
+    closed_accounts = _get_closed_accounts(transition, message)
+    wait = Wait(
+        reason=reason,
+        account=account,
+        priority_rank=PRIORITIES.index(message.priority),
+        closed_accounts=tuple(sorted(closed_accounts)),
+    )
     transition.update_phone(waits=(*transition.phone.waits, wait))
-    return transition.publish_queued(message, reason)
+    times_s = [at_s for name, at_s in closed_accounts.items() if account in (name, None)]
+    is_due_known = reason == "no_account" and times_s
+    return transition.publish_queued(message, reason, min(times_s) if is_due_known else 0.0)
 
 
 def _set_timer(transition: Transition, heads: list[Message], times_s: list[float]) -> Phone:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from streams.domain.accounts.restriction import Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending.claim import Claim
@@ -55,10 +54,10 @@ class Reconnect(msgspec.Struct, frozen=True):
 
 
 class RestrictAccount(msgspec.Struct, frozen=True):
-    """Stop the account before anything else is done: AccountRestricted."""
+    """Restrict the account before anything else is done: AccountRestricted."""
 
-    restriction: Restriction
     error: Error  # WhatsApp's refusal, which is the message's result
+    link: str | None  # under which the message was submitted
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -158,7 +157,9 @@ class Reconnected(msgspec.Struct, frozen=True):
 
 
 class AccountRestricted(msgspec.Struct, frozen=True):
-    """The restriction is durable."""
+    """The restriction is durable. It ends at `until_s`."""
+
+    until_s: float = 0.0
 
 
 Observation = (

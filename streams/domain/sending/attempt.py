@@ -22,7 +22,7 @@
                                           SubmitUncertain          LookUpMessage
                                           NotSubmitted             Finish, not sent
                                           SubmitRefused            Finish failed, or RestrictAccount
-                   RestrictAccount        AccountRestricted        Finish failed
+                   RestrictAccount        AccountRestricted        Finish failed, or deferred
                    LookUpMessage          MessageLookedUp          reconciliation.py: Finish,
                                                                    Reconnect, WaitUntilAllowed
                    Reconnect              Reconnected              Finish in doubt
@@ -40,8 +40,8 @@ tests drive this same class. An observation that does not answer the action is a
 
 from collections.abc import Mapping
 
-from streams.domain.accounts.restriction import restriction_after
-from streams.domain.errors import Error, ErrorClass, error_for
+from streams.domain.accounts.restriction import is_about_account
+from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.events import Failed, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending import reconciliation
@@ -75,7 +75,7 @@ from streams.domain.sending.actions import (
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
 from streams.domain.sending.command import SendCommand, decode_content
 from streams.domain.sending.reconciliation import AskToReconnect, SubmitAgain
-from streams.domain.sending.refusals import error_for_refusal
+from streams.domain.sending.refusals import error_before_submit, error_for_refusal
 
 
 class UnexpectedObservation(Exception):
@@ -98,6 +98,7 @@ class Attempt:
         self._is_first = False  # nothing of this message can have left before this attempt
         self._result_after_reconnect: Result | None = None
         self._is_found = False  # the last lookup concluded the attempt
+        self._may_have_arrived = False  # an earlier page had it, without an ack
         self._is_reconciled = False  # a lookup has shown that an earlier submit did not leave
         self.action: Action = self._begin(now_s)
 
@@ -186,8 +187,8 @@ class Attempt:
                 return self._claim_or_submit(link, claim, now_s)
             case Submit(), _:
                 return self._after_submit(observation, now_s)
-            case RestrictAccount(_, error), AccountRestricted():
-                return Finish(Failed(error=error))
+            case RestrictAccount(error), AccountRestricted(until_s):
+                return self._refused(error, until_s)
             case LookUpMessage(), MessageLookedUp():
                 return self._after_message_lookup(observation, now_s)
             case Reconnect(), Reconnected() if self._result_after_reconnect is not None:
@@ -248,13 +249,14 @@ class Attempt:
             case SubmitUncertain():
                 return LookUpMessage(self.chat_id)
             case NotSubmitted(code, detail, until_s):
-                return self._not_sent(self._error_before_submit(code, detail, now_s), until_s)
+                is_too_late = now_s >= self.command.deadline_s
+                error = error_before_submit(code, detail, is_too_late=is_too_late)
+                return self._not_sent(error, until_s)
             case SubmitRefused(server_code, detail):
                 error = error_for_refusal(server_code, detail)
-                restriction = restriction_after(error, self._link, now_s)
-                if restriction is not None:
-                    return RestrictAccount(restriction, error)
-                return Finish(Failed(error=error))
+                if is_about_account(error):
+                    return RestrictAccount(error, self._link)
+                return self._refused(error)
             case _:
                 raise _unexpected(self.action, observation)
 
@@ -277,18 +279,19 @@ class Attempt:
                 return Reconnect()
             case SubmitAgain():
                 self._is_reconciled = True
+                self._may_have_arrived = reconciliation.may_have_arrived(observation.lookup)
                 return self._wait()
-
-    def _error_before_submit(self, code: str, detail: str, now_s: float) -> Error:
-        """The page is not at fault if it ran out of time because the deadline came."""
-        error = error_for(code, detail)
-        if error.is_timeout and now_s >= self.command.deadline_s:
-            return Error("deadline_exceeded", detail)
-        return error
 
     def _not_sent(self, error: Error, until_s: float = 0.0) -> Finish:
         """This attempt sent nothing. An earlier one stays in doubt, unless trying again cannot help."""
         if self._is_reconciled and error.error_class is not ErrorClass.PERMANENT:
+            return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
+        return Finish(claims.not_sent_result(error, until_s))
+
+    def _refused(self, error: Error, until_s: float = 0.0) -> Finish:
+        """The server refused it now. If it may have arrived before, no other account may get it."""
+        is_final = error.error_class in (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
+        if self._may_have_arrived and not is_final:
             return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
         return Finish(claims.not_sent_result(error, until_s))
 

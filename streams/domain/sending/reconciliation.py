@@ -114,6 +114,11 @@ def after_lookup(
             return _decide_resubmit(command, submit_count, now_s)
 
 
+def may_have_arrived(lookup: StoreLookup) -> bool:
+    """Whether a message that is to be submitted again may have reached the server before, unacked."""
+    return isinstance(lookup, InStore) and lookup.ack == 0
+
+
 def _decide_resubmit(
     command: SendCommand, submit_count: int, now_s: float
 ) -> SubmitAgain | Conclude:

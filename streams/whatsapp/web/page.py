@@ -53,13 +53,13 @@ _WAIT_UNTIL_READY_SCRIPT: Final = """() => new Promise((resolve) => {
 
 def _load_adapter() -> str:
     """The files of the folder `adapter` as one expression: a function that returns the adapter."""
-    folder = Path(__file__).parent / "adapter"
-    main, *parts = (
-        f"({(folder / name).read_text(encoding='utf-8')})"
-        for name in ("adapter.js", "session.js", "store.js", "sending.js")
-    )
-    session, store, sending = parts
-    return f"() => {main}({{session: {session}, store: {store}, sending: {sending}}})"
+    sources = {
+        path.stem: f"({path.read_text(encoding='utf-8')})"
+        for path in sorted((Path(__file__).parent / "adapter").glob("*.js"))
+    }
+    main = sources.pop("adapter")
+    parts = ", ".join(f"{name}: {source}" for name, source in sources.items())
+    return f"() => {main}({{{parts}}})"
 
 
 _ADAPTER_SCRIPT: Final = _load_adapter()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from streams.domain.accounts.restriction import RESTRICTION_DURATION_S, Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import Failed
 from streams.domain.sending import claim as claims
@@ -61,9 +60,6 @@ DISCONNECTED = Error("disconnected")
 # A claim whose message has been pending for so long that the page is asked to reconnect.
 STALLED_CLAIM = msgspec.structs.replace(CLAIM, claimed_at_s=NOW_S - STALL_TIMEOUT_S)
 TIME_LOCKED = Error("reachout_timelocked", "463")
-RESTRICTION = Restriction(
-    code="reachout_timelocked", since_s=NOW_S, until_s=NOW_S + RESTRICTION_DURATION_S, link="link-1"
-)
 PENDING = InStore(0, is_pending=True)
 PENDING_DETAIL = "the page has it, and the server has not acked it"
 SUBMIT = Submit(CHAT, {"type": "text"})

@@ -37,7 +37,6 @@ from tests.domain.sending.attempts import (
     DISCONNECTED,
     LATE_S,
     NOW_S,
-    RESTRICTION,
     SUBMIT,
     WITHOUT_CHAT,
     after,
@@ -186,11 +185,3 @@ def test_what_whatsapp_answered_is_remembered() -> None:
     assert after(NumberFound("other@lid"), attempt=attempt).looked_up_chat_id == "other@lid"
     assert attempt.chat_id == "other@lid"
     assert begin().looked_up_chat_id is None
-
-
-def test_a_restriction_ends_with_time_or_with_a_new_link() -> None:
-    """It holds only under the link that was restricted, and for a day."""
-    assert RESTRICTION.is_in_force("link-1", NOW_S)
-    assert not RESTRICTION.is_in_force("link-2", NOW_S)
-    assert RESTRICTION.is_in_force("link-1", RESTRICTION.until_s - 0.1)
-    assert not RESTRICTION.is_in_force("link-1", RESTRICTION.until_s)

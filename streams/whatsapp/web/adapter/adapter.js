@@ -56,10 +56,15 @@
     WPP, functions, AdapterError, describeError, requireConnection, findConnectionProblem, missing,
   };
   const session = parts.session(shared);
-  const store = parts.store(shared);
-  const sending = parts.sending({ ...shared, ...store.internal });
+  const acks = parts.acks({ ...shared, ...session.internal });
+  const gate = parts.gate(shared);
+  const store = parts.store({ ...shared, ...gate.internal });
+  const contents = parts.contents({ ...shared, ...gate.internal, ...store.internal });
+  const sending = parts.sending({
+    ...shared, ...acks.internal, ...gate.internal, ...store.internal, ...contents.internal,
+  });
 
-  const calls = { ...session.calls, ...store.calls, ...sending.calls };
+  const calls = { ...session.calls, ...store.calls, ...contents.calls };
   // The result of `submit` has fields of its own, also when it failed.
   const adapter = { submit: sending.submit };
   for (const [name, call] of Object.entries(calls)) adapter[name] = catchErrors(call);

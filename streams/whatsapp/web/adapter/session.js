@@ -142,17 +142,9 @@
     });
   }
 
-  function onAck(change) {
-    if (change.ack < 2) return;
-    for (const key of change.ids) {
-      if (key.fromMe) addEvent({ kind: "ack", id: key.id, ack: change.ack, at_s: Date.now() / 1000 });
-    }
-  }
-
   function subscribe() {
     for (const name of STATE_EVENTS) WPP.on(name, markStateChanged);
     WPP.on("chat.new_message", onMessage);
-    WPP.on("chat.msg_ack_change", onAck);
     const setPairingCode = (code) => { pairingCode = code; markStateChanged(); };
     WPP.on("conn.link_code_change", setPairingCode);
     WPP.on("conn.link_code_expired", () => setPairingCode(null));
@@ -203,5 +195,5 @@
 
   checkSymbols();
   subscribe();
-  return { calls: { listen, request_pairing_code, reconnect, logout } };
+  return { calls: { listen, request_pairing_code, reconnect, logout }, internal: { addEvent } };
 }

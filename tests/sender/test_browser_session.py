@@ -45,6 +45,28 @@ async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness)
     assert await harness.fetch_stanzas("logged out") == []
 
 
+async def test_a_quota_holds_strangers_back_before_it_is_used_up(
+    linked_harness: SenderHarness,
+) -> None:
+    """Of a quota of three, one chat is left unused; the end is that of the quota, and conversations go on.
+
+    Source: WAWebIndividualNewChatMessageCappingLimitUtils (the quota and who may be written to).
+    """
+    harness = linked_harness
+    await harness.control.post("/faults", {"new_chat_cap": 3})
+    await wait_until(lambda: harness.read_account_record()["new_chat_quota"])
+    sends = [await harness.dispatch(f"new-{i}", f"+6012000001{i}") for i in range(4)]
+    results = [await harness.wait_for_result(send) for send in sends]
+    assert [type(result) for result in results] == [Sent, Sent, Deferred, Deferred]
+    record = await harness.wait_for_state("ready", reason="new_chats_capped")
+    quota = record["new_chat_quota"]
+    assert (quota["total"], quota["used"], quota["is_used_up"]) == (3, 2, False)
+    assert record["until"] == quota["resets_at"]
+    await make_friend(harness, "+60120000019")
+    friendly = await harness.dispatch("to a friend", "+60120000019")
+    assert isinstance(await harness.wait_for_result(friendly), Sent)
+
+
 async def test_a_time_lock_stops_new_chats_and_outlives_a_restart(
     linked_harness: SenderHarness,
 ) -> None:

@@ -19,20 +19,20 @@ _PAGE_DIR = Path(__file__).parent / "page"
 # The order matters: a module may come before those that it needs, but wa-js takes the first match.
 _MODULES = (
     "base",
-    "ids",
+    "messages/ids",
     "constants",
-    "session",
-    "storage",
-    "models",
-    "stores",
-    "unused",
-    "contacts",
-    "sending",
-    "media",
-    "receipts",
-    "outbox",
-    "screen",
-    "wire",
+    "session/session",
+    "session/storage",
+    "messages/models",
+    "messages/stores",
+    "messages/unused",
+    "messages/contacts",
+    "messages/sending",
+    "messages/media",
+    "messages/receipts",
+    "messages/outbox",
+    "session/screen",
+    "session/wire",
 )
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'nonce-{nonce}';"

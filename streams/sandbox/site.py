@@ -5,8 +5,10 @@ that queues calls, and a policy forbids scripts without a nonce, and `eval`.
 """
 
 import asyncio
+import json
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -45,11 +47,12 @@ _CONTENT_SECURITY_POLICY = (
 _CLOSE_TIMEOUT_S = 1.0
 
 
-def bundle_modules() -> str:
-    """All modules, as the one script that the document loads."""
+def bundle_modules(settings: Mapping[str, object]) -> str:
+    """All modules, as the one script that the document loads. The page reads the settings in it."""
     texts = [(_PAGE_DIR / "modules" / f"{name}.js").read_text("utf-8") for name in _MODULES]
     define = (_PAGE_DIR / "define.js").read_text("utf-8")
-    return "(() => {\n" + "\n".join([define, *texts]) + "\n})();\n"
+    constants = f"const SANDBOX_SETTINGS = {json.dumps(dict(settings))};"
+    return "(() => {\n" + "\n".join([constants, define, *texts]) + "\n})();\n"
 
 
 class Site:
@@ -60,7 +63,7 @@ class Site:
         self._document = (_PAGE_DIR / "index.html").read_text("utf-8")
         self._scripts = {
             "loader.js": (_PAGE_DIR / "loader.js").read_text("utf-8"),
-            "modules.js": bundle_modules(),
+            "modules.js": bundle_modules(server.defaults.page_settings()),
         }
 
     def build_application(self) -> web.Application:

@@ -35,6 +35,12 @@ class Defaults:
     receipt, `read_ms`: from there to the read receipt; None for never (then only `POST /read` makes a
     recipient read). `qr_ttl_s`: how long a QR code is shown before the next. With `auto_scan`, a phone
     scans every QR code that a page shows.
+
+    `lid_chats`: a chat with one person has a LID, as on the real page; else the phone number.
+    `serialized_keys`: keys of messages have `_serialized`, as before August 2026. A reload restores the
+    first `restored_before_main` chats before MAIN, the others after the offline delivery, within
+    `restore_ms`. `search_give_up_ms`: how long the page searches for the last message of a chat that is
+    not restored yet (WAWebChatLoadMessages: four attempts, 8 s).
     """
 
     ack_delay_ms: int = 0
@@ -42,6 +48,21 @@ class Defaults:
     read_ms: int | None = None
     qr_ttl_s: float = 20.0
     auto_scan: bool = False
+    lid_chats: bool = True
+    serialized_keys: bool = False
+    restored_before_main: int = 100
+    restore_ms: int = 100
+    search_give_up_ms: int = 8000
+
+    def page_settings(self) -> dict[str, object]:
+        """What the page itself must know. Its modules read it as SANDBOX_SETTINGS."""
+        return {
+            "serialized_keys": self.serialized_keys,
+            "lid_chats": self.lid_chats,
+            "restored_before_main": self.restored_before_main,
+            "restore_ms": self.restore_ms,
+            "search_give_up_ms": self.search_give_up_ms,
+        }
 
 
 class Trigger(Enum):

@@ -28,27 +28,12 @@ from streams.sandbox.app import run
     "--read-ms", default=-1, show_default=True, help="time from delivery to reading; -1: never"
 )
 @click.option("--qr-ttl-s", default=20.0, show_default=True, help="how long a QR code is shown")
-@click.option("--phone-number-chats", is_flag=True, help="chats have the phone number, not a LID")
-@click.option("--serialized-keys", is_flag=True, help="keys of messages have `_serialized`")
-@click.option(
-    "--restored-before-main", default=100, show_default=True, help="chats, after a reload"
-)
-@click.option(
-    "--restore-ms", default=100, show_default=True, help="time to restore the other chats"
-)
-@click.option(
-    "--search-give-up-ms",
-    default=8000,
-    show_default=True,
-    help="how long the page searches for a message of a chat that is not restored",
-)
 @click.option("--json", "as_json", is_flag=True, help="print the ready line as JSON")
-def main(delivery_ms: int, read_ms: int, phone_number_chats: bool, **options: object) -> None:
+def main(delivery_ms: int, read_ms: int, **options: object) -> None:
     """Simulate WhatsApp until SIGTERM or SIGINT."""
     sys.exit(
         run(
             delivery_ms=None if delivery_ms < 0 else delivery_ms,
-            lid_chats=not phone_number_chats,
             read_ms=None if read_ms < 0 else read_ms,
             **options,  # pyright: ignore[reportArgumentType]
         )

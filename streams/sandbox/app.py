@@ -41,11 +41,6 @@ def run(
     delivery_ms: int | None = 20,
     read_ms: int | None = None,
     qr_ttl_s: float = 20.0,
-    lid_chats: bool = True,
-    serialized_keys: bool = False,
-    restored_before_main: int = 100,
-    restore_ms: int = 100,
-    search_give_up_ms: int = 8000,
     as_json: bool = False,
     on_ready: Callable[[str], None] | None = None,
 ) -> int:
@@ -62,11 +57,6 @@ def run(
         read_ms=read_ms,
         qr_ttl_s=qr_ttl_s,
         auto_scan=auto_scan,
-        lid_chats=lid_chats,
-        serialized_keys=serialized_keys,
-        restored_before_main=restored_before_main,
-        restore_ms=restore_ms,
-        search_give_up_ms=search_give_up_ms,
     )
 
     def print_ready(url: str, browser_args: list[str]) -> None:

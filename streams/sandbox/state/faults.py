@@ -4,6 +4,15 @@
     a message arrives          ack_delay_ms    milliseconds before the ack
                                ack_lost        true: the message is recorded, and its ack is never sent
                                send_error      WhatsApp's error code; the recipient does not get it
+                               local_error     where the page itself fails: before_ack (nothing leaves it),
+                                               server_status (the same, in a request before it), after_ack,
+                                               ack_unreadable (the server has the message)
+    a receipt is due           receipt_delay_ms    milliseconds more
+                               receipts_repeated   true: each receipt comes twice
+                               receipts_reordered  true: read at once, and "delivered" comes after "read"
+                               receipts_unacked    true: receipts come although the ack was lost
+    a file is uploaded         upload_hangs    true: the upload never ends
+                               upload_error    the HTTP status of the refusal
     a number is looked up      lookup_error    true or an error code
     a page is loaded           slow_page_ms    milliseconds before its modules
                                never_ready     true: its modules never come
@@ -54,21 +63,13 @@ class Defaults:
     restore_ms: int = 100
     search_give_up_ms: int = 8000
 
-    def page_settings(self) -> dict[str, object]:
-        """What the page itself must know. Its modules read it as SANDBOX_SETTINGS."""
-        return {
-            "serialized_keys": self.serialized_keys,
-            "lid_chats": self.lid_chats,
-            "restored_before_main": self.restored_before_main,
-            "restore_ms": self.restore_ms,
-            "search_give_up_ms": self.search_give_up_ms,
-        }
-
 
 class Trigger(Enum):
     """What makes a fault take effect."""
 
     MESSAGE = auto()
+    RECEIPT = auto()
+    UPLOAD = auto()
     LOOK_UP = auto()
     PAGE = auto()
     CONNECTION = auto()
@@ -87,6 +88,13 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "ack_delay_ms": FaultKind(Trigger.MESSAGE, (int,)),
     "ack_lost": FaultKind(Trigger.MESSAGE, (bool,)),
     "send_error": FaultKind(Trigger.MESSAGE, (int,)),
+    "local_error": FaultKind(Trigger.MESSAGE, (str,)),
+    "receipt_delay_ms": FaultKind(Trigger.RECEIPT, (int,)),
+    "receipts_repeated": FaultKind(Trigger.RECEIPT, (bool,)),
+    "receipts_reordered": FaultKind(Trigger.RECEIPT, (bool,)),
+    "receipts_unacked": FaultKind(Trigger.RECEIPT, (bool,)),
+    "upload_hangs": FaultKind(Trigger.UPLOAD, (bool,)),
+    "upload_error": FaultKind(Trigger.UPLOAD, (int,)),
     "lookup_error": FaultKind(Trigger.LOOK_UP, (bool, int)),
     "slow_page_ms": FaultKind(Trigger.PAGE, (int,)),
     "never_ready": FaultKind(Trigger.PAGE, (bool,)),
@@ -95,6 +103,7 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "page_crash": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
     "restrict": FaultKind(Trigger.CONNECTION, (bool, str)),
 }
+_LOCAL_ERRORS: Final = frozenset({"before_ack", "server_status", "after_ack", "ack_unreadable"})
 _FILTERS: Final = frozenset({"count", "number", "account"})
 _PHONE_PATTERN: Final = re.compile(r"^\+[0-9]{5,20}$")
 
@@ -188,6 +197,8 @@ def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
         raise InvalidFault(f"{name}: needs {expected}, not {value!r}")
     if type(value) is int and value < 0:
         raise InvalidFault(f"{name}: cannot be negative")
+    if name == "local_error" and value not in _LOCAL_ERRORS:
+        raise InvalidFault(f"{name}: is one of {sorted(_LOCAL_ERRORS)}, not {value!r}")
     return None if value is False else value
 
 

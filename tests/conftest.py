@@ -5,6 +5,7 @@ import signal
 pytest_plugins = [
     "tests.support.broker",
     "tests.support.sandbox",
+    "tests.support.sandbox_page",
     "tests.support.browser",
     "tests.support.wire",
     "tests.support.dispatching",

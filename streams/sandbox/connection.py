@@ -1,7 +1,7 @@
 """The connections of pages: one WebSocket each. What a message means may not be decided here.
 
-Each message is a JSON object with an `op` (page/modules/wire.js has the other end). A request of the
-page has an `n` too, and its answer carries the same `n`.
+Each message is a JSON object with an `op` (page/modules/session/wire.js has the other end). A request of
+the page has an `n` too, and its answer carries the same `n`.
 
     page → server    hello, refresh_qr, msg, receipt_confirmed, inbound_confirmed, chatstate
                      requests: pair_code, exists, msg_info, logout

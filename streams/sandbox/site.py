@@ -5,8 +5,11 @@ that queues calls, and a policy forbids scripts without a nonce, and `eval`.
 """
 
 import asyncio
+import dataclasses
+import json
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -19,20 +22,25 @@ _PAGE_DIR = Path(__file__).parent / "page"
 # The order matters: a module may come before those that it needs, but wa-js takes the first match.
 _MODULES = (
     "base",
-    "ids",
+    "messages/ids",
     "constants",
-    "session",
-    "storage",
-    "models",
-    "stores",
-    "unused",
-    "contacts",
-    "sending",
-    "media",
-    "receipts",
-    "outbox",
-    "screen",
-    "wire",
+    "session/session",
+    "session/storage",
+    "messages/models",
+    "messages/collections",
+    "messages/database",
+    "messages/stores",
+    "messages/getters",
+    "messages/unused",
+    "messages/contacts",
+    "messages/restoring",
+    "messages/sending",
+    "messages/addons",
+    "messages/media",
+    "messages/receipts",
+    "messages/outbox",
+    "session/screen",
+    "session/wire",
 )
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'nonce-{nonce}';"
@@ -45,11 +53,12 @@ _CONTENT_SECURITY_POLICY = (
 _CLOSE_TIMEOUT_S = 1.0
 
 
-def bundle_modules() -> str:
-    """All modules, as the one script that the document loads."""
+def bundle_modules(settings: Mapping[str, object]) -> str:
+    """All modules, as the one script that the document loads. The page reads the settings in it."""
     texts = [(_PAGE_DIR / "modules" / f"{name}.js").read_text("utf-8") for name in _MODULES]
     define = (_PAGE_DIR / "define.js").read_text("utf-8")
-    return "(() => {\n" + "\n".join([define, *texts]) + "\n})();\n"
+    constants = f"const SETTINGS = {json.dumps(dict(settings))};"
+    return "(() => {\n" + "\n".join([constants, define, *texts]) + "\n})();\n"
 
 
 class Site:
@@ -60,7 +69,7 @@ class Site:
         self._document = (_PAGE_DIR / "index.html").read_text("utf-8")
         self._scripts = {
             "loader.js": (_PAGE_DIR / "loader.js").read_text("utf-8"),
-            "modules.js": bundle_modules(),
+            "modules.js": bundle_modules(dataclasses.asdict(server.defaults)),
         }
 
     def build_application(self) -> web.Application:
@@ -71,6 +80,7 @@ class Site:
                 web.get("/", self.document),
                 web.get("/static/{name}", self.script),
                 web.get("/ws/chat", self.chat),
+                web.post("/mms/upload", self.upload),
             ]
         )
         return application
@@ -93,6 +103,12 @@ class Site:
             delay_ms = self._server.faults.consume("slow_page_ms", None)
             await asyncio.sleep(int(delay_ms or 0) / 1000)
         return web.Response(text=self._scripts[name], content_type="text/javascript")
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """A page uploads a file. Only its description comes here, not its bytes."""
+        status = await self._server.messages.receive_upload(await request.json())
+        answer = {"directPath": f"/v/t62/{secrets.token_hex(8)}"} if status == 200 else {}
+        return web.json_response(answer, status=status)
 
     async def chat(self, request: web.Request) -> web.WebSocketResponse:
         """A page's connection. Its first message is the hello."""

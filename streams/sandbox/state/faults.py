@@ -4,6 +4,15 @@
     a message arrives          ack_delay_ms    milliseconds before the ack
                                ack_lost        true: the message is recorded, and its ack is never sent
                                send_error      WhatsApp's error code; the recipient does not get it
+                               local_error     where the page itself fails: before_ack (nothing leaves it),
+                                               server_status (the same, in a request before it), after_ack,
+                                               ack_unreadable (the server has the message)
+    a receipt is due           receipt_delay_ms    milliseconds more
+                               receipts_repeated   true: each receipt comes twice
+                               receipts_reordered  true: read at once, and "delivered" comes after "read"
+                               receipts_unacked    true: receipts come although the ack was lost
+    a file is uploaded         upload_hangs    true: the upload never ends
+                               upload_error    the HTTP status of the refusal
     a number is looked up      lookup_error    true or an error code
     a page is loaded           slow_page_ms    milliseconds before its modules
                                never_ready     true: its modules never come
@@ -35,6 +44,12 @@ class Defaults:
     receipt, `read_ms`: from there to the read receipt; None for never (then only `POST /read` makes a
     recipient read). `qr_ttl_s`: how long a QR code is shown before the next. With `auto_scan`, a phone
     scans every QR code that a page shows.
+
+    `lid_chats`: a chat with one person has a LID, as on the real page; else the phone number.
+    `serialized_keys`: keys of messages have `_serialized`, as before August 2026. A reload restores the
+    first `restored_before_main` chats before MAIN, the others after the offline delivery, within
+    `restore_ms`. `search_give_up_ms`: how long the page searches for the last message of a chat that is
+    not restored yet (WAWebChatLoadMessages: four attempts, 8 s).
     """
 
     ack_delay_ms: int = 0
@@ -42,12 +57,19 @@ class Defaults:
     read_ms: int | None = None
     qr_ttl_s: float = 20.0
     auto_scan: bool = False
+    lid_chats: bool = True
+    serialized_keys: bool = False
+    restored_before_main: int = 100
+    restore_ms: int = 100
+    search_give_up_ms: int = 8000
 
 
 class Trigger(Enum):
     """What makes a fault take effect."""
 
     MESSAGE = auto()
+    RECEIPT = auto()
+    UPLOAD = auto()
     LOOK_UP = auto()
     PAGE = auto()
     CONNECTION = auto()
@@ -66,6 +88,13 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "ack_delay_ms": FaultKind(Trigger.MESSAGE, (int,)),
     "ack_lost": FaultKind(Trigger.MESSAGE, (bool,)),
     "send_error": FaultKind(Trigger.MESSAGE, (int,)),
+    "local_error": FaultKind(Trigger.MESSAGE, (str,)),
+    "receipt_delay_ms": FaultKind(Trigger.RECEIPT, (int,)),
+    "receipts_repeated": FaultKind(Trigger.RECEIPT, (bool,)),
+    "receipts_reordered": FaultKind(Trigger.RECEIPT, (bool,)),
+    "receipts_unacked": FaultKind(Trigger.RECEIPT, (bool,)),
+    "upload_hangs": FaultKind(Trigger.UPLOAD, (bool,)),
+    "upload_error": FaultKind(Trigger.UPLOAD, (int,)),
     "lookup_error": FaultKind(Trigger.LOOK_UP, (bool, int)),
     "slow_page_ms": FaultKind(Trigger.PAGE, (int,)),
     "never_ready": FaultKind(Trigger.PAGE, (bool,)),
@@ -74,6 +103,7 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "page_crash": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
     "restrict": FaultKind(Trigger.CONNECTION, (bool, str)),
 }
+_LOCAL_ERRORS: Final = frozenset({"before_ack", "server_status", "after_ack", "ack_unreadable"})
 _FILTERS: Final = frozenset({"count", "number", "account"})
 _PHONE_PATTERN: Final = re.compile(r"^\+[0-9]{5,20}$")
 
@@ -167,6 +197,8 @@ def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
         raise InvalidFault(f"{name}: needs {expected}, not {value!r}")
     if type(value) is int and value < 0:
         raise InvalidFault(f"{name}: cannot be negative")
+    if name == "local_error" and value not in _LOCAL_ERRORS:
+        raise InvalidFault(f"{name}: is one of {sorted(_LOCAL_ERRORS)}, not {value!r}")
     return None if value is False else value
 
 

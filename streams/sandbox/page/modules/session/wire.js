@@ -172,11 +172,7 @@ define("WAWebSandboxWire", (exports, require) => {
   /* ----- the start of the page ----- */
 
   exports.start = async () => {
-    const { ChatCollection } = require("WAWebChatCollection");
-    const { createWid } = require("WAWebWidFactory");
-    for (const { id } of await require("WAWebSandboxStorage").getAll("chat")) {
-      ChatCollection.add({ id: createWid(id) });
-    }
+    await require("WAWebRestoreChatsAndMessages").restoreChatsAndMessages();
     require("WAWebCmd").Cmd.on("refresh_qr", () => exports.send("refresh_qr"));
     drawScreen();
     connect();

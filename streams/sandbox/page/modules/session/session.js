@@ -60,6 +60,12 @@ define("WAWebUserPrefsMeUser", (exports, require) => {
     if (!lid) throw new Error("no lid");
     return lid;
   };
+  exports.getMeUserMatchingAddressingModeOrThrow = (wid) =>
+    (wid.isLid() ? exports.getMeLidUserOrThrow() : readWid("me"));
+  exports.isMePrimary = (wid) =>
+    Boolean(wid) && [readWid("me"), readWid("lid")].some((me) => Boolean(me) && me.equals(wid));
+  exports.isMeAccount = exports.isMePrimary;
+  exports.isSerializedWidMe = (text) => exports.isMePrimary(require("WAWebWidFactory").createWid(text));
 });
 
 define("WAWebUserPrefsLogin", (exports, require) => {

@@ -21,6 +21,7 @@ from streams.whatsapp.web import media
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import PEER_CHAT, make_message, make_text
 from tests.support.sandbox import SandboxControl
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -90,9 +91,7 @@ async def test_an_ack_that_a_submit_waits_for_is_no_receipt(
     assert (await wait_for_receipt(shared_driver, "3EB0AC04")).kind == "delivered"
     assert isinstance(await shared_driver.submit(make_text("3EB0AC05")), ServerAccepted)
     assert (await wait_for_receipt(shared_driver, "3EB0AC05")).kind == "delivered"
-    async with asyncio.timeout(5):
-        while shared_driver.ack_counts.read - before.read < 2:
-            await asyncio.sleep(0.02)
+    await wait_until(lambda: shared_driver.ack_counts.read - before.read == 2, timeout_s=5)
     assert shared_driver.ack_counts.heard - before.heard == 2
 
 

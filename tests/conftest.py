@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.support.broker",
     "tests.support.sandbox",
     "tests.support.browser",
+    "tests.support.raw_page",
     "tests.support.wire",
     "tests.support.dispatching",
 ]

@@ -6,12 +6,11 @@ phone that gets it is in phones.py.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.phones import Phones
+from streams.sandbox.sessions import Sessions
 from streams.sandbox.state.events import Message, MessageRefused
 from streams.sandbox.state.faults import Defaults, Faults, FaultValue
 from streams.sandbox.state.store import Store
@@ -21,14 +20,6 @@ _NOT_ON_WHATSAPP = 404
 _OK = 200
 # With these, the page fails before the message leaves it: the server has never seen it.
 _ERRORS_BEFORE_SENDING = ("before_ack", "server_status")
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionFaults:
-    """The faults of connections that wait for a message to a number."""
-
-    consume: Callable[[Connection, str], list[tuple[str, FaultValue]]]
-    apply: Callable[[Connection, str, FaultValue], Awaitable[None]]
 
 
 class Messages:
@@ -41,16 +32,16 @@ class Messages:
         defaults: Defaults,
         faults: Faults,
         phones: Phones,
+        sessions: Sessions,
         background: BackgroundTasks,
-        connection_faults: ConnectionFaults,
     ) -> None:
         self._store = store
         self._pages = pages
         self._defaults = defaults
         self._faults = faults
         self._phones = phones
+        self._sessions = sessions
         self._background = background
-        self._connection_faults = connection_faults
 
     async def receive(self, page: Connection, incoming: dict[str, Any]) -> None:
         """A page has sent a message."""
@@ -59,7 +50,7 @@ class Messages:
             await page.send("unpaired")
             return
         to = self._store.world.phone_of_chat_id(incoming["to"])
-        error = self._error_code(phone, to)
+        error = self._error_code(phone, to, incoming["id"])
         local_error = self._faults.consume("local_error", phone, to)
         if error is not None:
             self._store.record(
@@ -71,11 +62,13 @@ class Messages:
         else:
             await self._accept(page, phone, to, incoming, local_error)
 
-    def _error_code(self, phone: str, to: str) -> int | None:
+    def _error_code(self, phone: str, to: str, whatsapp_id: str) -> int | None:
         error = self._faults.consume("send_error", phone, to)
         if error is not None:
             return int(error)
-        return None if self._store.world.is_on_whatsapp(to) else _NOT_ON_WHATSAPP
+        if not self._store.world.is_on_whatsapp(to):
+            return _NOT_ON_WHATSAPP
+        return self._sessions.restrictions.find_refusal(phone, to, whatsapp_id)
 
     async def _accept(
         self,
@@ -87,13 +80,13 @@ class Messages:
     ) -> None:
         consume = self._faults.consume
         earlier = self._store.world.find_message(to, incoming["id"])
-        faults = self._connection_faults.consume(page, to)
+        faults = self._sessions.consume_faults(page, to)
         is_ack_lost = bool(faults) or consume("ack_lost", phone, to) is not None
         message = self._store.record(
             self._build_message(phone, to, incoming, acked=not is_ack_lost)
         )
         for name, value in faults:
-            await self._connection_faults.apply(page, name, value)
+            await self._sessions.apply_to_page(page, name, value)
         has_receipts = earlier is None or not earlier.acked
         if is_ack_lost:
             if has_receipts and consume("receipts_unacked", phone, to) is not None:

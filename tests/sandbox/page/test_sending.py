@@ -1,9 +1,11 @@
 """How the simulated page sends: keys, ids, results, resending. All tests of this file share one browser."""
 
+import asyncio
+
 import pytest
 
+from tests.support.message_page import MessagePage
 from tests.support.sandbox import SandboxControl
-from tests.support.sandbox_page import SandboxPage
 
 PEER = "905551112233"
 ME = "905550000001"
@@ -11,12 +13,12 @@ ME = "905550000001"
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def test_a_chat_is_a_lid(raw_page: SandboxPage, raw_control: SandboxControl) -> None:
+async def test_a_chat_is_a_lid(message_page: MessagePage, message_control: SandboxControl) -> None:
     """A look-up answers the LID, the key has it without a direction, and the log has the number.
 
     Source: WAWebQueryExistsJob, WAWebFindChat, WAWebMsgKey.
     """
-    key, is_same, pn = await raw_page.run(
+    key, is_same, pn = await message_page.run(
         f"""
         const chat = await openChat("{PEER}");
         const same = await WPP.chat.find("{PEER}@c.us");
@@ -29,18 +31,18 @@ async def test_a_chat_is_a_lid(raw_page: SandboxPage, raw_control: SandboxContro
     assert key == "true_7332211155509@lid_3EB0AA01"
     assert is_same
     assert pn == f"{PEER}@c.us"
-    assert [row["to"] for row in await raw_control.fetch_new_messages()] == [f"+{PEER}"]
+    assert [row["to"] for row in await message_control.fetch_new_messages()] == [f"+{PEER}"]
 
 
 async def test_a_stored_id_is_a_duplicate(
-    raw_page: SandboxPage, raw_control: SandboxControl
+    message_page: MessagePage, message_control: SandboxControl
 ) -> None:
     """An id in the database is refused, also after the server's refusal, and nothing is sent.
 
     Source: WAWebDBProcessMessage.storeMessages.
     """
-    await raw_control.add_faults({"send_error": 463}, count=1)
-    results = await raw_page.run(
+    await message_control.add_faults({"send_error": 463}, count=1)
+    results = await message_page.run(
         f"""
         const chat = await openChat("{PEER}");
         const names = [];
@@ -52,21 +54,21 @@ async def test_a_stored_id_is_a_duplicate(
         """
     )
     assert results == ["DuplicateMessageError"] * 4
-    assert await raw_control.fetch_new_ids() == ["3EB0AA03"]
+    assert await message_control.fetch_new_ids() == ["3EB0AA03"]
 
 
 async def test_after_a_reload_nothing_sends_but_resend(
-    raw_page: SandboxPage, raw_control: SandboxControl
+    message_page: MessagePage, message_control: SandboxControl
 ) -> None:
     """A row at ack 0 comes back as failed; only resendMsg sends it, under the same id.
 
     Source: WAWebGetMsgUpdatesActionsUtils, WAWebResendMsgAction.
     """
-    await raw_control.add_faults({"ack_lost": True}, count=1)
-    await raw_page.run(f'await send(await openChat("{PEER}"), "3EB0AA04")[0]')
-    await raw_page.load()
-    await raw_page.wait_until_connected()
-    restored, result, resent = await raw_page.run(
+    await message_control.add_faults({"ack_lost": True}, count=1)
+    await message_page.run(f'await send(await openChat("{PEER}"), "3EB0AA04")[0]')
+    await message_page.load()
+    await message_page.wait_until_connected()
+    restored, result, resent = await message_page.run(
         f"""
         const chat = await openChat("{PEER}");
         const key = buildText(chat, "3EB0AA04").id;
@@ -78,36 +80,38 @@ async def test_after_a_reload_nothing_sends_but_resend(
     )
     assert (restored["ack"], restored["failed"]) == (0, True)
     assert (result, resent["ack"], resent["failed"]) == ("OK", 1, False)
-    shown = [row["shown"] for row in await raw_control.fetch_new_messages()]
+    shown = [row["shown"] for row in await message_control.fetch_new_messages()]
     assert shown == [True, False]
 
 
 async def test_within_one_life_the_stanza_is_sent_again(
-    raw_page: SandboxPage, raw_control: SandboxControl
+    message_page: MessagePage, message_control: SandboxControl
 ) -> None:
     """A message without an ack is sent again at each connection, until its ack comes. Source: WAComms."""
-    await raw_control.add_faults({"ack_lost": True}, count=2)
-    await raw_page.run(
+    await message_control.add_faults({"ack_lost": True}, count=2)
+    await message_page.run(
         f'window.sentAgain = send(await openChat("{PEER}"), "3EB0AA05")[1]; return null'
     )
-    for _ in range(2):
-        await raw_control.add_faults({"drop_socket": True}, count=1)
-        await raw_page.wait_until_connected()
-    result = await raw_page.run("return (await window.sentAgain).messageSendResult")
+    for arrivals in (2, 3):
+        await message_control.add_faults({"drop_socket": True}, count=1)
+        async with asyncio.timeout(20):
+            while len(await message_control.fetch_new_ids()) < arrivals:
+                await asyncio.sleep(0.02)
+    result = await message_page.run("return (await window.sentAgain).messageSendResult")
     assert result == "OK"
-    rows = await raw_control.fetch_new_messages()
+    rows = await message_control.fetch_new_messages()
     assert [row["shown"] for row in rows] == [True, False, False]
 
 
 async def test_a_refusal_has_a_code_and_can_be_resent(
-    raw_page: SandboxPage, raw_control: SandboxControl
+    message_page: MessagePage, message_control: SandboxControl
 ) -> None:
     """The server's code is in `ackErrorCode`; the model has ack -1, and may be sent again.
 
     Source: WAWebSendMsgRecordAction.
     """
-    await raw_control.add_faults({"send_error": 463}, count=1)
-    result, refused, resent = await raw_page.run(
+    await message_control.add_faults({"send_error": 463}, count=1)
+    result, refused, resent = await message_page.run(
         f"""
         const [stored, sent] = send(await openChat("{PEER}"), "3EB0AA06");
         const result = await sent;
@@ -120,7 +124,7 @@ async def test_a_refusal_has_a_code_and_can_be_resent(
     assert result == {"messageSendResult": "ERROR_UNKNOWN", "ackErrorCode": 463}
     assert (refused["ack"], refused["failed"]) == (-1, True)
     assert (resent["ack"], resent["failed"]) == (1, False)
-    assert await raw_control.fetch_new_ids() == ["3EB0AA06"]
+    assert await message_control.fetch_new_ids() == ["3EB0AA06"]
 
 
 @pytest.mark.parametrize(
@@ -133,8 +137,8 @@ async def test_a_refusal_has_a_code_and_can_be_resent(
     ],
 )
 async def test_an_exception_of_the_page_has_no_code(
-    raw_page: SandboxPage,
-    raw_control: SandboxControl,
+    message_page: MessagePage,
+    message_control: SandboxControl,
     fault: str,
     result: str,
     ack: int,
@@ -142,8 +146,8 @@ async def test_an_exception_of_the_page_has_no_code(
     arrivals: int,
 ) -> None:
     """The result does not say whether the server has the message. Source: WAWebSendMsgRecordAction."""
-    await raw_control.add_faults({"local_error": fault, "receipt_delay_ms": 60_000}, count=1)
-    sent, model = await raw_page.run(
+    await message_control.add_faults({"local_error": fault, "receipt_delay_ms": 60_000}, count=1)
+    sent, model = await message_page.run(
         f"""
         const [stored, sent] = send(await openChat("{PEER}"), argument);
         return [await sent, describe(await stored)];
@@ -152,15 +156,17 @@ async def test_an_exception_of_the_page_has_no_code(
     )
     assert sent == {"messageSendResult": result}
     assert (model["ack"], model["failed"]) == (ack, is_failed)
-    assert len(await raw_control.fetch_new_ids()) == arrivals
+    assert len(await message_control.fetch_new_ids()) == arrivals
 
 
-async def test_a_message_to_oneself(raw_page: SandboxPage, raw_control: SandboxControl) -> None:
+async def test_a_message_to_oneself(
+    message_page: MessagePage, message_control: SandboxControl
+) -> None:
     """Its key ends in a direction, and the server's ack alone makes it read.
 
     Source: WAWebMsgKey, WAWebSendMsgRecordAction.
     """
-    model = await raw_page.run(
+    model = await message_page.run(
         f"""
         const [stored, sent] = send((await WPP.chat.find("{ME}@c.us")), "3EB0AA07");
         await sent;
@@ -168,4 +174,4 @@ async def test_a_message_to_oneself(raw_page: SandboxPage, raw_control: SandboxC
         """
     )
     assert (model["key"].split("_")[-1], model["ack"]) == ("out", 3)
-    assert [row["to"] for row in await raw_control.fetch_new_messages()] == [f"+{ME}"]
+    assert [row["to"] for row in await message_control.fetch_new_messages()] == [f"+{ME}"]

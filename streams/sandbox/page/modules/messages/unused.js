@@ -25,7 +25,6 @@ defineStubs("WAWebHandleSingleMsgWorkerCompatible", ["handleSingleMsg"]);
 defineStubs("WAWebPrimaryFeatures", ["primaryFeatureEnabled"]);
 defineStubs("WAWebApiChat", ["createChatRecord"]);
 defineStubs("WAWebChatSearchFilters", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
-defineStubs("WAWebABProps", ["getABPropConfigValue"], 0);
 defineStubs("WAWebContactStatusBridge", ["getStatus", "setMyStatus", "queryStatusAll"]);
 defineStubs("WAWebFrontendVcardUtils", ["vcardFromContactModel"]);
 defineStubs("WAWebVcardParsingUtils", ["parseVcard", "parseMultiVcard", "vcardIsBiz"]);
@@ -38,15 +37,7 @@ define("WALinkify", (exports) => {
 
 /* What whatsapp-web.js looks up besides. */
 
-define("WAWebOfflineHandler", (exports) => {
-  exports.OfflineMessageHandler = { getOfflineDeliveryProgress: () => 100 };
-});
-define("WAWebCompanionRegClientUtils", (exports) => { exports.DEVICE_PLATFORM = "1"; });
-defineStubs("WAWebAdvSignatureApi", ["generateADVSecretKey"], "");
 defineStubs("WAWebSyncGatingUtils", ["isPlaceholderMessageResendEnabled"], false);
-define("WAWebLaunchSocketUtils", (exports, require) => {
-  exports.refreshQR = () => require("WAWebCmd").Cmd.refreshQR();
-});
 define("WAWebMiscBrowserUtils", (exports) => {
   exports.info = () => ({ os: "Linux", name: "Chrome" });
 });
@@ -60,8 +51,4 @@ define("WAWebChatSearchQuery", (exports) => {
   exports.SearchQuery = class SearchQuery {
     updateLabelQuery(filter) { this.filter = filter; }
   };
-});
-define("WAWebEventsWaitForOfflineDeliveryEnd", (exports) => {
-  exports.waitForOfflineDeliveryEnd = async () => {};
-  exports.isOfflineDeliveryEnd = () => true;
 });

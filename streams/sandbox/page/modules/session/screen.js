@@ -5,22 +5,29 @@
 
 define("WAWebSandboxScreen", (exports, require) => {
   const app = document.getElementById("app");
+  // Source: WAWebAppScreen. `temporaryBan` and `serviceUnavailable` come before the mode.
+  const state = { temporaryBan: null, serviceUnavailable: false, otherSession: false };
 
-  function addElement(parent, name, attributes) {
+  function addElement(parent, name, attributes, text) {
     const element = document.createElement(name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text) element.textContent = text;
     parent.appendChild(element);
     return element;
   }
 
-  // Some clients read the whole code here: `ref,noise,identity,adv,platform`.
+  const getBus = () => require("WAWebBackendEventBus").BackendEventBus;
+
+  // The old code stays under the button. Source: WAWebLinkDeviceQrcode.react.
   function drawCode() {
-    const { ref } = require("WAWebConnModel").Conn;
-    const { noise, identity, adv } = require("WAWebSandboxSession").session;
-    const attributes = ref ? { "data-ref": [ref, noise, identity, adv, "1"].join(",") } : {};
-    addElement(addElement(app, "div", attributes), "canvas", {
+    const text = require("WAWebSandboxQrText").buildText();
+    const code = addElement(app, "div", text ? { "data-ref": text } : {});
+    addElement(code, "canvas", {
       "aria-label": "Scan this QR code to link a device!", width: 228, height: 228,
     });
+    if (getBus().socketState !== "UNPAIRED_IDLE") return;
+    const button = addElement(code, "button", {}, "Click to reload QR code");
+    button.addEventListener("click", () => getBus().triggerRefreshQR());
   }
 
   function drawMain() {
@@ -28,9 +35,43 @@ define("WAWebSandboxScreen", (exports, require) => {
     addElement(app, "div", { id: "main" });
   }
 
-  exports.draw = () => {
+  function drawSyncing() {
+    addElement(app, "progress", { max: 100 });
+  }
+
+  function drawNotice(text) {
+    addElement(app, "div", { role: "alert" }, text);
+  }
+
+  function draw() {
     app.textContent = "";
-    if (require("WAWebUserPrefsLogin").isLoggedIn()) drawMain();
-    else drawCode();
+    const { mode } = require("WAWebStreamModel").Stream;
+    if (state.temporaryBan) drawNotice(state.temporaryBan.message || "This account can no longer use WhatsApp");
+    else if (state.serviceUnavailable) drawNotice("WhatsApp is temporarily unavailable");
+    else if (state.otherSession) drawNotice("WhatsApp is open in another window");
+    else if (mode === "QR") drawCode();
+    else if (mode === "MAIN") drawMain();
+    else drawSyncing();
+  }
+
+  exports.showOtherSession = () => {
+    state.otherSession = true;
+    draw();
+  };
+
+  exports.start = () => {
+    const { Cmd } = require("WAWebCmd");
+    require("WAWebStreamModel").Stream.on("change:mode", draw);
+    require("WAWebConnModel").Conn.on("change:ref", draw);
+    getBus().onSetSocketState(draw);
+    Cmd.on("account_temporarily_banned_from_bridge", (ban) => {
+      state.temporaryBan = ban.banned ? ban : null;
+      draw();
+    });
+    Cmd.on("service_unavailable_503_from_bridge", () => {
+      state.serviceUnavailable = true;
+      draw();
+    });
+    draw();
   };
 });

@@ -56,7 +56,7 @@ _HELPERS_JS = """
 """
 
 
-class SandboxPage:
+class MessagePage:
     """One browser with one tab, on a profile of its own."""
 
     def __init__(self, context: BrowserContext, tab: Page, playwright: Playwright) -> None:
@@ -116,11 +116,11 @@ class SandboxPage:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def raw_page(
+async def message_page(
     module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[SandboxPage]:
+) -> AsyncIterator[MessagePage]:
     """A linked page for all tests of a module. Their loop scope must be the module."""
-    page = await SandboxPage.open(
+    page = await MessagePage.open(
         module_sandbox.browser_args, tmp_path_factory.mktemp("raw") / "profile"
     )
     await page.link(SandboxControl(module_sandbox.control_url), "+905550000001")
@@ -129,11 +129,11 @@ async def raw_page(
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def raw_control(
-    module_sandbox: Sandbox, raw_page: SandboxPage
+async def message_control(
+    module_sandbox: Sandbox, message_page: MessagePage
 ) -> AsyncIterator[SandboxControl]:
     """A client of the module's sandbox, marked at the start of the test. Its faults end with the test."""
-    await raw_page.wait_until_connected()
+    await message_page.wait_until_connected()
     control = SandboxControl(module_sandbox.control_url)
     await control.set_mark()
     yield control

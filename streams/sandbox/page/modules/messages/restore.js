@@ -12,6 +12,7 @@ define("WAWebSandboxRestore", (exports, require) => {
     require("WAWebChatCollection").ChatCollection.add(chat);
   }
 
+  // The store of a chat that is not restored has none of its messages.
   exports.isRestored = (chatId) => !unrestored.has(String(chatId));
 
   exports.restoreChats = async () => {

@@ -100,25 +100,30 @@
   let logoutReason = null;
   let isLogoutStarted = false;
 
-  // The page clears its data in this function and then reloads itself. Without a reason, the server has
-  // ended the link: by removing the device (WAWebHandleStreamError), or by refusing the login
-  // (WAWebHandleFailure).
+  // Both functions lead to a reload. `logout` is the page's own decision and has a reason. Without one,
+  // the server has ended the link: by removing the device (WAWebHandleStreamError), or by refusing the
+  // login (WAWebHandleFailure).
   function watchLogout() {
     const { Cmd, Socket } = WPP.whatsapp;
+    const { logout: logOut, clearCredentialsAndStoredData: clear } = Socket;
+    if (typeof clear !== "function") throw new Error("no clearCredentialsAndStoredData");
     Cmd.on("starting_logout_from_bridge", () => {
       isLogoutStarted = true;
       markStateChanged();
     });
-    const clear = Socket.clearCredentialsAndStoredData;
-    if (typeof clear !== "function") throw new Error("no clearCredentialsAndStoredData");
+    Socket.logout = function (reason) {
+      setLogoutReason(reason || "user_initiated");
+      return logOut.apply(this, arguments);
+    };
     Socket.clearCredentialsAndStoredData = function (reason) {
       setLogoutReason(reason || (isLogoutStarted ? "device_removed" : "login_rejected"));
       return clear.apply(this, arguments);
     };
   }
 
+  // The first reason counts: what follows from it comes later.
   function setLogoutReason(reason) {
-    if (!reason) return;
+    if (!reason || logoutReason) return;
     logoutReason = String(reason);
     markStateChanged();
   }

@@ -12,6 +12,16 @@ define("WAWebFailureErrorCodes", (exports) => {
   };
 });
 
+/* The new version comes with the reload. Source: WAWebUpdater. */
+define("WAWebUpdater", (exports, require) => {
+  exports.Updater = {
+    update({ belowHard }) {
+      require("WAWebStreamModel").Stream.needsUpdate = true;
+      if (typeof belowHard === "number") setTimeout(() => location.reload(), belowHard);
+    },
+  };
+});
+
 /*
  * Source: WAWebHandleFailure. After a ban and after 503 the page connects again with its usual back-off.
  * `expire` is the number of seconds that remain.
@@ -31,11 +41,9 @@ define("WAWebHandleFailure", (exports, require) => {
     return getLogout().logOutWithoutRequest();
   }
 
-  // The new version comes with the reload. Source: WAWebUpdater.
   function forceUpdate() {
-    require("WAWebStreamModel").Stream.needsUpdate = true;
+    require("WAWebUpdater").Updater.update({ version: null, belowSoft: false, belowHard: 0 });
     require("WAComms").stopComms();
-    location.reload();
   }
 
   function ban({ code, expire, message, url }) {

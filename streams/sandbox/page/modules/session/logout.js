@@ -124,7 +124,8 @@ define("WAWebSandboxLogout", (exports, require) => {
   };
 
   exports.logOutWithoutRequest = async (reason, message) => {
-    await exports.clearCredentialsAndStoredData(reason, message);
+    const { Socket } = require("WAWebSocketModel");
+    await Socket.clearCredentialsAndStoredData(reason, message);
     getBus().triggerLogout();
   };
 

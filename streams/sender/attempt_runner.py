@@ -24,6 +24,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.sender.claim_store import ClaimStore
 from streams.sender.new_chats import NewChatGuard
@@ -62,10 +63,10 @@ class Limits:
 
     @property
     def max_dispatch_s(self) -> float:
-        """No dispatch is worked on for longer than this, whatever happens."""
+        """No dispatch is worked on for longer than this, whatever happens: the acks are the smaller part."""
         submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_timeout_s + 10.0
-        reconcile_s = RECONCILE_TIMEOUT_S + 15.0 + self.ack_timeout_s + 15.0
-        return claims.MAX_SUBMITS * (submit_s + reconcile_s)
+        reconcile_s = RECONCILE_TIMEOUT_S + 15.0
+        return MAX_SUBMITS * (submit_s + reconcile_s) + 15.0  # a reconnect
 
 
 @dataclass(slots=True, eq=False)
@@ -183,12 +184,9 @@ class AttemptRunner:
             case actions.LookUpMessage(chat_id):
                 lookup = await self._reconciler.reconcile(running.whatsapp_id, chat_id)
                 return actions.MessageLookedUp(lookup, *self._read_link_and_row(running))
-            case actions.WaitForServerAck(chat_id):
-                timeout_s = self._limits.ack_timeout_s
-                lookup = await self._reconciler.wait_for_ack(
-                    running.whatsapp_id, chat_id, timeout_s
-                )
-                return actions.MessageLookedUp(lookup, *self._read_link_and_row(running))
+            case actions.Reconnect():
+                await self._reconciler.reconnect()
+                return actions.Reconnected()
             case actions.RestrictAccount(error, link):
                 restriction = await self._restrictions.restrict(error, link, self._now_s())
                 return actions.AccountRestricted(restriction.until_s)

@@ -1,13 +1,49 @@
 """The metrics of a sender. One object per process, on the registry that /metrics serves."""
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from streams.contract.account import AccountRecord
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.whatsapp.driver import AckCounts, Driver
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # The words of the contract.
 _RESULT_NAMES = {Sent: "sent", Failed: "failed", Deferred: "deferred", OutcomeUnknown: "unknown"}
+
+
+class AckCollector(Collector):
+    """The acks that the drivers of this process have seen, by where they saw them: read at each scrape."""
+
+    def __init__(self) -> None:
+        self._driver: Driver | None = None
+        self._earlier = AckCounts()  # of the drivers before this one
+
+    def follow(self, driver: Driver) -> Driver:
+        """Count this driver's acks from now on, and keep what the one before it has counted."""
+        self._earlier, self._driver = self._sum(), driver
+        return driver
+
+    def _sum(self) -> AckCounts:
+        current = AckCounts() if self._driver is None else self._driver.ack_counts
+        return AckCounts(
+            heard=self._earlier.heard + current.heard, read=self._earlier.read + current.read
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample for each source."""
+        counts = self._sum()
+        family = CounterMetricFamily(
+            "wa_sender_acks",
+            "Acks seen in the page: heard from WhatsApp's receipt handler, read from the models",
+            labels=["source"],
+        )
+        family.add_metric(["heard"], counts.heard)
+        family.add_metric(["read"], counts.read)
+        yield family
 
 
 class Metrics:
@@ -49,8 +85,19 @@ class Metrics:
             registry=registry,
         )
         self.receipts = Counter(
-            "wa_sender_receipts", "Receipts published, by kind", ["ack"], registry=registry
+            "wa_sender_receipts",
+            "Receipts published, by kind; sent: an ack that came after its attempt had ended",
+            ["ack"],
+            registry=registry,
         )
+        self.doubts_resolved = Counter(
+            "wa_sender_doubts_resolved",
+            "Messages in doubt that were sent after all, by what proved it: receipt, lookup",
+            ["by"],
+            registry=registry,
+        )
+        self.acks = AckCollector()
+        registry.register(self.acks)
         self.submit_s = Histogram(
             "wa_sender_submit_seconds",
             "From the start of a dispatch's submit to its result",

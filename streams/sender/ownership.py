@@ -88,9 +88,12 @@ class SendTopicOwnership:
             claim_store=self._claim_store,
             publish=ports.publish_events,
             metrics=ports.metrics,
+            on_doubt_resolved=self._pacer.record_sent,
         )
         self.browser_session = BrowserSession(
-            ports.make_driver, on_change=self._on_session_change, on_received=self._receipts.receive
+            lambda: ports.metrics.acks.follow(ports.make_driver()),
+            on_change=self._on_session_change,
+            on_received=self._receipts.receive,
         )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
@@ -170,6 +173,10 @@ class SendTopicOwnership:
             if isinstance(claim.result, Sent | OutcomeUnknown) and claim.result.at_s > since_s:
                 sent.append(claim.result.at_s)
                 latest.append((claim.result.at_s, whatsapp_id, claim))
+            elif claim.is_open and claim.claimed_at_s > since_s:
+                latest.append((claim.claimed_at_s, whatsapp_id, claim))
+                if claim.receipt:  # it was sent, and its dispatch has not come back since
+                    sent.append(claim.claimed_at_s)
         for at_s in sorted(sent):
             self._pacer.record_sent(at_s)
         for _, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):

@@ -60,10 +60,10 @@ def test_another_account_takes_it_at_once(world: PhoneWorld) -> None:
     hand_back(world, world.now_s + 600)
     assert dispatches(world) == [("a", "main"), ("a", "other")]
     assert world.statuses("a") == ["accepted"]
-    assert world.messages["a"].attempts == 0
     world.conclude(Sent(at_s=world.now_s))
     world.submit("b")
     assert dispatches(world)[-1] == ("b", "other")
+    assert world.messages["a"].attempts == 1, "only the one that sent it counts"
 
 
 def test_without_another_account_it_waits_until_the_end(world: PhoneWorld) -> None:

@@ -106,11 +106,15 @@ class FastSender:
             now_s=self.get_now_s,
         )
         self.receipts = ReceiptTracker(
-            account="main", claim_store=self.claims, publish=self._publish, metrics=self.metrics
+            account="main",
+            claim_store=self.claims,
+            publish=self._publish,
+            metrics=self.metrics,
+            on_doubt_resolved=self.pacer.record_sent,
         )
         self.session_states: list[SessionState] = []
         self.session = BrowserSession(
-            lambda: self.driver,
+            lambda: self.metrics.acks.follow(self.driver),
             on_change=self._on_session_change,
             on_received=self.receipts.receive,
         )

@@ -7,7 +7,7 @@ import pytest
 
 from streams.domain.accounts.pacing import Pace
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import pipeline as pipeline_module
@@ -129,15 +129,6 @@ async def test_a_submit_that_never_left_the_page_has_failed(sender: FastSender) 
         id_of("a"),
         id_of("b"),
     ]
-
-
-async def test_a_lost_ack_ends_as_unknown(sender: FastSender) -> None:
-    """No ack comes in time: the outcome is unknown, and a later dispatch sends nothing."""
-    sender.driver.lose_next_ack()
-    result = await sender.send(make_command("a"))
-    assert isinstance(result, OutcomeUnknown)
-    assert await sender.send(make_command("a", number=2)) == result
-    assert len(sender.driver.sent) == 1
 
 
 async def test_a_dispatch_beyond_the_pace_is_deferred() -> None:

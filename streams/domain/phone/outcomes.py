@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from streams.domain import backoff
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone import receipts
-from streams.domain.phone.events import Deferred, Failed, Outcome, OutcomeUnknown, Sent
+from streams.domain.phone.events import (
+    Deferred,
+    Failed,
+    Outcome,
+    OutcomeUnknown,
+    ReceiptSeen,
+    Sent,
+)
 from streams.domain.phone.state import Chat, Message, State
 from streams.domain.phone.transition import Transition
 
@@ -31,6 +38,10 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
     if message is None or message.state is not State.DISPATCHED:
         # Its row was lost with the disk and the changelog, and perhaps it was requested again since.
         # There is nothing to complete; but the dispatch has ended, and the phone goes on.
+        return True
+    if message.early_receipt is not None and not isinstance(event.result, Sent):
+        # A receipt proves that it arrived, whatever the sender could find out.
+        _apply_sent(transition, message, event, Sent(at_s=transition.now_s))
         return True
     match event.result:
         case Sent():
@@ -55,26 +66,27 @@ def _update_chat(transition: Transition, event: Outcome) -> None:
         transition.update_phone(chat=Chat(chat_id=None, valid_until_s=valid_until_s))
 
 
-def _apply_sent(transition: Transition, message: Message, event: Outcome, result: Sent) -> Message:
+def _apply_sent(transition: Transition, message: Message, event: Outcome, result: Sent) -> None:
+    """A receipt that came before this outcome follows it."""
     transition.record_send_time(result.at_s)
     completed = transition.complete(
-        message,
+        replace(message, attempts=message.attempts + 1, in_doubt_since_s=0.0, early_receipt=None),
         State.SENT,
         attempt=message.attempts + 1,
         account=event.account,
         whatsapp_id=event.whatsapp_id,
         at_s=result.at_s,
     )
-    if message.early_receipt is None:
-        return completed
-    return receipts.publish_receipt(
-        transition,
-        completed,
-        message.early_receipt,
-        event.account,
-        event.whatsapp_id,
-        transition.now_s,
-    )
+    if message.early_receipt is not None:
+        early_receipt = ReceiptSeen(
+            phone=event.phone,
+            id=event.id,
+            account=event.account,
+            whatsapp_id=event.whatsapp_id,
+            receipt=message.early_receipt,
+            at_s=transition.now_s,
+        )
+        receipts.publish_receipt(transition, completed, early_receipt)
 
 
 def _apply_failed(

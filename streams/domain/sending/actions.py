@@ -10,7 +10,8 @@ import msgspec
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
-from streams.domain.sending.claim import Claim, StoreLookup
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.reconciliation import StoreLookup
 
 # -- actions
 
@@ -48,10 +49,8 @@ class LookUpMessage(msgspec.Struct, frozen=True):
     chat_id: str
 
 
-class WaitForServerAck(msgspec.Struct, frozen=True):
-    """Look until the id has left WhatsApp's outbox, for a bounded time: MessageLookedUp."""
-
-    chat_id: str
+class Reconnect(msgspec.Struct, frozen=True):
+    """Have the page connect again, so that it sends once more what is pending: Reconnected."""
 
 
 class RestrictAccount(msgspec.Struct, frozen=True):
@@ -74,7 +73,7 @@ Action = (
     | ConfirmOwnership
     | Submit
     | LookUpMessage
-    | WaitForServerAck
+    | Reconnect
     | RestrictAccount
     | Finish
 )
@@ -153,6 +152,10 @@ class MessageLookedUp(msgspec.Struct, frozen=True):
     claim: Claim | None
 
 
+class Reconnected(msgspec.Struct, frozen=True):
+    """The page was asked to connect again, now or a short time ago. It does so by itself."""
+
+
 class AccountRestricted(msgspec.Struct, frozen=True):
     """The restriction is durable. It ends at `until_s`."""
 
@@ -172,5 +175,6 @@ Observation = (
     | NotSubmitted
     | SubmitRefused
     | MessageLookedUp
+    | Reconnected
     | AccountRestricted
 )

@@ -16,7 +16,7 @@ the table is a `server_error` that names the number.
 from types import MappingProxyType
 from typing import Final
 
-from streams.domain.errors import Error
+from streams.domain.errors import Error, error_for
 
 CODES_BY_SERVER_CODE: Final = MappingProxyType(
     {
@@ -33,3 +33,9 @@ def error_for_refusal(server_code: int, detail: str = "") -> Error:
     """The error of a message that the server refused with this code."""
     named = f"{server_code}: {detail}" if detail else str(server_code)
     return Error(CODES_BY_SERVER_CODE.get(server_code, "server_error"), named)
+
+
+def error_before_submit(code: str, detail: str, *, is_too_late: bool) -> Error:
+    """The error of a message that never left the page. The page is not at fault if the deadline came."""
+    error = error_for(code, detail)
+    return Error("deadline_exceeded", detail) if error.is_timeout and is_too_late else error

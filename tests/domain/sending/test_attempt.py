@@ -18,16 +18,17 @@ from streams.domain.sending.actions import (
     NumberFound,
     Observation,
     OwnershipConfirmed,
+    Reconnect,
     RestrictAccount,
     StoreClaim,
     Submit,
     SubmitUncertain,
-    WaitForServerAck,
     WaitUntilAllowed,
 )
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.claim import Claim, NotInStore
+from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import NotInStore
 from tests.domain.sending.attempts import (
     ATTEMPTS,
     CHAT,
@@ -118,7 +119,7 @@ def test_nothing_is_submitted_after_the_deadline(
                 SubmitUncertain(),
                 looked_up(NotInStore()),
             ],
-            claims.in_doubt_result("it was submitted twice, and neither is in the store"),
+            claims.in_doubt_result("it was submitted twice, and the server has neither"),
         ),
     ],
     ids=["denied", "transient", "permanent", "third"],
@@ -140,7 +141,7 @@ def test_a_second_submit_that_does_not_happen(
         (Submit, claims.in_doubt_result("KeyError")),
         (RestrictAccount, claims.in_doubt_result("KeyError")),
         (LookUpMessage, claims.in_doubt_result("KeyError")),
-        (WaitForServerAck, claims.in_doubt_result("KeyError")),
+        (Reconnect, claims.in_doubt_result("KeyError")),
         (Finish, Deferred(error=DISCONNECTED)),
     ],
 )

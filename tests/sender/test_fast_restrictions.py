@@ -126,9 +126,11 @@ async def test_a_rate_limit_pauses_the_account(sender: FastSender, server_code: 
     assert isinstance(refused, Deferred)
     assert refused.error == Error("account_rate_limited", str(server_code))
     assert refused.until_s == pytest.approx(time.time() + 60, abs=30)
-    held = await sender.send(make_command("b", chat_id=FRIEND))
-    assert held == Deferred(error=Error("account_rate_limited"), until_s=refused.until_s)
+    for name, chat_id in (("b", FRIEND), ("c", None)):
+        held = await sender.send(make_command(name, chat_id=chat_id))
+        assert held == Deferred(error=Error("account_rate_limited"), until_s=refused.until_s)
     assert len(sender.driver.submissions) == 1
+    assert sender.driver.lookups == []
 
 
 async def test_a_restriction_of_everything_names_its_end(sender: FastSender) -> None:

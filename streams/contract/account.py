@@ -1,6 +1,6 @@
 """The state of a sending account: a record of `wa.accounts` (compacted), keyed by the account's name. No I/O."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 import orjson
@@ -108,3 +108,32 @@ def decode(value: bytes) -> AccountRecord:
         msgspec.DecodeError: the bytes are not an account record.
     """
     return _decoder.decode(value)
+
+
+# What a probe shows: what explains the state, without the codes for linking and without numbers.
+_SUMMARY_FIELDS: Final = (
+    "state",
+    "since",
+    "reason",
+    "until",
+    "progress",
+    "free_at",
+    "new_chats_allowed",
+    "time_lock_until",
+    "new_chat_quota",
+    "degraded",
+)
+
+
+def summarize_account(record: AccountRecord) -> dict[str, Any]:
+    """The fields that explain the state, as JSON values. They hold nothing that is private."""
+    fields = msgspec.to_builtins(record)
+    return {name: fields[name] for name in _SUMMARY_FIELDS}
+
+
+def describe_account(record: AccountRecord) -> str:
+    """The state in a few words: `syncing (40 %)`, `restricted: temporarily_banned until …`."""
+    progress = "" if record.progress is None else f" ({record.progress} %)"
+    reason = f": {record.reason}" if record.reason else ""
+    until = f" until {record.until}" if record.until else ""
+    return f"{record.state}{progress}{reason}{until}"

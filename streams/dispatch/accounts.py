@@ -6,6 +6,7 @@ counts as not ready.
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -24,6 +25,7 @@ class Accounts:
         self._ready: dict[str, bool] = {}
         self._free_at_s: dict[str, float] = {}
         self._without_new_chats: frozenset[str] = frozenset()
+        self._summaries: dict[str, dict[str, Any]] = {}
         self._on_change = on_change
 
     def apply_record(self, key: bytes | None, value: bytes | None) -> None:
@@ -31,6 +33,9 @@ class Accounts:
         name = (key or b"").decode(errors="replace")
         previous = self._ready.get(name), self._free_at_s.get(name), self._without_new_chats
         record = _decode_record(name, value)
+        self._summaries.pop(name, None)
+        if record is not None:
+            self._summaries[name] = account.summarize_account(record)
         if value is None:
             self._ready.pop(name, None)
         else:
@@ -52,6 +57,11 @@ class Accounts:
     def without_new_chats(self) -> frozenset[str]:
         """The accounts that may write only to people who have written to them."""
         return self._without_new_chats
+
+    @property
+    def summaries(self) -> Mapping[str, Any]:
+        """What explains the state of each account, for probes."""
+        return self._summaries
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
         """What each account can do now."""

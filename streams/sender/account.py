@@ -13,7 +13,12 @@ from typing import Final, NamedTuple, TextIO, cast
 
 import segno
 
-from streams.contract.account import AccountRecord, AccountState, NewChatQuota
+from streams.contract.account import (
+    AccountRecord,
+    AccountState,
+    NewChatQuota,
+    describe_account,
+)
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
 from streams.domain.accounts.restriction import Restriction
@@ -108,16 +113,14 @@ class AccountPublisher:
         if self._logged == (record.state, record.reason):
             return
         self._logged = record.state, record.reason
-        reason = f": {record.reason}" if record.reason else ""
-        until = f" until {record.until}" if record.until else ""
         level = logging.WARNING if record.state == "restricted" else logging.INFO
-        log.log(level, "the account %s is %s%s%s", self._name, record.state, reason, until)
+        log.log(level, "the account %s is %s", self._name, describe_account(record))
 
-    def make_record(self) -> AccountRecord:
-        """The account at this moment."""
-        now_s, session = self._now_s(), self._session
+    def make_record(self, session: SessionState | None = None) -> AccountRecord:
+        """The account at this moment, in this session; without one, in the session that is published."""
+        now_s, session = self._now_s(), session or self._session
         restriction = self._restrictions.get_active("everything", session.link, now_s)
-        condition = self._get_condition(restriction, now_s)
+        condition = self._get_condition(session, restriction, now_s)
         pause_s = restriction.until_s if restriction is not None and restriction.is_pause else 0.0
         return AccountRecord(
             account=self._name,
@@ -140,9 +143,10 @@ class AccountPublisher:
             owner=self._owner,
         )
 
-    def _get_condition(self, restriction: Restriction | None, now_s: float) -> _Condition:
+    def _get_condition(
+        self, session: SessionState, restriction: Restriction | None, now_s: float
+    ) -> _Condition:
         """The phase of the session, unless it is ready and WhatsApp limits the account all the same."""
-        session = self._session
         phase = session.phase.value
         if session.phase is Phase.READY:
             if restriction is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
-from streams.contract.account import AccountRecord
+from streams.contract.account import AccountRecord, describe_account, summarize_account
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
@@ -26,7 +26,7 @@ from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
-from streams.whatsapp.driver import Driver, Phase
+from streams.whatsapp.driver import Driver
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
@@ -138,15 +138,16 @@ class Sender:
         worker_readiness = self.app.readiness()
         if not worker_readiness.is_ready or self.ownership is None:
             return worker_readiness.is_ready, worker_readiness.reason
-        session = self.ownership.browser_session.state
-        if session.phase is Phase.READY:
+        record = self.ownership.account_record
+        if record.state == "ready":
             return True, "ready"
-        reason = f": {session.reason}" if session.reason else ""
-        return False, f"the session is {session.phase}{reason}"
+        return False, describe_account(record)
 
     def _get_health(self) -> dict[str, Any]:
+        record = self.ownership.account_record if self.ownership else None
         return health_document(
             is_healthy=self.get_readiness()[0],
+            accounts={} if record is None else {self.account: summarize_account(record)},
             queue_length=len(self.ownership.pipeline) if self.ownership else 0,
             cache_size=0,
             conversation_states=0,
@@ -163,6 +164,7 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
         extra_args=settings.whatsapp_browser_args,
         whatsapp_url=settings.whatsapp_url,
         page_heap_mb=settings.whatsapp_page_heap_mb,
+        min_free_disk_mb=settings.min_free_disk_mb,
     )
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.accounts.restriction import Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import OutcomeUnknown, Result, Sent
 from streams.domain.sending import actions
@@ -204,6 +205,9 @@ class AttemptRunner:
             driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s)
         except SessionUnavailable as unavailable:
             return actions.Denied(unavailable.error, unavailable.until_s)
+        restriction = self._get_restriction()
+        if restriction is not None:  # a look-up is a request to WhatsApp's server too
+            return actions.Denied(restriction.denial, restriction.until_s)
         match await driver.look_up(phone):
             case browser.OnWhatsApp(chat_id):
                 return actions.NumberFound(chat_id)
@@ -231,11 +235,10 @@ class AttemptRunner:
                 driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s)
             except SessionUnavailable as unavailable:
                 return actions.Denied(unavailable.error, unavailable.until_s)
-            now_s = self._now_s()
-            link = self._browser_session.state.link
-            restriction = self._restrictions.get_active("everything", link, now_s)
+            restriction = self._get_restriction()
             if restriction is not None:
                 return actions.Denied(restriction.denial, restriction.until_s)
+            now_s = self._now_s()
             at_s, code = self._pacer.next_send_at_s()
             if at_s <= now_s:
                 running.driver = driver
@@ -244,6 +247,11 @@ class AttemptRunner:
                 self._on_paced()
                 return actions.Denied(Error(code or "account_rate_limited"), at_s)
             await asyncio.sleep(at_s - now_s)
+
+    def _get_restriction(self) -> Restriction | None:
+        """What forbids the account everything now."""
+        link = self._browser_session.state.link
+        return self._restrictions.get_active("everything", link, self._now_s())
 
     async def _collect_page_garbage(self, driver: Driver) -> bool:
         """Whether the page is being reloaded; no message is on its way in it now."""

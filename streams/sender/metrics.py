@@ -122,8 +122,8 @@ class Metrics:
     def record_account(self, record: AccountRecord) -> None:
         """The account's record is this now."""
         self.restricted.clear()
-        is_paused = record.state == "ready" and record.reason == "account_rate_limited"
-        if record.state == "restricted" or not record.new_chats_allowed or is_paused:
+        # A ready account has a reason only if WhatsApp limits it.
+        if record.state == "restricted" or (record.state == "ready" and record.reason):
             self.restricted.labels(record.reason or "unknown").set(1)
         self.new_chat_quota.clear()
         if record.new_chat_quota is not None:

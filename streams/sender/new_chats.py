@@ -103,7 +103,7 @@ class NewChatGuard:
             return replace(result, until_s=result.until_s or self._get_held_until_s())
         result = await submit(replace(submission, is_new_chat_allowed=True))
         if isinstance(result, ServerAccepted | InDoubt):
-            self._count_new_chat()
+            self._count_message(submission.chat_id)
         return result
 
     def _get_held_until_s(self) -> float:
@@ -112,9 +112,9 @@ class NewChatGuard:
         block = self.get_block(now_s)
         return block.until_s if block and block.until_s > now_s else now_s + UNKNOWN_END_S
 
-    def _count_new_chat(self) -> None:
+    def _count_message(self, chat_id: str) -> None:
         was_allowed = self.get_block(self._now_s()) is None
-        self._set_count(self._count.with_new_chat())
+        self._set_count(self._count.with_message(chat_id))
         if was_allowed and self.get_block(self._now_s()) is not None:
             self._on_change()
 

@@ -198,8 +198,8 @@ class SendTopicOwnership:
 
     @property
     def account_record(self) -> AccountRecord:
-        """The account at this moment."""
-        return self._account_publisher.make_record()
+        """The account at this moment, whether it is published yet or not."""
+        return self._account_publisher.make_record(self.browser_session.state)
 
     async def _publish_account(self, record: AccountRecord) -> None:
         self._ports.metrics.record_account(record)

@@ -73,6 +73,15 @@ def test_which_accounts_may_open_no_new_chats() -> None:
     assert accounts.without_new_chats == frozenset()
 
 
+def test_what_probes_show_of_an_account() -> None:
+    """Its state, and what explains it; an account that was removed is shown no more."""
+    accounts = Accounts(lambda: None)
+    accounts.apply_record(b"main", record("syncing"))
+    assert accounts.summaries["main"]["state"] == "syncing"
+    accounts.apply_record(b"main", None)
+    assert accounts.summaries == {}
+
+
 def test_an_account_whose_record_cannot_be_read_is_not_ready() -> None:
     """A topic that others can write to must not stop a dispatcher."""
     accounts = Accounts(lambda: None)

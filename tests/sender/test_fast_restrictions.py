@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.domain.accounts.restriction import RESTRICTION_DURATION_S
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.sender.new_chats import UNKNOWN_END_S
+from streams.testing.phone_world import PhoneWorld
 from streams.whatsapp.driver import NewChatQuota, Phase, TimeLock
 from tests.sender.fast import FastSender, make_command, until
 
@@ -124,9 +126,11 @@ async def test_a_rate_limit_pauses_the_account(sender: FastSender, server_code: 
     assert isinstance(refused, Deferred)
     assert refused.error == Error("account_rate_limited", str(server_code))
     assert refused.until_s == pytest.approx(time.time() + 60, abs=30)
-    held = await sender.send(make_command("b", chat_id=FRIEND))
-    assert held == Deferred(error=Error("account_rate_limited"), until_s=refused.until_s)
+    for name, chat_id in (("b", FRIEND), ("c", None)):
+        held = await sender.send(make_command(name, chat_id=chat_id))
+        assert held == Deferred(error=Error("account_rate_limited"), until_s=refused.until_s)
     assert len(sender.driver.submissions) == 1
+    assert sender.driver.lookups == []
 
 
 async def test_a_restriction_of_everything_names_its_end(sender: FastSender) -> None:
@@ -150,6 +154,26 @@ async def test_a_ban_names_its_end(sender: FastSender) -> None:
         assert (held.error.code, held.until_s) == ("account_restricted", end_s)
     assert sender.driver.submissions == []
     assert sender.driver.lookups == []
+
+
+async def test_another_account_takes_the_stranger(sender: FastSender) -> None:
+    """The phone's row, with a sender under a time lock and one without: one message, no attempt is lost."""
+    free_sender = make_sender()
+    await free_sender.open()
+    await tell_limits(sender, TimeLock(time.time() + 600, "DEFAULT"))
+    world = PhoneWorld(accounts={"main": Capacity(True, 8), "other": Capacity(True, 2)})
+    world.submit("a")
+    senders = {"main": sender, "other": free_sender}
+    accounts: list[str] = []
+    while world.row and (in_flight := world.row.in_flight):
+        accounts.append(in_flight.account)
+        number = in_flight.dispatch_number
+        command = make_command("a", number=number, chat_id=STRANGER)
+        world.conclude(await senders[in_flight.account].send(command))
+    assert accounts == ["main", "other"]
+    assert world.statuses("a") == ["accepted", "sent"]
+    assert (sent_texts(sender), sent_texts(free_sender)) == ([], ["a"])
+    await free_sender.close()
 
 
 # -- the quota

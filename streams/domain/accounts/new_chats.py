@@ -7,8 +7,10 @@ field may be added with a default, and no field is renamed. Times are epoch seco
 """
 
 from typing import Final
+from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.domain.stored import Codec, Stored
 
@@ -40,21 +42,30 @@ class NewChatBlock(msgspec.Struct, frozen=True):
 
 
 class NewChatCount(Stored, frozen=True):
-    """How much of the quota is used, WhatsApp's count and ours together."""
+    """How much of the quota is used, WhatsApp's count and ours together.
+
+    WhatsApp counts chats, not messages (source: the property
+    `wa_individual_new_chat_thread_capping_limit`), so the chats that were counted are remembered.
+    """
 
     used: int = 0
+    chats: tuple[int, ...] = ()  # checksums of their ids
     resets_at_s: float = 0.0  # of the quota that was counted
     link: str | None = None
 
     def with_report(self, quota: Quota, link: str | None) -> "NewChatCount":
         """The count after a report. Within one cycle it never goes back: a report may be old."""
         is_same_cycle = (self.resets_at_s, self.link) == (quota.resets_at_s, link)
-        used = max(self.used, quota.used) if is_same_cycle else quota.used
-        return NewChatCount(used=used, resets_at_s=quota.resets_at_s, link=link)
+        if is_same_cycle:
+            return replace(self, used=max(self.used, quota.used))
+        return NewChatCount(used=quota.used, resets_at_s=quota.resets_at_s, link=link)
 
-    def with_new_chat(self) -> "NewChatCount":
-        """The count after a message that opened a chat, or may have."""
-        return msgspec.structs.replace(self, used=self.used + 1)
+    def with_message(self, chat_id: str) -> "NewChatCount":
+        """The count after a message to a stranger that was sent, or may have been."""
+        checksum = crc32(chat_id.encode())
+        if checksum in self.chats:
+            return self
+        return replace(self, used=self.used + 1, chats=(*self.chats, checksum))
 
 
 def block_by_limits(

@@ -37,7 +37,7 @@ _NOT_SUBMITTED_CODES = frozenset(
 )
 
 
-def encode_submission(submission: Submission, upload_timeout_s: float) -> dict[str, object]:
+def encode_submission(submission: Submission, upload_timeout_s: float = 0.0) -> dict[str, object]:
     """The argument of the adapter's `submit`."""
     return {
         "id": submission.whatsapp_id,

@@ -41,7 +41,7 @@ class PageOpener:
     async def open(self, level: RecoveryLevel) -> None:
         """Replace as much as the level says, at least what does not exist.
 
-        Raises PageFailure, WhatsAppUnreachable, BrowserMissing and ProfileInUse.
+        Raises PageFailure, WhatsAppUnreachable, BrowserMissing, ProfileInUse and DiskFull.
         """
         if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
             await self._open_new_browser()
@@ -52,6 +52,7 @@ class PageOpener:
 
     async def _open_new_browser(self) -> None:
         await self.close()
+        self._profile.require_free_disk(self._config.min_free_disk_mb)
         await self._profile.prepare()
         self._browser = await Chromium.launch(self._config, self._profile)
         tab = await self._browser.first_page()

@@ -43,8 +43,8 @@
 
   async function requireQuotable(submission) {
     const message = await requireMessage(submission, submission.reply_to);
-    if (functions.canReplyMsg && !functions.canReplyMsg(message)) throw refuse("the message cannot be quoted");
-    return message;
+    if (!functions.canReplyMsg || functions.canReplyMsg(message)) return message;
+    throw refuse("the message cannot be quoted");
   }
 
   async function buildOptions(chat, submission) {

@@ -12,7 +12,9 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, AdapterError, findConnectionProblem, findNewChatRestriction, missing } = shared;
+  const {
+    WPP, functions, AdapterError, findConnectionProblem, findNewChatRestriction, missing, tryRead, loadModule,
+  } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
   const MAX_ENDED_ATTEMPTS = 2000;
@@ -165,17 +167,20 @@
     return Object.assign(new AdapterError(code, String(word)), { server_code });
   }
 
-  function findRestriction(chat, submission) {
-    if (!findNewChatRestriction || !chat) return null;
-    const restriction = findNewChatRestriction(chat, chat.contact, submission);
-    return restriction && ["new_chats_restricted", restriction.message, restriction.until_s];
+  function findRestriction(chat, { is_new_chat_allowed }) {
+    const restriction = chat && findNewChatRestriction(chat, chat.contact, is_new_chat_allowed);
+    return restriction && [restriction.code, "WhatsApp allows no new chats", restriction.until_s];
   }
 
   /* ---------- the wrapped functions ---------- */
 
+  // By the module's name, else by what it exports: a search looks at every module of the page.
+  const findModule = (moduleName, name) =>
+    tryRead(() => loadModule(moduleName)) || WPP.loader.search((m) => typeof m[name] === "function");
+
   // Returns whether the page calls the wrapper: one that nobody calls would be no gate.
-  function wrap(name, makeWrapper) {
-    const module = WPP.loader.search((m) => typeof m[name] === "function");
+  function wrap(moduleName, name, makeWrapper) {
+    const module = findModule(moduleName, name);
     if (!module) {
       missing.add(name);
       return false;
@@ -253,12 +258,14 @@
     }
   }
 
-  const hasMessageGate = wrap("addAndSendMsgToChat", wrapMessage);
-  const hasRecordHook = wrap("sendMsgRecord", wrapRecord);
-  const hasReactionGate = wrap("addAndSendAddonToChat", wrapReaction);
+  const hasMessageGate = wrap("WAWebSendMsgChatAction", "addAndSendMsgToChat", wrapMessage);
+  const hasRecordHook = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
+  const hasReactionGate = wrap("WAWebSendAddonMsgChatAction", "addAndSendAddonToChat", wrapReaction);
   const isGated = (type) => (type === "reaction" ? hasReactionGate : hasMessageGate);
 
   return {
-    internal: { attempts, startAttempt, isGated, isDuplicate, sendReaction, pendingCount },
+    internal: {
+      findModule, attempts, startAttempt, isGated, isDuplicate, sendReaction, pendingCount,
+    },
   };
 }

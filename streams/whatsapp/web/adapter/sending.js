@@ -7,14 +7,14 @@
   "use strict";
 
   const {
-    WPP, AdapterError, describeError, missing, attempts, startAttempt, isGated, isDuplicate,
+    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isDuplicate,
     findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
     sendContent, restoreFile, dropMedia,
   } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
 
-  const resendModule = WPP.loader.search((m) => typeof m.resendMsg === "function");
+  const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
   if (!resendModule) missing.add("resendMsg");
 
   /* ---------- waiting for an attempt of another submit ---------- */

@@ -4,7 +4,7 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, attempts, missing, requireConnection } = shared;
+  const { WPP, functions, attempts, findModule, missing, requireConnection } = shared;
 
   /* ---------- numbers ---------- */
 
@@ -88,7 +88,7 @@
   /* ---------- reactions ---------- */
 
   // A reaction is no message: it has a table of its own (source: WAWebSchemaReactions).
-  const reactionModule = WPP.loader.search((m) => typeof m.getReactionsTable === "function");
+  const reactionModule = findModule("WAWebSchemaReactions", "getReactionsTable");
   if (!reactionModule) missing.add("getReactionsTable");
 
   // The ack of a reaction that was sent under this id; null if another one has replaced it.

@@ -57,7 +57,6 @@ define("WAWebSandboxWire", (exports, require) => {
   function enterMain(account) {
     getBus().triggerSetSocketState("CONNECTED");
     require("WAWebHandleSuccess").default(account);
-    require("WAWebSandboxOutbox").sendAll();
   }
 
   /* ----- from the server ----- */
@@ -91,7 +90,11 @@ define("WAWebSandboxWire", (exports, require) => {
       const { noise, identity, adv } = getSession();
       return { op: "hello", linked: isRegistered(), noise, identity, adv };
     },
-    onConnect: sendOpenRequests,
+    // Each message that has no answer yet is sent once on each socket, as soon as it is open. Source: WAComms.
+    onConnect() {
+      sendOpenRequests();
+      require("WAWebSandboxOutbox").sendAll();
+    },
     handle(message) {
       if (openRequests.has(message.n)) answerRequest(message);
       else if (HANDLERS[message.op]) HANDLERS[message.op](message);

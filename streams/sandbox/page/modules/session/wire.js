@@ -142,9 +142,9 @@ define("WAWebLaunchSocket", (exports, require) => {
 
 // This file is the last of the script, so every module is defined when the page starts.
 requireLazy(
-  ["WAWebBuildConstants", "WAWebHandlePreviousLogout", "WAWebSandboxScreen", "WAWebAppMutex", "WAWebLaunchSocket"],
-  async (build, previousLogout, screen, mutex, launch) => {
-    window.Debug = { VERSION: build.SANITIZED_VERSION_STR };
+  ["WAWebUpdaterVersion", "WAWebHandlePreviousLogout", "WAWebSandboxScreen", "WAWebAppMutex", "WAWebLaunchSocket"],
+  async (version, previousLogout, screen, mutex, launch) => {
+    window.Debug = { VERSION: version.SANITIZED_VERSION_STR };
     previousLogout.handlePreviousLogout();
     screen.start();
     if (await mutex.default.init()) await launch.launchSocket();

@@ -1,11 +1,10 @@
 """Receipts, late acks, and what has been written to the account. All tests of this file share one browser."""
 
-import asyncio
-
 import pytest
 
 from tests.support.message_page import MessagePage
 from tests.support.sandbox import SandboxControl
+from tests.support.waiting import wait_until
 
 PEER = "905551112233"
 
@@ -70,9 +69,7 @@ async def test_the_ack_comes_after_a_reconnect(
     """A late ack on a new connection belongs to the same promise. Source: WAComms."""
     await message_control.add_faults({"ack_delay_ms": 60_000}, count=1)
     await message_page.run(f'window.late = send(await openChat("{PEER}"), "3EB0BB04"); return null')
-    async with asyncio.timeout(20):
-        while not await message_control.fetch_new_ids():
-            await asyncio.sleep(0.02)
+    await wait_until(message_control.fetch_new_ids)
     await message_control.add_faults({"drop_socket": True}, count=1)
     result = await message_page.run(
         "const [stored, sent] = window.late; return [(await sent).messageSendResult, (await stored).ack]"

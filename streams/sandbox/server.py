@@ -1,33 +1,23 @@
-"""WhatsApp's server: pages connect, send messages and disconnect. HTTP may not appear here.
+"""WhatsApp's server: what pages send, and what they get. HTTP may not appear here.
 
-A message is recorded in the same tick in which it arrives: before its ack, and in the order of arrival.
-Faults (state/faults.py) may take effect in this file and in site.py alone.
+What happens to a message is in messages.py. Faults (state/faults.py) may take effect in this file, in
+messages.py, phones.py, sessions.py and site.py alone.
 """
 
-import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.linking import Linking, lid, wid
+from streams.sandbox.linking import Linking
+from streams.sandbox.messages import Messages
 from streams.sandbox.phones import Phones
-from streams.sandbox.state.events import (
-    Message,
-    MessageRefused,
-    NumberLookup,
-    NumbersChanged,
-    Unlinked,
-)
-from streams.sandbox.state.faults import Defaults, Fault, Faults, FaultValue
+from streams.sandbox.sessions import Sessions
+from streams.sandbox.state.events import NumberLookup, NumbersChanged
+from streams.sandbox.state.faults import Defaults, Faults
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
-from streams.whatsapp.driver import AckLevel
 
-_CONNECTION_FAULTS = ("page_crash", "drop_socket", "logout", "restrict")
-_NOT_ON_WHATSAPP = 404
 _SERVER_ERROR = 500
-_DEFAULT_RESTRICTION = "TOS_BLOCK"
 
 
 class Server:
@@ -40,16 +30,27 @@ class Server:
         self.pages = Pages(lambda noise: self.store.world.phone_of_device(noise))
         self._background = BackgroundTasks()
         self.linking = Linking(store, self.pages, defaults, self._background)
-        self.phones = Phones(store, self.pages, defaults, self._background)
+        self.phones = Phones(store, self.pages, defaults, self.faults, self._background)
+        self.sessions = Sessions(
+            store, self.pages, self.faults, self.linking, self.phones, self._background
+        )
+        self.messages = Messages(
+            store,
+            self.pages,
+            defaults,
+            self.faults,
+            self.phones,
+            self.sessions,
+            self._background,
+        )
         self._handlers: dict[str, Callable[[Connection, dict[str, Any]], Awaitable[None]]] = {
-            "refresh_qr": self._refresh_qr,
+            "ping": self.sessions.answer_ping,
             "pair_code": self._pair_code,
             "exists": self._exists,
-            "msg": self._message,
-            "msg_info": self._message_info,
+            "msg": self.messages.receive,
             "receipt_confirmed": self._receipt_confirmed,
             "inbound_confirmed": self._inbound_confirmed,
-            "logout": self._logout,
+            "logout": self.sessions.log_out,
             "chatstate": self._chat_state,
         }
 
@@ -62,109 +63,16 @@ class Server:
     async def reset(self) -> None:
         """Start a clean world: no fault, no message, no account. Every page shows a QR code."""
         await self._background.cancel()
-        self.faults.clear()
+        await self.sessions.clear_faults()
         self.store.reset()
         for page in self.pages.all():
             await page.send("unpaired")
 
-    # -- pages connect and disconnect
-
-    async def on_connect(self, page: Connection, claims_linked: bool) -> None:
-        """A page has sent its hello."""
-        replaced = self.pages.add(page)
-        if replaced is not None:
-            await replaced.send("conflict")
-            await replaced.disconnect()
-        faults = self._consume_connection_faults(page, None)
-        if "drop_socket" not in (name for name, _ in faults):  # then it receives nothing at all
-            await self._greet(page, claims_linked)
-        for name, value in faults:
-            await self._apply_fault(page, name, value)
-
-    async def _greet(self, page: Connection, claims_linked: bool) -> None:
-        phone = self.pages.phone_of_page(page)
-        if phone is not None:
-            await self._welcome(page, phone)
-        elif claims_linked:
-            await page.send("unpaired")
-        else:
-            self.linking.show_codes(page)
-
-    async def _welcome(self, page: Connection, phone: str) -> None:
-        page.is_restricted = False
-        await page.send("welcome", me=wid(phone), lid=lid(phone))
-        await self.phones.catch_up(page, phone)
-
-    def on_disconnect(self, page: Connection) -> None:
-        """A page has closed its connection, or died."""
-        self.linking.hide_codes(page)
-        self.pages.remove(page)
-
     async def on_message(self, page: Connection, message: dict[str, Any]) -> None:
         """A page has sent a message."""
+        if page.is_dead:
+            return
         await self._handlers[message["op"]](page, message)
-
-    async def unlink(self, phone: str) -> None:
-        """The phone unlinks all its devices. Raises UnknownAccount."""
-        for noise in sorted(self.store.world.get_account(phone).devices):
-            self.store.record(Unlinked(noise=noise))
-            for page in self.pages.all():
-                if page.keys.noise == noise:
-                    await page.send("unpaired")
-
-    # -- faults
-
-    async def apply_faults(self, faults: list[Fault]) -> None:
-        """Make the faults take effect that do not wait for a message."""
-        for fault in faults:
-            if fault.name == "logout" and fault.is_immediate:
-                await self._unlink_all(fault.account)
-            elif fault.is_immediate:
-                for page in self.pages.of_account(fault.account):
-                    await self._apply_fault(page, fault.name, fault.value)
-        if any(fault.is_for_connections and not fault.is_immediate for fault in faults):
-            for page in self.pages.all():
-                await self.apply_connection_faults(page)
-
-    async def _unlink_all(self, phone: str | None) -> None:
-        """Unlink also an account that is not connected: the phone does it, not the page."""
-        for account_phone in [phone] if phone else sorted(self.store.world.accounts):
-            await self.unlink(account_phone)
-
-    async def clear_faults(self) -> None:
-        """Remove all faults and end all restrictions."""
-        self.faults.clear()
-        for page in self.pages.all():
-            phone = self.pages.phone_of_page(page)
-            if page.is_restricted and phone is not None:
-                await self._welcome(page, phone)
-
-    async def apply_connection_faults(self, page: Connection) -> None:
-        """Apply every fault that waits for this connection."""
-        for name, value in self._consume_connection_faults(page, None):
-            await self._apply_fault(page, name, value)
-
-    def _consume_connection_faults(
-        self, page: Connection, number: str | None
-    ) -> list[tuple[str, FaultValue]]:
-        phone = self.pages.phone_of_page(page)
-        values = [(name, self.faults.consume(name, phone, number)) for name in _CONNECTION_FAULTS]
-        return [(name, value) for name, value in values if value is not None]
-
-    async def _apply_fault(self, page: Connection, name: str, value: FaultValue) -> None:
-        phone = self.pages.phone_of_page(page)
-        match name:
-            case "page_crash":
-                await page.send("crash")
-            case "drop_socket":
-                await page.disconnect()
-            case "restrict":
-                page.is_restricted = True
-                await page.send(
-                    "restricted", mode=value if isinstance(value, str) else _DEFAULT_RESTRICTION
-                )
-            case "logout" if phone is not None:
-                await self.unlink(phone)
 
     # -- numbers
 
@@ -180,96 +88,19 @@ class Server:
             code = _SERVER_ERROR if error is True else error
             await page.reply(request, error=code)
         elif world.is_on_whatsapp(phone):
-            await page.reply(request, wid=world.chat_id_of_phone(phone), lid=lid(phone))
+            ids = world.ids_of_phone(phone)
+            chat_id = ids.lid if self.defaults.lid_chats else ids.pn
+            await page.reply(request, wid=chat_id, lid=ids.lid, pn=ids.pn)
         else:
             await page.reply(request)
 
     # -- linking
 
-    async def _refresh_qr(self, page: Connection, _: dict[str, Any]) -> None:
-        self.linking.show_codes(page)
-
     async def _pair_code(self, page: Connection, request: dict[str, Any]) -> None:
         code = self.linking.create_pairing_code(page, "+" + request["phone"])
         await page.reply(request, code=code)
 
-    async def _logout(self, page: Connection, request: dict[str, Any]) -> None:
-        if self.pages.phone_of_page(page) is not None:
-            self.store.record(Unlinked(noise=page.keys.noise))
-        await page.reply(request)
-
     # -- messages
-
-    async def _message(self, page: Connection, incoming: dict[str, Any]) -> None:
-        phone = self.pages.phone_of_page(page)
-        if phone is None:
-            await page.send("unpaired")
-            return
-        to = self.store.world.phone_of_chat_id(incoming["to"])
-        error = self._error_code(phone, to)
-        if error is not None:
-            self.store.record(
-                MessageRefused(from_=phone, to=to, whatsapp_id=incoming["id"], code=error)
-            )
-            await page.send("ack", id=incoming["id"], error=error)
-            return
-        faults = self._consume_connection_faults(page, to)
-        is_ack_lost = bool(faults) or self.faults.consume("ack_lost", phone, to) is not None
-        message = self.store.record(self._build_message(phone, to, incoming, acked=not is_ack_lost))
-        for name, value in faults:
-            await self._apply_fault(page, name, value)
-        if message.acked:
-            await self._schedule_ack(page, message)
-
-    def _error_code(self, phone: str, to: str) -> int | None:
-        error = self.faults.consume("send_error", phone, to)
-        if error is not None:
-            return int(error)
-        return None if self.store.world.is_on_whatsapp(to) else _NOT_ON_WHATSAPP
-
-    def _build_message(
-        self, phone: str, to: str, incoming: dict[str, Any], *, acked: bool
-    ) -> Message:
-        return Message(
-            from_=phone,
-            to=to,
-            whatsapp_id=incoming["id"],
-            type=incoming["type"],
-            body=incoming["body"],
-            shown=self.store.world.find_message(to, incoming["id"]) is None,
-            acked=acked,
-            chat_id=incoming["to"],
-            reply_to=incoming["quoted"],
-            details=incoming["details"],
-        )
-
-    async def _schedule_ack(self, page: Connection, message: Message) -> None:
-        fault_delay_ms = self.faults.consume("ack_delay_ms", message.from_, message.to)
-        delay_ms = self.defaults.ack_delay_ms if fault_delay_ms is None else int(fault_delay_ms)
-        if delay_ms:
-            self._background.spawn(self._send_ack_later(page, message, delay_ms / 1000))
-        else:
-            await self._send_ack(page, message)
-
-    async def _send_ack_later(self, page: Connection, message: Message, delay_s: float) -> None:
-        await asyncio.sleep(delay_s)
-        await self._send_ack(page, message)
-
-    async def _send_ack(self, page: Connection, message: Message) -> None:
-        await page.send("ack", id=message.whatsapp_id, t=int(time.time()))
-        if message.shown:
-            self.phones.receive(message)
-
-    async def _message_info(self, page: Connection, request: dict[str, Any]) -> None:
-        to = self.store.world.phone_of_chat_id(request["to"])
-        shown = self.store.world.find_message(to, request["id"])
-        ack = shown.ack if shown else 0
-        entries = [{"id": request["to"], "t": int(time.time())}]
-        await page.reply(
-            request,
-            delivery=entries if ack >= AckLevel.DELIVERED else [],
-            read=entries if ack >= AckLevel.READ else [],
-        )
 
     async def _receipt_confirmed(self, _: Connection, confirmation: dict[str, Any]) -> None:
         self.phones.confirm_receipt(confirmation)

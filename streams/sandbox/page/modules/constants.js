@@ -4,11 +4,10 @@
 
 define("WAWebSocketConstants", (exports) => {
   exports.SOCKET_STATE = buildEnum(
-    "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "TIMEOUT", "CONFLICT",
-    "UNLAUNCHED", "PROXYBLOCK", "TOS_BLOCK", "SMB_TOS_BLOCK", "DEPRECATED_VERSION",
+    "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "CONFLICT", "UNLAUNCHED",
+    "PROXYBLOCK", "TOS_BLOCK", "SMB_TOS_BLOCK", "SCREEN_LOCKED",
   );
   exports.SOCKET_STREAM = buildEnum("DISCONNECTED", "SYNCING", "RESUMING", "CONNECTED");
-  exports.WATCHED_SOCKET_STATE = buildEnum("OPEN", "CLOSED");
 });
 
 define("WAWebAck", (exports) => {
@@ -27,8 +26,12 @@ define("WAWebSendMsgResultAction", (exports) => {
 });
 
 define("WAWebBuildConstants", (exports) => {
-  exports.SANITIZED_VERSION_STR = "2.3000.1048032155";
-  exports.VERSION_BASE = exports.SANITIZED_VERSION_STR;
+  exports.VERSION_BASE = "2.3000.1048032155";
+  exports.VERSION_STR = exports.VERSION_BASE;
+});
+
+define("WAWebUpdaterVersion", (exports, require) => {
+  exports.SANITIZED_VERSION_STR = require("WAWebBuildConstants").VERSION_BASE;
 });
 
 define("WAWebIsOfficialClient", (exports) => { exports.isOfficialClient = false; });

@@ -90,13 +90,20 @@ async def test_a_time_lock_stops_new_chats_and_outlives_a_restart(
     assert isinstance(held, Deferred)
     assert held.error.code == "new_chats_restricted"
     assert format_rfc3339(held.until_s) == record["until"]
-    harness.system.workers[0].kill()
-    harness.system.start_sender()
-    await wait_until(lambda: harness.read_account_record()["owner"] != record["owner"])
+    await restart_sender(harness)
     await harness.wait_for_state("ready", reason="reachout_timelocked")
     still = await harness.wait_for_result(await harness.dispatch("still held", "+60120000002"))
     assert isinstance(still, Deferred)
     assert await harness.fetch_stanzas("held") == await harness.fetch_stanzas("still held") == []
+
+
+async def restart_sender(harness: SenderHarness) -> None:
+    """The sender is killed; its successor is ready when this returns."""
+    previous_owner = harness.read_account_record()["owner"]
+    harness.system.workers[0].kill()
+    harness.system.start_sender()
+    await wait_until(lambda: harness.read_account_record()["owner"] != previous_owner)
+    await harness.wait_for_state("ready")
 
 
 async def make_friend(harness: SenderHarness, phone: str) -> None:
@@ -123,5 +130,4 @@ async def test_an_account_keeps_its_pace(linked_harness: SenderHarness) -> None:
             "ready", free_at=format_rfc3339(result.until_s)
         )  # so nothing more is dispatched to it
         if number == 3:
-            harness.system.workers[0].kill()
-            harness.system.start_sender()
+            await restart_sender(harness)

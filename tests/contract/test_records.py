@@ -232,6 +232,14 @@ def test_the_replay_of_a_dead_letter_is_its_original() -> None:
     ]
 
 
+def test_a_forced_replay_is_marked_once() -> None:
+    """The mark is for this replay: the dead letter of its message does not pass it on."""
+    headers = LETTER.build_replay_headers(is_forced=True)
+    assert parse.parse(LETTER.value, headers, max_bytes=1000).is_replay_forced
+    again = replace(LETTER, headers=tuple(headers)).build_replay_headers()
+    assert not parse.parse(LETTER.value, again, max_bytes=1000).is_replay_forced
+
+
 def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
     """Each dead letter revives the message once, and the original never changes."""
     again = replace(

@@ -134,13 +134,16 @@ class Sender:
         )
 
     def get_readiness(self) -> tuple[bool, str]:
-        """Whether a message would be submitted now; a process that stands by is ready too."""
+        """Whether a message would be submitted now, and what limits that or why not.
+
+        A process that stands by is ready too.
+        """
         worker_readiness = self.app.readiness()
         if not worker_readiness.is_ready or self.ownership is None:
             return worker_readiness.is_ready, worker_readiness.reason
         record = self.ownership.account_record
         if record.state == "ready":
-            return True, "ready"
+            return True, describe_account(record).removeprefix("ready: ")
         return False, describe_account(record)
 
     def _get_health(self) -> dict[str, Any]:

@@ -85,12 +85,16 @@ def test_the_health_document_lists_the_accounts_that_the_process_knows() -> None
 
 
 async def test_readiness_is_checked_at_each_request(worker: Worker) -> None:
-    """The answer is 503 with the reason, and 200 as soon as the worker is ready."""
+    """The answer is 503 with the reason, and 200 as soon as the worker is ready, perhaps with limits."""
     async with worker.server() as server:
         worker.ready = (False, "rebalancing")
         assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "reason": "rebalancing"})
         worker.ready = (True, "")
         assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+        worker.ready = (True, "ready")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+        worker.ready = (True, "standing by")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True, "reason": "standing by"})
 
 
 async def test_the_earlier_services_health(worker: Worker) -> None:

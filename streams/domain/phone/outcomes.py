@@ -146,6 +146,8 @@ def _apply_deferred(
         pinned_to=event.account if result.in_doubt else None,
         in_doubt_since_s=in_doubt_since_s,
     )
+    if result.in_doubt:
+        return transition.publish_queued(updated, "attempt_in_doubt", updated.not_before_s)
     if is_session_error:
         due_at_s = max(result.until_s, updated.not_before_s)
         return transition.publish_queued(updated, "no_account", due_at_s)

@@ -98,7 +98,7 @@ class WhatsAppPage:
         await self._wait_for_modules()
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
             await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
-            await self._evaluate(self._bundle, None, self._timeouts.load_s)
+            await self._evaluate(self._bundle, None, self._timeouts.ready_s)
         ready_s, answer_s = self._timeouts.ready_s, self._timeouts.answer_s
         if not await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, ready_s * 1000, ready_s + answer_s):
             raise PageIncomplete("wa-js cannot read the page")

@@ -14,6 +14,7 @@ from streams.whatsapp.errors import (
     PageHung,
     PageIncomplete,
     PageLost,
+    PageNavigated,
     WhatsAppUnreachable,
 )
 from streams.whatsapp.web.launch import BrowserConfig, Timeouts
@@ -47,6 +48,9 @@ class FakePage:
             raise answer
         return {"events": [], "last": 0, "state_version": 1, "state": answer}
 
+    async def inject(self) -> None:
+        """The document that follows is the next state in the list."""
+
 
 class FakeOpener:
     """Opens what the test has prepared: a page, or an error. Records the levels."""
@@ -63,6 +67,8 @@ class FakeOpener:
         self.levels.append(level)
         self.linked_at_s = None
         opening = next(self._openings)
+        if isinstance(opening, PageNavigated):
+            self.page = FakePage([LINKED])
         if isinstance(opening, Exception):
             raise opening
         self.page = FakePage(opening)
@@ -188,6 +194,22 @@ async def test_a_dead_page_is_replaced_also_while_a_message_is_pending(tmp_path:
     harness = Harness(tmp_path / "main", [[{**LINKED, "pending": 3}, PageHung("hung")], [LINKED]])
     await harness.run_for_a_moment()
     assert harness.opener.levels == [RecoveryLevel.NEW_BROWSER, RecoveryLevel.NEW_PAGE]
+
+
+async def test_a_page_that_navigates_while_it_is_opened_is_followed(tmp_path: Path) -> None:
+    """A page without storage logs out at its start, and reloads itself (source: WAWebStartBackend)."""
+    harness = Harness(tmp_path / "main", [PageNavigated("context was destroyed")])
+    await harness.run_for_a_moment()
+    assert harness.observer.reports == ["page_navigated", "ready"]
+    assert harness.opener.levels == [RecoveryLevel.NEW_BROWSER]
+
+
+async def test_a_page_that_keeps_reloading_itself_is_slowed_down(tmp_path: Path) -> None:
+    """The server refuses its version again and again: wait between the attempts, and never give up."""
+    answers: list[Answer] = [DISCONNECTED, PageNavigated("context was destroyed")]
+    harness = Harness(tmp_path / "main", [answers * 6] * 5)
+    assert await harness.run() == "StopIteration"
+    assert harness.observer.reports.count("page_stuck") == 5
 
 
 async def test_a_page_without_codes_is_reloaded(tmp_path: Path) -> None:

@@ -3,6 +3,14 @@
  * never among the messages: neither the collection nor getMessagesById knows its id.
  */
 
+/* The table. The real one has an index on `msgKey`, too. */
+define("WAWebSchemaReactions", (exports, require) => {
+  exports.getReactionsTable = () => ({
+    equals: async ([index], value) =>
+      (await require("WAWebSandboxStorage").getAll("reactions")).filter((row) => row[index] === value),
+  });
+});
+
 /* The page chooses the id. The promise is fulfilled without a value, or rejected. */
 define("WAWebSendReactionMsgAction", (exports, require) => {
   exports.sendReactionToMsg = async (message, reactionText) => {
@@ -61,7 +69,7 @@ define("WAWebAddonSendProcess", (exports, require) => {
   };
 });
 
-/* What can be looked up of a reaction: by the message that it belongs to, never by its own id. */
+/* What the page's own functions look up of a reaction: by the message that it belongs to. */
 define("WAWebDBGetReactions", (exports, require) => {
   async function getRows(parentKey) {
     const rows = await require("WAWebSandboxStorage").getAll("reactions");

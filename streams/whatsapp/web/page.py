@@ -20,6 +20,7 @@ from streams.whatsapp.errors import (
 )
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
+from streams.whatsapp.web.start_timer import StartTimer
 
 # Must be set before the bundle runs: otherwise wa-js reports to Google and uses the preview servers of
 # third parties.
@@ -51,29 +52,35 @@ _WAIT_UNTIL_READY_SCRIPT: Final = """() => new Promise((resolve) => {
 })"""
 
 
+def _load_script(name: str) -> str:
+    """A file of the folder `adapter`, as an expression: a function."""
+    source = (Path(__file__).parent / "adapter" / f"{name}.js").read_text(encoding="utf-8")
+    return f"({source})"
+
+
 def _load_adapter() -> str:
-    """The files of the folder `adapter` as one expression: a function that returns the adapter."""
-    folder = Path(__file__).parent / "adapter"
-    main, *parts = (
-        f"({(folder / name).read_text(encoding='utf-8')})"
-        for name in ("adapter.js", "session.js", "store.js", "sending.js")
-    )
-    session, store, sending = parts
-    return f"() => {main}({{session: {session}, store: {store}, sending: {sending}}})"
+    """The adapter as one expression: a function that returns it."""
+    parts = ", ".join(f"{name}: {_load_script(name)}" for name in _ADAPTER_PARTS)
+    return f"() => {_load_script('adapter')}({{{parts}}})"
 
 
+_ADAPTER_PARTS: Final = ("symbols", "session", "store", "sending")
 _ADAPTER_SCRIPT: Final = _load_adapter()
+_DIAGNOSIS_SCRIPT: Final = f"() => {_load_script('diagnosis')}({_load_script('symbols')})()"
 _CALL_SCRIPT: Final = "(adapter, [name, argument]) => adapter[name](argument)"
 
 
 class WhatsAppPage:
     """A tab at WhatsApp Web."""
 
-    def __init__(self, tab: Page, browser: Chromium, bundle: str, timeouts: Timeouts) -> None:
+    def __init__(
+        self, tab: Page, browser: Chromium, bundle: str, timeouts: Timeouts, timer: StartTimer
+    ) -> None:
         self._tab = tab
         self._browser = browser
         self._bundle = bundle
         self._timeouts = timeouts
+        self._timer = timer
         self._adapter: JSHandle | None = None
         self._initial_heap_mb: float | None = None
 
@@ -82,6 +89,7 @@ class WhatsAppPage:
         await self._navigate(
             self._tab.goto(url, wait_until="commit", timeout=self._timeouts.load_s * 1000)
         )
+        self._timer.record("page")
         await self.inject()
 
     async def inject(self) -> None:
@@ -93,6 +101,7 @@ class WhatsAppPage:
             raise PageHung(
                 f"the page never had its modules: {await self._missing_modules()}"
             ) from None
+        self._timer.record("modules")
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
             await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
             await self._evaluate(self._bundle, None, self._timeouts.load_s)
@@ -100,6 +109,7 @@ class WhatsAppPage:
         self._adapter = await call_with_timeout(
             self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s
         )
+        self._timer.record("wa_js")
 
     async def call(self, name: str, argument: object, timeout_s: float) -> dict[str, Any]:
         """Call the adapter. Raises AdapterError for its `ok: false`, PageFailure if there is no result."""
@@ -132,6 +142,10 @@ class WhatsAppPage:
         heap_mb: float = usage["usedSize"] / 1e6
         self._initial_heap_mb = self._initial_heap_mb or heap_mb
         return heap_mb, self._initial_heap_mb
+
+    async def diagnose(self) -> dict[str, Any]:
+        """What adapter/diagnosis.js reads in this document, whatever it is. Raises PageFailure."""
+        return await self._evaluate(_DIAGNOSIS_SCRIPT, None, self._timeouts.answer_s)
 
     async def close(self) -> None:
         """Close the tab. One that hangs or is already gone ends with the browser."""

@@ -10,6 +10,7 @@ from streams.whatsapp.web.launch import BrowserConfig, Chromium
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import RecoveryLevel
+from streams.whatsapp.web.start_timer import StartTimer
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class PageOpener:
         self._browser: Chromium | None = None
         self._page: WhatsAppPage | None = None
         self.linked_at_s: float | None = None
+        self.start_timer = StartTimer()
 
     @property
     def page(self) -> WhatsAppPage | None:
@@ -43,6 +45,7 @@ class PageOpener:
 
         Raises PageFailure, WhatsAppUnreachable, BrowserMissing and ProfileInUse.
         """
+        self.start_timer.restart()
         if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
             await self._open_new_browser()
         elif level is RecoveryLevel.NEW_PAGE:
@@ -54,6 +57,7 @@ class PageOpener:
         await self.close()
         await self._profile.prepare()
         self._browser = await Chromium.launch(self._config, self._profile)
+        self.start_timer.record("browser")
         tab = await self._browser.first_page()
         self._page = self._wrap_tab(self._browser, tab)
         await self._page.open(self._config.whatsapp_url)
@@ -79,7 +83,7 @@ class PageOpener:
 
     def _wrap_tab(self, browser: Chromium, tab: Any) -> WhatsAppPage:
         self.linked_at_s = None
-        return WhatsAppPage(tab, browser, self._bundle, self._config.timeouts)
+        return WhatsAppPage(tab, browser, self._bundle, self._config.timeouts, self.start_timer)
 
     async def close(self) -> None:
         """End the browser, if there is one."""

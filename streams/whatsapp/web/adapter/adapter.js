@@ -50,8 +50,8 @@
     if (problem) throw new AdapterError(...problem);
   }
 
-  // The names of what this page no longer offers; reported with every state.
-  const missing = new Set();
+  // What this page does not offer; reported with every state.
+  const { missing } = parts.symbols(WPP);
   const shared = {
     WPP, functions, AdapterError, describeError, requireConnection, findConnectionProblem, missing,
   };

@@ -1,6 +1,5 @@
 /*
- * The session: what the page must offer, its state, its events, and linking. Nothing here may send a
- * message.
+ * The session: its state, its events, and linking. Nothing here may send a message.
  *
  * Python receives events through `listen`, a call that stays open until there is something new. So
  * nothing is exposed on `window`, an event is removed only after Python has it, and the same call is
@@ -9,39 +8,10 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, missing } = shared;
+  const { WPP, missing } = shared;
 
   const MAX_EVENTS = 10000;
   const BATCH_DELAY_MS = 50;
-
-  /* ---------- what the page must offer ---------- */
-
-  const REQUIRED_SYMBOLS = {
-    addAndSendMsgToChat: () => functions.addAndSendMsgToChat,
-    findOrCreateLatestChat: () => functions.findOrCreateLatestChat,
-    getEphemeralFields: () => functions.getEphemeralFields,
-    unixTime: () => functions.unixTime,
-    queryWidExists: () => functions.queryWidExists,
-    handleChatSimpleReceipt: () => functions.handleChatSimpleReceipt,
-    ACK: () => WPP.whatsapp.enums.ACK,
-    ChatStore: () => WPP.whatsapp.ChatStore,
-    MsgStore: () => WPP.whatsapp.MsgStore,
-    MsgKey: () => WPP.whatsapp.MsgKey,
-    UserPrefs: () => WPP.whatsapp.UserPrefs,
-    WidFactory: () => WPP.whatsapp.WidFactory,
-    lidPnCache: () => WPP.whatsapp.lidPnCache,
-    Conn: () => WPP.whatsapp.Conn,
-    Socket: () => WPP.whatsapp.Socket,
-    Stream: () => WPP.whatsapp.Stream,
-    Cmd: () => WPP.whatsapp.Cmd,
-    NetworkStatus: () => WPP.whatsapp.NetworkStatus,
-  };
-
-  function checkSymbols() {
-    for (const [name, symbol] of Object.entries(REQUIRED_SYMBOLS)) {
-      if (!symbol()) missing.add(name);
-    }
-  }
 
   /* ---------- state ---------- */
 
@@ -201,7 +171,6 @@
     return {};
   }
 
-  checkSymbols();
   subscribe();
   return { calls: { listen, request_pairing_code, reconnect, logout } };
 }

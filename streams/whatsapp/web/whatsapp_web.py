@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
     FindResult,
@@ -38,7 +39,7 @@ from streams.whatsapp.errors import (
     PageNavigated,
 )
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web import answers
+from streams.whatsapp.web import answers, diagnosing
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.media import is_media, upload
 from streams.whatsapp.web.page import WhatsAppPage
@@ -204,6 +205,16 @@ class WhatsAppWeb:
             await self._require_page().call("logout", {}, self._config.timeouts.answer_s)
         except PageNavigated:
             return
+
+    async def diagnose(self) -> Diagnosis:
+        """What there is to say of the browser and its page, in every state of the driver."""
+        supervisor = self._supervisor
+        return await diagnosing.diagnose(
+            self._config,
+            self.session,
+            supervisor.page if supervisor else None,
+            supervisor.start_times_s if supervisor else {},
+        )
 
     async def collect_garbage(self) -> bool:
         """A page that does not answer is about to be replaced, so then there is nothing to do."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
@@ -130,6 +131,7 @@ class Sender:
                 readiness=self.get_readiness,
                 health=self._get_health,
                 registry=self.registry,
+                diagnosis=self._diagnose,
             )
         )
 
@@ -143,6 +145,12 @@ class Sender:
             return True, "ready"
         reason = f": {session.reason}" if session.reason else ""
         return False, f"the session is {session.phase}{reason}"
+
+    async def _diagnose(self) -> bytes | None:
+        """The document of `/api/diagnosis`; None while another process owns the send topic."""
+        if self.ownership is None:
+            return None
+        return msgspec.json.encode(await self.ownership.browser_session.diagnose())
 
     def _get_health(self) -> dict[str, Any]:
         return health_document(

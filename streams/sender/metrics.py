@@ -1,6 +1,6 @@
 """The metrics of a sender. One object per process, on the registry that /metrics serves."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 
@@ -42,6 +42,16 @@ class Metrics:
             "wa_sender_in_progress",
             "Dispatches taken from the send topic and not concluded",
             registry=registry,
+        )
+
+        self.page_symbols_missing = Gauge(
+            "wa_page_symbols_missing",
+            "What WhatsApp's page does not offer of what the adapter needs, by group",
+            ["group"],
+            registry=registry,
+        )
+        self.page_info = Info(
+            "wa_page", "Versions of WhatsApp's page, wa-js and Chromium", registry=registry
         )
 
     def record_result(self, result: Result) -> None:

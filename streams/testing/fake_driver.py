@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     RECEIPT_KINDS_BY_ACK,
     AckCounts,
@@ -298,6 +299,16 @@ class FakeDriver:
         self._link_count += 1
         self._publish(SessionState(Phase.LOGGED_OUT, reason="logged_out", link=self.link))
         self._publish(SessionState(Phase.LINKING, qr="fake-qr-code", link=self.link))
+
+    async def diagnose(self) -> Diagnosis:  # noqa: D102
+        session = self._session
+        return Diagnosis(
+            taken_at_s=self._now_s(),
+            phase=str(session.phase),
+            reason=session.reason,
+            degraded=session.degraded,
+            page_error="a fake driver has no page",
+        )
 
     async def collect_garbage(self) -> bool:  # noqa: D102
         self.garbage_collections += 1

@@ -18,9 +18,9 @@ from streams.whatsapp.errors import (
     PageNavigated,
     WhatsAppUnreachable,
 )
+from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
-from streams.whatsapp.web.start_timer import StartTimer
 
 # Must be set before the bundle runs: otherwise wa-js reports to Google and uses the preview servers of
 # third parties.

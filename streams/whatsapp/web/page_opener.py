@@ -6,11 +6,11 @@ Nothing here may decide when to open something; page_supervisor.py does that.
 import logging
 from typing import Any
 
+from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.launch import BrowserConfig, Chromium
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import RecoveryLevel
-from streams.whatsapp.web.start_timer import StartTimer
 
 log = logging.getLogger(__name__)
 

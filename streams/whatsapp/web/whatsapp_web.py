@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from streams.whatsapp import diagnosing
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
@@ -39,7 +40,7 @@ from streams.whatsapp.errors import (
     PageNavigated,
 )
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web import answers, diagnosing
+from streams.whatsapp.web import answers
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.media import is_media, upload
 from streams.whatsapp.web.page import WhatsAppPage
@@ -207,13 +208,15 @@ class WhatsAppWeb:
             return
 
     async def diagnose(self) -> Diagnosis:
-        """What there is to say of the browser and its page, in every state of the driver."""
-        supervisor = self._supervisor
+        """Starts no browser: without a page there is less to say."""
+        supervisor, config = self._supervisor, self._config
         return await diagnosing.diagnose(
-            self._config,
             self.session,
             supervisor.page if supervisor else None,
             supervisor.start_times_s if supervisor else {},
+            profile_dir=config.profile_dir,
+            configured_browser=config.executable,
+            prefer_shell=config.prefer_shell,
         )
 
     async def collect_garbage(self) -> bool:

@@ -6,6 +6,7 @@ Nothing here may change the page, or raise: what cannot be read is missing from 
 import shutil
 import time
 from pathlib import Path
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,15 +14,24 @@ from streams.whatsapp.diagnosis import Diagnosis, PageDiagnosis, hide_personal, 
 from streams.whatsapp.driver import SessionState
 from streams.whatsapp.errors import BrowserError, PageFailure
 from streams.whatsapp.install import executable
-from streams.whatsapp.web.launch import BrowserConfig
-from streams.whatsapp.web.page import WhatsAppPage
+
+
+class DiagnosedPage(Protocol):
+    """A page that can be read."""
+
+    async def diagnose(self) -> dict[str, Any]:
+        """What adapter/diagnosis.js reads. Raises PageFailure."""
+        ...
 
 
 async def diagnose(
-    config: BrowserConfig,
     session: SessionState,
-    page: WhatsAppPage | None,
+    page: DiagnosedPage | None,
     start_times_s: dict[str, float],
+    *,
+    profile_dir: Path,
+    configured_browser: str | None,
+    prefer_shell: bool,
 ) -> Diagnosis:
     """The diagnosis at this moment."""
     page_diagnosis, page_error = await _diagnose_page(page)
@@ -32,15 +42,15 @@ async def diagnose(
         phase_since_s=session.since_s,
         until_s=session.until_s,
         degraded=session.degraded,
-        chromium_version=await _read_chromium_version(config),
-        profile_free_mb=_read_free_mb(config.profile_dir),
+        chromium_version=await _read_chromium_version(configured_browser, prefer_shell),
+        profile_free_mb=_read_free_mb(profile_dir),
         start_times_s=start_times_s,
         page=page_diagnosis,
         page_error=hide_personal(page_error),
     )
 
 
-async def _diagnose_page(page: WhatsAppPage | None) -> tuple[PageDiagnosis | None, str | None]:
+async def _diagnose_page(page: DiagnosedPage | None) -> tuple[PageDiagnosis | None, str | None]:
     if page is None:
         return None, "there is no page"
     try:
@@ -51,9 +61,9 @@ async def _diagnose_page(page: WhatsAppPage | None) -> tuple[PageDiagnosis | Non
         return None, f"the page gave something unexpected: {error}"
 
 
-async def _read_chromium_version(config: BrowserConfig) -> str | None:
+async def _read_chromium_version(configured: str | None, prefer_shell: bool) -> str | None:
     try:
-        program = executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
+        program = executable.find_chromium(configured, prefer_shell=prefer_shell)
         return await executable.read_version(program)
     except BrowserError:
         return None

@@ -52,7 +52,7 @@ _WAIT_UNTIL_READY_SCRIPT: Final = """() => new Promise((resolve) => {
 })"""
 
 
-def _load_script(name: str) -> str:
+def load_script(name: str) -> str:
     """A file of the folder `adapter`, as an expression: a function."""
     source = (Path(__file__).parent / "adapter" / f"{name}.js").read_text(encoding="utf-8")
     return f"({source})"
@@ -60,13 +60,13 @@ def _load_script(name: str) -> str:
 
 def _load_adapter() -> str:
     """The adapter as one expression: a function that returns it."""
-    parts = ", ".join(f"{name}: {_load_script(name)}" for name in _ADAPTER_PARTS)
-    return f"() => {_load_script('adapter')}({{{parts}}})"
+    parts = ", ".join(f"{name}: {load_script(name)}" for name in _ADAPTER_PARTS)
+    return f"() => {load_script('adapter')}({{{parts}}})"
 
 
 _ADAPTER_PARTS: Final = ("symbols", "session", "store", "sending")
 _ADAPTER_SCRIPT: Final = _load_adapter()
-_DIAGNOSIS_SCRIPT: Final = f"() => {_load_script('diagnosis')}({_load_script('symbols')})()"
+DIAGNOSIS_SCRIPT: Final = f"() => {load_script('diagnosis')}({load_script('symbols')})()"
 _CALL_SCRIPT: Final = "(adapter, [name, argument]) => adapter[name](argument)"
 
 
@@ -145,7 +145,7 @@ class WhatsAppPage:
 
     async def diagnose(self) -> dict[str, Any]:
         """What adapter/diagnosis.js reads in this document, whatever it is. Raises PageFailure."""
-        return await self._evaluate(_DIAGNOSIS_SCRIPT, None, self._timeouts.answer_s)
+        return await self._evaluate(DIAGNOSIS_SCRIPT, None, self._timeouts.answer_s)
 
     async def close(self) -> None:
         """Close the tab. One that hangs or is already gone ends with the browser."""

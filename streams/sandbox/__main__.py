@@ -1,11 +1,24 @@
 """`python -m streams.sandbox`: runs the sandbox alone, for tests of any client. Only parses options."""
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from streams.sandbox.app import run
+from streams.sandbox.state.faults import Defaults
+
+_NAMES = [field.name for field in dataclasses.fields(Defaults)]
+
+
+def _parse_assignment(text: str) -> tuple[str, Any]:
+    name, is_assignment, value = text.partition("=")
+    if not is_assignment or name not in _NAMES:
+        raise click.BadParameter(f"{text}: needs NAME=VALUE; the names are {', '.join(_NAMES)}")
+    return name, json.loads(value)
 
 
 @click.command()
@@ -28,6 +41,14 @@ from streams.sandbox.app import run
     "--read-ms", default=-1, show_default=True, help="time from delivery to reading; -1: never"
 )
 @click.option("--qr-ttl-s", default=20.0, show_default=True, help="how long a QR code is shown")
+@click.option(
+    "--set",
+    "behaviour",
+    multiple=True,
+    callback=lambda _context, _option, texts: dict(map(_parse_assignment, texts)),
+    metavar="NAME=VALUE",
+    help="any of the defaults in state/faults.py; the value is JSON",
+)
 @click.option("--json", "as_json", is_flag=True, help="print the ready line as JSON")
 def main(delivery_ms: int, read_ms: int, **options: object) -> None:
     """Simulate WhatsApp until SIGTERM or SIGINT."""

@@ -6,12 +6,14 @@ run to the next, so a browser finds the sandbox again after a restart.
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import signal
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
 from aiohttp import web
@@ -41,13 +43,15 @@ def run(
     delivery_ms: int | None = 20,
     read_ms: int | None = None,
     qr_ttl_s: float = 20.0,
+    behaviour: Mapping[str, Any] | None = None,
     as_json: bool = False,
     on_ready: Callable[[str], None] | None = None,
 ) -> int:
     """Simulate WhatsApp until SIGTERM or SIGINT. Returns the exit code (0, or 2: it cannot start).
 
     All its data is in `<data_dir>/sandbox`. `port` is the port of the control interface, `page_port`
-    that of the page; 0 means the port of the last run, else any free one. `Defaults` explains the times.
+    that of the page; 0 means the port of the last run, else any free one. `Defaults` explains the times
+    and has more of them: `behaviour` sets any of them by name.
     When the sandbox is ready, it prints one line with the control interface's URL (`as_json`: an
     object) and calls `on_ready` with the URL.
     """
@@ -58,6 +62,7 @@ def run(
         qr_ttl_s=qr_ttl_s,
         auto_scan=auto_scan,
     )
+    defaults = dataclasses.replace(defaults, **(behaviour or {}))
 
     def print_ready(url: str, browser_args: list[str]) -> None:
         line = {"ready": True, "url": url, "browser_args": browser_args}

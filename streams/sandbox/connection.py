@@ -1,12 +1,14 @@
 """The connections of pages: one WebSocket each. What a message means may not be decided here.
 
-Each message is a JSON object with an `op` (page/modules/wire.js has the other end). A request of the
-page has an `n` too, and its answer carries the same `n`.
+Each message is a JSON object with an `op` (page/modules/session/wire.js has the other end). A request of
+the page has an `n` too, and its answer carries the same `n`.
 
-    page → server    hello, refresh_qr, msg, receipt_confirmed, inbound_confirmed, chatstate
+    page → server    hello, ping, msg, receipt_confirmed, inbound_confirmed, chatstate
                      requests: pair_code, exists, msg_info, logout
-    server → page    ref, idle, paired, welcome, unpaired, conflict, restricted, crash
-                     ack, receipt, inbound
+    server → page    hello, pong, failure, welcome, unpaired, conflict, logout, restricted, crash
+                     refs, primary_hello, paired
+                     offline_preview, offline_stanza, offline (what the page has missed, and its end)
+                     ack, receipt, inbound, time_lock, new_chat_cap
 """
 
 from collections import deque
@@ -17,6 +19,7 @@ from typing import Any
 import orjson
 from aiohttp import WSMsgType, web
 
+_QR_ADDRESS = "https://wa.me/settings/linked_devices#"
 _MAX_VALID_CODES = 2  # the code that is shown, and the one before: a phone may have just read it
 
 
@@ -83,8 +86,11 @@ class Connection:
         return ",".join([self._refs[-1], self.keys.noise, self.keys.identity, self.keys.adv, "1"])
 
     def is_showing(self, qr: str) -> bool:
-        """Whether the page shows this code with its own keys in it, or did so a moment ago."""
-        parts = qr.split(",")
+        """Whether the page shows this code with its own keys in it, or did so a moment ago.
+
+        WhatsApp Web has three forms of it: five fields, six, or a link before the five.
+        """
+        parts = qr.removeprefix(_QR_ADDRESS).split(",")
         keys = [self.keys.noise, self.keys.identity, self.keys.adv]
         return len(parts) >= 4 and parts[0] in self._refs and parts[1:4] == keys
 

@@ -147,14 +147,13 @@ class Control:
 
     async def faults(self, request: web.Request) -> web.Response:
         """Add faults."""
-        await self._server.apply_faults(
-            self._server.faults.add(await _read_body(request, dict[str, Any]))
-        )
+        faults = self._server.faults.add(await _read_body(request, dict[str, Any]))
+        await self._server.sessions.apply(faults)
         return _json_response({})
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         """Remove all faults."""
-        await self._server.clear_faults()
+        await self._server.sessions.clear_faults()
         return _json_response({})
 
     async def reset(self, _: web.Request) -> web.Response:

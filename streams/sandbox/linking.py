@@ -9,8 +9,8 @@ from streams.sandbox.state.faults import Defaults
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
 
-# After this many codes, WhatsApp Web shows none until somebody clicks.
-_MAX_QR_CODES = 6
+# The first code lives longer, as in WhatsApp (source: WAWebHandlePairDevice).
+_FIRST_CODE_FACTOR = 3
 _MAX_DEVICES = 4
 _FIRST_PHONE = 905_550_000_001
 # WhatsApp's pairing codes leave out letters and digits that are easily confused.
@@ -39,7 +39,7 @@ class Linking:
     # -- what a page shows
 
     def show_codes(self, page: Connection) -> None:
-        """From now on, the page shows QR codes: a new one every `qr_ttl_s`."""
+        """From now on, the page shows one QR code after the other, until it has shown them all."""
         self.hide_codes(page)
         self._rotations[page] = self._background.spawn(self._rotate_codes(page))
 
@@ -51,15 +51,15 @@ class Linking:
             task.cancel()
 
     async def _rotate_codes(self, page: Connection) -> None:
-        for _ in range(_MAX_QR_CODES):
-            ref = "2@" + secrets.token_urlsafe(48)
+        refs = ["2@" + secrets.token_urlsafe(48) for _ in range(self._defaults.qr_codes)]
+        await page.send("refs", refs=refs)
+        for position, ref in enumerate(refs):
             page.show_code(ref)
-            await page.send("ref", ref=ref)
             if self._defaults.auto_scan:
                 self._background.spawn(self._auto_scan(page))
-            await asyncio.sleep(self._defaults.qr_ttl_s)
+            factor = _FIRST_CODE_FACTOR if position == 0 else 1
+            await asyncio.sleep(self._defaults.qr_ttl_s * factor)
         page.clear_codes()
-        await page.send("idle")
 
     async def _auto_scan(self, page: Connection) -> None:
         await asyncio.sleep(_AUTO_SCAN_DELAY_S)
@@ -91,6 +91,7 @@ class Linking:
                 expected_phone = page.pairing[1]
                 if phone is not None and phone != expected_phone:
                     raise LinkingRefused(f"the code is for {expected_phone}")
+                await page.send("primary_hello")
                 return await self._link(page, expected_phone)
         raise LinkingRefused("no page shows this pairing code now")
 

@@ -1,7 +1,7 @@
-"""WhatsApp's server: pages connect, send messages and disconnect. HTTP may not appear here.
+"""WhatsApp's server: what pages send, and what they get. HTTP may not appear here.
 
 A message is recorded in the same tick in which it arrives: before its ack, and in the order of arrival.
-Faults (state/faults.py) may take effect in this file and in site.py alone.
+Faults (state/faults.py) may take effect in this file, in sessions.py and in site.py alone.
 """
 
 import asyncio
@@ -10,24 +10,17 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
-from streams.sandbox.linking import Linking, lid, wid
+from streams.sandbox.linking import Linking, lid
 from streams.sandbox.phones import Phones
-from streams.sandbox.state.events import (
-    Message,
-    MessageRefused,
-    NumberLookup,
-    NumbersChanged,
-    Unlinked,
-)
-from streams.sandbox.state.faults import Defaults, Fault, Faults, FaultValue
+from streams.sandbox.sessions import Sessions
+from streams.sandbox.state.events import Message, MessageRefused, NumberLookup, NumbersChanged
+from streams.sandbox.state.faults import Defaults, Faults
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
 from streams.whatsapp.driver import AckLevel
 
-_CONNECTION_FAULTS = ("page_crash", "drop_socket", "logout", "restrict")
 _NOT_ON_WHATSAPP = 404
 _SERVER_ERROR = 500
-_DEFAULT_RESTRICTION = "TOS_BLOCK"
 
 
 class Server:
@@ -41,15 +34,18 @@ class Server:
         self._background = BackgroundTasks()
         self.linking = Linking(store, self.pages, defaults, self._background)
         self.phones = Phones(store, self.pages, defaults, self._background)
+        self.sessions = Sessions(
+            store, self.pages, self.faults, self.linking, self.phones, self._background
+        )
         self._handlers: dict[str, Callable[[Connection, dict[str, Any]], Awaitable[None]]] = {
-            "refresh_qr": self._refresh_qr,
+            "ping": self.sessions.answer_ping,
             "pair_code": self._pair_code,
             "exists": self._exists,
             "msg": self._message,
             "msg_info": self._message_info,
             "receipt_confirmed": self._receipt_confirmed,
             "inbound_confirmed": self._inbound_confirmed,
-            "logout": self._logout,
+            "logout": self.sessions.log_out,
             "chatstate": self._chat_state,
         }
 
@@ -62,109 +58,14 @@ class Server:
     async def reset(self) -> None:
         """Start a clean world: no fault, no message, no account. Every page shows a QR code."""
         await self._background.cancel()
-        self.faults.clear()
+        await self.sessions.clear_faults()
         self.store.reset()
         for page in self.pages.all():
             await page.send("unpaired")
 
-    # -- pages connect and disconnect
-
-    async def on_connect(self, page: Connection, claims_linked: bool) -> None:
-        """A page has sent its hello."""
-        replaced = self.pages.add(page)
-        if replaced is not None:
-            await replaced.send("conflict")
-            await replaced.disconnect()
-        faults = self._consume_connection_faults(page, None)
-        if "drop_socket" not in (name for name, _ in faults):  # then it receives nothing at all
-            await self._greet(page, claims_linked)
-        for name, value in faults:
-            await self._apply_fault(page, name, value)
-
-    async def _greet(self, page: Connection, claims_linked: bool) -> None:
-        phone = self.pages.phone_of_page(page)
-        if phone is not None:
-            await self._welcome(page, phone)
-        elif claims_linked:
-            await page.send("unpaired")
-        else:
-            self.linking.show_codes(page)
-
-    async def _welcome(self, page: Connection, phone: str) -> None:
-        page.is_restricted = False
-        await page.send("welcome", me=wid(phone), lid=lid(phone))
-        await self.phones.catch_up(page, phone)
-
-    def on_disconnect(self, page: Connection) -> None:
-        """A page has closed its connection, or died."""
-        self.linking.hide_codes(page)
-        self.pages.remove(page)
-
     async def on_message(self, page: Connection, message: dict[str, Any]) -> None:
         """A page has sent a message."""
         await self._handlers[message["op"]](page, message)
-
-    async def unlink(self, phone: str) -> None:
-        """The phone unlinks all its devices. Raises UnknownAccount."""
-        for noise in sorted(self.store.world.get_account(phone).devices):
-            self.store.record(Unlinked(noise=noise))
-            for page in self.pages.all():
-                if page.keys.noise == noise:
-                    await page.send("unpaired")
-
-    # -- faults
-
-    async def apply_faults(self, faults: list[Fault]) -> None:
-        """Make the faults take effect that do not wait for a message."""
-        for fault in faults:
-            if fault.name == "logout" and fault.is_immediate:
-                await self._unlink_all(fault.account)
-            elif fault.is_immediate:
-                for page in self.pages.of_account(fault.account):
-                    await self._apply_fault(page, fault.name, fault.value)
-        if any(fault.is_for_connections and not fault.is_immediate for fault in faults):
-            for page in self.pages.all():
-                await self.apply_connection_faults(page)
-
-    async def _unlink_all(self, phone: str | None) -> None:
-        """Unlink also an account that is not connected: the phone does it, not the page."""
-        for account_phone in [phone] if phone else sorted(self.store.world.accounts):
-            await self.unlink(account_phone)
-
-    async def clear_faults(self) -> None:
-        """Remove all faults and end all restrictions."""
-        self.faults.clear()
-        for page in self.pages.all():
-            phone = self.pages.phone_of_page(page)
-            if page.is_restricted and phone is not None:
-                await self._welcome(page, phone)
-
-    async def apply_connection_faults(self, page: Connection) -> None:
-        """Apply every fault that waits for this connection."""
-        for name, value in self._consume_connection_faults(page, None):
-            await self._apply_fault(page, name, value)
-
-    def _consume_connection_faults(
-        self, page: Connection, number: str | None
-    ) -> list[tuple[str, FaultValue]]:
-        phone = self.pages.phone_of_page(page)
-        values = [(name, self.faults.consume(name, phone, number)) for name in _CONNECTION_FAULTS]
-        return [(name, value) for name, value in values if value is not None]
-
-    async def _apply_fault(self, page: Connection, name: str, value: FaultValue) -> None:
-        phone = self.pages.phone_of_page(page)
-        match name:
-            case "page_crash":
-                await page.send("crash")
-            case "drop_socket":
-                await page.disconnect()
-            case "restrict":
-                page.is_restricted = True
-                await page.send(
-                    "restricted", mode=value if isinstance(value, str) else _DEFAULT_RESTRICTION
-                )
-            case "logout" if phone is not None:
-                await self.unlink(phone)
 
     # -- numbers
 
@@ -186,17 +87,9 @@ class Server:
 
     # -- linking
 
-    async def _refresh_qr(self, page: Connection, _: dict[str, Any]) -> None:
-        self.linking.show_codes(page)
-
     async def _pair_code(self, page: Connection, request: dict[str, Any]) -> None:
         code = self.linking.create_pairing_code(page, "+" + request["phone"])
         await page.reply(request, code=code)
-
-    async def _logout(self, page: Connection, request: dict[str, Any]) -> None:
-        if self.pages.phone_of_page(page) is not None:
-            self.store.record(Unlinked(noise=page.keys.noise))
-        await page.reply(request)
 
     # -- messages
 
@@ -206,26 +99,30 @@ class Server:
             await page.send("unpaired")
             return
         to = self.store.world.phone_of_chat_id(incoming["to"])
-        error = self._error_code(phone, to)
+        error = self._error_code(phone, to, incoming["id"])
         if error is not None:
             self.store.record(
                 MessageRefused(from_=phone, to=to, whatsapp_id=incoming["id"], code=error)
             )
             await page.send("ack", id=incoming["id"], error=error)
             return
-        faults = self._consume_connection_faults(page, to)
+        faults = self.sessions.consume_faults(page, to)
         is_ack_lost = bool(faults) or self.faults.consume("ack_lost", phone, to) is not None
         message = self.store.record(self._build_message(phone, to, incoming, acked=not is_ack_lost))
+        if message.shown and self.sessions.restrictions.count_message(phone, to):
+            await self.sessions.send_restrictions(page, phone)
         for name, value in faults:
-            await self._apply_fault(page, name, value)
+            await self.sessions.apply_to_page(page, name, value)
         if message.acked:
             await self._schedule_ack(page, message)
 
-    def _error_code(self, phone: str, to: str) -> int | None:
+    def _error_code(self, phone: str, to: str, whatsapp_id: str) -> int | None:
         error = self.faults.consume("send_error", phone, to)
         if error is not None:
             return int(error)
-        return None if self.store.world.is_on_whatsapp(to) else _NOT_ON_WHATSAPP
+        if not self.store.world.is_on_whatsapp(to):
+            return _NOT_ON_WHATSAPP
+        return self.sessions.restrictions.find_refusal(phone, to, whatsapp_id)
 
     def _build_message(
         self, phone: str, to: str, incoming: dict[str, Any], *, acked: bool

@@ -5,9 +5,12 @@ that queues calls, and a policy forbids scripts without a nonce, and `eval`.
 """
 
 import asyncio
+import dataclasses
+import json
 import re
 import secrets
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -19,20 +22,30 @@ _PAGE_DIR = Path(__file__).parent / "page"
 # The order matters: a module may come before those that it needs, but wa-js takes the first match.
 _MODULES = (
     "base",
-    "ids",
+    "messages/ids",
     "constants",
-    "session",
-    "storage",
-    "models",
-    "stores",
-    "unused",
-    "contacts",
-    "sending",
-    "media",
-    "receipts",
-    "outbox",
-    "screen",
-    "wire",
+    "session/identity",
+    "session/events",
+    "session/socket",
+    "session/offline",
+    "session/comms",
+    "session/linking",
+    "session/logout",
+    "session/failures",
+    "session/restrictions",
+    "session/mutex",
+    "session/storage",
+    "messages/models",
+    "messages/stores",
+    "messages/unused",
+    "messages/contacts",
+    "messages/sending",
+    "messages/media",
+    "messages/receipts",
+    "messages/outbox",
+    "messages/restore",
+    "session/screen",
+    "session/wire",
 )
 _CONTENT_SECURITY_POLICY = (
     "default-src 'self' data: blob:; script-src 'self' 'nonce-{nonce}';"
@@ -45,11 +58,12 @@ _CONTENT_SECURITY_POLICY = (
 _CLOSE_TIMEOUT_S = 1.0
 
 
-def bundle_modules() -> str:
-    """All modules, as the one script that the document loads."""
+def bundle_modules(settings: dict[str, Any]) -> str:
+    """All modules, as the one script that the document loads. The page reads its settings there."""
     texts = [(_PAGE_DIR / "modules" / f"{name}.js").read_text("utf-8") for name in _MODULES]
     define = (_PAGE_DIR / "define.js").read_text("utf-8")
-    return "(() => {\n" + "\n".join([define, *texts]) + "\n})();\n"
+    constants = f"const SETTINGS = {json.dumps(settings)};"
+    return "(() => {\n" + "\n".join([constants, define, *texts]) + "\n})();\n"
 
 
 class Site:
@@ -58,10 +72,7 @@ class Site:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._document = (_PAGE_DIR / "index.html").read_text("utf-8")
-        self._scripts = {
-            "loader.js": (_PAGE_DIR / "loader.js").read_text("utf-8"),
-            "modules.js": bundle_modules(),
-        }
+        self._loader = (_PAGE_DIR / "loader.js").read_text("utf-8")
 
     def build_application(self) -> web.Application:
         """The application at WhatsApp Web's address."""
@@ -69,7 +80,9 @@ class Site:
         application.add_routes(
             [
                 web.get("/", self.document),
-                web.get("/static/{name}", self.script),
+                web.get("/static/loader.js", self.loader),
+                web.get("/static/modules.js", self.modules),
+                web.get("/status.json", self.status),
                 web.get("/ws/chat", self.chat),
             ]
         )
@@ -84,15 +97,26 @@ class Site:
         policy = {"Content-Security-Policy": _CONTENT_SECURITY_POLICY.format(nonce=nonce)}
         return web.Response(text=text, content_type="text/html", headers=policy)
 
-    async def script(self, request: web.Request) -> web.Response:
-        """One of the page's scripts. With the fault `slow_page_ms`, the modules come late."""
-        name = request.match_info["name"]
-        if name not in self._scripts:
-            raise web.HTTPNotFound
-        if name == "modules.js":
-            delay_ms = self._server.faults.consume("slow_page_ms", None)
-            await asyncio.sleep(int(delay_ms or 0) / 1000)
-        return web.Response(text=self._scripts[name], content_type="text/javascript")
+    async def loader(self, _: web.Request) -> web.Response:
+        """The module loader."""
+        return web.Response(text=self._loader, content_type="text/javascript")
+
+    async def modules(self, _: web.Request) -> web.Response:
+        """The modules. Some faults of the group "a page is loaded" take effect here."""
+        consume = self._server.faults.consume
+        await asyncio.sleep(int(consume("slow_page_ms", None) or 0) / 1000)
+        settings = dataclasses.asdict(self._server.defaults) | {
+            "removed": consume("remove_module", None),
+            "storage_failure": consume("storage_failure", None) is not None,
+            "qr_form": consume("qr_form", None) or 1,
+        }
+        return web.Response(text=bundle_modules(settings), content_type="text/javascript")
+
+    async def status(self, request: web.Request) -> web.Response:
+        """The file with which a page finds out whether it is online. Any answer means that it is."""
+        if self._server.sessions.outages.is_network_down() and request.transport is not None:
+            request.transport.abort()
+        return web.json_response({})
 
     async def chat(self, request: web.Request) -> web.WebSocketResponse:
         """A page's connection. Its first message is the hello."""
@@ -104,9 +128,9 @@ class Site:
             return socket
         page = Connection(socket, DeviceKeys(hello["noise"], hello["identity"], hello["adv"]))
         try:
-            await self._server.on_connect(page, hello["linked"])
+            await self._server.sessions.on_connect(page, hello["linked"])
             async for message in incoming:
                 await self._server.on_message(page, message)
         finally:
-            self._server.on_disconnect(page)
+            self._server.sessions.on_disconnect(page)
         return socket

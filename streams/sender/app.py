@@ -171,6 +171,7 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
         extra_args=settings.whatsapp_browser_args,
         whatsapp_url=settings.whatsapp_url,
         page_heap_mb=settings.whatsapp_page_heap_mb,
+        min_free_disk_mb=settings.min_free_disk_mb,
     )
 
 

@@ -207,6 +207,11 @@ class WhatsAppSettings:
         "The page is reloaded when its JavaScript heap exceeds this many MB; 0 means never. "
         "Lower it on a machine with little memory.",
     )
+    min_free_disk_mb: AtLeast0 = _setting(
+        500,
+        "Free disk space in MB without which a profile is not opened: a full disk costs the login. "
+        "Below twice as much, the account is `degraded`. 0 means no check.",
+    )
     whatsapp_browser_args: tuple[str, ...] = _setting(
         (), "Further arguments for the browser, separated by ` | `.", separator=" | "
     )

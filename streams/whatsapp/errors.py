@@ -7,11 +7,14 @@ BrowserError
 ├── BundleMissing          tell the operator how to install wa-js
 ├── ProfileInUse           another process owns the profile: do not start
 ├── LinkFailed             WhatsApp gave no pairing code: report it to the caller
+├── DiskFull               the profile is not opened, because a full disk costs the login: try later
 ├── WhatsAppUnreachable    WhatsApp's page cannot be loaded: wait and try again, without end
+│   └── PageIncomplete     only a part of it was loaded: the same
 ├── AdapterError           the adapter in the page returned `ok: false`, with a code
 └── PageFailure            the page supervisor escalates
     ├── PageNavigated      the page navigated by itself: inject again
     ├── PageHung           the page did not answer in time
+    ├── PageStuck          the page answers and gets no further: replace it, without end
     └── PageLost           renderer, browser or Playwright's driver has died
 """
 
@@ -36,8 +39,16 @@ class LinkFailed(BrowserError):
     """The page returned no pairing code."""
 
 
+class DiskFull(BrowserError):
+    """There is too little free disk space to open the profile."""
+
+
 class WhatsAppUnreachable(BrowserError):
     """The page could not be loaded from the network."""
+
+
+class PageIncomplete(WhatsAppUnreachable):
+    """The page was loaded, but not the modules that are needed."""
 
 
 class AdapterError(BrowserError):
@@ -75,6 +86,10 @@ class PageNavigated(PageFailure):
 
 class PageHung(PageFailure):
     """The page did not answer in time."""
+
+
+class PageStuck(PageFailure):
+    """The page answers, and makes no progress towards `ready`."""
 
 
 class PageLost(PageFailure):

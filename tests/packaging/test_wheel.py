@@ -44,7 +44,7 @@ def test_each_data_file_is_in_the_wheel(name: str, names: set[str]) -> None:
         "streams/whatsapp/install/package.json",
         "streams/whatsapp/web/adapter/adapter.js",
         "streams/sandbox/page/index.html",
-        "streams/sandbox/page/modules/wire.js",
+        "streams/sandbox/page/modules/session/wire.js",
     ],
 )
 def test_the_list_of_data_files_is_not_empty(name: str) -> None:

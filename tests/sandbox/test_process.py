@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.browser import SandboxControl
 from tests.support.sandbox import Sandbox, run_sandbox
+from tests.support.waiting import wait_until
 from tests.support.wire import ME, PEER, WirePage
 
 
@@ -84,17 +85,24 @@ async def test_auto_scan(tmp_path: Path) -> None:
 
 
 async def test_codes_rotate_and_end(tmp_path: Path) -> None:
-    """The previous code is still valid; after the last code there is none until a click."""
-    with run_sandbox(tmp_path, "--qr-ttl-s=0.2") as (sandbox, _):
+    """All codes come at once, in turn each is shown; a new connection gets new ones (WAWebHandlePairDevice)."""
+    with run_sandbox(tmp_path, "--set=qr_ttl_s=0.1") as (sandbox, _):
         async with WirePage(sandbox, "a") as page:
-            codes = [await page.read_qr() for _ in range(6)]
-            assert len(set(codes)) == 6
-            await page.receive("idle")
-            assert sandbox.client.fetch_overview().qr == []
-            await page.send("refresh_qr")
-            first, _ = await page.read_qr(), await page.read_qr()
-            await SandboxControl(sandbox.control_url).scan(first)
-            await page.receive("paired")
+            refs = (await page.receive("refs"))["refs"]
+            assert len(set(refs)) == 6
+            shown: set[str] = set()
+
+            def read_codes() -> bool:
+                codes = sandbox.client.fetch_overview().qr
+                shown.update(code.partition(",")[0] for code in codes)
+                return not codes
+
+            await wait_until(read_codes)
+            assert shown <= set(refs)
+        async with WirePage(sandbox, "a") as again:
+            assert (code := await again.read_qr()).partition(",")[0] not in refs
+            await SandboxControl(sandbox.control_url).scan(code)
+            await again.receive("paired")
 
 
 async def test_recipients_that_read(tmp_path: Path) -> None:

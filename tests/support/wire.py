@@ -78,7 +78,7 @@ class WirePage:
 
     async def read_qr(self) -> str:
         """The text of the QR code that a person would scan."""
-        ref = (await self.receive("ref"))["ref"]
+        ref = (await self.receive("refs"))["refs"][0]
         keys = [self._hello[name] for name in ("noise", "identity", "adv")]
         return ",".join([ref, *keys, "1"])
 

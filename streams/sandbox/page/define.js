@@ -8,13 +8,29 @@
  * by what it exports, and the first match wins: a property may not appear in a module that comes
  * before its real owner.
  */
+/*
+ * SETTINGS comes from site.py, which writes it before this file. With the fault `remove_module`, it names a
+ * module, or one export of a module, that the page leaves out.
+ */
+function isRemoved(id) {
+  return SETTINGS.removed === id;
+}
+
+function removeExport(id, exports) {
+  const [module, name] = (SETTINGS.removed || "").split(".");
+  if (module === id && name) delete exports[name];
+}
+
 function define(id, fill) {
+  if (isRemoved(id)) return;
   __d(id, [], (global, require, importDefault, importNamespace, requireLazy, module, exports) => {
     fill(exports, require);
+    removeExport(id, exports);
   });
 }
 
 function defineCommonJs(id, create) {
+  if (isRemoved(id)) return;
   __d(id, [], (global, require, importDefault, importNamespace, requireLazy, module) => {
     module.isCommonJs = true;
     module.exports = create(require);
@@ -26,6 +42,10 @@ function defineStubs(id, names, result) {
   define(id, (exports) => {
     for (const name of names) exports[name] = () => result;
   });
+}
+
+function delay(milliseconds) {
+  return new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 }
 
 /* An enum of WhatsApp in which each value is its own name. */

@@ -1,21 +1,35 @@
 """How the sandbox behaves: the defaults, and the faults that somebody has requested. Pure.
 
-    when                       fault           value
-    a message arrives          ack_delay_ms    milliseconds before the ack
-                               ack_lost        true: the message is recorded, and its ack is never sent
-                               send_error      WhatsApp's error code; the recipient does not get it
-    a number is looked up      lookup_error    true or an error code
-    a page is loaded           slow_page_ms    milliseconds before its modules
-                               never_ready     true: its modules never come
-    at once, and at each       drop_socket     true: the connection is closed
-    new connection             logout          true: the phone unlinks the device
-                               page_crash      true: the process of the page dies
-                               restrict        true or a stream mode such as TOS_BLOCK
+    when                       fault                value
+    a message arrives          ack_delay_ms         milliseconds before the ack
+                               ack_lost             true: the message is recorded, its ack is never sent
+                               send_error           WhatsApp's error code; the recipient does not get it
+    a number is looked up      lookup_error         true or an error code
+    a page is loaded           slow_page_ms         milliseconds before its modules
+                               never_ready          true: its modules never come
+                               remove_module        a module, or `module.export`, that the page leaves out
+                               storage_failure      true: IndexedDB cannot be opened, so the page logs out
+                               qr_form              1: five fields, 2: a link and five, 3: six fields
+    at each new connection     offline_delivery_ms  milliseconds that the offline delivery takes
+    at once, and at each       drop_socket          true: the connection is closed
+    new connection             logout               true: the phone unlinks the device; or a reason (a string
+                                                    of WAWebLogoutReasonConstants) with which the page leaves
+                               page_crash           true: the process of the page dies
+                               replaced             true: another connection has replaced this one
+                               service_unavailable  true: the server refuses with 503
+                               stream_error         401, 403, 405, 406 or 409: the server refuses with it
+                               restrict             true or a stream mode such as TOS_BLOCK (older pages)
+    from now on                socket_down_s        seconds for which the chat server does not answer
+                               network_down_s       the same, and the page is offline
+                               ban                  seconds until the ban expires
+                               time_lock            seconds of the time lock; 0: it is lifted
+                               new_chat_cap         total quota of messages to strangers
 
-A fault may name a `number` (a recipient), an `account` and a `count`. A fault of the last group that
+A fault may name a `number` (a recipient), an `account` and a `count`. A fault of the group "at once" that
 names a number takes effect when a message to it has arrived, before its ack. Without a count, a fault
-lasts until `DELETE /faults`. Only `drop_socket`, `logout` and `page_crash` are one-shot: they hit each
-present connection once, unless a count says more (`"count": null`: without end).
+lasts until `DELETE /faults`. The one-shot faults hit each present connection once, unless a count says
+more (`"count": null`: without end): the whole group "at once", without `restrict`. The last group sets a
+state of all accounts, or of the one that the fault names; it has no number and no count.
 """
 
 import re
@@ -24,7 +38,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
-FaultValue: TypeAlias = bool | int | str
+FaultValue: TypeAlias = bool | int | float | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +47,29 @@ class Defaults:
 
     `ack_delay_ms`: from a message's arrival to its ack. `delivery_ms`: from the ack to the delivery
     receipt, `read_ms`: from there to the read receipt; None for never (then only `POST /read` makes a
-    recipient read). `qr_ttl_s`: how long a QR code is shown before the next. With `auto_scan`, a phone
-    scans every QR code that a page shows.
+    recipient read). A page shows `qr_codes` QR codes, the first for three times `qr_ttl_s`, each other one
+    for `qr_ttl_s`. With `auto_scan`, a phone scans every QR code that a page shows.
+
+    The page knows all of them. `max_reconnect_s`: the longest wait between two attempts to connect (900 on
+    the real page). `dead_socket_s`: after so long without an answer, a connection is dead.
+    `health_check_s`: an idle connection is checked after once to twice this time. `main_screen_ms`: from the
+    login to the main screen. `restored_before_main`: the chats that are restored before it; the others need
+    `restore_ms` more. `mutex_ping_ms`: how long a page waits for another tab that has the session.
     """
 
     ack_delay_ms: int = 0
     delivery_ms: int | None = 20
     read_ms: int | None = None
     qr_ttl_s: float = 20.0
+    qr_codes: int = 6
     auto_scan: bool = False
+    max_reconnect_s: float = 0.25
+    dead_socket_s: float = 20.0
+    health_check_s: float = 15.0
+    main_screen_ms: int = 50
+    restored_before_main: int = 100
+    restore_ms: int = 0
+    mutex_ping_ms: int = 200
 
 
 class Trigger(Enum):
@@ -51,6 +79,7 @@ class Trigger(Enum):
     LOOK_UP = auto()
     PAGE = auto()
     CONNECTION = auto()
+    STATE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +98,26 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "lookup_error": FaultKind(Trigger.LOOK_UP, (bool, int)),
     "slow_page_ms": FaultKind(Trigger.PAGE, (int,)),
     "never_ready": FaultKind(Trigger.PAGE, (bool,)),
+    "remove_module": FaultKind(Trigger.PAGE, (str,)),
+    "storage_failure": FaultKind(Trigger.PAGE, (bool,)),
+    "qr_form": FaultKind(Trigger.PAGE, (int,)),
+    "offline_delivery_ms": FaultKind(Trigger.CONNECTION, (int,)),
     "drop_socket": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
-    "logout": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "logout": FaultKind(Trigger.CONNECTION, (bool, str), one_shot=True),
     "page_crash": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "replaced": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "service_unavailable": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "stream_error": FaultKind(Trigger.CONNECTION, (int,), one_shot=True),
     "restrict": FaultKind(Trigger.CONNECTION, (bool, str)),
+    "socket_down_s": FaultKind(Trigger.STATE, (int, float)),
+    "network_down_s": FaultKind(Trigger.STATE, (int, float)),
+    "ban": FaultKind(Trigger.STATE, (int, float)),
+    "time_lock": FaultKind(Trigger.STATE, (int, float)),
+    "new_chat_cap": FaultKind(Trigger.STATE, (int,)),
+}
+_ALLOWED_VALUES: Final[Mapping[str, frozenset[int]]] = {
+    "qr_form": frozenset({1, 2, 3}),
+    "stream_error": frozenset({401, 403, 405, 406, 409}),
 }
 _FILTERS: Final = frozenset({"count", "number", "account"})
 _PHONE_PATTERN: Final = re.compile(r"^\+[0-9]{5,20}$")
@@ -154,10 +199,19 @@ def _parse_faults(request: Mapping[str, Any]) -> Iterator[Fault]:
             raise InvalidFault(
                 f"{name}: cannot name a number or an account: a page loads before its account is known"
             )
+        is_state = kind.trigger is Trigger.STATE
+        if is_state:
+            _check_state_fault(name, request)
         value = _parse_value(name, kind, request[name])
         if value is not None:
-            is_immediate = kind.one_shot and number is None and "count" not in request
+            is_one_shot = kind.one_shot and number is None and "count" not in request
+            is_immediate = is_state or is_one_shot
             yield Fault(name, value, _parse_count(request, kind), number, account, is_immediate)
+
+
+def _check_state_fault(name: str, request: Mapping[str, Any]) -> None:
+    if "number" in request or "count" in request:
+        raise InvalidFault(f"{name}: cannot name a number or a count: it is a state of an account")
 
 
 def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
@@ -165,8 +219,11 @@ def _parse_value(name: str, kind: FaultKind, value: Any) -> FaultValue | None:
     if type(value) not in kind.value_types:
         expected = " or ".join(value_type.__name__ for value_type in kind.value_types)
         raise InvalidFault(f"{name}: needs {expected}, not {value!r}")
-    if type(value) is int and value < 0:
+    if type(value) in (int, float) and value < 0:
         raise InvalidFault(f"{name}: cannot be negative")
+    allowed_values = _ALLOWED_VALUES.get(name)
+    if allowed_values is not None and value not in allowed_values:
+        raise InvalidFault(f"{name}: is one of {sorted(allowed_values)}, not {value!r}")
     return None if value is False else value
 
 

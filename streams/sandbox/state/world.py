@@ -48,6 +48,7 @@ class Account:
     unconfirmed: dict[tuple[str, str], ShownMessage] = field(default_factory=dict)
     unread: dict[str, list[ShownMessage]] = field(default_factory=lambda: defaultdict(list))
     inbox: dict[str, Inbound] = field(default_factory=dict)
+    correspondents: set[str] = field(default_factory=set)  # the phones that have written to it
 
 
 class World:
@@ -165,7 +166,9 @@ class World:
             )
 
     def _apply_inbound(self, event: Inbound) -> None:
-        self.get_account(event.to).inbox[event.whatsapp_id] = event
+        account = self.get_account(event.to)
+        account.inbox[event.whatsapp_id] = event
+        account.correspondents.add(event.from_)
 
     def _apply_inbound_confirmed(self, event: InboundConfirmed) -> None:
         for account in self.accounts.values():

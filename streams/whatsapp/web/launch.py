@@ -37,7 +37,7 @@ class Timeouts:
     """Seconds. A page that does not answer a heartbeat within `answer_s` is hung."""
 
     launch_s: float = 30.0
-    load_s: float = 30.0  # until the page's modules are registered
+    load_s: float = 120.0  # until the page's modules are registered: 10 MB through a slow network
     ready_s: float = 30.0  # until wa-js is fully ready
     heartbeat_s: float = 2.0  # the adapter's `listen` returns after this at the latest
     answer_s: float = 5.0
@@ -56,6 +56,7 @@ class BrowserConfig:
     extra_args: tuple[str, ...] = ()
     whatsapp_url: str = "https://web.whatsapp.com/"
     page_heap_mb: int = 0  # a page with a larger JavaScript heap is reloaded; 0: never
+    min_free_disk_mb: int = 0  # with less, the profile is not opened
     timeouts: Timeouts = field(default_factory=Timeouts)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
 

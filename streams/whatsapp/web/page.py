@@ -5,16 +5,18 @@ there, wa-js 4.6.0 may see the loader without the modules and never become ready
 Playwright may leave this file, and no call may be made without a timeout: `page.evaluate` has none.
 """
 
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import JSHandle, Page
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from streams.whatsapp.errors import (
     AdapterError,
     PageFailure,
-    PageHung,
+    PageIncomplete,
     PageNavigated,
     WhatsAppUnreachable,
 )
@@ -41,14 +43,23 @@ _MISSING_MODULES_SCRIPT: Final = """(core) => {
   const modules = (debug && debug.modulesMap) || {};
   return core.filter((id) => !(id in modules));
 }"""
-_WAIT_FOR_MODULES_SCRIPT: Final = f"""(core) => new Promise((resolve) => {{
+# Answers after `wait_ms` at the latest: a page that loads slowly is not one that hangs.
+_WAIT_FOR_MODULES_SCRIPT: Final = f"""([core, wait_ms]) => new Promise((resolve) => {{
   const missing = {_MISSING_MODULES_SCRIPT};
-  const check = () => missing(core).length ? setTimeout(check, 20) : resolve();
+  const end = Date.now() + wait_ms;
+  const check = () => {{
+    const names = missing(core);
+    if (names.length && Date.now() < end) setTimeout(check, 20);
+    else resolve(names);
+  }};
   check();
 }})"""
-_WAIT_UNTIL_READY_SCRIPT: Final = """() => new Promise((resolve) => {
-  if (window.WPP.isFullReady) resolve();
-  else window.WPP.loader.onFullReady(() => resolve());
+# Not "fully ready": without a connection, a linked page never becomes that.
+_WAIT_UNTIL_READY_SCRIPT: Final = """(wait_ms) => new Promise((resolve) => {
+  const finish = () => resolve(window.WPP.isReady);
+  if (window.WPP.isReady) finish();
+  else window.WPP.loader.onReady(finish);
+  setTimeout(finish, wait_ms);
 })"""
 
 
@@ -59,12 +70,12 @@ def load_script(name: str) -> str:
 
 
 def _load_adapter() -> str:
-    """The adapter as one expression: a function that returns it."""
-    parts = ", ".join(f"{name}: {load_script(name)}" for name in _ADAPTER_PARTS)
-    return f"() => {load_script('adapter')}({{{parts}}})"
+    """The files of the folder `adapter` as one expression: a function that returns the adapter."""
+    names = {file.stem for file in (Path(__file__).parent / "adapter").glob("*.js")}
+    parts = [f"{name}: {load_script(name)}" for name in sorted(names - {"adapter", "diagnosis"})]
+    return f"() => {load_script('adapter')}({{{', '.join(parts)}}})"
 
 
-_ADAPTER_PARTS: Final = ("symbols", "session", "store", "sending")
 _ADAPTER_SCRIPT: Final = _load_adapter()
 DIAGNOSIS_SCRIPT: Final = f"() => {load_script('diagnosis')}({load_script('symbols')})()"
 _CALL_SCRIPT: Final = "(adapter, [name, argument]) => adapter[name](argument)"
@@ -93,23 +104,32 @@ class WhatsAppPage:
         await self.inject()
 
     async def inject(self) -> None:
-        """Put wa-js and the adapter into this document. Raises PageFailure."""
+        """Put wa-js and the adapter into this document. Raises PageIncomplete or PageFailure."""
         self._adapter = self._initial_heap_mb = None
-        try:
-            await self._evaluate(_WAIT_FOR_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.load_s)
-        except PageHung:
-            raise PageHung(
-                f"the page never had its modules: {await self._missing_modules()}"
-            ) from None
+        await self._wait_for_modules()
         self._timer.record("modules")
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
             await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
             await self._evaluate(self._bundle, None, self._timeouts.load_s)
-        await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, None, self._timeouts.ready_s)
+        ready_s, answer_s = self._timeouts.ready_s, self._timeouts.answer_s
+        if not await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, ready_s * 1000, ready_s + answer_s):
+            raise PageIncomplete("wa-js cannot read the page")
         self._adapter = await call_with_timeout(
             self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s
         )
         self._timer.record("wa_js")
+
+    async def _wait_for_modules(self) -> None:
+        timeouts, deadline_s = self._timeouts, time.monotonic() + self._timeouts.load_s
+        while True:
+            wait_s = max(0.0, min(timeouts.heartbeat_s, deadline_s - time.monotonic()))
+            names = await self._evaluate(
+                _WAIT_FOR_MODULES_SCRIPT, [_CORE_MODULES, wait_s * 1000], wait_s + timeouts.answer_s
+            )
+            if not names:
+                return
+            if time.monotonic() >= deadline_s:
+                raise PageIncomplete(f"the page never had its modules: {', '.join(names)}")
 
     async def call(self, name: str, argument: object, timeout_s: float) -> dict[str, Any]:
         """Call the adapter. Raises AdapterError for its `ok: false`, PageFailure if there is no result."""
@@ -154,20 +174,19 @@ class WhatsAppPage:
         except PageFailure:
             return
 
-    async def _missing_modules(self) -> str:
-        names = await self._evaluate(
-            _MISSING_MODULES_SCRIPT, _CORE_MODULES, self._timeouts.answer_s
-        )
-        return ", ".join(names)
-
     async def _navigate(self, navigation: Any) -> None:
         self._adapter = None
         try:
             await navigation
         except PlaywrightError as error:
-            if "net::" in error.message:
-                raise WhatsAppUnreachable(error.message.splitlines()[0]) from error
-            raise translate_error(error) from error
+            first_line = error.message.splitlines()[0]
+            if "net::" in first_line:
+                raise WhatsAppUnreachable(first_line) from error
+            if not isinstance(error, PlaywrightTimeoutError):
+                raise translate_error(error) from error
+            # The network or the page: only a page that hangs does not answer now.
+            await self._evaluate("() => true", None, self._timeouts.answer_s)
+            raise WhatsAppUnreachable(first_line) from error
 
     async def _evaluate(self, script: str, argument: object, timeout_s: float) -> Any:
         return await call_with_timeout(self._tab.evaluate(script, argument), timeout_s)

@@ -43,7 +43,7 @@ class PageOpener:
     async def open(self, level: RecoveryLevel) -> None:
         """Replace as much as the level says, at least what does not exist.
 
-        Raises PageFailure, WhatsAppUnreachable, BrowserMissing and ProfileInUse.
+        Raises PageFailure, WhatsAppUnreachable, BrowserMissing, ProfileInUse and DiskFull.
         """
         self.start_timer.restart()
         if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
@@ -55,6 +55,7 @@ class PageOpener:
 
     async def _open_new_browser(self) -> None:
         await self.close()
+        self._profile.require_free_disk(self._config.min_free_disk_mb)
         await self._profile.prepare()
         self._browser = await Chromium.launch(self._config, self._profile)
         self.start_timer.record("browser")

@@ -17,8 +17,10 @@ from streams.whatsapp.errors import (
     AdapterError,
     PageFailure,
     PageHung,
+    PageIncomplete,
     PageLost,
     PageNavigated,
+    PageStuck,
     WhatsAppUnreachable,
 )
 from streams.whatsapp.web.launch import BrowserConfig
@@ -26,14 +28,12 @@ from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_opener import PageOpener
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import RecoveryLevel, RecoveryPolicy, RecoveryStep
-from streams.whatsapp.web.session import PageState, derive_phase
+from streams.whatsapp.web.session import PageState, PhaseInfo, derive_phase, is_unlinked
 
 log = logging.getLogger(__name__)
 
 # A page that keeps navigating by itself is unusable; WhatsApp's own logout navigates once.
 _MAX_CONSECUTIVE_NAVIGATIONS = 5
-# Phases that may last: the page is ready, or only a person can go on.
-_STABLE_PHASES = frozenset({Phase.READY, Phase.LINKING, Phase.RESTRICTED})
 
 
 class PageObserver(Protocol):
@@ -74,7 +74,8 @@ class PageSupervisor:
         self._recovery_policy = RecoveryPolicy(config.recovery, random_fraction)
         self._unreachable_attempts = 0
         self._navigations = 0
-        self._stuck_since_s: float | None = None
+        self._was_unlinked = False
+        self._progress = _Progress()
         self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
     @property
@@ -90,7 +91,8 @@ class PageSupervisor:
     async def reload(self) -> bool:
         """Reload the page. Returns as soon as the old page does not count as ready any more.
 
-        False: the supervisor is busy with something else, and nothing will be done.
+        False: nothing will be done. The supervisor is busy with something else, or the server has not
+        acked a message yet: a page forgets to send it when it is reloaded.
         """
         timeouts, request = self._config.timeouts, asyncio.Event()
         self._reload_request = request
@@ -104,9 +106,13 @@ class PageSupervisor:
         return True
 
     async def run(self) -> str:
-        """Keep the page alive until cancelled. Returns why it gave up. The browser ends with this task.
+        """Keep the page alive until cancelled. The browser ends with this task.
 
-        Raises BrowserMissing and ProfileInUse: another attempt would not help.
+        Returns why it gave up: the page has died again and again. Neither the network nor WhatsApp's
+        server can cause that.
+
+        Raises:
+            BrowserMissing, ProfileInUse, DiskFull: another attempt would not help now.
         """
         step = RecoveryStep(RecoveryLevel.NEW_BROWSER, 0.0)
         try:
@@ -127,7 +133,7 @@ class PageSupervisor:
             self._unreachable_attempts = 0
             await self._watch_page()
         except WhatsAppUnreachable as error:
-            self._observer.on_page_lost("whatsapp_unreachable")
+            self._observer.on_page_lost(_unreachable_reason(error))
             return error
         except PageFailure as error:
             self._observer.on_page_lost(_failure_reason(error))
@@ -143,7 +149,11 @@ class PageSupervisor:
                 RecoveryLevel.RELOAD,
                 self._recovery_policy.unreachable_delay_s(self._unreachable_attempts),
             )
-        return self._recovery_policy.record_failure(time.monotonic(), self._min_level(failure))
+        return self._recovery_policy.record_failure(
+            time.monotonic(),
+            self._min_level(failure),
+            is_death=not isinstance(failure, PageStuck),
+        )
 
     def _min_level(self, failure: PageFailure) -> RecoveryLevel:
         """The lowest level that can cure this failure."""
@@ -159,6 +169,7 @@ class PageSupervisor:
 
     async def _watch_page(self) -> None:
         after = state_version = 0
+        self._progress = _Progress()
         while True:
             batch = await self._listen(after, state_version)
             if batch is None:
@@ -167,15 +178,14 @@ class PageSupervisor:
             after, state_version = batch["last"], batch["state_version"]
             for event in batch["events"]:
                 self._observer.on_event(event)
-            if (
-                await self._handle_state(PageState.parse(batch["state"]))
-                or await self._reload_if_requested()
-            ):
+            state = PageState.parse(batch["state"])
+            if await self._handle_state(state) or await self._reload_if_due(state):
                 after = state_version = 0
 
-    async def _reload_if_requested(self) -> bool:
-        """Reload the page if that is requested. It is not a failure, so the recovery policy is not used."""
-        if self._reload_request is None:
+    async def _reload_if_due(self, state: PageState) -> bool:
+        """Reload the page if it is requested or needed. It is not a failure: the recovery policy is not used."""
+        is_requested = self._reload_request is not None and state.pending == 0
+        if not is_requested and not state.needs_reload:
             return False
         self._observer.on_page_lost("page_reloaded")
         self._confirm_reload_request()
@@ -217,16 +227,16 @@ class PageSupervisor:
 
     async def _handle_state(self, state: PageState) -> bool:
         """Report the state. True if the page was replaced instead, because it has just been linked."""
-        phase, reason = derive_phase(state)
-        self._record_start(state, phase)
-        self._check_progress(phase, reason)
+        info = derive_phase(state)
+        self._record_start(state, info.phase)
+        self._check_progress(info)
         if self._is_new_login(state):
             self._opener.linked_at_s = time.time()
-        if phase is Phase.READY and self._opener.linked_at_s is not None:
+        if info.phase is Phase.READY and self._opener.linked_at_s is not None:
             self._observer.on_page_replacement(state)
             await self._opener.open(RecoveryLevel.NEW_PAGE)
             return True
-        if phase in {Phase.READY, Phase.LINKING}:
+        if info.phase in {Phase.READY, Phase.LINKING}:
             self._recovery_policy.record_healthy(time.monotonic())
         self._observer.on_state(state)
         return False
@@ -237,23 +247,41 @@ class PageSupervisor:
         if phase is Phase.READY:
             self._opener.start_timer.record("ready")
 
-    def _check_progress(self, phase: Phase, reason: str | None) -> None:
-        """Raises PageHung if the page should be ready by now and nothing else keeps it from that."""
-        now_s = time.monotonic()
-        if phase in _STABLE_PHASES or reason == "conflict":
-            self._stuck_since_s = None
-        elif self._stuck_since_s is None:
-            self._stuck_since_s = now_s
-        elif now_s - self._stuck_since_s >= self._config.recovery.stuck_timeout_s:
-            self._stuck_since_s = None
-            raise PageHung(f"the page stays {phase} ({reason or 'no reason'})")
+    def _check_progress(self, info: PhaseInfo) -> None:
+        """Raises PageStuck if the page should be ready by now and nothing else keeps it from that."""
+        stuck_s = self._progress.measure_stuck_s(info, time.monotonic())
+        if stuck_s >= self._config.recovery.stuck_timeout_s:
+            self._progress = _Progress()
+            raise PageStuck(f"the page stays {info.phase} ({info.reason or 'no reason'})")
 
     def _is_new_login(self, state: PageState) -> bool:
-        """Whether the page is linked and the profile's stored link is another: it was linked in this page."""
+        """Whether the page has been linked since it was opened, or while it was being opened."""
+        self._was_unlinked = self._was_unlinked or is_unlinked(state)
         if self._opener.linked_at_s is not None or not state.authenticated or state.phone is None:
             return False
-        return state.phone != self._profile.load_link().phone
+        was_unlinked, self._was_unlinked = self._was_unlinked, False
+        return was_unlinked or state.phone != self._profile.load_link().phone
+
+
+class _Progress:
+    """Since when a page that answers has made no progress."""
+
+    def __init__(self) -> None:
+        self._info: PhaseInfo | None = None
+        self._since_s = 0.0
+
+    def measure_stuck_s(self, info: PhaseInfo, now_s: float) -> float:
+        """Seconds without progress. `now_s` is the time of any monotonic clock."""
+        if info.is_lasting or info != self._info:
+            self._info, self._since_s = info, now_s
+        return now_s - self._since_s
+
+
+def _unreachable_reason(error: WhatsAppUnreachable) -> str:
+    return "page_incomplete" if isinstance(error, PageIncomplete) else "whatsapp_unreachable"
 
 
 def _failure_reason(failure: PageFailure) -> str:
+    if isinstance(failure, PageStuck):
+        return "page_stuck"
     return "page_hung" if isinstance(failure, PageHung) else "page_lost"

@@ -2,11 +2,12 @@
 
 Two browsers on one profile lose the login, or send twice. So there is a lock file beside the folder.
 The process that gets the lock first ends the browsers that a dead owner left behind: a browser that
-was frozen could go on sending from WhatsApp's outbox while we check whether a message was sent.
+was frozen could go on sending what the server has not acked while we check whether a message was sent.
 """
 
 import asyncio
 import json
+import os
 import shutil
 import time
 import uuid
@@ -18,11 +19,12 @@ import filelock
 import psutil
 
 from streams.system.files import write_atomic
-from streams.whatsapp.errors import ProfileInUse
+from streams.whatsapp.errors import DiskFull, ProfileInUse
 
 DRIVER_TMP_DIR = "tmp"  # what Playwright's driver leaves behind, in `state_dir`
 SURVIVOR_EXIT_TIMEOUT_S = 1.0
 _KILL_TIMEOUT_S = 5.0
+_FOLDER_ARGUMENT = "--user-data-dir="
 _POLL_INTERVAL_S = 0.01
 
 
@@ -74,6 +76,17 @@ class Profile:
         """Let another process become the owner."""
         self._lock.release()
 
+    def measure_free_disk_mb(self) -> int:
+        """The free disk space for this profile; also if the folder does not exist yet."""
+        folder = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return shutil.disk_usage(folder).free // 1_000_000
+
+    def require_free_disk(self, min_mb: int) -> None:
+        """Raises DiskFull if there is less free space: WhatsApp Web logs out when its storage fails."""
+        free_mb = self.measure_free_disk_mb()
+        if free_mb < min_mb:
+            raise DiskFull(f"{free_mb} MB are free for the profile {self.folder}, {min_mb} needed")
+
     async def wait_for_storage(self, since_s: float, timeout_s: float) -> bool:
         """Wait until Chromium has written localStorage after `since_s` (epoch): it contains the login.
 
@@ -110,14 +123,29 @@ def _newest_mtime_s(storage: Path) -> float:
 
 
 def find_browsers(folder: Path) -> Iterator[psutil.Process]:
-    """The main processes of browsers on exactly this profile (their children have a `--type=`)."""
-    profile_argument = f"--user-data-dir={folder}"
+    """The main processes of browsers on exactly this profile (their children have a `--type=`).
+
+    Also those that a person has started, who may have named the folder in another way. Chromium's own lock
+    does not stop them: the headless shell has none.
+    """
     for process in psutil.process_iter(["cmdline"]):
         arguments = process.info["cmdline"] or []
-        if profile_argument in arguments and not any(
-            argument.startswith("--type=") for argument in arguments
-        ):
+        if any(argument.startswith("--type=") for argument in arguments):
+            continue
+        folders = [
+            argument.removeprefix(_FOLDER_ARGUMENT)
+            for argument in arguments
+            if argument.startswith(_FOLDER_ARGUMENT)
+        ]
+        if folders and _resolve_folder(process, folders[-1]) == folder.resolve():
             yield process
+
+
+def _resolve_folder(process: psutil.Process, folder: str) -> Path | None:
+    try:
+        return (Path(process.cwd()) / folder).resolve()
+    except (psutil.Error, OSError):
+        return Path(folder).resolve() if os.path.isabs(folder) else None
 
 
 async def end_survivors(folder: Path) -> None:

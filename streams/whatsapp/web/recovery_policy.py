@@ -4,7 +4,7 @@ grown too large. Pure: time and random numbers are passed in.
     failure 1   reload         at once
     failure 2   new page       after a random part of base_s
     failure 3…  new browser    after a random part of base_s · 2ⁿ, at most cap_s
-    failure N   give up, and report it
+    failure N   give up, and report it; a page that answers and is only stuck is tried without end
 
 Here base_s is `backoff_base_s`, cap_s is `backoff_max_s` and N is `max_failures`. A failure that a
 reload cannot cure (the renderer is dead) starts at a higher level. Only a page that was healthy for
@@ -50,7 +50,8 @@ class RecoveryStep:
 class RecoverySettings:
     """How often and how fast to recover. After `max_failures` in one series the supervisor gives up.
 
-    A page that answers but has made no progress towards `ready` for `stuck_timeout_s` has failed too.
+    A page that answers but has made no progress towards `ready` for `stuck_timeout_s` is stuck. It makes
+    progress while it connects, waits for its next attempt, shows a code, or its percentage grows.
     """
 
     max_failures: int = 8
@@ -78,12 +79,16 @@ class RecoveryPolicy:
             self._healthy_since_s = now_s
 
     def record_failure(
-        self, now_s: float, min_level: RecoveryLevel = RecoveryLevel.RELOAD
+        self,
+        now_s: float,
+        min_level: RecoveryLevel = RecoveryLevel.RELOAD,
+        *,
+        is_death: bool = True,
     ) -> RecoveryStep | None:
-        """The next step, or None: give up."""
+        """The next step, or None: give up. That is only possible if the page has died."""
         self._reset_if_healthy(now_s)
         self._failures += 1
-        if self._failures >= self._settings.max_failures:
+        if is_death and self._failures >= self._settings.max_failures:
             return None
         level = max(min_level, RecoveryLevel(min(self._failures - 1, RecoveryLevel.NEW_BROWSER)))
         if self._failures == 1:

@@ -4,22 +4,30 @@ Keeps the profile's link up to date. Nothing here may call the page or block.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from streams.whatsapp.driver import AckCounts, IncomingMessage, Phase, Receipt, SessionState
+from streams.whatsapp.reasons import explain_reason
 from streams.whatsapp.web import answers
+from streams.whatsapp.web.link_history import LinkHistory
 from streams.whatsapp.web.profile import Profile
-from streams.whatsapp.web.session import PageState, derive_phase, is_unlinked
+from streams.whatsapp.web.session import Ban, PageState, PhaseInfo, derive_phase
+
+log = logging.getLogger(__name__)
 
 
 class SessionTracker:
     """The session of one profile, and its watchers. The `PageObserver` of the page supervisor."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, min_free_disk_mb: int = 0) -> None:
         self._profile = profile
+        self._min_free_disk_mb = min_free_disk_mb
+        self._links = LinkHistory(profile)
+        self._ban: Ban | None = None
         self._session = SessionState(Phase.STARTING, since_s=time.time())
         self._ack_counts = AckCounts()
         self._watchers: set[asyncio.Queue[SessionState]] = set()
@@ -35,9 +43,11 @@ class SessionTracker:
 
     def stop(self, reason: str | None) -> None:
         """The browser has ended. Every watcher ends with this."""
-        self._publish(
-            replace(self._session, phase=Phase.STOPPED, reason=reason, qr=None, pairing_code=None)
+        session = self._session
+        stopped = SessionState(
+            Phase.STOPPED, phone=session.phone, link=session.link, degraded=session.degraded
         )
+        self._publish(replace(stopped, reason=reason))
         self._incoming.put_nowait(None)
 
     # -- watchers
@@ -76,6 +86,13 @@ class SessionTracker:
         if session == previous:
             return
         self._session = session
+        if session.reason and session.reason != previous.reason:
+            log.warning(
+                "the session is %s (%s): %s",
+                session.phase,
+                session.reason,
+                explain_reason(session.reason),
+            )
         for queue in self._watchers:
             queue.put_nowait(session)
 
@@ -84,21 +101,31 @@ class SessionTracker:
     def on_state(self, state: PageState) -> None:
         """The page is in this state."""
         self._update_link(state)
-        phase, reason = derive_phase(state)
-        if phase is Phase.STARTING and self._session.phase is not Phase.STARTING:
-            phase = Phase.RECONNECTING  # between a logout and the next code
-        self._publish_state(state, phase, reason)
+        info = self._remember_ban(state, derive_phase(state))
+        if info.phase is Phase.STARTING and self._session.phase is not Phase.STARTING:
+            info = replace(info, phase=Phase.RECONNECTING)  # between a logout and the next code
+        self._publish_state(state, info)
 
     def on_page_replacement(self, state: PageState) -> None:
         """The page is linked; it is replaced before it counts as ready."""
         self._update_link(state)
-        self._publish_state(state, Phase.SYNCING, None)
+        self._publish_state(state, PhaseInfo(Phase.SYNCING))
 
     def on_page_lost(self, reason: str) -> None:
         """There is no usable page; a new one is being opened."""
         link = self._profile.load_link()
         phase = Phase.RECONNECTING if link.phone else Phase.STARTING
-        self._publish(SessionState(phase, phone=link.phone, link=link.id, reason=reason))
+        info = self._remember_ban(PageState(), PhaseInfo(phase, reason))
+        self._publish(
+            SessionState(
+                info.phase,
+                phone=link.phone,
+                link=link.id,
+                reason=info.reason,
+                until_s=info.until_s,
+                degraded=self._find_disk_warning(),
+            )
+        )
 
     @property
     def ack_counts(self) -> AckCounts:
@@ -115,25 +142,54 @@ class SessionTracker:
         """The page shows this pairing code."""
         self._publish(replace(self._session, phase=Phase.LINKING, pairing_code=code))
 
-    def _update_link(self, state: PageState) -> None:
-        """Create a new link when the login is gone, and again when the profile is linked."""
-        link = self._profile.load_link()
-        if is_unlinked(state) and link.phone is not None:
-            link = self._profile.create_link(None)
-            self._publish(SessionState(Phase.LOGGED_OUT, link=link.id, reason="logged_out"))
-        elif state.authenticated and state.phone and state.phone != link.phone:
-            self._profile.create_link(state.phone)
+    # -- the session's history
 
-    def _publish_state(self, state: PageState, phase: Phase, reason: str | None) -> None:
+    def _remember_ban(self, state: PageState, info: PhaseInfo) -> PhaseInfo:
+        """The page forgets a ban when it is reloaded, and learns of it again with its next login.
+
+        So a ban lasts until its end, or until the session is connected again.
+        """
+        ban = state.ban or self._ban
+        is_over = ban is None or (ban.until_s is not None and ban.until_s <= time.time())
+        has_ended = state.ban is None and (is_over or info.phase is Phase.READY)
+        is_linking = info.phase in {Phase.LINKING, Phase.LOGGED_OUT}
+        self._ban = None if has_ended or is_linking else ban
+        if self._ban is None:
+            return info
+        return PhaseInfo(Phase.RESTRICTED, self._ban.reason, self._ban.until_s)
+
+    def _update_link(self, state: PageState) -> None:
+        """Publish the end of a link, so that it is seen before the next code."""
+        ended = self._links.update(state)
+        if ended is not None:
+            link = self._profile.load_link()
+            reason = self._links.logout_reason
+            self._publish(
+                SessionState(Phase.LOGGED_OUT, phone=ended.phone, link=link.id, reason=reason)
+            )
+
+    def _publish_state(self, state: PageState, info: PhaseInfo) -> None:
         link = self._profile.load_link()
+        reason = info.reason
+        if info.phase in {Phase.LINKING, Phase.LOGGED_OUT} and not state.storage_broken:
+            reason = self._links.logout_reason or reason
         self._publish(
             SessionState(
-                phase,
-                phone=link.phone,
-                qr=state.qr,
+                info.phase,
+                phone=None if info.phase is Phase.LINKING else link.phone,
+                qr=state.qr if info.phase is Phase.LINKING else None,
                 pairing_code=state.pairing_code,
                 reason=reason,
                 link=link.id,
-                degraded=state.degraded,
+                degraded=(*state.degraded, *self._find_disk_warning()),
+                until_s=info.until_s,
+                progress=info.progress,
+                time_lock=state.time_lock,
+                new_chat_quota=state.new_chat_quota,
             )
         )
+
+    def _find_disk_warning(self) -> tuple[str, ...]:
+        """A warning while there is less than twice the space without which the profile is not opened."""
+        is_low = self._profile.measure_free_disk_mb() < 2 * self._min_free_disk_mb
+        return ("disk_nearly_full",) if is_low else ()

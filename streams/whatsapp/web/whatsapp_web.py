@@ -34,6 +34,7 @@ from streams.whatsapp.driver import (
 from streams.whatsapp.errors import (
     AdapterError,
     BrowserError,
+    DiskFull,
     LinkFailed,
     PageFailure,
     PageLost,
@@ -67,7 +68,7 @@ class WhatsAppWeb:
         self._config = config
         self._random_fraction = random_fraction
         self._profile = Profile(config.profile_dir)
-        self._tracker = SessionTracker(self._profile)
+        self._tracker = SessionTracker(self._profile, config.min_free_disk_mb)
         self._supervisor: PageSupervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -89,6 +90,9 @@ class WhatsAppWeb:
         reason: str | None = None
         try:
             reason = await supervisor.run()
+        except DiskFull as error:
+            log.warning("the browser is not started: %s", error)
+            reason = "disk_full"
         except BrowserError as error:
             reason = str(error)
         except Exception as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from streams.whatsapp.errors import ProfileInUse
+from streams.whatsapp.errors import DiskFull, ProfileInUse
 from streams.whatsapp.web.profile import Profile, find_browsers
 
 _IGNORES_TERM = "import signal,sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
@@ -82,6 +82,32 @@ async def test_only_surviving_browsers_of_the_profile_are_ended(
     assert not psutil.pid_exists(browser_like[0].pid)  # our process has also collected it
     assert [process.poll() for process in browser_like[1:]] == [None, None]
     profile.release()
+
+
+async def test_a_browser_that_a_person_started_is_found(folder: Path, tmp_path: Path) -> None:
+    """Chromium has no lock in the headless shell, and a person may name the folder in another way."""
+    folder.mkdir()
+    (tmp_path / "alias").symlink_to(folder)
+    names = (f"{folder}/", str(tmp_path / "alias"), os.path.relpath(folder))
+    started = [
+        await asyncio.to_thread(start, _IGNORES_TERM, f"--user-data-dir={name}") for name in names
+    ]
+    try:
+        browsers = {browser.pid for browser in find_browsers(folder)}
+        assert browsers == {process.pid for process in started}
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate()
+
+
+def test_a_full_disk_is_reported_before_the_profile_is_opened(folder: Path) -> None:
+    """WhatsApp Web logs out when its storage fails, so a browser on a full disk costs the login."""
+    profile = Profile(folder)
+    free_mb = profile.measure_free_disk_mb()
+    profile.require_free_disk(free_mb // 2)
+    with pytest.raises(DiskFull, match="needed"):
+        profile.require_free_disk(free_mb * 2 + 1)
 
 
 async def test_the_owner_removes_chromiums_stale_locks(folder: Path) -> None:

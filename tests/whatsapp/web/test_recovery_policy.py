@@ -77,6 +77,13 @@ def test_an_unreachable_whatsapp_is_tried_without_end() -> None:
     assert policy.record_failure(0.0) == RecoveryStep(RecoveryLevel.RELOAD, 0.0)
 
 
+def test_a_page_that_answers_is_never_given_up() -> None:
+    """A page that is only stuck waits for the network or for WhatsApp, and that may last for days."""
+    policy = make_policy()
+    steps = [policy.record_failure(0.0, is_death=False) for _ in range(50)]
+    assert steps[-1] == RecoveryStep(RecoveryLevel.NEW_BROWSER, 5.0)
+
+
 def test_a_page_is_reloaded_when_that_saves_much() -> None:
     """It exceeds the maximum and has grown; a page that is large from the start is left alone."""
     assert has_outgrown(520.0, 200.0, 512)

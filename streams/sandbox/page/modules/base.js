@@ -25,6 +25,11 @@ define("WAWebEventEmitter", (exports) => {
       return this.on(name, callOnce, context);
     }
 
+    listenToOnce(other, name, callback) {
+      other.once(name, callback, this);
+      return this;
+    }
+
     off(name, callback) {
       if (!name) this._listeners = {};
       const listeners = (this._listeners && this._listeners[name]) || [];
@@ -91,20 +96,26 @@ define("WAWebBaseModel", (exports, require) => {
       return this.attributes[name];
     }
 
+    // All values are set before the first event: a listener never sees half of a change.
     set(name, value) {
-      if (typeof name === "object") {
-        for (const key of Object.keys(name)) this.set(key, name[key]);
-        return this;
+      const values = typeof name === "object" ? name : { [name]: value };
+      const changes = [];
+      for (const key of Object.keys(values)) {
+        this._defineProperty(key);
+        const previous = this.attributes[key];
+        if (previous === values[key]) continue;
+        this.attributes[key] = values[key];
+        changes.push([key, values[key], previous]);
       }
-      this._defineProperty(name);
-      const previous = this.attributes[name];
-      if (previous === value) return this;
-      this.attributes[name] = value;
-      this.trigger(`change:${name}`, this, value, previous);
-      this.trigger("change", this);
-      // A collection emits what its models emit.
-      if (this.collection) this.collection.trigger(`change:${name}`, this, value, previous);
+      for (const change of changes) this._triggerChange(...change);
+      if (changes.length) this.trigger("change", this);
       return this;
+    }
+
+    // A collection emits what its models emit.
+    _triggerChange(name, value, previous) {
+      this.trigger(`change:${name}`, this, value, previous);
+      if (this.collection) this.collection.trigger(`change:${name}`, this, value, previous);
     }
 
     unset(name) { return this.set(name, undefined); }
@@ -123,7 +134,7 @@ define("WAWebBaseModel", (exports, require) => {
   };
 });
 
-define("WAWebBaseCollectionClass", (exports, require) => {
+define("WAWebCollection", (exports, require) => {
   const EventEmitter = require("WAWebEventEmitter").default;
 
   // An id, its text and a model all have the same key.
@@ -200,7 +211,7 @@ define("WAWebBaseCollectionClass", (exports, require) => {
 });
 
 define("WAWebBaseCollection", (exports, require) => {
-  exports.BaseCollection = class BaseCollection extends require("WAWebBaseCollectionClass").default {
+  exports.BaseCollection = class BaseCollection extends require("WAWebCollection").default {
     gadd(id) { return this.get(id) || this.add({ id }); }
   };
 });

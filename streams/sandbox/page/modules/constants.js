@@ -4,11 +4,10 @@
 
 define("WAWebSocketConstants", (exports) => {
   exports.SOCKET_STATE = buildEnum(
-    "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "TIMEOUT", "CONFLICT",
-    "UNLAUNCHED", "PROXYBLOCK", "TOS_BLOCK", "SMB_TOS_BLOCK", "DEPRECATED_VERSION",
+    "OPENING", "PAIRING", "UNPAIRED", "UNPAIRED_IDLE", "CONNECTED", "CONFLICT", "UNLAUNCHED",
+    "PROXYBLOCK", "TOS_BLOCK", "SMB_TOS_BLOCK", "SCREEN_LOCKED",
   );
   exports.SOCKET_STREAM = buildEnum("DISCONNECTED", "SYNCING", "RESUMING", "CONNECTED");
-  exports.WATCHED_SOCKET_STATE = buildEnum("OPEN", "CLOSED");
 });
 
 define("WAWebAck", (exports) => {

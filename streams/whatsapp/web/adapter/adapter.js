@@ -1,8 +1,9 @@
 /*
  * The adapter: the only code of this project in WhatsApp's page, and all that Python knows of wa-js.
  *
- * It is evaluated once per document, after wa-js is fully ready, and returns an object of calls.
- * Each call returns {ok: true, …} or {ok: false, code, message}. A call may not throw, and the
+ * It is evaluated once per document, as soon as wa-js can read the page, and returns an object of calls.
+ * A page without a connection never becomes "fully ready", and its state must be known all the same: so
+ * the calls that need the whole page are added later. Each call returns {ok: true, …} or {ok: false, code, message}. A call may not throw, and the
  * adapter may not leave a global behind. `parts` are the other files of this folder; page.py puts
  * them together.
  */
@@ -35,14 +36,56 @@
     }
   };
 
+  /* ---------- reading the page ---------- */
+
+  // What this page does not offer; reported with every state.
+  const { missing } = parts.symbols(WPP);
+
+  // One missing symbol must not hide the rest of the state: its name is reported in `missing`.
+  function readOrNull(name, read) {
+    try {
+      return read();
+    } catch (error) {
+      missing.add(name);
+      return null;
+    }
+  }
+
+  // The same for what is only useful: the page may be without it.
+  function tryRead(read) {
+    try {
+      return read();
+    } catch (error) {
+      return null;
+    }
+  }
+
+  const modules = new Map();
+
+  // A module of WhatsApp by its name, or null. It may be loaded later, so only what exists is kept.
+  function loadModule(name) {
+    if (!modules.has(name)) {
+      const module = WPP.loader.moduleRequire(name);
+      if (!module) return null;
+      modules.set(name, module);
+    }
+    return modules.get(name);
+  }
+
   /* ---------- what must hold before anything is requested of WhatsApp ---------- */
 
+  // In one turn, without a wait: the gate calls it in the very turn of a submit.
   function findConnectionProblem() {
-    if (!WPP.conn.isAuthenticated()) return ["not_logged_in", "the page is not linked"];
-    const { mode } = WPP.conn.getStreamData();
-    if (/BLOCK/.test(mode)) return ["account_restricted", mode];
-    if (mode !== "MAIN") return ["disconnected", `stream is ${mode}`];
-    return WPP.conn.isOnline() === false ? ["disconnected", "the page is offline"] : null;
+    if (!connection.isAuthenticated()) return ["not_logged_in", "the page is not linked"];
+    if (linking.isLeaving()) return ["not_logged_in", "the page is logging out"];
+    const ban = restrictions.findBan();
+    if (ban) return ["account_restricted", ban.reason];
+    if (restrictions.isUnavailable()) return ["disconnected", "WhatsApp's service is unavailable"];
+    if (!connection.isConnected()) return ["disconnected", connection.describeConnection()];
+    if (!connection.isOfflineDeliveryEnded()) {
+      return ["disconnected", "the offline delivery has not ended"];
+    }
+    return null;
   }
 
   function requireConnection() {
@@ -50,18 +93,42 @@
     if (problem) throw new AdapterError(...problem);
   }
 
-  // What this page does not offer; reported with every state.
-  const { missing } = parts.symbols(WPP);
-  const shared = {
-    WPP, functions, AdapterError, describeError, requireConnection, findConnectionProblem, missing,
-  };
-  const session = parts.session(shared);
-  const store = parts.store(shared);
-  const sending = parts.sending({ ...shared, ...store.internal });
+  /* ---------- the parts ---------- */
 
-  const calls = { ...session.calls, ...store.calls, ...sending.calls };
-  // The result of `submit` has fields of its own, also when it failed.
-  const adapter = { submit: sending.submit };
-  for (const [name, call] of Object.entries(calls)) adapter[name] = catchErrors(call);
+  // Parts that need every module of the page. What was missing before may have been loaded since.
+  function completeAdapter() {
+    missing.clear();
+    try {
+      const store = parts.store(shared);
+      const sending = parts.sending({ ...shared, ...store.internal });
+      addCalls({ ...store.calls, ...sending.calls });
+      // The result of `submit` has fields of its own, also when it failed.
+      adapter.submit = sending.submit;
+      shared.late = { ...store.internal, ...sending.internal };
+      isComplete = true;
+    } catch (error) {
+      missing.add("adapter");
+      console.error("the adapter is not complete", error);
+    }
+  }
+
+  function addCalls(calls) {
+    for (const [name, call] of Object.entries(calls)) adapter[name] = catchErrors(call);
+  }
+
+  let isComplete = false;
+  const adapter = {};
+  const shared = {
+    WPP, functions, AdapterError, describeError, missing, readOrNull, tryRead, loadModule,
+    requireConnection, findConnectionProblem, isComplete: () => isComplete, late: {},
+  };
+  const connection = parts.connection(shared);
+  const restrictions = parts.restrictions({ ...shared, ...connection });
+  const linking = parts.linking({ ...shared, ...connection });
+  const { findNewChatRestriction } = restrictions;
+  Object.assign(shared, { connection, restrictions, linking, findNewChatRestriction });
+  if (WPP.isFullReady) completeAdapter();
+  else WPP.loader.onFullReady(completeAdapter);
+  addCalls({ ...linking.calls, ...parts.session(shared).calls });
   return adapter;
 }

@@ -8,7 +8,8 @@
 (buildSymbols) => {
   "use strict";
 
-  const WPP = window.WPP && window.WPP.isFullReady ? window.WPP : null;
+  const WPP = window.WPP && window.WPP.whatsapp ? window.WPP : null;
+  const isReady = Boolean(WPP && WPP.isFullReady);
 
   /* ---------- reading ---------- */
 
@@ -93,13 +94,14 @@
     whatsapp_version: readWord(() => window.Debug.VERSION)
       || readWord(() => takeModule("WAWebUpdaterVersion").SANITIZED_VERSION_STR),
     wa_js_version: readWord(() => window.WPP.version),
-    is_wa_js_ready: readFlag(() => Boolean(WPP)),
+    is_wa_js_ready: isReady,
     ...(attempt(readTimes) || {}),
   });
 
   /* ---------- the session ---------- */
 
-  // Source: WAWebReachoutTimelockUtils. Its end is in the stored state, in seconds.
+  // Source: WAWebReachoutTimelockUtils. Its end is in the stored state, in milliseconds
+  // (WAWebMexReachoutTimelockNotificationHandler).
   function readTimeLock() {
     const utils = takeModule("WAWebReachoutTimelockUtils");
     if (!utils.isUserReachoutTimelocked()) return { is_time_locked: false };
@@ -107,7 +109,7 @@
     const state = attempt(() => userPrefsIdb.get(utils.REACHOUT_TIMELOCK_IDB_KEY)) || {};
     return {
       is_time_locked: true,
-      time_lock_until_s: readNumber(() => Number(state.time_enforcement_ends)),
+      time_lock_until_s: readNumber(() => Number(state.time_enforcement_ends) / 1000),
       time_lock_kind: readWord(() => String(state.enforcement_type)),
     };
   }
@@ -178,7 +180,7 @@
     document: readDocument(),
     session: readSession(),
     codecs: readCodecs(),
-    symbols: attempt(() => buildSymbols(WPP).check()) || [],
+    symbols: attempt(() => buildSymbols(isReady ? WPP : null).check()) || [],
     ...(await readStorage()),
   });
 }

@@ -8,60 +8,34 @@
 (shared) => {
   "use strict";
 
-  const { WPP, missing } = shared;
+  const { WPP, missing, readOrNull, connection, restrictions, linking } = shared;
 
   const MAX_EVENTS = 10000;
   const BATCH_DELAY_MS = 50;
 
   /* ---------- state ---------- */
 
-  // One missing symbol must not hide the rest of the state: its name is reported in `missing`.
-  function readOrNull(name, read) {
-    try {
-      return read();
-    } catch (error) {
-      missing.add(name);
-      return null;
-    }
-  }
-
-  let pairingCode = null;
-  let linkError = null;
-
-  // The page's element has a fifth field (the platform), which wa-js does not return.
-  function completeCode(code) {
-    const element = document.querySelector("[data-ref]");
-    return element && element.dataset.ref.startsWith(code) ? element.dataset.ref : code;
-  }
-
-  async function readQr() {
-    const code = await WPP.conn.getAuthCode();
-    return code && code.fullCode ? completeCode(code.fullCode) : null;
-  }
-
-  // After a few codes that nobody scanned, WhatsApp shows none until somebody clicks.
-  async function refreshAndReadQr() {
-    if (readOrNull("isIdle", () => WPP.conn.isIdle())) await WPP.conn.refreshQR();
-    return readQr();
-  }
-
+  // `complete`: the page has every module, so what is missing now is really missing.
   async function readState() {
-    const authenticated = Boolean(readOrNull("isAuthenticated", () => WPP.conn.isAuthenticated()));
-    const stream = readOrNull("Stream", () => WPP.conn.getStreamData()) || {};
-    const me = authenticated ? readOrNull("UserPrefs", () => WPP.conn.getMyUserWid()) : null;
+    const isComplete = shared.isComplete();
+    const linked = connection.isAuthenticated();
+    const me = linked ? readOrNull("UserPrefs", () => WPP.conn.getMyUserWid()) : null;
     return {
-      authenticated,
-      mode: stream.mode || "",
-      info: stream.info || "",
-      socket: readOrNull("Socket", () => WPP.whatsapp.Socket.state) || "",
-      online: readOrNull("NetworkStatus", () => WPP.conn.isOnline()) !== false,
+      ...connection.readConnection(),
+      ...restrictions.readRestrictions(),
+      ...(await linking.readLinking()),
+      complete: isComplete,
       needs_update: Boolean(readOrNull("needsUpdate", () => WPP.conn.needsUpdate())),
       phone: me ? `+${me.user}` : null,
-      qr: authenticated ? null : await refreshAndReadQr(),
-      pairing_code: authenticated ? null : pairingCode,
-      link_error: linkError,
-      missing: [...missing],
+      pending: readPendingCount(),
+      missing: WPP.isFullReady ? [...missing] : [],
     };
+  }
+
+  // Messages that this page has handed over and the server has not acked. A reload would fail them.
+  function readPendingCount() {
+    const { pendingCount } = shared.late;
+    return pendingCount ? readOrNull("pendingCount", () => pendingCount()) || 0 : 0;
   }
 
   /* ---------- events ---------- */
@@ -85,9 +59,14 @@
   }
 
   const STATE_EVENTS = [
-    "conn.auth_code_change", "conn.authenticated", "conn.logout", "conn.logout_reason",
+    "conn.auth_code_change", "conn.authenticated", "conn.logout",
     "conn.main_loaded", "conn.main_ready", "conn.needs_update", "conn.online", "conn.qrcode_idle",
     "conn.require_auth", "conn.stream_info_changed", "conn.stream_mode_changed",
+  ];
+  const SOCKET_EVENTS = ["change:state", "change:stream", "change:hasSynced"];
+  const CMD_EVENTS = [
+    "offline_delivery_end_from_bridge", "offline_delivery_state_reset_from_bridge",
+    "offline_progress_update_from_bridge",
   ];
   const CONTENT_TYPES = {
     chat: "text", ptt: "audio", vcard: "contact", multi_vcard: "contact", poll_creation: "poll",
@@ -123,10 +102,15 @@
     for (const name of STATE_EVENTS) WPP.on(name, markStateChanged);
     WPP.on("chat.new_message", onMessage);
     WPP.on("chat.msg_ack_change", onAck);
-    const setPairingCode = (code) => { pairingCode = code; markStateChanged(); };
-    WPP.on("conn.link_code_change", setPairingCode);
-    WPP.on("conn.link_code_expired", () => setPairingCode(null));
-    WPP.on("conn.link_code_error", (error) => { linkError = String(error); setPairingCode(null); });
+    readOrNull("Cmd", () => {
+      for (const name of CMD_EVENTS) WPP.whatsapp.Cmd.on(name, markStateChanged);
+    });
+    readOrNull("Socket", () => {
+      for (const name of SOCKET_EVENTS) WPP.whatsapp.Socket.on(name, markStateChanged);
+    });
+    WPP.loader.onFullReady(markStateChanged);
+    restrictions.subscribe(markStateChanged);
+    linking.subscribe(markStateChanged);
   }
 
   function waitForNews(wait_ms, hasNews) {
@@ -147,17 +131,7 @@
     return { events, last: lastSeq, state_version: stateVersion, state: await readState() };
   }
 
-  /* ---------- linking ---------- */
-
-  async function request_pairing_code({ phone }) {
-    linkError = null;
-    const digits = phone.replace(/\D/g, "");
-    const isManaged = Boolean(WPP.whatsapp.LinkDeviceEvents);
-    const begin = isManaged ? "startLinkDeviceCodeForPhoneNumber" : "genLinkDeviceCodeForPhoneNumber";
-    pairingCode = await WPP.conn[begin](digits);
-    markStateChanged();
-    return { code: pairingCode };
-  }
+  /* ---------- calls ---------- */
 
   // The page then sends again what the server has not acked (source: WAWebSocketModel).
   function reconnect() {
@@ -165,12 +139,6 @@
     return {};
   }
 
-  // The logout of wa-js waits for an event of a page that is about to navigate away.
-  function logout() {
-    WPP.whatsapp.Socket.logout();
-    return {};
-  }
-
   subscribe();
-  return { calls: { listen, request_pairing_code, reconnect, logout } };
+  return { calls: { listen, reconnect } };
 }

@@ -40,15 +40,14 @@
       "WAWebUserPrefsMultiDevice.isRegistered": "functions.isRegistered",
       "WAWebSocketModel.Socket.state": "Socket",
       "WAWebSocketModel.Socket.stream": "Socket",
-      "WAWebSocketModel.Socket.retryTimestamp": "Socket",
       "WAWebSocketModel.Socket.reconnect": "Socket",
-      "WAWebSocketModel.Socket.logout": "Socket",
       "WAWebStreamModel.Stream.mode": "Stream",
       "WAWebConnModel.Conn": "Conn",
       "WAWebCmd.Cmd.isOfflineDeliveryEnd": "Cmd",
       "WAWebOfflineHandler.OfflineMessageHandler.getOfflineDeliveryProgress": null,
+      "WAWebOfflineHandler.OfflineMessageHandler.hasReceivedOfflinePreviewIb": null,
+      "WAComms.isCommsInitialized": null,
       "WAWebNetworkStatus.default": "NetworkStatus",
-      "WAWebLogoutReason.getPrevLogoutReasonCode": null,
     },
     linking: {
       "WAWebLaunchSocketUtils.refreshQR": null,
@@ -58,13 +57,18 @@
       "WAWebSignalStoreApi.waSignalStore": "multidevice.waSignalStore",
       "WAWebUserPrefsInfoStore.waNoiseInfo": "multidevice.waNoiseInfo",
       "WAWebAdvSignatureApi.getADVSecretKey": "multidevice.adv.getADVSecretKey",
+      "WAWebSocketModel.Socket.logout": "Socket",
+      "WAWebSocketModel.Socket.clearCredentialsAndStoredData": "Socket",
+      "WAWebLogoutReason.getPrevLogoutReasonCode": null,
     },
     restrictions: {
       "WAWebReachoutTimelockUtils.isUserReachoutTimelocked": null,
       "WAWebReachoutTimelockUtils.canSendMsgWhileTimelocked": null,
       "WAWebIndividualNewChatMessageCappingLimitUtils.getCappingData": null,
       "WAWebIndividualNewChatMessageCappingLimitUtils.canSendMsgWhileCapped": null,
+      "WAWebIndividualNewChatMessageCappingLimitUtils.isUserCapped": null,
       "WAWebUserPrefsIndexedDBStorage.userPrefsIdb": null,
+      "WAWebUpdater.Updater.update": null,
     },
     look_ups: {
       "WAWebQueryExistsJob.queryWidExists": "functions.queryWidExists",
@@ -126,8 +130,10 @@
   let absent = [];
   let checkedAt = -Infinity;
 
+  const OTHER_GROUPS = { adapter: "sending", gate: "sending", getAuthCode: "linking" };
+
   function findGroup(name) {
-    if (name === "gate") return "sending";
+    if (name in OTHER_GROUPS) return OTHER_GROUPS[name];
     const symbol = symbols.find((candidate) => candidate.path[0] === name || candidate.name === name);
     return symbol ? symbol.group : "session";
   }
@@ -143,6 +149,10 @@
   // `group/name` of each missing symbol: those of the list, which may come back, and those that a part of
   // the adapter has reported.
   const missing = {
+    clear() {
+      reported.clear();
+      checkedAt = -Infinity;
+    },
     add(name) { reported.add(`${findGroup(name)}/${name}`); },
     [Symbol.iterator]() {
       recheck();

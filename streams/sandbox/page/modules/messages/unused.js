@@ -21,7 +21,6 @@ defineStubs("WAWebHandleSingleMsg", ["handleSingleMsg"]);
 defineStubs("WAWebMiscGatingUtils", ["primaryFeatureEnabled"]);
 defineStubs("WAWebCreateChatRecord", ["createChatRecord"]);
 defineStubs("WAWebInboxFiltersUtils", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
-defineStubs("WAWebABProps", ["getABPropConfigValue"], 0);
 
 define("WALinkify", (exports) => {
   exports.findLinks = (text) =>
@@ -32,15 +31,7 @@ define("WALinkify", (exports) => {
 
 /* What whatsapp-web.js looks up besides. */
 
-define("WAWebOfflineHandler", (exports) => {
-  exports.OfflineMessageHandler = { getOfflineDeliveryProgress: () => 100 };
-});
-define("WAWebCompanionRegClientUtils", (exports) => { exports.DEVICE_PLATFORM = "1"; });
-defineStubs("WAWebAdvSignatureApi", ["generateADVSecretKey"], "");
 defineStubs("WAWebSyncGatingUtils", ["isPlaceholderMessageResendEnabled"], false);
-define("WAWebLaunchSocketUtils", (exports, require) => {
-  exports.refreshQR = () => require("WAWebCmd").Cmd.refreshQR();
-});
 define("WAWebMiscBrowserUtils", (exports) => {
   exports.info = () => ({ os: "Linux", name: "Chrome" });
 });

@@ -40,7 +40,7 @@ define("WAWebContactModel", (exports, require) => {
 
 define("WAWebChatModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
-  const Collection = require("WAWebBaseCollectionClass").default;
+  const Collection = require("WAWebCollection").default;
 
   class ChatMessages extends Collection {}
   ChatMessages.model = require("WAWebMsgModel").Msg;

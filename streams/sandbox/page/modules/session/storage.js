@@ -1,0 +1,87 @@
+/*
+ * Storage: messages, chats and preferences are in IndexedDB. With the fault `storage_failure`, it cannot be
+ * opened. Nothing here may send.
+ */
+
+function openDatabase(name, version, upgrade) {
+  return new Promise((resolve, reject) => {
+    if (SETTINGS.storage_failure) {
+      reject(new DOMException("Internal error opening backing store", "UnknownError"));
+      return;
+    }
+    const request = indexedDB.open(name, version);
+    request.onupgradeneeded = () => upgrade(request.result);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+async function runInTransaction(opening, storeName, mode, operate) {
+  const database = await opening;
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction(storeName, mode, { durability: "relaxed" });
+    const request = operate(transaction.objectStore(storeName));
+    transaction.oncomplete = () => resolve(request.result);
+    transaction.onerror = () => reject(transaction.error);
+  });
+}
+
+define("WAWebSandboxStorage", (exports) => {
+  const STORES = ["message", "chat"];
+
+  let opening = null;
+  const open = () => (opening ||= openDatabase("model-storage", 1, (database) => {
+    const [messages] = STORES.map((name) => database.createObjectStore(name, { keyPath: "id" }));
+    messages.createIndex("pending", "pending"); // the messages that the server has not acked
+  }));
+
+  const read = (storeName, operate) => runInTransaction(open(), storeName, "readonly", operate);
+  const write = (storeName, operate) => runInTransaction(open(), storeName, "readwrite", operate);
+
+  exports.initialize = async () => { await open(); };
+  exports.put = (storeName, row) => write(storeName, (store) => store.put(row));
+  exports.get = (storeName, key) => read(storeName, (store) => store.get(key));
+  exports.getAll = (storeName) => read(storeName, (store) => store.getAll());
+  exports.getPending = () => read("message", (store) => store.index("pending").getAll());
+  exports.clear = () => Promise.all(STORES.map((name) => write(name, (store) => store.clear())));
+});
+
+/* Read once at the start; then `get` answers at once. Source: WAWebUserPrefsIndexedDBStorage. */
+define("WAWebUserPrefsIndexedDBStorage", (exports) => {
+  const STORE = "user-prefs";
+  let opening = null;
+  const open = () => (opening ||= openDatabase("worker-storage", 1, (database) => {
+    database.createObjectStore(STORE, { keyPath: "key" });
+  }));
+  const write = (operate) => runInTransaction(open(), STORE, "readwrite", operate);
+
+  class UserPrefsIdb {
+    constructor() { this.loadedUserPrefs = {}; }
+
+    async init() {
+      const rows = await runInTransaction(open(), STORE, "readonly", (store) => store.getAll());
+      this.loadedUserPrefs = Object.fromEntries(rows.map(({ key, value }) => [key, value]));
+    }
+
+    get(key) {
+      const value = this.loadedUserPrefs[key];
+      return value === undefined ? null : value;
+    }
+
+    async set(key, value) {
+      this.loadedUserPrefs[key] = value;
+      await write((store) => store.put({ key, value }));
+    }
+
+    async remove(key) {
+      delete this.loadedUserPrefs[key];
+      await write((store) => store.delete(key));
+    }
+
+    async clear() {
+      this.loadedUserPrefs = {};
+      await write((store) => store.clear());
+    }
+  }
+  exports.userPrefsIdb = new UserPrefsIdb();
+});

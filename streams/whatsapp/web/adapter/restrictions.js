@@ -1,0 +1,151 @@
+/*
+ * What WhatsApp forbids the account: a ban, the time lock for new chats, their quota. Nothing here may
+ * send a message.
+ *
+ * Only events tell of a ban and of an unavailable service (sources: WAWebHandleFailure, WAWebCmd). After
+ * each accepted login the ban's event comes again, with `banned: false` (WAWebHandleSuccess).
+ */
+(shared) => {
+  "use strict";
+
+  const { WPP, readOrNull, tryRead, loadModule, isConnected } = shared;
+
+  // The socket counts as open before the server has accepted the login. A refusal comes within this time.
+  const ACCEPTED_AFTER_MS = 3000;
+
+  /* ---------- what stops every message ---------- */
+
+  let ban = null; // {reason, until_s}
+  let isServiceUnavailable = false;
+  let acceptedTimer = null;
+
+  // `expire` is a duration in seconds (source: WAWebTempBanScreen).
+  function onBan(event) {
+    if (!event || !event.banned) {
+      ban = null;
+      isServiceUnavailable = false;
+      return;
+    }
+    const seconds = Number(event.expire);
+    const until_s = Number.isFinite(seconds) ? Date.now() / 1000 + seconds : null;
+    ban = { reason: "temporarily_banned", until_s };
+  }
+
+  function onConnectionChange(markStateChanged) {
+    clearTimeout(acceptedTimer);
+    if (!isServiceUnavailable || !isConnected()) return;
+    acceptedTimer = setTimeout(() => {
+      isServiceUnavailable = false;
+      markStateChanged();
+    }, ACCEPTED_AFTER_MS);
+  }
+
+  // An unavailable service restricts nobody: the page goes on trying (source: WAWebHandleFailure).
+  const findBan = () => ban;
+  const isUnavailable = () => isServiceUnavailable;
+
+  // The server refuses this version (405, 409): the page ends the connection and reloads itself for a
+  // newer one (sources: WAWebHandleFailure, WAWebUpdater).
+  let isUpdateForced = false;
+
+  function watchUpdates(markStateChanged) {
+    const { Updater } = loadModule("WAWebUpdater");
+    const { update } = Updater;
+    Updater.update = function (options) {
+      if (options && options.belowHard === 0) {
+        isUpdateForced = true;
+        markStateChanged();
+      }
+      return update.apply(this, arguments);
+    };
+  }
+
+  /* ---------- what stops messages to strangers ---------- */
+
+  const TIME_LOCK_KEY = "WAReachoutTimelockState";
+  const loadTimeLockUtils = () => loadModule("WAWebReachoutTimelockUtils");
+  const loadCapUtils = () => loadModule("WAWebIndividualNewChatMessageCappingLimitUtils");
+
+  // Its end is in milliseconds (source: WAWebMexReachoutTimelockNotificationHandler).
+  function readTimeLock() {
+    return readOrNull("ReachoutTimelock", () => {
+      const key = loadTimeLockUtils().REACHOUT_TIMELOCK_IDB_KEY || TIME_LOCK_KEY;
+      const lock = loadModule("WAWebUserPrefsIndexedDBStorage").userPrefsIdb.get(key);
+      if (lock === null || lock === undefined) return null;
+      const until_s = Number(lock.time_enforcement_ends) / 1000;
+      if (until_s <= Date.now() / 1000) return null;
+      return { until_s: until_s || null, kind: String(lock.enforcement_type || "DEFAULT") };
+    });
+  }
+
+  // Its end is in seconds. A cycle that is over says nothing about the next one.
+  function readNewChatQuota() {
+    return readOrNull("NewChatCap", () => {
+      const utils = loadCapUtils();
+      const data = utils.getCappingData();
+      if (!data || !Number.isFinite(Number(data.total_quota))) return null;
+      const resets_at_s = Number(data.cycle_end_timestamp) || null;
+      if (resets_at_s !== null && resets_at_s <= Date.now() / 1000) return null;
+      return {
+        total: Number(data.total_quota), used: Number(data.used_quota) || 0, resets_at_s,
+        is_used_up: Boolean(utils.isUserCapped()),
+      };
+    });
+  }
+
+  // The token that WhatsApp gives for somebody who has written to the account.
+  const isTrusted = (chat) => Boolean(chat && chat.getTcToken && chat.getTcToken() != null);
+
+  function isAllowed(name, loadUtils, chat, contact) {
+    const canSend = readOrNull(name, () => loadUtils()[name]({ chat, contact }));
+    return canSend === null ? isTrusted(chat) : canSend === true;
+  }
+
+  // Null, or why a message to this contact would be refused, and until when.
+  function findNewChatRestriction(chat, contact, isNewChatAllowed = true) {
+    const person = contact || (chat && chat.contact);
+    const refuse = (until_s) => ({ code: "new_chats_restricted", until_s });
+    const lock = readTimeLock();
+    if (lock && !isAllowed("canSendMsgWhileTimelocked", loadTimeLockUtils, chat, person)) {
+      return refuse(lock.until_s);
+    }
+    const quota = readNewChatQuota();
+    const isCapped = Boolean(quota && quota.is_used_up);
+    if (!isCapped && isNewChatAllowed) return null;
+    if (isAllowed("canSendMsgWhileCapped", loadCapUtils, chat, person)) return null;
+    return refuse(isCapped ? quota.resets_at_s : null);
+  }
+
+  /* ---------- events, and the state ---------- */
+
+  function subscribe(markStateChanged) {
+    const listenTo = (name, callback) => {
+      readOrNull("Cmd", () => WPP.whatsapp.Cmd.on(name, (event) => {
+        callback(event);
+        markStateChanged();
+      }));
+    };
+    listenTo("account_temporarily_banned_from_bridge", onBan);
+    listenTo("service_unavailable_503_from_bridge", () => { isServiceUnavailable = true; });
+    listenTo("reachout_timelock_state_change", () => {});
+    listenTo("new_chat_message_capping_state_change", () => {});
+    tryRead(() => watchUpdates(markStateChanged));
+    readOrNull("Socket", () => {
+      const { Socket } = WPP.whatsapp;
+      Socket.on("change:state", () => onConnectionChange(markStateChanged));
+      Socket.on("change:stream", () => onConnectionChange(markStateChanged));
+    });
+  }
+
+  function readRestrictions() {
+    return {
+      ban,
+      service_unavailable: isServiceUnavailable,
+      update_forced: isUpdateForced,
+      time_lock: readTimeLock(),
+      new_chat_quota: readNewChatQuota(),
+    };
+  }
+
+  return { findBan, isUnavailable, findNewChatRestriction, readRestrictions, subscribe };
+}

@@ -1,0 +1,62 @@
+"""The link of a profile as the page reports it: when it ended and why, and when a new one was made.
+
+Nothing here may publish or call the page. A link that is thought lost costs messages: every attempt in
+doubt becomes `unknown`. So it counts as lost only when the page shows that it has no login.
+"""
+
+from typing import Final
+
+from streams.whatsapp.reasons import STORAGE_REASONS
+from streams.whatsapp.web.profile import Link, Profile
+from streams.whatsapp.web.session import PageState, is_unlinked
+
+# What the page of a new document still knows about the logout before it (source:
+# WAWebLogoutReasonConstants, LOGOUT_REASON_CODE).
+_REASONS_BY_CODE: Final = {
+    "0": "storage_failed",
+    "1": "sync_failed",
+    "2": "history_sync_timeout",
+    "3": "account_locked",
+}
+_UNKNOWN_REASON: Final = "unlinked"
+
+
+class LinkHistory:
+    """Writes the profile's link. `logout_reason` is why the last link ended, until there is a new one."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._was_unlinked = False
+        self._announced_reason: str | None = None
+        self.logout_reason: str | None = None
+
+    def update(self, state: PageState) -> Link | None:
+        """Follow the page. Returns the link if it has just ended."""
+        if state.logout_reason:
+            self._announced_reason = state.logout_reason
+        link = self._profile.load_link()
+        if is_unlinked(state):
+            return self._end(link, state)
+        if state.authenticated and state.phone:
+            self._begin(link, state.phone)
+        return None
+
+    def _end(self, link: Link, state: PageState) -> Link | None:
+        is_first = not self._was_unlinked
+        self._was_unlinked = True
+        if not is_first:
+            return None
+        reason = self._announced_reason or _REASONS_BY_CODE.get(state.logout_code or "")
+        if link.phone is None:
+            self.logout_reason = reason
+            return None
+        self.logout_reason = reason or _UNKNOWN_REASON
+        if self.logout_reason not in STORAGE_REASONS:
+            self._profile.create_link(None)
+        return link
+
+    def _begin(self, link: Link, phone: str) -> None:
+        if phone != link.phone or self._was_unlinked:
+            self._profile.create_link(phone)
+            self._was_unlinked = False
+            self._announced_reason = self.logout_reason = None

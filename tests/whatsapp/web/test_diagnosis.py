@@ -119,7 +119,7 @@ async def test_a_symbol_is_where_wa_js_or_its_module_has_it(open_document: OpenD
     assert {row["address"] for row in checked} >= {
         "WAWebSendMsgChatAction.addAndSendMsgToChat",
         "WAWebMsgKey.default",
-        "WAWebSocketModel.Socket.retryTimestamp",
+        "WAWebSocketModel.Socket.reconnect",
     }
 
 

@@ -28,7 +28,7 @@
       needs_update: Boolean(readOrNull("needsUpdate", () => WPP.conn.needsUpdate())),
       phone: me ? `+${me.user}` : null,
       pending: readPendingCount(),
-      missing: WPP.isFullReady ? [...missing] : [],
+      missing: [...missing],
     };
   }
 

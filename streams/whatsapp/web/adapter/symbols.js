@@ -11,6 +11,7 @@
   "use strict";
 
   const RECHECK_MS = 5 * 60 * 1000;
+  const MAX_LOADING_MS = 30 * 1000; // then a page that has not loaded everything never will
 
   const SYMBOLS = {
     sending: {
@@ -146,8 +147,10 @@
       .map(({ group, name }) => `${group}/${name}`);
   }
 
+  const isLoading = () => !WPP.isFullReady && performance.now() < MAX_LOADING_MS;
+
   // `group/name` of each missing symbol: those of the list, which may come back, and those that a part of
-  // the adapter has reported.
+  // the adapter has reported. While the page loads, nothing is missing yet.
   const missing = {
     clear() {
       reported.clear();
@@ -155,6 +158,7 @@
     },
     add(name) { reported.add(`${findGroup(name)}/${name}`); },
     [Symbol.iterator]() {
+      if (isLoading()) return [].values();
       recheck();
       return new Set([...absent, ...reported]).values();
     },

@@ -1,0 +1,104 @@
+"""Takes one symbol after another away from the simulated page, and sees what the driver makes of it.
+
+One browser, one linked profile: only the page is reloaded.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from streams.whatsapp.diagnosis import Symbol
+from streams.whatsapp.driver import (
+    NotSubmitted,
+    Phase,
+    ServerAccepted,
+    SessionState,
+    SubmitResult,
+)
+from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
+from tests.support.browser import PEER_CHAT, make_text
+from tests.support.sandbox import SandboxControl
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the driver made of a page without this symbol, and of a message on it."""
+
+    address: str
+    session: SessionState
+    result: SubmitResult
+    has_arrived: bool
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the state says that something is missing."""
+        return _is_clear(self.session)
+
+    @property
+    def is_true(self) -> bool:
+        """Whether the result of the submit is true. A doubt is always true."""
+        if isinstance(self.result, ServerAccepted):
+            return self.has_arrived
+        return not (isinstance(self.result, NotSubmitted) and self.has_arrived)
+
+
+def list_removable(symbols: Collection[Symbol]) -> list[str]:
+    """What the fault `remove_module` can remove: exports, and whole modules with a default export."""
+    addresses: dict[str, None] = {}
+    for symbol in symbols:
+        module, export = symbol.address.split(".")[:2]
+        addresses[module if export == "default" else f"{module}.{export}"] = None
+    return list(addresses)
+
+
+async def sweep(
+    driver: WhatsAppWeb, control: SandboxControl, addresses: Sequence[str], *, timeout_s: float
+) -> list[Outcome]:
+    """The outcome of each removal. `timeout_s` is how long a page may take until it says what is missing."""
+    return [
+        await _remove(driver, control, address, f"3EB0{number:016X}", timeout_s)
+        for number, address in enumerate(addresses, start=1)
+    ]
+
+
+async def _remove(
+    driver: WhatsAppWeb, control: SandboxControl, address: str, whatsapp_id: str, timeout_s: float
+) -> Outcome:
+    await control.add_faults({"remove_module": address})
+    await _reload(driver)
+    session = await _wait_for(driver, _is_clear, timeout_s)
+    result = await driver.submit(make_text(whatsapp_id, chat_id=PEER_CHAT, deadline_in_s=3.0))
+    await control.clear_faults()
+    await _reload(driver)
+    await _wait_for(driver, _is_whole, timeout_s)
+    has_arrived = whatsapp_id in {row["whatsapp_id"] for row in await control.fetch_log()}
+    return Outcome(address, session, result, has_arrived)
+
+
+def _is_clear(session: SessionState) -> bool:
+    """The page has loaded, or has given up to load, and its state says that something is missing."""
+    return bool(session.degraded) or session.reason == "page_incomplete"
+
+
+def _is_whole(session: SessionState) -> bool:
+    return session.phase is Phase.READY and not session.degraded
+
+
+async def _reload(driver: WhatsAppWeb) -> None:
+    """Reload the page. False: the driver is replacing it anyway."""
+    assert driver._supervisor is not None
+    await driver._supervisor.reload()
+
+
+async def _wait_for(
+    driver: WhatsAppWeb, condition: Callable[[SessionState], bool], timeout_s: float
+) -> SessionState:
+    """The first state with the condition; the last one if there is none in time."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for session in driver.watch_session():
+                if condition(session):
+                    return session
+    except TimeoutError:
+        return driver.session
+    raise AssertionError(f"the driver stopped: {driver.session.reason}")

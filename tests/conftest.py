@@ -5,7 +5,9 @@ import signal
 pytest_plugins = [
     "tests.support.broker",
     "tests.support.sandbox",
+    "tests.support.message_page",
     "tests.support.browser",
+    "tests.support.raw_page",
     "tests.support.wire",
     "tests.support.dispatching",
 ]

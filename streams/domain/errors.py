@@ -78,6 +78,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "page_crashed": (_TRANSIENT, "The page was lost before the message was sent"),
     "server_error": (_TRANSIENT, "WhatsApp's server answered with an error"),
     "media_fetch_failed": (_TRANSIENT, "The media could not be fetched"),
+    "media_upload_failed": (_TRANSIENT, "The media could not be uploaded to WhatsApp"),
     "lookup_failed": (_TRANSIENT, "WhatsApp did not say whether the number exists"),
     "rate_limited": (_THROTTLED, "The recipient's limit is reached"),
     "account_rate_limited": (_THROTTLED, "The account's limit is reached"),

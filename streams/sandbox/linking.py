@@ -7,6 +7,7 @@ from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.state.events import Linked
 from streams.sandbox.state.faults import Defaults
 from streams.sandbox.state.store import Store
+from streams.sandbox.state.world import UserIds
 from streams.sandbox.tasks import BackgroundTasks
 
 # The first code lives longer, as in WhatsApp (source: WAWebHandlePairDevice).
@@ -115,9 +116,9 @@ class Linking:
 
 def wid(phone: str) -> str:
     """WhatsApp's id of a phone's owner."""
-    return f"{phone.removeprefix('+')}@c.us"
+    return UserIds.of_phone(phone).pn
 
 
 def lid(phone: str) -> str:
-    """The LID of a phone's owner, which hides the number. Any one-to-one function will do."""
-    return f"7{phone.removeprefix('+')[::-1]}@lid"
+    """The LID of a phone's owner, which hides the number."""
+    return UserIds.of_phone(phone).lid

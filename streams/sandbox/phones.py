@@ -18,7 +18,7 @@ from streams.sandbox.state.events import (
     MessagesRead,
     ReceiptConfirmed,
 )
-from streams.sandbox.state.faults import Defaults
+from streams.sandbox.state.faults import Defaults, Faults
 from streams.sandbox.state.store import Store
 from streams.sandbox.state.world import ShownMessage
 from streams.sandbox.tasks import BackgroundTasks
@@ -33,24 +33,38 @@ class Phones:
     """The phones of all recipients."""
 
     def __init__(
-        self, store: Store, pages: Pages, defaults: Defaults, background: BackgroundTasks
+        self,
+        store: Store,
+        pages: Pages,
+        defaults: Defaults,
+        faults: Faults,
+        background: BackgroundTasks,
     ) -> None:
         self._store = store
         self._pages = pages
         self._defaults = defaults
+        self._faults = faults
         self._background = background
 
     def receive(self, message: Message) -> None:
-        """A message is shown. Its receipts follow later."""
-        self._background.spawn(self._send_receipts(message))
+        """A message is shown. Its receipts follow later; one to oneself has none."""
+        if message.to != message.from_:
+            self._background.spawn(self._send_receipts(message))
 
     async def _send_receipts(self, message: Message) -> None:
+        delay_ms = self._faults.consume("receipt_delay_ms", message.from_, message.to)
+        await asyncio.sleep(int(delay_ms or 0) / 1000)
+        if self._has_fault("receipts_reordered", message):
+            await self.read_messages(message.to, message.from_)
         if self._defaults.delivery_ms is not None:
             await asyncio.sleep(self._defaults.delivery_ms / 1000)
             await self._send_receipt(message, AckLevel.DELIVERED)
         if self._defaults.read_ms is not None:
             await asyncio.sleep(self._defaults.read_ms / 1000)
             await self.read_messages(message.to, message.from_)
+
+    def _has_fault(self, name: str, message: Message) -> bool:
+        return self._faults.consume(name, message.from_, message.to) is not None
 
     async def read_messages(self, by: str, to: str) -> int:
         """The recipient reads all messages of the account. Returns how many were unread.
@@ -93,18 +107,20 @@ class Phones:
         return AckLevel.DELIVERED if self._defaults.delivery_ms is not None else None
 
     async def _send_receipt(self, message: Message, ack: AckLevel) -> None:
-        for page in self._pages.of_account(message.from_):
+        times = 2 if self._has_fault("receipts_repeated", message) else 1
+        for page in self._pages.of_account(message.from_) * times:
             await page.send("receipt", **_receipt_fields(message, ack))
 
     async def _send_inbound(self, page: Connection, inbound: Inbound) -> None:
-        chat_id = self._store.world.chat_id_of_phone(inbound.from_)
+        ids = self._store.world.ids_of_phone(inbound.from_)
         await page.send(
             "inbound",
             id=inbound.whatsapp_id,
             body=inbound.body,
             quoted=inbound.reply_to,
             t=int(time.time()),
-            **{"from": chat_id},
+            pn=ids.pn,
+            **{"from": ids.lid if self._defaults.lid_chats else ids.pn},
         )
 
     # -- what pages confirm

@@ -36,14 +36,18 @@ _MODULES = (
     "session/mutex",
     "session/storage",
     "messages/models",
+    "messages/collections",
+    "messages/database",
     "messages/stores",
+    "messages/getters",
     "messages/unused",
     "messages/contacts",
+    "messages/restoring",
     "messages/sending",
+    "messages/addons",
     "messages/media",
     "messages/receipts",
     "messages/outbox",
-    "messages/restore",
     "session/screen",
     "session/wire",
 )
@@ -84,6 +88,7 @@ class Site:
                 web.get("/static/modules.js", self.modules),
                 web.get("/status.json", self.status),
                 web.get("/ws/chat", self.chat),
+                web.post("/mms/upload", self.upload),
             ]
         )
         return application
@@ -117,6 +122,12 @@ class Site:
         if self._server.sessions.outages.is_network_down() and request.transport is not None:
             request.transport.abort()
         return web.json_response({})
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """A page uploads a file. Only its description comes here, not its bytes."""
+        status = await self._server.messages.receive_upload(await request.json())
+        answer = {"directPath": f"/v/t62/{secrets.token_hex(8)}"} if status == 200 else {}
+        return web.json_response(answer, status=status)
 
     async def chat(self, request: web.Request) -> web.WebSocketResponse:
         """A page's connection. Its first message is the hello."""

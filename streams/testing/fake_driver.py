@@ -2,44 +2,38 @@
 
 It keeps the promises of streams/whatsapp/driver.py: one contract suite runs on it and on the real driver
 (tests/whatsapp/test_driver_contract.py). It remembers what reached the server, and a test can make it
-refuse, lose acks, drop the session, change the link and emit receipts. It waits for no time to pass.
+refuse, lose acks, drop the session, reload the page, change the link and emit receipts. It waits for no
+time to pass: a submit of a pending message is in doubt at once.
 
-When not to use it: it knows nothing of pages, profiles, media, quoted messages or content that WhatsApp
+When not to use it: it knows nothing of profiles, media, quoted messages or content that WhatsApp
 refuses. To test whether a message can be sent at all, use the real driver and the sandbox.
 """
 
 import asyncio
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Sequence
 
+from streams.testing.fake_whatsapp import FakeWhatsApp, Script, chat_of
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
-    RECEIPT_KINDS_BY_ACK,
     AckCounts,
+    AckLevel,
     FindResult,
     IncomingMessage,
     InDoubt,
     LookupFailed,
     LookUpResult,
-    MessageFound,
     MessageNotFound,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
     Phase,
     Receipt,
-    ReceiptKind,
     ServerAccepted,
-    ServerRefused,
     SessionState,
     Submission,
     SubmitResult,
 )
-from streams.whatsapp.errors import BrowserError
 
-_ACKS: Mapping[ReceiptKind, int] = {kind: ack for ack, kind in RECEIPT_KINDS_BY_ACK.items()}
 _NOT_READY_CODES = {
     Phase.RESTRICTED: "account_restricted",
     Phase.RECONNECTING: "disconnected",
@@ -47,134 +41,13 @@ _NOT_READY_CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SentMessage:
-    """A message that reached WhatsApp's server."""
-
-    whatsapp_id: str
-    chat_id: str
-    content: Mapping[str, object]
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Script:
-    """What the next submit comes to: the ack in the store (None: no entry), and its result."""
-
-    result: SubmitResult | Exception
-    ack: int | None = None
-    arrives: bool = False
-
-
-class FakeDriver:
+class FakeDriver(FakeWhatsApp):
     """A `Driver`. It can be started again after `stop`: the account, its link and its store remain.
 
     With `is_linked=False` it shows a QR code after `start`, until `link_account` is called.
     """
 
-    def __init__(
-        self,
-        *,
-        phone: str = "+905550000001",
-        is_linked: bool = True,
-        now_s: Callable[[], float] = time.time,
-    ) -> None:
-        self.sent: list[SentMessage] = []  # what reached the server, oldest first
-        self.submissions: list[Submission] = []  # every call of `submit`
-        self.lookups: list[str] = []  # every number that was looked up
-        self.start_count = 0
-        self.garbage_collections = 0
-        self.reconnect_count = 0
-        self.is_lookup_broken = False  # look-ups of numbers and of messages give no answer
-        self.needs_reload = False  # the next `collect_garbage` reloads the page
-        self._phone = phone
-        self._now_s = now_s
-        self._is_linked = is_linked
-        self._link_count = 1
-        self._is_running = False
-        self._start_errors: deque[BrowserError] = deque()
-        self._scripts: deque[_Script] = deque()
-        self._missing_phones: set[str] = set()
-        self._store: dict[str, int] = {}  # of this link: the ack of each id
-        self._may_answer = asyncio.Event()
-        self._may_answer.set()
-        self._session = SessionState(Phase.STOPPED, since_s=now_s())
-        self._session_queues: set[asyncio.Queue[SessionState]] = set()
-        self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
-
-    # -- the script: what a test makes of it
-
-    def fail_next_start(self, error: BrowserError) -> None:
-        """The next `start` raises this; errors queue up."""
-        self._start_errors.append(error)
-
-    def reject_next_submit(self, code: str, detail: str = "") -> None:
-        """The next submit ends before the message leaves the page."""
-        self._scripts.append(_Script(NotSubmitted(code, detail)))
-
-    def refuse_next_submit(self, server_code: int = 500, detail: str = "") -> None:
-        """The server answers the next submit with an error."""
-        self._scripts.append(_Script(ServerRefused(server_code, detail), ack=-1))
-
-    def lose_next_ack(self) -> None:
-        """The server gets the next message, but its ack never comes: in the store it waits."""
-        result = InDoubt("outcome_unknown", "the ack is lost")
-        self._scripts.append(_Script(result, ack=0, arrives=True))
-
-    def lose_next_page(self, *, arrives: bool) -> None:
-        """The page is lost under the next submit. If the message arrived, the store knows it later."""
-        result = InDoubt("outcome_unknown", "the page is lost")
-        self._scripts.append(_Script(result, ack=1 if arrives else None, arrives=arrives))
-
-    def break_next_submit(self, error: Exception) -> None:
-        """The next submit raises, which no driver may do: a bug."""
-        self._scripts.append(_Script(error))
-
-    def hold_submits(self) -> None:
-        """Submits reach the server, and do not return before `release_submits`."""
-        self._may_answer.clear()
-
-    def release_submits(self) -> None:
-        """Let submits return again."""
-        self._may_answer.set()
-
-    def remove_number(self, phone: str) -> None:
-        """This number is not on WhatsApp."""
-        self._missing_phones.add(phone)
-
-    def set_phase(self, phase: Phase, *, reason: str | None = None) -> None:
-        """The session is in this phase from now on; STOPPED: the driver gives up by itself."""
-        if phase is Phase.STOPPED:
-            self._end(reason)
-        else:
-            self._publish(SessionState(phase, self._phone, reason=reason, link=self.link))
-
-    def link_account(self) -> None:
-        """A person links the account, again or for the first time: a new link with an empty store."""
-        self._is_linked, self._store = True, {}
-        self._link_count += 1
-        self.set_phase(Phase.READY)
-
-    def emit(self, incoming: Receipt | IncomingMessage) -> None:
-        """The page reports a receipt or a message; the ack of a message that is known follows a receipt."""
-        if isinstance(incoming, Receipt) and incoming.whatsapp_id in self._store:
-            self._store[incoming.whatsapp_id] = _ACKS[incoming.kind]
-        self._incoming.put_nowait(incoming)
-
-    def emit_receipt(self, whatsapp_id: str, kind: ReceiptKind) -> None:
-        """The recipient's phone reports this of a message."""
-        self.emit(Receipt(whatsapp_id, kind, self._now_s()))
-
-    def set_ack(self, whatsapp_id: str, ack: int) -> None:
-        """The ack in the store changes, and no event reports it."""
-        self._store[whatsapp_id] = ack
-
     # -- life
-
-    @property
-    def link(self) -> str:
-        """The name of the present link."""
-        return f"link-{self._link_count}"
 
     async def start(self) -> None:
         """Raises what `fail_next_start` was given."""
@@ -183,6 +56,7 @@ class FakeDriver:
             raise self._start_errors.popleft()
         self._is_running = True
         self._incoming = asyncio.Queue()
+        self.store.take_pending()  # a new page sends nothing of an earlier one
         self._publish(SessionState(Phase.STARTING, link=self.link))
         if self._is_linked:
             self.set_phase(Phase.READY)
@@ -191,12 +65,6 @@ class FakeDriver:
 
     async def stop(self) -> None:  # noqa: D102
         self._end(None)
-
-    def _end(self, reason: str | None) -> None:
-        if self._is_running:
-            self._is_running = False
-            self._publish(SessionState(Phase.STOPPED, self._phone, reason=reason, link=self.link))
-            self._incoming.put_nowait(None)
 
     @property
     def session(self) -> SessionState:  # noqa: D102
@@ -215,14 +83,6 @@ class FakeDriver:
         finally:
             self._session_queues.discard(queue)
 
-    def _publish(self, session: SessionState) -> None:
-        is_new_phase = session.phase is not self._session.phase
-        session = replace(session, since_s=self._now_s() if is_new_phase else self._session.since_s)
-        if session != self._session:
-            self._session = session
-            for queue in self._session_queues:
-                queue.put_nowait(session)
-
     # -- calls
 
     def _can_look_up(self) -> bool:
@@ -234,13 +94,12 @@ class FakeDriver:
             return LookupFailed("no answer")
         if phone in self._missing_phones:
             return NotOnWhatsApp()
-        return OnWhatsApp(f"{phone.removeprefix('+')}@c.us")
+        return OnWhatsApp(chat_of(phone))
 
     async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
         if not self._can_look_up():
             return LookupFailed("no answer")
-        ack = self._store.get(whatsapp_id)
-        return MessageNotFound() if ack is None else MessageFound(ack, is_pending=ack == 0)
+        return self.store.find(whatsapp_id) or MessageNotFound()
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         self.submissions.append(submission)
@@ -252,24 +111,42 @@ class FakeDriver:
         if self._session.phase is not Phase.READY:
             code = _NOT_READY_CODES.get(self._session.phase, "not_logged_in")
             return NotSubmitted(code, f"the session is {self._session.phase}")
-        ack = self._store.get(submission.whatsapp_id, -1)
-        if ack > 0:
+        stored = self.store.find(submission.whatsapp_id)
+        if stored and stored.ack >= AckLevel.SERVER:
             return ServerAccepted(self._now_s())
-        if ack == 0:
-            return InDoubt("outcome_unknown", "it waits in WhatsApp's outbox")
+        if stored and stored.is_pending:
+            return InDoubt("outcome_unknown", "no ack in time")
+        refusal = self._find_refusal(submission)
+        if refusal is None:
+            return self._follow_script(submission)
+        # What an earlier page left may have reached the server.
+        if stored and stored.ack == AckLevel.PENDING:
+            return InDoubt("outcome_unknown", refusal.detail)
+        return refusal
+
+    def _find_refusal(self, submission: Submission) -> NotSubmitted | None:
         if self._now_s() >= submission.submit_before_s:
             return NotSubmitted("timeout_before_submit", "too late")
-        return self._follow_script(submission)
+        if submission.chat_id in self.acquaintances:
+            return None
+        quota, lock = self._new_chat_quota, self._time_lock
+        if lock is not None:
+            return NotSubmitted("new_chats_restricted", lock.kind, lock.until_s)
+        if quota is not None and quota.is_used_up:
+            return NotSubmitted("new_chats_restricted", "the quota is used up", quota.resets_at_s)
+        if not submission.is_new_chat_allowed:
+            return NotSubmitted("new_chats_restricted", "the chat is new")
+        return None
 
     def _follow_script(self, submission: Submission) -> SubmitResult:
-        now_s = self._now_s()
-        accepted = _Script(ServerAccepted(now_s), ack=1, arrives=True)
+        accepted = Script(ServerAccepted(self._now_s()), ack=AckLevel.SERVER, arrives=True)
         script = self._scripts.popleft() if self._scripts else accepted
-        if script.ack is not None:
-            self._store[submission.whatsapp_id] = script.ack
+        if script.is_pending:
+            self.store.hold(submission)
+        elif script.ack is not None:
+            self.store.set_ack(submission.whatsapp_id, script.ack)
         if script.arrives:
-            whatsapp_id, chat_id = submission.whatsapp_id, submission.chat_id
-            self.sent.append(SentMessage(whatsapp_id, chat_id, submission.content, now_s))
+            self.store.receive(submission, self._now_s())
         if isinstance(script.result, Exception):
             raise script.result
         return script.result
@@ -281,21 +158,29 @@ class FakeDriver:
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:  # noqa: D102
         if not self._can_look_up():
             return {}
-        return {id: self._store[id] for id, _ in ids if id in self._store}
+        stored = {id: self.store.find(id) for id, _ in ids}
+        return {id: message.ack for id, message in stored.items() if message}
 
-    async def reconnect(self) -> None:  # noqa: D102
+    async def reconnect(self) -> None:
+        """Every pending message reaches the server, whose ack no submit waits for."""
         self.reconnect_count += 1
+        if self._session.phase is not Phase.READY:
+            return
+        for submission in self.store.take_pending():
+            self.store.receive(submission, self._now_s())
+            self.emit_receipt(submission.whatsapp_id, "sent")
 
     @property
     def ack_counts(self) -> AckCounts:  # noqa: D102
-        return AckCounts()
+        return self._ack_counts
 
     async def request_pairing_code(self, phone: str) -> str:  # noqa: D102
         self._publish(SessionState(Phase.LINKING, pairing_code="FAKECODE", link=self.link))
         return "FAKECODE"
 
     async def logout(self) -> None:  # noqa: D102
-        self._is_linked, self._store = False, {}
+        self._is_linked = False
+        self.store.clear()
         self._link_count += 1
         self._publish(SessionState(Phase.LOGGED_OUT, reason="logged_out", link=self.link))
         self._publish(SessionState(Phase.LINKING, qr="fake-qr-code", link=self.link))

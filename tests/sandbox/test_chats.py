@@ -29,12 +29,15 @@ async def test_a_restricted_account_sends_nothing(
 
 
 async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: SandboxControl) -> None:
-    """A message goes to the chat that the look-up returned, and the log has the number."""
+    """A number whose WhatsApp id has other digits has a LID like any other; the log has the number.
+
+    Source: WAWebQueryExistsJob.
+    """
     number = "+5511987654321"
     await shared_control.set_numbers({number: {"chat_id": "551187654321@c.us"}})
     answer = await shared_driver.look_up(number)
     chat_id = getattr(answer, "chat_id", None)
-    assert chat_id == "551187654321@c.us"
+    assert chat_id == "71234567891155@lid"
     assert isinstance(
         await shared_driver.submit(make_text("3EB0CC05", chat_id=chat_id)), ServerAccepted
     )

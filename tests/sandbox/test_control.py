@@ -142,7 +142,10 @@ async def test_a_wrong_after_is_refused(control: SandboxControl) -> None:
 
 
 async def test_numbers(control: SandboxControl, page: WirePage) -> None:
-    """Each number has its own chat unless it was given another; the log has the number."""
+    """A number has a LID and a phone number, unless it was given another; the log has the number.
+
+    Source: WAWebQueryExistsJob, which answers the LID as `wid`.
+    """
     await control.set_numbers(
         {
             "+60123456780": {"on_whatsapp": False},
@@ -150,9 +153,9 @@ async def test_numbers(control: SandboxControl, page: WirePage) -> None:
         },
     )
     assert "wid" not in await page.request("exists", wid="60123456780@c.us")
-    assert (await page.request("exists", wid="60123456781@c.us"))["wid"] == "60123456781@c.us"
+    assert (await page.request("exists", wid="60123456781@c.us"))["wid"] == "718765432106@lid"
     answer = await page.request("exists", wid="5511987654321@c.us")
-    assert answer["wid"] == "551187654321@c.us"
+    assert (answer["wid"], answer["pn"]) == ("71234567891155@lid", "551187654321@c.us")
     await page.send_text_and_get_ack("3EB001", answer["wid"])
     assert (await control.fetch_log())[0]["to"] == "+5511987654321"
 

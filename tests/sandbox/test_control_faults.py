@@ -101,3 +101,58 @@ async def test_restricted(control: SandboxControl, page: WirePage) -> None:
     assert (await page.receive("restricted"))["mode"] == "TOS_BLOCK"
     await control.clear_faults()
     await page.receive("welcome")
+
+
+async def test_a_time_lock_of_one_account(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
+    """Its messages to strangers are refused with 463, those of other accounts are not."""
+    async with WirePage(sandbox, "b") as second:
+        await control.scan(await second.read_qr())
+        await control.add_faults({"time_lock": 60}, account=ME)
+        assert (await page.receive("time_lock"))["is_active"] is True
+        assert (await page.send_text_and_get_ack("3EB001"))["error"] == 463
+        assert "error" not in await second.send_text_and_get_ack("3EB002")
+        await control.write_to_account(PEER, ME, "hello")
+        assert "error" not in await page.send_text_and_get_ack("3EB003")
+
+
+async def test_a_cap_that_is_used_up(control: SandboxControl, page: WirePage) -> None:
+    """The server counts messages to strangers, tells the page, and then answers 475."""
+    await control.add_faults({"new_chat_cap": 1})
+    assert (await page.receive("new_chat_cap"))["used_quota"] == 0
+    await page.send_text("3EB001", PEER)
+    assert (await page.receive("new_chat_cap"))["used_quota"] == 1
+    assert (await page.receive("ack"))["id"] == "3EB001"
+    assert (await page.send_text_and_get_ack("3EB002"))["error"] == 475
+    assert await control.fetch_new_ids() == ["3EB001"]
+
+
+async def test_a_ban_at_the_login(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
+    """The connection is closed, and each login fails with 402 until the ban ends (WAWebHandleFailure)."""
+    await control.add_faults({"ban": 60}, account=ME)
+    await page.wait_closed()
+    async with WirePage(sandbox, "a", linked=True) as again:
+        failure = await again.receive("failure")
+        assert (failure["reason"], failure["code"]) == (402, 101)
+        assert 50 < failure["expire"] <= 60
+        await again.wait_closed()
+    await control.clear_faults()
+    async with WirePage(sandbox, "a", linked=True) as again:
+        await again.receive("welcome")
+
+
+async def test_a_server_that_is_down(
+    sandbox: Sandbox, control: SandboxControl, page: WirePage
+) -> None:
+    """The connection is closed, and no handshake succeeds until the outage ends."""
+    await control.add_faults({"socket_down_s": 60})
+    await page.wait_closed()
+    async with WirePage(sandbox, "a", linked=True) as again:
+        await again.wait_closed()
+    await control.clear_faults()
+    async with WirePage(sandbox, "a", linked=True) as again:
+        await again.receive("welcome")
+        await again.receive("offline")

@@ -89,6 +89,12 @@ def test_false_adds_nothing() -> None:
         {"never_ready": True, "account": ME},
         {"ack_lost": True, "ack_lots": True},
         {"ack_lost": True, "number": "90555"},
+        {"stream_error": 402},
+        {"qr_form": 4},
+        {"ban": 60, "count": 1},
+        {"time_lock": 60, "number": PEER},
+        {"socket_down_s": -0.5},
+        {"remove_module": True},
     ],
 )
 def test_an_invalid_request_changes_nothing(request_body: dict[str, object]) -> None:

@@ -53,28 +53,35 @@ async def test_the_outbox_sends_again_in_the_same_page(
     assert [row["shown"] for row in await control.fetch_log()] == [True, False]
 
 
-async def test_the_outbox_outlives_the_browser(
+async def test_a_killed_browser_keeps_the_message_and_does_not_send_it(
     linked_driver: WhatsAppWeb, control: SandboxControl, tmp_path: Path
 ) -> None:
-    """The outbox is on disk: a killed browser sends the message after its restart."""
+    """After the restart, the message is in the store with ack 0, and nothing sends it.
+
+    Source: WAWebGetMsgUpdatesActionsUtils.
+    """
     await control.add_faults({"ack_lost": True}, count=1)
     assert isinstance(await linked_driver.submit(make_text("3EB0CC02", ack_timeout_s=0.3)), InDoubt)
     pid = int((tmp_path / "main" / ".wa-streams" / "browser.pid").read_text())
     os.kill(pid, signal.SIGKILL)
     await wait_for_phase(linked_driver, Phase.RECONNECTING)
     await wait_for_phase(linked_driver, Phase.READY)
-    await wait_for_ack(linked_driver, "3EB0CC02", 1)
-    assert [row["shown"] for row in await control.fetch_log()] == [True, False]
+    answer = await linked_driver.find_message("3EB0CC02", PEER_CHAT)
+    assert isinstance(answer, MessageFound)
+    assert answer.ack == 0
+    assert [row["shown"] for row in await control.fetch_log()] == [True]
 
 
 async def test_a_page_that_crashes(linked_driver: WhatsAppWeb, control: SandboxControl) -> None:
-    """The page's process dies when a message has arrived: first in doubt, then found in the store."""
+    """The page's process dies when a message has arrived: in doubt, then found in the store with ack 0."""
     await control.add_faults({"page_crash": True}, number=PEER)
     result = await linked_driver.submit(make_text("3EB0CC03", ack_timeout_s=20))
     assert isinstance(result, InDoubt)
     await wait_for_phase(linked_driver, Phase.READY)
-    await wait_for_ack(linked_driver, "3EB0CC03", 1)
-    assert {row["whatsapp_id"] for row in await control.fetch_log()} == {"3EB0CC03"}
+    answer = await linked_driver.find_message("3EB0CC03", PEER_CHAT)
+    assert isinstance(answer, MessageFound)
+    assert answer.ack == 0
+    assert [row["whatsapp_id"] for row in await control.fetch_log()] == ["3EB0CC03"]
 
 
 async def test_modules_that_come_late(make_driver: MakeDriver, control: SandboxControl) -> None:

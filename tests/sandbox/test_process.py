@@ -100,7 +100,8 @@ async def test_codes_rotate_and_end(tmp_path: Path) -> None:
             await wait_until(read_codes)
             assert shown <= set(refs)
         async with WirePage(sandbox, "a") as again:
-            assert (code := await again.read_qr()).partition(",")[0] not in refs
+            code = await again.read_qr()
+            assert code.partition(",")[0] not in refs
             await SandboxControl(sandbox.control_url).scan(code)
             await again.receive("paired")
 

@@ -90,9 +90,11 @@ def test_numbers_and_chats() -> None:
         True,
         True,
     )
-    assert world.chat_id_of_phone("+5511987654321") == "551187654321@c.us"
-    assert world.phone_of_chat_id("551187654321@c.us") == "+5511987654321"
-    assert world.phone_of_chat_id(world.chat_id_of_phone(ME)) == ME
+    ids = world.ids_of_phone("+5511987654321")
+    assert (ids.pn, ids.lid) == ("551187654321@c.us", "71234567891155@lid")
+    for user_id in (ids.pn, ids.lid):
+        assert world.phone_of_chat_id(user_id) == "+5511987654321"
+    assert world.phone_of_chat_id(world.ids_of_phone(ME).pn) == ME
 
 
 def test_receipts_are_due_until_the_page_has_confirmed_them() -> None:

@@ -4,6 +4,15 @@
     a message arrives          ack_delay_ms         milliseconds before the ack
                                ack_lost             true: the message is recorded, its ack is never sent
                                send_error           WhatsApp's error code; the recipient does not get it
+                               local_error          where the page itself fails: before_ack (nothing leaves it),
+                                                    server_status (the same, in a request before it),
+                                                    after_ack, ack_unreadable (the server has the message)
+    a receipt is due           receipt_delay_ms     milliseconds more
+                               receipts_repeated    true: each receipt comes twice
+                               receipts_reordered   true: read at once, and "delivered" comes after "read"
+                               receipts_unacked     true: receipts come although the ack was lost
+    a file is uploaded         upload_hangs         true: the upload never ends
+                               upload_error         the HTTP status of the refusal
     a number is looked up      lookup_error         true or an error code
     a page is loaded           slow_page_ms         milliseconds before its modules
                                never_ready          true: its modules never come
@@ -53,8 +62,13 @@ class Defaults:
     The page knows all of them. `max_reconnect_s`: the longest wait between two attempts to connect (900 on
     the real page). `dead_socket_s`: after so long without an answer, a connection is dead.
     `health_check_s`: an idle connection is checked after once to twice this time. `main_screen_ms`: from the
-    login to the main screen. `restored_before_main`: the chats that are restored before it; the others need
-    `restore_ms` more. `mutex_ping_ms`: how long a page waits for another tab that has the session.
+    login to the main screen. `mutex_ping_ms`: how long a page waits for another tab that has the session.
+
+    `lid_chats`: a chat with one person has a LID, as on the real page; else the phone number.
+    `serialized_keys`: keys of messages have `_serialized`, as before August 2026. A reload restores the
+    first `restored_before_main` chats before the main screen, the others after the offline delivery, within
+    `restore_ms`. `search_give_up_ms`: how long the page searches for the last message of a chat that is
+    not restored yet (source: WAWebChatLoadMessages: four attempts, 8 s).
     """
 
     ack_delay_ms: int = 0
@@ -69,6 +83,9 @@ class Defaults:
     main_screen_ms: int = 50
     restored_before_main: int = 100
     restore_ms: int = 0
+    search_give_up_ms: int = 8000
+    lid_chats: bool = True
+    serialized_keys: bool = False
     mutex_ping_ms: int = 200
 
 
@@ -76,6 +93,8 @@ class Trigger(Enum):
     """What makes a fault take effect."""
 
     MESSAGE = auto()
+    RECEIPT = auto()
+    UPLOAD = auto()
     LOOK_UP = auto()
     PAGE = auto()
     CONNECTION = auto()
@@ -95,6 +114,13 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "ack_delay_ms": FaultKind(Trigger.MESSAGE, (int,)),
     "ack_lost": FaultKind(Trigger.MESSAGE, (bool,)),
     "send_error": FaultKind(Trigger.MESSAGE, (int,)),
+    "local_error": FaultKind(Trigger.MESSAGE, (str,)),
+    "receipt_delay_ms": FaultKind(Trigger.RECEIPT, (int,)),
+    "receipts_repeated": FaultKind(Trigger.RECEIPT, (bool,)),
+    "receipts_reordered": FaultKind(Trigger.RECEIPT, (bool,)),
+    "receipts_unacked": FaultKind(Trigger.RECEIPT, (bool,)),
+    "upload_hangs": FaultKind(Trigger.UPLOAD, (bool,)),
+    "upload_error": FaultKind(Trigger.UPLOAD, (int,)),
     "lookup_error": FaultKind(Trigger.LOOK_UP, (bool, int)),
     "slow_page_ms": FaultKind(Trigger.PAGE, (int,)),
     "never_ready": FaultKind(Trigger.PAGE, (bool,)),
@@ -115,7 +141,8 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "time_lock": FaultKind(Trigger.STATE, (int, float)),
     "new_chat_cap": FaultKind(Trigger.STATE, (int,)),
 }
-_ALLOWED_VALUES: Final[Mapping[str, frozenset[int]]] = {
+_ALLOWED_VALUES: Final[Mapping[str, frozenset[Any]]] = {
+    "local_error": frozenset({"before_ack", "server_status", "after_ack", "ack_unreadable"}),
     "qr_form": frozenset({1, 2, 3}),
     "stream_error": frozenset({401, 403, 405, 406, 409}),
 }

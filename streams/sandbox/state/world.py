@@ -6,7 +6,7 @@ Only `apply` may change it, so a world that is read from its journal equals the 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streams.sandbox.state.events import (
@@ -27,6 +27,26 @@ from streams.whatsapp.driver import AckLevel
 
 class UnknownAccount(LookupError):
     """No device was ever linked to this phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserIds:
+    """The two ids of a phone's owner: the phone number, and the LID, which hides it."""
+
+    pn: str
+    lid: str
+
+    @classmethod
+    def of_phone(cls, phone: str) -> "UserIds":
+        """Any one-to-one function will do for the LID."""
+        digits = phone.removeprefix("+")
+        return cls(pn=f"{digits}@c.us", lid=f"7{digits[::-1]}@lid")
+
+    @staticmethod
+    def parse_phone(user_id: str) -> str:
+        """The phone that one of these ids is of."""
+        user, _, server = user_id.partition("@")
+        return "+" + (user[:0:-1] if server == "lid" else user)
 
 
 @dataclass(slots=True)
@@ -106,13 +126,17 @@ class World:
         """Whether the number is on WhatsApp. All numbers are, unless `/numbers` has set otherwise."""
         return self._numbers.get(phone, NumberLookup()).on_whatsapp
 
-    def chat_id_of_phone(self, phone: str) -> str:
-        """The chat of the number."""
-        return self._numbers.get(phone, NumberLookup()).chat_id or f"{phone.removeprefix('+')}@c.us"
+    def ids_of_phone(self, phone: str) -> "UserIds":
+        """Both ids of the number's owner. `/numbers` may have set one of them."""
+        ids = UserIds.of_phone(phone)
+        chat_id = self._numbers.get(phone, NumberLookup()).chat_id
+        if chat_id is None:
+            return ids
+        return replace(ids, lid=chat_id) if chat_id.endswith("@lid") else replace(ids, pn=chat_id)
 
     def phone_of_chat_id(self, chat_id: str) -> str:
-        """The number of the chat."""
-        return self._phones_by_chat_id.get(chat_id) or "+" + chat_id.partition("@")[0]
+        """The number of the chat, from either id of its owner."""
+        return self._phones_by_chat_id.get(chat_id) or UserIds.parse_phone(chat_id)
 
     def find_message(self, to: str, whatsapp_id: str) -> ShownMessage | None:
         """The message with this id on the recipient's phone."""
@@ -147,6 +171,8 @@ class World:
             return
         shown = self._shown_messages[event.to, event.whatsapp_id] = ShownMessage(event, event.acked)
         account = self.get_account(event.from_)
+        if event.to == event.from_:
+            return  # the ack of a message to oneself says that it is read
         account.unconfirmed[event.to, event.whatsapp_id] = shown
         account.unread[event.to].append(shown)
 

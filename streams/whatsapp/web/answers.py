@@ -4,10 +4,13 @@ Pure: it may use no page, no clock and no file. What is not certain becomes `InD
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from streams.whatsapp.driver import (
     RECEIPT_KINDS_BY_ACK,
+    AckCounts,
+    AckLevel,
     IncomingMessage,
     InDoubt,
     NotSubmitted,
@@ -27,11 +30,14 @@ _NOT_SUBMITTED_CODES = frozenset(
         "account_restricted",
         "lookup_failed",
         "content_refused",
+        "media_rejected",
+        "media_upload_failed",
+        "new_chats_restricted",
     }
 )
 
 
-def encode_submission(submission: Submission) -> dict[str, object]:
+def encode_submission(submission: Submission, upload_timeout_s: float = 0.0) -> dict[str, object]:
     """The argument of the adapter's `submit`."""
     return {
         "id": submission.whatsapp_id,
@@ -40,6 +46,8 @@ def encode_submission(submission: Submission) -> dict[str, object]:
         "reply_to": submission.reply_to,
         "submit_before_ms": submission.submit_before_s * 1000,
         "ack_timeout_ms": submission.ack_timeout_s * 1000,
+        "upload_timeout_ms": upload_timeout_s * 1000,
+        "is_new_chat_allowed": submission.is_new_chat_allowed,
     }
 
 
@@ -57,10 +65,20 @@ def decode_submit_error(error: AdapterError) -> SubmitResult:
 
 
 def decode_event(event: Mapping[str, Any]) -> Receipt | IncomingMessage | None:
-    """The value of an event of the adapter's `listen`; None for an ack that is not a receipt."""
+    """The value of an event of the adapter's `listen`; None for an ack that was reported before."""
     if event["kind"] == "received":
         return IncomingMessage(
             event["from"], event["id"], event["type"], event["body"], float(event["at_s"])
         )
-    kind = RECEIPT_KINDS_BY_ACK.get(event["ack"])
-    return Receipt(event["id"], kind, event["at_s"]) if kind else None
+    if not event["is_new"]:
+        return None
+    return Receipt(event["id"], RECEIPT_KINDS_BY_ACK[event["ack"]], event["at_s"])
+
+
+def count_ack(counts: AckCounts, event: Mapping[str, Any]) -> AckCounts:
+    """The counts with this event. Only receipts count: the page's receipt handler never has ack 1."""
+    if event["kind"] != "ack" or event["ack"] < AckLevel.DELIVERED:
+        return counts
+    if event["source"] == "handler":
+        return replace(counts, heard=counts.heard + 1)
+    return replace(counts, read=counts.read + 1)

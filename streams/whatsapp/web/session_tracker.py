@@ -134,6 +134,7 @@ class SessionTracker:
 
     def on_event(self, event: Mapping[str, Any]) -> None:
         """The adapter reported a receipt or a message."""
+        self._ack_counts = answers.count_ack(self._ack_counts, event)
         incoming = answers.decode_event(event)
         if incoming is not None:
             self._incoming.put_nowait(incoming)

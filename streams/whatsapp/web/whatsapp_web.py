@@ -43,7 +43,7 @@ from streams.whatsapp.errors import (
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.launch import BrowserConfig
-from streams.whatsapp.web.media import is_media, upload
+from streams.whatsapp.web.media import is_media, upload, upload_timeout_s
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_supervisor import PageSupervisor
 from streams.whatsapp.web.profile import Profile
@@ -141,12 +141,12 @@ class WhatsAppWeb:
         except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error))
         ack = answer["ack"]
-        return MessageNotFound() if ack is None else MessageFound(ack, is_pending=ack == 0)
+        return MessageNotFound() if ack is None else MessageFound(ack, answer["is_pending"])
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         try:
             page = self._require_ready_page()
-            argument = answers.encode_submission(submission)
+            argument = answers.encode_submission(submission, upload_timeout_s(submission.content))
             if is_media(submission.content):
                 argument["content"] = await upload(page, submission, self._config.timeouts.answer_s)
         except PageFailure as error:
@@ -161,7 +161,8 @@ class WhatsAppWeb:
         self, page: WhatsAppPage, submission: Submission, argument: Mapping[str, object]
     ) -> SubmitResult:
         remaining_s = max(0.0, submission.submit_before_s - time.time())
-        timeout_s = remaining_s + submission.ack_timeout_s + self._config.timeouts.answer_s
+        waits_s = upload_timeout_s(submission.content) + submission.ack_timeout_s
+        timeout_s = remaining_s + waits_s + self._config.timeouts.answer_s
         try:
             await page.call("submit", argument, timeout_s)
         except AdapterError as error:

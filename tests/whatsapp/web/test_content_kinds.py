@@ -158,12 +158,15 @@ async def test_a_reply_of_each_kind_arrives_whole(
 async def test_a_reaction_refers_to_its_message(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl, emoji: str
 ) -> None:
-    """It has the emoji, or nothing if the reaction is taken back; WhatsApp chooses its id."""
+    """It has the emoji, or nothing if the reaction is taken back, and the id that was chosen for it."""
     await send_quoted_message(shared_driver, shared_control)
     content: dict[str, Any] = {"type": "reaction", "message_id": QUOTED_ID, "emoji": emoji}
-    assert isinstance(await shared_driver.submit(make_message("3EB0CD90", content)), ServerAccepted)
+    whatsapp_id = "3EB0CD90" if emoji else "3EB0CD94"
+    reaction = make_message(whatsapp_id, content)
+    assert isinstance(await shared_driver.submit(reaction), ServerAccepted)
     (row,) = await shared_control.fetch_new_messages()
     assert (row["type"], row["body"], row["reply_to"]) == ("reaction", emoji, QUOTED_ID)
+    assert row["whatsapp_id"] == whatsapp_id
     assert row["details"] == {}
 
 
@@ -215,7 +218,7 @@ async def test_bad_content_is_not_submitted(
 
 async def test_each_supported_kind_has_a_sender_and_a_test() -> None:
     """The contract's kinds, without those that are not built yet, are the adapter's and this file's."""
-    source = (files("streams.whatsapp") / "web" / "adapter" / "sending.js").read_text("utf-8")
+    source = (files("streams.whatsapp") / "web" / "adapter" / "contents.js").read_text("utf-8")
     (table,) = re.findall(r"const SENDERS = \{\n(.*?)\n  \};", source, re.DOTALL)
     senders = set(re.findall(r"^    (\w+): ", table, re.MULTILINE))
     supported_kinds = set(CONTENT_KINDS) - set(UNSUPPORTED_FEATURES)

@@ -99,12 +99,17 @@
   function completeAdapter() {
     missing.clear();
     try {
-      const store = parts.store(shared);
-      const sending = parts.sending({ ...shared, ...store.internal });
-      addCalls({ ...store.calls, ...sending.calls });
+      const acks = parts.acks({ ...shared, ...session.internal });
+      const gate = parts.gate(shared);
+      const store = parts.store({ ...shared, ...gate.internal });
+      const contents = parts.contents({ ...shared, ...gate.internal, ...store.internal });
+      const sending = parts.sending({
+        ...shared, ...acks.internal, ...gate.internal, ...store.internal, ...contents.internal,
+      });
+      addCalls({ ...store.calls, ...contents.calls });
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
-      shared.late = { ...store.internal, ...sending.internal };
+      shared.late = { ...store.internal, ...gate.internal };
       isComplete = true;
     } catch (error) {
       missing.add("adapter");
@@ -127,8 +132,9 @@
   const linking = parts.linking({ ...shared, ...connection });
   const { findNewChatRestriction } = restrictions;
   Object.assign(shared, { connection, restrictions, linking, findNewChatRestriction });
+  const session = parts.session(shared);
+  addCalls({ ...linking.calls, ...session.calls });
   if (WPP.isFullReady) completeAdapter();
   else WPP.loader.onFullReady(completeAdapter);
-  addCalls({ ...linking.calls, ...parts.session(shared).calls });
   return adapter;
 }

@@ -1,295 +1,210 @@
 /*
- * Sends messages. A message may leave the page through the gate alone: the gate checks the deadline
- * in the same tick of the event loop in which WhatsApp's own function is called, and records whether
- * that function was called.
+ * Submits messages. What is done with an id follows from the store: a message that the server has is
+ * accepted, one that this page still sends is waited for, one that failed or that an earlier page left is
+ * sent again under its id, and only an id that is not in the store becomes a new message.
  */
 (shared) => {
   "use strict";
 
   const {
-    WPP, functions, AdapterError, describeError, findConnectionProblem, missing, buildKey, findLoaded,
+    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isDuplicate,
+    findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
+    sendContent, restoreFile, dropMedia,
   } = shared;
-
-  /* ---------- media: chunks of base64 that become one file ---------- */
-
-  const mediaChunks = new Map();
-
-  function add_media_chunk({ token, data }) {
-    const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
-    if (!mediaChunks.has(token)) mediaChunks.set(token, []);
-    mediaChunks.get(token).push(bytes);
-    return {};
-  }
-
-  function drop_media({ token }) {
-    mediaChunks.delete(token);
-    return {};
-  }
-
-  function takeFile(token, content) {
-    const chunks = mediaChunks.get(token) || [];
-    mediaChunks.delete(token);
-    const type = content.mime || "application/octet-stream";
-    return new File(chunks, content.filename || `${content.type}`, { type });
-  }
-
-  /* ---------- the gate ---------- */
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
 
-  const gates = new Map();
+  const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
+  if (!resendModule) missing.add("resendMsg");
 
-  // One attempt to send one id. `pass` allows one call of WhatsApp's function, in time; else it throws.
-  class Gate {
-    constructor(submission) {
-      this.deadline = submission.submit_before_ms;
-      this.isHandedOver = false;
-      this.isClosed = false;
-      this.isPassed = false;
-      this.closed = new Promise((_, reject) => { this.reject = reject; });
-      this.closed.catch(() => {});
-      this.onHandOver = () => {};
-    }
-
-    // Offline, the message would wait in WhatsApp's outbox and leave long after the deadline.
-    check() {
-      if (this.isClosed || Date.now() >= this.deadline) throw this.expire();
-      const problem = findConnectionProblem();
-      if (problem) throw this.close(new AdapterError(...problem));
-    }
-
-    expire() {
-      return this.close(new AdapterError("timeout_before_submit", "the deadline passed in the page"));
-    }
-
-    pass() {
-      this.check();
-      if (this.isPassed) throw new AdapterError("outcome_unknown", "this attempt has been sent already");
-      this.isPassed = true;
-      this.markHandedOver();
-    }
-
-    // Thrown into the call of WhatsApp's function, the error proves that nothing left the page,
-    // even if other code made that call.
-    close(error) {
-      this.isClosed = true;
-      if (!this.isPassed) this.isHandedOver = false;
-      this.reject(error);
-      return error;
-    }
-
-    markHandedOver() {
-      if (this.isHandedOver) return;
-      this.isHandedOver = true;
-      this.onHandOver();
-    }
-  }
-
-  let isGateInstalled = false;
-
-  function installGate() {
-    const module = WPP.loader.search((m) => typeof m.addAndSendMsgToChat === "function");
-    if (!module) {
-      missing.add("gate");
-      return;
-    }
-    const send = module.addAndSendMsgToChat;
-    module.addAndSendMsgToChat = function (chat, raw) {
-      const gate = gates.get(raw && raw.id && raw.id.id);
-      if (gate) gate.pass();
-      return send.apply(this, arguments);
-    };
-    isGateInstalled = functions.addAndSendMsgToChat === module.addAndSendMsgToChat;
-    if (!isGateInstalled) missing.add("gate");
-  }
-
-  /* ---------- one sender for each kind of content ---------- */
-
-  const BASE_OPTIONS = { markIsRead: false, linkPreview: false, detectMentioned: false };
-
-  function requireMessage(chat, id) {
-    const message = chat.msgs.getModelsArray().find((model) => model.id.id === id);
-    if (message) return message;
-    throw new AdapterError("content_refused", "the message it refers to is not in this chat");
-  }
-
-  // Throws before anything is handed over, so a message that does not exist is certainly not sent.
-  function buildOptions(chat, submission) {
-    const { type, message_id } = submission.content;
-    if (type === "reaction") return { message: requireMessage(chat, message_id) };
-    const options = { ...BASE_OPTIONS, messageId: buildKey(chat, submission.id), waitForAck: true };
-    if (submission.reply_to) options.quotedMsg = requireMessage(chat, submission.reply_to);
-    return options;
-  }
-
-  const escapeVcard = (text) => String(text).replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
-
-  function buildVcard({ name, phones }) {
-    const escapedName = escapeVcard(name);
-    const numbers = phones.map((phone) => {
-      const digits = phone.replace(/\D/g, "");
-      return `TEL;type=CELL;waid=${digits}:+${digits}`;
-    });
-    const head = ["BEGIN:VCARD", "VERSION:3.0", `N:;${escapedName};;;`, `FN:${escapedName}`];
-    return [...head, ...numbers, "END:VCARD"].join("\n");
-  }
-
-  const sendText = (chat, { content }, options) =>
-    WPP.chat.sendTextMessage(chat.id, content.body, options);
-
-  const sendLocation = (chat, { content }, options) => WPP.chat.sendLocationMessage(chat.id, {
-    ...options, lat: content.latitude, lng: content.longitude,
-    name: content.name, address: content.address,
-  });
-
-  const sendContact = (chat, { content }, options) => WPP.chat.sendRawMessage(chat.id, {
-    type: "vcard", body: buildVcard(content), vcardFormattedName: content.name,
-  }, options);
-
-  const sendPoll = (chat, { content }, options) => WPP.chat.sendCreatePollMessage(
-    chat.id, content.question, content.options,
-    { ...options, selectableCount: content.multiple ? 0 : 1 },
-  );
-
-  // WhatsApp itself chooses the id of a reaction.
-  const sendReaction = (chat, { content }, { message }) =>
-    WPP.chat.sendReactionToMessage(message, content.emoji || false);
-
-  function sendFile(chat, submission, options) {
-    const { content } = submission;
-    const file = takeFile(submission.id, content);
-    return WPP.chat.sendFileMessage(chat.id, file, {
-      ...options, type: content.type, caption: content.caption, filename: content.filename,
-      mimetype: content.mime, isPtt: Boolean(content.voice),
-    });
-  }
-
-  const SENDERS = {
-    text: sendText,
-    image: sendFile,
-    video: sendFile,
-    audio: sendFile,
-    document: sendFile,
-    sticker: sendFile,
-    location: sendLocation,
-    contact: sendContact,
-    poll: sendPoll,
-    reaction: sendReaction,
-  };
-
-  // Only these are certain to go through the function that has the gate. A file may reach WhatsApp in
-  // another way, so it counts as handed over from the moment wa-js is called.
-  const GATED = new Set(["text", "location", "contact", "poll"]);
-
-  /* ---------- results of WhatsApp ---------- */
-
-  // The server itself refused the message.
-  const buildRefusal = (message, server_code) =>
-    Object.assign(new AdapterError("server_error", message), { server_code });
-
-  // A result other than OK is a refusal by the server.
-  // A lost network is not an answer: the server may have the message all the same.
-  function requireAccepted(result) {
-    const sent = result && result.sendMsgResult;
-    const word = sent && typeof sent === "object" ? sent.messageSendResult : sent;
-    if (!word || word === "OK") return;
-    if (word === "ERROR_NETWORK") throw new AdapterError("outcome_unknown", word);
-    const server_code = sent.ackErrorCode || sent.errorCode;
-    if (!server_code) throw new AdapterError("outcome_unknown", word);
-    throw buildRefusal(word, Number(server_code));
-  }
+  /* ---------- waiting for an attempt of another submit ---------- */
 
   function waitForAck(model) {
-    return new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       const check = () => {
-        if (model.ack >= 1) resolve({});
-        else if (model.ack < 0) reject(new AdapterError("outcome_unknown", `ack ${model.ack}`));
-        else return;
+        if (model.ack < 1) return;
         model.off("change:ack", check);
+        resolve({});
       };
       model.on("change:ack", check);
       check();
     });
   }
 
-  /* ---------- submit ---------- */
+  // Until it ends, the attempt may send the message at any time, also after this submit's deadline.
+  async function waitForAttempt(attempt, { ack_timeout_ms }) {
+    const { model, isPreparing, outcome, failed } = attempt;
+    let timer = null;
+    const timeout = new Promise((_, reject) => {
+      const error = new AdapterError("ack_timeout", "no ack in time");
+      const fail = () => reject(Object.assign(error, { isInDoubt: true }));
+      timer = setTimeout(fail, Math.min(ack_timeout_ms, MAX_TIMER_MS));
+    });
+    try {
+      await Promise.race([
+        outcome, timeout, ...(model ? [waitForAck(model)] : []), ...(isPreparing ? [failed] : []),
+      ]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /* ---------- a new message ---------- */
 
   async function openChat({ chat_id }) {
     try {
-      return WPP.chat.get(chat_id) || (await WPP.chat.find(chat_id));
+      return listChats(chat_id)[0] || (await WPP.chat.find(chat_id));
     } catch (error) {
       throw new AdapterError("lookup_failed", String(error && error.message));
     }
   }
 
-  // An id that the page already has is not sent a second time, unless WhatsApp gave it up.
-  function findUnfailed({ chat_id, id }) {
-    const model = findLoaded(id, chat_id);
-    return model && model.ack >= 0 ? model : null;
-  }
-
-  // A message that the page already has comes first: it may leave at any time, even after its deadline.
-  async function sendThroughGate(gate, submission) {
-    const existing = findUnfailed(submission);
-    if (existing) {
-      gate.markHandedOver();
-      return waitForAck(existing);
+  // The page would refuse it only after it has stored it (source: WAWebSendMsgRecordAction).
+  function requireUnblocked(chat) {
+    const { BlocklistStore } = WPP.whatsapp;
+    if (BlocklistStore && BlocklistStore.get(chat.id)) {
+      throw new AdapterError("content_refused", "the account has blocked this contact");
     }
+  }
+
+  // Until the attempt passes the gate, an error of the call is a certain refusal. After that, WhatsApp's
+  // own promises decide: those of wa-js may wait for an event that never comes.
+  async function followCall(attempt, call) {
+    try {
+      const result = await call;
+      if (attempt.isPassed) return;
+      missing.add("gate"); // it was sent another way
+      attempt.isPassed = true;
+      attempt.onResult(result && result.sendMsgResult);
+    } catch (error) {
+      if (!attempt.isPassed) attempt.close(error);
+    }
+  }
+
+  // A page that offers no gate: the message counts as handed over from the call on.
+  function followUngatedCall(attempt, call) {
+    call.then(
+      (result) => attempt.onResult(result && result.sendMsgResult),
+      (error) => attempt.onError(error),
+    );
+  }
+
+  async function sendNew(attempt, submission) {
     const chat = await openChat(submission);
-    const { type } = submission.content;
-    const options = buildOptions(chat, submission);
-    if (!SENDERS[type]) throw new AdapterError("content_refused", `unknown content type ${type}`);
-    gate.check();
-    if (!isGateInstalled || !GATED.has(type)) gate.markHandedOver();
-    requireAccepted(await SENDERS[type](chat, submission, options));
-    return {};
+    requireUnblocked(chat);
+    const options = await buildOptions(chat, submission);
+    if (isGated(submission.content.type)) {
+      attempt.check(chat);
+      followCall(attempt, sendContent(chat, submission, options, attempt));
+    } else {
+      attempt.pass(chat);
+      followUngatedCall(attempt, sendContent(chat, submission, options, attempt));
+    }
+    return attempt.outcome;
   }
 
-  // Until the hand-over the deadline counts; after it, the time that the ack may take.
-  function startTimers(gate, submission) {
-    return new Promise((_, reject) => {
-      const remaining = Math.min(Math.max(0, gate.deadline - Date.now()), MAX_TIMER_MS);
-      let timer = setTimeout(() => gate.expire(), remaining);
-      gate.stopTimers = () => clearTimeout(timer);
-      gate.onHandOver = () => {
-        clearTimeout(timer);
-        const fail = () => reject(new AdapterError("ack_timeout", "no ack in time"));
-        timer = setTimeout(fail, Math.min(submission.ack_timeout_ms, MAX_TIMER_MS));
-      };
-    });
-  }
+  /* ---------- a message that is in the store ---------- */
 
-  // The gate stays until the attempt itself has ended, so that a late attempt cannot pass without it.
-  function startAttempt(gate, submission) {
-    gates.set(submission.id, gate);
-    const attempt = sendThroughGate(gate, submission);
-    const removeGate = () => {
-      if (gates.get(submission.id) === gate) gates.delete(submission.id);
+  const isFailed = (model) => Boolean(model.isSendFailure) || model.ack < 0;
+
+  // WhatsApp's "try again". It does nothing for a message that does not count as failed (source:
+  // WAWebResendMsgAction), as one that the page never marked.
+  async function sendAgain(attempt, model, submission) {
+    attempt.model = model;
+    if (!resendModule) throw new AdapterError("disconnected", "WhatsApp Web cannot send a message again");
+    if (model.mediaObject) await restoreFile(model, submission);
+    attempt.pass(listChats(submission.chat_id)[0] || null);
+    if (!isFailed(model)) model.set({ isSendFailure: true });
+    const onEnd = (word) => {
+      if (word) attempt.onResult(word);
+      else attempt.onError(new Error("WhatsApp Web did not send the message again"));
     };
-    attempt.then(removeGate, removeGate);
-    return attempt;
+    resendModule.resendMsg(model).then(onEnd, (error) => attempt.onError(error));
+    return attempt.outcome;
+  }
+
+  /* ---------- submit ---------- */
+
+  // Without an answer of the database, WhatsApp itself refuses an id that is stored.
+  async function findStored({ id, chat_id, content }) {
+    try {
+      if (content.type !== "reaction") return await findMessage(id, chat_id);
+      const ack = await findReactionAck(id, chat_id);
+      return ack >= 1 ? { ack } : null; // a reaction may be sent again as it is
+    } catch (error) {
+      missing.add("getMessagesById");
+      return null;
+    }
+  }
+
+  // Whether an earlier attempt may have reached the server. Of an attempt of an earlier page, the model
+  // alone tells: WhatsApp marks a text as failed if the server refused it, and a file for other reasons too.
+  function isInDoubt(id, model) {
+    if (attempts.has(id)) return attempts.get(id).mayBeSent;
+    return Boolean(model) && (model.ack === 0 || Boolean(model.mediaObject));
+  }
+
+  async function runAttempt(submission, model) {
+    const attempt = startAttempt(submission, isInDoubt(submission.id, model));
+    try {
+      const run = model ? sendAgain(attempt, model, submission) : sendNew(attempt, submission);
+      await Promise.race([run, attempt.failed]);
+    } finally {
+      if (!attempt.isPassed) attempt.close(new AdapterError("page_error", "the attempt has ended"));
+    }
+  }
+
+  const submitStored = async (submission, model) =>
+    (model && model.ack >= 1 ? undefined : runAttempt(submission, model));
+
+  // WhatsApp has the id, although it was not found.
+  async function submitDuplicate(submission) {
+    const model = await reloadMessage(submission.id, submission.chat_id);
+    if (model) return submitStored(submission, model);
+    const error = new AdapterError("outcome_unknown", "WhatsApp has this id and does not show it");
+    throw Object.assign(error, { isInDoubt: true });
+  }
+
+  // Look-ups of submits, by id: a second submit of an id waits for the attempt of the first.
+  const lookups = new Map();
+
+  async function submitOnce(submission) {
+    const { id } = submission;
+    while (lookups.has(id)) await lookups.get(id);
+    const running = attempts.get(id);
+    if (running && (running.isPreparing || running.isPending)) return waitForAttempt(running, submission);
+    const lookup = findStored(submission);
+    lookups.set(id, lookup);
+    const model = await lookup;
+    lookups.delete(id);
+    try {
+      return await submitStored(submission, model);
+    } catch (error) {
+      if (isDuplicate(error)) return submitDuplicate(submission);
+      throw error;
+    }
+  }
+
+  function describeFailure(id, error) {
+    const { server_code = null, until_s = null } = error || {};
+    const attempt = attempts.get(id);
+    const handed_over = Boolean((error && error.isInDoubt) || (attempt && attempt.mayBeSent));
+    return { ...describeError(error), handed_over, server_code, until_s };
   }
 
   async function submit(submission) {
-    const previous = gates.get(submission.id);
-    if (previous && previous.isHandedOver) {
-      const error = new AdapterError("outcome_unknown", "it is being sent already");
-      return { ...describeError(error), handed_over: true };
-    }
-    const gate = new Gate(submission);
+    const { id } = submission;
+    startWaiting(id);
     try {
-      const timers = startTimers(gate, submission);
-      await Promise.race([startAttempt(gate, submission), gate.closed, timers]);
+      await submitOnce(submission);
       return { ok: true };
     } catch (error) {
-      const { server_code = null, until_s = null } = error || {};
-      return { ...describeError(error), handed_over: gate.isHandedOver, server_code, until_s };
+      return describeFailure(id, error);
     } finally {
-      gate.isClosed = true;
-      gate.stopTimers();
+      stopWaiting(id);
+      dropMedia({ token: id });
     }
   }
 
-  installGate();
-  return { submit, calls: { add_media_chunk, drop_media } };
+  return { submit };
 }

@@ -91,17 +91,9 @@
     });
   }
 
-  function onAck(change) {
-    if (change.ack < 2) return;
-    for (const key of change.ids) {
-      if (key.fromMe) addEvent({ kind: "ack", id: key.id, ack: change.ack, at_s: Date.now() / 1000 });
-    }
-  }
-
   function subscribe() {
     for (const name of STATE_EVENTS) WPP.on(name, markStateChanged);
     WPP.on("chat.new_message", onMessage);
-    WPP.on("chat.msg_ack_change", onAck);
     readOrNull("Cmd", () => {
       for (const name of CMD_EVENTS) WPP.whatsapp.Cmd.on(name, markStateChanged);
     });
@@ -140,5 +132,5 @@
   }
 
   subscribe();
-  return { calls: { listen, reconnect } };
+  return { calls: { listen, reconnect }, internal: { addEvent } };
 }

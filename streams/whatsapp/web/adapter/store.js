@@ -4,9 +4,9 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, requireConnection } = shared;
+  const { WPP, functions, attempts, findModule, missing, requireConnection } = shared;
 
-  /* ---------- look-ups ---------- */
+  /* ---------- numbers ---------- */
 
   const buildWid = (phone) => WPP.whatsapp.WidFactory.createWid(`${phone.replace(/\D/g, "")}@c.us`);
 
@@ -19,7 +19,7 @@
     return { chat_id: result ? String(result.wid) : null };
   }
 
-  /* ---------- messages: in memory, then on disk ---------- */
+  /* ---------- keys ---------- */
 
   // The chat id as a phone number and as a LID, where WhatsApp knows both.
   function listChatWids(chatId) {
@@ -29,72 +29,108 @@
     return other ? [wid, other] : [wid];
   }
 
-  // The key that this page gives to a message of ours.
-  function buildKey(chat, id) {
-    const { UserPrefs, MsgKey } = WPP.whatsapp;
-    const usesLid = chat.id.isLid() || chat.id.isGroup();
-    const from = usesLid ? UserPrefs.getMeLidUserOrThrow() : WPP.conn.getMyUserWid();
-    return new MsgKey({ from, to: chat.id, id, selfDir: "out" });
+  // The page's own form: it ends in `_out` in the chat with oneself alone (source: WAWebMsgKey).
+  const buildKey = (remote, id) => new WPP.whatsapp.MsgKey({ fromMe: true, remote, id });
+
+  // Also the forms of other builds: a key that is written differently must not look like "not in the store".
+  function listKeys(wid, id, fromMe) {
+    const shortKey = `${fromMe}_${wid}_${id}`;
+    const key = new WPP.whatsapp.MsgKey({ fromMe, remote: wid, id });
+    return [...new Set([key.toString(), shortKey, ...(fromMe ? [`${shortKey}_out`] : [])])];
   }
 
-  // Also the keys that a page of another build gave: some builds end them in `_out`, some do not.
-  function listKeys(chat, id) {
-    const shortKey = `true_${chat.id}_${id}`;
-    return [...new Set([buildKey(chat, id).toString(), `${shortKey}_out`, shortKey])];
+  function listAllKeys(chatId, id, isOwn) {
+    const directions = isOwn ? [true] : [true, false];
+    const wids = listChatWids(chatId);
+    return directions.flatMap((fromMe) => wids.flatMap((wid) => listKeys(wid, id, fromMe)));
   }
 
-  // Last by the bare id: a key that is written differently must not be taken for "not in the store".
-  function findInMemory(chat, id) {
-    const store = WPP.whatsapp.MsgStore;
-    const model = listKeys(chat, id).map((key) => store.get(key)).find(Boolean);
-    if (model) return model;
+  /* ---------- messages: in memory, then in the database ---------- */
+
+  const listChats = (chatId) =>
+    listChatWids(chatId).map((wid) => WPP.whatsapp.ChatStore.get(wid)).filter(Boolean);
+
+  function findInChat(chat, id, isOwn) {
     const models = chat.msgs ? chat.msgs.getModelsArray() : [];
-    return models.find((candidate) => candidate.id.id === id && candidate.id.fromMe) || null;
+    return models.find((model) => model.id.id === id && (model.id.fromMe || !isOwn));
   }
 
-  function listChats(chatId) {
-    return listChatWids(chatId).map((wid) => WPP.chat.get(wid)).filter(Boolean);
-  }
-
-  function findLoaded(id, chatId) {
-    return listChats(chatId).map((chat) => findInMemory(chat, id)).find(Boolean) || null;
-  }
-
-  async function findOnDisk(chat, id) {
-    for (const key of listKeys(chat, id)) {
-      try {
-        return await WPP.chat.getMessageById(key);
-      } catch (error) {
-        if (error.code !== "msg_not_found") throw error;
-      }
-    }
-    return null;
-  }
-
-  async function findStored(id, chatId) {
-    const model = findLoaded(id, chatId);
+  // Last by the bare id, for keys in a form that is not known.
+  function findInMemory(id, chatId, isOwn = true) {
+    const store = WPP.whatsapp.MsgStore;
+    const model = listAllKeys(chatId, id, isOwn).map((key) => store.get(key)).find(Boolean);
     if (model) return model;
-    for (const chat of listChats(chatId)) {
-      const stored = await findOnDisk(chat, id);
-      if (stored) return stored;
+    return listChats(chatId).map((chat) => findInChat(chat, id, isOwn)).find(Boolean) || null;
+  }
+
+  // Puts what the database has under these keys into memory. Unlike a search from the chat, it does not
+  // wait for a chat that is not restored yet (source: WAWebMsgCollection.getMessagesById).
+  async function loadMessages(keys) {
+    const store = WPP.whatsapp.MsgStore;
+    if (typeof store.getMessagesById === "function") return store.getMessagesById(keys);
+    missing.add("getMessagesById");
+    throw new Error("WhatsApp Web has no getMessagesById");
+  }
+
+  async function findMessage(id, chatId, { isOwn = true } = {}) {
+    const model = findInMemory(id, chatId, isOwn);
+    if (model) return model;
+    await loadMessages(listAllKeys(chatId, id, isOwn));
+    return findInMemory(id, chatId, isOwn);
+  }
+
+  // The model with what the database has of it, also if it is in memory.
+  async function reloadMessage(id, chatId) {
+    await loadMessages(listAllKeys(chatId, id, true));
+    return findInMemory(id, chatId);
+  }
+
+  /* ---------- reactions ---------- */
+
+  // A reaction is no message: it has a table of its own (source: WAWebSchemaReactions).
+  const reactionModule = findModule("WAWebSchemaReactions", "getReactionsTable");
+  if (!reactionModule) missing.add("getReactionsTable");
+
+  // The ack of a reaction that was sent under this id; null if another one has replaced it.
+  async function findReactionAck(id, chatId) {
+    if (!reactionModule) return null;
+    const table = reactionModule.getReactionsTable();
+    for (const wid of listChatWids(chatId)) {
+      const [row] = await table.equals(["msgKey"], buildKey(wid, id).toString());
+      if (row) return row.ack;
     }
     return null;
   }
 
+  /* ---------- calls ---------- */
+
+  const isPending = (id) => attempts.has(id) && attempts.get(id).isPending;
+
+  // Pending is what this page still sends. What an earlier page left at ack 0 is not.
   async function find_message({ id, chat_id }) {
-    const model = await findStored(id, chat_id);
-    if (!model) requireConnection();
-    return { ack: model ? model.ack : null };
+    const model = await findMessage(id, chat_id);
+    if (model) return { ack: model.ack, is_pending: model.ack === 0 && isPending(id) };
+    const ack = await findReactionAck(id, chat_id);
+    if (ack !== null) return { ack, is_pending: ack === 0 && isPending(id) };
+    if (isPending(id)) return { ack: 0, is_pending: true };
+    requireConnection();
+    return { ack: null, is_pending: false };
   }
 
   async function read_acks({ ids }) {
+    const unloaded = ids.filter(([id, chatId]) => !findInMemory(id, chatId));
+    const keys = unloaded.flatMap(([id, chatId]) => listAllKeys(chatId, id, true));
+    if (keys.length) await loadMessages(keys);
     const acks = {};
     for (const [id, chatId] of ids) {
-      const model = await findStored(id, chatId);
+      const model = findInMemory(id, chatId);
       if (model) acks[id] = model.ack;
     }
     return { acks };
   }
 
-  return { calls: { look_up, find_message, read_acks }, internal: { buildKey, findLoaded } };
+  return {
+    calls: { look_up, find_message, read_acks },
+    internal: { buildKey, findInMemory, findMessage, reloadMessage, findReactionAck, listChats },
+  };
 }

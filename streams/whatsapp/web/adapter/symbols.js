@@ -147,10 +147,19 @@
       .map(({ group, name }) => `${group}/${name}`);
   }
 
+  function isConnected() {
+    try {
+      return WPP.whatsapp.Socket.stream === "CONNECTED";
+    } catch (error) {
+      return false;
+    }
+  }
+
   const isLoading = () => !WPP.isFullReady && performance.now() < MAX_LOADING_MS;
 
   // `group/name` of each missing symbol: those of the list, which may come back, and those that a part of
-  // the adapter has reported. While the page loads, nothing is missing yet.
+  // the adapter has reported. While the page loads, nothing is missing yet. Without a connection a page
+  // does not load everything, so then the list says nothing.
   const missing = {
     clear() {
       reported.clear();
@@ -159,7 +168,7 @@
     add(name) { reported.add(`${findGroup(name)}/${name}`); },
     [Symbol.iterator]() {
       if (isLoading()) return [].values();
-      recheck();
+      if (WPP.isFullReady || isConnected()) recheck();
       return new Set([...absent, ...reported]).values();
     },
   };

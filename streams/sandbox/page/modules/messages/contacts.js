@@ -1,61 +1,139 @@
 /*
- * Contacts: which numbers are on WhatsApp, and the chats with them. Nothing here may send a message.
+ * People: their two ids (phone number and LID), which numbers are on WhatsApp, and the chats with them.
+ * Nothing here may send a message.
  */
 
-/* The two ids of a user (phone number and LID), as look-ups have returned them. */
-define("WAWebSandboxLids", (exports) => {
-  exports.lids = new Map();
-  exports.phones = new Map();
-  exports.remember = (wid, lid) => {
-    exports.lids.set(wid, lid);
-    exports.phones.set(lid, wid);
+define("WAWebLidPnCache", (exports) => {
+  exports.LidPnCache = class LidPnCache {
+    constructor() {
+      this.$1 = new Map();
+      this.$2 = new Map();
+    }
+
+    add(lid, { phoneNumber }) {
+      this.$1.set(String(lid), phoneNumber);
+      this.$2.set(String(phoneNumber), lid);
+    }
+
+    getPhoneNumber(lid) { return this.$1.get(String(lid)); }
+    getCurrentLid(wid) { return wid.isLid() ? wid : this.$2.get(String(wid)); }
+    clear() { this.$1.clear(); this.$2.clear(); }
   };
 });
 
 define("WAWebApiContact", (exports, require) => {
-  const findWid = (mapName, wid) => {
-    const text = require("WAWebSandboxLids")[mapName].get(String(wid));
-    return text && require("WAWebWidFactory").createWid(text);
+  const cache = new (require("WAWebLidPnCache").LidPnCache)();
+  const getMe = () => require("WAWebUserPrefsMeUser");
+
+  exports.lidPnCache = cache;
+  exports.getCurrentLid = (wid) => {
+    const pn = getMe().getMaybeMePnUser();
+    return pn && pn.equals(wid) ? getMe().getMaybeMeLidUser() : cache.getCurrentLid(wid);
   };
-  exports.getCurrentLid = (wid) => findWid("lids", wid);
-  exports.getPhoneNumber = (lid) => findWid("phones", lid);
+  exports.getPhoneNumber = (lid) => {
+    const myLid = getMe().getMaybeMeLidUser();
+    return myLid && myLid.equals(lid) ? getMe().getMaybeMePnUser() : cache.getPhoneNumber(lid);
+  };
+  exports.getAlternateUserWid = (wid) =>
+    (wid.isLid() ? exports.getPhoneNumber(wid) : exports.getCurrentLid(wid)) ?? null;
+
+  exports.warmUpAllLidPnMappings = async () => {
+    const { createWid } = require("WAWebWidFactory");
+    for (const { id, phoneNumber } of await require("WAWebSandboxStorage").getAll("lid-pn-mapping")) {
+      cache.add(createWid(id), { phoneNumber: createWid(phoneNumber) });
+    }
+  };
 });
 
-define("WAWebLidPnCache", (exports, require) => {
-  exports.lidPnCache = {
-    getCurrentLid: (wid) => require("WAWebApiContact").getCurrentLid(wid),
-    getPhoneNumber: (lid) => require("WAWebApiContact").getPhoneNumber(lid),
+define("WAWebDBCreateLidPnMappings", (exports, require) => {
+  exports.createLidPnMappings = async ({ mappings }) => {
+    for (const { lid, pn } of mappings) {
+      require("WAWebApiContact").lidPnCache.add(lid, { phoneNumber: pn });
+      const row = { id: String(lid), phoneNumber: String(pn) };
+      await require("WAWebSandboxStorage").put("lid-pn-mapping", row);
+    }
   };
 });
 
 define("WAWebLid1X1MigrationGating", (exports) => {
-  exports.Lid1X1MigrationUtils = { isLidMigrated: () => false };
+  exports.Lid1X1MigrationUtils = { isLidMigrated: () => SETTINGS.lid_chats };
+});
+
+define("WAWebLidMigrationUtils", (exports, require) => {
+  exports.toPn = (wid) => (wid.isLid() ? require("WAWebApiContact").getPhoneNumber(wid) : wid);
+  exports.toLid = (wid) => (wid.isLid() ? wid : require("WAWebApiContact").getCurrentLid(wid));
+  exports.toUserLid = exports.toLid;
+  exports.toUserLidOrThrow = (wid) => {
+    const lid = exports.toLid(wid);
+    if (!lid) throw new Error("No LID for user");
+    return lid;
+  };
 });
 
 define("WAWebQueryExistsJob", (exports, require) => {
+  // The LID is the answer's `wid` (source: WAWebQueryExistsJob). An error of the server is thrown.
   exports.queryWidExists = async (wid) => {
     const answer = await require("WAWebSandboxWire").request("exists", { wid: String(wid) });
-    if (answer.error) throw new Error(`usync error ${answer.error}`);
-    if (!answer.wid) return null;
-    if (!answer.wid.endsWith("@lid")) require("WAWebSandboxLids").remember(answer.wid, answer.lid);
-    return { wid: require("WAWebWidFactory").createWid(answer.wid), biz: false };
+    if (answer.error) {
+      const { ServerStatusCodeError } = require("WAWebBackendErrors");
+      throw new ServerStatusCodeError(answer.error, `usync error ${answer.error}`);
+    }
+    if (!answer.lid) return null;
+    const { createWid } = require("WAWebWidFactory");
+    const [lid, pn] = [createWid(answer.lid), createWid(answer.pn)];
+    await require("WAWebDBCreateLidPnMappings").createLidPnMappings({ mappings: [{ lid, pn }] });
+    return { wid: createWid(answer.wid), biz: false, bizInfo: undefined };
   };
-  exports.queryPhoneExists = (wid) => exports.queryWidExists(wid);
+
+  exports.queryPhoneExists = (phone) => {
+    const digits = String(phone).replace(/\D/g, "");
+    return exports.queryWidExists(require("WAWebWidFactory").createWid(`${digits}@c.us`));
+  };
+});
+
+define("WAWebSyncContactJob", (exports, require) => {
+  exports.syncContactListJob = async (wids) => {
+    for (const wid of wids) await require("WAWebQueryExistsJob").queryWidExists(wid);
+  };
 });
 
 define("WAWebFindChatAction", (exports, require) => {
-  async function createChat(wid) {
-    const { ContactCollection } = require("WAWebContactCollection");
-    if (wid.isUser() && !ContactCollection.get(wid)) {
-      const answer = await require("WAWebQueryExistsJob").queryWidExists(wid);
-      if (!answer) throw new Error(`findOrCreateLatestChat: not on WhatsApp ${wid}`);
-    }
-    await require("WAWebSandboxStorage").put("chat", { id: String(wid) });
-    return require("WAWebChatCollection").ChatCollection.add({ id: wid });
+  const getChats = () => require("WAWebChatCollection").ChatCollection;
+
+  // A chat that is not in memory may be in the database (source: WAWebChatGetExistingBridge).
+  async function getExisting(wid) {
+    const chat = getChats().get(wid);
+    if (chat) return chat;
+    const row = await require("WAWebSandboxStorage").get("chat", String(wid));
+    return row ? getChats().add({ ...row, id: wid }) : null;
+  }
+
+  // One person has one chat: that of the LID. Without a known LID the server is asked for it.
+  async function selectWid(wid) {
+    const { toUserLid, toUserLidOrThrow } = require("WAWebLidMigrationUtils");
+    const { isLidMigrated } = require("WAWebLid1X1MigrationGating").Lid1X1MigrationUtils;
+    if (!wid.isRegularUser()) return wid;
+    if (!isLidMigrated()) return (await getExisting(wid)) ? wid : selectPhoneNumber(wid);
+    if (!toUserLid(wid)) await require("WAWebSyncContactJob").syncContactListJob([wid]);
+    return toUserLidOrThrow(wid);
+  }
+
+  async function selectPhoneNumber(wid) {
+    const answer = await require("WAWebQueryExistsJob").queryWidExists(wid);
+    if (!answer) throw new Error(`findOrCreateLatestChat: not on WhatsApp ${wid}`);
+    return wid;
   }
 
   exports.findOrCreateLatestChat = async (wid) => {
-    const existing = require("WAWebChatCollection").ChatCollection.get(wid);
-    return { chat: existing || (await createChat(wid)), created: !existing };
+    const selected = await selectWid(wid);
+    const existing = await getExisting(selected);
+    if (existing) return { chat: existing, created: false };
+    await require("WAWebSandboxStorage").put("chat", { id: String(selected), t: 0 });
+    return { chat: getChats().add({ id: selected, createdLocally: true }), created: true };
+  };
+
+  exports.findExistingChat = async (wid, origin) => {
+    const existing = await getExisting(wid);
+    return existing || (await exports.findOrCreateLatestChat(wid, origin)).chat;
   };
 });

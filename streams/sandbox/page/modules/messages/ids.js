@@ -3,7 +3,7 @@
  */
 
 define("WAWebWid", (exports) => {
-  exports.default = class Wid {
+  class Wid {
     constructor(text) {
       const parts = /^([^@]*)@(.+)$/.exec(text);
       if (!parts) throw new Error(`wid error: invalid wid ${text}`);
@@ -14,8 +14,10 @@ define("WAWebWid", (exports) => {
 
     toString() { return this._serialized; }
     toJSON() { return this._serialized; }
+    toLogString() { return this._serialized; }
     toJid() { return this._serialized.replace("@c.us", "@s.whatsapp.net"); }
-    equals(other) { return Boolean(other) && this._serialized === other.toString(); }
+    equals(other) { return other instanceof Wid && this._serialized === other.toString(); }
+    isSameAccountAndAddressingMode(other) { return this.equals(other); }
 
     isUser() { return this.server === "c.us" || this.isLid(); }
     isRegularUser() { return this.isUser(); }
@@ -28,13 +30,17 @@ define("WAWebWid", (exports) => {
     isStatus() { return this.isStatusV3(); }
     isPSA() { return this._serialized === "0@c.us"; }
 
+    static equals(first, second) { return Boolean(first) && first.equals(second); }
     static isXWid(server, wid) { return String(wid).endsWith(`@${server}`); }
     static isWid(wid) { return /^[^@]+@(c\.us|g\.us|lid|newsletter|broadcast|bot)$/.test(String(wid)); }
     static isUser(wid) { return /@(c\.us|lid)$/.test(String(wid)); }
     static isGroup(wid) { return String(wid).endsWith("@g.us"); }
     static isStatusV3(wid) { return String(wid) === "status@broadcast"; }
     static isStatus(wid) { return this.isStatusV3(wid); }
-  };
+    static isNewsletter(wid) { return String(wid).endsWith("@newsletter"); }
+    static isBroadcast(wid) { return String(wid).endsWith("@broadcast"); }
+  }
+  exports.default = Wid;
 });
 
 define("WAWebWidFactory", (exports, require) => {
@@ -43,59 +49,112 @@ define("WAWebWidFactory", (exports, require) => {
     String(user).includes("@") ? String(user) : `${user}@${server || "c.us"}`;
 
   exports.createWid = (text) => new Wid(String(text));
+  exports.createUserLidOrThrow = (user) => new Wid(addServer(user, "lid"));
   exports.createUserWidOrThrow = (user, server) => new Wid(addServer(user, server));
   exports.createUserWid = exports.createUserWidOrThrow;
   exports.asUserWidOrThrow = (wid) => new Wid(String(wid));
   exports.isWidlike = (value) =>
     value instanceof Wid ||
     Boolean(value && typeof value.user === "string" && typeof value.server === "string");
-  exports.createWidFromWidLike = (value) =>
-    value instanceof Wid ? value : new Wid(`${value.user}@${value.server}`);
+  exports.createWidFromWidLike = (value) => {
+    if (value instanceof Wid) return value;
+    return new Wid(typeof value === "string" ? value : `${value.user}@${value.server}`);
+  };
 });
 
 /*
  * A key's text is kept under a mangled name, as in WhatsApp's builds; wa-js finds that name in the source
- * of toString. The keys of our own messages end in `_out` here; in WhatsApp's build of August 2026 only
- * those of messages to oneself do.
+ * of toString. Only the keys of a chat with oneself have a direction (source: WAWebMsgKey, WAWebParseMsgKeyString).
  */
 defineCommonJs("WAWebMsgKey", (require) => {
-  const { createWid } = require("WAWebWidFactory");
+  const Wid = require("WAWebWid").default;
+  const { createWidFromWidLike } = require("WAWebWidFactory");
 
-  return class MsgKey {
+  const requireWids = (wids) => {
+    if (!wids.every((wid) => wid instanceof Wid)) throw new Error("MsgKey error: something is not a wid");
+  };
+
+  function parsePair({ from, to, selfDir }) {
+    const { isMePrimary } = require("WAWebUserPrefsMeUser");
+    requireWids([from, to]);
+    const isSelf = from.equals(to);
+    if (isSelf && isMePrimary(from)) return { fromMe: selfDir === "out", remote: to, self: selfDir };
+    if (isMePrimary(from)) return { fromMe: true, remote: to };
+    if (isMePrimary(to)) return { fromMe: false, remote: from };
+    return {};
+  }
+
+  function parseRemote({ fromMe, remote }) {
+    requireWids([remote]);
+    const isSelf = require("WAWebUserPrefsMeUser").isMePrimary(remote);
+    return { fromMe, remote, self: isSelf ? (fromMe ? "out" : "in") : undefined };
+  }
+
+  function parseValues(values) {
+    const isPair = Boolean(values.from && values.to && values.id);
+    const isRemote = values.fromMe !== undefined && Boolean(values.remote && values.id);
+    if (isPair && isRemote) throw new Error("MsgKey error: unclear which constructor to use");
+    if (!isPair && !isRemote) throw new Error("MsgKey error: don't have a matching constructor");
+    return isPair ? parsePair(values) : parseRemote(values);
+  }
+
+  class MsgKey {
     constructor(values) {
       if (!values) throw new Error("MsgKey error: obj is null/undefined");
-      const { from, to, id, participant, selfDir, self } = values;
-      const isPair = Boolean(from && to);
-      this.fromMe = isPair ? selfDir === "out" : Boolean(values.fromMe);
-      const remote = isPair ? (this.fromMe ? to : from) : values.remote;
-      if (!remote) throw new Error("MsgKey error: no remote");
-      if (!id) throw new Error("MsgKey error: no id");
-      this.remote = typeof remote === "string" ? createWid(remote) : remote;
-      this.id = id;
-      if (participant) this.participant = participant;
-      if (selfDir === "out" || self === "out") this.self = "out";
-      const parts = [this.fromMe, this.remote, this.id, this.participant, this.self];
+      const source = values.id instanceof MsgKey ? values.id : values;
+      const { fromMe, remote, self } = parseValues(source);
+      Object.assign(this, { fromMe, remote, id: source.id });
+      if (self !== undefined) this.self = self;
+      if (source.participant) this.participant = source.participant;
+      const parts = [this.fromMe, this.remote, this.id, this.self, this.participant];
       this.$1 = parts.filter((part) => part !== undefined).join("_");
     }
 
     toString() { return this.$1; }
-    equals(other) { return Boolean(other) && String(other) === this.toString(); }
-    clone() { return new MsgKey(this); }
+    equals(other) { return other instanceof MsgKey && other.toString() === this.toString(); }
+
+    clone() {
+      const { fromMe, remote, id, participant } = this;
+      return new MsgKey({ fromMe, remote, id, participant });
+    }
 
     static fromString(text) {
-      const [fromMe, remote, id, ...rest] = String(text).split("_");
-      if (!id || !/^(true|false)$/.test(fromMe)) {
-        throw new Error(`MsgKey error: invalid key ${text}`);
-      }
-      const self = rest[rest.length - 1] === "out" ? rest.pop() : undefined;
-      const participant = rest[0] && createWid(rest[0]);
-      return new MsgKey({ fromMe: fromMe === "true", remote: createWid(remote), id, participant, self });
+      if (typeof text !== "string") throw new Error("MsgKey fromString error: str is null or not a string");
+      return MsgKey.from(text);
     }
 
-    static async newId() {
-      const bytes = crypto.getRandomValues(new Uint8Array(9));
-      const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      return `3EB0${digits.toUpperCase()}`;
+    static from(value) {
+      if (value instanceof MsgKey) return value;
+      const { fromMe, remote, id, participant } =
+        typeof value === "string" ? require("WAWebParseMsgKeyString").default(value) : value;
+      return new MsgKey({
+        fromMe, remote: createWidFromWidLike(remote), id,
+        participant: participant ? createWidFromWidLike(participant) : undefined,
+      });
     }
+
+    static newId() { return require("WAWebMsgKeyNewId").getMsgKeyNewSHA256Id(); }
+  }
+
+  // Builds before August 2026 had this; some clients still need it.
+  if (SETTINGS.serialized_keys) {
+    Object.defineProperty(MsgKey.prototype, "_serialized", { get() { return this.toString(); } });
+  }
+  return MsgKey;
+});
+
+define("WAWebParseMsgKeyString", (exports) => {
+  exports.default = (text) => {
+    const [fromMe, remote, id, ...rest] = text.split("_");
+    const participant = rest.find((part) => part !== "out" && part !== "in");
+    return { fromMe: fromMe === "true", remote, id, participant };
+  };
+});
+
+define("WAWebMsgKeyNewId", (exports) => {
+  exports.getMsgKeyNewSHA256Id = async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(9));
+    const digits = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return `3EB0${digits.toUpperCase()}`;
   };
 });

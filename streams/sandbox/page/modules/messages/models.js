@@ -1,170 +1,147 @@
 /*
- * Models and collections: messages, contacts, chats. They may only hold and store; nothing here sends.
+ * Models: messages, contacts, chats. They may only hold state; what they offer to do is done elsewhere.
  */
+
+/* Each promise is waited for after those before it, whether they succeeded or not. */
+define("WAInOrderPromiseQueue", (exports) => {
+  exports.default = class InOrderPromiseQueue {
+    constructor() { this.$1 = Promise.resolve(); }
+
+    enqueue(promise) {
+      promise.catch(() => {});
+      const wait = () => promise;
+      this.$1 = this.$1.then(wait, wait);
+      return this.$1;
+    }
+  };
+});
 
 define("WAWebMsgModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
 
   class MsgModel extends BaseModel {
-    updateAck(ack) { this.set("ack", ack); }
+    initialize() {
+      this.$ackUpdates = Promise.resolve();
+      if (require("WAWebMsgModelUtils").typeIsMms(this)) require("WAWebMedia").registerMsg(this);
+    }
 
-    msgContextInfo() {
-      const me = require("WAWebUserPrefsMeUser").getMaybeMePnUser();
+    // A lower ack changes nothing, except a refusal (source: WAWebMsgModel.updateAck).
+    updateAck(ack) {
+      if (this.ack !== undefined && ack <= this.ack && ack !== require("WAWebAck").ACK.FAILED) return;
+      this.set("ack", ack);
+      this.enqueueAckUpdate(() =>
+        require("WAWebDBUpdateMessageTable").updateMessageTable(this.id, { ack }));
+    }
+
+    enqueueAckUpdate(update) {
+      this.$ackUpdates = this.$ackUpdates.then(update, update);
+      return this.$ackUpdates;
+    }
+
+    async waitForPrep() {}
+
+    async applyUpdate(changes) { this.set(changes); }
+
+    isUnsentPhoneMsg() {
+      return !this.local && this.id.fromMe && this.ack < require("WAWebAck").ACK.SENT;
+    }
+
+    cancelUpload() { require("WAWebMedia").cancelUploadMsg(this); }
+
+    async resumeUpload() {
+      const result = await require("WAWebMedia").resumeUploadMsg(this);
+      return result && result.messageSendResult;
+    }
+
+    // Of a message that an earlier page has made. The record is sent with the file that its row names, and
+    // what is returned waits for a download that nothing starts (source: WAWebMsgModel.resumeRemoteUpload).
+    resumeRemoteUpload() {
+      if (this.isUnsentPhoneMsg()) require("WAWebSendMsgRecordAction").sendMsgRecord(this);
+      return new Promise(() => {});
+    }
+
+    msgContextInfo(chatId) {
+      const { getSender } = require("WAWebMsgGetters");
       return {
         quotedMsg: { type: this.type, body: this.body },
         quotedStanzaID: this.id.id,
-        quotedParticipant: this.id.fromMe ? me : this.from,
-        quotedRemoteJid: undefined,
+        quotedParticipant: getSender(this),
+        quotedRemoteJid: chatId && !this.id.remote.equals(chatId) ? this.id.remote : null,
       };
     }
+
+    getCollection() { return require("WAWebMsgCollection").MsgCollection; }
+    getMsgChunk() { return require("WAWebFrontendMsgGetters").getChat(this).msgs; }
+    safe() { return this; }
   }
 
   const ATTRIBUTES = [
-    "id", "ack", "body", "type", "from", "to", "t", "self", "isNewMsg", "local", "quotedStanzaID",
-    "quotedParticipant", "quotedMsg", "quotedRemoteJid", "latestEditMsgKey", "isLive", "caption",
-    "filename", "mimetype", "isStatusV3",
+    "id", "ack", "body", "type", "subtype", "from", "to", "author", "t", "self", "isNewMsg", "local",
+    "invis", "search", "isSendFailure", "errorCode", "quotedStanzaID", "quotedParticipant", "quotedMsg",
+    "quotedRemoteJid", "latestEditMsgKey", "isLive", "caption", "filename", "mimetype", "size",
+    "filehash", "directPath", "isStatusV3", "parentMsgKey", "star", "isForwarded", "receipts",
   ];
   defineModel(MsgModel, "msg", Object.fromEntries(ATTRIBUTES.map((name) => [name, undefined])));
   exports.Msg = MsgModel;
-  exports.default = MsgModel;
+});
+
+define("WAWebMsgModelUtils", (exports) => {
+  const MMS_TYPES = new Set(["image", "video", "audio", "ptt", "document", "sticker", "ptv"]);
+  exports.typeIsMms = ({ type }) => MMS_TYPES.has(type);
 });
 
 define("WAWebContactModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
   exports.Contact = defineModel(class ContactModel extends BaseModel {}, "contact", {
-    id: undefined, name: undefined, pushname: undefined, isBusiness: false, verifiedName: undefined,
-    disappearingModeDuration: undefined, username: undefined,
+    id: undefined, name: undefined, pushname: undefined, isBusiness: false, isEnterprise: false,
+    verifiedName: undefined, disappearingModeDuration: undefined, username: undefined,
   });
-  exports.default = exports.Contact;
+});
+
+define("WAWebChatMsgsCollection", (exports, require) => {
+  exports.ChatMsgsCollection = class ChatMsgsCollection extends
+    require("WAWebBaseCollection").BaseCollection {
+    constructor() {
+      super();
+      this.msgLoadState = { contextLoaded: false, noEarlierMsgs: false };
+      this.loadAroundPromise = undefined;
+    }
+
+    add(items, options) { return super.add([].concat(items), options); }
+  };
+  exports.ChatMsgsCollection.model = require("WAWebMsgModel").Msg;
 });
 
 define("WAWebChatModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
-  const Collection = require("WAWebCollection").default;
-
-  class ChatMessages extends Collection {}
-  ChatMessages.model = require("WAWebMsgModel").Msg;
+  const Queue = require("WAInOrderPromiseQueue").default;
 
   class ChatModel extends BaseModel {
     initialize() {
-      this.msgs = new ChatMessages();
+      this.msgs = new (require("WAWebChatMsgsCollection").ChatMsgsCollection)();
+      this.msgs.msgLoadState.contextLoaded = true;
       this.presence = { async subscribe() {}, isUser: true, hasData: false };
+      this.addQueue = new Queue();
+      this.sendQueue = new Queue();
+    }
+
+    get contact() { return require("WAWebContactCollection").ContactCollection.gadd(this.id); }
+
+    // The proof that the other side has written to this account; the server gives it.
+    getTcToken() { return this.tcToken ?? null; }
+
+    isTrusted() { return true; }
+    isReadOnly() { return false; }
+
+    waitForChatLoading() {
+      if (!this.pendingInitialLoading) return Promise.resolve();
+      return new Promise((resolve) => this.once("change:pendingInitialLoading", () => resolve()));
     }
   }
 
   exports.Chat = defineModel(ChatModel, "chat", {
     id: undefined, t: 0, unreadCount: 0, name: undefined, active: false, archive: false,
-    isParentGroup: false, lastReceivedKey: undefined, pausedTimerId: undefined,
-  });
-  exports.default = exports.Chat;
-});
-
-define("WAWebMsgCollection", (exports, require) => {
-  const { BaseCollection } = require("WAWebBaseCollection");
-  const { createWid } = require("WAWebWidFactory");
-  const MsgKey = require("WAWebMsgKey");
-
-  // The attributes of a message that are stored on disk; ids are stored as text.
-  const STORED = [
-    "ack", "body", "type", "t", "self", "quotedStanzaID", "quotedMsg", "caption", "filename",
-    "mimetype", "size", "filehash", "lat", "lng", "loc", "pollName", "pollOptions",
-    "pollSelectableOptionsCount", "vcardFormattedName",
-  ];
-  const STORED_IDS = ["id", "from", "to", "quotedParticipant"];
-
-  class MsgCollectionImpl extends BaseCollection {
-    // wa-js replaces this function with its own.
-    async processMultipleMessages(chatId, values) {
-      return values.map((message) => this.addToChat(message));
-    }
-
-    addToChat(values) {
-      const model = this.add(values);
-      const chats = require("WAWebChatCollection").ChatCollection;
-      const chat = chats.gadd(model.id.remote);
-      chat.msgs.add(model);
-      chat.set({ t: model.t, lastReceivedKey: model.id });
-      return model;
-    }
-
-    buildRow(model) {
-      const row = {};
-      for (const name of STORED) if (model.get(name) !== undefined) row[name] = model.get(name);
-      for (const name of STORED_IDS) if (model.get(name)) row[name] = String(model.get(name));
-      if (model.self === "out" && model.ack === 0) row.pending = 1;
-      return row;
-    }
-
-    parseRow({ pending, ...row }) {
-      const parseWid = (text) => text && createWid(text);
-      return {
-        ...row, id: MsgKey.fromString(row.id), from: parseWid(row.from), to: parseWid(row.to),
-        quotedParticipant: parseWid(row.quotedParticipant),
-      };
-    }
-
-    async getMessagesById(keys) {
-      const messages = [];
-      for (const key of keys) {
-        const model = this.get(key) || (await this._readFromDisk(key));
-        if (model) messages.push(model);
-      }
-      return { messages };
-    }
-
-    async _readFromDisk(key) {
-      const row = await require("WAWebSandboxStorage").get("message", String(key));
-      return row && this.addToChat(this.parseRow(row));
-    }
-
-    save(model) {
-      return require("WAWebSandboxStorage").put("message", this.buildRow(model));
-    }
-  }
-  MsgCollectionImpl.model = require("WAWebMsgModel").Msg;
-  exports.MsgCollectionImpl = MsgCollectionImpl;
-  exports.MsgCollection = new MsgCollectionImpl();
-});
-
-define("WAWebChatCollection", (exports, require) => {
-  class ChatCollectionImpl extends require("WAWebBaseCollection").BaseCollection {}
-  ChatCollectionImpl.model = require("WAWebChatModel").Chat;
-  exports.ChatCollectionImpl = ChatCollectionImpl;
-  exports.ChatCollection = new ChatCollectionImpl();
-});
-
-define("WAWebContactCollection", (exports, require) => {
-  class ContactCollectionImpl extends require("WAWebBaseCollection").BaseCollection {}
-  ContactCollectionImpl.model = require("WAWebContactModel").Contact;
-  exports.ContactCollectionImpl = ContactCollectionImpl;
-  exports.ContactCollection = new ContactCollectionImpl();
-});
-
-define("WAWebMsgInfoCollection", (exports, require) => {
-  const { BaseModel, defineModel } = require("WAWebBaseModel");
-  const MsgInfo = defineModel(class MsgInfo extends BaseModel {}, "msg-info", { id: undefined });
-
-  class MsgInfoCollection extends require("WAWebBaseCollection").BaseCollection {
-    async find(key) {
-      const { createWid } = require("WAWebWidFactory");
-      const fields = { to: String(key.remote), id: key.id };
-      const info = await require("WAWebSandboxWire").request("msg_info", fields);
-      const parseRows = (rows) => rows.map(({ id, t }) => ({ id: createWid(id), t }));
-      return {
-        delivery: parseRows(info.delivery), read: parseRows(info.read), played: [],
-        deliveryRemaining: 0, readRemaining: 0,
-      };
-    }
-  }
-  MsgInfoCollection.model = MsgInfo;
-  exports.MsgInfoCollection = new MsgInfoCollection();
-});
-
-define("WAWebCollections", (exports, require) => {
-  const defineGetter = (get) => ({ enumerable: true, get });
-  Object.defineProperties(exports, {
-    Chat: defineGetter(() => require("WAWebChatCollection").ChatCollection),
-    Contact: defineGetter(() => require("WAWebContactCollection").ContactCollection),
-    Msg: defineGetter(() => require("WAWebMsgCollection").MsgCollection),
+    isParentGroup: false, lastReceivedKey: undefined, pausedTimerId: undefined, createdLocally: false,
+    pendingInitialLoading: false, tcToken: undefined, tcTokenTimestamp: undefined, groupMetadata: undefined,
   });
 });

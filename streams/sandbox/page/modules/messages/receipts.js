@@ -3,29 +3,47 @@
  * confirmed to the server only after it is stored. Nothing here may send a message.
  */
 
-/* wa-js wraps these three, so they may be called through the module object alone. */
-define("WAWebHandleMsgSimpleReceipt", (exports, require) => {
-  async function applyReceipt({ ack, from, externalIds }) {
-    const { MsgCollection } = require("WAWebMsgCollection");
-    const MsgKey = require("WAWebMsgKey");
-    for (const id of externalIds) {
-      const key = new MsgKey({ fromMe: true, remote: from, id, self: "out" });
-      const [model] = (await MsgCollection.getMessagesById([key])).messages;
-      if (!model || model.ack >= ack) continue;
-      model.set("ack", ack);
-      await MsgCollection.save(model);
-    }
+/*
+ * A receipt changes the database first, and only upwards; then the model, if there is one (source:
+ * WAWebHandleDirectChatReceipt, WAWebMessageReceiptBatcher). wa-js wraps this function, so it may be called
+ * through the module object alone.
+ */
+define("WAWebHandleDirectChatReceipt", (exports, require) => {
+  const { ACK_STRING } = require("WAWebAck");
+
+  // A receipt of this account itself is about messages that others wrote, unless it has a recipient.
+  function getChatId({ from, ackString, recipient }) {
+    const { isMeAccount } = require("WAWebUserPrefsMeUser");
+    return isMeAccount(from) || ackString === ACK_STRING.SENDER ? recipient : from;
   }
-  exports.handleChatSimpleReceipt = applyReceipt;
-  exports.handleGroupSimpleReceipt = (receipt) => applyReceipt(receipt);
-  exports.handleStatusSimpleReceipt = (receipt) => applyReceipt(receipt);
+
+  async function applyReceipt(key, { ack, ackString, ts }) {
+    const changes = await require("WAWebDBUpdateMessageTable").changeRow(key, (row) => ({
+      ack: Math.max(row.ack, ack),
+      receipts: { ...row.receipts, [ackString]: (row.receipts && row.receipts[ackString]) || ts },
+    }));
+    const model = require("WAWebMsgCollection").MsgCollection.get(key);
+    if (changes && model && model.ack < changes.ack) model.ack = changes.ack;
+  }
+
+  exports.handleChatSimpleReceipt = async (receipt) => {
+    const remote = getChatId(receipt);
+    if (!remote) return;
+    const MsgKey = require("WAWebMsgKey");
+    for (const id of receipt.externalIds) {
+      await applyReceipt(new MsgKey({ fromMe: true, remote, id }), receipt);
+    }
+  };
 });
 
+defineStubs("WAWebHandleGroupChatReceipt", ["handleGroupSimpleReceipt"]);
+defineStubs("WAWebHandleStatusReceipt", ["handleStatusSimpleReceipt"]);
+
 define("WAWebSandboxInbox", (exports, require) => {
-  const ACKS = { delivery: 2, read: 3 };
+  const ACKS = { delivery: 2, read: 3, played: 4 };
 
   exports.receiveReceipt = async ({ type, from, ids, t }) => {
-    await require("WAWebHandleMsgSimpleReceipt").handleChatSimpleReceipt({
+    await require("WAWebHandleDirectChatReceipt").handleChatSimpleReceipt({
       ack: ACKS[type], ackString: type, from: require("WAWebWidFactory").createWid(from),
       externalIds: ids, participant: undefined, recipient: undefined, ts: t,
     });
@@ -34,8 +52,9 @@ define("WAWebSandboxInbox", (exports, require) => {
 
   function buildValues({ id, from, body, t, quoted }) {
     const MsgKey = require("WAWebMsgKey");
-    const me = require("WAWebUserPrefsMeUser").getMe();
     const remote = require("WAWebWidFactory").createWid(from);
+    const { getMeUserMatchingAddressingModeOrThrow } = require("WAWebUserPrefsMeUser");
+    const me = getMeUserMatchingAddressingModeOrThrow(remote);
     return {
       id: new MsgKey({ fromMe: false, remote, id }), from: remote, to: me, body, type: "chat", t,
       self: "in", isNewMsg: true, ack: 1,
@@ -43,15 +62,35 @@ define("WAWebSandboxInbox", (exports, require) => {
     };
   }
 
+  // The other side has written: its token proves that to the server (source: WAWebReachoutTimelockUtils).
+  async function updateChat(chat, t, token) {
+    chat.set({ t, tcToken: token, tcTokenTimestamp: t, unreadCount: (chat.unreadCount || 0) + 1 });
+    const { unreadCount, tcToken, tcTokenTimestamp } = chat;
+    const row = { id: String(chat.id), t, unreadCount, tcToken, tcTokenTimestamp };
+    await require("WAWebSandboxStorage").put("chat", row);
+  }
+
+  async function learnIds({ from, pn }) {
+    const { createWid } = require("WAWebWidFactory");
+    const [lid, phoneNumber] = [createWid(from), pn && createWid(pn)];
+    if (!phoneNumber || !lid.isLid()) return;
+    const { createLidPnMappings } = require("WAWebDBCreateLidPnMappings");
+    await createLidPnMappings({ mappings: [{ lid, pn: phoneNumber }] });
+  }
+
   exports.receiveMessage = async (inbound) => {
     const { MsgCollection } = require("WAWebMsgCollection");
+    const { storeMessages, DuplicateMessageError } = require("WAWebDBProcessMessage");
     const values = buildValues(inbound);
-    if (!(await MsgCollection.getMessagesById([values.id])).messages.length) {
-      const [model] = await MsgCollection.processMultipleMessages(values.from, [values]);
+    await learnIds(inbound);
+    try {
+      await storeMessages([values], values.id.remote);
+      await MsgCollection.processMultipleMessages(values.from, [values], { add: "after" });
       const chat = require("WAWebChatCollection").ChatCollection.get(values.from);
-      chat.set("unreadCount", (chat.unreadCount || 0) + 1);
-      await require("WAWebSandboxStorage").put("chat", { id: String(values.from) });
-      await MsgCollection.save(model);
+      chat.lastReceivedKey = values.id;
+      await updateChat(chat, values.t, `token-of-${values.from}`);
+    } catch (error) {
+      if (!(error instanceof DuplicateMessageError)) throw error; // a message that came twice
     }
     require("WAWebSandboxWire").send("inbound_confirmed", { id: inbound.id });
   };

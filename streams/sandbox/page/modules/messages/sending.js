@@ -1,45 +1,166 @@
 /*
- * Sending, as WhatsApp Web offers it: messages, reactions, typing. It stores a message and gives it to
- * the outbox; it may not speak to the server about a message itself.
+ * Sending a message: first into the database, then into its chat, then to the server. Only outbox.js may
+ * speak to the server.
  */
-
-defineStubs("WAWebGetEphemeralFieldsMsgActionsUtils", ["getEphemeralFields"], {});
-
-define("WAWebMsgReply", (exports) => {
-  exports.canReplyMsg = (message) => message.ack >= 0 || !message.id.fromMe;
-});
 
 /*
- * WhatsApp's contract: an array of two promises, returned at once. The first is fulfilled when the message
- * is in the stores with ack 0, the second when the server has answered.
+ * An array of two promises, returned at once. The first is fulfilled when the message is in the database
+ * and in its chat, the second when the server has answered, or when this page has failed.
  */
 define("WAWebSendMsgChatAction", (exports, require) => {
-  exports.addAndSendMsgToChat = (chat, values) => {
-    const { MsgCollection } = require("WAWebMsgCollection");
-    const model = MsgCollection.addToChat(values);
-    const stored = MsgCollection.save(model).then(() => model);
-    return [stored, stored.then(() => require("WAWebSandboxOutbox").send(model))];
+  // The model is in the collection even if the database then refuses the id.
+  async function storeMessage(chat, data) {
+    const values = await data;
+    const { Msg } = require("WAWebMsgModel");
+    const [model] = require("WAWebMsgCollection").MsgCollection.add(new Msg(values));
+    await require("WAWebDBProcessMessage").storeMessages([values], chat.id);
+    await model.waitForPrep();
+    return { msg: model };
+  }
+
+  async function addToChat(chat, stored) {
+    const { msg } = await chat.addQueue.enqueue(stored);
+    const [model] = chat.msgs.add(msg);
+    chat.createdLocally = false;
+    return model;
+  }
+
+  // A message whose upload hangs holds back the later messages of its chat.
+  exports.resendMsgToChat = async (chat, ready) => {
+    const model = await chat.sendQueue.enqueue(ready);
+    return require("WAWebSendMsgRecordAction").sendMsgRecord(model);
   };
-  exports.sendTextMsgToChat = () => {};
+
+  exports.addAndSendMsgToChat = (chat, data, beforeSend) => {
+    const added = addToChat(chat, storeMessage(chat, data));
+    const ready = beforeSend ? added.then(beforeSend).then(() => added) : added;
+    return [added, exports.resendMsgToChat(chat, ready)];
+  };
 });
 
-define("WAWebSendMessageEditAction", (exports) => {
-  exports.addAndSendMessageEdit = async () => {};
+define("WAWebHandleMsgError", (exports) => {
+  exports.MessageSentAckError = class MessageSentAckError extends Error {
+    constructor(ackErrorCode) {
+      super(`the server answered ${ackErrorCode}`);
+      this.ackErrorCode = ackErrorCode;
+    }
+  };
 });
 
-define("WAWebSendReactionMsgAction", (exports, require) => {
-  exports.sendReactionToMsg = async (message, reaction) => {
-    const MsgKey = require("WAWebMsgKey");
-    const from = require("WAWebUserPrefsMeUser").getMaybeMePnUser();
-    const to = message.id.remote;
-    const id = new MsgKey({ from, to, id: await MsgKey.newId(), selfDir: "out" });
-    const chat = require("WAWebChatCollection").ChatCollection.get(to);
-    const [, sent] = require("WAWebSendMsgChatAction").addAndSendMsgToChat(chat, {
-      id, from, to, type: "reaction", body: reaction, self: "out", ack: 0,
-      t: require("WATimeUtils").unixTime(), quotedStanzaID: message.id.id,
+/* The server's answer to a message, as the second promise gives it (source: WAWebSendMsgRecordAction). */
+define("WAWebSendMsgRecordAction", (exports, require) => {
+  const { SendMsgResult } = require("WAWebSendMsgResultAction");
+  const { MessageSentAckError } = require("WAWebHandleMsgError");
+  const { ServerStatusCodeError } = require("WAWebBackendErrors");
+  const { ACK } = require("WAWebAck");
+
+  function markFailed(model, error) {
+    const changes = { isSendFailure: true };
+    if (error instanceof MessageSentAckError) changes.ack = ACK.FAILED;
+    require("WAWebDBUpdateMessageTable").updateMessageTable(model.id, changes);
+    model.set(changes);
+  }
+
+  async function sendModel(model) {
+    try {
+      const record = { type: "message", data: model };
+      const answer = await require("WAWebSendMsgJob").encryptAndSendMsg(record);
+      if (answer.error) throw new MessageSentAckError(answer.error);
+      return answer;
+    } catch (error) {
+      markFailed(model, error);
+      throw error;
+    }
+  }
+
+  // Only an error of the server has a code. Any other exception of this page looks the same, before the
+  // ack and after it.
+  function describeFailure(error) {
+    if (error instanceof ServerStatusCodeError) return { messageSendResult: SendMsgResult.ERROR_NETWORK };
+    const result = { messageSendResult: SendMsgResult.ERROR_UNKNOWN };
+    return error instanceof MessageSentAckError ? { ...result, ackErrorCode: error.ackErrorCode } : result;
+  }
+
+  // What follows from the ack may fail as well.
+  function finish(model, chat, { t, local_error }) {
+    const isSelf = require("WAWebUserPrefsMeUser").isMePrimary(model.id.remote);
+    model.updateAck(isSelf ? ACK.READ : ACK.SENT);
+    if (local_error) throw new Error("the message could not be logged");
+    chat.lastReceivedKey = model.id;
+    return { messageSendResult: SendMsgResult.OK, t, count: null };
+  }
+
+  exports.sendMsgRecord = async (model) => {
+    const chat = await require("WAWebFindChatAction").findExistingChat(model.id.remote, "sendMsgRecord");
+    model.isNewMsg = true;
+    try {
+      return finish(model, chat, await sendModel(model));
+    } catch (error) {
+      return describeFailure(error);
+    }
+  };
+
+  exports.sendAddonRecord = async (addon) => {
+    try {
+      const { t } = await require("WAWebAddonSendProcess").sendAddonProcess(addon);
+      return { messageSendResult: SendMsgResult.OK, t, count: null };
+    } catch (error) {
+      return describeFailure(error);
+    }
+  };
+});
+
+define("WAWebSendMsgJob", (exports, require) => {
+  const CONTENT_TYPES = { chat: "text", ptt: "audio", vcard: "contact", poll_creation: "poll" };
+  // The fields that the log has for a kind of content, besides the body.
+  const DETAILS = [
+    "filename", "mimetype", "size", "filehash", "lat", "lng", "loc", "pollName", "pollOptions",
+    "pollSelectableOptionsCount", "vcardFormattedName",
+  ];
+
+  function buildDetails(message) {
+    const details = {};
+    for (const name of DETAILS) if (message[name] !== undefined) details[name] = message[name];
+    if (message.type === "ptt") details.voice = true;
+    // A file that was never uploaded: the recipient could not open it.
+    if (require("WAWebMsgModelUtils").typeIsMms(message) && !message.directPath) details.is_broken = true;
+    return details;
+  }
+
+  const buildStanza = (message) => ({
+    id: message.id.id, to: String(message.to), type: CONTENT_TYPES[message.type] || message.type,
+    body: message.body || message.caption || "", quoted: message.quotedStanzaID || null,
+    details: buildDetails(message),
+  });
+
+  // Nothing leaves the page before the offline delivery has ended. A change of the ack that waits for the
+  // database comes first: encryption takes longer than that on the real page.
+  exports.encryptAndSendMsg = async ({ data }) => {
+    await require("WAWebEventsWaitForOfflineDeliveryEnd").waitForOfflineDeliveryEnd();
+    await data.$ackUpdates;
+    return require("WAWebSandboxOutbox").sendStanza(buildStanza(data));
+  };
+});
+
+/* What a person's "try again" does: the same id, encrypted anew. Without effect unless the message failed. */
+define("WAWebResendMsgAction", (exports, require) => {
+  exports.resendMsg = async (model) => {
+    const { getIsFailed, getIsSentByMeFromWeb } = require("WAWebMsgGetters");
+    if (!getIsFailed(model)) return undefined;
+    const changes = { ack: require("WAWebAck").ACK.CLOCK, isSendFailure: false };
+    model.enqueueAckUpdate(async () => {
+      await require("WAWebDBUpdateMessageTable").updateMessageTable(model.id, changes);
+      model.set(changes);
     });
-    return sent;
+    if (require("WAWebMsgModelUtils").typeIsMms(model)) {
+      return getIsSentByMeFromWeb(model) ? model.resumeUpload() : model.resumeRemoteUpload();
+    }
+    return (await require("WAWebSendMsgRecordAction").sendMsgRecord(model)).messageSendResult;
   };
+});
+
+define("WAWebMsgReply", (exports, require) => {
+  exports.canReplyMsg = (message) => message.ack >= 0 || !message.id.fromMe;
 });
 
 define("WAWebUpdateUnreadChatAction", (exports) => {
@@ -50,25 +171,9 @@ define("WAWebUpdateUnreadChatAction", (exports) => {
   };
 });
 
-define("WAWebChatSeenPlayed", (exports) => {
-  exports.markPlayed = async () => {};
-  exports.canMarkPlayed = () => false;
-});
-
-define("WAWebChatPresence", (exports, require) => {
+define("WAWebPresenceChatAction", (exports, require) => {
   const sendState = (state) => async () => { require("WAWebSandboxWire").send("chatstate", { state }); };
   exports.markComposing = sendState("composing");
   exports.markPaused = sendState("paused");
   exports.markRecording = sendState("recording");
-});
-
-define("WAWebGetMessageSearchContext", (exports, require) => {
-  exports.getSearchContext = (query) => {
-    const { MsgCollection } = require("WAWebMsgCollection");
-    const collection = {
-      loadAroundPromise: MsgCollection.getMessagesById([query.msgKey]),
-      get: (key) => MsgCollection.get(key),
-    };
-    return { collection, key: query.msgKey, highlightMsg: true };
-  };
 });

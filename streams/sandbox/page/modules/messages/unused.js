@@ -1,32 +1,38 @@
 /*
- * Functions that clients look up or wrap, and that have no effect here. A function that matters to a
- * send may not be in this file.
+ * Functions that clients look up or wrap, and that have no effect here, under their real names. A function
+ * that matters to a send may not be in this file.
  */
 
+defineStubs("WAWebGetEphemeralFieldsMsgActionsUtils", ["getEphemeralFields"], {});
+defineStubs("WAWebSendMessageEditAction", ["addAndSendMessageEdit", "resendLatestEdit"]);
+defineStubs("WAWebSendTextMsgChatAction", ["sendTextMsgToChat"]);
+defineStubs("WAWebMarkPlayedMsgAction", ["markPlayed", "canMarkPlayed"]);
 defineStubs("WAWebE2EProtoGenerator", ["createMsgProtobuf"]);
-defineStubs("WAWebEncryptAndSendMsg", ["encryptAndSendMsg", "encryptAndSendStatusMsg"]);
-defineStubs("WAWebDBGroupAction", ["updateDBForGroupAction"]);
-defineStubs("WAWebLinkPreviewChatAction", ["genMinimalLinkPreview", "getLinkPreview"]);
-defineStubs("WAWebE2EProtoUtils", ["encodeMaybeMediaType", "typeAttributeFromProtobuf"]);
-defineStubs("WAWebBackendJobsCommon", ["mediaTypeFromProtobuf"]);
+defineStubs("WAWebEncryptAndSendStatusMsg", ["encryptAndSendStatusMsg"]);
+defineStubs("WAWebUpdateDbForGroupActionApi", ["updateDBForGroupAction"]);
+defineStubs("WAWebLinkPreviewChatAction", ["getLinkPreview"]);
+defineStubs("WAWebGenMinimalLinkPreviewChatAction", ["genMinimalLinkPreview"]);
+defineStubs("WAWebE2EProtoUtils", ["typeAttributeFromProtobuf"]);
+defineStubs("WAWebBackendJobsCommon", ["mediaTypeFromProtobuf", "encodeMaybeMediaType"]);
 defineStubs("WAWebSendMsgCreateFanoutStanza", ["createFanoutMsgStanza"]);
-defineStubs("WAWebMediaVideoUtils", ["generateVideoThumbsAndDuration"]);
-defineStubs("WAWebProcessRawSticker", ["processRawSticker"]);
-defineStubs("WAWebUploadMedia", ["uploadMedia"]);
+defineStubs("WAWebImageUtils", ["generateVideoThumbsAndDuration"]);
+defineStubs("WAWebMediaDataUtils", ["processRawSticker"]);
 defineStubs("WAWebChatPinBridge", ["getNumChatsPinned"]);
-defineStubs("WAWebLabelCollectionUtils", ["addToLabelCollection", "removeLabelFromCollection"]);
-defineStubs("WAWebPollsVotes", ["upsertVotesDb"]);
-defineStubs("WAWebReactionsUtils", ["addOrUpdateReactionsModelCollection"]);
-defineStubs("WAWebHandleSingleMsg", ["handleSingleMsg"]);
-defineStubs("WAWebMiscGatingUtils", ["primaryFeatureEnabled"]);
-defineStubs("WAWebCreateChatRecord", ["createChatRecord"]);
-defineStubs("WAWebInboxFiltersUtils", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
+defineStubs("WAWebBizLabelUtils", ["addToLabelCollection", "removeLabelFromCollection"]);
+defineStubs("WAWebDBPollsUpsertVotes", ["upsertVotesDb"]);
+defineStubs("WAWebReactionsMsgAction", ["addOrUpdateReactionsModelCollection"]);
+defineStubs("WAWebHandleSingleMsgWorkerCompatible", ["handleSingleMsg"]);
+defineStubs("WAWebPrimaryFeatures", ["primaryFeatureEnabled"]);
+defineStubs("WAWebApiChat", ["createChatRecord"]);
+defineStubs("WAWebChatSearchFilters", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
+defineStubs("WAWebContactStatusBridge", ["getStatus", "setMyStatus", "queryStatusAll"]);
+defineStubs("WAWebFrontendVcardUtils", ["vcardFromContactModel"]);
+defineStubs("WAWebVcardParsingUtils", ["parseVcard", "parseMultiVcard", "vcardIsBiz"]);
 
 define("WALinkify", (exports) => {
   exports.findLinks = (text) =>
     (String(text || "").match(/https?:\/\/\S+/g) || []).map((href) => ({ href, url: href }));
   exports.findLink = (text) => exports.findLinks(text)[0];
-  exports.findFirstWebLink = () => undefined;
 });
 
 /* What whatsapp-web.js looks up besides. */

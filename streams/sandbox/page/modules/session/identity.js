@@ -68,6 +68,11 @@ define("WAWebUserPrefsMeUser", (exports, require) => {
   exports.getMaybeMeLidUser = () => readWid("lid");
   exports.getMe = () => readWid("me");
   exports.getMeLidUserOrThrow = () => readWidOrThrow("lid");
+  exports.getMeUserMatchingAddressingModeOrThrow = (wid) => readWidOrThrow(wid.isLid() ? "lid" : "me");
+  exports.isMePrimary = (wid) =>
+    Boolean(wid) && [readWid("me"), readWid("lid")].some((me) => Boolean(me) && me.equals(wid));
+  exports.isMeAccount = exports.isMePrimary;
+  exports.isSerializedWidMe = (text) => exports.isMePrimary(require("WAWebWidFactory").createWid(text));
 });
 
 /* Registered, and the start of the page has come so far. Source: WAWebUserPrefsIsLoggedIn. */

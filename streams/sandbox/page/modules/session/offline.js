@@ -91,7 +91,7 @@ define("WAWebOfflineHandler", (exports, require) => {
 
 define("WAWebOfflineResumeUtils", (exports, require) => {
   exports.loadMainScreen = async () => {
-    await require("WAWebSandboxRestore").restoreChats();
+    await require("WAWebRestoreChatsAndMessages").restoreChatsAndMessages();
     await delay(SETTINGS.main_screen_ms);
     require("WAWebBackendEventBus").BackendEventBus.triggerMainStreamModeReady();
   };

@@ -16,33 +16,35 @@ function openDatabase(name, version, upgrade) {
   });
 }
 
-async function runInTransaction(opening, storeName, mode, operate) {
+// `operate` gets one object store for each name. The value is that of the request it returns, if any.
+async function runInTransaction(opening, storeNames, mode, operate) {
   const database = await opening;
   return new Promise((resolve, reject) => {
-    const transaction = database.transaction(storeName, mode, { durability: "relaxed" });
-    const request = operate(transaction.objectStore(storeName));
-    transaction.oncomplete = () => resolve(request.result);
-    transaction.onerror = () => reject(transaction.error);
+    const transaction = database.transaction(storeNames, mode, { durability: "relaxed" });
+    const request = operate(...[].concat(storeNames).map((name) => transaction.objectStore(name)));
+    transaction.oncomplete = () => resolve(request && request.result);
+    transaction.onabort = () => reject(transaction.error);
   });
 }
 
 define("WAWebSandboxStorage", (exports) => {
-  const STORES = ["message", "chat"];
+  const STORES = ["message", "chat", "lid-pn-mapping", "reactions"];
 
   let opening = null;
-  const open = () => (opening ||= openDatabase("model-storage", 1, (database) => {
+  const open = () => (opening ||= openDatabase("model-storage", 2, (database) => {
+    for (const name of [...database.objectStoreNames]) database.deleteObjectStore(name);
     const [messages] = STORES.map((name) => database.createObjectStore(name, { keyPath: "id" }));
-    messages.createIndex("pending", "pending"); // the messages that the server has not acked
+    messages.createIndex("chat", ["chatId", "rowId"]); // the messages of a chat, in order
   }));
 
   const read = (storeName, operate) => runInTransaction(open(), storeName, "readonly", operate);
   const write = (storeName, operate) => runInTransaction(open(), storeName, "readwrite", operate);
 
+  exports.transact = (names, mode, operate) => runInTransaction(open(), names, mode, operate);
   exports.initialize = async () => { await open(); };
   exports.put = (storeName, row) => write(storeName, (store) => store.put(row));
   exports.get = (storeName, key) => read(storeName, (store) => store.get(key));
   exports.getAll = (storeName) => read(storeName, (store) => store.getAll());
-  exports.getPending = () => read("message", (store) => store.index("pending").getAll());
   exports.clear = () => Promise.all(STORES.map((name) => write(name, (store) => store.clear())));
 });
 

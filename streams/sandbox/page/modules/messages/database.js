@@ -1,0 +1,121 @@
+/*
+ * The tables of messages and chats, in IndexedDB: what outlives the page. A model may not be changed here,
+ * and nothing is sent. The names are those of the real page.
+ */
+
+define("WAWebDBMessageSerialization", (exports, require) => {
+  const { createWid } = require("WAWebWidFactory");
+
+  // What is stored of a message. `local`, `isNewMsg` and `mediaData` are not: they end with the page
+  // (source: WAWebMsgModel, where they are `session` attributes).
+  const STORED = [
+    "ack", "isSendFailure", "body", "type", "t", "quotedStanzaID", "quotedMsg", "caption", "filename",
+    "mimetype", "size", "filehash", "directPath", "lat", "lng", "loc", "pollName", "pollOptions",
+    "pollSelectableOptionsCount", "vcardFormattedName", "receipts",
+  ];
+  const STORED_WIDS = ["from", "to", "quotedParticipant"];
+
+  exports.dbRowFromMessage = (message) => {
+    const row = { id: String(message.id), chatId: String(message.id.remote) };
+    for (const name of STORED) if (message[name] !== undefined) row[name] = message[name];
+    for (const name of STORED_WIDS) if (message[name]) row[name] = String(message[name]);
+    return row;
+  };
+
+  exports.messageFromDbRow = ({ chatId, rowId, ...row }) => {
+    const message = { ...row, id: require("WAWebMsgKey").from(row.id) };
+    for (const name of STORED_WIDS) if (row[name]) message[name] = createWid(row[name]);
+    return message;
+  };
+});
+
+define("WAWebDBProcessMessage", (exports, require) => {
+  class DuplicateMessageError extends Error {
+    name = "DuplicateMessageError";
+  }
+
+  let lastRowId = 0;
+  function createRowId() {
+    lastRowId = Math.max(lastRowId + 1, Date.now() * 1000);
+    return lastRowId;
+  }
+
+  function updateChat(chats, id, t) {
+    const request = chats.get(id);
+    request.onsuccess = () => chats.put({ ...request.result, id, t });
+  }
+
+  exports.DuplicateMessageError = DuplicateMessageError;
+
+  // The only way of a message into the table. An id that is there stays as it is (source: WAWebDBProcessMessage:
+  // `bulkCreate` fails with a constraint error).
+  exports.storeMessages = async (messages, chatId) => {
+    const { dbRowFromMessage } = require("WAWebDBMessageSerialization");
+    const rows = messages.map((message) => ({ ...dbRowFromMessage(message), rowId: createRowId() }));
+    try {
+      await require("WAWebSandboxStorage").transact(["message", "chat"], "readwrite", (table, chats) => {
+        updateChat(chats, String(chatId), rows[rows.length - 1].t);
+        rows.forEach((row) => table.add(row));
+      });
+    } catch (error) {
+      throw error && error.name === "ConstraintError" ? new DuplicateMessageError() : error;
+    }
+  };
+});
+
+define("WAWebDBUpdateMessageTable", (exports, require) => {
+  // `change` gets the row and returns what is different, or null. Returns the change.
+  exports.changeRow = async (key, change) => {
+    let changes = null;
+    await require("WAWebSandboxStorage").transact(["message"], "readwrite", (table) => {
+      const request = table.get(String(key));
+      request.onsuccess = () => {
+        changes = request.result ? change(request.result) : null;
+        if (changes) table.put({ ...request.result, ...changes });
+      };
+    });
+    return changes;
+  };
+  exports.updateMessageTable = (key, changes) => exports.changeRow(key, () => changes);
+});
+
+define("WAWebDBMsgUtils", (exports, require) => {
+  exports.getMsgsByMsgKey = async (keys) => {
+    const storage = require("WAWebSandboxStorage");
+    const rows = await Promise.all(keys.map((key) => storage.get("message", String(key))));
+    return rows.filter(Boolean).map(require("WAWebDBMessageSerialization").messageFromDbRow);
+  };
+});
+
+define("WAWebDBMessageFindLocal", (exports, require) => {
+  const NOT_FOUND = { messages: [], status: 404 };
+
+  async function readRows(chatId, [from, to], direction, count) {
+    const range = IDBKeyRange.bound([chatId, from], [chatId, to], true, true);
+    const rows = [];
+    await require("WAWebSandboxStorage").transact(["message"], "readonly", (table) => {
+      const request = table.index("chat").openCursor(range, direction === "before" ? "prev" : "next");
+      request.onsuccess = () => {
+        const cursor = request.result;
+        if (!cursor || rows.length >= count) return;
+        rows.push(cursor.value);
+        cursor.continue();
+      };
+    });
+    return direction === "before" ? rows.reverse() : rows;
+  }
+
+  // The messages next to the anchor, without it. An anchor without an id is the end of its chat.
+  exports.msgFindByDirection = async ({ anchor, count, direction }) => {
+    const key = anchor.id && require("WAWebMsgKey").from(anchor);
+    const anchorRow = key && (await require("WAWebSandboxStorage").get("message", String(key)));
+    if (anchor.id && !anchorRow) return NOT_FOUND;
+    const rowId = anchorRow ? anchorRow.rowId : Infinity;
+    const bounds = direction === "before" ? [-Infinity, rowId] : [rowId, Infinity];
+    const rows = await readRows(String(anchor.remote), bounds, direction, count);
+    const { messageFromDbRow } = require("WAWebDBMessageSerialization");
+    return { messages: rows.map(messageFromDbRow), status: 200 };
+  };
+  exports.msgFindBefore = (query) => exports.msgFindByDirection({ ...query, direction: "before" });
+  exports.msgFindAfter = (query) => exports.msgFindByDirection({ ...query, direction: "after" });
+});

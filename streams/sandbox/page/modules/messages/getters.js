@@ -1,0 +1,91 @@
+/*
+ * Getters of models: what follows from a model's state. wa-js turns some of them into properties of models.
+ * Nothing here may have an effect.
+ */
+
+define("WAWebMsgGetters", (exports, require) => {
+  const { ACK } = require("WAWebAck");
+  const getMe = () => require("WAWebUserPrefsMeUser");
+
+  exports.getAck = (message) => message.ack;
+  exports.getIsSentByMe = (message) => message.id.fromMe;
+  exports.getIsSendFailure = (message) => Boolean(message.isSendFailure);
+  // A failure of this page counts beside any ack (source: WAWebMsgGetters).
+  exports.getIsFailed = (message) =>
+    (message.id.fromMe && message.ack < ACK.CLOCK) || Boolean(message.isSendFailure);
+  exports.getIsSentByMeFromWeb = (message) => message.id.fromMe && Boolean(message.local);
+  exports.getSender = (message) =>
+    message.id.fromMe ? getMe().getMeUserMatchingAddressingModeOrThrow(message.id.remote) : message.from;
+  exports.getIsReaction = ({ type }) => type === "reaction";
+  exports.getIsUnreadType = () => true;
+});
+
+define("WAWebFrontendMsgGetters", (exports, require) => {
+  exports.getMaybeChat = (message) =>
+    require("WAWebChatCollection").ChatCollection.get(message.id.remote);
+  exports.getChat = (message) =>
+    require("WAWebChatCollection").ChatCollection.assertGet(message.id.remote);
+  exports.getAsMms = (message) =>
+    (require("WAWebMsgModelUtils").typeIsMms(message) ? message : undefined);
+});
+
+define("WAWebQuotedMsgModelUtils", (exports, require) => {
+  exports.getQuotedMsgObj = (message) => {
+    if (!message.quotedStanzaID) return null;
+    const MsgKey = require("WAWebMsgKey");
+    const { isMeAccount } = require("WAWebUserPrefsMeUser");
+    const fromMe = isMeAccount(message.quotedParticipant);
+    const id = new MsgKey({ fromMe, remote: message.id.remote, id: message.quotedStanzaID });
+    return { id, type: "chat", body: message.quotedMsg && message.quotedMsg.body };
+  };
+});
+
+define("WAWebMsgActionCapability", (exports) => {
+  exports.canEditText = () => false;
+  exports.canEditCaption = () => false;
+  exports.canEditMsg = () => false;
+});
+
+define("WAWebChatGetters", (exports) => {
+  exports.getShouldAppearInList = () => true;
+  exports.getPreviewMessage = (chat) => chat.msgs.last();
+  exports.getShowChangeNumberNotification = () => false;
+  exports.getShouldShowUnreadDivider = () => false;
+  exports.getHasUnread = (chat) => chat.unreadCount > 0;
+  exports.getIsNewsletter = (chat) => chat.id.isNewsletter();
+  exports.getIsBroadcast = (chat) => chat.id.isBroadcast();
+});
+
+define("WAWebContactGetters", (exports, require) => {
+  const getNothing = () => undefined;
+  for (const name of [
+    "getNotifyName", "getPremiumMessageName", "getUserid", "getCanRequestPhoneNumber",
+    "getShowBusinessCheckmarkAsPrimary", "getShowBusinessCheckmarkAsSecondary",
+    "getShowBusinessCheckmarkInChatlist", "getIsDisplayNameApproved", "getShouldForceBusinessUpdate",
+    "getUserhash",
+  ]) exports[name] = getNothing;
+  exports.getIsMe = ({ id }) => require("WAWebUserPrefsMeUser").isMeAccount(id);
+  exports.getIsUser = ({ id }) => id.isUser();
+  exports.getIsGroup = ({ id }) => id.isGroup();
+  exports.getIsBroadcast = ({ id }) => id.isBroadcast();
+  exports.getIsNewsletter = ({ id }) => id.isNewsletter();
+  exports.getIsPSA = ({ id }) => id.isPSA();
+  exports.getIsBot = ({ id }) => id.isBot();
+  exports.getIsEnterprise = ({ isEnterprise }) => Boolean(isEnterprise);
+  exports.getIsIAS = () => false;
+  exports.getIsSupportAccount = () => false;
+  exports.getIsWAContact = () => true;
+});
+
+define("WAWebFrontendContactGetters", (exports, require) => {
+  for (const name of [
+    "getDisplayName", "getPhoneNumber", "getTextStatusString",
+    "getUserDisplayNameForLid", "getFormattedPhone", "getFormattedUsernameOrPhone",
+    "getFormattedShortNameWithNonBreakingSpaces", "getFormattedShortName", "getFormattedName",
+    "getFormattedUser", "getSearchName", "getIsMyContact", "getMentionName", "getSearchVerifiedName",
+    "getHeader",
+  ]) {
+    exports[name] = (contact) => (contact && contact.id ? contact.id.user : undefined);
+  }
+  exports.getPnForLid = ({ id }) => require("WAWebLidMigrationUtils").toPn(id);
+});

@@ -1,0 +1,150 @@
+/*
+ * What wa-js is called with for each kind of content, and the files that wait for their message.
+ * Whatever can refuse a message is checked here, before WhatsApp's function is called.
+ */
+(shared) => {
+  "use strict";
+
+  const { WPP, functions, AdapterError, buildKey, findMessage, sendReaction } = shared;
+
+  /* ---------- media: chunks of base64 that become one file ---------- */
+
+  const mediaChunks = new Map();
+
+  function add_media_chunk({ token, data }) {
+    const bytes = Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
+    if (!mediaChunks.has(token)) mediaChunks.set(token, []);
+    mediaChunks.get(token).push(bytes);
+    return {};
+  }
+
+  function drop_media({ token }) {
+    mediaChunks.delete(token);
+    return {};
+  }
+
+  function buildFile({ id, content }) {
+    const type = content.mime || "application/octet-stream";
+    return new File(mediaChunks.get(id) || [], content.filename || `${content.type}`, { type });
+  }
+
+  /* ---------- options ---------- */
+
+  const BASE_OPTIONS = { markIsRead: false, linkPreview: false, detectMentioned: false };
+
+  const refuse = (message) => new AdapterError("content_refused", message);
+
+  // A message that somebody refers to need not be loaded, and may be anybody's.
+  async function requireMessage({ chat_id }, id) {
+    const message = await findMessage(id, chat_id, { isOwn: false });
+    if (message) return message;
+    throw refuse("the message it refers to is not in this chat");
+  }
+
+  async function requireQuotable(submission) {
+    const message = await requireMessage(submission, submission.reply_to);
+    if (!functions.canReplyMsg || functions.canReplyMsg(message)) return message;
+    throw refuse("the message cannot be quoted");
+  }
+
+  async function buildOptions(chat, submission) {
+    const { type, message_id } = submission.content;
+    if (!SENDERS[type]) throw refuse(`unknown content type ${type}`);
+    if (type === "reaction") return { message: await requireMessage(submission, message_id) };
+    const options = { ...BASE_OPTIONS, messageId: buildKey(chat.id, submission.id), waitForAck: true };
+    if (submission.reply_to) options.quotedMsg = await requireQuotable(submission);
+    return options;
+  }
+
+  /* ---------- one sender for each kind of content ---------- */
+
+  const escapeVcard = (text) => String(text).replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
+
+  function buildVcard({ name, phones }) {
+    const escapedName = escapeVcard(name);
+    const numbers = phones.map((phone) => {
+      const digits = phone.replace(/\D/g, "");
+      return `TEL;type=CELL;waid=${digits}:+${digits}`;
+    });
+    const head = ["BEGIN:VCARD", "VERSION:3.0", `N:;${escapedName};;;`, `FN:${escapedName}`];
+    return [...head, ...numbers, "END:VCARD"].join("\n");
+  }
+
+  const sendText = (chat, { content }, options) =>
+    WPP.chat.sendTextMessage(chat.id, content.body, options);
+
+  const sendLocation = (chat, { content }, options) => WPP.chat.sendLocationMessage(chat.id, {
+    ...options, lat: content.latitude, lng: content.longitude,
+    name: content.name, address: content.address,
+  });
+
+  const sendContact = (chat, { content }, options) => WPP.chat.sendRawMessage(chat.id, {
+    type: "vcard", body: buildVcard(content), vcardFormattedName: content.name,
+  }, options);
+
+  const sendPoll = (chat, { content }, options) => WPP.chat.sendCreatePollMessage(
+    chat.id, content.question, content.options,
+    { ...options, selectableCount: content.multiple ? 0 : 1 },
+  );
+
+  function sendEmoji(chat, { content }, { message }, attempt) {
+    const emoji = content.emoji || "";
+    const call = () => WPP.chat.sendReactionToMessage(message, emoji || false);
+    return sendReaction(attempt, message.id.id, emoji, call);
+  }
+
+  // wa-js prepares the file first. A file that WhatsApp cannot prepare is refused for good; a TypeError
+  // is a fault of the page.
+  async function sendFile(chat, submission, options) {
+    const { content } = submission;
+    try {
+      return await WPP.chat.sendFileMessage(chat.id, buildFile(submission), {
+        ...options, type: content.type, caption: content.caption, filename: content.filename,
+        mimetype: content.mime, isPtt: Boolean(content.voice),
+      });
+    } catch (error) {
+      if (error instanceof TypeError || error instanceof AdapterError) throw error;
+      throw new AdapterError("media_rejected", String((error && error.message) || error));
+    }
+  }
+
+  const SENDERS = {
+    text: sendText,
+    image: sendFile,
+    video: sendFile,
+    audio: sendFile,
+    document: sendFile,
+    sticker: sendFile,
+    location: sendLocation,
+    contact: sendContact,
+    poll: sendPoll,
+    reaction: sendEmoji,
+  };
+
+  const sendContent = (chat, submission, options, attempt) =>
+    SENDERS[submission.content.type](chat, submission, options, attempt);
+
+  /* ---------- a stored file ---------- */
+
+  // WhatsApp stores a message without its file. After a reload the file must be prepared again before
+  // the message can be sent again; a file that came out differently does not belong to the message.
+  async function restoreFile(model, submission) {
+    const { OpaqueData, MediaPrep } = WPP.whatsapp;
+    const { mediaObject } = model;
+    if (!mediaObject || mediaObject.mediaBlob) return;
+    const file = buildFile(submission);
+    const { type, voice } = submission.content;
+    const blob = await OpaqueData.createFromData(file, file.type);
+    const prep = MediaPrep.prepRawMedia(blob, {
+      asDocument: type === "document", asSticker: type === "sticker", isPtt: Boolean(voice),
+      maxDimension: type === "image" ? 1600 : undefined,
+    });
+    const { mediaBlob, filehash } = await prep.waitForPrep();
+    if (filehash === mediaObject.filehash) mediaObject.consolidate({ mediaBlob });
+  }
+
+  return {
+    calls: { add_media_chunk, drop_media },
+    internal: { buildOptions, sendContent, restoreFile, dropMedia: drop_media },
+  };
+}

@@ -8,11 +8,11 @@ from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.linking import Linking, lid, wid
-from streams.sandbox.outages import Outages
 from streams.sandbox.phones import Phones
-from streams.sandbox.restrictions import Restrictions
 from streams.sandbox.state.events import Unlinked
 from streams.sandbox.state.faults import FAULT_KINDS, Fault, Faults, FaultValue, Trigger
+from streams.sandbox.state.outages import Outages
+from streams.sandbox.state.restrictions import Restrictions
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
 
@@ -119,6 +119,11 @@ class Sessions:
         cap = self.restrictions.new_chat_cap(phone)
         if cap is not None:
             await page.send("new_chat_cap", **cap)
+
+    async def count_message(self, page: Connection, phone: str, to: str) -> None:
+        """A message was accepted. The page gets its quota, if the message used up some of it."""
+        if self.restrictions.count_message(phone, to):
+            await self.send_restrictions(page, phone)
 
     async def _refuse(self, page: Connection, reason: int, **fields: Any) -> None:
         await page.send("failure", reason=reason, **fields)

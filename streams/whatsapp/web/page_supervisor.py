@@ -197,7 +197,7 @@ class PageSupervisor:
         is_requested = self._reload_request is not None and state.pending == 0
         if not is_requested and not state.needs_reload:
             return False
-        self._observer.on_page_lost("page_reloaded")
+        self._observer.on_page_lost("page_reloaded" if is_requested else "qr_expired")
         self._confirm_reload_request()
         await self._open(RecoveryLevel.RELOAD)
         return True

@@ -218,7 +218,7 @@ async def test_a_page_without_codes_is_reloaded(tmp_path: Path) -> None:
     harness = Harness(tmp_path / "main", [[QR, idle], [QR]])
     await harness.run_for_a_moment()
     assert harness.opener.levels == [RecoveryLevel.NEW_BROWSER, RecoveryLevel.RELOAD]
-    assert "page_reloaded" in harness.observer.reports
+    assert "qr_expired" in harness.observer.reports
 
 
 async def test_a_new_scan_of_the_same_number_is_a_new_login(tmp_path: Path) -> None:

@@ -55,24 +55,31 @@ async def sweep(
     driver: WhatsAppWeb, control: SandboxControl, addresses: Sequence[str], *, timeout_s: float
 ) -> list[Outcome]:
     """The outcome of each removal. `timeout_s` is how long a page may take until it says what is missing."""
+    rows: list[tuple[str, SessionState, str, SubmitResult]] = []
+    for number, address in enumerate(addresses, start=1):
+        whatsapp_id = f"3EB0{number:016X}"
+        await control.clear_faults()
+        await control.add_faults({"remove_module": address})
+        await _reload(driver)
+        session = await _wait_for(driver, _is_clear, timeout_s)
+        result = await driver.submit(make_text(whatsapp_id, chat_id=PEER_CHAT, deadline_in_s=3.0))
+        rows.append((address, session, whatsapp_id, result))
+        if session.phase is not Phase.READY:  # the next state must not be taken for this one
+            await _restore(driver, control, timeout_s)
+    await _restore(driver, control, timeout_s)
+    arrived = {row["whatsapp_id"] for row in await control.fetch_log()}
     return [
-        await _remove(driver, control, address, f"3EB0{number:016X}", timeout_s)
-        for number, address in enumerate(addresses, start=1)
+        Outcome(address, session, result, whatsapp_id in arrived)
+        for address, session, whatsapp_id, result in rows
     ]
 
 
-async def _remove(
-    driver: WhatsAppWeb, control: SandboxControl, address: str, whatsapp_id: str, timeout_s: float
-) -> Outcome:
-    await control.add_faults({"remove_module": address})
-    await _reload(driver)
-    session = await _wait_for(driver, _is_clear, timeout_s)
-    result = await driver.submit(make_text(whatsapp_id, chat_id=PEER_CHAT, deadline_in_s=3.0))
+async def _restore(driver: WhatsAppWeb, control: SandboxControl, timeout_s: float) -> None:
+    """The page is whole again. What it can still send, it sends now."""
     await control.clear_faults()
     await _reload(driver)
-    await _wait_for(driver, _is_whole, timeout_s)
-    has_arrived = whatsapp_id in {row["whatsapp_id"] for row in await control.fetch_log()}
-    return Outcome(address, session, result, has_arrived)
+    session = await _wait_for(driver, _is_whole, timeout_s)
+    assert _is_whole(session), session
 
 
 def _is_clear(session: SessionState) -> bool:

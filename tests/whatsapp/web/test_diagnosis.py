@@ -37,6 +37,7 @@ FAKE_WHATSAPP = """() => {
   window.ErrorGuard = {};
   window.require = () => ({ modulesMap: modules });
   return {
+    isFullReady: true,
     whatsapp: { functions: { unixTime: () => 0 }, Socket: modules.WAWebSocketModel.Socket },
     loader: { moduleRequire: (id) => modules[id] },
   };

@@ -135,7 +135,7 @@
     socket: readWord(() => WPP.whatsapp.Socket.state),
     stream: readWord(() => WPP.whatsapp.Socket.stream),
     mode: readWord(() => WPP.whatsapp.Stream.mode),
-    is_online: readFlag(() => WPP.whatsapp.NetworkStatus.online),
+    is_online: readFlag(() => takeModule("WAWebNetworkStatus").default.online),
     retry_at_s: readNumber(() => WPP.whatsapp.Socket.retryTimestamp / 1000),
     is_offline_delivery_over: readFlag(() => WPP.whatsapp.Cmd.isOfflineDeliveryEnd),
     offline_delivery_percent: readNumber(() =>

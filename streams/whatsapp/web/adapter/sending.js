@@ -7,8 +7,8 @@
   "use strict";
 
   const {
-    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isDuplicate,
-    findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
+    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isAbsent,
+    isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
     sendContent, restoreFile, dropMedia,
   } = shared;
 
@@ -92,6 +92,9 @@
   async function sendNew(attempt, submission) {
     const chat = await openChat(submission);
     requireUnblocked(chat);
+    if (isAbsent(submission.content.type)) {
+      throw new AdapterError("disconnected", "WhatsApp Web offers no function to send this");
+    }
     const options = await buildOptions(chat, submission);
     if (isGated(submission.content.type)) {
       attempt.check(chat);

@@ -48,7 +48,6 @@
       "WAWebOfflineHandler.OfflineMessageHandler.getOfflineDeliveryProgress": null,
       "WAWebOfflineHandler.OfflineMessageHandler.hasReceivedOfflinePreviewIb": null,
       "WAComms.isCommsInitialized": null,
-      "WAWebNetworkStatus.default": "NetworkStatus",
     },
     linking: {
       "WAWebLaunchSocketUtils.refreshQR": null,
@@ -79,7 +78,6 @@
     },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,
-      "WAWebSendMsgChatAction.resendMsgToChat": null,
       "WAWebDBProcessMessage.DuplicateMessageError": null,
     },
   };
@@ -131,7 +129,11 @@
   let absent = [];
   let checkedAt = -Infinity;
 
-  const OTHER_GROUPS = { adapter: "sending", gate: "sending", getAuthCode: "linking" };
+  // Names that parts of the adapter report, and that are not of the list.
+  const OTHER_GROUPS = {
+    adapter: "sending", gate: "sending", getAuthCode: "linking", isIdle: "linking", logout: "linking",
+    ReachoutTimelock: "restrictions", NewChatCap: "restrictions",
+  };
 
   function findGroup(name) {
     if (name in OTHER_GROUPS) return OTHER_GROUPS[name];

@@ -1,6 +1,6 @@
 """The metrics of a sender. One object per process, on the registry that /metrics serves."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 
@@ -50,8 +50,11 @@ class Metrics:
             ["group"],
             registry=registry,
         )
-        self.page_info = Info(
-            "wa_page", "Versions of WhatsApp's page, wa-js and Chromium", registry=registry
+        self.page_info = Gauge(
+            "wa_page_info",
+            "1, with the versions of WhatsApp's page, wa-js and Chromium as labels",
+            ["whatsapp", "wa_js", "chromium"],
+            registry=registry,
         )
 
     def record_result(self, result: Result) -> None:

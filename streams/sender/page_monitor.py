@@ -57,13 +57,13 @@ class PageMonitor:
         document = diagnosis.page.document if diagnosis.page else None
         if document is None:
             return
-        self._metrics.page_info.info(
-            {
-                "whatsapp": document.whatsapp_version or "",
-                "wa_js": document.wa_js_version or "",
-                "chromium": diagnosis.chromium_version or "",
-            }
+        versions = (
+            document.whatsapp_version,
+            document.wa_js_version,
+            diagnosis.chromium_version,
         )
+        self._metrics.page_info.clear()
+        self._metrics.page_info.labels(*(version or "" for version in versions)).set(1)
 
     def _update_metric(self) -> None:
         for group in GROUPS:

@@ -83,4 +83,5 @@ async def test_without_a_page_no_version_is_recorded(
 ) -> None:
     """A driver without a page has no version to tell."""
     await monitor.record_versions(FakeDriver())
-    assert registry.get_sample_value("wa_page_info", {"whatsapp": ""}) is None
+    samples = [metric.samples for metric in registry.collect() if metric.name == "wa_page_info"]
+    assert samples == [[]]

@@ -163,13 +163,18 @@ async def test_a_ban_has_its_end_and_survives_the_browser(
 async def test_an_unavailable_service_is_no_restriction(
     driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
-    """The page goes on trying after a 503 (source: WAWebHandleFailure)."""
+    """The page goes on trying after a 503 (source: WAWebHandleFailure), and is not ready in between.
+
+    At each attempt the socket is open for a moment, before the server refuses the login.
+    """
     async with watching(driver) as watcher:
-        await control.add_faults({"service_unavailable": True}, count=2)
+        await control.add_faults({"service_unavailable": True}, count=4)
         await watcher.wait_for(lambda session: session.reason == "service_unavailable")
         assert driver.session.phase is Phase.RECONNECTING
         await watcher.wait_for(lambda session: session.phase is Phase.READY)
         assert not watcher.reasons & PAGE_REASONS
+        phases = [session.phase for session in watcher.sessions]
+    assert phases.count(Phase.READY) == 2  # before and after
 
 
 async def test_a_time_lock_and_a_quota_are_shown(

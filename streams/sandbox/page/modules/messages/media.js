@@ -186,7 +186,7 @@ define("WAWebMedia", (exports, require) => {
   };
   exports.uploadProductImage = () => {};
 
-  exports.registerMsg = (model) => {
+  exports.registerMsgEarly = (model) => {
     model.mediaObject = require("WAWebMediaStorage").getOrCreateMediaObject(model.filehash);
   };
   exports.cancelUploadMsg = ({ mediaObject }) => {

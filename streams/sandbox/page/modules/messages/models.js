@@ -22,7 +22,7 @@ define("WAWebMsgModel", (exports, require) => {
   class MsgModel extends BaseModel {
     initialize() {
       this.$ackUpdates = Promise.resolve();
-      if (require("WAWebMsgModelUtils").typeIsMms(this)) require("WAWebMedia").registerMsg(this);
+      if (require("WAWebMsgModelUtils").typeIsMms(this)) require("WAWebMedia").registerMsgEarly(this);
     }
 
     // A lower ack changes nothing, except a refusal (source: WAWebMsgModel.updateAck).
@@ -92,7 +92,7 @@ define("WAWebMsgModelUtils", (exports) => {
 
 define("WAWebContactModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
-  exports.Contact = defineModel(class ContactModel extends BaseModel {}, "contact", {
+  exports.default = defineModel(class ContactModel extends BaseModel {}, "contact", {
     id: undefined, name: undefined, pushname: undefined, isBusiness: false, isEnterprise: false,
     verifiedName: undefined, disappearingModeDuration: undefined, username: undefined,
   });

@@ -53,13 +53,16 @@ _WAIT_FOR_MODULES_SCRIPT: Final = f"""([core, wait_ms]) => new Promise((resolve)
   }};
   check();
 }})"""
+# Otherwise the document was replaced after wa-js had been put into it (calls.py knows these words).
+_REQUIRE_WA_JS: Final = 'if (!window.WPP) throw new Error("the context was destroyed: no wa-js");'
 # Not "fully ready": without a connection, a linked page never becomes that.
-_WAIT_UNTIL_READY_SCRIPT: Final = """(wait_ms) => new Promise((resolve) => {
+_WAIT_UNTIL_READY_SCRIPT: Final = f"""(wait_ms) => new Promise((resolve) => {{
+  {_REQUIRE_WA_JS}
   const finish = () => resolve(window.WPP.isReady);
   if (window.WPP.isReady) finish();
   else window.WPP.loader.onReady(finish);
   setTimeout(finish, wait_ms);
-})"""
+}})"""
 
 
 def _load_adapter() -> str:
@@ -67,7 +70,8 @@ def _load_adapter() -> str:
     files = sorted((Path(__file__).parent / "adapter").glob("*.js"))
     parts = {file.stem: f"({file.read_text(encoding='utf-8')})" for file in files}
     main = parts.pop("adapter")
-    return f"() => {main}({{{', '.join(f'{name}: {part}' for name, part in parts.items())}}})"
+    arguments = ", ".join(f"{name}: {part}" for name, part in parts.items())
+    return f"() => {{ {_REQUIRE_WA_JS} return {main}({{{arguments}}}); }}"
 
 
 _ADAPTER_SCRIPT: Final = _load_adapter()
@@ -98,7 +102,7 @@ class WhatsAppPage:
         await self._wait_for_modules()
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
             await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
-            await self._evaluate(self._bundle, None, self._timeouts.load_s)
+            await self._evaluate(self._bundle, None, self._timeouts.ready_s)
         ready_s, answer_s = self._timeouts.ready_s, self._timeouts.answer_s
         if not await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, ready_s * 1000, ready_s + answer_s):
             raise PageIncomplete("wa-js cannot read the page")

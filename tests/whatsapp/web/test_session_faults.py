@@ -247,7 +247,7 @@ async def test_a_start_without_a_server_waits(driver: WhatsAppWeb, control: Sand
     ids=lambda value: str(value) if isinstance(value, dict) else None,
 )
 async def test_a_logout_says_why(
-    driver: WhatsAppWeb, control: SandboxControl, fault: dict[str, object], reason: str
+    driver: WhatsAppWeb, control: SandboxControl, fault: dict[str, bool | int | str], reason: str
 ) -> None:
     """The reason stays with the code until the account is linked again; a broken storage keeps the link."""
     link_before = driver.session.link

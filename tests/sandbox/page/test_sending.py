@@ -92,13 +92,13 @@ async def test_within_one_life_the_stanza_is_sent_again(
         f'window.sentAgain = send(await openChat("{PEER}"), "3EB0AA05")[1]; return null'
     )
 
-    for arrivals in (2, 3):
-        await message_control.add_faults({"drop_socket": True}, count=1)
+    for arrivals in (1, 2):
 
         async def has_arrived(expected: int = arrivals) -> bool:
             return len(await message_control.fetch_new_ids()) >= expected
 
         await wait_until(has_arrived)
+        await message_control.add_faults({"drop_socket": True}, count=1)
     result = await message_page.run("return (await window.sentAgain).messageSendResult")
     assert result == "OK"
     rows = await message_control.fetch_new_messages()
@@ -208,3 +208,21 @@ async def test_the_functions_of_wa_js(
     rows = await message_control.fetch_new_messages()
     assert [row["type"] for row in rows] == ["text", "text", "location", "contact", "poll"]
     assert rows[1]["reply_to"] == "3EB0AA30"
+
+
+async def test_the_page_learns_from_a_refusal_that_it_is_capped(
+    message_page: MessagePage, message_control: SandboxControl
+) -> None:
+    """Code 475 marks the message and the account. Source: WAWebSendMsgRecordAction."""
+    await message_control.add_faults({"new_chat_cap": 100})
+    await message_control.add_faults({"send_error": 475}, count=1)
+    code, status = await message_page.run(
+        f"""
+        const limits = require("WAWebIndividualNewChatMessageCappingLimitUtils");
+        await until(() => Boolean(limits.getCappingData()));
+        const [added, sent] = send(await openChat("{PEER}"), "3EB0AA40");
+        await sent;
+        return [(await added).errorCode, limits.getCappingStatus()];
+        """
+    )
+    assert (code, status) == ("UserReachedMaxMonthlyLimitForNewMessages", "CAPPED")

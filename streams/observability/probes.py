@@ -156,10 +156,11 @@ class _Probes:
         return web.json_response({"alive": True})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """200 if the worker is ready, else 503 with the reason."""
+        """200 if the worker is ready, else 503; with the reason, or what limits the worker while it is ready."""
         is_ready, reason = self._readiness()
         if is_ready:
-            return web.json_response({"ready": True})
+            limits = {"reason": reason} if reason not in ("", "ready") else {}
+            return web.json_response({"ready": True} | limits)
         return web.json_response({"ready": False, "reason": reason}, status=503)
 
     async def whatsapp(self, _: web.Request) -> web.Response:

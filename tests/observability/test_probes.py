@@ -75,13 +75,31 @@ async def test_a_live_worker_answers_that_it_is_alive(worker: Worker) -> None:
         assert await ask(f"{server.url}/healthz") == (200, {"alive": True})
 
 
+def test_the_health_document_lists_the_accounts_that_the_process_knows() -> None:
+    """One that knows none does not have the field."""
+    document = health.health_document(
+        is_healthy=True,
+        queue_length=0,
+        cache_size=0,
+        conversation_states=0,
+        rate_limit_tracking=0,
+        accounts={"main": {"state": "ready"}},
+    )
+    assert document["accounts"] == {"main": {"state": "ready"}}
+    assert "accounts" not in HEALTHY
+
+
 async def test_readiness_is_checked_at_each_request(worker: Worker) -> None:
-    """The answer is 503 with the reason, and 200 as soon as the worker is ready."""
+    """The answer is 503 with the reason, and 200 as soon as the worker is ready, perhaps with limits."""
     async with worker.server() as server:
         worker.ready = (False, "rebalancing")
         assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "reason": "rebalancing"})
         worker.ready = (True, "")
         assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+        worker.ready = (True, "ready")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+        worker.ready = (True, "standing by")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True, "reason": "standing by"})
 
 
 async def test_the_earlier_services_health(worker: Worker) -> None:

@@ -11,9 +11,10 @@ from typing import Final
 import msgspec
 
 from streams.contract.timestamps import format_rfc3339
+from streams.whatsapp import reasons
 from streams.whatsapp.diagnosis import Diagnosis, Document, PageDiagnosis, PageSession, Symbol
 
-_MIN_FREE_MB: Final = 1000
+_MIN_FREE_MB: Final = 500  # with less, the profile is not opened (WA_MIN_FREE_DISK_MB)
 _MAX_CLOCK_DIFFERENCE_S: Final = 60
 _UPDATE_ADVICE: Final = (
     "WhatsApp has changed: set WA_WHATSAPP_BUNDLE to a newer wa-js, or report it"
@@ -73,7 +74,11 @@ def _judge_phase(diagnosis: Diagnosis) -> Finding:
         verdict = Verdict.OK
     elif diagnosis.phase in ("restricted", "logged_out", "stopped"):
         verdict = Verdict.WRONG
-    advice = _PHASE_ADVICE.get(diagnosis.phase, "wait; if it lasts for minutes, report it")
+    advice = (
+        reasons.REASONS.get(diagnosis.reason or "")
+        or _PHASE_ADVICE.get(diagnosis.phase)
+        or "wait; if it lasts for minutes, report it"
+    )
     return Finding("state", verdict, f"{diagnosis.phase}{reason}{since}{until}", advice)
 
 
@@ -191,7 +196,9 @@ def _judge_disk(diagnosis: Diagnosis) -> Finding:
     used = f", the page uses {page.storage_used_mb:.0f} MB" if page and page.storage_used_mb else ""
     if free_mb is None:
         return Finding("disk", Verdict.CHECK, "not known", "check the folder WA_DATA_DIR")
-    verdict = Verdict.OK if free_mb >= _MIN_FREE_MB else Verdict.WRONG
+    verdict = Verdict.WRONG if free_mb < _MIN_FREE_MB else Verdict.CHECK
+    if free_mb >= 2 * _MIN_FREE_MB:
+        verdict = Verdict.OK
     advice = "free some space: on a full disk WhatsApp's page logs the account out"
     return Finding("disk", verdict, f"{free_mb / 1000:.1f} GB free{used}", advice)
 

@@ -38,6 +38,7 @@ class Connection:
     def __init__(self, socket: web.WebSocketResponse, keys: DeviceKeys) -> None:
         self.keys = keys
         self.is_restricted = False
+        self.is_dead = False  # nothing passes it in either direction
         self.pairing: tuple[str, str] | None = None  # the code, and the phone it is for
         self._refs: deque[str] = deque(maxlen=_MAX_VALID_CODES)
         self._socket = socket
@@ -60,7 +61,7 @@ class Connection:
         await self._socket.close()
 
     async def _send_json(self, message: dict[str, Any]) -> None:
-        if self._socket.closed:
+        if self._socket.closed or self.is_dead:
             return
         try:
             await self._socket.send_str(orjson.dumps(message).decode())

@@ -85,6 +85,8 @@ class Messages:
         message = self._store.record(
             self._build_message(phone, to, incoming, acked=not is_ack_lost)
         )
+        if message.shown:
+            await self._sessions.count_message(page, phone, to)
         for name, value in faults:
             await self._sessions.apply_to_page(page, name, value)
         has_receipts = earlier is None or not earlier.acked

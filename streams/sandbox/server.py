@@ -70,6 +70,8 @@ class Server:
 
     async def on_message(self, page: Connection, message: dict[str, Any]) -> None:
         """A page has sent a message."""
+        if page.is_dead:
+            return
         await self._handlers[message["op"]](page, message)
 
     # -- numbers

@@ -8,17 +8,18 @@ from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
 from streams.sandbox.linking import Linking, lid, wid
-from streams.sandbox.outages import Outages
 from streams.sandbox.phones import Phones
-from streams.sandbox.restrictions import Restrictions
 from streams.sandbox.state.events import Unlinked
 from streams.sandbox.state.faults import FAULT_KINDS, Fault, Faults, FaultValue, Trigger
+from streams.sandbox.state.outages import Outages
+from streams.sandbox.state.restrictions import Restrictions
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
 
 _CONNECTION_FAULTS = (
     "page_crash",
     "drop_socket",
+    "dead_socket",
     "logout",
     "replaced",
     "service_unavailable",
@@ -120,6 +121,11 @@ class Sessions:
         if cap is not None:
             await page.send("new_chat_cap", **cap)
 
+    async def count_message(self, page: Connection, phone: str, to: str) -> None:
+        """A message was accepted. The page gets its quota, if the message used up some of it."""
+        if self.restrictions.count_message(phone, to):
+            await self.send_restrictions(page, phone)
+
     async def _refuse(self, page: Connection, reason: int, **fields: Any) -> None:
         await page.send("failure", reason=reason, **fields)
         await page.disconnect()
@@ -219,26 +225,36 @@ class Sessions:
 
     async def apply_to_page(self, page: Connection, name: str, value: FaultValue) -> None:
         """Make a fault of connections take effect on this one."""
-        phone = self._pages.phone_of_page(page)
         match name:
             case "page_crash":
                 await page.send("crash")
             case "drop_socket":
                 await page.disconnect()
+            case "dead_socket":
+                page.is_dead = True
             case "replaced":
                 await page.send("conflict")
                 await page.disconnect()
             case "service_unavailable":
                 await self._refuse(page, _SERVICE_UNAVAILABLE)
             case "stream_error":
-                if phone is not None and value in _UNLINKING_ERRORS:
-                    self._forget_devices(phone)
-                await self._refuse(page, int(value))
+                await self._refuse_for_good(page, int(value))
             case "restrict":
                 page.is_restricted = True
                 mode = value if isinstance(value, str) else _DEFAULT_RESTRICTION
                 await page.send("restricted", mode=mode)
-            case "logout" if isinstance(value, str):
-                await page.send("logout", reason=value)
-            case "logout" if phone is not None:
-                await self.unlink(phone)
+            case "logout":
+                await self._log_out(page, value)
+
+    async def _refuse_for_good(self, page: Connection, reason: int) -> None:
+        phone = self._pages.phone_of_page(page)
+        if phone is not None and reason in _UNLINKING_ERRORS:
+            self._forget_devices(phone)
+        await self._refuse(page, reason)
+
+    async def _log_out(self, page: Connection, value: FaultValue) -> None:
+        phone = self._pages.phone_of_page(page)
+        if isinstance(value, str):
+            await page.send("logout", reason=value)
+        elif phone is not None:
+            await self.unlink(phone)

@@ -125,6 +125,8 @@ class Site:
 
     async def upload(self, request: web.Request) -> web.Response:
         """A page uploads a file. Only its description comes here, not its bytes."""
+        if self._server.sessions.outages.is_network_down() and request.transport is not None:
+            request.transport.abort()
         status = await self._server.messages.receive_upload(await request.json())
         answer = {"directPath": f"/v/t62/{secrets.token_hex(8)}"} if status == 200 else {}
         return web.json_response(answer, status=status)

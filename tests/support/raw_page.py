@@ -23,6 +23,7 @@ _SHORT_TIMES = (
     "--set=main_screen_ms=10",
     "--set=max_reconnect_s=0.1",
     "--set=dead_socket_s=0.3",
+    "--set=health_check_s=0.3",
 )
 _READ_STATE = """() => {
     const { Socket } = require("WAWebSocketModel");

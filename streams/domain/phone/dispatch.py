@@ -30,11 +30,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     heads = _get_heads(transition)
     if not heads:
         return transition.phone
-    at_s = rate_limit.next_send_at_s(
-        transition.phone.send_times_s,
-        transition.policy.rate_limit_per_minute,
-        transition.policy.clock_skew_s,
-    )
+    at_s = min(_get_rate_limited_until_s(transition, head, heads) for head in heads)
     if at_s > transition.now_s:
         _set_timer(transition, heads, [at_s])
         transition.publish_queued(heads[0], "rate_limited", at_s)
@@ -53,19 +49,59 @@ def _dispatch_first(
     transition: Transition, heads: list[Message], accounts: AccountCapacities
 ) -> Phone:
     """The first head that has an account leaves; those that have none wait."""
+    _open_accounts(transition)
     blocked: list[tuple[Message, BlockedReason, str | None]] = []
+    times_s = [head.not_before_s for head in heads]
     for head in heads:
         if head.not_before_s > transition.now_s:
             continue
-        choice = choose_account(head.pinned_to or head.account, transition.phone.account, accounts)
+        limited_until_s = _get_rate_limited_until_s(transition, head, heads)
+        if limited_until_s > transition.now_s:
+            times_s.append(limited_until_s)
+            transition.publish_queued(head, "rate_limited", limited_until_s)
+            continue
+        closed_accounts = _get_closed_accounts(transition, head)
+        choice = choose_account(
+            head.pinned_to or head.account, transition.phone.account, accounts, closed_accounts
+        )
         if choice.account is not None:
             return _dispatch(transition, head, choice.account)
         if choice.blocked_reason is not None:
             blocked.append((head, choice.blocked_reason, choice.required_account))
-    _set_timer(transition, heads, [head.not_before_s for head in heads])
+    times_s += transition.phone.closed_accounts.values()
+    _set_timer(transition, heads, times_s)
     for head, reason, account in blocked:
         _add_wait(transition, head, reason, account)
     return transition.phone
+
+
+def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list[Message]) -> float:
+    """The moment from which the limit allows this message; 0: now.
+
+    An attempt in doubt may arrive at any moment, so the others keep a place in the window free for it. It
+    has this place itself. At a limit of 1 they wait until it is no longer in doubt, at most
+    `unknown_after_s`.
+    """
+    policy = transition.policy
+    in_doubt = [other for other in heads if other.pinned_to is not None]
+    reserved = 0 if head.pinned_to is not None else len(in_doubt)
+    limit = policy.rate_limit_per_minute - reserved
+    if limit <= 0:
+        return max(_get_give_up_at_s(transition, other) for other in in_doubt)
+    return rate_limit.next_send_at_s(transition.phone.send_times_s, limit, policy.clock_skew_s)
+
+
+def _open_accounts(transition: Transition) -> None:
+    """An account is closed to the phone only until its time."""
+    closed_accounts = transition.phone.closed_accounts
+    still_closed = {name: at_s for name, at_s in closed_accounts.items() if at_s > transition.now_s}
+    if len(still_closed) < len(closed_accounts):
+        transition.update_phone(closed_accounts=still_closed)
+
+
+def _get_closed_accounts(transition: Transition, message: Message) -> dict[str, float]:
+    """What came of an attempt in doubt can be found out by its account even while it is closed."""
+    return {} if message.pinned_to is not None else transition.phone.closed_accounts
 
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
@@ -92,9 +128,18 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
 def _add_wait(
     transition: Transition, message: Message, reason: BlockedReason, account: str | None
 ) -> Message:
-    wait = Wait(reason=reason, account=account, priority_rank=PRIORITIES.index(message.priority))
+    """`account`: the only one that will do. What is closed to the phone has a time of its own."""
+    closed_accounts = _get_closed_accounts(transition, message)
+    wait = Wait(
+        reason=reason,
+        account=account,
+        priority_rank=PRIORITIES.index(message.priority),
+        closed_accounts=tuple(sorted(closed_accounts)),
+    )
     transition.update_phone(waits=(*transition.phone.waits, wait))
-    return transition.publish_queued(message, reason)
+    times_s = [at_s for name, at_s in closed_accounts.items() if account in (name, None)]
+    is_due_known = reason == "no_account" and times_s
+    return transition.publish_queued(message, reason, min(times_s) if is_due_known else 0.0)
 
 
 def _set_timer(transition: Transition, heads: list[Message], times_s: list[float]) -> Phone:
@@ -145,7 +190,11 @@ def _give_up_in_doubt(transition: Transition, head: Message, account: str) -> Me
     detail = f"account {account} could not find out in time whether its attempt was sent"
     transition.record_send_time(transition.now_s)
     return transition.complete_with_dead_letter(
-        head, State.UNKNOWN, Error("outcome_unknown", detail), outcome="unknown", account=account
+        replace(head, attempts=head.attempts + 1),
+        State.UNKNOWN,
+        Error("outcome_unknown", detail),
+        outcome="unknown",
+        account=account,
     )
 
 

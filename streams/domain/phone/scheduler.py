@@ -11,7 +11,7 @@ message overtakes across phones.
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,10 +29,19 @@ MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the 
 
 
 class WaitKey(NamedTuple):
-    """What phones queue for. `account`: the only one that will do; None: any."""
+    """What phones queue for. `account`: the only one that will do; None: any but the closed ones."""
 
     reason: BlockedReason
     account: str | None
+    closed_accounts: tuple[str, ...] = ()
+
+    def admits(self, account: str) -> bool:
+        """Whether this account will do."""
+        return self.account in (account, None) and account not in self.closed_accounts
+
+
+def _make_wait_key(wait: Wait) -> WaitKey:
+    return WaitKey(wait.reason, wait.account, wait.closed_accounts)
 
 
 class QueuedPhone(NamedTuple):
@@ -91,7 +100,7 @@ class Scheduler:
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
             if wait not in already_queued:
-                wait_queue = self._wait_queues[WaitKey(wait.reason, wait.account)]
+                wait_queue = self._wait_queues[_make_wait_key(wait)]
                 heapq.heappush(wait_queue, QueuedPhone(wait.priority_rank, arrival, phone))
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
@@ -122,9 +131,15 @@ class Scheduler:
     # -- what a step may use
 
     def get_capacities(
-        self, phone: str, availabilities: Mapping[str, Availability]
+        self,
+        phone: str,
+        availabilities: Mapping[str, Availability],
+        without_new_chats: Collection[str] = (),
     ) -> AccountCapacities:
-        """The accounts for this phone's next step; while it is another phone's turn, none is free."""
+        """The accounts for this phone's next step; while it is another phone's turn, none is free.
+
+        `without_new_chats`: the accounts that may open no new chats now.
+        """
         has_pending_wake = phone in self._pending_wakes
         is_contended = not has_pending_wake and any(
             self._is_unblocked(wait_key, availabilities) for wait_key in self._iter_wait_keys()
@@ -133,6 +148,7 @@ class Scheduler:
             name: Capacity(
                 availability is not Availability.DOWN,
                 0 if is_contended else self._count_free_slots(name, availability, phone),
+                name not in without_new_chats,
             )
             for name, availability in availabilities.items()
         }
@@ -144,7 +160,7 @@ class Scheduler:
         if availability is not Availability.READY:
             return 0
         reserved = sum(
-            wait_key.account in (account, None)
+            wait_key.admits(account)
             for phone, wait_key in self._pending_wakes.items()
             if phone != except_phone
         )
@@ -219,7 +235,7 @@ class Scheduler:
         if queued.phone in self._pending_wakes:
             return False
         return any(
-            (wait.reason, wait.account, wait.priority_rank) == (*wait_key, queued.priority_rank)
+            (_make_wait_key(wait), wait.priority_rank) == (wait_key, queued.priority_rank)
             for wait in waiting.waits
         )
 
@@ -231,7 +247,7 @@ class Scheduler:
         candidates = {
             name: availability
             for name, availability in availabilities.items()
-            if wait_key.account in (name, None)
+            if wait_key.admits(name)
         }
         if wait_key.reason == "account_busy" and all(
             availability is Availability.DOWN for availability in candidates.values()

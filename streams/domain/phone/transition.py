@@ -49,6 +49,7 @@ class PhoneChanges(TypedDict, total=False):
     timer_at_s: float
     waits: tuple[Wait, ...]
     account: str | None
+    closed_accounts: dict[str, float]
     chat: Chat | None
     scheduled_count: int
     send_times_s: tuple[float, ...]

@@ -23,6 +23,7 @@
     at once, and at each       drop_socket          true: the connection is closed
     new connection             logout               true: the phone unlinks the device; or a reason (a string
                                                     of WAWebLogoutReasonConstants) with which the page leaves
+                               dead_socket          true: it stays open, and nothing passes it any more
                                page_crash           true: the process of the page dies
                                replaced             true: another connection has replaced this one
                                service_unavailable  true: the server refuses with 503
@@ -59,8 +60,8 @@ class Defaults:
     recipient read). A page shows `qr_codes` QR codes, the first for three times `qr_ttl_s`, each other one
     for `qr_ttl_s`. With `auto_scan`, a phone scans every QR code that a page shows.
 
-    The page knows all of them. `max_reconnect_s`: the longest wait between two attempts to connect (900 on
-    the real page). `dead_socket_s`: after so long without an answer, a connection is dead.
+    The page knows all of them. `max_reconnect_s`: the longest wait between two attempts to connect (None: 900,
+    as on the real page). `dead_socket_s`: after so long without an answer, a connection is dead.
     `health_check_s`: an idle connection is checked after once to twice this time. `main_screen_ms`: from the
     login to the main screen. `mutex_ping_ms`: how long a page waits for another tab that has the session.
 
@@ -77,7 +78,7 @@ class Defaults:
     qr_ttl_s: float = 20.0
     qr_codes: int = 6
     auto_scan: bool = False
-    max_reconnect_s: float = 0.25
+    max_reconnect_s: float | None = 0.25
     dead_socket_s: float = 20.0
     health_check_s: float = 15.0
     main_screen_ms: int = 50
@@ -129,6 +130,7 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "qr_form": FaultKind(Trigger.PAGE, (int,)),
     "offline_delivery_ms": FaultKind(Trigger.CONNECTION, (int,)),
     "drop_socket": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
+    "dead_socket": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
     "logout": FaultKind(Trigger.CONNECTION, (bool, str), one_shot=True),
     "page_crash": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),
     "replaced": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),

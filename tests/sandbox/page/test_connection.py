@@ -54,6 +54,18 @@ async def test_reconnect_closes_the_socket_that_is_open(linked_page: RawPage) ->
     await linked_page.wait_for_connection()
 
 
+async def test_an_attempt_at_once(linked_page: RawPage) -> None:
+    """`maybeResetSocketLoop` ends the wait between two attempts; a connected page ignores it (WAComms)."""
+    reset = "() => require('WAComms').maybeResetSocketLoop()"
+    await linked_page.run(reset)
+    assert (await linked_page.read_state())["stream"] == "CONNECTED"
+    await linked_page.control.add_faults({"socket_down_s": 60})
+    await linked_page.wait_for_state(state="OPENING")
+    await linked_page.control.clear_faults()
+    await linked_page.run(reset)
+    await linked_page.wait_for_connection()
+
+
 async def test_the_back_off(linked_page: RawPage) -> None:
     """The waits are Fibonacci's seconds with a tenth of jitter, up to a maximum (WAPromiseBackoffs)."""
     waits = await linked_page.run(
@@ -69,8 +81,16 @@ async def test_the_back_off(linked_page: RawPage) -> None:
     assert await linked_page.run("() => require('WAWebSocketModel').Socket.retryTimestamp") is None
 
 
-async def test_a_dead_socket_is_closed(linked_page: RawPage) -> None:
-    """Without an answer in time, the page opens a new connection (WAComms)."""
+async def test_the_health_check(linked_page: RawPage) -> None:
+    """An idle page finds out by itself that its connection is dead, and opens another (WAComms)."""
+    await linked_page.record_events("open_socket_stream_from_bridge")
+    await linked_page.control.add_faults({"dead_socket": True})
+    await linked_page.wait_for_event("open_socket_stream_from_bridge")
+    await linked_page.wait_for_connection()
+
+
+async def test_a_message_without_an_answer(linked_page: RawPage) -> None:
+    """Without any answer in time, the page opens a new connection (WAComms)."""
     await linked_page.control.add_faults({"ack_lost": True})
     await linked_page.record_events("socket_stream_disconnected_from_bridge")
     await linked_page.run(

@@ -66,6 +66,23 @@ async def test_a_time_lock(linked_page: RawPage) -> None:
     assert await read_preference(linked_page, "WAReachoutTimelockState") is None
 
 
+async def test_who_has_written_may_be_written_to(linked_page: RawPage) -> None:
+    """A chat has a token once the other side has written, also after a reload (WAWebReachoutTimelockUtils)."""
+    phone = (await linked_page.control.fetch_overview()).accounts[0].phone
+    await linked_page.control.add_faults({"time_lock": 3600})
+    await linked_page.control.write_to_account(f"+{_STRANGER}", phone, "hello")
+    can_send = """() => {
+        const { ChatCollection } = require("WAWebChatCollection");
+        const { canSendMsgWhileTimelocked } = require("WAWebReachoutTimelockUtils");
+        return ChatCollection.length === 1 && ChatCollection.getModelsArray().every(
+            (chat) => canSendMsgWhileTimelocked({ chat, contact: { id: chat.id } }));
+    }"""
+    await linked_page.wait(can_send)
+    await linked_page.load()
+    await linked_page.wait_for_connection()
+    await linked_page.wait(can_send)
+
+
 async def test_a_cap(linked_page: RawPage) -> None:
     """The page has the quota and its end in seconds (WAWebNewChatMessageCappingNotificationHandler)."""
     await linked_page.record_events("new_chat_message_capping_state_change")

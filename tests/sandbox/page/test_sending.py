@@ -1,11 +1,10 @@
 """How the simulated page sends: keys, ids, results, resending. All tests of this file share one browser."""
 
-import asyncio
-
 import pytest
 
 from tests.support.message_page import MessagePage
 from tests.support.sandbox import SandboxControl
+from tests.support.waiting import wait_until
 
 PEER = "905551112233"
 ME = "905550000001"
@@ -92,11 +91,14 @@ async def test_within_one_life_the_stanza_is_sent_again(
     await message_page.run(
         f'window.sentAgain = send(await openChat("{PEER}"), "3EB0AA05")[1]; return null'
     )
-    for arrivals in (2, 3):
+
+    for arrivals in (1, 2):
+
+        async def has_arrived(expected: int = arrivals) -> bool:
+            return len(await message_control.fetch_new_ids()) >= expected
+
+        await wait_until(has_arrived)
         await message_control.add_faults({"drop_socket": True}, count=1)
-        async with asyncio.timeout(20):
-            while len(await message_control.fetch_new_ids()) < arrivals:
-                await asyncio.sleep(0.02)
     result = await message_page.run("return (await window.sentAgain).messageSendResult")
     assert result == "OK"
     rows = await message_control.fetch_new_messages()
@@ -175,3 +177,52 @@ async def test_a_message_to_oneself(
     )
     assert (model["key"].split("_")[-1], model["ack"]) == ("out", 3)
     assert [row["to"] for row in await message_control.fetch_new_messages()] == [f"+{ME}"]
+
+
+async def test_the_functions_of_wa_js(
+    message_page: MessagePage, message_control: SandboxControl
+) -> None:
+    """Text, reply, location, contact and poll through wa-js 4.6.0. Source: its own functions."""
+    results = await message_page.run(
+        f"""
+        const chat = await openChat("{PEER}");
+        const options = (id) => ({{ messageId: buildText(chat, id).id, waitForAck: true, markIsRead: false }});
+        const sent = [
+          await WPP.chat.sendTextMessage(chat.id, "a", options("3EB0AA30")),
+          await WPP.chat.sendTextMessage(
+            chat.id, "b", {{ ...options("3EB0AA31"), quotedMsg: findModel("3EB0AA30") }},
+          ),
+          await WPP.chat.sendLocationMessage(
+            chat.id, {{ ...options("3EB0AA32"), lat: 1, lng: 2, name: "c", address: "d" }},
+          ),
+          await WPP.chat.sendRawMessage(
+            chat.id, {{ type: "vcard", body: "BEGIN:VCARD", vcardFormattedName: "e" }}, options("3EB0AA33"),
+          ),
+          await WPP.chat.sendCreatePollMessage(chat.id, "f", ["g", "h"], options("3EB0AA34")),
+        ];
+        const byId = await WPP.chat.getMessageById(String(findModel("3EB0AA31").id));
+        return [sent.map((result) => result.sendMsgResult.messageSendResult), byId.quotedStanzaID];
+        """
+    )
+    assert results == [["OK"] * 5, "3EB0AA30"]
+    rows = await message_control.fetch_new_messages()
+    assert [row["type"] for row in rows] == ["text", "text", "location", "contact", "poll"]
+    assert rows[1]["reply_to"] == "3EB0AA30"
+
+
+async def test_the_page_learns_from_a_refusal_that_it_is_capped(
+    message_page: MessagePage, message_control: SandboxControl
+) -> None:
+    """Code 475 marks the message and the account. Source: WAWebSendMsgRecordAction."""
+    await message_control.add_faults({"new_chat_cap": 100})
+    await message_control.add_faults({"send_error": 475}, count=1)
+    code, status = await message_page.run(
+        f"""
+        const limits = require("WAWebIndividualNewChatMessageCappingLimitUtils");
+        await until(() => Boolean(limits.getCappingData()));
+        const [added, sent] = send(await openChat("{PEER}"), "3EB0AA40");
+        await sent;
+        return [(await added).errorCode, limits.getCappingStatus()];
+        """
+    )
+    assert (code, status) == ("UserReachedMaxMonthlyLimitForNewMessages", "CAPPED")

@@ -26,8 +26,12 @@ define("WAWebSendMsgResultAction", (exports) => {
 });
 
 define("WAWebBuildConstants", (exports) => {
-  exports.SANITIZED_VERSION_STR = "2.3000.1048032155";
-  exports.VERSION_BASE = exports.SANITIZED_VERSION_STR;
+  exports.VERSION_BASE = "2.3000.1048032155";
+  exports.VERSION_STR = exports.VERSION_BASE;
+});
+
+define("WAWebUpdaterVersion", (exports, require) => {
+  exports.SANITIZED_VERSION_STR = require("WAWebBuildConstants").VERSION_BASE;
 });
 
 define("WAWebIsOfficialClient", (exports) => { exports.isOfficialClient = false; });

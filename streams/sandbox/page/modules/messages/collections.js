@@ -87,7 +87,7 @@ define("WAWebChatCollection", (exports, require) => {
 
 define("WAWebContactCollection", (exports, require) => {
   class ContactCollectionImpl extends require("WAWebBaseCollection").BaseCollection {}
-  ContactCollectionImpl.model = require("WAWebContactModel").Contact;
+  ContactCollectionImpl.model = require("WAWebContactModel").default;
   exports.ContactCollectionImpl = ContactCollectionImpl;
   exports.ContactCollection = new ContactCollectionImpl();
 });

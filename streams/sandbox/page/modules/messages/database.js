@@ -9,7 +9,7 @@ define("WAWebDBMessageSerialization", (exports, require) => {
   // What is stored of a message. `local`, `isNewMsg` and `mediaData` are not: they end with the page
   // (source: WAWebMsgModel, where they are `session` attributes).
   const STORED = [
-    "ack", "isSendFailure", "body", "type", "t", "quotedStanzaID", "quotedMsg", "caption", "filename",
+    "ack", "isSendFailure", "errorCode", "body", "type", "t", "quotedStanzaID", "quotedMsg", "caption", "filename",
     "mimetype", "size", "filehash", "directPath", "lat", "lng", "loc", "pollName", "pollOptions",
     "pollSelectableOptionsCount", "vcardFormattedName", "receipts",
   ];

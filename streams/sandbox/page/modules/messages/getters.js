@@ -43,17 +43,20 @@ define("WAWebQuotedMsgModelUtils", (exports, require) => {
 define("WAWebMsgActionCapability", (exports) => {
   exports.canEditText = () => false;
   exports.canEditCaption = () => false;
-  exports.canEditMsg = () => false;
 });
 
 define("WAWebChatGetters", (exports) => {
+  exports.getHasUnread = (chat) => chat.unreadCount > 0;
+  exports.getIsGroup = (chat) => chat.id.isGroup();
+  exports.getIsNewsletter = (chat) => chat.id.isNewsletter();
+  exports.getIsBroadcast = (chat) => chat.id.isBroadcast();
+});
+
+define("WAWebFrontendChatGetters", (exports) => {
   exports.getShouldAppearInList = () => true;
   exports.getPreviewMessage = (chat) => chat.msgs.last();
   exports.getShowChangeNumberNotification = () => false;
   exports.getShouldShowUnreadDivider = () => false;
-  exports.getHasUnread = (chat) => chat.unreadCount > 0;
-  exports.getIsNewsletter = (chat) => chat.id.isNewsletter();
-  exports.getIsBroadcast = (chat) => chat.id.isBroadcast();
 });
 
 define("WAWebContactGetters", (exports, require) => {

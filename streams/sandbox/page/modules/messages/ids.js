@@ -51,7 +51,6 @@ define("WAWebWidFactory", (exports, require) => {
   exports.createWid = (text) => new Wid(String(text));
   exports.createUserLidOrThrow = (user) => new Wid(addServer(user, "lid"));
   exports.createUserWidOrThrow = (user, server) => new Wid(addServer(user, server));
-  exports.createUserWid = exports.createUserWidOrThrow;
   exports.asUserWidOrThrow = (wid) => new Wid(String(wid));
   exports.isWidlike = (value) =>
     value instanceof Wid ||

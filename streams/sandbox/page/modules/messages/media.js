@@ -144,12 +144,12 @@ define("WAWebMediaPrep", (exports, require) => {
   exports.MediaPrep = class MediaPrep {
     constructor(type, processed) {
       this.baseType = type;
-      this.$1 = processed;
+      this._processed = processed;
       this.mediaData = { type };
       processed.then((mediaData) => Object.assign(this.mediaData, mediaData)).catch(() => {});
     }
 
-    async waitForPrep() { return this.$1; }
+    async waitForPrep() { return this._processed; }
     sendToChat({ chat, options }) { return sendToChat(this, chat, options); }
   };
 });
@@ -186,7 +186,7 @@ define("WAWebMedia", (exports, require) => {
   };
   exports.uploadProductImage = () => {};
 
-  exports.registerMsg = (model) => {
+  exports.registerMsgEarly = (model) => {
     model.mediaObject = require("WAWebMediaStorage").getOrCreateMediaObject(model.filehash);
   };
   exports.cancelUploadMsg = ({ mediaObject }) => {

@@ -47,6 +47,12 @@ define("WAWebHandleMsgError", (exports) => {
   };
 });
 
+define("WAWebErrorType", (exports) => {
+  exports.SendFailureErrorCode = buildEnum(
+    "NoError", "EditWindowExpired", "UserReachedMaxMonthlyLimitForNewMessages",
+  );
+});
+
 /* The server's answer to a message, as the second promise gives it (source: WAWebSendMsgRecordAction). */
 define("WAWebSendMsgRecordAction", (exports, require) => {
   const { SendMsgResult } = require("WAWebSendMsgResultAction");
@@ -54,9 +60,21 @@ define("WAWebSendMsgRecordAction", (exports, require) => {
   const { ServerStatusCodeError } = require("WAWebBackendErrors");
   const { ACK } = require("WAWebAck");
 
+  const NEW_CHAT_MESSAGES_CAPPED = 475;
+
+  // With this refusal the page learns that its quota is used up.
+  function learnCap() {
+    const { NewChatMessageCappingStatusType } = require("WAWebUserPrefsTypes");
+    const { resetCappingStatus } = require("WAWebIndividualNewChatMessageCappingLimitUtils");
+    resetCappingStatus(NewChatMessageCappingStatusType.CAPPED);
+    require("WAWebCmd").Cmd.newChatMessageCappingStateChange();
+    return { errorCode: require("WAWebErrorType").SendFailureErrorCode.UserReachedMaxMonthlyLimitForNewMessages };
+  }
+
   function markFailed(model, error) {
     const changes = { isSendFailure: true };
     if (error instanceof MessageSentAckError) changes.ack = ACK.FAILED;
+    if (error.ackErrorCode === NEW_CHAT_MESSAGES_CAPPED) Object.assign(changes, learnCap());
     require("WAWebDBUpdateMessageTable").updateMessageTable(model.id, changes);
     model.set(changes);
   }
@@ -137,7 +155,7 @@ define("WAWebSendMsgJob", (exports, require) => {
   // database comes first: encryption takes longer than that on the real page.
   exports.encryptAndSendMsg = async ({ data }) => {
     await require("WAWebEventsWaitForOfflineDeliveryEnd").waitForOfflineDeliveryEnd();
-    await data.$ackUpdates;
+    await data.ackUpdates;
     return require("WAWebSandboxOutbox").sendStanza(buildStanza(data));
   };
 });

@@ -17,7 +17,6 @@ defineStubs("WAWebBackendJobsCommon", ["mediaTypeFromProtobuf", "encodeMaybeMedi
 defineStubs("WAWebSendMsgCreateFanoutStanza", ["createFanoutMsgStanza"]);
 defineStubs("WAWebImageUtils", ["generateVideoThumbsAndDuration"]);
 defineStubs("WAWebMediaDataUtils", ["processRawSticker"]);
-defineStubs("WAWebChatPinBridge", ["getNumChatsPinned"]);
 defineStubs("WAWebBizLabelUtils", ["addToLabelCollection", "removeLabelFromCollection"]);
 defineStubs("WAWebDBPollsUpsertVotes", ["upsertVotesDb"]);
 defineStubs("WAWebReactionsMsgAction", ["addOrUpdateReactionsModelCollection"]);

@@ -21,6 +21,7 @@ define("WAPromiseBackoffs", (exports) => {
 define("WAComms", (exports, require) => {
   const STABLE_AFTER_MS = 10000; // a connection that lasted so long starts the back-off again
   const RESET_DELAY_MS = 30000;
+  const MAX_RECONNECT_S = 900; // on the real page; the sandbox sets a shorter one
   const bus = () => require("WAWebBackendEventBus").BackendEventBus;
 
   class Comms {
@@ -40,7 +41,7 @@ define("WAComms", (exports, require) => {
     async _runLoop(generation) {
       const isCurrent = () => !this._isEnded && this._generation === generation;
       const { createTimer } = require("WAPromiseBackoffs");
-      const options = { max: SETTINGS.max_reconnect_s * 1000 };
+      const options = { max: (SETTINGS.max_reconnect_s ?? MAX_RECONNECT_S) * 1000 };
       let nextDelay = createTimer(options);
       while (isCurrent()) {
         const startedAt = Date.now();
@@ -130,6 +131,13 @@ define("WAComms", (exports, require) => {
       this._timers = {};
     }
 
+    // A new loop, whose first attempt is at once. An attempt that is under way is given up.
+    reset() {
+      if (this._isEnded) return;
+      if (!this.socket) this.close();
+      this.start();
+    }
+
     close() {
       if (this._opening) this._opening.close();
     }
@@ -162,6 +170,8 @@ define("WAComms", (exports, require) => {
   exports.closeSocketAndResume = () => { if (comms && comms.socket) comms.close(); };
   exports.closeSocketAndPreventRetry = () => { if (comms) comms.end(); };
   exports.closeSocket = () => { if (comms) comms.close(); };
+  exports.maybeResetSocketLoop = () => { if (comms && !comms.socket) comms.reset(); };
+  exports.forceResetSocketLoop = () => { if (comms) comms.reset(); };
   exports.isSocketConnected = () => Boolean(comms && comms.socket);
   exports.isCommsInitialized = () => comms !== null;
   exports.castSmaxStanza = (message) => Boolean(comms) && comms.send(message, false);

@@ -66,7 +66,6 @@ define("WAWebUserPrefsMeUser", (exports, require) => {
   };
   exports.getMaybeMePnUser = () => readWid("me");
   exports.getMaybeMeLidUser = () => readWid("lid");
-  exports.getMe = () => readWid("me");
   exports.getMeLidUserOrThrow = () => readWidOrThrow("lid");
   exports.getMeUserMatchingAddressingModeOrThrow = (wid) => readWidOrThrow(wid.isLid() ? "lid" : "me");
   exports.isMePrimary = (wid) =>
@@ -85,9 +84,9 @@ define("WAWebUserPrefsIsLoggedIn", (exports, require) => {
 
 define("WAWebConnModel", (exports, require) => {
   const { BaseModel, defineModel } = require("WAWebBaseModel");
-  exports.ConnImpl = defineModel(class Conn extends BaseModel {}, "conn", {
+  const Conn = defineModel(class Conn extends BaseModel {}, "conn", {
     id: "1", ref: undefined, refTTL: undefined, connected: undefined, wid: undefined,
     pushname: undefined, platform: undefined, isSMB: false,
   });
-  exports.Conn = new exports.ConnImpl();
+  exports.Conn = new Conn();
 });

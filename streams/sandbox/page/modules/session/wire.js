@@ -57,7 +57,6 @@ define("WAWebSandboxWire", (exports, require) => {
   function enterMain(account) {
     getBus().triggerSetSocketState("CONNECTED");
     require("WAWebHandleSuccess").default(account);
-    require("WAWebSandboxOutbox").sendAll();
   }
 
   /* ----- from the server ----- */
@@ -91,7 +90,11 @@ define("WAWebSandboxWire", (exports, require) => {
       const { noise, identity, adv } = getSession();
       return { op: "hello", linked: isRegistered(), noise, identity, adv };
     },
-    onConnect: sendOpenRequests,
+    // Each message that has no answer yet is sent once on each socket, as soon as it is open. Source: WAComms.
+    onConnect() {
+      sendOpenRequests();
+      require("WAWebSandboxOutbox").sendAll();
+    },
     handle(message) {
       if (openRequests.has(message.n)) answerRequest(message);
       else if (HANDLERS[message.op]) HANDLERS[message.op](message);
@@ -139,9 +142,9 @@ define("WAWebLaunchSocket", (exports, require) => {
 
 // This file is the last of the script, so every module is defined when the page starts.
 requireLazy(
-  ["WAWebBuildConstants", "WAWebHandlePreviousLogout", "WAWebSandboxScreen", "WAWebAppMutex", "WAWebLaunchSocket"],
-  async (build, previousLogout, screen, mutex, launch) => {
-    window.Debug = { VERSION: build.SANITIZED_VERSION_STR };
+  ["WAWebUpdaterVersion", "WAWebHandlePreviousLogout", "WAWebSandboxScreen", "WAWebAppMutex", "WAWebLaunchSocket"],
+  async (version, previousLogout, screen, mutex, launch) => {
+    window.Debug = { VERSION: version.SANITIZED_VERSION_STR };
     previousLogout.handlePreviousLogout();
     screen.start();
     if (await mutex.default.init()) await launch.launchSocket();

@@ -1,8 +1,8 @@
 """Bans, time locks, caps and outages, with a clock that the test moves. No process."""
 
-from streams.sandbox.outages import Outages
-from streams.sandbox.restrictions import Restrictions
 from streams.sandbox.state.events import Inbound, Linked, Message
+from streams.sandbox.state.outages import Outages
+from streams.sandbox.state.restrictions import Restrictions
 from streams.sandbox.state.world import World
 
 ME = "+905550000001"

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
@@ -130,6 +131,7 @@ class Sender:
                 readiness=self.get_readiness,
                 health=self._get_health,
                 registry=self.registry,
+                diagnosis=self._diagnose,
             )
         )
 
@@ -145,6 +147,12 @@ class Sender:
         if record.state == "ready":
             return True, describe_account(record).removeprefix("ready: ")
         return False, describe_account(record)
+
+    async def _diagnose(self) -> bytes | None:
+        """The document of `/api/diagnosis`; None while another process owns the send topic."""
+        if self.ownership is None:
+            return None
+        return msgspec.json.encode(await self.ownership.browser_session.diagnose())
 
     def _get_health(self) -> dict[str, Any]:
         record = self.ownership.account_record if self.ownership else None

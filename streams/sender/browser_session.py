@@ -13,6 +13,7 @@ from typing import Final
 
 from streams.domain.backoff import Backoff, BackoffSeries
 from streams.domain.errors import Error
+from streams.whatsapp.diagnosis import Diagnosis, hide_personal
 from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
 
@@ -70,6 +71,19 @@ class BrowserSession:
     def driver(self) -> Driver | None:
         """The driver, whatever its state."""
         return self._driver
+
+    async def diagnose(self) -> Diagnosis:
+        """The driver's diagnosis; between two drivers, only why there is none."""
+        if self._driver is not None:
+            return await self._driver.diagnose()
+        state = self._state
+        return Diagnosis(
+            taken_at_s=time.time(),
+            phase=str(state.phase),
+            reason=hide_personal(state.reason),
+            phase_since_s=state.since_s,
+            page_error="there is no browser",
+        )
 
     # -- life
 

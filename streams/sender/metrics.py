@@ -110,6 +110,19 @@ class Metrics:
             registry=registry,
         )
 
+        self.page_symbols_missing = Gauge(
+            "wa_page_symbols_missing",
+            "What WhatsApp's page does not offer of what the adapter needs, by group",
+            ["group"],
+            registry=registry,
+        )
+        self.page_info = Gauge(
+            "wa_page_info",
+            "1, with the versions of WhatsApp's page, wa-js and Chromium as labels",
+            ["whatsapp", "wa_js", "chromium"],
+            registry=registry,
+        )
+
     def record_result(self, result: Result) -> None:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None

@@ -24,6 +24,7 @@ from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
@@ -73,6 +74,7 @@ class SendTopicOwnership:
             lambda: self._account_publisher.notify_change(),
         )
         self._qr_terminal = QrTerminal(account)
+        self._page_monitor = PageMonitor(account, ports.metrics)
         self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
@@ -209,6 +211,7 @@ class SendTopicOwnership:
         self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._qr_terminal.show_code(session)
+        self._page_monitor.update(session)
         if session.phase is Phase.READY and (
             self._ack_refresh_task is None or self._ack_refresh_task.done()
         ):
@@ -218,6 +221,7 @@ class SendTopicOwnership:
         driver = self.browser_session.driver
         if driver is not None:
             await self._receipts.refresh_acks(driver)
+            await self._page_monitor.record_versions(driver)
 
 
 def make_pace(settings: Settings) -> Pace:

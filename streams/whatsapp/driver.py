@@ -10,6 +10,8 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
+from streams.whatsapp.diagnosis import Diagnosis
+
 
 class AckLevel(IntEnum):
     """WhatsApp's ack levels of a message of ours. A failed message has a negative ack."""
@@ -292,6 +294,10 @@ class Driver(Protocol):
 
     async def logout(self) -> None:
         """Unlink this device. The profile then shows a new QR code."""
+        ...
+
+    async def diagnose(self) -> Diagnosis:
+        """Everything about browser and page that belongs in a bug report. Works in every phase."""
         ...
 
     async def collect_garbage(self) -> bool:

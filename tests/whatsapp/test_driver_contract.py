@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -173,13 +174,16 @@ async def world(any_world: FakeWorld | RealWorld) -> AsyncIterator[FakeWorld | R
 
 
 async def test_the_session_is_ready(world: World) -> None:
-    """A watcher gets the state of now first; it names the phone and the link."""
+    """A watcher gets the state of now first; it names the phone and the link. The diagnosis has its phase."""
     session = await anext(world.driver.watch_session())
     assert session == world.driver.session
     assert session.phase is Phase.READY
     assert session.phone is not None
     assert session.phone.startswith("+")
     assert session.link is not None
+    diagnosis = await world.driver.diagnose()
+    assert (diagnosis.phase, diagnosis.degraded) == ("ready", session.degraded)
+    assert session.phone[1:] not in msgspec.json.encode(diagnosis).decode()
 
 
 async def test_look_up(world: World) -> None:
@@ -320,6 +324,8 @@ async def test_stop_ends_the_streams(world: World) -> None:
     assert isinstance(await world.driver.find_message("3EB0CC08", PEER_CHAT), LookupFailed)
     assert isinstance(await world.driver.look_up(PEER), LookupFailed)
     assert await world.driver.read_acks([("3EB0CC08", PEER_CHAT)]) == {}
+    diagnosis = await world.driver.diagnose()
+    assert (diagnosis.phase, diagnosis.page) == ("stopped", None)
 
 
 async def test_it_starts_again_after_a_stop(world: World) -> None:

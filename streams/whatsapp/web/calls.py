@@ -12,7 +12,9 @@ T = TypeVar("T")
 async def call_with_timeout(call: Awaitable[T], timeout_s: float) -> T:
     """The call's result. Raises PageFailure. Many of Playwright's calls have no timeout of their own."""
     try:
-        return await asyncio.wait_for(call, timeout_s)
+        # `wait_for` of Python 3.11 loses a cancellation that comes together with the result.
+        async with asyncio.timeout(timeout_s):
+            return await call
     except TimeoutError:
         raise PageHung(f"no answer within {timeout_s:g} s") from None
     except BrowserError:

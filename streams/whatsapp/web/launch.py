@@ -139,10 +139,12 @@ class Chromium:
         timeout_s = self._timeouts.close_s
         with contextlib.suppress(PlaywrightError, TimeoutError):
             if self._context is not None:
-                await asyncio.wait_for(self._context.close(), timeout_s)
+                async with asyncio.timeout(timeout_s):
+                    await self._context.close()
         await end_process(self._state_dir / "browser.pid", timeout_s=0.5)
         with contextlib.suppress(PlaywrightError, TimeoutError):
-            await asyncio.wait_for(self._playwright.stop(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._playwright.stop()
         await end_process(self._state_dir / "driver.pid", timeout_s=0.5)
 
 

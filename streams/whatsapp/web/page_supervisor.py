@@ -32,8 +32,9 @@ from streams.whatsapp.web.session import PageState, PhaseInfo, derive_phase, is_
 
 log = logging.getLogger(__name__)
 
-# A page that keeps navigating by itself is unusable; WhatsApp's own logout navigates once.
-_MAX_CONSECUTIVE_NAVIGATIONS = 5
+# A page that keeps reloading itself gets no further. A logout reloads it once; a server that refuses its
+# version makes it do so each time it connects (source: WAWebUpdater).
+_MAX_NAVIGATIONS = 5
 
 
 class PageObserver(Protocol):
@@ -83,6 +84,11 @@ class PageSupervisor:
         """The page, in whatever state it is."""
         return self._opener.page
 
+    @property
+    def start_times_s(self) -> dict[str, float]:
+        """Seconds from the last start to each step that was reached."""
+        return self._opener.start_timer.times_s
+
     async def reload(self) -> bool:
         """Reload the page. Returns as soon as the old page does not count as ready any more.
 
@@ -124,7 +130,7 @@ class PageSupervisor:
 
     async def _run_until_failure(self, level: RecoveryLevel) -> PageFailure | WhatsAppUnreachable:
         try:
-            await self._opener.open(level)
+            await self._open(level)
             self._unreachable_attempts = 0
             await self._watch_page()
         except WhatsAppUnreachable as error:
@@ -136,6 +142,15 @@ class PageSupervisor:
         finally:
             self._confirm_reload_request()
         raise AssertionError("a page is watched until it fails")
+
+    async def _open(self, level: RecoveryLevel) -> None:
+        """Open the page. One that logs out at its start navigates while wa-js is put into it."""
+        try:
+            await self._opener.open(level)
+        except PageNavigated:
+            if self._opener.page is None:
+                raise
+            await self._reinject(self._opener.page)
 
     def _next_step(self, failure: PageFailure | WhatsAppUnreachable) -> RecoveryStep | None:
         if isinstance(failure, WhatsAppUnreachable):
@@ -182,9 +197,9 @@ class PageSupervisor:
         is_requested = self._reload_request is not None and state.pending == 0
         if not is_requested and not state.needs_reload:
             return False
-        self._observer.on_page_lost("page_reloaded")
+        self._observer.on_page_lost("page_reloaded" if is_requested else "qr_expired")
         self._confirm_reload_request()
-        await self._opener.open(RecoveryLevel.RELOAD)
+        await self._open(RecoveryLevel.RELOAD)
         return True
 
     def _confirm_reload_request(self) -> None:
@@ -207,13 +222,13 @@ class PageSupervisor:
             return None
         except AdapterError as error:
             raise PageLost(f"the adapter cannot listen: {error}") from error
-        self._navigations = 0
         return answer
 
     async def _reinject(self, page: WhatsAppPage) -> None:
         self._navigations += 1
-        if self._navigations > _MAX_CONSECUTIVE_NAVIGATIONS:
-            raise PageLost("the page keeps navigating")
+        if self._navigations > _MAX_NAVIGATIONS:
+            self._navigations = 0
+            raise PageStuck("the page keeps reloading itself")
         self._observer.on_page_lost("page_navigated")
         try:
             await page.inject()
@@ -223,17 +238,25 @@ class PageSupervisor:
     async def _handle_state(self, state: PageState) -> bool:
         """Report the state. True if the page was replaced instead, because it has just been linked."""
         info = derive_phase(state)
+        self._record_start(state, info.phase)
         self._check_progress(info)
         if self._is_new_login(state):
             self._opener.linked_at_s = time.time()
         if info.phase is Phase.READY and self._opener.linked_at_s is not None:
             self._observer.on_page_replacement(state)
-            await self._opener.open(RecoveryLevel.NEW_PAGE)
+            await self._open(RecoveryLevel.NEW_PAGE)
             return True
         if info.phase in {Phase.READY, Phase.LINKING}:
             self._recovery_policy.record_healthy(time.monotonic())
+            self._navigations = 0
         self._observer.on_state(state)
         return False
+
+    def _record_start(self, state: PageState, phase: Phase) -> None:
+        if state.socket == "CONNECTED":
+            self._opener.start_timer.record("connected")
+        if phase is Phase.READY:
+            self._opener.start_timer.record("ready")
 
     def _check_progress(self, info: PhaseInfo) -> None:
         """Raises PageStuck if the page should be ready by now and nothing else keeps it from that."""

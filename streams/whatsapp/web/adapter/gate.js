@@ -34,6 +34,7 @@
       this.isClosed = false; // it may not be called any more
       this.isSending = false; // sendMsgRecord was called
       this.isEnded = false;
+      this.isAccepted = false; // it ended with the server's ack
       this.isInDoubt = isInDoubt; // an earlier attempt may have reached the server
       this.isUnsent = false; // it ended, and certainly nothing was sent
       this.failed = new Promise((_, reject) => { this.fail = reject; });
@@ -54,7 +55,7 @@
 
     // The message is stored, and this page sends it at each connect until the server acks it.
     get isPending() {
-      return this.isPassed && !this.isEnded && !(this.model && this.model.ack >= 1);
+      return this.isPassed && !this.isEnded && !this.isAcked;
     }
 
     startTimer(after_ms, onTimeout) {
@@ -109,24 +110,33 @@
       if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
     }
 
-    // WhatsApp's result of the attempt. The ack of the model wins over any of them.
+    // The ack of the model wins over any result, and over any error after it.
+    get isAcked() {
+      return Boolean(this.model) && this.model.ack >= 1;
+    }
+
     onResult(result) {
       if (this.isEnded) return;
-      const error = this.model && this.model.ack >= 1 ? null : findResultError(result);
+      const error = this.isAcked ? null : findResultError(result);
       this.isUnsent = Boolean(error && error.server_code);
       this.settle(error);
     }
 
     onError(error) {
       if (this.isEnded) return;
+      if (this.isAcked) {
+        this.settle(null);
+        return;
+      }
       this.isUnsent = hasRecordHook && !this.isSending;
-      if (this.isUnsent && this.submission.upload_timeout_ms && !isDuplicate(error)) {
-        this.settle(new AdapterError("media_upload_failed", String(error && error.message)));
-      } else this.settle(error);
+      const isUpload = this.isUnsent && this.submission.upload_timeout_ms && !isDuplicate(error);
+      const message = String(error && error.message);
+      this.settle(isUpload ? new AdapterError("media_upload_failed", message) : error);
     }
 
     settle(error) {
       this.isEnded = true;
+      this.isAccepted = !error;
       this.isClosed = true;
       clearTimeout(this.timer);
       if (error) this.end.reject(error);
@@ -175,13 +185,19 @@
   /* ---------- the wrapped functions ---------- */
 
   // By the module's name, else by what it exports: a search looks at every module of the page.
-  const findModule = (moduleName, name) =>
-    tryRead(() => loadModule(moduleName)) || WPP.loader.search((m) => typeof m[name] === "function");
+  function findModule(moduleName, name) {
+    const hasFunction = (module) => Boolean(module) && typeof module[name] === "function";
+    const module = tryRead(() => loadModule(moduleName));
+    return hasFunction(module) ? module : WPP.loader.search(hasFunction);
+  }
+
+  const absent = new Set();
 
   // Returns whether the page calls the wrapper: one that nobody calls would be no gate.
   function wrap(moduleName, name, makeWrapper) {
     const module = findModule(moduleName, name);
     if (!module) {
+      absent.add(name);
       missing.add(name);
       return false;
     }
@@ -199,6 +215,16 @@
     sent.then((result) => attempt.onResult(result), (error) => attempt.onError(error));
   }
 
+  // WhatsApp's function may also fail at once.
+  function callFor(attempt, call) {
+    try {
+      return call();
+    } catch (error) {
+      if (attempt) attempt.onError(error);
+      throw error;
+    }
+  }
+
   const wrapMessage = (send) => function (chat, raw, beforeSend) {
     const passAndSend = (data) => {
       const attempt = findAttempt(data);
@@ -207,7 +233,7 @@
     };
     if (!raw || typeof raw.then !== "function") {
       const attempt = passAndSend(raw);
-      const promises = send.apply(this, arguments);
+      const promises = callFor(attempt, () => send.apply(this, arguments));
       if (attempt) observe(attempt, promises);
       return promises;
     }
@@ -226,7 +252,7 @@
     const attempt = findAttempt(model);
     if (!attempt || attempt.isEnded) return send.apply(this, arguments);
     attempt.onRecord(model);
-    const sent = send.apply(this, arguments);
+    const sent = callFor(attempt, () => send.apply(this, arguments));
     sent.then((result) => attempt.onResult(result), (error) => attempt.onError(error));
     return sent;
   };
@@ -242,7 +268,8 @@
     attempt.isSending = true;
     const { remote, fromMe, participant } = data.id;
     const key = { remote, fromMe, participant, id: attempt.submission.id };
-    const sent = send.call(this, { ...data, id: new WPP.whatsapp.MsgKey(key) });
+    const addon = { ...data, id: new WPP.whatsapp.MsgKey(key) };
+    const sent = callFor(attempt, () => send.call(this, addon));
     sent.then((result) => attempt.onResult(result), (error) => attempt.onError(error));
     return sent;
   };
@@ -261,11 +288,13 @@
   const hasMessageGate = wrap("WAWebSendMsgChatAction", "addAndSendMsgToChat", wrapMessage);
   const hasRecordHook = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
   const hasReactionGate = wrap("WAWebSendAddonMsgChatAction", "addAndSendAddonToChat", wrapReaction);
+  const isAbsent = (type) =>
+    absent.has(type === "reaction" ? "addAndSendAddonToChat" : "addAndSendMsgToChat");
   const isGated = (type) => (type === "reaction" ? hasReactionGate : hasMessageGate);
 
   return {
     internal: {
-      findModule, attempts, startAttempt, isGated, isDuplicate, sendReaction, pendingCount,
+      findModule, attempts, startAttempt, isGated, isAbsent, isDuplicate, sendReaction, pendingCount,
     },
   };
 }

@@ -5,9 +5,18 @@
 (shared) => {
   "use strict";
 
-  const { WPP, missing, readOrNull, tryRead, loadModule, isAuthenticated } = shared;
+  const { WPP, missing, readOrNull, tryRead, loadModule, isAuthenticated, readSocket } = shared;
 
   const QR_TIMEOUT_MS = 500; // the screen shows a new code a moment after the page has it
+  const STORAGE_TIMEOUT_MS = 1500;
+
+  // The page's storage may answer late or never, and `listen` may not wait for it.
+  function limitWait(promise, fallback) {
+    const timeout = new Promise((resolve) => {
+      setTimeout(() => resolve(fallback), STORAGE_TIMEOUT_MS);
+    });
+    return Promise.race([promise, timeout]);
+  }
 
   /* ---------- the QR code ---------- */
 
@@ -31,16 +40,17 @@
   }
 
   // The screen has the whole text, in one of three forms (source: WAWebLinkDeviceQrcode). wa-js has
-  // four of its fields. An expired code stays on the screen, so the code must be that of `Conn.ref`.
+  // four of its fields. An expired code stays on the screen and in `Conn.ref`: while the page is idle, and
+  // while it fetches the next codes.
   async function readQr() {
     const ref = readOrNull("Conn", () => WPP.whatsapp.Conn.ref);
-    if (!ref || isIdle()) return null;
+    if (!ref || readSocket("state") !== "UNPAIRED") return null;
     if (document.querySelector("[data-ref]") && !readShownCode().includes(ref)) {
       await waitForShownCode(ref);
     }
     const shown = readShownCode();
     if (shown.includes(ref)) return shown;
-    const code = await WPP.conn.getAuthCode();
+    const code = await limitWait(WPP.conn.getAuthCode(), null);
     return (code && code.fullCode) || null;
   }
 
@@ -55,7 +65,7 @@
 
   /* ---------- codes that nobody scanned ---------- */
 
-  const isIdle = () => readOrNull("isIdle", () => WPP.conn.isIdle()) === true;
+  const isIdle = () => readSocket("state") === "UNPAIRED_IDLE";
 
   let isRefreshed = false;
 
@@ -145,7 +155,7 @@
   // Chromium answers so while another browser has the profile, or the disk is full.
   async function isStorageBroken() {
     try {
-      await indexedDB.databases();
+      await limitWait(indexedDB.databases(), []);
       return false;
     } catch (error) {
       return true;

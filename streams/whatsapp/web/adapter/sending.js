@@ -7,8 +7,8 @@
   "use strict";
 
   const {
-    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isDuplicate,
-    findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
+    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isAbsent,
+    isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
     sendContent, restoreFile, dropMedia,
   } = shared;
 
@@ -92,6 +92,9 @@
   async function sendNew(attempt, submission) {
     const chat = await openChat(submission);
     requireUnblocked(chat);
+    if (isAbsent(submission.content.type)) {
+      throw new AdapterError("disconnected", "WhatsApp Web offers no function to send this");
+    }
     const options = await buildOptions(chat, submission);
     if (isGated(submission.content.type)) {
       attempt.check(chat);
@@ -107,6 +110,15 @@
 
   const isFailed = (model) => Boolean(model.isSendFailure) || model.ack < 0;
 
+  // resendMsg sets the ack to 0 in the database first, and then in the model. A server that answers before
+  // that would have its ack overwritten (source: WAWebResendMsgAction).
+  function repairAck(attempt, model) {
+    if (typeof model.enqueueAckUpdate !== "function") return;
+    model.enqueueAckUpdate(async () => {
+      if (attempt.isAccepted && model.ack < 1) await model.updateAck(1);
+    });
+  }
+
   // WhatsApp's "try again". It does nothing for a message that does not count as failed (source:
   // WAWebResendMsgAction), as one that the page never marked.
   async function sendAgain(attempt, model, submission) {
@@ -119,7 +131,9 @@
       if (word) attempt.onResult(word);
       else attempt.onError(new Error("WhatsApp Web did not send the message again"));
     };
-    resendModule.resendMsg(model).then(onEnd, (error) => attempt.onError(error));
+    const call = (async () => resendModule.resendMsg(model))(); // an error at once is its error, too
+    call.then(onEnd, (error) => attempt.onError(error));
+    repairAck(attempt, model);
     return attempt.outcome;
   }
 
@@ -165,6 +179,13 @@
     throw Object.assign(error, { isInDoubt: true });
   }
 
+  // A reaction has no model: its ack is in the table alone.
+  async function isReactionAcked(submission, error) {
+    if (submission.content.type !== "reaction" || error.server_code) return false;
+    const stored = await findStored(submission);
+    return stored !== null;
+  }
+
   // Look-ups of submits, by id: a second submit of an id waits for the attempt of the first.
   const lookups = new Map();
 
@@ -181,6 +202,7 @@
       return await submitStored(submission, model);
     } catch (error) {
       if (isDuplicate(error)) return submitDuplicate(submission);
+      if (await isReactionAcked(submission, error)) return null;
       throw error;
     }
   }

@@ -17,6 +17,7 @@ from streams.operations import accounts as operations
 from streams.operations.sandbox import find_sandbox_url
 from streams.sandbox.client import SandboxClient, SandboxRefused
 from streams.settings import load
+from streams.whatsapp.reasons import explain_reason
 
 # Together not wider than 80 characters; the rest is in `--json`.
 _COLUMNS = ("account", "state", "reason", "until", "new_chats", "phone")
@@ -36,6 +37,9 @@ def list_(as_json: bool) -> None:
     make_row = _to_json if as_json else _to_row
     rows = [make_row(name, record) for name, record in records.items()]
     output.print_rows(rows, _COLUMNS, as_json=as_json)
+    for record in records.values():
+        if record is not None and (explanation := explain_reason(record.reason or "")):
+            output.print_note(f"{record.account}: {explanation}")
 
 
 def _to_json(name: str, record: AccountRecord | None) -> dict[str, object]:

@@ -136,6 +136,6 @@
   }
 
   return {
-    isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
+    readSocket, isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
   };
 }

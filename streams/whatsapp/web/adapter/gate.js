@@ -101,11 +101,21 @@
       this.fail(new AdapterError("ack_timeout", "no ack in time"));
     }
 
+    // An ack ends the attempt, also one that a receipt implies.
+    watch(model) {
+      if (this.model === model || this.isEnded) return;
+      this.model = model;
+      this.onAck = () => {
+        if (this.isAcked && !this.isEnded) this.settle(null);
+      };
+      model.on("change:ack", this.onAck);
+    }
+
     // From here on, the message can be on its way to the server.
     onRecord(model) {
       if (!this.isPassed) missing.add("gate"); // WhatsApp went another way
       this.isPassed = this.isSending = true;
-      this.model = model;
+      this.watch(model);
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
       if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
     }
@@ -139,6 +149,7 @@
       this.isAccepted = !error;
       this.isClosed = true;
       clearTimeout(this.timer);
+      if (this.model) this.model.off("change:ack", this.onAck);
       if (error) this.end.reject(error);
       else this.end.resolve({});
       removeEndedAttempts();
@@ -205,7 +216,7 @@
   const findAttempt = (data) => attempts.get(data && data.id && data.id.id);
 
   function observe(attempt, [stored, sent]) {
-    stored.then((model) => { attempt.model = model; }, () => {});
+    stored.then((model) => attempt.watch(model), () => {});
     sent.then((result) => attempt.onResult(result), (error) => attempt.onError(error));
   }
 
@@ -238,7 +249,7 @@
       return data;
     });
     const promises = send.call(this, chat, gated, beforeSend);
-    gated.then(() => attempt && observe(attempt, promises), () => {});
+    gated.then(() => attempt && observe(attempt, promises), () => promises[0].catch(() => {}));
     return promises;
   };
 

@@ -7,12 +7,10 @@
   "use strict";
 
   const {
-    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isDuplicate,
-    findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
-    sendContent, restoreFile, dropMedia,
+    WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, startAttempt,
+    isGated, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting,
+    stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
-
-  const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
   if (!resendModule) missing.add("resendMsg");

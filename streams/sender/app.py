@@ -28,6 +28,7 @@ from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase
 from streams.whatsapp.install import bundle, executable
+from streams.whatsapp.reasons import describe_reason
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
@@ -141,7 +142,7 @@ class Sender:
         session = self.ownership.browser_session.state
         if session.phase is Phase.READY:
             return True, "ready"
-        reason = f": {session.reason}" if session.reason else ""
+        reason = f": {describe_reason(session.reason)}" if session.reason else ""
         return False, f"the session is {session.phase}{reason}"
 
     def _get_health(self) -> dict[str, Any]:

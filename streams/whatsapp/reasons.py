@@ -120,6 +120,12 @@ REASONS: Final = MappingProxyType(
 )
 
 
-def explain_reason(reason: str) -> str:
-    """What a reason means, and what a person can do. A reason that is not in the table is returned as it is."""
-    return REASONS.get(reason, reason)
+def explain_reason(reason: str) -> str | None:
+    """What a reason means, and what a person can do; None for a reason that is not in the table."""
+    return REASONS.get(reason)
+
+
+def describe_reason(reason: str) -> str:
+    """The reason with its explanation, if it has one."""
+    explanation = explain_reason(reason)
+    return f"{reason}. {explanation}" if explanation else reason

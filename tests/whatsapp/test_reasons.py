@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import streams.whatsapp.web
-from streams.whatsapp.reasons import REASONS, STORAGE_REASONS, explain_reason
+from streams.whatsapp.reasons import REASONS, STORAGE_REASONS, describe_reason, explain_reason
 
 SOURCES = [
     path.read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def test_every_reason_of_the_code_is_explained() -> None:
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_an_explanation_is_a_sentence(reason: str) -> None:
     """It begins with a capital letter and ends with a full stop."""
-    text = explain_reason(reason)
+    text = REASONS[reason]
     assert text[0].isupper()
     assert text.endswith(".")
 
@@ -47,4 +47,5 @@ def test_an_explanation_is_a_sentence(reason: str) -> None:
 def test_storage_reasons_are_in_the_table() -> None:
     """The reasons that keep the link are explained too; an unknown reason stays as it is."""
     assert STORAGE_REASONS.issubset(REASONS)
-    assert explain_reason("gave up: x") == "gave up: x"
+    assert (explain_reason("gave up: x"), describe_reason("gave up: x")) == (None, "gave up: x")
+    assert describe_reason("replaced").startswith("replaced. Another WhatsApp Web")

@@ -16,6 +16,7 @@ from streams.operations import accounts as operations
 from streams.operations.sandbox import find_sandbox_url
 from streams.sandbox.client import SandboxClient, SandboxRefused
 from streams.settings import load
+from streams.whatsapp.reasons import explain_reason
 
 _COLUMNS = ("account", "state", "phone", "since", "reason", "sent_today", "owner")
 
@@ -33,6 +34,9 @@ def list_(as_json: bool) -> None:
     records = asyncio.run(operations.list_accounts(settings))
     rows = [_to_row(name, record) for name, record in records.items()]
     output.print_rows(rows, _COLUMNS, as_json=as_json)
+    for record in records.values():
+        if record is not None and (explanation := explain_reason(record.reason or "")):
+            output.print_note(f"{record.account}: {explanation}")
 
 
 def _to_row(name: str, record: AccountRecord | None) -> dict[str, object]:

@@ -38,6 +38,8 @@ class PageState:
     mode: str = ""
     socket: str = ""
     stream: str = ""
+    accepted: bool = False
+    service_unavailable: bool = False
     has_synced: bool = False
     delivery_ended: bool = False
     progress: int | None = None
@@ -45,7 +47,6 @@ class PageState:
     stopped: bool = False
     # restrictions (adapter/restrictions.js)
     ban: Ban | None = None
-    service_unavailable: bool = False
     update_forced: bool = False
     time_lock: TimeLock | None = None
     new_chat_quota: NewChatQuota | None = None
@@ -81,8 +82,11 @@ class PageState:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection is open. The mode does not say it (source: WAWebSocketModel)."""
-        return self.socket == self.stream == _CONNECTED
+        """Whether the connection is open, and the server has accepted the login.
+
+        The mode does not say it (source: WAWebSocketModel).
+        """
+        return self.socket == self.stream == _CONNECTED and self.accepted
 
 
 _PARSERS: Mapping[str, Any] = {
@@ -120,7 +124,7 @@ def derive_phase(state: PageState) -> PhaseInfo:
         return PhaseInfo(Phase.LOGGED_OUT, state.logout_reason or "logged_out")
     if not state.authenticated:
         return _derive_unlinked(state)
-    if not state.is_connected or state.service_unavailable:
+    if not state.is_connected:
         return _derive_disconnected(state)
     if _UNREADABLE.intersection(state.missing):
         return PhaseInfo(Phase.SYNCING, "page_unreadable", is_lasting=True)

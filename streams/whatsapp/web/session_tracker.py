@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from streams.whatsapp.driver import AckCounts, IncomingMessage, Phase, Receipt, SessionState
-from streams.whatsapp.reasons import explain_reason
+from streams.whatsapp.reasons import describe_reason
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.link_history import LinkHistory
 from streams.whatsapp.web.profile import Profile
@@ -87,12 +87,7 @@ class SessionTracker:
             return
         self._session = session
         if session.reason and session.reason != previous.reason:
-            log.warning(
-                "the session is %s (%s): %s",
-                session.phase,
-                session.reason,
-                explain_reason(session.reason),
-            )
+            log.warning("the session is %s: %s", session.phase, describe_reason(session.reason))
         for queue in self._watchers:
             queue.put_nowait(session)
 

@@ -19,6 +19,7 @@ LINKED: dict[str, Any] = {
     "mode": "MAIN",
     "socket": "CONNECTED",
     "stream": "CONNECTED",
+    "accepted": True,
     "has_synced": True,
     "delivery_ended": True,
     "complete": True,
@@ -52,11 +53,12 @@ RECONNECTING = PhaseInfo(Phase.RECONNECTING, "disconnected")
             {**LINKED, "delivery_ended": False, "progress": 41},
             PhaseInfo(Phase.SYNCING, progress=41),
         ),
+        ({**LINKED, "accepted": False}, RECONNECTING),
         ({**LINKED, "complete": False}, PhaseInfo(Phase.SYNCING)),
         ({**LINKED, "missing": ["Cmd"]}, PhaseInfo(Phase.SYNCING, "page_unreadable")),
         ({**LINKED, "socket": ""}, PhaseInfo(Phase.RECONNECTING, "page_unreadable")),
         (
-            {**LINKED, "service_unavailable": True},
+            {**LINKED, "accepted": False, "service_unavailable": True},
             PhaseInfo(Phase.RECONNECTING, "service_unavailable"),
         ),
         (
@@ -96,6 +98,7 @@ STATES = st.fixed_dictionaries(
             ["OPENING", "PAIRING", "CONNECTED", "CONFLICT", "UNLAUNCHED", "UNPAIRED", ""]
         ),
         "stream": st.sampled_from(["CONNECTED", "DISCONNECTED", "SYNCING", "RESUMING", ""]),
+        "accepted": st.booleans(),
         "has_synced": st.booleans(),
         "delivery_ended": st.booleans(),
         "complete": st.booleans(),
@@ -117,7 +120,8 @@ def test_ready_needs_everything(state: dict[str, Any]) -> None:
     phase = derive_phase(PageState.parse(state)).phase
     is_open = state["socket"] == state["stream"] == "CONNECTED" and state["mode"] == "MAIN"
     is_usable = state["authenticated"] and state["delivery_ended"] and state["complete"]
-    faults = ("stopped", "ban", "service_unavailable", "logging_out")
+    is_usable = is_usable and state["accepted"]
+    faults = ("stopped", "ban", "logging_out")
     is_faulty = any(state[fault] for fault in faults)
     is_readable = not {"Cmd", "Socket"} & set(state["missing"])
     assert (phase is Phase.READY) == (is_open and is_usable and is_readable and not is_faulty)
@@ -138,7 +142,7 @@ def test_only_a_page_that_could_get_on_can_be_stuck() -> None:
         {**UNLINKED, "qr": "2@x"},
         {**LINKED, "ban": BAN},
         {**LINKED, "socket": "OPENING", "stream": "DISCONNECTED"},
-        {**LINKED, "service_unavailable": True},
+        {**LINKED, "accepted": False, "service_unavailable": True},
     )
     passing = (
         UNLINKED,

@@ -163,13 +163,18 @@ async def test_a_ban_has_its_end_and_survives_the_browser(
 async def test_an_unavailable_service_is_no_restriction(
     driver: WhatsAppWeb, control: SandboxControl
 ) -> None:
-    """The page goes on trying after a 503 (source: WAWebHandleFailure)."""
+    """The page goes on trying after a 503 (source: WAWebHandleFailure), and is not ready in between.
+
+    At each attempt the socket is open for a moment, before the server refuses the login.
+    """
     async with watching(driver) as watcher:
-        await control.add_faults({"service_unavailable": True}, count=2)
+        await control.add_faults({"service_unavailable": True}, count=4)
         await watcher.wait_for(lambda session: session.reason == "service_unavailable")
         assert driver.session.phase is Phase.RECONNECTING
         await watcher.wait_for(lambda session: session.phase is Phase.READY)
         assert not watcher.reasons & PAGE_REASONS
+        phases = [session.phase for session in watcher.sessions]
+    assert phases.count(Phase.READY) == 2  # before and after
 
 
 async def test_a_time_lock_and_a_quota_are_shown(
@@ -222,17 +227,20 @@ async def test_a_replaced_page_does_not_fight_back(
     await wait_for_phase(driver, Phase.READY)
 
 
-async def test_a_start_without_a_server_waits(driver: WhatsAppWeb, control: SandboxControl) -> None:
+@pytest.mark.parametrize("fault", ["socket_down_s", "network_down_s"])
+async def test_a_start_without_a_server_waits(
+    driver: WhatsAppWeb, control: SandboxControl, fault: str
+) -> None:
     """The page loads and its socket never opens: it is not reloaded, and not given up."""
     await driver.stop()
-    await control.add_faults({"socket_down_s": 3 * STUCK_TIMEOUT_S + 3.0})
+    await control.add_faults({fault: 2 * STUCK_TIMEOUT_S + 3.0})
     await driver.start()
     async with watching(driver) as watcher:
         await watcher.wait_for(lambda session: session.reason == "disconnected")
         assert driver.session.phase is Phase.RECONNECTING
         await watcher.wait_for(lambda session: session.phase is Phase.READY)
         assert not watcher.reasons & PAGE_REASONS
-    assert isinstance(await driver.submit(make_text("3EB0C005")), ServerAccepted)
+    assert isinstance(await driver.submit(make_text(f"3EB0C5{fault[0]}")), ServerAccepted)
 
 
 @pytest.mark.parametrize(

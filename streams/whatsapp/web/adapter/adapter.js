@@ -80,7 +80,6 @@
     if (linking.isLeaving()) return ["not_logged_in", "the page is logging out"];
     const ban = restrictions.findBan();
     if (ban) return ["account_restricted", ban.reason];
-    if (restrictions.isUnavailable()) return ["disconnected", "WhatsApp's service is unavailable"];
     if (!connection.isConnected()) return ["disconnected", connection.describeConnection()];
     if (!connection.isOfflineDeliveryEnded()) {
       return ["disconnected", "the offline delivery has not ended"];
@@ -130,7 +129,7 @@
     requireConnection, findConnectionProblem, isComplete: () => isComplete, late: {},
   };
   const connection = parts.connection(shared);
-  const restrictions = parts.restrictions({ ...shared, ...connection });
+  const restrictions = parts.restrictions(shared);
   const linking = parts.linking({ ...shared, ...connection });
   const { findNewChatRestriction } = restrictions;
   Object.assign(shared, { connection, restrictions, linking, findNewChatRestriction });

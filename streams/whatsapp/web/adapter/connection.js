@@ -18,9 +18,46 @@
   const isAuthenticated = () =>
     readOrNull("isAuthenticated", () => WPP.conn.isAuthenticated()) === true;
 
-  function isConnected() {
-    return readSocket("state") === "CONNECTED" && readSocket("stream") === "CONNECTED";
+  const isOpen = () =>
+    readSocket("state") === "CONNECTED" && readSocket("stream") === "CONNECTED";
+
+  /* ---------- has the server accepted the login? ---------- */
+
+  // The socket counts as open as soon as it is encrypted (source: WAWebCommsConfigBase). Only then does
+  // the server accept the login or refuse it, so a banned page would be "connected" for a moment at each
+  // attempt. The page tells of a success with an event (WAWebHandleSuccess); a connection that lasts was
+  // accepted too. The first connection of a page opens its stream after the login.
+  const ACCEPTED_AFTER_MS = 3000;
+
+  let isAccepted = true;
+  let isServiceUnavailable = false;
+  let acceptTimer = null;
+
+  function accept() {
+    clearTimeout(acceptTimer);
+    isAccepted = true;
+    isServiceUnavailable = false;
   }
+
+  // After a 503 the page goes on trying (source: WAWebHandleFailure).
+  function onServiceUnavailable() {
+    isAccepted = false;
+    isServiceUnavailable = true;
+  }
+
+  function onSocketChange(markStateChanged) {
+    clearTimeout(acceptTimer);
+    if (!isOpen()) {
+      if (readSocket("hasSynced")) isAccepted = false;
+    } else if (!isAccepted) {
+      acceptTimer = setTimeout(() => { accept(); markStateChanged(); }, ACCEPTED_AFTER_MS);
+    }
+    markStateChanged();
+  }
+
+  const isConnected = () => isOpen() && isAccepted;
+
+  /* ---------- the offline delivery ---------- */
 
   // Sends wait inside the page until then (source: WAWebSendMsgJob).
   function isOfflineDeliveryEnded() {
@@ -36,17 +73,17 @@
     return Number.isFinite(percent) ? Math.max(0, Math.min(100, Math.round(percent))) : null;
   }
 
-  /*
-   * Whether the page opens the connection again by itself. It does not after `stopComms`, which ends
-   * the connection for good when another device has replaced this one (sources: WAComms,
-   * WAWebHandleStreamError). A page that cannot be read is believed to do so.
-   */
+  /* ---------- does the page connect again? ---------- */
+
+  // Not after `stopComms`, which ends the connection for good when another device has replaced this one;
+  // the state then stays as it was (sources: WAComms, WAWebHandleStreamError). A page that cannot be read
+  // is believed to connect again.
   let stoppedSinceMs = null;
 
   function isStopped() {
     const comms = readOrNull("Comms", () => loadModule("WAComms"));
-    const isInUse = isAuthenticated() && readSocket("state") !== "UNLAUNCHED";
-    if (!comms || !isInUse || comms.isCommsInitialized()) stoppedSinceMs = null;
+    const wasInUse = isAuthenticated() && readSocket("state") === "CONNECTED";
+    if (!comms || !wasInUse || comms.isCommsInitialized()) stoppedSinceMs = null;
     else if (stoppedSinceMs === null) stoppedSinceMs = Date.now();
     return stoppedSinceMs !== null && Date.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
   }
@@ -58,7 +95,8 @@
   }
 
   function describeConnection() {
-    return `socket ${readSocket("state")}, stream ${readSocket("stream")}`;
+    const login = isAccepted ? "" : ", login not accepted";
+    return `socket ${readSocket("state")}, stream ${readSocket("stream")}${login}`;
   }
 
   function readConnection() {
@@ -68,6 +106,8 @@
       mode: stream.mode || "",
       socket: readSocket("state") || "",
       stream: readSocket("stream") || "",
+      accepted: isAccepted,
+      service_unavailable: isServiceUnavailable,
       has_synced: Boolean(readSocket("hasSynced")),
       delivery_ended: isOfflineDeliveryEnded(),
       progress: readProgress(),
@@ -76,7 +116,26 @@
     };
   }
 
+  function subscribe(markStateChanged) {
+    readOrNull("Socket", () => {
+      for (const name of ["change:state", "change:stream", "change:hasSynced"]) {
+        WPP.whatsapp.Socket.on(name, () => onSocketChange(markStateChanged));
+      }
+    });
+    readOrNull("Cmd", () => {
+      const { Cmd } = WPP.whatsapp;
+      Cmd.on("account_temporarily_banned_from_bridge", (ban) => {
+        if (!ban || !ban.banned) accept();
+        markStateChanged();
+      });
+      Cmd.on("service_unavailable_503_from_bridge", () => {
+        onServiceUnavailable();
+        markStateChanged();
+      });
+    });
+  }
+
   return {
-    isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection,
+    isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
   };
 }

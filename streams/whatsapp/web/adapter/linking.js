@@ -8,6 +8,15 @@
   const { WPP, missing, readOrNull, tryRead, loadModule, isAuthenticated } = shared;
 
   const QR_TIMEOUT_MS = 500; // the screen shows a new code a moment after the page has it
+  const STORAGE_TIMEOUT_MS = 1500;
+
+  // The page's storage may answer late or never, and `listen` may not wait for it.
+  function limitWait(promise, fallback) {
+    const timeout = new Promise((resolve) => {
+      setTimeout(() => resolve(fallback), STORAGE_TIMEOUT_MS);
+    });
+    return Promise.race([promise, timeout]);
+  }
 
   /* ---------- the QR code ---------- */
 
@@ -40,7 +49,7 @@
     }
     const shown = readShownCode();
     if (shown.includes(ref)) return shown;
-    const code = await WPP.conn.getAuthCode();
+    const code = await limitWait(WPP.conn.getAuthCode(), null);
     return (code && code.fullCode) || null;
   }
 
@@ -145,7 +154,7 @@
   // Chromium answers so while another browser has the profile, or the disk is full.
   async function isStorageBroken() {
     try {
-      await indexedDB.databases();
+      await limitWait(indexedDB.databases(), []);
       return false;
     } catch (error) {
       return true;

@@ -2,28 +2,22 @@
  * What WhatsApp forbids the account: a ban, the time lock for new chats, their quota. Nothing here may
  * send a message.
  *
- * Only events tell of a ban and of an unavailable service (sources: WAWebHandleFailure, WAWebCmd). After
- * each accepted login the ban's event comes again, with `banned: false` (WAWebHandleSuccess).
+ * Only an event tells of a ban (sources: WAWebHandleFailure, WAWebCmd). After each accepted login it comes
+ * again, with `banned: false` (WAWebHandleSuccess).
  */
 (shared) => {
   "use strict";
 
-  const { WPP, readOrNull, tryRead, loadModule, isConnected } = shared;
-
-  // The socket counts as open before the server has accepted the login. A refusal comes within this time.
-  const ACCEPTED_AFTER_MS = 3000;
+  const { WPP, readOrNull, tryRead, loadModule } = shared;
 
   /* ---------- what stops every message ---------- */
 
   let ban = null; // {reason, until_s}
-  let isServiceUnavailable = false;
-  let acceptedTimer = null;
 
   // `expire` is a duration in seconds (source: WAWebTempBanScreen).
   function onBan(event) {
     if (!event || !event.banned) {
       ban = null;
-      isServiceUnavailable = false;
       return;
     }
     const seconds = Number(event.expire);
@@ -31,18 +25,7 @@
     ban = { reason: "temporarily_banned", until_s };
   }
 
-  function onConnectionChange(markStateChanged) {
-    clearTimeout(acceptedTimer);
-    if (!isServiceUnavailable || !isConnected()) return;
-    acceptedTimer = setTimeout(() => {
-      isServiceUnavailable = false;
-      markStateChanged();
-    }, ACCEPTED_AFTER_MS);
-  }
-
-  // An unavailable service restricts nobody: the page goes on trying (source: WAWebHandleFailure).
   const findBan = () => ban;
-  const isUnavailable = () => isServiceUnavailable;
 
   // The server refuses this version (405, 409): the page ends the connection and reloads itself for a
   // newer one (sources: WAWebHandleFailure, WAWebUpdater).
@@ -72,9 +55,10 @@
       const key = loadTimeLockUtils().REACHOUT_TIMELOCK_IDB_KEY || TIME_LOCK_KEY;
       const lock = loadModule("WAWebUserPrefsIndexedDBStorage").userPrefsIdb.get(key);
       if (lock === null || lock === undefined) return null;
-      const until_s = Number(lock.time_enforcement_ends) / 1000;
-      if (until_s <= Date.now() / 1000) return null;
-      return { until_s: until_s || null, kind: String(lock.enforcement_type || "DEFAULT") };
+      const ends = lock.time_enforcement_ends;
+      const until_s = ends === null || ends === undefined ? null : Number(ends) / 1000;
+      if (until_s !== null && until_s <= Date.now() / 1000) return null;
+      return { until_s, kind: String(lock.enforcement_type || "DEFAULT") };
     });
   }
 
@@ -126,26 +110,19 @@
       }));
     };
     listenTo("account_temporarily_banned_from_bridge", onBan);
-    listenTo("service_unavailable_503_from_bridge", () => { isServiceUnavailable = true; });
     listenTo("reachout_timelock_state_change", () => {});
     listenTo("new_chat_message_capping_state_change", () => {});
     tryRead(() => watchUpdates(markStateChanged));
-    readOrNull("Socket", () => {
-      const { Socket } = WPP.whatsapp;
-      Socket.on("change:state", () => onConnectionChange(markStateChanged));
-      Socket.on("change:stream", () => onConnectionChange(markStateChanged));
-    });
   }
 
   function readRestrictions() {
     return {
       ban,
-      service_unavailable: isServiceUnavailable,
       update_forced: isUpdateForced,
       time_lock: readTimeLock(),
       new_chat_quota: readNewChatQuota(),
     };
   }
 
-  return { findBan, isUnavailable, findNewChatRestriction, readRestrictions, subscribe };
+  return { findBan, findNewChatRestriction, readRestrictions, subscribe };
 }

@@ -98,7 +98,6 @@
     "conn.main_loaded", "conn.main_ready", "conn.needs_update", "conn.online", "conn.qrcode_idle",
     "conn.require_auth", "conn.stream_info_changed", "conn.stream_mode_changed",
   ];
-  const SOCKET_EVENTS = ["change:state", "change:stream", "change:hasSynced"];
   const CMD_EVENTS = [
     "offline_delivery_end_from_bridge", "offline_delivery_state_reset_from_bridge",
     "offline_progress_update_from_bridge",
@@ -132,10 +131,8 @@
     readOrNull("Cmd", () => {
       for (const name of CMD_EVENTS) WPP.whatsapp.Cmd.on(name, markStateChanged);
     });
-    readOrNull("Socket", () => {
-      for (const name of SOCKET_EVENTS) WPP.whatsapp.Socket.on(name, markStateChanged);
-    });
     WPP.loader.onFullReady(markStateChanged);
+    connection.subscribe(markStateChanged);
     restrictions.subscribe(markStateChanged);
     linking.subscribe(markStateChanged);
   }

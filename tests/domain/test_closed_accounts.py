@@ -14,18 +14,28 @@ from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishStatus
 from streams.domain.phone.events import Deferred, Sent, TimerFired
 from streams.domain.phone.scheduler import Scheduler
-from streams.domain.phone.state import InFlight, Phone, Wait, decode_phone, encode_phone
+from streams.domain.phone.state import (
+    Closure,
+    InFlight,
+    Phone,
+    Wait,
+    decode_phone,
+    encode_phone,
+)
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 REFUSED = Error("new_chats_restricted")
+LOCKED = Capacity(True, 8, is_new_chat_allowed=False)
 BOTH = {"main": Capacity(True, 8), "other": Capacity(True, 2)}
+MAIN_LOCKED = {"main": LOCKED, "other": Capacity(True, 2)}
+BOTH_LOCKED = {"main": LOCKED, "other": LOCKED}
 READY, DOWN = Availability.READY, Availability.DOWN
 
 
 @pytest.fixture
 def world() -> PhoneWorld:
-    """A phone with one account."""
-    return PhoneWorld()
+    """A phone with one account, which may open no new chats."""
+    return PhoneWorld(accounts={"main": LOCKED})
 
 
 def hand_back(world: PhoneWorld, until_s: float, *, in_doubt: bool = False) -> None:
@@ -57,6 +67,7 @@ def test_another_account_takes_it_at_once(world: PhoneWorld) -> None:
     """It was never submitted, so nothing pins it; the closed account is not asked again."""
     world.accounts = BOTH
     world.submit("a")
+    world.accounts = MAIN_LOCKED
     hand_back(world, world.now_s + 600)
     assert dispatches(world) == [("a", "main"), ("a", "other")]
     assert world.statuses("a") == ["accepted"]
@@ -74,30 +85,41 @@ def test_without_another_account_it_waits_until_the_end(world: PhoneWorld) -> No
     queued = last_queued(world)
     assert (queued.reason, queued.due_at_s) == ("no_account", until_s)
     assert world.row is not None
-    assert (world.row.timer_at_s, world.row.closed_accounts) == (until_s, {"main": until_s})
-    assert world.row.waits == (Wait("no_account", None, 1, ("main",)),)
+    assert world.row.timer_at_s == until_s
+    assert world.row.closures == {"main": Closure(until_s=until_s, retry_at_s=world.now_s + 0.5)}
+    assert world.row.waits == (Wait("no_account", None, 1, without_new_chats=("main",)),)
     assert decode_phone(encode_phone(world.row)) == world.row
     world.now_s = until_s
     wake(world)
     assert dispatches(world) == [("a", "main"), ("a", "main")]
-    assert world.row.closed_accounts == {}
+    assert world.row.closures == {}
+
+
+def test_an_account_that_may_open_chats_again_opens_at_once(world: PhoneWorld) -> None:
+    """A time lock that WhatsApp lifts early, or a new quota: the message does not wait for the old end."""
+    world.submit("a")
+    hand_back(world, world.now_s + 86_400)
+    world.now_s += 60
+    world.accounts = {"main": Capacity(True, 8)}
+    wake(world)
+    assert dispatches(world) == [("a", "main"), ("a", "main")]
 
 
 def test_the_first_account_that_opens_again_is_the_one_that_counts(world: PhoneWorld) -> None:
     """Both are closed; the message waits for the earlier end, and for no other account."""
-    world.accounts = BOTH
+    world.accounts = BOTH_LOCKED
     world.submit("a")
     hand_back(world, world.now_s + 600)
     hand_back(world, world.now_s + 60)
     assert last_queued(world).due_at_s == world.now_s + 60
     world.now_s += 60
     wake(world)
-    assert dispatches(world)[-1] == ("a", "other")
+    assert dispatches(world)[-1] == ("a", "main")
 
 
 def test_a_message_of_one_account_waits_for_it(world: PhoneWorld) -> None:
     """The caller named the account; a message that names none goes to the other one meanwhile."""
-    world.accounts = BOTH
+    world.accounts = MAIN_LOCKED
     until_s = world.now_s + 600
     world.submit("a", account="main")
     hand_back(world, until_s)
@@ -113,7 +135,8 @@ def test_an_attempt_in_doubt_goes_to_its_account_all_the_same(world: PhoneWorld)
     world.submit("a")
     hand_back(world, 0.0, in_doubt=True)
     assert world.row is not None
-    assert world.row.closed_accounts == {}
+    assert world.row.closures == {}
+    world.accounts = MAIN_LOCKED
     world.submit("u", "urgent", account="main")
     hand_back(world, world.now_s + 600)
     world.now_s += 30
@@ -121,9 +144,20 @@ def test_an_attempt_in_doubt_goes_to_its_account_all_the_same(world: PhoneWorld)
     assert dispatches(world)[-1] == ("a", "main")
 
 
-@pytest.mark.parametrize("until_s", [0.0, 999_000.0])
-def test_an_end_that_is_over_does_not_make_a_loop(world: PhoneWorld, until_s: float) -> None:
-    """The account is asked again later and later."""
+@pytest.mark.parametrize(
+    ("account", "until_s"),
+    [
+        (LOCKED, 0.0),
+        (LOCKED, 999_000.0),
+        (Capacity(True, 8), 0.0),
+        (Capacity(True, 8), 9_000_000.0),
+    ],
+)
+def test_a_contradiction_does_not_make_a_loop(
+    world: PhoneWorld, account: Capacity, until_s: float
+) -> None:
+    """The end is over, or the account's record allows what its page refuses: it is asked later and later."""
+    world.accounts = {"main": account}
     world.submit("a")
     gaps_s: list[float] = []
     for _ in range(8):
@@ -232,13 +266,20 @@ def test_a_closed_account_is_never_chosen(
 # -- whose turn it is
 
 
-def closed_to(phone: str, *accounts: str, reason: str = "no_account") -> Phone:
+def closed_to(phone: str, *accounts: str, without_new_chats: tuple[str, ...] = ()) -> Phone:
     """A phone that waits for any account but these."""
-    return Phone(
-        phone=phone,
-        timer_version=1,
-        waits=(Wait(reason, closed_accounts=accounts),),  # pyright: ignore[reportArgumentType]
-    )
+    wait = Wait("no_account", closed_accounts=accounts, without_new_chats=without_new_chats)
+    return Phone(phone=phone, timer_version=1, waits=(wait,))
+
+
+def test_a_closed_account_wakes_its_phones_when_it_may_open_chats() -> None:
+    """As many as it has slots for; those that are closed for another reason wait for their time."""
+    scheduler = Scheduler(max_in_flight=1)
+    for phone in ("a", "b"):
+        scheduler.update(phone, closed_to(phone, without_new_chats=("main",)))
+    scheduler.update("c", closed_to("c", "main"))
+    assert scheduler.wake_phones({"main": READY}, {"main"}) == []
+    assert [timer.phone for timer in scheduler.wake_phones({"main": READY}, {"other"})] == ["a"]
 
 
 def test_a_closed_account_wakes_no_phone_and_holds_none_back() -> None:
@@ -292,14 +333,18 @@ def test_waking_comes_to_rest(
             rows[phone] = Phone(phone=phone, timer_version=version, in_flight=in_flight)
         else:
             assert choice.blocked_reason is not None
-            wait = Wait(choice.blocked_reason, closed_accounts=tuple(sorted(closed)))
+            wait = Wait(
+                choice.blocked_reason,
+                closed_accounts=tuple(sorted(closed - without_new_chats)),
+                without_new_chats=tuple(sorted(closed & without_new_chats)),
+            )
             rows[phone] = Phone(phone=phone, timer_version=version, waits=(wait,))
         scheduler.update(phone, rows[phone])
 
     for phone in rows:
         step(phone)
     for _ in range(20):
-        wakes = scheduler.wake_phones(availabilities)
+        wakes = scheduler.wake_phones(availabilities, without_new_chats)
         if not wakes:
             break
         for timer in wakes:

@@ -109,9 +109,9 @@ class PhoneMachine(RuleBasedStateMachine):
     def time_passes(self, by_s: float) -> None:
         self.world.now_s += by_s
 
-    @rule(ready=st.booleans(), free=st.integers(0, 2))
-    def account_changes(self, ready: bool, free: int) -> None:
-        self.world.accounts = {"main": Capacity(ready, free)}
+    @rule(ready=st.booleans(), free=st.integers(0, 2), new_chats=st.booleans())
+    def account_changes(self, ready: bool, free: int, new_chats: bool) -> None:
+        self.world.accounts = {"main": Capacity(ready, free, new_chats)}
 
     # -- the sender and WhatsApp
 

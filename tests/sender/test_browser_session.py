@@ -45,14 +45,26 @@ async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness)
     assert await harness.fetch_stanzas("logged out") == []
 
 
-async def test_a_quota_holds_strangers_back_before_it_is_used_up(
-    linked_harness: SenderHarness,
-) -> None:
-    """Of a quota of three, one chat is left unused; the end is that of the quota, and conversations go on.
+async def test_the_session_tells_who_may_be_written_to(linked_harness: SenderHarness) -> None:
+    """A time lock holds strangers back until it is lifted, and a quota before it is used up.
 
-    Source: WAWebIndividualNewChatMessageCappingLimitUtils (the quota and who may be written to).
+    Source: WAWebReachoutTimelockUtils and WAWebIndividualNewChatMessageCappingLimitUtils (the lock, the
+    quota, and who may be written to all the same).
     """
     harness = linked_harness
+    await make_friend(harness, "+60120000019")
+    await harness.control.post("/faults", {"time_lock": 600})
+    record = await harness.wait_for_state("ready", reason="reachout_timelocked")
+    assert record["until"] == record["time_lock_until"] is not None
+    held = await harness.wait_for_result(await harness.dispatch("locked", "+60120000010"))
+    assert isinstance(held, Deferred)
+    assert held.error.code == "new_chats_restricted"
+    assert format_rfc3339(held.until_s) == record["until"]
+    friendly = await harness.dispatch("under a lock", "+60120000019")
+    assert isinstance(await harness.wait_for_result(friendly), Sent)
+    await harness.control.post("/faults", {"time_lock": 0})
+    await harness.wait_for_state("ready", reason=None, new_chats_allowed=True)
+
     await harness.control.post("/faults", {"new_chat_cap": 3})
     await wait_until(lambda: harness.read_account_record()["new_chat_quota"])
     sends = [await harness.dispatch(f"new-{i}", f"+6012000001{i}") for i in range(4)]
@@ -62,9 +74,9 @@ async def test_a_quota_holds_strangers_back_before_it_is_used_up(
     quota = record["new_chat_quota"]
     assert (quota["total"], quota["used"], quota["is_used_up"]) == (3, 2, False)
     assert record["until"] == quota["resets_at"]
-    await make_friend(harness, "+60120000019")
-    friendly = await harness.dispatch("to a friend", "+60120000019")
+    friendly = await harness.dispatch("under a cap", "+60120000019")
     assert isinstance(await harness.wait_for_result(friendly), Sent)
+    assert await harness.fetch_stanzas("locked") == []
 
 
 async def test_a_time_lock_stops_new_chats_and_outlives_a_restart(

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from streams.domain.accounts.restriction import RESTRICTION_DURATION_S
+from streams.domain.accounts import restriction as restrictions
+from streams.domain.accounts.restriction import RESTRICTION_DURATION_S, Restriction
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Sent
@@ -106,6 +107,20 @@ async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(
     await until(lambda: successor.session.state.link == successor.driver.link)
     command = make_command("b", number=2, chat_id=OTHER_STRANGER)
     assert isinstance(await successor.send(command), Sent)
+    await successor.close()
+
+
+async def test_a_restriction_of_an_earlier_version_is_read(sender: FastSender) -> None:
+    """It had one row, without a scope: the account still sends nothing until its end."""
+    now_s, link = time.time(), sender.driver.link
+    old = Restriction(code="spam_flagged", since_s=now_s, until_s=now_s + 600, link=link)
+    await sender.claims.write(b"restriction", restrictions.encode(old))
+    await sender.close()
+    successor = make_sender(sender)
+    await successor.open()
+    held = await successor.send(make_command("a", chat_id=FRIEND))
+    error = Error("account_restricted", "spam_flagged")
+    assert held == Deferred(error=error, until_s=old.until_s)
     await successor.close()
 
 

@@ -9,9 +9,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain import rate_limit
-from streams.domain.accounts.routing import AccountCapacities, BlockedReason, choose_account
+from streams.domain.accounts.routing import AccountCapacities, AccountChoice, choose_account
 from streams.domain.errors import Error
 from streams.domain.phone import queue
+from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
@@ -49,8 +50,8 @@ def _dispatch_first(
     transition: Transition, heads: list[Message], accounts: AccountCapacities
 ) -> Phone:
     """The first head that has an account leaves; those that have none wait."""
-    _open_accounts(transition)
-    blocked: list[tuple[Message, BlockedReason, str | None]] = []
+    open_accounts(transition)
+    blocked: list[tuple[Message, AccountChoice, ClosedAccounts]] = []
     times_s = [head.not_before_s for head in heads]
     for head in heads:
         if head.not_before_s > transition.now_s:
@@ -60,18 +61,20 @@ def _dispatch_first(
             times_s.append(limited_until_s)
             transition.publish_queued(head, "rate_limited", limited_until_s)
             continue
-        closed_accounts = _get_closed_accounts(transition, head)
+        closed = find_closed(transition, head, accounts)
         choice = choose_account(
-            head.pinned_to or head.account, transition.phone.account, accounts, closed_accounts
+            head.pinned_to or head.account,
+            transition.phone.account,
+            accounts,
+            closed.open_times_s.keys(),
         )
         if choice.account is not None:
             return _dispatch(transition, head, choice.account)
-        if choice.blocked_reason is not None:
-            blocked.append((head, choice.blocked_reason, choice.required_account))
-    times_s += transition.phone.closed_accounts.values()
+        times_s += closed.open_times_s.values()
+        blocked.append((head, choice, closed))
     _set_timer(transition, heads, times_s)
-    for head, reason, account in blocked:
-        _add_wait(transition, head, reason, account)
+    for head, choice, closed in blocked:
+        _add_wait(transition, head, choice, closed)
     return transition.phone
 
 
@@ -89,19 +92,6 @@ def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list
     if limit <= 0:
         return max(_get_give_up_at_s(transition, other) for other in in_doubt)
     return rate_limit.next_send_at_s(transition.phone.send_times_s, limit, policy.clock_skew_s)
-
-
-def _open_accounts(transition: Transition) -> None:
-    """An account is closed to the phone only until its time."""
-    closed_accounts = transition.phone.closed_accounts
-    still_closed = {name: at_s for name, at_s in closed_accounts.items() if at_s > transition.now_s}
-    if len(still_closed) < len(closed_accounts):
-        transition.update_phone(closed_accounts=still_closed)
-
-
-def _get_closed_accounts(transition: Transition, message: Message) -> dict[str, float]:
-    """What came of an attempt in doubt can be found out by its account even while it is closed."""
-    return {} if message.pinned_to is not None else transition.phone.closed_accounts
 
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
@@ -126,20 +116,21 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
 
 
 def _add_wait(
-    transition: Transition, message: Message, reason: BlockedReason, account: str | None
+    transition: Transition, message: Message, choice: AccountChoice, closed: ClosedAccounts
 ) -> Message:
-    """`account`: the only one that will do. What is closed to the phone has a time of its own."""
-    closed_accounts = _get_closed_accounts(transition, message)
+    """What is closed to the phone opens at a time, so the message does not wait for its slots."""
+    reason, account = choice.blocked_reason, choice.required_account
+    assert reason is not None, "a message that has an account does not wait"
     wait = Wait(
         reason=reason,
         account=account,
         priority_rank=PRIORITIES.index(message.priority),
-        closed_accounts=tuple(sorted(closed_accounts)),
+        closed_accounts=tuple(sorted(closed.open_times_s.keys() - closed.without_new_chats)),
+        without_new_chats=tuple(sorted(closed.without_new_chats)),
     )
     transition.update_phone(waits=(*transition.phone.waits, wait))
-    times_s = [at_s for name, at_s in closed_accounts.items() if account in (name, None)]
-    is_due_known = reason == "no_account" and times_s
-    return transition.publish_queued(message, reason, min(times_s) if is_due_known else 0.0)
+    due_at_s = closed.next_open_s(account) if reason == "no_account" else 0.0
+    return transition.publish_queued(message, reason, due_at_s)
 
 
 def _set_timer(transition: Transition, heads: list[Message], times_s: list[float]) -> Phone:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from streams.domain import backoff
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone import receipts
+from streams.domain.phone.closures import close_account
 from streams.domain.phone.events import (
     Deferred,
     Failed,
@@ -145,6 +146,8 @@ def _apply_deferred(
         pinned_to=event.account if result.in_doubt else None,
         in_doubt_since_s=in_doubt_since_s,
     )
+    if result.in_doubt:
+        return transition.publish_queued(updated, "attempt_in_doubt", updated.not_before_s)
     if is_session_error:
         due_at_s = max(result.until_s, updated.not_before_s)
         return transition.publish_queued(updated, "no_account", due_at_s)
@@ -158,9 +161,8 @@ def _close_account(
 ) -> Message:
     """The account may not write to this recipient before then. The message may use another one at once."""
     # Not at once again, even if the sender's time has passed already.
-    earliest_s = transition.now_s + backoff.deferral_delay_s(message.deferrals)
-    closed_accounts = transition.phone.closed_accounts | {account: max(until_s, earliest_s)}
-    transition.update_phone(closed_accounts=closed_accounts)
+    retry_at_s = transition.now_s + backoff.deferral_delay_s(message.deferrals)
+    close_account(transition, account, until_s=until_s, retry_at_s=retry_at_s)
     updated = replace(
         message,
         state=State.WAITING,

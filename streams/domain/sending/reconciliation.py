@@ -115,8 +115,12 @@ def after_lookup(
 
 
 def may_have_arrived(lookup: StoreLookup) -> bool:
-    """Whether a message that is to be submitted again may have reached the server before, unacked."""
-    return isinstance(lookup, InStore) and lookup.ack == 0
+    """Whether a message that is to be submitted again may have reached the server before, unacked.
+
+    One that failed may have, too: the page may fail after it has sent the message (source:
+    WAWebSendMsgRecordAction).
+    """
+    return isinstance(lookup, InStore)
 
 
 def _decide_resubmit(

@@ -1,20 +1,16 @@
 """The contract of `Driver`, on the fake in memory and on the real browser against the sandbox.
 
-All tests on the browser share one driver; a test that stops it or logs it out leaves that to the next one
-to repair. Each test has its own ids.
+The two worlds and the fixture `world` are in tests/support/driver_worlds.py. Each test has its own ids.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Protocol
+from dataclasses import replace
 
 import msgspec
 import pytest
-import pytest_asyncio
 
-from streams.testing.fake_driver import FakeDriver
+from streams.testing.fake_whatsapp import chat_of
 from streams.whatsapp.driver import (
-    Driver,
     InDoubt,
     LookupFailed,
     MessageFound,
@@ -23,154 +19,18 @@ from streams.whatsapp.driver import (
     NotSubmitted,
     OnWhatsApp,
     Phase,
-    Receipt,
     ServerAccepted,
     ServerRefused,
     SessionState,
 )
-from streams.whatsapp.web.launch import Timeouts
-from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import (
-    PEER,
-    PEER_CHAT,
-    link,
-    make_browser_config,
-    make_text,
-    wait_for_phase,
-)
-from tests.support.sandbox import Sandbox, SandboxControl
+from tests.support.browser import PEER, PEER_CHAT, make_text
+from tests.support.driver_worlds import World, wait_for_ready, wait_for_receipt, wait_for_session
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOBODY = "+905550009999"
-
-
-class World(Protocol):
-    """A driver that is started and linked, and what WhatsApp does to it."""
-
-    driver: Driver
-
-    async def remove_number(self, phone: str) -> None: ...
-    async def refuse_next_submit(self) -> None: ...
-    async def lose_next_ack(self) -> None: ...
-    async def fail_next_submit(self) -> None: ...
-    async def deliver(self, whatsapp_id: str) -> None: ...
-    async def arrived_ids(self) -> list[str]: ...
-
-
-class FakeWorld:
-    """The fake driver plays WhatsApp too."""
-
-    def __init__(self) -> None:
-        self.driver = FakeDriver()
-
-    async def prepare(self) -> None:
-        await self.driver.start()
-
-    async def clear_faults(self) -> None:
-        await self.driver.stop()
-
-    async def remove_number(self, phone: str) -> None:
-        self.driver.remove_number(phone)
-
-    async def refuse_next_submit(self) -> None:
-        self.driver.refuse_next_submit(500)
-
-    async def lose_next_ack(self) -> None:
-        self.driver.lose_next_ack()
-
-    async def fail_next_submit(self) -> None:
-        self.driver.fail_next_submit(arrives=False)
-
-    async def deliver(self, whatsapp_id: str) -> None:
-        self.driver.emit_receipt(whatsapp_id, "delivered")
-
-    async def arrived_ids(self) -> list[str]:
-        return [message.whatsapp_id for message in self.driver.sent]
-
-
-class RealWorld:
-    """A Chromium with wa-js, and the sandbox."""
-
-    def __init__(self, driver: WhatsAppWeb, control: SandboxControl) -> None:
-        self.driver = driver
-        self.control = control
-
-    async def prepare(self) -> None:
-        """The session is ready again, whatever the test before did to it."""
-        if self.driver.session.phase is Phase.STOPPED:
-            await self.driver.start()
-        session = await wait_for_phase(self.driver, Phase.READY, Phase.LINKING)
-        if session.phase is Phase.LINKING:
-            await link(self.driver, self.control)
-        await self.control.set_mark()
-
-    async def clear_faults(self) -> None:
-        await self.control.clear_faults()
-
-    async def remove_number(self, phone: str) -> None:
-        await self.control.post("/numbers", {phone: {"on_whatsapp": False}})
-
-    async def refuse_next_submit(self) -> None:
-        await self.control.post("/faults", {"send_error": 500, "count": 1})
-
-    async def lose_next_ack(self) -> None:
-        await self.control.post("/faults", {"ack_lost": True, "count": 1})
-
-    async def fail_next_submit(self) -> None:
-        await self.control.post("/faults", {"local_error": "before_ack", "count": 1})
-
-    async def deliver(self, whatsapp_id: str) -> None:
-        """The sandbox's phones report each message by themselves."""
-
-    async def arrived_ids(self) -> list[str]:
-        rows = await self.control.fetch_new_messages()
-        return [row["whatsapp_id"] for row in rows if row["shown"]]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def real_world(
-    module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[RealWorld]:
-    """One driver for the module, which is not started yet."""
-    profile = tmp_path_factory.mktemp("profiles") / "main"
-    config = make_browser_config(module_sandbox.browser_args, profile, timeouts=Timeouts())
-    driver = WhatsAppWeb(config)
-    await driver.start()
-    yield RealWorld(driver, SandboxControl(module_sandbox.control_url))
-    await driver.stop()
-
-
-async def wait_for_ready(world: World) -> None:
-    """The session may need a moment after a start and after a reconnect."""
-    async with asyncio.timeout(40):
-        async for session in world.driver.watch_session():
-            if session.phase is Phase.READY:
-                return
-    raise AssertionError(f"the driver stopped: {world.driver.session.reason}")
-
-
-async def wait_for_receipt(world: World, whatsapp_id: str) -> Receipt:
-    """The next receipt of this message."""
-    async with asyncio.timeout(20):
-        async for incoming in world.driver.watch_incoming():
-            if isinstance(incoming, Receipt) and incoming.whatsapp_id == whatsapp_id:
-                return incoming
-    raise AssertionError("the driver stopped")
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.browser)])
-def any_world(request: pytest.FixtureRequest) -> FakeWorld | RealWorld:
-    """Each of the two. Not async: an async fixture cannot request another one."""
-    return FakeWorld() if request.param == "fake" else request.getfixturevalue("real_world")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(any_world: FakeWorld | RealWorld) -> AsyncIterator[FakeWorld | RealWorld]:
-    """Each of the two, linked and ready."""
-    await any_world.prepare()
-    yield any_world
-    await any_world.clear_faults()
+STRANGER = "+905557770001"
+NEW_PERSON = "+905557770002"
 
 
 async def test_the_session_is_ready(world: World) -> None:
@@ -283,6 +143,31 @@ async def test_a_message_that_failed_in_the_page_is_sent_again(world: World) -> 
     assert not lookup.is_pending
     assert isinstance(await world.driver.submit(make_text("3EB0CC13")), ServerAccepted)
     assert await world.arrived_ids() == ["3EB0CC13"]
+
+
+async def test_a_time_lock_allows_old_chats_alone(world: World) -> None:
+    """A message to a stranger is refused until the lock ends; one to somebody who has written is not."""
+    await world.lock_new_chats(60)
+    session = await wait_for_session(world, lambda session: session.time_lock is not None)
+    assert session.time_lock is not None
+    stranger = make_text("3EB0CC15", chat_id=chat_of(STRANGER))
+    result = await world.driver.submit(stranger)
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "new_chats_restricted"
+    assert result.until_s == session.time_lock.until_s
+    await world.write_to_account(STRANGER)
+    assert isinstance(await world.driver.submit(stranger), ServerAccepted)
+    await world.lock_new_chats(0)
+    await wait_for_session(world, lambda session: session.time_lock is None)
+
+
+async def test_a_new_chat_that_the_caller_does_not_allow(world: World) -> None:
+    """The page knows whether the person has written to the account."""
+    message = make_text("3EB0CC16", chat_id=chat_of(NEW_PERSON))
+    result = await world.driver.submit(replace(message, is_new_chat_allowed=False))
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "new_chats_restricted"
+    assert isinstance(await world.driver.submit(message), ServerAccepted)
 
 
 async def test_receipts_arrive(world: World) -> None:

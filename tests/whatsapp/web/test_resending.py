@@ -14,12 +14,13 @@ from streams.whatsapp.driver import (
     MessageFound,
     MessageNotFound,
     NotSubmitted,
+    Phase,
     Receipt,
     ServerAccepted,
 )
 from streams.whatsapp.web import media
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import PEER_CHAT, make_message, make_text
+from tests.support.browser import PEER_CHAT, make_message, make_text, wait_for_phase
 from tests.support.sandbox import SandboxControl
 from tests.support.waiting import wait_until
 
@@ -45,6 +46,13 @@ async def wait_for_receipt(driver: WhatsAppWeb, whatsapp_id: str) -> Receipt:
             if isinstance(incoming, Receipt) and incoming.whatsapp_id == whatsapp_id:
                 return incoming
     raise AssertionError("the driver stopped")
+
+
+async def restart(driver: WhatsAppWeb) -> None:
+    """A new page takes over."""
+    await driver.stop()
+    await driver.start()
+    await wait_for_phase(driver, Phase.READY)
 
 
 async def run_in_page(driver: WhatsAppWeb, script: str) -> Any:
@@ -205,3 +213,47 @@ async def test_a_blocked_contact_is_refused_before_the_hand_over(
     assert isinstance(result, NotSubmitted)
     assert result.code == "content_refused"
     assert await fetch_shown_ids(shared_control) == []
+
+
+async def test_a_receipt_implies_a_lost_ack(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """The recipient's phone has the message, so the server had it: the submit does not wait on."""
+    await shared_control.add_faults({"receipts_unacked": True, "ack_lost": True}, count=1)
+    assert isinstance(await shared_driver.submit(make_text("3EB0AC17")), ServerAccepted)
+
+
+async def test_a_file_is_sent_again_by_the_next_page(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page stores a message without its file, which the submit brings again."""
+    monkeypatch.setitem(media.UPLOAD_BASE_S, "document", 0.3)
+    await shared_control.add_faults({"upload_hangs": True}, count=1)
+    content = {**FILE, "data": base64.b64encode(b"%PDF yet other bytes").decode()}
+    assert isinstance(await shared_driver.submit(make_message("3EB0AC18", content)), NotSubmitted)
+    await restart(shared_driver)
+    lookup = await shared_driver.find_message("3EB0AC18", PEER_CHAT)
+    assert isinstance(lookup, MessageFound)
+    assert not lookup.is_pending
+    assert isinstance(
+        await shared_driver.submit(make_message("3EB0AC18", content, deadline_in_s=20)),
+        ServerAccepted,
+    )
+    (row,) = await shared_control.fetch_new_messages()
+    assert row["whatsapp_id"] == "3EB0AC18"
+    assert "is_broken" not in row["details"]
+
+
+async def test_a_message_of_an_earlier_page_is_quoted(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """It need not be in memory (source: WAWebMsgCollection.getMessagesById)."""
+    for whatsapp_id in ("3EB0AC19", "3EB0AC20"):
+        assert isinstance(await shared_driver.submit(make_text(whatsapp_id)), ServerAccepted)
+    await restart(shared_driver)
+    reply = make_text("3EB0AC21", reply_to="3EB0AC19")
+    assert isinstance(await shared_driver.submit(reply), ServerAccepted)
+    content: dict[str, object] = {"type": "reaction", "message_id": "3EB0AC19", "emoji": "👍"}
+    assert isinstance(await shared_driver.submit(make_message("3EB0AC22", content)), ServerAccepted)
+    rows = await shared_control.fetch_new_messages()
+    assert [row["reply_to"] for row in rows] == [None, None, "3EB0AC19", "3EB0AC19"]

@@ -99,16 +99,18 @@
     missing.clear();
     try {
       const acks = parts.acks({ ...shared, ...session.internal });
-      const gate = parts.gate(shared);
-      const store = parts.store({ ...shared, ...gate.internal });
-      const contents = parts.contents({ ...shared, ...gate.internal, ...store.internal });
+      const attempts = parts.attempts(shared);
+      const gate = parts.gate({ ...shared, ...attempts.internal });
+      const base = { ...shared, ...attempts.internal, ...gate.internal };
+      const store = parts.store(base);
+      const contents = parts.contents({ ...base, ...store.internal });
       const sending = parts.sending({
-        ...shared, ...acks.internal, ...gate.internal, ...store.internal, ...contents.internal,
+        ...base, ...acks.internal, ...store.internal, ...contents.internal,
       });
       addCalls({ ...store.calls, ...contents.calls });
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
-      shared.late = { ...store.internal, ...gate.internal };
+      shared.late = { ...store.internal, ...attempts.internal };
       isComplete = true;
     } catch (error) {
       missing.add("adapter");

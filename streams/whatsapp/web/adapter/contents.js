@@ -126,21 +126,24 @@
 
   /* ---------- a stored file ---------- */
 
-  // WhatsApp stores a message without its file. After a reload the file must be prepared again before
-  // the message can be sent again; a file that came out differently does not belong to the message.
+  // WhatsApp stores a message without its file. After a reload, its "try again" would send the record as it
+  // is, also if the file was never uploaded, and the recipient could not open it (source:
+  // WAWebMsgModel.resumeRemoteUpload). With `local` it uploads the file, which must be prepared again; a
+  // file that came out differently does not belong to the message, and then the upload fails.
   async function restoreFile(model, submission) {
     const { OpaqueData, MediaPrep } = WPP.whatsapp;
-    const { mediaObject } = model;
-    if (!mediaObject || mediaObject.mediaBlob) return;
+    model.local = true;
+    if (model.mediaObject.mediaBlob) return;
     const file = buildFile(submission);
     const { type, voice } = submission.content;
-    const blob = await OpaqueData.createFromData(file, file.type);
-    const prep = MediaPrep.prepRawMedia(blob, {
-      asDocument: type === "document", asSticker: type === "sticker", isPtt: Boolean(voice),
-      maxDimension: type === "image" ? 1600 : undefined,
-    });
-    const { mediaBlob, filehash } = await prep.waitForPrep();
-    if (filehash === mediaObject.filehash) mediaObject.consolidate({ mediaBlob });
+    const options = { asDocument: type === "document", asSticker: type === "sticker", isPtt: Boolean(voice) };
+    if (type === "image") options.maxDimension = 1600; // as wa-js does
+    const data = await OpaqueData.createFromData(file, file.type);
+    const { mediaBlob, filehash } = await MediaPrep.prepRawMedia(data, options).waitForPrep();
+    if (filehash !== model.mediaObject.filehash) return;
+    const isOpaque = mediaBlob instanceof OpaqueData;
+    const blob = isOpaque ? mediaBlob : await OpaqueData.createFromData(mediaBlob, mediaBlob.type);
+    model.mediaObject.consolidate({ mediaBlob: blob });
   }
 
   return {

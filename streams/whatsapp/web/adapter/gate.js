@@ -1,188 +1,18 @@
 /*
- * The gate. A message may leave the page through it alone: an attempt passes once, before its deadline,
- * while the page is connected, and only if no restriction forbids it. This is checked in the same turn of
- * the event loop in which WhatsApp's own function goes on.
+ * The gate: a message may leave the page through it alone. WhatsApp's functions are wrapped in the exports
+ * of their modules, through which the page calls them; an attempt is checked in the same turn of the event
+ * loop in which WhatsApp's own function goes on.
  *
- * WhatsApp's functions are wrapped in the exports of their modules, through which the page calls them:
  *   addAndSendMsgToChat (WAWebSendMsgChatAction)         stores a new message and sends it
  *   addAndSendAddonToChat (WAWebSendAddonMsgChatAction)  the same for a reaction
  *   sendMsgRecord (WAWebSendMsgRecordAction)             sends what is stored, also for resendMsg
- * What fails before sendMsgRecord is called was certainly not sent.
  */
 (shared) => {
   "use strict";
 
-  const {
-    WPP, functions, AdapterError, findConnectionProblem, findNewChatRestriction, missing, tryRead, loadModule,
-  } = shared;
+  const { WPP, functions, attempts, hooks, missing, tryRead, loadModule } = shared;
 
-  const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
-  const MAX_ENDED_ATTEMPTS = 2000;
-
-  /* ---------- attempts ---------- */
-
-  // By id: the last attempt of this document. A reload starts without any.
-  const attempts = new Map();
   const reactions = new Map(); // attempts of reactions, by target and emoji
-
-  // One attempt to send one message.
-  class Attempt {
-    constructor(submission, isInDoubt) {
-      this.submission = submission;
-      this.model = null;
-      this.isPassed = false; // WhatsApp's function was called
-      this.isClosed = false; // it may not be called any more
-      this.isSending = false; // sendMsgRecord was called
-      this.isEnded = false;
-      this.isAccepted = false; // it ended with the server's ack
-      this.isInDoubt = isInDoubt; // an earlier attempt may have reached the server
-      this.isUnsent = false; // it ended, and certainly nothing was sent
-      this.failed = new Promise((_, reject) => { this.fail = reject; });
-      this.failed.catch(() => {});
-      this.outcome = new Promise((resolve, reject) => { this.end = { resolve, reject }; });
-      this.outcome.catch(() => {});
-      this.startTimer(submission.submit_before_ms - Date.now(), () => this.expire());
-    }
-
-    get mayBeSent() {
-      return this.isInDoubt || (this.isPassed && !this.isUnsent);
-    }
-
-    // It is not decided yet whether WhatsApp's function is called.
-    get isPreparing() {
-      return !this.isPassed && !this.isClosed;
-    }
-
-    // The message is stored, and this page sends it at each connect until the server acks it.
-    get isPending() {
-      return this.isPassed && !this.isEnded && !this.isAcked;
-    }
-
-    startTimer(after_ms, onTimeout) {
-      clearTimeout(this.timer);
-      this.timer = setTimeout(onTimeout, Math.min(Math.max(0, after_ms), MAX_TIMER_MS));
-    }
-
-    // Thrown into the call of WhatsApp's function, the error proves that this attempt sends nothing.
-    close(error) {
-      this.isClosed = true;
-      this.error = this.error || error;
-      clearTimeout(this.timer);
-      this.fail(this.error);
-      return this.error;
-    }
-
-    expire() {
-      return this.close(new AdapterError("timeout_before_submit", "the deadline passed in the page"));
-    }
-
-    check(chat) {
-      if (this.isClosed || Date.now() >= this.submission.submit_before_ms) throw this.expire();
-      const problem = findConnectionProblem() || findRestriction(chat, this.submission);
-      if (problem) throw this.close(Object.assign(new AdapterError(...problem), { until_s: problem[2] }));
-    }
-
-    pass(chat) {
-      if (this.isPassed) throw new AdapterError("outcome_unknown", "this attempt has been sent already");
-      this.check(chat);
-      this.isPassed = true;
-      const { upload_timeout_ms, ack_timeout_ms } = this.submission;
-      if (upload_timeout_ms) this.startTimer(upload_timeout_ms, () => this.cancelUpload());
-      else this.startTimer(ack_timeout_ms, () => this.stopWaiting());
-    }
-
-    // The page cancels an upload in this way; the next messages of the chat then go on.
-    cancelUpload() {
-      this.startTimer(this.submission.ack_timeout_ms, () => this.stopWaiting());
-      if (this.model) this.model.cancelUpload();
-    }
-
-    stopWaiting() {
-      this.fail(new AdapterError("ack_timeout", "no ack in time"));
-    }
-
-    // From here on, the message can be on its way to the server.
-    onRecord(model) {
-      if (!this.isPassed) missing.add("gate"); // WhatsApp went another way
-      this.isPassed = this.isSending = true;
-      this.model = model;
-      const { upload_timeout_ms, ack_timeout_ms } = this.submission;
-      if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
-    }
-
-    // The ack of the model wins over any result, and over any error after it.
-    get isAcked() {
-      return Boolean(this.model) && this.model.ack >= 1;
-    }
-
-    onResult(result) {
-      if (this.isEnded) return;
-      const error = this.isAcked ? null : findResultError(result);
-      this.isUnsent = Boolean(error && error.server_code);
-      this.settle(error);
-    }
-
-    onError(error) {
-      if (this.isEnded) return;
-      if (this.isAcked) {
-        this.settle(null);
-        return;
-      }
-      this.isUnsent = hasRecordHook && !this.isSending;
-      const isUpload = this.isUnsent && this.submission.upload_timeout_ms && !isDuplicate(error);
-      const message = String(error && error.message);
-      this.settle(isUpload ? new AdapterError("media_upload_failed", message) : error);
-    }
-
-    settle(error) {
-      this.isEnded = true;
-      this.isAccepted = !error;
-      this.isClosed = true;
-      clearTimeout(this.timer);
-      if (error) this.end.reject(error);
-      else this.end.resolve({});
-      removeEndedAttempts();
-    }
-  }
-
-  function startAttempt(submission, isInDoubt) {
-    const { id } = submission;
-    const attempt = new Attempt(submission, isInDoubt);
-    attempts.delete(id);
-    attempts.set(id, attempt);
-    return attempt;
-  }
-
-  // Ended attempts only tell whether something can have been sent before: the oldest may go.
-  function removeEndedAttempts() {
-    if (attempts.size <= MAX_ENDED_ATTEMPTS) return;
-    for (const [id, attempt] of attempts) {
-      if (attempt.isEnded) return attempts.delete(id);
-    }
-  }
-
-  const pendingCount = () => [...attempts.values()].filter((attempt) => attempt.isPending).length;
-
-  /* ---------- what WhatsApp answers ---------- */
-
-  const isDuplicate = (error) => Boolean(error) && error.name === "DuplicateMessageError";
-
-  // Only `ackErrorCode` is an answer of the server. Any other word stands for an error in the page, also
-  // one that came after the ack (source: WAWebSendMsgRecordAction).
-  function findResultError(result) {
-    const word = result && typeof result === "object" ? result.messageSendResult : result;
-    if (word === "OK") return null;
-    const server_code = Number(result && result.ackErrorCode) || null;
-    const code = server_code ? "server_error" : "outcome_unknown";
-    return Object.assign(new AdapterError(code, String(word)), { server_code });
-  }
-
-  function findRestriction(chat, { is_new_chat_allowed }) {
-    const restriction = chat && findNewChatRestriction(chat, chat.contact, is_new_chat_allowed);
-    return restriction && [restriction.code, "WhatsApp allows no new chats", restriction.until_s];
-  }
-
-  /* ---------- the wrapped functions ---------- */
 
   // By the module's name, else by what it exports: a search looks at every module of the page.
   function findModule(moduleName, name) {
@@ -211,7 +41,7 @@
   const findAttempt = (data) => attempts.get(data && data.id && data.id.id);
 
   function observe(attempt, [stored, sent]) {
-    stored.then((model) => { attempt.model = model; }, () => {});
+    stored.then((model) => attempt.watch(model), () => {});
     sent.then((result) => attempt.onResult(result), (error) => attempt.onError(error));
   }
 
@@ -244,7 +74,7 @@
       return data;
     });
     const promises = send.call(this, chat, gated, beforeSend);
-    gated.then(() => attempt && observe(attempt, promises), () => {});
+    gated.then(() => attempt && observe(attempt, promises), () => promises[0].catch(() => {}));
     return promises;
   };
 
@@ -286,15 +116,11 @@
   }
 
   const hasMessageGate = wrap("WAWebSendMsgChatAction", "addAndSendMsgToChat", wrapMessage);
-  const hasRecordHook = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
+  hooks.hasRecord = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
   const hasReactionGate = wrap("WAWebSendAddonMsgChatAction", "addAndSendAddonToChat", wrapReaction);
   const isAbsent = (type) =>
     absent.has(type === "reaction" ? "addAndSendAddonToChat" : "addAndSendMsgToChat");
   const isGated = (type) => (type === "reaction" ? hasReactionGate : hasMessageGate);
 
-  return {
-    internal: {
-      findModule, attempts, startAttempt, isGated, isAbsent, isDuplicate, sendReaction, pendingCount,
-    },
-  };
+  return { internal: { findModule, isGated, isAbsent, sendReaction } };
 }

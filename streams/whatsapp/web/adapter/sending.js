@@ -7,33 +7,19 @@
   "use strict";
 
   const {
-    WPP, AdapterError, describeError, missing, findModule, attempts, startAttempt, isGated, isAbsent,
-    isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting, stopWaiting, buildOptions,
-    sendContent, restoreFile, dropMedia,
+    WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, startAttempt,
+    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting,
+    stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
-
-  const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
   if (!resendModule) missing.add("resendMsg");
 
   /* ---------- waiting for an attempt of another submit ---------- */
 
-  function waitForAck(model) {
-    return new Promise((resolve) => {
-      const check = () => {
-        if (model.ack < 1) return;
-        model.off("change:ack", check);
-        resolve({});
-      };
-      model.on("change:ack", check);
-      check();
-    });
-  }
-
   // Until it ends, the attempt may send the message at any time, also after this submit's deadline.
   async function waitForAttempt(attempt, { ack_timeout_ms }) {
-    const { model, isPreparing, outcome, failed } = attempt;
+    const { isPreparing, outcome, failed } = attempt;
     let timer = null;
     const timeout = new Promise((_, reject) => {
       const error = new AdapterError("ack_timeout", "no ack in time");
@@ -41,9 +27,7 @@
       timer = setTimeout(fail, Math.min(ack_timeout_ms, MAX_TIMER_MS));
     });
     try {
-      await Promise.race([
-        outcome, timeout, ...(model ? [waitForAck(model)] : []), ...(isPreparing ? [failed] : []),
-      ]);
+      await Promise.race([outcome, timeout, ...(isPreparing ? [failed] : [])]);
     } finally {
       clearTimeout(timer);
     }
@@ -122,10 +106,11 @@
   // WhatsApp's "try again". It does nothing for a message that does not count as failed (source:
   // WAWebResendMsgAction), as one that the page never marked.
   async function sendAgain(attempt, model, submission) {
-    attempt.model = model;
+    attempt.watch(model);
     if (!resendModule) throw new AdapterError("disconnected", "WhatsApp Web cannot send a message again");
+    const chat = await openChat(submission);
     if (model.mediaObject) await restoreFile(model, submission);
-    attempt.pass(listChats(submission.chat_id)[0] || null);
+    attempt.pass(chat);
     if (!isFailed(model)) model.set({ isSendFailure: true });
     const onEnd = (word) => {
       if (word) attempt.onResult(word);

@@ -89,8 +89,15 @@ define("WAWebMediaMmsV4Upload", (exports, require) => {
 
 define("WAWebMediaStorage", (exports) => {
   const mediaObjects = new Map();
+
+  // After a reload, the file is not in it: only the message's row is stored.
+  const createMediaObject = (filehash) => ({
+    filehash, uploadStage: "INIT",
+    consolidate(changes) { Object.assign(this, changes); },
+  });
+
   exports.getOrCreateMediaObject = (filehash) => {
-    if (!mediaObjects.has(filehash)) mediaObjects.set(filehash, { filehash, uploadStage: "INIT" });
+    if (!mediaObjects.has(filehash)) mediaObjects.set(filehash, createMediaObject(filehash));
     return mediaObjects.get(filehash);
   };
 });
@@ -105,12 +112,9 @@ define("WAWebMediaPrep", (exports, require) => {
   }
 
   async function buildValues(prep, { caption, type, productMsgOptions }) {
-    const mediaData = await prep.waitForPrep();
-    const filehash = await hash(mediaData.mediaBlob);
-    const mediaObject = require("WAWebMediaStorage").getOrCreateMediaObject(filehash);
-    mediaObject.mediaBlob = mediaData.mediaBlob;
-    const { mimetype, size } = mediaData;
-    return { ...productMsgOptions, type: type || mediaData.type, mimetype, size, caption, filehash };
+    const { filehash, mediaBlob, mimetype, size, type: preparedType } = await prep.waitForPrep();
+    require("WAWebMediaStorage").getOrCreateMediaObject(filehash).consolidate({ mediaBlob });
+    return { ...productMsgOptions, type: type || preparedType, mimetype, size, caption, filehash };
   }
 
   const UPLOAD_FAILURES = new Set(["NEED_UPLOAD", "ERROR_TOO_LARGE", "ERROR_FORBIDDEN", "ERROR_THROTTLED"]);
@@ -149,7 +153,12 @@ define("WAWebMediaPrep", (exports, require) => {
       processed.then((mediaData) => Object.assign(this.mediaData, mediaData)).catch(() => {});
     }
 
-    async waitForPrep() { return this._processed; }
+    async waitForPrep() {
+      const mediaData = await this._processed;
+      mediaData.filehash ||= await hash(mediaData.mediaBlob);
+      return mediaData;
+    }
+
     sendToChat({ chat, options }) { return sendToChat(this, chat, options); }
   };
 });

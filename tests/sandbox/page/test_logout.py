@@ -69,3 +69,4 @@ async def test_wa_js_learns_the_reason(linked_page: RawPage) -> None:
     )
     await linked_page.control.add_faults({"logout": "account_sync_error"})
     await linked_page.wait("() => localStorage.getItem('reason') === 'account_sync_error'")
+    await linked_page.wait_for_code()  # a page that just navigates cannot be closed reliably

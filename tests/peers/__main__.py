@@ -32,10 +32,19 @@ def main(names: list[str]) -> int:
     if unfamiliar:
         _console.print(f"peers: no client {unfamiliar}; there are {[c.name for c in CLIENTS]}")
         return 2
-    expected = tomllib.loads((FOLDER / "expected.toml").read_text())
+    expected = _read_expected()
     clients = [client for client in CLIENTS if not names or client.name in names]
     are_as_expected = [_run(client, expected.get(client.name, {})) for client in clients]
     return 0 if all(are_as_expected) else 1
+
+
+def _read_expected() -> dict[str, dict[str, str]]:
+    """The known misses of each client. A name that no client has is a mistake."""
+    expected = tomllib.loads((FOLDER / "expected.toml").read_text())
+    features = {client.name: client.features for client in CLIENTS}
+    for name, misses in expected.items():
+        assert set(misses) <= set(features[name]), f"expected.toml: {name} has no {misses}"
+    return expected
 
 
 def _run(client: Client, allowed: dict[str, str]) -> bool:

@@ -45,7 +45,7 @@ chaos: setup ## kill each process in turn under 2,000 requests: about ten minute
 overrides: setup ## switch off each override of Faust in a copy and check that its tests fail: about 15 minutes
 	$(BIN)/python -m tests.overrides
 
-peers: setup ## let whatsapp-web.js, WPPConnect, WPP_Whatsapp and wa-js judge the sandbox (CLIENT=… for one): five minutes
+peers: setup ## let whatsapp-web.js, WPPConnect, WPP_Whatsapp and wa-js judge the sandbox (CLIENT=… for one): four minutes
 	$(BIN)/python -m tests.peers $(CLIENT)
 
 check: .venv/.installed ## check format, lint, types and import rules

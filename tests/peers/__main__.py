@@ -62,10 +62,7 @@ def _run(client: Client, allowed: dict[str, str]) -> bool:
 
 
 def _print_table(client: Client, results: dict[str, str | None], allowed: dict[str, str]) -> None:
-    n_works = sum(reason is None for reason in results.values())
-    table = Table(
-        "feature", "result", "reason", title=f"{client.package}: {n_works} of {len(results)}"
-    )
+    table = Table("feature", "result", "reason")
     for name, reason in results.items():
         if reason is None:
             note = "works now: remove it from expected.toml" if name in allowed else ""
@@ -74,6 +71,8 @@ def _print_table(client: Client, results: dict[str, str | None], allowed: dict[s
             result = "expected miss" if name in allowed else "MISS"
             table.add_row(name, result, allowed.get(name, reason))
     _console.print(table)
+    n_works = sum(reason is None for reason in results.values())
+    _console.print(f"{client.package}: {n_works} of {len(results)}")
 
 
 if __name__ == "__main__":

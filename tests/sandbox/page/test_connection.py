@@ -54,6 +54,18 @@ async def test_reconnect_closes_the_socket_that_is_open(linked_page: RawPage) ->
     await linked_page.wait_for_connection()
 
 
+async def test_an_attempt_at_once(linked_page: RawPage) -> None:
+    """`maybeResetSocketLoop` ends the wait between two attempts; a connected page ignores it (WAComms)."""
+    reset = "() => require('WAComms').maybeResetSocketLoop()"
+    await linked_page.run(reset)
+    assert (await linked_page.read_state())["stream"] == "CONNECTED"
+    await linked_page.control.add_faults({"socket_down_s": 60})
+    await linked_page.wait_for_state(state="OPENING")
+    await linked_page.control.clear_faults()
+    await linked_page.run(reset)
+    await linked_page.wait_for_connection()
+
+
 async def test_the_back_off(linked_page: RawPage) -> None:
     """The waits are Fibonacci's seconds with a tenth of jitter, up to a maximum (WAPromiseBackoffs)."""
     waits = await linked_page.run(

@@ -85,11 +85,11 @@ define("WAWebMediaDataUtils", (exports) => {
 
 define("WAWebMediaInMemoryBlobCache", (exports) => {
   exports.InMemoryMediaBlobCacheImpl = class InMemoryMediaBlobCache {
-    constructor() { this.$1 = new Map(); }
-    put(filehash, blob) { this.$1.set(filehash, blob); }
-    get(filehash) { return this.$1.get(filehash); }
-    has(filehash) { return this.$1.has(filehash); }
-    delete(filehash) { this.$1.delete(filehash); }
+    constructor() { this._blobs = new Map(); }
+    put(filehash, blob) { this._blobs.set(filehash, blob); }
+    get(filehash) { return this._blobs.get(filehash); }
+    has(filehash) { return this._blobs.has(filehash); }
+    delete(filehash) { this._blobs.delete(filehash); }
   };
   exports.InMemoryMediaBlobCache = new exports.InMemoryMediaBlobCacheImpl();
 });

@@ -139,11 +139,11 @@ define("WAWebMediaPrep", (exports, require) => {
     constructor(type, processed) {
       this.baseType = type;
       this.mediaData = new (require("WAWebMediaData").default)({ type });
-      this.$1 = processed.then((values) => this.mediaData.set(values));
-      this.$1.catch(() => {}); // whoever waits for it gets the error
+      this._processed = processed.then((values) => this.mediaData.set(values));
+      this._processed.catch(() => {}); // whoever waits for it gets the error
     }
 
-    async waitForPrep() { return this.$1; }
+    async waitForPrep() { return this._processed; }
     sendToChat({ chat, options }) { return sendToChat(this, chat, options); }
   };
 });

@@ -131,6 +131,13 @@ define("WAComms", (exports, require) => {
       this._timers = {};
     }
 
+    // A new loop, whose first attempt is at once. An attempt that is under way is given up.
+    reset() {
+      if (this._isEnded) return;
+      if (!this.socket) this.close();
+      this.start();
+    }
+
     close() {
       if (this._opening) this._opening.close();
     }
@@ -163,6 +170,8 @@ define("WAComms", (exports, require) => {
   exports.closeSocketAndResume = () => { if (comms && comms.socket) comms.close(); };
   exports.closeSocketAndPreventRetry = () => { if (comms) comms.end(); };
   exports.closeSocket = () => { if (comms) comms.close(); };
+  exports.maybeResetSocketLoop = () => { if (comms && !comms.socket) comms.reset(); };
+  exports.forceResetSocketLoop = () => { if (comms) comms.reset(); };
   exports.isSocketConnected = () => Boolean(comms && comms.socket);
   exports.isCommsInitialized = () => comms !== null;
   exports.castSmaxStanza = (message) => Boolean(comms) && comms.send(message, false);

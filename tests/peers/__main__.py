@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import shutil
 import sys
 import tempfile
 import tomllib
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.peers.clients import CLIENTS, FOLDER, Client
-from tests.peers.install import install
+from tests.peers.install import CannotInstall, install
 from tests.peers.peer import Peer
 from tests.peers.samples import write_samples
 from tests.peers.sessions import run_sessions
@@ -34,7 +35,11 @@ def main(names: list[str]) -> int:
         return 2
     expected = _read_expected()
     clients = [client for client in CLIENTS if not names or client.name in names]
-    are_as_expected = [_run(client, expected.get(client.name, {})) for client in clients]
+    try:
+        are_as_expected = [_run(client, expected.get(client.name, {})) for client in clients]
+    except CannotInstall as error:
+        _console.print(f"peers: {error}")
+        return 2
     return 0 if all(are_as_expected) else 1
 
 
@@ -51,14 +56,19 @@ def _run(client: Client, allowed: dict[str, str]) -> bool:
     """Returns whether the client does all but what it is allowed to miss."""
     install(client)
     folder = Path(tempfile.mkdtemp(prefix=f"peers-{client.name}-"))
-    _console.print(f"{client.package}: logs in {folder}")
+    _console.print(f"{client.package} on a sandbox of its own:")
     behaviour = (f"--qr-ttl-s={_QR_TTL_S}", f"--set=main_screen_ms={_MAIN_SCREEN_MS}")
     options = (*behaviour, *client.sandbox_options)
     with run_sandbox(folder / "sandbox", *options) as (sandbox, _):
         peer = Peer(client, sandbox, folder, write_samples(folder))
         results = asyncio.run(run_sessions(peer))
     _print_table(client, results, allowed)
-    return all(reason is None or name in allowed for name, reason in results.items())
+    is_as_expected = all(reason is None or name in allowed for name, reason in results.items())
+    if is_as_expected:
+        shutil.rmtree(folder)
+    else:
+        _console.print(f"peers: profiles and logs are in {folder}")
+    return is_as_expected
 
 
 def _print_table(client: Client, results: dict[str, str | None], allowed: dict[str, str]) -> None:

@@ -41,17 +41,27 @@ async def test_a_contact_becomes_a_card_with_its_number(message_page: MessagePag
 
 async def test_a_card_is_read(message_page: MessagePage) -> None:
     """Folded lines and properties are read; a text without an end is no card (source: WAWebVcardParsingUtils)."""
-    text = "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Nur\r\n  Aisyah\r\nTEL;waid=6012:+60 12\r\nEND:VCARD"
-    card, name, broken = await message_page.run(
+    text = (
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Nur\r\n  Aisyah\r\nTEL;waid=6012:+60 12\r\n"
+        "X-WA-BIZ-NAME:Shop\r\nEND:VCARD"
+    )
+    number, service, name, broken = await message_page.run(
         """
         const { parseVcard } = require("WAWebVcardParsingUtils");
         const card = parseVcard(argument);
         const { vcardGetNameFromParsed } = require("WAWebVcardGetNameFromParsed");
-        return [card.TEL[0], vcardGetNameFromParsed(card), parseVcard("BEGIN:VCARD\\nFN:x\\ny") ?? null];
+        const name = vcardGetNameFromParsed(card);
+        return [card.TEL[0], card.SERVICE[0], name, parseVcard("BEGIN:VCARD\\nFN:x\\ny") ?? null];
         """,
         text,
     )
-    assert (card["value"], card["properties"]) == ("+60 12", {"waid": ["6012"]})
+    assert number == {
+        "type": "TEL",
+        "index": 3,
+        "value": "+60 12",
+        "properties": {"waid": ["6012"]},
+    }
+    assert (service["type"], service["value"]) == ("WA-BIZ-NAME", "Shop")
     assert (name, broken) == ("Nur Aisyah", None)
 
 

@@ -46,10 +46,13 @@ define("WAWebVcardParsingUtils", (exports) => {
     if (!parts) return null;
     const [, name, properties, value] = parts;
     return {
-      type: name, index, properties: parseProperties(properties),
+      type: name.replace(/^X-/, ""), index, properties: parseProperties(properties),
       value: STRUCTURED.has(name) ? value.split(";") : value,
     };
   }
+
+  // What the standard does not name, as `X-WA-BIZ-NAME`, is a service.
+  const getKey = (line, { type }) => (/^(?:item\d+\.)?X-/.test(line) ? "SERVICE" : type);
 
   function isCard(lines) {
     const [first, version] = lines.map((line) => line.trim().toUpperCase());
@@ -62,9 +65,10 @@ define("WAWebVcardParsingUtils", (exports) => {
     const lines = unfolded.split("\n").filter((line) => line.trim());
     if (lines.length < 3 || !isCard(lines)) return undefined;
     const card = {};
-    for (const field of lines.slice(2, -1).map(parseField)) {
-      if (field) (card[field.type] ||= []).push(field);
-    }
+    lines.slice(2, -1).forEach((line, index) => {
+      const field = parseField(line, index + 2);
+      if (field) (card[getKey(line, field)] ||= []).push(field);
+    });
     return card;
   };
 });

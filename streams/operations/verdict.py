@@ -53,7 +53,7 @@ def judge(diagnosis: Diagnosis) -> list[Finding]:
         findings.append(_judge_browser(diagnosis, page))
         if page.document.is_wa_js_ready:
             findings += [_judge_connection(page.session), _judge_messages(page.session)]
-            findings += [_judge_restrictions(page.session), _judge_clock(page.session)]
+            findings += [_judge_limits(page.session), _judge_clock(page.session)]
             findings += _judge_symbols(page.symbols)
         findings.append(_judge_codecs(page))
     findings += [_judge_disk(diagnosis), _judge_start(diagnosis)]
@@ -145,7 +145,7 @@ def _judge_messages(session: PageSession) -> Finding:
     return Finding("messages", verdict, detail, "they are sent again; if they stay, report it")
 
 
-def _judge_restrictions(session: PageSession) -> Finding:
+def _judge_limits(session: PageSession) -> Finding:
     parts: list[str] = []
     if session.is_time_locked:
         parts.append(f"time lock ({session.time_lock_kind}){_until(session.time_lock_until_s)}")
@@ -158,7 +158,7 @@ def _judge_restrictions(session: PageSession) -> Finding:
     is_capped = session.new_chat_cap_status == "CAPPED"
     verdict = Verdict.CHECK if session.is_time_locked or is_capped else Verdict.OK
     advice = "messages to strangers wait or use another account; send less to strangers"
-    return Finding("restrictions", verdict, ", ".join(parts) or "none", advice)
+    return Finding("limits", verdict, ", ".join(parts) or "none", advice)
 
 
 def _judge_clock(session: PageSession) -> Finding:

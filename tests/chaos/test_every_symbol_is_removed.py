@@ -4,7 +4,7 @@ import pytest
 
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.sandbox import Sandbox, SandboxControl
-from tests.support.symbol_sweep import list_removable, sweep
+from tests.whatsapp.symbol_sweep import list_removable, sweep
 
 pytestmark = [
     pytest.mark.chaos,

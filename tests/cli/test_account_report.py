@@ -76,7 +76,7 @@ def test_a_healthy_account_has_nothing_to_check() -> None:
     """Every finding is ok, and there is one for each group of symbols."""
     findings = judge(HEALTHY)
     assert {finding.verdict for finding in findings} == {Verdict.OK}
-    assert {"sending", "resend", "connection", "restrictions"} <= {f.name for f in findings}
+    assert {"sending", "resend", "connection", "limits"} <= {f.name for f in findings}
 
 
 @pytest.mark.parametrize(
@@ -102,17 +102,17 @@ def test_a_healthy_account_has_nothing_to_check() -> None:
         (with_session(pending_rows=3), "messages", "check", "3 without an ack"),
         (
             with_session(is_time_locked=True, time_lock_until_s=60.0, time_lock_kind="DEFAULT"),
-            "restrictions",
+            "limits",
             "check",
             "until 1970-01-01T00:01:00",
         ),
         (
             with_session(new_chat_quota=30, new_chats_used=30, new_chat_cap_status="CAPPED"),
-            "restrictions",
+            "limits",
             "check",
             "30 of 30",
         ),
-        (with_session(logout_reason_code="2"), "restrictions", "ok", "code 2"),
+        (with_session(logout_reason_code="2"), "limits", "ok", "code 2"),
         (with_session(clock_difference_s=-3600), "clock", "check", "-3600 s"),
         (with_session(clock_difference_s=None), "clock", "ok", "not measured"),
         (

@@ -8,7 +8,7 @@ import pytest
 from streams.whatsapp.driver import NotSubmitted, Phase
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.sandbox import Sandbox, SandboxControl
-from tests.support.symbol_sweep import list_removable, sweep
+from tests.whatsapp.symbol_sweep import list_removable, sweep
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

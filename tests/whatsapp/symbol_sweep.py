@@ -75,10 +75,16 @@ async def sweep(
 
 
 async def _restore(driver: WhatsAppWeb, control: SandboxControl, timeout_s: float) -> None:
-    """The page is whole again. What it can still send, it sends now."""
+    """The page is whole again. What it can still send, it sends now.
+
+    A page that could not read its storage has logged out, as the real one does: it is linked again.
+    """
     await control.clear_faults()
     await _reload(driver)
-    session = await _wait_for(driver, _is_whole, timeout_s)
+    session = await _wait_for(driver, lambda state: _is_whole(state) or bool(state.qr), timeout_s)
+    if session.qr is not None:
+        await control.scan(session.qr)
+        session = await _wait_for(driver, _is_whole, timeout_s)
     assert _is_whole(session), session
 
 

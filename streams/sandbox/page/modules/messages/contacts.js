@@ -6,18 +6,18 @@
 define("WAWebLidPnCache", (exports) => {
   exports.LidPnCache = class LidPnCache {
     constructor() {
-      this.$1 = new Map();
-      this.$2 = new Map();
+      this._phoneNumbers = new Map();
+      this._lids = new Map();
     }
 
     add(lid, { phoneNumber }) {
-      this.$1.set(String(lid), phoneNumber);
-      this.$2.set(String(phoneNumber), lid);
+      this._phoneNumbers.set(String(lid), phoneNumber);
+      this._lids.set(String(phoneNumber), lid);
     }
 
-    getPhoneNumber(lid) { return this.$1.get(String(lid)); }
-    getCurrentLid(wid) { return wid.isLid() ? wid : this.$2.get(String(wid)); }
-    clear() { this.$1.clear(); this.$2.clear(); }
+    getPhoneNumber(lid) { return this._phoneNumbers.get(String(lid)); }
+    getCurrentLid(wid) { return wid.isLid() ? wid : this._lids.get(String(wid)); }
+    clear() { this._phoneNumbers.clear(); this._lids.clear(); }
   };
 });
 

@@ -148,13 +148,13 @@ define("WAWebMediaPrep", (exports, require) => {
   exports.MediaPrep = class MediaPrep {
     constructor(type, processed) {
       this.baseType = type;
-      this.$1 = processed;
+      this._processed = processed;
       this.mediaData = { type };
       processed.then((mediaData) => Object.assign(this.mediaData, mediaData)).catch(() => {});
     }
 
     async waitForPrep() {
-      const mediaData = await this.$1;
+      const mediaData = await this._processed;
       mediaData.filehash ||= await hash(mediaData.mediaBlob);
       return mediaData;
     }

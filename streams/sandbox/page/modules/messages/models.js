@@ -5,13 +5,13 @@
 /* Each promise is waited for after those before it, whether they succeeded or not. */
 define("WAInOrderPromiseQueue", (exports) => {
   exports.default = class InOrderPromiseQueue {
-    constructor() { this.$1 = Promise.resolve(); }
+    constructor() { this._last = Promise.resolve(); }
 
     enqueue(promise) {
       promise.catch(() => {});
       const wait = () => promise;
-      this.$1 = this.$1.then(wait, wait);
-      return this.$1;
+      this._last = this._last.then(wait, wait);
+      return this._last;
     }
   };
 });
@@ -21,7 +21,7 @@ define("WAWebMsgModel", (exports, require) => {
 
   class MsgModel extends BaseModel {
     initialize() {
-      this.$ackUpdates = Promise.resolve();
+      this.ackUpdates = Promise.resolve();
       if (require("WAWebMsgModelUtils").typeIsMms(this)) require("WAWebMedia").registerMsgEarly(this);
     }
 
@@ -34,8 +34,8 @@ define("WAWebMsgModel", (exports, require) => {
     }
 
     enqueueAckUpdate(update) {
-      this.$ackUpdates = this.$ackUpdates.then(update, update);
-      return this.$ackUpdates;
+      this.ackUpdates = this.ackUpdates.then(update, update);
+      return this.ackUpdates;
     }
 
     async waitForPrep() {}

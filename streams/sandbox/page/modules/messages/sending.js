@@ -155,7 +155,7 @@ define("WAWebSendMsgJob", (exports, require) => {
   // database comes first: encryption takes longer than that on the real page.
   exports.encryptAndSendMsg = async ({ data }) => {
     await require("WAWebEventsWaitForOfflineDeliveryEnd").waitForOfflineDeliveryEnd();
-    await data.$ackUpdates;
+    await data.ackUpdates;
     return require("WAWebSandboxOutbox").sendStanza(buildStanza(data));
   };
 });

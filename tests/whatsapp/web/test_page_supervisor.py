@@ -193,7 +193,7 @@ async def test_a_page_that_backs_off_for_an_hour_is_replaced(tmp_path: Path) -> 
 async def test_no_reload_while_a_message_is_pending(
     tmp_path: Path, pending: int, is_reloaded: bool
 ) -> None:
-    """A page forgets to send what the server has not acked (section 0 of the design) when it is reloaded."""
+    """A page forgets to send what the server has not acked when it is reloaded."""
     state = {**LINKED, "pending": pending}
     harness = Harness(tmp_path / "main", [[state] * 200, [LINKED] * 200])
     running = asyncio.create_task(harness.supervisor.run())

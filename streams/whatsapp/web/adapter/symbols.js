@@ -145,23 +145,17 @@
   function recheck() {
     if (performance.now() - checkedAt < RECHECK_MS) return;
     checkedAt = performance.now();
-    absent = check().filter((symbol) => !symbol.is_present)
+    const modules = registeredModules();
+    const isLoaded = ({ address }) => WPP.isFullReady || address.split(".")[0] in modules;
+    absent = check().filter((symbol) => !symbol.is_present && isLoaded(symbol))
       .map(({ group, name }) => `${group}/${name}`);
-  }
-
-  function isConnected() {
-    try {
-      return WPP.whatsapp.Socket.stream === "CONNECTED";
-    } catch (error) {
-      return false;
-    }
   }
 
   const isLoading = () => !WPP.isFullReady && performance.now() < MAX_LOADING_MS;
 
   // `group/name` of each missing symbol: those of the list, which may come back, and those that a part of
-  // the adapter has reported. While the page loads, nothing is missing yet. Without a connection a page
-  // does not load everything, so then the list says nothing.
+  // the adapter has reported. While the page loads, nothing is missing yet. Without a connection it
+  // does not load everything, so then a module that is not there says nothing.
   const missing = {
     clear() {
       reported.clear();
@@ -170,7 +164,7 @@
     add(name) { reported.add(`${findGroup(name)}/${name}`); },
     [Symbol.iterator]() {
       if (isLoading()) return [].values();
-      if (WPP.isFullReady || isConnected()) recheck();
+      recheck();
       return new Set([...absent, ...reported]).values();
     },
   };

@@ -253,7 +253,7 @@ class PageSupervisor:
         return False
 
     def _record_start(self, state: PageState, phase: Phase) -> None:
-        if state.socket == "CONNECTED":
+        if state.is_connected:
             self._opener.start_timer.record("connected")
         if phase is Phase.READY:
             self._opener.start_timer.record("ready")

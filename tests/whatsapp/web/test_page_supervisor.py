@@ -17,6 +17,7 @@ from streams.whatsapp.errors import (
     PageNavigated,
     WhatsAppUnreachable,
 )
+from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.launch import BrowserConfig, Timeouts
 from streams.whatsapp.web.page_supervisor import PageSupervisor
 from streams.whatsapp.web.profile import Profile
@@ -62,6 +63,7 @@ class FakeOpener:
         self.levels: list[RecoveryLevel] = []
         self.page: FakePage | None = None
         self.linked_at_s: float | None = None
+        self.start_timer = StartTimer()
 
     async def open(self, level: RecoveryLevel) -> None:
         self.levels.append(level)

@@ -8,7 +8,7 @@ LANGUAGES := tests/contract/languages
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools demo test chaos overrides check format lock package schemas clean
+.PHONY: help setup schema-tools demo test chaos symbols overrides check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ test: setup schema-tools ## run all tests except those that take many minutes
 
 chaos: setup ## kill each process in turn under 2,000 requests: about ten minutes
 	$(BIN)/python -m pytest -m chaos -s
+
+symbols: setup ## take each symbol that is needed of WhatsApp's page away in turn: about ten minutes
+	$(BIN)/python -m pytest -m chaos -s tests/chaos/test_every_symbol_is_removed.py
 
 overrides: setup ## switch off each override of Faust in a copy and check that its tests fail: about 15 minutes
 	$(BIN)/python -m tests.overrides

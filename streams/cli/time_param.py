@@ -40,3 +40,8 @@ def parse_time_s(text: str, now_s: float) -> float:
 def format_clock(rfc3339: str) -> str:
     """The local time of day of a time in RFC 3339, with milliseconds."""
     return datetime.fromisoformat(rfc3339).astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def format_minute(rfc3339: str) -> str:
+    """The local day and time of a time in RFC 3339, to the minute."""
+    return datetime.fromisoformat(rfc3339).astimezone().strftime("%m-%d %H:%M")

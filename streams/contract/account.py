@@ -1,6 +1,6 @@
 """The state of a sending account: a record of `wa.accounts` (compacted), keyed by the account's name. No I/O."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 import orjson
@@ -21,6 +21,15 @@ AccountState: TypeAlias = Literal[
 ]
 
 
+class NewChatQuota(msgspec.Struct, frozen=True, kw_only=True):
+    """How many people who never wrote to the account it may write to."""
+
+    total: Annotated[int, Meta(ge=0, description="The quota of this period.")]
+    used: Annotated[int, Meta(ge=0, description="How much of it is used, as far as is known.")]
+    is_used_up: Annotated[bool, Meta(description="WhatsApp refuses further new chats.")]
+    resets_at: Annotated[Timestamp, Meta(description="When the next period begins.")] | None = None
+
+
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one account at one moment. A field that is not known is null."""
 
@@ -33,7 +42,16 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     phone: Annotated[str, Meta(description="The account's own number, E.164.")] | None = None
     reason: Annotated[str, Meta(description="Why it is in this state.")] | None = None
     until: (
-        Annotated[Timestamp, Meta(description="When the restriction ends, if this is known.")]
+        Annotated[
+            Timestamp,
+            Meta(description="When this state, or what `reason` names, ends, if this is known."),
+        ]
+        | None
+    ) = None
+    progress: (
+        Annotated[
+            int, Meta(ge=0, le=100, description="Percent of the synchronization that is done.")
+        ]
         | None
     ) = None
     qr: Annotated[str, Meta(description="The text of the QR code to scan.")] | None = None
@@ -51,6 +69,23 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
     daily_cap: (
         Annotated[int, Meta(ge=1, description="Messages in any 24 hours; null: no cap.")] | None
+    ) = None
+    new_chats_allowed: Annotated[
+        bool,
+        Meta(
+            description="Whether the account may write now to people who never wrote to it; other "
+            "messages go while it is `ready`."
+        ),
+    ] = True
+    time_lock_until: (
+        Annotated[
+            Timestamp, Meta(description="When WhatsApp's time lock on new chats ends, if known.")
+        ]
+        | None
+    ) = None
+    new_chat_quota: (
+        Annotated[NewChatQuota, Meta(description="WhatsApp's quota of new chats; null: unknown.")]
+        | None
     ) = None
     degraded: Annotated[
         tuple[str, ...], Meta(description="Functions that WhatsApp's page no longer offers.")
@@ -73,3 +108,32 @@ def decode(value: bytes) -> AccountRecord:
         msgspec.DecodeError: the bytes are not an account record.
     """
     return _decoder.decode(value)
+
+
+# What a probe shows: what explains the state, without the codes for linking and without numbers.
+_SUMMARY_FIELDS: Final = (
+    "state",
+    "since",
+    "reason",
+    "until",
+    "progress",
+    "free_at",
+    "new_chats_allowed",
+    "time_lock_until",
+    "new_chat_quota",
+    "degraded",
+)
+
+
+def summarize_account(record: AccountRecord) -> dict[str, Any]:
+    """The fields that explain the state, as JSON values. They hold nothing that is private."""
+    fields = msgspec.to_builtins(record)
+    return {name: fields[name] for name in _SUMMARY_FIELDS}
+
+
+def describe_account(record: AccountRecord) -> str:
+    """The state in a few words: `syncing (40 %)`, `restricted: temporarily_banned until …`."""
+    progress = "" if record.progress is None else f" ({record.progress} %)"
+    reason = f": {record.reason}" if record.reason else ""
+    until = f" until {record.until}" if record.until else ""
+    return f"{record.state}{progress}{reason}{until}"

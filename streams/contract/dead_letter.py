@@ -96,11 +96,14 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         added = {**fields, **_build_connect_headers(self.info)}
         return [*self.headers, *((name, str(value).encode()) for name, value in added.items())]
 
-    def build_replay_headers(self) -> list[tuple[str, bytes | None]]:
+    def build_replay_headers(self, *, is_forced: bool = False) -> list[tuple[str, bytes | None]]:
         """The headers with which a replay publishes key and value to `wa.outbound`."""
         info = self.info
         replay_info = ReplayInfo(
-            dead_letter_id=info.id, count=info.replay_count + 1, request_id=info.request_id
+            dead_letter_id=info.id,
+            count=info.replay_count + 1,
+            request_id=info.request_id,
+            is_forced=is_forced,
         )
         return replay.build_headers(self.headers, replay_info)
 

@@ -14,8 +14,9 @@ from streams.contract.headers import Headers, get_last, get_text
 
 REPLAY_OF: Final = "wa-replay-of"
 REPLAY_COUNT: Final = "wa-replay-count"
+REPLAY_FORCE: Final = "wa-replay-force"
 REQUEST_ID: Final = "wa-request-id"
-REPLAY_HEADERS: Final = frozenset({REPLAY_OF, REPLAY_COUNT, REQUEST_ID})
+REPLAY_HEADERS: Final = frozenset({REPLAY_OF, REPLAY_COUNT, REPLAY_FORCE, REQUEST_ID})
 
 _COUNT_PATTERN = re.compile(r"[0-9]{1,6}")
 
@@ -26,6 +27,7 @@ class ReplayInfo(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter_id: str | None = None
     count: int = 0
     request_id: str | None = None
+    is_forced: bool = False  # a person replays a message that may have arrived, or has arrived
 
 
 def parse_headers(headers: Headers) -> ReplayInfo:
@@ -38,7 +40,10 @@ def parse_headers(headers: Headers) -> ReplayInfo:
     if not _COUNT_PATTERN.fullmatch(count):
         raise InvalidRequest("schema_violation", f"header {REPLAY_COUNT}: is not a whole number")
     return ReplayInfo(
-        dead_letter_id=dead_letter_id, count=int(count), request_id=get_text(headers, REQUEST_ID)
+        dead_letter_id=dead_letter_id,
+        count=int(count),
+        request_id=get_text(headers, REQUEST_ID),
+        is_forced=get_text(headers, REPLAY_FORCE) == "true",
     )
 
 
@@ -48,6 +53,7 @@ def build_headers(original: Headers, replay: ReplayInfo) -> list[tuple[str, byte
     replay_headers = [
         (REPLAY_OF, replay.dead_letter_id),
         (REPLAY_COUNT, str(replay.count)),
+        (REPLAY_FORCE, "true" if replay.is_forced else None),
         (REQUEST_ID, replay.request_id),
     ]
     return [*kept, *((name, value.encode()) for name, value in replay_headers if value is not None)]

@@ -28,7 +28,13 @@ Status: TypeAlias = Literal[
     "unknown",
 ]
 Reason: TypeAlias = Literal[
-    "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "account_busy"
+    "rate_limited",
+    "scheduled",
+    "quiet_hours",
+    "retry",
+    "no_account",
+    "account_busy",
+    "attempt_in_doubt",
 ]
 FINAL_STATUSES: Final[frozenset[Status]] = frozenset(
     {"failed", "rejected", "expired", "cancelled", "unknown"}

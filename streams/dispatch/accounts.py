@@ -6,6 +6,7 @@ counts as not ready.
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -23,22 +24,44 @@ class Accounts:
     def __init__(self, on_change: Callable[[], None]) -> None:
         self._ready: dict[str, bool] = {}
         self._free_at_s: dict[str, float] = {}
+        self._without_new_chats: frozenset[str] = frozenset()
+        self._summaries: dict[str, dict[str, Any]] = {}
         self._on_change = on_change
 
     def apply_record(self, key: bytes | None, value: bytes | None) -> None:
         """Apply a record of `wa.accounts`; one without a value means that the account was removed."""
         name = (key or b"").decode(errors="replace")
-        previous = self._ready.get(name), self._free_at_s.get(name)
+        previous = self._ready.get(name), self._free_at_s.get(name), self._without_new_chats
         record = _decode_record(name, value)
+        self._summaries.pop(name, None)
+        if record is not None:
+            self._summaries[name] = account.summarize_account(record)
         if value is None:
             self._ready.pop(name, None)
         else:
             self._ready[name] = record is not None and record.state == "ready"
         self._free_at_s[name] = parse_rfc3339(record.free_at) if record and record.free_at else 0.0
+        self._update_new_chats(name, is_allowed=record is None or record.new_chats_allowed)
         if previous[0] != self._ready.get(name):
             log.info("account %s is %s", name, "ready" if self._ready.get(name) else "not ready")
-        if previous != (self._ready.get(name), self._free_at_s[name]):
+        if previous != (self._ready.get(name), self._free_at_s[name], self._without_new_chats):
             self._on_change()
+
+    def _update_new_chats(self, name: str, *, is_allowed: bool) -> None:
+        if is_allowed == (name not in self._without_new_chats):
+            return
+        log.info("account %s may open %s chats", name, "new" if is_allowed else "no new")
+        self._without_new_chats ^= {name}
+
+    @property
+    def without_new_chats(self) -> frozenset[str]:
+        """The accounts that may write only to people who have written to them."""
+        return self._without_new_chats
+
+    @property
+    def summaries(self) -> Mapping[str, Any]:
+        """What explains the state of each account, for probes."""
+        return self._summaries
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
         """What each account can do now."""

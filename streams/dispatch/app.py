@@ -159,6 +159,7 @@ class Dispatcher:
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
             conversation_states=self.gauges[gauges.PHONES],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
+            accounts=self.accounts.summaries,
         )
 
     async def _load_accounts(self) -> None:

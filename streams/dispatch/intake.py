@@ -105,6 +105,7 @@ def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> 
         trace=request.trace,
         replay_of=request.replay_of,
         replay_count=request.replay_count,
+        allow_duplicate=request.is_replay_forced,
     )
 
 

@@ -21,8 +21,8 @@ from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import Publisher
 from streams.dispatch.record_mapper import MissingCase, RecordMapper
 from streams.dispatch.timer_service import TimerService
-from streams.domain.phone import events
-from streams.domain.phone.events import Event, RequestReceived
+from streams.domain.phone import events, receipts
+from streams.domain.phone.events import Event, ReceiptSeen, RequestReceived
 from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.state import Phone
 from streams.domain.phone.step import step
@@ -48,6 +48,10 @@ class StageMetrics(Protocol):
 
     def count_illegal_transition(self) -> None:
         """`step` refused a change."""
+        ...
+
+    def count_contradicting_receipt(self) -> None:
+        """A receipt shows that a message arrived whose final status says that it was not sent."""
         ...
 
     def count_missing_payload(self, case: MissingCase) -> None:
@@ -95,11 +99,22 @@ class PhoneStage:
             log.error("illegal transition at %d:%d: %s", store.partition, offset, change)
             return await self._refuse(store, before, event, EventDisposition.ILLEGAL)
         if row is None:
+            self._report_contradiction(store, event, offset)
             self.timer_service.update_phone(store.partition, event.phone, before)
             return EventDisposition.UNCHANGED
         await self._commit_and_publish(store, row, event, is_republished=False)
         self.gauges.update(before, row)
         return EventDisposition.APPLIED
+
+    def _report_contradiction(self, store: PhoneStore, event: Event, offset: int) -> None:
+        """Nothing may follow the wrong status, but somebody should look into it."""
+        if not isinstance(event, ReceiptSeen):
+            return
+        message = store.get_message(event.phone, event.id)
+        if message is not None and receipts.contradicts_status(message):
+            self.metrics.count_contradicting_receipt()
+            position = f"{store.partition}:{offset}"
+            log.error("receipt %s at %s: its message is %s", event.receipt, position, message.state)
 
     def _step(
         self, store: PhoneStore, before: Phone | None, event: Event, offset: int
@@ -112,7 +127,9 @@ class PhoneStage:
             event,
             offset=offset,
             now_s=now_s,
-            accounts=scheduler.get_capacities(event.phone, availability),
+            accounts=scheduler.get_capacities(
+                event.phone, availability, self.accounts.without_new_chats
+            ),
             rows=store,
             policy=self.policy,
         )

@@ -78,10 +78,14 @@ class TimerService:
     def _collect_due_records(self) -> list[OutgoingRecord]:
         now_s = self._now_s()
         availability = self._accounts.get_availability(now_s)
+        without_new_chats = self._accounts.without_new_chats
         return [
             make_event_record(self._topic, partition, event)
             for partition, scheduler in self._schedulers.items()
-            for event in (*scheduler.pop_due_events(now_s), *scheduler.wake_phones(availability))
+            for event in (
+                *scheduler.pop_due_events(now_s),
+                *scheduler.wake_phones(availability, without_new_chats),
+            )
         ]
 
     async def _wait_until_next(self) -> None:

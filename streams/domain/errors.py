@@ -54,6 +54,26 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether WhatsApp answered that the number has no account."""
         return self.code == "recipient_not_on_whatsapp"
 
+    @property
+    def is_new_chat_refused(self) -> bool:
+        """Whether only this account must not write to this recipient now; another account may."""
+        return self.code == "new_chats_restricted"
+
+    @property
+    def is_about_new_chats(self) -> bool:
+        """Whether WhatsApp forbids the account new chats, and nothing else."""
+        return self.code in ("reachout_timelocked", "new_chats_capped")
+
+    @property
+    def is_time_lock(self) -> bool:
+        """Whether WhatsApp refused the message because of the reach-out time lock."""
+        return self.code == "reachout_timelocked"
+
+    @property
+    def is_account_pause(self) -> bool:
+        """Whether the account has to pause for a short time."""
+        return self.code == "account_rate_limited"
+
 
 _INVALID, _PERMANENT, _TRANSIENT = ErrorClass.INVALID, ErrorClass.PERMANENT, ErrorClass.TRANSIENT
 _THROTTLED, _SESSION = ErrorClass.THROTTLED, ErrorClass.SESSION

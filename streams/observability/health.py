@@ -3,6 +3,7 @@
 The names stay as they are because dashboards of the earlier service read them.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -13,8 +14,11 @@ def health_document(
     cache_size: int,
     conversation_states: int,
     rate_limit_tracking: int,
+    accounts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document without the uptime in seconds, which the server adds.
+
+    `accounts`: what explains the state of each account that this process knows.
 
     `queue_length` counts the messages that wait or are in flight, `cache_size` the numbers with a cached
     look-up, `conversation_states` the recipients that have a row, and `rate_limit_tracking` those of
@@ -22,6 +26,7 @@ def health_document(
     """
     return {
         "healthy": is_healthy,
+        **({} if accounts is None else {"accounts": dict(accounts)}),
         "metrics": {
             "queueLength": queue_length,
             "cacheSize": cache_size,

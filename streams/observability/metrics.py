@@ -104,6 +104,11 @@ class DispatcherMetrics:
             "Events refused because of a change of state that is not allowed: bugs",
             registry=registry,
         )
+        self._contradicting_receipts = Counter(
+            "wa_contradicting_receipts",
+            "Receipts of messages whose status says that they were not sent: wrong statuses",
+            registry=registry,
+        )
         self._missing_payloads = Counter(
             "wa_missing_payloads",
             "Effects without a payload: already_published after a crash, or lost (a bug)",
@@ -150,6 +155,10 @@ class DispatcherMetrics:
     def count_illegal_transition(self) -> None:
         """An event was refused because of an illegal change of state."""
         self._illegal_transitions.inc()
+
+    def count_contradicting_receipt(self) -> None:
+        """Count a receipt of a message that is `failed` or `expired`."""
+        self._contradicting_receipts.inc()
 
     def count_missing_payload(self, case: str) -> None:
         """An effect had no payload (`already_published`, `lost`)."""

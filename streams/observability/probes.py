@@ -1,4 +1,5 @@
-"""Probes and metrics over HTTP: `/healthz`, `/readyz`, `/health/whatsapp`, `/metrics`. Changes nothing.
+"""Probes and metrics over HTTP: `/healthz`, `/readyz`, `/health/whatsapp`, `/metrics`, and a sender's
+`/api/diagnosis`. Changes nothing.
 
 By default the server listens on loopback. On any other address it does not start without a token, and
 every request must carry the token. Without a token it answers only requests to a loopback host name, so
@@ -22,6 +23,8 @@ from streams.system.network import is_loopback
 
 ReadinessCheck = Callable[[], tuple[bool, str]]
 HealthSource = Callable[[], Mapping[str, Any]]
+# A JSON document; None: there is nothing to diagnose in this process now.
+DiagnosisSource = Callable[[], Awaitable[bytes | None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SHUTDOWN_TIMEOUT_S: Final = 1.0
@@ -58,12 +61,13 @@ async def start_server(
     readiness: ReadinessCheck,
     health: HealthSource,
     registry: CollectorRegistry,
+    diagnosis: DiagnosisSource | None = None,
 ) -> Server:
     """Start the server. Port 0 means any free one.
 
     `readiness` returns whether the worker is ready, and why not. `health` returns the document of
     `/health/whatsapp` without the uptime (`health.py`). Both are called in the event loop and must not
-    block.
+    block. `diagnosis` is the source of `/api/diagnosis`, which exists only with it.
 
     Raises:
         CannotListen: the port is taken, the address is not one of this machine, or a token is needed.
@@ -73,7 +77,7 @@ async def start_server(
             f"WA_WEB_HOST={host}: is not loopback; set WA_WEB_TOKEN too, or listen on 127.0.0.1"
         )
     application = web.Application(middlewares=[_auth_middleware(token)])
-    application.add_routes(_Probes(readiness, health, registry).routes())
+    application.add_routes(_Probes(readiness, health, registry, diagnosis).routes())
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
@@ -93,6 +97,7 @@ async def serve_probes(
     readiness: ReadinessCheck,
     health: HealthSource,
     registry: CollectorRegistry,
+    diagnosis: DiagnosisSource | None = None,
 ) -> AsyncIterator[Server]:
     """Serve the probes of this worker, and write its run file. Raises CannotListen."""
     server = await start_server(
@@ -102,6 +107,7 @@ async def serve_probes(
         readiness=readiness,
         health=health,
         registry=registry,
+        diagnosis=diagnosis,
     )
     try:
         with run_file.managed_run_file(settings.data_dir, name) as write_run_file:
@@ -123,11 +129,16 @@ class _Probes:
     """The handlers."""
 
     def __init__(
-        self, readiness: ReadinessCheck, health: HealthSource, registry: CollectorRegistry
+        self,
+        readiness: ReadinessCheck,
+        health: HealthSource,
+        registry: CollectorRegistry,
+        diagnosis: DiagnosisSource | None,
     ) -> None:
         self._readiness = readiness
         self._health = health
         self._registry = registry
+        self._diagnosis = diagnosis
         self._started_s = time.monotonic()
 
     def routes(self) -> list[web.RouteDef]:
@@ -137,6 +148,7 @@ class _Probes:
             web.get("/readyz", self.ready),
             web.get("/health/whatsapp", self.whatsapp),
             web.get("/metrics", self.metrics),
+            *([web.get("/api/diagnosis", self.diagnosis)] if self._diagnosis else []),
         ]
 
     async def alive(self, _: web.Request) -> web.Response:
@@ -144,16 +156,25 @@ class _Probes:
         return web.json_response({"alive": True})
 
     async def ready(self, _: web.Request) -> web.Response:
-        """200 if the worker is ready, else 503 with the reason."""
+        """200 if the worker is ready, else 503; with the reason, or what limits the worker while it is ready."""
         is_ready, reason = self._readiness()
         if is_ready:
-            return web.json_response({"ready": True})
+            limits = {"reason": reason} if reason not in ("", "ready") else {}
+            return web.json_response({"ready": True} | limits)
         return web.json_response({"ready": False, "reason": reason}, status=503)
 
     async def whatsapp(self, _: web.Request) -> web.Response:
         """The health document of the earlier service; 503 if it is not healthy."""
         document = {**self._health(), "uptime": round(time.monotonic() - self._started_s, 3)}
         return web.json_response(document, status=200 if document["healthy"] else 503)
+
+    async def diagnosis(self, _: web.Request) -> web.Response:
+        """What `wa-streams doctor` prints of this account; 503 if this process has no browser."""
+        assert self._diagnosis is not None
+        document = await self._diagnosis()
+        if document is None:
+            return _error_response(503, "this process stands by: another one sends for the account")
+        return web.Response(body=document, content_type="application/json")
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus' text format, or OpenMetrics if the client accepts it."""

@@ -52,8 +52,13 @@ async def plan_replay(
     return ReplayPlan([letter for letter in selected if letter not in refused], refused)
 
 
-async def republish(settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float) -> None:
-    """Produce the original records to `wa.outbound` again, at most this many a second."""
+async def republish(
+    settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float, *, is_forced: bool = False
+) -> None:
+    """Produce the original records to `wa.outbound` again, at most this many a second.
+
+    A message that has been proved to have arrived since is sent again only if `is_forced`.
+    """
     producer = AIOKafkaProducer(**connection.producer_options(settings))
     async with producer:
         for letter in letters:
@@ -62,7 +67,7 @@ async def republish(settings: Settings, letters: Sequence[DeadLetter], rate_per_
                 names(settings).outbound,
                 letter.value,
                 key=letter.key,
-                headers=letter.build_replay_headers(),
+                headers=letter.build_replay_headers(is_forced=is_forced),
             )
             await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
 

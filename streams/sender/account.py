@@ -1,23 +1,43 @@
 """The account's record on `wa.accounts`: published at each change, and regularly as a heartbeat.
 
-Only the owner of the send topic publishes it. `ready` means that a message would be submitted now.
+Only the owner of the send topic publishes it. `ready` means that a message would be submitted now. An
+account that only may open no new chats is `ready` too: its `reason` and `until` say so.
 """
 
 import asyncio
+import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final, TextIO, cast
+from typing import Final, NamedTuple, TextIO, cast
 
 import segno
 
-from streams.contract.account import AccountRecord, AccountState
+from streams.contract.account import (
+    AccountRecord,
+    AccountState,
+    NewChatQuota,
+    describe_account,
+)
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
+from streams.domain.accounts.restriction import Restriction
+from streams.sender.new_chats import NewChatGuard
 from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp.driver import Phase, SessionState
 
+log = logging.getLogger(__name__)
+
 HEARTBEAT_INTERVAL_S: Final = 10.0
+
+
+class _Condition(NamedTuple):
+    """What an account is in, since when, why, and until when; 0: not known."""
+
+    state: str
+    since_s: float
+    reason: str | None
+    until_s: float
 
 
 class AccountPublisher:
@@ -30,6 +50,7 @@ class AccountPublisher:
         owner: str,
         daily_cap: int,
         restrictions: RestrictionStore,
+        new_chats: NewChatGuard,
         pacer: Pacer,
         publish: Callable[[AccountRecord], Awaitable[object]],
         now_s: Callable[[], float],
@@ -38,12 +59,14 @@ class AccountPublisher:
         self._owner = owner
         self._daily_cap = daily_cap
         self._restrictions = restrictions
+        self._new_chats = new_chats
         self._pacer = pacer
         self._publish = publish
         self._now_s = now_s
         self._session = SessionState(Phase.STARTING, since_s=now_s())
         self._pending_sessions: deque[SessionState] = deque()
         self._change_event = asyncio.Event()
+        self._logged: tuple[str, str | None] | None = None
 
     def update_session(self, session: SessionState) -> None:
         """The session is now in this state. Every phase is published, but only the last state of a phase."""
@@ -62,7 +85,7 @@ class AccountPublisher:
             self._change_event.clear()
             if self._pending_sessions:
                 self._session = self._pending_sessions.popleft()
-            await self._publish(self.make_record())
+            await self._publish_record()
             if not self._pending_sessions:
                 await self._wait_for_change()
 
@@ -78,32 +101,78 @@ class AccountPublisher:
         self._session = SessionState(
             Phase.STOPPED, phone=self._session.phone, since_s=self._now_s()
         )
-        await self._publish(self.make_record())
+        await self._publish_record()
 
-    def make_record(self) -> AccountRecord:
-        """The account at this moment."""
-        now_s, session = self._now_s(), self._session
-        restriction = self._restrictions.get_active(session.link, now_s)
-        active_restriction = restriction if session.phase is Phase.READY else None
-        busy_until_s = self._pacer.busy_until_s(now_s)
+    async def _publish_record(self) -> None:
+        record = self.make_record()
+        self._log_change(record)
+        await self._publish(record)
+
+    def _log_change(self, record: AccountRecord) -> None:
+        """One line for each change of the state or of its reason."""
+        if self._logged == (record.state, record.reason):
+            return
+        self._logged = record.state, record.reason
+        level = logging.WARNING if record.state == "restricted" else logging.INFO
+        log.log(level, "the account %s is %s", self._name, describe_account(record))
+
+    def make_record(self, session: SessionState | None = None) -> AccountRecord:
+        """The account at this moment, in this session; without one, in the session that is published."""
+        now_s, session = self._now_s(), session or self._session
+        restriction = self._restrictions.get_active("everything", session.link, now_s)
+        condition = self._get_condition(session, restriction, now_s)
+        pause_s = restriction.until_s if restriction is not None and restriction.is_pause else 0.0
         return AccountRecord(
             account=self._name,
-            state=cast(AccountState, "restricted" if active_restriction else session.phase.value),
-            since=format_rfc3339(
-                active_restriction.since_s if active_restriction else session.since_s
-            ),
+            state=cast(AccountState, condition.state),
+            since=format_rfc3339(condition.since_s),
             phone=session.phone,
-            reason=active_restriction.code if active_restriction else session.reason,
-            until=format_rfc3339(active_restriction.until_s) if active_restriction else None,
+            reason=condition.reason,
+            until=_format_time(condition.until_s),
+            progress=session.progress,
             qr=session.qr,
             pairing_code=session.pairing_code,
             sent_last_minute=self._pacer.count_last_minute(now_s),
             sent_today=self._pacer.count_last_day(now_s),
-            free_at=format_rfc3339(busy_until_s) if busy_until_s else None,
+            free_at=_format_time(max(self._pacer.busy_until_s(now_s), pause_s)),
             daily_cap=self._daily_cap or None,
+            new_chats_allowed=self._new_chats.get_block(now_s) is None,
+            time_lock_until=_format_time(self._new_chats.time_lock_until_s),
+            new_chat_quota=self._make_quota(),
             degraded=session.degraded,
             owner=self._owner,
         )
+
+    def _get_condition(
+        self, session: SessionState, restriction: Restriction | None, now_s: float
+    ) -> _Condition:
+        """The phase of the session, unless it is ready and WhatsApp limits the account all the same."""
+        phase = session.phase.value
+        if session.phase is Phase.READY:
+            if restriction is not None:
+                is_ready, since_s = restriction.is_pause, restriction.since_s
+                state, since_s = (phase, session.since_s) if is_ready else ("restricted", since_s)
+                return _Condition(state, since_s, restriction.code, restriction.until_s)
+            block = self._new_chats.get_block(now_s)
+            if block is not None:
+                return _Condition(phase, session.since_s, block.code, block.until_s)
+        return _Condition(phase, session.since_s, session.reason, session.until_s or 0.0)
+
+    def _make_quota(self) -> NewChatQuota | None:
+        quota = self._new_chats.get_quota()
+        if quota is None:
+            return None
+        return NewChatQuota(
+            total=quota.total,
+            used=quota.used,
+            resets_at=_format_time(quota.resets_at_s),
+            is_used_up=quota.is_used_up,
+        )
+
+
+def _format_time(at_s: float | None) -> str | None:
+    """The time as the contract writes it; None if it is not known."""
+    return format_rfc3339(at_s) if at_s else None
 
 
 class QrTerminal:

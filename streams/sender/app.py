@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
-from streams.contract.account import AccountRecord
+from streams.contract.account import AccountRecord, describe_account, summarize_account
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
@@ -26,9 +27,8 @@ from streams.runtime.table import DurableTable
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
-from streams.whatsapp.driver import Driver, Phase
+from streams.whatsapp.driver import Driver
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.reasons import describe_reason
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
@@ -131,23 +131,34 @@ class Sender:
                 readiness=self.get_readiness,
                 health=self._get_health,
                 registry=self.registry,
+                diagnosis=self._diagnose,
             )
         )
 
     def get_readiness(self) -> tuple[bool, str]:
-        """Whether a message would be submitted now; a process that stands by is ready too."""
+        """Whether a message would be submitted now, and what limits that or why not.
+
+        A process that stands by is ready too.
+        """
         worker_readiness = self.app.readiness()
         if not worker_readiness.is_ready or self.ownership is None:
             return worker_readiness.is_ready, worker_readiness.reason
-        session = self.ownership.browser_session.state
-        if session.phase is Phase.READY:
-            return True, "ready"
-        reason = f": {describe_reason(session.reason)}" if session.reason else ""
-        return False, f"the session is {session.phase}{reason}"
+        record = self.ownership.account_record
+        if record.state == "ready":
+            return True, describe_account(record).removeprefix("ready: ")
+        return False, describe_account(record)
+
+    async def _diagnose(self) -> bytes | None:
+        """The document of `/api/diagnosis`; None while another process owns the send topic."""
+        if self.ownership is None:
+            return None
+        return msgspec.json.encode(await self.ownership.browser_session.diagnose())
 
     def _get_health(self) -> dict[str, Any]:
+        record = self.ownership.account_record if self.ownership else None
         return health_document(
             is_healthy=self.get_readiness()[0],
+            accounts={} if record is None else {self.account: summarize_account(record)},
             queue_length=len(self.ownership.pipeline) if self.ownership else 0,
             cache_size=0,
             conversation_states=0,

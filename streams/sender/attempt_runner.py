@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.accounts.restriction import Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import OutcomeUnknown, Result, Sent
 from streams.domain.sending import actions
@@ -24,8 +25,10 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.sender.claim_store import ClaimStore
+from streams.sender.new_chats import NewChatGuard
 from streams.sender.reconciler import RECONCILE_TIMEOUT_S, Reconciler
 from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp import driver as browser
@@ -61,10 +64,10 @@ class Limits:
 
     @property
     def max_dispatch_s(self) -> float:
-        """No dispatch is worked on for longer than this, whatever happens."""
+        """No dispatch is worked on for longer than this, whatever happens: the acks are the smaller part."""
         submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_timeout_s + 10.0
-        reconcile_s = RECONCILE_TIMEOUT_S + 15.0 + self.ack_timeout_s + 15.0
-        return claims.MAX_SUBMITS * (submit_s + reconcile_s)
+        reconcile_s = RECONCILE_TIMEOUT_S + 15.0
+        return MAX_SUBMITS * (submit_s + reconcile_s) + 15.0  # a reconnect
 
 
 @dataclass(slots=True, eq=False)
@@ -91,20 +94,26 @@ class AttemptRunner:
         claim_store: ClaimStore,
         pacer: Pacer,
         restrictions: RestrictionStore,
+        new_chats: NewChatGuard,
         limits: Limits,
         fence: Fence,
         on_paced: Callable[[], object],
+        on_refused: Callable[[int], object],
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """`on_paced` is called when a dispatch is deferred because of the account's pace."""
+        """`on_paced` is called when a dispatch is deferred because of the account's pace, `on_refused`
+        with the code of each refusal by WhatsApp's server.
+        """
         self._browser_session = browser_session
         self._reconciler = Reconciler(browser_session, now_s)
         self._claim_store = claim_store
         self._pacer = pacer
         self._restrictions = restrictions
+        self._new_chats = new_chats
         self._limits = limits
         self._fence = fence
         self._on_paced = on_paced
+        self._on_refused = on_refused
         self._now_s = now_s
         self._submit_count = 0
         self._page_lock = asyncio.Lock()
@@ -176,15 +185,12 @@ class AttemptRunner:
             case actions.LookUpMessage(chat_id):
                 lookup = await self._reconciler.reconcile(running.whatsapp_id, chat_id)
                 return actions.MessageLookedUp(lookup, *self._read_link_and_row(running))
-            case actions.WaitForServerAck(chat_id):
-                timeout_s = self._limits.ack_timeout_s
-                lookup = await self._reconciler.wait_for_ack(
-                    running.whatsapp_id, chat_id, timeout_s
-                )
-                return actions.MessageLookedUp(lookup, *self._read_link_and_row(running))
-            case actions.RestrictAccount(restriction):
-                await self._restrictions.store(restriction)
-                return actions.AccountRestricted()
+            case actions.Reconnect():
+                await self._reconciler.reconnect()
+                return actions.Reconnected()
+            case actions.RestrictAccount(error, link):
+                restriction = await self._restrictions.restrict(error, link, self._now_s())
+                return actions.AccountRestricted(restriction.until_s)
             case actions.Finish():
                 raise AssertionError("nothing is executed after the result")
 
@@ -198,7 +204,10 @@ class AttemptRunner:
         try:
             driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s)
         except SessionUnavailable as unavailable:
-            return actions.Denied(unavailable.error)
+            return actions.Denied(unavailable.error, unavailable.until_s)
+        restriction = self._get_restriction()
+        if restriction is not None:  # a look-up is a request to WhatsApp's server too
+            return actions.Denied(restriction.denial, restriction.until_s)
         match await driver.look_up(phone):
             case browser.OnWhatsApp(chat_id):
                 return actions.NumberFound(chat_id)
@@ -225,12 +234,11 @@ class AttemptRunner:
             try:
                 driver = await self._browser_session.wait_until_ready(deadline_s=deadline_s)
             except SessionUnavailable as unavailable:
-                return actions.Denied(unavailable.error)
-            now_s = self._now_s()
-            link = self._browser_session.state.link
-            restriction = self._restrictions.get_active(link, now_s)
+                return actions.Denied(unavailable.error, unavailable.until_s)
+            restriction = self._get_restriction()
             if restriction is not None:
-                return actions.Denied(Error("account_restricted", restriction.code))
+                return actions.Denied(restriction.denial, restriction.until_s)
+            now_s = self._now_s()
             at_s, code = self._pacer.next_send_at_s()
             if at_s <= now_s:
                 running.driver = driver
@@ -239,6 +247,11 @@ class AttemptRunner:
                 self._on_paced()
                 return actions.Denied(Error(code or "account_rate_limited"), at_s)
             await asyncio.sleep(at_s - now_s)
+
+    def _get_restriction(self) -> Restriction | None:
+        """What forbids the account everything now."""
+        link = self._browser_session.state.link
+        return self._restrictions.get_active("everything", link, self._now_s())
 
     async def _collect_page_garbage(self, driver: Driver) -> bool:
         """Whether the page is being reloaded; no message is on its way in it now."""
@@ -263,7 +276,7 @@ class AttemptRunner:
             ack_timeout_s=self._limits.ack_timeout_s,
         )
         self._pacer.record_submit(now_s)
-        match await running.driver.submit(submission):
+        match await self._new_chats.submit(running.driver.submit, submission):
             case browser.ServerAccepted(at_s):
                 return actions.SubmitAccepted(at_s)
             case browser.InDoubt(code):
@@ -273,4 +286,5 @@ class AttemptRunner:
             case browser.NotSubmitted(code, detail, until_s):
                 return actions.NotSubmitted(code, detail, until_s or 0.0)
             case browser.ServerRefused(server_code, detail):
+                self._on_refused(server_code)
                 return actions.SubmitRefused(server_code, detail)

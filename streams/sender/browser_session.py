@@ -13,6 +13,7 @@ from typing import Final
 
 from streams.domain.backoff import Backoff, BackoffSeries
 from streams.domain.errors import Error
+from streams.whatsapp.diagnosis import Diagnosis, hide_personal
 from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
 
@@ -24,8 +25,8 @@ RECONNECT_TIMEOUT_S: Final = 5.0
 _RESTART_BACKOFF: Final = Backoff(base_delay_s=1.0, max_delay_s=30.0)
 _RESTART_RESET_S: Final = 60.0
 
-# Only a person can end these phases.
-_NEEDS_PERSON: Final = frozenset({Phase.LINKING, Phase.RESTRICTED, Phase.LOGGED_OUT})
+# WhatsApp's server is down, which only its reason distinguishes from a restriction of the account.
+SERVICE_UNAVAILABLE: Final = "service_unavailable"
 _ERROR_CODES: Final = {
     Phase.LINKING: "not_logged_in",
     Phase.LOGGED_OUT: "not_logged_in",
@@ -34,11 +35,12 @@ _ERROR_CODES: Final = {
 
 
 class SessionUnavailable(Exception):
-    """WhatsApp cannot be reached now; `error` says why."""
+    """WhatsApp cannot be reached now; `error` says why. It stays so until `until_s`; 0: not known."""
 
-    def __init__(self, error: Error) -> None:
+    def __init__(self, error: Error, until_s: float = 0.0) -> None:
         super().__init__(f"{error.code}: {error.detail}")
         self.error = error
+        self.until_s = until_s
 
 
 class BrowserSession:
@@ -69,6 +71,19 @@ class BrowserSession:
     def driver(self) -> Driver | None:
         """The driver, whatever its state."""
         return self._driver
+
+    async def diagnose(self) -> Diagnosis:
+        """The driver's diagnosis; between two drivers, only why there is none."""
+        if self._driver is not None:
+            return await self._driver.diagnose()
+        state = self._state
+        return Diagnosis(
+            taken_at_s=time.time(),
+            phase=str(state.phase),
+            reason=hide_personal(state.reason),
+            phase_since_s=state.since_s,
+            page_error="there is no browser",
+        )
 
     # -- life
 
@@ -146,15 +161,15 @@ class BrowserSession:
         Waits until `deadline_s` (epoch), and at most `reconnect_timeout_s` after the session was lost.
 
         Raises:
-            SessionUnavailable: it is not ready in time, or only a person can make it so.
+            SessionUnavailable: it is not ready in time, or it is certain that it will not be.
         """
         reconnect_deadline_s = self._lost_at_s + reconnect_timeout_s
         while True:
             if self._state.phase is Phase.READY and self._driver is not None:
                 return self._driver
             remaining_s = min(reconnect_deadline_s - time.monotonic(), deadline_s - time.time())
-            if remaining_s <= 0 or self._state.phase in _NEEDS_PERSON:
-                raise SessionUnavailable(self._make_error())
+            if remaining_s <= 0 or _is_hopeless(self._state, time.time() + remaining_s):
+                raise SessionUnavailable(_make_error(self._state), _get_end_s(self._state))
             await self._wait_for_change(remaining_s)
 
     async def _wait_for_change(self, timeout_s: float) -> None:
@@ -165,8 +180,27 @@ class BrowserSession:
         except TimeoutError:
             return
 
-    def _make_error(self) -> Error:
-        state = self._state
-        code = _ERROR_CODES.get(state.phase, "disconnected")
-        detail = f"the session is {state.phase}"
-        return Error(code, f"{detail} ({state.reason})" if state.reason else detail)
+
+def needs_person(state: SessionState) -> bool:
+    """Whether only a person can end this phase: a ban ends by itself, and so does an outage of WhatsApp."""
+    if state.phase is Phase.RESTRICTED:
+        return state.until_s is None and state.reason != SERVICE_UNAVAILABLE
+    return state.phase in (Phase.LINKING, Phase.LOGGED_OUT)
+
+
+def _is_hopeless(state: SessionState, deadline_s: float) -> bool:
+    """Whether the session will certainly not be ready before the deadline."""
+    return needs_person(state) or _get_end_s(state) > deadline_s
+
+
+def _get_end_s(state: SessionState) -> float:
+    """When a restriction ends; 0: not known. A lost connection may come back at any time."""
+    return (state.until_s or 0.0) if state.phase is Phase.RESTRICTED else 0.0
+
+
+def _make_error(state: SessionState) -> Error:
+    code = _ERROR_CODES.get(state.phase, "disconnected")
+    if state.reason == SERVICE_UNAVAILABLE:
+        code = "disconnected"
+    detail = f"the session is {state.phase}"
+    return Error(code, f"{detail} ({state.reason})" if state.reason else detail)

@@ -101,7 +101,11 @@ class ClaimStore:
 
     def put_buffered(self, whatsapp_id: str, claim: Claim) -> None:
         """Write a row with the next batch or at the next `flush`: for what a crash may lose."""
-        self._buffer[whatsapp_id.encode()] = stored.encode(claim)
+        self.write_buffered(whatsapp_id.encode(), stored.encode(claim))
+
+    def write_buffered(self, key: bytes, value: bytes) -> None:
+        """Write any value in the same way."""
+        self._buffer[key] = value
 
     async def flush(self) -> None:
         """Make the buffered rows durable."""

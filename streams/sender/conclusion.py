@@ -57,7 +57,10 @@ Conclusion = tuple[PendingDispatch, Result]
 
 
 class ResultWriter:
-    """Stores and publishes results, many at once; `on_concluded` gets each row that remembers one."""
+    """Stores and publishes results, many at once.
+
+    `on_concluded` gets the row of each dispatch: with its result, or still open if the message is in doubt.
+    """
 
     def __init__(
         self,
@@ -85,8 +88,10 @@ class ResultWriter:
     async def _store(self, dispatch: PendingDispatch, result: Result) -> None:
         previous = self._claim_store.get(dispatch.whatsapp_id)
         claim = claims.concluded_claim(dispatch.command, previous, result, self._now_s())
+        row = claim or previous
+        if row is not None:
+            self._on_concluded(dispatch.whatsapp_id, row)
         if claim is not None:
-            self._on_concluded(dispatch.whatsapp_id, claim)
             await self._claim_store.put(dispatch.whatsapp_id, claim)
 
     async def _publish_outcomes(self, batch: Sequence[Conclusion]) -> None:

@@ -1,12 +1,49 @@
 """The metrics of a sender. One object per process, on the registry that /metrics serves."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Iterator
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streams.contract.account import AccountRecord
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.whatsapp.driver import AckCounts, Driver
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # The words of the contract.
 _RESULT_NAMES = {Sent: "sent", Failed: "failed", Deferred: "deferred", OutcomeUnknown: "unknown"}
+
+
+class AckCollector(Collector):
+    """The acks that the drivers of this process have seen, by where they saw them: read at each scrape."""
+
+    def __init__(self) -> None:
+        self._driver: Driver | None = None
+        self._earlier = AckCounts()  # of the drivers before this one
+
+    def follow(self, driver: Driver) -> Driver:
+        """Count this driver's acks from now on, and keep what the one before it has counted."""
+        self._earlier, self._driver = self._sum(), driver
+        return driver
+
+    def _sum(self) -> AckCounts:
+        current = AckCounts() if self._driver is None else self._driver.ack_counts
+        return AckCounts(
+            heard=self._earlier.heard + current.heard, read=self._earlier.read + current.read
+        )
+
+    def collect(self) -> Iterator[Metric]:
+        """One sample for each source."""
+        counts = self._sum()
+        family = CounterMetricFamily(
+            "wa_sender_acks",
+            "Acks seen in the page: heard from WhatsApp's receipt handler, read from the models",
+            labels=["source"],
+        )
+        family.add_metric(["heard"], counts.heard)
+        family.add_metric(["read"], counts.read)
+        yield family
 
 
 class Metrics:
@@ -24,14 +61,43 @@ class Metrics:
             "Records of the send topic that are not a command",
             registry=registry,
         )
+        self.refusals = Counter(
+            "wa_sender_refusals",
+            "Messages that WhatsApp's server refused, by its code",
+            ["code"],
+            registry=registry,
+        )
+        self.new_chat_quota = Gauge(
+            "wa_account_new_chat_quota",
+            "WhatsApp's quota of new chats (total) and how much of it is used; absent if unknown",
+            ["kind"],
+            registry=registry,
+        )
+        self.restricted = Gauge(
+            "wa_account_restricted",
+            "1 while WhatsApp limits what the account may send, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self.reconciliations = Counter(
             "wa_sender_reconciliations",
             "Claims that were open when their dispatch came, and had to be reconciled",
             registry=registry,
         )
         self.receipts = Counter(
-            "wa_sender_receipts", "Receipts published, by kind", ["ack"], registry=registry
+            "wa_sender_receipts",
+            "Receipts published, by kind; sent: an ack that came after its attempt had ended",
+            ["ack"],
+            registry=registry,
         )
+        self.doubts_resolved = Counter(
+            "wa_sender_doubts_resolved",
+            "Messages in doubt that were sent after all, by what proved it: receipt, lookup",
+            ["by"],
+            registry=registry,
+        )
+        self.acks = AckCollector()
+        registry.register(self.acks)
         self.submit_s = Histogram(
             "wa_sender_submit_seconds",
             "From the start of a dispatch's submit to its result",
@@ -44,7 +110,35 @@ class Metrics:
             registry=registry,
         )
 
+        self.page_symbols_missing = Gauge(
+            "wa_page_symbols_missing",
+            "What WhatsApp's page does not offer of what the adapter needs, by group",
+            ["group"],
+            registry=registry,
+        )
+        self.page_info = Gauge(
+            "wa_page_info",
+            "1, with the versions of WhatsApp's page, wa-js and Chromium as labels",
+            ["whatsapp", "wa_js", "chromium"],
+            registry=registry,
+        )
+
     def record_result(self, result: Result) -> None:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
         self.outcomes.labels(_RESULT_NAMES[type(result)], error.code if error else "").inc()
+
+    def record_refusal(self, server_code: int) -> None:
+        """WhatsApp's server refused a message. The label has at most a thousand values, and `other`."""
+        self.refusals.labels(str(server_code) if 0 <= server_code < 1000 else "other").inc()
+
+    def record_account(self, record: AccountRecord) -> None:
+        """The account's record is this now."""
+        self.restricted.clear()
+        # A ready account has a reason only if WhatsApp limits it.
+        if record.state == "restricted" or (record.state == "ready" and record.reason):
+            self.restricted.labels(record.reason or "unknown").set(1)
+        self.new_chat_quota.clear()
+        if record.new_chat_quota is not None:
+            self.new_chat_quota.labels("total").set(record.new_chat_quota.total)
+            self.new_chat_quota.labels("used").set(record.new_chat_quota.used)

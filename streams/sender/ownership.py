@@ -23,6 +23,8 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
+from streams.sender.new_chats import NewChatGuard
+from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
@@ -66,14 +68,21 @@ class SendTopicOwnership:
         self._restrictions = RestrictionStore(
             self._claim_store, lambda: self._account_publisher.notify_change()
         )
+        self._new_chats = NewChatGuard(
+            self._claim_store,
+            self._restrictions,
+            lambda: self._account_publisher.notify_change(),
+        )
         self._qr_terminal = QrTerminal(account)
+        self._page_monitor = PageMonitor(account, ports.metrics)
         self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
             daily_cap=settings.account_daily_cap,
             restrictions=self._restrictions,
+            new_chats=self._new_chats,
             pacer=self._pacer,
-            publish=ports.publish_account,
+            publish=self._publish_account,
             now_s=time.time,
         )
         self._receipts = ReceiptTracker(
@@ -81,18 +90,23 @@ class SendTopicOwnership:
             claim_store=self._claim_store,
             publish=ports.publish_events,
             metrics=ports.metrics,
+            on_doubt_resolved=self._pacer.record_sent,
         )
         self.browser_session = BrowserSession(
-            ports.make_driver, on_change=self._on_session_change, on_received=self._receipts.receive
+            lambda: ports.metrics.acks.follow(ports.make_driver()),
+            on_change=self._on_session_change,
+            on_received=self._receipts.receive,
         )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
             pacer=self._pacer,
             restrictions=self._restrictions,
+            new_chats=self._new_chats,
             limits=make_limits(settings),
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
+            on_refused=ports.metrics.record_refusal,
         )
         self.pipeline = SendPipeline(
             account=account,
@@ -117,6 +131,7 @@ class SendTopicOwnership:
         """Read the rows, then begin."""
         await self._load_recent_sends()
         self._restrictions.load()
+        self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
@@ -160,6 +175,10 @@ class SendTopicOwnership:
             if isinstance(claim.result, Sent | OutcomeUnknown) and claim.result.at_s > since_s:
                 sent.append(claim.result.at_s)
                 latest.append((claim.result.at_s, whatsapp_id, claim))
+            elif claim.is_open and claim.claimed_at_s > since_s:
+                latest.append((claim.claimed_at_s, whatsapp_id, claim))
+                if claim.receipt:  # it was sent, and its dispatch has not come back since
+                    sent.append(claim.claimed_at_s)
         for at_s in sorted(sent):
             self._pacer.record_sent(at_s)
         for _, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
@@ -179,9 +198,20 @@ class SendTopicOwnership:
 
     # -- the session
 
+    @property
+    def account_record(self) -> AccountRecord:
+        """The account at this moment, whether it is published yet or not."""
+        return self._account_publisher.make_record(self.browser_session.state)
+
+    async def _publish_account(self, record: AccountRecord) -> None:
+        self._ports.metrics.record_account(record)
+        await self._ports.publish_account(record)
+
     def _on_session_change(self, session: SessionState) -> None:
+        self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._qr_terminal.show_code(session)
+        self._page_monitor.update(session)
         if session.phase is Phase.READY and (
             self._ack_refresh_task is None or self._ack_refresh_task.done()
         ):
@@ -191,6 +221,7 @@ class SendTopicOwnership:
         driver = self.browser_session.driver
         if driver is not None:
             await self._receipts.refresh_acks(driver)
+            await self._page_monitor.record_versions(driver)
 
 
 def make_pace(settings: Settings) -> Pace:

@@ -187,6 +187,8 @@ class SendPipeline:
             with self._metrics.submit_s.time():
                 result = await self._runner.run(running)
             self._submitting = None
+            if running.attempt.is_proved_by_lookup:
+                self._metrics.doubts_resolved.labels("lookup").inc()
             self._finish(dispatch, result)
 
     # -- conclude

@@ -1,9 +1,9 @@
-"""Receipts of the recipients' phones: `delivered`, `read`, `played`, each published once.
+"""Receipts: late acks of the server (`sent`), and of the recipients' phones (`delivered`, `read`, `played`).
 
-The event is on the phone log before the row remembers it: after a crash it is published again, never
-lost. Receipts are lost while a page is replaced, so the acks of messages that are not read yet are
-read whenever the session becomes ready. Only of the latest messages, because WhatsApp Web loads each
-of them from its disk.
+Each is published once, and `sent` only for a message that is not concluded as sent. The event is on the phone
+log before the row remembers it: after a crash it is published again, never lost. Receipts are lost while a
+page is replaced, so the acks of messages that are in doubt, unknown, or not read yet are read whenever the
+session becomes ready. Only of the latest messages, because WhatsApp Web loads each of them from its disk.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
-MAX_WATCHED: Final = 200  # the latest messages whose acks are read again
+MAX_WATCHED: Final = 200  # the latest messages of each kind whose acks are read again
 BATCH_SIZE: Final = 50
 # Receipts come in bursts, and nothing waits for one: a burst costs one request instead of many.
 BATCH_DELAY_S: Final = 0.05
@@ -41,39 +41,51 @@ class ReceiptTracker:
         claim_store: ClaimStore,
         publish: Publish,
         metrics: Metrics,
+        on_doubt_resolved: Callable[[float], object],
         now_s: Callable[[], float] = time.time,
     ) -> None:
+        """`on_doubt_resolved` gets the time of a receipt that proves that a message in doubt was sent."""
+        self._on_doubt_resolved = on_doubt_resolved
         self._account = account
         self._claim_store = claim_store
         self._publish = publish
         self._metrics = metrics
         self._now_s = now_s
         self._received: asyncio.Queue[Receipt] = asyncio.Queue()
-        self._unread: OrderedDict[str, str] = OrderedDict()  # id and chat id, the latest last
+        # WhatsApp id and chat id, the latest last.
+        self._unproved: OrderedDict[str, str] = (
+            OrderedDict()
+        )  # nothing says yet that they were sent
+        self._unread: OrderedDict[str, str] = OrderedDict()
 
     # -- which acks are read again
 
     def watch(self, whatsapp_id: str, claim: Claim) -> None:
-        """Note the current row of a message: its ack is read again while it is sent and not read."""
+        """Note the row of a message after its dispatch: its ack is read again until the message is read."""
+        self._unproved.pop(whatsapp_id, None)
         self._unread.pop(whatsapp_id, None)
-        is_unread = claim.receipt in ("", "delivered") and isinstance(
-            claim.result, Sent | OutcomeUnknown
-        )
-        if is_unread and claim.chat_id is not None:
-            self._unread[whatsapp_id] = claim.chat_id
-            if len(self._unread) > MAX_WATCHED:
-                self._unread.popitem(last=False)
+        if claim.chat_id is None or claim.receipt in ("read", "played"):
+            return
+        if claim.receipt or isinstance(claim.result, Sent):
+            watched = self._unread
+        elif claim.is_open or isinstance(claim.result, OutcomeUnknown):
+            watched = self._unproved
+        else:
+            return
+        watched[whatsapp_id] = claim.chat_id
+        if len(watched) > MAX_WATCHED:
+            watched.popitem(last=False)
 
     # -- receiving
 
     def receive(self, receipt: Receipt | IncomingMessage) -> None:
         """Take a receipt of the driver. Incoming messages are not published yet."""
-        if isinstance(receipt, Receipt) and receipt.kind != "sent":
+        if isinstance(receipt, Receipt):
             self._received.put_nowait(receipt)
 
     async def refresh_acks(self, driver: Driver) -> None:
-        """Read the acks of the latest messages that are not read yet."""
-        pairs = list(self._unread.items())
+        """Read the acks of the latest messages that are in doubt, unknown, or not read yet."""
+        pairs = [*self._unproved.items(), *self._unread.items()]
         for start in range(0, len(pairs), BATCH_SIZE):
             try:
                 acks = await driver.read_acks(pairs[start : start + BATCH_SIZE])
@@ -127,6 +139,10 @@ class ReceiptTracker:
         claim = self._claim_store.get(receipt_event.whatsapp_id)
         updated = None if claim is None else claims.with_receipt(claim, receipt_event.receipt)
         self._metrics.receipts.labels(receipt_event.receipt).inc()
+        if receipt_event.whatsapp_id in self._unproved:
+            self._metrics.doubts_resolved.labels("receipt").inc()
+            if claim is not None and claim.is_open:  # one that is unknown was counted then
+                self._on_doubt_resolved(receipt_event.at_s)
         if updated is not None:
             self.watch(receipt_event.whatsapp_id, updated)
             self._claim_store.put_buffered(receipt_event.whatsapp_id, updated)

@@ -1,11 +1,20 @@
-"""Looks for a message in the page's store, for a bounded time. Submits nothing and decides nothing."""
+"""Looks for a message in the page's store, for a bounded time. Submits nothing and decides nothing.
+
+While it waits for the page, the account sends nothing. So the wait is bounded for each outage, not for each
+message: after it, every lookup that the page does not answer at once is given up.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
 
-from streams.domain.sending.claim import InStore, LookupUnavailable, NotInStore, StoreLookup
+from streams.domain.sending.reconciliation import (
+    InStore,
+    LookupUnavailable,
+    NotInStore,
+    StoreLookup,
+)
 from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.whatsapp import driver as browser
 
@@ -13,6 +22,8 @@ from streams.whatsapp import driver as browser
 # dispatched to this account again.
 RECONCILE_TIMEOUT_S: Final = 15.0
 POLL_INTERVAL_S: Final = 0.25
+# A reconnect makes the page send everything that is pending, so one is enough for all messages in doubt.
+RECONNECT_INTERVAL_S: Final = 60.0
 
 
 class Reconciler:
@@ -23,29 +34,33 @@ class Reconciler:
     ) -> None:
         self._browser_session = browser_session
         self._now_s = now_s
+        self._unanswered_since_s: float | None = None
+        self._reconnected_at_s = 0.0
 
-    async def reconcile(
-        self, whatsapp_id: str, chat_id: str, timeout_s: float = RECONCILE_TIMEOUT_S
-    ) -> StoreLookup:
+    async def reconcile(self, whatsapp_id: str, chat_id: str) -> StoreLookup:
         """Ask until the page answers; give up at once on a session that only a person can bring back."""
-        deadline_s = self._now_s() + timeout_s
+        started_s = self._now_s()
+        since_s = started_s if self._unanswered_since_s is None else self._unanswered_since_s
+        deadline_s = since_s + RECONCILE_TIMEOUT_S
         while True:
             try:
                 lookup = await self._reconcile_once(whatsapp_id, chat_id, deadline_s)
             except SessionUnavailable as error:
                 return LookupUnavailable(str(error))
-            if not isinstance(lookup, LookupUnavailable) or self._now_s() >= deadline_s:
+            if not isinstance(lookup, LookupUnavailable):
+                self._unanswered_since_s = None
+                return lookup
+            self._unanswered_since_s = since_s
+            if self._now_s() >= deadline_s:
                 return lookup
             await asyncio.sleep(POLL_INTERVAL_S)
 
-    async def wait_for_ack(self, whatsapp_id: str, chat_id: str, timeout_s: float) -> StoreLookup:
-        """Ask until the id no longer waits in WhatsApp's outbox, or the time for its ack is over."""
-        deadline_s = self._now_s() + timeout_s
-        while True:
-            lookup = await self.reconcile(whatsapp_id, chat_id, deadline_s - self._now_s())
-            if lookup != InStore(0) or self._now_s() >= deadline_s:
-                return lookup
-            await asyncio.sleep(POLL_INTERVAL_S)
+    async def reconnect(self) -> None:
+        """Have the page connect again, unless it was asked to a short time ago, or is not connected."""
+        driver, now_s = self._browser_session.driver, self._now_s()
+        if driver is not None and now_s >= self._reconnected_at_s + RECONNECT_INTERVAL_S:
+            self._reconnected_at_s = now_s
+            await driver.reconnect()
 
     async def _reconcile_once(
         self, whatsapp_id: str, chat_id: str, deadline_s: float
@@ -55,8 +70,8 @@ class Reconciler:
             deadline_s=deadline_s, reconnect_timeout_s=RECONCILE_TIMEOUT_S
         )
         match await driver.find_message(whatsapp_id, chat_id):
-            case browser.MessageFound(ack):
-                return InStore(ack)
+            case browser.MessageFound(ack, is_pending):
+                return InStore(ack, is_pending)
             case browser.MessageNotFound():
                 return NotInStore()
             case browser.LookupFailed(detail):

@@ -1,15 +1,18 @@
-"""The account's restriction in the table: read after recovery, written when WhatsApp restricts the account.
+"""The account's restrictions in the table: read after recovery, written when WhatsApp restricts the account.
 
 When a restriction begins and ends is decided in streams/domain/accounts/restriction.py. Because the
-row is durable, a restriction outlives a restart.
+rows are durable, a restriction outlives a restart.
 """
 
 import logging
 from collections.abc import Callable
 from typing import Final
 
+from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts import restriction as stored
-from streams.domain.accounts.restriction import Restriction
+from streams.domain.accounts.new_chats import NewChatLimits
+from streams.domain.accounts.restriction import RESTRICTION_CODES, Restriction, Scope
+from streams.domain.errors import Error
 from streams.sender.claim_store import ClaimStore
 
 log = logging.getLogger(__name__)
@@ -18,28 +21,64 @@ KEY: Final = b"restriction"  # no WhatsApp id begins like this
 
 
 class RestrictionStore:
-    """The account's restriction, if it has one; `on_change` is called when one begins."""
+    """The account's restrictions, one of each code; `on_change` is called when one begins or changes."""
 
     def __init__(self, claim_store: ClaimStore, on_change: Callable[[], None]) -> None:
         self._claim_store = claim_store
         self._on_change = on_change
-        self._restriction: Restriction | None = None
+        self._restrictions: dict[str, Restriction] = {}
+        self._limits = NewChatLimits()
 
     def load(self) -> None:
-        """Read it from the table, once the table is recovered."""
-        data = self._claim_store.read(KEY)
-        self._restriction = None if data is None else stored.decode(data)
+        """Read them from the table, once the table is recovered. An earlier version had only one row."""
+        for key in (KEY, *map(_make_key, RESTRICTION_CODES)):
+            data = self._claim_store.read(key)
+            if data is not None:
+                restriction = stored.decode(data)
+                self._restrictions[restriction.code] = restriction
 
-    def get_active(self, link: str | None, now_s: float) -> Restriction | None:
-        """The restriction that forbids the account to send now, under this link."""
-        restriction = self._restriction
-        if restriction is None or not restriction.is_in_force(link, now_s):
-            return None
+    def get_active(self, scope: Scope, link: str | None, now_s: float) -> Restriction | None:
+        """Of the restrictions that forbid this now, under this link, the one that ends last."""
+        active = [
+            restriction
+            for restriction in self._restrictions.values()
+            if restriction.scope == scope and restriction.is_in_force(link, now_s)
+        ]
+        return max(active, key=lambda restriction: restriction.until_s, default=None)
+
+    async def restrict(self, error: Error, link: str | None, now_s: float) -> Restriction:
+        """WhatsApp refused a message with this error: restrict the account; durable when this returns."""
+        restriction = stored.restriction_after(
+            error,
+            link,
+            now_s,
+            limits=self._limits,
+            previous=self._restrictions.get(error.code),
+        )
+        log.error(
+            "WhatsApp restricts the account: %s, for %s until %s",
+            restriction.code,
+            restriction.scope,
+            format_rfc3339(restriction.until_s),
+        )
+        self._restrictions[restriction.code] = restriction
+        self._on_change()
+        await self._claim_store.write(_make_key(restriction.code), stored.encode(restriction))
         return restriction
 
-    async def store(self, restriction: Restriction) -> None:
-        """Stop the account; durable when this returns."""
-        log.error("the account is restricted: %s; it stops sending", restriction.code)
-        self._restriction = restriction
-        self._on_change()
-        await self._claim_store.write(KEY, stored.encode(restriction))
+    def update_limits(self, limits: NewChatLimits, link: str | None, now_s: float) -> None:
+        """The ready session tells these limits: they may change the end of a restriction."""
+        self._limits = limits
+        for code, restriction in self._restrictions.items():
+            if not restriction.is_in_force(link, now_s):
+                continue
+            updated = stored.after_session(restriction, limits, now_s)
+            if updated != restriction:
+                log.info("the restriction %s ends at %s", code, format_rfc3339(updated.until_s))
+                self._restrictions[code] = updated
+                self._claim_store.write_buffered(_make_key(code), stored.encode(updated))
+                self._on_change()
+
+
+def _make_key(code: str) -> bytes:
+    return KEY + b":" + code.encode()

@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from streams.testing.fake_whatsapp import FakeWhatsApp, Script, chat_of
+from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
     AckLevel,
@@ -183,6 +184,16 @@ class FakeDriver(FakeWhatsApp):
         self._link_count += 1
         self._publish(SessionState(Phase.LOGGED_OUT, reason="logged_out", link=self.link))
         self._publish(SessionState(Phase.LINKING, qr="fake-qr-code", link=self.link))
+
+    async def diagnose(self) -> Diagnosis:  # noqa: D102
+        session = self._session
+        return Diagnosis(
+            taken_at_s=self._now_s(),
+            phase=str(session.phase),
+            reason=session.reason,
+            degraded=session.degraded,
+            page_error="a fake driver has no page",
+        )
 
     async def collect_garbage(self) -> bool:  # noqa: D102
         self.garbage_collections += 1

@@ -76,11 +76,16 @@ class InMemoryStageMetrics:
     """Remembers what the phone stage counts."""
 
     illegal_transitions: int = 0
+    contradicting_receipts: int = 0
     missing_payloads: list[str] = field(default_factory=list)
 
     def count_illegal_transition(self) -> None:
         """See `StageMetrics`."""
         self.illegal_transitions += 1
+
+    def count_contradicting_receipt(self) -> None:
+        """See `StageMetrics`."""
+        self.contradicting_receipts += 1
 
     def count_missing_payload(self, case: str) -> None:
         """See `StageMetrics`."""

@@ -10,6 +10,9 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
+from streams.whatsapp.diagnosis import Diagnosis
+from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
+
 
 class AckLevel(IntEnum):
     """WhatsApp's ack levels of a message of ours. A failed message has a negative ack."""
@@ -44,40 +47,6 @@ class Phase(StrEnum):
     RESTRICTED = "restricted"
     LOGGED_OUT = "logged_out"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLock:
-    """WhatsApp forbids the account to write to people who never wrote to it (the reach-out time lock).
-
-    `until_s` is the epoch time of its end, None if WhatsApp does not say it. `kind` is WhatsApp's word
-    for the reason.
-    """
-
-    until_s: float | None
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class NewChatQuota:
-    """How many people who never wrote to the account it may write to until `resets_at_s` (epoch)."""
-
-    total: int
-    used: int
-    resets_at_s: float | None
-    is_used_up: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AckCounts:
-    """The acks that this driver has seen since its start, by where it saw them.
-
-    `heard`: WhatsApp's receipt handler reported it. `read`: the message's model had it. If WhatsApp moves
-    receipts out of the page's reach, `heard` stands still while `read` grows.
-    """
-
-    heard: int = 0
-    read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +261,10 @@ class Driver(Protocol):
 
     async def logout(self) -> None:
         """Unlink this device. The profile then shows a new QR code."""
+        ...
+
+    async def diagnose(self) -> Diagnosis:
+        """Everything about browser and page that belongs in a bug report. Works in every phase."""
         ...
 
     async def collect_garbage(self) -> bool:

@@ -170,6 +170,8 @@ def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command
     assert len(outbound(letters)) == 3
     forced = command("dlq", "replay", "--class", "unknown", "--force", settings=letters)
     assert (forced.code, len(outbound(letters))) == (0, 4)
+    marks = [dict(record.headers).get("wa-replay-force") for record in outbound(letters)]
+    assert sorted(marks, key=bool) == [None, None, None, b"true"]
 
 
 def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:

@@ -141,6 +141,16 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         (account,) = map(orjson.loads, up.command("accounts", "list", "--json").stdout.splitlines())
         assert (account["account"], account["state"]) == ("main", "ready")
 
+        diagnosis = up.command("doctor", "--account", "main")
+        assert diagnosis.returncode == 0, diagnosis.stdout + diagnosis.stderr
+        assert account["phone"][1:] not in diagnosis.stdout
+        to_self = up.command("doctor", "--send-to-self", "--yes", "--json")
+        assert to_self.returncode == 0, to_self.stderr
+        assert [orjson.loads(line)["status"] for line in to_self.stdout.splitlines()][-1] in {
+            "delivered",
+            "read",
+        }
+
         second = up.command("up")
         assert (second.returncode, second.stderr.count("\n")) == (2, 1)
         assert f"pid {up.process.pid}" in second.stderr

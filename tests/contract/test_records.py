@@ -10,7 +10,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from streams.contract import account, dead_letter, inbound, status, timestamps
-from streams.contract.account import AccountRecord
+from streams.contract.account import AccountRecord, NewChatQuota
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo, InvalidDeadLetter
 from streams.contract.errors import ErrorInfo
 from streams.contract.headers import Headers
@@ -32,7 +32,15 @@ FULL_EVENT = status.make(
     batch_id="b-17",
     metadata=b'{"order":8841,"price":1.10}',
 )
-ACCOUNT = AccountRecord(account="main", state="linking", since="2026-11-24T09:00:00.000Z", qr="2@x")
+ACCOUNT = AccountRecord(
+    account="main",
+    state="linking",
+    since="2026-11-24T09:00:00.000Z",
+    qr="2@x",
+    new_chat_quota=NewChatQuota(
+        total=200, used=17, is_used_up=False, resets_at="2026-12-01T00:00:00.000Z"
+    ),
+)
 INBOUND = inbound.make(
     account="main",
     from_="+60123456789",
@@ -224,6 +232,14 @@ def test_the_replay_of_a_dead_letter_is_its_original() -> None:
     ]
 
 
+def test_a_forced_replay_is_marked_once() -> None:
+    """The mark is for this replay: the dead letter of its message does not pass it on."""
+    headers = LETTER.build_replay_headers(is_forced=True)
+    assert parse.parse(LETTER.value, headers, max_bytes=1000).is_replay_forced
+    again = replace(LETTER, headers=tuple(headers)).build_replay_headers()
+    assert not parse.parse(LETTER.value, again, max_bytes=1000).is_replay_forced
+
+
 def test_the_replay_of_a_replay_names_the_last_dead_letter_only() -> None:
     """Each dead letter revives the message once, and the original never changes."""
     again = replace(
@@ -277,6 +293,14 @@ def test_an_account_record_has_null_for_unknown_fields() -> None:
         None,
     )
     assert account.decode(account.encode(ACCOUNT)) == ACCOUNT
+
+
+def test_the_summary_of_an_account_is_not_private() -> None:
+    """It explains the state; the number, the owner and the codes for linking are left out."""
+    summary = account.summarize_account(ACCOUNT)
+    assert summary["state"] == "linking"
+    assert summary["new_chat_quota"]["used"] == 17
+    assert not {"phone", "qr", "pairing_code", "owner"} & set(summary)
 
 
 def test_a_received_message_names_its_writer_from() -> None:

@@ -203,6 +203,7 @@ header_names = st.sampled_from(
         "traceparent",
         "wa-replay-of",
         "wa-replay-count",
+        "wa-replay-force",
         "wa-request-id",
         "x",
     ]

@@ -223,7 +223,7 @@ class LogWriter:
             id=self._draw(ids),
             account=self._draw(account_names),
             whatsapp_id="3EB0",
-            receipt=self._draw(st.sampled_from(["delivered", "read", "played"])),
+            receipt=self._draw(st.sampled_from(["sent", "delivered", "read"])),
             at_s=self._model.now_s,
         )
 

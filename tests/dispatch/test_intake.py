@@ -109,6 +109,7 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
     headers = (
         ("wa-replay-of", b"wa.outbound:0:5"),
         ("wa-replay-count", b"2"),
+        ("wa-replay-force", b"true"),
         ("wa-request-id", b"wa.outbound:0:5"),
     )
     _, outgoing = intake.handle(
@@ -120,6 +121,7 @@ def test_a_replay_keeps_the_id_of_the_original(intake: Intake) -> None:
         "wa.outbound:0:5",
         2,
     )
+    assert info.allow_duplicate, "a person insists"
 
 
 def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake) -> None:

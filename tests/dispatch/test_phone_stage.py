@@ -23,6 +23,7 @@ from streams.domain.phone.events import (
     Event,
     Failed,
     Outcome,
+    ReceiptSeen,
     RequestInfo,
     RequestReceived,
     SourceRecord,
@@ -187,3 +188,20 @@ def test_a_dispatch_without_payload_is_reported_even_when_republished(world: Wor
     assert world.handle(2, FAILED) is EventDisposition.REPUBLISHED
     assert world.take_topics() == ["status"]
     assert world.metrics.missing_payloads == ["already_published", "lost"]
+
+
+def test_a_receipt_of_a_failed_message_is_counted_and_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The status was wrong; nothing follows it, and the log holds no phone number."""
+    world.handle(0, request("a"))
+    receipt = ReceiptSeen(
+        phone=PHONE, id="a", account="main", whatsapp_id="3EB0", receipt="read", at_s=1.0
+    )
+    world.handle(1, FAILED)
+    world.take_topics()
+    assert world.handle(2, receipt) is EventDisposition.UNCHANGED
+    assert world.take_topics() == []
+    assert world.metrics.contradicting_receipts == 1
+    assert "receipt read at 0:2: its message is failed" in caplog.text
+    assert PHONE[1:] not in caplog.text

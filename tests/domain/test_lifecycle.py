@@ -32,7 +32,7 @@ from streams.domain.phone.lifecycle import (
     Stage,
     is_legal,
 )
-from streams.domain.phone.state import Message, State
+from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
 from streams.testing.phone_world import PHONE, READY, PhoneWorld
 
@@ -73,7 +73,7 @@ RESULTS = {
     State.FAILED: Failed(error=Error("media_rejected")),
     State.UNKNOWN: OutcomeUnknown(at_s=1_000_000.0, error=Error("outcome_unknown")),
 }
-RECEIPTS = (State.DELIVERED, State.READ, State.PLAYED)
+IN_DOUBT = Deferred(error=Error("attempt_in_doubt"), in_doubt=True)
 
 
 def name(value: object) -> str:
@@ -140,12 +140,20 @@ def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) ->
         give_receipt(world, after.value)
         world.conclude(RESULTS[State.SENT])
         return
-    bring_to(world, before)
+    if event is ReceiptSeen and before is State.WAITING:
+        bring_to(world, State.DISPATCHED)
+        world.conclude(IN_DOUBT)
+    elif event is RequestReceived and before in DELIVERY_STATES:
+        bring_to(world, State.UNKNOWN)
+        give_receipt(world, before.value)
+    else:
+        bring_to(world, before)
     if event is RequestReceived:
         existing = world.messages.get("a")
         world.submit(
             "a",
             replay_of=existing.dead_letter_id if existing else None,
+            allow_duplicate=before in DELIVERY_STATES,
             send_at_s=world.now_s + 100 if after is State.SCHEDULED else 0.0,
         )
     elif event is Outcome:
@@ -195,7 +203,7 @@ def test_a_waiting_message_fails(world: PhoneWorld, checked: set[Change]) -> Non
 def test_a_waiting_message_becomes_unknown(world: PhoneWorld, checked: set[Change]) -> None:
     """Its attempt in doubt could not be reconciled in time."""
     world.submit("a")
-    world.conclude(Deferred(error=Error("attempt_in_doubt"), in_doubt=True))
+    world.conclude(IN_DOUBT)
     world.accounts = {}
     world.now_s += world.policy.unknown_after_s
     wake(world)

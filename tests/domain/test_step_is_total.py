@@ -43,7 +43,7 @@ def _events() -> st.SearchStrategy[Event]:
         priority=st.sampled_from(PRIORITIES),
         expires_at_s=st.sampled_from([0.0, 9e5, 2e6]),
     )
-    receipt = st.sampled_from(["delivered", "read", "played"])
+    receipt = st.sampled_from(["sent", "delivered", "read", "played"])
     names = {"account": st.just("main"), "whatsapp_id": st.just("x")}
     return st.one_of(
         st.builds(

@@ -21,7 +21,7 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.domain.phone.lifecycle import DISPATCH_TRANSITIONS, TRANSITIONS
-from streams.domain.phone.state import OPEN_STATES, Phone, State
+from streams.domain.phone.state import DELIVERY_STATES, OPEN_STATES, Phone, State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 
@@ -29,14 +29,15 @@ from streams.testing.phone_world import PHONE, PhoneWorld
 RANKS = {
     "accepted": 0,
     "queued": 1,
-    "sent": 2,
-    "failed": 2,
-    "expired": 2,
     "unknown": 2,
-    "delivered": 3,
-    "read": 4,
-    "played": 5,
+    "sent": 3,
+    "failed": 3,
+    "expired": 3,
+    "delivered": 4,
+    "read": 5,
+    "played": 6,
 }
+ENDS = ("failed", "unknown", "rejected")  # a replay of the dead letter may follow
 ids = st.sampled_from([f"m{i}" for i in range(12)])
 errors = st.sampled_from(sorted(CODES)).map(Error)
 delays = st.floats(0, 5)
@@ -56,6 +57,11 @@ class PhoneMachine(RuleBasedStateMachine):
             )
         )
         self.arrivals: list[float] = []
+        # Generations of messages, by the offset of the event that made their row.
+        self.arrived: set[int] = set()
+        self.proved: set[int] = set()
+        self.forced: set[str] = set()  # replayed by a person who insists
+        self.facts: dict[tuple[str, str, str], PublishStatus] = {}  # by event id
         self.request_count = 0
         self.seen_effects = 0
         self.seen_changes = 0
@@ -86,26 +92,46 @@ class PhoneMachine(RuleBasedStateMachine):
         self.world.submit(request_id)
 
     @precondition(lambda self: any(m.dead_letter_id for m in self.world.messages.values()))
-    @rule(data=st.data())
-    def replay(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), is_forced=st.booleans())
+    def replay(self, data: st.DataObject, *, is_forced: bool) -> None:
         dead = [m for m in self.world.messages.values() if m.dead_letter_id]
         message = data.draw(st.sampled_from(dead))
-        self.world.submit(message.id, message.priority, replay_of=message.dead_letter_id)
+        if is_forced:
+            self.forced.add(message.id)
+        self.world.submit(
+            message.id,
+            message.priority,
+            replay_of=message.dead_letter_id,
+            allow_duplicate=is_forced,
+        )
 
     @rule(by_s=st.floats(0, 40))
     def time_passes(self, by_s: float) -> None:
         self.world.now_s += by_s
 
-    @rule(ready=st.booleans(), free=st.integers(0, 2))
-    def account_changes(self, ready: bool, free: int) -> None:
-        self.world.accounts = {"main": Capacity(ready, free)}
+    @rule(ready=st.booleans(), free=st.integers(0, 2), new_chats=st.booleans())
+    def account_changes(self, ready: bool, free: int, new_chats: bool) -> None:
+        self.world.accounts = {"main": Capacity(ready, free, new_chats)}
+
+    # -- the sender and WhatsApp
+
+    def _arrive(self, request_id: str) -> None:
+        """WhatsApp has the message of this generation, since now if it has not had it before."""
+        offset = self.world.messages[request_id].offset
+        if offset not in self.arrived:
+            self.arrived.add(offset)
+            self.arrivals.append(self.world.now_s)
+
+    def _arrive_in_flight(self) -> None:
+        assert self.world.row and self.world.row.in_flight
+        self._arrive(self.world.row.in_flight.id)
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(took_s=delays, late_s=delays)
     def sent(self, took_s: float, late_s: float) -> None:
         """The message arrives after the dispatch; the reported time is never before the arrival."""
         self.world.now_s += took_s
-        self.arrivals.append(self.world.now_s)
+        self._arrive_in_flight()
         self.world.now_s += late_s
         self.world.conclude(Sent(at_s=self.world.now_s))
 
@@ -113,18 +139,29 @@ class PhoneMachine(RuleBasedStateMachine):
     @rule(error=errors)
     def fails(self, error: Error) -> None:
         if error.error_class.value == "unknown":
-            self.arrivals.append(self.world.now_s)
+            self._arrive_in_flight()
         self.world.conclude(Failed(error=error))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
-    @rule(error=errors, in_doubt=st.booleans())
-    def deferred(self, error: Error, in_doubt: bool) -> None:
+    @rule(error=errors, in_doubt=st.booleans(), arrives=st.booleans(), late_s=delays)
+    def deferred(self, error: Error, *, in_doubt: bool, arrives: bool, late_s: float) -> None:
+        """A message in doubt may have arrived with its attempt."""
+        if in_doubt and arrives:
+            self._arrive_in_flight()
+        self.world.now_s += late_s
         self.world.conclude(Deferred(error=error, in_doubt=in_doubt))
+
+    @precondition(lambda self: any(m.pinned_to for m in self.world.messages.values()))
+    @rule(data=st.data())
+    def pending_is_sent(self, data: st.DataObject) -> None:
+        """A page connects again, and sends a message in doubt that was pending in it."""
+        in_doubt = sorted(m.id for m in self.world.messages.values() if m.pinned_to)
+        self._arrive(data.draw(st.sampled_from(in_doubt)))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule()
     def unknown(self) -> None:
-        self.arrivals.append(self.world.now_s)
+        self._arrive_in_flight()
         self.world.conclude(OutcomeUnknown(at_s=self.world.now_s, error=Error("outcome_unknown")))
 
     @precondition(lambda self: self.world.row)
@@ -142,17 +179,24 @@ class PhoneMachine(RuleBasedStateMachine):
                 self.world.apply(ScheduleDue(phone=PHONE, id=message.id))
 
     @precondition(lambda self: self.world.messages)
-    @rule(data=st.data(), receipt=st.sampled_from(["delivered", "read", "played"]))
+    @rule(data=st.data(), receipt=st.sampled_from(["sent", "delivered", "read", "played"]))
     def receipt_is_seen(self, data: st.DataObject, receipt: str) -> None:
+        """A late ack or a receipt: of any message, at any time, in any order, and repeated."""
+        message = self.world.messages[data.draw(st.sampled_from(sorted(self.world.messages)))]
+        if message.state is State.DISPATCHED or message.pinned_to:
+            self._arrive(message.id)  # at the latest: the receipt proves it
         event = ReceiptSeen(
             phone=PHONE,
-            id=data.draw(st.sampled_from(sorted(self.world.messages))),
+            id=message.id,
             account="main",
             whatsapp_id="x",
             receipt=receipt,  # pyright: ignore[reportArgumentType]
             at_s=self.world.now_s,
         )
         self.world.apply(event)
+        was_tried = message.dispatches or message.state not in OPEN_STATES
+        if was_tried and message.state not in (State.FAILED, State.EXPIRED):
+            self.proved.add(message.offset)
 
     @rule()
     def retention_elapses(self) -> None:
@@ -163,6 +207,12 @@ class PhoneMachine(RuleBasedStateMachine):
         limit = self.world.policy.rate_limit_per_minute
         times = sorted(self.arrivals)
         assert all(late - early > 60 for early, late in zip(times, times[limit:], strict=False))
+
+    @invariant()
+    def what_is_proved_stays_so(self) -> None:
+        """It is not in doubt and not unknown any more; in flight, it waits only for its outcome."""
+        proved = [m for m in self.world.messages.values() if m.offset in self.proved]
+        assert all(m.state in (State.DISPATCHED, *DELIVERY_STATES) for m in proved)
 
     @invariant()
     def the_queues_are_consistent(self) -> None:
@@ -194,9 +244,8 @@ class PhoneMachine(RuleBasedStateMachine):
             is_by_dispatch = State.WAITING in by_event and (
                 after in DISPATCH_TRANSITIONS[State.WAITING]
             )
-            is_by_receipt = State.SENT in by_event and (
-                after in TRANSITIONS[event].get(State.SENT, frozenset())
-            )
+            by_receipt = TRANSITIONS[event].get(State.SENT, frozenset())
+            is_by_receipt = State.SENT in by_event and after in by_receipt
             assert after in by_event or is_by_dispatch or is_by_receipt
         self.seen_changes = len(self.world.changes)
 
@@ -209,6 +258,7 @@ class PhoneMachine(RuleBasedStateMachine):
         self.published = {
             i: earlier for i, earlier in self.published.items() if i in self.world.messages
         }
+        self.facts = {i: fact for i, fact in self.facts.items() if i[0] in self.world.messages}
 
     def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Dispatch):
@@ -220,18 +270,23 @@ class PhoneMachine(RuleBasedStateMachine):
         earlier = self.published.get(effect.id, [])
         if earlier and effect == earlier[-1]:
             return  # the answer to a repeat
-        if effect.status == "rejected":
-            assert not earlier or earlier[-1].status in ("failed", "unknown", "rejected")
-        elif effect.status == "accepted":
-            assert not earlier or earlier[-1].status in ("failed", "unknown", "rejected")
+        event_id = (effect.id, effect.status, effect.event_id_suffix)
+        assert self.facts.setdefault(event_id, effect) == effect, "two facts have one event id"
+        statuses = [status.status for status in earlier if status.status != "rejected"]
+        if effect.status in ("rejected", "accepted"):
+            may_be_replayed = effect.id in self.forced or (earlier and earlier[-1].status in ENDS)
+            assert not earlier or may_be_replayed
+        elif statuses[-1] == "unknown":
+            assert effect.status == "sent", "only a receipt may follow a final status"
+        else:
+            is_queued_again = statuses[-1] == effect.status == "queued"
+            is_forward = RANKS[effect.status] > RANKS[statuses[-1]]
+            assert is_queued_again or is_forward, (statuses[-1], effect.status)
+            if RANKS[effect.status] > RANKS["sent"]:
+                assert "sent" in statuses
+        if effect.status == "accepted":
             assert effect.event_id_suffix == str(self.world.messages[effect.id].generation)
             earlier = []
-        else:
-            last = earlier[-1].status
-            is_queued_again = last == effect.status == "queued"
-            assert is_queued_again or RANKS[effect.status] > RANKS[last], (last, effect.status)
-            if RANKS[effect.status] > RANKS["sent"]:
-                assert "sent" in [status.status for status in earlier]
         self.published[effect.id] = [*earlier, effect]
 
     def teardown(self) -> None:

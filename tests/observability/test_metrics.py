@@ -55,6 +55,7 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     metrics.count_dead_letter("queue_full")
     metrics.count_illegal_transition()
     metrics.count_missing_payload("lost")
+    metrics.count_contradicting_receipt()
     samples = read_samples(registry)
     assert [
         samples[f"wa_records_total disposition={disposition}"]
@@ -73,6 +74,7 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     )
     assert samples["wa_dead_letters_total reason=queue_full"] == 1
     assert samples["wa_illegal_transitions_total"] == 1
+    assert samples["wa_contradicting_receipts_total"] == 1
     assert samples["wa_missing_payloads_total case=lost"] == 1
     assert samples["wa_missing_payloads_total case=already_published"] == 0
     assert samples["wa_record_age_seconds_bucket le=0.025"] == 3

@@ -32,6 +32,7 @@ class Worker:
         self.registry = CollectorRegistry()
         self.ready: tuple[bool, str] = (True, "")
         self.health: dict[str, Any] = HEALTHY
+        self.diagnosis: bytes | None = b'{"phase": "ready"}'
 
     @asynccontextmanager
     async def server(
@@ -44,11 +45,15 @@ class Worker:
             readiness=lambda: self.ready,
             health=lambda: self.health,
             registry=self.registry,
+            diagnosis=self._diagnose,
         )
         try:
             yield server
         finally:
             await server.close()
+
+    async def _diagnose(self) -> bytes | None:
+        return self.diagnosis
 
 
 @pytest.fixture
@@ -70,13 +75,31 @@ async def test_a_live_worker_answers_that_it_is_alive(worker: Worker) -> None:
         assert await ask(f"{server.url}/healthz") == (200, {"alive": True})
 
 
+def test_the_health_document_lists_the_accounts_that_the_process_knows() -> None:
+    """One that knows none does not have the field."""
+    document = health.health_document(
+        is_healthy=True,
+        queue_length=0,
+        cache_size=0,
+        conversation_states=0,
+        rate_limit_tracking=0,
+        accounts={"main": {"state": "ready"}},
+    )
+    assert document["accounts"] == {"main": {"state": "ready"}}
+    assert "accounts" not in HEALTHY
+
+
 async def test_readiness_is_checked_at_each_request(worker: Worker) -> None:
-    """The answer is 503 with the reason, and 200 as soon as the worker is ready."""
+    """The answer is 503 with the reason, and 200 as soon as the worker is ready, perhaps with limits."""
     async with worker.server() as server:
         worker.ready = (False, "rebalancing")
         assert await ask(f"{server.url}/readyz") == (503, {"ready": False, "reason": "rebalancing"})
         worker.ready = (True, "")
         assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+        worker.ready = (True, "ready")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True})
+        worker.ready = (True, "standing by")
+        assert await ask(f"{server.url}/readyz") == (200, {"ready": True, "reason": "standing by"})
 
 
 async def test_the_earlier_services_health(worker: Worker) -> None:
@@ -246,3 +269,30 @@ async def test_a_worker_that_listens_can_be_found(worker: Worker, tmp_path: Path
         url = json.loads(file.read_text())["web"]
         assert await ask(f"{url}/readyz") == (200, {"ready": True})
     assert not file.exists()
+
+
+async def test_the_diagnosis_is_for_owners_of_the_token(worker: Worker) -> None:
+    """`/api/diagnosis` follows the token's rules; a process that stands by has nothing to tell."""
+    async with worker.server(token="secret") as server:
+        url = f"{server.url}/api/diagnosis"
+        assert (await ask(url))[0] == 401
+        assert await ask(url, Authorization="Bearer secret") == (200, {"phase": "ready"})
+        worker.diagnosis = None
+        assert (await ask(url, Authorization="Bearer secret"))[0] == 503
+
+
+async def test_a_worker_without_a_browser_has_no_diagnosis() -> None:
+    """Only a sender has `/api/diagnosis`."""
+    server = await start_server(
+        host="127.0.0.1",
+        port=0,
+        token=None,
+        readiness=lambda: (True, ""),
+        health=lambda: HEALTHY,
+        registry=CollectorRegistry(),
+    )
+    try:
+        async with aiohttp.request("GET", f"{server.url}/api/diagnosis") as answer:
+            assert answer.status == 404
+    finally:
+        await server.close()

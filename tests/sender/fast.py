@@ -22,6 +22,7 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
+from streams.sender.new_chats import NewChatGuard
 from streams.sender.pipeline import SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
@@ -82,7 +83,8 @@ class FastSender:
     def __post_init__(self) -> None:
         self._numbers: Iterator[int] = itertools.count(1)
         self.now_s = 1_000_000.0
-        self.metrics = Metrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
         self.claims = ClaimStore(
             InMemoryTable(self.disk), idempotency_window_s=3600.0, now_s=self.get_now_s
         )
@@ -90,21 +92,29 @@ class FastSender:
         self.restrictions = RestrictionStore(
             self.claims, lambda: self.account_publisher.notify_change()
         )
+        self.new_chats = NewChatGuard(
+            self.claims, self.restrictions, lambda: self.account_publisher.notify_change()
+        )
         self.account_publisher = AccountPublisher(
             "main",
             owner="host:1",
             daily_cap=0,
             restrictions=self.restrictions,
+            new_chats=self.new_chats,
             pacer=self.pacer,
             publish=self._publish_account,
             now_s=self.get_now_s,
         )
         self.receipts = ReceiptTracker(
-            account="main", claim_store=self.claims, publish=self._publish, metrics=self.metrics
+            account="main",
+            claim_store=self.claims,
+            publish=self._publish,
+            metrics=self.metrics,
+            on_doubt_resolved=self.pacer.record_sent,
         )
         self.session_states: list[SessionState] = []
         self.session = BrowserSession(
-            lambda: self.driver,
+            lambda: self.metrics.acks.follow(self.driver),
             on_change=self._on_session_change,
             on_received=self.receipts.receive,
         )
@@ -113,9 +123,11 @@ class FastSender:
             claim_store=self.claims,
             pacer=self.pacer,
             restrictions=self.restrictions,
+            new_chats=self.new_chats,
             limits=Limits(ack_timeout_s=0.0, lease_s=30.0),
             fence=OpenFence(),
             on_paced=self._on_paced,
+            on_refused=self.metrics.record_refusal,
         )
         self.pipeline = SendPipeline(
             account="main",
@@ -141,6 +153,7 @@ class FastSender:
 
     def _on_session_change(self, state: SessionState) -> None:
         self.session_states.append(state)
+        self.new_chats.update_session(state)
         self.account_publisher.update_session(state)
 
     async def _publish(self, events: Sequence[Event]) -> None:
@@ -148,6 +161,7 @@ class FastSender:
         self.events += events
 
     async def _publish_account(self, record: AccountRecord) -> None:
+        self.metrics.record_account(record)
         self.account_records.append(record)
 
     # -- life
@@ -155,6 +169,7 @@ class FastSender:
     async def open(self) -> None:
         """Begin, and wait until the session is ready."""
         self.restrictions.load()
+        self.new_chats.load()
         self.pipeline.open()
         self.session.open()
         await until(lambda: self.session.state.phase is Phase.READY)

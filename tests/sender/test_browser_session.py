@@ -45,28 +45,83 @@ async def test_from_the_qr_code_to_a_logout_and_back(own_harness: SenderHarness)
     assert await harness.fetch_stanzas("logged out") == []
 
 
-async def test_a_restriction_stops_the_account_and_outlives_a_restart(
+async def test_the_session_tells_who_may_be_written_to(linked_harness: SenderHarness) -> None:
+    """A time lock holds strangers back until it is lifted, and a quota before it is used up.
+
+    Source: WAWebReachoutTimelockUtils and WAWebIndividualNewChatMessageCappingLimitUtils (the lock, the
+    quota, and who may be written to all the same).
+    """
+    harness = linked_harness
+    await make_friend(harness, "+60120000019")
+    await harness.control.post("/faults", {"time_lock": 600})
+    record = await harness.wait_for_state("ready", reason="reachout_timelocked")
+    assert record["until"] == record["time_lock_until"] is not None
+    held = await harness.wait_for_result(await harness.dispatch("locked", "+60120000010"))
+    assert isinstance(held, Deferred)
+    assert held.error.code == "new_chats_restricted"
+    assert format_rfc3339(held.until_s) == record["until"]
+    friendly = await harness.dispatch("under a lock", "+60120000019")
+    assert isinstance(await harness.wait_for_result(friendly), Sent)
+    await harness.control.post("/faults", {"time_lock": 0})
+    await harness.wait_for_state("ready", reason=None, new_chats_allowed=True)
+
+    await harness.control.post("/faults", {"new_chat_cap": 3})
+    await wait_until(lambda: harness.read_account_record()["new_chat_quota"])
+    sends = [await harness.dispatch(f"new-{i}", f"+6012000001{i}") for i in range(4)]
+    results = [await harness.wait_for_result(send) for send in sends]
+    assert [type(result) for result in results] == [Sent, Sent, Deferred, Deferred]
+    record = await harness.wait_for_state("ready", reason="new_chats_capped")
+    quota = record["new_chat_quota"]
+    assert (quota["total"], quota["used"], quota["is_used_up"]) == (3, 2, False)
+    assert record["until"] == quota["resets_at"]
+    friendly = await harness.dispatch("under a cap", "+60120000019")
+    assert isinstance(await harness.wait_for_result(friendly), Sent)
+    assert await harness.fetch_stanzas("locked") == []
+
+
+async def test_a_time_lock_stops_new_chats_and_outlives_a_restart(
     linked_harness: SenderHarness,
 ) -> None:
-    """It is published with its end, and nothing is tried again."""
+    """It is published with its end; conversations go on, and no other stranger is tried.
+
+    Source: 463 is the server's code for the reach-out time lock (streams/domain/sending/refusals.py).
+    """
     harness = linked_harness
     await harness.control.post("/faults", {"send_error": 463, "count": 1})
     result = await harness.wait_for_result(await harness.dispatch("stranger", "+60120000001"))
     assert isinstance(result, Failed)
     assert result.error.code == "reachout_timelocked"
-    record = await harness.wait_for_state("restricted", reason="reachout_timelocked")
+    record = await harness.wait_for_state("ready", reason="reachout_timelocked")
     assert record["until"] > record["since"]
+    assert not record["new_chats_allowed"]
 
+    await make_friend(harness, "+60120000003")
+    friendly = await harness.dispatch("friendly", "+60120000003")
+    assert isinstance(await harness.wait_for_result(friendly), Sent)
     held = await harness.wait_for_result(await harness.dispatch("held", "+60120000002"))
     assert isinstance(held, Deferred)
-    assert held.error.code == "account_restricted"
-    harness.system.workers[0].kill()
-    harness.system.start_sender()
-    await wait_until(lambda: harness.read_account_record()["owner"] != record["owner"])
-    await harness.wait_for_state("restricted")
+    assert held.error.code == "new_chats_restricted"
+    assert format_rfc3339(held.until_s) == record["until"]
+    await restart_sender(harness)
+    await harness.wait_for_state("ready", reason="reachout_timelocked")
     still = await harness.wait_for_result(await harness.dispatch("still held", "+60120000002"))
     assert isinstance(still, Deferred)
     assert await harness.fetch_stanzas("held") == await harness.fetch_stanzas("still held") == []
+
+
+async def restart_sender(harness: SenderHarness) -> None:
+    """The sender is killed; its successor is ready when this returns."""
+    previous_owner = harness.read_account_record()["owner"]
+    harness.system.workers[0].kill()
+    harness.system.start_sender()
+    await wait_until(lambda: harness.read_account_record()["owner"] != previous_owner)
+    await harness.wait_for_state("ready")
+
+
+async def make_friend(harness: SenderHarness, phone: str) -> None:
+    """Somebody at this number writes to the account."""
+    to = harness.read_account_record()["phone"]
+    await harness.control.post("/inbound", {"from": phone, "to": to, "body": "hello"})
 
 
 @pytest.mark.parametrize("own_system", [{"account_rate_per_minute": 2}], indirect=True)
@@ -87,5 +142,4 @@ async def test_an_account_keeps_its_pace(linked_harness: SenderHarness) -> None:
             "ready", free_at=format_rfc3339(result.until_s)
         )  # so nothing more is dispatched to it
         if number == 3:
-            harness.system.workers[0].kill()
-            harness.system.start_sender()
+            await restart_sender(harness)

@@ -56,9 +56,10 @@ async def test_the_sender_dies_between_claim_and_outcome(crash_harness: SenderHa
 
 
 async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> None:
-    """Nothing can tell whether it was sent: the outcome is unknown, and it is not sent again by itself."""
+    """Nothing can tell whether it was sent, so the outcome is unknown, until a receipt proves it."""
     harness = crash_harness
-    await harness.control.post("/faults", {"ack_delay_ms": 60_000, "count": 1})
+    await harness.control.post("/faults", {"ack_lost": True, "count": 1})
+    await harness.control.post("/faults", {"receipt_delay_ms": 600_000, "count": 1})
     send = await harness.dispatch("gone", "+60120000001", deadline_in_s=60)
     await harness.wait_for_stanza("gone")
     harness.system.workers[0].kill()
@@ -78,9 +79,12 @@ async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> N
     assert unknown.at_s > later.deadline_s - 30
     repeated = await harness.dispatch("gone", "+60120000001", dispatch_number=3)
     assert await harness.wait_for_result(repeated) == unknown
-    assert await harness.count_shown("gone") == 1
+    account = await harness.wait_for_state("ready")
+    await harness.control.post("/read", {"by": send.phone, "to": account["phone"]})
+    await wait_until(lambda: harness.find_receipts("gone") == ["read"])
     again = await harness.dispatch("gone", "+60120000001", dispatch_number=4, allow_duplicate=True)
     assert isinstance(await harness.wait_for_result(again), Sent)
+    assert len(await harness.fetch_stanzas("gone")) == 1
 
 
 async def test_kills_and_terminations_in_a_row(crash_harness: SenderHarness) -> None:

@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.sender import browser_session
-from streams.sender.browser_session import _RESTART_BACKOFF, BrowserSession, SessionUnavailable
+from streams.sender.browser_session import (
+    _RESTART_BACKOFF,
+    BrowserSession,
+    SessionUnavailable,
+    needs_person,
+)
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserMissing
@@ -139,6 +144,36 @@ async def test_a_phase_that_only_a_person_can_end_is_not_waited_for(
     with pytest.raises(SessionUnavailable) as raised:
         await harness.session.wait_until_ready(deadline_s=SOON_S)
     assert raised.value.error.code == code
+
+
+async def test_a_restriction_with_an_end_is_not_waited_for(harness: Harness) -> None:
+    """The caller learns its end; one that ends soon is waited for, like an outage of WhatsApp."""
+    await harness.open()
+    end_s = time.time() + 900
+    harness.driver.set_phase(Phase.RESTRICTED, reason="temporarily_banned", until_s=end_s)
+    await harness.wait_for(Phase.RESTRICTED)
+    assert not needs_person(harness.session.state)
+    with pytest.raises(SessionUnavailable, match="temporarily_banned") as raised:
+        await harness.session.wait_until_ready(deadline_s=SOON_S)
+    assert (raised.value.error.code, raised.value.until_s) == ("account_restricted", end_s)
+    for reason, until_s in (("temporarily_banned", time.time() + 1), ("service_unavailable", None)):
+        harness.driver.set_phase(Phase.RESTRICTED, reason=reason, until_s=until_s)
+        await until(lambda reason=reason: harness.session.state.until_s != end_s)
+        waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
+        await run_until_idle()
+        assert not waiting.done()
+        harness.driver.set_phase(Phase.READY)
+        assert await waiting is harness.driver
+
+
+async def test_an_outage_of_whatsapp_is_no_restriction_of_the_account(harness: Harness) -> None:
+    """It is a lost connection, of which nobody knows the end."""
+    await harness.open()
+    harness.driver.set_phase(Phase.RESTRICTED, reason="service_unavailable")
+    await harness.wait_for(Phase.RESTRICTED)
+    with pytest.raises(SessionUnavailable) as raised:
+        await harness.session.wait_until_ready(deadline_s=SOON_S, reconnect_timeout_s=0.0)
+    assert (raised.value.error.code, raised.value.until_s) == ("disconnected", 0.0)
 
 
 async def test_waiting_has_a_deadline(harness: Harness) -> None:

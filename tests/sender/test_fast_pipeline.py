@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.domain.accounts.pacing import Pace
-from streams.domain.accounts.restriction import RESTRICTION_DURATION_S
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import pipeline as pipeline_module
@@ -130,46 +129,6 @@ async def test_a_submit_that_never_left_the_page_has_failed(sender: FastSender) 
         id_of("a"),
         id_of("b"),
     ]
-
-
-async def test_a_lost_ack_ends_as_unknown(sender: FastSender) -> None:
-    """No ack comes in time: the outcome is unknown, and a later dispatch sends nothing."""
-    sender.driver.lose_next_ack()
-    result = await sender.send(make_command("a"))
-    assert isinstance(result, OutcomeUnknown)
-    assert await sender.send(make_command("a", number=2)) == result
-    assert len(sender.driver.sent) == 1
-
-
-async def test_a_restricted_account_stops_before_the_outcome(sender: FastSender) -> None:
-    """The restriction is durable when the refusal is published; nothing more is submitted."""
-    sender.driver.refuse_next_submit(500, "463")
-    result = await sender.send(make_command("a"))
-    assert result == Failed(error=Error("reachout_timelocked", "463"))
-    assert b"restriction" in sender.disk.rows
-    held = await sender.send(make_command("b"))
-    assert held == Deferred(error=Error("account_restricted", "reachout_timelocked"))
-    assert [submission.whatsapp_id for submission in sender.driver.submissions] == [id_of("a")]
-
-
-async def test_a_restriction_outlives_a_restart_and_ends_with_a_new_link(
-    sender: FastSender,
-) -> None:
-    """The next ownership reads it from the table; a person who links the account again lifts it."""
-    sender.driver.refuse_next_submit(500)
-    await sender.send(make_command("a"))
-    await sender.close()
-    successor = FastSender(driver=sender.driver, disk=sender.disk)
-    await successor.open()
-    assert isinstance(await successor.send(make_command("b")), Deferred)
-    restriction = successor.restrictions.get_active(sender.driver.link, successor.now_s)
-    assert restriction is not None
-    assert restriction.until_s == restriction.since_s + RESTRICTION_DURATION_S
-    assert successor.restrictions.get_active(sender.driver.link, restriction.until_s) is None
-    successor.driver.link_account()
-    await until(lambda: successor.session.state.link == successor.driver.link)
-    assert isinstance(await successor.send(make_command("b", number=2)), Sent)
-    await successor.close()
 
 
 async def test_a_dispatch_beyond_the_pace_is_deferred() -> None:

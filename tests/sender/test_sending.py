@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.attempt_runner import GC_EVERY
 from tests.sender.conftest import ACCOUNT, SenderHarness
@@ -130,20 +130,22 @@ async def test_content_that_whatsapp_web_refuses(harness: SenderHarness) -> None
     assert isinstance(await harness.wait_for_result(broken), Failed)
 
 
-async def test_an_ack_that_never_comes(harness: SenderHarness) -> None:
-    """The outcome is unknown; it is reconciled again only if a person allows it, and is not submitted twice."""
-    await harness.control.post("/faults", {"ack_lost": True, "number": "+60120000011"})
-    send = await harness.dispatch("unacked", "+60120000011")
+async def test_an_ack_that_comes_late(harness: SenderHarness) -> None:
+    """The message is in doubt and holds up nothing; after a reconnect its ack proves that it was sent."""
+    number = "+60120000011"
+    await harness.control.post("/faults", {"ack_lost": True, "number": number})
+    send = await harness.dispatch("unacked", number)
     first = await harness.wait_for_result(send)
-    assert isinstance(first, OutcomeUnknown)
-    assert first.error.code == "outcome_unknown"
-    later = await harness.dispatch("unacked", "+60120000011", dispatch_number=2)
-    assert await harness.wait_for_result(later) == first
-    again = await harness.dispatch(
-        "unacked", "+60120000011", dispatch_number=3, allow_duplicate=True
-    )
-    assert isinstance(await harness.wait_for_result(again), OutcomeUnknown)
-    assert len(await harness.fetch_stanzas("unacked")) == 1
+    assert isinstance(first, Deferred)
+    assert first.in_doubt
+    other = await harness.dispatch("next", "+60120000012")
+    assert isinstance(await harness.wait_for_result(other), Sent)
+    await harness.control.clear_faults()
+    await harness.control.post("/faults", {"drop_socket": True, "count": 1})
+    await wait_until(lambda: "sent" in harness.find_receipts("unacked"))
+    later = await harness.dispatch("unacked", number, dispatch_number=2)
+    assert isinstance(await harness.wait_for_result(later), Sent)
+    assert await harness.count_shown("unacked") == 1
 
 
 async def test_the_order_of_dispatches_is_the_order_of_arrival(harness: SenderHarness) -> None:

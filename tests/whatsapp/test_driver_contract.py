@@ -6,6 +6,7 @@ The two worlds and the fixture `world` are in tests/support/driver_worlds.py. Ea
 import asyncio
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from streams.testing.fake_whatsapp import chat_of
@@ -33,13 +34,16 @@ NEW_PERSON = "+905557770002"
 
 
 async def test_the_session_is_ready(world: World) -> None:
-    """A watcher gets the state of now first; it names the phone and the link."""
+    """A watcher gets the state of now first; it names the phone and the link. The diagnosis has its phase."""
     session = await anext(world.driver.watch_session())
     assert session == world.driver.session
     assert session.phase is Phase.READY
     assert session.phone is not None
     assert session.phone.startswith("+")
     assert session.link is not None
+    diagnosis = await world.driver.diagnose()
+    assert (diagnosis.phase, diagnosis.degraded) == ("ready", session.degraded)
+    assert session.phone[1:] not in msgspec.json.encode(diagnosis).decode()
 
 
 async def test_look_up(world: World) -> None:
@@ -205,6 +209,8 @@ async def test_stop_ends_the_streams(world: World) -> None:
     assert isinstance(await world.driver.find_message("3EB0CC08", PEER_CHAT), LookupFailed)
     assert isinstance(await world.driver.look_up(PEER), LookupFailed)
     assert await world.driver.read_acks([("3EB0CC08", PEER_CHAT)]) == {}
+    diagnosis = await world.driver.diagnose()
+    assert (diagnosis.phase, diagnosis.page) == ("stopped", None)
 
 
 async def test_it_starts_again_after_a_stop(world: World) -> None:

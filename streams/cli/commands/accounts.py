@@ -9,6 +9,7 @@ import msgspec
 from streams.cli import output
 from streams.cli.options import sandbox_option
 from streams.cli.rendering import format_link_instructions, render_qr
+from streams.cli.time_param import format_minute
 from streams.contract.account import AccountRecord
 from streams.local import run_dir
 from streams.observability.run_file import read_run_file
@@ -18,7 +19,8 @@ from streams.sandbox.client import SandboxClient, SandboxRefused
 from streams.settings import load
 from streams.whatsapp.reasons import explain_reason
 
-_COLUMNS = ("account", "state", "phone", "since", "reason", "sent_today", "owner")
+# Together not wider than 80 characters; the rest is in `--json`.
+_COLUMNS = ("account", "state", "reason", "until", "new_chats", "phone")
 
 
 @click.group()
@@ -29,20 +31,43 @@ def accounts() -> None:
 @accounts.command("list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List the accounts with their states."""
+    """List the accounts with their states, what limits them, and until when."""
     settings = run_dir.resolve_kafka(load())
     records = asyncio.run(operations.list_accounts(settings))
-    rows = [_to_row(name, record) for name, record in records.items()]
+    make_row = _to_json if as_json else _to_row
+    rows = [make_row(name, record) for name, record in records.items()]
     output.print_rows(rows, _COLUMNS, as_json=as_json)
     for record in records.values():
         if record is not None and (explanation := explain_reason(record.reason or "")):
             output.print_note(f"{record.account}: {explanation}")
 
 
-def _to_row(name: str, record: AccountRecord | None) -> dict[str, object]:
+def _to_json(name: str, record: AccountRecord | None) -> dict[str, object]:
     if record is None:
         return {"account": name, "state": "stopped", "reason": "it has never run"}
     return msgspec.to_builtins(record)
+
+
+def _to_row(name: str, record: AccountRecord | None) -> dict[str, object]:
+    if record is None:
+        return _to_json(name, record)
+    is_syncing = record.progress is not None
+    return {
+        "account": name,
+        "state": f"{record.state} {record.progress} %" if is_syncing else record.state,
+        "reason": record.reason,
+        "until": record.until and format_minute(record.until),
+        "new_chats": _describe_new_chats(record),
+        "phone": record.phone,
+    }
+
+
+def _describe_new_chats(record: AccountRecord) -> str:
+    """How much of the quota is used (`180/200`), else whether new chats are allowed."""
+    quota = record.new_chat_quota
+    if quota is not None and (record.new_chats_allowed or record.reason == "new_chats_capped"):
+        return f"{quota.used}/{quota.total}"
+    return "yes" if record.new_chats_allowed else "no"
 
 
 @accounts.command()

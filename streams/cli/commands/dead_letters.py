@@ -78,7 +78,7 @@ def replay(
     settings = run_dir.resolve_kafka(load())
     plan = asyncio.run(operations.plan_replay(settings, letter_filter, allow_unknown=force))
     if not dry_run:
-        asyncio.run(operations.republish(settings, plan.accepted, rate))
+        asyncio.run(operations.republish(settings, plan.accepted, rate, is_forced=force))
     _print_replay(plan, is_dry_run=dry_run, as_json=as_json)
     if plan.refused:
         raise CommandFailed(

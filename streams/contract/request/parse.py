@@ -58,6 +58,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     trace: TraceContext = ()
     replay_of: str | None = None  # the dead letter that is replayed
     replay_count: int = 0
+    is_replay_forced: bool = False
 
     def get_expires_at_s(self, requested_at_s: float) -> float:
         """When the message expires; 0.0 means never. `ttl_s` counts from `send_at`, else from this time."""
@@ -151,6 +152,7 @@ class _RequestReader:
             trace=self._envelope.trace,
             replay_of=self._replay.dead_letter_id,
             replay_count=self._replay.count,
+            is_replay_forced=self._replay.is_forced,
         )
 
     def _get_id(self) -> str | None:

@@ -1,17 +1,32 @@
-"""A restriction of an account by WhatsApp: when it begins and when it is over. No clock and no I/O.
+"""A restriction of an account by WhatsApp: what it forbids, when it begins and when it is over. Pure.
 
-An account that WhatsApp has restricted sends nothing until the restriction is over. WhatsApp does not
-say when that is, so a restriction ends after `RESTRICTION_DURATION_S`, or when a person links the
-account again. The row is stored: a field may be added with a default, and no field is renamed. Times
-are epoch seconds.
+    refusal (error code)              scope        until
+    --------------------------------  -----------  ------------------------------------------------
+    reachout_timelocked               new_chats    the end of the session's time lock, else 24 h
+    new_chats_capped                  new_chats    the reset of the session's quota, else 24 h
+    account_rate_limited              everything   60 s, doubled by each repetition, at most 1 h
+    any other of class `restricted`   everything   24 h
+
+A restriction ends at its time, or when a person links the account again. One of new chats also ends when
+the session showed WhatsApp's own lock, and shows it no more. Several may be in force at a time, one of
+each code. The row is stored: a field may be added with a default, and no field is renamed. Times are
+epoch seconds.
 """
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
-from streams.domain.errors import Error, ErrorClass
+from msgspec.structs import replace
+
+from streams.domain.accounts.new_chats import NewChatLimits
+from streams.domain.backoff import Backoff
+from streams.domain.errors import CODES, Error, ErrorClass
 from streams.domain.stored import Codec, Stored
 
 RESTRICTION_DURATION_S: Final = 86_400.0
+PAUSE_RESET_S: Final = 3600.0  # after this long without a refusal, pauses are short again
+_PAUSES: Final = Backoff(base_delay_s=60.0, max_delay_s=3600.0)
+
+Scope: TypeAlias = Literal["everything", "new_chats"]
 
 
 class Restriction(Stored, frozen=True):
@@ -21,18 +36,93 @@ class Restriction(Stored, frozen=True):
     since_s: float
     until_s: float
     link: str | None = None  # a new link is a new beginning
+    scope: Scope = "everything"
+    repetitions: int = 0  # of a pause, in a row
+    is_shown: bool = False  # the session has shown WhatsApp's own lock since
 
     def is_in_force(self, link: str | None, now_s: float) -> bool:
-        """Whether the account, under this link, must not send now."""
+        """Whether it forbids the account something now, under this link."""
         return self.link == link and now_s < self.until_s
 
+    @property
+    def is_pause(self) -> bool:
+        """Whether the account is to send more slowly, and is otherwise in order."""
+        return Error(self.code).is_account_pause
 
-def restriction_after(error: Error, link: str | None, now_s: float) -> Restriction | None:
-    """The restriction that this refusal means for the account; None if it concerns only the message."""
-    if error.error_class is not ErrorClass.RESTRICTED:
-        return None
-    until_s = now_s + RESTRICTION_DURATION_S
-    return Restriction(code=error.code, since_s=now_s, until_s=until_s, link=link)
+    @property
+    def denial(self) -> Error:
+        """The error of a message that is held back by it."""
+        return Error(self.code) if self.is_pause else Error("account_restricted", self.code)
+
+
+# The codes of which an account may have a restriction.
+RESTRICTION_CODES: Final = tuple(
+    code
+    for code in CODES
+    if Error(code).error_class is ErrorClass.RESTRICTED or Error(code).is_account_pause
+)
+
+
+def is_about_account(error: Error) -> bool:
+    """Whether this refusal by the server means a restriction, and not only the message."""
+    return error.code in RESTRICTION_CODES
+
+
+def restriction_after(
+    error: Error,
+    link: str | None,
+    now_s: float,
+    *,
+    limits: NewChatLimits,
+    previous: Restriction | None,
+) -> Restriction:
+    """The restriction that this refusal means. `previous`: the account's last one of this code."""
+    if error.is_account_pause:
+        return _next_pause(error.code, link, now_s, previous)
+    restriction = Restriction(
+        code=error.code, since_s=now_s, until_s=now_s + RESTRICTION_DURATION_S, link=link
+    )
+    if not error.is_about_new_chats:
+        return restriction
+    restriction = replace(restriction, scope="new_chats")
+    shown_until_s = _shown_until_s(error, limits)
+    if shown_until_s is None:
+        return restriction
+    until_s = shown_until_s if shown_until_s > now_s else restriction.until_s
+    return replace(restriction, until_s=until_s, is_shown=True)
+
+
+def after_session(restriction: Restriction, limits: NewChatLimits, now_s: float) -> Restriction:
+    """The restriction after the ready session has told its limits; over at `now_s` if it is lifted."""
+    if restriction.scope != "new_chats" or now_s >= restriction.until_s:
+        return restriction
+    shown_until_s = _shown_until_s(Error(restriction.code), limits)
+    if shown_until_s is None:
+        return replace(restriction, until_s=now_s) if restriction.is_shown else restriction
+    until_s = shown_until_s if shown_until_s > now_s else restriction.until_s
+    return replace(restriction, until_s=until_s, is_shown=True)
+
+
+def _next_pause(
+    code: str, link: str | None, now_s: float, previous: Restriction | None
+) -> Restriction:
+    is_repeated = previous is not None and now_s < previous.until_s + PAUSE_RESET_S
+    repetitions = previous.repetitions + 1 if previous is not None and is_repeated else 0
+    return Restriction(
+        code=code,
+        since_s=now_s,
+        until_s=now_s + _PAUSES.delay_s(retry=repetitions),
+        link=link,
+        repetitions=repetitions,
+    )
+
+
+def _shown_until_s(error: Error, limits: NewChatLimits) -> float | None:
+    """The end of WhatsApp's own lock, as the session shows it; 0: not known; None: there is no lock."""
+    if error.is_time_lock:
+        return limits.time_lock_until_s if limits.is_timelocked else None
+    quota = limits.quota
+    return quota.resets_at_s if quota is not None and quota.is_used_up else None
 
 
 _codec: Codec[Restriction] = Codec(Restriction)

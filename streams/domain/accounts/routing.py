@@ -1,10 +1,11 @@
 """Which account sends a message: the required one, else the phone's last one, else the freest ready one.
 
-Decides for one message from what the accounts can do now. Whose turn it is among phones is not decided
-here (scheduler.py).
+Decides for one message from what the accounts can do now. An account that is closed to the phone is
+ignored: it has handed a message back because WhatsApp forbids it to write to this recipient. Whose turn
+it is among phones is not decided here (scheduler.py).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -22,10 +23,14 @@ class Availability(StrEnum):
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """What an account can take now. `free_slots`: how many more dispatches it may have."""
+    """What an account can take now. `free_slots`: how many more dispatches it may have.
+
+    Without `is_new_chat_allowed` it may write only to people who have written to it.
+    """
 
     is_ready: bool
     free_slots: int
+    is_new_chat_allowed: bool = True
 
 
 AccountCapacities: TypeAlias = Mapping[str, Capacity]
@@ -40,31 +45,43 @@ class AccountChoice(msgspec.Struct, frozen=True):
 
 
 def choose_account(
-    required_account: str | None, preferred_account: str | None, accounts: AccountCapacities
+    required_account: str | None,
+    preferred_account: str | None,
+    accounts: AccountCapacities,
+    closed_accounts: Collection[str] = (),
 ) -> AccountChoice:
     """The account for the next message of a phone.
 
     `required_account`: the caller, or an attempt in doubt, allows no other. `preferred_account`: the
     phone's last one. It is kept while it is ready, even when others are freer, so that a conversation
-    keeps its sender.
+    keeps its sender. `closed_accounts` will not do for this phone now.
     """
+    usable = {
+        name: capacity
+        for name, capacity in accounts.items()
+        if capacity.is_ready and name not in closed_accounts
+    }
     if required_account is not None:
-        return _try_account(required_account, accounts)
-    preferred = accounts.get(preferred_account) if preferred_account is not None else None
-    if preferred_account is not None and preferred is not None and preferred.is_ready:
-        return _try_account(preferred_account, accounts)
-    ready_accounts = [name for name, capacity in accounts.items() if capacity.is_ready]
-    if not ready_accounts:
+        return _try_account(required_account, usable)
+    if preferred_account is not None and preferred_account in usable:
+        return _try_account(preferred_account, usable)
+    if not usable:
         return AccountChoice(blocked_reason="no_account")
-    freest = max(ready_accounts, key=lambda name: (accounts[name].free_slots, name))
-    if accounts[freest].free_slots == 0:
+    best = max(usable, key=lambda name: _rank(name, usable[name]))
+    if usable[best].free_slots == 0:
         return AccountChoice(blocked_reason="account_busy")
-    return AccountChoice(account=freest)
+    return AccountChoice(account=best)
 
 
-def _try_account(name: str, accounts: AccountCapacities) -> AccountChoice:
-    capacity = accounts.get(name)
-    if capacity is None or not capacity.is_ready:
+def _rank(name: str, capacity: Capacity) -> tuple[bool, bool, int, str]:
+    """One that may open no chats is the last choice; but a free slot is never left unused for that."""
+    has_free_slot = capacity.free_slots > 0
+    return has_free_slot, capacity.is_new_chat_allowed, capacity.free_slots, name
+
+
+def _try_account(name: str, usable: AccountCapacities) -> AccountChoice:
+    capacity = usable.get(name)
+    if capacity is None:
         return AccountChoice(blocked_reason="no_account", required_account=name)
     if capacity.free_slots > 0:
         return AccountChoice(account=name)

@@ -9,9 +9,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain import rate_limit
-from streams.domain.accounts.routing import AccountCapacities, BlockedReason, choose_account
+from streams.domain.accounts.routing import AccountCapacities, AccountChoice, choose_account
 from streams.domain.errors import Error
 from streams.domain.phone import queue
+from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
@@ -30,11 +31,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     heads = _get_heads(transition)
     if not heads:
         return transition.phone
-    at_s = rate_limit.next_send_at_s(
-        transition.phone.send_times_s,
-        transition.policy.rate_limit_per_minute,
-        transition.policy.clock_skew_s,
-    )
+    at_s = min(_get_rate_limited_until_s(transition, head, heads) for head in heads)
     if at_s > transition.now_s:
         _set_timer(transition, heads, [at_s])
         transition.publish_queued(heads[0], "rate_limited", at_s)
@@ -53,19 +50,48 @@ def _dispatch_first(
     transition: Transition, heads: list[Message], accounts: AccountCapacities
 ) -> Phone:
     """The first head that has an account leaves; those that have none wait."""
-    blocked: list[tuple[Message, BlockedReason, str | None]] = []
+    open_accounts(transition)
+    blocked: list[tuple[Message, AccountChoice, ClosedAccounts]] = []
+    times_s = [head.not_before_s for head in heads]
     for head in heads:
         if head.not_before_s > transition.now_s:
             continue
-        choice = choose_account(head.pinned_to or head.account, transition.phone.account, accounts)
+        limited_until_s = _get_rate_limited_until_s(transition, head, heads)
+        if limited_until_s > transition.now_s:
+            times_s.append(limited_until_s)
+            transition.publish_queued(head, "rate_limited", limited_until_s)
+            continue
+        closed = find_closed(transition, head, accounts)
+        choice = choose_account(
+            head.pinned_to or head.account,
+            transition.phone.account,
+            accounts,
+            closed.open_times_s.keys(),
+        )
         if choice.account is not None:
             return _dispatch(transition, head, choice.account)
-        if choice.blocked_reason is not None:
-            blocked.append((head, choice.blocked_reason, choice.required_account))
-    _set_timer(transition, heads, [head.not_before_s for head in heads])
-    for head, reason, account in blocked:
-        _add_wait(transition, head, reason, account)
+        times_s += closed.open_times_s.values()
+        blocked.append((head, choice, closed))
+    _set_timer(transition, heads, times_s)
+    for head, choice, closed in blocked:
+        _add_wait(transition, head, choice, closed)
     return transition.phone
+
+
+def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list[Message]) -> float:
+    """The moment from which the limit allows this message; 0: now.
+
+    An attempt in doubt may arrive at any moment, so the others keep a place in the window free for it. It
+    has this place itself. At a limit of 1 they wait until it is no longer in doubt, at most
+    `unknown_after_s`.
+    """
+    policy = transition.policy
+    in_doubt = [other for other in heads if other.pinned_to is not None]
+    reserved = 0 if head.pinned_to is not None else len(in_doubt)
+    limit = policy.rate_limit_per_minute - reserved
+    if limit <= 0:
+        return max(_get_give_up_at_s(transition, other) for other in in_doubt)
+    return rate_limit.next_send_at_s(transition.phone.send_times_s, limit, policy.clock_skew_s)
 
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
@@ -90,11 +116,21 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
 
 
 def _add_wait(
-    transition: Transition, message: Message, reason: BlockedReason, account: str | None
+    transition: Transition, message: Message, choice: AccountChoice, closed: ClosedAccounts
 ) -> Message:
-    wait = Wait(reason=reason, account=account, priority_rank=PRIORITIES.index(message.priority))
+    """What is closed to the phone opens at a time, so the message does not wait for its slots."""
+    reason, account = choice.blocked_reason, choice.required_account
+    assert reason is not None, "a message that has an account does not wait"
+    wait = Wait(
+        reason=reason,
+        account=account,
+        priority_rank=PRIORITIES.index(message.priority),
+        closed_accounts=tuple(sorted(closed.open_times_s.keys() - closed.without_new_chats)),
+        without_new_chats=tuple(sorted(closed.without_new_chats)),
+    )
     transition.update_phone(waits=(*transition.phone.waits, wait))
-    return transition.publish_queued(message, reason)
+    due_at_s = closed.next_open_s(account) if reason == "no_account" else 0.0
+    return transition.publish_queued(message, reason, due_at_s)
 
 
 def _set_timer(transition: Transition, heads: list[Message], times_s: list[float]) -> Phone:
@@ -145,7 +181,11 @@ def _give_up_in_doubt(transition: Transition, head: Message, account: str) -> Me
     detail = f"account {account} could not find out in time whether its attempt was sent"
     transition.record_send_time(transition.now_s)
     return transition.complete_with_dead_letter(
-        head, State.UNKNOWN, Error("outcome_unknown", detail), outcome="unknown", account=account
+        replace(head, attempts=head.attempts + 1),
+        State.UNKNOWN,
+        Error("outcome_unknown", detail),
+        outcome="unknown",
+        account=account,
     )
 
 

@@ -25,7 +25,13 @@ Status: TypeAlias = Literal[
     "unknown",
 ]
 QueuedReason: TypeAlias = Literal[
-    "rate_limited", "scheduled", "quiet_hours", "retry", "no_account", "account_busy"
+    "rate_limited",
+    "scheduled",
+    "quiet_hours",
+    "retry",
+    "no_account",
+    "account_busy",
+    "attempt_in_doubt",
 ]
 DeadLetterOutcome: TypeAlias = Literal["not_sent", "unknown"]
 

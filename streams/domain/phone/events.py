@@ -11,7 +11,7 @@ from streams.domain.stored import Codec, Stored
 
 Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
 PRIORITIES: tuple[Priority, ...] = ("urgent", "normal", "bulk")
-ReceiptKind: TypeAlias = Literal["delivered", "read", "played"]
+ReceiptKind: TypeAlias = Literal["sent", "delivered", "read", "played"]
 
 
 class SourceRecord(Stored, frozen=True):
@@ -47,6 +47,7 @@ class RequestInfo(Stored, frozen=True):
     ] = ()  # traceparent and tracestate, copied to every record that follows
     replay_of: str | None = None  # the dead letter of which this is a replay
     replay_count: int = 0
+    allow_duplicate: bool = False  # a person replays it although the message may have arrived
 
 
 class RequestReceived(Stored, frozen=True, tag="request_received"):
@@ -102,7 +103,9 @@ class Outcome(Stored, frozen=True, tag="outcome"):
 
 
 class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):
-    """The recipient's phone has the message (`delivered`), or it was `read` or `played` there."""
+    """WhatsApp has the message, later than its attempt could wait for it (`sent`), or the recipient's phone
+    has it (`delivered`), or it was `read` or `played` there.
+    """
 
     phone: str
     id: str

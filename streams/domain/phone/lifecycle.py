@@ -3,7 +3,10 @@
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
+    WAITING (in doubt), UNKNOWN ▶ SENT (a receipt proves that the message arrived)
     every completed message ▶ REMOVED
+
+Nothing follows FAILED and EXPIRED but a replay: a receipt of such a message is counted, and changes nothing.
 
 Rules:
 
@@ -53,13 +56,21 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         Absent.NEW: _TO_QUEUE,
         State.FAILED: _TO_QUEUE,  # a replay of its dead letter
         State.UNKNOWN: _TO_QUEUE,  # the same, and the replay may send a duplicate
+        # The same, if a person insists: a receipt has followed `unknown`.
+        State.SENT: _TO_QUEUE,
+        State.DELIVERED: _TO_QUEUE,
+        State.READ: _TO_QUEUE,
+        State.PLAYED: _TO_QUEUE,
     },
     Outcome: {
         State.DISPATCHED: frozenset({State.SENT, State.WAITING, State.FAILED, State.UNKNOWN}),
-        # A receipt that came before the outcome follows it in the same step.
+        # A receipt that came before the outcome makes it SENT, and follows it in the same step.
         State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
     },
     ReceiptSeen: {
+        State.WAITING: frozenset({State.SENT}),  # an attempt in doubt
+        State.UNKNOWN: frozenset({State.SENT}),
+        # The receipt itself follows in the same step.
         State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
         State.DELIVERED: frozenset({State.READ, State.PLAYED}),
         State.READ: frozenset({State.PLAYED}),

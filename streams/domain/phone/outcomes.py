@@ -11,7 +11,15 @@ from msgspec.structs import replace
 from streams.domain import backoff
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone import receipts
-from streams.domain.phone.events import Deferred, Failed, Outcome, OutcomeUnknown, Sent
+from streams.domain.phone.closures import close_account
+from streams.domain.phone.events import (
+    Deferred,
+    Failed,
+    Outcome,
+    OutcomeUnknown,
+    ReceiptSeen,
+    Sent,
+)
 from streams.domain.phone.state import Chat, Message, State
 from streams.domain.phone.transition import Transition
 
@@ -31,6 +39,10 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
     if message is None or message.state is not State.DISPATCHED:
         # Its row was lost with the disk and the changelog, and perhaps it was requested again since.
         # There is nothing to complete; but the dispatch has ended, and the phone goes on.
+        return True
+    if message.early_receipt is not None and not isinstance(event.result, Sent):
+        # A receipt proves that it arrived, whatever the sender could find out.
+        _apply_sent(transition, message, event, Sent(at_s=transition.now_s))
         return True
     match event.result:
         case Sent():
@@ -55,26 +67,27 @@ def _update_chat(transition: Transition, event: Outcome) -> None:
         transition.update_phone(chat=Chat(chat_id=None, valid_until_s=valid_until_s))
 
 
-def _apply_sent(transition: Transition, message: Message, event: Outcome, result: Sent) -> Message:
+def _apply_sent(transition: Transition, message: Message, event: Outcome, result: Sent) -> None:
+    """A receipt that came before this outcome follows it."""
     transition.record_send_time(result.at_s)
     completed = transition.complete(
-        message,
+        replace(message, attempts=message.attempts + 1, in_doubt_since_s=0.0, early_receipt=None),
         State.SENT,
         attempt=message.attempts + 1,
         account=event.account,
         whatsapp_id=event.whatsapp_id,
         at_s=result.at_s,
     )
-    if message.early_receipt is None:
-        return completed
-    return receipts.publish_receipt(
-        transition,
-        completed,
-        message.early_receipt,
-        event.account,
-        event.whatsapp_id,
-        transition.now_s,
-    )
+    if message.early_receipt is not None:
+        early_receipt = ReceiptSeen(
+            phone=event.phone,
+            id=event.id,
+            account=event.account,
+            whatsapp_id=event.whatsapp_id,
+            receipt=message.early_receipt,
+            at_s=transition.now_s,
+        )
+        receipts.publish_receipt(transition, completed, early_receipt)
 
 
 def _apply_failed(
@@ -117,21 +130,47 @@ def _apply_deferred(
 ) -> Message:
     """Handed back: no attempt is counted. An attempt in doubt pins the message to that account."""
     error = result.error
+    if error.is_new_chat_refused and not result.in_doubt:
+        return _close_account(transition, message, event.account, result.until_s)
     # It only came too late for this dispatch, so it may be dispatched again at once.
     delay_s = 0.0 if error.is_deadline_exceeded else backoff.deferral_delay_s(message.deferrals)
     in_doubt_since_s = (message.in_doubt_since_s or transition.now_s) if result.in_doubt else 0.0
+    # Another account may take it before this one is in order again.
+    is_session_error = error.error_class is ErrorClass.SESSION
+    until_s = 0.0 if is_session_error and not result.in_doubt else result.until_s
     updated = replace(
         message,
         state=State.WAITING,
         deferrals=message.deferrals + 1,
-        not_before_s=max(result.until_s, transition.now_s + delay_s),
+        not_before_s=max(until_s, transition.now_s + delay_s),
         pinned_to=event.account if result.in_doubt else None,
         in_doubt_since_s=in_doubt_since_s,
     )
-    if error.error_class is ErrorClass.SESSION:
-        return transition.publish_queued(updated, "no_account", updated.not_before_s)
+    if result.in_doubt:
+        return transition.publish_queued(updated, "attempt_in_doubt", updated.not_before_s)
+    if is_session_error:
+        due_at_s = max(result.until_s, updated.not_before_s)
+        return transition.publish_queued(updated, "no_account", due_at_s)
     if delay_s:
         return transition.publish_queued(updated, "rate_limited", updated.not_before_s)
+    return transition.put_message(updated)
+
+
+def _close_account(
+    transition: Transition, message: Message, account: str, until_s: float
+) -> Message:
+    """The account may not write to this recipient before then. The message may use another one at once."""
+    # Not at once again, even if the sender's time has passed already.
+    retry_at_s = transition.now_s + backoff.deferral_delay_s(message.deferrals)
+    close_account(transition, account, until_s=until_s, retry_at_s=retry_at_s)
+    updated = replace(
+        message,
+        state=State.WAITING,
+        deferrals=message.deferrals + 1,
+        pinned_to=None,
+        in_doubt_since_s=0.0,
+        last_reason="",  # a `queued` from now on has another time
+    )
     return transition.put_message(updated)
 
 

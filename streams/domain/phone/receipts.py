@@ -1,8 +1,19 @@
-"""Receipts: the recipient's phone has the message, or it was read or played there.
+"""Receipts: WhatsApp's server has the message, or the recipient's phone has it, or it was read or played there.
 
-A status only moves forward. A receipt may overtake the outcome of its own message; it is then kept in
-the message's row until the outcome comes, so that `sent` is always published first.
+A status only moves forward, and `sent` is always published before the receipt of a phone. Any receipt proves
+that the message arrived, whatever its attempts could find out:
+
+    the message is             what a receipt does
+    ------------------------   -----------------------------------------------------------------------
+    in flight                  it is kept in the row until the outcome, and then the message is sent
+    waiting, after an attempt  the message is sent, and leaves the queue: it is not dispatched again
+    unknown                    the message is sent: the one thing that may follow a final status
+    sent, delivered, read      the status moves forward
+    failed, expired            nothing: the status was wrong, and a final status stays
+    never dispatched           nothing: the receipt is of an earlier message with the same id
 """
+
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -10,38 +21,65 @@ from streams.domain.phone.events import ReceiptKind, ReceiptSeen
 from streams.domain.phone.state import DELIVERY_STATES, OPEN_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
+_NEVER_ARRIVED: Final = frozenset({State.FAILED, State.EXPIRED})
+
 
 def apply_receipt(transition: Transition, event: ReceiptSeen) -> bool:
     """A receipt that says more than is recorded already."""
     message = transition.get_message(event.id)
     if message is None:
         return False
+    if message.state in OPEN_STATES and not message.dispatches:
+        return False
+    if message.state in (State.WAITING, State.UNKNOWN):
+        sent = _prove_sent(transition, message, event)
+        publish_receipt(transition, sent, event)
+        return True
     if message.state in OPEN_STATES:
         return _keep_early_receipt(transition, message, event.receipt)
+    return publish_receipt(transition, message, event)
+
+
+def contradicts_status(message: Message) -> bool:
+    """Whether a receipt of this message shows that the status in which it ended was wrong."""
+    return message.state in _NEVER_ARRIVED
+
+
+def publish_receipt(transition: Transition, message: Message, event: ReceiptSeen) -> bool:
+    """The message moves on to this receipt, and its status is published; False: it is not later."""
     if message.state not in DELIVERY_STATES or not _is_later(event.receipt, message.state):
         return False
-    publish_receipt(
-        transition, message, event.receipt, event.account, event.whatsapp_id, event.at_s
+    transition.publish_status(
+        replace(message, state=State(event.receipt), early_receipt=None),
+        event.receipt,
+        attempt=message.attempts,
+        account=event.account,
+        whatsapp_id=event.whatsapp_id,
+        at_s=event.at_s,
     )
     return True
 
 
-def publish_receipt(
-    transition: Transition,
-    message: Message,
-    receipt: ReceiptKind,
-    account: str,
-    whatsapp_id: str,
-    at_s: float,
-) -> Message:
-    """The message moves on to this receipt, and its status is published."""
-    return transition.publish_status(
-        replace(message, state=State(receipt), early_receipt=None),
-        receipt,
+def _prove_sent(transition: Transition, message: Message, event: ReceiptSeen) -> Message:
+    """The message was sent after all. One that is unknown was counted against the limit then."""
+    if message.state is State.UNKNOWN:
+        return transition.publish_status(
+            replace(message, state=State.SENT),
+            "sent",
+            attempt=message.attempts,
+            account=event.account,
+            whatsapp_id=event.whatsapp_id,
+            at_s=event.at_s,
+        )
+    # It arrived before the receipt was seen, and so before now.
+    transition.record_send_time(transition.now_s)
+    return transition.complete(
+        replace(message, attempts=message.attempts + 1, in_doubt_since_s=0.0),
+        State.SENT,
         attempt=message.attempts + 1,
-        account=account,
-        whatsapp_id=whatsapp_id,
-        at_s=at_s,
+        account=event.account,
+        whatsapp_id=event.whatsapp_id,
+        at_s=event.at_s,
     )
 
 

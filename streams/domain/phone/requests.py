@@ -11,7 +11,7 @@ from streams.domain.errors import Error
 from streams.domain.phone import queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import RequestInfo, RequestReceived, ScheduleDue
-from streams.domain.phone.state import Message, State
+from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
 
@@ -40,7 +40,9 @@ def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
 
 def _is_replay(existing: Message, request: RequestInfo) -> bool:
     """Only the dead letter in which the message ended brings it back, and only once."""
-    return bool(existing.dead_letter_id) and request.replay_of == existing.dead_letter_id
+    if not existing.dead_letter_id or request.replay_of != existing.dead_letter_id:
+        return False
+    return existing.state not in DELIVERY_STATES or request.allow_duplicate
 
 
 def _accept_request(
@@ -70,7 +72,7 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
         generation=existing.generation + 1 if existing else 1,
         dispatches=existing.dispatches if existing else 0,
         queued_count=existing.queued_count if existing else 0,
-        allow_duplicate=existing is not None and existing.state is State.UNKNOWN,
+        allow_duplicate=existing is not None and existing.state is not State.FAILED,
         send_at_s=request.send_at_s,
         expires_at_s=request.expires_at_s,
         account=request.account,

@@ -11,7 +11,7 @@ message overtakes across phones.
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -29,10 +29,25 @@ MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the 
 
 
 class WaitKey(NamedTuple):
-    """What phones queue for. `account`: the only one that will do; None: any."""
+    """What phones queue for. `account`: the only one that will do; None: any but the closed ones.
+
+    Those `without_new_chats` will do once they may open new chats again.
+    """
 
     reason: BlockedReason
     account: str | None
+    closed_accounts: tuple[str, ...] = ()
+    without_new_chats: tuple[str, ...] = ()
+
+    def admits(self, account: str, without_new_chats: Collection[str]) -> bool:
+        """Whether this account will do, while those may open no new chats."""
+        if self.account not in (account, None) or account in self.closed_accounts:
+            return False
+        return account not in self.without_new_chats or account not in without_new_chats
+
+
+def _make_wait_key(wait: Wait) -> WaitKey:
+    return WaitKey(wait.reason, wait.account, wait.closed_accounts, wait.without_new_chats)
 
 
 class QueuedPhone(NamedTuple):
@@ -91,7 +106,7 @@ class Scheduler:
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
             if wait not in already_queued:
-                wait_queue = self._wait_queues[WaitKey(wait.reason, wait.account)]
+                wait_queue = self._wait_queues[_make_wait_key(wait)]
                 heapq.heappush(wait_queue, QueuedPhone(wait.priority_rank, arrival, phone))
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
@@ -122,29 +137,43 @@ class Scheduler:
     # -- what a step may use
 
     def get_capacities(
-        self, phone: str, availabilities: Mapping[str, Availability]
+        self,
+        phone: str,
+        availabilities: Mapping[str, Availability],
+        without_new_chats: Collection[str] = (),
     ) -> AccountCapacities:
-        """The accounts for this phone's next step; while it is another phone's turn, none is free."""
+        """The accounts for this phone's next step; while it is another phone's turn, none is free.
+
+        `without_new_chats`: the accounts that may open no new chats now.
+        """
         has_pending_wake = phone in self._pending_wakes
         is_contended = not has_pending_wake and any(
-            self._is_unblocked(wait_key, availabilities) for wait_key in self._iter_wait_keys()
+            self._is_unblocked(wait_key, availabilities, without_new_chats)
+            for wait_key in self._iter_wait_keys()
         )
         return {
             name: Capacity(
                 availability is not Availability.DOWN,
-                0 if is_contended else self._count_free_slots(name, availability, phone),
+                0
+                if is_contended
+                else self._count_free_slots(name, availability, without_new_chats, phone),
+                name not in without_new_chats,
             )
             for name, availability in availabilities.items()
         }
 
     def _count_free_slots(
-        self, account: str, availability: Availability, except_phone: str = ""
+        self,
+        account: str,
+        availability: Availability,
+        without_new_chats: Collection[str],
+        except_phone: str = "",
     ) -> int:
         """Slots that are neither in use nor reserved for a phone on its way to its turn."""
         if availability is not Availability.READY:
             return 0
         reserved = sum(
-            wait_key.account in (account, None)
+            wait_key.admits(account, without_new_chats)
             for phone, wait_key in self._pending_wakes.items()
             if phone != except_phone
         )
@@ -161,14 +190,16 @@ class Scheduler:
         times_s = [heap[0][0] for heap in (self._timers, self._scheduled_messages) if heap]
         return min(times_s, default=float("inf"))
 
-    def wake_phones(self, availabilities: Mapping[str, Availability]) -> list[TimerFired]:
+    def wake_phones(
+        self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str] = ()
+    ) -> list[TimerFired]:
         """The phones whose turn it is now, urgent ones first.
 
         A slot is reserved for each of them until `update` says what its step made of it.
         """
         wakes: list[TimerFired] = []
         while len(self._pending_wakes) < MAX_PENDING_WAKES:
-            wait_key = self._get_next_wait_key(availabilities)
+            wait_key = self._get_next_wait_key(availabilities, without_new_chats)
             if wait_key is None:
                 break
             phone = heapq.heappop(self._wait_queues[wait_key]).phone
@@ -192,12 +223,14 @@ class Scheduler:
 
     # -- the queues of phones
 
-    def _get_next_wait_key(self, availabilities: Mapping[str, Availability]) -> WaitKey | None:
+    def _get_next_wait_key(
+        self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str]
+    ) -> WaitKey | None:
         """The queue whose first phone goes next."""
         unblocked = [
             wait_key
             for wait_key in self._iter_wait_keys()
-            if self._is_unblocked(wait_key, availabilities)
+            if self._is_unblocked(wait_key, availabilities, without_new_chats)
         ]
         return min(unblocked, key=lambda wait_key: self._wait_queues[wait_key][0], default=None)
 
@@ -219,11 +252,16 @@ class Scheduler:
         if queued.phone in self._pending_wakes:
             return False
         return any(
-            (wait.reason, wait.account, wait.priority_rank) == (*wait_key, queued.priority_rank)
+            (_make_wait_key(wait), wait.priority_rank) == (wait_key, queued.priority_rank)
             for wait in waiting.waits
         )
 
-    def _is_unblocked(self, wait_key: WaitKey, availabilities: Mapping[str, Availability]) -> bool:
+    def _is_unblocked(
+        self,
+        wait_key: WaitKey,
+        availabilities: Mapping[str, Availability],
+        without_new_chats: Collection[str],
+    ) -> bool:
         """Whether a step could now end differently for the phones in this queue.
 
         If a phone waits for a busy account that is no longer ready, another account may take it.
@@ -231,13 +269,13 @@ class Scheduler:
         candidates = {
             name: availability
             for name, availability in availabilities.items()
-            if wait_key.account in (name, None)
+            if wait_key.admits(name, without_new_chats)
         }
         if wait_key.reason == "account_busy" and all(
             availability is Availability.DOWN for availability in candidates.values()
         ):
             return True
         return any(
-            self._count_free_slots(name, availability) > 0
+            self._count_free_slots(name, availability, without_new_chats) > 0
             for name, availability in candidates.items()
         )

@@ -9,6 +9,8 @@ field may be renamed.
 from enum import StrEnum
 from typing import Final, Literal, Protocol
 
+import msgspec
+
 from streams.domain.accounts.routing import BlockedReason
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
 from streams.domain.phone.events import Priority, ReceiptKind, SourceRecord
@@ -102,6 +104,19 @@ class Wait(Stored, frozen=True):
     reason: BlockedReason
     account: str | None = None  # the only account that will do; None: any
     priority_rank: int = 0  # of the message: 0 urgent, 1 normal, 2 bulk
+    # Both in alphabetical order: these will not do, and these only once they may open new chats again.
+    closed_accounts: tuple[str, ...] = ()
+    without_new_chats: tuple[str, ...] = ()
+
+
+class Closure(Stored, frozen=True):
+    """Until `until_s` an account may not write to this recipient, unless it may open new chats again.
+
+    Even then it is not asked before `retry_at_s`: its record may be out of date.
+    """
+
+    until_s: float
+    retry_at_s: float
 
 
 class Chat(Stored, frozen=True):
@@ -139,6 +154,7 @@ class Phone(Stored, frozen=True):
     timer_at_s: float = 0.0  # when the phone is to be woken; 0: nothing waits for a time
     waits: tuple[Wait, ...] = ()  # what the heads of the queues wait for besides a time
     account: str | None = None  # the last one used: a conversation keeps its sender
+    closures: dict[str, Closure] = msgspec.field(default_factory=dict[str, Closure])  # by account
     chat: Chat | None = None
     urgent: PriorityQueue = PriorityQueue()
     normal: PriorityQueue = PriorityQueue()

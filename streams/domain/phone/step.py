@@ -4,7 +4,7 @@
 |------------------|-----------------------------------------------------------------------------------|
 | RequestReceived  | a new request is accepted or rejected; a repeat is answered with its last status  |
 | Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, unknown            |
-| ReceiptSeen      | delivered, read, played: a status that only moves forward                         |
+| ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
 | ScheduleDue      | a scheduled message joins its queue                                               |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |

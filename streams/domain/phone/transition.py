@@ -26,6 +26,7 @@ from streams.domain.phone.events import Event, Priority
 from streams.domain.phone.state import (
     OPEN_STATES,
     Chat,
+    Closure,
     InFlight,
     Journal,
     Message,
@@ -49,6 +50,7 @@ class PhoneChanges(TypedDict, total=False):
     timer_at_s: float
     waits: tuple[Wait, ...]
     account: str | None
+    closures: dict[str, Closure]
     chat: Chat | None
     scheduled_count: int
     send_times_s: tuple[float, ...]

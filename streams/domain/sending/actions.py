@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from streams.domain.accounts.restriction import Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
-from streams.domain.sending.claim import Claim, StoreLookup
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.reconciliation import StoreLookup
 
 # -- actions
 
@@ -49,17 +49,15 @@ class LookUpMessage(msgspec.Struct, frozen=True):
     chat_id: str
 
 
-class WaitForServerAck(msgspec.Struct, frozen=True):
-    """Look until the id has left WhatsApp's outbox, for a bounded time: MessageLookedUp."""
-
-    chat_id: str
+class Reconnect(msgspec.Struct, frozen=True):
+    """Have the page connect again, so that it sends once more what is pending: Reconnected."""
 
 
 class RestrictAccount(msgspec.Struct, frozen=True):
-    """Stop the account before anything else is done: AccountRestricted."""
+    """Restrict the account before anything else is done: AccountRestricted."""
 
-    restriction: Restriction
     error: Error  # WhatsApp's refusal, which is the message's result
+    link: str | None  # under which the message was submitted
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -75,7 +73,7 @@ Action = (
     | ConfirmOwnership
     | Submit
     | LookUpMessage
-    | WaitForServerAck
+    | Reconnect
     | RestrictAccount
     | Finish
 )
@@ -154,8 +152,14 @@ class MessageLookedUp(msgspec.Struct, frozen=True):
     claim: Claim | None
 
 
+class Reconnected(msgspec.Struct, frozen=True):
+    """The page was asked to connect again, now or a short time ago. It does so by itself."""
+
+
 class AccountRestricted(msgspec.Struct, frozen=True):
-    """The restriction is durable."""
+    """The restriction is durable. It ends at `until_s`."""
+
+    until_s: float = 0.0
 
 
 Observation = (
@@ -171,5 +175,6 @@ Observation = (
     | NotSubmitted
     | SubmitRefused
     | MessageLookedUp
+    | Reconnected
     | AccountRestricted
 )

@@ -16,15 +16,16 @@
                                           dispatch and link
                                           such a claim, in time    Submit
                                           such a claim, too late   Finish, not sent
+                                          a row with a receipt     Finish sent
                    StoreClaim             ClaimStored              ConfirmOwnership
                    Submit                 SubmitAccepted           Finish sent
                                           SubmitUncertain          LookUpMessage
                                           NotSubmitted             Finish, not sent
                                           SubmitRefused            Finish failed, or RestrictAccount
-                   RestrictAccount        AccountRestricted        Finish failed
-                   LookUpMessage          MessageLookedUp          as claim.py says: Finish,
-                                                                   WaitForServerAck, WaitUntilAllowed
-                   WaitForServerAck       MessageLookedUp          Finish
+                   RestrictAccount        AccountRestricted        Finish failed, or deferred
+                   LookUpMessage          MessageLookedUp          reconciliation.py: Finish,
+                                                                   Reconnect, WaitUntilAllowed
+                   Reconnect              Reconnected              Finish in doubt
 
 Rules:
 
@@ -38,14 +39,12 @@ tests drive this same class. An observation that does not answer the action is a
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-import msgspec
-
-from streams.domain.accounts.restriction import restriction_after
-from streams.domain.errors import Error, ErrorClass, error_for
+from streams.domain.accounts.restriction import is_about_account
+from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.events import Failed, Result, Sent
 from streams.domain.sending import claim as claims
+from streams.domain.sending import reconciliation
 from streams.domain.sending.actions import (
     AccountRestricted,
     Action,
@@ -63,25 +62,20 @@ from streams.domain.sending.actions import (
     NumberNotFound,
     Observation,
     OwnershipConfirmed,
+    Reconnect,
+    Reconnected,
     RestrictAccount,
     StoreClaim,
     Submit,
     SubmitAccepted,
     SubmitRefused,
     SubmitUncertain,
-    WaitForServerAck,
     WaitUntilAllowed,
 )
-from streams.domain.sending.claim import (
-    Claim,
-    Conclude,
-    OpenClaim,
-    Reconcile,
-    SubmitAgain,
-    WaitForAck,
-)
-from streams.domain.sending.command import SendCommand
-from streams.domain.sending.refusals import error_for_refusal
+from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
+from streams.domain.sending.command import SendCommand, decode_content
+from streams.domain.sending.reconciliation import AskToReconnect, SubmitAgain
+from streams.domain.sending.refusals import error_before_submit, error_for_refusal
 
 
 class UnexpectedObservation(Exception):
@@ -102,6 +96,9 @@ class Attempt:
         self._link: str | None = None  # of the claim under which the last submit was made
         self._may_be_claimed = False  # by this attempt
         self._is_first = False  # nothing of this message can have left before this attempt
+        self._result_after_reconnect: Result | None = None
+        self._is_found = False  # the last lookup concluded the attempt
+        self._may_have_arrived = False  # an earlier page had it, without an ack
         self._is_reconciled = False  # a lookup has shown that an earlier submit did not leave
         self.action: Action = self._begin(now_s)
 
@@ -116,6 +113,11 @@ class Attempt:
     def is_reconciling(self) -> bool:
         """Whether the message is being looked for because it may have left."""
         return isinstance(self.action, LookUpMessage)
+
+    @property
+    def is_proved_by_lookup(self) -> bool:
+        """Whether a lookup has shown that the message in doubt was sent."""
+        return self._is_found and isinstance(self.result, Sent)
 
     @property
     def is_withdrawable(self) -> bool:
@@ -133,6 +135,8 @@ class Attempt:
         `link` is that of the session and `claim` the row, both at this moment.
         """
         if not isinstance(self.action, WaitUntilAllowed) or not self._is_first or link is None:
+            return None
+        if claim is not None and claim.receipt:
             return None
         return self._missing_claim(link, claim, now_s)
 
@@ -183,12 +187,12 @@ class Attempt:
                 return self._claim_or_submit(link, claim, now_s)
             case Submit(), _:
                 return self._after_submit(observation, now_s)
-            case RestrictAccount(_, error), AccountRestricted():
-                return Finish(Failed(error=error))
+            case RestrictAccount(error), AccountRestricted(until_s):
+                return self._refused(error, until_s)
             case LookUpMessage(), MessageLookedUp():
                 return self._after_message_lookup(observation, now_s)
-            case WaitForServerAck(), MessageLookedUp(lookup):
-                return Finish(claims.after_wait(lookup, now_s).result)
+            case Reconnect(), Reconnected() if self._result_after_reconnect is not None:
+                return Finish(self._result_after_reconnect)
             case _:
                 raise _unexpected(self.action, observation)
 
@@ -210,7 +214,7 @@ class Attempt:
 
     def _wait(self) -> Action:
         """A message whose content cannot be read waits for nothing."""
-        content = _decode_content(self.command.content)
+        content = decode_content(self.command.content)
         if content is None:
             return self._not_sent(Error("internal_error", "the content cannot be read"))
         self._content = content
@@ -218,6 +222,8 @@ class Attempt:
 
     def _claim_or_submit(self, link: str | None, claim: Claim | None, now_s: float) -> Action:
         """Rule 1: a submit needs a stored claim of this dispatch under the session's link."""
+        if claim is not None and claim.receipt:
+            return Finish(Sent(at_s=now_s))
         missing = self._missing_claim(link, claim, now_s)
         if missing is not None:
             return StoreClaim(missing)
@@ -243,19 +249,20 @@ class Attempt:
             case SubmitUncertain():
                 return LookUpMessage(self.chat_id)
             case NotSubmitted(code, detail, until_s):
-                return self._not_sent(self._error_before_submit(code, detail, now_s), until_s)
+                is_too_late = now_s >= self.command.deadline_s
+                error = error_before_submit(code, detail, is_too_late=is_too_late)
+                return self._not_sent(error, until_s)
             case SubmitRefused(server_code, detail):
                 error = error_for_refusal(server_code, detail)
-                restriction = restriction_after(error, self._link, now_s)
-                if restriction is not None:
-                    return RestrictAccount(restriction, error)
-                return Finish(Failed(error=error))
+                if is_about_account(error):
+                    return RestrictAccount(error, self._link)
+                return self._refused(error)
             case _:
                 raise _unexpected(self.action, observation)
 
     def _after_message_lookup(self, observation: MessageLookedUp, now_s: float) -> Action:
         assert observation.claim is not None, "the row of a message in doubt stays until its result"
-        decision = claims.after_lookup(
+        decision = reconciliation.after_lookup(
             self.command,
             observation.claim,
             observation.lookup,
@@ -265,19 +272,15 @@ class Attempt:
         )
         match decision:
             case Conclude(result):
+                self._is_found = True
                 return Finish(result)
-            case WaitForAck():
-                return WaitForServerAck(self.chat_id)
+            case AskToReconnect(result):
+                self._result_after_reconnect = result
+                return Reconnect()
             case SubmitAgain():
                 self._is_reconciled = True
+                self._may_have_arrived = reconciliation.may_have_arrived(observation.lookup)
                 return self._wait()
-
-    def _error_before_submit(self, code: str, detail: str, now_s: float) -> Error:
-        """The page is not at fault if it ran out of time because the deadline came."""
-        error = error_for(code, detail)
-        if error.is_timeout and now_s >= self.command.deadline_s:
-            return Error("deadline_exceeded", detail)
-        return error
 
     def _not_sent(self, error: Error, until_s: float = 0.0) -> Finish:
         """This attempt sent nothing. An earlier one stays in doubt, unless trying again cannot help."""
@@ -285,16 +288,13 @@ class Attempt:
             return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
         return Finish(claims.not_sent_result(error, until_s))
 
+    def _refused(self, error: Error, until_s: float = 0.0) -> Finish:
+        """The server refused it now. If it may have arrived before, no other account may get it."""
+        is_final = error.error_class in (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
+        if self._may_have_arrived and not is_final:
+            return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
+        return Finish(claims.not_sent_result(error, until_s))
+
 
 def _unexpected(action: Action, observation: Observation) -> UnexpectedObservation:
     return UnexpectedObservation(f"{type(observation).__name__} after {type(action).__name__}")
-
-
-_content_decoder = msgspec.json.Decoder(dict[str, Any])
-
-
-def _decode_content(data: bytes) -> Mapping[str, object] | None:
-    try:
-        return _content_decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None

@@ -2,10 +2,12 @@
 
 A claim is durable before the page is given the message, and stays open until its result is stored. An
 open claim means that the message may have left: only a lookup in the page's store may lead to a second
-submit.
+submit. The second one has the same WhatsApp id, and a recipient that has the message drops it.
 
     a dispatch comes         its row                     decision
     ----------------------   -------------------------   ------------------------------------------
+    any                      has a receipt               Conclude sent: it arrived, whatever else the
+                                                         row says
     before its deadline      none                        OpenClaim
     after it                 none                        Conclude deferred, deadline_exceeded
     number below the row's   sent or outcome unknown     Conclude with that result
@@ -17,18 +19,7 @@ submit.
                                                          person has allowed a duplicate
     higher                   failed, deferred            as if there were no row
 
-    the lookup               and                         decision
-    ----------------------   -------------------------   ------------------------------------------
-    gave no answer                                       Conclude deferred, in doubt
-    in the store, ack ≥ 1                                Conclude sent
-    in the store, ack 0                                  WaitForAck, then outcome unknown; never
-                                                         submitted again
-    in the store, failed     in time, a submit left      SubmitAgain
-    not in the store         same link or duplicate
-                             allowed, in time, a
-                             submit left                 SubmitAgain
-    not in the store         another link                Conclude outcome unknown
-    the last three           too late, no submit left    Conclude deferred, in doubt
+What a lookup of an open claim means: reconciliation.py.
 
 Rows are stored: a field may be added with a default, and no field is renamed. Times are epoch seconds.
 """
@@ -39,15 +30,21 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.domain.phone.events import (
+    Deferred,
+    Failed,
+    OutcomeUnknown,
+    ReceiptKind,
+    Result,
+    Sent,
+)
 from streams.domain.sending.command import SendCommand
 from streams.domain.stored import Codec, Stored
 
-MAX_SUBMITS: Final = 2  # of one dispatch; the second only after a lookup
 DEFERRED_RETENTION_S: Final = 3600.0  # far more than a sender may hold a dispatch
 
-ReceiptKind = Literal["", "delivered", "read", "played"]
-RECEIPT_KINDS: Final[tuple[ReceiptKind, ...]] = ("", "delivered", "read", "played")
+RowReceipt = Literal[""] | ReceiptKind
+ROW_RECEIPTS: Final[tuple[RowReceipt, ...]] = ("", "sent", "delivered", "read", "played")
 
 
 class Claim(Stored, frozen=True):
@@ -62,7 +59,7 @@ class Claim(Stored, frozen=True):
     allow_duplicate: bool = False  # claimed because a person has allowed a duplicate
     result: Result | None = None  # None: open
     concluded_at_s: float = 0.0
-    receipt: ReceiptKind = ""
+    receipt: RowReceipt = ""  # the furthest one; any of them proves that the message arrived
 
     @property
     def is_open(self) -> bool:
@@ -86,40 +83,10 @@ class Reconcile(msgspec.Struct, frozen=True):
     """The message may have left: look for its id before anything else is done."""
 
 
-class SubmitAgain(msgspec.Struct, frozen=True):
-    """The message has not left: submit it under the id that it has."""
-
-
-class WaitForAck(msgspec.Struct, frozen=True):
-    """WhatsApp's own outbox has the message: wait for the ack, for a bounded time."""
-
-
 class Conclude(msgspec.Struct, frozen=True):
     """Nothing more is done for this dispatch."""
 
     result: Result
-
-
-# -- what the page's store says of an id
-
-
-class InStore(msgspec.Struct, frozen=True):
-    """The id is there. `ack` 0: it waits in WhatsApp's outbox, ≥ 1: the server has it, < 0: it failed."""
-
-    ack: int
-
-
-class NotInStore(msgspec.Struct, frozen=True):
-    """The store of this link does not have the id."""
-
-
-class LookupUnavailable(msgspec.Struct, frozen=True):
-    """The store could not be read: the session is not ready, or the page failed."""
-
-    detail: str
-
-
-StoreLookup = InStore | NotInStore | LookupUnavailable
 
 
 # -- the decisions
@@ -131,6 +98,8 @@ def decide(
     """What to do with a dispatch, given its row."""
     if claim is None:
         return _decide_new(command, now_s)
+    if claim.receipt and not isinstance(claim.result, Sent):
+        return Conclude(Sent(at_s=now_s))
     if command.dispatch_number < claim.dispatch_number:
         return Conclude(_superseded_result(claim))
     if claim.result is None:
@@ -142,52 +111,11 @@ def decide(
     return _decide_new(command, now_s)
 
 
-def after_lookup(
-    command: SendCommand,
-    claim: Claim,
-    lookup: StoreLookup,
-    *,
-    link: str | None,
-    submit_count: int,
-    now_s: float,
-) -> SubmitAgain | WaitForAck | Conclude:
-    """What a lookup means for an attempt in doubt, after `submit_count` submits of this dispatch."""
-    match lookup:
-        case LookupUnavailable(detail):
-            return Conclude(in_doubt_result(detail))
-        case InStore(ack) if ack >= 1:
-            return Conclude(Sent(at_s=now_s))
-        case InStore(0):
-            return WaitForAck()
-        case NotInStore() if claim.link != link and not _is_duplicate_allowed(command, claim):
-            detail = "the account has been linked again since the attempt"
-            return Conclude(unknown_result(detail, now_s))
-        case _:
-            return _decide_resubmit(command, submit_count, now_s)
-
-
-def after_wait(lookup: StoreLookup, now_s: float) -> Conclude:
-    """The result of an id that waited in WhatsApp's outbox, when the time is up."""
-    match lookup:
-        case InStore(ack) if ack >= 1:
-            return Conclude(Sent(at_s=now_s))
-        case LookupUnavailable(detail):
-            return Conclude(in_doubt_result(detail))
-        case InStore(0):
-            return Conclude(
-                unknown_result("WhatsApp's outbox has it, and no ack came in time", now_s)
-            )
-        case InStore():
-            return Conclude(Failed(error=Error("server_error", "WhatsApp gave up on it")))
-        case NotInStore():
-            return Conclude(in_doubt_result("it left WhatsApp's outbox without an ack"))
-
-
 def new_claim(
     command: SendCommand, claim: Claim | None, *, chat_id: str, link: str | None, now_s: float
 ) -> Claim:
     """The open claim of this dispatch under this link. A claim that is open already keeps its time."""
-    allow_duplicate = claim is not None and _is_duplicate_allowed(command, claim)
+    allow_duplicate = claim is not None and is_duplicate_allowed(command, claim)
     if claim is not None and claim.is_open and not allow_duplicate:
         return replace(claim, dispatch_number=command.dispatch_number, chat_id=chat_id, link=link)
     return Claim(
@@ -220,9 +148,16 @@ def concluded_claim(
     )
 
 
+def is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
+    """A person took the risk of a second message: for one attempt, not for those that follow from it."""
+    return command.allow_duplicate and not (claim.is_open and claim.allow_duplicate)
+
+
 def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
-    """The row after a receipt; None: the receipt is not new. A row's receipt never goes back."""
-    if RECEIPT_KINDS.index(receipt) <= RECEIPT_KINDS.index(claim.receipt):
+    """The row after a receipt; None: it says nothing new. A row's receipt never goes back."""
+    if ROW_RECEIPTS.index(receipt) <= ROW_RECEIPTS.index(claim.receipt):
+        return None
+    if receipt == "sent" and isinstance(claim.result, Sent):
         return None
     return replace(claim, receipt=receipt)
 
@@ -247,7 +182,10 @@ def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
 
 
 def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:
-    """The claim stays open, and the message is dispatched to this account again later."""
+    """The claim stays open, and the message is dispatched to this account again later.
+
+    `until_s`: it is not worth looking for it before then; 0: as soon as the phone stage likes.
+    """
     return Deferred(error=Error("attempt_in_doubt", detail), until_s=until_s, in_doubt=True)
 
 
@@ -269,21 +207,6 @@ def _superseded_result(claim: Claim) -> Result:
     if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result
     return Deferred(error=Error("deadline_exceeded", "a later dispatch of it is known"))
-
-
-def _is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
-    """A person took the risk of a second message: for one attempt, not for those that follow from it."""
-    return command.allow_duplicate and not (claim.is_open and claim.allow_duplicate)
-
-
-def _decide_resubmit(
-    command: SendCommand, submit_count: int, now_s: float
-) -> SubmitAgain | Conclude:
-    if now_s >= command.deadline_s:
-        return Conclude(in_doubt_result("too late to be submitted again"))
-    if submit_count >= MAX_SUBMITS:
-        return Conclude(in_doubt_result("it was submitted twice, and neither is in the store"))
-    return SubmitAgain()
 
 
 _codec: Codec[Claim] = Codec(Claim)

@@ -4,6 +4,11 @@ It is stored on Kafka: a field may be added with a default, and no field is rena
 seconds.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
 from streams.domain.stored import Codec, Stored
 
 
@@ -37,3 +42,14 @@ def decode(data: bytes) -> SendCommand:
         msgspec.DecodeError: the bytes are not such a record.
     """
     return _codec.decode(data)
+
+
+_content_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def decode_content(data: bytes) -> Mapping[str, object] | None:
+    """The command's content; None: it cannot be read."""
+    try:
+        return _content_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

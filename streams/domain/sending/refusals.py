@@ -1,14 +1,22 @@
 """What a refusal by WhatsApp's server means: from its code to an error. Pure: a table and one look-up.
 
-The code is the `error` of the server's ack, which WhatsApp Web reports as `ackErrorCode` (source:
-WAWebSendMsgJob and WAWebHandleMsgSendAck of the build 1044822804). A code that is not in the table is a
-`server_error` that names the number.
+The code is the `error` of the server's ack, which the page reads as a number and reports as
+`ackErrorCode` (source: WAWebSendMsgCommonApi, WAWebHandleMsgError and WAWebSendMsgRecordAction of the
+build 1044822804). What the page itself knows of a code:
+
+    429  the rate limit of every other request (WASmaxInPrivacyIQErrorRateOverlimitMixin and its like)
+    475  `NewChatMessagesCapped` in `NackReason` (WAWebCreateNackFromStanza)
+    479  `SMAX_INVALID`, "Invalid stanza sent" (WABackendHandleError, WAHandleErrorStanzaProtocol)
+
+463 and 404 have no name in the page; what they mean was observed by other clients. `NackReason` has more
+codes, but those are what a client answers to the server, or concern groups (421). A code that is not in
+the table is a `server_error` that names the number.
 """
 
 from types import MappingProxyType
 from typing import Final
 
-from streams.domain.errors import Error
+from streams.domain.errors import Error, error_for
 
 CODES_BY_SERVER_CODE: Final = MappingProxyType(
     {
@@ -25,3 +33,9 @@ def error_for_refusal(server_code: int, detail: str = "") -> Error:
     """The error of a message that the server refused with this code."""
     named = f"{server_code}: {detail}" if detail else str(server_code)
     return Error(CODES_BY_SERVER_CODE.get(server_code, "server_error"), named)
+
+
+def error_before_submit(code: str, detail: str, *, is_too_late: bool) -> Error:
+    """The error of a message that never left the page. The page is not at fault if the deadline came."""
+    error = error_for(code, detail)
+    return Error("deadline_exceeded", detail) if error.is_timeout and is_too_late else error

@@ -20,6 +20,7 @@ from streams.whatsapp.errors import (
     PageNavigated,
     WhatsAppUnreachable,
 )
+from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
 
@@ -65,27 +66,35 @@ _WAIT_UNTIL_READY_SCRIPT: Final = f"""(wait_ms) => new Promise((resolve) => {{
 }})"""
 
 
+def load_script(name: str) -> str:
+    """A file of the folder `adapter`, as an expression: a function."""
+    source = (Path(__file__).parent / "adapter" / f"{name}.js").read_text(encoding="utf-8")
+    return f"({source})"
+
+
 def _load_adapter() -> str:
     """The files of the folder `adapter` as one expression: a function that returns the adapter."""
-    files = sorted((Path(__file__).parent / "adapter").glob("*.js"))
-    parts = {file.stem: f"({file.read_text(encoding='utf-8')})" for file in files}
-    main = parts.pop("adapter")
-    arguments = ", ".join(f"{name}: {part}" for name, part in parts.items())
-    return f"() => {{ {_REQUIRE_WA_JS} return {main}({{{arguments}}}); }}"
+    names = {file.stem for file in (Path(__file__).parent / "adapter").glob("*.js")}
+    parts = [f"{name}: {load_script(name)}" for name in sorted(names - {"adapter", "diagnosis"})]
+    return f"() => {{ {_REQUIRE_WA_JS} return {load_script('adapter')}({{{', '.join(parts)}}}); }}"
 
 
 _ADAPTER_SCRIPT: Final = _load_adapter()
+DIAGNOSIS_SCRIPT: Final = f"() => {load_script('diagnosis')}({load_script('symbols')})()"
 _CALL_SCRIPT: Final = "(adapter, [name, argument]) => adapter[name](argument)"
 
 
 class WhatsAppPage:
     """A tab at WhatsApp Web."""
 
-    def __init__(self, tab: Page, browser: Chromium, bundle: str, timeouts: Timeouts) -> None:
+    def __init__(
+        self, tab: Page, browser: Chromium, bundle: str, timeouts: Timeouts, timer: StartTimer
+    ) -> None:
         self._tab = tab
         self._browser = browser
         self._bundle = bundle
         self._timeouts = timeouts
+        self._timer = timer
         self._adapter: JSHandle | None = None
         self._initial_heap_mb: float | None = None
 
@@ -94,12 +103,14 @@ class WhatsAppPage:
         await self._navigate(
             self._tab.goto(url, wait_until="commit", timeout=self._timeouts.load_s * 1000)
         )
+        self._timer.record("page")
         await self.inject()
 
     async def inject(self) -> None:
         """Put wa-js and the adapter into this document. Raises PageIncomplete or PageFailure."""
         self._adapter = self._initial_heap_mb = None
         await self._wait_for_modules()
+        self._timer.record("modules")
         if not await self._evaluate("() => Boolean(window.WPP)", None, self._timeouts.answer_s):
             await self._evaluate(f"() => {{ {_WA_JS_CONFIG} }}", None, self._timeouts.answer_s)
             await self._evaluate(self._bundle, None, self._timeouts.ready_s)
@@ -109,6 +120,7 @@ class WhatsAppPage:
         self._adapter = await call_with_timeout(
             self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s
         )
+        self._timer.record("wa_js")
 
     async def _wait_for_modules(self) -> None:
         timeouts, deadline_s = self._timeouts, time.monotonic() + self._timeouts.load_s
@@ -153,6 +165,10 @@ class WhatsAppPage:
         heap_mb: float = usage["usedSize"] / 1e6
         self._initial_heap_mb = self._initial_heap_mb or heap_mb
         return heap_mb, self._initial_heap_mb
+
+    async def diagnose(self) -> dict[str, Any]:
+        """What adapter/diagnosis.js reads in this document, whatever it is. Raises PageFailure."""
+        return await self._evaluate(DIAGNOSIS_SCRIPT, None, self._timeouts.answer_s)
 
     async def close(self) -> None:
         """Close the tab. One that hangs or is already gone ends with the browser."""

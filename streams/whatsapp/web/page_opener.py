@@ -6,6 +6,7 @@ Nothing here may decide when to open something; page_supervisor.py does that.
 import logging
 from typing import Any
 
+from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.launch import BrowserConfig, Chromium
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.profile import Profile
@@ -27,6 +28,7 @@ class PageOpener:
         self._browser: Chromium | None = None
         self._page: WhatsAppPage | None = None
         self.linked_at_s: float | None = None
+        self.start_timer = StartTimer()
 
     @property
     def page(self) -> WhatsAppPage | None:
@@ -43,6 +45,7 @@ class PageOpener:
 
         Raises PageFailure, WhatsAppUnreachable, BrowserMissing, ProfileInUse and DiskFull.
         """
+        self.start_timer.restart()
         if self._page is None or self._browser is None or level is RecoveryLevel.NEW_BROWSER:
             await self._open_new_browser()
         elif level is RecoveryLevel.NEW_PAGE:
@@ -55,6 +58,7 @@ class PageOpener:
         self._profile.require_free_disk(self._config.min_free_disk_mb)
         await self._profile.prepare()
         self._browser = await Chromium.launch(self._config, self._profile)
+        self.start_timer.record("browser")
         tab = await self._browser.first_page()
         self._page = self._wrap_tab(self._browser, tab)
         await self._page.open(self._config.whatsapp_url)
@@ -80,7 +84,7 @@ class PageOpener:
 
     def _wrap_tab(self, browser: Chromium, tab: Any) -> WhatsAppPage:
         self.linked_at_s = None
-        return WhatsAppPage(tab, browser, self._bundle, self._config.timeouts)
+        return WhatsAppPage(tab, browser, self._bundle, self._config.timeouts, self.start_timer)
 
     async def close(self) -> None:
         """End the browser, if there is one."""

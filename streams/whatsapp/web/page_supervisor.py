@@ -84,6 +84,11 @@ class PageSupervisor:
         """The page, in whatever state it is."""
         return self._opener.page
 
+    @property
+    def start_times_s(self) -> dict[str, float]:
+        """Seconds from the last start to each step that was reached."""
+        return self._opener.start_timer.times_s
+
     async def reload(self) -> bool:
         """Reload the page. Returns as soon as the old page does not count as ready any more.
 
@@ -233,6 +238,7 @@ class PageSupervisor:
     async def _handle_state(self, state: PageState) -> bool:
         """Report the state. True if the page was replaced instead, because it has just been linked."""
         info = derive_phase(state)
+        self._record_start(state, info.phase)
         self._check_progress(info)
         if self._is_new_login(state):
             self._opener.linked_at_s = time.time()
@@ -245,6 +251,12 @@ class PageSupervisor:
             self._navigations = 0
         self._observer.on_state(state)
         return False
+
+    def _record_start(self, state: PageState, phase: Phase) -> None:
+        if state.socket == "CONNECTED":
+            self._opener.start_timer.record("connected")
+        if phase is Phase.READY:
+            self._opener.start_timer.record("ready")
 
     def _check_progress(self, info: PhaseInfo) -> None:
         """Raises PageStuck if the page should be ready by now and nothing else keeps it from that."""

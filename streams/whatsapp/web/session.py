@@ -88,6 +88,11 @@ class PageState:
         """
         return self.socket == self.stream == _CONNECTED and self.accepted
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether something is missing without which nothing is known. Names are `group/name`."""
+        return not _UNREADABLE.isdisjoint(name.rpartition("/")[2] for name in self.missing)
+
 
 _PARSERS: Mapping[str, Any] = {
     "ban": lambda value: Ban(**value),
@@ -126,7 +131,7 @@ def derive_phase(state: PageState) -> PhaseInfo:
         return _derive_unlinked(state)
     if not state.is_connected:
         return _derive_disconnected(state)
-    if _UNREADABLE.intersection(state.missing):
+    if state.is_unreadable:
         return PhaseInfo(Phase.SYNCING, "page_unreadable", is_lasting=True)
     if not state.delivery_ended:
         return PhaseInfo(Phase.SYNCING, progress=state.progress)

@@ -10,6 +10,8 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from streams.whatsapp import diagnosing
+from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
     FindResult,
@@ -209,6 +211,18 @@ class WhatsAppWeb:
             await self._require_page().call("logout", {}, self._config.timeouts.answer_s)
         except PageNavigated:
             return
+
+    async def diagnose(self) -> Diagnosis:
+        """Starts no browser: without a page there is less to say."""
+        supervisor, config = self._supervisor, self._config
+        return await diagnosing.diagnose(
+            self.session,
+            supervisor.page if supervisor else None,
+            supervisor.start_times_s if supervisor else {},
+            profile_dir=config.profile_dir,
+            configured_browser=config.executable,
+            prefer_shell=config.prefer_shell,
+        )
 
     async def collect_garbage(self) -> bool:
         """A page that does not answer is about to be replaced, so then there is nothing to do."""

@@ -40,6 +40,7 @@ PARTS = {
     "MessageStatus",
     "QueuedReason",
     "AccountState",
+    "NewChatQuota",
     "DeadLetterOutcome",
 }
 

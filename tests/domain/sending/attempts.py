@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from streams.domain.accounts.restriction import RESTRICTION_DURATION_S, Restriction
 from streams.domain.errors import Error
 from streams.domain.phone.events import Failed
 from streams.domain.sending import claim as claims
@@ -19,17 +18,23 @@ from streams.domain.sending.actions import (
     MessageLookedUp,
     Observation,
     OwnershipConfirmed,
+    Reconnect,
     RestrictAccount,
     StoreClaim,
     Submit,
     SubmitRefused,
     SubmitUncertain,
-    WaitForServerAck,
     WaitUntilAllowed,
 )
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.claim import Claim, InStore, NotInStore
+from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import (
+    STALL_TIMEOUT_S,
+    InStore,
+    NotInStore,
+    StoreLookup,
+)
 
 CHAT = "60123456789@c.us"
 NOW_S, DEADLINE_S, LATE_S = 10.0, 20.0, 30.0
@@ -52,10 +57,11 @@ CLAIM = Claim(
     claimed_at_s=NOW_S,
 )
 DISCONNECTED = Error("disconnected")
-FLAGGED = Error("spam_flagged", "479")
-RESTRICTION = Restriction(
-    code="spam_flagged", since_s=NOW_S, until_s=NOW_S + RESTRICTION_DURATION_S, link="link-1"
-)
+# A claim whose message has been pending for so long that the page is asked to reconnect.
+STALLED_CLAIM = msgspec.structs.replace(CLAIM, claimed_at_s=NOW_S - STALL_TIMEOUT_S)
+TIME_LOCKED = Error("reachout_timelocked", "463")
+PENDING = InStore(0, is_pending=True)
+PENDING_DETAIL = "the page has it, and the server has not acked it"
 SUBMIT = Submit(CHAT, {"type": "text"})
 
 
@@ -88,23 +94,25 @@ ATTEMPTS: dict[type, Callable[[], Attempt]] = {
     ConfirmOwnership: lambda: after(Allowed()),
     StoreClaim: lambda: after(Allowed(), OwnershipConfirmed("link-1", None)),
     Submit: submitted,
-    RestrictAccount: lambda: after(SubmitRefused("spam_flagged", "479"), attempt=submitted()),
+    RestrictAccount: lambda: after(SubmitRefused(463), attempt=submitted()),
     LookUpMessage: lambda: begin(claim=CLAIM),
-    WaitForServerAck: lambda: after(
-        MessageLookedUp(InStore(0), "link-1", CLAIM), attempt=begin(claim=CLAIM)
+    Reconnect: lambda: after(
+        MessageLookedUp(PENDING, "link-1", STALLED_CLAIM), attempt=begin(claim=STALLED_CLAIM)
     ),
     Finish: lambda: after(Denied(DISCONNECTED)),
 }
 
 
-def looked_up(lookup: claims.StoreLookup, link: str = "link-1") -> MessageLookedUp:
-    """The page's store has this answer; the row is the open claim."""
-    return MessageLookedUp(lookup, link, CLAIM)
+def looked_up(
+    lookup: StoreLookup, link: str = "link-1", *, claim: Claim = CLAIM
+) -> MessageLookedUp:
+    """The page's store has this answer; the row is an open claim."""
+    return MessageLookedUp(lookup, link, claim)
 
 
-def in_doubt(detail: str) -> Finish:
+def in_doubt(detail: str, until_s: float = 0.0) -> Finish:
     """The claim stays open."""
-    return Finish(claims.in_doubt_result(detail))
+    return Finish(claims.in_doubt_result(detail, until_s))
 
 
 def failed(code: str, detail: str = "") -> Finish:

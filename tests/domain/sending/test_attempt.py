@@ -18,16 +18,17 @@ from streams.domain.sending.actions import (
     NumberFound,
     Observation,
     OwnershipConfirmed,
+    Reconnect,
     RestrictAccount,
     StoreClaim,
     Submit,
     SubmitUncertain,
-    WaitForServerAck,
     WaitUntilAllowed,
 )
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.claim import Claim, NotInStore
+from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import NotInStore
 from tests.domain.sending.attempts import (
     ATTEMPTS,
     CHAT,
@@ -36,7 +37,6 @@ from tests.domain.sending.attempts import (
     DISCONNECTED,
     LATE_S,
     NOW_S,
-    RESTRICTION,
     SUBMIT,
     WITHOUT_CHAT,
     after,
@@ -119,7 +119,7 @@ def test_nothing_is_submitted_after_the_deadline(
                 SubmitUncertain(),
                 looked_up(NotInStore()),
             ],
-            claims.in_doubt_result("it was submitted twice, and neither is in the store"),
+            claims.in_doubt_result("it was submitted twice, and the server has neither"),
         ),
     ],
     ids=["denied", "transient", "permanent", "third"],
@@ -141,7 +141,7 @@ def test_a_second_submit_that_does_not_happen(
         (Submit, claims.in_doubt_result("KeyError")),
         (RestrictAccount, claims.in_doubt_result("KeyError")),
         (LookUpMessage, claims.in_doubt_result("KeyError")),
-        (WaitForServerAck, claims.in_doubt_result("KeyError")),
+        (Reconnect, claims.in_doubt_result("KeyError")),
         (Finish, Deferred(error=DISCONNECTED)),
     ],
 )
@@ -185,11 +185,3 @@ def test_what_whatsapp_answered_is_remembered() -> None:
     assert after(NumberFound("other@lid"), attempt=attempt).looked_up_chat_id == "other@lid"
     assert attempt.chat_id == "other@lid"
     assert begin().looked_up_chat_id is None
-
-
-def test_a_restriction_ends_with_time_or_with_a_new_link() -> None:
-    """It holds only under the link that was restricted, and for a day."""
-    assert RESTRICTION.is_in_force("link-1", NOW_S)
-    assert not RESTRICTION.is_in_force("link-2", NOW_S)
-    assert RESTRICTION.is_in_force("link-1", RESTRICTION.until_s - 0.1)
-    assert not RESTRICTION.is_in_force("link-1", RESTRICTION.until_s)

@@ -9,22 +9,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, ReceiptKind, Result, Sent
 from streams.domain.sending import actions
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Observation
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.claim import (
-    Claim,
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import (
+    MAX_SUBMITS,
     InStore,
     LookupUnavailable,
     NotInStore,
     StoreLookup,
 )
-from streams.domain.sending.command import SendCommand
 
 PHONE = "+60123456789"
 CHAT = "60123456789@c.us"
+
+
+NUMBER_OBSERVATIONS: list[Observation] = [
+    actions.NumberFound(CHAT),
+    actions.NumberLookupFailed("no answer"),
+    actions.Denied(Error("disconnected")),
+]
 
 
 class ProcessEnded(Exception):
@@ -35,7 +43,10 @@ class MessageMachine(RuleBasedStateMachine):
     """One message under a dispatcher, a person, a page and crashes that do as they like.
 
     `stores` is the store of each link. It is truthful, as WhatsApp's is: a message that was handed over
-    is in it, with its ack. `arrived` counts the messages that reached the server.
+    is in it, with its ack. A message with ack 0 is pending in the page that has sent it, and is sent by no
+    later page. The server's ack may come late, or never, and the phone's receipts in any order. The recipient
+    drops a repeat of one link, because it has the same id; so `arrived_links` must stay within what is
+    permitted.
     """
 
     def __init__(self) -> None:
@@ -44,7 +55,8 @@ class MessageMachine(RuleBasedStateMachine):
         self.link = 1
         self.row: Claim | None = None
         self.stores: dict[int, int] = {}
-        self.arrived = 0
+        self.is_pending = False  # in the page of now, for the store of this link
+        self.arrived_links: set[int] = set()
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
         self.is_looked_up_since_submit = True
         self.commands: list[SendCommand] = []
@@ -101,17 +113,31 @@ class MessageMachine(RuleBasedStateMachine):
     def link_again(self) -> None:
         """A person links the account again: its store begins empty."""
         self.link += 1
+        self.is_pending = False
 
-    @precondition(lambda self: self.stores.get(self.link) == 0)
     @rule()
-    def empty_outbox(self) -> None:
-        """WhatsApp sends what waited in its outbox."""
-        self.stores[self.link] = 1
+    def reload(self) -> None:
+        """Another page sends nothing of what was pending."""
+        self.is_pending = False
+
+    @precondition(lambda self: self.is_pending)
+    @rule(is_acked=st.booleans())
+    def send_pending(self, *, is_acked: bool) -> None:
+        """The page connects again, and sends what is pending; the ack may be lost once more."""
         self._arrive()
+        if is_acked:
+            self.stores[self.link], self.is_pending = 1, False
+
+    @precondition(lambda self: self.arrived_links)
+    @rule(kind=st.sampled_from(["sent", "delivered", "read", "played"]))
+    def give_receipt(self, kind: ReceiptKind) -> None:
+        """A late ack or a receipt is seen: at any time, in any order, and repeated."""
+        if self.row is not None:
+            self.row = claims.with_receipt(self.row, kind) or self.row
 
     def _arrive(self) -> None:
-        self.arrived += 1
-        assert self.arrived <= self.permitted, "the recipient got it twice"
+        self.arrived_links.add(self.link)
+        assert len(self.arrived_links) <= self.permitted, "the recipient got it twice"
 
     # -- the sender
 
@@ -128,14 +154,24 @@ class MessageMachine(RuleBasedStateMachine):
                 self.row = attempt.claim_at_start
             return
         assert attempt.result is not None
-        self._check_result(command, attempt.result)
+        # One that came during the attempt is on the phone log before the outcome, and wins there.
+        had_receipt = attempt.claim_at_start is not None and attempt.claim_at_start.receipt != ""
+        self._check_result(command, attempt.result, had_receipt=had_receipt)
 
-    def _check_result(self, command: SendCommand, result: Result) -> None:
+    def _check_result(self, command: SendCommand, result: Result, *, had_receipt: bool) -> None:
         is_latest = command.dispatch_number == len(self.commands)
         first = self.results.setdefault(command.dispatch_number, result)
         is_final = not (isinstance(first, Deferred) and first.in_doubt)
         if is_final and is_latest:
-            assert result == first, "a replayed dispatch got another result"
+            is_proved = isinstance(result, Sent) and self.row is not None and self.row.receipt
+            assert result == first or is_proved, "a replayed dispatch got another result"
+            self.results[command.dispatch_number] = result
+        if had_receipt:
+            assert isinstance(result, Sent), "a receipt had proved that it was sent"
+        if isinstance(result, Sent):
+            assert self.arrived_links, "nothing was sent"
+        if isinstance(result, OutcomeUnknown):
+            assert self.link > 1, "only a link that is gone makes an outcome unknown"
         if is_latest:
             self.last_result = result
 
@@ -162,15 +198,7 @@ class MessageMachine(RuleBasedStateMachine):
     def _execute(self, attempt: Attempt, data: st.DataObject) -> Observation:
         match attempt.action:
             case actions.LookUpNumber():
-                return data.draw(
-                    st.sampled_from(
-                        [
-                            actions.NumberFound(CHAT),
-                            actions.NumberLookupFailed("no answer"),
-                            actions.Denied(Error("disconnected")),
-                        ]
-                    )
-                )
+                return data.draw(st.sampled_from(NUMBER_OBSERVATIONS))
             case actions.WaitUntilAllowed():
                 return self._wait(attempt, data)
             case actions.StoreClaim(claim):
@@ -181,7 +209,10 @@ class MessageMachine(RuleBasedStateMachine):
                 return actions.OwnershipConfirmed(str(self.link), self.row)
             case actions.Submit():
                 return self._submit(attempt, data)
-            case actions.LookUpMessage() | actions.WaitForServerAck():
+            case actions.Reconnect():
+                return self._reconnect(data)
+            case actions.LookUpMessage():
+                self._may_get_receipt(data)
                 return actions.MessageLookedUp(self._look_up(data), str(self.link), self.row)
             case actions.RestrictAccount():
                 return actions.AccountRestricted()
@@ -194,24 +225,39 @@ class MessageMachine(RuleBasedStateMachine):
             self._take_step(attempt)
         self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="wait")
         self._may_link_again(data)
+        self._may_get_receipt(data)
         denied = actions.Denied(Error("account_daily_cap"), self.now_s + 60)
         allowed = actions.Allowed()
         return data.draw(st.sampled_from([allowed, allowed, allowed, denied]))
 
+    def _reconnect(self, data: st.DataObject) -> Observation:
+        if self.is_pending:
+            self.send_pending(is_acked=data.draw(st.booleans(), label="acked"))
+        self._may_get_receipt(data)
+        return actions.Reconnected()
+
+    def _may_get_receipt(self, data: st.DataObject) -> None:
+        if self.arrived_links and data.draw(st.sampled_from([False] * 4 + [True]), label="receipt"):
+            self.give_receipt("sent")
+
     def _may_link_again(self, data: st.DataObject) -> None:
         if data.draw(st.sampled_from([False] * 7 + [True]), label="linked again"):
-            self.link += 1
+            self.link_again()
 
     def _submit(self, attempt: Attempt, data: st.DataObject) -> Observation:
         command = attempt.command
-        assert attempt.submit_count <= claims.MAX_SUBMITS
+        assert attempt.submit_count <= MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
         assert self.now_s < command.deadline_s, "submitted too late"
         assert self.is_looked_up_since_submit, "submitted twice without a lookup in between"
-        assert self.stores.get(self.link, -1) < 0, "given to WhatsApp although it has it"
+        assert self.stores.get(self.link, -1) <= 0, "given to WhatsApp although it has it"
+        assert not self.is_pending, "given to the page although it sends it by itself"
+        assert not self.row.receipt, "given to WhatsApp although a receipt had come"
         self.is_looked_up_since_submit = False
-        match data.draw(st.sampled_from(["acked", "no", "refused", "lost", "pending", "died"])):
+        match data.draw(
+            st.sampled_from(["acked", "no", "refused", "lost", "left", "slow", "died"])
+        ):
             case "acked":
                 self.stores[self.link] = 1
                 self._arrive()
@@ -223,13 +269,18 @@ class MessageMachine(RuleBasedStateMachine):
             case "refused":
                 self.stores[self.link] = -1
                 self.is_looked_up_since_submit = True
-                code = data.draw(st.sampled_from(["server_error", "reachout_timelocked"]))
-                return actions.SubmitRefused(code)
-            case "lost":  # it arrived, and the ack is lost
+                return actions.SubmitRefused(data.draw(st.sampled_from([500, 463])))
+            case "lost":  # it arrived, and the page was lost before it could say so
                 self.stores[self.link] = 1
                 self._arrive()
-            case "pending":
+            case "left":  # the page was lost; its successor finds ack 0, whether it arrived or not
                 self.stores[self.link] = 0
+                if data.draw(st.booleans(), label="arrived"):
+                    self._arrive()
+            case "slow":  # no ack came in time
+                self.stores[self.link], self.is_pending = 0, True
+                if data.draw(st.booleans(), label="arrived"):
+                    self._arrive()
             case _:
                 pass
         return actions.SubmitUncertain()
@@ -239,7 +290,7 @@ class MessageMachine(RuleBasedStateMachine):
             return LookupUnavailable("the page is gone")
         self.is_looked_up_since_submit = True
         ack = self.stores.get(self.link)
-        return NotInStore() if ack is None else InStore(ack)
+        return NotInStore() if ack is None else InStore(ack, self.is_pending)
 
 
 MessageMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -23,26 +23,35 @@ from streams.domain.sending.actions import (
     NumberNotFound,
     Observation,
     OwnershipConfirmed,
+    Reconnect,
+    Reconnected,
     RestrictAccount,
     StoreClaim,
     Submit,
     SubmitAccepted,
     SubmitRefused,
     SubmitUncertain,
-    WaitForServerAck,
     WaitUntilAllowed,
 )
 from streams.domain.sending.attempt import UnexpectedObservation
-from streams.domain.sending.claim import InStore, LookupUnavailable, NotInStore
+from streams.domain.sending.reconciliation import (
+    MIN_PENDING_DELAY_S,
+    STALL_TIMEOUT_S,
+    InStore,
+    LookupUnavailable,
+    NotInStore,
+)
 from tests.domain.sending.attempts import (
     ATTEMPTS,
     CHAT,
     CLAIM,
     DISCONNECTED,
-    FLAGGED,
     NOW_S,
-    RESTRICTION,
+    PENDING,
+    PENDING_DETAIL,
+    STALLED_CLAIM,
     SUBMIT,
+    TIME_LOCKED,
     failed,
     in_doubt,
     looked_up,
@@ -52,9 +61,8 @@ UNKNOWN_OTHER_LINK = OutcomeUnknown(
     at_s=NOW_S,
     error=Error("outcome_unknown", "the account has been linked again since the attempt"),
 )
-UNKNOWN_NO_ACK = OutcomeUnknown(
-    at_s=NOW_S, error=Error("outcome_unknown", "WhatsApp's outbox has it, and no ack came in time")
-)
+
+PROVED_CLAIM = msgspec.structs.replace(CLAIM, receipt="sent")
 
 TABLE: list[tuple[type, Observation, Action]] = [
     (LookUpNumber, NumberFound(CHAT), WaitUntilAllowed()),
@@ -75,6 +83,7 @@ TABLE: list[tuple[type, Observation, Action]] = [
         OwnershipConfirmed("link-1", msgspec.structs.replace(CLAIM, dispatch_number=1)),
         StoreClaim(CLAIM),
     ),
+    (ConfirmOwnership, OwnershipConfirmed("link-1", PROVED_CLAIM), Finish(Sent(at_s=NOW_S))),
     (StoreClaim, ClaimStored(), ConfirmOwnership()),
     (Submit, SubmitAccepted(11.0), Finish(Sent(at_s=11.0))),
     (Submit, SubmitUncertain(), LookUpMessage(CHAT)),
@@ -82,24 +91,29 @@ TABLE: list[tuple[type, Observation, Action]] = [
     (Submit, NotSubmitted("disconnected"), Finish(Deferred(error=DISCONNECTED))),
     (Submit, NotSubmitted("timeout_before_submit"), failed("timeout_before_submit")),
     (Submit, NotSubmitted("no such code"), failed("server_error", "no such code")),
-    (Submit, SubmitRefused("server_error", "500"), failed("server_error", "500")),
-    (Submit, SubmitRefused("spam_flagged", "479"), RestrictAccount(RESTRICTION, FLAGGED)),
-    (RestrictAccount, AccountRestricted(), Finish(Failed(error=FLAGGED))),
+    (Submit, SubmitRefused(500, "why"), failed("server_error", "500: why")),
+    (Submit, SubmitRefused(404), failed("recipient_not_on_whatsapp", "404")),
+    (Submit, SubmitRefused(463), RestrictAccount(TIME_LOCKED, "link-1")),
+    (RestrictAccount, AccountRestricted(90.0), Finish(Failed(error=TIME_LOCKED))),
     (LookUpMessage, looked_up(InStore(1)), Finish(Sent(at_s=NOW_S))),
-    (LookUpMessage, looked_up(InStore(0)), WaitForServerAck(CHAT)),
+    (LookUpMessage, looked_up(PENDING), in_doubt(PENDING_DETAIL, NOW_S + MIN_PENDING_DELAY_S)),
+    (
+        LookUpMessage,
+        looked_up(PENDING, claim=msgspec.structs.replace(CLAIM, claimed_at_s=NOW_S - 40)),
+        in_doubt(PENDING_DETAIL, NOW_S + 20),
+    ),
+    (LookUpMessage, looked_up(PENDING, claim=STALLED_CLAIM), Reconnect()),
+    (LookUpMessage, looked_up(InStore(0)), WaitUntilAllowed()),
     (LookUpMessage, looked_up(InStore(-1)), WaitUntilAllowed()),
     (LookUpMessage, looked_up(NotInStore()), WaitUntilAllowed()),
     (LookUpMessage, looked_up(NotInStore(), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
     (LookUpMessage, looked_up(LookupUnavailable("gone")), in_doubt("gone")),
-    (WaitForServerAck, looked_up(InStore(2)), Finish(Sent(at_s=NOW_S))),
-    (WaitForServerAck, looked_up(InStore(0)), Finish(UNKNOWN_NO_ACK)),
-    (WaitForServerAck, looked_up(InStore(-1)), failed("server_error", "WhatsApp gave up on it")),
     (
-        WaitForServerAck,
-        looked_up(NotInStore()),
-        in_doubt("it left WhatsApp's outbox without an ack"),
+        LookUpMessage,
+        looked_up(NotInStore(), "link-2", claim=PROVED_CLAIM),
+        Finish(Sent(at_s=NOW_S)),
     ),
-    (WaitForServerAck, looked_up(LookupUnavailable("gone")), in_doubt("gone")),
+    (Reconnect, Reconnected(), in_doubt(PENDING_DETAIL, NOW_S + STALL_TIMEOUT_S / 2)),
 ]  # fmt: skip
 LEGAL = {(action, type(observation)) for action, observation, _ in TABLE}
 OBSERVATIONS: list[Observation] = [
@@ -113,8 +127,9 @@ OBSERVATIONS: list[Observation] = [
     SubmitAccepted(11.0),
     SubmitUncertain(),
     NotSubmitted("disconnected"),
-    SubmitRefused("spam_flagged"),
+    SubmitRefused(463),
     looked_up(NotInStore()),
+    Reconnected(),
     AccountRestricted(),
 ]
 

@@ -1,24 +1,33 @@
 """The single decisions about a claim, for every row, lookup and time."""
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.domain.errors import CODES, Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.domain.phone.events import (
+    Deferred,
+    Failed,
+    OutcomeUnknown,
+    ReceiptKind,
+    Result,
+    Sent,
+)
 from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import (
-    Claim,
-    Conclude,
+from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
+from streams.domain.sending.command import SendCommand
+from streams.domain.sending.reconciliation import (
+    MAX_SUBMITS,
+    STALL_TIMEOUT_S,
+    AskToReconnect,
     InStore,
     LookupUnavailable,
     NotInStore,
-    OpenClaim,
-    Reconcile,
     StoreLookup,
     SubmitAgain,
+    after_lookup,
 )
-from streams.domain.sending.command import SendCommand
 
 PHONE = "+60123456789"
 
@@ -39,6 +48,7 @@ rows = st.builds(
     claimed_at_s=st.just(1.0),
     allow_duplicate=st.booleans(),
     result=st.none() | results,
+    receipt=st.sampled_from(["", "", *claims.ROW_RECEIPTS]),
 )
 commands = st.builds(
     SendCommand,
@@ -52,6 +62,7 @@ commands = st.builds(
 )
 lookups = st.one_of(
     st.builds(InStore, ack=st.integers(-1, 4)),
+    st.just(InStore(0, is_pending=True)),
     st.just(NotInStore()),
     st.just(LookupUnavailable("gone")),
 )
@@ -62,11 +73,15 @@ times = st.floats(0, 100)
 def test_a_concluded_message_is_not_opened_again(
     command: SendCommand, row: Claim | None, now_s: float
 ) -> None:
-    """Sent stays sent; an unknown outcome is at most reconciled, and only if a person allows a duplicate."""
+    """Sent stays sent, and a receipt makes it so whatever the row says; an unknown outcome is at most
+    reconciled, and only if a person allows a duplicate.
+    """
     decision = claims.decide(command, row, now_s)
     if row is not None and isinstance(row.result, Sent):
         assert decision == Conclude(row.result)
-    if row is not None and isinstance(row.result, OutcomeUnknown):
+    elif row is not None and row.receipt:
+        assert decision == Conclude(Sent(at_s=now_s))
+    elif row is not None and isinstance(row.result, OutcomeUnknown):
         expected = (
             Reconcile()
             if command.allow_duplicate and command.dispatch_number > row.dispatch_number
@@ -86,6 +101,9 @@ def test_an_earlier_or_repeated_dispatch_changes_nothing(
         return
     decision = claims.decide(command, row, now_s)
     assert isinstance(decision, Conclude)
+    if row.receipt and not isinstance(row.result, Sent):
+        assert decision.result == Sent(at_s=now_s)
+        return
     assert claims.concluded_claim(command, row, decision.result, now_s) is None
     if command.dispatch_number == row.dispatch_number:
         assert decision.result == row.result
@@ -96,17 +114,22 @@ def test_when_a_lookup_permits_another_submit(
     command: SendCommand, row: Claim, lookup: StoreLookup, link: str, submits: int, now_s: float
 ) -> None:
     """It is permitted in time, a bounded number of times, if the id neither waits nor is with the server."""
-    decision = claims.after_lookup(
-        command, row, lookup, link=link, submit_count=submits, now_s=now_s
-    )
+    decision = after_lookup(command, row, lookup, link=link, submit_count=submits, now_s=now_s)
     if isinstance(decision, SubmitAgain):
         assert now_s < command.deadline_s
-        assert submits < claims.MAX_SUBMITS
-        assert isinstance(lookup, NotInStore) or (isinstance(lookup, InStore) and lookup.ack < 0)
+        assert submits < MAX_SUBMITS
+        assert not row.receipt
+        assert isinstance(lookup, NotInStore | InStore)
+        assert isinstance(lookup, NotInStore) or (lookup.ack <= 0 and not lookup.is_pending)
         assert isinstance(lookup, InStore) or link == row.link or command.allow_duplicate
     if isinstance(decision, Conclude) and isinstance(decision.result, Sent):
-        assert isinstance(lookup, InStore)
-        assert lookup.ack >= 1
+        assert row.receipt or (isinstance(lookup, InStore) and lookup.ack >= 1)
+    if isinstance(decision, Conclude) and isinstance(decision.result, OutcomeUnknown):
+        assert isinstance(lookup, NotInStore)
+        assert link != row.link, "only a link that is gone makes an outcome unknown"
+    if isinstance(decision, AskToReconnect):
+        assert lookup == InStore(0, is_pending=True)
+        assert now_s >= row.claimed_at_s + STALL_TIMEOUT_S
 
 
 @given(commands, st.none() | rows, results, times)
@@ -119,15 +142,30 @@ def test_a_row_survives_its_storage(
         assert claims.decode(claims.encode(written)) == written
 
 
-@given(rows, st.lists(st.sampled_from(["delivered", "read", "played"])))
-def test_a_receipt_never_goes_back(row: Claim, receipts: list[claims.ReceiptKind]) -> None:
+@given(rows, st.lists(st.sampled_from(["sent", "delivered", "read", "played"])))
+def test_a_receipt_never_goes_back(row: Claim, receipts: list[ReceiptKind]) -> None:
     """Receipts come more than once and in any order; the row keeps the furthest one."""
     for receipt in receipts:
         after = claims.with_receipt(row, receipt) or row
-        assert claims.RECEIPT_KINDS.index(after.receipt) == max(
-            claims.RECEIPT_KINDS.index(kind) for kind in (row.receipt, receipt)
-        )
+        ranks = [claims.ROW_RECEIPTS.index(kind) for kind in (row.receipt, receipt)]
+        is_news = receipt != "sent" or not isinstance(row.result, Sent)
+        assert claims.ROW_RECEIPTS.index(after.receipt) == max(ranks[: 1 + is_news])
         row = after
+
+
+@given(commands, rows, times)
+def test_a_pending_message_is_looked_for_less_and_less_often(
+    command: SendCommand, row: Claim, now_s: float
+) -> None:
+    """It is never waited for here, and the time until the next lookup grows with the age of the claim."""
+    row = msgspec.structs.replace(row, receipt="")
+    pending = InStore(0, is_pending=True)
+    decision = after_lookup(command, row, pending, link="1", submit_count=1, now_s=now_s)
+    assert isinstance(decision, Conclude | AskToReconnect)
+    assert isinstance(decision.result, Deferred)
+    assert decision.result.in_doubt
+    age_s = max(now_s - row.claimed_at_s, 0)
+    assert decision.result.until_s - now_s == pytest.approx(max(age_s / 2, 1.0))
 
 
 def test_a_person_permits_one_more_message_and_no_third() -> None:
@@ -145,11 +183,11 @@ def test_a_person_permits_one_more_message_and_no_third() -> None:
         allow_duplicate=True,
     )
     assert claims.decide(command, unknown, 2.0) == Reconcile()
-    first = claims.after_lookup(command, unknown, NotInStore(), link="2", submit_count=0, now_s=2.0)
+    first = after_lookup(command, unknown, NotInStore(), link="2", submit_count=0, now_s=2.0)
     assert first == SubmitAgain()
     claim = claims.new_claim(command, unknown, chat_id="c", link="2", now_s=2.0)
     later = msgspec.structs.replace(command, dispatch_number=3)
     assert claims.decide(later, claim, 3.0) == Reconcile()
-    second = claims.after_lookup(later, claim, NotInStore(), link="3", submit_count=0, now_s=3.0)
+    second = after_lookup(later, claim, NotInStore(), link="3", submit_count=0, now_s=3.0)
     assert isinstance(second, Conclude)
     assert isinstance(second.result, OutcomeUnknown)

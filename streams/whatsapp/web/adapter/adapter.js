@@ -38,8 +38,8 @@
 
   /* ---------- reading the page ---------- */
 
-  // The names of what this page no longer offers; reported with every state.
-  const missing = new Set();
+  // What this page does not offer; reported with every state.
+  const { missing } = parts.symbols(WPP);
 
   // One missing symbol must not hide the rest of the state: its name is reported in `missing`.
   function readOrNull(name, read) {

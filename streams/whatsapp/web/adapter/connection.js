@@ -81,9 +81,9 @@
   let stoppedSinceMs = null;
 
   function isStopped() {
-    const comms = readOrNull("Comms", () => loadModule("WAComms"));
+    const isRunning = readOrNull("Comms", () => loadModule("WAComms").isCommsInitialized());
     const wasInUse = isAuthenticated() && readSocket("state") === "CONNECTED";
-    if (!comms || !wasInUse || comms.isCommsInitialized()) stoppedSinceMs = null;
+    if (isRunning !== false || !wasInUse) stoppedSinceMs = null;
     else if (stoppedSinceMs === null) stoppedSinceMs = Date.now();
     return stoppedSinceMs !== null && Date.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
   }
@@ -136,6 +136,6 @@
   }
 
   return {
-    isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
+    readSocket, isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
   };
 }

@@ -15,13 +15,19 @@
   const reactions = new Map(); // attempts of reactions, by target and emoji
 
   // By the module's name, else by what it exports: a search looks at every module of the page.
-  const findModule = (moduleName, name) =>
-    tryRead(() => loadModule(moduleName)) || WPP.loader.search((m) => typeof m[name] === "function");
+  function findModule(moduleName, name) {
+    const hasFunction = (module) => Boolean(module) && typeof module[name] === "function";
+    const module = tryRead(() => loadModule(moduleName));
+    return hasFunction(module) ? module : WPP.loader.search(hasFunction);
+  }
+
+  const absent = new Set();
 
   // Returns whether the page calls the wrapper: one that nobody calls would be no gate.
   function wrap(moduleName, name, makeWrapper) {
     const module = findModule(moduleName, name);
     if (!module) {
+      absent.add(name);
       missing.add(name);
       return false;
     }
@@ -112,7 +118,9 @@
   const hasMessageGate = wrap("WAWebSendMsgChatAction", "addAndSendMsgToChat", wrapMessage);
   hooks.hasRecord = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
   const hasReactionGate = wrap("WAWebSendAddonMsgChatAction", "addAndSendAddonToChat", wrapReaction);
+  const isAbsent = (type) =>
+    absent.has(type === "reaction" ? "addAndSendAddonToChat" : "addAndSendMsgToChat");
   const isGated = (type) => (type === "reaction" ? hasReactionGate : hasMessageGate);
 
-  return { internal: { findModule, isGated, sendReaction } };
+  return { internal: { findModule, isGated, isAbsent, sendReaction } };
 }

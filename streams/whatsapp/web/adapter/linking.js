@@ -5,7 +5,7 @@
 (shared) => {
   "use strict";
 
-  const { WPP, missing, readOrNull, tryRead, loadModule, isAuthenticated } = shared;
+  const { WPP, missing, readOrNull, tryRead, loadModule, isAuthenticated, readSocket } = shared;
 
   const QR_TIMEOUT_MS = 500; // the screen shows a new code a moment after the page has it
   const STORAGE_TIMEOUT_MS = 1500;
@@ -40,10 +40,11 @@
   }
 
   // The screen has the whole text, in one of three forms (source: WAWebLinkDeviceQrcode). wa-js has
-  // four of its fields. An expired code stays on the screen, so the code must be that of `Conn.ref`.
+  // four of its fields. An expired code stays on the screen and in `Conn.ref`: while the page is idle, and
+  // while it fetches the next codes.
   async function readQr() {
     const ref = readOrNull("Conn", () => WPP.whatsapp.Conn.ref);
-    if (!ref || isIdle()) return null;
+    if (!ref || readSocket("state") !== "UNPAIRED") return null;
     if (document.querySelector("[data-ref]") && !readShownCode().includes(ref)) {
       await waitForShownCode(ref);
     }
@@ -64,7 +65,7 @@
 
   /* ---------- codes that nobody scanned ---------- */
 
-  const isIdle = () => readOrNull("isIdle", () => WPP.conn.isIdle()) === true;
+  const isIdle = () => readSocket("state") === "UNPAIRED_IDLE";
 
   let isRefreshed = false;
 

@@ -72,7 +72,8 @@
       if (resets_at_s !== null && resets_at_s <= Date.now() / 1000) return null;
       return {
         total: Number(data.total_quota), used: Number(data.used_quota) || 0, resets_at_s,
-        is_used_up: Boolean(utils.isUserCapped()),
+        // The page asks this only where its own experiment is on; the server enforces it anyway.
+        is_used_up: Boolean(utils.isUserCapped()) || data.capping_status === "CAPPED",
       };
     });
   }

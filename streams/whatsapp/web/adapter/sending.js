@@ -8,7 +8,7 @@
 
   const {
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, startAttempt,
-    isGated, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting,
+    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting,
     stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
 
@@ -76,6 +76,9 @@
   async function sendNew(attempt, submission) {
     const chat = await openChat(submission);
     requireUnblocked(chat);
+    if (isAbsent(submission.content.type)) {
+      throw new AdapterError("disconnected", "WhatsApp Web offers no function to send this");
+    }
     const options = await buildOptions(chat, submission);
     if (isGated(submission.content.type)) {
       attempt.check(chat);

@@ -1,5 +1,5 @@
 /*
- * The session: what the page must offer, its state, and its events. Nothing here may send a message.
+ * The session: its state, its events, and linking. Nothing here may send a message.
  *
  * Python receives events through `listen`, a call that stays open until there is something new. So
  * nothing is exposed on `window`, an event is removed only after Python has it, and the same call is
@@ -8,51 +8,16 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, missing, readOrNull, connection, restrictions, linking } = shared;
+  const { WPP, missing, readOrNull, connection, restrictions, linking } = shared;
 
   const MAX_EVENTS = 10000;
   const BATCH_DELAY_MS = 50;
-
-  /* ---------- what the page must offer ---------- */
-
-  const REQUIRED_SYMBOLS = {
-    addAndSendMsgToChat: () => functions.addAndSendMsgToChat,
-    findOrCreateLatestChat: () => functions.findOrCreateLatestChat,
-    getEphemeralFields: () => functions.getEphemeralFields,
-    unixTime: () => functions.unixTime,
-    queryWidExists: () => functions.queryWidExists,
-    handleChatSimpleReceipt: () => functions.handleChatSimpleReceipt,
-    ACK: () => WPP.whatsapp.enums.ACK,
-    ChatStore: () => WPP.whatsapp.ChatStore,
-    MsgStore: () => WPP.whatsapp.MsgStore,
-    MsgKey: () => WPP.whatsapp.MsgKey,
-    UserPrefs: () => WPP.whatsapp.UserPrefs,
-    WidFactory: () => WPP.whatsapp.WidFactory,
-    lidPnCache: () => WPP.whatsapp.lidPnCache,
-    Conn: () => WPP.whatsapp.Conn,
-    Socket: () => WPP.whatsapp.Socket,
-    Stream: () => WPP.whatsapp.Stream,
-    Cmd: () => WPP.whatsapp.Cmd,
-    NetworkStatus: () => WPP.whatsapp.NetworkStatus,
-  };
-
-  let isChecked = false;
-
-  // Once: wa-js searches the whole page for each symbol that is missing.
-  function checkSymbols() {
-    if (isChecked) return;
-    isChecked = true;
-    for (const [name, symbol] of Object.entries(REQUIRED_SYMBOLS)) {
-      if (!symbol()) missing.add(name);
-    }
-  }
 
   /* ---------- state ---------- */
 
   // `complete`: the page has every module, so what is missing now is really missing.
   async function readState() {
     const isComplete = shared.isComplete();
-    if (isComplete) checkSymbols();
     const linked = connection.isAuthenticated();
     const me = linked ? readOrNull("UserPrefs", () => WPP.conn.getMyUserWid()) : null;
     return {
@@ -63,7 +28,7 @@
       needs_update: Boolean(readOrNull("needsUpdate", () => WPP.conn.needsUpdate())),
       phone: me ? `+${me.user}` : null,
       pending: readPendingCount(),
-      missing: WPP.isFullReady ? [...missing] : [],
+      missing: [...missing],
     };
   }
 

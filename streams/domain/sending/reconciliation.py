@@ -1,0 +1,141 @@
+"""What the page's store says about a message in doubt, and what is done about it: one table, and it in code. Pure.
+
+    the lookup               and                         decision
+    ----------------------   -------------------------   ------------------------------------------
+    any                      the row has a receipt       Conclude sent
+    gave no answer: the                                  Conclude deferred, in doubt
+    session is not ready
+    in the store, ack ≥ 1                                Conclude sent
+    in the store, pending    claimed a short time ago    Conclude deferred, in doubt, until a time that
+                                                         grows with the age of the claim
+    in the store, pending    claimed a long time ago     AskToReconnect, then the same
+    in the store, failed     in time, a submit left      SubmitAgain
+    or left at ack 0
+    not in the store         same link or duplicate
+                             allowed, in time, a
+                             submit left                 SubmitAgain
+    not in the store         another link                Conclude outcome unknown
+    the last three           too late, no submit left    Conclude deferred, in doubt
+
+A pending message is never submitted again: this page sends it at each reconnect until the server acks it,
+and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account.
+
+Times are epoch seconds.
+"""
+
+from typing import Final
+
+import msgspec
+
+from streams.domain.phone.events import Result, Sent
+from streams.domain.sending.claim import (
+    Claim,
+    Conclude,
+    in_doubt_result,
+    is_duplicate_allowed,
+    unknown_result,
+)
+from streams.domain.sending.command import SendCommand
+
+MAX_SUBMITS: Final = 2  # of one dispatch; the second only after a lookup
+# The page is asked to reconnect for a message that is still pending this long after its claim. WhatsApp Web
+# itself notices a dead connection after 20 s.
+STALL_TIMEOUT_S: Final = 60.0
+MIN_PENDING_DELAY_S: Final = 1.0
+MAX_PENDING_DELAY_S: Final = 60.0
+
+
+# -- what the page's store says of an id
+
+
+class InStore(msgspec.Struct, frozen=True):
+    """The id is there. `ack` ≥ 1: the server has it, < 0: it failed.
+
+    `is_pending`: the ack is 0, and this page sends the message at each reconnect. An ack of 0 that is not
+    pending was left by an earlier page, and nothing sends it but a new submit.
+    """
+
+    ack: int
+    is_pending: bool = False
+
+
+class NotInStore(msgspec.Struct, frozen=True):
+    """The store of this link does not have the id."""
+
+
+class LookupUnavailable(msgspec.Struct, frozen=True):
+    """The store could not be read: the session is not ready, or the page failed."""
+
+    detail: str
+
+
+StoreLookup = InStore | NotInStore | LookupUnavailable
+
+
+# -- what to do next
+
+
+class SubmitAgain(msgspec.Struct, frozen=True):
+    """The message has not left: submit it under the id that it has."""
+
+
+class AskToReconnect(msgspec.Struct, frozen=True):
+    """The page has had the message for long, without an ack: have it reconnect, then conclude with this."""
+
+    result: Result
+
+
+# -- the decision
+
+
+def after_lookup(
+    command: SendCommand,
+    claim: Claim,
+    lookup: StoreLookup,
+    *,
+    link: str | None,
+    submit_count: int,
+    now_s: float,
+) -> SubmitAgain | AskToReconnect | Conclude:
+    """What a lookup means for an attempt in doubt, after `submit_count` submits of this dispatch."""
+    if claim.receipt:
+        return Conclude(Sent(at_s=now_s))
+    match lookup:
+        case LookupUnavailable(detail):
+            return Conclude(in_doubt_result(detail))
+        case InStore(ack) if ack >= 1:
+            return Conclude(Sent(at_s=now_s))
+        case InStore(0, is_pending=True):
+            return _decide_pending(claim, now_s)
+        case NotInStore() if claim.link != link and not is_duplicate_allowed(command, claim):
+            detail = "the account has been linked again since the attempt"
+            return Conclude(unknown_result(detail, now_s))
+        case _:
+            return _decide_resubmit(command, submit_count, now_s)
+
+
+def may_have_arrived(lookup: StoreLookup) -> bool:
+    """Whether a message that is to be submitted again may have reached the server before, unacked.
+
+    One that failed may have, too: the page may fail after it has sent the message (source:
+    WAWebSendMsgRecordAction).
+    """
+    return isinstance(lookup, InStore)
+
+
+def _decide_resubmit(
+    command: SendCommand, submit_count: int, now_s: float
+) -> SubmitAgain | Conclude:
+    if now_s >= command.deadline_s:
+        return Conclude(in_doubt_result("too late to be submitted again"))
+    if submit_count >= MAX_SUBMITS:
+        return Conclude(in_doubt_result("it was submitted twice, and the server has neither"))
+    return SubmitAgain()
+
+
+def _decide_pending(claim: Claim, now_s: float) -> AskToReconnect | Conclude:
+    """It is looked for again soon at first, then less often: its ack ends the doubt as soon as it comes."""
+    age_s = max(now_s - claim.claimed_at_s, 0.0)
+    delay_s = min(max(age_s / 2, MIN_PENDING_DELAY_S), MAX_PENDING_DELAY_S)
+    result = in_doubt_result("the page has it, and the server has not acked it", now_s + delay_s)
+    return AskToReconnect(result) if age_s >= STALL_TIMEOUT_S else Conclude(result)

@@ -1,0 +1,62 @@
+"""What `accounts list` prints of an account."""
+
+import pytest
+
+from streams.cli import output
+from streams.cli.commands import accounts
+from streams.cli.time_param import format_minute
+from streams.contract.account import AccountRecord, NewChatQuota, describe_account
+
+SINCE = "2026-11-24T09:00:00.000Z"
+UNTIL = "2026-11-25T09:30:00.000Z"
+
+
+def make_record(**fields: object) -> AccountRecord:
+    """A record of the account `main`."""
+    values = {"state": "ready", "phone": "+905550000001", **fields}
+    return AccountRecord(account="main", since=SINCE, **values)  # pyright: ignore[reportArgumentType]
+
+
+LOCKED = make_record(reason="reachout_timelocked", until=UNTIL, new_chats_allowed=False)
+CAPPED = make_record(
+    reason="new_chats_capped",
+    until=UNTIL,
+    new_chats_allowed=False,
+    new_chat_quota=NewChatQuota(total=1000, used=951, is_used_up=False, resets_at=UNTIL),
+)
+BANNED = make_record(state="restricted", reason="temporarily_banned", until=UNTIL)
+SYNCING = make_record(state="syncing", progress=40)
+
+
+def test_a_row_shows_what_limits_the_account() -> None:
+    """The reason, its end, and how much of the quota of new chats is used."""
+    rows = [
+        accounts._to_row("main", record)
+        for record in (make_record(), LOCKED, CAPPED, BANNED, SYNCING)
+    ]
+    assert [row["state"] for row in rows] == [
+        "ready",
+        "ready",
+        "ready",
+        "restricted",
+        "syncing 40 %",
+    ]
+    assert [row["new_chats"] for row in rows] == ["yes", "no", "951/1000", "yes", "yes"]
+    assert [row["until"] for row in rows][1:4] == [format_minute(UNTIL)] * 3
+    assert rows[0]["until"] is None
+    assert accounts._to_row("new", None)["reason"] == "it has never run"
+
+
+def test_the_table_fits_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the longest words of the contract and a short name."""
+    rows = [accounts._to_row("main", record) for record in (LOCKED, CAPPED, BANNED)]
+    output.print_rows(rows, accounts._COLUMNS, as_json=False)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80, printed
+
+
+def test_a_state_in_a_few_words() -> None:
+    """For a probe, a log line and `ps`."""
+    assert describe_account(make_record()) == "ready"
+    assert describe_account(SYNCING) == "syncing (40 %)"
+    assert describe_account(BANNED) == f"restricted: temporarily_banned until {UNTIL}"

@@ -8,8 +8,8 @@
 
   const {
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, startAttempt,
-    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting,
-    stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
+    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats,
+    startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -75,6 +75,7 @@
 
   async function sendNew(attempt, submission) {
     const chat = await openChat(submission);
+    attempt.chat = chat;
     requireUnblocked(chat);
     if (isAbsent(submission.content.type)) {
       throw new AdapterError("disconnected", "WhatsApp Web offers no function to send this");

@@ -17,6 +17,7 @@ from streams.whatsapp.errors import (
     PageNavigated,
     WhatsAppUnreachable,
 )
+from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.launch import BrowserConfig, Timeouts
 from streams.whatsapp.web.page_supervisor import PageSupervisor
 from streams.whatsapp.web.profile import Profile
@@ -62,6 +63,7 @@ class FakeOpener:
         self.levels: list[RecoveryLevel] = []
         self.page: FakePage | None = None
         self.linked_at_s: float | None = None
+        self.start_timer = StartTimer()
 
     async def open(self, level: RecoveryLevel) -> None:
         self.levels.append(level)
@@ -99,7 +101,12 @@ class Observer:
 class Harness:
     """A supervisor with a fake opener."""
 
-    def __init__(self, folder: Path, openings: Iterable[Sequence[Answer] | Exception]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        openings: Iterable[Sequence[Answer] | Exception],
+        reconnect_timeout_s: float = 3600.0,
+    ) -> None:
         profile = Profile(folder)
         profile.state_dir.mkdir(parents=True)
         profile.create_link(LINKED["phone"])
@@ -111,6 +118,7 @@ class Harness:
                 backoff_base_s=0.001,
                 backoff_max_s=0.002,
                 stuck_timeout_s=0.05,
+                reconnect_timeout_s=reconnect_timeout_s,
             ),
         )
         self.observer = Observer()
@@ -172,6 +180,13 @@ async def test_a_page_that_waits_is_left_alone(
     harness = Harness(tmp_path / "main", [[*states]])
     await harness.run_for_a_moment()
     assert len(harness.opener.levels) == 1
+
+
+async def test_a_page_that_backs_off_for_an_hour_is_replaced(tmp_path: Path) -> None:
+    """Its own loop never waits longer than 990 s (source: WAWebCommsConfigBase), so it has ended."""
+    harness = Harness(tmp_path / "main", [[DISCONNECTED] * 200, [LINKED]], reconnect_timeout_s=0.1)
+    await harness.run_for_a_moment()
+    assert harness.observer.reports[-2:] == ["page_stuck", "ready"]
 
 
 @pytest.mark.parametrize(("pending", "is_reloaded"), [(0, True), (1, False)])

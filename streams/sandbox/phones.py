@@ -113,11 +113,13 @@ class Phones:
 
     async def _send_inbound(self, page: Connection, inbound: Inbound) -> None:
         ids = self._store.world.ids_of_phone(inbound.from_)
+        quoted = self._store.world.find_message(inbound.from_, inbound.reply_to or "")
         await page.send(
             "inbound",
             id=inbound.whatsapp_id,
             body=inbound.body,
             quoted=inbound.reply_to,
+            quoted_body=quoted.message.body if quoted else None,
             t=int(time.time()),
             pn=ids.pn,
             **{"from": ids.lid if self._defaults.lid_chats else ids.pn},

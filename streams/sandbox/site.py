@@ -48,6 +48,10 @@ _MODULES = (
     "messages/media",
     "messages/receipts",
     "messages/outbox",
+    "contents/vcards",
+    "contents/edits",
+    "contents/revokes",
+    "contents/files",
     "session/screen",
     "session/wire",
 )

@@ -30,7 +30,7 @@ _READ_STATE = """() => {
     const { Stream } = require("WAWebStreamModel");
     return {
         state: Socket.state, stream: Socket.stream, mode: Stream.mode, info: Stream.info,
-        online: require("WAWebNetworkStatus").default.online,
+        online: importDefault("WAWebNetworkStatus").online,
         delivered: require("WAWebBackendEventBus").BackendEventBus.isOfflineDeliveryEnd,
     };
 }"""

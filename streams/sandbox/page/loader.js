@@ -69,6 +69,9 @@
   });
   global.__d = define;
   queued.definitions.forEach((definition) => define(...definition));
-  global.require = require;
+  global.require = (id) => {
+    const exports = require(id);
+    return Object.keys(exports).join() === "default" ? exports.default : exports;
+  };
   queued.requests.forEach((request) => requireLazy(...request));
 })(self);

@@ -39,7 +39,7 @@ async def test_never_connected(linked_page: RawPage) -> None:
     await linked_page.load()
     assert (await linked_page.wait_for_state(state="OPENING"))["mode"] == "SYNCING"
     await linked_page.control.add_faults({"network_down_s": 60})
-    await linked_page.run("() => require('WAWebNetworkStatus').default.checkOnline()")
+    await linked_page.run("() => importDefault('WAWebNetworkStatus').checkOnline()")
     state = await linked_page.wait_for_state(online=False)
     assert (state["mode"], state["info"]) == ("OFFLINE", "OFFLINE")
     await linked_page.control.clear_faults()

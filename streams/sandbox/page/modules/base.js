@@ -195,6 +195,13 @@ define("WAWebCollection", (exports, require) => {
       this.trigger("reset", this);
     }
 
+    replaceId(oldId, newId) {
+      const model = this.get(oldId);
+      if (!model) return;
+      this._models.delete(String(oldId));
+      this._models.set(String(newId), model);
+    }
+
     getModelsArray() { return [...this._models.values()]; }
     toArray() { return this.getModelsArray(); }
     at(index) { return this.getModelsArray()[index]; }

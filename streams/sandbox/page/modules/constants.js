@@ -25,6 +25,14 @@ define("WAWebSendMsgResultAction", (exports) => {
   );
 });
 
+define("WAWebMsgType", (exports) => {
+  exports.MSG_TYPE = {
+    AUDIO: "audio", CHAT: "chat", DOCUMENT: "document", IMAGE: "image", LOCATION: "location",
+    MULTI_VCARD: "multi_vcard", POLL_CREATION: "poll_creation", PROTOCOL: "protocol", PTT: "ptt",
+    REACTION: "reaction", REVOKED: "revoked", STICKER: "sticker", VCARD: "vcard", VIDEO: "video",
+  };
+});
+
 define("WAWebBuildConstants", (exports) => {
   exports.VERSION_BASE = "2.3000.1048032155";
   exports.VERSION_STR = exports.VERSION_BASE;

@@ -86,7 +86,16 @@ define("WAWebChatCollection", (exports, require) => {
 });
 
 define("WAWebContactCollection", (exports, require) => {
-  class ContactCollectionImpl extends require("WAWebBaseCollection").BaseCollection {}
+  const Wid = require("WAWebWid").default;
+
+  class ContactCollectionImpl extends require("WAWebBaseCollection").BaseCollection {
+    // There is a contact for every id (source: WAWebContactCollection.findImpl).
+    async find(id) {
+      const contact = this.get(id);
+      if (!contact && !(id instanceof Wid)) throw new Error(`Model id:${id} is wrong type (${typeof id})`);
+      return contact || this.add({ id });
+    }
+  }
   ContactCollectionImpl.model = require("WAWebContactModel").default;
   exports.ContactCollectionImpl = ContactCollectionImpl;
   exports.ContactCollection = new ContactCollectionImpl();
@@ -115,6 +124,7 @@ define("WAWebMsgInfoCollection", (exports, require) => {
 define("WAWebCollections", (exports, require) => {
   const defineGetter = (get) => ({ enumerable: true, get });
   Object.defineProperties(exports, {
+    Blocklist: defineGetter(() => require("WAWebBlocklistCollection").BlocklistCollection),
     Chat: defineGetter(() => require("WAWebChatCollection").ChatCollection),
     Contact: defineGetter(() => require("WAWebContactCollection").ContactCollection),
     Msg: defineGetter(() => require("WAWebMsgCollection").MsgCollection),

@@ -25,24 +25,29 @@ define("WAWebFrontendMsgGetters", (exports, require) => {
     require("WAWebChatCollection").ChatCollection.get(message.id.remote);
   exports.getChat = (message) =>
     require("WAWebChatCollection").ChatCollection.assertGet(message.id.remote);
+  exports.getSenderObj = (message) => message.senderObj;
   exports.getAsMms = (message) =>
     (require("WAWebMsgModelUtils").typeIsMms(message) ? message : undefined);
 });
 
+/* The quoted message is a model of its own, from memory or from what the quote says (source: WAWebQuotedMsgModelUtils). */
 define("WAWebQuotedMsgModelUtils", (exports, require) => {
-  exports.getQuotedMsgObj = (message) => {
-    if (!message.quotedStanzaID) return null;
-    const MsgKey = require("WAWebMsgKey");
-    const { isMeAccount } = require("WAWebUserPrefsMeUser");
-    const fromMe = isMeAccount(message.quotedParticipant);
-    const id = new MsgKey({ fromMe, remote: message.id.remote, id: message.quotedStanzaID });
-    return { id, type: "chat", body: message.quotedMsg && message.quotedMsg.body };
-  };
-});
+  function createQuotedMsg(id, { from, to, quotedMsg, quotedParticipant }) {
+    const { Msg } = require("WAWebMsgModel");
+    const sides = id.fromMe ? { from: to, to: from } : { from, to };
+    return new Msg({ ...quotedMsg, id, ...sides, author: quotedParticipant });
+  }
 
-define("WAWebMsgActionCapability", (exports) => {
-  exports.canEditText = () => false;
-  exports.canEditCaption = () => false;
+  exports.getQuotedMsgObj = (message) => {
+    const { quotedStanzaID, quotedParticipant, quotedMsg } = message;
+    if (!quotedStanzaID || !quotedMsg) return null;
+    const MsgKey = require("WAWebMsgKey");
+    const { MsgCollection } = require("WAWebMsgCollection");
+    const fromMe = require("WAWebUserPrefsMeUser").isMeAccount(quotedParticipant);
+    const id = new MsgKey({ fromMe, remote: message.id.remote, id: quotedStanzaID });
+    if (!MsgCollection.get(id)) MsgCollection.add(createQuotedMsg(id, message));
+    return MsgCollection.get(id);
+  };
 });
 
 define("WAWebChatGetters", (exports) => {
@@ -67,6 +72,9 @@ define("WAWebContactGetters", (exports, require) => {
     "getShowBusinessCheckmarkInChatlist", "getIsDisplayNameApproved", "getShouldForceBusinessUpdate",
     "getUserhash",
   ]) exports[name] = getNothing;
+  for (const name of ["name", "shortName", "pushname", "verifiedName", "verifiedLevel", "statusMute"]) {
+    exports[`get${name[0].toUpperCase()}${name.slice(1)}`] = (contact) => contact.get(name);
+  }
   exports.getIsMe = ({ id }) => require("WAWebUserPrefsMeUser").isMeAccount(id);
   exports.getIsUser = ({ id }) => id.isUser();
   exports.getIsGroup = ({ id }) => id.isGroup();

@@ -107,6 +107,8 @@ defineCommonJs("WAWebMsgKey", (require) => {
       if (source.participant) this.participant = source.participant;
       const parts = [this.fromMe, this.remote, this.id, this.self, this.participant];
       this.$1 = parts.filter((part) => part !== undefined).join("_");
+      // Builds before August 2026 had this; some clients still need it, and copy the key's own properties.
+      if (SETTINGS.serialized_keys) this._serialized = this.$1;
     }
 
     toString() { return this.$1; }
@@ -135,10 +137,6 @@ defineCommonJs("WAWebMsgKey", (require) => {
     static newId() { return require("WAWebMsgKeyNewId").getMsgKeyNewSHA256Id(); }
   }
 
-  // Builds before August 2026 had this; some clients still need it.
-  if (SETTINGS.serialized_keys) {
-    Object.defineProperty(MsgKey.prototype, "_serialized", { get() { return this.toString(); } });
-  }
   return MsgKey;
 });
 

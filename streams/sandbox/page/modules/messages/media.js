@@ -62,7 +62,7 @@ define("WAWebMediaMmsV4Upload", (exports, require) => {
     const { signal } = mediaObject.uploadController;
     try {
       mediaObject.uploadStage = UploadStage.UPLOADING;
-      const request = { ...query, blob: mediaObject.mediaBlob, signal };
+      const request = { ...query, blob: mediaObject.mediaBlob.forceToBlob(), signal };
       mediaObject.entry ||= await require("WAWebUploadManager").default.encryptAndUpload(request);
       mediaObject.uploadStage = UploadStage.UPLOADED;
       return { kind: KIND.SUCCESS, mediaEntry: mediaObject.entry };
@@ -87,17 +87,11 @@ define("WAWebMediaMmsV4Upload", (exports, require) => {
   };
 });
 
-define("WAWebMediaStorage", (exports) => {
+define("WAWebMediaStorage", (exports, require) => {
+  const MediaObject = require("WAWebMediaObject").default;
   const mediaObjects = new Map();
-
-  // After a reload, the file is not in it: only the message's row is stored.
-  const createMediaObject = (filehash) => ({
-    filehash, uploadStage: "INIT",
-    consolidate(changes) { Object.assign(this, changes); },
-  });
-
   exports.getOrCreateMediaObject = (filehash) => {
-    if (!mediaObjects.has(filehash)) mediaObjects.set(filehash, createMediaObject(filehash));
+    if (!mediaObjects.has(filehash)) mediaObjects.set(filehash, new MediaObject(filehash));
     return mediaObjects.get(filehash);
   };
 });
@@ -106,15 +100,11 @@ define("WAWebMediaPrep", (exports, require) => {
   const { SendMsgResult } = require("WAWebSendMsgResultAction");
   const { ACK } = require("WAWebAck");
 
-  async function hash(blob) {
-    const bytes = new Uint8Array(await crypto.subtle.digest("SHA-256", await blob.arrayBuffer()));
-    return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  }
-
   async function buildValues(prep, { caption, type, productMsgOptions }) {
-    const { filehash, mediaBlob, mimetype, size, type: preparedType } = await prep.waitForPrep();
-    require("WAWebMediaStorage").getOrCreateMediaObject(filehash).consolidate({ mediaBlob });
-    return { ...productMsgOptions, type: type || preparedType, mimetype, size, caption, filehash };
+    const mediaData = await prep.waitForPrep();
+    const { mimetype, size, filehash } = mediaData;
+    require("WAWebMediaStorage").getOrCreateMediaObject(filehash).consolidate(mediaData.toJSON());
+    return { ...productMsgOptions, type: type || mediaData.type, mimetype, size, caption, filehash };
   }
 
   const UPLOAD_FAILURES = new Set(["NEED_UPLOAD", "ERROR_TOO_LARGE", "ERROR_FORBIDDEN", "ERROR_THROTTLED"]);
@@ -148,17 +138,12 @@ define("WAWebMediaPrep", (exports, require) => {
   exports.MediaPrep = class MediaPrep {
     constructor(type, processed) {
       this.baseType = type;
-      this._processed = processed;
-      this.mediaData = { type };
-      processed.then((mediaData) => Object.assign(this.mediaData, mediaData)).catch(() => {});
+      this.mediaData = new (require("WAWebMediaData").default)({ type });
+      this._processed = processed.then((values) => this.mediaData.set(values));
+      this._processed.catch(() => {}); // whoever waits for it gets the error
     }
 
-    async waitForPrep() {
-      const mediaData = await this._processed;
-      mediaData.filehash ||= await hash(mediaData.mediaBlob);
-      return mediaData;
-    }
-
+    async waitForPrep() { return this._processed; }
     sendToChat({ chat, options }) { return sendToChat(this, chat, options); }
   };
 });
@@ -180,19 +165,8 @@ define("WAWebMediaUploadMediaWithPrep", (exports, require) => {
 });
 
 define("WAWebMedia", (exports, require) => {
-  function getType(blob, { asDocument, asSticker, isPtt }) {
-    if (asDocument) return "document";
-    if (asSticker) return "sticker";
-    return isPtt ? "ptt" : blob.type.split("/")[0];
-  }
-
   exports.MediaPrep = require("WAWebMediaPrep").MediaPrep;
-  exports.prepRawMedia = (data, options) => {
-    const mediaBlob = data.forceToBlob();
-    const type = getType(mediaBlob, options || {});
-    const mediaData = { type, mimetype: mediaBlob.type, size: mediaBlob.size, mediaBlob };
-    return new exports.MediaPrep(type, Promise.resolve(mediaData));
-  };
+  exports.prepRawMedia = require("WAWebPrepRawMedia").prepRawMedia;
   exports.uploadProductImage = () => {};
 
   exports.registerMsgEarly = (model) => {

@@ -70,6 +70,11 @@ define("WAWebMsgModel", (exports, require) => {
       };
     }
 
+    get senderObj() {
+      const { ContactCollection } = require("WAWebContactCollection");
+      return ContactCollection.gadd(require("WAWebMsgGetters").getSender(this));
+    }
+
     getCollection() { return require("WAWebMsgCollection").MsgCollection; }
     getMsgChunk() { return require("WAWebFrontendMsgGetters").getChat(this).msgs; }
     safe() { return this; }

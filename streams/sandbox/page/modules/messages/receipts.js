@@ -50,7 +50,13 @@ define("WAWebSandboxInbox", (exports, require) => {
     require("WAWebSandboxWire").send("receipt_confirmed", { type, from, ids });
   };
 
-  function buildValues({ id, from, body, t, quoted }) {
+  function buildQuote({ quoted, quoted_body: body }, me) {
+    if (!quoted) return {};
+    const quotedMsg = body === null ? undefined : { type: "chat", body };
+    return { quotedStanzaID: quoted, quotedParticipant: me, quotedMsg };
+  }
+
+  function buildValues({ id, from, body, t, ...quote }) {
     const MsgKey = require("WAWebMsgKey");
     const remote = require("WAWebWidFactory").createWid(from);
     const { getMeUserMatchingAddressingModeOrThrow } = require("WAWebUserPrefsMeUser");
@@ -58,7 +64,7 @@ define("WAWebSandboxInbox", (exports, require) => {
     return {
       id: new MsgKey({ fromMe: false, remote, id }), from: remote, to: me, body, type: "chat", t,
       self: "in", isNewMsg: true, ack: 1,
-      ...(quoted ? { quotedStanzaID: quoted, quotedParticipant: me } : {}),
+      ...buildQuote(quote, me),
     };
   }
 

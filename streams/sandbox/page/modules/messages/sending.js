@@ -130,23 +130,30 @@ define("WAWebSendMsgRecordAction", (exports, require) => {
 
 define("WAWebSendMsgJob", (exports, require) => {
   const CONTENT_TYPES = { chat: "text", ptt: "audio", vcard: "contact", poll_creation: "poll" };
+  const PROTOCOL_TYPES = { message_edit: "edit", sender_revoke: "revoke" };
   // The fields that the log has for a kind of content, besides the body.
   const DETAILS = [
     "filename", "mimetype", "size", "filehash", "lat", "lng", "loc", "pollName", "pollOptions",
     "pollSelectableOptionsCount", "vcardFormattedName",
   ];
 
+  const getContentType = ({ type, subtype }) =>
+    (type === "protocol" ? PROTOCOL_TYPES[subtype] : CONTENT_TYPES[type]) || type;
+
   function buildDetails(message) {
     const details = {};
     for (const name of DETAILS) if (message[name] !== undefined) details[name] = message[name];
     if (message.type === "ptt") details.voice = true;
+    if (message.protocolMessageKey) details.target = message.protocolMessageKey.id;
+    const mentioned = message.mentionedJidList || [];
+    if (mentioned.length) details.mentioned = mentioned.map(String);
     // A file that was never uploaded: the recipient could not open it.
     if (require("WAWebMsgModelUtils").typeIsMms(message) && !message.directPath) details.is_broken = true;
     return details;
   }
 
   const buildStanza = (message) => ({
-    id: message.id.id, to: String(message.to), type: CONTENT_TYPES[message.type] || message.type,
+    id: message.id.id, to: String(message.to), type: getContentType(message),
     body: message.body || message.caption || "", quoted: message.quotedStanzaID || null,
     details: buildDetails(message),
   });

@@ -4,7 +4,6 @@
  */
 
 defineStubs("WAWebGetEphemeralFieldsMsgActionsUtils", ["getEphemeralFields"], {});
-defineStubs("WAWebSendMessageEditAction", ["addAndSendMessageEdit", "resendLatestEdit"]);
 defineStubs("WAWebSendTextMsgChatAction", ["sendTextMsgToChat"]);
 defineStubs("WAWebMarkPlayedMsgAction", ["markPlayed", "canMarkPlayed"]);
 defineStubs("WAWebE2EProtoGenerator", ["createMsgProtobuf"]);
@@ -16,7 +15,6 @@ defineStubs("WAWebE2EProtoUtils", ["typeAttributeFromProtobuf"]);
 defineStubs("WAWebBackendJobsCommon", ["mediaTypeFromProtobuf", "encodeMaybeMediaType"]);
 defineStubs("WAWebSendMsgCreateFanoutStanza", ["createFanoutMsgStanza"]);
 defineStubs("WAWebImageUtils", ["generateVideoThumbsAndDuration"]);
-defineStubs("WAWebMediaDataUtils", ["processRawSticker"]);
 defineStubs("WAWebBizLabelUtils", ["addToLabelCollection", "removeLabelFromCollection"]);
 defineStubs("WAWebDBPollsUpsertVotes", ["upsertVotesDb"]);
 defineStubs("WAWebReactionsMsgAction", ["addOrUpdateReactionsModelCollection"]);
@@ -25,8 +23,6 @@ defineStubs("WAWebPrimaryFeatures", ["primaryFeatureEnabled"]);
 defineStubs("WAWebApiChat", ["createChatRecord"]);
 defineStubs("WAWebChatSearchFilters", ["isFilterExcludedFromSearchTreatmentInInboxFlow"]);
 defineStubs("WAWebContactStatusBridge", ["getStatus", "setMyStatus", "queryStatusAll"]);
-defineStubs("WAWebFrontendVcardUtils", ["vcardFromContactModel"]);
-defineStubs("WAWebVcardParsingUtils", ["parseVcard", "parseMultiVcard", "vcardIsBiz"]);
 
 define("WALinkify", (exports) => {
   exports.findLinks = (text) =>

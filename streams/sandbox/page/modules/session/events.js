@@ -131,6 +131,7 @@ define("WAWebCmd", (exports, require) => {
     onLogoutFromBridge() { this.trigger("logout_from_bridge"); }
     reachoutTimelockStateChange() { this.trigger("reachout_timelock_state_change"); }
     newChatMessageCappingStateChange() { this.trigger("new_chat_message_capping_state_change"); }
+    sendRevokeMsgs(chat, messages, options) { this.trigger("send_revoke_msgs", chat, messages, options); }
     setActiveFilter() {}
   };
   exports.Cmd = new exports.CmdImpl();

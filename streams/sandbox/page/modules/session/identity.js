@@ -43,6 +43,7 @@ define("WAWebSignalStoreApi", (exports, require) => {
 
 define("WAWebUserPrefsMultiDevice", (exports, require) => {
   exports.isRegistered = () => Boolean(require("WAWebSandboxSession").session.me);
+  exports.getADVSecretKey = () => require("WAWebSandboxSession").session.adv;
   exports.advSecretEventEmitter = new (require("WAWebEventEmitter").default)();
 });
 

@@ -146,6 +146,7 @@ requireLazy(
   async (version, previousLogout, screen, mutex, launch) => {
     window.Debug = { VERSION: version.SANITIZED_VERSION_STR };
     previousLogout.handlePreviousLogout();
+    require("WAWebActionListener").start();
     screen.start();
     if (await mutex.default.init()) await launch.launchSocket();
     else screen.showOtherSession();

@@ -6,6 +6,7 @@ No test may harm the driver, and each has its own ids.
 import asyncio
 import math
 import time
+from typing import Any
 
 import pytest
 
@@ -219,3 +220,36 @@ async def test_the_page_works_after_a_garbage_collection(shared_driver: WhatsApp
     """The page is not reloaded, and sends as before."""
     assert not await shared_driver.collect_garbage()
     assert isinstance(await shared_driver.submit(make_text("3EB0AA19")), ServerAccepted)
+
+
+async def read_limits(driver: WhatsAppWeb) -> tuple[Any, Any]:
+    """The time lock and the quota as the adapter reads them now."""
+    argument = {"after": 0, "state_version": 0, "wait_ms": 0}
+    state = (await driver._require_page().call("listen", argument, 5.0))["state"]
+    return state["time_lock"], state["new_chat_quota"]
+
+
+async def test_a_quota_that_nobody_told_is_none(shared_driver: WhatsAppWeb) -> None:
+    """The page stores a total of 0 then (source: WAWebMexFetchNewChatMessageCappingInfoJob)."""
+    tab = shared_driver._require_page()._tab
+    store = "require('WAWebUserPrefsIndexedDBStorage').userPrefsIdb"
+    data = "{total_quota: 0, used_quota: 0, cycle_end_timestamp: 0, capping_status: 'NONE'}"
+    await tab.evaluate(f"() => {store}.set('WANewChatMessageCappingData', {data})")
+    try:
+        assert await read_limits(shared_driver) == (None, None)
+    finally:
+        await tab.evaluate(f"() => {store}.remove('WANewChatMessageCappingData')")
+
+
+async def test_what_was_refused_is_not_sent_later(shared_driver: WhatsAppWeb) -> None:
+    """The submit has told that nothing left, so the page may not send the stored message either."""
+    await shared_driver.submit(make_text("3EB0AA60", deadline_in_s=-0.1))
+    code = await shared_driver._require_page()._tab.evaluate(
+        """async () => {
+          const model = { id: { id: '3EB0AA60' }, on: () => {} };
+          try {
+            await require('WAWebSendMsgRecordAction').sendMsgRecord(model);
+          } catch (error) { return error.code; }
+        }"""
+    )
+    assert code == "timeout_before_submit"

@@ -12,7 +12,7 @@
   const { AdapterError, findConnectionProblem, findNewChatRestriction, missing } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
-  const MAX_ENDED_ATTEMPTS = 2000;
+  const MAX_ATTEMPTS = 2000;
 
   const hooks = { hasRecord: false }; // whether the gate sees the calls of sendMsgRecord
 
@@ -57,6 +57,11 @@
 
     get mayBeSent() {
       return this.isInDoubt || (this.isPassed && !this.isUnsent);
+    }
+
+    // Its submit reports that nothing was sent, and then nothing may be.
+    get isCertainlyUnsent() {
+      return this.isClosed && !this.mayBeSent;
     }
 
     // It is not decided yet whether WhatsApp's function is called.
@@ -163,7 +168,6 @@
       if (this.model) this.model.off("change:ack", this.onAck);
       if (error) this.end.reject(error);
       else this.end.resolve({});
-      removeEndedAttempts();
     }
   }
 
@@ -172,14 +176,15 @@
     const attempt = new Attempt(submission, isInDoubt);
     attempts.delete(id);
     attempts.set(id, attempt);
+    removeOldAttempt();
     return attempt;
   }
 
-  // Ended attempts only tell whether something can have been sent before: the oldest may go.
-  function removeEndedAttempts() {
-    if (attempts.size <= MAX_ENDED_ATTEMPTS) return;
+  // An attempt that is over only tells whether something can have been sent before: the oldest may go.
+  function removeOldAttempt() {
+    if (attempts.size <= MAX_ATTEMPTS) return;
     for (const [id, attempt] of attempts) {
-      if (attempt.isEnded) return attempts.delete(id);
+      if (!attempt.isPreparing && !attempt.isPending) return attempts.delete(id);
     }
   }
 

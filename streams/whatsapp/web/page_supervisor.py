@@ -27,7 +27,13 @@ from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_opener import PageOpener
 from streams.whatsapp.web.profile import Profile
-from streams.whatsapp.web.recovery_policy import RecoveryLevel, RecoveryPolicy, RecoveryStep
+from streams.whatsapp.web.recovery_policy import (
+    Progress,
+    RecoveryLevel,
+    RecoveryPolicy,
+    RecoveryStep,
+    Stall,
+)
 from streams.whatsapp.web.session import PageState, PhaseInfo, derive_phase, is_unlinked
 
 log = logging.getLogger(__name__)
@@ -76,7 +82,8 @@ class PageSupervisor:
         self._unreachable_attempts = 0
         self._navigations = 0
         self._was_unlinked = False
-        self._progress = _Progress()
+        self._progress = Progress()
+        self._stall = Stall()
         self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
     @property
@@ -179,7 +186,7 @@ class PageSupervisor:
 
     async def _watch_page(self) -> None:
         after = state_version = 0
-        self._progress = _Progress()
+        self._progress, self._stall = Progress(), Stall()
         while True:
             batch = await self._listen(after, state_version)
             if batch is None:
@@ -240,6 +247,7 @@ class PageSupervisor:
         info = derive_phase(state)
         self._record_start(state, info.phase)
         self._check_progress(info)
+        self._check_stall(state, info.phase)
         if self._is_new_login(state):
             self._opener.linked_at_s = time.time()
         if info.phase is Phase.READY and self._opener.linked_at_s is not None:
@@ -262,8 +270,15 @@ class PageSupervisor:
         """Raises PageStuck if the page should be ready by now and nothing else keeps it from that."""
         stuck_s = self._progress.measure_stuck_s(info, time.monotonic())
         if stuck_s >= self._config.recovery.stuck_timeout_s:
-            self._progress = _Progress()
+            self._progress = Progress()
             raise PageStuck(f"the page stays {info.phase} ({info.reason or 'no reason'})")
+
+    def _check_stall(self, state: PageState, phase: Phase) -> None:
+        """Raises PageStuck if a message does not leave the page, although it could."""
+        stalled_s = self._stall.measure_s(state.pending_since_s, phase, time.monotonic())
+        if stalled_s >= self._config.recovery.stall_timeout_s:
+            self._stall = Stall()
+            raise PageStuck(f"the server has not acked a message for {stalled_s:.0f} s")
 
     def _is_new_login(self, state: PageState) -> bool:
         """Whether the page has been linked since it was opened, or while it was being opened."""
@@ -272,20 +287,6 @@ class PageSupervisor:
             return False
         was_unlinked, self._was_unlinked = self._was_unlinked, False
         return was_unlinked or state.phone != self._profile.load_link().phone
-
-
-class _Progress:
-    """Since when a page that answers has made no progress."""
-
-    def __init__(self) -> None:
-        self._info: PhaseInfo | None = None
-        self._since_s = 0.0
-
-    def measure_stuck_s(self, info: PhaseInfo, now_s: float) -> float:
-        """Seconds without progress. `now_s` is the time of any monotonic clock."""
-        if info.is_lasting or info != self._info:
-            self._info, self._since_s = info, now_s
-        return now_s - self._since_s
 
 
 def _unreachable_reason(error: WhatsAppUnreachable) -> str:

@@ -42,6 +42,7 @@
       this.submission = submission;
       this.model = null;
       this.isPassed = false; // WhatsApp's function was called
+      this.ackDueSinceMs = Infinity; // only the ack is missing since then; an upload has its own timeout
       this.isClosed = false; // it may not be called any more
       this.isSending = false; // sendMsgRecord was called
       this.isEnded = false;
@@ -103,6 +104,7 @@
       this.check(chat);
       this.isPassed = true;
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
+      this.ackDueSinceMs = Date.now() + upload_timeout_ms;
       if (upload_timeout_ms) this.startTimer(upload_timeout_ms, () => this.cancelUpload());
       else this.startTimer(ack_timeout_ms, () => this.stopWaiting());
     }
@@ -131,6 +133,7 @@
     onRecord(model) {
       if (!this.isPassed) missing.add("gate"); // WhatsApp went another way
       this.isPassed = this.isSending = true;
+      this.ackDueSinceMs = Date.now();
       this.watch(model);
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
       if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
@@ -188,7 +191,12 @@
     }
   }
 
-  const pendingCount = () => [...attempts.values()].filter((attempt) => attempt.isPending).length;
+  // Messages that this page has handed over and the server has not acked. A reload would fail them.
+  function readPending() {
+    const pending = [...attempts.values()].filter((attempt) => attempt.isPending);
+    const sinceMs = Math.min(...pending.map((attempt) => attempt.ackDueSinceMs));
+    return { pending: pending.length, pending_since_s: sinceMs <= Date.now() ? sinceMs / 1000 : null };
+  }
 
-  return { internal: { attempts, hooks, startAttempt, isDuplicate, pendingCount, MAX_TIMER_MS } };
+  return { internal: { attempts, hooks, startAttempt, isDuplicate, readPending, MAX_TIMER_MS } };
 }

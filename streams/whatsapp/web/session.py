@@ -65,7 +65,7 @@ class PageState:
     needs_update: bool = False
     phone: str | None = None
     pending: int = 0
-    pending_since_s: float | None = None  # only the ack of the oldest is missing; epoch
+    pending_since_s: float | None = None  # the oldest, or a look-up, gets no further; epoch
     missing: tuple[str, ...] = ()
 
     @classmethod

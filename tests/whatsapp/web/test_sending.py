@@ -222,11 +222,10 @@ async def test_the_page_works_after_a_garbage_collection(shared_driver: WhatsApp
     assert isinstance(await shared_driver.submit(make_text("3EB0AA19")), ServerAccepted)
 
 
-async def read_limits(driver: WhatsAppWeb) -> tuple[Any, Any]:
-    """The time lock and the quota as the adapter reads them now."""
+async def read_state(driver: WhatsAppWeb) -> dict[str, Any]:
+    """The state as the adapter reads it now."""
     argument = {"after": 0, "state_version": 0, "wait_ms": 0}
-    state = (await driver._require_page().call("listen", argument, 5.0))["state"]
-    return state["time_lock"], state["new_chat_quota"]
+    return (await driver._require_page().call("listen", argument, 5.0))["state"]
 
 
 async def test_a_quota_that_nobody_told_is_none(shared_driver: WhatsAppWeb) -> None:
@@ -236,7 +235,7 @@ async def test_a_quota_that_nobody_told_is_none(shared_driver: WhatsAppWeb) -> N
     data = "{total_quota: 0, used_quota: 0, cycle_end_timestamp: 0, capping_status: 'NONE'}"
     await tab.evaluate(f"() => {store}.set('WANewChatMessageCappingData', {data})")
     try:
-        assert await read_limits(shared_driver) == (None, None)
+        assert (await read_state(shared_driver))["new_chat_quota"] is None
     finally:
         await tab.evaluate(f"() => {store}.remove('WANewChatMessageCappingData')")
 
@@ -253,3 +252,24 @@ async def test_what_was_refused_is_not_sent_later(shared_driver: WhatsAppWeb) ->
         }"""
     )
     assert code == "timeout_before_submit"
+
+
+async def test_a_database_that_hangs_is_a_stall(shared_driver: WhatsAppWeb) -> None:
+    """The submit gets no further, and the supervisor can see it; when the database answers, it goes on."""
+    tab = shared_driver._require_page()._tab
+    await tab.evaluate(
+        """() => {
+          const { MsgStore } = WPP.whatsapp;
+          const load = MsgStore.getMessagesById;
+          const isOpen = new Promise((resolve) => { window.openDatabase = resolve; });
+          MsgStore.getMessagesById = (keys) => isOpen.then(() => load.call(MsgStore, keys));
+        }"""
+    )
+    submit = asyncio.create_task(shared_driver.submit(make_text("3EB0AA61")))
+    async with asyncio.timeout(5):
+        while (state := await read_state(shared_driver))["pending_since_s"] is None:
+            assert not submit.done()
+    assert state["pending"] == 0
+    await tab.evaluate("() => window.openDatabase()")
+    assert isinstance(await submit, ServerAccepted)
+    assert (await read_state(shared_driver))["pending_since_s"] is None

@@ -36,6 +36,9 @@
   // By id: the last attempt of this document. A reload starts without any.
   const attempts = new Map();
 
+  // Look-ups of submits, by id: a second submit of an id waits for the attempt of the first.
+  const lookups = new Map();
+
   // One attempt to send one message.
   class Attempt {
     constructor(submission, isInDoubt) {
@@ -191,12 +194,17 @@
     }
   }
 
-  // Messages that this page has handed over and the server has not acked. A reload would fail them.
+  // Messages that this page has handed over and the server has not acked: a reload would fail them. Also
+  // since when the oldest of them, or the oldest look-up, has not got any further.
   function readPending() {
     const pending = [...attempts.values()].filter((attempt) => attempt.isPending);
-    const sinceMs = Math.min(...pending.map((attempt) => attempt.ackDueSinceMs));
+    const dueTimes = pending.map((attempt) => attempt.ackDueSinceMs);
+    const lookupTimes = [...lookups.values()].map((lookup) => lookup.sinceMs);
+    const sinceMs = Math.min(...dueTimes, ...lookupTimes);
     return { pending: pending.length, pending_since_s: sinceMs <= Date.now() ? sinceMs / 1000 : null };
   }
 
-  return { internal: { attempts, hooks, startAttempt, isDuplicate, readPending, MAX_TIMER_MS } };
+  return {
+    internal: { attempts, lookups, hooks, startAttempt, isDuplicate, readPending, MAX_TIMER_MS },
+  };
 }

@@ -28,11 +28,11 @@ from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_opener import PageOpener
 from streams.whatsapp.web.profile import Profile
 from streams.whatsapp.web.recovery_policy import (
-    Progress,
     RecoveryLevel,
     RecoveryPolicy,
     RecoveryStep,
     Stall,
+    StuckDetector,
 )
 from streams.whatsapp.web.session import PageState, PhaseInfo, derive_phase, is_unlinked
 
@@ -82,8 +82,8 @@ class PageSupervisor:
         self._unreachable_attempts = 0
         self._navigations = 0
         self._was_unlinked = False
-        self._progress = Progress()
         self._stall = Stall()
+        self._stuck_detector = StuckDetector(config.recovery)
         self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
     @property
@@ -186,7 +186,8 @@ class PageSupervisor:
 
     async def _watch_page(self) -> None:
         after = state_version = 0
-        self._progress, self._stall = Progress(), Stall()
+        self._stall = Stall()
+        self._stuck_detector.reset()
         while True:
             batch = await self._listen(after, state_version)
             if batch is None:
@@ -268,9 +269,8 @@ class PageSupervisor:
 
     def _check_progress(self, info: PhaseInfo) -> None:
         """Raises PageStuck if the page should be ready by now and nothing else keeps it from that."""
-        stuck_s = self._progress.measure_stuck_s(info, time.monotonic())
-        if stuck_s >= self._config.recovery.stuck_timeout_s:
-            self._progress = Progress()
+        if self._stuck_detector.is_stuck(info, time.monotonic()):
+            self._stuck_detector.reset()
             raise PageStuck(f"the page stays {info.phase} ({info.reason or 'no reason'})")
 
     def _check_stall(self, state: PageState, phase: Phase) -> None:

@@ -53,8 +53,9 @@ class RecoverySettings:
     """How often and how fast to recover. After `max_failures` in one series the supervisor gives up.
 
     A page that answers but has made no progress towards `ready` for `stuck_timeout_s` is stuck. It makes
-    progress while it connects, waits for its next attempt, shows a code, or its percentage grows. A page
-    that is ready is stuck if the server has not acked a message for `stall_timeout_s`.
+    progress while it shows a code, or its percentage grows. While it waits for its own next attempt to
+    connect, it is stuck after `reconnect_timeout_s`: WhatsApp Web never waits longer than 990 s.
+    A page that is ready is stuck if the server has not acked a message for `stall_timeout_s`.
     """
 
     max_failures: int = 8
@@ -62,6 +63,7 @@ class RecoverySettings:
     backoff_max_s: float = 60.0
     healthy_reset_s: float = 60.0
     stuck_timeout_s: float = 300.0  # a first synchronization may take minutes
+    reconnect_timeout_s: float = 3600.0
     stall_timeout_s: float = 600.0
 
 
@@ -112,18 +114,27 @@ class RecoveryPolicy:
         return self._backoff.delay_s(retry=retry, random_fraction=self._random_fraction())
 
 
-class Progress:
-    """Since when a page that answers has made no progress."""
+class StuckDetector:
+    """Whether a page that answers has made no progress for too long."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: RecoverySettings) -> None:
+        self._settings = settings
         self._info: PhaseInfo | None = None
         self._since_s = 0.0
 
-    def measure_stuck_s(self, info: PhaseInfo, now_s: float) -> float:
-        """Seconds without progress. `now_s` is the time of any monotonic clock."""
+    def reset(self) -> None:
+        """A page has been opened."""
+        self._info = None
+
+    def is_stuck(self, info: PhaseInfo, now_s: float) -> bool:
+        """Whether it is stuck. `now_s` is the time of any monotonic clock."""
         if info.is_lasting or info != self._info:
             self._info, self._since_s = info, now_s
-        return now_s - self._since_s
+            return False
+        settings = self._settings
+        is_waiting = info.is_backing_off
+        timeout_s = settings.reconnect_timeout_s if is_waiting else settings.stuck_timeout_s
+        return now_s - self._since_s >= timeout_s
 
 
 class Stall:

@@ -46,6 +46,20 @@ async def test_look_up(shared_driver: WhatsAppWeb, shared_control: SandboxContro
     assert isinstance(await shared_driver.look_up("+905550008888"), LookupFailed)
 
 
+async def test_an_error_for_one_number_is_no_answer(shared_driver: WhatsAppWeb) -> None:
+    """WhatsApp's own function takes it for "not on WhatsApp" (source: WAWebQueryExistsJob)."""
+    tab = shared_driver._require_page()._tab
+    await tab.evaluate(
+        """() => {
+          const wire = require('WAWebSandboxWire');
+          const request = wire.request;
+          wire.request = async () => { wire.request = request; return { number_error: 429 }; };
+        }"""
+    )
+    assert isinstance(await shared_driver.look_up(PEER), LookupFailed)
+    assert isinstance(await shared_driver.look_up(PEER), OnWhatsApp)
+
+
 async def test_submits_under_the_chosen_id(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:

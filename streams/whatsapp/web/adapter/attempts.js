@@ -43,6 +43,7 @@
   class Attempt {
     constructor(submission, isInDoubt) {
       this.submission = submission;
+      this.chat = null; // of a new message
       this.model = null;
       this.isPassed = false; // WhatsApp's function was called
       this.ackDueSinceMs = Infinity; // only the ack is missing since then; an upload has its own timeout

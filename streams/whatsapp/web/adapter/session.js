@@ -82,7 +82,7 @@
     if (id.fromMe || !id.remote.isUser() || SYSTEM_TYPES.has(message.type)) return;
     const text = message.type === "chat" ? message.body : message.caption;
     addEvent({
-      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t,
+      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t || Date.now() / 1000,
       type: CONTENT_TYPES[message.type] || message.type, body: text || "",
     });
   }

@@ -18,6 +18,7 @@ BROWSER, SENDER = "browser-main", "sender-main"
 MIN_FAULT_S = 4.0
 MAX_FAULT_S = 12.0
 PAUSE_S = 2.0
+AMPLE_QUOTA = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class WhatsAppFaults:
     async def _cap(self) -> None:
         await self.control.post("/faults", {"new_chat_cap": 2})
         await self._act()
-        await self._remove_faults()
+        await self.control.post("/faults", {"new_chat_cap": AMPLE_QUOTA})
 
     async def _replaced(self) -> None:
         """The page stays replaced until a person restarts the sender."""

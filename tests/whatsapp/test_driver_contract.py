@@ -228,6 +228,7 @@ async def test_logout_changes_the_link(world: World) -> None:
     """The driver shows a code again, under another link, and submits nothing."""
     before = world.driver.session.link
     await world.driver.logout()
+    session = world.driver.session
     async with asyncio.timeout(20):
         async for session in world.driver.watch_session():
             if session.qr:

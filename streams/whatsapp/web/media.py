@@ -46,9 +46,13 @@ async def upload(page: WhatsAppPage, submission: Submission, timeout_s: float) -
     data = content.pop("data", None)
     if not isinstance(data, str) or not data:
         raise AdapterError("media_fetch_failed", "the content has no data")
-    token = submission.whatsapp_id
-    await page.call("drop_media", {"token": token}, timeout_s)
-    for start in range(0, len(data), CHUNK_CHARACTERS):
-        chunk = data[start : start + CHUNK_CHARACTERS]
-        await page.call("add_media_chunk", {"token": token, "data": chunk}, timeout_s)
+    token = {"token": submission.whatsapp_id}
+    await page.call("drop_media", token, timeout_s)
+    try:
+        for start in range(0, len(data), CHUNK_CHARACTERS):
+            chunk = data[start : start + CHUNK_CHARACTERS]
+            await page.call("add_media_chunk", {**token, "data": chunk}, timeout_s)
+    except AdapterError:
+        await page.call("drop_media", token, timeout_s)  # no submit follows that would do it
+        raise
     return content

@@ -31,6 +31,7 @@ from streams.whatsapp.web.recovery_policy import (
     RecoveryLevel,
     RecoveryPolicy,
     RecoveryStep,
+    Stall,
     StuckDetector,
 )
 from streams.whatsapp.web.session import PageState, PhaseInfo, derive_phase, is_unlinked
@@ -81,6 +82,7 @@ class PageSupervisor:
         self._unreachable_attempts = 0
         self._navigations = 0
         self._was_unlinked = False
+        self._stall = Stall()
         self._stuck_detector = StuckDetector(config.recovery)
         self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
@@ -184,6 +186,7 @@ class PageSupervisor:
 
     async def _watch_page(self) -> None:
         after = state_version = 0
+        self._stall = Stall()
         self._stuck_detector.reset()
         while True:
             batch = await self._listen(after, state_version)
@@ -245,6 +248,7 @@ class PageSupervisor:
         info = derive_phase(state)
         self._record_start(state, info.phase)
         self._check_progress(info)
+        self._check_stall(state, info.phase)
         if self._is_new_login(state):
             self._opener.linked_at_s = time.time()
         if info.phase is Phase.READY and self._opener.linked_at_s is not None:
@@ -268,6 +272,13 @@ class PageSupervisor:
         if self._stuck_detector.is_stuck(info, time.monotonic()):
             self._stuck_detector.reset()
             raise PageStuck(f"the page stays {info.phase} ({info.reason or 'no reason'})")
+
+    def _check_stall(self, state: PageState, phase: Phase) -> None:
+        """Raises PageStuck if a message does not leave the page, although it could."""
+        stalled_s = self._stall.measure_s(state.pending_since_s, phase, time.monotonic())
+        if stalled_s >= self._config.recovery.stall_timeout_s:
+            self._stall = Stall()
+            raise PageStuck(f"the server has not acked a message for {stalled_s:.0f} s")
 
     def _is_new_login(self, state: PageState) -> bool:
         """Whether the page has been linked since it was opened, or while it was being opened."""

@@ -1,5 +1,5 @@
 """Decides what to try next when a page fails, and how long to wait before; also when a working page has
-grown too large. Pure: time and random numbers are passed in.
+grown too large, and when it is stuck. Pure: time and random numbers are passed in.
 
     failure 1   reload         at once
     failure 2   new page       after a random part of base_s
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from streams.domain.backoff import Backoff
+from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.session import PhaseInfo
 
 _MIN_SAVING_FRACTION = 0.25  # of the maximum
@@ -54,6 +55,7 @@ class RecoverySettings:
     A page that answers but has made no progress towards `ready` for `stuck_timeout_s` is stuck. It makes
     progress while it shows a code, or its percentage grows. While it waits for its own next attempt to
     connect, it is stuck after `reconnect_timeout_s`: WhatsApp Web never waits longer than 990 s.
+    A page that is ready is stuck if the server has not acked a message for `stall_timeout_s`.
     """
 
     max_failures: int = 8
@@ -62,6 +64,7 @@ class RecoverySettings:
     healthy_reset_s: float = 60.0
     stuck_timeout_s: float = 300.0  # a first synchronization may take minutes
     reconnect_timeout_s: float = 3600.0
+    stall_timeout_s: float = 600.0
 
 
 class RecoveryPolicy:
@@ -132,3 +135,28 @@ class StuckDetector:
         is_waiting = info.is_backing_off
         timeout_s = settings.reconnect_timeout_s if is_waiting else settings.stuck_timeout_s
         return now_s - self._since_s >= timeout_s
+
+
+class Stall:
+    """For how long the server has not acked one and the same message of a page that was ready.
+
+    WhatsApp Web sends it again at each reconnect, and the sender asks for one each minute. If that does
+    not help, the page holds it somewhere, for example because its database or the queue of a chat hangs.
+    Only another page gets the message out then.
+    """
+
+    def __init__(self) -> None:
+        self._pending_since_s: float | None = None
+        self._last_ready_s: float | None = None
+        self._stalled_s = 0.0
+
+    def measure_s(self, pending_since_s: float | None, phase: Phase, now_s: float) -> float:
+        """Seconds until now. `now_s` is the time of any monotonic clock."""
+        is_ready = phase is Phase.READY
+        if pending_since_s is None or pending_since_s != self._pending_since_s:
+            self._stalled_s = 0.0
+        elif is_ready and self._last_ready_s is not None:
+            self._stalled_s += now_s - self._last_ready_s
+        self._pending_since_s = pending_since_s
+        self._last_ready_s = now_s if is_ready else None
+        return self._stalled_s

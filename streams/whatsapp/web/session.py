@@ -44,6 +44,7 @@ class PageState:
     delivery_ended: bool = False
     progress: int | None = None
     retry_at_s: float | None = None
+    given_up: bool = False
     stopped: bool = False
     # restrictions (adapter/restrictions.js)
     ban: Ban | None = None
@@ -64,6 +65,7 @@ class PageState:
     needs_update: bool = False
     phone: str | None = None
     pending: int = 0
+    pending_since_s: float | None = None  # the oldest, or a look-up, gets no further; epoch
     missing: tuple[str, ...] = ()
 
     @classmethod
@@ -82,11 +84,11 @@ class PageState:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the connection is open, and the server has accepted the login.
+        """Whether the connection is open, the server has accepted the login, and the page keeps it.
 
         The mode does not say it (source: WAWebSocketModel).
         """
-        return self.socket == self.stream == _CONNECTED and self.accepted
+        return self.socket == self.stream == _CONNECTED and self.accepted and not self.given_up
 
     @property
     def is_unreadable(self) -> bool:

@@ -6,6 +6,7 @@ No test may harm the driver, and each has its own ids.
 import asyncio
 import math
 import time
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,20 @@ async def test_look_up(shared_driver: WhatsAppWeb, shared_control: SandboxContro
     await shared_control.add_faults({"lookup_error": True})
     assert isinstance(await shared_driver.look_up(PEER), LookupFailed)
     assert isinstance(await shared_driver.look_up("+905550008888"), LookupFailed)
+
+
+async def test_an_error_for_one_number_is_no_answer(shared_driver: WhatsAppWeb) -> None:
+    """WhatsApp's own function takes it for "not on WhatsApp" (source: WAWebQueryExistsJob)."""
+    tab = shared_driver._require_page()._tab
+    await tab.evaluate(
+        """() => {
+          const wire = require('WAWebSandboxWire');
+          const request = wire.request;
+          wire.request = async () => { wire.request = request; return { number_error: 429 }; };
+        }"""
+    )
+    assert isinstance(await shared_driver.look_up(PEER), LookupFailed)
+    assert isinstance(await shared_driver.look_up(PEER), OnWhatsApp)
 
 
 async def test_submits_under_the_chosen_id(
@@ -219,3 +234,56 @@ async def test_the_page_works_after_a_garbage_collection(shared_driver: WhatsApp
     """The page is not reloaded, and sends as before."""
     assert not await shared_driver.collect_garbage()
     assert isinstance(await shared_driver.submit(make_text("3EB0AA19")), ServerAccepted)
+
+
+async def read_state(driver: WhatsAppWeb) -> dict[str, Any]:
+    """The state as the adapter reads it now."""
+    argument = {"after": 0, "state_version": 0, "wait_ms": 0}
+    return (await driver._require_page().call("listen", argument, 5.0))["state"]
+
+
+async def test_a_quota_that_nobody_told_is_none(shared_driver: WhatsAppWeb) -> None:
+    """The page stores a total of 0 then (source: WAWebMexFetchNewChatMessageCappingInfoJob)."""
+    tab = shared_driver._require_page()._tab
+    store = "require('WAWebUserPrefsIndexedDBStorage').userPrefsIdb"
+    data = "{total_quota: 0, used_quota: 0, cycle_end_timestamp: 0, capping_status: 'NONE'}"
+    await tab.evaluate(f"() => {store}.set('WANewChatMessageCappingData', {data})")
+    try:
+        assert (await read_state(shared_driver))["new_chat_quota"] is None
+    finally:
+        await tab.evaluate(f"() => {store}.remove('WANewChatMessageCappingData')")
+
+
+async def test_what_was_refused_is_not_sent_later(shared_driver: WhatsAppWeb) -> None:
+    """The submit has told that nothing left, so the page may not send the stored message either."""
+    await shared_driver.submit(make_text("3EB0AA60", deadline_in_s=-0.1))
+    code = await shared_driver._require_page()._tab.evaluate(
+        """async () => {
+          const model = { id: { id: '3EB0AA60' }, on: () => {} };
+          try {
+            await require('WAWebSendMsgRecordAction').sendMsgRecord(model);
+          } catch (error) { return error.code; }
+        }"""
+    )
+    assert code == "timeout_before_submit"
+
+
+async def test_a_database_that_hangs_is_a_stall(shared_driver: WhatsAppWeb) -> None:
+    """The submit gets no further, and the supervisor can see it; when the database answers, it goes on."""
+    tab = shared_driver._require_page()._tab
+    await tab.evaluate(
+        """() => {
+          const { MsgStore } = WPP.whatsapp;
+          const load = MsgStore.getMessagesById;
+          const isOpen = new Promise((resolve) => { window.openDatabase = resolve; });
+          MsgStore.getMessagesById = (keys) => isOpen.then(() => load.call(MsgStore, keys));
+        }"""
+    )
+    submit = asyncio.create_task(shared_driver.submit(make_text("3EB0AA61")))
+    async with asyncio.timeout(5):
+        while (state := await read_state(shared_driver))["pending_since_s"] is None:
+            assert not submit.done()
+    assert state["pending"] == 0
+    await tab.evaluate("() => window.openDatabase()")
+    assert isinstance(await submit, ServerAccepted)
+    assert (await read_state(shared_driver))["pending_since_s"] is None

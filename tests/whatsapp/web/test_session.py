@@ -102,6 +102,7 @@ STATES = st.fixed_dictionaries(
         "has_synced": st.booleans(),
         "delivery_ended": st.booleans(),
         "complete": st.booleans(),
+        "given_up": st.booleans(),
         "stopped": st.booleans(),
         "ban": st.sampled_from([None, BAN]),
         "service_unavailable": st.booleans(),
@@ -121,7 +122,7 @@ def test_ready_needs_everything(state: dict[str, Any]) -> None:
     is_open = state["socket"] == state["stream"] == "CONNECTED" and state["mode"] == "MAIN"
     is_usable = state["authenticated"] and state["delivery_ended"] and state["complete"]
     is_usable = is_usable and state["accepted"]
-    faults = ("stopped", "ban", "logging_out")
+    faults = ("given_up", "stopped", "ban", "logging_out")
     is_faulty = any(state[fault] for fault in faults)
     is_readable = not {"Cmd", "Socket"} & set(state["missing"])
     assert (phase is Phase.READY) == (is_open and is_usable and is_readable and not is_faulty)

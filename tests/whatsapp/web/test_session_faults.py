@@ -215,6 +215,7 @@ async def test_a_replaced_page_does_not_fight_back(
     """The page closes its connection for good, and only a person can end that (WAWebHandleStreamError)."""
     async with watching(driver) as watcher:
         await control.add_faults({"replaced": True})
+        await watcher.wait_for(lambda session: session.phase is not Phase.READY, timeout_s=3.0)
         session = await watcher.wait_for(lambda session: session.phase is Phase.RESTRICTED)
         assert session.reason == "replaced"
         with pytest.raises(TimeoutError):

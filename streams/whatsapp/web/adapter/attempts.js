@@ -12,7 +12,7 @@
   const { AdapterError, findConnectionProblem, findNewChatRestriction, missing } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
-  const MAX_ENDED_ATTEMPTS = 2000;
+  const MAX_ATTEMPTS = 2000;
 
   const hooks = { hasRecord: false }; // whether the gate sees the calls of sendMsgRecord
 
@@ -36,6 +36,9 @@
   // By id: the last attempt of this document. A reload starts without any.
   const attempts = new Map();
 
+  // Look-ups of submits, by id: a second submit of an id waits for the attempt of the first.
+  const lookups = new Map();
+
   // One attempt to send one message.
   class Attempt {
     constructor(submission, isInDoubt) {
@@ -43,6 +46,7 @@
       this.chat = null; // of a new message
       this.model = null;
       this.isPassed = false; // WhatsApp's function was called
+      this.ackDueSinceMs = Infinity; // only the ack is missing since then; an upload has its own timeout
       this.isClosed = false; // it may not be called any more
       this.isSending = false; // sendMsgRecord was called
       this.isEnded = false;
@@ -58,6 +62,11 @@
 
     get mayBeSent() {
       return this.isInDoubt || (this.isPassed && !this.isUnsent);
+    }
+
+    // Its submit reports that nothing was sent, and then nothing may be.
+    get isCertainlyUnsent() {
+      return this.isClosed && !this.mayBeSent;
     }
 
     // It is not decided yet whether WhatsApp's function is called.
@@ -99,6 +108,7 @@
       this.check(chat);
       this.isPassed = true;
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
+      this.ackDueSinceMs = Date.now() + upload_timeout_ms;
       if (upload_timeout_ms) this.startTimer(upload_timeout_ms, () => this.cancelUpload());
       else this.startTimer(ack_timeout_ms, () => this.stopWaiting());
     }
@@ -127,6 +137,7 @@
     onRecord(model) {
       if (!this.isPassed) missing.add("gate"); // WhatsApp went another way
       this.isPassed = this.isSending = true;
+      this.ackDueSinceMs = Date.now();
       this.watch(model);
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
       if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
@@ -164,7 +175,6 @@
       if (this.model) this.model.off("change:ack", this.onAck);
       if (error) this.end.reject(error);
       else this.end.resolve({});
-      removeEndedAttempts();
     }
   }
 
@@ -173,18 +183,29 @@
     const attempt = new Attempt(submission, isInDoubt);
     attempts.delete(id);
     attempts.set(id, attempt);
+    removeOldAttempt();
     return attempt;
   }
 
-  // Ended attempts only tell whether something can have been sent before: the oldest may go.
-  function removeEndedAttempts() {
-    if (attempts.size <= MAX_ENDED_ATTEMPTS) return;
+  // An attempt that is over only tells whether something can have been sent before: the oldest may go.
+  function removeOldAttempt() {
+    if (attempts.size <= MAX_ATTEMPTS) return;
     for (const [id, attempt] of attempts) {
-      if (attempt.isEnded) return attempts.delete(id);
+      if (!attempt.isPreparing && !attempt.isPending) return attempts.delete(id);
     }
   }
 
-  const pendingCount = () => [...attempts.values()].filter((attempt) => attempt.isPending).length;
+  // Messages that this page has handed over and the server has not acked: a reload would fail them. Also
+  // since when the oldest of them, or the oldest look-up, has not got any further.
+  function readPending() {
+    const pending = [...attempts.values()].filter((attempt) => attempt.isPending);
+    const dueTimes = pending.map((attempt) => attempt.ackDueSinceMs);
+    const lookupTimes = [...lookups.values()].map((lookup) => lookup.sinceMs);
+    const sinceMs = Math.min(...dueTimes, ...lookupTimes);
+    return { pending: pending.length, pending_since_s: sinceMs <= Date.now() ? sinceMs / 1000 : null };
+  }
 
-  return { internal: { attempts, hooks, startAttempt, isDuplicate, pendingCount, MAX_TIMER_MS } };
+  return {
+    internal: { attempts, lookups, hooks, startAttempt, isDuplicate, readPending, MAX_TIMER_MS },
+  };
 }

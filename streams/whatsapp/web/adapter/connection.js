@@ -55,7 +55,13 @@
     markStateChanged();
   }
 
-  const isConnected = () => isOpen() && isAccepted;
+  // `stopComms` ends the connection for good, as when another device has replaced this one, and leaves the
+  // state of the socket as it was (sources: WAComms, WAWebHandleStreamError). A page that cannot be read is
+  // believed to keep its connection.
+  const isGivenUp = () =>
+    readOrNull("Comms", () => loadModule("WAComms").isCommsInitialized()) === false;
+
+  const isConnected = () => isOpen() && isAccepted && !isGivenUp();
 
   /* ---------- the offline delivery ---------- */
 
@@ -75,15 +81,11 @@
 
   /* ---------- does the page connect again? ---------- */
 
-  // Not after `stopComms`, which ends the connection for good when another device has replaced this one;
-  // the state then stays as it was (sources: WAComms, WAWebHandleStreamError). A page that cannot be read
-  // is believed to connect again.
   let stoppedSinceMs = null;
 
   function isStopped() {
-    const isRunning = readOrNull("Comms", () => loadModule("WAComms").isCommsInitialized());
     const wasInUse = isAuthenticated() && readSocket("state") === "CONNECTED";
-    if (isRunning !== false || !wasInUse) stoppedSinceMs = null;
+    if (!isGivenUp() || !wasInUse) stoppedSinceMs = null;
     else if (stoppedSinceMs === null) stoppedSinceMs = Date.now();
     return stoppedSinceMs !== null && Date.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
   }
@@ -96,7 +98,8 @@
 
   function describeConnection() {
     const login = isAccepted ? "" : ", login not accepted";
-    return `socket ${readSocket("state")}, stream ${readSocket("stream")}${login}`;
+    const end = isGivenUp() ? ", given up" : "";
+    return `socket ${readSocket("state")}, stream ${readSocket("stream")}${login}${end}`;
   }
 
   function readConnection() {
@@ -112,6 +115,7 @@
       delivery_ended: isOfflineDeliveryEnded(),
       progress: readProgress(),
       retry_at_s: readRetryTime(),
+      given_up: isGivenUp(),
       stopped: isStopped(),
     };
   }

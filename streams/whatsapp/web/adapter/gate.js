@@ -10,7 +10,7 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, attempts, hooks, missing, tryRead, loadModule } = shared;
+  const { WPP, functions, AdapterError, attempts, hooks, missing, tryRead, loadModule } = shared;
 
   const reactions = new Map(); // attempts of reactions, by target and emoji
 
@@ -80,6 +80,9 @@
 
   const wrapRecord = (send) => function (model) {
     const attempt = findAttempt(model);
+    if (attempt && attempt.isCertainlyUnsent) {
+      throw attempt.close(new AdapterError("outcome_unknown", "its submit has ended"));
+    }
     if (!attempt || attempt.isEnded) return send.apply(this, arguments);
     attempt.onRecord(model);
     const sent = callFor(attempt, () => send.apply(this, arguments));

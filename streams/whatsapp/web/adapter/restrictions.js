@@ -59,7 +59,7 @@
   // Its end is in milliseconds (source: WAWebMexReachoutTimelockNotificationHandler).
   function readTimeLock() {
     return readOrNull("ReachoutTimelock", () => {
-      const key = loadTimeLockUtils().REACHOUT_TIMELOCK_IDB_KEY || TIME_LOCK_KEY;
+      const key = tryRead(() => loadTimeLockUtils().REACHOUT_TIMELOCK_IDB_KEY) || TIME_LOCK_KEY;
       const lock = loadModule("WAWebUserPrefsIndexedDBStorage").userPrefsIdb.get(key);
       if (lock === null || lock === undefined) return null;
       const ends = lock.time_enforcement_ends;
@@ -69,16 +69,18 @@
     });
   }
 
-  // Its end is in seconds. A cycle that is over says nothing about the next one.
+  // Its end is in seconds. A cycle that is over says nothing about the next one. A total of 0 stands for a
+  // quota that the server has not told (source: WAWebMexFetchNewChatMessageCappingInfoJob).
   function readNewChatQuota() {
     return readOrNull("NewChatCap", () => {
       const utils = loadCapUtils();
       const data = utils.getCappingData();
-      if (!data || !Number.isFinite(Number(data.total_quota))) return null;
+      const hasQuota = data && (Number(data.total_quota) > 0 || data.capping_status === "CAPPED");
+      if (!hasQuota) return null;
       const resets_at_s = Number(data.cycle_end_timestamp) || null;
       if (resets_at_s !== null && resets_at_s <= Date.now() / 1000) return null;
       return {
-        total: Number(data.total_quota), used: Number(data.used_quota) || 0, resets_at_s,
+        total: Number(data.total_quota) || 0, used: Number(data.used_quota) || 0, resets_at_s,
         // The page asks this only where its own experiment is on; the server enforces it anyway.
         is_used_up: Boolean(utils.isUserCapped()) || data.capping_status === "CAPPED",
       };

@@ -7,7 +7,7 @@
   "use strict";
 
   const {
-    WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, startAttempt,
+    WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
     isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats,
     startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
@@ -175,17 +175,14 @@
     return stored !== null && stored.ack >= 1;
   }
 
-  // Look-ups of submits, by id: a second submit of an id waits for the attempt of the first.
-  const lookups = new Map();
-
   async function submitOnce(submission) {
     const { id } = submission;
-    while (lookups.has(id)) await lookups.get(id);
+    while (lookups.has(id)) await lookups.get(id).stored;
     const running = attempts.get(id);
     if (running && (running.isPreparing || running.isPending)) return waitForAttempt(running, submission);
-    const lookup = findStored(submission);
-    lookups.set(id, lookup);
-    const model = await lookup;
+    const stored = findStored(submission);
+    lookups.set(id, { stored, sinceMs: Date.now() });
+    const model = await stored;
     lookups.delete(id);
     try {
       return await submitStored(submission, model);

@@ -27,16 +27,13 @@
       complete: isComplete,
       needs_update: Boolean(readOrNull("needsUpdate", () => WPP.conn.needsUpdate())),
       phone: me ? `+${me.user}` : null,
-      pending: readPendingCount(),
+      ...readPending(),
       missing: [...missing],
     };
   }
 
-  // Messages that this page has handed over and the server has not acked. A reload would fail them.
-  function readPendingCount() {
-    const { pendingCount } = shared.late;
-    return pendingCount ? readOrNull("pendingCount", () => pendingCount()) || 0 : 0;
-  }
+  const readPending = () =>
+    shared.late.readPending ? shared.late.readPending() : { pending: 0, pending_since_s: null };
 
   /* ---------- events ---------- */
 
@@ -85,7 +82,7 @@
     if (id.fromMe || !id.remote.isUser() || SYSTEM_TYPES.has(message.type)) return;
     const text = message.type === "chat" ? message.body : message.caption;
     addEvent({
-      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t,
+      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t || Date.now() / 1000,
       type: CONTENT_TYPES[message.type] || message.type, body: text || "",
     });
   }

@@ -4,18 +4,40 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, attempts, findModule, missing, requireConnection } = shared;
+  const {
+    WPP, functions, AdapterError, attempts, findModule, missing, readOrNull, loadModule, requireConnection,
+  } = shared;
 
   /* ---------- numbers ---------- */
 
   const buildWid = (phone) => WPP.whatsapp.WidFactory.createWid(`${phone.replace(/\D/g, "")}@c.us`);
 
+  // The server's error for one number, which WhatsApp's function takes for "no" (sources:
+  // WAWebUsyncContact, WAWebQueryExistsJob).
+  let numberErrors = 0;
+
+  function watchNumberErrors() {
+    const { prototype } = loadModule("WAWebUsync").USyncQuery;
+    const { execute } = prototype;
+    prototype.execute = async function () {
+      const answer = await execute.apply(this, arguments);
+      if (answer.list.some(({ contact }) => contact && contact.errorCode)) numberErrors += 1;
+      return answer;
+    };
+  }
+
+  readOrNull("USyncQuery", watchNumberErrors);
+
   // The queryExists of wa-js returns null for "no" and for any error, so WhatsApp's own function is
-  // called. Its null counts only if the page was connected before and after the call.
+  // called. Its null counts only if the page was connected before and after the call, and saw no error.
   async function look_up({ phone }) {
     requireConnection();
+    const errorsBefore = numberErrors;
     const result = await functions.queryWidExists(buildWid(phone));
     if (!result) requireConnection();
+    if (!result && numberErrors > errorsBefore) {
+      throw new AdapterError("lookup_failed", "the server answered with an error for this number");
+    }
     return { chat_id: result ? String(result.wid) : null };
   }
 

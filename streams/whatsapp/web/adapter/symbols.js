@@ -75,6 +75,7 @@
     },
     look_ups: {
       "WAWebQueryExistsJob.queryWidExists": "functions.queryWidExists",
+      "WAWebUsync.USyncQuery": null,
       "WAWebApiContact.lidPnCache": "lidPnCache",
       "WAWebMsgCollection.MsgCollection.getMessagesById": "MsgStore",
       "WAWebSchemaReactions.getReactionsTable": null,

@@ -70,15 +70,35 @@ define("WAWebLidMigrationUtils", (exports, require) => {
   };
 });
 
-define("WAWebQueryExistsJob", (exports, require) => {
-  // The LID is the answer's `wid` (source: WAWebQueryExistsJob). An error of the server is thrown.
-  exports.queryWidExists = async (wid) => {
-    const answer = await require("WAWebSandboxWire").request("exists", { wid: String(wid) });
-    if (answer.error) {
-      const { ServerStatusCodeError } = require("WAWebBackendErrors");
-      throw new ServerStatusCodeError(answer.error, `usync error ${answer.error}`);
+define("WAWebUsync", (exports, require) => {
+  // An error may be the answer as a whole, or that for one number (source: WAWebUsyncContact).
+  exports.USyncQuery = class {
+    withUser(wid) {
+      this.wid = wid;
+      return this;
     }
-    if (!answer.lid) return null;
+
+    async execute() {
+      const answer = await require("WAWebSandboxWire").request("exists", { wid: String(this.wid) });
+      const error = answer.error ? { all: { errorCode: answer.error } } : {};
+      const errorCode = answer.number_error;
+      const contact = errorCode ? { errorCode } : { type: answer.lid ? "in" : "out" };
+      return { error, list: [{ ...answer, contact }] };
+    }
+  };
+});
+
+define("WAWebQueryExistsJob", (exports, require) => {
+  // The LID is the answer's `wid`. An error of the whole answer is thrown, and one for the number taken for
+  // "no" (source: WAWebQueryExistsJob).
+  exports.queryWidExists = async (wid) => {
+    const query = new (require("WAWebUsync").USyncQuery)().withUser(wid);
+    const { error, list: [answer] } = await query.execute();
+    if (error.all) {
+      const { ServerStatusCodeError } = require("WAWebBackendErrors");
+      throw new ServerStatusCodeError(error.all.errorCode, `usync error ${error.all.errorCode}`);
+    }
+    if (answer.contact.type !== "in") return null;
     const { createWid } = require("WAWebWidFactory");
     const [lid, pn] = [createWid(answer.lid), createWid(answer.pn)];
     await require("WAWebDBCreateLidPnMappings").createLidPnMappings({ mappings: [{ lid, pn }] });

@@ -65,6 +65,7 @@ class Dispatcher:
                 self.results[text] = result
                 return
             self.repeats[_describe(result)] += 1
+            await wait_until(lambda: self.sender.session.state.phase is Phase.READY)
 
     async def dispatch(self, phone: str, text: str, number: int) -> Result:
         """Dispatch it once; returns the outcome."""

@@ -57,20 +57,20 @@ class Dispatcher:
     results: dict[str, Result] = field(default_factory=dict)
     repeats: Counter[str] = field(default_factory=Counter)
 
-    async def send(self, phone: str, text: str) -> None:
+    async def send(self, phone: str, text: str, **fields: object) -> None:
         """To its end."""
         for number in itertools.count(1):
-            result = await self.dispatch(phone, text, number)
+            result = await self.dispatch(phone, text, number, **fields)
             if not _is_tried_again(result):
                 self.results[text] = result
                 return
             self.repeats[_describe(result)] += 1
             await wait_until(lambda: self.sender.session.state.phase is Phase.READY)
 
-    async def dispatch(self, phone: str, text: str, number: int) -> Result:
+    async def dispatch(self, phone: str, text: str, number: int, **fields: object) -> Result:
         """Dispatch it once; returns the outcome."""
         command = make_command(
-            text, number=number, deadline_s=time.time() + DEADLINE_S, chat_id=None
+            text, number=number, deadline_s=time.time() + DEADLINE_S, chat_id=None, **fields
         )
         await self.sender.dispatch(msgspec.structs.replace(command, phone=phone))
 

@@ -76,14 +76,25 @@
   /* ---------- does the page connect again? ---------- */
 
   // Not after `stopComms`, which ends the connection for good when another device has replaced this one;
-  // the state then stays as it was (sources: WAComms, WAWebHandleStreamError). A page that cannot be read
-  // is believed to connect again.
+  // the state then stays as it was (sources: WAComms, WAWebHandleStreamError). Nor after another window of
+  // this browser has taken the mutex, even when that window is closed (source: WAWebAppMutexCore). A page
+  // that cannot be read is believed to connect again.
   let stoppedSinceMs = null;
+  let wasOpen = false;
+
+  function hasStoppedComms() {
+    const isRunning = readOrNull("Comms", () => loadModule("WAComms").isCommsInitialized());
+    return isRunning === false && isAuthenticated() && readSocket("state") === "CONNECTED";
+  }
+
+  function hasLostMutex() {
+    const hasMutex = tryRead(() => loadModule("WAWebUserPrefsTabMutex").currentTabHasMutex());
+    return hasMutex === false && wasOpen && !isOpen() && isAuthenticated();
+  }
 
   function isStopped() {
-    const isRunning = readOrNull("Comms", () => loadModule("WAComms").isCommsInitialized());
-    const wasInUse = isAuthenticated() && readSocket("state") === "CONNECTED";
-    if (isRunning !== false || !wasInUse) stoppedSinceMs = null;
+    wasOpen = wasOpen || isOpen();
+    if (!hasStoppedComms() && !hasLostMutex()) stoppedSinceMs = null;
     else if (stoppedSinceMs === null) stoppedSinceMs = Date.now();
     return stoppedSinceMs !== null && Date.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
   }

@@ -8,7 +8,7 @@ pytest_plugins = [
     "tests.support.message_page",
     "tests.support.browser",
     "tests.support.driver_worlds",
-    "tests.support.raw_page",
+    "tests.sandbox.page.raw_page",
     "tests.support.wire",
     "tests.support.dispatching",
 ]

@@ -3,6 +3,7 @@
 A screen shows what it receives and decides nothing.
 """
 
+import re
 import sys
 import time
 from typing import Final, Protocol, Self
@@ -42,6 +43,13 @@ class Screen(Protocol):
         ...
 
 
+_PERCENT = re.compile(r"\((\d+) %\)")
+
+
+def _round_to_quarter(percent: re.Match[str]) -> str:
+    return f"({int(percent[1]) // 25 * 25} %)"
+
+
 class PlainScreen:
     """Plain lines with the time, for pipes, logs and CI."""
 
@@ -56,8 +64,8 @@ class PlainScreen:
         return
 
     def show_service(self, service: ServiceStatus) -> None:
-        """One line, if the state or the reason is new."""
-        shown = (service.state, service.reason)
+        """One line, if the state or the reason is new; of progress, one line for each quarter."""
+        shown = (service.state, _PERCENT.sub(_round_to_quarter, service.reason))
         if self._last_shown.get(service.name) == shown:
             return
         self._last_shown[service.name] = shown

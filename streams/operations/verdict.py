@@ -54,6 +54,7 @@ def judge(diagnosis: Diagnosis) -> list[Finding]:
         if page.document.is_wa_js_ready:
             findings += [_judge_connection(page.session), _judge_messages(page.session)]
             findings += [_judge_limits(page.session), _judge_clock(page.session)]
+        if page.document.module_count:
             findings += _judge_symbols(page.symbols)
         findings.append(_judge_codecs(page))
     findings += [_judge_disk(diagnosis), _judge_start(diagnosis)]

@@ -35,8 +35,8 @@ class PageMonitor:
         self._update_metric()
 
     def update(self, session: SessionState) -> None:
-        """The session is in this state."""
-        missing = frozenset(session.degraded)
+        """The session is in this state. A symbol is `group/name`; the disk, for example, is not one."""
+        missing = frozenset(name for name in session.degraded if "/" in name)
         if session.phase not in _PAGE_PHASES or missing == self._missing:
             return
         appeared, disappeared = self._missing - missing, missing - self._missing

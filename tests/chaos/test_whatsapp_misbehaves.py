@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import base64
 import os
 import random
 import time
@@ -36,6 +37,7 @@ FINAL = {"sent", "failed", "rejected", "expired", "unknown"}
 PRODUCE_S = 240.0
 FINISH_TIMEOUT_S = 1200.0
 MAX_UNTRUE_READY_S = 5.0
+PICTURE = base64.b64encode(bytes(range(256)) * 40).decode()
 LOCK_TAKES_EFFECT_S = 1.0  # until the page has heard of it
 
 
@@ -92,6 +94,23 @@ def stack(tmp_path: Path) -> Iterator[RunningStack]:
         stack.stop()
 
 
+def add_pictures(requests: list[dict[str, Any]]) -> None:
+    """Every twentieth message is a file, with the text as its caption."""
+    for request in requests[::20]:
+        text = request.pop("text")
+        request["content"] = {
+            "type": "document",
+            "data": PICTURE,
+            "mime": "image/png",
+            "caption": text,
+        }
+
+
+def read_text(request: dict[str, Any]) -> str:
+    """The text that the recipient's phone shows."""
+    return request.get("text") or request["content"]["caption"]
+
+
 async def write_to_account(control: SandboxControl, phones: list[str]) -> None:
     """These people write to the account, so they are no strangers to it."""
     [account] = (await control.fetch_overview()).accounts
@@ -110,10 +129,11 @@ async def run_messages(stack: RunningStack, seed: int) -> Run:
         make_requests("txn", REQUESTS // 2, PHONES),
     )
     requests = [request for pair in zip(*halves, strict=True) for request in pair]
+    add_pictures(requests)
     phones = sorted({request["to"] for request in requests})
     friends = phones[::2]
     await write_to_account(control, friends)
-    faults = WhatsAppFaults(control, dice, lambda: asyncio.to_thread(stack.kill, "browser-main"))
+    faults = WhatsAppFaults(control, dice, lambda name: asyncio.to_thread(stack.kill, name))
     done, started_s = asyncio.Event(), time.monotonic()
 
     async def can_send() -> bool:
@@ -151,7 +171,7 @@ async def test_nothing_is_lost_repeated_or_misreported(stack: RunningStack, seed
     run = await run_messages(stack, seed)
     _report(run, seed)
     refused = run.ids_with("failed")
-    must_be_shown = [request["text"] for request in run.requests if request["id"] not in refused]
+    must_be_shown = [read_text(request) for request in run.requests if request["id"] not in refused]
     assert run.verdict.find_lost(must_be_shown) == []
     assert run.verdict.duplicates == []
     assert run.verdict.max_in_a_minute() <= LIMIT
@@ -165,7 +185,7 @@ async def test_nothing_is_lost_repeated_or_misreported(stack: RunningStack, seed
 def _check_failures(run: Run) -> None:
     """A message may fail only because the server refused a stranger, and then nobody sees it."""
     shown_ids = {row["body"] for rows in run.verdict.shown.values() for row in rows}
-    texts = {request["id"]: request["text"] for request in run.requests}
+    texts = {request["id"]: read_text(request) for request in run.requests}
     for event in run.events:
         if event["status"] == "failed":
             assert event["error"]["class"] == "restricted", event
@@ -178,7 +198,7 @@ def _rank(body: str) -> int:
 
 
 def _report(run: Run, seed: int) -> None:
-    lost = run.verdict.find_lost(request["text"] for request in run.requests)
+    lost = run.verdict.find_lost(read_text(request) for request in run.requests)
     statuses = Counter(event["status"] for event in run.events)
     print(
         f"\nseed {seed}: {len(run.requests)} requests to {PHONES} phones in {run.elapsed_s:.0f} s;"

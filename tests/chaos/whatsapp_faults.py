@@ -13,10 +13,12 @@ from functools import partial
 from streams.sandbox.client import SandboxError
 from tests.support.sandbox import SandboxControl
 
+BROWSER, SENDER = "browser-main", "sender-main"
 # How long a lasting fault acts, in seconds.
 MIN_FAULT_S = 4.0
 MAX_FAULT_S = 12.0
 PAUSE_S = 2.0
+AMPLE_QUOTA = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class WhatsAppFaults:
 
     control: SandboxControl
     dice: random.Random
-    kill_browser: Callable[[], Awaitable[object]]
+    kill: Callable[[str], Awaitable[object]]  # a service of the stack, by its name
     ordered: list[str] = field(default_factory=list)
     time_locks: list[Period] = field(default_factory=list)
     bans: list[Period] = field(default_factory=list)
@@ -48,6 +50,14 @@ class WhatsAppFaults:
             ("slow offline delivery", self._slow_offline_delivery),
             ("ban", self._ban),
             ("time lock", self._time_lock),
+            ("cap of new chats", self._cap),
+            ("replaced, then the sender is restarted", self._replaced),
+            ("network down", partial(self._once, {"network_down_s": 6})),
+            ("dead socket", partial(self._once, {"dead_socket": True})),
+            ("failed upload", partial(few, {"upload_error": 500})),
+            ("hung upload", partial(few, {"upload_hangs": True})),
+            ("receipts without an ack", partial(few, {"receipts_unacked": True})),
+            ("unreadable ack", partial(few, {"local_error": "ack_unreadable"})),
             ("503", partial(self._once, {"service_unavailable": True})),
             ("server error", partial(few, {"send_error": 500})),
             ("local error before the ack", partial(few, {"local_error": "before_ack"})),
@@ -84,7 +94,7 @@ class WhatsAppFaults:
         await self._act()
 
     async def _for_a_few_messages(self, fault: dict[str, object]) -> None:
-        await self.control.post("/faults", fault | {"count": self.dice.randint(1, 4)})
+        await self.control.post("/faults", fault | {"count": self.dice.randint(1, 3)})
         await self._act()
         await self._remove_faults()
 
@@ -113,14 +123,25 @@ class WhatsAppFaults:
         self.time_locks.append(Period(start_s, time.time()))
         await self.control.post("/faults", {"time_lock": 0})
 
+    async def _cap(self) -> None:
+        await self.control.post("/faults", {"new_chat_cap": 2})
+        await self._act()
+        await self.control.post("/faults", {"new_chat_cap": AMPLE_QUOTA})
+
+    async def _replaced(self) -> None:
+        """The page stays replaced until a person restarts the sender."""
+        await self.control.post("/faults", {"replaced": True})
+        await self._act()
+        await self.kill(SENDER)
+
     async def _kill(self) -> None:
-        await self.kill_browser()
+        await self.kill(BROWSER)
         await self._act()
 
     async def _kill_with_lost_acks(self) -> None:
         await self.control.post("/faults", {"ack_lost": True})
         await asyncio.sleep(1.0)
-        await self.kill_browser()
+        await self.kill(BROWSER)
         await self._remove_faults()
         await self._act()
 

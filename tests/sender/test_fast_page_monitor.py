@@ -33,11 +33,11 @@ def test_a_symbol_that_disappears_is_logged_once(
 ) -> None:
     """One line for each change, however often the page reports the same; the metric counts by group."""
     caplog.set_level(logging.WARNING)
-    degraded = ("needs_update", "resend/resendMsg", "sending/gate", "sending/ACK")
+    degraded = ("disk_nearly_full", "resend/resendMsg", "sending/gate", "sending/ACK")
     for _ in range(3):
         monitor.update(SessionState(Phase.READY, degraded=degraded))
     assert len(caplog.records) == 1
-    assert "needs_update, resend/resendMsg, sending/ACK, sending/gate" in caplog.text
+    assert "does not offer resend/resendMsg, sending/ACK, sending/gate:" in caplog.text
     missing = read_missing(registry)
     assert (missing["sending"], missing["resend"], missing["receipts"]) == (2, 1, 0)
 

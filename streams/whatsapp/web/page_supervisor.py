@@ -27,7 +27,12 @@ from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.page_opener import PageOpener
 from streams.whatsapp.web.profile import Profile
-from streams.whatsapp.web.recovery_policy import RecoveryLevel, RecoveryPolicy, RecoveryStep
+from streams.whatsapp.web.recovery_policy import (
+    RecoveryLevel,
+    RecoveryPolicy,
+    RecoveryStep,
+    StuckDetector,
+)
 from streams.whatsapp.web.session import PageState, PhaseInfo, derive_phase, is_unlinked
 
 log = logging.getLogger(__name__)
@@ -76,7 +81,7 @@ class PageSupervisor:
         self._unreachable_attempts = 0
         self._navigations = 0
         self._was_unlinked = False
-        self._progress = _Progress()
+        self._stuck_detector = StuckDetector(config.recovery)
         self._reload_request: asyncio.Event | None = None  # set when the reload begins
 
     @property
@@ -179,7 +184,7 @@ class PageSupervisor:
 
     async def _watch_page(self) -> None:
         after = state_version = 0
-        self._progress = _Progress()
+        self._stuck_detector.reset()
         while True:
             batch = await self._listen(after, state_version)
             if batch is None:
@@ -260,9 +265,8 @@ class PageSupervisor:
 
     def _check_progress(self, info: PhaseInfo) -> None:
         """Raises PageStuck if the page should be ready by now and nothing else keeps it from that."""
-        stuck_s = self._progress.measure_stuck_s(info, time.monotonic())
-        if stuck_s >= self._config.recovery.stuck_timeout_s:
-            self._progress = _Progress()
+        if self._stuck_detector.is_stuck(info, time.monotonic()):
+            self._stuck_detector.reset()
             raise PageStuck(f"the page stays {info.phase} ({info.reason or 'no reason'})")
 
     def _is_new_login(self, state: PageState) -> bool:
@@ -272,20 +276,6 @@ class PageSupervisor:
             return False
         was_unlinked, self._was_unlinked = self._was_unlinked, False
         return was_unlinked or state.phone != self._profile.load_link().phone
-
-
-class _Progress:
-    """Since when a page that answers has made no progress."""
-
-    def __init__(self) -> None:
-        self._info: PhaseInfo | None = None
-        self._since_s = 0.0
-
-    def measure_stuck_s(self, info: PhaseInfo, now_s: float) -> float:
-        """Seconds without progress. `now_s` is the time of any monotonic clock."""
-        if info.is_lasting or info != self._info:
-            self._info, self._since_s = info, now_s
-        return now_s - self._since_s
 
 
 def _unreachable_reason(error: WhatsAppUnreachable) -> str:

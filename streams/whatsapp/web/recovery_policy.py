@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from streams.domain.backoff import Backoff
+from streams.whatsapp.web.session import PhaseInfo
 
 _MIN_SAVING_FRACTION = 0.25  # of the maximum
 
@@ -51,7 +52,8 @@ class RecoverySettings:
     """How often and how fast to recover. After `max_failures` in one series the supervisor gives up.
 
     A page that answers but has made no progress towards `ready` for `stuck_timeout_s` is stuck. It makes
-    progress while it connects, waits for its next attempt, shows a code, or its percentage grows.
+    progress while it shows a code, or its percentage grows. While it waits for its own next attempt to
+    connect, it is stuck after `reconnect_timeout_s`: WhatsApp Web never waits longer than 990 s.
     """
 
     max_failures: int = 8
@@ -59,6 +61,7 @@ class RecoverySettings:
     backoff_max_s: float = 60.0
     healthy_reset_s: float = 60.0
     stuck_timeout_s: float = 300.0  # a first synchronization may take minutes
+    reconnect_timeout_s: float = 3600.0
 
 
 class RecoveryPolicy:
@@ -106,3 +109,26 @@ class RecoveryPolicy:
 
     def _delay_s(self, retry: int) -> float:
         return self._backoff.delay_s(retry=retry, random_fraction=self._random_fraction())
+
+
+class StuckDetector:
+    """Whether a page that answers has made no progress for too long."""
+
+    def __init__(self, settings: RecoverySettings) -> None:
+        self._settings = settings
+        self._info: PhaseInfo | None = None
+        self._since_s = 0.0
+
+    def reset(self) -> None:
+        """A page has been opened."""
+        self._info = None
+
+    def is_stuck(self, info: PhaseInfo, now_s: float) -> bool:
+        """Whether it is stuck. `now_s` is the time of any monotonic clock."""
+        if info.is_lasting or info != self._info:
+            self._info, self._since_s = info, now_s
+            return False
+        settings = self._settings
+        is_waiting = info.is_backing_off
+        timeout_s = settings.reconnect_timeout_s if is_waiting else settings.stuck_timeout_s
+        return now_s - self._since_s >= timeout_s

@@ -106,8 +106,8 @@ _PARSERS: Mapping[str, Any] = {
 class PhaseInfo:
     """A phase with its reason, its expected end and its progress.
 
-    `is_lasting`: the page is ready, does what is needed by itself, or waits for a person. A page in any
-    other phase must get on, else it is stuck.
+    `is_lasting`: the page is ready, or waits for a person. `is_backing_off`: it waits for its own next
+    attempt to connect. A page in any other phase must get on, else it is stuck.
     """
 
     phase: Phase
@@ -115,6 +115,7 @@ class PhaseInfo:
     until_s: float | None = None
     progress: int | None = None
     is_lasting: bool = field(default=False, compare=False)
+    is_backing_off: bool = field(default=False, compare=False)
 
 
 def derive_phase(state: PageState) -> PhaseInfo:
@@ -165,14 +166,14 @@ def _derive_disconnected(state: PageState) -> PhaseInfo:
         return PhaseInfo(Phase.RECONNECTING, "update_required")
     if state.service_unavailable:
         until_s = state.retry_at_s
-        return PhaseInfo(Phase.RECONNECTING, "service_unavailable", until_s, is_lasting=True)
+        return PhaseInfo(Phase.RECONNECTING, "service_unavailable", until_s, is_backing_off=True)
     if not state.socket:
         return PhaseInfo(Phase.RECONNECTING, "page_unreadable", is_lasting=True)
     is_opening = state.socket == "PAIRING" or (state.socket == _CONNECTED and not state.has_synced)
     if state.socket == _NOT_LAUNCHED or is_opening:
         return PhaseInfo(Phase.SYNCING, progress=state.progress)
     # WhatsApp Web waits up to 900 s between two attempts (source: WAWebCommsConfigBase).
-    return PhaseInfo(Phase.RECONNECTING, "disconnected", state.retry_at_s, is_lasting=True)
+    return PhaseInfo(Phase.RECONNECTING, "disconnected", state.retry_at_s, is_backing_off=True)
 
 
 def is_unlinked(state: PageState) -> bool:

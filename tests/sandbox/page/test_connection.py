@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import BrowserContext
 
-from tests.support.raw_page import RawPage
+from tests.sandbox.page.raw_page import RawPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.raw_page import RawPage
+from tests.sandbox.page.raw_page import RawPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

@@ -4,7 +4,7 @@ import pytest
 
 from streams.sandbox.state.faults import FaultValue
 from streams.whatsapp.install.bundle import find_bundle
-from tests.support.raw_page import RawPage
+from tests.sandbox.page.raw_page import RawPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

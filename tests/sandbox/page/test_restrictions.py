@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.raw_page import RawPage
+from tests.sandbox.page.raw_page import RawPage
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 

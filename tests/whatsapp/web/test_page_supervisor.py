@@ -101,7 +101,12 @@ class Observer:
 class Harness:
     """A supervisor with a fake opener."""
 
-    def __init__(self, folder: Path, openings: Iterable[Sequence[Answer] | Exception]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        openings: Iterable[Sequence[Answer] | Exception],
+        reconnect_timeout_s: float = 3600.0,
+    ) -> None:
         profile = Profile(folder)
         profile.state_dir.mkdir(parents=True)
         profile.create_link(LINKED["phone"])
@@ -113,6 +118,7 @@ class Harness:
                 backoff_base_s=0.001,
                 backoff_max_s=0.002,
                 stuck_timeout_s=0.05,
+                reconnect_timeout_s=reconnect_timeout_s,
             ),
         )
         self.observer = Observer()
@@ -176,11 +182,18 @@ async def test_a_page_that_waits_is_left_alone(
     assert len(harness.opener.levels) == 1
 
 
+async def test_a_page_that_backs_off_for_an_hour_is_replaced(tmp_path: Path) -> None:
+    """Its own loop never waits longer than 990 s (source: WAWebCommsConfigBase), so it has ended."""
+    harness = Harness(tmp_path / "main", [[DISCONNECTED] * 200, [LINKED]], reconnect_timeout_s=0.1)
+    await harness.run_for_a_moment()
+    assert harness.observer.reports[-2:] == ["page_stuck", "ready"]
+
+
 @pytest.mark.parametrize(("pending", "is_reloaded"), [(0, True), (1, False)])
 async def test_no_reload_while_a_message_is_pending(
     tmp_path: Path, pending: int, is_reloaded: bool
 ) -> None:
-    """A page forgets to send what the server has not acked (section 0 of the design) when it is reloaded."""
+    """A page forgets to send what the server has not acked when it is reloaded."""
     state = {**LINKED, "pending": pending}
     harness = Harness(tmp_path / "main", [[state] * 200, [LINKED] * 200])
     running = asyncio.create_task(harness.supervisor.run())

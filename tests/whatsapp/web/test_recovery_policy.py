@@ -1,12 +1,15 @@
 """The recovery levels as a specification, and when a page has grown too large. No browser."""
 
+from streams.whatsapp.driver import Phase
 from streams.whatsapp.web.recovery_policy import (
     RecoveryLevel,
     RecoveryPolicy,
     RecoverySettings,
     RecoveryStep,
+    StuckDetector,
     has_outgrown,
 )
+from streams.whatsapp.web.session import PhaseInfo
 
 SETTINGS = RecoverySettings(
     max_failures=6, backoff_base_s=1.0, backoff_max_s=5.0, healthy_reset_s=60.0
@@ -82,6 +85,22 @@ def test_a_page_that_answers_is_never_given_up() -> None:
     policy = make_policy()
     steps = [policy.record_failure(0.0, is_death=False) for _ in range(50)]
     assert steps[-1] == RecoveryStep(RecoveryLevel.NEW_BROWSER, 5.0)
+
+
+def test_a_page_is_stuck_when_nothing_changes() -> None:
+    """A new phase, reason or percentage is progress; what may last is never stuck."""
+    detector = StuckDetector(RecoverySettings(stuck_timeout_s=10.0, reconnect_timeout_s=100.0))
+    syncing = PhaseInfo(Phase.SYNCING, progress=1)
+    assert [detector.is_stuck(syncing, now_s) for now_s in (0.0, 9.0, 10.0)] == [False, False, True]
+    assert not detector.is_stuck(PhaseInfo(Phase.SYNCING, progress=2), 11.0)
+    waiting = PhaseInfo(Phase.RECONNECTING, "disconnected", is_backing_off=True)
+    assert [detector.is_stuck(waiting, now_s) for now_s in (12.0, 50.0, 112.0)] == [
+        False,
+        False,
+        True,
+    ]
+    ready = PhaseInfo(Phase.READY, is_lasting=True)
+    assert [detector.is_stuck(ready, now_s) for now_s in (0.0, 1e9)] == [False, False]
 
 
 def test_a_page_is_reloaded_when_that_saves_much() -> None:

@@ -190,6 +190,9 @@ async def test_the_pages_error_in_a_reaction_is_in_doubt(
     lookup = await shared_driver.find_message("3EB0AC15", PEER_CHAT)
     assert isinstance(lookup, MessageFound)
     assert lookup.ack <= 0
+    await restart(shared_driver)
+    late = await shared_driver.submit(make_message("3EB0AC15", content, deadline_in_s=-0.1))
+    assert isinstance(late, InDoubt)
     assert isinstance(await shared_driver.submit(make_message("3EB0AC15", content)), ServerAccepted)
     assert await fetch_shown_ids(shared_control) == ["3EB0AC14", "3EB0AC15"]
 

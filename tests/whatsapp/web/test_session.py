@@ -136,11 +136,13 @@ def test_what_cannot_be_read_is_not_ready(name: str) -> None:
 
 
 def test_only_a_page_that_could_get_on_can_be_stuck() -> None:
-    """Ready, linking, restricted and backing off may last for ever; a start or a synchronization may not."""
+    """Ready, linking and restricted may last for ever, backing off for an hour, anything else for minutes."""
     lasting = (
         LINKED,
         {**UNLINKED, "qr": "2@x"},
         {**LINKED, "ban": BAN},
+    )
+    backing_off = (
         {**LINKED, "socket": "OPENING", "stream": "DISCONNECTED"},
         {**LINKED, "accepted": False, "service_unavailable": True},
     )
@@ -153,7 +155,11 @@ def test_only_a_page_that_could_get_on_can_be_stuck() -> None:
     for state, is_lasting in itertools.chain(
         ((state, True) for state in lasting), ((state, False) for state in passing)
     ):
-        assert derive_phase(PageState.parse(state)).is_lasting is is_lasting, state
+        info = derive_phase(PageState.parse(state))
+        assert (info.is_lasting, info.is_backing_off) == (is_lasting, False), state
+    for state in backing_off:
+        info = derive_phase(PageState.parse(state))
+        assert (info.is_lasting, info.is_backing_off) == (False, True), state
 
 
 def test_no_code_is_no_proof_of_a_lost_link() -> None:

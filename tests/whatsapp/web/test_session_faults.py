@@ -174,7 +174,7 @@ async def test_an_unavailable_service_is_no_restriction(
         await watcher.wait_for(lambda session: session.phase is Phase.READY)
         assert not watcher.reasons & PAGE_REASONS
         phases = [session.phase for session in watcher.sessions]
-    assert phases.count(Phase.READY) == 2  # before and after
+    assert Phase.READY not in phases[1:-1]
 
 
 async def test_a_time_lock_and_a_quota_are_shown(

@@ -40,6 +40,7 @@
   class Attempt {
     constructor(submission, isInDoubt) {
       this.submission = submission;
+      this.chat = null; // of a new message
       this.model = null;
       this.isPassed = false; // WhatsApp's function was called
       this.isClosed = false; // it may not be called any more

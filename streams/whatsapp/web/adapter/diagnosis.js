@@ -10,6 +10,7 @@
 
   const WPP = window.WPP && window.WPP.whatsapp ? window.WPP : null;
   const isReady = Boolean(WPP && WPP.isFullReady);
+  const isStuck = Boolean(WPP) && performance.now() > 30 * 1000; // it should be ready by now
 
   /* ---------- reading ---------- */
 
@@ -180,7 +181,7 @@
     document: readDocument(),
     session: readSession(),
     codecs: readCodecs(),
-    symbols: attempt(() => buildSymbols(isReady ? WPP : null).check()) || [],
+    symbols: attempt(() => buildSymbols(isReady || isStuck ? WPP : null).check()) || [],
     ...(await readStorage()),
   });
 }

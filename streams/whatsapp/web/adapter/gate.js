@@ -94,7 +94,7 @@
     const target = data.reactionParentKey && data.reactionParentKey.id;
     const attempt = reactions.get(describeReaction(target, data.reactionText));
     if (!attempt) return send.apply(this, arguments);
-    attempt.pass(null);
+    attempt.pass(attempt.chat);
     attempt.isSending = true;
     const { remote, fromMe, participant } = data.id;
     const key = { remote, fromMe, participant, id: attempt.submission.id };

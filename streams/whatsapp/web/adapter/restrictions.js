@@ -14,6 +14,12 @@
 
   let ban = null; // {reason, until_s}
 
+  // Each refused login tells the remaining seconds anew, so the end of one ban is never quite the same.
+  const SAME_END_S = 2;
+  const isSameEnd = (first_s, second_s) =>
+    first_s === second_s
+    || (first_s !== null && second_s !== null && Math.abs(first_s - second_s) < SAME_END_S);
+
   // `expire` is a duration in seconds (source: WAWebTempBanScreen).
   function onBan(event) {
     if (!event || !event.banned) {
@@ -22,6 +28,7 @@
     }
     const seconds = Number(event.expire);
     const until_s = Number.isFinite(seconds) ? Date.now() / 1000 + seconds : null;
+    if (ban && isSameEnd(ban.until_s, until_s)) return;
     ban = { reason: "temporarily_banned", until_s };
   }
 

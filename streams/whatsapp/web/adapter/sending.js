@@ -8,8 +8,8 @@
 
   const {
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, startAttempt,
-    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, startWaiting,
-    stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
+    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats,
+    startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -75,6 +75,7 @@
 
   async function sendNew(attempt, submission) {
     const chat = await openChat(submission);
+    attempt.chat = chat;
     requireUnblocked(chat);
     if (isAbsent(submission.content.type)) {
       throw new AdapterError("disconnected", "WhatsApp Web offers no function to send this");
@@ -129,24 +130,27 @@
     try {
       if (content.type !== "reaction") return await findMessage(id, chat_id);
       const ack = await findReactionAck(id, chat_id);
-      return ack >= 1 ? { ack } : null; // a reaction may be sent again as it is
+      return ack === null ? null : { ack, isReaction: true };
     } catch (error) {
-      missing.add("getMessagesById");
+      console.error("the database gives no answer", error);
       return null;
     }
   }
 
   // Whether an earlier attempt may have reached the server. Of an attempt of an earlier page, the model
-  // alone tells: WhatsApp marks a text as failed if the server refused it, and a file for other reasons too.
+  // alone tells: WhatsApp gives a text ack -1 if the server refused it, but a file or a reaction also for
+  // other reasons.
   function isInDoubt(id, model) {
     if (attempts.has(id)) return attempts.get(id).mayBeSent;
-    return Boolean(model) && (model.ack === 0 || Boolean(model.mediaObject));
+    return Boolean(model) && (model.ack === 0 || Boolean(model.mediaObject || model.isReaction));
   }
 
   async function runAttempt(submission, model) {
     const attempt = startAttempt(submission, isInDoubt(submission.id, model));
     try {
-      const run = model ? sendAgain(attempt, model, submission) : sendNew(attempt, submission);
+      // A reaction is sent again as a new one.
+      const isStored = model && !model.isReaction;
+      const run = isStored ? sendAgain(attempt, model, submission) : sendNew(attempt, submission);
       await Promise.race([run, attempt.failed]);
     } finally {
       if (!attempt.isPassed) attempt.close(new AdapterError("page_error", "the attempt has ended"));
@@ -168,7 +172,7 @@
   async function isReactionAcked(submission, error) {
     if (submission.content.type !== "reaction" || error.server_code) return false;
     const stored = await findStored(submission);
-    return stored !== null;
+    return stored !== null && stored.ack >= 1;
   }
 
   // Look-ups of submits, by id: a second submit of an id waits for the attempt of the first.

@@ -11,7 +11,10 @@
   "use strict";
 
   const RECHECK_MS = 5 * 60 * 1000;
-  const MAX_LOADING_MS = 30 * 1000; // then a page that has not loaded everything never will
+  // A page that is still loading after this time lacks something; after the longer one, also a module that
+  // it does not have yet is missing.
+  const MAX_LOADING_MS = 30 * 1000;
+  const MAX_LATE_MODULE_MS = 120 * 1000;
 
   const SYMBOLS = {
     sending: {
@@ -144,25 +147,20 @@
 
   // Not at each state: wa-js searches all modules for what is missing.
   function recheck() {
-    if (performance.now() - checkedAt < RECHECK_MS) return;
-    checkedAt = performance.now();
-    absent = check().filter((symbol) => !symbol.is_present)
+    const now = performance.now();
+    if (now - checkedAt < (WPP.isFullReady ? RECHECK_MS : MAX_LOADING_MS)) return;
+    checkedAt = now;
+    const modules = registeredModules();
+    const isComplete = WPP.isFullReady || now > MAX_LATE_MODULE_MS;
+    const isLoaded = ({ address }) => isComplete || address.split(".")[0] in modules;
+    absent = check().filter((symbol) => !symbol.is_present && isLoaded(symbol))
       .map(({ group, name }) => `${group}/${name}`);
-  }
-
-  function isConnected() {
-    try {
-      return WPP.whatsapp.Socket.stream === "CONNECTED";
-    } catch (error) {
-      return false;
-    }
   }
 
   const isLoading = () => !WPP.isFullReady && performance.now() < MAX_LOADING_MS;
 
   // `group/name` of each missing symbol: those of the list, which may come back, and those that a part of
-  // the adapter has reported. While the page loads, nothing is missing yet. Without a connection a page
-  // does not load everything, so then the list says nothing.
+  // the adapter has reported. While the page loads, nothing is missing yet.
   const missing = {
     clear() {
       reported.clear();
@@ -171,7 +169,7 @@
     add(name) { reported.add(`${findGroup(name)}/${name}`); },
     [Symbol.iterator]() {
       if (isLoading()) return [].values();
-      if (WPP.isFullReady || isConnected()) recheck();
+      recheck();
       return new Set([...absent, ...reported]).values();
     },
   };

@@ -1,0 +1,76 @@
+"""What the adapter's answers and events mean, without a page."""
+
+import pytest
+
+from streams.whatsapp.driver import (
+    AckCounts,
+    InDoubt,
+    NotSubmitted,
+    Receipt,
+    ServerRefused,
+    SubmitResult,
+)
+from streams.whatsapp.errors import AdapterError
+from streams.whatsapp.web.answers import count_ack, decode_event, decode_submit_error
+from streams.whatsapp.web.media import upload_timeout_s
+
+
+@pytest.mark.parametrize(
+    ("error", "result"),
+    [
+        (
+            AdapterError("server_error", "ERROR_UNKNOWN", handed_over=True, server_code=463),
+            ServerRefused(463, "ERROR_UNKNOWN"),
+        ),
+        (
+            AdapterError("outcome_unknown", "ERROR_UNKNOWN", handed_over=True),
+            InDoubt("outcome_unknown", "outcome_unknown: ERROR_UNKNOWN"),
+        ),
+        (
+            AdapterError("media_upload_failed", "no upload"),
+            NotSubmitted("media_upload_failed", "no upload"),
+        ),
+        (
+            AdapterError("new_chats_restricted", "locked", until_s=5.0),
+            NotSubmitted("new_chats_restricted", "locked", 5.0),
+        ),
+        (AdapterError("page_error", "no x"), NotSubmitted("page_crashed", "page_error: no x")),
+    ],
+)
+def test_an_error_of_a_submit(error: AdapterError, result: SubmitResult) -> None:
+    """Only the server's code is a refusal by the server; what was handed over is in doubt."""
+    assert decode_submit_error(error) == result
+
+
+def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[str, object]:
+    """An event of the adapter."""
+    return {
+        "kind": "ack",
+        "id": "3EB0",
+        "ack": ack,
+        "at_s": 7.0,
+        "source": source,
+        "is_new": is_new,
+    }
+
+
+def test_an_ack_is_a_receipt_once() -> None:
+    """The second source repeats it, which is only counted."""
+    assert decode_event(make_ack(1)) == Receipt("3EB0", "sent", 7.0)
+    assert decode_event(make_ack(2)) == Receipt("3EB0", "delivered", 7.0)
+    assert decode_event(make_ack(2, is_new=False)) is None
+
+
+def test_receipts_are_counted_by_source() -> None:
+    """The server's ack is not one: WhatsApp's receipt handler never has it."""
+    counts = AckCounts()
+    for event in (make_ack(1), make_ack(2), make_ack(3), make_ack(2, source="handler")):
+        counts = count_ack(counts, event)
+    assert counts == AckCounts(heard=1, read=2)
+
+
+def test_an_upload_may_take_longer_for_a_larger_file() -> None:
+    """A text has no upload."""
+    assert upload_timeout_s({"type": "text", "body": "hello"}) == 0
+    small, large = ({"type": "image", "data": "A" * size} for size in (4, 4 << 20))
+    assert 0 < upload_timeout_s(small) < upload_timeout_s(large)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
 from streams.domain.accounts.restriction import Restriction
-from streams.domain.errors import Error
+from streams.domain.errors import Error, error_for
 from streams.domain.phone.events import OutcomeUnknown, Result, Sent
 from streams.domain.sending import actions
 from streams.domain.sending import claim as claims
@@ -279,6 +279,8 @@ class AttemptRunner:
         match await self._new_chats.submit(running.driver.submit, submission):
             case browser.ServerAccepted(at_s):
                 return actions.SubmitAccepted(at_s)
+            case browser.InDoubt(code, detail, until_s) if error_for(code).is_new_chat_refused:
+                return actions.HeldBack(code, detail, until_s or 0.0)
             case browser.InDoubt(_, detail):
                 number = running.command.dispatch_number
                 log.warning("dispatch %d: %s: looking for its id", number, detail)

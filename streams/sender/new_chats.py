@@ -110,7 +110,9 @@ class NewChatGuard:
         is_counted = self._limits.quota is not None
         is_open = is_allowed and not is_counted
         result = await submit(replace(submission, is_new_chat_allowed=is_open))
-        if not isinstance(result, NotSubmitted) or not error_for(result.code).is_new_chat_refused:
+        if not isinstance(result, NotSubmitted | InDoubt):
+            return result
+        if not error_for(result.code).is_new_chat_refused:
             return result
         if is_open or not is_allowed:
             return replace(result, until_s=result.until_s or self._get_held_until_s())

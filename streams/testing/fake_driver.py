@@ -121,7 +121,9 @@ class FakeDriver(FakeWhatsApp):
             return self._follow_script(submission)
         # What an earlier page left may have reached the server.
         if stored and stored.ack == AckLevel.PENDING:
-            return InDoubt("outcome_unknown", refusal.detail)
+            is_new_chat = refusal.code == "new_chats_restricted"
+            code = refusal.code if is_new_chat else "outcome_unknown"
+            return InDoubt(code, refusal.detail, refusal.until_s)
         return refusal
 
     def _find_refusal(self, submission: Submission) -> NotSubmitted | None:

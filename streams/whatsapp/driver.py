@@ -123,10 +123,15 @@ class ServerRefused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """The message may or may not have left: call `find_message` before anything else is done."""
+    """The message may or may not have left: call `find_message` before anything else is done.
+
+    With the code of a `NotSubmitted`, an earlier attempt is in doubt and this one sent nothing. `until_s`
+    (epoch): the same would happen before then.
+    """
 
     code: str
     detail: str
+    until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,6 +238,27 @@ async def test_a_used_up_quota_holds_strangers_back(sender: FastSender) -> None:
     assert sent_texts(sender) == ["b"]
 
 
+async def test_a_stranger_in_doubt_is_submitted_again_within_the_quota(sender: FastSender) -> None:
+    """The page left the message at ack 0. That it is in doubt does not make its recipient known."""
+    await tell_limits(sender, quota=quota(5))
+    sender.driver.lose_next_page(arrives=False, is_stored=True)
+    assert isinstance(await sender.send(make_command("a", chat_id=STRANGER)), Sent)
+    assert sent_texts(sender) == ["a"]
+
+
+async def test_a_stranger_in_doubt_is_held_back_with_its_account(sender: FastSender) -> None:
+    """Nothing is submitted under a time lock, and no other account may take the message."""
+    sender.driver.lose_next_page(arrives=False, is_stored=True)
+    sender.driver.break_next_submit(RuntimeError("the page is gone"))
+    first = await sender.send(make_command("a", chat_id=STRANGER))
+    assert first == Deferred(error=first.error, until_s=first.until_s, in_doubt=True)
+    await tell_limits(sender, quota=quota(5, is_used_up=True))
+    held = await sender.send(make_command("a", number=2, chat_id=STRANGER))
+    assert isinstance(held, Deferred)
+    assert (held.in_doubt, held.is_held_back, held.until_s) == (True, True, 4e9)
+    assert sent_texts(sender) == []
+
+
 async def test_a_code_that_is_no_code_is_counted_as_other(sender: FastSender) -> None:
     """The label stays bounded, whatever the page reports."""
     for code in (0, 999, 1000, -1):

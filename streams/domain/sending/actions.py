@@ -37,7 +37,7 @@ class ConfirmOwnership(msgspec.Struct, frozen=True):
 
 
 class Submit(msgspec.Struct, frozen=True):
-    """Give the message to WhatsApp: SubmitAccepted, SubmitUncertain, NotSubmitted, SubmitRefused."""
+    """Give the message to WhatsApp: SubmitAccepted, SubmitUncertain, HeldBack, NotSubmitted, SubmitRefused."""
 
     chat_id: str
     content: Mapping[str, object]
@@ -129,6 +129,14 @@ class SubmitUncertain(msgspec.Struct, frozen=True):
     """The message may or may not have left the page."""
 
 
+class HeldBack(msgspec.Struct, frozen=True):
+    """Nothing left the page now, but an earlier attempt may have sent it. `until_s`: as in NotSubmitted."""
+
+    code: str
+    detail: str = ""
+    until_s: float = 0.0
+
+
 class NotSubmitted(msgspec.Struct, frozen=True):
     """Nothing left the page, and nothing will. `until_s`: the same would happen before then; 0: unknown."""
 
@@ -172,6 +180,7 @@ Observation = (
     | OwnershipConfirmed
     | SubmitAccepted
     | SubmitUncertain
+    | HeldBack
     | NotSubmitted
     | SubmitRefused
     | MessageLookedUp

@@ -20,6 +20,7 @@
                    StoreClaim             ClaimStored              ConfirmOwnership
                    Submit                 SubmitAccepted           Finish sent
                                           SubmitUncertain          LookUpMessage
+                                          HeldBack                 Finish, in doubt
                                           NotSubmitted             Finish, not sent
                                           SubmitRefused            Finish failed, or RestrictAccount
                    RestrictAccount        AccountRestricted        Finish failed, or deferred
@@ -34,14 +35,13 @@ Rules:
 3. Nothing is submitted after the deadline, and at most `MAX_SUBMITS` times for one dispatch.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
-The shell (streams/sender/attempt_runner.py) executes each action and reports one observation; the property
-tests drive this same class. An observation that does not answer the action is a bug of the shell.
+The shell (streams/sender/attempt_runner.py) executes each action; the property tests drive this same class.
 """
 
 from collections.abc import Mapping
 
 from streams.domain.accounts.restriction import is_about_account
-from streams.domain.errors import Error, ErrorClass
+from streams.domain.errors import Error, ErrorClass, error_for
 from streams.domain.phone.events import Failed, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending import reconciliation, refusals
@@ -53,6 +53,7 @@ from streams.domain.sending.actions import (
     ConfirmOwnership,
     Denied,
     Finish,
+    HeldBack,
     LookUpMessage,
     LookUpNumber,
     MessageLookedUp,
@@ -122,12 +123,8 @@ class Attempt:
     @property
     def is_withdrawable(self) -> bool:
         """A claim of this attempt may be stored, the page never had the message, and there is no result."""
-        return (
-            self._may_be_claimed
-            and self._is_first
-            and not self.submit_count
-            and self.result is None
-        )
+        is_unsubmitted = self._is_first and not self.submit_count
+        return self._may_be_claimed and is_unsubmitted and self.result is None
 
     def claim_ahead(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
         """The claim to store while earlier dispatches are submitted; None: nothing is to be stored.
@@ -248,6 +245,8 @@ class Attempt:
                 return Finish(Sent(at_s=at_s))
             case SubmitUncertain():
                 return LookUpMessage(self.chat_id)
+            case HeldBack(code, detail, until_s):
+                return Finish(claims.held_back_result(error_for(code, detail), until_s))
             case NotSubmitted(code, detail, until_s):
                 is_too_late = now_s >= self.command.deadline_s
                 error = refusals.error_before_submit(code, detail, is_too_late=is_too_late)

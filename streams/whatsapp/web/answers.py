@@ -21,6 +21,7 @@ from streams.whatsapp.driver import (
 )
 from streams.whatsapp.errors import AdapterError
 
+_NEW_CHATS_RESTRICTED = "new_chats_restricted"
 # Codes of the adapter that the contract has too; any other code comes from wa-js.
 _NOT_SUBMITTED_CODES = frozenset(
     {
@@ -32,7 +33,7 @@ _NOT_SUBMITTED_CODES = frozenset(
         "content_refused",
         "media_rejected",
         "media_upload_failed",
-        "new_chats_restricted",
+        _NEW_CHATS_RESTRICTED,
     }
 )
 
@@ -56,7 +57,8 @@ def decode_submit_error(error: AdapterError) -> SubmitResult:
     if error.server_code is not None:
         return ServerRefused(error.server_code, error.detail)
     if error.handed_over:
-        return InDoubt("outcome_unknown", str(error))
+        code = error.code if error.code == _NEW_CHATS_RESTRICTED else "outcome_unknown"
+        return InDoubt(code, str(error), error.until_s)
     if error.code in _NOT_SUBMITTED_CODES:
         return NotSubmitted(error.code, error.detail, error.until_s)
     # A TypeError is a fault of the page, and a reload may cure it. A code of wa-js is about the message.

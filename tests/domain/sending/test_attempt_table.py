@@ -15,6 +15,7 @@ from streams.domain.sending.actions import (
     ConfirmOwnership,
     Denied,
     Finish,
+    HeldBack,
     LookUpMessage,
     LookUpNumber,
     NotSubmitted,
@@ -62,6 +63,13 @@ UNKNOWN_OTHER_LINK = OutcomeUnknown(
     error=Error("outcome_unknown", "the account has been linked again since the attempt"),
 )
 
+HELD_BACK = Deferred(
+    error=Error("attempt_in_doubt", "new_chats_restricted: why"),
+    until_s=70.0,
+    in_doubt=True,
+    is_held_back=True,
+)
+
 PROVED_CLAIM = msgspec.structs.replace(CLAIM, receipt="sent")
 
 TABLE: list[tuple[type, Observation, Action]] = [
@@ -87,6 +95,7 @@ TABLE: list[tuple[type, Observation, Action]] = [
     (StoreClaim, ClaimStored(), ConfirmOwnership()),
     (Submit, SubmitAccepted(11.0), Finish(Sent(at_s=11.0))),
     (Submit, SubmitUncertain(), LookUpMessage(CHAT)),
+    (Submit, HeldBack("new_chats_restricted", "why", 70.0), Finish(HELD_BACK)),
     (Submit, NotSubmitted("content_refused", "why"), failed("content_refused", "why")),
     (Submit, NotSubmitted("disconnected"), Finish(Deferred(error=DISCONNECTED))),
     (Submit, NotSubmitted("timeout_before_submit"), failed("timeout_before_submit")),
@@ -126,6 +135,7 @@ OBSERVATIONS: list[Observation] = [
     OwnershipConfirmed("link-1", CLAIM),
     SubmitAccepted(11.0),
     SubmitUncertain(),
+    HeldBack("new_chats_restricted"),
     NotSubmitted("disconnected"),
     SubmitRefused(463),
     looked_up(NotInStore()),

@@ -140,6 +140,7 @@
   }
 
   return {
-    readSocket, isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
+    readSocket, isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection,
+    subscribe,
   };
 }

@@ -279,9 +279,9 @@ class AttemptRunner:
         match await self._new_chats.submit(running.driver.submit, submission):
             case browser.ServerAccepted(at_s):
                 return actions.SubmitAccepted(at_s)
-            case browser.InDoubt(code):
+            case browser.InDoubt(_, detail):
                 number = running.command.dispatch_number
-                log.warning("dispatch %d: %s: looking for its id", number, code)
+                log.warning("dispatch %d: %s: looking for its id", number, detail)
                 return actions.SubmitUncertain()
             case browser.NotSubmitted(code, detail, until_s):
                 return actions.NotSubmitted(code, detail, until_s or 0.0)

@@ -11,7 +11,14 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from streams.domain.accounts import new_chats as stored
-from streams.domain.accounts.new_chats import NewChatBlock, NewChatCount, NewChatLimits, Quota
+from streams.domain.accounts.new_chats import (
+    NewChatBlock,
+    NewChatCount,
+    NewChatLimits,
+    Quota,
+    keep_unreadable,
+)
+from streams.domain.accounts.restriction import RESTRICTION_DURATION_S
 from streams.domain.errors import error_for
 from streams.sender.claim_store import ClaimStore
 from streams.sender.restrictions import RestrictionStore
@@ -30,6 +37,7 @@ Submit: TypeAlias = Callable[[Submission], Awaitable[SubmitResult]]
 KEY: Final = b"new-chats"  # no WhatsApp id begins like this
 # A message to a stranger is held back for this long if nothing tells when a new chat is allowed again.
 UNKNOWN_END_S: Final = 3600.0
+_SYMBOL_GROUP: Final = "restrictions/"  # of the names in `SessionState.degraded`
 
 
 class NewChatGuard:
@@ -60,10 +68,15 @@ class NewChatGuard:
         """The session is now in this state. Only a ready one knows its limits."""
         if session.phase is not Phase.READY:
             return
-        self._limits, self._link = _read_limits(session), session.link
-        if self._limits.quota is not None:
-            self._set_count(self._count.with_report(self._limits.quota, session.link))
-        self._restrictions.update_limits(self._limits, session.link, self._now_s())
+        limits, now_s = _read_limits(session), self._now_s()
+        is_readable = not any(name.startswith(_SYMBOL_GROUP) for name in session.degraded)
+        if not is_readable and session.link == self._link:
+            # An update of the page must not look like the end of a time lock.
+            limits = keep_unreadable(limits, self._limits, now_s, RESTRICTION_DURATION_S)
+        self._limits, self._link = limits, session.link
+        if limits.quota is not None:
+            self._set_count(self._count.with_report(limits.quota, session.link))
+        self._restrictions.update_limits(limits, session.link, now_s, is_readable=is_readable)
 
     def get_block(self, now_s: float) -> NewChatBlock | None:
         """Why the account may open no new chat now, and until when; of two reasons the longer one."""

@@ -123,7 +123,7 @@ class SendTopicOwnership:
             metrics=ports.metrics,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._ack_refresh_task: asyncio.Task[None] | None = None
+        self._ready_event = asyncio.Event()
 
     # -- life
 
@@ -135,6 +135,7 @@ class SendTopicOwnership:
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
+        self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")
         self.browser_session.open()
@@ -143,8 +144,6 @@ class SendTopicOwnership:
         """Finish what can be finished soon, end the browser, publish that the account has stopped."""
         await self.pipeline.close()
         await self.browser_session.close()
-        if self._ack_refresh_task is not None:
-            self._tasks.append(self._ack_refresh_task)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -212,16 +211,25 @@ class SendTopicOwnership:
         self._account_publisher.update_session(session)
         self._qr_terminal.show_code(session)
         self._page_monitor.update(session)
-        if session.phase is Phase.READY and (
-            self._ack_refresh_task is None or self._ack_refresh_task.done()
-        ):
-            self._ack_refresh_task = asyncio.create_task(self._refresh_acks(), name="ack-refresh")
+        if session.phase is Phase.READY:
+            self._ready_event.set()
 
     async def _refresh_acks(self) -> None:
-        driver = self.browser_session.driver
-        if driver is not None:
-            await self._receipts.refresh_acks(driver)
+        """Whenever the session is ready, also if it was lost and came back during a refresh."""
+        while True:
+            await self._ready_event.wait()
+            self._ready_event.clear()
+            driver = self.browser_session.driver
+            if driver is not None:
+                await self._receipts.refresh_acks(driver)
+                await self._record_versions(driver)
+
+    async def _record_versions(self, driver: Driver) -> None:
+        """A metric: a page that cannot be read for it must not end the sender."""
+        try:
             await self._page_monitor.record_versions(driver)
+        except Exception:
+            log.exception("the versions of WhatsApp's page cannot be read")
 
 
 def make_pace(settings: Settings) -> Pace:

@@ -66,9 +66,16 @@ class RestrictionStore:
         await self._claim_store.write(_make_key(restriction.code), stored.encode(restriction))
         return restriction
 
-    def update_limits(self, limits: NewChatLimits, link: str | None, now_s: float) -> None:
-        """The ready session tells these limits: they may change the end of a restriction."""
+    def update_limits(
+        self, limits: NewChatLimits, link: str | None, now_s: float, *, is_readable: bool
+    ) -> None:
+        """The ready session tells these limits: they may change the end of a restriction.
+
+        Limits that are not readable lift none: that a lock is not shown says nothing then.
+        """
         self._limits = limits
+        if not is_readable:
+            return
         for code, restriction in self._restrictions.items():
             if not restriction.is_in_force(link, now_s):
                 continue

@@ -157,7 +157,8 @@ class RetrySettings:
     )
     unknown_after_s: AtLeast1 = _setting(
         3600,
-        "An attempt in doubt that cannot be reconciled within this many seconds ends as `unknown`.",
+        "An attempt in doubt that cannot be reconciled within this many seconds ends as `unknown`. "
+        "The time for which a time lock or the account's pace holds it back does not count.",
     )
     clock_skew_ms: AtLeast0 = _setting(
         500, "Largest difference between the clocks of two hosts, in milliseconds."

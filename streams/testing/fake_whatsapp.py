@@ -76,6 +76,7 @@ class FakeWhatsApp:
         self._scripts: deque[Script] = deque()
         self._missing_phones: set[str] = set()
         self._ack_counts = AckCounts()
+        self._degraded: tuple[str, ...] = ()
         self._time_lock: TimeLock | None = None
         self._new_chat_quota: NewChatQuota | None = None
         self._may_answer = asyncio.Event()
@@ -154,6 +155,7 @@ class FakeWhatsApp:
                 self._phone,
                 reason=reason,
                 link=self.link,
+                degraded=self._degraded,
                 until_s=until_s,
                 time_lock=self._time_lock if is_ready else None,
                 new_chat_quota=self._new_chat_quota if is_ready else None,
@@ -166,6 +168,11 @@ class FakeWhatsApp:
         """WhatsApp allows no new chats, or so many; without arguments, it does again."""
         self._time_lock, self._new_chat_quota = time_lock, quota
         self.set_phase(self._session.phase)
+
+    def remove_symbols(self, *names: str) -> None:
+        """An update has removed these (`group/name`): the page can tell no limits any more."""
+        self._degraded = names
+        self.restrict_new_chats()
 
     def reload_page(self) -> None:
         """A new page takes over: nothing sends any more what was pending."""

@@ -16,7 +16,8 @@ from streams.contract.export.portable import portable
 from streams.contract.topics import PUBLIC_TOPICS
 from tests.contract.rejected_samples import REJECTED, Rejected
 from tests.contract.samples import ACCEPTED
-from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
+from tests.contract.test_dead_letters import LETTER
+from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND
 
 SCHEMAS = json_schema.build_schemas()
 

@@ -12,6 +12,7 @@ from streams.domain.accounts.new_chats import (
     decode,
     encode,
     has_quota_left,
+    keep_unreadable,
     reserve,
 )
 
@@ -74,3 +75,23 @@ def test_the_quota_is_never_used_up_by_us(total: int, reports: list[int]) -> Non
             opened += 1
             count = count.with_message(f"{opened}@lid")
     assert opened <= max(0, total - 1)
+
+
+def test_a_cycle_without_an_end_ends_with_a_smaller_report() -> None:
+    """Else the count of the first cycle would forbid new chats for ever. An old report is not smaller."""
+    count = NewChatCount().with_report(quota(90, resets_at_s=0.0), "link-1")
+    count = count.with_message("1@lid").with_report(quota(90, resets_at_s=0.0), "link-1")
+    assert count.used == 91
+    assert count.with_report(quota(2, resets_at_s=0.0), "link-1").used == 2
+
+
+def test_what_an_unreadable_page_does_not_tell_is_kept() -> None:
+    """A time lock until its end, or for a day if that is not known; a quota until its reset."""
+    none, before = NewChatLimits(), NewChatLimits(True, NOW_S + 50, quota(95))
+    assert keep_unreadable(none, before, NOW_S, 100.0) == before
+    assert keep_unreadable(none, before, NOW_S + 50, 100.0) == NewChatLimits(quota=quota(95))
+    endless = keep_unreadable(none, NewChatLimits(True), NOW_S, 100.0)
+    assert endless == NewChatLimits(True, NOW_S + 100)
+    assert keep_unreadable(none, endless, NOW_S + 100, 100.0) == none
+    told = NewChatLimits(True, NOW_S + 9, quota(1))
+    assert keep_unreadable(told, before, NOW_S, 100.0) == told

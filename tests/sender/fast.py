@@ -73,6 +73,7 @@ class FastSender:
 
     driver: FakeDriver = field(default_factory=FakeDriver)
     disk: Disk = field(default_factory=Disk)
+    limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=30.0))
     pace: Pace = field(default_factory=lambda: Pace(interval_s=0.0, per_minute=0))
     events: list[Event] = field(default_factory=list)
     nacked: list[object] = field(default_factory=list)
@@ -124,7 +125,7 @@ class FastSender:
             pacer=self.pacer,
             restrictions=self.restrictions,
             new_chats=self.new_chats,
-            limits=Limits(ack_timeout_s=0.0, lease_s=30.0),
+            limits=self.limits,
             fence=OpenFence(),
             on_paced=self._on_paced,
             on_refused=self.metrics.record_refusal,

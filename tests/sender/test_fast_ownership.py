@@ -1,5 +1,6 @@
 """One ownership of the send topic as the process wires it, with a driver and a table in memory."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +15,39 @@ from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
-from tests.sender.fast import FastSender, OpenFence, make_command, until
+from streams.whatsapp.diagnosis import Diagnosis
+from tests.sender.fast import FastSender, OpenFence, make_command, run_until_idle, until
+
+
+def make_ownership(
+    tmp_path: Path,
+    earlier: FastSender,
+    registry: CollectorRegistry,
+    published: list[Event],
+    accounts: list[AccountRecord],
+) -> SendTopicOwnership:
+    """The next ownership, on the disk and the driver of an earlier sender."""
+
+    async def publish_events(events: Sequence[Event]) -> None:
+        published.extend(events)
+
+    async def publish_account(record: AccountRecord) -> None:
+        accounts.append(record)
+
+    return SendTopicOwnership(
+        load({"WA_CONFIG": ""}, data_dir=tmp_path),
+        "main",
+        Ports(
+            table=cast("Any", InMemoryTable(earlier.disk)),
+            fence=OpenFence(),
+            make_driver=lambda: earlier.driver,
+            publish_events=publish_events,
+            publish_account=publish_account,
+            nack=lambda _: None,
+            on_failure=lambda error: pytest.fail(str(error)),
+            metrics=Metrics(registry),
+        ),
+    )
 
 
 async def test_a_message_left_in_doubt_by_an_earlier_process(
@@ -33,27 +66,7 @@ async def test_a_message_left_in_doubt_by_an_earlier_process(
     published: list[Event] = []
     accounts: list[AccountRecord] = []
     registry = CollectorRegistry()
-
-    async def publish_events(events: Sequence[Event]) -> None:
-        published.extend(events)
-
-    async def publish_account(record: AccountRecord) -> None:
-        accounts.append(record)
-
-    ownership = SendTopicOwnership(
-        load({"WA_CONFIG": ""}, data_dir=tmp_path),
-        "main",
-        Ports(
-            table=cast("Any", InMemoryTable(earlier.disk)),
-            fence=OpenFence(),
-            make_driver=lambda: earlier.driver,
-            publish_events=publish_events,
-            publish_account=publish_account,
-            nack=lambda _: None,
-            on_failure=lambda error: pytest.fail(str(error)),
-            metrics=Metrics(registry),
-        ),
-    )
+    ownership = make_ownership(tmp_path, earlier, registry, published, accounts)
     await ownership.open()
     by_receipt = {"by": "receipt"}
     await until(lambda: registry.get_sample_value("wa_sender_doubts_resolved_total", by_receipt))
@@ -66,3 +79,36 @@ async def test_a_message_left_in_doubt_by_an_earlier_process(
     row = FastSender(disk=earlier.disk).claims.get(whatsapp_id)
     assert row is not None
     assert row.receipt == "sent", "it is durable when the ownership ends"
+
+
+async def test_acks_are_read_again_after_a_session_that_was_lost_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The session comes back while the page is read for a metric, which fails: the acks are read all the same."""
+    earlier = FastSender()
+    await earlier.open()
+    await earlier.send(make_command("a"))
+    await earlier.close()
+    reads: list[Sequence[tuple[str, str]]] = []
+    may_diagnose = asyncio.Event()
+
+    async def read_acks(ids: Sequence[tuple[str, str]]) -> dict[str, int]:
+        reads.append(ids)
+        return {}
+
+    async def diagnose() -> Diagnosis:
+        await may_diagnose.wait()
+        raise RuntimeError("the page is gone")
+
+    monkeypatch.setattr(earlier.driver, "read_acks", read_acks)
+    monkeypatch.setattr(earlier.driver, "diagnose", diagnose)
+    ownership = make_ownership(tmp_path, earlier, CollectorRegistry(), [], [])
+    await ownership.open()
+    await until(lambda: len(reads) == 1)
+    earlier.driver.reload_page()
+    await run_until_idle()
+    assert len(reads) == 1
+    may_diagnose.set()
+    await until(lambda: len(reads) == 2)
+    await ownership.close()
+    assert "the versions of WhatsApp's page cannot be read" in caplog.text

@@ -245,3 +245,17 @@ async def test_a_code_that_is_no_code_is_counted_as_other(sender: FastSender) ->
     get = sender.registry.get_sample_value
     counts = [get("wa_sender_refusals_total", {"code": code}) for code in ("0", "999", "other")]
     assert counts == [1, 1, 2]
+
+
+async def test_a_page_that_cannot_tell_its_time_lock_does_not_lift_it(sender: FastSender) -> None:
+    """WhatsApp updates its page during the lock: what it shows no more is not over, also not a refusal's."""
+    sender.driver.refuse_next_submit(463)
+    await sender.send(make_command("a", chat_id=STRANGER))
+    await tell_limits(sender, TimeLock(time.time() + 600, "DEFAULT"))
+    sender.driver.remove_symbols("restrictions/isUserReachoutTimelocked")
+    await until(lambda: sender.session.state == sender.driver.session)
+    held = await sender.send(make_command("b", chat_id=OTHER_STRANGER))
+    assert isinstance(held, Deferred)
+    assert held.until_s == pytest.approx(time.time() + 600, abs=60)
+    assert isinstance(await sender.send(make_command("c", chat_id=FRIEND)), Sent)
+    assert sent_texts(sender) == ["c"]

@@ -52,13 +52,20 @@ class NewChatCount(Stored, frozen=True):
     chats: tuple[int, ...] = ()  # checksums of their ids
     resets_at_s: float = 0.0  # of the quota that was counted
     link: str | None = None
+    reported: int = 0  # the most that WhatsApp has reported of this cycle
 
     def with_report(self, quota: Quota, link: str | None) -> "NewChatCount":
-        """The count after a report. Within one cycle it never goes back: a report may be old."""
+        """The count after a report. Within one cycle it never goes back: a report may be old.
+
+        If nothing tells when a cycle ends, a report of less than the one before begins a new one.
+        """
         is_same_cycle = (self.resets_at_s, self.link) == (quota.resets_at_s, link)
-        if is_same_cycle:
-            return replace(self, used=max(self.used, quota.used))
-        return NewChatCount(used=quota.used, resets_at_s=quota.resets_at_s, link=link)
+        if is_same_cycle and (quota.resets_at_s or quota.used >= self.reported):
+            reported = max(self.reported, quota.used)
+            return replace(self, used=max(self.used, quota.used), reported=reported)
+        return NewChatCount(
+            used=quota.used, resets_at_s=quota.resets_at_s, link=link, reported=quota.used
+        )
 
     def with_message(self, chat_id: str) -> "NewChatCount":
         """The count after a message to a stranger that was sent, or may have been."""
@@ -66,6 +73,19 @@ class NewChatCount(Stored, frozen=True):
         if checksum in self.chats:
             return self
         return replace(self, used=self.used + 1, chats=(*self.chats, checksum))
+
+
+def keep_unreadable(
+    limits: NewChatLimits, previous: NewChatLimits, now_s: float, max_s: float
+) -> NewChatLimits:
+    """The limits of a session that cannot read them all: what it does not tell is as it was before.
+
+    A time lock without an end is kept for `max_s`, and a quota until its reset.
+    """
+    lock_until_s = previous.time_lock_until_s or now_s + max_s
+    if not limits.is_timelocked and previous.is_timelocked and now_s < lock_until_s:
+        limits = replace(limits, is_timelocked=True, time_lock_until_s=lock_until_s)
+    return limits if limits.quota is not None else replace(limits, quota=previous.quota)
 
 
 def block_by_limits(

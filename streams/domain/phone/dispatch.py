@@ -163,8 +163,20 @@ def _must_give_up(transition: Transition, head: Message) -> bool:
 def _get_give_up_at_s(transition: Transition, head: Message) -> float:
     """A message with an attempt in doubt does not expire: that would say that nothing was sent."""
     if head.pinned_to is not None:
-        return head.in_doubt_since_s + transition.policy.unknown_after_s
+        return _get_doubt_began_s(transition, head) + transition.policy.unknown_after_s
     return head.expires_at_s or float("inf")
+
+
+def _get_doubt_began_s(transition: Transition, head: Message) -> float:
+    """The time for which it was held back does not count: nothing sends it meanwhile, and at the end of, for
+    example, a time lock it is submitted again. `unknown` would say less than what is known.
+
+    It counts from its `expires_at` on, because nothing is submitted then; and always long before its claim
+    is forgotten, so an account that is held back again and again does not keep it for ever.
+    """
+    latest_s = head.in_doubt_since_s + transition.policy.idempotency_window_s / 2
+    held_back_until_s = min(head.held_back_until_s, latest_s, head.expires_at_s or float("inf"))
+    return max(head.in_doubt_since_s, held_back_until_s)
 
 
 def _give_up(transition: Transition, head: Message) -> Message:

@@ -78,6 +78,10 @@ class Deferred(Stored, frozen=True, tag="deferred"):
     error: Error
     until_s: float = 0.0
     in_doubt: bool = False
+    is_held_back: bool = (
+        False  # in doubt, but not on its way: it may be submitted again at `until_s`
+    )
+    is_refused: bool = False  # WhatsApp's server refused this message, whatever else it sends
 
 
 class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):

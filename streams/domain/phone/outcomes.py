@@ -24,6 +24,9 @@ from streams.domain.phone.state import Chat, Message, State
 from streams.domain.phone.transition import Transition
 
 _DEFERRING_CLASSES: Final = (ErrorClass.THROTTLED, ErrorClass.SESSION)
+# A message that the server refuses this often is at fault itself. Without a limit, one invalid message (479)
+# pauses its account again and again.
+MAX_REFUSALS: Final = 3
 
 
 def apply_outcome(transition: Transition, event: Outcome) -> bool:
@@ -130,6 +133,10 @@ def _apply_deferred(
 ) -> Message:
     """Handed back: no attempt is counted. An attempt in doubt pins the message to that account."""
     error = result.error
+    if result.is_refused:
+        message = replace(message, refusals=message.refusals + 1)
+        if message.refusals >= MAX_REFUSALS:
+            return _apply_refused(transition, message, event, result)
     if error.is_new_chat_refused and not result.in_doubt:
         return _close_account(transition, message, event.account, result.until_s)
     # It only came too late for this dispatch, so it may be dispatched again at once.
@@ -145,6 +152,7 @@ def _apply_deferred(
         not_before_s=max(until_s, transition.now_s + delay_s),
         pinned_to=event.account if result.in_doubt else None,
         in_doubt_since_s=in_doubt_since_s,
+        held_back_until_s=_get_held_back_until_s(message, result),
     )
     if result.in_doubt:
         return transition.publish_queued(updated, "attempt_in_doubt", updated.not_before_s)
@@ -154,6 +162,32 @@ def _apply_deferred(
     if delay_s:
         return transition.publish_queued(updated, "rate_limited", updated.not_before_s)
     return transition.put_message(updated)
+
+
+def _get_held_back_until_s(message: Message, result: Deferred) -> float:
+    """It only grows while the message is in doubt."""
+    if not result.in_doubt:
+        return 0.0
+    until_s = result.until_s if result.is_held_back else 0.0
+    return max(until_s, message.held_back_until_s if message.pinned_to is not None else 0.0)
+
+
+def _apply_refused(
+    transition: Transition, message: Message, event: Outcome, result: Deferred
+) -> Message:
+    """It is not tried again. If an earlier submit may have arrived, that is all that is known."""
+    detail = f"refused {message.refusals} times: {result.error.detail}"
+    if result.in_doubt:
+        error = Error("outcome_unknown", detail)
+        unknown = OutcomeUnknown(at_s=transition.now_s, error=error)
+        return _apply_unknown(transition, message, event, unknown)
+    return transition.complete_with_dead_letter(
+        replace(message, attempts=message.attempts + 1),
+        State.FAILED,
+        Error("server_error", detail),
+        account=event.account,
+        whatsapp_id=event.whatsapp_id,
+    )
 
 
 def _close_account(

@@ -44,7 +44,7 @@ from streams.domain.accounts.restriction import is_about_account
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.events import Failed, Result, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending import reconciliation
+from streams.domain.sending import reconciliation, refusals
 from streams.domain.sending.actions import (
     AccountRestricted,
     Action,
@@ -75,7 +75,6 @@ from streams.domain.sending.actions import (
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
 from streams.domain.sending.command import SendCommand, decode_content
 from streams.domain.sending.reconciliation import AskToReconnect, SubmitAgain
-from streams.domain.sending.refusals import error_before_submit, error_for_refusal
 
 
 class UnexpectedObservation(Exception):
@@ -100,6 +99,7 @@ class Attempt:
         self._is_found = False  # the last lookup concluded the attempt
         self._may_have_arrived = False  # an earlier page had it, without an ack
         self._is_reconciled = False  # a lookup has shown that an earlier submit did not leave
+        self._is_refused = False  # by the server, and not only the pace of the account
         self.action: Action = self._begin(now_s)
 
     # -- what the shell reads
@@ -250,10 +250,11 @@ class Attempt:
                 return LookUpMessage(self.chat_id)
             case NotSubmitted(code, detail, until_s):
                 is_too_late = now_s >= self.command.deadline_s
-                error = error_before_submit(code, detail, is_too_late=is_too_late)
+                error = refusals.error_before_submit(code, detail, is_too_late=is_too_late)
                 return self._not_sent(error, until_s)
             case SubmitRefused(server_code, detail):
-                error = error_for_refusal(server_code, detail)
+                error = refusals.error_for_refusal(server_code, detail)
+                self._is_refused = refusals.is_about_message(server_code)
                 if is_about_account(error):
                     return RestrictAccount(error, self._link)
                 return self._refused(error)
@@ -285,15 +286,14 @@ class Attempt:
     def _not_sent(self, error: Error, until_s: float = 0.0) -> Finish:
         """This attempt sent nothing. An earlier one stays in doubt, unless trying again cannot help."""
         if self._is_reconciled and error.error_class is not ErrorClass.PERMANENT:
-            return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
+            return Finish(claims.held_back_result(error, until_s))
         return Finish(claims.not_sent_result(error, until_s))
 
     def _refused(self, error: Error, until_s: float = 0.0) -> Finish:
-        """The server refused it now. If it may have arrived before, no other account may get it."""
-        is_final = error.error_class in (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
-        if self._may_have_arrived and not is_final:
-            return Finish(claims.in_doubt_result(f"{error.code}: {error.detail}", until_s))
-        return Finish(claims.not_sent_result(error, until_s))
+        result = claims.refused_result(
+            error, until_s, may_have_arrived=self._may_have_arrived, is_refused=self._is_refused
+        )
+        return Finish(result)
 
 
 def _unexpected(action: Action, observation: Observation) -> UnexpectedObservation:

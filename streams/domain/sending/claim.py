@@ -189,6 +189,27 @@ def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:
     return Deferred(error=Error("attempt_in_doubt", detail), until_s=until_s, in_doubt=True)
 
 
+def held_back_result(error: Error, until_s: float) -> Deferred:
+    """In doubt, but nothing sends it: it would be submitted again, if this did not forbid it until then."""
+    in_doubt = in_doubt_result(f"{error.code}: {error.detail}", until_s)
+    return replace(in_doubt, is_held_back=until_s > 0)
+
+
+def refused_result(
+    error: Error, until_s: float, *, may_have_arrived: bool, is_refused: bool
+) -> Failed | Deferred:
+    """The server refused it now. If it may have arrived before, no other account may get it.
+
+    `is_refused`: the message itself, and not only the pace of the account.
+    """
+    is_final = error.error_class in (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
+    is_in_doubt = may_have_arrived and not is_final
+    result = held_back_result(error, until_s) if is_in_doubt else not_sent_result(error, until_s)
+    if isinstance(result, Failed):
+        return result
+    return replace(result, is_refused=is_refused)
+
+
 def unknown_result(detail: str, now_s: float) -> OutcomeUnknown:
     """Given up: nothing can tell whether the message went out."""
     return OutcomeUnknown(at_s=now_s, error=Error("outcome_unknown", detail))

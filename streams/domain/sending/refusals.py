@@ -18,10 +18,11 @@ from typing import Final
 
 from streams.domain.errors import Error, error_for
 
+RATE_LIMIT_CODE: Final = 429
 CODES_BY_SERVER_CODE: Final = MappingProxyType(
     {
         404: "recipient_not_on_whatsapp",
-        429: "account_rate_limited",
+        RATE_LIMIT_CODE: "account_rate_limited",
         463: "reachout_timelocked",
         475: "new_chats_capped",
         479: "account_rate_limited",
@@ -33,6 +34,11 @@ def error_for_refusal(server_code: int, detail: str = "") -> Error:
     """The error of a message that the server refused with this code."""
     named = f"{server_code}: {detail}" if detail else str(server_code)
     return Error(CODES_BY_SERVER_CODE.get(server_code, "server_error"), named)
+
+
+def is_about_message(server_code: int) -> bool:
+    """Whether the message itself may be the reason, so that the same would happen again and again."""
+    return server_code != RATE_LIMIT_CODE
 
 
 def error_before_submit(code: str, detail: str, *, is_too_late: bool) -> Error:

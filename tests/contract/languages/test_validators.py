@@ -15,7 +15,8 @@ from streams.contract.errors import InvalidRequest
 from tests.contract.languages.tools import FILES, run_go, run_node
 from tests.contract.rejected_samples import REJECTED
 from tests.contract.samples import ACCEPTED, PNG, content, parse, text
-from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND, LETTER
+from tests.contract.test_dead_letters import LETTER
+from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import (
+    AccountRestricted,
     Action,
     Allowed,
     ConfirmOwnership,
@@ -22,13 +23,14 @@ from streams.domain.sending.actions import (
     RestrictAccount,
     StoreClaim,
     Submit,
+    SubmitRefused,
     SubmitUncertain,
     WaitUntilAllowed,
 )
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
-from streams.domain.sending.reconciliation import NotInStore
+from streams.domain.sending.reconciliation import InStore, NotInStore
 from tests.domain.sending.attempts import (
     ATTEMPTS,
     CHAT,
@@ -103,7 +105,7 @@ def test_nothing_is_submitted_after_the_deadline(
 @pytest.mark.parametrize(
     ("observations", "expected"),
     [
-        ([Denied(DISCONNECTED, 70.0)], claims.in_doubt_result("disconnected: ", 70.0)),
+        ([Denied(DISCONNECTED, 70.0)], claims.held_back_result(DISCONNECTED, 70.0)),
         (
             [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("page_crashed", "x")],
             claims.in_doubt_result("page_crashed: x"),
@@ -185,3 +187,26 @@ def test_what_whatsapp_answered_is_remembered() -> None:
     assert after(NumberFound("other@lid"), attempt=attempt).looked_up_chat_id == "other@lid"
     assert attempt.chat_id == "other@lid"
     assert begin().looked_up_chat_id is None
+
+
+@pytest.mark.parametrize(
+    ("server_code", "is_refused"), [(429, False), (479, True)], ids=["too fast", "invalid"]
+)
+def test_whether_the_message_itself_is_refused(server_code: int, is_refused: bool) -> None:
+    """429 concerns all messages of the account; 479 is about this one (source: WABackendHandleError)."""
+    attempt = after(SubmitRefused(server_code), AccountRestricted(90.0), attempt=submitted())
+    error = Error("account_rate_limited", str(server_code))
+    assert attempt.result == Deferred(error=error, until_s=90.0, is_refused=is_refused)
+
+
+def test_a_refusal_of_what_may_have_arrived_is_counted() -> None:
+    """It stays in doubt, but is not submitted again and again for as long as the doubt lasts."""
+    attempt = after(
+        looked_up(InStore(-1)),
+        Allowed(),
+        OwnershipConfirmed("link-1", CLAIM),
+        SubmitRefused(500),
+        attempt=begin(claim=CLAIM),
+    )
+    result = claims.in_doubt_result("server_error: 500")
+    assert attempt.result == msgspec.structs.replace(result, is_refused=True)

@@ -81,11 +81,24 @@
 
   /* ---------- does the page connect again? ---------- */
 
+  // Not after the page has given up its connection, nor after another window of this browser has taken the
+  // mutex, even when that window is closed (source: WAWebAppMutexCore). A page that cannot be read is
+  // believed to connect again.
   let stoppedSinceMs = null;
+  let wasOpen = false;
+
+  function hasStoppedComms() {
+    return isGivenUp() && isAuthenticated() && readSocket("state") === "CONNECTED";
+  }
+
+  function hasLostMutex() {
+    const hasMutex = tryRead(() => loadModule("WAWebUserPrefsTabMutex").currentTabHasMutex());
+    return hasMutex === false && wasOpen && !isOpen() && isAuthenticated();
+  }
 
   function isStopped() {
-    const wasInUse = isAuthenticated() && readSocket("state") === "CONNECTED";
-    if (!isGivenUp() || !wasInUse) stoppedSinceMs = null;
+    wasOpen = wasOpen || isOpen();
+    if (!hasStoppedComms() && !hasLostMutex()) stoppedSinceMs = null;
     else if (stoppedSinceMs === null) stoppedSinceMs = Date.now();
     return stoppedSinceMs !== null && Date.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
   }

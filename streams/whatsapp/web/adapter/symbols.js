@@ -51,6 +51,7 @@
       "WAWebOfflineHandler.OfflineMessageHandler.getOfflineDeliveryProgress": null,
       "WAWebOfflineHandler.OfflineMessageHandler.hasReceivedOfflinePreviewIb": null,
       "WAComms.isCommsInitialized": null,
+      "WAWebUserPrefsTabMutex.currentTabHasMutex": null,
     },
     linking: {
       "WAWebLaunchSocketUtils.refreshQR": null,

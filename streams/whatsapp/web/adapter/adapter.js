@@ -3,9 +3,9 @@
  *
  * It is evaluated once per document, as soon as wa-js can read the page, and returns an object of calls.
  * A page without a connection never becomes "fully ready", and its state must be known all the same: so
- * the calls that need the whole page are added later. Each call returns {ok: true, …} or {ok: false, code, message}. A call may not throw, and the
- * adapter may not leave a global behind. `parts` are the other files of this folder; page.py puts
- * them together.
+ * the calls that need the whole page are added later. Each call returns {ok: true, …} or {ok: false, code,
+ * message}. A call may not throw, and the adapter may not leave a global behind. `parts` are the other files
+ * of this folder; page.py puts them together.
  */
 (parts) => {
   "use strict";

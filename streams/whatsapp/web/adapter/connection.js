@@ -153,6 +153,7 @@
   }
 
   return {
-    readSocket, isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection, subscribe,
+    readSocket, isAuthenticated, isConnected, isOfflineDeliveryEnded, describeConnection, readConnection,
+    subscribe,
   };
 }

@@ -7,7 +7,8 @@ from hypothesis.stateful import invariant, precondition, rule
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, Effect
-from streams.domain.phone.events import Deferred
+from streams.domain.phone.events import Deferred, TimerFired
+from streams.testing.phone_world import PHONE
 from tests.domain.test_step_properties import PhoneMachine, errors
 
 ACCOUNTS = ("main", "other")
@@ -28,6 +29,22 @@ class TwoAccountsMachine(PhoneMachine):
     def accounts_change(self, records: dict[str, Capacity]) -> None:
         """An account may also be removed."""
         self.world.accounts = records
+
+    @rule(ready=st.booleans(), free=st.integers(0, 2), new_chats=st.booleans())
+    def account_changes(self, ready: bool, free: int, new_chats: bool) -> None:
+        """One of the two is ready."""
+        main, other = Capacity(ready, free, new_chats), Capacity(not ready, 2, not new_chats)
+        self.world.accounts = {"main": main, "other": other}
+
+    @precondition(lambda self: any(m.pinned_to for m in self.world.messages.values()))
+    @rule()
+    def the_account_of_a_doubt_is_lost(self) -> None:
+        """It is time to look for the message, and only the other account is ready."""
+        pinned = {m.pinned_to for m in self.world.messages.values()}
+        self.world.accounts = {n: Capacity(n not in pinned, 2) for n in ACCOUNTS}
+        self.world.now_s += 300
+        assert self.world.row
+        self.world.apply(TimerFired(phone=PHONE, timer_version=self.world.row.timer_version))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(until_in_s=st.floats(-10, 300), arrives=st.booleans(), is_held_back=st.booleans())

@@ -210,8 +210,7 @@ class WhatsAppSettings:
     )
     min_free_disk_mb: AtLeast0 = _setting(
         500,
-        "Free disk space in MB without which a profile is not opened: a full disk costs the login. "
-        "Below twice as much, the account is `degraded`. 0 means no check.",
+        "MB of free disk without which no profile is opened. Below twice that: `degraded`. 0: no check.",
     )
     whatsapp_browser_args: tuple[str, ...] = _setting(
         (), "Further arguments for the browser, separated by ` | `.", separator=" | "

@@ -200,13 +200,14 @@ def test_whether_the_message_itself_is_refused(server_code: int, is_refused: boo
 
 
 def test_a_refusal_of_what_may_have_arrived_is_counted() -> None:
-    """It stays in doubt, but is not submitted again and again for as long as the doubt lasts."""
+    """It stays in doubt, but does not pause its account again and again for as long as the doubt lasts."""
     attempt = after(
         looked_up(InStore(-1)),
         Allowed(),
         OwnershipConfirmed("link-1", CLAIM),
-        SubmitRefused(500),
+        SubmitRefused(479),
+        AccountRestricted(90.0),
         attempt=begin(claim=CLAIM),
     )
-    result = claims.in_doubt_result("server_error: 500")
+    result = claims.held_back_result(Error("account_rate_limited", "479"), 90.0)
     assert attempt.result == msgspec.structs.replace(result, is_refused=True)

@@ -211,3 +211,9 @@ def test_a_refusal_of_what_may_have_arrived_is_counted() -> None:
     )
     result = claims.held_back_result(Error("account_rate_limited", "479"), 90.0)
     assert attempt.result == msgspec.structs.replace(result, is_refused=True)
+
+
+def test_a_new_link_after_the_lookup() -> None:
+    """The lookup was made under another link: under this one, a second submit might be shown twice."""
+    attempt = after(Allowed(), OwnershipConfirmed("link-2", CLAIM), attempt=reconciled())
+    assert attempt.result == claims.in_doubt_result("linked again since the lookup")

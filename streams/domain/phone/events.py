@@ -81,7 +81,7 @@ class Deferred(Stored, frozen=True, tag="deferred"):
     is_held_back: bool = (
         False  # in doubt, but not on its way: it may be submitted again at `until_s`
     )
-    is_refused: bool = False  # WhatsApp's server refused this message, whatever else it sends
+    is_refused: bool = False  # WhatsApp's server refused this message as invalid
 
 
 class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):

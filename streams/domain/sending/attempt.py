@@ -31,11 +31,11 @@
 Rules:
 
 1. `Submit` follows only `OwnershipConfirmed`, under a stored claim that names this dispatch and the session's link.
-2. Between two `Submit`s of one message there is a `MessageLookedUp`.
+2. Between two `Submit`s of one message there is a `MessageLookedUp`, under the link of the second one.
 3. Nothing is submitted after the deadline, and at most `MAX_SUBMITS` times for one dispatch.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
-The shell (streams/sender/attempt_runner.py) executes each action; the property tests drive this same class.
+The shell (streams/sender/attempt_runner.py) executes each action and reports one observation, which answers it.
 """
 
 from collections.abc import Mapping
@@ -94,6 +94,7 @@ class Attempt:
         self.submit_count = 0
         self._content: Mapping[str, object] = {}  # of the next submit
         self._link: str | None = None  # of the claim under which the last submit was made
+        self._lookup_link: str | None = None  # the only one under which a second submit may follow
         self._may_be_claimed = False  # by this attempt
         self._is_first = False  # nothing of this message can have left before this attempt
         self._result_after_reconnect: Result | None = None
@@ -221,6 +222,8 @@ class Attempt:
         """Rule 1: a submit needs a stored claim of this dispatch under the session's link."""
         if claim is not None and claim.receipt:
             return Finish(Sent(at_s=now_s))
+        if self._is_reconciled and link != self._lookup_link:
+            return Finish(claims.in_doubt_result("linked again since the lookup"))
         missing = self._missing_claim(link, claim, now_s)
         if missing is not None:
             return StoreClaim(missing)
@@ -278,7 +281,7 @@ class Attempt:
                 self._result_after_reconnect = result
                 return Reconnect()
             case SubmitAgain():
-                self._is_reconciled = True
+                self._is_reconciled, self._lookup_link = True, observation.link
                 self._may_have_arrived = reconciliation.may_have_arrived(observation.lookup)
                 return self._wait()
 
@@ -289,10 +292,8 @@ class Attempt:
         return Finish(claims.not_sent_result(error, until_s))
 
     def _refused(self, error: Error, until_s: float = 0.0) -> Finish:
-        result = claims.refused_result(
-            error, until_s, may_have_arrived=self._may_have_arrived, is_refused=self._is_refused
-        )
-        return Finish(result)
+        doubts = {"may_have_arrived": self._may_have_arrived, "is_refused": self._is_refused}
+        return Finish(claims.refused_result(error, until_s, **doubts))
 
 
 def _unexpected(action: Action, observation: Observation) -> UnexpectedObservation:

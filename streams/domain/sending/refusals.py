@@ -18,14 +18,14 @@ from typing import Final
 
 from streams.domain.errors import Error, error_for
 
-RATE_LIMIT_CODE: Final = 429
+INVALID_CODE: Final = 479
 CODES_BY_SERVER_CODE: Final = MappingProxyType(
     {
         404: "recipient_not_on_whatsapp",
-        RATE_LIMIT_CODE: "account_rate_limited",
+        429: "account_rate_limited",
         463: "reachout_timelocked",
         475: "new_chats_capped",
-        479: "account_rate_limited",
+        INVALID_CODE: "account_rate_limited",
     }
 )
 
@@ -37,8 +37,8 @@ def error_for_refusal(server_code: int, detail: str = "") -> Error:
 
 
 def is_about_message(server_code: int) -> bool:
-    """Whether the message itself may be the reason, so that the same would happen again and again."""
-    return server_code != RATE_LIMIT_CODE
+    """Whether the account pauses although the message itself may be the reason, each time."""
+    return server_code == INVALID_CODE
 
 
 def error_before_submit(code: str, detail: str, *, is_too_late: bool) -> Error:

@@ -200,13 +200,20 @@ def test_whether_the_message_itself_is_refused(server_code: int, is_refused: boo
 
 
 def test_a_refusal_of_what_may_have_arrived_is_counted() -> None:
-    """It stays in doubt, but is not submitted again and again for as long as the doubt lasts."""
+    """It stays in doubt, but does not pause its account again and again for as long as the doubt lasts."""
     attempt = after(
         looked_up(InStore(-1)),
         Allowed(),
         OwnershipConfirmed("link-1", CLAIM),
-        SubmitRefused(500),
+        SubmitRefused(479),
+        AccountRestricted(90.0),
         attempt=begin(claim=CLAIM),
     )
-    result = claims.in_doubt_result("server_error: 500")
+    result = claims.held_back_result(Error("account_rate_limited", "479"), 90.0)
     assert attempt.result == msgspec.structs.replace(result, is_refused=True)
+
+
+def test_a_new_link_after_the_lookup() -> None:
+    """The lookup was made under another link: under this one, a second submit might be shown twice."""
+    attempt = after(Allowed(), OwnershipConfirmed("link-2", CLAIM), attempt=reconciled())
+    assert attempt.result == claims.in_doubt_result("linked again since the lookup")

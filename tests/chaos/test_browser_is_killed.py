@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.browser, pytest.mark.timeout(2400)]
 KILLS = int(os.environ.get("CHAOS_KILLS", "200"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 PHONES = [f"+6012{number:07}" for number in range(10)]
-LOST_ACKS = 0.25  # of the messages whose browser is killed
+LOST_ACKS = 0.25  # of the messages whose browser is killed after their submit
 
 
 async def test_nothing_is_lost_or_repeated(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.support.sandbox import SandboxControl
 from tests.support.waiting import wait_until
 
 DEADLINE_S = 60.0
+RETRY_DELAY_S = 0.2
 
 
 def id_of(phone: str, request_id: str) -> str:
@@ -65,6 +66,7 @@ class Dispatcher:
                 self.results[text] = result
                 return
             self.repeats[_describe(result)] += 1
+            await asyncio.sleep(RETRY_DELAY_S)
             await wait_until(lambda: self.sender.session.state.phase is Phase.READY)
 
     async def dispatch(self, phone: str, text: str, number: int, **fields: object) -> Result:

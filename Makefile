@@ -39,7 +39,7 @@ demo: setup ## run the main job on this machine, against a simulated WhatsApp: u
 test: setup schema-tools ## run all tests except those that take many minutes
 	$(BIN)/python -m pytest -m "not chaos"
 
-chaos: setup ## kill each process in turn under 2,000 requests: about ten minutes
+chaos: setup ## kill each process and let WhatsApp misbehave in every way, under thousands of requests: about an hour
 	$(BIN)/python -m pytest -m chaos -s
 
 symbols: setup ## take each symbol that is needed of WhatsApp's page away in turn: about ten minutes

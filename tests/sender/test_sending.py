@@ -25,7 +25,8 @@ async def test_a_dispatch_becomes_a_message_and_its_outcome(harness: SenderHarne
     namespace = harness.system.settings.topic_prefix
     assert outcome.whatsapp_id == derive_whatsapp_id(namespace, ACCOUNT, send.phone, send.id)
     assert (row["to"], row["whatsapp_id"]) == (send.phone, outcome.whatsapp_id)
-    assert outcome.chat_id == "60120000001@c.us"
+    assert outcome.chat_id == row["chat_id"]
+    assert outcome.chat_id.endswith("@lid")
     assert isinstance(outcome.result, Sent)
     assert before_s < outcome.result.at_s < time.time()
 

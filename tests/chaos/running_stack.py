@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from streams.settings import Settings, to_environment
+from streams.settings import Settings, load, to_environment
 
 
 class RunningStack:
@@ -56,3 +59,26 @@ class RunningStack:
         """Stop it, as Ctrl-C does."""
         self._process.send_signal(signal.SIGINT)
         self._process.communicate(timeout=90)
+
+
+@contextmanager
+def run_stack(folder: Path, *, limit: int) -> Iterator[RunningStack]:
+    """A running `up` with settings that make a test quick. `limit`: messages to one recipient in a minute."""
+    settings = load(
+        {},
+        data_dir=str(folder / "data"),
+        kafka_port=0,
+        web_port=0,
+        sandbox_port=0,
+        rate_limit_per_minute=limit,
+        account_rate_per_minute=0,
+        send_interval_ms=0,
+        retry_delay_ms=500,
+        ack_timeout_s=5,
+        kafka_session_timeout_s=6,
+    )
+    stack = RunningStack(settings)
+    try:
+        yield stack
+    finally:
+        stack.stop()

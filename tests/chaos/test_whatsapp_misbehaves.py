@@ -18,10 +18,9 @@ from typing import Any
 
 import pytest
 
-from streams.settings import load
 from tests.chaos.producers import BATCH, make_requests, produce_plainly
 from tests.chaos.readiness import ReadinessMonitor
-from tests.chaos.running_stack import RunningStack
+from tests.chaos.running_stack import RunningStack, run_stack
 from tests.chaos.whatsapp_faults import WhatsAppFaults, read_connected
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
@@ -74,24 +73,8 @@ class Run:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[RunningStack]:
     """A running `up`, with settings that make the test quick."""
-    settings = load(
-        {},
-        data_dir=str(tmp_path / "data"),
-        kafka_port=0,
-        web_port=0,
-        sandbox_port=0,
-        rate_limit_per_minute=LIMIT,
-        account_rate_per_minute=0,
-        send_interval_ms=0,
-        retry_delay_ms=500,
-        ack_timeout_s=5,
-        kafka_session_timeout_s=6,
-    )
-    stack = RunningStack(settings)
-    try:
+    with run_stack(tmp_path, limit=LIMIT) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 def add_pictures(requests: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@
 | Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, unknown            |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
-| ScheduleDue      | a scheduled message joins its queue                                               |
+| ScheduleDue      | a scheduled message joins its queue; one that waits expires, wherever it stands   |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
 
 After each of them the next message is dispatched if it may be: nothing is in flight, the limit allows

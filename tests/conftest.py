@@ -5,11 +5,11 @@ import signal
 pytest_plugins = [
     "tests.support.broker",
     "tests.support.sandbox",
-    "tests.support.message_page",
+    "tests.support.pages.message_page",
     "tests.support.browser",
-    "tests.support.driver_worlds",
+    "tests.support.pages.driver_worlds",
     "tests.sandbox.page.raw_page",
-    "tests.support.wire",
+    "tests.support.pages.wire",
     "tests.support.dispatching",
 ]
 

@@ -55,7 +55,7 @@ class Producer(driver.Producer):
         sender._send_produce_req = fenced_send
 
     def _report_responses(self, batches: Mapping[Any, Any], sent_mono_s: float) -> None:
-        """Report when the broker appended what it has confirmed. A repeated batch may have the time of an earlier try."""
+        """Report when the broker appended the batches. One that was sent again may have the time of its first try."""
         received_mono_s = time.monotonic()
         for batch in batches.values():
             if batch.retry_count == 0 and batch.future.done() and not _has_failed(batch.future):

@@ -14,7 +14,6 @@ from faust.types import TP
 from streams.runtime.fence import Fence
 from streams.runtime.publisher import Publisher
 
-
 # What the broker returned for a batch, and when its request was sent and answered, on the monotonic clock.
 ProduceObserver: TypeAlias = Callable[[RecordMetadata, float, float], None]
 

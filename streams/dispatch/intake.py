@@ -14,7 +14,7 @@ from streams.contract.request import content
 from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events

@@ -7,7 +7,7 @@ import pytest
 
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
 

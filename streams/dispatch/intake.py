@@ -43,7 +43,9 @@ class Intake:
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """What is to be published for this record. The time is passed in; nothing else is read."""
         try:
-            request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
+            request = parse(
+                record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
+            )
         except Tombstone:
             return Disposition.TOMBSTONE, []
         except InvalidRequest as error:

@@ -12,7 +12,7 @@ from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.context import EffectContext, MissingPayload
-from streams.dispatch.records.dead_letters import DeadLetterRecords
+from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.statuses import StatusRecords
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
@@ -109,12 +109,12 @@ class RecordMapper:
     ) -> list[OutgoingRecord]:
         """The dead letter and the status of a record that is not a valid request."""
         request_id = partial.id or record.coordinates
-        return [
-            self._dead_letters.map_unattempted(
-                request_id, record, error, partial.replay_count, now_s
-            ),
-            self._statuses.map_rejection(record, partial, phone, error, now_s),
-        ]
+        letter = self._dead_letters.map_unattempted(
+            request_id, record, error, partial.replay_count, now_s
+        )
+        if cut := describe_cut(letter.headers):
+            error = Error(error.code, f"{error.detail}; {cut}" if error.detail else cut)
+        return [letter, self._statuses.map_rejection(record, partial, phone, error, now_s)]
 
     def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:
         """The dead letter and the status of a request on which this program itself failed."""

@@ -1,6 +1,8 @@
 """Status events, as records of `wa.status`. Decides nothing: every field was decided elsewhere."""
 
-from streams.contract import status
+from typing import Final
+
+from streams.contract import record_size, status
 from streams.contract.errors import ErrorInfo, PartialRequest
 from streams.contract.headers import TraceContext
 from streams.dispatch.publisher import OutgoingRecord
@@ -8,6 +10,8 @@ from streams.dispatch.records.context import EchoSource
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import SourceRecord
+
+MAX_KEY_BYTES: Final = 4096  # a longer one can only be that of a rejected request
 
 
 class StatusRecords:
@@ -64,7 +68,8 @@ class StatusRecords:
         self, event: status.StatusEvent, key: bytes | None, trace: TraceContext
     ) -> OutgoingRecord:
         headers = status.build_headers(event, trace)
-        return OutgoingRecord(self._topic, status.encode(event), key=key, headers=headers)
+        short_key = record_size.cut(key, MAX_KEY_BYTES)
+        return OutgoingRecord(self._topic, status.encode(event), key=short_key, headers=headers)
 
 
 def to_error_info(error: Error) -> ErrorInfo:

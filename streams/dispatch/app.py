@@ -60,7 +60,7 @@ class Dispatcher:
             overdue_s=lambda: self.timer_service.overdue_s(),
         )
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
-        self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
+        self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )

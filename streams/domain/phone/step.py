@@ -52,7 +52,7 @@ def step(
     row = phone or Phone(phone=event.phone)
     transition = Transition(row, event, offset, now_s, rows, policy)
     try:
-        if not _apply(transition, event):
+        if not _apply(transition, event, accounts):
             return None
         if not transition.phone.is_removed:
             dispatch_next(transition, accounts)
@@ -61,11 +61,11 @@ def step(
     return transition.finish(is_active=not isinstance(event, RetentionElapsed))
 
 
-def _apply(transition: Transition, event: Event) -> bool:
+def _apply(transition: Transition, event: Event, accounts: AccountCapacities) -> bool:
     """Whether the event changes anything."""
     match event:
         case RequestReceived():
-            return requests.apply_request(transition, event)
+            return requests.apply_request(transition, event, accounts.keys())
         case Outcome():
             return outcomes.apply_outcome(transition, event)
         case FlightOverdue():

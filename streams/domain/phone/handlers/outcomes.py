@@ -206,7 +206,8 @@ def _apply_deferred(
         held_back_until_s=_get_held_back_until_s(message, result),
     )
     if result.in_doubt:
-        return transition.publish_queued(updated, "attempt_in_doubt", updated.not_before_s)
+        parked = transition.park(updated)
+        return transition.publish_queued(parked, "attempt_in_doubt", updated.not_before_s)
     if is_session_error:
         due_at_s = max(result.until_s, updated.not_before_s)
         return transition.publish_queued(updated, "no_account", due_at_s)

@@ -82,6 +82,7 @@ class Deferred(Stored, frozen=True, tag="deferred"):
         False  # in doubt, but not on its way: it may be submitted again at `until_s`
     )
     is_refused: bool = False  # WhatsApp's server refused this message as invalid
+    is_unanswered: bool = False  # its sender is alive, and did not answer
 
 
 class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):
@@ -95,7 +96,7 @@ Result: TypeAlias = Sent | Failed | Deferred | OutcomeUnknown
 
 
 class Outcome(Stored, frozen=True, tag="outcome"):
-    """What a sender made of a dispatch."""
+    """What a sender made of a dispatch, or what its claims say if no sender answers."""
 
     phone: str
     id: str
@@ -117,6 +118,15 @@ class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):
     whatsapp_id: str
     receipt: ReceiptKind
     at_s: float
+
+
+class FlightOverdue(Stored, frozen=True, tag="flight_overdue"):
+    """The dispatch in flight has no outcome although its deadline is over."""
+
+    phone: str
+    id: str
+    dispatch_number: int
+    whatsapp_id: str
 
 
 class TimerFired(Stored, frozen=True, tag="timer_fired"):
@@ -141,7 +151,13 @@ class RetentionElapsed(Stored, frozen=True, tag="retention_elapsed"):
 
 
 Event: TypeAlias = (
-    RequestReceived | Outcome | ReceiptSeen | TimerFired | ScheduleDue | RetentionElapsed
+    RequestReceived
+    | Outcome
+    | ReceiptSeen
+    | FlightOverdue
+    | TimerFired
+    | ScheduleDue
+    | RetentionElapsed
 )
 
 _codec: Codec[Event] = Codec(Event)

@@ -64,6 +64,7 @@ class Message(Stored, frozen=True):
     in_doubt_since_s: float = 0.0
     held_back_until_s: float = 0.0  # in doubt, and its account may not submit it again before then
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
+    unanswered: int = 0  # dispatches in a row that a sender left without an outcome
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     batch_id: str | None = None
     metadata: bytes = b""
@@ -125,11 +126,20 @@ class Parked(Stored, frozen=True):
 
 
 class InFlight(Stored, frozen=True):
-    """The one message of a phone that a sender has."""
+    """The one message of a phone that a sender has.
+
+    Its sender claims it before `deadline_s`, counted from the command's own append time, or never. Once
+    `overdue_since_s` is stored, the command is not published again (flights.py).
+    """
 
     id: str
     account: str
     dispatch_number: int
+    since_s: float = 0.0
+    deadline_s: float = 0.0
+    overdue_since_s: float = 0.0
+    is_in_doubt: bool = False  # it was dispatched to be reconciled
+    allow_duplicate: bool = False
 
 
 class Wait(Stored, frozen=True):

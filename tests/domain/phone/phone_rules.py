@@ -1,7 +1,7 @@
 """What can happen to a phone: the rules of a state machine that a property test checks. Checks nothing itself."""
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import CODES, Error
@@ -20,6 +20,7 @@ from streams.domain.phone.events import (
 from streams.domain.phone.state import OPEN_STATES, State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
+from tests.domain.phone.overdue_rules import OverdueRules
 
 ACCOUNTS = ("main", "other")
 ids = st.sampled_from([f"m{i}" for i in range(12)])
@@ -27,7 +28,7 @@ errors = st.sampled_from(sorted(CODES)).map(Error)
 delays = st.floats(0, 5)
 
 
-class PhoneRules(RuleBasedStateMachine):
+class PhoneRules(OverdueRules):
     """A phone whose caller, sender, clock and accounts do anything at any time."""
 
     def __init__(self) -> None:
@@ -38,12 +39,9 @@ class PhoneRules(RuleBasedStateMachine):
                 max_queue=6,
                 clock_skew_s=0.5,
                 idempotency_window_s=120.0,
+                unknown_after_s=100.0,
             )
         )
-        self.arrivals: list[float] = []
-        # Generations of messages, by the offset of the event that made their row.
-        self.arrived: set[int] = set()
-        self.proved: set[int] = set()
         self.forced: set[str] = set()  # replayed by a person who insists
         self.facts: dict[tuple[str, str, str], PublishStatus] = {}  # by event id
         self.request_count = 0
@@ -109,23 +107,12 @@ class PhoneRules(RuleBasedStateMachine):
 
     # -- the sender and WhatsApp
 
-    def _arrive(self, request_id: str) -> None:
-        """WhatsApp has the message of this generation, since now if it has not had it before."""
-        offset = self.world.messages[request_id].offset
-        if offset not in self.arrived:
-            self.arrived.add(offset)
-            self.arrivals.append(self.world.now_s)
-
-    def _arrive_in_flight(self) -> None:
-        assert self.world.row and self.world.row.in_flight
-        self._arrive(self.world.row.in_flight.id)
-
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(took_s=delays, late_s=delays)
     def sent(self, took_s: float, late_s: float) -> None:
         """The message arrives after the dispatch; the reported time is never before the arrival."""
         self.world.now_s += took_s
-        self._arrive_in_flight()
+        self.arrive_in_flight()
         self.world.now_s += late_s
         self.world.conclude(Sent(at_s=self.world.now_s))
 
@@ -133,7 +120,7 @@ class PhoneRules(RuleBasedStateMachine):
     @rule(error=errors)
     def fails(self, error: Error) -> None:
         if error.error_class.value == "unknown":
-            self._arrive_in_flight()
+            self.arrive_in_flight()
         self.world.conclude(Failed(error=error))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
@@ -141,7 +128,7 @@ class PhoneRules(RuleBasedStateMachine):
     def deferred(self, error: Error, *, in_doubt: bool, arrives: bool, late_s: float) -> None:
         """A message in doubt may have arrived with its attempt."""
         if in_doubt and arrives:
-            self._arrive_in_flight()
+            self.arrive_in_flight()
         self.world.now_s += late_s
         self.world.conclude(Deferred(error=error, in_doubt=in_doubt))
 
@@ -150,12 +137,12 @@ class PhoneRules(RuleBasedStateMachine):
     def pending_is_sent(self, data: st.DataObject) -> None:
         """A page connects again, and sends a message in doubt that was pending in it."""
         in_doubt = sorted(m.id for m in self.world.messages.values() if m.pinned_to)
-        self._arrive(data.draw(st.sampled_from(in_doubt)))
+        self.arrive(data.draw(st.sampled_from(in_doubt)))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule()
     def unknown(self) -> None:
-        self._arrive_in_flight()
+        self.arrive_in_flight()
         self.world.conclude(OutcomeUnknown(at_s=self.world.now_s, error=Error("outcome_unknown")))
 
     @precondition(lambda self: self.world.row)
@@ -178,7 +165,7 @@ class PhoneRules(RuleBasedStateMachine):
         """A late ack or a receipt: of any message, at any time, in any order, and repeated."""
         message = self.world.messages[data.draw(st.sampled_from(sorted(self.world.messages)))]
         if message.state is State.DISPATCHED or message.pinned_to:
-            self._arrive(message.id)  # at the latest: the receipt proves it
+            self.arrive(message.id)  # at the latest: the receipt proves it
         event = ReceiptSeen(
             phone=PHONE,
             id=message.id,

@@ -129,7 +129,27 @@ def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake)
     card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
     _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]
-    card["phones"] = ["1"]
+    card["phones"] = ["+60123456789", "none"]
     disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert disposition is Disposition.REJECTED
-    assert b"content.phones" in (dict(letter.headers)["wa-dlq-message"] or b"")
+    assert b"content.phones[1]" in (dict(letter.headers)["wa-dlq-message"] or b"")
+
+
+@pytest.mark.parametrize(
+    ("to", "phone"),
+    [("60123456789", "+60123456789"), ("0060 12-345 6789", "+60123456789")],
+)
+def test_the_earlier_services_own_payload_is_accepted(intake: Intake, to: str, phone: str) -> None:
+    """It wrote numbers as digits alone."""
+    _, outgoing = intake.handle(record({"phoneNumber": to, "message": "hi"}), NOW_S)
+    assert forwarded(outgoing).phone == phone
+
+
+def test_a_number_of_two_people_is_refused_naming_both() -> None:
+    """The caller sees what to write instead."""
+    record_mapper = RecordMapper("wa.status", "wa.dlq", lambda account: f"send.{account}")
+    german = Intake("phone", record_mapper, default_region="DE", max_request_bytes=1000)
+    _, (_, status) = german.handle(record({"to": "491701234567", "text": "hi"}), NOW_S)
+    error = orjson.loads(status.value or b"")["error"]
+    assert error["code"] == "invalid_phone"
+    assert error["detail"] == "to: could be +491701234567 or +49491701234567; write it with +"

@@ -84,7 +84,7 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
     assert (event["id"], event["status"], event["to"]) == ("a", "rejected", "+60123456789")
     assert (event["metadata"], event["batch_id"]) == ({"n": 1}, "b")
     assert event["error"]["class"] == "invalid"
-    assert event["event_id"] == "a/rejected/wa.outbound:3:17"
+    assert event["event_id"] == "+60123456789/a/rejected/wa.outbound:3:17"
 
 
 def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -> None:
@@ -92,6 +92,7 @@ def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -
     _, (letter, status) = intake.handle(record({"to": "call me", "text": "hi"}), NOW_S)
     event = orjson.loads(status.value or b"")
     assert (status.key, event["to"], event["error"]["code"]) == (b"k", "call me", "invalid_phone")
+    assert event["event_id"] == "-/wa.outbound:3:17/rejected/wa.outbound:3:17"
     assert dict(letter.headers)["wa-dlq-reason"] == b"invalid_phone"
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 from msgspec.structs import replace
-from tests.domain.phone.test_doubt import IN_DOUBT, send_times, wake
 
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
@@ -19,6 +18,7 @@ from streams.domain.phone.events import (
 from streams.domain.phone.handlers.outcomes import MAX_UNANSWERED
 from streams.domain.phone.state import InFlight, State
 from streams.testing.phone_world import PHONE, PhoneWorld
+from tests.domain.phone.test_doubt import IN_DOUBT, send_times, wake
 
 NEVER_CLAIMED = Deferred(error=Error("deadline_exceeded"))
 FAILED = Failed(error=Error("media_rejected"))

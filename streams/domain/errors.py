@@ -86,6 +86,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "unknown_account": (_INVALID, "There is no such account"),
     "unknown_template": (_INVALID, "There is no such template"),
     "missing_parameter": (_INVALID, "A parameter of the template is missing"),
+    "record_too_large": (_INVALID, "The record is larger than WA_MAX_REQUEST_BYTES allows"),
     "media_too_large": (_INVALID, "The media are larger than WhatsApp allows"),
     "media_url_not_allowed": (_INVALID, "The URL of the media may not be fetched"),
     "queue_full": (_INVALID, "Too many messages wait for this phone"),

@@ -137,7 +137,7 @@ class TimerFired(Stored, frozen=True, tag="timer_fired"):
 
 
 class ScheduleDue(Stored, frozen=True, tag="schedule_due"):
-    """The `send_at` of a scheduled message has come."""
+    """The `send_at` of a scheduled message has come, or the `expires_at` of a message that waits."""
 
     phone: str
     id: str

@@ -53,6 +53,7 @@ class Message(Stored, frozen=True):
     attempts: int = 0  # completed ones of this generation
     dispatches: int = 0  # of all generations: numbers each dispatch
     deferrals: int = 0  # in a row
+    early_wakes: int = 0  # how often its expiry was looked at too early
     queued_count: int = 0  # how often `queued` was published
     last_reason: QueuedReason | Literal[""] = ""  # of the last `queued`
     send_at_s: float = 0.0
@@ -75,6 +76,13 @@ class Message(Stored, frozen=True):
     completed_at_s: float = 0.0
     dead_letter_id: str = ""  # the dead letter in which it ended
     last_status: PublishStatus | None = None  # the answer to a repeat of the request
+
+    @property
+    def wake_at_s(self) -> float:
+        """When a `ScheduleDue` is to come for it: at its `send_at`, else at its `expires_at`; 0: never."""
+        if self.state is State.SCHEDULED:
+            return self.send_at_s
+        return self.expires_at_s if self.state in OPEN_STATES else 0.0
 
     @property
     def required_account(self) -> str | None:

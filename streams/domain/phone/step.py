@@ -7,7 +7,7 @@
 | FlightOverdue    | a dispatch without an outcome is marked, and in the end given up as unknown       |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
-| ScheduleDue      | a scheduled message joins its queue                                               |
+| ScheduleDue      | a scheduled message joins its queue; one that waits expires, wherever it stands   |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
 
 After each of them the next message is dispatched if it may be: nothing is in flight, the limit allows

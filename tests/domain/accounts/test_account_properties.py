@@ -9,7 +9,8 @@ from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, Effect
 from streams.domain.phone.events import Deferred, TimerFired
 from streams.testing.phone_world import PHONE
-from tests.domain.test_step_properties import PhoneMachine, errors
+from tests.domain.phone.phone_rules import errors
+from tests.domain.phone.test_step_properties import PhoneMachine
 
 ACCOUNTS = ("main", "other")
 REFUSED = Error("new_chats_restricted")

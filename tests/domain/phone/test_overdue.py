@@ -18,7 +18,7 @@ from streams.domain.phone.events import (
 from streams.domain.phone.handlers.outcomes import MAX_UNANSWERED
 from streams.domain.phone.state import InFlight, State
 from streams.testing.phone_world import PHONE, PhoneWorld
-from tests.domain.test_doubt import IN_DOUBT, send_times, wake
+from tests.domain.phone.test_doubt import IN_DOUBT, send_times, wake
 
 NEVER_CLAIMED = Deferred(error=Error("deadline_exceeded"))
 FAILED = Failed(error=Error("media_rejected"))

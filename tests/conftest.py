@@ -4,6 +4,7 @@ import signal
 
 pytest_plugins = [
     "tests.support.broker",
+    "tests.support.cluster",
     "tests.support.sandbox",
     "tests.support.message_page",
     "tests.support.browser",

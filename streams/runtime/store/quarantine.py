@@ -4,8 +4,8 @@ A store is only renamed while no process has it open: RocksDB would go on writin
 finds damage leaves a mark and ends, and the next one renames the folder.
 
 A store that is damaged again soon after a rebuild is left alone: then the disk is the cause, or what the changelog
-holds, and a person must look at it. The marks are files inside the store's folder, so deleting the folder, which is what the
-person does, also removes the marks.
+holds, and a person must look at it. The marks are files inside the store's folder, so deleting the folder, which is
+what the person does, also removes the marks.
 """
 
 import contextlib

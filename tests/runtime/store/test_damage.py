@@ -1,7 +1,7 @@
 """Damaged stores, on real RocksDBs and the real broker: a worker rebuilds them once, and loses nothing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,13 @@ def flip_bytes(files: Iterable[Path], start: float = 0.0) -> None:
         file.write_bytes(content)
 
 
-@pytest.mark.parametrize("operation", ["get", "scan"])
+READS: dict[str, Callable[[DurableTable], object]] = {
+    "get": lambda rows: rows.get(0, b"090"),
+    "scan": lambda rows: list(rows.scan(0, after=b"050")),
+}
+
+
+@pytest.mark.parametrize("operation", READS)
 async def test_a_corrupt_file_is_noticed_by_a_read(
     world: World, ended_with: list[tuple[ExitCode, str]], operation: str
 ):
@@ -85,10 +91,7 @@ async def test_a_corrupt_file_is_noticed_by_a_read(
     async with run_app(app):
         flip_bytes(get_store(world).glob("*.sst"), start=0.3)
         with pytest.raises(Terminated):
-            if operation == "get":
-                rows.get(0, b"090")
-            else:
-                list(rows.scan(0, after=b"050"))
+            READS[operation](rows)
     [(code, reason)] = ended_with
     assert code is ExitCode.STORE_DAMAGED
     assert f"{rows.changelog} partition 0 is damaged" in reason

@@ -11,6 +11,7 @@ container, or on a machine of another name, has the same inode, so its worker go
 cannot be told apart: then the member that is expelled again and again returns under a new id.
 """
 
+import contextlib
 import logging
 import shutil
 import socket
@@ -68,14 +69,16 @@ class WorkerDir:
         is_soon = time.monotonic() - self._started_s < _EXPELLED_AGAIN_S
         member_id = None if owner.was_expelled and is_soon else owner.member_id
         changed = msgspec.structs.replace(owner, member_id=member_id, was_expelled=True)
-        _write_owner(self.path, changed)
+        with contextlib.suppress(OSError):  # a full disk: the process must end in any case
+            _write_owner(self.path, changed)
 
     def release(self) -> None:
         """Let another process be this worker, and record that nothing of this one continues."""
         owner = _read_owner(self.path)
-        if owner is not None and owner.was_expelled:
-            _write_owner(self.path, msgspec.structs.replace(owner, was_expelled=False))
-        (self.path / _CLEAN_EXIT_FILE).touch()
+        with contextlib.suppress(OSError):  # a full disk: the next process waits for a predecessor
+            if owner is not None and owner.was_expelled:
+                _write_owner(self.path, msgspec.structs.replace(owner, was_expelled=False))
+            (self.path / _CLEAN_EXIT_FILE).touch()
         self._lock.release()
 
 

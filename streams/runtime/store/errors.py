@@ -3,8 +3,9 @@
 rocksdict raises every error of RocksDB as a plain `Exception` whose text begins with RocksDB's status.
 """
 
-import errno
 from enum import StrEnum
+
+from streams.system.files import is_disk_full
 
 _DISK_FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large")
 # The store itself may be in order.
@@ -16,7 +17,6 @@ _OTHER_TEXTS = (
     "Read-only file system",
     "Cannot allocate memory",
 )
-DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class StoreProblem(StrEnum):
@@ -29,7 +29,7 @@ class StoreProblem(StrEnum):
 
 def classify(error: BaseException) -> StoreProblem:
     """What an exception of rocksdict means. An exception of any other kind is `OTHER`: a bug, a revocation."""
-    if isinstance(error, OSError) and error.errno in DISK_FULL_ERRNOS:
+    if is_disk_full(error):
         return StoreProblem.DISK_FULL
     if type(error) is not Exception:
         return StoreProblem.OTHER

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, NoReturn
 
 from faust.stores import rocksdb
@@ -28,6 +27,7 @@ from streams.runtime.store.rows import (
     accept_any_row,
     check_record,
 )
+from streams.system.files import describe_full_disk
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +78,14 @@ class LocalStore(rocksdb.Store):
 
         Raises it again if it says nothing about the store.
         """
-        problem = classify(error)
-        if problem is StoreProblem.DISK_FULL:
-            terminate(ExitCode.DISK_FULL, describe_full_disk(self.partition_path(partition)))
-        if problem is StoreProblem.DAMAGED:
+        self._end_if_disk_full(partition, error)
+        if classify(error) is StoreProblem.DAMAGED:
             self.rebuild_at_next_start(partition, error)
         raise error
+
+    def _end_if_disk_full(self, partition: int, error: Exception) -> None:
+        if classify(error) is StoreProblem.DISK_FULL:
+            terminate(ExitCode.DISK_FULL, describe_full_disk(self.partition_path(partition)))
 
     def rebuild_at_next_start(self, partition: int, error: Exception) -> NoReturn:
         """The store of this partition cannot be read: end the process; the next one rebuilds the store."""
@@ -93,6 +95,7 @@ class LocalStore(rocksdb.Store):
         try:
             quarantine.mark_damaged(store, str(error))
         except OSError as mark_error:
+            self._end_if_disk_full(partition, mark_error)
             self._require_person(partition, "is damaged and cannot be marked", str(mark_error))
         terminate(
             ExitCode.STORE_DAMAGED,
@@ -106,6 +109,7 @@ class LocalStore(rocksdb.Store):
         except quarantine.DamagedAgain:
             self._require_person(partition, "is damaged again after its rebuild", damage)
         except OSError as error:
+            self._end_if_disk_full(partition, error)
             self._require_person(partition, "is damaged and cannot be set aside", str(error))
         log.error(
             "the store of %s cannot be read, is set aside as %s and is rebuilt from the changelog: %s",
@@ -188,10 +192,3 @@ def _add_change(changes: WriteBatch, key: bytes, value: bytes | None) -> None:
         changes.delete(key)
     else:
         changes.put(key, value)
-
-
-def describe_full_disk(path: Path) -> str:
-    """One line that says what to do."""
-    return (
-        f"the disk of {path} is full: free some space; nothing is lost, and the work goes on then"
-    )

@@ -22,6 +22,8 @@ import aiokafka.conn as ak_conn
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError
 
+from streams.kafka import connection_errors
+
 CONNECT_TIMEOUT_S: Final = 3.0  # TCP, TLS, the broker's first answer, authentication
 ANSWER_TIMEOUT_S: Final = 4.0  # a request that a live broker answers at once
 PROBE_AFTER_S: Final = 3.0  # any other request
@@ -74,11 +76,26 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 streams = await super().connect()
-        except TimeoutError:
+        except TimeoutError as error:
             _given_up_at_s[address] = time.monotonic()
+            self._record_failure(error)
+            raise
+        except (KafkaError, OSError) as error:
+            self._record_failure(error)
             raise
         _given_up_at_s.pop(address, None)
+        connection_errors.record_success(address)
         return streams
+
+    def close(self, reason: Any = None, exc: BaseException | None = None) -> Any:
+        """Close the connection. If the broker closed it, that is recorded: it may expect another protocol."""
+        if reason is ak_conn.CloseReason.CONNECTION_BROKEN and self._reader is not None:
+            self._record_failure(KafkaConnectionError("closed by the broker"))
+        return super().close(reason, exc)
+
+    def _record_failure(self, error: BaseException) -> None:
+        is_tls = self._security_protocol.endswith("SSL")
+        connection_errors.record_failure((self.host, self.port), error, is_tls=is_tls)
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """Send a request. The result is awaitable, and raises TimeoutError when the broker is given up."""

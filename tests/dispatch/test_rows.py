@@ -16,7 +16,7 @@ PHONE = "+60123456789"
 def test_a_value_that_is_not_a_row_is_refused(key: bytes):
     """The reason names the kind of the row, and no phone number."""
     with pytest.raises(UndecodableRow) as error:
-        check_record(key, b"\xc1 poison", phone_store.check_row)
+        check_record(key, b"\xc1 is poison", phone_store.check_row)
     assert key[:1].decode() in str(error.value)
     assert "+60" not in str(error.value)
 
@@ -36,7 +36,7 @@ def test_deletions_and_the_ids_of_topics_are_taken():
 
 def test_a_row_that_cannot_be_decoded_ends_the_process():
     """It is no answer to an event, and the store is rebuilt without it."""
-    disk = Disk(rows={b"p" + PHONE.encode(): b"\xc1 poison"})
+    disk = Disk(rows={b"p" + PHONE.encode(): b"\xc1 is poison"})
     store = PhoneStore(cast("Any", InMemoryTable(disk)), 0)
     with pytest.raises(ProcessKilled):
         store.get_phone(PHONE)

@@ -10,6 +10,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import BrokerMetadata
 
 from streams.embedded_kafka.broker import EmbeddedBroker
@@ -89,6 +91,33 @@ async def test_a_live_broker_is_not_given_up(
     await consumer.getmany(timeout_ms=1000)
     await consumer.stop()
     assert not timeouts.is_silent("127.0.0.1", broker.port)
+
+
+@pytest.mark.broker
+async def test_requests_that_time_out_together_harm_nobody(
+    settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    """aiokafka's client looks for the connection of each, which is gone after the first: KeyError."""
+    await admin.create_topics(settings)
+    async with connection.admin_client(settings) as client:
+        node = client._client.get_random_node()
+        await client._client.ready(node)
+        monkeypatch.setattr(timeouts.BoundedConnection, "_handle_frame", lambda *_: None)
+
+        async def reconnect() -> None:
+            while True:
+                await client._client.ready(node)
+                await asyncio.sleep(0.01)
+
+        reconnecting = asyncio.create_task(reconnect())
+        requests = [client._client.send(node, MetadataRequest([])) for _ in range(3)]
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
+        reconnecting.cancel()
+        assert {type(outcome) for outcome in outcomes} <= {
+            RequestTimedOutError,
+            KafkaConnectionError,
+        }
+        monkeypatch.undo()
 
 
 def test_a_silent_broker_is_asked_last():

@@ -16,11 +16,12 @@ from faust.types import EventT
 from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.gauges import Gauges
-from streams.dispatch.intake import Intake
+from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone.events import SourceRecord
@@ -59,7 +60,8 @@ class Dispatcher:
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
             overdue_s=lambda: self.timer_service.overdue_s(),
         )
-        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
+        shorten = make_shortener(self.names.status, self.names.dlq)
+        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
         self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
@@ -172,7 +174,11 @@ class Dispatcher:
         async for event in stream.events():
             record = to_source_record(event)
             disposition, records = self.intake.handle(record, time.time())
-            await self.publisher.publish(records)
+            if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
+                disposition, records = self.intake.reject_as_too_large(record, time.time())
+                await self.publisher.publish(records)
+            if disposition is Disposition.FAILED:
+                self.metrics.count_internal_error("intake")
             self.metrics.count_record(disposition.value, time.time() - record.timestamp_ms / 1000)
 
     async def _process_phone_log(self, stream: Any) -> None:

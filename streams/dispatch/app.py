@@ -62,7 +62,7 @@ class Dispatcher:
         )
         shorten = make_shortener(self.names.status, self.names.dlq)
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
-        self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
+        self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )

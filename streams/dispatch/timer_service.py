@@ -15,7 +15,7 @@ from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.domain.phone.scheduler import Scheduler
-from streams.domain.phone.state import Phone, State
+from streams.domain.phone.state import Phone
 
 _MAX_SLEEP_S: Final = 60.0  # a wall clock may be set
 
@@ -54,8 +54,7 @@ class TimerService:
         scheduler = self.get_scheduler(partition)
         scheduler.update(phone, row)
         for message in row.journal.messages if row else ():
-            if message.state is State.SCHEDULED:
-                scheduler.schedule(phone, message.id, message.send_at_s)
+            scheduler.schedule(phone, message.id, message.wake_at_s)
         self.notify()
 
     def clear(self) -> None:

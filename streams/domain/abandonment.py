@@ -8,7 +8,6 @@ certainly true of it: `sent` if that is what the sender reported, `unknown` if i
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone import queue
 from streams.domain.phone.events import (
     Deferred,
     Event,
@@ -87,15 +86,15 @@ def _end_head(transition: Transition, event: TimerFired) -> bool:
         return False
     if transition.phone.in_flight is not None:
         return False
-    for priority in queue.order_priorities(transition.phone):
-        message = transition.advance_to_head(priority)
-        if message is not None:
-            if message.pinned_to is not None:
-                _end_as_unknown(transition, message, message.pinned_to)
-            else:
-                _end_as_failed(transition, message, None)
-            return True
-    return False
+    heads = transition.get_heads()
+    if not heads:
+        return False
+    head = heads[0]
+    if head.pinned_to is not None:
+        _end_as_unknown(transition, head, head.pinned_to)
+    else:
+        _end_as_failed(transition, head, None)
+    return True
 
 
 def _end_scheduled(transition: Transition, event: ScheduleDue) -> bool:

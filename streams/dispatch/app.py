@@ -60,6 +60,8 @@ class Dispatcher:
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
             overdue_s=lambda: self.timer_service.overdue_s(),
         )
+        obstacles = self.app.obstacles
+        obstacles.observers.append(metrics.ObstacleMetrics(self.registry, lambda: obstacles.topics))
         shorten = make_shortener(self.names.status, self.names.dlq)
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
         self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
@@ -97,11 +99,15 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
+        app.target_topics |= {self.names.status, self.names.dlq}
         for name, topic, agent in (
             ("intake", self.names.outbound, self._process_requests),
             ("phone-stage", self.names.phone, self._process_phone_log),
         ):
-            app.agent(app.raw_topic(topic), name=name, isolated_partitions=True)(agent)
+            is_free = topic == self.names.outbound
+            app.agent(app.raw_topic(topic, is_free=is_free), name=name, isolated_partitions=True)(
+                agent
+            )
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
         app.before_join(self._load_accounts)

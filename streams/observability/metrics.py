@@ -7,7 +7,7 @@ A counter counts since the start of its process, and counts again what is done a
 for monitoring, and only the topics are exact.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, get_args
 
 from prometheus_client import (
@@ -187,6 +187,26 @@ class DispatcherMetrics:
     def count_refused_record(self, topic: str) -> None:
         """A record could not be written: it is too large for its topic."""
         self._refused_records.labels(topic).inc()
+
+
+class ObstacleMetrics:
+    """The topics that a worker cannot write or read (runtime/obstacles/monitor.py)."""
+
+    def __init__(self, registry: CollectorRegistry, topics: Callable[[], Sequence[str]]) -> None:
+        self._obstacles = Counter(
+            "wa_obstacles",
+            "Times that a topic began to stand in the way: deleted, denied, or not taking records",
+            ["topic"],
+            registry=registry,
+        )
+        gauge = Gauge(
+            "wa_obstructed_topics", "Topics that cannot be written or read now", registry=registry
+        )
+        gauge.set_function(lambda: len(topics()))
+
+    def count_obstacle(self, topic: str) -> None:
+        """A new obstacle stands in the way of this topic."""
+        self._obstacles.labels(topic).inc()
 
 
 class LagMetrics:

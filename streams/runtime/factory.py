@@ -14,6 +14,7 @@ from streams.kafka import connection
 from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
 from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
+from streams.runtime.parts.assignor import PartitionAssignor
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.runtime.worker_dir import WorkerAlreadyRunning, WorkerDir
 from streams.settings import Settings
@@ -83,6 +84,7 @@ def _faust_options(
     return {
         # at_least_once and idempotent rows: Faust's exactly_once repeats outputs and miscounts.
         "processing_guarantee": "at_least_once",
+        "PartitionAssignor": PartitionAssignor,
         "autodiscover": False,
         "datadir": directory.path,
         "store": "rocksdb://",

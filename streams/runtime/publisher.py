@@ -25,7 +25,7 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 
-from streams.runtime.obstacles.pending_writes import PendingWrites
+from streams.runtime.pending_writes import PendingWrites
 
 log = logging.getLogger(__name__)
 

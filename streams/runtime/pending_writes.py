@@ -1,7 +1,7 @@
 """Which writes the brokers have not taken yet, since when, and what the last error was. Writes nothing.
 
 A write is repeated until it succeeds, because everything that follows must be published. So a write that
-waits must be visible: the app is not ready while one waits for too long (monitor.py).
+waits must be visible: the app is not ready while one waits for too long (obstacles/monitor.py).
 """
 
 import time

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from streams.kafka import connection
 from streams.kafka.topics import ROWS, required_topics
 from streams.runtime.factory import App
 from streams.runtime.obstacles.monitor import BROKERS, ObstacleMonitor
+from streams.runtime.publisher import Publisher
 from streams.runtime.table import DurableTable
 from tests.runtime.reading import add_reader
 from tests.runtime.world import World, run_app, wait_until
@@ -85,16 +87,6 @@ async def test_a_deleted_topic_makes_the_worker_unready_until_it_is_back(
 
 
 @pytest.mark.broker
-async def test_a_deleted_source_makes_the_worker_unready(world: World, app: App):
-    """Without this, nothing would be read, and all probes would be green."""
-    make_quick(app)
-    await delete_topic(world, world.topics.outbound)
-    await wait_until(lambda: app.obstacle() is not None)
-    assert not app.readiness().is_ready
-    assert f"{world.topics.outbound} does not exist" in (app.obstacle() or "")
-
-
-@pytest.mark.broker
 async def test_a_topic_that_may_not_be_written_is_named(
     world: World, app: App, monkeypatch: pytest.MonkeyPatch
 ):
@@ -139,19 +131,34 @@ async def test_a_topic_that_may_not_be_read_is_named_and_read_later(
     await wait_until(lambda: app.readiness().is_ready)
 
 
-class Silent:
-    """An app whose brokers do not answer."""
+class FakeApp:
+    """An app on brokers that have some topics, or do not answer."""
 
     should_stop = False
 
+    def __init__(self) -> None:
+        self.publisher = Publisher(asyncio.Future)  # type: ignore[arg-type] - nothing is published
+        self.existing: set[str] | None = None
+
     @property
     def typed_producer(self) -> Any:
-        raise KafkaError("no broker answers")
+        return SimpleNamespace(client=SimpleNamespace(client=self))
+
+    async def fetch_all_metadata(self) -> Any:
+        if self.existing is None:
+            raise KafkaError("no broker answers")
+        return SimpleNamespace(topics=lambda **_: self.existing)
+
+    def required_topics(self) -> set[str]:
+        return {"wa.outbound", "wa.status"}
+
+    def unreadable_topics(self) -> set[str]:
+        return set()
 
 
 async def test_silent_brokers_are_one_obstacle(caplog: pytest.LogCaptureFixture):
     """Not one for each topic, and one line for the whole outage."""
-    app: Any = Silent()
+    app: Any = FakeApp()
     monitor, counted = ObstacleMonitor(app, timeout_s=0.0), Counted()
     monitor.observers.append(counted)
     for _ in range(3):
@@ -159,3 +166,19 @@ async def test_silent_brokers_are_one_obstacle(caplog: pytest.LogCaptureFixture)
     assert monitor.reason == f"{BROKERS} do not answer"
     assert counted.topics == [BROKERS]
     assert len(caplog.records) == 1
+    app.existing = app.required_topics()
+    await monitor.check()
+    assert monitor.reason is None
+
+
+async def test_a_deleted_source_is_an_obstacle_although_nothing_waits():
+    """Without this, nothing would be read, and all probes would be green."""
+    app: Any = FakeApp()
+    monitor = ObstacleMonitor(app)
+    app.existing = {"wa.status"}
+    await monitor.check()
+    assert monitor.topics == ["wa.outbound"]
+    assert "does not exist" in (monitor.reason or "")
+    app.existing = {"wa.status", "wa.outbound"}
+    await monitor.check()
+    assert monitor.reason is None

@@ -124,7 +124,7 @@ class CompactedView:
         return loaded
 
     def _replace(self, loaded: dict[bytes, ViewRecord]) -> None:
-        """Take over what was loaded; after the first time, report what is different."""
+        """Take over what was loaded; after the first time, report what is different or newer."""
         previous, self._records = self._records, loaded
         if not self._loaded.is_set():
             return

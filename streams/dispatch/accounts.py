@@ -26,6 +26,7 @@ class _Account:
     """One account. Its age counts on the monotonic clock, so that no step of another clock makes it older."""
 
     is_ready: bool = False
+    has_sender: bool = False
     free_at_s: float = 0.0
     silent_from_mono_s: float = 0.0
     is_silent: bool = False
@@ -77,6 +78,7 @@ class Accounts:
         age_s = max(0.0, self._now_s() - append_s) if self._now_s is not None else 0.0
         return _Account(
             is_ready=record is not None and record.state == "ready",
+            has_sender=record is not None and record.state != "stopped",
             free_at_s=parse_rfc3339(record.free_at) if record and record.free_at else 0.0,
             silent_from_mono_s=self._monotonic_s() + MAX_HEARTBEAT_AGE_S - age_s,
             is_silent=age_s > MAX_HEARTBEAT_AGE_S,
@@ -111,6 +113,11 @@ class Accounts:
             log.info("account %s is %s", name, "ready" if current[0] else why)
         if previous != current:
             self._on_change()
+
+    def is_sender_alive(self, name: str) -> bool:
+        """Whether a process of this account runs, whatever the account can do now."""
+        state = self._accounts.get(name)
+        return state is not None and state.has_sender and not state.is_silent
 
     def _update_new_chats(self, name: str, *, is_allowed: bool) -> None:
         if is_allowed == (name not in self._without_new_chats):

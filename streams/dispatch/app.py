@@ -10,10 +10,13 @@ import logging
 from contextlib import AsyncExitStack
 from typing import Any
 
+from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
 from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
+from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Intake
 from streams.dispatch.phone_stage import PhoneStage
@@ -62,6 +65,7 @@ class Dispatcher:
             phones_waiting=lambda: self.timer_service.count_waiting_phones(),
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
             overdue_s=lambda: self.timer_service.overdue_s(),
+            flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
         self.accounts = Accounts(
@@ -72,7 +76,23 @@ class Dispatcher:
         )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
-            self.accounts, self.publisher, self.names.phone, max_in_flight, self.clock.passed_s
+            self.accounts,
+            self.publisher,
+            self.names.phone,
+            max_in_flight,
+            self.clock.passed_s,
+            self.clock.latest_s,
+        )
+        self.resolver = Resolver(
+            self.timer_service.flights,
+            ClaimReader(settings, self._write_barrier),
+            self.publisher,
+            self.metrics,
+            phone_topic=self.names.phone,
+            namespace=settings.topic_prefix,
+            policy=self.policy,
+            is_sender_alive=self.accounts.is_sender_alive,
+            now_s=self.clock.passed_s,
         )
         self.gauges = Gauges()
         record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
@@ -112,6 +132,7 @@ class Dispatcher:
         app.after_last_event(self._exit_stack.aclose)
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
+        app.task(self.resolver.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""
@@ -131,7 +152,7 @@ class Dispatcher:
         while phones:
             for row in phones:
                 corrected = correct_phone(row, self.clock.now_s(), self.policy)
-                self.timer_service.update_phone(store.partition, row.phone, corrected)
+                self.timer_service.load_phone(store.partition, corrected)
                 self.gauges.update(None, row)
             await asyncio.sleep(0)  # lets probes be answered
             phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
@@ -168,6 +189,9 @@ class Dispatcher:
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
             accounts=self.accounts.summaries,
         )
+
+    async def _write_barrier(self, topic: str) -> RecordMetadata:
+        return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
 
     async def _load_accounts(self) -> None:
         self._exit_stack.push_async_callback(self.view.stop)

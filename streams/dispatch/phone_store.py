@@ -6,7 +6,7 @@
 | `m` phone \\0 id                  | a message's row                                               |
 | `s` phone \\0 queue \\0 seq        | the id of the message in this slot of the queue               |
 | `d` phone \\0 id                  | the payload: content and original record of an open message   |
-| `t` phone \\0 id                  | when a scheduled message is due (for the start of the timers) |
+| `t` phone \\0 id                  | when a message is due or expires (for the start of the timers) |
 
 There is one table, so that one batch of one partition holds everything that an event changed, the
 phone's row first: wherever another row of the event is stored, that row is too. A payload is removed only
@@ -19,7 +19,7 @@ from itertools import islice
 
 from streams.domain.phone import state as stored
 from streams.domain.phone.events import Event, RequestReceived
-from streams.domain.phone.state import Journal, Message, Payload, Phone, State
+from streams.domain.phone.state import Journal, Message, Payload, Phone
 from streams.runtime.table import Change, DurableTable
 
 PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME = b"p", b"m", b"s", b"d", b"t"
@@ -57,7 +57,7 @@ class PhoneStore:
         return None if data is None else stored.decode_payload(data)
 
     def scan_scheduled(self) -> Iterator[tuple[str, str, float]]:
-        """Phone, id and time of every scheduled message. Do not await while iterating."""
+        """Phone, id and `wake_at_s` of every message that has one. Do not await while iterating."""
         for key, data in self._table.scan(self.partition, SCHEDULED_TIME):
             phone, request_id = _split_key(key)
             yield phone, request_id, _TIME.unpack(data)[0]
@@ -102,9 +102,9 @@ def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
 
 
 def _scheduled_time_changes(phone: str, message: Message) -> Iterator[Change]:
-    if message.state is State.SCHEDULED:
-        yield _request_key(SCHEDULED_TIME, phone, message.id), _TIME.pack(message.send_at_s)
-    elif message.send_at_s:
+    if message.wake_at_s:
+        yield _request_key(SCHEDULED_TIME, phone, message.id), _TIME.pack(message.wake_at_s)
+    elif message.send_at_s or message.expires_at_s:
         yield _request_key(SCHEDULED_TIME, phone, message.id), None
 
 

@@ -111,6 +111,10 @@ class BrokerClock:
         """A time that has passed for decisions, whatever the error of the estimate. For timers."""
         return self._clock.passed_s(self._monotonic_s())
 
+    def latest_s(self) -> float:
+        """A time that the broker's clock has not passed yet. What was appended before now has an earlier one."""
+        return self._clock.latest_s(self._monotonic_s())
+
     def accept_s(self, append_s: float) -> float:
         """The time of a decision about a record with this append time: the same, unless the clock has jumped ahead."""
         return self._clock.accept_s(append_s, self._monotonic_s())

@@ -63,7 +63,7 @@ class StageMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PhoneStage:
-    """What the stage needs; `now_s` is the clock of decisions, as epoch seconds."""
+    """What the stage needs; `accept_s` gives the time of a decision about an event with this append time."""
 
     policy: Policy
     accounts: Accounts
@@ -72,10 +72,15 @@ class PhoneStage:
     record_mapper: RecordMapper
     publisher: Publisher
     metrics: StageMetrics
-    now_s: Callable[[], float]
+    accept_s: Callable[[float], float]
 
-    async def handle(self, store: PhoneStore, offset: int, data: bytes | None) -> EventDisposition:
-        """Apply one record of the partition's log; return when its effects are published."""
+    async def handle(
+        self, store: PhoneStore, offset: int, data: bytes | None, append_s: float
+    ) -> EventDisposition:
+        """Apply one record of the partition's log; return when its effects are published.
+
+        A record is decided on once: what was committed is never decided again, so a crash changes no time.
+        """
         event = _decode_event(store.partition, offset, data)
         if event is None:
             return EventDisposition.MALFORMED
@@ -85,21 +90,21 @@ class PhoneStage:
         if before is not None and offset == before.offset:
             await self._commit_and_publish(store, before, event, is_republished=True)
             return EventDisposition.REPUBLISHED
-        return await self._apply_event(store, before, event, offset)
+        return await self._apply_event(store, before, event, offset, append_s)
 
     async def _apply_event(
-        self, store: PhoneStore, before: Phone | None, event: Event, offset: int
+        self, store: PhoneStore, before: Phone | None, event: Event, offset: int, append_s: float
     ) -> EventDisposition:
         try:
-            row = self._step(store, before, event, offset)
+            row = self._step(store, before, event, offset, append_s)
         except Exception:
             log.exception("step failed on %s at %d:%d", _event_type(event), store.partition, offset)
-            return await self._refuse(store, before, event, EventDisposition.FAILED)
+            return await self._refuse(store, before, event, append_s, EventDisposition.FAILED)
         if isinstance(row, IllegalTransition):
             self.metrics.count_illegal_transition()
             change = f"{row.event}: {row.before} to {row.after}"
             log.error("illegal transition at %d:%d: %s", store.partition, offset, change)
-            return await self._refuse(store, before, event, EventDisposition.ILLEGAL)
+            return await self._refuse(store, before, event, append_s, EventDisposition.ILLEGAL)
         if row is None:
             self._report_contradiction(store, event, offset)
             self.timer_service.update_phone(store.partition, event.phone, before)
@@ -120,9 +125,9 @@ class PhoneStage:
             log.error("receipt %s at %s: its message is %s", receipt, position, message.state)
 
     def _step(
-        self, store: PhoneStore, before: Phone | None, event: Event, offset: int
+        self, store: PhoneStore, before: Phone | None, event: Event, offset: int, append_s: float
     ) -> Phone | IllegalTransition | None:
-        now_s = self.now_s()
+        now_s = self.accept_s(append_s)
         scheduler = self.timer_service.get_scheduler(store.partition)
         availability = self.accounts.get_availability(now_s)
         return step(
@@ -130,6 +135,7 @@ class PhoneStage:
             event,
             offset=offset,
             now_s=now_s,
+            append_s=append_s,
             accounts=scheduler.get_capacities(
                 event.phone, availability, self.accounts.without_new_chats
             ),
@@ -156,11 +162,12 @@ class PhoneStage:
         store: PhoneStore,
         before: Phone | None,
         event: Event,
+        append_s: float,
         disposition: EventDisposition,
     ) -> EventDisposition:
         """The event changed nothing; if it was a request, its caller learns that it failed."""
         if isinstance(event, RequestReceived):
-            await self.publisher.publish(self.record_mapper.map_internal_error(event, self.now_s()))
+            await self.publisher.publish(self.record_mapper.map_internal_error(event, append_s))
         self.timer_service.update_phone(store.partition, event.phone, before)
         return disposition
 

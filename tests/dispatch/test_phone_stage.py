@@ -40,6 +40,7 @@ from streams.testing.memory_table import (
 )
 
 PHONE = "+60123456789"
+NOW_S = 1_000_000.0
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
 ILLEGAL = IllegalTransition("Outcome", State.SENT, State.FAILED)
 
@@ -62,11 +63,11 @@ class World:
             RecordMapper("status", "dlq", lambda name: f"send.{name}"),
             self.publisher,
             self.metrics,
-            lambda: 1_000_000.0,
+            lambda append_s: append_s,
         )
 
     def handle(self, offset: int, event: Event) -> EventDisposition:
-        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event)))
+        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event), NOW_S))
 
     def take_topics(self) -> list[str]:
         """The topics of the records that were published since the last call."""
@@ -157,7 +158,7 @@ def test_a_journal_killed_before_its_publication_is_whole(world: World) -> None:
     """The payload is removed only after the effects, so the dead letter is published the second time."""
     world.handle(0, request("a"))
     world.take_topics()
-    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1)
+    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1, NOW_S)
     asyncio.run(world.store.commit(cast("Any", row), FAILED))
     assert world.handle(1, FAILED) is EventDisposition.REPUBLISHED
     assert world.take_topics() == ["status", "dlq"]

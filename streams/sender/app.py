@@ -106,7 +106,7 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                await self.ownership.pipeline.accept(event)
+                await self.ownership.pipeline.accept(event, event.message.timestamp)
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
         topic = self.names.phone

@@ -29,8 +29,8 @@ class Table(Protocol):
         """The value, or None."""
         ...
 
-    async def write(self, partition: int, changes: list[Change]) -> None:
-        """Returns once the broker has all of them."""
+    async def write(self, partition: int, changes: list[Change]) -> float | None:
+        """Returns, once the broker has all of them, when it appended the last one, by its own clock."""
         ...
 
     def scan(
@@ -45,7 +45,7 @@ class _WriteBatch:
 
     def __init__(self) -> None:
         self.changes: dict[bytes, bytes | None] = {}
-        self.durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.durable: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
 
 
 class ClaimStore:
@@ -70,9 +70,9 @@ class ClaimStore:
         data = self.read(whatsapp_id.encode())
         return None if data is None else stored.decode(data)
 
-    async def put(self, whatsapp_id: str, claim: Claim | None) -> None:
-        """Write a row, or remove it; durable when this returns."""
-        await self.write(whatsapp_id.encode(), None if claim is None else stored.encode(claim))
+    async def put(self, whatsapp_id: str, claim: Claim | None) -> float | None:
+        """Write a row, or remove it; durable when this returns. Returns as `write` does."""
+        return await self.write(whatsapp_id.encode(), None if claim is None else stored.encode(claim))
 
     def read(self, key: bytes) -> bytes | None:
         """Any value of the table, including those that are being written."""
@@ -88,8 +88,11 @@ class ClaimStore:
             if batch is not None:
                 yield batch.changes
 
-    async def write(self, key: bytes, value: bytes | None) -> None:
-        """Write any value; durable when this returns."""
+    async def write(self, key: bytes, value: bytes | None) -> float | None:
+        """Write any value; durable when this returns.
+
+        Returns when the broker appended the record, by its own clock; None if it did not say so.
+        """
         if self._next_batch is None:
             self._next_batch = _WriteBatch()
         batch = self._next_batch
@@ -97,7 +100,7 @@ class ClaimStore:
         self._buffer.pop(key, None)
         if self._writer_task is None:
             self._writer_task = asyncio.create_task(self._write_batches(), name="claims")
-        await asyncio.shield(batch.durable)
+        return await asyncio.shield(batch.durable)
 
     def put_buffered(self, whatsapp_id: str, claim: Claim) -> None:
         """Write a row with the next batch or at the next `flush`: for what a crash may lose."""
@@ -128,14 +131,14 @@ class ClaimStore:
 
     async def _write_batch(self, batch: _WriteBatch) -> None:
         try:
-            await self._table.write(PARTITION, list(batch.changes.items()))
+            appended_at_s = await self._table.write(PARTITION, list(batch.changes.items()))
         except Exception as error:  # noqa: BLE001 - raised where the row is waited for
             batch.durable.set_exception(error)
             return
         except asyncio.CancelledError:
             batch.durable.cancel()
             raise
-        batch.durable.set_result(None)
+        batch.durable.set_result(appended_at_s)
 
     # -- many rows
 

@@ -6,7 +6,6 @@ the claim still open reconciles the message, and publishes the same.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,7 +68,7 @@ class ResultWriter:
         claim_store: ClaimStore,
         publish: Publish,
         on_concluded: OnConcluded,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float],
     ) -> None:
         self._account = account
         self._claim_store = claim_store

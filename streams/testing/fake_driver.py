@@ -127,7 +127,7 @@ class FakeDriver(FakeWhatsApp):
         return refusal
 
     def _find_refusal(self, submission: Submission) -> NotSubmitted | None:
-        if self._now_s() >= submission.submit_before_s:
+        if self._monotonic_s() >= submission.submit_before_mono_s:
             return NotSubmitted("timeout_before_submit", "too late")
         if submission.chat_id in self.acquaintances:
             return None

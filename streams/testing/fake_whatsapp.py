@@ -56,6 +56,7 @@ class FakeWhatsApp:
         phone: str = "+905550000001",
         is_linked: bool = True,
         now_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = FakeStore()
         self.submissions: list[Submission] = []  # every call of `submit`
@@ -69,6 +70,7 @@ class FakeWhatsApp:
         self.acquaintances: set[str] = set()  # chats whose people wrote to the account: not new
         self._phone = phone
         self._now_s = now_s
+        self._monotonic_s = monotonic_s
         self._is_linked = is_linked
         self._link_count = 1
         self._is_running = False

@@ -72,7 +72,7 @@ class Dispatcher:
     async def dispatch(self, phone: str, text: str, number: int, **fields: object) -> Result:
         """Dispatch it once; returns the outcome."""
         command = make_command(
-            text, number=number, deadline_s=time.time() + DEADLINE_S, chat_id=None, **fields
+            text, number=number, timeout_s=DEADLINE_S, chat_id=None, **fields
         )
         await self.sender.dispatch(msgspec.structs.replace(command, phone=phone))
 

@@ -80,7 +80,7 @@ async def test_a_restriction_is_published_with_its_end(sender: FastSender) -> No
     assert (record.reason, record.until) == ("spam_flagged", format_rfc3339(end_s))
     assert record.since == format_rfc3339(sender.now_s)
     assert read_metric(sender, "wa_account_restricted", reason="spam_flagged") == 1
-    sender.now_s = end_s
+    sender.advance(RESTRICTION_DURATION_S)
     assert sender.account_publisher.make_record().state == "ready"
 
 
@@ -201,7 +201,7 @@ async def test_counts_of_sent_messages() -> None:
 
 
 def _counts(sender: FastSender, sent: Sent, after_s: float) -> tuple[int, int]:
-    sender.now_s = sent.at_s + after_s
+    sender.advance(sent.at_s + after_s - sender.now_s)
     record = sender.account_publisher.make_record()
     return record.sent_last_minute, record.sent_today
 

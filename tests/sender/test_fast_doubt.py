@@ -21,6 +21,7 @@ from streams.sender import receipts
 from streams.sender.attempts import reconciler
 from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S, Reconciler
 from streams.sender.attempts.submitter import Limits
+from streams.sender.clock import Clock
 from streams.testing.phone_world import PHONE, PhoneWorld
 from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
@@ -87,7 +88,7 @@ async def test_a_late_ack_ends_the_doubt(sender: FastSender) -> None:
     assert world.dead_letters() == []
     assert count(sender, "wa_sender_receipts_total", ack="sent") == 1
     assert count(sender, "wa_sender_doubts_resolved_total", by="receipt") == 1
-    assert sender.pacer.count_last_day(time.time()) == 1
+    assert sender.pacer.count_last_day(sender.get_monotonic_s()) == 1
     assert isinstance(await sender.send(make_command("a", number=2)), Sent)
     assert len(sender.driver.submissions) == 1
 
@@ -204,7 +205,7 @@ async def test_one_outage_is_waited_for_once(
     """A page that answers no lookup holds up the account for one timeout, not for one a message."""
     monkeypatch.setattr(reconciler, "POLL_INTERVAL_S", 0.0)
     clock = iter(range(1_000_000))
-    subject = Reconciler(sender.session, lambda: next(clock))
+    subject = Reconciler(sender.session, Clock(sender.get_now_s, lambda: next(clock)))
     sender.driver.is_lookup_broken = True
     assert subject_gave_up(await subject.reconcile("3EB0A", "a"))
     assert next(clock) >= RECONCILE_TIMEOUT_S

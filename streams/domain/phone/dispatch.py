@@ -96,8 +96,6 @@ def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
     dispatch_number = message.dispatches + 1
-    latest_s = transition.now_s + transition.policy.dispatch_timeout_s
-    deadline_s = min(latest_s, message.expires_at_s or float("inf"))
     chat = _get_valid_chat(transition)
     transition.put_message(replace(message, state=State.DISPATCHED, dispatches=dispatch_number))
     transition.record_bulk_skip(message.priority)
@@ -106,7 +104,8 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             id=message.id,
             account=account,
             dispatch_number=dispatch_number,
-            deadline_s=deadline_s,
+            timeout_s=transition.policy.dispatch_timeout_s,
+            expires_at_s=message.expires_at_s,
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
         )

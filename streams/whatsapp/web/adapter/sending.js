@@ -181,7 +181,7 @@
     const running = attempts.get(id);
     if (running && (running.isPreparing || running.isPending)) return waitForAttempt(running, submission);
     const stored = findStored(submission);
-    lookups.set(id, { stored, sinceMs: Date.now() });
+    lookups.set(id, { stored, sinceMs: performance.now() });
     const model = await stored;
     lookups.delete(id);
     try {

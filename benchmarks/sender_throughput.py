@@ -10,7 +10,6 @@ stores a durable claim and publishes a durable outcome for each message. Needs n
 import argparse
 import asyncio
 import statistics
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any

@@ -5,7 +5,7 @@ counts as not ready.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,11 +19,14 @@ log = logging.getLogger(__name__)
 
 
 class Accounts:
-    """Which accounts there are, and what they can do now. `on_change` is called when that changes."""
+    """Which accounts there are, and what they can do now. `on_change` is called when that changes.
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self._ready: dict[str, bool] = {}
-        self._free_at_s: dict[str, float] = {}
+    The `configured` ones exist before their first record.
+    """
+
+    def __init__(self, on_change: Callable[[], None], configured: Iterable[str] = ()) -> None:
+        self._ready = dict.fromkeys(configured, False)
+        self._free_at_s = dict.fromkeys(self._ready, 0.0)
         self._without_new_chats: frozenset[str] = frozenset()
         self._summaries: dict[str, dict[str, Any]] = {}
         self._on_change = on_change

@@ -20,7 +20,7 @@ from streams.dispatch.intake import Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone.events import SourceRecord
@@ -60,7 +60,7 @@ class Dispatcher:
             overdue_s=lambda: self.timer_service.overdue_s(),
         )
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
-        self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
+        self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )

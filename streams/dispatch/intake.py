@@ -14,7 +14,7 @@ from streams.contract.request import content
 from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
@@ -43,7 +43,9 @@ class Intake:
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """What is to be published for this record. The time is passed in; nothing else is read."""
         try:
-            request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
+            request = parse(
+                record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
+            )
         except Tombstone:
             return Disposition.TOMBSTONE, []
         except InvalidRequest as error:

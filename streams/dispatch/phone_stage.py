@@ -19,7 +19,8 @@ from streams.dispatch.accounts import Accounts
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import Publisher
-from streams.dispatch.record_mapper import MissingCase, RecordMapper
+from streams.dispatch.records.context import MissingCase
+from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
 from streams.domain.phone.events import Event, ReceiptSeen, RequestReceived

@@ -72,7 +72,9 @@ class ClaimStore:
 
     async def put(self, whatsapp_id: str, claim: Claim | None) -> float | None:
         """Write a row, or remove it; durable when this returns. Returns as `write` does."""
-        return await self.write(whatsapp_id.encode(), None if claim is None else stored.encode(claim))
+        return await self.write(
+            whatsapp_id.encode(), None if claim is None else stored.encode(claim)
+        )
 
     def read(self, key: bytes) -> bytes | None:
         """Any value of the table, including those that are being written."""

@@ -29,15 +29,19 @@ READY = {"main": Capacity(is_ready=True, free_slots=8)}
 
 @dataclass
 class PhoneWorld:
-    """One phone. The test moves `now_s`; every event gets the next offset of the log."""
+    """One phone. The test moves `now_s`; every event gets the next offset of the log.
+
+    With `append_s`, the broker's clock has jumped ahead of it.
+    """
 
     policy: Policy = field(default_factory=Policy)
     accounts: Mapping[str, Capacity] = field(default_factory=lambda: dict(READY))
     now_s: float = 1_000_000.0
+    append_s: float | None = None
     offset: int = 0
     row: Phone | None = None
     messages: dict[str, Message] = field(default_factory=dict)
-    slots: dict[tuple[Priority, int], str] = field(default_factory=dict)
+    slots: dict[tuple[str, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
     changes: list[tuple[type[Event], Stage, Stage]] = field(default_factory=list)
@@ -49,10 +53,10 @@ class PhoneWorld:
         assert phone == PHONE
         return self.messages.get(request_id)
 
-    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """See `RowReader`."""
         assert phone == PHONE
-        return self.slots.get((priority, seq))
+        return self.slots.get((queue, seq))
 
     # -- what happens
 
@@ -80,6 +84,7 @@ class PhoneWorld:
             event,
             offset=self.offset,
             now_s=self.now_s,
+            append_s=self.append_s,
             accounts=self.accounts,
             rows=self,
             policy=self.policy,
@@ -101,9 +106,9 @@ class PhoneWorld:
             del self.messages[request_id]
         for slot in journal.slots:
             if slot.id is None:
-                self.slots.pop((slot.priority, slot.seq), None)
+                self.slots.pop((slot.queue, slot.seq), None)
             else:
-                self.slots[slot.priority, slot.seq] = slot.id
+                self.slots[slot.queue, slot.seq] = slot.id
         if journal.new_payload_id is not None:
             self.payloads.add(journal.new_payload_id)
         self.payloads -= set(journal.removed_payloads)

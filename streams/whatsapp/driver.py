@@ -85,8 +85,9 @@ class Submission:
     """One message for WhatsApp, under an id that the caller has chosen.
 
     `content` is the content of the request as JSON. After `submit_before_mono_s` (of time.monotonic()) nothing
-    may leave the page any more, also if it was frozen meanwhile. From the submit on, the driver waits `ack_timeout_s` for the ack. Without
-    `is_new_chat_allowed` it may go only to somebody who has written to the account before.
+    may leave the page any more, also if it was frozen meanwhile. From the submit on, the driver waits
+    `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to somebody who has written to the
+    account before.
     """
 
     whatsapp_id: str

@@ -234,7 +234,7 @@ def test_an_illegal_change_changes_nothing(
 ) -> None:
     """Whatever a handler tries, `step` returns the name of the change and no row."""
 
-    def hostile_handler(transition: Transition, event: Event) -> bool:
+    def hostile_handler(transition: Transition, event: Event, _accounts: object) -> bool:
         message = transition.get_message("a") or Message(id="a", offset=1)
         if isinstance(after, State):
             transition.put_message(replace(message, state=after))

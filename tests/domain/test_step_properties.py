@@ -38,6 +38,7 @@ RANKS = {
     "played": 6,
 }
 ENDS = ("failed", "unknown", "rejected")  # a replay of the dead letter may follow
+ACCOUNTS = ("main", "other")
 ids = st.sampled_from([f"m{i}" for i in range(12)])
 errors = st.sampled_from(sorted(CODES)).map(Error)
 delays = st.floats(0, 5)
@@ -66,18 +67,22 @@ class PhoneMachine(RuleBasedStateMachine):
         self.seen_effects = 0
         self.seen_changes = 0
         self.published: dict[str, list[PublishStatus]] = {}  # of remembered requests
-        self.first_dispatches: dict[tuple[str, int], str] = {}  # (id, offset of its row) → priority
+        # (id, offset of its row) → priority and account
+        self.first_dispatches: dict[tuple[str, int], tuple[str, str]] = {}
 
     @initialize(free=st.integers(0, 2))
     def begin(self, free: int) -> None:
-        self.world.accounts = {"main": Capacity(True, free)}
+        self.world.accounts = {
+            name: Capacity(name == "main", free if name == "main" else 0) for name in ACCOUNTS
+        }
 
     @rule(
         priority=st.sampled_from(PRIORITIES),
         wait_s=st.sampled_from([0.0, 0.0, 20.0]),
         live_s=st.sampled_from([0.0, 0.0, 30.0]),
+        account=st.sampled_from([None, None, None, *ACCOUNTS]),
     )
-    def submit(self, priority: str, wait_s: float, live_s: float) -> None:
+    def submit(self, priority: str, wait_s: float, live_s: float, account: str | None) -> None:
         now_s = self.world.now_s
         self.request_count += 1
         self.world.submit(
@@ -85,6 +90,7 @@ class PhoneMachine(RuleBasedStateMachine):
             priority,  # pyright: ignore[reportArgumentType]
             send_at_s=now_s + wait_s if wait_s else 0.0,
             expires_at_s=now_s + live_s if live_s else 0.0,
+            account=account,
         )
 
     @rule(request_id=ids)
@@ -109,9 +115,14 @@ class PhoneMachine(RuleBasedStateMachine):
     def time_passes(self, by_s: float) -> None:
         self.world.now_s += by_s
 
-    @rule(ready=st.booleans(), free=st.integers(0, 2), new_chats=st.booleans())
-    def account_changes(self, ready: bool, free: int, new_chats: bool) -> None:
-        self.world.accounts = {"main": Capacity(ready, free, new_chats)}
+    @rule(
+        name=st.sampled_from(ACCOUNTS),
+        ready=st.booleans(),
+        free=st.integers(0, 2),
+        new_chats=st.booleans(),
+    )
+    def account_changes(self, name: str, *, ready: bool, free: int, new_chats: bool) -> None:
+        self.world.accounts = {**self.world.accounts, name: Capacity(ready, free, new_chats)}
 
     # -- the sender and WhatsApp
 
@@ -221,10 +232,16 @@ class PhoneMachine(RuleBasedStateMachine):
         waiting = [m for m in self.world.messages.values() if m.state in OPEN_STATES and m.seq >= 0]
         assert len(self.world.slots) == len(waiting)
         assert {m.id for m in waiting} == set(self.world.slots.values())
-        for priority in PRIORITIES:
-            queue = row.queue(priority)
-            assert queue.count == sum(m.priority == priority for m in waiting)
-            assert all(queue.head <= m.seq < queue.tail for m in waiting if m.priority == priority)
+        assert set(row.queues) == {m.queue_name for m in waiting}
+        for name, queue in row.queues.items():
+            seqs = [m.seq for m in waiting if m.queue_name == name]
+            assert queue.count == len(seqs)
+            assert all(queue.head <= seq < queue.tail for seq in seqs)
+        parked = {p.id: p.priority for p in row.parked}
+        assert all(self.world.messages[i].priority == p for i, p in parked.items())
+        beside = [m for m in self.world.messages.values() if m.state in OPEN_STATES and m.seq < 0]
+        assert {m.id for m in beside if m.state is not State.SCHEDULED} == set(parked)
+        assert sum(m.state is State.SCHEDULED for m in beside) == row.scheduled_count
         assert self.world.payloads == {
             m.id for m in self.world.messages.values() if m.state in OPEN_STATES
         }
@@ -264,7 +281,8 @@ class PhoneMachine(RuleBasedStateMachine):
         if isinstance(effect, Dispatch):
             message = self.world.messages[effect.id]
             if not message.send_at_s:
-                self.first_dispatches.setdefault((message.id, message.offset), message.priority)
+                dispatch = (message.priority, effect.account)
+                self.first_dispatches.setdefault((message.id, message.offset), dispatch)
         if not isinstance(effect, PublishStatus):
             return
         earlier = self.published.get(effect.id, [])
@@ -290,9 +308,9 @@ class PhoneMachine(RuleBasedStateMachine):
         self.published[effect.id] = [*earlier, effect]
 
     def teardown(self) -> None:
-        """Messages of one priority were first dispatched in the order of their acceptance."""
-        for priority in PRIORITIES:
-            order = [at for (_, at), other in self.first_dispatches.items() if other == priority]
+        """Messages of one priority and account were first dispatched in the order of their acceptance."""
+        for dispatch in set(self.first_dispatches.values()):
+            order = [at for (_, at), other in self.first_dispatches.items() if other == dispatch]
             assert all(early < late for early, late in pairwise(order))
 
 

@@ -92,7 +92,9 @@ class FastSender:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.claims = ClaimStore(
-            InMemoryTable(self.disk, self.get_now_s), idempotency_window_s=3600.0, now_s=self.get_now_s
+            InMemoryTable(self.disk, self.get_now_s),
+            idempotency_window_s=3600.0,
+            now_s=self.get_now_s,
         )
         self.pacer = Pacer(self.pace)
         self.restrictions = RestrictionStore(

@@ -1,6 +1,7 @@
 """Any process may die while a message is sent: the recipient gets it once, or it is not reported as sent."""
 
 import signal
+import time
 
 import aiohttp
 import psutil

@@ -158,13 +158,14 @@ async def test_each_change_is_logged_once(
             await until(lambda qr=qr: sender.account_records[-1].qr == qr)
         make_ready(sender)
         await until(lambda: states(sender)[-1] == "ready")
-        await sender.restrictions.restrict(Error("spam_flagged"), "link-1", 1_000_000.0)
+        await sender.restrictions.restrict(Error("spam_flagged"), "link-1", sender.now_s)
         await until(lambda: states(sender)[-1] == "restricted")
     lines = [r.getMessage() for r in caplog.records if r.name == "streams.sender.account"]
+    end = format_rfc3339(sender.now_s + RESTRICTION_DURATION_S)
     assert lines == [
         "the account main is linking",
         "the account main is ready",
-        "the account main is restricted: spam_flagged until 1970-01-13T13:46:40.000Z",
+        f"the account main is restricted: spam_flagged until {end}",
     ]
 
 

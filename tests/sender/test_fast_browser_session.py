@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.sender import browser_session
-from streams.sender.clock import Clock
 from streams.sender.browser_session import (
     _RESTART_BACKOFF,
     BrowserSession,
     SessionUnavailable,
     needs_person,
 )
+from streams.sender.clock import Clock
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserMissing

@@ -5,8 +5,8 @@ wall clock that is set back would lift the limits. What an earlier process has s
 """
 
 from collections import deque
-from math import isinf
 from collections.abc import Sequence
+from math import isinf
 from typing import Final
 
 import msgspec

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 from msgspec.structs import replace
 
 from streams.domain import rate_limit
-from streams.domain.phone import lifecycle, queue
+from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
 from streams.domain.phone.state import (
     Chat,
@@ -37,6 +37,7 @@ class PhoneChanges(TypedDict, total=False):
     closures: dict[str, Closure]
     chat: Chat | None
     scheduled_count: int
+    last_arrival: int
     send_times_s: tuple[float, ...]
     in_flight: InFlight | None
     is_removed: bool
@@ -46,18 +47,29 @@ class RowChanges:
     """The working copy of a phone while one event is applied to it."""
 
     def __init__(
-        self, phone: Phone, event: Event, offset: int, now_s: float, rows: RowReader, policy: Policy
+        self,
+        phone: Phone,
+        event: Event,
+        offset: int,
+        rows: RowReader,
+        policy: Policy,
+        *,
+        now_s: float,
+        append_s: float,
     ) -> None:
+        """See `step` for the two times."""
+        phone = clock_steps.correct_phone(phone, append_s, policy)
         self.phone = phone
         self.offset = offset
         self.now_s = now_s
+        self.append_s = append_s
         self.policy = policy
         self._event_type = type(event)
         self._initial_row = phone
         self._rows = rows
         self._stored_messages: dict[str, Message | None] = {}  # as read from the rows
         self._messages: dict[str, Message | None] = {}  # as changed here; None: removed
-        self._slots: dict[tuple[Priority, int], str | None] = {}
+        self._slots: dict[tuple[str, int], str | None] = {}
 
     # -- reading
 
@@ -67,13 +79,15 @@ class RowChanges:
             return self._messages[request_id]
         if request_id not in self._stored_messages:
             row = self._rows.get_message(self.phone.phone, request_id)
-            self._stored_messages[request_id] = row
+            self._stored_messages[request_id] = row and clock_steps.correct_message(
+                row, self.append_s
+            )
         return self._stored_messages[request_id]
 
-    def _get_slot(self, priority: Priority, seq: int) -> str | None:
-        if (priority, seq) in self._slots:
-            return self._slots[priority, seq]
-        return self._rows.get_slot(self.phone.phone, priority, seq)
+    def _get_slot(self, name: str, seq: int) -> str | None:
+        if (name, seq) in self._slots:
+            return self._slots[name, seq]
+        return self._rows.get_slot(self.phone.phone, name, seq)
 
     # -- changing the phone
 
@@ -82,10 +96,10 @@ class RowChanges:
         self.phone = replace(self.phone, **changes)
         return self.phone
 
-    def record_send_time(self, at_s: float) -> Phone:
-        """One more message counts against the limit of this recipient."""
+    def record_send_time(self) -> Phone:
+        """One more message counts against the limit of this recipient. It arrived before this event was appended."""
         send_times_s = rate_limit.add_send_time(
-            self.phone.send_times_s, at_s, self.policy.rate_limit_per_minute
+            self.phone.send_times_s, self.append_s, self.policy.rate_limit_per_minute
         )
         return self.update_phone(send_times_s=send_times_s)
 
@@ -94,8 +108,8 @@ class RowChanges:
         self.phone = queue.count_bulk_skip(self.phone, priority)
         return self.phone
 
-    def _set_queue(self, priority: Priority, priority_queue: PriorityQueue) -> PriorityQueue:
-        self.phone = queue.replace_queue(self.phone, priority, priority_queue)
+    def _set_queue(self, name: str, priority_queue: PriorityQueue) -> PriorityQueue:
+        self.phone = queue.replace_queue(self.phone, name, priority_queue)
         return priority_queue
 
     # -- changing messages
@@ -108,6 +122,7 @@ class RowChanges:
         """
         self._check_change(message.id, message.state)
         if message != self.get_message(message.id):
+            message = replace(message, changed_s=self.append_s)
             self._messages[message.id] = message
         return message
 
@@ -126,30 +141,50 @@ class RowChanges:
         before = lifecycle.Absent.NEW if row is None else row.state
         lifecycle.check(self._event_type, before, after)
 
-    def advance_to_head(self, priority: Priority) -> Message | None:
+    def get_heads(self) -> list[Message]:
+        """The first message of each queue and the parked ones, in the order in which they are to be served."""
+        heads = [self._advance_to_head(name) for name in list(self.phone.queues)]
+        heads += [self.get_message(parked.id) for parked in self.phone.parked]
+        return queue.sort_heads(self.phone, [head for head in heads if head is not None])
+
+    def _advance_to_head(self, name: str) -> Message | None:
         """The first message of a queue. The head moves past empty slots, so none is read twice."""
-        priority_queue = self.phone.queue(priority)
+        priority_queue = self.phone.queue(name)
         for seq in range(priority_queue.head, priority_queue.tail):
-            request_id = self._get_slot(priority, seq)
+            request_id = self._get_slot(name, seq)
             message = self.get_message(request_id) if request_id is not None else None
             if message is not None:
-                self._set_queue(priority, replace(priority_queue, head=seq))
+                self._set_queue(name, replace(priority_queue, head=seq))
                 return message
         return None
 
     def enqueue(self, message: Message) -> Message:
         """The message joins the end of its queue and waits."""
-        priority_queue = self.phone.queue(message.priority)
-        self._slots[message.priority, priority_queue.tail] = message.id
-        self._set_queue(message.priority, queue.enqueue(priority_queue))
-        return self.put_message(replace(message, seq=priority_queue.tail, state=State.WAITING))
+        name, arrival = message.queue_name, self.phone.last_arrival + 1
+        priority_queue = self.phone.queue(name)
+        self._slots[name, priority_queue.tail] = message.id
+        self._set_queue(name, queue.enqueue(priority_queue))
+        self.update_phone(last_arrival=arrival)
+        updated = replace(message, seq=priority_queue.tail, arrival=arrival, state=State.WAITING)
+        return self.put_message(updated)
 
     def dequeue(self, message: Message) -> Message:
-        """The message leaves its queue, or the scheduled messages."""
+        """The message leaves its queue, or the parked or the scheduled messages."""
+        if self.phone.is_parked(message.id):
+            self.phone = queue.unpark(self.phone, message.id)
+            return self.put_message(message)
         if message.seq < 0:
             self.update_phone(scheduled_count=self.phone.scheduled_count - 1)
             return self.put_message(message)
-        self._slots[message.priority, message.seq] = None
-        priority_queue = self.phone.queue(message.priority)
-        self._set_queue(message.priority, queue.dequeue(priority_queue, message.seq))
+        name = message.queue_name
+        self._slots[name, message.seq] = None
+        self._set_queue(name, queue.dequeue(self.phone.queue(name), message.seq))
         return self.put_message(replace(message, seq=-1))
+
+    def park(self, message: Message) -> Message:
+        """The message waits alone from now on, with its arrival, until it is complete."""
+        if self.phone.is_parked(message.id):
+            return self.put_message(message)
+        message = self.dequeue(message)
+        self.phone = queue.park(self.phone, message)
+        return message

@@ -65,7 +65,9 @@ class PageState:
     needs_update: bool = False
     phone: str | None = None
     pending: int = 0
-    pending_since_ms: float | None = None  # the oldest, or a look-up, gets no further; the page's clock
+    pending_since_ms: float | None = (
+        None  # the oldest, or a look-up, gets no further; the page's clock
+    )
     missing: tuple[str, ...] = ()
 
     @classmethod

@@ -154,7 +154,9 @@ class WhatsAppWeb:
         try:
             page = self._require_ready_page()
         except PageFailure as error:
-            return NotSubmitted(_NOT_READY_CODES.get(self.session.phase, "not_logged_in"), str(error))
+            return NotSubmitted(
+                _NOT_READY_CODES.get(self.session.phase, "not_logged_in"), str(error)
+            )
         before_ms = page.to_page_ms(submission.submit_before_mono_s)
         media_s = upload_timeout_s(submission.content)
         argument = answers.encode_submission(submission, before_ms, media_s)

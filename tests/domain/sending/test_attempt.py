@@ -52,7 +52,6 @@ from tests.domain.sending.attempts import (
     submitted,
 )
 
-
 # A second submit, after a lookup, up to the moment at which the page is given the message.
 RESUBMITTED = (
     Allowed(),

@@ -51,7 +51,6 @@ from tests.domain.sending.attempts import (
     PENDING,
     PENDING_DETAIL,
     STALLED_CLAIM,
-    SUBMIT,
     TIME_LOCKED,
     failed,
     in_doubt,

@@ -1,9 +1,12 @@
-"""A request arrives at its phone: accepted, rejected because the queue is full, or a repeat.
+"""A request arrives at its phone: accepted, rejected (full queue, unknown account), or a repeat.
 
 A repeat has the id of a request that is still remembered. It is answered with the last status of that
 request, and nothing is sent. A replay of the dead letter in which a request ended begins a new
 generation of its message.
 """
+
+from collections.abc import Collection
+from difflib import get_close_matches
 
 from msgspec.structs import replace
 
@@ -15,17 +18,38 @@ from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
 
-def apply_request(transition: Transition, event: RequestReceived) -> bool:
+def apply_request(
+    transition: Transition, event: RequestReceived, account_names: Collection[str]
+) -> bool:
     """Accept, reject or recognise the request."""
     existing = transition.get_message(event.request.id)
     if existing is not None and not _is_replay(existing, event.request):
         if existing.last_status is not None:
             transition.emit(existing.last_status)
-    elif transition.phone.waiting_count >= transition.policy.max_queue:
-        _reject_request(transition, event, existing)
+    elif (error := _find_error(transition, event.request, account_names)) is not None:
+        _reject_request(transition, event, existing, error)
     else:
         _accept_request(transition, event, existing)
     return True
+
+
+def _find_error(
+    transition: Transition, request: RequestInfo, account_names: Collection[str]
+) -> Error | None:
+    """Why the request cannot be accepted; None: it can."""
+    if request.account is not None and request.account not in account_names:
+        return Error("unknown_account", _describe_unknown(request.account, account_names))
+    waiting_count = transition.phone.waiting_count
+    if waiting_count < transition.policy.max_queue:
+        return None
+    detail = f"{waiting_count} messages wait for this phone, the most it may have"
+    return Error("queue_full", detail)
+
+
+def _describe_unknown(account: str, account_names: Collection[str]) -> str:
+    nearest = get_close_matches(account, sorted(account_names), n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"account: there is no account {account!r}{hint}"
 
 
 def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
@@ -85,19 +109,15 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
 
 
 def _reject_request(
-    transition: Transition, event: RequestReceived, existing: Message | None
+    transition: Transition, event: RequestReceived, existing: Message | None, error: Error
 ) -> PublishStatus:
     """No row is made for it, so a flood costs nothing. `existing`: it is a replay, and has a row."""
     coordinates = event.source_record.coordinates
-    waiting_count = transition.phone.waiting_count
-    error = Error(
-        "queue_full", f"{waiting_count} messages wait for this phone, the most it may have"
-    )
     status = PublishStatus(
         id=event.request.id,
         status="rejected",
         event_id_suffix=coordinates,
-        at_s=transition.now_s,
+        at_s=transition.append_s,
         error=error,
     )
     if existing is not None:
@@ -109,8 +129,8 @@ def _reject_request(
             dead_letter_id=coordinates,
             error=error,
             attempts=0,
-            first_failed_at_s=transition.now_s,
-            last_failed_at_s=transition.now_s,
+            first_failed_at_s=transition.append_s,
+            last_failed_at_s=transition.append_s,
             replay_count=event.request.replay_count,
         )
     )

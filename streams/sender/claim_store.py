@@ -160,9 +160,16 @@ class ClaimStore:
             rows, after = self.read_batch(after)
 
     async def sweep(self) -> int:
-        """Read the next batch and remove a few expired rows of it; returns how many."""
+        """Read the next batch and remove a few expired rows of it; returns how many.
+
+        Times that lie after now are corrected.
+        """
         rows, self._sweep_cursor = self.read_batch(self._sweep_cursor)
         now_s = self._now_s()
+        for key, row in rows:
+            clamped = stored.clamp_times(row, now_s)
+            if clamped != row:
+                self.put_buffered(key, clamped)
         expired_ids = [
             key
             for key, row in rows

@@ -76,7 +76,7 @@ class FastSender:
 
     driver: FakeDriver = field(default_factory=FakeDriver)
     disk: Disk = field(default_factory=Disk)
-    limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=30.0))
+    limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=3600.0))
     pace: Pace = field(default_factory=lambda: Pace(interval_s=0.0, per_minute=0))
     events: list[Event] = field(default_factory=list)
     nacked: list[object] = field(default_factory=list)
@@ -88,11 +88,12 @@ class FastSender:
         self._numbers: Iterator[int] = itertools.count(1)
         self.now_s = time.time()  # of the broker; it stands still until a test moves it
         self.skipped_s = 0.0
+        self.append_delay_s = 0.0  # the broker appends a row so long after it was written
         clock = self.clock = Clock(self.get_now_s, self.get_monotonic_s)
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.claims = ClaimStore(
-            InMemoryTable(self.disk, self.get_now_s),
+            InMemoryTable(self.disk, lambda: self.now_s + self.append_delay_s),
             idempotency_window_s=3600.0,
             now_s=self.get_now_s,
         )
@@ -236,12 +237,13 @@ def make_command(
     number: int = 1,
     timeout_s: float = 3600.0,
     chat_id: str | None = "60123456789@c.us",
+    phone: str = "+60123456789",
     **fields: object,
 ) -> SendCommand:
     """A dispatch of a text; the text is the request's id."""
     values = {"content": orjson.dumps({"type": "text", "body": request_id}), **fields}
     return SendCommand(
-        phone="+60123456789",
+        phone=phone,
         id=request_id,
         dispatch_number=number,
         account="main",

@@ -69,7 +69,7 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
         case RequestReceived():
             return requests.apply_request(transition, event, accounts.keys())
         case Outcome():
-            return outcomes.apply_outcome(transition, event)
+            return outcomes.apply_outcome(transition, event, accounts)
         case ReceiptSeen():
             return receipts.apply_receipt(transition, event)
         case TimerFired():

@@ -171,6 +171,17 @@ def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
     return claim.concluded_at_s + idempotency_window_s
 
 
+def clamp_times(claim: Claim, now_s: float) -> Claim:
+    """The row without times that lie after now: the broker's clock has been set back since it was written.
+
+    Otherwise the row would be kept for as long as that step was.
+    """
+    claimed_at_s = min(claim.claimed_at_s, now_s)
+    return replace(
+        claim, claimed_at_s=claimed_at_s, concluded_at_s=min(claim.concluded_at_s, now_s)
+    )
+
+
 # -- results
 
 

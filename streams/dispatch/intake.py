@@ -51,7 +51,7 @@ class Intake:
         except InvalidRequest as error:
             return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
         try:
-            phone = to_e164(request.to, self.default_region)
+            phone = self._read_number("to", request.to)
             content_json = self._normalize_content(request)
         except InvalidPhone as error:
             partial = _make_partial(request)
@@ -70,11 +70,17 @@ class Intake:
         """The content as JSON. The numbers on a contact's card are read like the recipient's."""
         if not isinstance(request.content, ContactContent):
             return request.content_json
-        try:
-            phones = [to_e164(number, self.default_region) for number in request.content.phones]
-        except InvalidPhone as error:
-            raise InvalidPhone(str(error).replace("to:", "content.phones:", 1)) from error
+        phones = [
+            self._read_number(f"content.phones[{index}]", number)
+            for index, number in enumerate(request.content.phones)
+        ]
         return content.encode(replace(request.content, phones=phones))
+
+    def _read_number(self, field: str, text: str) -> str:
+        try:
+            return to_e164(text, self.default_region)
+        except InvalidPhone as error:
+            raise InvalidPhone(f"{field}: {error}") from error
 
     def _reject(
         self, record: SourceRecord, partial: PartialRequest, error: Error, now_s: float

@@ -28,6 +28,7 @@ from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
 from streams.runtime.publisher import Publisher
+from streams.runtime.store.local_store import LocalStore
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
 
 Callback = Callable[[], Awaitable[None]]
@@ -79,6 +80,23 @@ class Agent(FaustAgent):
             )
 
 
+class Table(faust.Table[Any, Any]):
+    """Faust's table on our own store, whatever the setting `store` says."""
+
+    def _new_store_by_url(self, url: Any) -> LocalStore:
+        return LocalStore(
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            value_type=self.value_type,
+            options=self.options,
+        )
+
+
 class TableManager(FaustTableManager):
     """Faust's sleeps for a second at each start, in case a table is defined late."""
 
@@ -116,7 +134,7 @@ class App(faust.App):
         self._after_last_event: list[Callback] = []
         self._before_revocation: list[Callback] = []
         self._last_event_done = asyncio.Event()
-        super().__init__(app_id, Agent=Agent, TableManager=TableManager, **options)
+        super().__init__(app_id, Agent=Agent, Table=Table, TableManager=TableManager, **options)
         self.flow_control = QueueKeepingFlowControl()
         self.watchdog = Watchdog(self, watchdog_timeouts)
 

@@ -135,8 +135,8 @@ class LimitSettings:
     )
     default_region: Region | None = _setting(
         None,
-        "Country whose national phone numbers are understood, for example MY. "
-        "Without it, a number must begin with + and its country code.",
+        "Country whose national phone numbers are understood too, for example MY. "
+        "A number that could be national or international is refused.",
     )
 
 

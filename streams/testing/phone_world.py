@@ -11,6 +11,7 @@ from streams.domain.accounts.routing import Capacity
 from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import (
     Event,
+    FlightOverdue,
     Outcome,
     Priority,
     RequestInfo,
@@ -138,6 +139,20 @@ class PhoneWorld:
                 whatsapp_id=f"3EB0{in_flight.id}",
                 result=result,
                 chat_id=chat_id,
+            )
+        )
+
+    def report_overdue(self) -> list[Effect]:
+        """The dispatch that is in flight has no outcome."""
+        assert self.row is not None
+        assert self.row.in_flight is not None
+        in_flight = self.row.in_flight
+        return self.apply(
+            FlightOverdue(
+                phone=PHONE,
+                id=in_flight.id,
+                dispatch_number=in_flight.dispatch_number,
+                whatsapp_id=f"3EB0{in_flight.id}",
             )
         )
 

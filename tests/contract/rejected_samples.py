@@ -208,8 +208,8 @@ REJECTED: dict[str, Rejected] = {
     "a contact without a phone": refused(
         content("contact", name="A", phones=[]), "content.phones:"
     ),
-    "a contact's phone without a digit": refused(
-        content("contact", name="A", phones=["+60", "none"]), "content.phones[1]: expected"
+    "a contact's phone that is blank": refused(
+        content("contact", name="A", phones=["+60", " "]), "content.phones[1]: expected"
     ),
     "a contact without a name": refused(
         content("contact", name=" ", phones=["+60"]), "content.name: expected"

@@ -84,7 +84,7 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
     assert (event["id"], event["status"], event["to"]) == ("a", "rejected", "+60123456789")
     assert (event["metadata"], event["batch_id"]) == ({"n": 1}, "b")
     assert event["error"]["class"] == "invalid"
-    assert event["event_id"] == "a/rejected/wa.outbound:3:17"
+    assert event["event_id"] == "+60123456789/a/rejected/wa.outbound:3:17"
 
 
 def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -> None:
@@ -92,6 +92,7 @@ def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -
     _, (letter, status) = intake.handle(record({"to": "call me", "text": "hi"}), NOW_S)
     event = orjson.loads(status.value or b"")
     assert (status.key, event["to"], event["error"]["code"]) == (b"k", "call me", "invalid_phone")
+    assert event["event_id"] == "-/wa.outbound:3:17/rejected/wa.outbound:3:17"
     assert dict(letter.headers)["wa-dlq-reason"] == b"invalid_phone"
 
 
@@ -130,10 +131,10 @@ def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake)
     card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
     _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]
-    card["phones"] = ["1"]
+    card["phones"] = ["+60123456789", "none"]
     disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert disposition is Disposition.REJECTED
-    assert b"content.phones" in (dict(letter.headers)["wa-dlq-message"] or b"")
+    assert b"content.phones[1]" in (dict(letter.headers)["wa-dlq-message"] or b"")
 
 
 LIMIT = 1000

@@ -115,7 +115,15 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             allow_duplicate=message.allow_duplicate,
         )
     )
-    in_flight = InFlight(id=message.id, account=account, dispatch_number=dispatch_number)
+    in_flight = InFlight(
+        id=message.id,
+        account=account,
+        dispatch_number=dispatch_number,
+        since_s=transition.now_s,
+        deadline_s=transition.append_s + transition.policy.dispatch_timeout_s,
+        is_in_doubt=message.pinned_to is not None,
+        allow_duplicate=message.allow_duplicate,
+    )
     return transition.update_phone(in_flight=in_flight, account=account, timer_at_s=0.0)
 
 

@@ -53,6 +53,7 @@ class Message(Stored, frozen=True):
     attempts: int = 0  # completed ones of this generation
     dispatches: int = 0  # of all generations: numbers each dispatch
     deferrals: int = 0  # in a row
+    early_wakes: int = 0  # how often its expiry was looked at too early
     queued_count: int = 0  # how often `queued` was published
     last_reason: QueuedReason | Literal[""] = ""  # of the last `queued`
     send_at_s: float = 0.0
@@ -63,6 +64,7 @@ class Message(Stored, frozen=True):
     in_doubt_since_s: float = 0.0
     held_back_until_s: float = 0.0  # in doubt, and its account may not submit it again before then
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
+    unanswered: int = 0  # dispatches in a row that a sender left without an outcome
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     batch_id: str | None = None
     metadata: bytes = b""
@@ -75,6 +77,13 @@ class Message(Stored, frozen=True):
     completed_at_s: float = 0.0
     dead_letter_id: str = ""  # the dead letter in which it ended
     last_status: PublishStatus | None = None  # the answer to a repeat of the request
+
+    @property
+    def wake_at_s(self) -> float:
+        """When a `ScheduleDue` is to come for it: at its `send_at`, else at its `expires_at`; 0: never."""
+        if self.state is State.SCHEDULED:
+            return self.send_at_s
+        return self.expires_at_s if self.state in OPEN_STATES else 0.0
 
     @property
     def required_account(self) -> str | None:
@@ -118,11 +127,20 @@ class Parked(Stored, frozen=True):
 
 
 class InFlight(Stored, frozen=True):
-    """The one message of a phone that a sender has."""
+    """The one message of a phone that a sender has.
+
+    Its sender claims it before `deadline_s`, counted from the command's own append time, or never. Once
+    `overdue_since_s` is stored, the command is not published again (flights.py).
+    """
 
     id: str
     account: str
     dispatch_number: int
+    since_s: float = 0.0
+    deadline_s: float = 0.0
+    overdue_since_s: float = 0.0
+    is_in_doubt: bool = False  # it was dispatched to be reconciled
+    allow_duplicate: bool = False
 
 
 class Wait(Stored, frozen=True):

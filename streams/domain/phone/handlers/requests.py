@@ -53,12 +53,28 @@ def _describe_unknown(account: str, account_names: Collection[str]) -> str:
 
 
 def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
-    """A scheduled message joins its queue. The timer's clock may be ahead of the one used here."""
+    """A scheduled message joins its queue; one that waits expires. The timer's clock may be ahead of this one."""
     message = transition.get_message(event.id)
-    if message is None or message.state is not State.SCHEDULED:
+    if message is None:
         return False
-    message = transition.dequeue(message)
-    transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
+    if message.state is State.SCHEDULED:
+        message = transition.dequeue(message)
+        transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
+        return True
+    return message.state is State.WAITING and _expire(transition, message)
+
+
+def _expire(transition: Transition, message: Message) -> bool:
+    """Also of a message that is not the first of its queue, which may wait for its account for days.
+
+    A message with an attempt in doubt does not expire: that would say that nothing was sent.
+    """
+    if not message.expires_at_s or message.pinned_to is not None:
+        return False
+    if message.expires_at_s > transition.now_s:
+        transition.put_message(replace(message, early_wakes=message.early_wakes + 1))
+    else:
+        transition.complete(message, State.EXPIRED, attempt=message.attempts)
     return True
 
 

@@ -5,7 +5,7 @@ import pytest
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishDeadLetter, PublishStatus
-from streams.domain.phone.events import Deferred, Failed, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Failed, ScheduleDue, Sent, TimerFired
 from streams.domain.phone.state import State, Wait
 from streams.testing.phone_world import PHONE, PhoneWorld
 
@@ -154,3 +154,20 @@ def test_positions_count_what_is_ahead(world: PhoneWorld) -> None:
         if isinstance(e, PublishStatus) and e.status == "accepted"
     }
     assert accepted == {"1": 0, "2": 1, "3": 0, "4": 3}
+
+
+def test_a_message_expires_wherever_it_stands(world: PhoneWorld) -> None:
+    """It does not wait until it is the first of its queue, whose account may be down for days."""
+    set_accounts(world, a=DOWN)
+    world.submit("first", account="a")
+    world.submit("second", account="a", expires_at_s=world.now_s + 10)
+    world.submit("third", account="a")
+    world.apply(ScheduleDue(phone=PHONE, id="second"))
+    assert world.statuses("second") == ["accepted"], "it came too early"
+    world.now_s += 10
+    world.apply(ScheduleDue(phone=PHONE, id="second"))
+    assert world.statuses("second") == ["accepted", "expired"]
+    set_accounts(world, a=READY)
+    wake(world)
+    send_all(world)
+    assert dispatches(world) == [("first", "a"), ("third", "a")]

@@ -8,9 +8,10 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+from aiokafka.structs import RecordMetadata
 from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
@@ -18,6 +19,7 @@ from streams.contract.account import AccountRecord, describe_account, summarize_
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
+from streams.kafka.broker_clock import BrokerClock
 from streams.observability.health import health_document
 from streams.observability.metrics import register_store_metrics
 from streams.observability.probes import serve_probes
@@ -26,6 +28,7 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
+from streams.sender.clock import Clock
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
@@ -37,11 +40,19 @@ from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 log = logging.getLogger(__name__)
 
 
+class MakeDriver(Protocol):
+    """Makes a driver that reports its times in this clock."""
+
+    def __call__(self, *, now_s: Callable[[], float]) -> Driver:
+        """The driver, which is not started."""
+        ...
+
+
 class Sender:
     """The parts of a sender, on a Faust app that is not started yet."""
 
     def __init__(
-        self, settings: Settings, account: str, name: str, make_driver: Callable[[], Driver]
+        self, settings: Settings, account: str, name: str, make_driver: MakeDriver
     ) -> None:
         self.settings = settings
         self.account = account
@@ -55,6 +66,7 @@ class Sender:
             event_timeout_s=make_limits(settings).max_dispatch_s,
         )
         self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
+        self.broker_clock = BrokerClock(settings, self._publish_probe)
         self.registry = CollectorRegistry()
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
@@ -62,12 +74,13 @@ class Sender:
         self._ports = Ports(
             table=self.table,
             fence=self.app.fence,
-            make_driver=make_driver,
+            make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
+            clock=Clock(self.broker_clock.now_s),
         )
         self._register_agents()
 
@@ -78,8 +91,19 @@ class Sender:
         )
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
+        app.before_join(self._start_clock)
         app.before_join(self._start_probes)
         app.after_last_event(self._exit_stack.aclose)
+
+    # -- the clock
+
+    async def _start_clock(self) -> None:
+        """The broker's time is known before anything is decided, and measured until the app stops."""
+        await self.broker_clock.start()
+        self.app.add_future(self.broker_clock.run())
+
+    async def _publish_probe(self, value: bytes) -> RecordMetadata:
+        return await self.app.publisher.publish(self.names.clock, value, partition=0)
 
     # -- ownership
 
@@ -109,7 +133,7 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                await self.ownership.pipeline.accept(event)
+                await self.ownership.pipeline.accept(event, event.message.timestamp)
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
         topic = self.names.phone

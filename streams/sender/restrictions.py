@@ -38,7 +38,12 @@ class RestrictionStore:
                 self._restrictions[restriction.code] = restriction
 
     def get_active(self, scope: Scope, link: str | None, now_s: float) -> Restriction | None:
-        """Of the restrictions that forbid this now, under this link, the one that ends last."""
+        """Of the restrictions that forbid this now, under this link, the one that ends last.
+
+        A time that the broker's clock has not reached is corrected here, for good: once, not each time anew.
+        """
+        for code, restriction in self._restrictions.items():
+            self._restrictions[code] = stored.clamp(restriction, now_s)
         active = [
             restriction
             for restriction in self._restrictions.values()

@@ -81,6 +81,14 @@ def choose_account(
     return AccountChoice(account=best)
 
 
+def is_any_ready(required_account: str | None, accounts: AccountCapacities) -> bool:
+    """Whether an account is ready that may have the message, also if it has no free slot now."""
+    return any(
+        capacity.is_ready and required_account in (None, name)
+        for name, capacity in accounts.items()
+    )
+
+
 def _rank(name: str, capacity: Capacity) -> tuple[bool, bool, int, str]:
     """One that may open no chats is the last choice; but a free slot is never left unused for that."""
     has_free_slot = capacity.free_slots > 0

@@ -106,8 +106,6 @@ def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
     dispatch_number = message.dispatches + 1
-    latest_s = transition.append_s + transition.policy.dispatch_timeout_s
-    deadline_s = min(latest_s, message.expires_at_s or float("inf"))
     chat = _get_valid_chat(transition)
     transition.put_message(replace(message, state=State.DISPATCHED, dispatches=dispatch_number))
     transition.record_bulk_skip(message.priority)
@@ -116,7 +114,8 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             id=message.id,
             account=account,
             dispatch_number=dispatch_number,
-            deadline_s=deadline_s,
+            timeout_s=transition.policy.dispatch_timeout_s,
+            expires_at_s=message.expires_at_s,
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
         )
@@ -126,7 +125,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
         account=account,
         dispatch_number=dispatch_number,
         since_s=transition.now_s,
-        deadline_s=latest_s,
+        deadline_s=transition.append_s + transition.policy.dispatch_timeout_s,
         is_in_doubt=message.pinned_to is not None,
         allow_duplicate=message.allow_duplicate,
     )

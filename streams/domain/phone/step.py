@@ -71,7 +71,7 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
         case RequestReceived():
             return requests.apply_request(transition, event, _get_names(accounts))
         case Outcome():
-            return outcomes.apply_outcome(transition, event)
+            return outcomes.apply_outcome(transition, event, accounts)
         case FlightOverdue():
             return overdue.apply_flight_overdue(transition, event)
         case ReceiptSeen():

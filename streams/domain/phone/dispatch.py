@@ -124,7 +124,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
         id=message.id,
         account=account,
         dispatch_number=dispatch_number,
-        since_s=transition.now_s,
+        since_s=transition.append_s,
         deadline_s=transition.append_s + transition.policy.dispatch_timeout_s,
         is_in_doubt=message.pinned_to is not None,
         allow_duplicate=message.allow_duplicate,

@@ -177,7 +177,7 @@ class FlightWorld:
     def commands(self) -> list[SendCommand]:
         """Everything that was dispatched, repeats included."""
         return [
-            command.decode(record.value or b"")
+            command.decode(record.value or b"", 0.0)
             for record in self.disk.topics
             if record.topic.startswith("send.")
         ]

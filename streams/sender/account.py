@@ -151,7 +151,12 @@ class AccountPublisher:
     ) -> _Condition:
         """The phase of the session, unless it is ready and WhatsApp limits the account all the same."""
         phase = session.phase.value
+        request = self._restrictions.held_by
+        if request is not None and request.requested == "removed":
+            return _Condition("stopped", request.at_s, "removed", 0.0)
         if session.phase is Phase.READY:
+            if request is not None:
+                return _Condition("paused", request.at_s, "requested", 0.0)
             if restriction is not None:
                 is_ready, since_s = restriction.is_pause, restriction.since_s
                 state, since_s = (phase, session.since_s) if is_ready else ("restricted", since_s)

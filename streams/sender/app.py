@@ -16,10 +16,12 @@ from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account, summarize_account
+from streams.domain.accounts.requests import decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
 from streams.kafka.broker_clock import BrokerClock
+from streams.kafka.view import CompactedView
 from streams.observability.health import health_document
 from streams.observability.metrics import register_store_metrics
 from streams.observability.probes import serve_probes
@@ -70,6 +72,9 @@ class Sender:
         self.registry = CollectorRegistry()
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
+        self.requests = CompactedView(
+            settings, self.names.account_requests, on_change=self._on_request
+        )
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
             table=self.table,
@@ -92,6 +97,7 @@ class Sender:
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
         app.before_join(self._start_clock)
+        app.before_join(self._follow_requests)
         app.before_join(self._start_probes)
         app.after_last_event(self._exit_stack.aclose)
 
@@ -105,6 +111,26 @@ class Sender:
     async def _publish_probe(self, value: bytes) -> RecordMetadata:
         return await self.app.publisher.publish(self.names.clock, value, partition=0)
 
+    # -- what a person requests
+
+    async def _follow_requests(self) -> None:
+        self._exit_stack.push_async_callback(self.requests.stop)
+        await self.requests.start()
+
+    def _on_request(self, key: bytes, value: bytes | None, append_s: float) -> None:
+        request = decode_request(key, value or b"")
+        if request is None or request.account != self.account:
+            return
+        log.warning("a person requests that the account %s is %s", self.account, request.requested)
+        if request.requested == "removed":
+            log.warning(
+                "nothing is dispatched to it any more: stop this sender, and take the account out of "
+                "WA_ACCOUNTS; `wa-streams accounts add %s` undoes it",
+                self.account,
+            )
+        if self.ownership is not None:
+            self.ownership.apply_request(request)
+
     # -- ownership
 
     async def _start_ownership(self) -> None:
@@ -113,7 +139,8 @@ class Sender:
             log.info("standing by: another process owns the send topic of %s", self.account)
             return
         ownership = SendTopicOwnership(self.settings, self.account, self._ports)
-        await ownership.open()
+        value = self.requests.get(request_key(self.account))
+        await ownership.open(decode_request(request_key(self.account), value) if value else None)
         self.ownership = ownership
 
     async def _end_ownership(self) -> None:

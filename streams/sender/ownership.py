@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from streams.contract.account import AccountRecord
 from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
+from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher, QrTerminal
@@ -133,10 +134,12 @@ class SendTopicOwnership:
 
     # -- life
 
-    async def open(self) -> None:
-        """Read the rows, then begin."""
+    async def open(self, request: AccountRequest | None = None) -> None:
+        """Read the rows, then begin. `request`: what a person has requested for the account."""
         await self._load_recent_sends()
         self._restrictions.load()
+        if request is not None:
+            self._restrictions.apply_request(request)
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
@@ -168,6 +171,10 @@ class SendTopicOwnership:
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ports.on_failure(error)
+
+    def apply_request(self, request: AccountRequest) -> None:
+        """A person requests this for the account."""
+        self._restrictions.apply_request(request)
 
     # -- rows
 

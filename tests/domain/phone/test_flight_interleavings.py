@@ -157,7 +157,10 @@ def publish(model: Model) -> Iterator[Model]:
 
 
 def crash(model: Model) -> Iterator[Model]:
-    """The dispatcher is killed. What its last event caused is published again, if the row is still of that event."""
+    """Another process takes over; what the resolver has read may still be published by the old one.
+
+    What the last event caused is published again, if the row is still of that event.
+    """
     if not model.crashes or model.world.row is None:
         return
     model.crashes -= 1
@@ -165,7 +168,6 @@ def crash(model: Model) -> Iterator[Model]:
     model.unpublished = tuple(effect for effect in effects if isinstance(effect, Dispatch))
     is_marked = model.in_flight is not None and model.in_flight.overdue_since_s > 0
     model.published_by_s = model.now_s if is_marked else None
-    model.read = None
     yield model
 
 

@@ -98,6 +98,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "blocked_by_recipient": (_PERMANENT, "The recipient has blocked the account"),
     "timeout_before_submit": (_TRANSIENT, "The page took too long before the message was sent"),
     "page_crashed": (_TRANSIENT, "The page was lost before the message was sent"),
+    "page_incomplete": (_TRANSIENT, "WhatsApp's page does not offer what is needed to send this"),
     "server_error": (_TRANSIENT, "WhatsApp's server answered with an error"),
     "media_fetch_failed": (_TRANSIENT, "The media could not be fetched"),
     "media_upload_failed": (_TRANSIENT, "The media could not be uploaded to WhatsApp"),

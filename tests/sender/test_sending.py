@@ -73,7 +73,7 @@ async def test_a_look_up_without_an_answer_does_not_mean_no(harness: SenderHarne
 
 async def test_a_dispatch_past_its_deadline_is_deferred(harness: SenderHarness) -> None:
     """It is never submitted, not even when it is delivered again."""
-    send = await harness.dispatch("late", "+60120000005", deadline_in_s=-0.1)
+    send = await harness.dispatch("late", "+60120000005", timeout_s=-0.1)
     assert await harness.wait_for_result(send) == Deferred(error=Error("deadline_exceeded"))
     await harness.dispatch_again(send)
     assert (await harness.wait_for_outcome(send, count=2)).result == await harness.wait_for_result(
@@ -192,7 +192,7 @@ async def test_a_page_is_reloaded_between_two_messages(own_harness: SenderHarnes
         await harness.dispatch(
             f"many-{n}",
             f"+601200010{n % 20:02}",
-            deadline_in_s=120.0,
+            timeout_s=120.0,
             chat_id=f"601200010{n % 20:02}@c.us",
         )
         for n in range(count)

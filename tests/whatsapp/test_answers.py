@@ -48,7 +48,6 @@ def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[st
         "kind": "ack",
         "id": "3EB0",
         "ack": ack,
-        "at_s": 7.0,
         "source": source,
         "is_new": is_new,
     }
@@ -56,9 +55,9 @@ def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[st
 
 def test_an_ack_is_a_receipt_once() -> None:
     """The second source repeats it, which is only counted."""
-    assert decode_event(make_ack(1)) == Receipt("3EB0", "sent", 7.0)
-    assert decode_event(make_ack(2)) == Receipt("3EB0", "delivered", 7.0)
-    assert decode_event(make_ack(2, is_new=False)) is None
+    assert decode_event(make_ack(1), 7.0) == Receipt("3EB0", "sent", 7.0)
+    assert decode_event(make_ack(2), 7.0) == Receipt("3EB0", "delivered", 7.0)
+    assert decode_event(make_ack(2, is_new=False), 7.0) is None
 
 
 def test_receipts_are_counted_by_source() -> None:

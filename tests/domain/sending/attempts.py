@@ -43,7 +43,8 @@ COMMAND = SendCommand(
     id="m1",
     dispatch_number=2,
     account="main",
-    deadline_s=DEADLINE_S,
+    appended_at_s=0.0,
+    timeout_s=DEADLINE_S,
     content=b'{"type":"text"}',
     chat_id=CHAT,
 )
@@ -83,7 +84,7 @@ def submitted() -> Attempt:
     return after(
         Allowed(),
         OwnershipConfirmed("link-1", None),
-        ClaimStored(),
+        ClaimStored(NOW_S),
         OwnershipConfirmed("link-1", CLAIM),
     )
 

@@ -11,10 +11,13 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import gauges
+from streams.dispatch import gauges, phone_store
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
+from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
@@ -50,8 +53,9 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
         self.registry = metrics.new_registry(name)
+        metrics.register_store_metrics(self.registry, self.table)
         self.metrics = metrics.DispatcherMetrics(
             self.registry,
             is_ready=lambda: self.app.readiness().is_ready,
@@ -59,6 +63,7 @@ class Dispatcher:
             phones_waiting=lambda: self.timer_service.count_waiting_phones(),
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
             overdue_s=lambda: self.timer_service.overdue_s(),
+            flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
         obstacles = self.app.obstacles
         obstacles.observers.append(metrics.ObstacleMetrics(self.registry, lambda: obstacles.topics))
@@ -71,6 +76,17 @@ class Dispatcher:
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
             self.accounts, self.publisher, self.names.phone, max_in_flight, time.time
+        )
+        self.resolver = Resolver(
+            self.timer_service.flights,
+            ClaimReader(settings, self._write_barrier),
+            self.publisher,
+            self.metrics,
+            phone_topic=self.names.phone,
+            namespace=settings.topic_prefix,
+            policy=self.policy,
+            is_sender_alive=self.accounts.is_sender_alive,
+            now_s=time.time,
         )
         self.gauges = Gauges()
         record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
@@ -114,6 +130,7 @@ class Dispatcher:
         app.after_last_event(self._exit_stack.aclose)
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
+        app.task(self.resolver.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""
@@ -132,7 +149,7 @@ class Dispatcher:
         phones, last_key = store.scan_phones(b"", BATCH_SIZE)
         while phones:
             for row in phones:
-                self.timer_service.update_phone(store.partition, row.phone, row)
+                self.timer_service.load_phone(store.partition, row)
                 self.gauges.update(None, row)
             await asyncio.sleep(0)  # lets probes be answered
             phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
@@ -169,6 +186,9 @@ class Dispatcher:
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
             accounts=self.accounts.summaries,
         )
+
+    async def _write_barrier(self, topic: str) -> RecordMetadata:
+        return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
 
     async def _load_accounts(self) -> None:
         self._exit_stack.push_async_callback(self.view.stop)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.flights.tracker import FlightTracker
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.phone import events
@@ -37,6 +38,7 @@ class TimerService:
         self._max_in_flight = max_in_flight
         self._now_s = now_s
         self._schedulers: dict[int, Scheduler] = {}
+        self.flights = FlightTracker(now_s)
         self._notified = asyncio.Event()
 
     def get_scheduler(self, partition: int) -> Scheduler:
@@ -50,19 +52,30 @@ class TimerService:
         return make_event_record(self._topic, partition, event)
 
     def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
-        """The phone's row is this now; None: it has none."""
+        """An event was applied, and the phone's row is this now; None: it has none."""
+        self.flights.update(partition, phone, row)
+        self._update_scheduler(partition, phone, row)
+        self.notify()
+
+    def _update_scheduler(self, partition: int, phone: str, row: Phone | None) -> None:
         scheduler = self.get_scheduler(partition)
         scheduler.update(phone, row)
         for message in row.journal.messages if row else ():
             scheduler.schedule(phone, message.id, message.wake_at_s)
-        self.notify()
 
     def clear(self) -> None:
         """Forget everything: this process may own other partitions now."""
         self._schedulers.clear()
+        self.flights.clear()
+
+    def load_phone(self, partition: int, row: Phone) -> None:
+        """A row as it was recovered."""
+        self.flights.load(partition, row.phone, row)
+        self._update_scheduler(partition, row.phone, row)
+        self.notify()
 
     def load_scheduled(self, store: PhoneStore) -> None:
-        """Load the scheduled messages of a partition; `update_phone` brings everything else."""
+        """Load the scheduled messages of a partition; `load_phone` brings everything else."""
         scheduler = self.get_scheduler(store.partition)
         for phone, request_id, at_s in store.scan_scheduled():
             scheduler.schedule(phone, request_id, at_s)

@@ -8,7 +8,7 @@ for monitoring, and only the topics are exact.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, get_args
+from typing import Final, Protocol, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -46,6 +46,35 @@ def register_gauges(
         Gauge(name, meaning, registry=registry).set_function(read)
 
 
+class StoreCounts(Protocol):
+    """What a durable table counts."""
+
+    @property
+    def rebuilds(self) -> int:
+        """Stores that were damaged and set aside."""
+        ...
+
+    @property
+    def skipped_records(self) -> int:
+        """Records of its changelog that are not rows."""
+        ...
+
+
+def register_store_metrics(registry: CollectorRegistry, table: StoreCounts) -> None:
+    """Add the gauges of a worker's table."""
+    definitions: dict[str, tuple[str, ReadValue]] = {
+        "wa_store_rebuilds": (
+            "Damaged stores of this worker that were set aside and rebuilt, ever",
+            lambda: float(table.rebuilds),
+        ),
+        "wa_changelog_records_skipped": (
+            "Records of the changelog that are not rows and were skipped, since the start",
+            lambda: float(table.skipped_records),
+        ),
+    }
+    register_gauges(registry, definitions)
+
+
 class PhaseGauge:
     """One sample for each phase of a state: 1 for the current phase, 0 for the others."""
 
@@ -77,6 +106,7 @@ class DispatcherMetrics:
         phones_waiting: ReadValue,
         dispatches_in_flight: ReadValue,
         overdue_s: ReadValue,
+        flights_overdue: ReadValue,
     ) -> None:
         self._records = Counter(
             "wa_records",
@@ -130,6 +160,14 @@ class DispatcherMetrics:
             registry=registry,
         )
         self.internal_error_count = 0  # of this process
+        self._resolved_flights = Counter(
+            "wa_dispatches_resolved",
+            "Dispatches that no sender answered, by what their claims said",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
+            self._resolved_flights.labels(result)
         for case in ("already_published", "lost"):
             self._missing_payloads.labels(case)
         for disposition in ("forwarded", "rejected", "tombstone", "failed"):
@@ -149,6 +187,10 @@ class DispatcherMetrics:
             "wa_dispatches_in_flight": (
                 "Dispatched messages without an outcome",
                 dispatches_in_flight,
+            ),
+            "wa_dispatches_overdue": (
+                "Dispatched messages without an outcome although their deadline is over",
+                flights_overdue,
             ),
             "wa_oldest_due_seconds": ("Delay of the oldest overdue timer", overdue_s),
         }
@@ -170,6 +212,10 @@ class DispatcherMetrics:
     def count_illegal_transition(self) -> None:
         """An event was refused because of an illegal change of state."""
         self._illegal_transitions.inc()
+
+    def count_resolved_flight(self, result: str) -> None:
+        """Count a dispatch that got its outcome without its sender (`not_claimed`, `in_doubt` …)."""
+        self._resolved_flights.labels(result).inc()
 
     def count_contradicting_receipt(self) -> None:
         """Count a receipt of a message that is `failed` or `expired`."""

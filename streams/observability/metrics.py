@@ -145,6 +145,14 @@ class DispatcherMetrics:
             ["case"],
             registry=registry,
         )
+        self._resolved_flights = Counter(
+            "wa_dispatches_resolved",
+            "Dispatches that no sender answered, by what their claims said",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
+            self._resolved_flights.labels(result)
         self._internal_errors = Counter(
             "wa_internal_errors",
             "Records on which wa-streams itself failed: bugs, or records that others wrote",
@@ -160,14 +168,6 @@ class DispatcherMetrics:
             registry=registry,
         )
         self.internal_error_count = 0  # of this process
-        self._resolved_flights = Counter(
-            "wa_dispatches_resolved",
-            "Dispatches that no sender answered, by what their claims said",
-            ["result"],
-            registry=registry,
-        )
-        for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
-            self._resolved_flights.labels(result)
         for case in ("already_published", "lost"):
             self._missing_payloads.labels(case)
         for disposition in ("forwarded", "rejected", "tombstone", "failed"):

@@ -198,6 +198,8 @@ class Dispatcher:
 
     def _get_readiness(self) -> tuple[bool, str]:
         readiness = self.app.readiness()
+        if readiness.is_ready and (count := self.metrics.internal_error_count):
+            return True, f"wa-streams failed on {count} records: wa_internal_errors, and the log"
         return readiness.is_ready, readiness.reason
 
     def _get_health(self) -> dict[str, Any]:

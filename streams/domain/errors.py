@@ -23,11 +23,21 @@ class ErrorClass(StrEnum):
     UNKNOWN = "unknown"  # nothing can tell whether it went out: unknown, dead letter
 
 
+MAX_DETAIL_CHARACTERS: Final = 1000
+
+
 class Error(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that went wrong: a code of the table, and what is particular to this case."""
 
     code: str
-    detail: str = ""
+    detail: str = (
+        ""  # cut: a page may answer with megabytes, and everything that follows must be writable
+    )
+
+    def __post_init__(self) -> None:
+        """Cut the detail."""
+        if len(self.detail) > MAX_DETAIL_CHARACTERS:
+            msgspec.structs.force_setattr(self, "detail", self.detail[:MAX_DETAIL_CHARACTERS])
 
     @property
     def error_class(self) -> ErrorClass:

@@ -28,7 +28,7 @@ from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
 from streams.runtime.publisher import Publisher
-from streams.runtime.store.local_store import LocalStore
+from streams.runtime.store.faust_table import Table
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
 
 Callback = Callable[[], Awaitable[None]]
@@ -78,23 +78,6 @@ class Agent(FaustAgent):
             terminate(
                 ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"
             )
-
-
-class Table(faust.Table[Any, Any]):
-    """Faust's table on our own store, whatever the setting `store` says."""
-
-    def _new_store_by_url(self, url: Any) -> LocalStore:
-        return LocalStore(
-            url,
-            self.app,
-            self,
-            table_name=self.name,
-            key_type=self.key_type,
-            key_serializer=self.key_serializer,
-            value_serializer=self.value_serializer,
-            value_type=self.value_type,
-            options=self.options,
-        )
 
 
 class TableManager(FaustTableManager):

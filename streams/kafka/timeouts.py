@@ -22,6 +22,8 @@ import aiokafka.conn as ak_conn
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError
 
+from streams.kafka import connection_errors
+
 # Kafka itself needs nine seconds to elect new leaders: to give up a slow broker earlier would gain nothing.
 CONNECT_TIMEOUT_S: Final = 4.0  # TCP, TLS, the broker's first answer, authentication
 ANSWER_TIMEOUT_S: Final = 5.0  # a request that a live broker answers at once
@@ -87,15 +89,30 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 streams = await super().connect()
-        except TimeoutError:
+        except TimeoutError as error:
             _given_up_at_s[address] = time.monotonic()
+            self._record_failure(error)
+            raise
+        except (KafkaError, OSError) as error:
+            self._record_failure(error)
             raise
         _given_up_at_s.pop(address, None)
+        connection_errors.record_success(address)
         return streams
 
     def _handle_frame(self, resp: bytes) -> None:
         _answered_at_s[self.host, self.port] = time.monotonic()
         super()._handle_frame(resp)
+
+    def close(self, reason: Any = None, exc: BaseException | None = None) -> Any:
+        """Close the connection. If the broker closed it, that is recorded: it may expect another protocol."""
+        if reason is ak_conn.CloseReason.CONNECTION_BROKEN and self._reader is not None:
+            self._record_failure(KafkaConnectionError("closed by the broker"))
+        return super().close(reason, exc)
+
+    def _record_failure(self, error: BaseException) -> None:
+        is_tls = self._security_protocol.endswith("SSL")
+        connection_errors.record_failure((self.host, self.port), error, is_tls=is_tls)
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """Send a request. The result is awaitable, and raises RequestTimedOutError when the broker is given up.

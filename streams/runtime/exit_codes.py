@@ -13,7 +13,11 @@ log = logging.getLogger(__name__)
 
 
 class ExitCode(IntEnum):
-    """Exit codes of workers. A restart cures each of them except TOPIC_…, which need a person."""
+    """Exit codes of workers. A restart cures most of them.
+
+    TOPIC_RECREATED and TOPIC_MISCONFIGURED need a person, and so does DISK_FULL. STORE_DAMAGED needs one if it comes
+    again at once.
+    """
 
     FENCED = 75  # no longer a member of its group, with something still to write or to send
     LOOP_STUCK = 76  # the event loop makes no progress
@@ -22,7 +26,9 @@ class ExitCode(IntEnum):
     TOPIC_RECREATED = 79  # a topic or its committed offsets do not match the tables any more
     EVENT_INTERRUPTED = 80  # an agent raised, or was cancelled, in the middle of an event
     PRODUCER_DEAD = 81  # the sender task of aiokafka's producer has ended
-    TOPIC_MISCONFIGURED = 82  # a topic does not stamp append times any more
+    STORE_DAMAGED = 82  # a partition's store cannot be read; the next start rebuilds it
+    DISK_FULL = 83  # nothing can be written to the disk
+    TOPIC_MISCONFIGURED = 84  # a topic does not stamp append times any more
 
 
 def log_exit(code: ExitCode, reason: str) -> None:

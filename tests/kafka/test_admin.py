@@ -98,15 +98,27 @@ async def test_a_wrong_number_of_partitions_is_never_changed(settings: Settings)
 
 
 async def test_a_configuration_that_would_lose_something_is_reported(settings: Settings) -> None:
-    """A changelog with retention loses rows, and a small one refuses them; public retention is not checked."""
+    """A changelog with retention loses rows, a small one refuses them, and a producer's time decides nothing.
+
+    The retention of a public topic is not checked.
+    """
     rows = topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS)
     status = topics.names(settings).status
-    await _make(settings, rows, 4, cleanup_policy="compact,delete", max_message_bytes="1000")
+    append_time = {"message_timestamp_type": "LogAppendTime"}
+    await _make(
+        settings, rows, 4, cleanup_policy="compact,delete", max_message_bytes="1000", **append_time
+    )
     await _make(settings, status, 4, retention_ms="60000")
     with pytest.raises(InvalidTopics) as raised:
         await admin.create_topics(settings)
     alter = f"set it: kafka-configs.sh --alter --topic {rows} --add-config "
     assert raised.value.problems == (
+        TopicProblem(
+            status,
+            "message.timestamp.type=CreateTime",
+            "message.timestamp.type=LogAppendTime",
+            f"{alter.replace(rows, status)}message.timestamp.type=LogAppendTime",
+        ),
         TopicProblem(
             rows,
             "cleanup.policy=compact,delete",

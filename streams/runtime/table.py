@@ -254,7 +254,7 @@ class DurableTable:
                 is_stamped = base.timestamp_type == _APPEND_TIME_TYPE and base.offset >= 0
                 appended_at_s = base.timestamp / 1000 if is_stamped else None
 
-        await retry_until_acknowledged(send_batches, f"{self.changelog} {partition}")
+        await self._app.publisher.write(send_batches, self.changelog)
         return last_offset, appended_at_s
 
     def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:

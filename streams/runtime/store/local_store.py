@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+import faust
 from faust.stores import rocksdb
 from faust.types import TP
 from rocksdict import Rdict, WriteBatch
@@ -192,3 +193,20 @@ def _add_change(changes: WriteBatch, key: bytes, value: bytes | None) -> None:
         changes.delete(key)
     else:
         changes.put(key, value)
+
+
+class Table(faust.Table[Any, Any]):
+    """Faust's table on our own store, whatever the setting `store` says."""
+
+    def _new_store_by_url(self, url: Any) -> LocalStore:
+        return LocalStore(
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            value_type=self.value_type,
+            options=self.options,
+        )

@@ -26,14 +26,21 @@ _DETAIL = "see the log of the dispatcher"
 
 
 def abandon(
-    phone: Phone, event: Event, *, offset: int, now_s: float, rows: RowReader, policy: Policy
+    phone: Phone,
+    event: Event,
+    *,
+    offset: int,
+    now_s: float,
+    append_s: float,
+    rows: RowReader,
+    policy: Policy,
 ) -> Phone | None:
     """The phone's row after the event, its journal filled; None if no message can end with this event.
 
     The phone is woken at once, and goes on with its next message. A request has no row yet: it is
     answered by the phone stage.
     """
-    transition = Transition(phone, event, offset, rows, policy, now_s=now_s, append_s=now_s)
+    transition = Transition(phone, event, offset, rows, policy, now_s=now_s, append_s=append_s)
     try:
         match event:
             case Outcome():

@@ -79,10 +79,17 @@ class RowChanges:
             return self._messages[request_id]
         if request_id not in self._stored_messages:
             row = self._rows.get_message(self.phone.phone, request_id)
-            self._stored_messages[request_id] = row and clock_steps.correct_message(
-                row, self.append_s
-            )
+            self._stored_messages[request_id] = row
+            if row is not None:
+                return self._correct_times(row)
         return self._stored_messages[request_id]
+
+    def _correct_times(self, row: Message) -> Message:
+        """The message with times that are possible now; they are stored, so that they come closer with each event."""
+        corrected = clock_steps.correct_message(row, self.append_s)
+        if corrected is not row:
+            self._messages[row.id] = corrected
+        return corrected
 
     def _get_slot(self, name: str, seq: int) -> str | None:
         if (name, seq) in self._slots:

@@ -261,9 +261,9 @@ async def test_a_failure_of_the_broker_ends_the_process() -> None:
     """A claim that cannot be written is not swallowed."""
     sender = FastSender(driver=FakeDriver(), disk=Disk())
     await sender.open()
-    sender.disk.steps_left = 0
+    sender.disk.take_step = lambda: int("the broker refuses")  # type: ignore[method-assign]
     await sender.dispatch(make_command("a"))
     await until(lambda: sender.failures)
     assert sender.driver.submissions == []
-    sender.disk.steps_left = 100
+    sender.disk.take_step = lambda: None  # type: ignore[method-assign]
     await sender.close()

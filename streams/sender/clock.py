@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`now_s` is the broker's time as epoch seconds, `monotonic_s` the time of this host's monotonic clock."""
+    """`now_s` is the broker's time as epoch seconds, `monotonic_s` the time of this host's monotonic clock.
+
+    The first may jump when the broker's clock is set; the second goes on at its rate, also while the process is
+    frozen. It stands still while the whole machine sleeps.
+    """
 
     now_s: Callable[[], float]
     monotonic_s: Callable[[], float] = time.monotonic

@@ -188,6 +188,7 @@ class SendPipeline:
             await self._attempt_permits.acquire()
             task = asyncio.create_task(self._run_attempt(dispatch, running), name="attempt")
             self._attempts[task] = dispatch
+            self._metrics.awaiting_ack.set(len(self._attempts))
             task.add_done_callback(self._on_attempt_done)
             self._claim_permit.release()
             await running.turn_ended.wait()
@@ -204,6 +205,7 @@ class SendPipeline:
 
     def _on_attempt_done(self, task: asyncio.Task[None]) -> None:
         del self._attempts[task]
+        self._metrics.awaiting_ack.set(len(self._attempts))
         self._attempt_permits.release()
         self._on_task_done(task)
 

@@ -91,7 +91,8 @@ class FakeDriver(FakeWhatsApp):
     async def look_up(self, phone: str) -> LookUpResult:  # noqa: D102
         self.lookups.append(phone)
         if not self._can_look_up():
-            return LookupFailed("no answer")
+            is_lost = self._session.phase is not Phase.READY
+            return LookupFailed("no answer", is_session_lost=is_lost)
         if phone in self._missing_phones:
             return NotOnWhatsApp()
         return OnWhatsApp(chat_of(phone))

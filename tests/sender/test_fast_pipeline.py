@@ -14,7 +14,7 @@ from streams.sender import pipeline as pipeline_module
 from streams.sender.attempts.permission import GC_EVERY
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk
-from streams.whatsapp.driver import Phase
+from streams.whatsapp.driver import LookupFailed, Phase
 from tests.sender.fast import FastSender, Record, make_command, run_until_idle, until
 
 PHONE = "+60123456789"
@@ -97,6 +97,19 @@ async def test_a_number_that_is_not_on_whatsapp(sender: FastSender) -> None:
     row = row_of(sender, "a")
     assert row is not None
     assert row.claimed_at_s == 0.0
+
+
+async def test_a_look_up_that_is_cut_off_costs_no_attempt(
+    sender: FastSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser died under it: the number is not at fault."""
+
+    async def look_up(phone: str) -> LookupFailed:
+        return LookupFailed("the page is lost", is_session_lost=True)
+
+    monkeypatch.setattr(sender.driver, "look_up", look_up)
+    result = await sender.send(make_command("a", chat_id=None))
+    assert result == Deferred(error=Error("disconnected", "the page is lost"))
 
 
 async def test_dispatches_of_one_message_at_once(sender: FastSender) -> None:
@@ -248,9 +261,9 @@ async def test_a_failure_of_the_broker_ends_the_process() -> None:
     """A claim that cannot be written is not swallowed."""
     sender = FastSender(driver=FakeDriver(), disk=Disk())
     await sender.open()
-    sender.disk.steps_left = 0
+    sender.disk.take_step = lambda: int("the broker refuses")  # type: ignore[method-assign]
     await sender.dispatch(make_command("a"))
     await until(lambda: sender.failures)
     assert sender.driver.submissions == []
-    sender.disk.steps_left = 100
+    sender.disk.take_step = lambda: None  # type: ignore[method-assign]
     await sender.close()

@@ -44,8 +44,8 @@ def encode(command: SendCommand) -> bytes:
     return _codec.encode(command)
 
 
-def decode(data: bytes, appended_at_s: float) -> SendCommand:
-    """The command in a record that the broker appended at this time.
+def decode(data: bytes, appended_at_s: float = 0.0) -> SendCommand:
+    """The command in a record that the broker appended at this time; without it, its deadline is long over.
 
     Raises:
         msgspec.DecodeError: the bytes are not such a record.

@@ -16,6 +16,8 @@ from streams.domain.sending.actions import (
     LookUpMessage,
     LookUpNumber,
     MessageLookedUp,
+    NumberFound,
+    NumberLookupFailed,
     Observation,
     OwnershipConfirmed,
     Reconnect,
@@ -124,3 +126,14 @@ def failed(code: str, detail: str = "") -> Finish:
 def reconciled() -> Attempt:
     """An attempt that waits for its second submit, because the first is not in the store."""
     return after(SubmitUncertain(), looked_up(NotInStore()), attempt=submitted())
+
+
+NUMBER_OBSERVATIONS: list[Observation] = [
+    NumberFound(CHAT),
+    NumberLookupFailed("no answer"),
+    Denied(DISCONNECTED),
+]
+
+
+class ProcessEnded(Exception):
+    """The sender ends at this point; what is durable stays."""

@@ -23,20 +23,9 @@ from streams.domain.sending.reconciliation import (
     NotInStore,
     StoreLookup,
 )
+from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
 
 PHONE = "+60123456789"
-CHAT = "60123456789@c.us"
-
-
-NUMBER_OBSERVATIONS: list[Observation] = [
-    actions.NumberFound(CHAT),
-    actions.NumberLookupFailed("no answer"),
-    actions.Denied(Error("disconnected")),
-]
-
-
-class ProcessEnded(Exception):
-    """The sender ends at this point; what is durable stays."""
 
 
 class MessageMachine(RuleBasedStateMachine):

@@ -201,9 +201,10 @@ def _apply_deferred(
     if error.is_new_chat_refused and not result.in_doubt:
         return _close_account(transition, message, event.account, result.until_s)
     # It only came too late for this dispatch, so it may be dispatched again at once. Not again and again: the next
-    # one may be too late as well.
-    is_late_once = error.is_deadline_exceeded and not message.deferrals
-    delay_s = 0.0 if is_late_once else backoff.deferral_delay_s(message.deferrals)
+    # one may be too late as well. One that nobody answered took a minute already.
+    is_first_or_slow = result.is_unanswered or not message.deferrals
+    is_repeated_now = error.is_deadline_exceeded and is_first_or_slow
+    delay_s = 0.0 if is_repeated_now else backoff.deferral_delay_s(message.deferrals)
     in_doubt_since_s = (message.in_doubt_since_s or transition.append_s) if result.in_doubt else 0.0
     # Another account may take it before this one is in order again.
     is_session_error = error.error_class is ErrorClass.SESSION
@@ -224,7 +225,7 @@ def _apply_deferred(
         due_at_s = max(result.until_s, updated.not_before_s)
         reason = "retry" if is_any_ready(message.account, accounts) else "no_account"
         return transition.publish_queued(updated, reason, due_at_s)
-    if is_late_once:
+    if is_repeated_now:
         return transition.put_message(updated)
     reason = "retry" if error.is_deadline_exceeded else "rate_limited"
     return transition.publish_queued(updated, reason, updated.not_before_s)

@@ -3,10 +3,12 @@
 All tests of this file share one linked driver; each has its own ids.
 """
 
+import asyncio
 import base64
 import time
 from typing import Any
 
+import psutil
 import pytest
 
 from streams.domain.errors import ErrorClass
@@ -22,7 +24,14 @@ from streams.whatsapp.driver import (
     ServerRefused,
 )
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import PEER, PEER_CHAT, make_message, make_text, wait_for_phase
+from tests.support.browser import (
+    PEER,
+    PEER_CHAT,
+    make_message,
+    make_text,
+    read_pid,
+    wait_for_phase,
+)
 from tests.support.sandbox import SandboxControl
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -104,6 +113,50 @@ async def test_a_refusal_before_the_submit(
     next_id = f"3EB0CE2{number:02}"
     assert isinstance(await shared_driver.submit(make_text(next_id)), ServerAccepted)
     assert await shared_control.fetch_new_ids() == [next_id]
+
+
+@pytest.mark.parametrize("step_ms", [-600_000, 600_000])
+async def test_a_step_of_the_pages_wall_clock(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl, step_ms: int
+) -> None:
+    """A deadline that has passed stays passed, and one that has not stays ahead."""
+    tab = shared_driver._require_page()._tab
+    await shared_control.set_mark()
+    await tab.evaluate(
+        "(step) => { window.realNow = Date.now; Date.now = () => window.realNow() + step; }",
+        step_ms,
+    )
+    try:
+        late = await submit(shared_driver, f"3EB0CE31{step_ms}", TEXT, deadline_in_s=-0.1)
+        assert late.code == "timeout_before_submit"
+        in_time = make_text(f"3EB0CE32{step_ms}")
+        assert isinstance(await shared_driver.submit(in_time), ServerAccepted)
+    finally:
+        await tab.evaluate("() => { Date.now = window.realNow; }")
+    assert await shared_control.fetch_new_ids() == [in_time.whatsapp_id]
+
+
+async def test_a_browser_that_is_frozen_until_after_the_deadline(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """The call reaches the page late: its monotonic clock has gone on, and nothing is sent."""
+    await shared_control.set_mark()
+    browser = psutil.Process(read_pid(shared_driver._profile.folder, "browser"))
+    processes = [browser, *browser.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        late = make_text("3EB0CE33", deadline_in_s=0.2)
+        submitting = asyncio.create_task(shared_driver.submit(late))
+        await asyncio.sleep(0.5)
+    finally:
+        for process in processes:
+            process.resume()
+    result = await submitting
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "timeout_before_submit"
+    assert isinstance(await shared_driver.submit(make_text("3EB0CE34")), ServerAccepted)
+    assert await shared_control.fetch_new_ids() == ["3EB0CE34"]
 
 
 async def make_failed_message(driver: WhatsAppWeb, control: SandboxControl) -> None:

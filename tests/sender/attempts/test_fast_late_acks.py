@@ -39,6 +39,7 @@ async def test_one_lost_ack_and_twenty_other_recipients(sender: FastSender) -> N
         assert isinstance(await sender.wait_for_result(name), Sent)
     assert bodies(sender) == ["lost", *names]
     assert sender.outcomes("lost") == []
+    assert sender.registry.get_sample_value("wa_sender_awaiting_ack") == 1
     ack.set()
     assert isinstance(await sender.wait_for_result("lost"), Sent)
 

@@ -25,12 +25,11 @@ class Reader:
 
     async def seek_to_end(self) -> None:
         """Read the records that are written after this call."""
-        ends = await self._consumer.end_offsets(self._partitions)
-        self._seek(ends)
+        self.seek(await self.end_offsets())
 
     async def seek_to_time(self, since_s: float) -> None:
         """Read the records that were written at or after this time (epoch)."""
-        self._seek(await self.offsets_for_time(since_s))
+        self.seek(await self.offsets_for_time(since_s))
 
     async def offsets_for_time(self, since_s: float) -> dict[TopicPartition, int]:
         """For each partition the first offset written at or after this time, or else its end."""
@@ -79,7 +78,8 @@ class Reader:
                 return True
         return False
 
-    def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read from these offsets on. After `read_to_end`, `follow` needs it to miss nothing."""
         for partition, offset in offsets.items():
             self._consumer.seek(partition, offset)
 

@@ -24,10 +24,11 @@ from streams.runtime import worker
 from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
+from streams.sender.account import QrPrinter
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
-from streams.whatsapp.driver import Driver
+from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
@@ -39,7 +40,13 @@ class Sender:
     """The parts of a sender, on a Faust app that is not started yet."""
 
     def __init__(
-        self, settings: Settings, account: str, name: str, make_driver: Callable[[], Driver]
+        self,
+        settings: Settings,
+        account: str,
+        name: str,
+        make_driver: Callable[[], Driver],
+        *,
+        show_session: Callable[[SessionState], object] = lambda session: None,
     ) -> None:
         self.settings = settings
         self.account = account
@@ -65,6 +72,7 @@ class Sender:
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
+            show_session=show_session,
         )
         self._register_agents()
 
@@ -179,8 +187,10 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
     )
 
 
-def run(settings: Settings, account: str, name: str) -> int:
+def run(settings: Settings, account: str, name: str, *, prints_qr: bool = True) -> int:
     """Run a sender of this account until it gets a signal to stop; returns the exit code.
+
+    `prints_qr`: whether it prints the QR codes that link the account.
 
     Raises:
         BrowserMissing, BundleMissing: the text says what to install.
@@ -190,5 +200,6 @@ def run(settings: Settings, account: str, name: str) -> int:
     config = make_browser_config(settings, account)
     executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
     bundle.find_bundle(config.bundle)
-    sender = Sender(settings, account, name, partial(WhatsAppWeb, config))
+    options = {"show_session": QrPrinter(account).show_session} if prints_qr else {}
+    sender = Sender(settings, account, name, partial(WhatsAppWeb, config), **options)
     return worker.run(sender.app, settings)

@@ -21,8 +21,9 @@ from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import Publisher
 from streams.dispatch.record_mapper import MissingCase, RecordMapper
 from streams.dispatch.timer_service import TimerService
-from streams.domain.phone import events, receipts
+from streams.domain.phone import events
 from streams.domain.phone.events import Event, ReceiptSeen, RequestReceived
+from streams.domain.phone.handlers import receipts
 from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.state import Phone
 from streams.domain.phone.step import step

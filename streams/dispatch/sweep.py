@@ -1,7 +1,7 @@
 """The sweep: finds what may be forgotten, and names it in the phone log. It removes nothing itself.
 
 It walks the rows a slice at a time, so that no walk holds up the event loop for long, and memory does
-not grow with the number of messages. The predicates are the core's own (domain/phone/retention.py), and
+not grow with the number of messages. The predicates are the core's own (domain/phone/handlers/retention.py), and
 `step` checks them again: what a `RetentionElapsed` names and is needed after all stays.
 """
 
@@ -13,8 +13,8 @@ from typing import Final
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.timer_service import make_event_record
-from streams.domain.phone import retention
 from streams.domain.phone.events import RetentionElapsed
+from streams.domain.phone.handlers import retention
 from streams.domain.policy import Policy
 from streams.runtime.table import PartitionRevoked
 

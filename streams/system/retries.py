@@ -1,6 +1,6 @@
 """Retries of I/O, by stamina: which errors are worth another try, how often, with which pauses.
 
-Not for messages: their retries are decided by the core (streams/domain/phone/outcomes.py), survive a crash
+Not for messages: their retries are decided by the core (streams/domain/phone/handlers/outcomes.py), survive a crash
 and are counted. Not for processes: those are restarted with `BackoffSeries`. Here a call is repeated while
 its caller waits.
 

@@ -84,7 +84,7 @@ class Dispatcher:
 
 
 def _is_tried_again(result: Result) -> bool:
-    """As streams/domain/phone/outcomes.py decides."""
+    """As streams/domain/phone/handlers/outcomes.py decides."""
     is_failed = isinstance(result, Failed)
     return isinstance(result, Deferred) or (
         is_failed and result.error.error_class is ErrorClass.TRANSIENT

@@ -14,7 +14,7 @@ from streams.domain.phone.events import (
     Sent,
     TimerFired,
 )
-from streams.domain.phone.receipts import contradicts_status
+from streams.domain.phone.handlers.receipts import contradicts_status
 from streams.domain.phone.state import State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld

@@ -5,7 +5,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import Deferred, ReceiptSeen, Sent, TimerFired
-from streams.domain.phone.outcomes import MAX_REFUSALS
+from streams.domain.phone.handlers.outcomes import MAX_REFUSALS
 from streams.domain.phone.state import State, decode_message, encode_message
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld

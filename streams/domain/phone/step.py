@@ -16,7 +16,6 @@ randomness, and it writes nothing.
 """
 
 from streams.domain.accounts.routing import AccountCapacities
-from streams.domain.phone import outcomes, receipts, requests, retention
 from streams.domain.phone.dispatch import dispatch_next
 from streams.domain.phone.events import (
     Event,
@@ -27,6 +26,7 @@ from streams.domain.phone.events import (
     ScheduleDue,
     TimerFired,
 )
+from streams.domain.phone.handlers import outcomes, receipts, requests, retention
 from streams.domain.phone.lifecycle import IllegalTransition, TransitionRefused
 from streams.domain.phone.state import Phone, RowReader
 from streams.domain.phone.transition import Transition

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from streams.domain import backoff
 from streams.domain.errors import Error, ErrorClass
-from streams.domain.phone import receipts
 from streams.domain.phone.closures import close_account
 from streams.domain.phone.events import (
     Deferred,
@@ -20,6 +19,7 @@ from streams.domain.phone.events import (
     ReceiptSeen,
     Sent,
 )
+from streams.domain.phone.handlers import receipts
 from streams.domain.phone.state import Chat, Message, State
 from streams.domain.phone.transition import Transition
 

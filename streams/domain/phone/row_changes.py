@@ -1,0 +1,155 @@
+"""The rows as one step has changed them so far: the phone's row, its messages, its queues.
+
+Row changes live inside one call of `step`. They read rows and write none. Each method is one change that
+keeps the rows consistent with each other: a message and its slot, a phone and its queues. Every method
+that changes something stores the changed value and returns it. No message row is stored, and none
+removed, that the life cycle does not allow (lifecycle.py).
+"""
+
+from typing import TypedDict, Unpack
+
+from msgspec.structs import replace
+
+from streams.domain import rate_limit
+from streams.domain.phone import lifecycle, queue
+from streams.domain.phone.events import Event, Priority
+from streams.domain.phone.state import (
+    Chat,
+    Closure,
+    InFlight,
+    Message,
+    Phone,
+    PriorityQueue,
+    RowReader,
+    State,
+    Wait,
+)
+from streams.domain.policy import Policy
+
+
+class PhoneChanges(TypedDict, total=False):
+    """The fields of a phone's row that are changed by name; queues have methods of their own."""
+
+    timer_version: int
+    timer_at_s: float
+    waits: tuple[Wait, ...]
+    account: str | None
+    closures: dict[str, Closure]
+    chat: Chat | None
+    scheduled_count: int
+    send_times_s: tuple[float, ...]
+    in_flight: InFlight | None
+    is_removed: bool
+
+
+class RowChanges:
+    """The working copy of a phone while one event is applied to it."""
+
+    def __init__(
+        self, phone: Phone, event: Event, offset: int, now_s: float, rows: RowReader, policy: Policy
+    ) -> None:
+        self.phone = phone
+        self.offset = offset
+        self.now_s = now_s
+        self.policy = policy
+        self._event_type = type(event)
+        self._initial_row = phone
+        self._rows = rows
+        self._stored_messages: dict[str, Message | None] = {}  # as read from the rows
+        self._messages: dict[str, Message | None] = {}  # as changed here; None: removed
+        self._slots: dict[tuple[Priority, int], str | None] = {}
+
+    # -- reading
+
+    def get_message(self, request_id: str) -> Message | None:
+        """The message as this step has left it so far."""
+        if request_id in self._messages:
+            return self._messages[request_id]
+        if request_id not in self._stored_messages:
+            row = self._rows.get_message(self.phone.phone, request_id)
+            self._stored_messages[request_id] = row
+        return self._stored_messages[request_id]
+
+    def _get_slot(self, priority: Priority, seq: int) -> str | None:
+        if (priority, seq) in self._slots:
+            return self._slots[priority, seq]
+        return self._rows.get_slot(self.phone.phone, priority, seq)
+
+    # -- changing the phone
+
+    def update_phone(self, **changes: Unpack[PhoneChanges]) -> Phone:
+        """Change fields of the phone's row."""
+        self.phone = replace(self.phone, **changes)
+        return self.phone
+
+    def record_send_time(self, at_s: float) -> Phone:
+        """One more message counts against the limit of this recipient."""
+        send_times_s = rate_limit.add_send_time(
+            self.phone.send_times_s, at_s, self.policy.rate_limit_per_minute
+        )
+        return self.update_phone(send_times_s=send_times_s)
+
+    def record_bulk_skip(self, priority: Priority) -> Phone:
+        """A message of this priority was dispatched: bulk may have been skipped once more."""
+        self.phone = queue.count_bulk_skip(self.phone, priority)
+        return self.phone
+
+    def _set_queue(self, priority: Priority, priority_queue: PriorityQueue) -> PriorityQueue:
+        self.phone = queue.replace_queue(self.phone, priority, priority_queue)
+        return priority_queue
+
+    # -- changing messages
+
+    def put_message(self, message: Message) -> Message:
+        """Store this as the message's row.
+
+        Raises:
+            TransitionRefused: its state cannot follow the state that it had.
+        """
+        self._check_change(message.id, message.state)
+        if message != self.get_message(message.id):
+            self._messages[message.id] = message
+        return message
+
+    def remove_message(self, message: Message) -> Message:
+        """The message's row is removed.
+
+        Raises:
+            TransitionRefused: something may still happen to the message.
+        """
+        self._check_change(message.id, lifecycle.Absent.REMOVED)
+        self._messages[message.id] = None
+        return message
+
+    def _check_change(self, request_id: str, after: lifecycle.Stage) -> None:
+        row = self.get_message(request_id)
+        before = lifecycle.Absent.NEW if row is None else row.state
+        lifecycle.check(self._event_type, before, after)
+
+    def advance_to_head(self, priority: Priority) -> Message | None:
+        """The first message of a queue. The head moves past empty slots, so none is read twice."""
+        priority_queue = self.phone.queue(priority)
+        for seq in range(priority_queue.head, priority_queue.tail):
+            request_id = self._get_slot(priority, seq)
+            message = self.get_message(request_id) if request_id is not None else None
+            if message is not None:
+                self._set_queue(priority, replace(priority_queue, head=seq))
+                return message
+        return None
+
+    def enqueue(self, message: Message) -> Message:
+        """The message joins the end of its queue and waits."""
+        priority_queue = self.phone.queue(message.priority)
+        self._slots[message.priority, priority_queue.tail] = message.id
+        self._set_queue(message.priority, queue.enqueue(priority_queue))
+        return self.put_message(replace(message, seq=priority_queue.tail, state=State.WAITING))
+
+    def dequeue(self, message: Message) -> Message:
+        """The message leaves its queue, or the scheduled messages."""
+        if message.seq < 0:
+            self.update_phone(scheduled_count=self.phone.scheduled_count - 1)
+            return self.put_message(message)
+        self._slots[message.priority, message.seq] = None
+        priority_queue = self.phone.queue(message.priority)
+        self._set_queue(message.priority, queue.dequeue(priority_queue, message.seq))
+        return self.put_message(replace(message, seq=-1))

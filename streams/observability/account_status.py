@@ -5,18 +5,20 @@ past state: it is never reported as the current one, whatever it says.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, get_args
 
 from streams.contract.account import (
     MAX_HEARTBEAT_AGE_S,
     AccountRecord,
+    AccountState,
     describe_account,
     summarize_account,
 )
 
 # No sender runs: that stays true without a heartbeat.
-_LASTING_STATES = frozenset({"stopped"})
-DOWN = "down"
+_LASTING_STATES: Final = frozenset({"stopped"})
+DOWN: Final = "down"
+STATES: Final[tuple[str, ...]] = (*get_args(AccountState), DOWN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Final, Protocol
@@ -12,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from streams.contract import account as wire
 from streams.contract.account import AccountRecord, describe_account
+from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.reader import Record, TopicNotFound, open_reader
 from streams.kafka.topics import names
@@ -44,7 +44,7 @@ def require_account(settings: Settings, account: str) -> None:
 async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
     """What is known of each account now, by name."""
     statuses = {name: AccountStatus(name) for name in settings.accounts}
-    now_s = await fetch_now_s(settings)
+    now_s = await fetch_broker_time_s(settings)
     async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.read_to_end():
             account_record = _decode_record(record)
@@ -54,11 +54,6 @@ async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
                 name = account_record.account
                 statuses[name] = AccountStatus(name, account_record, _get_age_s(record, now_s))
     return dict(sorted(statuses.items()))
-
-
-async def fetch_now_s(settings: Settings) -> float:
-    """The time on the clock that stamps the records."""
-    return time.time()
 
 
 def _get_age_s(record: Record, now_s: float) -> float:
@@ -124,7 +119,7 @@ async def _follow_account(
     settings: Settings, account: str, owner: str | None
 ) -> AsyncIterator[AccountRecord]:
     """The account's last record, if it is fresh and from this owner; then those that are written from now on."""
-    now_s = await fetch_now_s(settings)
+    now_s = await fetch_broker_time_s(settings)
     async with open_reader(settings, names(settings).accounts) as reader:
         end_offsets = await reader.end_offsets()
         last: Record | None = None

@@ -111,10 +111,10 @@ def test_the_last_record_counts_if_it_is_current(
     """A code that waits is shown at once, if the sender that runs here has shown it just now."""
     asyncio.run(publish(world, make_record("linking", qr="code", owner="host:1")))
 
-    async def fetch_now_s(_: Settings) -> float:
+    async def fetch_broker_time_s(_: Settings) -> float:
         return time.time() + clock_s
 
-    monkeypatch.setattr(operations, "fetch_now_s", fetch_now_s)
+    monkeypatch.setattr(operations, "fetch_broker_time_s", fetch_broker_time_s)
     listener = Listener()
     with pytest.raises(operations.CommandFailed):
         asyncio.run(
@@ -131,10 +131,10 @@ def test_a_silent_account_is_down(
     (row,) = command("accounts", "list", "--json", settings=world).objects
     assert (row["state"], row["stale"], row["qr"]) == ("linking", False, "code")
 
-    async def fetch_now_s(_: Settings) -> float:
+    async def fetch_broker_time_s(_: Settings) -> float:
         return time.time() + 300
 
-    monkeypatch.setattr(operations, "fetch_now_s", fetch_now_s)
+    monkeypatch.setattr(operations, "fetch_broker_time_s", fetch_broker_time_s)
     (row,) = command("accounts", "list", "--json", settings=world).objects
     assert (row["state"], row["stale"], row["last_state"]) == ("down", True, "linking")
     assert (row["qr"], row["phone"]) == (None, PHONE)

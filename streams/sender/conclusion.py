@@ -16,7 +16,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
 from streams.runtime.batching import ITERATIONS_TO_NEXT_RECORD, join_next_request
-from streams.sender.attempt_runner import RunningAttempt
+from streams.sender.attempts.runner import RunningAttempt
 from streams.sender.claim_store import ClaimStore
 
 Publish = Callable[[Sequence[Outcome]], Awaitable[object]]

@@ -18,7 +18,8 @@ from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher
-from streams.sender.attempt_runner import AttemptRunner, Fence, Limits
+from streams.sender.attempts.runner import AttemptRunner
+from streams.sender.attempts.submitter import Fence, Limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.conclusion import ResultWriter

@@ -19,7 +19,7 @@ import msgspec
 from streams.domain.phone.events import Result
 from streams.domain.sending import command
 from streams.domain.sending.message_id import derive_whatsapp_id
-from streams.sender.attempt_runner import AttemptRunner, RunningAttempt
+from streams.sender.attempts.runner import AttemptRunner, RunningAttempt
 from streams.sender.conclusion import Conclusion, PendingDispatch, ResultWriter, SendRecord
 from streams.sender.metrics import Metrics
 

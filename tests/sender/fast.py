@@ -17,7 +17,8 @@ from streams.domain.phone.events import Event, Outcome, Result
 from streams.domain.sending import command as commands
 from streams.domain.sending.command import SendCommand
 from streams.sender.account import AccountPublisher
-from streams.sender.attempt_runner import AttemptRunner, Limits
+from streams.sender.attempts.runner import AttemptRunner
+from streams.sender.attempts.submitter import Limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.conclusion import ResultWriter

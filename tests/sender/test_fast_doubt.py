@@ -17,9 +17,10 @@ from streams.domain.sending.reconciliation import (
     InStore,
     LookupUnavailable,
 )
-from streams.sender import attempt_runner, receipts, reconciler
-from streams.sender.attempt_runner import Limits
-from streams.sender.reconciler import RECONCILE_TIMEOUT_S, Reconciler
+from streams.sender import receipts
+from streams.sender.attempts import reconciler
+from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S, Reconciler
+from streams.sender.attempts.submitter import Limits
 from streams.testing.phone_world import PHONE, PhoneWorld
 from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
@@ -224,7 +225,7 @@ def test_what_bounds_a_dispatch() -> None:
     """Each submit waits for its ack once, and nothing waits for it again."""
     short, long = (Limits(ack_timeout_s=ack_s, lease_s=30.0) for ack_s in (0.0, 20.0))
     assert long.max_dispatch_s - short.max_dispatch_s == MAX_SUBMITS * 20.0
-    assert short.max_dispatch_s > MAX_SUBMITS * (attempt_runner.RECONCILE_TIMEOUT_S + 30.0)
+    assert short.max_dispatch_s > MAX_SUBMITS * (RECONCILE_TIMEOUT_S + 30.0)
 
 
 async def test_the_acks_of_all_drivers_are_summed(sender: FastSender) -> None:

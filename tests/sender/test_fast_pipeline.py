@@ -11,7 +11,7 @@ from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import pipeline as pipeline_module
-from streams.sender.attempt_runner import GC_EVERY
+from streams.sender.attempts.permission import GC_EVERY
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk
 from streams.whatsapp.driver import Phase

@@ -9,7 +9,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
-from streams.sender.attempt_runner import GC_EVERY
+from streams.sender.attempts.permission import GC_EVERY
 from tests.sender.conftest import ACCOUNT, SenderHarness
 from tests.support.waiting import wait_until
 

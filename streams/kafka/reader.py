@@ -25,12 +25,7 @@ class Reader:
 
     async def seek_to_end(self) -> None:
         """Read the records that are written after this call."""
-<<<<<<< HEAD
         self.seek(await self.end_offsets())
-=======
-        ends = await self._consumer.end_offsets(self._partitions)
-        self.seek(ends)
->>>>>>> w-logtime
 
     async def seek_to_time(self, since_s: float) -> None:
         """Read the records that were written at or after this time (epoch)."""

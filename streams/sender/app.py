@@ -5,19 +5,22 @@ them. An ownership begins when the table is recovered and ends before the partit
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
 import msgspec
-from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
-from streams.contract.account import AccountRecord, describe_account, summarize_account
+from streams.contract.account import AccountRecord, describe_account
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
+from streams.observability import metrics
+from streams.observability.account_monitor import AccountCollector, AccountMonitor
+from streams.observability.account_status import AccountStatus
 from streams.observability.health import health_document
 from streams.observability.probes import serve_probes
 from streams.runtime import worker
@@ -25,6 +28,7 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
 from streams.sender.account import QrPrinter
+from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
@@ -60,7 +64,10 @@ class Sender:
             event_timeout_s=make_limits(settings).max_dispatch_s,
         )
         self.table = DurableTable(self.app, topics.SENDS)
-        self.registry = CollectorRegistry()
+        self.registry = metrics.new_registry(name, lambda: self.get_readiness()[0])
+        self.account_monitor = AccountMonitor(settings, time.time)
+        AccountCollector(self.registry, self._get_account_statuses)
+        BrowserMemoryCollector(self.registry, make_browser_config(settings, account).profile_dir)
         self.ownership: SendTopicOwnership | None = None
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
@@ -81,6 +88,7 @@ class Sender:
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )
+        app.task(self.account_monitor.run)
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
         app.before_join(self._start_probes)
@@ -162,11 +170,18 @@ class Sender:
             return None
         return msgspec.json.encode(await self.ownership.browser_session.diagnose())
 
+    def _get_account_statuses(self) -> Iterable[AccountStatus]:
+        """What every process knows, and of our own account what is not published yet."""
+        statuses = self.account_monitor.get_statuses()
+        if self.ownership is not None:
+            record = self.ownership.account_record
+            statuses[self.account] = AccountStatus(self.account, record)
+        return statuses.values()
+
     def _get_health(self) -> dict[str, Any]:
-        record = self.ownership.account_record if self.ownership else None
         return health_document(
-            is_healthy=self.get_readiness()[0],
-            accounts={} if record is None else {self.account: summarize_account(record)},
+            is_ready=self.app.readiness().is_ready,
+            accounts=self._get_account_statuses(),
             queue_length=len(self.ownership.pipeline) if self.ownership else 0,
             cache_size=0,
             conversation_states=0,

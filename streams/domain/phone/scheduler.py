@@ -85,6 +85,11 @@ class Scheduler:
         """How many phones wait for a time or a turn."""
         return len(self._waiting)
 
+    def iter_phones(self) -> Iterator[str]:
+        """The phones that wait or have a message in flight, or whose scheduled message is not due yet."""
+        scheduled = (phone for _, phone, _ in self._scheduled_messages)
+        yield from {*self._waiting, *self._in_flight, *scheduled}
+
     @property
     def in_flight_count(self) -> int:
         """How many dispatches senders have."""

@@ -52,6 +52,7 @@ class Message(Stored, frozen=True):
     deferrals: int = 0  # in a row
     queued_count: int = 0  # how often `queued` was published
     last_reason: QueuedReason | Literal[""] = ""  # of the last `queued`
+    accepted_at_s: float = 0.0
     send_at_s: float = 0.0
     expires_at_s: float = 0.0
     not_before_s: float = 0.0

@@ -290,30 +290,3 @@ async def test_a_worker_without_a_browser_has_no_diagnosis() -> None:
             assert answer.status == 404
     finally:
         await server.close()
-
-
-async def test_a_worker_keeps_its_address(worker: Worker, tmp_path: Path) -> None:
-    """Over its restarts, unless another program has taken the port meanwhile; and no other worker gets it."""
-    settings = load({"WA_CONFIG": ""}, data_dir=tmp_path)
-
-    @asynccontextmanager
-    async def serve(name: str) -> AsyncIterator[Server]:
-        async with serve_probes(
-            settings,
-            name,
-            0,
-            readiness=lambda: worker.ready,
-            health=lambda: HEALTHY,
-            registry=worker.registry,
-        ) as server:
-            yield server
-
-    async with serve("sender-main") as first, serve("sender-other") as other:
-        assert first.port != other.port
-    async with serve("sender-main") as second:
-        assert second.port == first.port
-    with socket.create_server(("127.0.0.1", first.port)):
-        async with serve("sender-main") as third:
-            assert third.port != first.port
-    async with serve("sender-main") as fourth:
-        assert fourth.port == third.port

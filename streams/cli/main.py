@@ -27,6 +27,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "demo": "demo:demo",
     "send": "send:send",
     "status": "status:status",
+    "queue": "queue:queue",
     "dlq": "dead_letters:dlq",
     "accounts": "accounts:accounts",
     "topics": "topics:topics",

@@ -14,6 +14,7 @@ from streams.contract.account import (
     describe_account,
     summarize_account,
 )
+from streams.contract.timestamps import format_age
 
 # No sender runs: that stays true without a heartbeat.
 _LASTING_STATES: Final = frozenset({"stopped"})
@@ -74,11 +75,3 @@ class AccountStatus:
             "reason": self.reason,
             "stale": self.is_stale,
         }
-
-
-def format_age(age_s: float) -> str:
-    """A duration in its largest unit: `45 s`, `12 min`, `3 h`, `9 d`."""
-    for unit, unit_s in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if age_s >= 2 * unit_s:
-            return f"{age_s / unit_s:.0f} {unit}"
-    return f"{age_s:.0f} s"

@@ -17,7 +17,8 @@ from streams.operations.errors import CommandFailed
 from streams.operations.selection import DeadLetterFilter, select
 from streams.settings import load
 
-_COLUMNS = ("last_failed_at", "id", "request_id", "reason", "outcome", "attempts", "message")
+_COLUMNS = ("failed", "to", "reason", "class", "outcome")
+_DETAILS = ("id", "request_id", "attempts", "account", "message")
 
 
 @click.group()

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.contract import status
 from streams.contract.status import StatusEvent
-from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.numbers import to_key
 from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
@@ -270,10 +270,7 @@ def _encode(request: Mapping[str, Any]) -> bytes:
 def _get_key(request: Mapping[str, Any]) -> bytes:
     """The recipient's number in one notation, so that all its requests are in one partition, in order."""
     to = str(request.get("to") or request.get("phoneNumber") or "")
-    try:
-        return to_e164(to).encode()
-    except InvalidPhone:
-        return to.encode(errors="replace")
+    return to_key(to).encode(errors="replace")
 
 
 def _decode_event(value: bytes | None) -> StatusEvent | None:

@@ -129,8 +129,8 @@ def connect_headers() -> Iterator[str]:
 def metric_names() -> Iterator[str]:
     """Each metric of both workers."""
     registry, sender_registry = new_registry("dispatch-1", bool), CollectorRegistry()
-    gauges = ("partitions", "phones_waiting", "dispatches_in_flight", "overdue_s")
-    readers = {name: lambda: 0.0 for name in gauges}
+    gauges = "partitions phones_waiting dispatches_in_flight overdue_s flights_overdue"
+    readers = dict.fromkeys(gauges.split(), lambda: 0.0)
     DispatcherMetrics(registry, **readers)
     LagMetrics(registry)
     SenderMetrics(sender_registry)

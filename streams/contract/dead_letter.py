@@ -2,6 +2,9 @@
 
 The original headers come first and are never changed. The added headers follow, beginning with `wa-dlq-id`, so
 the last `wa-dlq-id` marks where they begin. If a name occurs twice, the added header is the last one and counts.
+
+A record that is larger than the topic of dead letters takes is cut (`shorten`), and headers say so. It can still
+be replayed, because the original stays at its position for as long as its topic keeps it.
 """
 
 from typing import Annotated, Final, Literal, TypeAlias
@@ -9,7 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from streams.contract import replay
+from streams.contract import record_size, replay
 from streams.contract.errors import ErrorClass
 from streams.contract.headers import Headers
 from streams.contract.replay import ReplayInfo
@@ -34,8 +37,13 @@ _HEADER_NAMES: Final = {
     "account": "wa-dlq-account",
     "request_id": replay.REQUEST_ID,
     "replay_count": replay.REPLAY_COUNT,
+    "full_value_size": "wa-dlq-truncated",
+    "full_key_size": "wa-dlq-truncated-key",
+    "full_header_count": "wa-dlq-truncated-headers",
 }
 _CONNECT_PREFIX: Final = "__connect.errors."
+# Room for the added headers. Their longest text, the message, is in two of them.
+_ADDED_HEADERS_BYTES: Final = 32_768
 
 _NonNegative = Annotated[int, Meta(ge=0)]
 
@@ -80,6 +88,35 @@ class DeadLetterInfo(
     account: Annotated[str, Meta(description="The sending account, if one was chosen.")] | None = (
         None
     )
+    full_value_size: (
+        Annotated[
+            _NonNegative,
+            Meta(
+                description="Set if the value was cut: the length of the original value, in bytes."
+            ),
+        ]
+        | None
+    ) = None
+    full_key_size: (
+        Annotated[
+            _NonNegative,
+            Meta(description="Set if the key was cut: the length of the original key, in bytes."),
+        ]
+        | None
+    ) = None
+    full_header_count: (
+        Annotated[
+            _NonNegative,
+            Meta(description="Set if headers were left out: how many headers the original had."),
+        ]
+        | None
+    ) = None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether a part of the original record is missing in the dead letter."""
+        sizes = (self.full_value_size, self.full_key_size, self.full_header_count)
+        return any(size is not None for size in sizes)
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +126,18 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None = None
     value: bytes | None = None
     headers: Headers = ()  # of the original record
+
+    def shorten(self, max_bytes: int) -> "DeadLetter":
+        """This dead letter, such that its record has at most `max_bytes` uncompressed, and says what was cut."""
+        room = max(max_bytes - _ADDED_HEADERS_BYTES, 0)
+        short = record_size.shorten(self.key, self.value, self.headers, room)
+        info = msgspec.structs.replace(
+            self.info,
+            full_value_size=short.full_value_size,
+            full_key_size=short.full_key_size,
+            full_header_count=short.full_header_count,
+        )
+        return DeadLetter(info=info, key=short.key, value=short.value, headers=short.headers)
 
     def build_record_headers(self) -> list[tuple[str, bytes | None]]:
         """All headers of the record on `wa.dlq`."""

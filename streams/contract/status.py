@@ -40,6 +40,7 @@ FINAL_STATUSES: Final[frozenset[Status]] = frozenset(
     {"failed", "rejected", "expired", "cancelled", "unknown"}
 )
 EVENT_TYPE_PREFIX: Final = "wa.message."
+NO_RECIPIENT: Final = "-"  # in the event id of a request whose number cannot be read
 
 Timestamp = Annotated[
     str, Meta(description="RFC 3339, UTC.", extra_json_schema={"format": "date-time"})
@@ -50,9 +51,15 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """One fact about one request."""
 
     event_id: Annotated[
-        str, Meta(description="`<id>/<status>/<n>`. The same fact always has the same event id.")
+        str,
+        Meta(
+            description="`<recipient>/<id>/<status>/<n>`. The same fact always has the same event id. "
+            "The recipient is the E.164 number, or `-` if no number can be read."
+        ),
     ]
-    id: Annotated[str, Meta(description="The id of the request.")]
+    id: Annotated[
+        str, Meta(description="The id of the request. Another recipient may have the same id.")
+    ]
     status: Annotated[Status, Meta(title="MessageStatus")]
     at: Timestamp
     to: (
@@ -93,6 +100,7 @@ def make(
     event_id_suffix: str,
     at_s: float,
     to: str | None,
+    unreadable_to: str | None = None,
     account: str | None = None,
     whatsapp_id: str | None = None,
     attempt: int = 0,
@@ -105,14 +113,15 @@ def make(
 ) -> StatusEvent:
     """Make the event of a fact. Times are epoch seconds; `event_id_suffix` distinguishes facts of one status.
 
+    `to` is the E.164 number; without one, `unreadable_to` is what the request has instead.
     An `attempt` of 0, a `due_at_s` of 0.0 and empty `metadata` (JSON) are omitted.
     """
     return StatusEvent(
-        event_id=f"{id}/{status}/{event_id_suffix}",
+        event_id=f"{to or NO_RECIPIENT}/{id}/{status}/{event_id_suffix}",
         id=id,
         status=status,
         at=format_rfc3339(at_s),
-        to=to,
+        to=to or unreadable_to,
         account=account,
         whatsapp_id=whatsapp_id,
         attempt=attempt or None,

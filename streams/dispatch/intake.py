@@ -14,7 +14,7 @@ from streams.contract.request import content
 from streams.contract.request.content import ContactContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
@@ -43,13 +43,15 @@ class Intake:
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """What is to be published for this record. The time is passed in; nothing else is read."""
         try:
-            request = parse(record.value, record.headers, max_bytes=self.max_request_bytes)
+            request = parse(
+                record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
+            )
         except Tombstone:
             return Disposition.TOMBSTONE, []
         except InvalidRequest as error:
             return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
         try:
-            phone = to_e164(request.to, self.default_region)
+            phone = self._read_number("to", request.to)
             content_json = self._normalize_content(request)
         except InvalidPhone as error:
             partial = _make_partial(request)
@@ -68,11 +70,17 @@ class Intake:
         """The content as JSON. The numbers on a contact's card are read like the recipient's."""
         if not isinstance(request.content, ContactContent):
             return request.content_json
-        try:
-            phones = [to_e164(number, self.default_region) for number in request.content.phones]
-        except InvalidPhone as error:
-            raise InvalidPhone(str(error).replace("to:", "content.phones:", 1)) from error
+        phones = [
+            self._read_number(f"content.phones[{index}]", number)
+            for index, number in enumerate(request.content.phones)
+        ]
         return content.encode(replace(request.content, phones=phones))
+
+    def _read_number(self, field: str, text: str) -> str:
+        try:
+            return to_e164(text, self.default_region)
+        except InvalidPhone as error:
+            raise InvalidPhone(f"{field}: {error}") from error
 
     def _reject(
         self, record: SourceRecord, partial: PartialRequest, error: Error, now_s: float

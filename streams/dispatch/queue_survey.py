@@ -18,7 +18,6 @@ from prometheus_client.registry import Collector
 
 from streams.dispatch.phone_store import PhoneStore
 from streams.domain.phone import waiting
-from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.state import Message, Phone
 from streams.runtime.table import PartitionRevoked
 
@@ -100,28 +99,27 @@ def _count_phone(store: PhoneStore, row: Phone, counts: Count) -> float:
     """Add the messages of one recipient. Returns when its oldest was accepted; 0: none waits."""
     counts[_NO_PRIORITY, "scheduled"] += row.scheduled_count
     oldest_s = 0.0
-    for priority in PRIORITIES:
-        queue = row.queue(priority)
-        head = _get_head(store, row, queue.head, queue.tail, priority) if queue.count else None
-        if head is None:
-            continue
-        reason, is_in_flight = waiting.explain(row, head).reason, _is_in_flight(row, head)
-        counts[priority, waiting.IN_TURN if is_in_flight else reason] += queue.count - is_in_flight
+    for head, count in _iter_heads(store, row):
+        is_in_flight = row.in_flight is not None and row.in_flight.id == head.id
+        reason = waiting.IN_TURN if is_in_flight else waiting.explain(row, head).reason
+        counts[head.priority, reason] += count - is_in_flight
         oldest_s = _earlier(oldest_s, head.accepted_at_s)
     return oldest_s
 
 
-def _get_head(store: PhoneStore, row: Phone, head: int, tail: int, priority: str) -> Message | None:
-    """The first message of a queue; a slot may be empty, because its message has left early."""
-    for seq in range(head, tail):
-        request_id = store.get_slot(row.phone, priority, seq)  # pyright: ignore[reportArgumentType]
-        if request_id is not None:
-            return store.get_message(row.phone, request_id)
-    return None
-
-
-def _is_in_flight(row: Phone, message: Message) -> bool:
-    return row.in_flight is not None and row.in_flight.id == message.id
+def _iter_heads(store: PhoneStore, row: Phone) -> Iterator[tuple[Message, int]]:
+    """The first message of each queue with the length of the queue, and each message that stands alone."""
+    for name, queue in row.queues.items():
+        slots = (store.get_slot(row.phone, name, seq) for seq in range(queue.head, queue.tail))
+        # A slot may be empty, because its message has left early.
+        request_id = next((request_id for request_id in slots if request_id is not None), None)
+        head = request_id and store.get_message(row.phone, request_id)
+        if head:
+            yield head, queue.count
+    for parked in row.parked:
+        message = store.get_message(row.phone, parked.id)
+        if message is not None:
+            yield message, 1
 
 
 def _earlier(one_s: float, other_s: float) -> float:

@@ -84,7 +84,7 @@ class KafkaSettings:
         10, "A worker that sends no heartbeat for this many seconds loses its partitions."
     )
     max_request_bytes: RequestBytes = _setting(
-        1_048_576, "Size of the largest request that is accepted, in bytes."
+        1_048_576, "Size of the largest request in bytes: value, key and headers, uncompressed."
     )
     kafka_security_protocol: SecurityProtocol = _setting(
         "PLAINTEXT", "How to connect: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
@@ -135,8 +135,8 @@ class LimitSettings:
     )
     default_region: Region | None = _setting(
         None,
-        "Country whose national phone numbers are understood, for example MY. "
-        "Without it, a number must begin with + and its country code.",
+        "Country whose national phone numbers are understood too, for example MY. "
+        "A number that could be national or international is refused.",
     )
 
 

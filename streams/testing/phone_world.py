@@ -11,6 +11,7 @@ from streams.domain.accounts.routing import Capacity
 from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import (
     Event,
+    FlightOverdue,
     Outcome,
     Priority,
     RequestInfo,
@@ -37,7 +38,7 @@ class PhoneWorld:
     offset: int = 0
     row: Phone | None = None
     messages: dict[str, Message] = field(default_factory=dict)
-    slots: dict[tuple[Priority, int], str] = field(default_factory=dict)
+    slots: dict[tuple[str, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
     changes: list[tuple[type[Event], Stage, Stage]] = field(default_factory=list)
@@ -49,10 +50,10 @@ class PhoneWorld:
         assert phone == PHONE
         return self.messages.get(request_id)
 
-    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """See `RowReader`."""
         assert phone == PHONE
-        return self.slots.get((priority, seq))
+        return self.slots.get((queue, seq))
 
     # -- what happens
 
@@ -101,9 +102,9 @@ class PhoneWorld:
             del self.messages[request_id]
         for slot in journal.slots:
             if slot.id is None:
-                self.slots.pop((slot.priority, slot.seq), None)
+                self.slots.pop((slot.queue, slot.seq), None)
             else:
-                self.slots[slot.priority, slot.seq] = slot.id
+                self.slots[slot.queue, slot.seq] = slot.id
         if journal.new_payload_id is not None:
             self.payloads.add(journal.new_payload_id)
         self.payloads -= set(journal.removed_payloads)
@@ -133,6 +134,20 @@ class PhoneWorld:
                 whatsapp_id=f"3EB0{in_flight.id}",
                 result=result,
                 chat_id=chat_id,
+            )
+        )
+
+    def report_overdue(self) -> list[Effect]:
+        """The dispatch that is in flight has no outcome."""
+        assert self.row is not None
+        assert self.row.in_flight is not None
+        in_flight = self.row.in_flight
+        return self.apply(
+            FlightOverdue(
+                phone=PHONE,
+                id=in_flight.id,
+                dispatch_number=in_flight.dispatch_number,
+                whatsapp_id=f"3EB0{in_flight.id}",
             )
         )
 

@@ -55,7 +55,7 @@ def test_a_status_event_in_full() -> None:
     """A full event has the words of the contract, times in milliseconds, and unchanged metadata."""
     encoded = status.encode(FULL_EVENT)
     assert json.loads(encoded) == {
-        "event_id": "order-8841-shipped/queued/2",
+        "event_id": "+60123456789/order-8841-shipped/queued/2",
         "id": "order-8841-shipped",
         "status": "queued",
         "at": "2026-11-24T09:00:00.412Z",
@@ -83,7 +83,7 @@ def test_a_status_event_omits_unknown_fields() -> None:
     """An event contains no nulls, no empty metadata and no attempt that was not made."""
     event = status.make(id="a", status="sent", event_id_suffix="1", at_s=0.0, to=None)
     assert json.loads(status.encode(event)) == {
-        "event_id": "a/sent/1",
+        "event_id": "-/a/sent/1",
         "id": "a",
         "status": "sent",
         "at": "1970-01-01T00:00:00.000Z",
@@ -96,7 +96,7 @@ def test_a_status_event_is_a_cloudevent_in_binary_mode() -> None:
     trace = (("traceparent", b"00-a-b-01"),)
     assert status.build_headers(FULL_EVENT, trace) == (
         ("ce_specversion", b"1.0"),
-        ("ce_id", b"order-8841-shipped/queued/2"),
+        ("ce_id", b"+60123456789/order-8841-shipped/queued/2"),
         ("ce_type", b"wa.message.queued"),
         ("ce_source", b"wa-streams"),
         ("ce_time", b"2026-11-24T09:00:00.412Z"),

@@ -94,7 +94,23 @@ def test_the_size_limit_is_exact() -> None:
     data = json.dumps(LONG_FORM).encode()
     assert parse(data, max_bytes=len(data)).id == "order-8841-shipped"
     error = refusal(data, max_bytes=len(data) - 1)
-    assert (error.code, error.partial.id) == ("schema_violation", "order-8841-shipped")
+    assert (error.code, error.partial.id) == ("record_too_large", "order-8841-shipped")
+
+
+def test_the_size_limit_counts_the_key_and_the_headers() -> None:
+    """They are stored with the request, so a large key or thousands of empty headers are too large, too."""
+    data = json.dumps(LONG_FORM).encode()
+    limit = {"max_bytes": len(data) + 1000}
+    assert request.parse(data, [("a", b"")] * 10, key=b"k" * 500, **limit).id
+    for key, headers in (
+        (b"k" * 1001, []),
+        (None, [("a", b"x" * 1000)]),
+        (None, [("", None)] * 100),
+        (None, [("x" * 1001, b"")]),
+    ):
+        with pytest.raises(InvalidRequest, match="record_too_large") as raised:
+            request.parse(data, headers, key=key, **limit)
+        assert raised.value.partial.id == "order-8841-shipped"
 
 
 def test_an_error_repeats_no_text_and_no_number() -> None:

@@ -30,7 +30,7 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "invalid UTF-8": (b'{"to": "\xff\xfe"}', "malformed_json", ""),
     "a lone surrogate": (b'{"to": "+905551112233", "text": "\\ud800"}', "malformed_json", ""),
     "deep": (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "", ""),
-    "too large": (_json(text="x" * 1_100_000), "schema_violation", ""),
+    "too large": (_json(text="x" * 1_100_000), "record_too_large", "WA_MAX_REQUEST_BYTES"),
     "no to": (orjson.dumps({"content": TEXT}), "schema_violation", "to"),
     "to is a number": (_json(to=905551112233), "schema_violation", "to"),
     "no content": (orjson.dumps({"to": TO}), "schema_violation", "content"),

@@ -125,7 +125,7 @@ async def test_an_unknown_message_is_sent_again_only_by_a_replay(
     assert (send.id, send.allow_duplicate) == (submitted["id"], True)
     await fake_sender.publish_outcome(send)
     sent = await caller.wait_for_status(submitted["id"], "sent")
-    assert sent["event_id"] == f"{submitted['id']}/sent/2"
+    assert sent["event_id"] == f"{submitted['to']}/{submitted['id']}/sent/2"
     after = request(phone)
     await caller.request(after)
     await fake_sender.publish_outcome(await fake_sender.take_command())

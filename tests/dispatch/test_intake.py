@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from streams.contract.record_size import measure
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
 
@@ -83,7 +84,7 @@ def test_a_bad_request_is_answered_to_its_caller(intake: Intake) -> None:
     assert (event["id"], event["status"], event["to"]) == ("a", "rejected", "+60123456789")
     assert (event["metadata"], event["batch_id"]) == ({"n": 1}, "b")
     assert event["error"]["class"] == "invalid"
-    assert event["event_id"] == "a/rejected/wa.outbound:3:17"
+    assert event["event_id"] == "+60123456789/a/rejected/wa.outbound:3:17"
 
 
 def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -> None:
@@ -91,6 +92,7 @@ def test_without_a_readable_number_the_key_is_the_requests_own(intake: Intake) -
     _, (letter, status) = intake.handle(record({"to": "call me", "text": "hi"}), NOW_S)
     event = orjson.loads(status.value or b"")
     assert (status.key, event["to"], event["error"]["code"]) == (b"k", "call me", "invalid_phone")
+    assert event["event_id"] == "-/wa.outbound:3:17/rejected/wa.outbound:3:17"
     assert dict(letter.headers)["wa-dlq-reason"] == b"invalid_phone"
 
 
@@ -129,7 +131,66 @@ def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake)
     card = {"type": "contact", "name": "Ali", "phones": ["012-345 6789"]}
     _, outgoing = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert orjson.loads(forwarded(outgoing).content)["phones"] == ["+60123456789"]
-    card["phones"] = ["1"]
+    card["phones"] = ["+60123456789", "none"]
     disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert disposition is Disposition.REJECTED
-    assert b"content.phones" in (dict(letter.headers)["wa-dlq-message"] or b"")
+    assert b"content.phones[1]" in (dict(letter.headers)["wa-dlq-message"] or b"")
+
+
+LIMIT = 1000
+REQUEST = {"id": "a", "to": "+60123456789", "text": "hi"}
+MIB = 1_048_576
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"body": REQUEST | {"metadata": {"a": "x" * 1000}}},
+        {"body": REQUEST, "key": b"k" * 1001},
+        {"body": REQUEST, "headers": (("", None),) * 100},
+        {"body": REQUEST, "headers": (("a", b"x" * 1000),)},
+        {"body": b"x" * 1001},
+        {"body": REQUEST, "key": b"k" * 3 * MIB},
+        {"body": REQUEST, "headers": (("a", b"x" * 3 * MIB),) * 2},
+        {"body": REQUEST, "headers": (("name", b""),) * 300_000},
+        {"body": REQUEST | {"text": "x" * 6 * MIB}, "key": b"k" * MIB},
+        {"body": b"x" * 20 * MIB, "key": b"k" * 6 * MIB, "headers": (("a", b"x" * MIB),)},
+        {"body": b"{" * 9 * MIB, "key": None},
+    ],
+    ids=range(11),
+)
+def test_whatever_follows_from_a_record_can_be_written(
+    intake: Intake, fields: dict[str, Any]
+) -> None:
+    """A record of any size is answered by records that their topics take, and they say what was cut."""
+    large = record(**fields)
+    disposition, (letter, status) = intake.handle(large, NOW_S)
+    assert disposition is Disposition.REJECTED
+    headers = dict(letter.headers)
+    assert measure(letter.key, letter.value, letter.headers) < 5 * MIB
+    assert measure(status.key, status.value, status.headers) < 10_000
+    event = orjson.loads(status.value or b"")
+    assert event["error"]["code"] == (headers["wa-dlq-reason"] or b"").decode()
+    is_cut = (letter.value, letter.key) != (large.value, large.key) or "a" not in headers
+    assert is_cut or "truncated" not in str(list(headers))
+    assert ("the dead letter holds only" in event["error"]["detail"]) == (
+        "truncated" in str(list(headers))
+    )
+    if letter.value != large.value:
+        assert headers["wa-dlq-truncated"] == str(len(large.value or b"")).encode()
+        assert (large.value or b"").startswith(letter.value or b"")
+
+
+def test_the_largest_request_passes_with_its_key_and_headers(intake: Intake) -> None:
+    """The limit is exact, and counts what is stored with the request."""
+    value = orjson.dumps(REQUEST)
+    room = LIMIT - len(value) - 1 - 16 - 1
+    fits = record(value, key=b"k" * 1, headers=(("h", b"x" * room),))
+    assert intake.handle(fits, NOW_S)[0] is Disposition.FORWARDED
+    too_large = record(value, key=b"k" * 2, headers=(("h", b"x" * room),))
+    disposition, (letter, status) = intake.handle(too_large, NOW_S)
+    event = orjson.loads(status.value or b"")
+    assert (disposition, event["id"]) == (Disposition.REJECTED, "a")
+    assert event["error"]["code"] == "record_too_large"
+    assert event["error"]["detail"].endswith("WA_MAX_REQUEST_BYTES allows 1000")
+    assert letter.value == value

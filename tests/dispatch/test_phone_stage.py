@@ -15,7 +15,7 @@ from streams.dispatch.accounts import Accounts
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_stage import EventDisposition, PhoneStage
 from streams.dispatch.phone_store import PhoneStore
-from streams.dispatch.record_mapper import RecordMapper
+from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.errors import Error
 from streams.domain.phone import events

@@ -9,7 +9,7 @@ from streams.dispatch.phone_store import PHONE, PhoneStore
 from streams.dispatch.queue_survey import QueueSurvey
 from streams.domain.phone import state as stored
 from streams.domain.phone import waiting
-from streams.domain.phone.state import InFlight, Message, Phone, PriorityQueue, State
+from streams.domain.phone.state import InFlight, Message, Parked, Phone, PriorityQueue, State
 from streams.runtime.table import DurableTable, PartitionRevoked
 from streams.testing.memory_table import Disk, InMemoryTable
 
@@ -27,8 +27,8 @@ def put(disk: Disk, row: Phone, *messages: Message) -> None:
     for message in messages:
         key = row.phone.encode() + b"\0"
         disk.rows[b"m" + key + message.id.encode()] = stored.encode_message(message)
-        code = {"urgent": b"0", "normal": b"1", "bulk": b"2"}[message.priority]
-        disk.rows[b"s" + key + code + message.seq.to_bytes(8)] = message.id.encode()
+        slot = message.queue_name.encode() + b"\0" + message.seq.to_bytes(8)
+        disk.rows[b"s" + key + slot] = message.id.encode()
 
 
 async def survey(disk: Disk, *phones: str) -> dict[str, float]:
@@ -53,11 +53,12 @@ def head(id: str, **fields: object) -> Message:
 async def test_each_message_counts_and_not_each_recipient(disk: Disk) -> None:
     """974 messages that wait for one recipient are 974, with the reason that holds up their queue."""
     queue = PriorityQueue(head=5, tail=981, count=974)  # the slots 5 and 6 are empty
-    put(disk, Phone(phone="a", normal=queue), head("a1", last_reason="rate_limited"))
+    put(disk, Phone(phone="a", queues={"normal": queue}), head("a1", last_reason="rate_limited"))
+    one = PriorityQueue(head=7, tail=8, count=1)
     urgent = head("b1", priority="urgent", last_reason="no_account", accepted_at_s=400.0)
     put(
         disk,
-        Phone(phone="b", urgent=PriorityQueue(head=7, tail=8, count=1), scheduled_count=3),
+        Phone(phone="b", queues={"urgent": one}, scheduled_count=3),
         urgent,
     )
     assert await survey(disk, "a", "b") == {
@@ -72,13 +73,30 @@ async def test_a_message_with_a_sender_does_not_wait(disk: Disk) -> None:
     """Those behind it wait for their turn."""
     row = Phone(
         phone="a",
-        normal=PriorityQueue(head=7, tail=10, count=3),
+        queues={"normal": PriorityQueue(head=7, tail=10, count=3)},
         in_flight=InFlight(id="a1", account="main", dispatch_number=1),
     )
     put(disk, row, head("a1", state=State.DISPATCHED))
     samples = await survey(disk, "a")
     assert samples["wa_messages_waiting normal in_turn"] == 2
     assert samples["wa_oldest_waiting_seconds"] == 100.0
+
+
+async def test_each_queue_has_its_own_reason(disk: Disk) -> None:
+    """What may use only one account waits for it, and what is in doubt stands alone."""
+    queue = PriorityQueue(head=7, tail=9, count=2)
+    row = Phone(
+        phone="a",
+        queues={"normal": queue, "normal@b": queue},
+        parked=(Parked(id="p", priority="normal"),),
+        in_flight=InFlight(id="a1", account="main", dispatch_number=1),
+    )
+    doubt = head("p", pinned_to="main", seq=99)
+    put(disk, row, head("a1"), head("b1", account="b", last_reason="no_account"), doubt)
+    samples = await survey(disk, "a")
+    assert samples["wa_messages_waiting normal in_turn"] == 1
+    assert samples["wa_messages_waiting normal no_account"] == 2
+    assert samples["wa_messages_waiting normal attempt_in_doubt"] == 1
 
 
 async def test_nothing_waits(disk: Disk) -> None:
@@ -99,7 +117,9 @@ async def test_a_revoked_partition_is_left_out(disk: Disk, monkeypatch: pytest.M
 def test_why_a_message_waits() -> None:
     """With the account that it waits for, and the time at which it is examined again."""
     row = Phone(phone="a", timer_at_s=1100.0)
-    busy = Phone(phone="a", in_flight=InFlight(id="x", account="main", dispatch_number=1))
+    busy = Phone(
+        phone="a", in_flight=InFlight(id="x", account="main", dispatch_number=1, deadline_s=9.0)
+    )
     doubt = head("d", pinned_to="main", not_before_s=1200.0)
     explain = waiting.explain
     assert explain(row, head("a", last_reason="retry", not_before_s=1050.0)) == (
@@ -110,7 +130,7 @@ def test_why_a_message_waits() -> None:
     assert explain(row, head("a", last_reason="no_account", account="b")).account == "b"
     assert explain(row, head("a")) == ("in_turn", 0.0, None)
     assert explain(busy, head("a", last_reason="rate_limited")).reason == "in_turn"
-    assert explain(busy, head("x")) == ("in_flight", 0.0, "main")
+    assert explain(busy, head("x")) == ("in_flight", 9.0, "main")
     assert explain(row, doubt) == ("attempt_in_doubt", 1200.0, "main")
     assert explain(busy, head("x", pinned_to="main")).reason == "attempt_in_doubt"
     scheduled = head("s", state=State.SCHEDULED, send_at_s=5000.0)

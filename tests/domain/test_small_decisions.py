@@ -1,7 +1,6 @@
 """The small decisions: errors, numbers, retries, ids, pacing, routing."""
 
 import re
-from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from streams.domain import backoff
 from streams.domain.accounts import pacing
 from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
 from streams.domain.errors import CODES, Error, ErrorClass, error_for
-from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.sending import message_id
 
 
@@ -34,38 +32,6 @@ def test_the_predicates_of_an_error_are_about_one_code_each() -> None:
 def test_every_code_has_a_title() -> None:
     """People read titles."""
     assert all(title for _, title in CODES.values())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "+60123456789",
-        "+60 12-345 6789",
-        "+60 (12) 345-6789",
-        "0060 12 345 6789",
-        "tel:+60-12-345-6789",
-    ],
-)
-def test_numbers_in_any_usual_writing(text: str) -> None:
-    """People write numbers in many ways; `00` is read with a region that dials so."""
-    assert to_e164(text, "MY") == "+60123456789"
-
-
-@pytest.mark.parametrize(
-    "text", ["", "hello", "+", "+999123456", "+6012", "+60123456789012345", "12-345 6789"]
-)
-def test_numbers_that_cannot_exist(text: str) -> None:
-    """The reason is given without the number."""
-    with pytest.raises(InvalidPhone) as raised:
-        to_e164(text)
-    assert str(raised.value).startswith("to: ")
-
-
-@given(st.text(max_size=80))
-def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
-    """Nothing else is raised."""
-    with suppress(InvalidPhone):
-        assert re.fullmatch(r"\+\d{4,17}", to_e164(text, "MY"))
 
 
 def test_retry_gaps_double_within_full_jitter() -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,6 +15,8 @@ from streams.kafka.admin import InvalidTopics
 from streams.kafka.broker_clock import BrokerClock, fetch_broker_time_s
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import Settings
+from tests.support.broker import OwnBroker, make_settings
+from tests.support.clock import SteppedClock
 
 pytestmark = pytest.mark.broker
 
@@ -110,3 +113,23 @@ async def test_no_answer_is_an_error_that_says_what_to_do(settings: Settings) ->
 
     with pytest.raises(KafkaUnreachable, match=r"internal\.clock"):
         await BrokerClock(settings, publish_never).start(timeout_s=5)
+
+
+async def test_a_step_of_the_brokers_clock_is_a_jump(
+    stepped_broker: OwnBroker, broker_clock: SteppedClock, tmp_path: Path
+) -> None:
+    """Ahead, the new time is shown and not accepted; back, it is accepted."""
+    settings = make_settings(stepped_broker, tmp_path)
+    await admin.create_topics(settings)
+    async with AIOKafkaProducer(**connection.producer_options(settings)) as producer:
+        prober = Prober(settings, producer)
+        clock = prober.create_clock()
+        await clock.start()
+        broker_clock.step(3600)
+        await clock._probe()
+        assert abs(clock.now_s() - time.time() - 3600) < 1
+        assert abs(clock.accept_s(clock.now_s()) - time.time()) < 1
+        broker_clock.step(-90_000)
+        await clock._probe()
+        assert abs(clock.accept_s(clock.now_s()) - time.time() + 86_400) < 1
+        assert [round(jump_s, -1) for jump_s in prober.jumps] == [3600, -90_000]

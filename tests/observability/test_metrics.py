@@ -42,6 +42,7 @@ def dispatcher(registry: CollectorRegistry, read: Callable[[], float]) -> Dispat
         phones_waiting=read,
         dispatches_in_flight=read,
         overdue_s=read,
+        flights_overdue=read,
     )
 
 
@@ -90,6 +91,7 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     metrics.count_illegal_transition()
     metrics.count_missing_payload("lost")
     metrics.count_contradicting_receipt()
+    metrics.count_resolved_flight("in_doubt")
     samples = read_samples(registry)
     assert [
         samples[f"wa_records_total disposition={disposition}"]
@@ -109,6 +111,7 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     assert samples["wa_dead_letters_total reason=queue_full"] == 1
     assert samples["wa_illegal_transitions_total"] == 1
     assert samples["wa_contradicting_receipts_total"] == 1
+    assert samples["wa_dispatches_resolved_total result=in_doubt"] == 1
     assert samples["wa_missing_payloads_total case=lost"] == 1
     assert samples["wa_missing_payloads_total case=already_published"] == 0
     assert samples["wa_record_age_seconds_bucket le=0.025"] == 3
@@ -122,11 +125,12 @@ def test_gauges_are_read_at_each_scrape(registry: CollectorRegistry) -> None:
         "wa_partitions",
         "wa_phones_waiting",
         "wa_dispatches_in_flight",
+        "wa_dispatches_overdue",
         "wa_oldest_due_seconds",
     )
-    assert [read_samples(registry)[name] for name in names] == [0] * 4
+    assert [read_samples(registry)[name] for name in names] == [0] * 5
     now[0] = 7.0
-    assert [read_samples(registry)[name] for name in names] == [7, 7, 7, 7]
+    assert [read_samples(registry)[name] for name in names] == [7] * 5
 
 
 def test_a_session_has_one_phase(registry: CollectorRegistry) -> None:

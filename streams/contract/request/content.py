@@ -43,8 +43,8 @@ _ContactPhone = Annotated[
     Meta(
         min_length=1,
         max_length=64,
-        pattern=r"[0-9]",
-        description="A phone number with its country code.",
+        pattern=NOT_BLANK,
+        description="A phone number, read like `to`.",
     ),
 ]
 

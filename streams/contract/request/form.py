@@ -50,8 +50,8 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             str,
             _id_meta(
-                "The caller's idempotency key, per recipient: an id leads to at most one message. If it is absent, "
-                "the header ce_id is used, else the record's topic:partition:offset."
+                "The caller's idempotency key, per recipient: an id leads to at most one message to each. "
+                "If it is absent, the header ce_id is used, else the record's topic:partition:offset."
             ),
         ]
         | None

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast, get_args
 import msgspec
 import orjson
 
-from streams.contract import cloudevents, replay, strict_json
+from streams.contract import cloudevents, record_size, replay, strict_json
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers, TraceContext
 from streams.contract.replay import ReplayInfo
@@ -30,6 +30,8 @@ from streams.contract.wording import describe
 
 T = TypeVar("T")
 
+# A larger value is rejected without a look at it: parsing takes time and a multiple of the memory.
+_MAX_PARSED_BYTES = 16 << 20
 _ALLOWED_VALUES: dict[str, Sequence[str]] = {
     "content.type": [
         kind for kind in content.CONTENT_KINDS if kind not in not_built_yet.UNSUPPORTED_FEATURES
@@ -67,8 +69,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_at_s
 
 
-def parse(value: bytes | None, headers: Headers, *, max_bytes: int) -> Request:
-    """Parse the request in a record.
+def parse(
+    value: bytes | None, headers: Headers, *, max_bytes: int, key: bytes | None = None
+) -> Request:
+    """Parse the request in a record. Value, headers and key may have `max_bytes` together, uncompressed.
 
     Raises:
         Tombstone: the record has no value.
@@ -77,8 +81,9 @@ def parse(value: bytes | None, headers: Headers, *, max_bytes: int) -> Request:
     if value is None:
         raise Tombstone
     reader = _RequestReader(headers)
+    excess = _too_large_error(record_size.measure(key, value, headers), max_bytes)
     try:
-        return reader.read(value, max_bytes)
+        return reader.read(value, excess)
     except InvalidRequest as error:
         raise InvalidRequest(error.code, error.detail, reader.read_partial()) from error
 
@@ -92,13 +97,18 @@ class _RequestReader:
         self._replay = ReplayInfo()
         self._body: Mapping[str, Any] = {}
 
-    def read(self, value: bytes, max_bytes: int) -> Request:
-        """Read the request. Raises InvalidRequest without `partial`."""
+    def read(self, value: bytes, excess: InvalidRequest | None) -> Request:
+        """Read the request, or as much of it as its caller must be told if it is too large (`excess`).
+
+        Raises InvalidRequest without `partial`.
+        """
+        if excess is not None and record_size.full_size(value) > _MAX_PARSED_BYTES:
+            raise excess
         self._replay = replay.parse_headers(self._headers)
         self._envelope = cloudevents.unwrap(strict_json.load(value), self._headers)
         self._body = _require_object(self._envelope.data)
-        if len(value) > max_bytes:
-            raise _too_large_error(self._body, len(value), max_bytes)
+        if excess is not None:
+            raise excess
         _check_kind(self._body)
         return self._build_request(_decode_form(self._body))
 
@@ -168,12 +178,11 @@ def _require_object(data: object) -> Mapping[str, Any]:
     return cast(dict[str, Any], data)
 
 
-def _too_large_error(body: Mapping[str, Any], size: int, max_bytes: int) -> InvalidRequest:
-    content_field = body.get("content")
-    has_file = isinstance(content_field, dict) and "data" in content_field
-    code = "media_too_large" if has_file else "schema_violation"
-    prefix = "content.data: makes the record" if has_file else "the record: is"
-    return InvalidRequest(code, f"{prefix} {size} bytes long; at most {max_bytes} are allowed")
+def _too_large_error(size: int, max_bytes: int) -> InvalidRequest | None:
+    if size <= max_bytes:
+        return None
+    detail = f"the record: has {size} bytes with its key and headers; WA_MAX_REQUEST_BYTES allows {max_bytes}"
+    return InvalidRequest("record_too_large", detail)
 
 
 def _check_kind(body: Mapping[str, Any]) -> None:

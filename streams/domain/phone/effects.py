@@ -37,7 +37,7 @@ DeadLetterOutcome: TypeAlias = Literal["not_sent", "unknown"]
 
 
 class PublishStatus(Stored, frozen=True, tag="publish_status"):
-    """A status event. Its `event_id` is `<id>/<status>/<event_id_suffix>`: the name of a fact."""
+    """A status event. Its `event_id` is `<recipient>/<id>/<status>/<event_id_suffix>`: the name of a fact."""
 
     id: str
     status: Status

@@ -3,7 +3,7 @@
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
-    WAITING (in doubt), UNKNOWN ▶ SENT (a receipt proves that the message arrived)
+    WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
     every completed message ▶ REMOVED
 
 Nothing follows FAILED and EXPIRED but a replay: a receipt of such a message is counted, and changes nothing.
@@ -28,6 +28,7 @@ import msgspec
 
 from streams.domain.phone.events import (
     Event,
+    FlightOverdue,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -64,7 +65,14 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
     },
     Outcome: {
         State.DISPATCHED: frozenset({State.SENT, State.WAITING, State.FAILED, State.UNKNOWN}),
+        # A late outcome: of a dispatch that was ended without its sender.
+        State.WAITING: frozenset({State.SENT}),
+        State.UNKNOWN: frozenset({State.SENT}),
         # A receipt that came before the outcome makes it SENT, and follows it in the same step.
+        State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
+    },
+    FlightOverdue: {
+        State.DISPATCHED: frozenset({State.SENT, State.UNKNOWN}),
         State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
     },
     ReceiptSeen: {

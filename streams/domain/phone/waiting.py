@@ -33,12 +33,14 @@ def explain(row: Phone, message: Message) -> Explanation:
     in_flight = row.in_flight
     if in_flight is not None and in_flight.id == message.id:
         reason = "attempt_in_doubt" if message.pinned_to is not None else IN_FLIGHT
-        return Explanation(reason, 0.0, in_flight.account)
+        return Explanation(reason, in_flight.deadline_s, in_flight.account)
     if message.state is State.SCHEDULED:
         return Explanation("scheduled", message.send_at_s, message.account)
     if message.pinned_to is not None:
         return Explanation("attempt_in_doubt", message.not_before_s, message.pinned_to)
-    if in_flight is not None or not message.last_reason:
+    # A message that waits for its own account waits for it whatever else is in flight.
+    is_behind = in_flight is not None and message.last_reason != "no_account"
+    if is_behind or not message.last_reason:
         return Explanation(IN_TURN, 0.0, message.account)
     until_s = max(message.not_before_s, row.timer_at_s)
     return Explanation(message.last_reason, until_s, message.account)

@@ -1,0 +1,76 @@
+"""What the effects of one row need besides themselves: they name messages by id alone. Reads rows, writes nothing."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from streams.contract.errors import PartialRequest
+from streams.dispatch.phone_store import PhoneStore
+from streams.domain.phone.effects import Dispatch, PublishDeadLetter
+from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
+from streams.domain.phone.state import Message, Payload, Phone
+
+# What holds the caller's own fields, which every status repeats.
+EchoSource: TypeAlias = Message | RequestInfo | PartialRequest
+
+# `already_published`: a journal that is published again after a crash, and whose own completion removed
+# the payload. A payload is removed only after its effects are published, so nothing is missing.
+# `lost`: any other case. The payload should be there: a bug, or lost data.
+MissingCase: TypeAlias = Literal["already_published", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPayload:
+    """An effect for which nothing could be published. It holds no phone number: it may be logged."""
+
+    effect: str  # the name of its type
+    case: MissingCase
+
+
+class EffectContext:
+    """What the effects of one row need besides themselves: they name messages by id alone."""
+
+    def __init__(self, row: Phone, event: Event, store: PhoneStore, is_republished: bool) -> None:
+        self.phone = row.phone
+        self._is_republished = is_republished
+        self._removed_payloads = frozenset(row.journal.removed_payloads)
+        self._event = event
+        self._store = store
+        self._changed_messages = {message.id: message for message in row.journal.messages}
+
+    def get_echo_source(self, request_id: str) -> EchoSource:
+        """The message, or the request that has no row because the queue was full."""
+        message = self._changed_messages.get(request_id)
+        message = message or self._store.get_message(self.phone, request_id)
+        return message or self._get_request(request_id) or PartialRequest()
+
+    def get_payload(self, request_id: str) -> Payload | None:
+        """The message's content and original record, unless it is missing."""
+        return self._store.get_payload(self.phone, request_id)
+
+    def describe_missing(self, effect: Dispatch | PublishDeadLetter) -> MissingPayload:
+        """Why this effect has no payload."""
+        is_expected = self._is_republished and effect.id in self._removed_payloads
+        case: MissingCase = "already_published" if is_expected else "lost"
+        return MissingPayload(type(effect).__name__, case)
+
+    def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
+        """The original record: the event's own, else that of the message, unless it is missing."""
+        event = self._event
+        if (
+            isinstance(event, RequestReceived)
+            and event.source_record.coordinates == effect.dead_letter_id
+        ):
+            return event.source_record
+        payload = self.get_payload(effect.id)
+        return payload.source_record if payload else None
+
+    def get_account(self, request_id: str) -> str | None:
+        """The account that had the message, if any had."""
+        message = self._changed_messages.get(request_id)
+        return message.last_status.account if message and message.last_status else None
+
+    def _get_request(self, request_id: str) -> RequestInfo | None:
+        event = self._event
+        if isinstance(event, RequestReceived) and event.request.id == request_id:
+            return event.request
+        return None

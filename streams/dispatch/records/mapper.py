@@ -1,0 +1,135 @@
+"""What follows from a row or a request, as records for `wa.status`, `wa.dlq` and the send topics.
+
+This file only puts into the contract's form what was decided elsewhere. It reads rows and writes
+nothing. An effect whose payload is missing gives no record; it is returned as a `MissingPayload`, never
+dropped in silence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streams.contract.errors import PartialRequest
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.publisher import OutgoingRecord
+from streams.dispatch.records.context import EffectContext, MissingPayload
+from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
+from streams.dispatch.records.statuses import StatusRecords
+from streams.domain.errors import Error
+from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
+from streams.domain.phone.events import Event, RequestReceived, SourceRecord
+from streams.domain.phone.state import Payload, Phone
+from streams.domain.sending import command
+from streams.domain.sending.command import SendCommand
+
+
+@dataclass(frozen=True, slots=True)
+class MappedRow:
+    """The records that follow from a row, in order, and what is missing among them."""
+
+    records: list[OutgoingRecord]
+    missing_payloads: list[MissingPayload]
+
+
+class RecordMapper:
+    """Knows the topics; `send_topic_for` names the send topic of an account."""
+
+    def __init__(
+        self, status_topic: str, dlq_topic: str, send_topic_for: Callable[[str], str]
+    ) -> None:
+        self._statuses = StatusRecords(status_topic)
+        self._dead_letters = DeadLetterRecords(dlq_topic)
+        self._send_topic_for = send_topic_for
+
+    # -- effects of a row
+
+    def map_row(
+        self, row: Phone, event: Event, store: PhoneStore, *, is_republished: bool
+    ) -> MappedRow:
+        """What the event that wrote this row caused. The row is durable already."""
+        context = EffectContext(row, event, store, is_republished)
+        mapped = MappedRow([], [])
+        for effect in row.journal.effects:
+            match self._map_effect(effect, context):
+                case MissingPayload() as missing:
+                    mapped.missing_payloads.append(missing)
+                case record:
+                    mapped.records.append(record)
+        return mapped
+
+    def _map_effect(
+        self, effect: Effect, context: EffectContext
+    ) -> OutgoingRecord | MissingPayload:
+        match effect:
+            case PublishStatus():
+                echo_source = context.get_echo_source(effect.id)
+                return self._statuses.map_effect(context.phone, effect, echo_source)
+            case Dispatch():
+                payload = context.get_payload(effect.id)
+                if payload is None:
+                    return context.describe_missing(effect)
+                return self._map_dispatch(context, effect, payload)
+            case PublishDeadLetter():
+                record = context.get_source_record(effect)
+                if record is None:
+                    return context.describe_missing(effect)
+                return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
+
+    def _map_dispatch(
+        self, context: EffectContext, effect: Dispatch, payload: Payload
+    ) -> OutgoingRecord:
+        send_command = SendCommand(
+            phone=context.phone,
+            id=effect.id,
+            dispatch_number=effect.dispatch_number,
+            account=effect.account,
+            deadline_s=effect.deadline_s,
+            content=payload.content,
+            reply_to=payload.reply_to,
+            chat_id=effect.chat_id,
+            allow_duplicate=effect.allow_duplicate,
+            trace=context.get_echo_source(effect.id).trace,
+        )
+        key = context.phone.encode()
+        return OutgoingRecord(
+            self._send_topic_for(effect.account),
+            command.encode(send_command),
+            key=key,
+            headers=send_command.trace,
+        )
+
+    # -- answers to a request that has no row
+
+    def map_rejected(
+        self,
+        record: SourceRecord,
+        partial: PartialRequest,
+        phone: str | None,
+        error: Error,
+        now_s: float,
+    ) -> list[OutgoingRecord]:
+        """The dead letter and the status of a record that is not a valid request."""
+        request_id = partial.id or record.coordinates
+        letter = self._dead_letters.map_unattempted(
+            request_id, record, error, partial.replay_count, now_s
+        )
+        if cut := describe_cut(letter.headers):
+            error = Error(error.code, f"{error.detail}; {cut}" if error.detail else cut)
+        return [letter, self._statuses.map_rejection(record, partial, phone, error, now_s)]
+
+    def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:
+        """The dead letter and the status of a request on which this program itself failed."""
+        error = Error("internal_error", "see the log of the dispatcher")
+        request, record = event.request, event.source_record
+        status_effect = PublishStatus(
+            id=request.id,
+            status="failed",
+            event_id_suffix=record.coordinates,
+            at_s=now_s,
+            error=error,
+        )
+        return [
+            self._dead_letters.map_unattempted(
+                request.id, record, error, request.replay_count, now_s
+            ),
+            self._statuses.map_effect(event.phone, status_effect, request),
+        ]

@@ -6,18 +6,22 @@ one message is sent; the dispatcher ensures that, not this module.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import MessageSizeTooLargeError
 
-from streams.contract import dead_letter
+from streams.client import SENT_STATUSES
+from streams.contract import dead_letter, status
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
+from streams.contract.status import StatusEvent
 from streams.kafka import connection
-from streams.kafka.reader import open_reader
+from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
-from streams.operations.selection import DeadLetterFilter, select
+from streams.operations.selection import DeadLetterFilter, read_addressee, select
 from streams.settings import Settings
 
 
@@ -45,31 +49,109 @@ async def plan_replay(
     settings: Settings, letter_filter: DeadLetterFilter, *, allow_unknown: bool
 ) -> ReplayPlan:
     """Select the dead letters to replay. Those of unknown outcome are refused unless allowed."""
-    selected = select(await read_letters(settings), letter_filter)
+    letters = await read_letters(settings)
+    selected = select(letters, letter_filter, region=settings.default_region)
     refused = [
         letter for letter in selected if letter.info.outcome == "unknown" and not allow_unknown
     ]
     return ReplayPlan([letter for letter in selected if letter not in refused], refused)
 
 
-async def republish(
-    settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float, *, is_forced: bool = False
-) -> None:
+@dataclass(slots=True)
+class Replay:
+    """What became of one replayed dead letter. `error`: it could not be published; `status`: its last one."""
+
+    letter: DeadLetter
+    error: str | None = None
+    status: StatusEvent | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        status = self.status
+        return self.error is not None or (
+            status is not None and (status.is_final or status.status in SENT_STATUSES)
+        )
+
+
+async def replay(
+    settings: Settings,
+    letters: Sequence[DeadLetter],
+    rate_per_s: float,
+    *,
+    is_forced: bool = False,
+    wait_s: float = 0.0,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> list[Replay]:
     """Produce the original records to `wa.outbound` again, at most this many a second.
 
-    A message that has been proved to have arrived since is sent again only if `is_forced`.
+    A message that has been proved to have arrived since is sent again only if `is_forced`. With `wait_s`,
+    wait at most so long until each one is sent or has ended otherwise. `on_progress` gets the number of
+    those that are published and, while waiting, of those that are done. One that cannot be published does
+    not stop the others.
     """
-    producer = AIOKafkaProducer(**connection.producer_options(settings))
-    async with producer:
-        for letter in letters:
-            started_s = time.monotonic()
-            await producer.send_and_wait(
-                names(settings).outbound,
-                letter.value,
-                key=letter.key,
-                headers=letter.build_replay_headers(is_forced=is_forced),
-            )
-            await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
+    replays = [Replay(letter) for letter in letters]
+    async with open_reader(settings, names(settings).status) as reader:
+        await reader.seek_to_end()
+        async with AIOKafkaProducer(**connection.producer_options(settings)) as producer:
+            for number, item in enumerate(replays, start=1):
+                started_s = time.monotonic()
+                await _republish(settings, producer, item, is_forced=is_forced)
+                on_progress(number)
+                await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
+        if wait_s and not all(item.is_done for item in replays):
+            try:
+                async with asyncio.timeout(wait_s):
+                    await _follow(settings, reader, replays, on_progress)
+            except TimeoutError:
+                return replays  # those that are not done have their last status
+    return replays
+
+
+async def _republish(
+    settings: Settings, producer: AIOKafkaProducer, item: Replay, *, is_forced: bool
+) -> None:
+    letter = item.letter
+    try:
+        await producer.send_and_wait(
+            names(settings).outbound,
+            letter.value,
+            key=letter.key,
+            headers=letter.build_replay_headers(is_forced=is_forced),
+        )
+    except MessageSizeTooLargeError as error:
+        item.error = f"record_too_large: {error}"
+
+
+async def _follow(
+    settings: Settings,
+    reader: Reader,
+    replays: Sequence[Replay],
+    on_progress: Callable[[int], None],
+) -> None:
+    """Apply the status events of these requests until all are done."""
+    by_request: dict[tuple[str, str | None], Replay] = {}
+    for item in replays:
+        to = read_addressee(item.letter, settings.default_region).to
+        by_request[item.letter.info.request_id, to] = item
+    async for record in reader.follow():
+        event = _decode_status(record.value)
+        item = by_request.get((event.id, event.to)) if event is not None else None
+        if item is None or event is None:
+            continue
+        item.status = event
+        if item.is_done:
+            done = sum(other.is_done for other in replays)
+            on_progress(done)
+            if done == len(replays):
+                return
+
+
+def _decode_status(value: bytes | None) -> StatusEvent | None:
+    try:
+        return None if value is None else status.decode(value)
+    except msgspec.DecodeError:  # written by another program
+        return None
 
 
 async def purge(settings: Settings, before_s: float | None, *, is_dry_run: bool) -> int:

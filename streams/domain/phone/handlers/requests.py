@@ -88,6 +88,8 @@ def _is_replay(existing: Message, request: RequestInfo) -> bool:
 def _accept_request(
     transition: Transition, event: RequestReceived, existing: Message | None
 ) -> Message:
+    if event.request.replay_of is not None:  # no cached answer decides a replay
+        transition.update_phone(chat=None)
     message = _make_message(event, transition.offset, transition.now_s, existing)
     transition.store_payload(message.id)
     queue_position = queue.get_position(transition.phone, message)

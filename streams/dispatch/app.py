@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import gauges
+from streams.dispatch import gauges, phone_store
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.resolver import Resolver
@@ -55,8 +55,9 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
         self.registry = metrics.new_registry(name, lambda: self.app.readiness().is_ready)
+        metrics.register_store_metrics(self.registry, self.table)
         self.metrics = metrics.DispatcherMetrics(
             self.registry,
             partitions=lambda: len(self.table.owned_partitions()),

@@ -65,9 +65,21 @@ async def create_topics(settings: Settings) -> list[str]:
             client, [spec for spec in specs if spec.name not in existing]
         )
         await _wait_until_usable(client, {spec.name for spec in specs})
-        if problems := await _find_problems(client, specs):
+        if problems := await _find_problems_of_existing(client, specs):
             raise InvalidTopics(problems)
     return created
+
+
+async def _find_problems_of_existing(
+    client: AIOKafkaAdminClient, specs: list[TopicSpec]
+) -> list[TopicProblem]:
+    """Ask until the broker that is asked knows all of the topics; another one may know them before."""
+    async with asyncio.timeout(_VISIBILITY_TIMEOUT_S):
+        while True:
+            problems = await _find_problems(client, specs)
+            if not any(problem.is_missing for problem in problems):
+                return problems
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
 
 async def check_topics(

@@ -13,6 +13,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from streams.contract.topics import MIB
 from streams.embedded_kafka import address as embedded
+from streams.kafka import timeouts
+from streams.kafka.admin_client import AdminClient
 from streams.settings import ClientSettings, SettingError
 
 # The largest record that any of our topics accepts, and a little more for the batch around it.
@@ -39,12 +41,13 @@ def bootstrap_servers(settings: ClientSettings) -> str:
 
 
 def client_options(settings: ClientSettings) -> dict[str, Any]:
-    """Options of every aiokafka client: producer, consumer, admin.
+    """Options of every aiokafka client: producer, consumer, admin. It gives up a broker that does not answer.
 
     Raises:
         KafkaUnreachable: no address is known.
         SettingError: a certificate cannot be read.
     """
+    timeouts.install()
     protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {
         "bootstrap_servers": bootstrap_servers(settings),
@@ -97,7 +100,7 @@ async def admin_client(settings: ClientSettings) -> AsyncIterator[AIOKafkaAdminC
         KafkaUnreachable: it cannot connect, or a request in the `async with` block failed.
     """
     options = client_options(settings)
-    client = AIOKafkaAdminClient(**options)
+    client = AdminClient(**options)
     with translate_errors(options["bootstrap_servers"]):
         try:
             await client.start()

@@ -9,7 +9,7 @@ for monitoring, and only the topics are exact.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Final, get_args
+from typing import Final, Protocol, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -87,6 +87,35 @@ def register_gauges(
     """Add gauges that are read at each scrape: name → (help text, function)."""
     for name, (meaning, read) in definitions.items():
         Gauge(name, meaning, registry=registry).set_function(read)
+
+
+class StoreCounts(Protocol):
+    """What a durable table counts."""
+
+    @property
+    def rebuilds(self) -> int:
+        """Stores that were damaged and set aside."""
+        ...
+
+    @property
+    def skipped_records(self) -> int:
+        """Records of its changelog that are not rows."""
+        ...
+
+
+def register_store_metrics(registry: CollectorRegistry, table: StoreCounts) -> None:
+    """Add the gauges of a worker's table."""
+    definitions: dict[str, tuple[str, ReadValue]] = {
+        "wa_store_rebuilds": (
+            "Damaged stores of this worker that were set aside and rebuilt, ever",
+            lambda: float(table.rebuilds),
+        ),
+        "wa_changelog_records_skipped": (
+            "Records of the changelog that are not rows and were skipped, since the start",
+            lambda: float(table.skipped_records),
+        ),
+    }
+    register_gauges(registry, definitions)
 
 
 class PhaseGauge:

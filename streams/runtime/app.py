@@ -28,6 +28,7 @@ from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
 from streams.runtime.publisher import Publisher
+from streams.runtime.store.local_store import Table
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
 
 Callback = Callable[[], Awaitable[None]]
@@ -116,7 +117,7 @@ class App(faust.App):
         self._after_last_event: list[Callback] = []
         self._before_revocation: list[Callback] = []
         self._last_event_done = asyncio.Event()
-        super().__init__(app_id, Agent=Agent, TableManager=TableManager, **options)
+        super().__init__(app_id, Agent=Agent, Table=Table, TableManager=TableManager, **options)
         self.flow_control = QueueKeepingFlowControl()
         self.watchdog = Watchdog(self, watchdog_timeouts)
 

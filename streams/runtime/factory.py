@@ -13,6 +13,7 @@ from yarl import URL
 from streams.kafka import connection
 from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
+from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.runtime.worker_dir import WorkerAlreadyRunning, WorkerDir
@@ -71,7 +72,16 @@ def _create_fence(settings: Settings, directory: WorkerDir) -> Fence:
         MAX_AGE_IN_SESSIONS * settings.kafka_session_timeout_s,
         MAX_AGE_IN_HEARTBEATS * _heartbeat_interval_s(settings),
     )
-    return Fence(max_heartbeat_age_s, has_predecessor=directory.has_predecessor)
+
+    def terminate_expelled(code: ExitCode, reason: str) -> None:
+        directory.on_expelled()
+        terminate(code, reason)
+
+    return Fence(
+        max_heartbeat_age_s,
+        has_predecessor=directory.has_predecessor,
+        terminate=terminate_expelled,
+    )
 
 
 def _faust_options(

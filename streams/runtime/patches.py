@@ -12,6 +12,7 @@ import faust.streams
 from aiokafka.consumer import consumer as ak_consumer
 from aiokafka.consumer import fetcher as ak_fetcher
 
+from streams.kafka import timeouts
 from streams.runtime.consumer import coordinator, fetch, record_batches
 
 FAUST_VERSION, AIOKAFKA_VERSION = "0.15.3", "0.14.0"
@@ -35,3 +36,4 @@ def install() -> None:
     ak_fetcher.MemoryRecords = record_batches.RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator
+    timeouts.install()

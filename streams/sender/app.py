@@ -22,11 +22,13 @@ from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.account_status import AccountStatus
 from streams.observability.health import health_document
+from streams.observability.metrics import register_store_metrics
 from streams.observability.probes import serve_probes
 from streams.runtime import worker
 from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
+from streams.sender import claim_store
 from streams.sender.account import QrPrinter
 from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.metrics import Metrics
@@ -63,11 +65,12 @@ class Sender:
             partitions=1,
             event_timeout_s=make_limits(settings).max_dispatch_s,
         )
-        self.table = DurableTable(self.app, topics.SENDS)
+        self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
         self.registry = metrics.new_registry(name, lambda: self.get_readiness()[0])
         self.account_monitor = AccountMonitor(settings, time.time)
         AccountCollector(self.registry, self._get_account_statuses)
         BrowserMemoryCollector(self.registry, make_browser_config(settings, account).profile_dir)
+        register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(

@@ -6,8 +6,10 @@ all. They decide nothing.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from streams.dispatch.publisher import OutgoingRecord
+from streams.runtime.store.rows import UndecodableRow
 
 
 class ProcessKilled(Exception):
@@ -56,6 +58,10 @@ class InMemoryTable:
         return iter(
             sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
         )
+
+    def reject_row(self, partition: int, error: UndecodableRow) -> NoReturn:
+        """The process ends."""
+        raise ProcessKilled from error
 
 
 @dataclass

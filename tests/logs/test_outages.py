@@ -54,7 +54,7 @@ def test_an_outage_is_one_line_and_a_count(log: Log, errors: KafkaErrors) -> Non
         log.write("aiokafka", logging.ERROR, "Unable connect to node 1")
         log.write("faust", logging.WARNING, "heartbeat failed")
     assert len(log.lines) == 1
-    assert log.lines[0].startswith("Unable connect to node 1 (more errors")
+    assert log.lines[0].startswith("Unable connect to node 1 (more warnings")
     assert errors.count == 1000
     log.now_s += 60
     deadline_s = time.monotonic() + 10

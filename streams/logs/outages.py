@@ -13,9 +13,7 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 _LIBRARIES: Final = ("aiokafka", "faust", "mode")
-_SUFFIX: Final = " (more warnings of Kafka's libraries are counted, not logged, until there are none for %.0f s)"
-    " (more errors of Kafka's clients are counted and not logged, until there are none for %.0f s)"
-)
+_SUFFIX: Final = " (more warnings of Kafka's libraries are counted and not logged, until there are none for %.0f s)"
 QUIET_S: Final = 30.0  # after it, an outage has ended
 
 
@@ -68,7 +66,9 @@ class KafkaErrors(logging.Filter):
             lasted_s, left_out = self._last_s - self._began_s, self._left_out
             self._left_out = 0
         log.warning(
-            "Kafka's libraries had warnings for %.0f s: %d more lines were left out", lasted_s, left_out
+            "Kafka's libraries had warnings for %.0f s: %d more lines were left out",
+            lasted_s,
+            left_out,
         )
 
 

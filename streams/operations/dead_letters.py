@@ -5,14 +5,11 @@ one message is sent; the dispatcher ensures that, not this module.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
-from aiokafka.errors import MessageSizeTooLargeError
 
 from streams.client import SENT_STATUSES
 from streams.contract import dead_letter, status
@@ -21,6 +18,7 @@ from streams.contract.status import StatusEvent
 from streams.kafka import connection
 from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
+from streams.operations import replaying
 from streams.operations.selection import DeadLetterFilter, read_addressee, select
 from streams.settings import Settings
 
@@ -90,15 +88,12 @@ async def replay(
     those that are published and, while waiting, of those that are done. One that cannot be published does
     not stop the others.
     """
-    replays = [Replay(letter) for letter in letters]
     async with open_reader(settings, names(settings).status) as reader:
         await reader.seek_to_end()
-        async with AIOKafkaProducer(**connection.producer_options(settings)) as producer:
-            for number, item in enumerate(replays, start=1):
-                started_s = time.monotonic()
-                await _republish(settings, producer, item, is_forced=is_forced)
-                on_progress(number)
-                await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
+        results = await replaying.replay(
+            settings, letters, rate_per_s, is_forced=is_forced, on_progress=on_progress
+        )
+        replays = [Replay(result.letter, result.refusal) for result in results]
         if wait_s and not all(item.is_done for item in replays):
             try:
                 async with asyncio.timeout(wait_s):
@@ -106,21 +101,6 @@ async def replay(
             except TimeoutError:
                 return replays  # those that are not done have their last status
     return replays
-
-
-async def _republish(
-    settings: Settings, producer: AIOKafkaProducer, item: Replay, *, is_forced: bool
-) -> None:
-    letter = item.letter
-    try:
-        await producer.send_and_wait(
-            names(settings).outbound,
-            letter.value,
-            key=letter.key,
-            headers=letter.build_replay_headers(is_forced=is_forced),
-        )
-    except MessageSizeTooLargeError as error:
-        item.error = f"record_too_large: {error}"
 
 
 async def _follow(

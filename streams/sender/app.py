@@ -22,7 +22,7 @@ from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.account_status import AccountStatus
 from streams.observability.health import health_document
-from streams.observability.metrics import register_store_metrics
+from streams.observability.metrics import ObstacleMetrics, register_store_metrics
 from streams.observability.probes import serve_probes
 from streams.runtime import worker
 from streams.runtime.factory import create_app
@@ -87,7 +87,9 @@ class Sender:
         self._register_agents()
 
     def _register_agents(self) -> None:
-        app = self.app
+        app, obstacles = self.app, self.app.obstacles
+        app.target_topics |= {self.names.phone, self.names.accounts}
+        obstacles.observers.append(ObstacleMetrics(self.registry, lambda: obstacles.topics))
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )

@@ -24,7 +24,7 @@ from streams.settings import Settings, load
 _COLUMNS = ("failed", "to", "reason", "class", "outcome")
 _DETAILS = ("id", "request_id", "batch_id", "attempts", "account")
 _REPLAY_COLUMNS = ("result", "to", "reason", "status", "status_reason")
-_REPLAY_DETAILS = ("id", "request_id", "error")
+_REPLAY_DETAILS = ("id", "request_id", "message")
 
 
 @click.group()
@@ -138,7 +138,7 @@ def _replay_rows(
 
 def _describe_replay(item: Replay) -> dict[str, Any]:
     if item.error is not None:
-        return {"result": "not replayed", "error": item.error}
+        return {"result": "refused", "message": item.error}
     if item.status is None:
         return {"result": "replayed"}
     error = item.status.error
@@ -158,13 +158,17 @@ def _require_replayed(
             f"{len(plan.refused)} refused, because they may have been sent already: "
             "check on the phone, then replay with --force"
         )
-    if failed := sum(item.error is not None for item in replays):
-        problems.append(f"{failed} could not be published")
+    impossible = [item for item in replays if item.error is not None]
+    if impossible:
+        first = impossible[0]
+        problems.append(
+            f"{len(impossible)} cannot be replayed; {first.letter.info.id}: {first.error}"
+        )
     sent = sum(item.status is not None and item.status.status in SENT_STATUSES for item in replays)
     if is_waiting and replays:
         output.print_note(f"{sent} of {len(replays)} were sent")
-        if sent < len(replays) - failed:
-            problems.append(f"{len(replays) - failed - sent} were not sent")
+        if unsent := len(replays) - len(impossible) - sent:
+            problems.append(f"{unsent} were not sent")
     if not plan.accepted and not plan.refused:
         problems.append("no dead letter is selected: `wa-streams dlq list` lists them")
     if problems:

@@ -7,8 +7,7 @@ A counter counts since the start of its process, and counts again what is done a
 for monitoring, and only the topics are exact.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, get_args
 
 from prometheus_client import (
@@ -20,11 +19,9 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from streams.contract.status import Status
-from streams.logs.outages import kafka_errors
+from streams.observability.process_info import KafkaErrorCollector, read_version
 
 ReadValue = Callable[[], float]
 
@@ -56,29 +53,6 @@ def new_registry(worker: str, is_ready: Callable[[], bool]) -> CollectorRegistry
     )
     KafkaErrorCollector(registry)
     return registry
-
-
-def read_version() -> str:
-    """The version of wa-streams that is installed here."""
-    try:
-        return version("wa-streams")
-    except PackageNotFoundError:  # a clone that was never installed
-        return "unknown"
-
-
-class KafkaErrorCollector(Collector):
-    """What Kafka's clients in this process have complained about, logged or not: read at each scrape."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        registry.register(self)
-
-    def collect(self) -> Iterator[Metric]:
-        """One counter."""
-        yield CounterMetricFamily(
-            "wa_kafka_client_errors",
-            "Warnings and errors of Kafka's clients, of which the log has only the first ones",
-            value=kafka_errors.count,
-        )
 
 
 def register_gauges(

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streams.observability import run_file
-from streams.observability.metrics import read_version
+from streams.observability.process_info import read_version
 from streams.settings import Settings
 from streams.system import network
 from streams.system.network import is_loopback

@@ -296,19 +296,3 @@ def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:
     purged = command("dlq", "purge", "--all", "--yes", settings=letters)
     assert purged.out == "6 records were deleted\n"
     assert command("dlq", "list", "--json", settings=letters).objects == []
-
-
-def test_without_topics_it_says_what_to_do(settings: Settings, command: Command) -> None:
-    """Reading a topic does not create it."""
-    assert "topics create" in command("dlq", "list", settings=settings).error_line
-
-
-def test_topics_are_created_and_checked(settings: Settings, command: Command) -> None:
-    """A check names each missing topic with exit code 1; topics are created once, and are then correct."""
-    missing = command("topics", "check", "--json", settings=settings)
-    assert (missing.code, {row["ok"] for row in missing.objects}) == (1, {False})
-    created = command("topics", "create", "--json", settings=settings)
-    assert (created.code, {row["created"] for row in created.objects}) == (0, {True})
-    again = command("topics", "create", "--json", settings=settings)
-    assert {row["created"] for row in again.objects} == {False}
-    assert command("topics", "check", settings=settings).code == 0

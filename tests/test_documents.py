@@ -26,10 +26,13 @@ from streams.contract.request.form import RequestForm
 from streams.contract.request.parse import parse
 from streams.contract.status import Reason, Status, StatusEvent
 from streams.contract.topics import PUBLIC_TOPICS
+from streams.dispatch.queue_survey import QueueSurvey
 from streams.domain.errors import CODES
+from streams.observability.account_monitor import AccountCollector
 from streams.observability.metrics import DispatcherMetrics, LagMetrics, new_registry
 from streams.runtime.exit_codes import ExitCode
 from streams.sandbox.state.faults import FAULT_KINDS
+from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.metrics import Metrics as SenderMetrics
 from streams.settings import Settings, describe
 
@@ -49,9 +52,6 @@ MAX_GLOSSARY_ENTRIES = 40
 OTHER_VARIABLES = {"WA_CONFIG"}
 # Written at the same time as the documents, on other branches: each entry goes when it is there.
 PENDING = {
-    "WA_LOG_FORMAT",
-    "docs/settings.md",
-    "settings.md",
     "domain/phone/lifecycle.py",
     "domain/sending/actions.py",
     "domain/sending/attempt.py",
@@ -128,14 +128,15 @@ def connect_headers() -> Iterator[str]:
 
 def metric_names() -> Iterator[str]:
     """Each metric of both workers."""
-    registry, sender_registry = new_registry("dispatch-1"), CollectorRegistry()
-    readers = dict.fromkeys(
-        ("partitions", "phones_waiting", "dispatches_in_flight", "overdue_s", "flights_overdue"),
-        lambda: 0.0,
-    )
-    DispatcherMetrics(registry, is_ready=lambda: True, **readers)
+    registry, sender_registry = new_registry("dispatch-1", bool), CollectorRegistry()
+    gauges = "partitions phones_waiting dispatches_in_flight overdue_s flights_overdue"
+    readers = dict.fromkeys(gauges.split(), lambda: 0.0)
+    DispatcherMetrics(registry, **readers)
     LagMetrics(registry)
     SenderMetrics(sender_registry)
+    AccountCollector(registry, list)
+    QueueSurvey(registry, list, float)
+    BrowserMemoryCollector(sender_registry, ROOT)
     metrics = [*registry.collect(), *sender_registry.collect()]
     yield from (metric.name for metric in metrics if metric.name.startswith("wa_"))
 

@@ -1,7 +1,7 @@
 """`wa-streams`: the group of all commands, and the one place where errors become exit codes.
 
     0   done
-    1   it was tried and failed
+    1   it was tried and failed, for example because Kafka does not answer: a retry may work
     2   wrong usage or a wrong setting; one line says what to do
 
 A command is imported when it is used, so that each one starts quickly.
@@ -27,6 +27,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "demo": "demo:demo",
     "send": "send:send",
     "status": "status:status",
+    "queue": "queue:queue",
     "dlq": "dead_letters:dlq",
     "accounts": "accounts:accounts",
     "topics": "topics:topics",

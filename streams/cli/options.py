@@ -3,11 +3,14 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from difflib import get_close_matches
+from typing import Any, TypeVar, get_args
 
 import click
 
 from streams.cli.time_param import TimeParam
+from streams.contract.errors import ErrorClass
+from streams.domain.errors import CODES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,6 +46,15 @@ def _validate_name(_: click.Context, __: click.Parameter, value: str | None) -> 
     return value
 
 
+def _validate_reason(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A mistyped code would select nothing, which looks like good news."""
+    if value is None or value in CODES:
+        return value
+    nearest = get_close_matches(value, CODES, n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"use one of {', '.join(sorted(CODES))}"
+    raise click.BadParameter(f"{value!r} is not an error code; {hint}")
+
+
 name_option = click.option(
     "--name", callback=_validate_name, help="name of this worker; each worker here needs its own"
 )
@@ -66,8 +78,14 @@ def filter_options(command: F) -> F:
             help="failed at this time or later: 15m, 2h, 7d (ago), or a time",
         ),
         click.option("--account", help="of this sending account"),
-        click.option("--class", "error_class", help="error class, for example transient"),
-        click.option("--reason", help="error code, for example recipient_not_on_whatsapp"),
+        click.option("--class", "error_class", type=click.Choice(get_args(ErrorClass))),
+        click.option(
+            "--reason",
+            callback=_validate_reason,
+            help="error code, for example recipient_not_on_whatsapp",
+        ),
+        click.option("--batch", "batch_id", help="of this batch"),
+        click.option("--to", help="to this recipient"),
         click.option("--id", "ids", multiple=True, help="id of the dead letter or of its request"),
     ):
         command = option(command)

@@ -6,7 +6,7 @@ prints, except the screens of `up` and `demo`.
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -16,6 +16,7 @@ from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_WIDTH = 80
 _PIPE_WIDTH = 10_000  # in a pipe nothing is wrapped
 
 
@@ -65,6 +66,45 @@ def print_rows(
     print_data("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
 
+def print_records(
+    items: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    details: Sequence[str],
+    *,
+    as_json: bool,
+) -> None:
+    """Like `print_rows`, for items with ids: below each row stand its details, which are never broken.
+
+    So an id can be copied, however long it is, and everything else fits in 80 columns.
+    """
+    if as_json:
+        print_rows(items, columns, as_json=True)
+        return
+    rows = [columns, *([format_cell(item.get(name)) for name in columns] for item in items)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    print_data(lines[0].replace("_", " "))
+    for line, item in zip(lines[1:], items, strict=True):
+        print_data(line)
+        for detail_line in _format_details(item, details):
+            print_data(detail_line)
+
+
+def _format_details(item: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
+    """Names and values, as many in a line as fit."""
+    line = ""
+    for name in names:
+        if item.get(name) is None:
+            continue
+        text = f"{name.replace('_', ' ')} {format_cell(item[name])}"
+        if line and len(line) + 2 + len(text) > _WIDTH:
+            yield line
+            line = ""
+        line = f"{line}  {text}"
+    if line:
+        yield line
+
+
 def format_cell(value: Any) -> str:
     """A value as a cell of a table."""
     if value is None:
@@ -74,6 +114,27 @@ def format_cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(str(item) for item in value) or "-"
     return str(value)
+
+
+class Progress:
+    """How far a long reading is: one line that is rewritten on a terminal, and nothing elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._is_shown = False
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_shown:
+            click.echo("\r\x1b[K", nl=False, err=True)
+
+    def show(self, fraction: float) -> None:
+        """The part that is done, from 0 to 1."""
+        if sys.stderr.isatty():
+            self._is_shown = True
+            click.echo(f"\r{self._text}: {min(fraction, 1.0):.0%}\x1b[K", nl=False, err=True)
 
 
 def make_console() -> Console:

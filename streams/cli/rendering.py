@@ -1,21 +1,9 @@
-"""How a status event and a QR code are shown in a terminal. Decides nothing about either."""
-
-import io
-
-import segno
+"""How a status event and the words beside a QR code are shown in a terminal. Decides nothing about either."""
 
 from streams.cli import output
 from streams.cli.time_param import format_clock
 from streams.contract import status
 from streams.contract.status import StatusEvent
-
-
-def render_qr(qr: str, *, use_colors: bool) -> str:
-    """The code in half blocks. `use_colors` makes sure that it is light on dark, which scanners need."""
-    out = io.StringIO()
-    segno.make(qr, error="l").terminal(out, compact=True)
-    lines = out.getvalue().splitlines()
-    return "\n".join(f"\x1b[97;40m{line}\x1b[0m" if use_colors else line for line in lines)
 
 
 def format_link_instructions(account: str) -> str:

@@ -28,3 +28,11 @@ def parse_rfc3339(text: str) -> float:
     if moment.tzinfo is None:
         raise ValueError("the time has no time zone")
     return moment.timestamp()
+
+
+def format_age(age_s: float) -> str:
+    """A duration in its largest unit: `45 s`, `12 min`, `3 h`, `9 d`."""
+    for unit, unit_s in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if age_s >= 2 * unit_s:
+            return f"{age_s / unit_s:.0f} {unit}"
+    return f"{max(age_s, 0.0):.0f} s"

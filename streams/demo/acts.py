@@ -97,7 +97,7 @@ class DemoRun:
         await asyncio.sleep(LOOKUP_CACHE_S + 0.2)
         letters = await dead_letters.read_letters(self._settings)
         selected = select(letters, DeadLetterFilter(reason=NOT_ON_WHATSAPP))
-        await dead_letters.republish(self._settings, selected, rate_per_s=10.0)
+        await dead_letters.replay(self._settings, selected, rate_per_s=10.0)
         self._replayed_ids += [letter.info.request_id for letter in selected]
 
     async def _follow_statuses(self, whatsapp: WhatsApp) -> None:

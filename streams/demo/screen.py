@@ -43,14 +43,14 @@ class DemoScreen(Protocol):
 
 
 class RequestTracker:
-    """The last status of each request."""
+    """The last status of each request. A thread may draw it: `last_events` is replaced, never changed."""
 
     def __init__(self) -> None:
         self.last_events: dict[str, StatusEvent] = {}
 
     def add(self, event: StatusEvent) -> None:
         """Record the newest event of a request."""
-        self.last_events[event.id] = event
+        self.last_events = {**self.last_events, event.id: event}
 
     def count_statuses(self, phone: str | None = None) -> Counter[str]:
         """The number of requests with each status, of one phone or of all."""
@@ -141,7 +141,7 @@ class LiveScreen:
 
     def show_service(self, service: ServiceStatus) -> None:
         """In the line of services."""
-        self._services[service.name] = service
+        self._services = {**self._services, service.name: service}
 
     def show_event(self, event: StatusEvent) -> None:
         """In the row of its phone."""

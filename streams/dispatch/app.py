@@ -7,6 +7,7 @@ from it is on the broker. Nothing is decided here.
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -23,6 +24,7 @@ from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
+from streams.dispatch.queue_survey import QueueSurvey
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
@@ -33,6 +35,7 @@ from streams.domain.policy import Policy
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
+from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.lag import LagExporter
 from streams.observability.probes import serve_probes
 from streams.observability.worker_clock import create_worker_clock
@@ -56,14 +59,13 @@ class Dispatcher:
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
         self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
-        self.registry = metrics.new_registry(name)
+        self.registry = metrics.new_registry(name, lambda: self.app.readiness().is_ready)
         metrics.register_store_metrics(self.registry, self.table)
         self.clock = create_worker_clock(
             self.app, settings, self.registry, on_jump=self._apply_clock_jump
         )
         self.metrics = metrics.DispatcherMetrics(
             self.registry,
-            is_ready=lambda: self.app.readiness().is_ready,
             partitions=lambda: len(self.table.owned_partitions()),
             phones_waiting=lambda: self.timer_service.count_waiting_phones(),
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
@@ -127,8 +129,17 @@ class Dispatcher:
         self.sweep = Sweep(
             self.owned_stores, self.publisher, self.names.phone, self.policy, self.clock.passed_s
         )
+        self.queue_survey = QueueSurvey(self.registry, self._iter_waiting_phones, self.clock.now_s)
+        self.account_monitor = AccountMonitor(settings, self.clock.now_s)
+        AccountCollector(self.registry, lambda: self.account_monitor.get_statuses().values())
         self._exit_stack = AsyncExitStack()
         self._register_agents()
+
+    def _iter_waiting_phones(self) -> Iterator[tuple[PhoneStore, str]]:
+        owned = {store.partition: store for store in self.owned_stores()}
+        for partition, phone in self.timer_service.iter_phones():
+            if partition in owned:
+                yield owned[partition], phone
 
     def owned_stores(self) -> list[PhoneStore]:
         """The rows of the partitions that this process owns now."""
@@ -151,6 +162,8 @@ class Dispatcher:
         app.after_last_event(self._exit_stack.aclose)
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
+        app.task(self.queue_survey.run)
+        app.task(self.account_monitor.run)
         app.task(self.resolver.run)
         app.task(self.drain_reporter.run)
 
@@ -204,12 +217,12 @@ class Dispatcher:
 
     def _get_health(self) -> dict[str, Any]:
         return health.health_document(
-            is_healthy=self.app.readiness().is_ready,
+            is_ready=self.app.readiness().is_ready,
             queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
             conversation_states=self.gauges[gauges.PHONES],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
-            accounts=self.accounts.summaries,
+            accounts=self.account_monitor.get_statuses().values(),
         )
 
     async def _write_barrier(self, topic: str) -> RecordMetadata:

@@ -137,6 +137,13 @@ class PhoneStore:
             await self._table.write(self.partition, [(key, None) for key in keys])
 
 
+def split_row_key(key: bytes) -> tuple[bytes, str, str]:
+    """The kind, the phone and, for a message's row, the request id of a key of the table."""
+    phone, _, rest = key[1:].partition(b"\0")
+    request_id = rest.decode(errors="replace") if key[:1] == MESSAGE else ""
+    return key[:1], phone.decode(errors="replace"), request_id
+
+
 def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
     journal = row.journal
     yield PHONE + row.phone.encode(), None if row.is_removed else stored.encode_phone(row)

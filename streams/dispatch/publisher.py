@@ -4,8 +4,9 @@ Records are acknowledged by the broker in the order given. Order matters inside 
 topic: a status never goes back. Nothing is decided here; what is published is counted.
 """
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from streams.contract import cloudevents
 from streams.contract.headers import get_text
@@ -15,6 +16,12 @@ from streams.runtime import publisher
 from streams.runtime.publisher import OutgoingRecord as OutgoingRecord
 
 __all__ = ["KafkaPublisher", "OutgoingRecord", "Publisher"]
+
+log = logging.getLogger(__name__)
+
+# None of them holds anything personal.
+_LOGGED_HEADERS: Final = ("id", "reason", "class", "outcome", "attempts", "account")
+_OUTCOMES: Final = {"not_sent": "not sent", "unknown": "outcome UNKNOWN"}
 
 
 class Publisher(Protocol):
@@ -60,3 +67,19 @@ class KafkaPublisher:
             self._metrics.count_status(event_type.rpartition(".")[2])
         elif record.topic == self._names.dlq:
             self._metrics.count_dead_letter(get_text(record.headers, "wa-dlq-reason") or "")
+            _log_dead_letter(record)
+
+
+def _log_dead_letter(record: OutgoingRecord) -> None:
+    """One line for the person on call. A message of unknown outcome ends in a dead letter too."""
+    fields = {name: get_text(record.headers, f"wa-dlq-{name}") for name in _LOGGED_HEADERS}
+    account = f" by {fields['account']}" if fields["account"] else ""
+    log.warning(
+        "dead letter %s: %s (%s), %s after %s attempts%s",
+        fields["id"],
+        fields["reason"],
+        fields["class"],
+        _OUTCOMES.get(fields["outcome"] or "", fields["outcome"]),
+        fields["attempts"],
+        account,
+    )

@@ -7,7 +7,7 @@ the second time and changes nothing. It never touches a row.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from streams.dispatch.accounts import Accounts
@@ -140,6 +140,12 @@ class TimerService:
     def count_waiting_phones(self) -> int:
         """How many phones wait for a time or a turn."""
         return sum(len(scheduler) for scheduler in self._schedulers.values())
+
+    def iter_phones(self) -> Iterator[tuple[int, str]]:
+        """Every phone with messages that wait or are in flight, with its partition."""
+        for partition, scheduler in self._schedulers.items():
+            for phone in scheduler.iter_phones():
+                yield partition, phone
 
     def count_in_flight(self) -> int:
         """How many dispatches senders have."""

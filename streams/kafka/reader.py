@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.partitioner import murmur2
 
 from streams.kafka.connection import admin_client, client_options, translate_errors
 from streams.settings import ClientSettings
@@ -18,15 +19,14 @@ _POLL_MS = 200
 
 
 class Reader:
-    """All partitions of one topic, read forwards from the beginning or from where a `seek_…` method put it."""
+    """One topic or one partition of it, read forwards from the beginning or from where a `seek_…` method put it."""
 
     def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self._consumer = consumer
 
     async def seek_to_end(self) -> None:
         """Read the records that are written after this call."""
-        ends = await self._consumer.end_offsets(self._partitions)
-        self.seek(ends)
+        self.seek(await self.end_offsets())
 
     async def seek_to_time(self, since_s: float) -> None:
         """Read the records that were written at or after this time (epoch)."""
@@ -80,7 +80,7 @@ class Reader:
         return False
 
     def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Read each of these partitions from this offset on."""
+        """Read each of these partitions from this offset on. `follow` after `read_to_end` needs it to miss nothing."""
         for partition, offset in offsets.items():
             self._consumer.seek(partition, offset)
 
@@ -89,13 +89,20 @@ class Reader:
         return sorted(self._consumer.assignment())
 
 
+def choose_partition(key: bytes, partitions: int) -> int:
+    """The partition of a key among so many: that of every producer with Kafka's default partitioner."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
 class TopicNotFound(LookupError):
     """The topic does not exist; the message says what to do, in one line."""
 
 
 @asynccontextmanager
-async def open_reader(settings: ClientSettings, topic: str) -> AsyncIterator[Reader]:
-    """A reader of this topic, which starts at its beginning.
+async def open_reader(
+    settings: ClientSettings, topic: str, *, partition: int | None = None
+) -> AsyncIterator[Reader]:
+    """A reader of this topic, or of one partition of it, which starts at its beginning.
 
     Raises:
         KafkaUnreachable: no broker answers, or none is configured.
@@ -103,12 +110,15 @@ async def open_reader(settings: ClientSettings, topic: str) -> AsyncIterator[Rea
     """
     await require_topic(settings, topic)
     options = client_options(settings)
+    topics = [topic] if partition is None else []
     consumer = AIOKafkaConsumer(
-        topic, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        *topics, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
         with translate_errors(options["bootstrap_servers"]):
             await consumer.start()
+        if partition is not None:
+            consumer.assign([TopicPartition(topic, partition)])
         yield Reader(consumer)
     finally:
         await consumer.stop()

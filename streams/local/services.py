@@ -50,9 +50,10 @@ def build_dispatcher_spec(
 def build_sender_spec(settings: Settings, http: aiohttp.ClientSession, account: str) -> ServiceSpec:
     """The sender of an account."""
     name = f"sender-{account}"
+    command = ("sender", "--account", account, "--no-qr")  # `up` shows the code
     return ServiceSpec(
         name=name,
-        start=_make_start(replace(settings, web_port=0), name, "sender", "--account", account),
+        start=_make_start(replace(settings, web_port=0), name, *command),
         probe=_make_worker_probe(settings, http, name),
         log=get_log_path(settings, name),
         grace_s=settings.ack_timeout_s + _SENDER_GRACE_S,

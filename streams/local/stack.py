@@ -144,7 +144,7 @@ class LocalStack:
             web=dispatcher.web if dispatcher else None,
             sandbox=self.sandbox_url,
             parts=[
-                *(_status_of(service) for service in self._supervisor.services),
+                *(self._status_of(service) for service in self._supervisor.services),
                 *(browser.get_status() for browser in self._browsers),
             ],
             data_dir=str(self.settings.data_dir),
@@ -190,8 +190,20 @@ class LocalStack:
             self._browsers.append(BrowserTracker(account, profile, sender))
 
     def _on_service_change(self, service: Service) -> None:
-        self._on_change(_status_of(service))
+        self._on_change(self._status_of(service))
         self._publish()
+
+    def _status_of(self, service: Service) -> ServiceStatus:
+        run_file = read_run_file(self.settings.data_dir, service.name)
+        is_current = run_file is not None and run_file.pid == service.pid
+        return ServiceStatus(
+            name=service.name,
+            pid=service.pid,
+            state=str(service.state),
+            restarts=service.restarts,
+            reason=service.reason,
+            web=run_file.web if run_file is not None and is_current else None,
+        )
 
     def _publish(self) -> None:
         status = self.get_status()
@@ -216,9 +228,3 @@ class LocalStack:
 async def _wait_for(task: asyncio.Task[None]) -> None:
     """Await a task without cancelling it."""
     await asyncio.shield(task)
-
-
-def _status_of(service: Service) -> ServiceStatus:
-    return ServiceStatus(
-        service.name, service.pid, str(service.state), service.restarts, service.reason
-    )

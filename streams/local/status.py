@@ -6,13 +6,14 @@ from streams.settings import Settings
 
 
 class ServiceStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One service in `ps`."""
+    """One service in `ps`; `web` is the address of its probes."""
 
     name: str
     pid: int | None
     state: str
     restarts: int
     reason: str = ""
+    web: str | None = None
 
 
 class StackStatus(msgspec.Struct, frozen=True, kw_only=True):

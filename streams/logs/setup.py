@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
+from streams.logs.outages import kafka_errors
 from streams.logs.redaction import redact
 from streams.logs.rendering import make_formatter
 from streams.settings import LoggingSettings
@@ -27,6 +28,7 @@ def set_up_logging(settings: LoggingSettings, *, verbose_loggers: Sequence[str] 
     level = logging.getLevelName(settings.log_level.upper())
     handler = _Handler(is_redacting=not settings.log_pii)
     handler.setFormatter(make_formatter(settings.log_format, is_redacting=not settings.log_pii))
+    handler.addFilter(kafka_errors)
     logging.basicConfig(level=level, handlers=[handler])
     is_verbose = settings.log_pii and level <= logging.DEBUG
     for name in (*_VERBOSE_LIBRARIES, *verbose_loggers):

@@ -3,30 +3,33 @@
 The names stay as they are because dashboards of the earlier service read them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
+
+from streams.observability.account_status import AccountStatus
 
 
 def health_document(
     *,
-    is_healthy: bool,
+    is_ready: bool,
     queue_length: int,
     cache_size: int,
     conversation_states: int,
     rate_limit_tracking: int,
-    accounts: Mapping[str, Any] | None = None,
+    accounts: Iterable[AccountStatus],
 ) -> dict[str, Any]:
     """The document without the uptime in seconds, which the server adds.
 
-    `accounts`: what explains the state of each account that this process knows.
+    It is healthy while the process `is_ready` and an account can send.
 
     `queue_length` counts the messages that wait or are in flight, `cache_size` the numbers with a cached
     look-up, `conversation_states` the recipients that have a row, and `rate_limit_tracking` those of
     them that were sent a message recently.
     """
+    statuses = list(accounts)
     return {
-        "healthy": is_healthy,
-        **({} if accounts is None else {"accounts": dict(accounts)}),
+        "healthy": is_ready and any(status.can_send for status in statuses),
+        "accounts": {status.name: status.summarize() for status in statuses},
         "metrics": {
             "queueLength": queue_length,
             "cacheSize": cache_size,

@@ -21,20 +21,37 @@ from prometheus_client import (
 )
 
 from streams.contract.status import Status
+from streams.observability.process_info import KafkaErrorCollector, read_version
 
 ReadValue = Callable[[], float]
 
 _AGE_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-def new_registry(worker: str) -> CollectorRegistry:
-    """A registry with the metrics of every worker: its name, memory, CPU, open files, Python."""
+def new_registry(worker: str, is_ready: Callable[[], bool]) -> CollectorRegistry:
+    """A registry with the metrics of every worker: name, version, readiness, memory, CPU, open files, Python.
+
+    `is_ready` answers as `/readyz` does.
+    """
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     Gauge(
         "wa_worker", "Always 1; the label is the name of this worker", ["worker"], registry=registry
     ).labels(worker).set(1)
+    Gauge(
+        "wa_build_info", "Always 1; the label is the version", ["version"], registry=registry
+    ).labels(read_version()).set(1)
+    register_gauges(
+        registry,
+        {
+            "wa_ready": (
+                "1 while this worker does its work, 0 while it does not",
+                lambda: float(is_ready()),
+            )
+        },
+    )
+    KafkaErrorCollector(registry)
     return registry
 
 
@@ -93,15 +110,14 @@ class PhaseGauge:
 class DispatcherMetrics:
     """What a dispatcher counts, and what is read from it at each scrape.
 
-    The arguments are read at each scrape: `is_ready` answers as `/readyz` does, `partitions` is the
-    number of assigned partitions of the phone log, `overdue_s` the delay of the oldest overdue timer.
+    The arguments are read at each scrape: `partitions` is the number of assigned partitions of the phone
+    log, `overdue_s` the delay of the oldest overdue timer.
     """
 
     def __init__(
         self,
         registry: CollectorRegistry,
         *,
-        is_ready: Callable[[], bool],
         partitions: ReadValue,
         phones_waiting: ReadValue,
         dispatches_in_flight: ReadValue,
@@ -175,10 +191,6 @@ class DispatcherMetrics:
         for status in get_args(Status):
             self._statuses.labels(status)
         definitions = {
-            "wa_ready": (
-                "1 when messages are processed, 0 while rebalancing or recovering",
-                lambda: float(is_ready()),
-            ),
             "wa_partitions": ("Assigned partitions of the phone log", partitions),
             "wa_phones_waiting": (
                 "Recipients whose messages wait",

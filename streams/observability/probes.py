@@ -8,6 +8,7 @@ that no web page can reach it through a host name of its own (DNS rebinding).
 
 import errno
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,8 +19,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from streams.observability import run_file
+from streams.observability.process_info import read_version
 from streams.settings import Settings
+from streams.system import network
 from streams.system.network import is_loopback
+
+log = logging.getLogger(__name__)
 
 ReadinessCheck = Callable[[], tuple[bool, str]]
 HealthSource = Callable[[], Mapping[str, Any]]
@@ -99,22 +104,41 @@ async def serve_probes(
     registry: CollectorRegistry,
     diagnosis: DiagnosisSource | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve the probes of this worker, and write its run file. Raises CannotListen."""
+    """Serve the probes of this worker, and write its run file. Port 0: the last one of this worker, if it is free.
+
+    Raises:
+        CannotListen: see `start_server`.
+    """
     server = await start_server(
         host=settings.web_host,
-        port=port,
+        port=port or _choose_port(settings, name),
         token=settings.web_token,
         readiness=readiness,
         health=health,
         registry=registry,
         diagnosis=diagnosis,
     )
+    log.info("%s (wa-streams %s) listens on %s", name, read_version(), server.url)
     try:
+        if not port:
+            run_file.save_port(settings.data_dir, name, server.port)
         with run_file.managed_run_file(settings.data_dir, name) as write_run_file:
             write_run_file(server.url)
             yield server
     finally:
         await server.close()
+
+
+def _choose_port(settings: Settings, name: str) -> int:
+    """A port that stays the worker's own: monitoring would lose one that changes at each restart."""
+    last_port = run_file.read_last_port(settings.data_dir, name)
+    if not is_loopback(settings.web_host):
+        return last_port  # whether it is free there is seen when it is opened
+    if last_port and network.is_free(last_port):
+        return last_port
+    if last_port:
+        log.warning("another program has the port %d of %s: it gets a new one", last_port, name)
+    return network.find_free()
 
 
 def _describe_listen_error(error: OSError, host: str, port: int) -> str:

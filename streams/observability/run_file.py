@@ -48,6 +48,25 @@ def read_run_file(data_dir: Path, name: str) -> RunFile | None:
     return run_file if run_file is not None and processes.is_running(run_file.pid) else None
 
 
+def read_last_port(data_dir: Path, name: str) -> int:
+    """The port on which the worker of this name listened last; 0: it never did."""
+    try:
+        return int(_get_port_path(data_dir, name).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def save_port(data_dir: Path, name: str, port: int) -> None:
+    """Remember the port: a worker keeps its address over its restarts."""
+    path = _get_port_path(data_dir, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, str(port).encode())
+
+
+def _get_port_path(data_dir: Path, name: str) -> Path:
+    return data_dir / "ports" / name
+
+
 def _get_path(data_dir: Path, name: str) -> Path:
     return data_dir / "run" / f"{name}.json"
 

@@ -1,18 +1,31 @@
 """The sending accounts, as their senders describe them on `wa.accounts`: list them, link one with a phone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
+from typing import Final, Protocol
 
 import msgspec
+from aiokafka.errors import KafkaError
 
 from streams.contract import account as wire
-from streams.contract.account import AccountRecord
-from streams.kafka.reader import Record, open_reader
+from streams.contract.account import AccountRecord, describe_account
+from streams.kafka.broker_clock import fetch_broker_time_s
+from streams.kafka.connection import KafkaUnreachable
+from streams.kafka.reader import Record, TopicNotFound, open_reader
 from streams.kafka.topics import names
+from streams.observability.account_status import AccountStatus
 from streams.operations.errors import CommandFailed, UsageError
 from streams.settings import Settings
 from streams.system.tasks import race
+
+log = logging.getLogger(__name__)
+
+# WhatsApp shows the first code for 60 s and each later one for 20 s. An older one is the code of a page
+# that has stopped: nobody can scan it.
+CODE_LIFETIME_S: Final = 65.0
+_RETRY_DELAY_S: Final = 1.0
 
 
 def require_account(settings: Settings, account: str) -> None:
@@ -28,48 +41,96 @@ def require_account(settings: Settings, account: str) -> None:
         )
 
 
-async def list_accounts(settings: Settings) -> dict[str, AccountRecord | None]:
-    """The last record of each account, by name; None for an account that has never run."""
-    records: dict[str, AccountRecord | None] = dict.fromkeys(settings.accounts)
+async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
+    """What is known of each account now, by name."""
+    statuses = {name: AccountStatus(name) for name in settings.accounts}
+    now_s = await fetch_broker_time_s(settings)
     async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.read_to_end():
             account_record = _decode_record(record)
+            if record.value is None and record.key is not None:
+                statuses.pop(record.key.decode(errors="replace"), None)  # the account was removed
             if account_record is not None:
-                records[account_record.account] = account_record
-    return dict(sorted(records.items()))
+                name = account_record.account
+                statuses[name] = AccountStatus(name, account_record, _get_age_s(record, now_s))
+    return dict(sorted(statuses.items()))
+
+
+def _get_age_s(record: Record, now_s: float) -> float:
+    return max(0.0, now_s - record.timestamp / 1000)
+
+
+class LinkListener(Protocol):
+    """What a person sees while an account waits to be linked."""
+
+    async def show_code(self, qr: str) -> None:
+        """A new QR code, which can be scanned now."""
+        ...
+
+    def show_state(self, record: AccountRecord) -> None:
+        """The account is in another state now."""
+        ...
 
 
 async def wait_until_linked(
     settings: Settings,
     account: str,
-    on_code: Callable[[str], Awaitable[None]],
+    listener: LinkListener,
     *,
     timeout_s: float,
+    owner: str | None = None,
 ) -> AccountRecord:
-    """Wait until a phone has linked the account. `on_code` is called with each new QR code.
+    """Wait until a phone has linked the account.
+
+    The topic keeps the past: a record counts only if it was written after this call, or if it is the last
+    one, fresh and from the running sender `owner` (`host:pid`). So a code that has expired is never shown.
 
     Raises:
         CommandFailed: it was not linked in time.
     """
-    shown_codes: set[str] = set()
+    last: AccountRecord | None = None
+    last_code: str | None = None
     try:
         async with asyncio.timeout(timeout_s):
-            async for record in _follow_account(settings, account):
+            async for record in _follow_account(settings, account, owner):
                 if record.state == "ready":
                     return record
-                if record.qr is not None and record.qr not in shown_codes:
-                    shown_codes.add(record.qr)
-                    await on_code(record.qr)
+                if last is None or (record.state, record.reason) != (last.state, last.reason):
+                    listener.show_state(record)
+                last = record
+                if record.qr is not None and record.qr != last_code:
+                    await listener.show_code(record.qr)
+                last_code = record.qr
     except TimeoutError:
-        raise CommandFailed(
-            f"{account} was not linked within {timeout_s:g} s: is its sender running (`wa-streams ps`)?"
-        ) from None
+        raise CommandFailed(_describe_unlinked(account, last, timeout_s)) from None
     raise AssertionError("unreachable: a topic has no end")
 
 
-async def _follow_account(settings: Settings, account: str) -> AsyncIterator[AccountRecord]:
-    """The records of an account, from the oldest one on."""
+def _describe_unlinked(account: str, last: AccountRecord | None, timeout_s: float) -> str:
+    if last is None:
+        return (
+            f"no heartbeat of {account} came within {timeout_s:g} s: is its sender running "
+            "(`wa-streams ps`)?"
+        )
+    return f"{account} was not linked within {timeout_s:g} s: it is {describe_account(last)}"
+
+
+async def _follow_account(
+    settings: Settings, account: str, owner: str | None
+) -> AsyncIterator[AccountRecord]:
+    """The account's last record, if it is fresh and from this owner; then those that are written from now on."""
+    now_s = await fetch_broker_time_s(settings)
     async with open_reader(settings, names(settings).accounts) as reader:
+        end_offsets = await reader.end_offsets()
+        last: Record | None = None
+        async for record in reader.read_to_end():
+            if record.key == account.encode():
+                last = record
+        reader.seek(end_offsets)
+        if last is not None and owner is not None:
+            status = AccountStatus(account, _decode_record(last), _get_age_s(last, now_s))
+            if status.record is not None and status.record.owner == owner and not status.is_stale:
+                yield status.record
         async for record in reader.follow():
             account_record = _decode_record(record)
             if account_record is not None and account_record.account == account:
@@ -79,12 +140,20 @@ async def _follow_account(settings: Settings, account: str) -> AsyncIterator[Acc
 class LinkCodeWatcher:
     """Reports the QR code of each account that waits to be linked. An async context.
 
-    `on_code` is called with the account and its code, or with None once the code is not needed any more.
+    `on_code` is called with the account and its code, or with None once the code is not needed any more
+    or cannot be scanned any more.
     """
 
-    def __init__(self, on_code: Callable[[str, str | None], None]) -> None:
+    def __init__(
+        self,
+        on_code: Callable[[str, str | None], None],
+        *,
+        code_lifetime_s: float = CODE_LIFETIME_S,
+    ) -> None:
         self._on_code = on_code
+        self._code_lifetime_s = code_lifetime_s
         self._codes: dict[str, str | None] = {}
+        self._expiry_timers: dict[str, asyncio.TimerHandle] = {}
         self._follow_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "LinkCodeWatcher":
@@ -99,32 +168,55 @@ class LinkCodeWatcher:
         if self._follow_task is not None:
             self._follow_task.cancel()
             await asyncio.wait({self._follow_task})
-        for account in self._codes:
-            self._on_code(account, None)
+        for account, code in list(self._codes.items()):
+            if code is not None:
+                self._set_code(account, None)
 
     async def start(self, settings: Settings) -> None:
         """Follow the topic from its end: the codes of an earlier run have expired.
 
-        Returns once no later record can be missed.
+        Returns once no later record can be missed. A broker that fails later is read again: no code is
+        shown meanwhile, and nothing else ends.
         """
         is_following = asyncio.Event()
-        self._follow_task = asyncio.create_task(self._follow(settings, is_following))
+        self._follow_task = asyncio.create_task(self._run(settings, is_following))
         await race(_wait_for(self._follow_task), _wait_for_event(is_following))
+
+    async def _run(self, settings: Settings, is_following: asyncio.Event) -> None:
+        while True:
+            try:
+                await self._follow(settings, is_following)
+            except (KafkaError, KafkaUnreachable, TopicNotFound, OSError) as error:
+                if not is_following.is_set():
+                    raise
+                log.warning("cannot read the QR codes (%r); trying again", error)
+            await asyncio.sleep(_RETRY_DELAY_S)
 
     async def _follow(self, settings: Settings, is_following: asyncio.Event) -> None:
         async with open_reader(settings, names(settings).accounts) as reader:
             await reader.seek_to_end()
             is_following.set()
             async for record in reader.follow():
-                self._handle_record(_decode_record(record))
+                self.handle_record(_decode_record(record))
 
-    def _handle_record(self, record: AccountRecord | None) -> None:
+    def handle_record(self, record: AccountRecord | None) -> None:
+        """The account is in this state now; a code is reported once, and again when it must disappear."""
         if record is None:
             return
         code = record.qr if record.state == "linking" else None
         if self._codes.get(record.account) != code:
-            self._codes[record.account] = code
-            self._on_code(record.account, code)
+            self._set_code(record.account, code)
+
+    def _set_code(self, account: str, code: str | None) -> None:
+        previous_timer = self._expiry_timers.pop(account, None)
+        if previous_timer is not None:
+            previous_timer.cancel()
+        self._codes[account] = code
+        if code is not None:
+            self._expiry_timers[account] = asyncio.get_running_loop().call_later(
+                self._code_lifetime_s, self._on_code, account, None
+            )
+        self._on_code(account, code)
 
 
 async def _wait_for(task: asyncio.Task[None]) -> None:

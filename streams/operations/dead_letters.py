@@ -4,18 +4,22 @@ A dead letter is a record on a log: a replay does not remove it. However often i
 one message is sent; the dispatcher ensures that, not this module.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from aiokafka.admin import RecordsToDelete
 
-from streams.contract import dead_letter
+from streams.client import SENT_STATUSES
+from streams.contract import dead_letter, status
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
+from streams.contract.status import StatusEvent
 from streams.kafka import connection
-from streams.kafka.reader import open_reader
+from streams.kafka.reader import Reader, open_reader
 from streams.kafka.topics import names
-from streams.operations.replaying import ReplayResult, replay
-from streams.operations.selection import DeadLetterFilter, select
+from streams.operations import replaying
+from streams.operations.selection import DeadLetterFilter, read_addressee, select
 from streams.settings import Settings
 
 
@@ -43,22 +47,91 @@ async def plan_replay(
     settings: Settings, letter_filter: DeadLetterFilter, *, allow_unknown: bool
 ) -> ReplayPlan:
     """Select the dead letters to replay. Those of unknown outcome are refused unless allowed."""
-    selected = select(await read_letters(settings), letter_filter)
+    letters = await read_letters(settings)
+    selected = select(letters, letter_filter, region=settings.default_region)
     refused = [
         letter for letter in selected if letter.info.outcome == "unknown" and not allow_unknown
     ]
     return ReplayPlan([letter for letter in selected if letter not in refused], refused)
 
 
-async def republish(
-    settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float, *, is_forced: bool = False
-) -> list[ReplayResult]:
+@dataclass(slots=True)
+class Replay:
+    """What became of one replayed dead letter. `error`: it could not be published; `status`: its last one."""
+
+    letter: DeadLetter
+    error: str | None = None
+    status: StatusEvent | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing more is to be waited for."""
+        status = self.status
+        return self.error is not None or (
+            status is not None and (status.is_final or status.status in SENT_STATUSES)
+        )
+
+
+async def replay(
+    settings: Settings,
+    letters: Sequence[DeadLetter],
+    rate_per_s: float,
+    *,
+    is_forced: bool = False,
+    wait_s: float = 0.0,
+    on_progress: Callable[[int], None] = lambda done: None,
+) -> list[Replay]:
     """Produce the original records to `wa.outbound` again, at most this many a second.
 
-    A message that has been proved to have arrived since is sent again only if `is_forced`. Returns the result of
-    each: one that cannot be replayed does not stop the others.
+    A message that has been proved to have arrived since is sent again only if `is_forced`. With `wait_s`,
+    wait at most so long until each one is sent or has ended otherwise. `on_progress` gets the number of
+    those that are published and, while waiting, of those that are done. One that cannot be published does
+    not stop the others.
     """
-    return await replay(settings, letters, rate_per_s, is_forced=is_forced)
+    async with open_reader(settings, names(settings).status) as reader:
+        await reader.seek_to_end()
+        results = await replaying.replay(
+            settings, letters, rate_per_s, is_forced=is_forced, on_progress=on_progress
+        )
+        replays = [Replay(result.letter, result.refusal) for result in results]
+        if wait_s and not all(item.is_done for item in replays):
+            try:
+                async with asyncio.timeout(wait_s):
+                    await _follow(settings, reader, replays, on_progress)
+            except TimeoutError:
+                return replays  # those that are not done have their last status
+    return replays
+
+
+async def _follow(
+    settings: Settings,
+    reader: Reader,
+    replays: Sequence[Replay],
+    on_progress: Callable[[int], None],
+) -> None:
+    """Apply the status events of these requests until all are done."""
+    by_request: dict[tuple[str, str | None], Replay] = {}
+    for item in replays:
+        to = read_addressee(item.letter, settings.default_region).to
+        by_request[item.letter.info.request_id, to] = item
+    async for record in reader.follow():
+        event = _decode_status(record.value)
+        item = by_request.get((event.id, event.to)) if event is not None else None
+        if item is None or event is None:
+            continue
+        item.status = event
+        if item.is_done:
+            done = sum(other.is_done for other in replays)
+            on_progress(done)
+            if done == len(replays):
+                return
+
+
+def _decode_status(value: bytes | None) -> StatusEvent | None:
+    try:
+        return None if value is None else status.decode(value)
+    except msgspec.DecodeError:  # written by another program
+        return None
 
 
 async def purge(settings: Settings, before_s: float | None, *, is_dry_run: bool) -> int:

@@ -1,14 +1,18 @@
 """Messages: request one, read what became of them. Decides nothing about a message; the dispatcher does."""
 
+import asyncio
 import base64
 import mimetypes
 import time
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from streams.client import RequestOptions, SendResponse, WhatsApp
+from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
 from streams.contract.status import StatusEvent
+from streams.domain.numbers import InvalidPhone, to_e164
+from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.operations.errors import CommandFailed
 from streams.settings import Settings
 
@@ -56,16 +60,44 @@ async def send_and_wait(
     Raises:
         CommandFailed: neither happened in time. The request is not withdrawn.
     """
-    # The client's default is `urgent`: a waiting command is not a reason to overtake other messages.
-    options.setdefault("priority", "normal")
+    request_id = id or uuid.uuid4().hex
+    # Events are read from before the request on, so that none is missed.
+    since_s = await fetch_broker_time_s(settings)
+    last: StatusEvent | None = None
     try:
-        async with WhatsApp(settings=settings) as whatsapp:
-            return await whatsapp.send_immediate(to, content, id=id, timeout_s=timeout_s, **options)
+        async with asyncio.timeout(timeout_s), WhatsApp(settings=settings) as whatsapp:
+            await whatsapp.send(to, content, id=request_id, **options)
+            async for event in whatsapp.statuses(id=request_id, since_s=since_s):
+                if not _is_for(event, to, settings.default_region):
+                    continue  # an id is per recipient
+                last = event
+                if event.status in SENT_STATUSES or event.is_final:
+                    return event
     except TimeoutError:
-        raise CommandFailed(
+        raise CommandFailed(_describe_timeout(request_id, last, timeout_s)) from None
+    raise AssertionError("unreachable: a topic has no end")
+
+
+def _is_for(event: StatusEvent, to: str, region: str | None) -> bool:
+    try:
+        return event.to in (None, to, to_e164(to, region))
+    except InvalidPhone:
+        return True
+
+
+def _describe_timeout(request_id: str, last: StatusEvent | None, timeout_s: float) -> str:
+    if last is None:
+        return (
             f"no answer within {timeout_s:g} s; the request stays in the queue. "
             "Is a dispatcher running (`wa-streams ps`)?"
-        ) from None
+        )
+    reason = f" ({last.reason})" if last.reason else ""
+    due = f", due at {last.due_at}" if last.due_at else ""
+    ahead = f", {last.queue_position} ahead of it" if last.queue_position else ""
+    return (
+        f"{request_id} was not sent within {timeout_s:g} s; its last status is "
+        f"{last.status}{reason}{due}{ahead}. It stays in the queue: `wa-streams queue` shows why"
+    )
 
 
 async def read_events(

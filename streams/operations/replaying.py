@@ -6,7 +6,7 @@ One that cannot be replayed is refused by name, and the others are replayed.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -33,15 +33,24 @@ class ReplayResult:
 
 
 async def replay(
-    settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float, *, is_forced: bool
+    settings: Settings,
+    letters: Sequence[DeadLetter],
+    rate_per_s: float,
+    *,
+    is_forced: bool,
+    on_progress: Callable[[int], None],
 ) -> list[ReplayResult]:
-    """Produce the original records to `wa.outbound` again, at most this many a second; the result of each."""
+    """Produce the original records to `wa.outbound` again, at most this many a second; the result of each.
+
+    `on_progress` gets the number of those that are done.
+    """
     results: list[ReplayResult] = []
     async with AsyncExitStack() as stack:
         producer = await stack.enter_async_context(_Producer(settings))
         for letter in letters:
             started_s = time.monotonic()
             results.append(await _replay_one(settings, producer, letter, is_forced=is_forced))
+            on_progress(len(results))
             await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
     return results
 

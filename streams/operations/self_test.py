@@ -22,12 +22,12 @@ async def find_own_phone(settings: Settings, account: str) -> str:
     Raises:
         CommandFailed: the account is not ready, so nothing can be sent now.
     """
-    record = (await list_accounts(settings)).get(account)
-    if record is None or record.phone is None:
+    status = (await list_accounts(settings)).get(account)
+    if status is None or status.record is None or status.record.phone is None:
         raise CommandFailed(f"{account} is not linked: `wa-streams accounts link {account}`")
-    if record.state != "ready":
-        raise CommandFailed(f"{account} is {record.state}: it must be ready to send")
-    return record.phone
+    if not status.can_send:
+        raise CommandFailed(f"{account} is {status.describe()}; it must be ready to send")
+    return status.record.phone
 
 
 async def send_to_self(

@@ -5,15 +5,15 @@ account that only may open no new chats is `ready` too: its `reason` and `until`
 """
 
 import asyncio
+import contextlib
 import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TextIO, cast
 
-import segno
-
 from streams.contract.account import (
+    HEARTBEAT_INTERVAL_S,
     AccountRecord,
     AccountState,
     NewChatQuota,
@@ -25,11 +25,12 @@ from streams.domain.accounts.restriction import Restriction
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.restrictions import RestrictionStore
+from streams.system.qr_code import render_qr
 from streams.whatsapp.driver import Phase, SessionState
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_INTERVAL_S: Final = 10.0
+MAX_PRINTED_CODES: Final = 12  # WhatsApp shows six in a row, in 160 s
 
 
 class _Condition(NamedTuple):
@@ -183,24 +184,42 @@ def _format_time(at_s: float | None) -> str | None:
     return format_rfc3339(at_s) if at_s else None
 
 
-class QrTerminal:
-    """Shows the QR code to a person who started the sender in a terminal."""
+class QrPrinter:
+    """Prints the QR codes of a sender that runs on its own: to its output, which may be a terminal or a log.
+
+    An account that nobody links shows a new code every 20 s for ever. So it prints the codes of the first
+    minutes, and then says once which command shows the current one.
+    """
 
     def __init__(self, name: str, out: TextIO = sys.stdout) -> None:
         self._name = name
         self._out = out
-        self._shown_code: str | None = None
+        self._last_code: str | None = None
+        self._printed = 0
 
-    def show_code(self, session: SessionState) -> None:
-        """Print the code if it is a new one and the output is a terminal."""
-        if session.qr == self._shown_code:
+    def show_session(self, session: SessionState) -> None:
+        """Print the session's code if it is a new one, within the bound; a link lifts the bound."""
+        if session.phase is Phase.READY:
+            self._printed = 0
+        if session.qr == self._last_code:
             return
-        self._shown_code = session.qr
-        if session.qr is None or not self._out.isatty():
+        self._last_code = session.qr
+        if session.qr is None or self._printed > MAX_PRINTED_CODES:
             return
-        print(
-            f"\nLink the account {self._name}: WhatsApp, linked devices, scan this code.\n",
-            file=self._out,
+        self._printed += 1
+        is_last = self._printed > MAX_PRINTED_CODES
+        # A log whose disk is full must not end the sender.
+        with contextlib.suppress(OSError):
+            self._out.write(self._format_hint() if is_last else self._format_code(session.qr))
+            self._out.flush()
+
+    def _format_code(self, code: str) -> str:
+        lines = render_qr(code, use_colors=self._out.isatty())
+        instructions = "WhatsApp > Settings > Linked devices > Link a device, and scan this code"
+        return "\n".join(["", f"To link {self._name}: {instructions}.", *lines, ""])
+
+    def _format_hint(self) -> str:
+        return (
+            f"{self._name} is not linked. No more codes are printed here: "
+            f"`wa-streams accounts link {self._name}` shows the current one.\n"
         )
-        segno.make(session.qr, micro=False).terminal(self._out, compact=True)
-        self._out.flush()

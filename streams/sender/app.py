@@ -5,23 +5,25 @@ them. An ownership begins when the table is recovered and ends before the partit
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 from aiokafka.structs import RecordMetadata
-from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
-from streams.contract.account import AccountRecord, describe_account, summarize_account
+from streams.contract.account import AccountRecord, describe_account
 from streams.domain.accounts.requests import decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
 from streams.kafka.broker_clock import BrokerClock
 from streams.kafka.view import CompactedView
+from streams.observability import metrics
+from streams.observability.account_monitor import AccountCollector, AccountMonitor
+from streams.observability.account_status import AccountStatus
 from streams.observability.health import health_document
 from streams.observability.metrics import ObstacleMetrics, register_store_metrics
 from streams.observability.probes import serve_probes
@@ -30,11 +32,13 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
+from streams.sender.account import QrPrinter
+from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.clock import Clock
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
-from streams.whatsapp.driver import Driver
+from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
@@ -54,7 +58,13 @@ class Sender:
     """The parts of a sender, on a Faust app that is not started yet."""
 
     def __init__(
-        self, settings: Settings, account: str, name: str, make_driver: MakeDriver
+        self,
+        settings: Settings,
+        account: str,
+        name: str,
+        make_driver: MakeDriver,
+        *,
+        show_session: Callable[[SessionState], object] = lambda session: None,
     ) -> None:
         self.settings = settings
         self.account = account
@@ -69,7 +79,10 @@ class Sender:
         )
         self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
         self.broker_clock = BrokerClock(settings, self._publish_probe)
-        self.registry = CollectorRegistry()
+        self.registry = metrics.new_registry(name, lambda: self.get_readiness()[0])
+        self.account_monitor = AccountMonitor(settings, self.broker_clock.now_s)
+        AccountCollector(self.registry, self._get_account_statuses)
+        BrowserMemoryCollector(self.registry, make_browser_config(settings, account).profile_dir)
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
         self.requests = CompactedView(
@@ -86,6 +99,7 @@ class Sender:
             on_failure=self._crash,
             metrics=Metrics(self.registry),
             clock=Clock(self.broker_clock.now_s),
+            show_session=show_session,
         )
         self._register_agents()
 
@@ -96,6 +110,7 @@ class Sender:
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )
+        app.task(self.account_monitor.run)
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
         app.before_join(self._start_clock)
@@ -211,11 +226,18 @@ class Sender:
             return None
         return msgspec.json.encode(await self.ownership.browser_session.diagnose())
 
+    def _get_account_statuses(self) -> Iterable[AccountStatus]:
+        """What every process knows, and of our own account what is not published yet."""
+        statuses = self.account_monitor.get_statuses()
+        if self.ownership is not None:
+            record = self.ownership.account_record
+            statuses[self.account] = AccountStatus(self.account, record)
+        return statuses.values()
+
     def _get_health(self) -> dict[str, Any]:
-        record = self.ownership.account_record if self.ownership else None
         return health_document(
-            is_healthy=self.get_readiness()[0],
-            accounts={} if record is None else {self.account: summarize_account(record)},
+            is_ready=self.app.readiness().is_ready,
+            accounts=self._get_account_statuses(),
             queue_length=len(self.ownership.pipeline) if self.ownership else 0,
             cache_size=0,
             conversation_states=0,
@@ -241,8 +263,10 @@ def _has_no_shorter_form(_: OutgoingRecord) -> None:
     return
 
 
-def run(settings: Settings, account: str, name: str) -> int:
+def run(settings: Settings, account: str, name: str, *, prints_qr: bool = True) -> int:
     """Run a sender of this account until it gets a signal to stop; returns the exit code.
+
+    `prints_qr`: whether it prints the QR codes that link the account.
 
     Raises:
         BrowserMissing, BundleMissing: the text says what to install.
@@ -252,5 +276,6 @@ def run(settings: Settings, account: str, name: str) -> int:
     config = make_browser_config(settings, account)
     executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
     bundle.find_bundle(config.bundle)
-    sender = Sender(settings, account, name, partial(WhatsAppWeb, config))
+    options = {"show_session": QrPrinter(account).show_session} if prints_qr else {}
+    sender = Sender(settings, account, name, partial(WhatsAppWeb, config), **options)
     return worker.run(sender.app, settings)

@@ -1,6 +1,7 @@
 """The metrics of a sender. One object per process, on the registry that /metrics serves."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, Final, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -8,24 +9,29 @@ from prometheus_client.registry import Collector
 
 from streams.contract.account import AccountRecord
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
-from streams.whatsapp.driver import AckCounts, Driver
+from streams.whatsapp.driver import AckCounts, Driver, InDoubt, Submission, SubmitResult
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_MISSING_ACK_CODE: Final = "outcome_unknown"
 # The words of the contract.
 _RESULT_NAMES = {Sent: "sent", Failed: "failed", Deferred: "deferred", OutcomeUnknown: "unknown"}
 
 
 class AckCollector(Collector):
-    """The acks that the drivers of this process have seen, by where they saw them: read at each scrape."""
+    """The acks that the drivers of this process have seen, and those that did not come: read at each scrape."""
 
     def __init__(self) -> None:
         self._driver: Driver | None = None
         self._earlier = AckCounts()  # of the drivers before this one
+        self._missing = 0
 
     def follow(self, driver: Driver) -> Driver:
         """Count this driver's acks from now on, and keep what the one before it has counted."""
         self._earlier, self._driver = self._sum(), driver
-        return driver
+        return cast("Driver", _CountingDriver(driver, self._record_missing_ack))
+
+    def _record_missing_ack(self) -> None:
+        self._missing += 1
 
     def _sum(self) -> AckCounts:
         current = AckCounts() if self._driver is None else self._driver.ack_counts
@@ -34,7 +40,7 @@ class AckCollector(Collector):
         )
 
     def collect(self) -> Iterator[Metric]:
-        """One sample for each source."""
+        """One sample for each source, and the missing ones."""
         counts = self._sum()
         family = CounterMetricFamily(
             "wa_sender_acks",
@@ -44,6 +50,29 @@ class AckCollector(Collector):
         family.add_metric(["heard"], counts.heard)
         family.add_metric(["read"], counts.read)
         yield family
+        yield CounterMetricFamily(
+            "wa_sender_acks_missing",
+            "Submits without an ack in time: lost acks, and pages that died; each is in doubt",
+            value=self._missing,
+        )
+
+
+class _CountingDriver:
+    """A driver whose submits in doubt are counted. Everything else is the driver's own."""
+
+    def __init__(self, driver: Driver, on_doubt: Callable[[], None]) -> None:
+        self._driver = driver
+        self._on_doubt = on_doubt
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+    async def submit(self, submission: Submission) -> SubmitResult:
+        result = await self._driver.submit(submission)
+        # With another code an earlier attempt is in doubt, and this one has sent nothing.
+        if isinstance(result, InDoubt) and result.code == _MISSING_ACK_CODE:
+            self._on_doubt()
+        return result
 
 
 class Metrics:

@@ -17,7 +17,7 @@ from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
 from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
-from streams.sender.account import AccountPublisher, QrTerminal
+from streams.sender.account import AccountPublisher
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import Fence, Limits
 from streams.sender.browser_session import BrowserSession
@@ -45,7 +45,7 @@ class Ports:
 
     `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
     durable when they return. `nack` is for records that stay without an outcome, `on_failure` for an
-    error that must end the process.
+    error that must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -57,6 +57,7 @@ class Ports:
     on_failure: Callable[[BaseException], object]
     metrics: Metrics
     clock: Clock
+    show_session: Callable[[SessionState], object] = lambda session: None
 
 
 class SendTopicOwnership:
@@ -77,7 +78,6 @@ class SendTopicOwnership:
             lambda: self._account_publisher.notify_change(),
             clock.now_s,
         )
-        self._qr_terminal = QrTerminal(account)
         self._page_monitor = PageMonitor(account, ports.metrics)
         self._account_publisher = AccountPublisher(
             account,
@@ -217,7 +217,7 @@ class SendTopicOwnership:
     def _on_session_change(self, session: SessionState) -> None:
         self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
-        self._qr_terminal.show_code(session)
+        self._ports.show_session(session)
         self._page_monitor.update(session)
         if session.phase is Phase.READY:
             self._ready_event.set()

@@ -6,6 +6,7 @@ from streams.cli import output
 from streams.cli.commands import accounts
 from streams.cli.time_param import format_minute
 from streams.contract.account import AccountRecord, NewChatQuota, describe_account
+from streams.observability.account_status import AccountStatus
 
 SINCE = "2026-11-24T09:00:00.000Z"
 UNTIL = "2026-11-25T09:30:00.000Z"
@@ -31,7 +32,7 @@ SYNCING = make_record(state="syncing", progress=40)
 def test_a_row_shows_what_limits_the_account() -> None:
     """The reason, its end, and how much of the quota of new chats is used."""
     rows = [
-        accounts._to_row("main", record)
+        accounts._to_row(AccountStatus("main", record))
         for record in (make_record(), LOCKED, CAPPED, BANNED, SYNCING)
     ]
     assert [row["state"] for row in rows] == [
@@ -43,13 +44,17 @@ def test_a_row_shows_what_limits_the_account() -> None:
     ]
     assert [row["new_chats"] for row in rows] == ["yes", "no", "951/1000", "yes", "yes"]
     assert [row["until"] for row in rows][1:4] == [format_minute(UNTIL)] * 3
-    assert rows[0]["until"] is None
-    assert accounts._to_row("new", None)["reason"] == "it has never run"
+    assert rows[0].get("until") is None
+    assert accounts._to_row(AccountStatus("new"))["reason"] == "it has never run"
 
 
 def test_the_table_fits_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     """With the longest words of the contract and a short name."""
-    rows = [accounts._to_row("main", record) for record in (LOCKED, CAPPED, BANNED)]
+    rows = [
+        accounts._to_row(AccountStatus("main", record, age_s))
+        for record in (LOCKED, CAPPED, BANNED)
+        for age_s in (0.0, 1e6)
+    ]
     output.print_rows(rows, accounts._COLUMNS, as_json=False)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80, printed

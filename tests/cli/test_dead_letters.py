@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 from msgspec.structs import replace
 
-from streams.contract import replay
+from streams.contract import replay, status
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
@@ -23,11 +24,14 @@ from tests.support.broker import make_settings
 pytestmark = pytest.mark.broker
 
 VALUE = b'{"id": "order-1", "to": "+60123456789", "text": "\xff not even UTF-8"}'
+READABLE = b'{"id": "order-1", "phoneNumber": "60123456789", "batch_id": "b-17", "message": "hi"}'
 LARGE = VALUE + b" " * 1_000_000
 Header = tuple[str, bytes | None]
 
 
-def letter(number: int, *, original: Sequence[Header] = (), **more: Any) -> DeadLetter:
+def letter(
+    number: int, *, original: Sequence[Header] = (), value: bytes = VALUE, **more: Any
+) -> DeadLetter:
     defaults: dict[str, Any] = {
         "id": f"wa.outbound:0:{number}",
         "reason": "recipient_not_on_whatsapp",
@@ -45,13 +49,13 @@ def letter(number: int, *, original: Sequence[Header] = (), **more: Any) -> Dead
         "replay_count": 0,
     }
     about = DeadLetterInfo(**(defaults | more))
-    return DeadLetter(info=about, key=b"my \xff key", value=VALUE, headers=tuple(original))
+    return DeadLetter(info=about, key=b"my \xff key", value=value, headers=tuple(original))
 
 
 LETTERS = [
     letter(1, original=[("traceparent", b"00-mine"), ("wa-replay-of", b"of long ago")]),
-    letter(2, reason="page_crashed", error_class="transient", account="sales-1"),
-    letter(3, reason="outcome_unknown", error_class="unknown", outcome="unknown"),
+    letter(2, reason="page_crashed", error_class="transient", account="sales-1", value=READABLE),
+    letter(3, reason="outcome_unknown", error_class="unknown", outcome="unknown", value=READABLE),
     letter(4, last_failed_at="2026-11-25T09:00:00.000Z"),
     letter(5, replay_count=1, original=[(replay.REPLAY_OF, b"wa.outbound:0:4")]),
 ]
@@ -105,6 +109,9 @@ def numbers(objects: list[Any]) -> list[str]:
         (["--reason", "page_crashed"], "2"),
         (["--class", "unknown"], "3"),
         (["--account", "sales-1"], "2"),
+        (["--to", "+60 12-345 6789", "--reason", "page_crashed"], "2"),
+        (["--to", "+60123456780"], ""),
+        (["--batch", "b-17"], "23"),
         (["--since", "2026-11-25T00:00:00Z", "--replayed"], "4"),
         (["--until", "2026-11-25T00:00:00Z", "--class", "permanent"], "15"),
         (["--reason", "page_crashed", "--class", "unknown"], ""),
@@ -115,6 +122,53 @@ def test_list_selects(shelf: Settings, command: Command, words: list[str], expec
     """It selects by id, reason, class, account and time, all of them together."""
     ran = command("dlq", "list", "--json", *words, settings=shelf)
     assert (ran.code, numbers(ran.objects)) == (0, sorted(expected))
+
+
+def test_the_list_fits_and_breaks_no_id(shelf: Settings, command: Command) -> None:
+    """80 columns, with the recipient; each id stands whole on one line."""
+    ran = command("dlq", "list", "--replayed", settings=shelf)
+    lines = ran.out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("+60123456789" in line for line in lines) == 2
+    for number in range(1, 6):
+        (line,) = [line for line in lines if f"wa.outbound:0:{number}" in line]
+        assert f"request id order-{number}" in line
+
+
+def test_a_mistyped_code_is_refused(shelf: Settings, command: Command) -> None:
+    """It would select nothing, which looks like good news; the nearest code is suggested."""
+    ran = command("dlq", "list", "--reason", "recipient_not_on_whatsap", settings=shelf)
+    assert (ran.code, "did you mean recipient_not_on_whatsapp?" in ran.error_line) == (2, True)
+    assert command("dlq", "replay", "--class", "permanant", settings=shelf).code == 2
+
+
+def test_replay_waits_for_what_became_of_each_message(letters: Settings, command: Command) -> None:
+    """The exit code is 1 unless each was sent; one without an answer in time is reported too."""
+
+    async def answer() -> None:
+        async with open_reader(letters, names(letters).outbound) as reader:
+            async for record in reader.follow():
+                event = status.make(
+                    id=dict(record.headers)["wa-request-id"].decode(),
+                    status="sent",
+                    event_id_suffix="1",
+                    at_s=1.0,
+                    to="+60123456789",
+                )
+                async with AIOKafkaProducer(**producer_options(letters)) as producer:
+                    await producer.send_and_wait(names(letters).status, status.encode(event))
+                return
+
+    thread = threading.Thread(target=lambda: asyncio.run(answer()))
+    thread.start()
+    ran = command("dlq", "replay", "--id", "order-2", "--wait", "--json", settings=letters)
+    thread.join(30)
+    (row,) = ran.objects
+    assert (ran.code, row["result"], row["status"]) == (0, "replayed", "sent")
+    words = ["dlq", "replay", "--id", "order-1", "--wait", "--timeout", "0.5"]
+    late = command(*words, "--json", settings=letters)
+    assert (late.code, late.objects[0]["result"]) == (1, "replayed")
+    assert "1 were not sent" in late.err
 
 
 def test_show_has_the_original_byte_for_byte(shelf: Settings, command: Command) -> None:
@@ -232,26 +286,13 @@ def test_a_large_dead_letter_does_not_stop_the_others(settings: Settings, comman
 
 def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:
     """A dry run only counts the records; newer records stay."""
-    nothing = command("dlq", "purge", "--before", "1h", "--json", settings=letters)
+    nothing = command("dlq", "purge", "--before", "1h", "--yes", "--json", settings=letters)
     assert nothing.objects == [{"records": 0, "deleted": True}]
     dry = command("dlq", "purge", "--all", "--dry-run", "--json", settings=letters)
     assert dry.objects == [{"records": 6, "deleted": False}]
     assert len(command("dlq", "list", "--json", settings=letters).objects) == 4
-    assert command("dlq", "purge", "--all", settings=letters).out == "6 records were deleted\n"
+    refused = command("dlq", "purge", "--all", settings=letters)
+    assert (refused.code, "--yes" in refused.error_line) == (2, True)
+    purged = command("dlq", "purge", "--all", "--yes", settings=letters)
+    assert purged.out == "6 records were deleted\n"
     assert command("dlq", "list", "--json", settings=letters).objects == []
-
-
-def test_without_topics_it_says_what_to_do(settings: Settings, command: Command) -> None:
-    """Reading a topic does not create it."""
-    assert "topics create" in command("dlq", "list", settings=settings).error_line
-
-
-def test_topics_are_created_and_checked(settings: Settings, command: Command) -> None:
-    """A check names each missing topic with exit code 1; topics are created once, and are then correct."""
-    missing = command("topics", "check", "--json", settings=settings)
-    assert (missing.code, {row["ok"] for row in missing.objects}) == (1, {False})
-    created = command("topics", "create", "--json", settings=settings)
-    assert (created.code, {row["created"] for row in created.objects}) == (0, {True})
-    again = command("topics", "create", "--json", settings=settings)
-    assert {row["created"] for row in again.objects} == {False}
-    assert command("topics", "check", settings=settings).code == 0

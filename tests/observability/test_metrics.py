@@ -7,7 +7,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streams.observability.metrics import DispatcherMetrics, LagMetrics, PhaseGauge, new_registry
+from streams.contract.account import AccountRecord
+from streams.observability.account_monitor import AccountCollector
+from streams.observability.account_status import AccountStatus
+from streams.observability.metrics import (
+    DispatcherMetrics,
+    LagMetrics,
+    PhaseGauge,
+    new_registry,
+    read_version,
+)
 
 
 def read_samples(registry: CollectorRegistry) -> dict[str, float]:
@@ -29,7 +38,6 @@ def registry() -> CollectorRegistry:
 def dispatcher(registry: CollectorRegistry, read: Callable[[], float]) -> DispatcherMetrics:
     return DispatcherMetrics(
         registry,
-        is_ready=lambda: read() > 0,
         partitions=read,
         phones_waiting=read,
         dispatches_in_flight=read,
@@ -39,11 +47,37 @@ def dispatcher(registry: CollectorRegistry, read: Callable[[], float]) -> Dispat
 
 
 def test_every_worker_exports_its_name_and_its_resource_use() -> None:
-    """Memory and CPU are exported too, and two registries are independent."""
-    one, two = read_samples(new_registry("dispatch-1")), read_samples(new_registry("sender-main"))
-    assert one["wa_worker worker=dispatch-1"] == 1
+    """Version, readiness, memory and CPU are exported too, and two registries are independent."""
+    ready = [False]
+    one = new_registry("dispatch-1", lambda: ready[0])
+    two = read_samples(new_registry("sender-main", lambda: True))
+    samples = read_samples(one)
+    assert samples["wa_worker worker=dispatch-1"] == 1
     assert "wa_worker worker=dispatch-1" not in two
-    assert one["process_resident_memory_bytes"] > 0
+    assert samples["process_resident_memory_bytes"] > 0
+    assert samples["process_open_fds"] > 0
+    assert samples[f"wa_build_info version={read_version()}"] == 1
+    assert samples["wa_kafka_client_errors_total"] >= 0
+    assert (samples["wa_ready"], two["wa_ready"]) == (0, 1)
+    ready[0] = True
+    assert read_samples(one)["wa_ready"] == 1
+
+
+def test_the_accounts_are_exported() -> None:
+    """One sample for each state, and the age of the heartbeat; an account that never ran has none."""
+    record = AccountRecord(account="main", state="ready", since="")
+    registry = CollectorRegistry()
+    statuses = [AccountStatus("main", record, 12.0), AccountStatus("new")]
+    AccountCollector(registry, lambda: statuses)
+    samples = read_samples(registry)
+    current = {name for name, value in samples.items() if value == 1}
+    assert current == {
+        "wa_account_state account=main state=ready",
+        "wa_account_state account=new state=stopped",
+    }
+    assert samples["wa_account_heartbeat_age_seconds account=main"] == 12.0
+    statuses[0] = AccountStatus("main", record, 31.0)
+    assert read_samples(registry)["wa_account_state account=main state=down"] == 1
 
 
 def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
@@ -88,16 +122,15 @@ def test_gauges_are_read_at_each_scrape(registry: CollectorRegistry) -> None:
     now = [0.0]
     dispatcher(registry, lambda: now[0])
     names = (
-        "wa_ready",
         "wa_partitions",
         "wa_phones_waiting",
         "wa_dispatches_in_flight",
         "wa_dispatches_overdue",
         "wa_oldest_due_seconds",
     )
-    assert [read_samples(registry)[name] for name in names] == [0] * 6
+    assert [read_samples(registry)[name] for name in names] == [0] * 5
     now[0] = 7.0
-    assert [read_samples(registry)[name] for name in names] == [1, 7, 7, 7, 7, 7]
+    assert [read_samples(registry)[name] for name in names] == [7] * 5
 
 
 def test_a_session_has_one_phase(registry: CollectorRegistry) -> None:

@@ -1,6 +1,7 @@
 """`accounts`: list the sending accounts, link one with a phone."""
 
 import asyncio
+import socket
 import sys
 
 import click
@@ -9,15 +10,17 @@ import msgspec
 from streams.cli import output
 from streams.cli.commands import account_requests
 from streams.cli.options import sandbox_option
-from streams.cli.rendering import format_link_instructions, render_qr
+from streams.cli.rendering import format_link_instructions
 from streams.cli.time_param import format_minute
-from streams.contract.account import AccountRecord
+from streams.contract.account import AccountRecord, describe_account
 from streams.local import run_dir
+from streams.observability.account_status import AccountStatus
 from streams.observability.run_file import read_run_file
 from streams.operations import accounts as operations
 from streams.operations.sandbox import find_sandbox_url
 from streams.sandbox.client import SandboxClient, SandboxRefused
 from streams.settings import load
+from streams.system.qr_code import render_qr
 from streams.whatsapp.reasons import explain_reason
 
 # Together not wider than 80 characters; the rest is in `--json`.
@@ -41,34 +44,45 @@ for command in (
 @accounts.command("list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List the accounts with their states, what limits them, and until when."""
+    """List the accounts with their states, what limits them, and until when.
+
+    An account whose sender has been silent for 30 s is `down`.
+    """
     settings = run_dir.resolve_kafka(load())
-    records = asyncio.run(operations.list_accounts(settings))
+    statuses = asyncio.run(operations.list_accounts(settings)).values()
     make_row = _to_json if as_json else _to_row
-    rows = [make_row(name, record) for name, record in records.items()]
-    output.print_rows(rows, _COLUMNS, as_json=as_json)
-    for record in records.values():
-        if record is not None and (explanation := explain_reason(record.reason or "")):
-            output.print_note(f"{record.account}: {explanation}")
+    output.print_rows([make_row(status) for status in statuses], _COLUMNS, as_json=as_json)
+    for status in statuses:
+        if explanation := explain_reason(status.reason or ""):
+            output.print_note(f"{status.name}: {explanation}")
 
 
-def _to_json(name: str, record: AccountRecord | None) -> dict[str, object]:
-    if record is None:
-        return {"account": name, "state": "stopped", "reason": "it has never run"}
-    return msgspec.to_builtins(record)
+def _to_json(status: AccountStatus) -> dict[str, object]:
+    """The record, with the current state: what a silent sender said last is not it."""
+    record: dict[str, object] = {}
+    if status.record is not None:
+        record = msgspec.to_builtins(status.record)
+        record["heartbeat_age_s"] = round(status.age_s, 1)
+        if status.is_stale:  # no code can be scanned any more
+            record |= {"last_state": status.record.state, "qr": None, "pairing_code": None}
+    current = {"account": status.name, "state": status.state, "reason": status.reason}
+    return record | current | {"stale": status.is_stale}
 
 
-def _to_row(name: str, record: AccountRecord | None) -> dict[str, object]:
-    if record is None:
-        return _to_json(name, record)
-    is_syncing = record.progress is not None
-    return {
-        "account": name,
-        "state": f"{record.state} {record.progress} %" if is_syncing else record.state,
-        "reason": record.reason,
-        "until": record.until and format_minute(record.until),
-        "new_chats": _describe_new_chats(record),
-        "phone": record.phone,
+def _to_row(status: AccountStatus) -> dict[str, object]:
+    row: dict[str, object] = {
+        "account": status.name,
+        "state": status.state,
+        "reason": status.reason,
+        "phone": status.record and status.record.phone,
+    }
+    if status.record is None or status.is_stale:
+        return row
+    if status.record.progress is not None:
+        row["state"] = f"{status.state} {status.record.progress} %"
+    return row | {
+        "until": status.record.until and format_minute(status.record.until),
+        "new_chats": _describe_new_chats(status.record),
     }
 
 
@@ -86,24 +100,26 @@ def _describe_new_chats(record: AccountRecord) -> str:
 @sandbox_option
 @output.json_option
 def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
-    """Show the QR codes of ACCOUNT until a phone has scanned one. Its sender must be running."""
+    """Show the QR codes of ACCOUNT until a phone has scanned one. Its sender must be running.
+
+    A state counts only if the running sender has published it now, so the first code may take 10 s.
+    """
     settings = run_dir.resolve_kafka(load())
     operations.require_account(settings, account)
-    if read_run_file(settings.data_dir, f"sender-{account}") is None:
+    sender = read_run_file(settings.data_dir, f"sender-{account}")
+    if sender is None:
         output.print_note(
             f"no sender of {account} runs on {settings.data_dir}; waiting for one elsewhere"
         )
     sandbox_client = SandboxClient(find_sandbox_url(settings)) if sandbox else None
-
-    async def show_code(qr: str) -> None:
-        if sandbox_client is None:
-            code = render_qr(qr, use_colors=sys.stderr.isatty())
-            output.print_note(f"{format_link_instructions(account)}\n{code}")
-        else:
-            await _scan(sandbox_client, qr, is_quiet=as_json)
-
     record = asyncio.run(
-        operations.wait_until_linked(settings, account, show_code, timeout_s=timeout_s)
+        operations.wait_until_linked(
+            settings,
+            account,
+            _LinkScreen(account, sandbox_client, is_quiet=as_json),
+            timeout_s=timeout_s,
+            owner=f"{socket.gethostname()}:{sender.pid}" if sender else None,
+        )
     )
     if as_json:
         output.print_json(msgspec.to_builtins(record))
@@ -111,9 +127,30 @@ def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
         output.print_data(f"{account} is linked with {record.phone}")
 
 
-async def _scan(sandbox_client: SandboxClient, qr: str, *, is_quiet: bool) -> None:
-    try:
-        await asyncio.to_thread(sandbox_client.scan, qr)
-    except SandboxRefused as error:  # the code has expired; the next one follows
-        if not is_quiet:
-            output.print_note(str(error))
+class _LinkScreen:
+    """Shows the codes, or lets a phone of the sandbox scan them."""
+
+    def __init__(self, account: str, sandbox: SandboxClient | None, *, is_quiet: bool) -> None:
+        self._account = account
+        self._sandbox = sandbox
+        self._is_quiet = is_quiet
+
+    def show_state(self, record: AccountRecord) -> None:
+        """One line, so that a person sees why no code comes."""
+        if not self._is_quiet:
+            output.print_note(f"{self._account} is {describe_account(record)}")
+
+    async def show_code(self, qr: str) -> None:
+        """Each new code, on stderr."""
+        if self._sandbox is not None:
+            await self._scan(self._sandbox, qr)
+            return
+        code = "\n".join(render_qr(qr, use_colors=sys.stderr.isatty()))
+        output.print_note(f"{format_link_instructions(self._account)}\n{code}")
+
+    async def _scan(self, sandbox: SandboxClient, qr: str) -> None:
+        try:
+            await asyncio.to_thread(sandbox.scan, qr)
+        except SandboxRefused as error:  # the code has expired; the next one follows
+            if not self._is_quiet:
+                output.print_note(str(error))

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import Sequence
+import sys
 from typing import Any
 
 import click
@@ -10,16 +10,21 @@ import msgspec
 
 from streams.cli import output
 from streams.cli.options import all_option, dry_run_option, filter_options
-from streams.cli.time_param import TimeParam
+from streams.cli.time_param import TimeParam, format_minute
+from streams.client import SENT_STATUSES
 from streams.contract.dead_letter import DeadLetter
 from streams.local import run_dir
 from streams.operations import dead_letters as operations
+from streams.operations.dead_letters import Replay
 from streams.operations.errors import CommandFailed
-from streams.operations.replaying import ReplayResult
-from streams.operations.selection import DeadLetterFilter, select
-from streams.settings import load
+from streams.operations.queue import parse_recipient
+from streams.operations.selection import DeadLetterFilter, read_addressee, select
+from streams.settings import Settings, load
 
-_COLUMNS = ("last_failed_at", "id", "request_id", "reason", "outcome", "attempts", "message")
+_COLUMNS = ("failed", "to", "reason", "class", "outcome")
+_DETAILS = ("id", "request_id", "batch_id", "attempts", "account")
+_REPLAY_COLUMNS = ("result", "to", "reason", "status", "status_reason")
+_REPLAY_DETAILS = ("id", "request_id", "message")
 
 
 @click.group()
@@ -34,9 +39,21 @@ def dlq() -> None:
 def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
     """List dead letters, oldest first."""
     settings = run_dir.resolve_kafka(load())
+    letter_filter = _make_filter(settings, filters)
     letters = asyncio.run(operations.read_letters(settings))
-    selected = select(letters, DeadLetterFilter(**filters), include_replayed=replayed)
-    output.print_rows([_to_row(letter) for letter in selected], _COLUMNS, as_json=as_json)
+    region = settings.default_region
+    selected = select(letters, letter_filter, region=region, include_replayed=replayed)
+    rows = [_to_row(letter, region) for letter in selected]
+    if not as_json:
+        rows = [row | {"failed": format_minute(row["last_failed_at"])} for row in rows]
+    output.print_records(rows, _COLUMNS, _DETAILS, as_json=as_json)
+    output.print_note(f"{len(rows)} dead letters")
+
+
+def _make_filter(settings: Settings, filters: dict[str, Any]) -> DeadLetterFilter:
+    if filters.get("to") is not None:
+        filters = filters | {"to": parse_recipient(settings, filters["to"])}
+    return DeadLetterFilter(**filters)
 
 
 @dlq.command()
@@ -50,7 +67,7 @@ def show(id: str, as_json: bool) -> None:
     if not selected:
         raise CommandFailed(f"there is no dead letter {id}: `wa-streams dlq list` lists them")
     for letter in selected:
-        fields = _to_row(letter) | _original_record(letter)
+        fields = _to_row(letter, settings.default_region) | _original_record(letter)
         if as_json:
             output.print_json(fields)
         else:
@@ -69,51 +86,93 @@ def show(id: str, as_json: bool) -> None:
     help="at most this many a second",
 )
 @click.option("--force", is_flag=True, help="include those that may have been sent already")
+@click.option("--wait", is_flag=True, help="wait until each is sent or has ended otherwise")
+@click.option("--timeout", "timeout_s", default=120.0, show_default=True, help="seconds to wait")
 @output.json_option
 def replay(
-    everything: bool, dry_run: bool, rate: float, force: bool, as_json: bool, **filters: Any
+    everything: bool,
+    dry_run: bool,
+    rate: float,
+    force: bool,
+    wait: bool,
+    timeout_s: float,
+    as_json: bool,
+    **filters: Any,
 ) -> None:
-    """Request the messages of dead letters again, under the same request ids."""
-    letter_filter = DeadLetterFilter(**filters)
+    """Request the messages of dead letters again, under the same request ids. WhatsApp is asked afresh.
+
+    With --wait, the exit code is 1 unless each message was sent.
+    """
+    settings = run_dir.resolve_kafka(load())
+    letter_filter = _make_filter(settings, filters)
     if letter_filter.is_empty != everything:
         raise click.UsageError("Select some (--id, --reason, --class, …), or give --all.")
-    settings = run_dir.resolve_kafka(load())
     plan = asyncio.run(operations.plan_replay(settings, letter_filter, allow_unknown=force))
-    results = (
-        [ReplayResult(letter) for letter in plan.accepted]
-        if dry_run
-        else asyncio.run(operations.republish(settings, plan.accepted, rate, is_forced=force))
-    )
-    _print_replay(results, plan.refused, is_dry_run=dry_run, as_json=as_json)
-    if impossible := [result for result in results if result.refusal]:
-        first = impossible[0]
-        raise CommandFailed(
-            f"{len(impossible)} cannot be replayed; {first.letter.info.id}: {first.refusal}"
-        )
+    replays: list[Replay] = []
+    if not dry_run and plan.accepted:
+        with output.Progress("replaying") as progress:
+            count = len(plan.accepted)
+            replays = asyncio.run(
+                operations.replay(
+                    settings,
+                    plan.accepted,
+                    rate,
+                    is_forced=force,
+                    wait_s=timeout_s if wait else 0.0,
+                    on_progress=lambda done: progress.show(done / count),
+                )
+            )
+    rows = _replay_rows(plan, replays, settings.default_region, is_dry_run=dry_run)
+    output.print_records(rows, _REPLAY_COLUMNS, _REPLAY_DETAILS, as_json=as_json)
+    _require_replayed(plan, replays, is_waiting=wait)
+
+
+def _replay_rows(
+    plan: operations.ReplayPlan, replays: list[Replay], region: str | None, *, is_dry_run: bool
+) -> list[dict[str, Any]]:
+    rows = [_to_row(item.letter, region) | _describe_replay(item) for item in replays]
+    if is_dry_run:
+        rows += [_to_row(item, region) | {"result": "would be replayed"} for item in plan.accepted]
+    return rows + [_to_row(item, region) | {"result": "refused"} for item in plan.refused]
+
+
+def _describe_replay(item: Replay) -> dict[str, Any]:
+    if item.error is not None:
+        return {"result": "refused", "message": item.error}
+    if item.status is None:
+        return {"result": "replayed"}
+    error = item.status.error
+    return {
+        "result": "replayed",
+        "status": item.status.status,
+        "status_reason": error.code if error is not None else item.status.reason,
+    }
+
+
+def _require_replayed(
+    plan: operations.ReplayPlan, replays: list[Replay], *, is_waiting: bool
+) -> None:
+    problems: list[str] = []
     if plan.refused:
-        raise CommandFailed(
+        problems.append(
             f"{len(plan.refused)} refused, because they may have been sent already: "
             "check on the phone, then replay with --force"
         )
-    if not plan.accepted:
-        raise CommandFailed("no dead letter is selected: `wa-streams dlq list` lists them")
-
-
-def _print_replay(
-    results: Sequence[ReplayResult],
-    refused: Sequence[DeadLetter],
-    *,
-    is_dry_run: bool,
-    as_json: bool,
-) -> None:
-    done = "would be replayed" if is_dry_run else "replayed"
-    rows = [
-        _to_row(result.letter)
-        | ({"result": "refused", "message": result.refusal} if result.refusal else {"result": done})
-        for result in results
-    ]
-    rows += [_to_row(letter) | {"result": "refused"} for letter in refused]
-    output.print_rows(rows, ("result", "id", "request_id", "reason", "message"), as_json=as_json)
+    impossible = [item for item in replays if item.error is not None]
+    if impossible:
+        first = impossible[0]
+        problems.append(
+            f"{len(impossible)} cannot be replayed; {first.letter.info.id}: {first.error}"
+        )
+    sent = sum(item.status is not None and item.status.status in SENT_STATUSES for item in replays)
+    if is_waiting and replays:
+        output.print_note(f"{sent} of {len(replays)} were sent")
+        if unsent := len(replays) - len(impossible) - sent:
+            problems.append(f"{unsent} were not sent")
+    if not plan.accepted and not plan.refused:
+        problems.append("no dead letter is selected: `wa-streams dlq list` lists them")
+    if problems:
+        raise CommandFailed("; ".join(problems))
 
 
 @dlq.command()
@@ -122,12 +181,17 @@ def _print_replay(
 )
 @all_option
 @dry_run_option
+@click.option("--yes", is_flag=True, help="do not ask first")
 @output.json_option
-def purge(before_s: float | None, everything: bool, dry_run: bool, as_json: bool) -> None:
-    """Delete dead letters from the log, from the oldest up to a time."""
+def purge(
+    before_s: float | None, everything: bool, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Delete dead letters from the log, from the oldest up to a time. It asks first."""
     if (before_s is None) != everything:
         raise click.UsageError("Give --before with a time, or --all.")
     settings = run_dir.resolve_kafka(load())
+    if not dry_run and not yes:
+        _confirm_purge(settings, before_s)
     count = asyncio.run(operations.purge(settings, before_s, is_dry_run=dry_run))
     if as_json:
         output.print_json({"records": count, "deleted": not dry_run})
@@ -135,10 +199,21 @@ def purge(before_s: float | None, everything: bool, dry_run: bool, as_json: bool
         output.print_data(f"{count} records {'would be' if dry_run else 'were'} deleted")
 
 
-def _to_row(letter: DeadLetter) -> dict[str, Any]:
+def _confirm_purge(settings: Settings, before_s: float | None) -> None:
+    """What is deleted cannot be replayed any more."""
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked here: give --yes, or --dry-run.")
+    count = asyncio.run(operations.purge(settings, before_s, is_dry_run=True))
+    click.confirm(f"Delete {count} dead letters for good?", abort=True, err=True)
+
+
+def _to_row(letter: DeadLetter, region: str | None) -> dict[str, Any]:
+    addressee = read_addressee(letter, region)
     return {
         "id": letter.info.id,
         "request_id": letter.info.request_id,
+        "to": addressee.to,
+        "batch_id": addressee.batch_id,
         "reason": letter.info.reason,
         "class": letter.info.error_class,
         "message": letter.info.message,

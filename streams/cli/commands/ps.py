@@ -9,7 +9,7 @@ from streams.local import run_dir
 from streams.local.status import make_empty_status
 from streams.settings import load
 
-_COLUMNS = ("name", "state", "pid", "restarts", "reason")
+_COLUMNS = ("name", "state", "pid", "restarts", "web", "reason")
 
 
 @click.command()

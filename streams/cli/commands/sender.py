@@ -12,9 +12,14 @@ from streams.settings import load
 
 @click.command()
 @click.option("--account", required=True, help="the sending account, one of WA_ACCOUNTS")
+@click.option(
+    "--qr/--no-qr",
+    default=True,
+    help="print the QR codes that link the account, on stdout (`up` shows them itself)",
+)
 @name_option
 @sandbox_option
-def sender(account: str, name: str | None, sandbox: bool) -> int:
+def sender(account: str, name: str | None, sandbox: bool, qr: bool) -> int:
     """Run the sender of one account, with its browser."""
     settings = run_dir.resolve_kafka(load())
     require_account(settings, account)
@@ -23,4 +28,4 @@ def sender(account: str, name: str | None, sandbox: bool) -> int:
         settings = use_sandbox(settings)
     from streams.sender.app import run
 
-    return run(settings, account, name or f"sender-{account}")
+    return run(settings, account, name or f"sender-{account}", prints_qr=qr)

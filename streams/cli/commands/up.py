@@ -41,7 +41,11 @@ def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> None:
         sandbox_options=() if no_scan else ("--auto-scan",),
         dispatchers=dispatchers,
     )
-    with run_dir.hold_lock(settings), make_screen(as_json=as_json) as screen:
+    picture_dir = run_dir.get_path(settings)
+    with (
+        run_dir.hold_lock(settings),
+        make_screen(as_json=as_json, picture_dir=picture_dir) as screen,
+    ):
         adopt_orphans()
         try:
             asyncio.run(_run_stack(settings, options, screen, as_json))
@@ -55,7 +59,12 @@ async def _run_stack(
     async with LocalStack(
         settings, options, on_change=screen.show_service, on_progress=screen.show_message
     ) as stack:
-        shutdown = ShutdownSignal(kill=stack.kill, on_message=screen.show_message)
+
+        def kill() -> None:
+            stack.kill()
+            screen.__exit__(None, None, None)  # this process ends without another chance
+
+        shutdown = ShutdownSignal(kill=kill, on_message=screen.show_message)
         async with LinkCodeWatcher(screen.show_code) as link_codes:
             if not await shutdown.run_until(stack.start(on_topics_ready=link_codes.start)):
                 return

@@ -27,6 +27,10 @@ class MessageTimes:
         """How many messages have a time."""
         return len(self._times_s)
 
+    def iter_phones(self) -> Iterator[str]:
+        """The phone of each message that has a time."""
+        return (phone for phone, _ in self._times_s)
+
     def set(self, phone: str, request_id: str, at_s: float) -> None:
         """The message is due at this time; 0: it is never due."""
         key = phone, request_id

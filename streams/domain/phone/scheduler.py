@@ -67,6 +67,10 @@ class Scheduler:
         """How many phones wait for a time or a turn."""
         return len(self._waiting)
 
+    def iter_phones(self) -> Iterator[str]:
+        """The phones that wait, have a message in flight, or have one with a time of its own."""
+        yield from {*self._waiting, *self._in_flight, *self._message_times.iter_phones()}
+
     @property
     def in_flight_count(self) -> int:
         """How many dispatches senders have."""

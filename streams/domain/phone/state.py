@@ -56,6 +56,7 @@ class Message(Stored, frozen=True):
     early_wakes: int = 0  # how often its expiry was looked at too early
     queued_count: int = 0  # how often `queued` was published
     last_reason: QueuedReason | Literal[""] = ""  # of the last `queued`
+    accepted_at_s: float = 0.0
     send_at_s: float = 0.0
     expires_at_s: float = 0.0
     not_before_s: float = 0.0

@@ -48,11 +48,11 @@ class LinkHistory:
             return None
         reason = self._announced_reason or _REASONS_BY_CODE.get(state.logout_code or "")
         if link.phone is None:
-            self.logout_reason = reason
+            self.logout_reason = reason or link.logout_reason  # also after a restart
             return None
         self.logout_reason = reason or _UNKNOWN_REASON
         if self.logout_reason not in STORAGE_REASONS:
-            self._profile.create_link(None)
+            self._profile.create_link(None, self.logout_reason)
         return link
 
     def _begin(self, link: Link, phone: str) -> None:

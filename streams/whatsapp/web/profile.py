@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import filelock
@@ -30,10 +30,14 @@ _POLL_INTERVAL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One linking of this profile. `phone` is None until WhatsApp has reported our number."""
+    """One linking of this profile. `phone` is None until WhatsApp has reported our number.
+
+    `logout_reason` is why the link before it ended; None: there was none.
+    """
 
     id: str
     phone: str | None
+    logout_reason: str | None = None
 
 
 class Profile:
@@ -106,14 +110,14 @@ class Profile:
         """The link on disk. A profile that has none gets one."""
         try:
             stored = json.loads((self.state_dir / "link.json").read_bytes())
-            return Link(str(stored["id"]), stored["phone"])
+            return Link(str(stored["id"]), stored["phone"], stored.get("logout_reason"))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return self.create_link(None)
 
-    def create_link(self, phone: str | None) -> Link:
+    def create_link(self, phone: str | None, logout_reason: str | None = None) -> Link:
         """Write a link with a new id. It is on disk when this returns."""
-        link = Link(uuid.uuid4().hex, phone)
-        content = json.dumps({"id": link.id, "phone": link.phone}).encode()
+        link = Link(uuid.uuid4().hex, phone, logout_reason)
+        content = json.dumps(asdict(link)).encode()
         write_atomic(self.state_dir / "link.json", content, is_durable=True)
         return link
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from streams.whatsapp.driver import AckCounts, IncomingMessage, Phase, Receipt, SessionState
-from streams.whatsapp.reasons import describe_reason
+from streams.whatsapp.reasons import STORAGE_REASONS, describe_reason
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.link_history import LinkHistory
 from streams.whatsapp.web.profile import Profile
@@ -113,8 +113,11 @@ class SessionTracker:
         """The page is in this state."""
         self._update_link(state)
         info = self._remember_ban(state, derive_phase(state))
-        if info.phase is Phase.STARTING and self._session.phase is not Phase.STARTING:
-            info = replace(info, phase=Phase.RECONNECTING)  # between a logout and the next code
+        if info.phase is Phase.STARTING and self._is_logged_out():
+            # Until the next code is shown.
+            info = replace(info, phase=Phase.LOGGED_OUT, reason=self._session.reason)
+        elif info.phase is Phase.STARTING and self._session.phase is not Phase.STARTING:
+            info = replace(info, phase=Phase.RECONNECTING)
         self._publish_state(state, info)
 
     def on_page_replacement(self, state: PageState) -> None:
@@ -125,6 +128,8 @@ class SessionTracker:
     def on_page_lost(self, reason: str) -> None:
         """There is no usable page; a new one is being opened."""
         link = self._profile.load_link()
+        if self._is_logged_out():
+            return  # the page reloads itself after a logout: that is not the news
         phase = Phase.RECONNECTING if link.phone else Phase.STARTING
         info = self._remember_ban(PageState(), PhaseInfo(phase, reason))
         self._publish(
@@ -159,11 +164,11 @@ class SessionTracker:
     def _remember_ban(self, state: PageState, info: PhaseInfo) -> PhaseInfo:
         """The page forgets a ban when it is reloaded, and learns of it again with its next login.
 
-        So a ban lasts until its end, or until the session is connected again.
+        So a ban lasts until its end, even if the session is connected again before: to send before it
+        would be the next breach. One whose end is not known lasts until the session is connected again.
         """
         ban = self._date_ban(state.ban) or self._ban
-        is_over = ban is None or (ban.until_s is not None and ban.until_s <= self._now_s())
-        has_ended = state.ban is None and (is_over or info.phase is Phase.READY)
+        has_ended = state.ban is None and (ban is None or _is_over(ban, info.phase, self._now_s()))
         is_linking = info.phase in {Phase.LINKING, Phase.LOGGED_OUT}
         self._ban = None if has_ended or is_linking else ban
         if self._ban is None:
@@ -181,6 +186,11 @@ class SessionTracker:
         if previous.until_s is None or ban.until_s is None:
             return previous if previous == ban else ban
         return previous if abs(previous.until_s - ban.until_s) < _SAME_END_S else ban
+
+    def _is_logged_out(self) -> bool:
+        """Whether the page has logged out. One whose storage failed may have kept its login."""
+        session = self._session
+        return session.phase is Phase.LOGGED_OUT and session.reason not in STORAGE_REASONS
 
     def _update_link(self, state: PageState) -> None:
         """Publish the end of a link, so that it is seen before the next code."""
@@ -217,3 +227,8 @@ class SessionTracker:
         """A warning while there is less than twice the space without which the profile is not opened."""
         is_low = self._profile.measure_free_disk_mb() < 2 * self._min_free_disk_mb
         return ("disk_nearly_full",) if is_low else ()
+
+
+def _is_over(ban: Ban, phase: Phase, now_s: float) -> bool:
+    """Whether a ban that the page does not show is over."""
+    return phase is Phase.READY if ban.until_s is None else ban.until_s <= now_s

@@ -4,6 +4,7 @@ import pytest
 
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
+from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import (
     Deferred,
     Failed,
@@ -230,6 +231,18 @@ def test_a_dead_letter_is_replayed_once(world: PhoneWorld) -> None:
     world.submit("a", replay_of=dead_letter_id, replay_count=1)
     assert world.dispatched_ids() == ["a", "a"]
     assert world.statuses("a") == ["accepted", "failed", "accepted", "sent", "sent"]
+
+
+def test_a_replay_asks_whatsapp_afresh(world: PhoneWorld) -> None:
+    """What a look-up answered minutes ago does not end the replay: the recipient may have joined since."""
+    world.submit("a")
+    world.conclude(Failed(error=Error("recipient_not_on_whatsapp")))
+    world.submit("b")
+    assert world.statuses("b") == ["accepted", "failed"]  # by the cached answer
+    world.submit("a", replay_of=world.dead_letters()[0].dead_letter_id, replay_count=1)
+    assert world.dispatched_ids() == ["a", "a"]
+    [*_, last] = [effect for effect in world.effects if isinstance(effect, Dispatch)]
+    assert last.chat_id is None
 
 
 def test_receipts_only_move_forward(world: PhoneWorld) -> None:

@@ -52,9 +52,16 @@ def test_a_ban_survives_a_reload_of_the_page(tracker: SessionTracker) -> None:
     assert (session.phase, session.reason) == (Phase.RESTRICTED, "temporarily_banned")
 
 
-def test_a_ban_ends_with_the_next_connection(tracker: SessionTracker) -> None:
-    """A page that is connected again has been let in, before the time that the ban named."""
-    show(tracker, {**DISCONNECTED, "ban": {**BAN, "remaining_s": 60.0}})
+def test_a_ban_is_never_lifted_before_its_end(tracker: SessionTracker) -> None:
+    """Also not for a page that is connected again: to send before the end would be the next breach."""
+    until_s = show(tracker, {**DISCONNECTED, "ban": {**BAN, "remaining_s": 60.0}}).until_s
+    session = show(tracker, DISCONNECTED, LINKED)
+    assert (session.phase, session.until_s) == (Phase.RESTRICTED, until_s)
+
+
+def test_a_ban_without_an_end_ends_with_the_next_connection(tracker: SessionTracker) -> None:
+    """A page that is connected again has been let in."""
+    show(tracker, {**DISCONNECTED, "ban": BAN})
     assert show(tracker, DISCONNECTED).phase is Phase.RESTRICTED
     assert show(tracker, LINKED).phase is Phase.READY
     assert show(tracker, DISCONNECTED).phase is Phase.RECONNECTING
@@ -86,6 +93,28 @@ def test_a_logout_has_its_reason_until_the_next_link(
     assert session.link != link
     session = show(tracker, LINKED)
     assert (session.phase, session.reason) == (Phase.READY, None)
+
+
+def test_a_logout_is_the_news_until_the_next_code(
+    profile: Profile, tracker: SessionTracker
+) -> None:
+    """The page reloads itself after a logout; and after a restart the code still says why it is needed."""
+    show(tracker, LINKED, {**LINKED, "logging_out": True, "logout_reason": "device_removed"})
+    tracker.on_page_lost("page_navigated")
+    for session in (tracker.session, show(tracker, STARTING)):
+        assert (session.phase, session.reason) == (Phase.LOGGED_OUT, "device_removed")
+    assert show(tracker, QR).reason == "device_removed"
+    restarted = SessionTracker(profile)
+    restarted.start()
+    session = show(restarted, STARTING, QR)
+    assert (session.phase, session.reason) == (Phase.LINKING, "device_removed")
+    assert show(restarted, LINKED).reason is None
+
+
+def test_an_account_that_was_never_linked_has_no_reason(tracker: SessionTracker) -> None:
+    """That distinguishes it from one that was logged out."""
+    session = show(tracker, STARTING, QR)
+    assert (session.phase, session.reason) == (Phase.LINKING, None)
 
 
 @pytest.mark.parametrize("sign", [{"storage_broken": True}, {"logout_code": "0"}])

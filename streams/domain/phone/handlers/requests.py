@@ -88,7 +88,9 @@ def _is_replay(existing: Message, request: RequestInfo) -> bool:
 def _accept_request(
     transition: Transition, event: RequestReceived, existing: Message | None
 ) -> Message:
-    message = _make_message(event, transition.offset, existing)
+    if event.request.replay_of is not None:  # no cached answer decides a replay
+        transition.update_phone(chat=None)
+    message = _make_message(event, transition.offset, transition.now_s, existing)
     transition.store_payload(message.id)
     queue_position = queue.get_position(transition.phone, message)
     if message.send_at_s > transition.now_s:
@@ -102,7 +104,9 @@ def _accept_request(
     return transition.publish_queued(message, "scheduled", message.send_at_s)
 
 
-def _make_message(event: RequestReceived, offset: int, existing: Message | None) -> Message:
+def _make_message(
+    event: RequestReceived, offset: int, now_s: float, existing: Message | None
+) -> Message:
     request = event.request
     return Message(
         id=request.id,
@@ -113,6 +117,7 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
         dispatches=existing.dispatches if existing else 0,
         queued_count=existing.queued_count if existing else 0,
         allow_duplicate=existing is not None and existing.state is not State.FAILED,
+        accepted_at_s=now_s,
         send_at_s=request.send_at_s,
         expires_at_s=request.expires_at_s,
         account=request.account,

@@ -1,0 +1,133 @@
+"""`queue`: what waits, why, since when and until when, and which account has what."""
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from streams.cli import output
+from streams.cli.time_param import format_minute
+from streams.contract.timestamps import format_age, format_rfc3339
+from streams.kafka.broker_clock import fetch_broker_time_s
+from streams.local import run_dir
+from streams.operations import queue as operations
+from streams.operations.queue import QueuedMessage, RecipientQueue
+from streams.settings import Settings, load
+
+_QUEUE_COLUMNS = ("to", "waits", "why", "until", "oldest")
+_QUEUE_DETAILS = ("in_flight", "by")
+_MESSAGE_COLUMNS = ("priority", "why", "until", "age", "account")
+_MESSAGE_DETAILS = ("id",)
+
+
+@click.command()
+@click.argument("phone", required=False)
+@output.json_option
+def queue(phone: str | None, as_json: bool) -> None:
+    """Show what waits and why, for each recipient or, message by message, for PHONE.
+
+    It reads what the dispatchers have stored, so it shows the whole cluster.
+    """
+    settings = run_dir.resolve_kafka(load())
+    recipient = None if phone is None else operations.parse_recipient(settings, phone)
+    with output.Progress("reading the queues") as progress:
+        queues, now_s, unread = asyncio.run(_read(settings, recipient, progress))
+    if recipient is None:
+        rows = [_to_json(queue) if as_json else _to_row(queue, now_s) for queue in queues]
+        output.print_records(rows, _QUEUE_COLUMNS, _QUEUE_DETAILS, as_json=as_json)
+    else:
+        messages = [
+            _message_to_json(queue, queued) if as_json else _message_to_row(queued, now_s)
+            for queue in queues
+            for queued in queue.messages
+        ]
+        output.print_records(messages, _MESSAGE_COLUMNS, _MESSAGE_DETAILS, as_json=as_json)
+    output.print_note(_summarize(queues, unread))
+
+
+async def _read(
+    settings: Settings, recipient: str | None, progress: output.Progress
+) -> tuple[list[RecipientQueue], float, int]:
+    now_s = await fetch_broker_time_s(settings)
+    queues = await operations.read_queues(settings, recipient, progress.show)
+    return queues, now_s, await operations.count_unread(settings)
+
+
+def _summarize(queues: list[RecipientQueue], unread: int) -> str:
+    waits = sum(len(queue.waiting) for queue in queues)
+    in_flight = sum(queue.in_flight is not None for queue in queues)
+    text = f"{waits} waiting, {in_flight} in flight, {len(queues)} recipients"
+    if unread:
+        text += f"; dispatchers have {unread} records still to read (`wa-streams ps`)"
+    return text
+
+
+def _to_row(queue: RecipientQueue, now_s: float) -> dict[str, Any]:
+    in_flight = queue.in_flight
+    return {
+        "to": queue.row.phone,
+        "waits": len(queue.waiting),
+        "why": queue.first.explanation.reason,
+        "until": _format_until(queue.first),
+        "oldest": format_age(now_s - queue.oldest_s),
+        "in_flight": in_flight and in_flight.message.id,
+        "by": in_flight and in_flight.explanation.account,
+    }
+
+
+def _message_to_row(queued: QueuedMessage, now_s: float) -> dict[str, Any]:
+    return {
+        "id": queued.message.id,
+        "priority": queued.message.priority,
+        "why": queued.explanation.reason,
+        "until": _format_until(queued),
+        "age": format_age(now_s - queued.message.accepted_at_s),
+        "account": queued.explanation.account,
+    }
+
+
+def _format_until(queued: QueuedMessage) -> str | None:
+    until_s = queued.explanation.until_s
+    if not until_s:
+        return None
+    until = format_rfc3339(until_s)
+    local = datetime.fromtimestamp(until_s, UTC).astimezone()
+    is_today = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S") if is_today else format_minute(until)
+
+
+def _to_json(queue: RecipientQueue) -> dict[str, Any]:
+    in_flight = queue.in_flight
+    return {
+        "to": queue.row.phone,
+        "waiting": len(queue.waiting),
+        "reasons": dict(Counter(queued.explanation.reason for queued in queue.waiting)),
+        "reason": queue.first.explanation.reason,
+        "until": _format_time(queue.first.explanation.until_s),
+        "oldest_accepted_at": _format_time(queue.oldest_s),
+        "account": queue.row.account,
+        "in_flight": in_flight
+        and {"id": in_flight.message.id, "account": in_flight.explanation.account},
+    }
+
+
+def _message_to_json(queue: RecipientQueue, queued: QueuedMessage) -> dict[str, Any]:
+    message, explanation = queued.message, queued.explanation
+    return {
+        "id": message.id,
+        "to": queue.row.phone,
+        "priority": message.priority,
+        "reason": explanation.reason,
+        "until": _format_time(explanation.until_s),
+        "accepted_at": _format_time(message.accepted_at_s),
+        "expires_at": _format_time(message.expires_at_s),
+        "account": explanation.account,
+        "attempts": message.attempts,
+        "batch_id": message.batch_id,
+    }
+
+
+def _format_time(at_s: float) -> str | None:
+    return format_rfc3339(at_s) if at_s else None

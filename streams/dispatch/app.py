@@ -69,7 +69,9 @@ class Dispatcher:
             self.accounts, self.publisher, self.names.phone, max_in_flight, time.time
         )
         self.gauges = Gauges()
-        record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
+        record_mapper = RecordMapper(
+            self.names.status, self.names.dlq, self.names.phone, self.names.send
+        )
         self.intake = Intake(
             self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
         )

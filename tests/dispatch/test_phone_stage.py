@@ -59,7 +59,7 @@ class World:
             accounts,
             TimerService(accounts, self.publisher, "phone", 8, lambda: 1_000_000.0),
             Gauges(),
-            RecordMapper("status", "dlq", lambda name: f"send.{name}"),
+            RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}"),
             self.publisher,
             self.metrics,
             lambda: 1_000_000.0,

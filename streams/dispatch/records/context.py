@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec.structs import replace
+
 from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
-from streams.domain.phone.effects import Dispatch, PublishDeadLetter
+from streams.domain.phone.effects import Dispatch, ForwardRequest, PublishDeadLetter
 from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
 from streams.domain.phone.state import Message, Payload, Phone
 
@@ -47,7 +49,9 @@ class EffectContext:
         """The message's content and original record, unless it is missing."""
         return self._store.get_payload(self.phone, request_id)
 
-    def describe_missing(self, effect: Dispatch | PublishDeadLetter) -> MissingPayload:
+    def describe_missing(
+        self, effect: Dispatch | PublishDeadLetter | ForwardRequest
+    ) -> MissingPayload:
         """Why this effect has no payload."""
         is_expected = self._is_republished and effect.id in self._removed_payloads
         case: MissingCase = "already_published" if is_expected else "lost"
@@ -63,6 +67,31 @@ class EffectContext:
             return event.source_record
         payload = self.get_payload(effect.id)
         return payload.source_record if payload else None
+
+    def get_forwarded_request(self, effect: ForwardRequest) -> RequestReceived | None:
+        """The request as it goes on to the other number, unless its payload is missing."""
+        if not effect.is_stored:
+            assert isinstance(self._event, RequestReceived), "only a request is forwarded at once"
+            return replace(self._event, phone=effect.phone, forwarding=effect.forwarding)
+        payload = self.get_payload(effect.id)
+        if payload is None:
+            return None
+        return RequestReceived(
+            phone=effect.phone,
+            request=effect.request,
+            source_record=payload.source_record,
+            content=payload.content,
+            reply_to=payload.reply_to,
+            forwarding=effect.forwarding,
+        )
+
+    def get_requested_phone(self, request_id: str) -> str | None:
+        """The number that the request names: this one (a repeat may use another), else the message's."""
+        event, message = self._event, self.get_echo_source(request_id)
+        if isinstance(event, RequestReceived) and event.request.id == request_id:
+            return event.forwarding.requested_phone if event.forwarding else None
+        forwarding = message.forwarding if isinstance(message, Message) else None
+        return forwarding.requested_phone if forwarding else None
 
     def get_account(self, request_id: str) -> str | None:
         """The account that had the message, if any had."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from streams.domain import rate_limit
 from streams.domain.accounts.routing import AccountCapacities, AccountChoice, choose_account
 from streams.domain.errors import Error
-from streams.domain.phone import queue
+from streams.domain.phone import forwarding, queue
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
@@ -26,7 +26,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
         return transition.phone
-    if not _give_up_heads(transition):
+    if not forwarding.forward_waiting(transition) or not _give_up_heads(transition):
         return transition.update_phone(timer_at_s=transition.now_s)
     heads = _get_heads(transition)
     if not heads:

@@ -33,6 +33,7 @@ from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.events import (
     Deferred,
     Failed,
+    Moved,
     OutcomeUnknown,
     ReceiptKind,
     Result,
@@ -166,7 +167,7 @@ def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
     """When the row is no longer needed: no dispatch and no receipt of it will come."""
     if claim.result is None:
         return claim.claimed_at_s + idempotency_window_s
-    if isinstance(claim.result, Deferred):
+    if isinstance(claim.result, Deferred | Moved):
         return claim.concluded_at_s + min(DEFERRED_RETENTION_S, idempotency_window_s)
     return claim.concluded_at_s + idempotency_window_s
 

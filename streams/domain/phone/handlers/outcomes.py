@@ -10,17 +10,19 @@ from msgspec.structs import replace
 
 from streams.domain import backoff
 from streams.domain.errors import Error, ErrorClass
+from streams.domain.phone import forwarding
 from streams.domain.phone.closures import close_account
 from streams.domain.phone.events import (
     Deferred,
     Failed,
+    Moved,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
     Sent,
 )
 from streams.domain.phone.handlers import receipts
-from streams.domain.phone.state import Chat, Message, State
+from streams.domain.phone.state import Alias, Chat, Message, State
 from streams.domain.phone.transition import Transition
 
 _DEFERRING_CLASSES: Final = (ErrorClass.THROTTLED, ErrorClass.SESSION)
@@ -54,6 +56,8 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
             _apply_failed(transition, message, event, event.result.error)
         case Deferred():
             _apply_deferred(transition, message, event, event.result)
+        case Moved():
+            _apply_moved(transition, message, event, event.result)
         case OutcomeUnknown():
             _apply_unknown(transition, message, event, event.result)
     return True
@@ -64,7 +68,8 @@ def _update_chat(transition: Transition, event: Outcome) -> None:
     now_s, policy = transition.now_s, transition.policy
     if event.chat_id is not None:
         valid_until_s = now_s + policy.lookup_cache_found_s
-        transition.update_phone(chat=Chat(chat_id=event.chat_id, valid_until_s=valid_until_s))
+        chat = Chat(chat_id=event.chat_id, valid_until_s=valid_until_s)
+        transition.update_phone(chat=chat, alias=None)
     elif isinstance(event.result, Failed) and event.result.error.is_not_on_whatsapp:
         valid_until_s = now_s + policy.lookup_cache_s
         transition.update_phone(chat=Chat(chat_id=None, valid_until_s=valid_until_s))
@@ -206,6 +211,23 @@ def _close_account(
         last_reason="",  # a `queued` from now on has another time
     )
     return transition.put_message(updated)
+
+
+def _apply_moved(
+    transition: Transition, message: Message, event: Outcome, result: Moved
+) -> Message:
+    """What waits here is forwarded (dispatch.py), in order. The newest answer about the chat counts."""
+    if message.pinned_to is not None:
+        # Its id at WhatsApp belongs to this number: first it must be found out whether it was sent.
+        in_doubt = Deferred(error=Error("attempt_in_doubt"), in_doubt=True)
+        return _apply_deferred(transition, message, event, in_doubt)
+    if forwarding.may_move(transition.phone, message, result.phone):
+        alias = Alias(phone=result.phone, learned_at_s=transition.now_s)
+        transition.update_phone(alias=alias, chat=None)
+    elif event.chat_id is None:
+        error = Error("lookup_failed", "WhatsApp names another number for this chat each time")
+        return _apply_failed(transition, message, event, error)
+    return transition.put_message(replace(message, state=State.WAITING, in_doubt_since_s=0.0))
 
 
 def _apply_unknown(

@@ -8,7 +8,7 @@ generation of its message.
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone import queue
+from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import RequestInfo, RequestReceived, ScheduleDue
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
@@ -21,11 +21,19 @@ def apply_request(transition: Transition, event: RequestReceived) -> bool:
     if existing is not None and not _is_replay(existing, event.request):
         if existing.last_status is not None:
             transition.emit(existing.last_status)
-    elif transition.phone.waiting_count >= transition.policy.max_queue:
+    elif forwarding.forward_arrival(transition, event):
+        pass
+    elif _is_queue_full(transition, event):
         _reject_request(transition, event, existing)
     else:
         _accept_request(transition, event, existing)
     return True
+
+
+def _is_queue_full(transition: Transition, event: RequestReceived) -> bool:
+    """A message that was accepted under another number of this recipient has its place."""
+    is_accepted = event.forwarding is not None and event.forwarding.is_accepted
+    return transition.phone.waiting_count >= transition.policy.max_queue and not is_accepted
 
 
 def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
@@ -49,6 +57,8 @@ def _accept_request(
     transition: Transition, event: RequestReceived, existing: Message | None
 ) -> Message:
     message = _make_message(event, transition.offset, existing)
+    if event.forwarding is not None:
+        transition.merge_send_times(event.forwarding.send_times_s)
     transition.store_payload(message.id)
     queue_position = queue.get_position(transition.phone, message)
     if message.send_at_s > transition.now_s:
@@ -56,14 +66,28 @@ def _accept_request(
         message = transition.put_message(replace(message, state=State.SCHEDULED))
     else:
         message = transition.enqueue(message)
-    message = transition.publish_status(message, "accepted", queue_position=queue_position)
+    message = _publish_accepted(transition, message, queue_position)
     if message.state is not State.SCHEDULED:
         return message
     return transition.publish_queued(message, "scheduled", message.send_at_s)
 
 
+def _publish_accepted(transition: Transition, message: Message, queue_position: int) -> Message:
+    """A message that was accepted under another number of this recipient is not accepted twice."""
+    if message.forwarding is None or not message.forwarding.is_accepted:
+        return transition.publish_status(message, "accepted", queue_position=queue_position)
+    answer = PublishStatus(
+        id=message.id,
+        status="accepted",
+        event_id_suffix=str(message.generation),
+        at_s=transition.now_s,
+        queue_position=queue_position,
+    )
+    return transition.put_message(replace(message, last_status=answer))
+
+
 def _make_message(event: RequestReceived, offset: int, existing: Message | None) -> Message:
-    request = event.request
+    request, arrival = event.request, event.forwarding
     return Message(
         id=request.id,
         offset=offset,
@@ -81,6 +105,10 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
         trace=request.trace,
         replay_count=request.replay_count,
         source_coordinates=event.source_record.coordinates,
+        attempts=arrival.attempts if arrival else 0,
+        first_failed_at_s=arrival.first_failed_at_s if arrival else 0.0,
+        not_before_s=arrival.not_before_s if arrival else 0.0,
+        forwarding=replace(arrival, send_times_s=()) if arrival else None,
     )
 
 

@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+PROCESSES ?= 2
 LANGUAGES := tests/contract/languages
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
@@ -36,8 +37,8 @@ $(LANGUAGES)/node_modules/.installed: $(LANGUAGES)/package-lock.json $(LANGUAGES
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools ## run all tests except those that take many minutes
-	$(BIN)/python -m pytest -m "not chaos"
+test: setup schema-tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
+	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 10
 
 chaos: setup ## kill each process and let WhatsApp misbehave in every way, under thousands of requests: about an hour
 	$(BIN)/python -m pytest -m chaos -s

@@ -129,8 +129,10 @@ def connect_headers() -> Iterator[str]:
 def metric_names() -> Iterator[str]:
     """Each metric of both workers."""
     registry, sender_registry = new_registry("dispatch-1"), CollectorRegistry()
-    gauges = ("partitions", "phones_waiting", "dispatches_in_flight", "overdue_s")
-    readers = {name: lambda: 0.0 for name in gauges}
+    readers = dict.fromkeys(
+        ("partitions", "phones_waiting", "dispatches_in_flight", "overdue_s", "flights_overdue"),
+        lambda: 0.0,
+    )
     DispatcherMetrics(registry, is_ready=lambda: True, **readers)
     LagMetrics(registry)
     SenderMetrics(sender_registry)

@@ -22,7 +22,7 @@ EXCEPTIONS = {
     "tests/contract/languages/test_asyncapi.py": "one test",
     "tests/sender/test_pace.py": "one test",
     "tests/supervisor/test_orphans.py": "one test",
-    "tests/support/records.py": "one function",
+    "tests/support/kafka/records.py": "one function",
     "tests/support/waiting.py": "one function",
 }
 

@@ -8,6 +8,11 @@ from msgspec import Meta
 
 from streams.contract.status import Timestamp
 
+HEARTBEAT_INTERVAL_S: Final = 10.0  # a sender repeats its record at this interval
+MAX_HEARTBEAT_AGE_S: Final = (
+    30.0  # an account without a record for longer is down, whatever it says
+)
+
 AccountState: TypeAlias = Literal[
     "starting",
     "linking",

@@ -5,7 +5,7 @@ counts as not ready.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -19,11 +19,15 @@ log = logging.getLogger(__name__)
 
 
 class Accounts:
-    """Which accounts there are, and what they can do now. `on_change` is called when that changes."""
+    """Which accounts there are, and what they can do now. `on_change` is called when that changes.
 
-    def __init__(self, on_change: Callable[[], None]) -> None:
-        self._ready: dict[str, bool] = {}
-        self._free_at_s: dict[str, float] = {}
+    The `configured` ones exist before their first record.
+    """
+
+    def __init__(self, on_change: Callable[[], None], configured: Iterable[str] = ()) -> None:
+        self._ready = dict.fromkeys(configured, False)
+        self._free_at_s = dict.fromkeys(self._ready, 0.0)
+        self._with_sender: set[str] = set()
         self._without_new_chats: frozenset[str] = frozenset()
         self._summaries: dict[str, dict[str, Any]] = {}
         self._on_change = on_change
@@ -40,12 +44,23 @@ class Accounts:
             self._ready.pop(name, None)
         else:
             self._ready[name] = record is not None and record.state == "ready"
+        self._update_sender(name, has_sender=record is not None and record.state != "stopped")
         self._free_at_s[name] = parse_rfc3339(record.free_at) if record and record.free_at else 0.0
         self._update_new_chats(name, is_allowed=record is None or record.new_chats_allowed)
         if previous[0] != self._ready.get(name):
             log.info("account %s is %s", name, "ready" if self._ready.get(name) else "not ready")
         if previous != (self._ready.get(name), self._free_at_s[name], self._without_new_chats):
             self._on_change()
+
+    def _update_sender(self, name: str, *, has_sender: bool) -> None:
+        if has_sender:
+            self._with_sender.add(name)
+        else:
+            self._with_sender.discard(name)
+
+    def is_sender_alive(self, name: str) -> bool:
+        """Whether a process of this account runs, whatever the account can do now."""
+        return name in self._with_sender
 
     def _update_new_chats(self, name: str, *, is_allowed: bool) -> None:
         if is_allowed == (name not in self._without_new_chats):

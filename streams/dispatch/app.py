@@ -11,10 +11,13 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
 from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
+from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Intake
 from streams.dispatch.phone_stage import PhoneStage
@@ -58,15 +61,27 @@ class Dispatcher:
             phones_waiting=lambda: self.timer_service.count_waiting_phones(),
             dispatches_in_flight=lambda: self.timer_service.count_in_flight(),
             overdue_s=lambda: self.timer_service.overdue_s(),
+            flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
-        self.accounts = Accounts(on_change=lambda: self.timer_service.notify())
+        self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
             self.accounts, self.publisher, self.names.phone, max_in_flight, time.time
+        )
+        self.resolver = Resolver(
+            self.timer_service.flights,
+            ClaimReader(settings, self._write_barrier),
+            self.publisher,
+            self.metrics,
+            phone_topic=self.names.phone,
+            namespace=settings.topic_prefix,
+            policy=self.policy,
+            is_sender_alive=self.accounts.is_sender_alive,
+            now_s=time.time,
         )
         self.gauges = Gauges()
         record_mapper = RecordMapper(
@@ -108,6 +123,7 @@ class Dispatcher:
         app.after_last_event(self._exit_stack.aclose)
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
+        app.task(self.resolver.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""
@@ -126,7 +142,7 @@ class Dispatcher:
         phones, last_key = store.scan_phones(b"", BATCH_SIZE)
         while phones:
             for row in phones:
-                self.timer_service.update_phone(store.partition, row.phone, row)
+                self.timer_service.load_phone(store.partition, row)
                 self.gauges.update(None, row)
             await asyncio.sleep(0)  # lets probes be answered
             phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
@@ -163,6 +179,9 @@ class Dispatcher:
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
             accounts=self.accounts.summaries,
         )
+
+    async def _write_barrier(self, topic: str) -> RecordMetadata:
+        return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
 
     async def _load_accounts(self) -> None:
         self._exit_stack.push_async_callback(self.view.stop)

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import msgspec
 
@@ -23,7 +23,7 @@ from streams.dispatch.records.context import MissingCase
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
-from streams.domain.phone.events import Event, ReceiptSeen, RequestReceived
+from streams.domain.phone.events import Event, Outcome, ReceiptSeen, RequestReceived, Sent
 from streams.domain.phone.handlers import receipts
 from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.state import Phone
@@ -110,13 +110,14 @@ class PhoneStage:
 
     def _report_contradiction(self, store: PhoneStore, event: Event, offset: int) -> None:
         """Nothing may follow the wrong status, but somebody should look into it."""
-        if not isinstance(event, ReceiptSeen):
+        if not _proves_sent(event):
             return
         message = store.get_message(event.phone, event.id)
         if message is not None and receipts.contradicts_status(message):
             self.metrics.count_contradicting_receipt()
             position = f"{store.partition}:{offset}"
-            log.error("receipt %s at %s: its message is %s", event.receipt, position, message.state)
+            receipt = event.receipt if isinstance(event, ReceiptSeen) else "sent"
+            log.error("receipt %s at %s: its message is %s", receipt, position, message.state)
 
     def _step(
         self, store: PhoneStore, before: Phone | None, event: Event, offset: int
@@ -170,6 +171,11 @@ def _decode_event(partition: int, offset: int, data: bytes | None) -> Event | No
     except (msgspec.DecodeError, UnicodeDecodeError):
         log.error("record %d:%d of the phone log is not an event: skipped", partition, offset)  # noqa: TRY400 - the bytes may hold a number
         return None
+
+
+def _proves_sent(event: Event) -> TypeGuard[ReceiptSeen | Outcome]:
+    is_sent = isinstance(event, Outcome) and isinstance(event.result, Sent)
+    return is_sent or isinstance(event, ReceiptSeen)
 
 
 def _event_type(event: Event) -> str:

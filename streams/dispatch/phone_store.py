@@ -4,9 +4,9 @@
 |----------------------------------|---------------------------------------------------------------|
 | `p` phone                        | the phone's row, whose changelog record commits an event      |
 | `m` phone \\0 id                  | a message's row                                               |
-| `s` phone \\0 priority, seq       | the id of the message in this slot of the queue               |
+| `s` phone \\0 queue \\0 seq        | the id of the message in this slot of the queue               |
 | `d` phone \\0 id                  | the payload: content and original record of an open message   |
-| `t` phone \\0 id                  | when a scheduled message is due (for the start of the timers) |
+| `t` phone \\0 id                  | when a message is due or expires (for the start of the timers) |
 
 There is one table, so that one batch of one partition holds everything that an event changed, the
 phone's row first: wherever another row of the event is stored, that row is too. A payload is removed only
@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from itertools import islice
 
 from streams.domain.phone import state as stored
-from streams.domain.phone.events import Event, Priority, RequestReceived
-from streams.domain.phone.state import Journal, Message, Payload, Phone, State
+from streams.domain.phone.effects import ForwardRequest
+from streams.domain.phone.events import Event, RequestReceived
+from streams.domain.phone.state import Journal, Message, Payload, Phone
 from streams.runtime.table import Change, DurableTable
 
 PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME = b"p", b"m", b"s", b"d", b"t"
-_PRIORITY_CODE = {"urgent": b"0", "normal": b"1", "bulk": b"2"}
 _SEQ = struct.Struct(">Q")
 _TIME = struct.Struct(">d")
 
@@ -47,9 +47,9 @@ class PhoneStore:
         data = self._table.get(self.partition, _request_key(MESSAGE, phone, request_id))
         return None if data is None else stored.decode_message(data)
 
-    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """The id of the message in this slot of the queue."""
-        data = self._table.get(self.partition, _slot_key(phone, priority, seq))
+        data = self._table.get(self.partition, _slot_key(phone, queue, seq))
         return None if data is None else data.decode()
 
     def get_payload(self, phone: str, request_id: str) -> Payload | None:
@@ -58,7 +58,7 @@ class PhoneStore:
         return None if data is None else stored.decode_payload(data)
 
     def scan_scheduled(self) -> Iterator[tuple[str, str, float]]:
-        """Phone, id and time of every scheduled message. Do not await while iterating."""
+        """Phone, id and `wake_at_s` of every message that has one. Do not await while iterating."""
         for key, data in self._table.scan(self.partition, SCHEDULED_TIME):
             phone, request_id = _split_key(key)
             yield phone, request_id, _TIME.unpack(data)[0]
@@ -96,16 +96,19 @@ def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
         yield from _scheduled_time_changes(row.phone, message)
     for request_id in journal.removed_messages:
         yield _request_key(MESSAGE, row.phone, request_id), None
+    for effect in journal.effects:
+        if isinstance(effect, ForwardRequest) and effect.is_stored:
+            yield _request_key(SCHEDULED_TIME, row.phone, effect.id), None
     for slot in journal.slots:
         value = None if slot.id is None else slot.id.encode()
-        yield _slot_key(row.phone, slot.priority, slot.seq), value
+        yield _slot_key(row.phone, slot.queue, slot.seq), value
     yield from _payload_changes(row.phone, journal, event)
 
 
 def _scheduled_time_changes(phone: str, message: Message) -> Iterator[Change]:
-    if message.state is State.SCHEDULED:
-        yield _request_key(SCHEDULED_TIME, phone, message.id), _TIME.pack(message.send_at_s)
-    elif message.send_at_s:
+    if message.wake_at_s:
+        yield _request_key(SCHEDULED_TIME, phone, message.id), _TIME.pack(message.wake_at_s)
+    elif message.send_at_s or message.expires_at_s:
         yield _request_key(SCHEDULED_TIME, phone, message.id), None
 
 
@@ -130,5 +133,5 @@ def _split_key(key: bytes) -> tuple[str, str]:
     return phone.decode(), request_id.decode()
 
 
-def _slot_key(phone: str, priority: Priority, seq: int) -> bytes:
-    return SLOT + phone.encode() + b"\0" + _PRIORITY_CODE[priority] + _SEQ.pack(seq)
+def _slot_key(phone: str, queue: str, seq: int) -> bytes:
+    return SLOT + b"\0".join((phone.encode(), queue.encode(), _SEQ.pack(seq)))

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.flights.tracker import FlightTracker
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.domain.phone.scheduler import Scheduler
-from streams.domain.phone.state import Phone, State
+from streams.domain.phone.state import Phone
 
 _MAX_SLEEP_S: Final = 60.0  # a wall clock may be set
 
@@ -37,6 +38,7 @@ class TimerService:
         self._max_in_flight = max_in_flight
         self._now_s = now_s
         self._schedulers: dict[int, Scheduler] = {}
+        self.flights = FlightTracker(now_s)
         self._notified = asyncio.Event()
 
     def get_scheduler(self, partition: int) -> Scheduler:
@@ -46,20 +48,30 @@ class TimerService:
         return self._schedulers[partition]
 
     def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
-        """The phone's row is this now; None: it has none."""
+        """An event was applied, and the phone's row is this now; None: it has none."""
+        self.flights.update(partition, phone, row)
+        self._update_scheduler(partition, phone, row)
+        self.notify()
+
+    def _update_scheduler(self, partition: int, phone: str, row: Phone | None) -> None:
         scheduler = self.get_scheduler(partition)
         scheduler.update(phone, row)
         for message in row.journal.messages if row else ():
-            if message.state is State.SCHEDULED:
-                scheduler.schedule(phone, message.id, message.send_at_s)
-        self.notify()
+            scheduler.schedule(phone, message.id, message.wake_at_s)
 
     def clear(self) -> None:
         """Forget everything: this process may own other partitions now."""
         self._schedulers.clear()
+        self.flights.clear()
+
+    def load_phone(self, partition: int, row: Phone) -> None:
+        """A row as it was recovered."""
+        self.flights.load(partition, row.phone, row)
+        self._update_scheduler(partition, row.phone, row)
+        self.notify()
 
     def load_scheduled(self, store: PhoneStore) -> None:
-        """Load the scheduled messages of a partition; `update_phone` brings everything else."""
+        """Load the scheduled messages of a partition; `load_phone` brings everything else."""
         scheduler = self.get_scheduler(store.partition)
         for phone, request_id, at_s in store.scan_scheduled():
             scheduler.schedule(phone, request_id, at_s)

@@ -83,6 +83,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "malformed_json": (_INVALID, "The record is not JSON"),
     "schema_violation": (_INVALID, "The request does not have the form that the contract requires"),
     "invalid_phone": (_INVALID, "The phone number cannot exist"),
+    "unknown_account": (_INVALID, "There is no such account"),
     "unknown_template": (_INVALID, "There is no such template"),
     "missing_parameter": (_INVALID, "A parameter of the template is missing"),
     "record_too_large": (_INVALID, "The record is larger than WA_MAX_REQUEST_BYTES allows"),

@@ -1,8 +1,8 @@
 """Creates and checks topics. Never alters or deletes one: what is on a broker belongs to its operator.
 
-With the wrong number of partitions, a phone's records would go to another partition than the one with its row; and a
-changelog that is not compacted would lose rows. So a worker does not start on such topics. The retention of a public
-topic that exists is the operator's decision, and is not checked.
+With the wrong number of partitions, a phone's records would go to another partition than the one with its row; a
+changelog that is not compacted would lose rows; and without append times nothing could tell the time. So a worker does
+not start on such topics. The retention of a public topic that exists is the operator's decision, and is not checked.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, for_code
 
 from streams.kafka import connection
-from streams.kafka.topics import TopicSpec, required_topics
+from streams.kafka.topics import TIMESTAMP_TYPE, TopicSpec, required_topics
 from streams.settings import Settings
 
 _VISIBILITY_TIMEOUT_S = 60.0
@@ -164,15 +164,17 @@ def _compare(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> Ite
     if partitions != spec.partitions:
         remedy = "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
         yield TopicProblem(spec.name, f"{partitions} partitions", f"{spec.partitions}", remedy)
-    policy, expected = config["cleanup.policy"], spec.config["cleanup.policy"]
-    if policy != expected:
-        yield _misconfigured(spec.name, "cleanup.policy", policy, expected)
+    for key in ("cleanup.policy", TIMESTAMP_TYPE):
+        actual, expected = config[key], spec.config[key]
+        if actual != expected:
+            yield misconfigured(spec.name, key, actual, expected)
     size, expected = config["max.message.bytes"], spec.config["max.message.bytes"]
     if int(size) < int(expected):
-        yield _misconfigured(spec.name, "max.message.bytes", size, expected)
+        yield misconfigured(spec.name, "max.message.bytes", size, expected)
 
 
-def _misconfigured(topic: str, key: str, actual: str, expected: str) -> TopicProblem:
+def misconfigured(topic: str, key: str, actual: str, expected: str) -> TopicProblem:
+    """The problem of a topic with the wrong value of this configuration key."""
     command = f"kafka-configs.sh --alter --topic {topic} --add-config {key}={expected}"
     return TopicProblem(topic, f"{key}={actual}", f"{key}={expected}", f"set it: {command}")
 

@@ -26,11 +26,11 @@ class Reader:
     async def seek_to_end(self) -> None:
         """Read the records that are written after this call."""
         ends = await self._consumer.end_offsets(self._partitions)
-        self._seek(ends)
+        self.seek(ends)
 
     async def seek_to_time(self, since_s: float) -> None:
         """Read the records that were written at or after this time (epoch)."""
-        self._seek(await self.offsets_for_time(since_s))
+        self.seek(await self.offsets_for_time(since_s))
 
     async def offsets_for_time(self, since_s: float) -> dict[TopicPartition, int]:
         """For each partition the first offset written at or after this time, or else its end."""
@@ -79,7 +79,8 @@ class Reader:
                 return True
         return False
 
-    def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read each of these partitions from this offset on."""
         for partition, offset in offsets.items():
             self._consumer.seek(partition, offset)
 
@@ -100,7 +101,7 @@ async def open_reader(settings: ClientSettings, topic: str) -> AsyncIterator[Rea
         KafkaUnreachable: no broker answers, or none is configured.
         TopicNotFound: the topic does not exist.
     """
-    await _require_topic(settings, topic)
+    await require_topic(settings, topic)
     options = client_options(settings)
     consumer = AIOKafkaConsumer(
         topic, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -113,7 +114,8 @@ async def open_reader(settings: ClientSettings, topic: str) -> AsyncIterator[Rea
         await consumer.stop()
 
 
-async def _require_topic(settings: ClientSettings, topic: str) -> None:
+async def require_topic(settings: ClientSettings, topic: str) -> None:
+    """Raises TopicNotFound unless the topic exists, and KafkaUnreachable if no broker answers."""
     # A consumer would look for it for 40 s. Lists all topics, because a broker might create one that is named.
     async with admin_client(settings) as client:
         if topic not in await client.list_topics():

@@ -30,9 +30,11 @@ _COMPACTED_CONFIG = {
     "delete.retention.ms": str(DAY_MS),
 }
 
-# The broker's clock. By the clock of a caller that is wrong, requests would be removed before they are
-# read (too old) or refused (too new).
-_TIMESTAMP_CONFIG = {"message.timestamp.type": "LogAppendTime"}
+# The broker's clock, on which every decision rests (broker_clock.py). By the clock of a caller that is
+# wrong, requests would also be removed before they are read (too old) or refused (too new).
+TIMESTAMP_TYPE = "message.timestamp.type"
+APPEND_TIME = "LogAppendTime"
+_TIMESTAMP_CONFIG = {TIMESTAMP_TYPE: APPEND_TIME}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Names:
     accounts: str
     templates: str
     phone: str
+    clock: str
 
     def send(self, account: str) -> str:
         """The send topic of an account: what its sender must send."""
@@ -67,7 +70,8 @@ def names(settings: ClientSettings) -> Names:
     """The topics' names under the configured prefix."""
     prefix = settings.topic_prefix
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
-    return Names(prefix=prefix, phone=f"{prefix}.internal.phone", **public)
+    internal = {name: f"{prefix}.internal.{name}" for name in ("phone", "clock")}
+    return Names(prefix=prefix, **internal, **public)
 
 
 def dispatch_app_id(settings: Settings) -> str:
@@ -90,6 +94,7 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
     topic_names = names(settings)
     specs = [_public_spec(settings, topic) for topic in PUBLIC_TOPICS]
     specs.append(_spec(settings, topic_names.phone, settings.partitions, _internal_config()))
+    specs.append(_spec(settings, topic_names.clock, 1, _clock_config()))
     rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)
     specs.append(
         _spec(
@@ -125,6 +130,11 @@ def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]
     return TopicSpec(
         name, partitions, settings.replication_factor, {**config, **min_insync, **_TIMESTAMP_CONFIG}
     )
+
+
+def _clock_config() -> dict[str, str]:
+    """Each worker writes a record every few seconds, only to read its append time."""
+    return {**_delete_config(HOUR_MS, MIB), "segment.ms": str(HOUR_MS)}
 
 
 def _internal_config() -> dict[str, str]:

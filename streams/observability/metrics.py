@@ -77,6 +77,7 @@ class DispatcherMetrics:
         phones_waiting: ReadValue,
         dispatches_in_flight: ReadValue,
         overdue_s: ReadValue,
+        flights_overdue: ReadValue,
     ) -> None:
         self._records = Counter(
             "wa_records",
@@ -115,6 +116,14 @@ class DispatcherMetrics:
             ["case"],
             registry=registry,
         )
+        self._resolved_flights = Counter(
+            "wa_dispatches_resolved",
+            "Dispatches that no sender answered, by what their claims said",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
+            self._resolved_flights.labels(result)
         for case in ("already_published", "lost"):
             self._missing_payloads.labels(case)
         for disposition in ("forwarded", "rejected", "tombstone"):
@@ -134,6 +143,10 @@ class DispatcherMetrics:
             "wa_dispatches_in_flight": (
                 "Dispatched messages without an outcome",
                 dispatches_in_flight,
+            ),
+            "wa_dispatches_overdue": (
+                "Dispatched messages without an outcome although their deadline is over",
+                flights_overdue,
             ),
             "wa_oldest_due_seconds": ("Delay of the oldest overdue timer", overdue_s),
         }
@@ -155,6 +168,10 @@ class DispatcherMetrics:
     def count_illegal_transition(self) -> None:
         """An event was refused because of an illegal change of state."""
         self._illegal_transitions.inc()
+
+    def count_resolved_flight(self, result: str) -> None:
+        """Count a dispatch that got its outcome without its sender (`not_claimed`, `in_doubt` …)."""
+        self._resolved_flights.labels(result).inc()
 
     def count_contradicting_receipt(self) -> None:
         """Count a receipt of a message that is `failed` or `expired`."""

@@ -26,7 +26,7 @@ from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import Fence
 from streams.runtime.producer import Producer
-from streams.runtime.protocols import RecoveredTable
+from streams.runtime.protocols import ProduceObserver, RecoveredTable
 from streams.runtime.publisher import Publisher
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
 
@@ -109,6 +109,7 @@ class App(faust.App):
         self.source_topics: set[str] = set()  # topics that are read
         self.durable_tables: list[RecoveredTable] = []
         self.publisher = Publisher(self._started_producer)
+        self.on_produce_response: ProduceObserver = lambda metadata, sent_s, received_s: None
         self._member_id = member_id
         self._release_dir = release_dir
         self._before_join: list[Callback] = []

@@ -11,6 +11,7 @@ deadlines. After the second case, the producer requests a new producer id.
 
 import asyncio
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,11 +46,21 @@ class Producer(driver.Producer):
 
         async def fenced_send(node_id: int, batches: Mapping[Any, Any]) -> None:
             await check_before_write()
+            sent_mono_s = time.monotonic()
             await send(node_id, batches)
+            self._report_responses(batches, sent_mono_s)
             if any(_has_failed(batch.future) for batch in batches.values()):
                 _reset_producer_id(sender._txn_manager)
 
         sender._send_produce_req = fenced_send
+
+    def _report_responses(self, batches: Mapping[Any, Any], sent_mono_s: float) -> None:
+        """Report when the broker appended the batches. One that was sent again may have the time of its first try."""
+        received_mono_s = time.monotonic()
+        for batch in batches.values():
+            if batch.retry_count == 0 and batch.future.done() and not _has_failed(batch.future):
+                metadata = batch.future.result()
+                self.app.on_produce_response(metadata, sent_mono_s, received_mono_s)
 
     @property
     def client(self) -> AIOKafkaProducer:

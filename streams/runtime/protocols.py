@@ -4,14 +4,18 @@ The app makes its consumer, producer, tables and watchdog, and each of them refe
 to a Protocol of this file instead of the class, so only `app.py` imports them, and none of them imports `app.py`.
 """
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
 from streams.runtime.fence import Fence
 from streams.runtime.publisher import Publisher
+
+# What the broker returned for a batch, and when its request was sent and answered, on the monotonic clock.
+ProduceObserver: TypeAlias = Callable[[RecordMetadata, float, float], None]
 
 
 class FencedApp(Protocol):
@@ -27,6 +31,11 @@ class FencedApp(Protocol):
     @property
     def conf(self) -> Any:
         """Faust's settings."""
+        ...
+
+    @property
+    def on_produce_response(self) -> ProduceObserver:
+        """Receives the metadata of each batch that the broker has confirmed, and when it was sent and received."""
         ...
 
 

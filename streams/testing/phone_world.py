@@ -17,6 +17,7 @@ from streams.domain.phone.effects import (
 )
 from streams.domain.phone.events import (
     Event,
+    FlightOverdue,
     Outcome,
     Priority,
     RequestInfo,
@@ -44,7 +45,7 @@ class PhoneWorld:
     offset: int = 0
     row: Phone | None = None
     messages: dict[str, Message] = field(default_factory=dict)
-    slots: dict[tuple[Priority, int], str] = field(default_factory=dict)
+    slots: dict[tuple[str, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
     effects: list[Effect] = field(default_factory=list)
     changes: list[tuple[type[Event], Stage, Stage]] = field(default_factory=list)
@@ -56,10 +57,10 @@ class PhoneWorld:
         assert phone == self.phone
         return self.messages.get(request_id)
 
-    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """See `RowReader`."""
         assert phone == self.phone
-        return self.slots.get((priority, seq))
+        return self.slots.get((queue, seq))
 
     # -- what happens
 
@@ -112,9 +113,9 @@ class PhoneWorld:
             self.messages.pop(request_id, None)
         for slot in journal.slots:
             if slot.id is None:
-                self.slots.pop((slot.priority, slot.seq), None)
+                self.slots.pop((slot.queue, slot.seq), None)
             else:
-                self.slots[slot.priority, slot.seq] = slot.id
+                self.slots[slot.queue, slot.seq] = slot.id
         if journal.new_payload_id is not None:
             self.payloads.add(journal.new_payload_id)
         self.payloads -= set(journal.removed_payloads)
@@ -147,6 +148,20 @@ class PhoneWorld:
                 whatsapp_id=f"3EB0{in_flight.id}",
                 result=result,
                 chat_id=chat_id,
+            )
+        )
+
+    def report_overdue(self) -> list[Effect]:
+        """The dispatch that is in flight has no outcome."""
+        assert self.row is not None
+        assert self.row.in_flight is not None
+        in_flight = self.row.in_flight
+        return self.apply(
+            FlightOverdue(
+                phone=PHONE,
+                id=in_flight.id,
+                dispatch_number=in_flight.dispatch_number,
+                whatsapp_id=f"3EB0{in_flight.id}",
             )
         )
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.producers import BATCH, make_requests, produce_plainly
-from tests.chaos.readiness import ReadinessMonitor
-from tests.chaos.running_stack import RunningStack, run_stack
-from tests.chaos.whatsapp_faults import Period, read_connected
+from tests.chaos.support.producers import BATCH, make_requests, produce_plainly
+from tests.chaos.support.readiness import ReadinessMonitor
+from tests.chaos.support.running_stack import RunningStack, run_stack
+from tests.chaos.support.whatsapp_faults import Period, read_connected
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
 from tests.support.verdict import judge

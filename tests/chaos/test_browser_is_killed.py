@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.browser_sender import Dispatcher, id_of
-from tests.chaos.kill_moments import ACK_DELAY_MS, Killer, Moment, linked_sender
+from tests.chaos.support.browser_sender import Dispatcher, id_of
+from tests.chaos.support.kill_moments import ACK_DELAY_MS, Killer, Moment, linked_sender
 from tests.support.sandbox import Sandbox
 from tests.support.verdict import Verdict, judge
 

@@ -17,8 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.producers import BATCH, make_requests, produce_in_transactions, produce_plainly
-from tests.chaos.running_stack import RunningStack, run_stack
+from tests.chaos.support.producers import (
+    BATCH,
+    make_requests,
+    produce_in_transactions,
+    produce_plainly,
+)
+from tests.chaos.support.running_stack import RunningStack, run_stack
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest

@@ -22,7 +22,7 @@ from streams.whatsapp.driver import Phase, SessionState
 from streams.whatsapp.web import media
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.chaos.browser_sender import Dispatcher, running
+from tests.chaos.support.browser_sender import Dispatcher, running
 from tests.sender.fast import FastSender
 from tests.support.browser import make_browser_config
 from tests.support.sandbox import Sandbox, SandboxControl, run_sandbox

@@ -15,7 +15,7 @@ from streams.domain.errors import ErrorClass
 from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.sender.attempt_runner import Limits
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.chaos.browser_sender import Dispatcher, id_of, running
+from tests.chaos.support.browser_sender import Dispatcher, id_of, running
 from tests.sender.fast import FastSender
 from tests.support.browser import make_browser_config
 from tests.support.sandbox import Sandbox, SandboxControl

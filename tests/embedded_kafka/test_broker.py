@@ -21,7 +21,7 @@ from streams.embedded_kafka import broker as embedded
 from streams.embedded_kafka import child, probe
 from streams.embedded_kafka.broker import BrokerFailed, DataDirInUse, EmbeddedBroker, PortInUse
 from tests.support.broker import OwnBroker
-from tests.support.records import read_all
+from tests.support.kafka.records import read_all
 
 pytestmark = pytest.mark.broker
 

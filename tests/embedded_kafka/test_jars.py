@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from streams.embedded_kafka import jars
-from tests.support.maven import Central
+from tests.support.kafka.maven import Central
 
 
 @pytest.fixture

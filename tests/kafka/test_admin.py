@@ -13,7 +13,7 @@ from streams.kafka.admin import InvalidTopics, TopicProblem
 from streams.kafka.connection import KafkaUnreachable
 from streams.settings import Settings
 from streams.system import network
-from tests.support.records import read_all
+from tests.support.kafka.records import read_all
 
 pytestmark = pytest.mark.broker
 

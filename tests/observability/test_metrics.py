@@ -34,6 +34,7 @@ def dispatcher(registry: CollectorRegistry, read: Callable[[], float]) -> Dispat
         phones_waiting=read,
         dispatches_in_flight=read,
         overdue_s=read,
+        flights_overdue=read,
     )
 
 
@@ -56,6 +57,7 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     metrics.count_illegal_transition()
     metrics.count_missing_payload("lost")
     metrics.count_contradicting_receipt()
+    metrics.count_resolved_flight("in_doubt")
     samples = read_samples(registry)
     assert [
         samples[f"wa_records_total disposition={disposition}"]
@@ -75,6 +77,7 @@ def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     assert samples["wa_dead_letters_total reason=queue_full"] == 1
     assert samples["wa_illegal_transitions_total"] == 1
     assert samples["wa_contradicting_receipts_total"] == 1
+    assert samples["wa_dispatches_resolved_total result=in_doubt"] == 1
     assert samples["wa_missing_payloads_total case=lost"] == 1
     assert samples["wa_missing_payloads_total case=already_published"] == 0
     assert samples["wa_record_age_seconds_bucket le=0.025"] == 3
@@ -89,11 +92,12 @@ def test_gauges_are_read_at_each_scrape(registry: CollectorRegistry) -> None:
         "wa_partitions",
         "wa_phones_waiting",
         "wa_dispatches_in_flight",
+        "wa_dispatches_overdue",
         "wa_oldest_due_seconds",
     )
-    assert [read_samples(registry)[name] for name in names] == [0] * 5
+    assert [read_samples(registry)[name] for name in names] == [0] * 6
     now[0] = 7.0
-    assert [read_samples(registry)[name] for name in names] == [1, 7, 7, 7, 7]
+    assert [read_samples(registry)[name] for name in names] == [1, 7, 7, 7, 7, 7]
 
 
 def test_a_session_has_one_phase(registry: CollectorRegistry) -> None:

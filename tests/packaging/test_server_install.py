@@ -19,7 +19,7 @@ from streams.system import cache
 from streams.whatsapp.install import bundle
 from tests.packaging import distribution
 from tests.packaging.distribution import Environment
-from tests.support.maven import Central
+from tests.support.kafka.maven import Central
 
 _NOBODY = 65534
 _DEMO_TIMEOUT_S = 300

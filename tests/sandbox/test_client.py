@@ -9,8 +9,8 @@ from streams.sandbox.client import (
     SandboxRefused,
     SandboxUnreachable,
 )
+from tests.support.pages.wire import ME, PEER, WirePage
 from tests.support.sandbox import Sandbox
-from tests.support.wire import ME, PEER, WirePage
 
 
 async def test_each_call(sandbox: Sandbox) -> None:

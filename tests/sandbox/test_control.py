@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from streams.sandbox.client import SandboxAccount, SandboxRefused
+from tests.support.pages.wire import ME, PEER, WirePage
 from tests.support.sandbox import Sandbox, SandboxControl
-from tests.support.wire import ME, PEER, WirePage
 
 # -- accounts and linking
 

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from tests.support.pages.wire import ME, PEER, WirePage
 from tests.support.sandbox import Sandbox, SandboxControl
-from tests.support.wire import ME, PEER, WirePage
 
 
 async def test_a_lost_ack(control: SandboxControl, page: WirePage) -> None:

@@ -20,8 +20,8 @@ from tests.support.browser import (
     make_text,
     wait_for_phase,
 )
+from tests.support.pages.wire import WirePage
 from tests.support.sandbox import Sandbox, SandboxControl
-from tests.support.wire import WirePage
 
 pytestmark = pytest.mark.browser
 

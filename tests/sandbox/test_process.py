@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from tests.support.browser import SandboxControl
+from tests.support.pages.wire import ME, PEER, WirePage
 from tests.support.sandbox import Sandbox, run_sandbox
 from tests.support.waiting import wait_until
-from tests.support.wire import ME, PEER, WirePage
 
 
 async def link(page: WirePage, sandbox: Sandbox) -> None:

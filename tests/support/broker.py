@@ -17,6 +17,7 @@ import pytest
 
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.settings import Settings, load
+from tests.support.clock import SteppedClock
 
 
 class KafkaEndpoint(Protocol):
@@ -85,6 +86,27 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
 def settings(broker: EmbeddedBroker, tmp_path: Path) -> Settings:
     """Settings with a fresh topic prefix on the session's broker; no topic exists yet."""
     return make_settings(broker, tmp_path)
+
+
+@pytest.fixture
+def broker_clock(tmp_path: Path) -> SteppedClock:
+    """The wall clock of `stepped_broker`."""
+    return SteppedClock(tmp_path / "broker.clock")
+
+
+@pytest.fixture
+def stepped_broker(
+    tmp_path: Path, broker_clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OwnBroker]:
+    """A running broker for this test alone, whose wall clock is `broker_clock`."""
+    broker = OwnBroker(tmp_path / "stepped-broker", port=0)
+    with monkeypatch.context() as environment:
+        for name, value in broker_clock.environ().items():
+            environment.setenv(name, value)
+        broker.start(print)
+    yield broker
+    broker.stop()
+    shutil.rmtree(broker.directory / "log")
 
 
 @pytest.fixture

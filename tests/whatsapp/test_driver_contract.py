@@ -1,6 +1,6 @@
 """The contract of `Driver`, on the fake in memory and on the real browser against the sandbox.
 
-The two worlds and the fixture `world` are in tests/support/driver_worlds.py. Each test has its own ids.
+The two worlds and the fixture `world` are in tests/support/pages/driver_worlds.py. Each test has its own ids.
 """
 
 import asyncio
@@ -24,7 +24,12 @@ from streams.whatsapp.driver import (
     SessionState,
 )
 from tests.support.browser import PEER, PEER_CHAT, make_text
-from tests.support.driver_worlds import World, wait_for_ready, wait_for_receipt, wait_for_session
+from tests.support.pages.driver_worlds import (
+    World,
+    wait_for_ready,
+    wait_for_receipt,
+    wait_for_session,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,21 +4,31 @@ At most one message of a phone is in flight. Messages whose time is over are giv
 applies an event: this runs after every event that changed something (step.py).
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from streams.domain import rate_limit
 from streams.domain.accounts.routing import AccountCapacities, AccountChoice, choose_account
 from streams.domain.errors import Error
-from streams.domain.phone import forwarding, queue
+from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
+from streams.domain.phone.overtaking import EarlierMessages
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
 from streams.domain.phone.transition import Transition
 
 MAX_GIVEN_UP_PER_EVENT: Final = 50  # a longer row of them goes on with the next timer
+
+
+class _Blocked(NamedTuple):
+    """A message that has no account now, and why. `held_accounts` are left to earlier messages."""
+
+    message: Message
+    choice: AccountChoice
+    closed: ClosedAccounts
+    held_accounts: frozenset[str]
 
 
 def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
@@ -28,7 +38,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
         return transition.phone
     if not forwarding.forward_waiting(transition) or not _give_up_heads(transition):
         return transition.update_phone(timer_at_s=transition.now_s)
-    heads = _get_heads(transition)
+    heads = transition.get_heads()
     if not heads:
         return transition.phone
     at_s = min(_get_rate_limited_until_s(transition, head, heads) for head in heads)
@@ -39,42 +49,38 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     return _dispatch_first(transition, heads, accounts)
 
 
-def _get_heads(transition: Transition) -> list[Message]:
-    """The first message of each queue, in the order in which they are to be served."""
-    priorities = queue.order_priorities(transition.phone)
-    heads = [transition.advance_to_head(priority) for priority in priorities]
-    return [head for head in heads if head is not None]
-
-
 def _dispatch_first(
     transition: Transition, heads: list[Message], accounts: AccountCapacities
 ) -> Phone:
     """The first head that has an account leaves; those that have none wait."""
     open_accounts(transition)
-    blocked: list[tuple[Message, AccountChoice, ClosedAccounts]] = []
+    earlier = EarlierMessages()
+    blocked: list[_Blocked] = []
     times_s = [head.not_before_s for head in heads]
     for head in heads:
-        if head.not_before_s > transition.now_s:
+        if earlier.hold_up(head, transition.phone.account, accounts):
             continue
         limited_until_s = _get_rate_limited_until_s(transition, head, heads)
-        if limited_until_s > transition.now_s:
+        if limited_until_s > transition.now_s and head.not_before_s <= transition.now_s:
             times_s.append(limited_until_s)
             transition.publish_queued(head, "rate_limited", limited_until_s)
-            continue
-        closed = find_closed(transition, head, accounts)
-        choice = choose_account(
-            head.pinned_to or head.account,
-            transition.phone.account,
-            accounts,
-            closed.open_times_s.keys(),
-        )
-        if choice.account is not None:
-            return _dispatch(transition, head, choice.account)
-        times_s += closed.open_times_s.values()
-        blocked.append((head, choice, closed))
+        elif head.not_before_s <= transition.now_s:
+            closed = find_closed(transition, head, accounts)
+            held_accounts = frozenset(earlier.get_held_accounts(head))
+            choice = choose_account(
+                head.required_account,
+                transition.phone.account,
+                accounts,
+                closed.open_times_s.keys() | held_accounts,
+            )
+            if choice.account is not None:
+                return _dispatch(transition, head, choice.account)
+            times_s += closed.open_times_s.values()
+            blocked.append(_Blocked(head, choice, closed, held_accounts))
+        earlier.add(head)
     _set_timer(transition, heads, times_s)
-    for head, choice, closed in blocked:
-        _add_wait(transition, head, choice, closed)
+    for wait in blocked:
+        _add_wait(transition, wait)
     return transition.phone
 
 
@@ -111,21 +117,29 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             allow_duplicate=message.allow_duplicate,
         )
     )
-    in_flight = InFlight(id=message.id, account=account, dispatch_number=dispatch_number)
+    in_flight = InFlight(
+        id=message.id,
+        account=account,
+        dispatch_number=dispatch_number,
+        since_s=transition.now_s,
+        deadline_s=latest_s,
+        is_in_doubt=message.pinned_to is not None,
+        allow_duplicate=message.allow_duplicate,
+    )
     return transition.update_phone(in_flight=in_flight, account=account, timer_at_s=0.0)
 
 
-def _add_wait(
-    transition: Transition, message: Message, choice: AccountChoice, closed: ClosedAccounts
-) -> Message:
+def _add_wait(transition: Transition, blocked: _Blocked) -> Message:
     """What is closed to the phone opens at a time, so the message does not wait for its slots."""
+    message, choice, closed = blocked.message, blocked.choice, blocked.closed
     reason, account = choice.blocked_reason, choice.required_account
     assert reason is not None, "a message that has an account does not wait"
+    closed_accounts = closed.open_times_s.keys() - closed.without_new_chats
     wait = Wait(
         reason=reason,
         account=account,
         priority_rank=PRIORITIES.index(message.priority),
-        closed_accounts=tuple(sorted(closed.open_times_s.keys() - closed.without_new_chats)),
+        closed_accounts=tuple(sorted(closed_accounts | blocked.held_accounts)),
         without_new_chats=tuple(sorted(closed.without_new_chats)),
     )
     transition.update_phone(waits=(*transition.phone.waits, wait))
@@ -146,7 +160,7 @@ def _set_timer(transition: Transition, heads: list[Message], times_s: list[float
 def _give_up_heads(transition: Transition) -> bool:
     """Complete the heads that will not be sent; False if there may be more of them."""
     for _ in range(MAX_GIVEN_UP_PER_EVENT):
-        heads = _get_heads(transition)
+        heads = transition.get_heads()
         head = next((head for head in heads if _must_give_up(transition, head)), None)
         if head is None:
             return True

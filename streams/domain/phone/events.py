@@ -96,6 +96,7 @@ class Deferred(Stored, frozen=True, tag="deferred"):
         False  # in doubt, but not on its way: it may be submitted again at `until_s`
     )
     is_refused: bool = False  # WhatsApp's server refused this message as invalid
+    is_unanswered: bool = False  # its sender is alive, and did not answer
 
 
 class Moved(Stored, frozen=True, tag="moved"):
@@ -115,7 +116,7 @@ Result: TypeAlias = Sent | Failed | Deferred | Moved | OutcomeUnknown
 
 
 class Outcome(Stored, frozen=True, tag="outcome"):
-    """What a sender made of a dispatch."""
+    """What a sender made of a dispatch, or what its claims say if no sender answers."""
 
     phone: str
     id: str
@@ -139,6 +140,15 @@ class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):
     at_s: float
 
 
+class FlightOverdue(Stored, frozen=True, tag="flight_overdue"):
+    """The dispatch in flight has no outcome although its deadline is over."""
+
+    phone: str
+    id: str
+    dispatch_number: int
+    whatsapp_id: str
+
+
 class TimerFired(Stored, frozen=True, tag="timer_fired"):
     """The time that the phone waits for has come, or its turn. A stale `timer_version` is ignored."""
 
@@ -147,7 +157,7 @@ class TimerFired(Stored, frozen=True, tag="timer_fired"):
 
 
 class ScheduleDue(Stored, frozen=True, tag="schedule_due"):
-    """The `send_at` of a scheduled message has come."""
+    """The `send_at` of a scheduled message has come, or the `expires_at` of a message that waits."""
 
     phone: str
     id: str
@@ -161,7 +171,13 @@ class RetentionElapsed(Stored, frozen=True, tag="retention_elapsed"):
 
 
 Event: TypeAlias = (
-    RequestReceived | Outcome | ReceiptSeen | TimerFired | ScheduleDue | RetentionElapsed
+    RequestReceived
+    | Outcome
+    | ReceiptSeen
+    | FlightOverdue
+    | TimerFired
+    | ScheduleDue
+    | RetentionElapsed
 )
 
 _codec: Codec[Event] = Codec(Event)

@@ -13,8 +13,15 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain.phone.effects import ForwardRequest
-from streams.domain.phone.events import PRIORITIES, Forwarding, RequestInfo, RequestReceived
-from streams.domain.phone.state import Alias, Message, Phone
+from streams.domain.phone.events import (
+    Forwarding,
+    Moved,
+    Outcome,
+    Priority,
+    RequestInfo,
+    RequestReceived,
+)
+from streams.domain.phone.state import Alias, Message, Phone, State
 from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
 
@@ -22,13 +29,30 @@ MAX_HOPS: Final = 4
 MAX_FORWARDED_PER_EVENT: Final = (
     16  # each with its metadata in the journal; the rest with the next timer
 )
+LOOKUP_DELAY_S: Final = 5.0
 MIN_VALIDITY_S: Final = 60.0  # what waits is forwarded even if look-ups are not remembered
 
 
-def may_move(phone: Phone, message: Message, target: str) -> bool:
-    """Whether the message may be forwarded to this number. It may not go round for ever."""
+def apply_moved(transition: Transition, message: Message, event: Outcome, result: Moved) -> Message:
+    """The row becomes an alias, unless the message has gone round: then the chat that was found is used.
+
+    Without a chat (the sender repeats an old result), the number is looked up once more.
+    """
     hop_count = len(message.forwarding.path) if message.forwarding is not None else 0
-    return target != phone.phone and hop_count < MAX_HOPS
+    is_lookup_needed = False
+    if result.phone != transition.phone.phone and hop_count < MAX_HOPS:
+        alias = Alias(phone=result.phone, learned_at_s=transition.now_s)
+        transition.update_phone(alias=alias, chat=None)
+    else:
+        is_lookup_needed = event.chat_id is None
+    updated = replace(
+        message,
+        state=State.WAITING,
+        pinned_to=None,
+        in_doubt_since_s=0.0,
+        not_before_s=transition.now_s + (LOOKUP_DELAY_S if is_lookup_needed else 0.0),
+    )
+    return transition.put_message(updated)
 
 
 def keep_alias_until_s(phone: Phone, policy: Policy) -> float:
@@ -45,7 +69,9 @@ def forward_arrival(transition: Transition, event: RequestReceived) -> bool:
     if alias is not None and _ends_alias(alias, event.forwarding):
         transition.update_phone(alias=None, chat=None)
         return False
-    if alias is None or transition.phone.queue(event.request.priority).count:
+    if alias is None or any(
+        head.priority == event.request.priority for head in transition.get_heads()
+    ):
         return False  # behind what was accepted earlier
     forwarding = _add_hop(transition, alias, event.forwarding)
     transition.emit(ForwardRequest(phone=alias.phone, request=event.request, forwarding=forwarding))
@@ -87,10 +113,12 @@ def _ends_alias(alias: Alias, arrival: Forwarding | None) -> bool:
 
 
 def _find_forwardable(transition: Transition) -> Message | None:
-    for priority in PRIORITIES:
-        has_messages = transition.phone.queue(priority).count > 0
-        head = transition.advance_to_head(priority) if has_messages else None
-        if head is not None and head.pinned_to is None:
+    """The first message that nothing of its priority must be waited for."""
+    in_doubt: set[Priority] = set()
+    for head in transition.get_heads():
+        if head.pinned_to is not None:
+            in_doubt.add(head.priority)
+        elif head.priority not in in_doubt:
             return head
     return None
 

@@ -3,7 +3,7 @@
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
-    WAITING (in doubt), UNKNOWN ▶ SENT (a receipt proves that the message arrived)
+    WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
     WAITING ▶ FORWARDED (its chat has another number)
     every completed message ▶ REMOVED
 
@@ -29,6 +29,7 @@ import msgspec
 
 from streams.domain.phone.events import (
     Event,
+    FlightOverdue,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -66,7 +67,14 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
     },
     Outcome: {
         State.DISPATCHED: frozenset({State.SENT, State.WAITING, State.FAILED, State.UNKNOWN}),
+        # A late outcome: of a dispatch that was ended without its sender.
+        State.WAITING: frozenset({State.SENT}),
+        State.UNKNOWN: frozenset({State.SENT}),
         # A receipt that came before the outcome makes it SENT, and follows it in the same step.
+        State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
+    },
+    FlightOverdue: {
+        State.DISPATCHED: frozenset({State.SENT, State.UNKNOWN}),
         State.SENT: frozenset({State.DELIVERED, State.READ, State.PLAYED}),
     },
     ReceiptSeen: {

@@ -39,6 +39,7 @@ class PhoneChanges(TypedDict, total=False):
     chat: Chat | None
     alias: Alias | None
     scheduled_count: int
+    last_arrival: int
     send_times_s: tuple[float, ...]
     in_flight: InFlight | None
     is_removed: bool
@@ -59,7 +60,7 @@ class RowChanges:
         self._rows = rows
         self._stored_messages: dict[str, Message | None] = {}  # as read from the rows
         self._messages: dict[str, Message | None] = {}  # as changed here; None: removed
-        self._slots: dict[tuple[Priority, int], str | None] = {}
+        self._slots: dict[tuple[str, int], str | None] = {}
 
     # -- reading
 
@@ -72,10 +73,10 @@ class RowChanges:
             self._stored_messages[request_id] = row
         return self._stored_messages[request_id]
 
-    def _get_slot(self, priority: Priority, seq: int) -> str | None:
-        if (priority, seq) in self._slots:
-            return self._slots[priority, seq]
-        return self._rows.get_slot(self.phone.phone, priority, seq)
+    def _get_slot(self, name: str, seq: int) -> str | None:
+        if (name, seq) in self._slots:
+            return self._slots[name, seq]
+        return self._rows.get_slot(self.phone.phone, name, seq)
 
     # -- changing the phone
 
@@ -103,8 +104,8 @@ class RowChanges:
         self.phone = queue.count_bulk_skip(self.phone, priority)
         return self.phone
 
-    def _set_queue(self, priority: Priority, priority_queue: PriorityQueue) -> PriorityQueue:
-        self.phone = queue.replace_queue(self.phone, priority, priority_queue)
+    def _set_queue(self, name: str, priority_queue: PriorityQueue) -> PriorityQueue:
+        self.phone = queue.replace_queue(self.phone, name, priority_queue)
         return priority_queue
 
     # -- changing messages
@@ -146,30 +147,50 @@ class RowChanges:
         before = lifecycle.Absent.NEW if row is None else row.state
         lifecycle.check(self._event_type, before, after)
 
-    def advance_to_head(self, priority: Priority) -> Message | None:
+    def get_heads(self) -> list[Message]:
+        """The first message of each queue and the parked ones, in the order in which they are to be served."""
+        heads = [self._advance_to_head(name) for name in list(self.phone.queues)]
+        heads += [self.get_message(parked.id) for parked in self.phone.parked]
+        return queue.sort_heads(self.phone, [head for head in heads if head is not None])
+
+    def _advance_to_head(self, name: str) -> Message | None:
         """The first message of a queue. The head moves past empty slots, so none is read twice."""
-        priority_queue = self.phone.queue(priority)
+        priority_queue = self.phone.queue(name)
         for seq in range(priority_queue.head, priority_queue.tail):
-            request_id = self._get_slot(priority, seq)
+            request_id = self._get_slot(name, seq)
             message = self.get_message(request_id) if request_id is not None else None
             if message is not None:
-                self._set_queue(priority, replace(priority_queue, head=seq))
+                self._set_queue(name, replace(priority_queue, head=seq))
                 return message
         return None
 
     def enqueue(self, message: Message) -> Message:
         """The message joins the end of its queue and waits."""
-        priority_queue = self.phone.queue(message.priority)
-        self._slots[message.priority, priority_queue.tail] = message.id
-        self._set_queue(message.priority, queue.enqueue(priority_queue))
-        return self.put_message(replace(message, seq=priority_queue.tail, state=State.WAITING))
+        name, arrival = message.queue_name, self.phone.last_arrival + 1
+        priority_queue = self.phone.queue(name)
+        self._slots[name, priority_queue.tail] = message.id
+        self._set_queue(name, queue.enqueue(priority_queue))
+        self.update_phone(last_arrival=arrival)
+        updated = replace(message, seq=priority_queue.tail, arrival=arrival, state=State.WAITING)
+        return self.put_message(updated)
 
     def dequeue(self, message: Message) -> Message:
-        """The message leaves its queue, or the scheduled messages."""
+        """The message leaves its queue, or the parked or the scheduled messages."""
+        if self.phone.is_parked(message.id):
+            self.phone = queue.unpark(self.phone, message.id)
+            return self.put_message(message)
         if message.seq < 0:
             self.update_phone(scheduled_count=self.phone.scheduled_count - 1)
             return self.put_message(message)
-        self._slots[message.priority, message.seq] = None
-        priority_queue = self.phone.queue(message.priority)
-        self._set_queue(message.priority, queue.dequeue(priority_queue, message.seq))
+        name = message.queue_name
+        self._slots[name, message.seq] = None
+        self._set_queue(name, queue.dequeue(self.phone.queue(name), message.seq))
         return self.put_message(replace(message, seq=-1))
+
+    def park(self, message: Message) -> Message:
+        """The message waits alone from now on, with its arrival, until it is complete."""
+        if self.phone.is_parked(message.id):
+            return self.put_message(message)
+        message = self.dequeue(message)
+        self.phone = queue.park(self.phone, message)
+        return message

@@ -23,6 +23,7 @@ from streams.domain.accounts.routing import (
     Capacity,
 )
 from streams.domain.phone.events import ScheduleDue, TimerFired
+from streams.domain.phone.message_times import MessageTimes
 from streams.domain.phone.state import Phone, Wait
 
 MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the log at one time
@@ -78,7 +79,7 @@ class Scheduler:
         self._pending_wakes: dict[str, WaitKey] = {}
         self._wait_queues: defaultdict[WaitKey, list[QueuedPhone]] = defaultdict(list)
         self._timers: list[tuple[float, str, int]] = []  # time, phone, timer version
-        self._scheduled_messages: list[tuple[float, str, str]] = []  # time, phone, request id
+        self._message_times = MessageTimes()
         self._last_arrival = 0
 
     def __len__(self) -> int:
@@ -110,8 +111,8 @@ class Scheduler:
                 heapq.heappush(wait_queue, QueuedPhone(wait.priority_rank, arrival, phone))
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
-        """A message is to join its queue at this time. An event for one that has left is harmless."""
-        heapq.heappush(self._scheduled_messages, (at_s, phone, request_id))
+        """A message is to get a `ScheduleDue` at this time; 0: none. An event for one that has left is harmless."""
+        self._message_times.set(phone, request_id, at_s)
 
     def _update_in_flight(self, phone: str, account: str | None) -> None:
         previous_account = self._in_flight.pop(phone, None)
@@ -183,12 +184,12 @@ class Scheduler:
 
     def pop_due_events(self, now_s: float) -> list[TimerFired | ScheduleDue]:
         """The events whose time has come; each is returned once."""
-        return [*self._pop_due_timers(now_s), *self._pop_due_messages(now_s)]
+        return [*self._pop_due_timers(now_s), *self._message_times.pop_due(now_s)]
 
     def next_timer_at_s(self) -> float:
         """When `pop_due_events` will have the next event; infinity if nothing waits for a time."""
-        times_s = [heap[0][0] for heap in (self._timers, self._scheduled_messages) if heap]
-        return min(times_s, default=float("inf"))
+        timer_at_s = self._timers[0][0] if self._timers else float("inf")
+        return min(timer_at_s, self._message_times.next_at_s())
 
     def wake_phones(
         self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str] = ()
@@ -215,11 +216,6 @@ class Scheduler:
                 continue
             if (waiting.timer_at_s, waiting.timer_version) == (timer_at_s, timer_version):
                 yield TimerFired(phone=phone, timer_version=timer_version)
-
-    def _pop_due_messages(self, now_s: float) -> Iterator[ScheduleDue]:
-        while self._scheduled_messages and self._scheduled_messages[0][0] <= now_s:
-            _, phone, request_id = heapq.heappop(self._scheduled_messages)
-            yield ScheduleDue(phone=phone, id=request_id)
 
     # -- the queues of phones
 

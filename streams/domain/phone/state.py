@@ -42,7 +42,10 @@ class Message(Stored, frozen=True):
 
     id: str
     offset: int  # of the event that made the row
-    seq: int = -1  # its place in its queue; -1 if it is in none
+    seq: int = -1  # its slot in its queue; -1 if it is in none
+    arrival: int = (
+        0  # its place among all messages of the phone, in the order in which they began to wait
+    )
     priority: Priority = "normal"
     category: str = "transactional"
     state: State = State.WAITING
@@ -50,6 +53,7 @@ class Message(Stored, frozen=True):
     attempts: int = 0  # completed ones of this generation
     dispatches: int = 0  # of all generations: numbers each dispatch
     deferrals: int = 0  # in a row
+    early_wakes: int = 0  # how often its expiry was looked at too early
     queued_count: int = 0  # how often `queued` was published
     last_reason: QueuedReason | Literal[""] = ""  # of the last `queued`
     send_at_s: float = 0.0
@@ -60,6 +64,7 @@ class Message(Stored, frozen=True):
     in_doubt_since_s: float = 0.0
     held_back_until_s: float = 0.0  # in doubt, and its account may not submit it again before then
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
+    unanswered: int = 0  # dispatches in a row that a sender left without an outcome
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     batch_id: str | None = None
     metadata: bytes = b""
@@ -73,6 +78,23 @@ class Message(Stored, frozen=True):
     last_status: PublishStatus | None = None  # the answer to a repeat of the request
     forwarding: Forwarding | None = None  # it named another number of this recipient
 
+    @property
+    def wake_at_s(self) -> float:
+        """When a `ScheduleDue` is to come for it: at its `send_at`, else at its `expires_at`; 0: never."""
+        if self.state is State.SCHEDULED:
+            return self.send_at_s
+        return self.expires_at_s if self.state in OPEN_STATES else 0.0
+
+    @property
+    def required_account(self) -> str | None:
+        """The only account that may send it: that of an attempt in doubt, or the caller's; None: any."""
+        return self.pinned_to or self.account
+
+    @property
+    def queue_name(self) -> str:
+        """The queue that it waits in. What may use only one account never stands before what may use others."""
+        return self.priority if self.account is None else f"{self.priority}@{self.account}"
+
 
 class Payload(Stored, frozen=True):
     """A message's content and its original record, removed once it is complete."""
@@ -83,19 +105,42 @@ class Payload(Stored, frozen=True):
 
 
 class PriorityQueue(Stored, frozen=True):
-    """One priority's queue: slots `head`..`tail - 1`, of which `count` hold a message."""
+    """The queue of a priority, or of a priority and an account that is required.
+
+    It has the slots `head`..`tail - 1`, of which `count` hold a message.
+    """
 
     head: int = 0
     tail: int = 0
     count: int = 0
 
 
+class Parked(Stored, frozen=True):
+    """A message with an attempt in doubt, or that had one: it stands alone, in no queue.
+
+    Until its account has found out what became of the attempt, only messages that may use the same account
+    must wait for it.
+    """
+
+    id: str
+    priority: Priority
+
+
 class InFlight(Stored, frozen=True):
-    """The one message of a phone that a sender has."""
+    """The one message of a phone that a sender has.
+
+    Its sender claims it before `deadline_s`, counted from the command's own append time, or never. Once
+    `overdue_since_s` is stored, the command is not published again (flights.py).
+    """
 
     id: str
     account: str
     dispatch_number: int
+    since_s: float = 0.0
+    deadline_s: float = 0.0
+    overdue_since_s: float = 0.0
+    is_in_doubt: bool = False  # it was dispatched to be reconciled
+    allow_duplicate: bool = False
 
 
 class Wait(Stored, frozen=True):
@@ -139,7 +184,7 @@ class Alias(Stored, frozen=True):
 class QueueSlot(Stored, frozen=True):
     """A change of the index: this slot of this queue holds this message now, or none."""
 
-    priority: Priority
+    queue: str
     seq: int
     id: str | None
 
@@ -167,9 +212,9 @@ class Phone(Stored, frozen=True):
     closures: dict[str, Closure] = msgspec.field(default_factory=dict[str, Closure])  # by account
     chat: Chat | None = None
     alias: Alias | None = None
-    urgent: PriorityQueue = PriorityQueue()
-    normal: PriorityQueue = PriorityQueue()
-    bulk: PriorityQueue = PriorityQueue()
+    queues: dict[str, PriorityQueue] = msgspec.field(default_factory=dict[str, PriorityQueue])
+    parked: tuple[Parked, ...] = ()
+    last_arrival: int = 0
     scheduled_count: int = 0
     bulk_skipped: int = 0  # dispatches since bulk was served last
     send_times_s: tuple[float, ...] = ()
@@ -178,14 +223,18 @@ class Phone(Stored, frozen=True):
     is_removed: bool = False  # the row is to be removed
     journal: Journal = Journal()
 
-    def queue(self, priority: Priority) -> PriorityQueue:
-        """The queue of this priority."""
-        return {"urgent": self.urgent, "normal": self.normal, "bulk": self.bulk}[priority]
+    def queue(self, name: str) -> PriorityQueue:
+        """The queue of this name; it is empty if the row has none."""
+        return self.queues.get(name, PriorityQueue())
+
+    def is_parked(self, request_id: str) -> bool:
+        """Whether this message stands alone, in no queue."""
+        return any(parked.id == request_id for parked in self.parked)
 
     @property
     def waiting_count(self) -> int:
         """Messages that wait, scheduled ones included, the one in flight excluded."""
-        queued_count = self.urgent.count + self.normal.count + self.bulk.count
+        queued_count = sum(queue.count for queue in self.queues.values()) + len(self.parked)
         return queued_count + self.scheduled_count - (1 if self.in_flight else 0)
 
 
@@ -196,7 +245,7 @@ class RowReader(Protocol):
         """The row of this request to this phone."""
         ...
 
-    def get_slot(self, phone: str, priority: Priority, seq: int) -> str | None:
+    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """The id of the message in this slot of the queue."""
         ...
 

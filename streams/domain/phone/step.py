@@ -4,9 +4,10 @@
 |------------------|-----------------------------------------------------------------------------------|
 | RequestReceived  | a new request is accepted or rejected; a repeat is answered with its last status  |
 | Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, moved, unknown     |
+| FlightOverdue    | a dispatch without an outcome is marked, and in the end given up as unknown       |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
-| ScheduleDue      | a scheduled message joins its queue                                               |
+| ScheduleDue      | a scheduled message joins its queue; one that waits expires, wherever it stands   |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
 
 After each of them the next message is dispatched if it may be: nothing is in flight, the limit allows
@@ -19,6 +20,7 @@ from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.phone.dispatch import dispatch_next
 from streams.domain.phone.events import (
     Event,
+    FlightOverdue,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -26,7 +28,7 @@ from streams.domain.phone.events import (
     ScheduleDue,
     TimerFired,
 )
-from streams.domain.phone.handlers import outcomes, receipts, requests, retention
+from streams.domain.phone.handlers import outcomes, overdue, receipts, requests, retention
 from streams.domain.phone.lifecycle import IllegalTransition, TransitionRefused
 from streams.domain.phone.state import Phone, RowReader
 from streams.domain.phone.transition import Transition
@@ -50,7 +52,7 @@ def step(
     row = phone or Phone(phone=event.phone)
     transition = Transition(row, event, offset, now_s, rows, policy)
     try:
-        if not _apply(transition, event):
+        if not _apply(transition, event, accounts):
             return None
         if not transition.phone.is_removed:
             dispatch_next(transition, accounts)
@@ -59,13 +61,15 @@ def step(
     return transition.finish(is_active=not isinstance(event, RetentionElapsed))
 
 
-def _apply(transition: Transition, event: Event) -> bool:
+def _apply(transition: Transition, event: Event, accounts: AccountCapacities) -> bool:
     """Whether the event changes anything."""
     match event:
         case RequestReceived():
-            return requests.apply_request(transition, event)
+            return requests.apply_request(transition, event, accounts.keys())
         case Outcome():
             return outcomes.apply_outcome(transition, event)
+        case FlightOverdue():
+            return overdue.apply_flight_overdue(transition, event)
         case ReceiptSeen():
             return receipts.apply_receipt(transition, event)
         case TimerFired():

@@ -167,7 +167,9 @@ class Transition(RowChanges):
         journal = Journal(
             messages=tuple(message for _, message in messages if message is not None),
             removed_messages=tuple(id_ for id_, message in messages if message is None),
-            slots=tuple(QueueSlot(priority=p, seq=s, id=i) for (p, s), i in self._slots.items()),
+            slots=tuple(
+                QueueSlot(queue=name, seq=seq, id=id_) for (name, seq), id_ in self._slots.items()
+            ),
             new_payload_id=self._new_payload_id,
             removed_payloads=tuple(self._removed_payloads),
             effects=tuple(self._effects),

@@ -9,7 +9,8 @@ from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, Effect
 from streams.domain.phone.events import Deferred, TimerFired
 from streams.testing.phone_world import PHONE
-from tests.domain.test_step_properties import PhoneMachine, errors
+from tests.domain.phone.phone_rules import errors
+from tests.domain.phone.test_step_properties import PhoneMachine
 
 ACCOUNTS = ("main", "other")
 REFUSED = Error("new_chats_restricted")
@@ -51,7 +52,7 @@ class TwoAccountsMachine(PhoneMachine):
     def is_in_doubt(self, until_in_s: float, *, arrives: bool, is_held_back: bool) -> None:
         """With a time: the page has it, or it is held back."""
         if arrives:
-            self._arrive_in_flight()
+            self.arrive_in_flight()
         self._conclude(
             Deferred(
                 error=Error("attempt_in_doubt"),
@@ -84,7 +85,7 @@ class TwoAccountsMachine(PhoneMachine):
     def is_refused(self, *, in_doubt: bool) -> None:
         """The server refuses the message as invalid."""
         if in_doubt:
-            self._arrive_in_flight()
+            self.arrive_in_flight()
         error = Error("attempt_in_doubt" if in_doubt else "account_rate_limited")
         self._conclude(Deferred(error=error, in_doubt=in_doubt, is_refused=True))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.message_page import MessagePage
+from tests.support.pages.message_page import MessagePage
 from tests.support.sandbox import SandboxControl
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]

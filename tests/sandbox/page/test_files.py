@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.message_page import MessagePage
+from tests.support.pages.message_page import MessagePage
 from tests.support.sandbox import SandboxControl
 
 PEER = "905551112233"

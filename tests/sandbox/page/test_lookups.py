@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.support.message_page import MessagePage
+from tests.support.pages.message_page import MessagePage
 from tests.support.sandbox import Sandbox, SandboxControl, run_sandbox
 
 PEER = "905551112233"

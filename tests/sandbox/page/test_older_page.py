@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.message_page import MessagePage
+from tests.support.pages.message_page import MessagePage
 from tests.support.sandbox import Sandbox, SandboxControl, run_sandbox
 
 PEER = "905551112233"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.message_page import MessagePage
+from tests.support.pages.message_page import MessagePage
 from tests.support.sandbox import SandboxControl
 from tests.support.waiting import wait_until
 

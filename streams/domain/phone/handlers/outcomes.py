@@ -1,7 +1,19 @@
 """What a sender made of a dispatch: the message was sent, failed, was handed back, or is unknown.
 
-Every outcome ends the dispatch in flight; the class of its error decides what becomes of the message. Nothing here
-dispatches: the next message, or the same one again, is the business of dispatch.py.
+The class of its error decides what becomes of the message. Nothing here dispatches: the next message, or
+the same one again, is the business of dispatch.py.
+
+A dispatch whose sender does not answer is ended without it (streams/dispatch/flights). The sender may
+answer late all the same:
+
+    the late outcome is            and the message             what it does
+    ----------------------------   -------------------------   ----------------------------------------
+    sent                           any                         what a receipt does: the message is sent
+    of its last dispatch, final,   waits, and its attempt      ends the doubt, as if it were in time
+    not sent: failed, deferred,    there is in doubt
+    moved, unknown
+    anything else                                              nothing: a repeat, or a later dispatch
+                                                               will have an outcome of its own
 """
 
 from typing import Final
@@ -18,26 +30,28 @@ from streams.domain.phone.events import (
     Moved,
     Outcome,
     OutcomeUnknown,
+    ReceiptKind,
     ReceiptSeen,
     Sent,
 )
 from streams.domain.phone.handlers import receipts
-from streams.domain.phone.state import Alias, Chat, Message, State
+from streams.domain.phone.state import Chat, InFlight, Message, State
 from streams.domain.phone.transition import Transition
 
 _DEFERRING_CLASSES: Final = (ErrorClass.THROTTLED, ErrorClass.SESSION)
 # A message that the server refuses this often is at fault itself. Without a limit, one invalid message (479)
 # pauses its account again and again.
 MAX_REFUSALS: Final = 3
+# So often a living sender may leave a message without an outcome. Without a limit, one command that a sender
+# cannot read holds up its recipient for ever. Each time takes more than a minute.
+MAX_UNANSWERED: Final = 10
 
 
 def apply_outcome(transition: Transition, event: Outcome) -> bool:
-    """The dispatch in flight ends. An outcome of any other dispatch is a repeat."""
+    """The dispatch in flight ends, or the outcome is late."""
     in_flight = transition.phone.in_flight
-    if in_flight is None:
-        return False
-    if (in_flight.id, in_flight.dispatch_number) != (event.id, event.dispatch_number):
-        return False
+    if in_flight is None or not _is_of(event, in_flight):
+        return _apply_late(transition, event)
     transition.update_phone(in_flight=None)
     _update_chat(transition, event)
     message = transition.get_message(event.id)
@@ -49,6 +63,36 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
         # A receipt proves that it arrived, whatever the sender could find out.
         _apply_sent(transition, message, event, Sent(at_s=transition.now_s))
         return True
+    _apply_result(transition, message, event)
+    return True
+
+
+def _is_of(event: Outcome, in_flight: InFlight) -> bool:
+    return (in_flight.id, in_flight.dispatch_number) == (event.id, event.dispatch_number)
+
+
+def _apply_late(transition: Transition, event: Outcome) -> bool:
+    """The dispatch was ended already: by an equal outcome, or because its sender did not answer."""
+    if isinstance(event.result, Sent):
+        return receipts.apply_receipt(transition, _make_receipt(event, "sent", event.result.at_s))
+    message = transition.get_message(event.id)
+    if message is None or message.state is not State.WAITING or not _ends_doubt(message, event):
+        return False
+    _apply_result(transition, message, event)
+    return True
+
+
+def _ends_doubt(message: Message, event: Outcome) -> bool:
+    """No later dispatch of the message can have changed what this one says about the doubt."""
+    if isinstance(event.result, Deferred) and event.result.in_doubt:
+        return False
+    attempt_in_doubt = message.pinned_to, message.dispatches
+    return attempt_in_doubt == (event.account, event.dispatch_number)
+
+
+def _apply_result(transition: Transition, message: Message, event: Outcome) -> None:
+    if not (isinstance(event.result, Deferred) and event.result.is_unanswered):
+        message = replace(message, unanswered=0)
     match event.result:
         case Sent():
             _apply_sent(transition, message, event, event.result)
@@ -57,10 +101,9 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
         case Deferred():
             _apply_deferred(transition, message, event, event.result)
         case Moved():
-            _apply_moved(transition, message, event, event.result)
+            forwarding.apply_moved(transition, message, event, event.result)
         case OutcomeUnknown():
             _apply_unknown(transition, message, event, event.result)
-    return True
 
 
 def _update_chat(transition: Transition, event: Outcome) -> None:
@@ -87,15 +130,19 @@ def _apply_sent(transition: Transition, message: Message, event: Outcome, result
         at_s=result.at_s,
     )
     if message.early_receipt is not None:
-        early_receipt = ReceiptSeen(
-            phone=event.phone,
-            id=event.id,
-            account=event.account,
-            whatsapp_id=event.whatsapp_id,
-            receipt=message.early_receipt,
-            at_s=transition.now_s,
-        )
-        receipts.publish_receipt(transition, completed, early_receipt)
+        receipt = _make_receipt(event, message.early_receipt, transition.now_s)
+        receipts.publish_receipt(transition, completed, receipt)
+
+
+def _make_receipt(event: Outcome, receipt: ReceiptKind, at_s: float) -> ReceiptSeen:
+    return ReceiptSeen(
+        phone=event.phone,
+        id=event.id,
+        account=event.account,
+        whatsapp_id=event.whatsapp_id,
+        receipt=receipt,
+        at_s=at_s,
+    )
 
 
 def _apply_failed(
@@ -138,6 +185,10 @@ def _apply_deferred(
 ) -> Message:
     """Handed back: no attempt is counted. An attempt in doubt pins the message to that account."""
     error = result.error
+    if result.is_unanswered:
+        message = replace(message, unanswered=message.unanswered + 1)
+        if message.unanswered >= MAX_UNANSWERED and not result.in_doubt:
+            return _apply_unanswered(transition, message, event)
     if result.is_refused:
         message = replace(message, refusals=message.refusals + 1)
         if message.refusals >= MAX_REFUSALS:
@@ -160,7 +211,8 @@ def _apply_deferred(
         held_back_until_s=_get_held_back_until_s(message, result),
     )
     if result.in_doubt:
-        return transition.publish_queued(updated, "attempt_in_doubt", updated.not_before_s)
+        parked = transition.park(updated)
+        return transition.publish_queued(parked, "attempt_in_doubt", updated.not_before_s)
     if is_session_error:
         due_at_s = max(result.until_s, updated.not_before_s)
         return transition.publish_queued(updated, "no_account", due_at_s)
@@ -195,6 +247,14 @@ def _apply_refused(
     )
 
 
+def _apply_unanswered(transition: Transition, message: Message, event: Outcome) -> Message:
+    """It was never claimed, so it was not sent; the sender fails on it, or never gets it."""
+    detail = f"the sender of {event.account} did not answer {message.unanswered} dispatches"
+    return transition.complete_with_dead_letter(
+        message, State.FAILED, Error("timeout_before_submit", detail), account=event.account
+    )
+
+
 def _close_account(
     transition: Transition, message: Message, account: str, until_s: float
 ) -> Message:
@@ -211,23 +271,6 @@ def _close_account(
         last_reason="",  # a `queued` from now on has another time
     )
     return transition.put_message(updated)
-
-
-def _apply_moved(
-    transition: Transition, message: Message, event: Outcome, result: Moved
-) -> Message:
-    """What waits here is forwarded (dispatch.py), in order. The newest answer about the chat counts."""
-    if message.pinned_to is not None:
-        # Its id at WhatsApp belongs to this number: first it must be found out whether it was sent.
-        in_doubt = Deferred(error=Error("attempt_in_doubt"), in_doubt=True)
-        return _apply_deferred(transition, message, event, in_doubt)
-    if forwarding.may_move(transition.phone, message, result.phone):
-        alias = Alias(phone=result.phone, learned_at_s=transition.now_s)
-        transition.update_phone(alias=alias, chat=None)
-    elif event.chat_id is None:
-        error = Error("lookup_failed", "WhatsApp names another number for this chat each time")
-        return _apply_failed(transition, message, event, error)
-    return transition.put_message(replace(message, state=State.WAITING, in_doubt_since_s=0.0))
 
 
 def _apply_unknown(

@@ -1,9 +1,12 @@
-"""A request arrives at its phone: accepted, rejected because the queue is full, or a repeat.
+"""A request arrives at its phone: accepted, rejected (full queue, unknown account), or a repeat.
 
 A repeat has the id of a request that is still remembered. It is answered with the last status of that
 request, and nothing is sent. A replay of the dead letter in which a request ended begins a new
 generation of its message.
 """
+
+from collections.abc import Collection
+from difflib import get_close_matches
 
 from msgspec.structs import replace
 
@@ -15,7 +18,9 @@ from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
 
-def apply_request(transition: Transition, event: RequestReceived) -> bool:
+def apply_request(
+    transition: Transition, event: RequestReceived, account_names: Collection[str]
+) -> bool:
     """Accept, reject or recognise the request."""
     existing = transition.get_message(event.request.id)
     if existing is not None and not _is_replay(existing, event.request):
@@ -23,26 +28,58 @@ def apply_request(transition: Transition, event: RequestReceived) -> bool:
             transition.emit(existing.last_status)
     elif forwarding.forward_arrival(transition, event):
         pass
-    elif _is_queue_full(transition, event):
-        _reject_request(transition, event, existing)
+    elif (error := _find_error(transition, event, account_names)) is not None:
+        _reject_request(transition, event, existing, error)
     else:
         _accept_request(transition, event, existing)
     return True
 
 
-def _is_queue_full(transition: Transition, event: RequestReceived) -> bool:
-    """A message that was accepted under another number of this recipient has its place."""
-    is_accepted = event.forwarding is not None and event.forwarding.is_accepted
-    return transition.phone.waiting_count >= transition.policy.max_queue and not is_accepted
+def _find_error(
+    transition: Transition, event: RequestReceived, account_names: Collection[str]
+) -> Error | None:
+    """Why the request cannot be accepted; None: it can, or it was, under another number of this recipient."""
+    request = event.request
+    if event.forwarding is not None and event.forwarding.is_accepted:
+        return None
+    if request.account is not None and request.account not in account_names:
+        return Error("unknown_account", _describe_unknown(request.account, account_names))
+    waiting_count = transition.phone.waiting_count
+    if waiting_count < transition.policy.max_queue:
+        return None
+    detail = f"{waiting_count} messages wait for this phone, the most it may have"
+    return Error("queue_full", detail)
+
+
+def _describe_unknown(account: str, account_names: Collection[str]) -> str:
+    nearest = get_close_matches(account, sorted(account_names), n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"account: there is no account {account!r}{hint}"
 
 
 def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
-    """A scheduled message joins its queue. The timer's clock may be ahead of the one used here."""
+    """A scheduled message joins its queue; one that waits expires. The timer's clock may be ahead of this one."""
     message = transition.get_message(event.id)
-    if message is None or message.state is not State.SCHEDULED:
+    if message is None:
         return False
-    message = transition.dequeue(message)
-    transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
+    if message.state is State.SCHEDULED:
+        message = transition.dequeue(message)
+        transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
+        return True
+    return message.state is State.WAITING and _expire(transition, message)
+
+
+def _expire(transition: Transition, message: Message) -> bool:
+    """Also of a message that is not the first of its queue, which may wait for its account for days.
+
+    A message with an attempt in doubt does not expire: that would say that nothing was sent.
+    """
+    if not message.expires_at_s or message.pinned_to is not None:
+        return False
+    if message.expires_at_s > transition.now_s:
+        transition.put_message(replace(message, early_wakes=message.early_wakes + 1))
+    else:
+        transition.complete(message, State.EXPIRED, attempt=message.attempts)
     return True
 
 
@@ -113,14 +150,10 @@ def _make_message(event: RequestReceived, offset: int, existing: Message | None)
 
 
 def _reject_request(
-    transition: Transition, event: RequestReceived, existing: Message | None
+    transition: Transition, event: RequestReceived, existing: Message | None, error: Error
 ) -> PublishStatus:
     """No row is made for it, so a flood costs nothing. `existing`: it is a replay, and has a row."""
     coordinates = event.source_record.coordinates
-    waiting_count = transition.phone.waiting_count
-    error = Error(
-        "queue_full", f"{waiting_count} messages wait for this phone, the most it may have"
-    )
     status = PublishStatus(
         id=event.request.id,
         status="rejected",

@@ -13,6 +13,7 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    FlightOverdue,
     Moved,
     Outcome,
     OutcomeUnknown,
@@ -64,6 +65,7 @@ EVENTS: dict[type[Event], Event] = {
     ),
     Outcome: Outcome(phone=PHONE, id="a", dispatch_number=1, result=Sent(at_s=0.0), **NAMES),
     ReceiptSeen: ReceiptSeen(phone=PHONE, id="a", receipt="read", at_s=0.0, **NAMES),
+    FlightOverdue: FlightOverdue(phone=PHONE, id="a", dispatch_number=1, whatsapp_id="3EB0"),
     TimerFired: TimerFired(phone=PHONE, timer_version=1),
     ScheduleDue: ScheduleDue(phone=PHONE, id="a"),
     RetentionElapsed: RetentionElapsed(phone=PHONE, ids=("a",)),
@@ -136,10 +138,16 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
 
 def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:
     """From the state before, let an event of this type bring about the state after."""
+    if event is FlightOverdue:
+        cause_by_silence(world, after)
+        return
     if event is Outcome and before is State.SENT:
         bring_to(world, State.DISPATCHED)
         give_receipt(world, after.value)
         world.conclude(RESULTS[State.SENT])
+        return
+    if event is Outcome and before in (State.WAITING, State.UNKNOWN):
+        cause_by_late_outcome(world, before)
         return
     if event is ReceiptSeen and before is State.WAITING:
         bring_to(world, State.DISPATCHED)
@@ -168,6 +176,23 @@ def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) ->
     else:
         world.now_s += world.policy.idempotency_window_s
         world.apply(EVENTS[event])
+
+
+def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:
+    """The dispatch has an outcome already."""
+    bring_to(world, State.DISPATCHED)
+    world.conclude(IN_DOUBT if before is State.WAITING else RESULTS[State.UNKNOWN])
+    world.apply(EVENTS[Outcome])
+
+
+def cause_by_silence(world: PhoneWorld, after: Stage) -> None:
+    """No sender answers a dispatch."""
+    bring_to(world, State.DISPATCHED)
+    if after is not State.UNKNOWN:
+        give_receipt(world, after.value)
+    world.report_overdue()
+    world.now_s += world.policy.unknown_after_s
+    world.apply(EVENTS[FlightOverdue])
 
 
 @pytest.mark.parametrize(("event", "before", "after"), LISTED, ids=name)
@@ -241,7 +266,7 @@ def test_an_illegal_change_changes_nothing(
 ) -> None:
     """Whatever a handler tries, `step` returns the name of the change and no row."""
 
-    def hostile_handler(transition: Transition, event: Event) -> bool:
+    def hostile_handler(transition: Transition, event: Event, _accounts: object) -> bool:
         message = transition.get_message("a") or Message(id="a", offset=1)
         if isinstance(after, State):
             transition.put_message(replace(message, state=after))

@@ -14,7 +14,7 @@ from streams.domain.phone.events import Deferred, Failed, Moved, Outcome, Retent
 from streams.domain.phone.handlers.retention import is_idle
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PhoneWorld
-from tests.domain.recipients import Recipients
+from tests.domain.phone.recipients import Recipients
 
 WITH_NINE, WITHOUT = "+5541988887777", "+554188887777"
 THIRD = "+5541988880000"
@@ -145,15 +145,15 @@ def forget_chat(world: PhoneWorld) -> None:
     world.row = replace(world.row, chat=None)
 
 
-def test_a_message_in_doubt_is_never_forwarded(recipients: Recipients) -> None:
-    """If its sender says that the number has moved, it is looked for again under its own id."""
+def test_an_attempt_that_left_nothing_ends_the_doubt(recipients: Recipients) -> None:
+    """`moved` is certain: the sender has no open claim, so the message may be forwarded."""
     recipients.submit(WITH_NINE, "a")
-    world = recipients.get(WITH_NINE)
     recipients.conclude(WITH_NINE, IN_DOUBT)
     recipients.wake(WITH_NINE)
-    recipients.conclude(WITH_NINE, Moved(phone=WITHOUT))
-    assert world.messages["a"].pinned_to == "main"
-    assert not recipients.log
+    recipients.answer(WITH_NINE)
+    assert [event.request.id for event in recipients.log] == ["a"]
+    recipients.settle()
+    assert recipients.shown_ids() == ["a"]
 
 
 def test_a_retry_keeps_its_attempts_and_its_time(recipients: Recipients) -> None:

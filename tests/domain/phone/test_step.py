@@ -249,7 +249,7 @@ def test_a_receipt_before_the_outcome_is_published_after_it(world: PhoneWorld) -
 
 
 def test_an_outcome_of_another_dispatch_changes_nothing(world: PhoneWorld) -> None:
-    """A repeated outcome of an earlier dispatch is ignored."""
+    """A repeated outcome of an earlier dispatch is ignored (a late `Sent` is not: test_overdue.py)."""
     world.submit("a")
     before = world.row
     stale = Outcome(
@@ -258,7 +258,7 @@ def test_an_outcome_of_another_dispatch_changes_nothing(world: PhoneWorld) -> No
         dispatch_number=7,
         account="main",
         whatsapp_id="x",
-        result=Sent(at_s=0.0),
+        result=Failed(error=Error("media_rejected")),
     )
     assert world.apply(stale) == []
     assert world.row is before

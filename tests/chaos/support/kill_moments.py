@@ -20,7 +20,7 @@ from streams.sender.attempt_runner import Limits
 from streams.whatsapp.driver import Submission, SubmitResult
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.chaos.browser_sender import id_of, running
+from tests.chaos.support.browser_sender import id_of, running
 from tests.sender.fast import FastSender
 from tests.support.browser import make_browser_config, read_pid
 from tests.support.sandbox import Sandbox, SandboxControl

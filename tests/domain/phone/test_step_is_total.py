@@ -9,6 +9,7 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    FlightOverdue,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -32,7 +33,7 @@ def _events() -> st.SearchStrategy[Event]:
     result = st.one_of(
         st.builds(Sent, at_s=st.just(5.0)),
         st.builds(Failed, error=errors),
-        st.builds(Deferred, error=errors, in_doubt=st.booleans()),
+        st.builds(Deferred, error=errors, in_doubt=st.booleans(), is_unanswered=st.booleans()),
         st.builds(OutcomeUnknown, at_s=st.just(5.0), error=errors),
     )
     record = st.builds(SourceRecord, topic=st.just("t"), partition=number, offset=number)
@@ -54,6 +55,9 @@ def _events() -> st.SearchStrategy[Event]:
             content=st.just(b"{}"),
         ),
         st.builds(Outcome, phone=phone, id=ids, dispatch_number=number, result=result, **names),
+        st.builds(
+            FlightOverdue, phone=phone, id=ids, dispatch_number=number, whatsapp_id=st.just("x")
+        ),
         st.builds(ReceiptSeen, phone=phone, id=ids, receipt=receipt, at_s=st.just(6.0), **names),
         st.builds(TimerFired, phone=phone, timer_version=number),
         st.builds(ScheduleDue, phone=phone, id=ids),

@@ -1,0 +1,161 @@
+"""The claims of an account, read from the changelog of its sender's table. It writes one kind of record: a barrier.
+
+A barrier is a tombstone under a key of its own, so it is no row. When the broker has acknowledged it, everything that
+was appended before it can be read by everybody: a record that is appended and not yet replicated is not, and a
+broker that was frozen may still show an old end. What is appended behind the barrier has a later append time.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final, Protocol
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from streams.domain.sending import claim as stored
+from streams.domain.sending.claim import Claim
+from streams.kafka import topics
+from streams.kafka.connection import KafkaUnreachable, client_options
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BARRIER_KEY: Final = b"barrier"
+PARTITION: Final = 0
+STALL_TIMEOUT_S: Final = 15.0  # without a record
+_POLL_MS: Final = 500
+_MAX_RECORDS: Final = 2000  # at once: a few milliseconds
+# A row that cannot be read: the message may have been sent.
+_UNREADABLE: Final = Claim(phone="", id="", dispatch_number=0)
+
+Barrier = Callable[[str], Awaitable[RecordMetadata]]
+
+
+class ClaimsUnreadable(Exception):
+    """The claims cannot be read now; the text says why. `is_missing`: there are none to be read."""
+
+    def __init__(self, detail: str, *, is_missing: bool = False) -> None:
+        super().__init__(detail)
+        self.is_missing = is_missing
+
+
+class Claims(Protocol):
+    """What the resolver needs of the claims."""
+
+    async def read(self, account: str, whatsapp_ids: Collection[str]) -> Mapping[str, Claim | None]:
+        """The rows of these ids, with every claim that was appended before this call.
+
+        Raises:
+            ClaimsUnreadable: nothing was read.
+        """
+        ...
+
+    async def close(self, except_accounts: Collection[str] = ()) -> None:
+        """Keep open only what is read for these accounts."""
+        ...
+
+
+class ClaimReader:
+    """Reads changelogs, and goes on where it was while the same ids are asked for."""
+
+    def __init__(self, settings: Settings, write_barrier: Barrier) -> None:
+        """`write_barrier` writes a barrier to this topic; it may wait for as long as the broker does not answer."""
+        self._settings = settings
+        self._write_barrier = write_barrier
+        self._changelogs: dict[str, _Changelog] = {}
+
+    async def read(self, account: str, whatsapp_ids: Collection[str]) -> Mapping[str, Claim | None]:
+        """See `Claims`."""
+        changelog = self._changelogs.pop(account, None)
+        try:
+            changelog = changelog or await self._open(account)
+            rows = await changelog.read(whatsapp_ids)
+        except (KafkaError, KafkaUnreachable, OSError, TimeoutError) as error:
+            await _stop(changelog)
+            raise ClaimsUnreadable(f"{type(error).__name__}: {error}") from error
+        except BaseException:
+            await _stop(changelog)
+            raise
+        self._changelogs[account] = changelog
+        return rows
+
+    async def _open(self, account: str) -> "_Changelog":
+        app_id = topics.sender_app_id(self._settings, account)
+        changelog = _Changelog(
+            self._settings, topics.changelog_topic(app_id, topics.SENDS), self._write_barrier
+        )
+        await changelog.start()
+        return changelog
+
+    async def close(self, except_accounts: Collection[str] = ()) -> None:
+        """See `Claims`."""
+        for account in [name for name in self._changelogs if name not in except_accounts]:
+            await _stop(self._changelogs.pop(account))
+
+
+class _Changelog:
+    """One changelog. It keeps the rows that were asked for, and no others."""
+
+    def __init__(self, settings: Settings, topic: str, write_barrier: Barrier) -> None:
+        self._topic = topic
+        self._partition = TopicPartition(topic, PARTITION)
+        self._write_barrier = write_barrier
+        self._rows: dict[bytes, bytes | None] = {}
+        self._consumer = AIOKafkaConsumer(
+            **client_options(settings), enable_auto_commit=False, auto_offset_reset="none"
+        )
+
+    async def start(self) -> None:
+        """Raises ClaimsUnreadable: there is no such topic, and none is created by looking for it."""
+        async with asyncio.timeout(STALL_TIMEOUT_S):
+            await self._consumer.start()
+            is_missing = self._topic not in await self._consumer.topics()
+        if is_missing:
+            await self._consumer.stop()
+            raise ClaimsUnreadable(f"there is no topic {self._topic}", is_missing=True)
+        self._consumer.assign([self._partition])
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def read(self, whatsapp_ids: Collection[str]) -> dict[str, Claim | None]:
+        keys = {whatsapp_id.encode(): whatsapp_id for whatsapp_id in whatsapp_ids}
+        if not keys.keys() <= self._rows.keys():
+            self._rows = dict.fromkeys(keys)
+            await self._consumer.seek_to_beginning(self._partition)
+        async with asyncio.timeout(STALL_TIMEOUT_S):
+            barrier = await self._write_barrier(self._topic)
+        await self._read_through(barrier.offset)
+        return {keys[key]: _decode(self._rows[key]) for key in keys}
+
+    async def _read_through(self, last_offset: int) -> None:
+        progress_s = time.monotonic()
+        while await self._consumer.position(self._partition) <= last_offset:
+            batches = await self._consumer.getmany(
+                self._partition, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS
+            )
+            for record in batches.get(self._partition, ()):
+                progress_s = time.monotonic()
+                if record.key in self._rows:
+                    self._rows[record.key] = record.value
+            if time.monotonic() - progress_s > STALL_TIMEOUT_S:
+                raise TimeoutError(f"no record of {self._topic} for {STALL_TIMEOUT_S:g} s")
+
+
+async def _stop(changelog: _Changelog | None) -> None:
+    if changelog is not None:
+        await changelog.stop()
+
+
+def _decode(data: bytes | None) -> Claim | None:
+    if data is None:
+        return None
+    try:
+        return stored.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        log.error("a claim cannot be read, so its message stays in doubt")  # noqa: TRY400 - the bytes may hold a number
+        return _UNREADABLE

@@ -1,0 +1,69 @@
+"""What became of a dispatch that no sender answers, read from its claim after its deadline. Pure.
+
+A sender submits nothing without a claim that the broker has appended before the deadline. So after the deadline the
+claims decide, and nothing is guessed:
+
+    the row of its WhatsApp id              result
+    -------------------------------------   ----------------------------------------------------------
+    has a receipt                           sent
+    open, of this or an earlier dispatch    deferred, in doubt: only its own account can reconcile it
+    a result of this dispatch               that result
+    sent, of an earlier dispatch            sent
+    unknown, of an earlier dispatch         unknown; as if there were no row if a duplicate is allowed
+    failed or deferred, of an earlier one   deferred, deadline_exceeded: never claimed, so not sent
+    none                                    the same
+    none, and it was to be reconciled       deferred, in doubt: its row should be there
+    none, and rows of its age are removed   unknown
+
+A sender that gets the command after its deadline answers the same (claim.py), except that it may reconcile.
+"""
+
+from msgspec.structs import replace
+
+from streams.domain.errors import Error
+from streams.domain.phone.events import Deferred, OutcomeUnknown, Result, Sent
+from streams.domain.phone.state import InFlight
+from streams.domain.sending.claim import Claim, in_doubt_result, unknown_result
+
+
+def result_of_unanswered(
+    in_flight: InFlight,
+    claim: Claim | None,
+    *,
+    now_s: float,
+    idempotency_window_s: float,
+    is_sender_alive: bool,
+) -> Result:
+    """The outcome of the dispatch. `claim`: its row, read to the end of the log after its deadline."""
+    if claim is None:
+        result = _result_without_row(in_flight, now_s, idempotency_window_s)
+    else:
+        result = _result_of_row(in_flight, claim, now_s)
+    if isinstance(result, Deferred) and is_sender_alive:
+        return replace(result, is_unanswered=True)
+    return result
+
+
+def _result_without_row(in_flight: InFlight, now_s: float, idempotency_window_s: float) -> Result:
+    if now_s >= in_flight.since_s + idempotency_window_s:
+        return unknown_result("the claims of its time are not kept any more", now_s)
+    if in_flight.is_in_doubt:
+        return in_doubt_result("the claim of its earlier attempt is missing")
+    return _never_claimed()
+
+
+def _result_of_row(in_flight: InFlight, claim: Claim, now_s: float) -> Result:
+    if claim.receipt and not isinstance(claim.result, Sent):
+        return Sent(at_s=now_s)
+    if claim.result is None:
+        return in_doubt_result("its sender did not answer, and it may have been sent")
+    is_its_result = claim.dispatch_number >= in_flight.dispatch_number
+    if is_its_result or isinstance(claim.result, Sent):
+        return claim.result
+    if isinstance(claim.result, OutcomeUnknown) and not in_flight.allow_duplicate:
+        return claim.result
+    return _never_claimed()
+
+
+def _never_claimed() -> Deferred:
+    return Deferred(error=Error("deadline_exceeded", "no sender has claimed it in time"))

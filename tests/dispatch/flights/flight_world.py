@@ -1,0 +1,186 @@
+"""A dispatcher in memory: phone stage, scheduler and resolver on one log; the test plays the senders.
+
+The log is read by `run`. A crash loses what is not durable, and may let the last event be applied again.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from typing import Any, cast
+
+from streams.contract import account as accounts_contract
+from streams.contract.account import AccountRecord
+from streams.contract.timestamps import format_rfc3339
+from streams.dispatch.accounts import Accounts
+from streams.dispatch.flights.claim_reader import ClaimsUnreadable
+from streams.dispatch.flights.resolver import Resolver
+from streams.dispatch.gauges import Gauges
+from streams.dispatch.phone_stage import PhoneStage
+from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.timer_service import TimerService
+from streams.domain.phone import events
+from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
+from streams.domain.phone.state import InFlight
+from streams.domain.policy import Policy
+from streams.domain.sending import command
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.command import SendCommand
+from streams.domain.sending.message_id import derive_whatsapp_id
+from streams.testing.memory_table import (
+    Disk,
+    InMemoryPublisher,
+    InMemoryStageMetrics,
+    InMemoryTable,
+)
+
+PHONE = "+60123456789"
+NAMESPACE = "wa"
+POLICY = Policy()
+
+
+class FakeClaims:
+    """The claims of all accounts. `error`: they cannot be read."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Claim] = {}
+        self.error: ClaimsUnreadable | None = None
+        self.reads: list[str] = []
+
+    async def read(self, account: str, whatsapp_ids: Collection[str]) -> Mapping[str, Claim | None]:
+        """See `Claims`."""
+        self.reads.append(account)
+        if self.error is not None:
+            raise self.error
+        return {whatsapp_id: self.rows.get(whatsapp_id) for whatsapp_id in whatsapp_ids}
+
+    async def close(self, except_accounts: Collection[str] = ()) -> None:
+        """See `Claims`."""
+
+
+class FlightMetrics:
+    """Remembers what the resolver counts."""
+
+    def __init__(self) -> None:
+        self.results: list[str] = []
+
+    def count_resolved_flight(self, result: str) -> None:
+        """See `FlightMetrics` of the resolver."""
+        self.results.append(result)
+
+
+class FlightWorld:
+    """One partition of one dispatcher. The test moves `now_s`."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000_000.0
+        self.disk = Disk()
+        self.claims = FakeClaims()
+        self.metrics = FlightMetrics()
+        self.offset = 0
+        self._position = 0  # of the log: what is before it was applied
+        self.start()
+
+    def start(self) -> None:
+        """A new process on the same disk: it knows the rows, and no account."""
+        self.store = PhoneStore(cast("Any", InMemoryTable(self.disk)), 0)
+        publisher = InMemoryPublisher(self.disk)
+        self.accounts = Accounts(lambda: None)
+        self.timer_service = TimerService(self.accounts, publisher, "phone", 8, lambda: self.now_s)
+        self.stage = PhoneStage(
+            POLICY,
+            self.accounts,
+            self.timer_service,
+            Gauges(),
+            RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}"),
+            publisher,
+            InMemoryStageMetrics(),
+            lambda: self.now_s,
+        )
+        self.resolver = Resolver(
+            self.timer_service.flights,
+            self.claims,
+            publisher,
+            self.metrics,
+            phone_topic="phone",
+            namespace=NAMESPACE,
+            policy=POLICY,
+            is_sender_alive=self.accounts.is_sender_alive,
+            now_s=lambda: self.now_s,
+        )
+        phones, _ = self.store.scan_phones(b"", 100)
+        for row in phones:
+            self.timer_service.load_phone(0, row)
+
+    def restart(self, *, replayed: int = 0) -> None:
+        """The process is killed and started again; so many events were not acknowledged."""
+        self._position -= replayed
+        self.start()
+
+    # -- what happens
+
+    def set_account(self, name: str, state: accounts_contract.AccountState) -> None:
+        """The account's sender publishes its state."""
+        record = AccountRecord(account=name, state=state, since=format_rfc3339(self.now_s))
+        self.accounts.apply_record(name.encode(), accounts_contract.encode(record))
+
+    def submit(self, request_id: str) -> None:
+        """A request arrives."""
+        record = SourceRecord(topic="wa.outbound", partition=0, offset=0, value=b"{}")
+        request = RequestInfo(id=request_id)
+        self.publish(
+            RequestReceived(phone=PHONE, request=request, source_record=record, content=b"{}")
+        )
+
+    def publish(self, event: Event) -> None:
+        """Append an event to the log, and apply it."""
+        asyncio.run(self.stage.publisher.publish([_make_record(event)]))
+        self.run()
+
+    def run(self) -> None:
+        """Apply everything that the log has."""
+        log = [record for record in self.disk.topics if record.topic == "phone"]
+        while self._position < len(log):
+            data = log[self._position].value
+            asyncio.run(self.stage.handle(self.store, self._position, data))
+            self._position += 1
+            log = [record for record in self.disk.topics if record.topic == "phone"]
+
+    def resolve(self, after_s: float = 0.0, rounds: int = 3) -> None:
+        """Some rounds of the resolver, after this time."""
+        self.now_s += after_s
+        for _ in range(rounds):
+            asyncio.run(self.resolver.run_once())
+            self.run()
+
+    # -- what came of it
+
+    def put_claim(self, request_id: str, claim: Claim, account: str = "main") -> None:
+        """A sender of the account has stored this claim."""
+        self.claims.rows[derive_whatsapp_id(NAMESPACE, account, PHONE, request_id)] = claim
+
+    @property
+    def in_flight(self) -> InFlight | None:
+        """The dispatch in flight."""
+        row = self.store.get_phone(PHONE)
+        return row.in_flight if row is not None else None
+
+    @property
+    def commands(self) -> list[SendCommand]:
+        """Everything that was dispatched, repeats included."""
+        return [
+            command.decode(record.value or b"")
+            for record in self.disk.topics
+            if record.topic.startswith("send.")
+        ]
+
+    @property
+    def outcome_count(self) -> int:
+        """How many outcomes are in the log."""
+        log = [events.decode(r.value or b"") for r in self.disk.topics if r.topic == "phone"]
+        return sum(isinstance(event, events.Outcome) for event in log)
+
+
+def _make_record(event: Event) -> Any:
+    from streams.dispatch.publisher import OutgoingRecord
+
+    return OutgoingRecord("phone", events.encode(event), key=event.phone.encode(), partition=0)

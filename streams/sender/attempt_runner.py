@@ -209,8 +209,8 @@ class AttemptRunner:
         if restriction is not None:  # a look-up is a request to WhatsApp's server too
             return actions.Denied(restriction.denial, restriction.until_s)
         match await driver.look_up(phone):
-            case browser.OnWhatsApp(chat_id):
-                return actions.NumberFound(chat_id)
+            case browser.OnWhatsApp(chat_id, phone_of_chat):
+                return actions.NumberFound(chat_id, phone_of_chat)
             case browser.NotOnWhatsApp():
                 return actions.NumberNotFound()
             case browser.LookupFailed(detail):

@@ -6,7 +6,7 @@
                                                                    if the chat is known
                                           it may have left         LookUpMessage
                                           already concluded        Finish
-                   LookUpNumber           NumberFound              WaitUntilAllowed
+                   LookUpNumber           NumberFound              WaitUntilAllowed, or Finish moved
                                           NumberNotFound           Finish failed
                                           NumberLookupFailed       Finish failed
                                           Denied                   Finish, not sent
@@ -29,7 +29,6 @@
                    Reconnect              Reconnected              Finish in doubt
 
 Rules:
-
 1. `Submit` follows only `OwnershipConfirmed`, under a stored claim that names this dispatch and the session's link.
 2. Between two `Submit`s of one message there is a `MessageLookedUp`, under the link of the second one.
 3. Nothing is submitted after the deadline, and at most `MAX_SUBMITS` times for one dispatch.
@@ -196,9 +195,10 @@ class Attempt:
 
     def _after_number_lookup(self, observation: Observation) -> Action:
         match observation:
-            case NumberFound(chat_id):
+            case NumberFound(chat_id, phone):
                 self.chat_id = self.looked_up_chat_id = chat_id
-                return self._wait()
+                moved = claims.moved_result(self.command, phone)
+                return Finish(moved) if moved is not None else self._wait()
             case NumberNotFound():
                 return Finish(Failed(error=Error("recipient_not_on_whatsapp")))
             case NumberLookupFailed(detail):

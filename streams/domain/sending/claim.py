@@ -30,6 +30,7 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
+from streams.domain.numbers import to_canonical
 from streams.domain.phone.events import (
     Deferred,
     Failed,
@@ -180,6 +181,12 @@ def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
     if error.error_class in (ErrorClass.SESSION, ErrorClass.THROTTLED):
         return Deferred(error=error, until_s=until_s)
     return Failed(error=error)
+
+
+def moved_result(command: SendCommand, whatsapp_phone: str | None) -> Moved | None:
+    """The result if WhatsApp's number of the chat is another recipient; None: this one, or it does not say."""
+    phone = to_canonical(whatsapp_phone) if whatsapp_phone is not None else None
+    return None if phone in (None, command.phone) else Moved(phone=phone)
 
 
 def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:

@@ -11,6 +11,7 @@ import pytest
 
 pytest_plugins = [
     "tests.support.broker",
+    "tests.support.cluster",
     "tests.support.sandbox",
     "tests.support.pages.message_page",
     "tests.support.browser",

@@ -4,6 +4,7 @@ Errors are named by their path, so that this module imports none of their packag
 """
 
 from streams.operations.errors import CommandError, CommandFailed, UsageError
+from streams.system.files import describe_full_disk, is_disk_full
 
 _KAFKA_UNREACHABLE = (
     "Kafka does not answer ({}): start it, or set WA_KAFKA_BOOTSTRAP_SERVERS to its address"
@@ -41,6 +42,8 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
 
 def translate(error: BaseException) -> CommandError | None:
     """The exit that an error stands for, by its nearest class; None if it is not in the map."""
+    if isinstance(error, OSError) and is_disk_full(error):
+        return CommandFailed(describe_full_disk(error.filename or "the data folder"))
     for error_type in type(error).__mro__:
         entry = _ERROR_MAP.get(f"{error_type.__module__}.{error_type.__qualname__}")
         if entry is not None:

@@ -14,16 +14,17 @@ from typing import Any
 from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import gauges
+from streams.dispatch import gauges, phone_store
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
-from streams.dispatch.intake import Intake
+from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone.events import SourceRecord
@@ -52,8 +53,9 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
         self.registry = metrics.new_registry(name)
+        metrics.register_store_metrics(self.registry, self.table)
         self.metrics = metrics.DispatcherMetrics(
             self.registry,
             is_ready=lambda: self.app.readiness().is_ready,
@@ -63,7 +65,10 @@ class Dispatcher:
             overdue_s=lambda: self.timer_service.overdue_s(),
             flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
-        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
+        obstacles = self.app.obstacles
+        obstacles.observers.append(metrics.ObstacleMetrics(self.registry, lambda: obstacles.topics))
+        shorten = make_shortener(self.names.status, self.names.dlq)
+        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
         self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
@@ -112,11 +117,15 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
+        app.target_topics |= {self.names.status, self.names.dlq}
         for name, topic, agent in (
             ("intake", self.names.outbound, self._process_requests),
             ("phone-stage", self.names.phone, self._process_phone_log),
         ):
-            app.agent(app.raw_topic(topic), name=name, isolated_partitions=True)(agent)
+            is_free = topic == self.names.outbound
+            app.agent(app.raw_topic(topic, is_free=is_free), name=name, isolated_partitions=True)(
+                agent
+            )
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
         app.before_join(self._load_accounts)
@@ -193,7 +202,11 @@ class Dispatcher:
         async for event in stream.events():
             record = to_source_record(event)
             disposition, records = self.intake.handle(record, time.time())
-            await self.publisher.publish(records)
+            if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
+                disposition, records = self.intake.reject_as_too_large(record, time.time())
+                await self.publisher.publish(records)
+            if disposition is Disposition.FAILED:
+                self.metrics.count_internal_error("intake")
             self.metrics.count_record(disposition.value, time.time() - record.timestamp_ms / 1000)
 
     async def _process_phone_log(self, stream: Any) -> None:

@@ -14,18 +14,50 @@ after the effects that need it are published.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from typing import Any, TypeVar
+
+import msgspec
 
 from streams.domain.phone import state as stored
 from streams.domain.phone.effects import ForwardRequest
 from streams.domain.phone.events import Event, RequestReceived
 from streams.domain.phone.state import Journal, Message, Payload, Phone
+from streams.runtime.store.rows import NotARow, UndecodableRow
 from streams.runtime.table import Change, DurableTable
 
 PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME = b"p", b"m", b"s", b"d", b"t"
 _SEQ = struct.Struct(">Q")
 _TIME = struct.Struct(">d")
+# How the values of each kind of row are decoded. A row of a kind that is missing is not recovered.
+_DECODERS: dict[bytes, Callable[[bytes], Any]] = {
+    PHONE: stored.decode_phone,
+    MESSAGE: stored.decode_message,
+    SLOT: bytes.decode,
+    PAYLOAD: stored.decode_payload,
+    SCHEDULED_TIME: _TIME.unpack,
+}
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, struct.error)
+
+T = TypeVar("T")
+
+
+def check_row(key: bytes, value: bytes) -> None:
+    """Check a record of the changelog. Raises NotARow or UndecodableRow, without the phone number."""
+    decode = _DECODERS.get(key[:1])
+    if decode is None:
+        raise NotARow("its key is not one of the table's")
+    _decode(decode, key[:1], value)
+
+
+def _decode(decode: Callable[[bytes], T], kind: bytes, value: bytes) -> T:
+    try:
+        return decode(value)
+    except _DECODE_ERRORS as error:
+        raise UndecodableRow(
+            f"a row of kind {kind.decode()} cannot be decoded ({type(error).__name__})"
+        ) from None
 
 
 class PhoneStore:
@@ -40,45 +72,63 @@ class PhoneStore:
     def get_phone(self, phone: str) -> Phone | None:
         """The phone's row."""
         data = self._table.get(self.partition, PHONE + phone.encode())
-        return None if data is None else stored.decode_phone(data)
+        return None if data is None else self._decode(stored.decode_phone, PHONE, data)
 
     def get_message(self, phone: str, request_id: str) -> Message | None:
         """The row of this request to this phone."""
         data = self._table.get(self.partition, _request_key(MESSAGE, phone, request_id))
-        return None if data is None else stored.decode_message(data)
+        return None if data is None else self._decode(stored.decode_message, MESSAGE, data)
+
+    def has_message(self, phone: str, request_id: str) -> bool:
+        """Whether there is a row of this request, readable or not."""
+        return self._table.get(self.partition, _request_key(MESSAGE, phone, request_id)) is not None
 
     def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """The id of the message in this slot of the queue."""
         data = self._table.get(self.partition, _slot_key(phone, queue, seq))
-        return None if data is None else data.decode()
+        return None if data is None else self._decode(bytes.decode, SLOT, data)
 
     def get_payload(self, phone: str, request_id: str) -> Payload | None:
         """A message's content and original record; None once its last effects are published."""
         data = self._table.get(self.partition, _request_key(PAYLOAD, phone, request_id))
-        return None if data is None else stored.decode_payload(data)
+        return None if data is None else self._decode(stored.decode_payload, PAYLOAD, data)
 
     def scan_scheduled(self) -> Iterator[tuple[str, str, float]]:
         """Phone, id and `wake_at_s` of every message that has one. Do not await while iterating."""
         for key, data in self._table.scan(self.partition, SCHEDULED_TIME):
             phone, request_id = _split_key(key)
-            yield phone, request_id, _TIME.unpack(data)[0]
+            (time_s,) = self._decode(_TIME.unpack, SCHEDULED_TIME, data)
+            yield phone, request_id, time_s
 
     def scan_phones(self, after: bytes, max_rows: int) -> tuple[list[Phone], bytes]:
         """Up to `max_rows` phones after the key `after`, and the key of the last; b"" at the end."""
         items = list(islice(self._table.scan(self.partition, PHONE, after=after), max_rows))
-        return [stored.decode_phone(data) for _, data in items], _last_key(items)
+        phones = [self._decode(stored.decode_phone, PHONE, data) for _, data in items]
+        return phones, _last_key(items)
 
     def scan_messages(self, after: bytes, max_rows: int) -> tuple[list[tuple[str, Message]], bytes]:
         """Up to `max_rows` messages after the key `after`, each with its phone, and the last key."""
         items = list(islice(self._table.scan(self.partition, MESSAGE, after=after), max_rows))
-        messages = [(_split_key(key)[0], stored.decode_message(data)) for key, data in items]
+        messages = [
+            (_split_key(key)[0], self._decode(stored.decode_message, MESSAGE, data))
+            for key, data in items
+        ]
         return messages, _last_key(items)
+
+    def _decode(self, decode: Callable[[bytes], T], kind: bytes, data: bytes) -> T:
+        """Decode a row. One that cannot be decoded ends the process, and is not recovered again."""
+        try:
+            return _decode(decode, kind, data)
+        except UndecodableRow as error:
+            self._table.reject_row(self.partition, error)
 
     # -- writing
 
     async def commit(self, row: Phone, event: Event) -> None:
         """Make durable everything that the event changed, except the removal of payloads."""
-        await self._table.write(self.partition, list(_row_changes(row, event)))
+        changes = list(_row_changes(row, event))
+        assert all(key[:1] in _DECODERS for key, _ in changes), "such a row is not recovered"
+        await self._table.write(self.partition, changes)
 
     async def delete_spent_payloads(self, row: Phone) -> None:
         """Remove the payloads that nothing needs any more; the effects must be published."""

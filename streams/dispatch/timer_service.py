@@ -47,6 +47,10 @@ class TimerService:
             self._schedulers[partition] = Scheduler(self._max_in_flight)
         return self._schedulers[partition]
 
+    def make_record(self, partition: int, event: Event) -> OutgoingRecord:
+        """The record of an event for this partition of the phone log."""
+        return make_event_record(self._topic, partition, event)
+
     def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
         """An event was applied, and the phone's row is this now; None: it has none."""
         self.flights.update(partition, phone, row)

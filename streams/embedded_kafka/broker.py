@@ -131,13 +131,7 @@ class EmbeddedBroker:
     def _write_properties(self) -> None:
         previous_ports = address.read_listener_ports(self._properties_file)
         self._port = self._choose_port(previous_ports.get("PLAINTEXT"))
-        controller_port = previous_ports.get("CONTROLLER")
-        if (
-            controller_port is None
-            or controller_port == self._port
-            or not network.is_free(controller_port)
-        ):
-            controller_port = network.find_free(excluded_port=self._port)
+        controller_port = self._choose_controller_port(previous_ports.get("CONTROLLER"))
         text = config.PROPERTIES.format(
             host=network.HOST, port=self._port, controller_port=controller_port
         )
@@ -160,6 +154,15 @@ class EmbeddedBroker:
             )
         return fixed_port
 
+    def _choose_controller_port(self, previous_port: int | None) -> int:
+        if previous_port and previous_port != self._port and network.is_free(previous_port):
+            return previous_port
+        return network.find_free(excluded_port=self._port)
+
+    def _format_options(self) -> list[str]:
+        """Options of StorageTool: the broker is a cluster of its own."""
+        return ["--standalone", "-t", config.new_cluster_id()]
+
     def _format_storage(self, java_path: Path) -> None:
         # The folder gets its name once it is complete, so a format that was killed leaves none behind.
         log_dir, new_log_dir = self.directory / "log", self.directory / "log.new"
@@ -168,14 +171,7 @@ class EmbeddedBroker:
         shutil.rmtree(new_log_dir, ignore_errors=True)
         properties = self.directory / "format.properties"
         properties.write_text(f"{self._properties_file.read_text()}log.dirs={new_log_dir.name}\n")
-        tool = [
-            "kafka.tools.StorageTool",
-            "format",
-            "--standalone",
-            "-t",
-            config.new_cluster_id(),
-            "-c",
-        ]
+        tool = ["kafka.tools.StorageTool", "format", *self._format_options(), "-c"]
         process = self._start_java(java_path, [*tool, str(properties)])
         try:
             code = process.wait(START_TIMEOUT_S)

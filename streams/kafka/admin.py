@@ -65,9 +65,21 @@ async def create_topics(settings: Settings) -> list[str]:
             client, [spec for spec in specs if spec.name not in existing]
         )
         await _wait_until_usable(client, {spec.name for spec in specs})
-        if problems := await _find_problems(client, specs):
+        if problems := await _find_problems_of_existing(client, specs):
             raise InvalidTopics(problems)
     return created
+
+
+async def _find_problems_of_existing(
+    client: AIOKafkaAdminClient, specs: list[TopicSpec]
+) -> list[TopicProblem]:
+    """Ask until the broker that is asked knows all of the topics; another one may know them before."""
+    async with asyncio.timeout(_VISIBILITY_TIMEOUT_S):
+        while True:
+            problems = await _find_problems(client, specs)
+            if not any(problem.is_missing for problem in problems):
+                return problems
+            await asyncio.sleep(_POLL_INTERVAL_S)
 
 
 async def check_topics(
@@ -161,9 +173,9 @@ def missing_topic(name: str, expected: str = "one of this name") -> TopicProblem
 
 
 def _compare(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> Iterator[TopicProblem]:
-    if partitions != spec.partitions:
-        remedy = "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
-        yield TopicProblem(spec.name, f"{partitions} partitions", f"{spec.partitions}", remedy)
+    if partitions != spec.partitions and not spec.is_free:
+        expected = f"{spec.partitions}"
+        yield TopicProblem(spec.name, f"{partitions} partitions", expected, _get_remedy(spec))
     for key in ("cleanup.policy", TIMESTAMP_TYPE):
         actual, expected = config[key], spec.config[key]
         if actual != expected:
@@ -177,6 +189,12 @@ def misconfigured(topic: str, key: str, actual: str, expected: str) -> TopicProb
     """The problem of a topic with the wrong value of this configuration key."""
     command = f"kafka-configs.sh --alter --topic {topic} --add-config {key}={expected}"
     return TopicProblem(topic, f"{key}={actual}", f"{key}={expected}", f"set it: {command}")
+
+
+def _get_remedy(spec: TopicSpec) -> str:
+    if spec.partitions == 1:
+        return "its records have one order: delete it, then run `wa-streams topics create`"
+    return "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
 
 
 async def _describe_configs(

@@ -1,5 +1,6 @@
 """Sets up logging in a worker, once: one handler on stderr, one line per message, redacted."""
 
+import contextlib
 import logging
 import sys
 import threading
@@ -46,7 +47,8 @@ class _Handler(logging.StreamHandler):
         """The standard one prints the arguments as they are."""
         reason = traceback.format_exc(limit=0).strip()
         report = f"{record.name}:{record.lineno}: a log record could not be written: {reason}\n"
-        sys.stderr.write(redact(report) if self._is_redacting else report)
+        with contextlib.suppress(OSError):  # a full disk: a line that cannot be logged harms nobody
+            sys.stderr.write(redact(report) if self._is_redacting else report)
 
 
 def _log_uncaught(

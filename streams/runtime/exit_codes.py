@@ -13,7 +13,10 @@ log = logging.getLogger(__name__)
 
 
 class ExitCode(IntEnum):
-    """Exit codes of workers. A restart cures each of them except TOPIC_RECREATED, which needs a person."""
+    """Exit codes of workers. A restart cures most of them.
+
+    TOPIC_RECREATED needs a person, and so does DISK_FULL. STORE_DAMAGED needs one if it comes again at once.
+    """
 
     FENCED = 75  # no longer a member of its group, with something still to write or to send
     LOOP_STUCK = 76  # the event loop makes no progress
@@ -22,6 +25,8 @@ class ExitCode(IntEnum):
     TOPIC_RECREATED = 79  # a topic or its committed offsets do not match the tables any more
     EVENT_INTERRUPTED = 80  # an agent raised, or was cancelled, in the middle of an event
     PRODUCER_DEAD = 81  # the sender task of aiokafka's producer has ended
+    STORE_DAMAGED = 82  # a partition's store cannot be read; the next start rebuilds it
+    DISK_FULL = 83  # nothing can be written to the disk
 
 
 def log_exit(code: ExitCode, reason: str) -> None:

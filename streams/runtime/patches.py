@@ -6,12 +6,15 @@ batches are still lists, and a coordinator that belongs to no app updates a fenc
 tests/runtime/test_upstream.py fails when aiokafka or Faust change what we depend on.
 """
 
+import logging
+
 import aiokafka
 import faust
 import faust.streams
 from aiokafka.consumer import consumer as ak_consumer
 from aiokafka.consumer import fetcher as ak_fetcher
 
+from streams.kafka import timeouts
 from streams.runtime.consumer import coordinator, fetch, record_batches
 
 FAUST_VERSION, AIOKAFKA_VERSION = "0.15.3", "0.14.0"
@@ -32,6 +35,9 @@ def install() -> None:
     # The iterator in pure Python acknowledges the events of older generations that it skips.
     if getattr(faust.streams, "_CStreamIterator", None) is None:
         raise RuntimeError("faust-streaming lacks its compiled part; install its wheel")
+    # Ten lines a second for each topic that is missing; obstacles/monitor.py reports it once.
+    logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
     ak_fetcher.MemoryRecords = record_batches.RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator
+    timeouts.install()

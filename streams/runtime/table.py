@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaProducer
 from rocksdict import Rdict, ReadOptions, WriteBatch
@@ -19,6 +19,14 @@ from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.protocols import TableApp
 from streams.runtime.publisher import PartitionRevoked, retry_until_acknowledged
+from streams.runtime.store.local_store import LocalStore
+from streams.runtime.store.rows import (
+    INTERNAL_PREFIX,
+    TOPIC_ID_PREFIX,
+    CheckRow,
+    UndecodableRow,
+    accept_any_row,
+)
 
 __all__ = ["Change", "DurableTable", "PartitionRevoked"]
 
@@ -27,10 +35,6 @@ log = logging.getLogger(__name__)
 Change = tuple[bytes, bytes | None]  # a key and its new value; None deletes the row
 
 _SCAN_CHUNK_ROWS = 256
-# Keys of the table itself, which no scan returns: the changelog offset of the rows, and the ids of the
-# topics that the rows were made from.
-_INTERNAL_PREFIX = b"__faust\0"
-_TOPIC_ID_PREFIX = _INTERNAL_PREFIX + b"topic\0"
 
 # For each partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
 _ROCKSDB_OPTIONS = {
@@ -50,7 +54,8 @@ class DurableTable:
     that reads a row and writes it back must be the row's only writer in that time.
     """
 
-    def __init__(self, app: TableApp, name: str) -> None:
+    def __init__(self, app: TableApp, name: str, *, check_row: CheckRow = accept_any_row) -> None:
+        """`check_row` raises for a record of the changelog that is not a row of this table: it is skipped."""
         self._app = app
         self._table: Any = app.Table(
             name,
@@ -60,6 +65,8 @@ class DurableTable:
             options=dict(_ROCKSDB_OPTIONS),
         )
         self.changelog: str = self._table.changelog_topic.get_topic_name()
+        self._store: LocalStore = self._table.data
+        self._store.check_row = check_row
         self._gate = Gate()
         self._owned_partitions: frozenset[int] = frozenset()
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -118,7 +125,7 @@ class DurableTable:
                 await self._check_topic_id(partition, topic, ids[topic])
 
     async def _check_topic_id(self, partition: int, topic: str, topic_id: bytes) -> None:
-        key = _TOPIC_ID_PREFIX + topic.encode()
+        key = TOPIC_ID_PREFIX + topic.encode()
         stored_id = self.get(partition, key)
         if stored_id is None:
             await self.write(partition, [(key, topic_id)])
@@ -134,7 +141,10 @@ class DurableTable:
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of the key, or None. Raises PartitionRevoked."""
-        return self._database(partition).get(key)
+        try:
+            return self._database(partition).get(key)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self._store.raise_or_terminate(partition, error)
 
     def scan(
         self, partition: int, prefix: bytes = b"", *, after: bytes = b""
@@ -150,25 +160,43 @@ class DurableTable:
 
     def _read_chunk(self, partition: int, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
         # No iterator outlives this call: it would keep the database and its lock open.
-        cursor = self._database(partition).iter(ReadOptions())
+        try:
+            return self._read_rows(self._database(partition), prefix, start)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self._store.raise_or_terminate(partition, error)
+
+    @staticmethod
+    def _read_rows(database: Rdict, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
+        cursor = database.iter(ReadOptions())
         cursor.seek(start)
         rows: list[tuple[bytes, bytes]] = []
         while len(rows) < _SCAN_CHUNK_ROWS and cursor.valid():
             key = cursor.key()
             if not key.startswith(prefix):
                 break
-            if not key.startswith(_INTERNAL_PREFIX):
+            if not key.startswith(INTERNAL_PREFIX):
                 rows.append((key, cursor.value()))
             cursor.next()
+        cursor.status()  # raises if the rows ended because they cannot be read
         return rows
 
+    def reject_row(self, partition: int, error: UndecodableRow) -> NoReturn:
+        """A row that was read cannot be decoded: end the process; the store is rebuilt without the row."""
+        self._store.rebuild_at_next_start(partition, error)
+
     @property
-    def _offset_key(self) -> bytes:
-        return self._table.data.offset_key
+    def rebuilds(self) -> int:
+        """How many stores of this worker were damaged and set aside."""
+        return self._store.rebuilds
+
+    @property
+    def skipped_records(self) -> int:
+        """How many records of the changelog were not rows, in this process."""
+        return self._store.skipped_records
 
     def _database(self, partition: int) -> Rdict:
         try:
-            return self._table.data._dbs[partition]
+            return self._store._dbs[partition]
         except KeyError:
             raise PartitionRevoked(
                 f"partition {partition} of {self._table.name} is not open in this process"
@@ -212,7 +240,7 @@ class DurableTable:
                 base = await (await producer.send_batch(batch, self.changelog, partition=partition))
                 last_offset = base.offset + size - 1 if base.offset >= 0 else -1
 
-        await retry_until_acknowledged(send_batches, f"{self.changelog} {partition}")
+        await self._app.publisher.write(send_batches, self.changelog)
         return last_offset
 
     def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:
@@ -223,8 +251,11 @@ class DurableTable:
             else:
                 batch.put(key, value)
         if offset >= 0:
-            batch.put(self._offset_key, str(offset).encode())
-        self._database(partition).write(batch)
+            batch.put(self._store.offset_key, str(offset).encode())
+        try:
+            self._database(partition).write(batch)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self._store.raise_or_terminate(partition, error)
 
 
 async def _run_callback(callback: Callable[[], Any]) -> None:

@@ -19,11 +19,13 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
 from streams.observability.health import health_document
+from streams.observability.metrics import ObstacleMetrics, register_store_metrics
 from streams.observability.probes import serve_probes
 from streams.runtime import worker
 from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
+from streams.sender import claim_store
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
@@ -52,8 +54,9 @@ class Sender:
             partitions=1,
             event_timeout_s=make_limits(settings).max_dispatch_s,
         )
-        self.table = DurableTable(self.app, topics.SENDS)
+        self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
         self.registry = CollectorRegistry()
+        register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
@@ -69,7 +72,9 @@ class Sender:
         self._register_agents()
 
     def _register_agents(self) -> None:
-        app = self.app
+        app, obstacles = self.app, self.app.obstacles
+        app.target_topics |= {self.names.phone, self.names.accounts}
+        obstacles.observers.append(ObstacleMetrics(self.registry, lambda: obstacles.topics))
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )

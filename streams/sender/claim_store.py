@@ -8,18 +8,37 @@ costs less than two batches.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
+
+import msgspec
 
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import PREFIX
 from streams.runtime.batching import ITERATIONS_TO_NEXT_WRITE, join_next_request
+from streams.runtime.store.rows import UndecodableRow
 from streams.runtime.table import Change
 
 PARTITION: Final = 0  # a send topic has only this one
 BATCH_SIZE: Final = 2000  # rows read at once: a few milliseconds
 MAX_DELETES_PER_SWEEP: Final = 200
 _KEY_PREFIX: Final = PREFIX.encode()
+
+
+def check_row(key: bytes, value: bytes) -> None:
+    """Check a record of the changelog. Raises UndecodableRow for a claim that cannot be decoded.
+
+    The few other rows (restrictions, counts) are checked where they are read.
+    """
+    if key.startswith(_KEY_PREFIX):
+        _decode(value)
+
+
+def _decode(value: bytes) -> Claim:
+    try:
+        return stored.decode(value)
+    except msgspec.DecodeError as error:
+        raise UndecodableRow(f"a claim cannot be decoded ({type(error).__name__})") from None
 
 
 class Table(Protocol):
@@ -37,6 +56,10 @@ class Table(Protocol):
         self, partition: int, prefix: bytes, *, after: bytes = b""
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with this prefix after the key `after`, in the order of their keys."""
+        ...
+
+    def reject_row(self, partition: int, error: UndecodableRow) -> NoReturn:
+        """A row cannot be decoded: end the process."""
         ...
 
 
@@ -68,7 +91,13 @@ class ClaimStore:
     def get(self, whatsapp_id: str) -> Claim | None:
         """The row of this id."""
         data = self.read(whatsapp_id.encode())
-        return None if data is None else stored.decode(data)
+        return None if data is None else self._decode(data)
+
+    def _decode(self, data: bytes) -> Claim:
+        try:
+            return _decode(data)
+        except UndecodableRow as error:
+            self._table.reject_row(PARTITION, error)
 
     async def put(self, whatsapp_id: str, claim: Claim | None) -> None:
         """Write a row, or remove it; durable when this returns."""
@@ -142,7 +171,7 @@ class ClaimStore:
     def read_batch(self, after: bytes = b"") -> tuple[list[tuple[str, Claim]], bytes]:
         """The next rows after the key `after`, and the last one's key; b"" when there are none."""
         items = list(islice(self._table.scan(PARTITION, _KEY_PREFIX, after=after), BATCH_SIZE))
-        rows = [(key.decode(), stored.decode(data)) for key, data in items]
+        rows = [(key.decode(), self._decode(data)) for key, data in items]
         return rows, items[-1][0] if items else b""
 
     async def scan_all(self) -> AsyncIterator[tuple[str, Claim]]:

@@ -21,6 +21,7 @@ from streams.domain.backoff import Backoff, BackoffSeries
 from streams.operations.errors import CommandError, CommandFailed, UsageError
 from streams.supervisor.exit_reason import ProcessExit, describe_exit
 from streams.supervisor.log_file import rotate_log
+from streams.system.files import describe_full_disk, is_disk_full
 from streams.system.tasks import race
 
 _STARTING_POLL_INTERVAL_S = 0.2
@@ -174,6 +175,8 @@ class Service:
         try:
             self._process = await self.spec.start()
         except OSError as error:
+            if is_disk_full(error):
+                return ProcessExit(CommandFailed.exit_code, describe_full_disk(error.filename))
             return ProcessExit(UsageError.exit_code, f"cannot be started: {error}")
         except CommandError as error:
             return ProcessExit(error.exit_code, str(error))

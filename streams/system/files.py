@@ -3,8 +3,23 @@
 This is the only place that writes a file which another process may be reading.
 """
 
+import errno
 import os
 from pathlib import Path
+
+_DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a file could not be written because the disk, a quota or the limit of a file's size is exhausted."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS
+
+
+def describe_full_disk(path: object) -> str:
+    """One line that says what to do. `path`: the file or folder that could not be written."""
+    return (
+        f"the disk of {path} is full: free some space; the work goes on then, and nothing is lost"
+    )
 
 
 def write_atomic(

@@ -6,12 +6,14 @@ all. They decide nothing.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from streams.dispatch.publisher import OutgoingRecord
+from streams.runtime.store.rows import UndecodableRow
 
 
-class ProcessKilled(Exception):
-    """The process is killed at this point."""
+class ProcessKilled(BaseException):
+    """The process is killed at this point. No `except Exception` sees it, as no code sees a real kill."""
 
 
 @dataclass
@@ -57,18 +59,25 @@ class InMemoryTable:
             sorted((k, v) for k, v in self.disk.rows.items() if k.startswith(prefix) and k > after)
         )
 
+    def reject_row(self, partition: int, error: UndecodableRow) -> NoReturn:
+        """The process ends."""
+        raise ProcessKilled from error
+
 
 @dataclass
 class InMemoryPublisher:
     """Publishes to the topics of the disk."""
 
     disk: Disk
+    refused_topics: set[str] = field(default_factory=set)
 
-    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Publish the records, in order."""
+    async def publish(self, records: Sequence[OutgoingRecord]) -> Sequence[OutgoingRecord]:
+        """Publish the records, in order. Those of `refused_topics` are too large for them."""
         for record in records:  # a kill may come between any two of them
             self.disk.take_step()
-            self.disk.topics.append(record)
+            if record.topic not in self.refused_topics:
+                self.disk.topics.append(record)
+        return [record for record in records if record.topic in self.refused_topics]
 
 
 @dataclass
@@ -78,6 +87,7 @@ class InMemoryStageMetrics:
     illegal_transitions: int = 0
     contradicting_receipts: int = 0
     missing_payloads: list[str] = field(default_factory=list)
+    internal_errors: list[str] = field(default_factory=list)
 
     def count_illegal_transition(self) -> None:
         """See `StageMetrics`."""
@@ -90,3 +100,7 @@ class InMemoryStageMetrics:
     def count_missing_payload(self, case: str) -> None:
         """See `StageMetrics`."""
         self.missing_payloads.append(case)
+
+    def count_internal_error(self, kind: str) -> None:
+        """See `StageMetrics`."""
+        self.internal_errors.append(kind)

@@ -18,7 +18,7 @@ import pytest
 
 from streams.system.processes import is_running
 
-pytestmark = [pytest.mark.broker, pytest.mark.browser]
+pytestmark = [pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(400)]
 
 WAITS_S = 90.0
 

@@ -194,3 +194,19 @@ def test_the_largest_request_passes_with_its_key_and_headers(intake: Intake) -> 
     assert event["error"]["code"] == "record_too_large"
     assert event["error"]["detail"].endswith("WA_MAX_REQUEST_BYTES allows 1000")
     assert letter.value == value
+
+
+def test_a_bug_in_intake_is_an_answer(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record is rejected with `internal_error`, and the log names its position."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("streams.dispatch.intake.parse", fail)
+    disposition, (letter, status) = intake.handle(record(REQUEST), NOW_S)
+    assert disposition is Disposition.FAILED
+    assert letter.value == orjson.dumps(REQUEST)
+    assert orjson.loads(status.value or b"")["error"]["code"] == "internal_error"
+    assert "intake failed on wa.outbound:3:17" in caplog.text

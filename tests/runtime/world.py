@@ -101,11 +101,16 @@ class World:
         self, values: list[bytes], *, key: bytes = b"k", partition: int | None = 0
     ) -> list[RecordMetadata]:
         """Produce to the source (`wa.outbound`)."""
-        sent = [
+        return await asyncio.gather(*await self.enqueue(values, key=key, partition=partition))
+
+    async def enqueue(
+        self, values: list[bytes], *, key: bytes = b"k", partition: int | None = None
+    ) -> list["asyncio.Future[RecordMetadata]"]:
+        """Hand records to the producer; each result is there when the broker has the record."""
+        return [
             await self.producer.send(self.topics.outbound, value, key=key, partition=partition)
             for value in values
         ]
-        return await asyncio.gather(*sent)
 
     async def read_committed_offset(self, partition: int = 0) -> int | None:
         return (await self._read_lag())[

@@ -1,6 +1,7 @@
 """Drivers in a real Chromium against the sandbox: fixtures, and helpers that wait and build messages."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -93,6 +94,15 @@ def make_browser_config(
 def read_pid(profile: Path, name: str) -> int:
     """The pid of `browser` or `driver`, from its pid file."""
     return int((profile / ".wa-streams" / f"{name}.pid").read_text())
+
+
+@contextlib.asynccontextmanager
+async def expect_reconnecting(driver: WhatsAppWeb) -> AsyncIterator[None]:
+    """The fault that the block causes must lead to RECONNECTING."""
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(wait_for_phase(driver, Phase.RECONNECTING))
+        await asyncio.sleep(0)  # the task begins to watch before the fault
+        yield
 
 
 @pytest.fixture

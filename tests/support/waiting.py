@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-WAIT_TIMEOUT_S = 40.0
+WAIT_TIMEOUT_S = 60.0
 _POLL_INTERVAL_S = 0.05
 
 

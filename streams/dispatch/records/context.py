@@ -22,7 +22,7 @@ MissingCase: TypeAlias = Literal["already_published", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class MissingPayload:
-    """An effect for which nothing could be published. It holds no phone number: it may be logged."""
+    """An effect whose payload is missing. It holds no phone number: it may be logged."""
 
     effect: str  # the name of its type
     case: MissingCase
@@ -33,10 +33,12 @@ class EffectContext:
 
     def __init__(self, row: Phone, event: Event, store: PhoneStore, is_republished: bool) -> None:
         self.phone = row.phone
+        self._row_offset = row.offset
         self._is_republished = is_republished
         self._removed_payloads = frozenset(row.journal.removed_payloads)
         self._event = event
         self._store = store
+        self.missing_payloads: list[MissingPayload] = []
         self._changed_messages = {message.id: message for message in row.journal.messages}
 
     def get_echo_source(self, request_id: str) -> EchoSource:
@@ -49,13 +51,12 @@ class EffectContext:
         """The message's content and original record, unless it is missing."""
         return self._store.get_payload(self.phone, request_id)
 
-    def describe_missing(
-        self, effect: Dispatch | PublishDeadLetter | ForwardRequest
-    ) -> MissingPayload:
-        """Why this effect has no payload."""
+    def add_missing(self, effect: Dispatch | PublishDeadLetter | ForwardRequest) -> MissingCase:
+        """Note that this effect has no payload; returns why."""
         is_expected = self._is_republished and effect.id in self._removed_payloads
         case: MissingCase = "already_published" if is_expected else "lost"
-        return MissingPayload(type(effect).__name__, case)
+        self.missing_payloads.append(MissingPayload(type(effect).__name__, case))
+        return case
 
     def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
         """The original record: the event's own, else that of the message, unless it is missing."""
@@ -69,13 +70,15 @@ class EffectContext:
         return payload.source_record if payload else None
 
     def get_forwarded_request(self, effect: ForwardRequest) -> RequestReceived | None:
-        """The request as it goes on to the other number, unless its payload is missing."""
+        """The request as it goes on to the other number; None: it was published before a crash."""
         if not effect.is_stored:
             assert isinstance(self._event, RequestReceived), "only a request is forwarded at once"
             return replace(self._event, phone=effect.phone, forwarding=effect.forwarding)
         payload = self.get_payload(effect.id)
         if payload is None:
-            return None
+            if self.add_missing(effect) == "already_published":
+                return None
+            payload = self._make_lost_payload()
         return RequestReceived(
             phone=effect.phone,
             request=effect.request,
@@ -84,6 +87,13 @@ class EffectContext:
             reply_to=payload.reply_to,
             forwarding=effect.forwarding,
         )
+
+    def _make_lost_payload(self) -> Payload:
+        """No sender can read it, so the message fails, and its caller learns of it."""
+        record = SourceRecord(
+            topic="lost", partition=self._store.partition, offset=self._row_offset
+        )
+        return Payload(source_record=record)
 
     def get_requested_phone(self, request_id: str) -> str | None:
         """The number that the request names: this one (a repeat may use another), else the message's."""

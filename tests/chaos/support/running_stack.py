@@ -1,4 +1,4 @@
-"""`wa-streams up --sandbox` as a process, whose services a test kills."""
+"""`wa-streams up --sandbox` as a process, whose services a test kills or freezes."""
 
 import json
 import os
@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from streams.settings import Settings, load, to_environment
 
@@ -20,6 +22,7 @@ class RunningStack:
         self.settings = settings
         clean = {key: value for key, value in os.environ.items() if not key.startswith("WA_")}
         self._environment = clean | to_environment(settings)
+        self._frozen: list[psutil.Process] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "streams.cli", "up", "--sandbox", "--json"],
             env=self._environment,
@@ -44,9 +47,13 @@ class RunningStack:
         )
         return {service["name"]: service for service in json.loads(ps.stdout)["parts"]}
 
+    def is_ready(self) -> bool:
+        """Whether all services are ready."""
+        return all(service["state"] == "ready" for service in self.services().values())
+
     def kill(self, name: str) -> bool:
         """SIGKILL a service; returns False if it has no process at this moment."""
-        pid = self.services().get(name, {}).get("pid")
+        pid = self._find_pid(name)
         if not pid:
             return False
         try:
@@ -55,29 +62,53 @@ class RunningStack:
             return False
         return True
 
+    def freeze(self, name: str) -> bool:
+        """SIGSTOP a service, and of a browser all processes; returns False if it has no process now."""
+        pid = self._find_pid(name)
+        if not pid:
+            return False
+        try:
+            process = psutil.Process(pid)
+            tree = process.children(recursive=True) if name.startswith("browser-") else []
+            for frozen in (process, *tree):
+                frozen.suspend()
+                self._frozen.append(frozen)
+        except psutil.NoSuchProcess:
+            return False
+        return True
+
+    def resume(self) -> None:
+        """SIGCONT everything that is frozen and was not ended meanwhile."""
+        while self._frozen:
+            with suppress(psutil.NoSuchProcess):
+                self._frozen.pop().resume()
+
     def stop(self) -> None:
         """Stop it, as Ctrl-C does."""
+        self.resume()
         self._process.send_signal(signal.SIGINT)
         self._process.communicate(timeout=90)
 
+    def _find_pid(self, name: str) -> int | None:
+        return self.services().get(name, {}).get("pid")
+
 
 @contextmanager
-def run_stack(folder: Path, *, limit: int) -> Iterator[RunningStack]:
+def run_stack(folder: Path, *, limit: int, **overrides: Any) -> Iterator[RunningStack]:
     """A running `up` with settings that make a test quick. `limit`: messages to one recipient in a minute."""
-    settings = load(
-        {},
-        data_dir=str(folder / "data"),
-        kafka_port=0,
-        web_port=0,
-        sandbox_port=0,
-        rate_limit_per_minute=limit,
-        account_rate_per_minute=0,
-        send_interval_ms=0,
-        retry_delay_ms=500,
-        ack_timeout_s=5,
-        kafka_session_timeout_s=6,
-    )
-    stack = RunningStack(settings)
+    defaults: dict[str, Any] = {
+        "data_dir": str(folder / "data"),
+        "kafka_port": 0,
+        "web_port": 0,
+        "sandbox_port": 0,
+        "rate_limit_per_minute": limit,
+        "account_rate_per_minute": 0,
+        "send_interval_ms": 0,
+        "retry_delay_ms": 500,
+        "ack_timeout_s": 5,
+        "kafka_session_timeout_s": 6,
+    }
+    stack = RunningStack(load({}, **(defaults | overrides)))
     try:
         yield stack
     finally:

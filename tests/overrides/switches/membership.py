@@ -58,8 +58,8 @@ MEMBERSHIP = (
     Switch(
         "a start does not sleep",
         APP_FILE,
-        "Agent=Agent, TableManager=TableManager, **options",
-        "Agent=Agent, **options",
+        "Table=Table, TableManager=TableManager, **options",
+        "Table=Table, **options",
         (APP + "test_a_start_does_not_sleep",),
     ),
     Switch(

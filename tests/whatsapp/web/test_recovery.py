@@ -1,31 +1,27 @@
-"""What a driver survives and what it leaves behind: tests that kill and freeze real processes."""
+"""What a driver survives and what it leaves behind, each time with a browser of its own.
+
+tests/whatsapp/test_comes_back.py kills and freezes the processes of a driver that its tests share.
+"""
 
 import asyncio
-import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from streams.system.processes import is_running
 from streams.whatsapp.driver import (
-    InDoubt,
     MessageFound,
-    NotSubmitted,
     Phase,
     ServerAccepted,
 )
-from streams.whatsapp.errors import AdapterError
-from streams.whatsapp.web import answers
-from streams.whatsapp.web.profile import find_browsers
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER_CHAT,
     MakeDriver,
+    expect_reconnecting,
     link,
     make_browser_config,
     make_text,
@@ -35,37 +31,6 @@ from tests.support.browser import (
 from tests.support.sandbox import SandboxControl, run_sandbox
 
 pytestmark = pytest.mark.browser
-
-
-def renderer_of(profile: Path) -> int:
-    """The pid of the page's process."""
-    children = psutil.Process(read_pid(profile, "browser")).children(recursive=True)
-    return next(child.pid for child in children if "--type=renderer" in child.cmdline())
-
-
-@contextlib.asynccontextmanager
-async def expect_reconnecting(driver: WhatsAppWeb) -> AsyncIterator[None]:
-    """The fault that the block causes must lead to RECONNECTING."""
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        group.create_task(wait_for_phase(driver, Phase.RECONNECTING))
-        await asyncio.sleep(0)  # the task begins to watch before the fault
-        yield
-
-
-@contextlib.asynccontextmanager
-async def expect_recovery(driver: WhatsAppWeb) -> AsyncIterator[None]:
-    """The fault that the block causes must lead to RECONNECTING, then to READY under the same link."""
-    link_before = driver.session.link
-    async with expect_reconnecting(driver):
-        yield
-    assert (await wait_for_phase(driver, Phase.READY)).link == link_before
-
-
-async def wait_for_arrival(control: SandboxControl, whatsapp_id: str) -> None:
-    """Wait until the sandbox has the message."""
-    async with asyncio.timeout(10):
-        while whatsapp_id not in await control.fetch_new_ids():  # noqa: ASYNC110 - HTTP gives no event
-            await asyncio.sleep(0.01)
 
 
 async def test_a_page_that_is_too_large_is_reloaded(
@@ -89,109 +54,6 @@ async def test_a_page_that_is_too_large_is_reloaded(
     assert isinstance(await driver.find_message("3EB0BC01", PEER_CHAT), MessageFound)
     assert isinstance(await driver.submit(make_text("3EB0BC02")), ServerAccepted)
     assert await control.fetch_new_ids() == ["3EB0BC01", "3EB0BC02"]
-
-
-async def test_a_reload_of_a_dead_page_ends(
-    make_driver: MakeDriver, control: SandboxControl, profile: Path
-) -> None:
-    """The renderer dies before the reload is requested: the call ends, and a new page comes."""
-    driver = make_driver()
-    await driver.start()
-    await link(driver, control)
-    assert driver._supervisor is not None
-    os.kill(renderer_of(profile), signal.SIGKILL)
-    await asyncio.wait_for(driver._supervisor.reload(), 20)
-    await wait_for_phase(driver, Phase.READY)
-    assert isinstance(await driver.submit(make_text("3EB0BC03")), ServerAccepted)
-
-
-@pytest.mark.parametrize(
-    ("victim", "signal_number"),
-    [
-        ("browser", signal.SIGKILL),
-        ("driver", signal.SIGKILL),
-        ("renderer", signal.SIGKILL),
-        ("renderer", signal.SIGSTOP),
-        ("driver", signal.SIGSTOP),
-        ("browser", signal.SIGSTOP),
-    ],
-)
-async def test_comes_back(
-    linked_driver: WhatsAppWeb,
-    control: SandboxControl,
-    profile: Path,
-    victim: str,
-    signal_number: signal.Signals,
-) -> None:
-    """After a kill or freeze of any process, the old message is found and a new one is sent."""
-    assert isinstance(await linked_driver.submit(make_text("3EB0BB01")), ServerAccepted)
-    pid = renderer_of(profile) if victim == "renderer" else read_pid(profile, victim)
-    async with expect_recovery(linked_driver):
-        os.kill(pid, signal_number)
-    lookup = await linked_driver.find_message("3EB0BB01", PEER_CHAT)
-    assert isinstance(lookup, MessageFound)
-    assert lookup.ack >= 1
-    acks = await linked_driver.read_acks([("3EB0BB01", PEER_CHAT), ("3EB0NONE", PEER_CHAT)])
-    assert list(acks) == ["3EB0BB01"]
-    assert isinstance(await linked_driver.submit(make_text("3EB0BB02")), ServerAccepted)
-    assert await control.fetch_new_ids() == ["3EB0BB01", "3EB0BB02"]
-    assert len(list(find_browsers(profile))) == 1
-
-
-async def test_a_browser_killed_during_a_submit_leaves_it_in_doubt(
-    linked_driver: WhatsAppWeb, control: SandboxControl, profile: Path
-) -> None:
-    """The server has the message and its ack never came: in doubt, and then found in the store."""
-    await control.add_faults({"ack_delay_ms": 2000}, count=1)
-    async with asyncio.TaskGroup() as group:
-        submit = group.create_task(linked_driver.submit(make_text("3EB0BB03")))
-        # The page sends a message when it is on disk; in memory it is a moment earlier.
-        await wait_for_arrival(control, "3EB0BB03")
-        async with expect_recovery(linked_driver):
-            os.kill(read_pid(profile, "browser"), signal.SIGKILL)
-    assert isinstance(submit.result(), InDoubt)
-    assert isinstance(await linked_driver.find_message("3EB0BB03", PEER_CHAT), MessageFound)
-
-
-async def test_nothing_is_submitted_while_reconnecting(
-    linked_driver: WhatsAppWeb, control: SandboxControl, profile: Path
-) -> None:
-    """Nothing can have left, because there is no page."""
-    async with expect_reconnecting(linked_driver):
-        os.kill(read_pid(profile, "browser"), signal.SIGKILL)
-    result = await linked_driver.submit(make_text("3EB0BB04"))
-    assert isinstance(result, NotSubmitted)
-    assert result.code == "disconnected"
-    await wait_for_phase(linked_driver, Phase.READY)
-    assert await control.fetch_new_ids() == []
-
-
-async def test_a_dropped_connection_comes_back_in_the_same_page(
-    linked_driver: WhatsAppWeb, control: SandboxControl, profile: Path
-) -> None:
-    """WhatsApp Web reconnects by itself, and the browser is not replaced."""
-    browser = read_pid(profile, "browser")
-    async with expect_recovery(linked_driver):
-        await control.add_faults({"drop_socket": True}, count=1)
-    assert read_pid(profile, "browser") == browser
-    assert isinstance(await linked_driver.submit(make_text("3EB0BB05")), ServerAccepted)
-
-
-async def test_the_gate_is_closed_while_the_page_is_offline(
-    linked_driver: WhatsAppWeb, control: SandboxControl
-) -> None:
-    """The page itself refuses: in WhatsApp's outbox the message would wait beyond its deadline."""
-    assert isinstance(await linked_driver.submit(make_text("3EB0BB08")), ServerAccepted)
-    argument = answers.encode_submission(make_text("3EB0BB06", deadline_in_s=30.0))
-    async with expect_reconnecting(linked_driver):
-        await control.add_faults({"drop_socket": True}, is_lasting=True)
-    with pytest.raises(AdapterError, match="disconnected") as refused:
-        await linked_driver._require_page().call("submit", argument, 10.0)
-    assert not refused.value.handed_over
-    await control.clear_faults()
-    await wait_for_phase(linked_driver, Phase.READY)
-    assert isinstance(await linked_driver.submit(make_text("3EB0BB07")), ServerAccepted)
-    assert await control.fetch_new_ids() == ["3EB0BB08", "3EB0BB07"]
 
 
 async def test_a_page_that_makes_no_progress_is_replaced(

@@ -25,6 +25,7 @@ from tests.support.sandbox import Sandbox, SandboxControl
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 STUCK_TIMEOUT_S = 1.5
+OUTAGE_S = 600.0  # until the test ends it, however long a browser needs to start
 TIMEOUTS = Timeouts(heartbeat_s=0.3, answer_s=5.0, look_up_s=8.0, close_s=1.0)
 PAGE_REASONS = {"page_stuck", "page_hung", "page_lost", "page_navigated", "page_reloaded"}
 
@@ -49,6 +50,13 @@ class Watcher:
                 if is_expected(session):
                     return session
         raise AssertionError("stopped")
+
+    async def wait_past_the_stuck_timeout(self) -> None:
+        """Recovery must not replace the page in a time in which a stuck page would be replaced."""
+        with pytest.raises(TimeoutError):
+            await self.wait_for(
+                lambda session: session.reason in PAGE_REASONS, STUCK_TIMEOUT_S + 0.5
+            )
 
     @property
     def reasons(self) -> set[str]:
@@ -107,12 +115,14 @@ async def test_a_socket_that_is_down_is_not_ready(
 ) -> None:
     """The mode stays MAIN meanwhile (source: WAWebStreamModel). The page connects again by itself."""
     async with watching(driver) as watcher:
-        await control.add_faults({"socket_down_s": 2 * STUCK_TIMEOUT_S})
+        await control.add_faults({"socket_down_s": OUTAGE_S})
         await watcher.wait_for(lambda session: session.phase is Phase.RECONNECTING)
         assert driver.session.reason == "disconnected"
         result = await driver.submit(make_text("3EB0C001"))
         assert isinstance(result, NotSubmitted)
         assert result.code == "disconnected"
+        await watcher.wait_past_the_stuck_timeout()
+        await control.clear_faults()
         await watcher.wait_for(lambda session: session.phase is Phase.READY)
         assert not watcher.reasons & PAGE_REASONS
     assert isinstance(await driver.submit(make_text("3EB0C002")), ServerAccepted)
@@ -234,11 +244,13 @@ async def test_a_start_without_a_server_waits(
 ) -> None:
     """The page loads and its socket never opens: it is not reloaded, and not given up."""
     await driver.stop()
-    await control.add_faults({fault: 2 * STUCK_TIMEOUT_S + 3.0})
+    await control.add_faults({fault: OUTAGE_S})
     await driver.start()
     async with watching(driver) as watcher:
         await watcher.wait_for(lambda session: session.reason == "disconnected")
         assert driver.session.phase is Phase.RECONNECTING
+        await watcher.wait_past_the_stuck_timeout()
+        await control.clear_faults()
         await watcher.wait_for(lambda session: session.phase is Phase.READY)
         assert not watcher.reasons & PAGE_REASONS
     assert isinstance(await driver.submit(make_text(f"3EB0C5{fault[0]}")), ServerAccepted)

@@ -1,0 +1,212 @@
+"""Faust's RocksDB store, which bears damage: a store that cannot be read is set aside and rebuilt, once.
+
+One that does not open is set aside at once. If the damage shows later, the process ends, with one log line: what it
+has in memory may come from the damaged store. The next process sets the store aside, and fills a new one.
+
+Faust's own store would retry a corrupt one for 30 s (it looks for "lock" in the error, and finds "block checksum
+mismatch"), raise in the middle of an event, or skip a batch of the changelog with a warning.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import faust
+from faust.stores import rocksdb
+from faust.types import TP
+from rocksdict import Rdict, WriteBatch
+
+from streams.runtime.exit_codes import ExitCode, terminate
+from streams.runtime.store import quarantine
+from streams.runtime.store.errors import StoreProblem, classify
+from streams.runtime.store.rows import (
+    CheckRow,
+    NotARow,
+    UndecodableRow,
+    accept_any_row,
+    check_record,
+)
+from streams.system.files import describe_full_disk
+
+log = logging.getLogger(__name__)
+
+PROBATION_S = 600.0  # a store that is damaged again within this time after a rebuild needs a person
+MAX_UNDECODABLE_ROWS = 100  # of a partition; more are not an accident, but another version's rows
+# In the store: how many rows of its changelog could not be decoded.
+_UNDECODABLE_COUNT_KEY = b"__faust\0undecodable"
+
+
+class LocalStore(rocksdb.Store):
+    """The stores of one table, by partition."""
+
+    check_row: CheckRow = staticmethod(accept_any_row)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.skipped_records = 0  # of changelogs, in this process
+
+    @property
+    def rebuilds(self) -> int:
+        """How many stores were set aside in this worker's folder."""
+        return quarantine.count_rebuilds(self.partition_path(0).parent)
+
+    # -- opening
+
+    def _open_for_partition(self, partition: int) -> Rdict:
+        if damage := quarantine.read_damage(self.partition_path(partition)):
+            self._set_aside(partition, damage)
+        try:
+            database = super()._open_for_partition(partition)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            if classify(error) is not StoreProblem.DAMAGED:
+                self.raise_or_terminate(partition, error)
+            self._set_aside(partition, str(error))
+            database = super()._open_for_partition(partition)
+        self._watch_probation(partition)
+        return database
+
+    def _watch_probation(self, partition: int) -> None:
+        store = self.partition_path(partition)
+        if quarantine.is_on_probation(store):
+            asyncio.get_running_loop().call_later(PROBATION_S, quarantine.end_probation, store)
+
+    # -- damage
+
+    def raise_or_terminate(self, partition: int, error: Exception) -> NoReturn:
+        """Handle an exception of a call to RocksDB: set a damaged store aside and end the process.
+
+        Raises it again if it says nothing about the store.
+        """
+        self._end_if_disk_full(partition, error)
+        if classify(error) is StoreProblem.DAMAGED:
+            self.rebuild_at_next_start(partition, error)
+        raise error
+
+    def _end_if_disk_full(self, partition: int, error: Exception) -> None:
+        if classify(error) is StoreProblem.DISK_FULL:
+            terminate(ExitCode.DISK_FULL, describe_full_disk(self.partition_path(partition)))
+
+    def rebuild_at_next_start(self, partition: int, error: Exception) -> NoReturn:
+        """The store of this partition cannot be read: end the process; the next one rebuilds the store."""
+        store = self.partition_path(partition)
+        if quarantine.is_on_probation(store):
+            self._require_person(partition, "is damaged again after its rebuild", str(error))
+        try:
+            quarantine.mark_damaged(store, str(error))
+        except OSError as mark_error:
+            self._end_if_disk_full(partition, mark_error)
+            self._require_person(partition, "is damaged and cannot be marked", str(mark_error))
+        terminate(
+            ExitCode.STORE_DAMAGED,
+            f"the store of {self._describe(partition)} is damaged; it is rebuilt at the next start: {error}",
+        )
+
+    def _set_aside(self, partition: int, damage: str) -> None:
+        store = self.partition_path(partition)
+        try:
+            copy = quarantine.set_aside(store)
+        except quarantine.DamagedAgain:
+            self._require_person(partition, "is damaged again after its rebuild", damage)
+        except OSError as error:
+            self._end_if_disk_full(partition, error)
+            self._require_person(partition, "is damaged and cannot be set aside", str(error))
+        log.error(
+            "the store of %s cannot be read, is set aside as %s and is rebuilt from the changelog: %s",
+            self._describe(partition),
+            copy,
+            damage,
+        )
+
+    def _require_person(self, partition: int, problem: str, cause: str) -> NoReturn:
+        terminate(
+            ExitCode.STORE_DAMAGED,
+            f"the store of {self._describe(partition)} {problem}{self._describe_offset(partition)}; check the disk, "
+            f"and delete {self.partition_path(partition)}: {cause}",
+        )
+
+    def _describe(self, partition: int) -> str:
+        return f"{self.table.changelog_topic.get_topic_name()} partition {partition}"
+
+    def _describe_offset(self, partition: int) -> str:
+        try:
+            offset = self._dbs[partition].get(self.offset_key)
+        except Exception:  # noqa: BLE001 - the store is damaged, and this is only a hint
+            return ""
+        return "" if offset is None else f" at changelog offset {offset.decode()}"
+
+    # -- recovery
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        """The changelog's offset of the rows; None: there are none."""
+        try:
+            return super().persisted_offset(tp)
+        except ValueError as error:
+            self.rebuild_at_next_start(tp.partition, error)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self.raise_or_terminate(tp.partition, error)
+
+    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
+        """Take records of the changelog into the stores, with their offset. Skips what is not a row."""
+        messages: defaultdict[int, list[Any]] = defaultdict(list)
+        for event in batch:
+            messages[event.message.partition].append(event.message)
+        for partition, partition_messages in messages.items():
+            try:
+                self._apply(partition, partition_messages)
+            except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+                self.raise_or_terminate(partition, error)
+
+    def _apply(self, partition: int, messages: list[Any]) -> None:
+        database = self._db_for_partition(partition)
+        undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
+        changes = WriteBatch(raw_mode=True)
+        for message in messages:
+            try:
+                check_record(message.key, message.value, self.check_row)
+            except (NotARow, UndecodableRow) as error:
+                self._count_skipped(partition, message.offset, error)
+                undecodable_count += isinstance(error, UndecodableRow)
+                if undecodable_count > MAX_UNDECODABLE_ROWS:
+                    self._refuse_changelog(partition, message.offset)
+            else:
+                _add_change(changes, message.key, message.value)
+        changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
+        changes.put(self.offset_key, b"%d" % max(message.offset for message in messages))
+        database.write(changes)
+
+    def _count_skipped(self, partition: int, offset: int, error: ValueError) -> None:
+        self.skipped_records += 1
+        log.error("record %d of %s is skipped: %s", offset, self._describe(partition), error)
+
+    def _refuse_changelog(self, partition: int, offset: int) -> NoReturn:
+        terminate(
+            ExitCode.STORE_DAMAGED,
+            f"more than {MAX_UNDECODABLE_ROWS} rows of {self._describe(partition)} cannot be decoded, the last at "
+            f"offset {offset}: run the version that wrote them",
+        )
+
+
+def _add_change(changes: WriteBatch, key: bytes, value: bytes | None) -> None:
+    if value is None:
+        changes.delete(key)
+    else:
+        changes.put(key, value)
+
+
+class Table(faust.Table[Any, Any]):
+    """Faust's table on our own store, whatever the setting `store` says."""
+
+    def _new_store_by_url(self, url: Any) -> LocalStore:
+        return LocalStore(
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            value_type=self.value_type,
+            options=self.options,
+        )

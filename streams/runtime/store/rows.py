@@ -1,0 +1,39 @@
+"""Which records of a changelog are rows of a table. Pure.
+
+A changelog may hold what no worker of this version wrote: a record of another program, or one that a newer version
+wrote. Such a record is not taken into the store, where every later read would fail on it.
+"""
+
+from collections.abc import Callable
+
+# Keys of the table itself: see `is_internal`.
+INTERNAL_PREFIX = b"__faust\0"
+OFFSET_KEY = INTERNAL_PREFIX + b"offset__"  # Faust's name; only ever written locally
+TOPIC_ID_PREFIX = INTERNAL_PREFIX + b"topic\0"
+
+
+class NotARow(ValueError):
+    """The key is not one of the table's."""
+
+
+class UndecodableRow(ValueError):
+    """The key is one of the table's, and its value cannot be decoded."""
+
+
+# Raises NotARow or UndecodableRow.
+CheckRow = Callable[[bytes, bytes], None]
+
+
+def accept_any_row(key: bytes, value: bytes) -> None:
+    """For a table whose rows are not checked."""
+
+
+def check_record(key: bytes | None, value: bytes | None, check_row: CheckRow) -> None:
+    """Check a record of the changelog. Raises NotARow or UndecodableRow."""
+    if key is None or key == OFFSET_KEY:
+        raise NotARow("no row has this key")
+    if value is None or key.startswith(TOPIC_ID_PREFIX):
+        return
+    if key.startswith(INTERNAL_PREFIX):
+        raise NotARow("no row has this key")
+    check_row(key, value)

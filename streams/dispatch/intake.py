@@ -45,7 +45,7 @@ class Intake:
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
-        """What is to be published for this record. The time is passed in; nothing else is read."""
+        """What is to be published for this record. `now_s` is its append time; nothing else is read."""
         try:
             return self._handle(record, now_s)
         except Exception:
@@ -124,14 +124,12 @@ class Intake:
 
 
 def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
-    # A record without a timestamp counts from now.
-    requested_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
     return RequestInfo(
         id=request.id or record.coordinates,
         priority=request.priority,
         category=request.category,
         send_at_s=request.send_at_s,
-        expires_at_s=request.get_expires_at_s(requested_at_s),
+        expires_at_s=request.get_expires_at_s(now_s),
         account=request.account,
         batch_id=request.batch_id,
         metadata=request.metadata,

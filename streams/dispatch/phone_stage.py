@@ -84,7 +84,7 @@ class StageMetrics(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PhoneStage:
-    """What the stage needs; `now_s` is the clock of decisions, as epoch seconds."""
+    """What the stage needs; `accept_s` gives the time of a decision about an event with this append time."""
 
     policy: Policy
     accounts: Accounts
@@ -93,10 +93,14 @@ class PhoneStage:
     record_mapper: RecordMapper
     publisher: Publisher
     metrics: StageMetrics
-    now_s: Callable[[], float]
+    accept_s: Callable[[float], float]
 
-    async def handle(self, store: PhoneStore, offset: int, data: bytes | None) -> EventDisposition:
+    async def handle(
+        self, store: PhoneStore, offset: int, data: bytes | None, append_s: float
+    ) -> EventDisposition:
         """Apply one record of the partition's log; return when its effects are published.
+
+        A record is decided on once: what was committed is never decided again, so a crash changes no time.
 
         Raises:
             PartitionRevoked, AppStopped: the event is read again, by the next owner of the partition.
@@ -106,35 +110,41 @@ class PhoneStage:
             self.metrics.count_internal_error("malformed")
             return EventDisposition.MALFORMED
         try:
-            return await self._handle_event(store, event, offset)
+            return await self._handle_event(store, event, offset, append_s)
         except DurabilityError:
             raise
         except Exception:
             log.exception(self._count_error("unreadable", store, event, offset))
-            return await self._skip(store, event)
+            return await self._skip(store, event, append_s)
 
-    async def _handle_event(self, store: PhoneStore, event: Event, offset: int) -> EventDisposition:
+    async def _handle_event(
+        self, store: PhoneStore, event: Event, offset: int, append_s: float
+    ) -> EventDisposition:
         before = store.get_phone(event.phone)
         if before is not None and offset < before.offset:
             return EventDisposition.ALREADY_APPLIED
         if before is not None and offset == before.offset:
             await self._commit_and_publish(store, before, event, is_republished=True)
             return EventDisposition.REPUBLISHED
-        return await self._apply_event(store, before, event, offset)
+        return await self._apply_event(store, before, event, offset, append_s)
 
     async def _apply_event(
-        self, store: PhoneStore, before: Phone | None, event: Event, offset: int
+        self, store: PhoneStore, before: Phone | None, event: Event, offset: int, append_s: float
     ) -> EventDisposition:
         try:
-            row = self._step(store, before, event, offset)
+            row = self._step(store, before, event, offset, append_s)
         except Exception:
             log.exception(self._count_error("step", store, event, offset))
-            return await self._abandon(store, before, event, offset, EventDisposition.FAILED)
+            return await self._abandon(
+                store, before, event, offset, append_s, EventDisposition.FAILED
+            )
         if isinstance(row, IllegalTransition):
             self.metrics.count_illegal_transition()
             change = f"{row.event}: {row.before} to {row.after}"
             log.error("illegal transition at %d:%d: %s", store.partition, offset, change)
-            return await self._abandon(store, before, event, offset, EventDisposition.ILLEGAL)
+            return await self._abandon(
+                store, before, event, offset, append_s, EventDisposition.ILLEGAL
+            )
         if row is None:
             self._report_contradiction(store, event, offset)
             self.timer_service.update_phone(store.partition, event.phone, before)
@@ -143,7 +153,9 @@ class PhoneStage:
             await self._commit_and_publish(store, row, event, is_republished=False)
         except RecordTooLarge:
             log.exception(self._count_error("too_large", store, event, offset))
-            return await self._abandon(store, before, event, offset, EventDisposition.FAILED)
+            return await self._abandon(
+                store, before, event, offset, append_s, EventDisposition.FAILED
+            )
         self.gauges.update(before, row)
         return EventDisposition.APPLIED
 
@@ -153,6 +165,7 @@ class PhoneStage:
         before: Phone | None,
         event: Event,
         offset: int,
+        append_s: float,
         disposition: EventDisposition,
     ) -> EventDisposition:
         """The event cannot be applied: its message ends, and its caller learns that it failed."""
@@ -160,33 +173,34 @@ class PhoneStage:
             before,
             event,
             offset=offset,
-            now_s=self.now_s(),
+            now_s=self.accept_s(append_s),
+            append_s=append_s,
             rows=store,
             policy=self.policy,
         )
         if row is None:
-            await self._answer_request(store, event)
+            await self._answer_request(store, event, append_s)
             self.timer_service.update_phone(store.partition, event.phone, before)
             return disposition
         try:
             await self._commit_and_publish(store, row, event, is_republished=False)
         except RecordTooLarge:
             log.exception(self._count_error("too_large", store, event, offset))
-            return await self._skip(store, event)
+            return await self._skip(store, event, append_s)
         self.gauges.update(before, row)
         return disposition
 
-    async def _skip(self, store: PhoneStore, event: Event) -> EventDisposition:
+    async def _skip(self, store: PhoneStore, event: Event, append_s: float) -> EventDisposition:
         """Nothing can be done about the event, but that a request is answered."""
-        await self._answer_request(store, event)
+        await self._answer_request(store, event, append_s)
         return EventDisposition.FAILED
 
-    async def _answer_request(self, store: PhoneStore, event: Event) -> None:
+    async def _answer_request(self, store: PhoneStore, event: Event, append_s: float) -> None:
         """A request that has no row ends as failed. What is known of an older one of its id stays true."""
         if not isinstance(event, RequestReceived):
             return
         if not store.has_message(event.phone, event.request.id):
-            await self.publisher.publish(self.record_mapper.map_internal_error(event, self.now_s()))
+            await self.publisher.publish(self.record_mapper.map_internal_error(event, append_s))
 
     def _count_error(self, kind: ErrorKind, store: PhoneStore, event: Event, offset: int) -> str:
         """Count an error of this program; returns the line for the log."""
@@ -206,9 +220,9 @@ class PhoneStage:
             log.error("receipt %s at %s: its message is %s", receipt, position, message.state)
 
     def _step(
-        self, store: PhoneStore, before: Phone | None, event: Event, offset: int
+        self, store: PhoneStore, before: Phone | None, event: Event, offset: int, append_s: float
     ) -> Phone | IllegalTransition | None:
-        now_s = self.now_s()
+        now_s = self.accept_s(append_s)
         scheduler = self.timer_service.get_scheduler(store.partition)
         availability = self.accounts.get_availability(now_s)
         return step(
@@ -216,6 +230,7 @@ class PhoneStage:
             event,
             offset=offset,
             now_s=now_s,
+            append_s=append_s,
             accounts=scheduler.get_capacities(
                 event.phone, availability, self.accounts.without_new_chats
             ),

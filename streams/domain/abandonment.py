@@ -26,14 +26,21 @@ _DETAIL = "see the log of the dispatcher"
 
 
 def abandon(
-    phone: Phone, event: Event, *, offset: int, now_s: float, rows: RowReader, policy: Policy
+    phone: Phone,
+    event: Event,
+    *,
+    offset: int,
+    now_s: float,
+    append_s: float,
+    rows: RowReader,
+    policy: Policy,
 ) -> Phone | None:
     """The phone's row after the event, its journal filled; None if no message can end with this event.
 
     The phone is woken at once, and goes on with its next message. A request has no row yet: it is
     answered by the phone stage.
     """
-    transition = Transition(phone, event, offset, now_s, rows, policy)
+    transition = Transition(phone, event, offset, rows, policy, now_s=now_s, append_s=append_s)
     try:
         match event:
             case Outcome():
@@ -64,14 +71,13 @@ def _end_in_flight(transition: Transition, event: Outcome) -> bool:
         return True
     match event.result:
         case Sent():
-            transition.record_send_time(event.result.at_s)
+            transition.record_send_time()
             transition.complete(
                 message,
                 State.SENT,
                 attempt=message.attempts + 1,
                 account=event.account,
                 whatsapp_id=event.whatsapp_id,
-                at_s=event.result.at_s,
             )
         case Deferred(in_doubt=True) | OutcomeUnknown():
             _end_as_unknown(transition, message, event.account)
@@ -112,7 +118,7 @@ def _end_as_failed(transition: Transition, message: Message, account: str | None
 
 
 def _end_as_unknown(transition: Transition, message: Message, account: str) -> None:
-    transition.record_send_time(transition.now_s)
+    transition.record_send_time()
     transition.complete_with_dead_letter(
         message,
         State.UNKNOWN,

@@ -34,6 +34,7 @@ _COMPACTED_CONFIG = {
 # wrong, requests would also be removed before they are read (too old) or refused (too new).
 TIMESTAMP_TYPE = "message.timestamp.type"
 APPEND_TIME = "LogAppendTime"
+APPEND_TIME_TYPE = 1  # of a record or a produce response
 _TIMESTAMP_CONFIG = {TIMESTAMP_TYPE: APPEND_TIME}
 
 

@@ -62,7 +62,8 @@ class Producer(driver.Producer):
         """Report when the broker appended the batches. One that was sent again may have the time of its first try."""
         received_mono_s = time.monotonic()
         for batch in batches.values():
-            if batch.retry_count == 0 and batch.future.done() and not _has_failed(batch.future):
+            is_first_try = batch.retry_count == 1  # counted when it is sent
+            if is_first_try and batch.future.done() and not _has_failed(batch.future):
                 metadata = batch.future.result()
                 self.app.on_produce_response(metadata, sent_mono_s, received_mono_s)
 

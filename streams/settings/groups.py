@@ -142,7 +142,7 @@ class RetrySettings:
         "The time for which a time lock or the account's pace holds it back does not count.",
     )
     clock_skew_ms: AtLeast0 = _setting(
-        500, "Largest difference between the clocks of two hosts, in milliseconds."
+        500, "Largest difference between two brokers' clocks, in milliseconds; more is a jump."
     )
 
 

@@ -20,7 +20,7 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.runtime.publisher import RecordTooLarge
-from tests.support.stage_world import FAILED, PHONE, StageWorld, request
+from tests.support.stage_world import FAILED, NOW_S, PHONE, StageWorld, request
 
 
 @pytest.fixture
@@ -175,6 +175,6 @@ def test_a_row_that_cannot_be_read_is_counted(world: StageWorld) -> None:
 def test_a_record_that_is_no_event_is_counted(world: StageWorld) -> None:
     """Anybody may write to the phone log."""
     for poison in (b"", b"\xff", None, b"x" * 100_000):
-        disposition = asyncio.run(world.stage.handle(world.store, 5, poison))
+        disposition = asyncio.run(world.stage.handle(world.store, 5, poison, NOW_S))
         assert disposition is EventDisposition.MALFORMED
     assert world.metrics.internal_errors == ["malformed"] * 4

@@ -16,7 +16,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.state import State
-from tests.support.stage_world import FAILED, PHONE, StageWorld, request
+from tests.support.stage_world import FAILED, NOW_S, PHONE, StageWorld, request
 
 ILLEGAL = IllegalTransition("Outcome", State.SENT, State.FAILED)
 
@@ -82,7 +82,7 @@ def test_a_journal_killed_before_its_publication_is_whole(world: StageWorld) -> 
     """The payload is removed only after the effects, so the dead letter is published the second time."""
     world.handle(0, request("a"))
     world.take_topics()
-    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1)
+    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1, NOW_S)
     asyncio.run(world.store.commit(cast("Any", row), FAILED))
     assert world.handle(1, FAILED) is EventDisposition.REPUBLISHED
     assert world.take_topics() == ["status", "dlq"]

@@ -31,6 +31,7 @@ from streams.testing.memory_table import (
 )
 
 PHONE = "+60123456789"
+NOW_S = 1_000_000.0
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
 
 
@@ -47,16 +48,16 @@ class StageWorld:
         self.stage = PhoneStage(
             Policy(),
             accounts,
-            TimerService(accounts, self.publisher, "phone", 8, lambda: 1_000_000.0),
+            TimerService(accounts, self.publisher, "phone", 8, lambda: NOW_S),
             Gauges(),
             RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}"),
             self.publisher,
             self.metrics,
-            lambda: 1_000_000.0,
+            lambda append_s: append_s,
         )
 
     def handle(self, offset: int, event: Event) -> EventDisposition:
-        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event)))
+        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event), NOW_S))
 
     def take_topics(self) -> list[str]:
         """The topics of the records that were published since the last call."""

@@ -103,6 +103,7 @@ def test_abandoning_an_event_is_total_and_stops_nothing(events: list[tuple[Event
             event,
             offset=world.offset,
             now_s=world.now_s,
+            append_s=world.now_s,
             rows=world,
             policy=world.policy,
         )

@@ -68,6 +68,15 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         ]
         | None
     ) = None
+    requested_to: (
+        Annotated[
+            str,
+            Meta(
+                description="The number in the request, in E.164, if WhatsApp's chat has another one, which is `to`."
+            ),
+        ]
+        | None
+    ) = None
     account: Annotated[str, Meta(description="The sending account.")] | None = None
     whatsapp_id: str | None = None
     attempt: Annotated[int, Meta(ge=1, description="How many attempts were made.")] | None = None
@@ -101,6 +110,7 @@ def make(
     at_s: float,
     to: str | None,
     unreadable_to: str | None = None,
+    requested_to: str | None = None,
     account: str | None = None,
     whatsapp_id: str | None = None,
     attempt: int = 0,
@@ -122,6 +132,7 @@ def make(
         status=status,
         at=format_rfc3339(at_s),
         to=to or unreadable_to,
+        requested_to=requested_to,
         account=account,
         whatsapp_id=whatsapp_id,
         attempt=attempt or None,

@@ -112,7 +112,9 @@ class Dispatcher:
             self.names.account_requests,
         )
         self.gauges = Gauges()
-        record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
+        record_mapper = RecordMapper(
+            self.names.status, self.names.dlq, self.names.phone, self.names.send
+        )
         self.intake = Intake(
             self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
         )

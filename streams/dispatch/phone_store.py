@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from streams.domain.phone import state as stored
+from streams.domain.phone.effects import ForwardRequest
 from streams.domain.phone.events import Event, RequestReceived
 from streams.domain.phone.state import Journal, Message, Payload, Phone
 from streams.runtime.store.rows import NotARow, UndecodableRow
@@ -152,6 +153,9 @@ def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
         yield from _scheduled_time_changes(row.phone, message)
     for request_id in journal.removed_messages:
         yield _request_key(MESSAGE, row.phone, request_id), None
+    for effect in journal.effects:
+        if isinstance(effect, ForwardRequest) and effect.is_stored:
+            yield _request_key(SCHEDULED_TIME, row.phone, effect.id), None
     for slot in journal.slots:
         value = None if slot.id is None else slot.id.encode()
         yield _slot_key(row.phone, slot.queue, slot.seq), value

@@ -60,6 +60,14 @@ def to_e164(text: str, default_region: str | None = None) -> str:
     return _choose_reading([number for number in readings if number is not None], default_region)
 
 
+def to_canonical(whatsapp_number: str) -> str | None:
+    """The recipient that a number of WhatsApp's own stands for (it writes +521… for +52…); None: unreadable."""
+    try:
+        return to_e164(whatsapp_number)
+    except InvalidPhone:
+        return None
+
+
 def to_key(text: str) -> str:
     """One record key for the spellings of a number. The service may know a region that is not known here."""
     try:

@@ -9,6 +9,7 @@ brokers, one of which may lead the partition after the other.
 """
 
 from bisect import insort
+from collections import Counter
 from typing import Final
 
 WINDOW_S: Final = 60.0
@@ -30,3 +31,11 @@ def add_send_time(send_times_s: tuple[float, ...], at_s: float, limit: int) -> t
     updated = list(send_times_s)
     insort(updated, at_s)  # two brokers' clocks may differ: the log stays sorted
     return tuple(updated[-limit:])
+
+
+def merge_send_times(
+    send_times_s: tuple[float, ...], others_s: tuple[float, ...], limit: int
+) -> tuple[float, ...]:
+    """The log of a recipient that was reached under two numbers. Merging the same times again changes nothing."""
+    merged = Counter(send_times_s) | Counter(others_s)
+    return tuple(sorted(merged.elements())[-limit:])

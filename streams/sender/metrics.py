@@ -8,13 +8,19 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streams.contract.account import AccountRecord
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown, Result, Sent
 from streams.whatsapp.driver import AckCounts, Driver, InDoubt, Submission, SubmitResult
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _MISSING_ACK_CODE: Final = "outcome_unknown"
 # The words of the contract.
-_RESULT_NAMES = {Sent: "sent", Failed: "failed", Deferred: "deferred", OutcomeUnknown: "unknown"}
+RESULT_NAMES = {
+    Sent: "sent",
+    Failed: "failed",
+    Deferred: "deferred",
+    Moved: "moved",
+    OutcomeUnknown: "unknown",
+}
 
 
 class AckCollector(Collector):
@@ -160,7 +166,7 @@ class Metrics:
     def record_result(self, result: Result) -> None:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
-        self.outcomes.labels(_RESULT_NAMES[type(result)], error.code if error else "").inc()
+        self.outcomes.labels(RESULT_NAMES[type(result)], error.code if error else "").inc()
 
     def record_refusal(self, server_code: int) -> None:
         """WhatsApp's server refused a message. The label has at most a thousand values, and `other`."""

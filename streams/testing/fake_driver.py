@@ -95,7 +95,8 @@ class FakeDriver(FakeWhatsApp):
             return LookupFailed("no answer", is_session_lost=is_lost)
         if phone in self._missing_phones:
             return NotOnWhatsApp()
-        return OnWhatsApp(chat_of(phone))
+        canonical = self.canonical_phones.get(phone, phone)
+        return OnWhatsApp(chat_of(canonical), canonical)
 
     async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
         if not self._can_look_up():

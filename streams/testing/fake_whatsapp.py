@@ -79,6 +79,7 @@ class FakeWhatsApp:
         self._start_errors: deque[BrowserError] = deque()
         self._scripts: deque[Script] = deque()
         self._missing_phones: set[str] = set()
+        self.canonical_phones: dict[str, str] = {}  # the number of the chat that another number has
         self._ack_counts = AckCounts()
         self._degraded: tuple[str, ...] = ()
         self._time_lock: TimeLock | None = None

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.domain.accounts.routing import Capacity
-from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
+from streams.domain.phone.effects import (
+    Dispatch,
+    Effect,
+    ForwardRequest,
+    PublishDeadLetter,
+    PublishStatus,
+)
 from streams.domain.phone.events import (
     Event,
     FlightOverdue,
@@ -30,11 +36,12 @@ READY = {"main": Capacity(is_ready=True, free_slots=8)}
 
 @dataclass
 class PhoneWorld:
-    """One phone. The test moves `now_s`; every event gets the next offset of the log.
+    """One phone, or one of several (`phone`). The test moves `now_s`; every event gets the next offset of the log.
 
     With `append_s`, the broker's clock has jumped ahead of it.
     """
 
+    phone: str = PHONE
     policy: Policy = field(default_factory=Policy)
     accounts: Mapping[str, Capacity] = field(default_factory=lambda: dict(READY))
     now_s: float = 1_000_000.0
@@ -51,12 +58,12 @@ class PhoneWorld:
 
     def get_message(self, phone: str, request_id: str) -> Message | None:
         """See `RowReader`."""
-        assert phone == PHONE
+        assert phone == self.phone
         return self.messages.get(request_id)
 
     def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """See `RowReader`."""
-        assert phone == PHONE
+        assert phone == self.phone
         return self.slots.get((queue, seq))
 
     # -- what happens
@@ -96,15 +103,19 @@ class PhoneWorld:
             before = self.messages.get(message.id)
             previous_state = Absent.NEW if before is None else before.state
             self.changes.append((type(event), previous_state, message.state))
+        forwarded = {e.id for e in row.journal.effects if isinstance(e, ForwardRequest)}
         for request_id in row.journal.removed_messages:
-            self.changes.append((type(event), self.messages[request_id].state, Absent.REMOVED))
+            message = self.messages.get(request_id)  # None: it came and went in one step
+            before = Absent.NEW if message is None else message.state
+            after = Absent.FORWARDED if request_id in forwarded else Absent.REMOVED
+            self.changes.append((type(event), before, after))
 
     def _write_rows(self, row: Phone) -> None:
         journal = row.journal
         self.row = None if row.is_removed else row
         self.messages |= {message.id: message for message in journal.messages}
         for request_id in journal.removed_messages:
-            del self.messages[request_id]
+            self.messages.pop(request_id, None)
         for slot in journal.slots:
             if slot.id is None:
                 self.slots.pop((slot.queue, slot.seq), None)
@@ -121,7 +132,10 @@ class PhoneWorld:
         request_fields = {"id": request_id, "priority": priority, **fields}
         record = SourceRecord(topic="wa.outbound", partition=0, offset=self.offset, value=b"{}")
         event = RequestReceived(
-            phone=PHONE, request=RequestInfo(**request_fields), source_record=record, content=b"{}"
+            phone=self.phone,
+            request=RequestInfo(**request_fields),
+            source_record=record,
+            content=b"{}",
         )  # pyright: ignore[reportArgumentType]
         return self.apply(event)
 
@@ -132,7 +146,7 @@ class PhoneWorld:
         in_flight = self.row.in_flight
         return self.apply(
             Outcome(
-                phone=PHONE,
+                phone=self.phone,
                 id=in_flight.id,
                 dispatch_number=in_flight.dispatch_number,
                 account=in_flight.account,

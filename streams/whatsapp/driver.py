@@ -141,9 +141,13 @@ class InDoubt:
 
 @dataclass(frozen=True, slots=True)
 class OnWhatsApp:
-    """The number is on WhatsApp. `chat_id` is its chat there; it often has another number in it."""
+    """The number is on WhatsApp. `chat_id` is its chat there, and `phone` the number that WhatsApp has for it.
+
+    That is another number if the chat is found under several ones. None: WhatsApp does not say.
+    """
 
     chat_id: str
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

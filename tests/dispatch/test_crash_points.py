@@ -29,6 +29,7 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    Moved,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -55,6 +56,7 @@ from streams.testing.phone_world import PHONE, PhoneWorld
 ACCOUNTS = ("main", "other")
 START_S = 1_000_000.0
 GAP_S, PAUSE_S = 30.0, 700.0
+OTHER = "+60111111111"  # the number of the chat, after `Moved`
 POLICY = Policy(
     rate_limit_per_minute=3,
     max_queue=4,
@@ -90,7 +92,7 @@ def new_stage(disk: Disk, now: list[float]) -> PhoneStage:
         accounts,
         timer_service,
         gauges,
-        RecordMapper("status", "dlq", lambda account: f"send.{account}"),
+        RecordMapper("status", "dlq", "phone", lambda account: f"send.{account}"),
         publisher,
         InMemoryStageMetrics(),
         lambda append_s: append_s,
@@ -144,6 +146,11 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
         elif record.topic == "dlq":
             dead_letter_id = str(dict(record.headers)["wa-dlq-id"])
             published.add(("dlq", dead_letter_id, str(record.value)))
+        elif record.topic == "phone":
+            request = events.decode(record.value or b"")
+            assert isinstance(request, RequestReceived)
+            assert record.key == request.phone.encode() == OTHER.encode()
+            published.add(("forwarded", str(request)))
         else:
             send = command.decode(record.value or b"", 0.0)
             published.add((record.topic, send.id, str(send.dispatch_number), str(send.content)))
@@ -161,6 +168,7 @@ results = st.sampled_from(
         Deferred(error=Error("deadline_exceeded")),
         Deferred(error=Error("attempt_in_doubt"), in_doubt=True),
         OutcomeUnknown(at_s=START_S + 100, error=Error("outcome_unknown")),
+        Moved(phone=OTHER),
     ]
 )
 

@@ -12,7 +12,7 @@ import pytest
 
 from streams.contract import dead_letter
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown
+from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown
 from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
 from tests.support.system import SystemUnderTest
@@ -262,3 +262,29 @@ async def test_faust_can_run_it(broker: Any, tmp_path: Any) -> None:
             await caller.wait_for_status(submitted["id"], "accepted")
     finally:
         system.stop()
+
+
+async def test_two_spellings_have_one_limit(caller: Caller, fake_sender: FakeSender) -> None:
+    """Of 40 requests to both numbers of a chat, 30 are sent at once; an id under both is one of them."""
+    subscriber = f"8{uuid4().int % 10_000_000:07}"
+    alias, phone = f"+55419{subscriber}", f"+5541{subscriber}"
+    messages = [request((alias, phone)[n % 2]) for n in range(40)]
+    messages[1]["id"] = messages[0]["id"]
+    await caller.request(*messages)
+    sent_ids: list[str] = []
+    while len(sent_ids) < 30:
+        send = await fake_sender.take_command()
+        if send.phone == alias:
+            await fake_sender.publish_outcome(send, Moved(phone=phone))
+        else:
+            sent_ids.append(send.id)
+            await fake_sender.publish_outcome(send)
+    waiting = next(message["id"] for message in messages if message["id"] not in sent_ids)
+    await wait_until(lambda: "rate_limited" in reasons_to(caller, phone))
+    assert len(set(sent_ids)) == 30
+    assert not fake_sender.pending_count
+    assert "sent" not in caller.statuses(waiting)
+
+
+def reasons_to(caller: Caller, phone: str) -> set[str | None]:
+    return {event.get("reason") for event in caller.status_events() if event["to"] == phone}

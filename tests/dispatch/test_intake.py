@@ -17,7 +17,7 @@ NOW_S = 1_790_000_000.0
 
 @pytest.fixture
 def intake() -> Intake:
-    record_mapper = RecordMapper("wa.status", "wa.dlq", lambda account: f"send.{account}")
+    record_mapper = RecordMapper("wa.status", "wa.dlq", "phone", lambda account: f"send.{account}")
     return Intake("phone", record_mapper, default_region="MY", max_request_bytes=1000)
 
 

@@ -249,3 +249,23 @@ async def test_nothing_was_lost_or_shown_twice(
     assert len({row["whatsapp_id"] for row in rows}) == len(rows)
     sent_ids = {e["whatsapp_id"] for e in caller.status_events() if e["status"] == "sent"}
     assert sent_ids <= {row["whatsapp_id"] for row in rows}
+
+
+async def test_two_spellings_are_one_recipient(
+    caller: Caller, module_control: SandboxControl
+) -> None:
+    """Brazil's ninth digit: WhatsApp names one number for both, and an id under both is shown once."""
+    subscriber = f"8{uuid4().int % 10_000_000:07}"
+    with_nine, without = f"+55419{subscriber}", f"+5541{subscriber}"
+    await module_control.set_numbers({with_nine: {"chat_id": f"{without[1:]}@c.us"}})
+    messages = [request((with_nine, without)[n % 2], f"{n}") for n in range(6)]
+    messages[1]["id"] = messages[0]["id"]
+    await caller.request(*messages)
+    await caller.wait_for_statuses([message["id"] for message in messages[1:]], {"sent"})
+    rows = [r for spelling in (with_nine, without) for r in await rows_to(module_control, spelling)]
+    assert len(rows) == len({row["whatsapp_id"] for row in rows}) == 5
+    events = [event for event in caller.status_events() if event["status"] == "sent"]
+    for n in range(2, 6):
+        (event,) = [event for event in events if event["id"] == messages[n]["id"]]
+        expected = None if messages[n]["to"] == without else with_nine
+        assert (event["to"], event.get("requested_to")) == (without, expected)

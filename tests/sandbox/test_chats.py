@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.whatsapp.driver import MessageFound, NotSubmitted, Phase, ServerAccepted
+from streams.whatsapp.driver import MessageFound, NotSubmitted, OnWhatsApp, Phase, ServerAccepted
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import make_text, wait_for_phase
 from tests.support.sandbox import SandboxControl
@@ -37,7 +37,9 @@ async def test_another_chat_id(shared_driver: WhatsAppWeb, shared_control: Sandb
     await shared_control.set_numbers({number: {"chat_id": "551187654321@c.us"}})
     answer = await shared_driver.look_up(number)
     chat_id = getattr(answer, "chat_id", None)
-    assert chat_id == "71234567891155@lid"
+    assert answer == OnWhatsApp("71234567891155@lid", "+551187654321")
+    assert await shared_driver.look_up("+551187654321") == answer, "the chat has one number"
+    assert chat_id is not None
     assert isinstance(
         await shared_driver.submit(make_text("3EB0CC05", chat_id=chat_id)), ServerAccepted
     )
@@ -48,7 +50,7 @@ async def test_a_hidden_number(shared_driver: WhatsAppWeb, shared_control: Sandb
     """A chat with an @lid gets its message, and the message is found under that id."""
     await shared_control.set_numbers({HIDDEN: {"chat_id": "777000111222@lid"}})
     answer = await shared_driver.look_up(HIDDEN)
-    assert getattr(answer, "chat_id", None) == "777000111222@lid"
+    assert answer == OnWhatsApp("777000111222@lid", HIDDEN)
     message = make_text("3EB0CC06", chat_id="777000111222@lid")
     assert isinstance(await shared_driver.submit(message), ServerAccepted)
     assert isinstance(

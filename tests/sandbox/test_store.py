@@ -97,6 +97,19 @@ def test_numbers_and_chats() -> None:
     assert world.phone_of_chat_id(world.ids_of_phone(ME).pn) == ME
 
 
+def test_a_chat_has_one_owner_under_every_number() -> None:
+    """Both spellings, and a third one, have the same two ids; a number that is set anew leaves the chat."""
+    chat = NumberLookup(chat_id="554188887777@c.us")
+    spellings = ["+5541988887777", "+550000000000"]
+    world = make_world(NumbersChanged(numbers=dict.fromkeys(spellings, chat)))
+    ids = {world.ids_of_phone(phone) for phone in spellings}
+    ids.add(world.ids_of_phone(world.phone_of_chat_id("554188887777@c.us")))
+    assert len(ids) == 1
+    world.apply(NumbersChanged(numbers={spellings[0]: NumberLookup()}))
+    assert world.ids_of_phone(spellings[0]).pn == "5541988887777@c.us"
+    assert world.ids_of_phone(spellings[1]).pn == "554188887777@c.us"
+
+
 def test_receipts_are_due_until_the_page_has_confirmed_them() -> None:
     """A read after the confirmed delivery is due again."""
     world = make_world(LINKED, make_message())

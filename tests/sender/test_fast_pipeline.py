@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import get_args
 
 import pytest
 
 from streams.domain.accounts.pacing import Pace
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, Sent
+from streams.domain.phone.events import Deferred, Failed, Moved, Result, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import pipeline as pipeline_module
 from streams.sender.attempts.permission import GC_EVERY
+from streams.sender.metrics import RESULT_NAMES
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk
 from streams.whatsapp.driver import LookupFailed, Phase
@@ -55,6 +57,22 @@ async def test_a_dispatch_becomes_a_message_and_its_outcome(sender: FastSender) 
     assert row is not None
     assert row.result == result
     assert len(sender.pipeline) == 0
+
+
+async def test_a_chat_of_another_number_is_reported(sender: FastSender) -> None:
+    """Nothing is submitted: the dispatcher sends it to the number that identifies the recipient."""
+    sender.driver.canonical_phones[PHONE] = "+554188887777"
+    record = await sender.dispatch(make_command("a", chat_id=None))
+    assert await sender.wait_for_result("a") == Moved(phone="+554188887777")
+    await until(lambda: record.is_acked)
+    [outcome] = sender.outcomes("a")
+    assert outcome.chat_id == "554188887777@c.us"
+    assert not sender.driver.submissions
+
+
+def test_every_result_can_be_counted() -> None:
+    """A result without a name would end the sender."""
+    assert set(RESULT_NAMES) == set(get_args(Result))
 
 
 async def test_the_order_of_dispatches_is_kept(sender: FastSender) -> None:

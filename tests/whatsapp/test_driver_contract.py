@@ -56,6 +56,7 @@ async def test_look_up(world: World) -> None:
     await world.remove_number(NOBODY)
     lookup = await world.driver.look_up(PEER)
     assert isinstance(lookup, OnWhatsApp)
+    assert lookup.phone == PEER
     assert isinstance(
         await world.driver.submit(make_text("3EB0CC14", chat_id=lookup.chat_id)), ServerAccepted
     )

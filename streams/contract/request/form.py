@@ -5,12 +5,15 @@ an older wa-streams understands a newer caller.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+import orjson
 from msgspec import Meta
 
+from streams.contract.errors import InvalidRequest
 from streams.contract.request.content import Content, TextBody, WhatsAppId
 
 Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
@@ -41,6 +44,24 @@ def is_id(value: object) -> bool:
         and 0 < len(value) <= MAX_ID_CHARACTERS
         and bool(_ID_REGEX.match(value))
     )
+
+
+def encode_metadata(value: Mapping[str, Any] | None) -> bytes:
+    """The metadata as compact JSON; empty if there are none.
+
+    Raises:
+        InvalidRequest: they are too large, or hold a value that JSON does not have.
+    """
+    if value is None:
+        return b""
+    try:
+        data = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise InvalidRequest("schema_violation", f"metadata: {error}") from error
+    if len(data) > MAX_METADATA_BYTES:
+        detail = f"metadata: has {len(data)} bytes; at most {MAX_METADATA_BYTES} are allowed"
+        raise InvalidRequest("schema_violation", detail)
+    return data
 
 
 class RequestForm(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,20 +9,19 @@ from datetime import datetime
 from typing import Any, TypeVar, cast, get_args
 
 import msgspec
-import orjson
 
 from streams.contract import cloudevents, record_size, replay, strict_json
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers, TraceContext
 from streams.contract.replay import ReplayInfo
-from streams.contract.request import content, not_built_yet
+from streams.contract.request import content, not_built_yet, partial
 from streams.contract.request.content import Content, TextContent
 from streams.contract.request.form import (
     MAX_ID_CHARACTERS,
-    MAX_METADATA_BYTES,
     Category,
     Priority,
     RequestForm,
+    encode_metadata,
     is_id,
 )
 from streams.contract.timestamps import EARLIEST_S
@@ -85,7 +84,7 @@ def parse(
     try:
         return reader.read(value, excess)
     except InvalidRequest as error:
-        raise InvalidRequest(error.code, error.detail, reader.read_partial()) from error
+        raise InvalidRequest(error.code, error.detail, reader.read_partial(value)) from error
 
 
 class _RequestReader:
@@ -95,7 +94,7 @@ class _RequestReader:
         self._headers = headers
         self._envelope = cloudevents.read_headers(headers)
         self._replay = ReplayInfo()
-        self._body: Mapping[str, Any] = {}
+        self._body: Mapping[str, Any] | None = None
 
     def read(self, value: bytes, excess: InvalidRequest | None) -> Request:
         """Read the request, or as much of it as its caller must be told if it is too large (`excess`).
@@ -106,47 +105,25 @@ class _RequestReader:
             raise excess
         self._replay = replay.parse_headers(self._headers)
         self._envelope = cloudevents.unwrap(strict_json.load(value), self._headers)
-        self._body = _require_object(self._envelope.data)
+        body = self._body = _require_object(self._envelope.data)
         if excess is not None:
             raise excess
-        _check_kind(self._body)
-        return self._build_request(_decode_form(self._body))
+        _check_kind(body)
+        return self._build_request(_decode_form(body))
 
-    def read_partial(self) -> PartialRequest:
-        """What has been read so far."""
-        numbers = [self._body.get(name) for name in ("to", "phoneNumber")]
-        batch_id = self._body.get("batch_id")
-        return PartialRequest(
-            id=next((candidate for _, candidate in self._list_ids() if is_id(candidate)), None),
-            to=next(
-                (
-                    number
-                    for number in numbers
-                    if isinstance(number, str) and 0 < len(number) <= 128
-                ),
-                None,
-            ),
-            batch_id=batch_id if is_id(batch_id) else None,
-            metadata=_encode_valid_metadata(self._body.get("metadata")),
-            trace=self._envelope.trace,
-            replay_of=self._replay.dead_letter_id,
-            replay_count=self._replay.count,
-        )
-
-    def _list_ids(self) -> tuple[tuple[str, Any], ...]:
-        """The possible ids; the first one that is present counts."""
-        return (
-            ("id", self._body.get("id")),
-            (cloudevents.ID_HEADER, self._envelope.id),
-            (f"header {replay.REQUEST_ID}", self._replay.request_id),
-        )
+    def read_partial(self, value: bytes) -> PartialRequest:
+        """What can be read of it."""
+        body, envelope = self._body, self._envelope
+        if body is None and record_size.full_size(value) <= _MAX_PARSED_BYTES:
+            body, envelope = partial.recover(value, self._headers)
+        return partial.make_partial(body or {}, envelope, self._replay)
 
     def _build_request(self, form: RequestForm) -> Request:
         to, parsed_content = _get_recipient(form), _get_content(form)
         not_built_yet.refuse_content(parsed_content)
         send_at_s, expires_at_s = _get_times(form)
         return Request(
-            id=self._get_id(),
+            id=self._get_id(form),
             to=to,
             content=parsed_content,
             content_json=content.encode(parsed_content),
@@ -158,15 +135,20 @@ class _RequestReader:
             account=form.account,
             reply_to=form.reply_to,
             batch_id=_get_batch_id(form),
-            metadata=_encode_metadata(form.metadata),
+            metadata=encode_metadata(form.metadata),
             trace=self._envelope.trace,
             replay_of=self._replay.dead_letter_id,
             replay_count=self._replay.count,
             is_replay_forced=self._replay.is_forced,
         )
 
-    def _get_id(self) -> str | None:
-        for name, value in self._list_ids():
+    def _get_id(self, form: RequestForm) -> str | None:
+        candidates = (
+            ("id", form.id),
+            (cloudevents.ID_HEADER, self._envelope.id),
+            (f"header {replay.REQUEST_ID}", self._replay.request_id),
+        )
+        for name, value in candidates:
             if value is not None:
                 return _require_id(name, value)
         return None
@@ -253,23 +235,3 @@ def _require_id(field: str, value: str) -> str:
         detail = f"{field}: must be 1 to {MAX_ID_CHARACTERS} printable characters"
         raise InvalidRequest("schema_violation", detail)
     return value
-
-
-def _encode_metadata(value: Mapping[str, Any] | None) -> bytes:
-    if value is None:
-        return b""
-    try:
-        data = orjson.dumps(value)
-    except orjson.JSONEncodeError as error:
-        raise InvalidRequest("schema_violation", f"metadata: {error}") from error
-    if len(data) > MAX_METADATA_BYTES:
-        detail = f"metadata: has {len(data)} bytes; at most {MAX_METADATA_BYTES} are allowed"
-        raise InvalidRequest("schema_violation", detail)
-    return data
-
-
-def _encode_valid_metadata(value: object) -> bytes:
-    try:
-        return _encode_metadata(cast(dict[str, Any], value)) if isinstance(value, dict) else b""
-    except InvalidRequest:
-        return b""  # the metadata itself may be what is wrong

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec.structs import replace
+
 from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
-from streams.domain.phone.effects import Dispatch, PublishDeadLetter
+from streams.domain.phone.effects import Dispatch, ForwardRequest, PublishDeadLetter
 from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
 from streams.domain.phone.state import Message, Payload, Phone
 
@@ -31,6 +33,7 @@ class EffectContext:
 
     def __init__(self, row: Phone, event: Event, store: PhoneStore, is_republished: bool) -> None:
         self.phone = row.phone
+        self._row_offset = row.offset
         self._is_republished = is_republished
         self._removed_payloads = frozenset(row.journal.removed_payloads)
         self._event = event
@@ -48,7 +51,7 @@ class EffectContext:
         """The message's content and original record, unless it is missing."""
         return self._store.get_payload(self.phone, request_id)
 
-    def add_missing(self, effect: Dispatch | PublishDeadLetter) -> MissingCase:
+    def add_missing(self, effect: Dispatch | PublishDeadLetter | ForwardRequest) -> MissingCase:
         """Note that this effect has no payload; returns why."""
         is_expected = self._is_republished and effect.id in self._removed_payloads
         case: MissingCase = "already_published" if is_expected else "lost"
@@ -65,6 +68,40 @@ class EffectContext:
             return event.source_record
         payload = self.get_payload(effect.id)
         return payload.source_record if payload else None
+
+    def get_forwarded_request(self, effect: ForwardRequest) -> RequestReceived | None:
+        """The request as it goes on to the other number; None: it was published before a crash."""
+        if not effect.is_stored:
+            assert isinstance(self._event, RequestReceived), "only a request is forwarded at once"
+            return replace(self._event, phone=effect.phone, forwarding=effect.forwarding)
+        payload = self.get_payload(effect.id)
+        if payload is None:
+            if self.add_missing(effect) == "already_published":
+                return None
+            payload = self._make_lost_payload()
+        return RequestReceived(
+            phone=effect.phone,
+            request=effect.request,
+            source_record=payload.source_record,
+            content=payload.content,
+            reply_to=payload.reply_to,
+            forwarding=effect.forwarding,
+        )
+
+    def _make_lost_payload(self) -> Payload:
+        """No sender can read it, so the message fails, and its caller learns of it."""
+        record = SourceRecord(
+            topic="lost", partition=self._store.partition, offset=self._row_offset
+        )
+        return Payload(source_record=record)
+
+    def get_requested_phone(self, request_id: str) -> str | None:
+        """The number that the request names: this one (a repeat may use another), else the message's."""
+        event, message = self._event, self.get_echo_source(request_id)
+        if isinstance(event, RequestReceived) and event.request.id == request_id:
+            return event.forwarding.requested_phone if event.forwarding else None
+        forwarding = message.forwarding if isinstance(message, Message) else None
+        return forwarding.requested_phone if forwarding else None
 
     def get_account(self, request_id: str) -> str | None:
         """The account that had the message, if any had."""

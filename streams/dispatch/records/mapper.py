@@ -14,7 +14,14 @@ from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.statuses import StatusRecords
 from streams.domain.errors import Error
-from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
+from streams.domain.phone import events
+from streams.domain.phone.effects import (
+    Dispatch,
+    Effect,
+    ForwardRequest,
+    PublishDeadLetter,
+    PublishStatus,
+)
 from streams.domain.phone.events import Event, RequestReceived, SourceRecord
 from streams.domain.phone.state import Payload, Phone
 from streams.domain.sending import command
@@ -47,8 +54,13 @@ class RecordMapper:
     """Knows the topics; `send_topic_for` names the send topic of an account."""
 
     def __init__(
-        self, status_topic: str, dlq_topic: str, send_topic_for: Callable[[str], str]
+        self,
+        status_topic: str,
+        dlq_topic: str,
+        phone_log: str,
+        send_topic_for: Callable[[str], str],
     ) -> None:
+        self._phone_log = phone_log
         self._statuses = StatusRecords(status_topic)
         self._dead_letters = DeadLetterRecords(dlq_topic)
         self._send_topic_for = send_topic_for
@@ -74,7 +86,10 @@ class RecordMapper:
         match effect:
             case PublishStatus():
                 echo_source = context.get_echo_source(effect.id)
-                return self._statuses.map_effect(context.phone, effect, echo_source)
+                requested_phone = context.get_requested_phone(effect.id)
+                return self._statuses.map_effect(
+                    context.phone, effect, echo_source, requested_phone
+                )
             case Dispatch():
                 payload = context.get_payload(effect.id)
                 if payload is None:
@@ -86,6 +101,13 @@ class RecordMapper:
                 if record is None and context.add_missing(effect) == "already_published":
                     return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
+            case ForwardRequest():
+                request = context.get_forwarded_request(effect)
+                if request is None:
+                    return None
+                return OutgoingRecord(
+                    self._phone_log, events.encode(request), key=request.phone.encode()
+                )
 
     def _map_dispatch(
         self, context: EffectContext, effect: Dispatch, payload: Payload
@@ -145,5 +167,10 @@ class RecordMapper:
             self._dead_letters.map_unattempted(
                 request.id, record, error, request.replay_count, now_s
             ),
-            self._statuses.map_effect(event.phone, status_effect, request),
+            self._statuses.map_effect(
+                event.phone,
+                status_effect,
+                request,
+                event.forwarding.requested_phone if event.forwarding else None,
+            ),
         ]

@@ -21,15 +21,20 @@ class StatusRecords:
         self._topic = topic
 
     def map_effect(
-        self, phone: str, effect: PublishStatus, echo_source: EchoSource
+        self,
+        phone: str,
+        effect: PublishStatus,
+        echo_source: EchoSource,
+        requested_phone: str | None,
     ) -> OutgoingRecord:
-        """The status of a message."""
+        """The status of a message. `requested_phone`: the number that was requested, if it is an alias."""
         event = status.make(
             id=effect.id,
             status=effect.status,
             event_id_suffix=effect.event_id_suffix,
             at_s=effect.at_s,
             to=phone,
+            requested_to=requested_phone if requested_phone != phone else None,
             account=effect.account,
             whatsapp_id=effect.whatsapp_id,
             attempt=effect.attempt,

@@ -16,6 +16,7 @@ from streams.domain.accounts.routing import (
     is_removed,
 )
 from streams.domain.errors import Error
+from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
@@ -40,7 +41,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
         return transition.phone
-    if not _give_up_heads(transition, accounts):
+    if not forwarding.forward_waiting(transition) or not _give_up_heads(transition, accounts):
         return transition.update_phone(timer_at_s=transition.now_s)
     heads = transition.get_heads()
     if not heads:

@@ -9,6 +9,7 @@ is in a message's row or payload is not repeated here. The words are those of th
 from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.errors import Error
+from streams.domain.phone.events import Forwarding, RequestInfo
 from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
@@ -89,4 +90,18 @@ class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):
     replay_count: int = 0
 
 
-Effect: TypeAlias = PublishStatus | Dispatch | PublishDeadLetter
+class ForwardRequest(Stored, frozen=True, tag="forward_request"):
+    """The request goes on, through the log, to the number that WhatsApp has for its chat."""
+
+    phone: str
+    request: RequestInfo
+    forwarding: Forwarding
+    is_stored: bool = False  # its content is in the payload of this message, else in the event
+
+    @property
+    def id(self) -> str:
+        """The id of the request."""
+        return self.request.id
+
+
+Effect: TypeAlias = PublishStatus | Dispatch | PublishDeadLetter | ForwardRequest

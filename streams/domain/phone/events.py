@@ -50,6 +50,19 @@ class RequestInfo(Stored, frozen=True):
     allow_duplicate: bool = False  # a person replays it although the message may have arrived
 
 
+class Forwarding(Stored, frozen=True):
+    """How a request came to its recipient: it named another number of the same chat, an alias."""
+
+    requested_phone: str  # the number that the request names
+    path: tuple[str, ...]  # the aliases that forwarded it, in this order
+    learned_at_s: float  # when the newest of them learned the number of its chat
+    is_accepted: bool = False  # `accepted` is published
+    attempts: int = 0
+    first_failed_at_s: float = 0.0
+    not_before_s: float = 0.0
+    send_times_s: tuple[float, ...] = ()  # of the last alias: they count for the same recipient
+
+
 class RequestReceived(Stored, frozen=True, tag="request_received"):
     """A valid request arrived for this phone."""
 
@@ -58,6 +71,7 @@ class RequestReceived(Stored, frozen=True, tag="request_received"):
     source_record: SourceRecord
     content: bytes  # the contract's `content`, as JSON
     reply_to: str | None = None
+    forwarding: Forwarding | None = None
 
 
 class Sent(Stored, frozen=True, tag="sent"):
@@ -85,6 +99,12 @@ class Deferred(Stored, frozen=True, tag="deferred"):
     is_unanswered: bool = False  # its sender is alive, and did not answer
 
 
+class Moved(Stored, frozen=True, tag="moved"):
+    """Nothing was submitted: WhatsApp's chat of this recipient has another number, which identifies it."""
+
+    phone: str
+
+
 class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):
     """Nothing can tell whether the message went out. At `at_s` the search for it was given up."""
 
@@ -92,7 +112,7 @@ class OutcomeUnknown(Stored, frozen=True, tag="outcome_unknown"):
     error: Error
 
 
-Result: TypeAlias = Sent | Failed | Deferred | OutcomeUnknown
+Result: TypeAlias = Sent | Failed | Deferred | Moved | OutcomeUnknown
 
 
 class Outcome(Stored, frozen=True, tag="outcome"):

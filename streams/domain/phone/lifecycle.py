@@ -4,6 +4,7 @@
     NEW ▶ WAITING ▶ EXPIRED
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
+    WAITING ▶ FORWARDED (its chat has another number)
     every completed message ▶ REMOVED
 
 Nothing follows FAILED and EXPIRED but a replay: a receipt of such a message is counted, and changes nothing.
@@ -40,9 +41,10 @@ from streams.domain.phone.state import State
 
 
 class Absent(StrEnum):
-    """The two ends of a life: there is no row yet, or no more."""
+    """The ends of a life: there is no row yet, or no more, or it is in another recipient's rows."""
 
     NEW = "new"
+    FORWARDED = "forwarded"
     REMOVED = "removed"
 
 
@@ -97,7 +99,9 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
 }
 
 DISPATCH_TRANSITIONS: Final[Changes] = {
-    State.WAITING: frozenset({State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN}),
+    State.WAITING: frozenset(
+        {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN, Absent.FORWARDED}
+    ),
 }
 
 

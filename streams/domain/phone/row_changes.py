@@ -14,6 +14,7 @@ from streams.domain import rate_limit
 from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
 from streams.domain.phone.state import (
+    Alias,
     Chat,
     Closure,
     InFlight,
@@ -36,6 +37,7 @@ class PhoneChanges(TypedDict, total=False):
     account: str | None
     closures: dict[str, Closure]
     chat: Chat | None
+    alias: Alias | None
     scheduled_count: int
     last_arrival: int
     send_times_s: tuple[float, ...]
@@ -110,6 +112,13 @@ class RowChanges:
         )
         return self.update_phone(send_times_s=send_times_s)
 
+    def merge_send_times(self, send_times_s: tuple[float, ...]) -> Phone:
+        """These count against the limit too: the recipient was reached under another number."""
+        merged = rate_limit.merge_send_times(
+            self.phone.send_times_s, send_times_s, self.policy.rate_limit_per_minute
+        )
+        return self.update_phone(send_times_s=merged)
+
     def record_bulk_skip(self, priority: Priority) -> Phone:
         """A message of this priority was dispatched: bulk may have been skipped once more."""
         self.phone = queue.count_bulk_skip(self.phone, priority)
@@ -140,6 +149,17 @@ class RowChanges:
             TransitionRefused: something may still happen to the message.
         """
         self._check_change(message.id, lifecycle.Absent.REMOVED)
+        self._messages[message.id] = None
+        return message
+
+    def remove_forwarded(self, message: Message) -> Message:
+        """The message leaves this recipient, and its row is removed.
+
+        Raises:
+            TransitionRefused: it may have been sent from here.
+        """
+        message = self.dequeue(message)
+        self._check_change(message.id, lifecycle.Absent.FORWARDED)
         self._messages[message.id] = None
         return message
 

@@ -13,7 +13,7 @@ import msgspec
 
 from streams.domain.accounts.routing import BlockedReason
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
-from streams.domain.phone.events import Priority, ReceiptKind, SourceRecord
+from streams.domain.phone.events import Forwarding, Priority, ReceiptKind, SourceRecord
 from streams.domain.stored import Codec, Stored
 
 
@@ -78,6 +78,7 @@ class Message(Stored, frozen=True):
     completed_at_s: float = 0.0
     dead_letter_id: str = ""  # the dead letter in which it ended
     last_status: PublishStatus | None = None  # the answer to a repeat of the request
+    forwarding: Forwarding | None = None  # it named another number of this recipient
 
     @property
     def wake_at_s(self) -> float:
@@ -176,6 +177,13 @@ class Chat(Stored, frozen=True):
     valid_until_s: float
 
 
+class Alias(Stored, frozen=True):
+    """WhatsApp's chat of this number has another number: requests are forwarded to that one."""
+
+    phone: str
+    learned_at_s: float
+
+
 class QueueSlot(Stored, frozen=True):
     """A change of the index: this slot of this queue holds this message now, or none."""
 
@@ -206,6 +214,7 @@ class Phone(Stored, frozen=True):
     account: str | None = None  # the last one used: a conversation keeps its sender
     closures: dict[str, Closure] = msgspec.field(default_factory=dict[str, Closure])  # by account
     chat: Chat | None = None
+    alias: Alias | None = None
     queues: dict[str, PriorityQueue] = msgspec.field(default_factory=dict[str, PriorityQueue])
     parked: tuple[Parked, ...] = ()
     last_arrival: int = 0

@@ -3,7 +3,7 @@
 | event            | what it does                                                                      |
 |------------------|-----------------------------------------------------------------------------------|
 | RequestReceived  | a new request is accepted or rejected; a repeat is answered with its last status  |
-| Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, unknown            |
+| Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, moved, unknown     |
 | FlightOverdue    | a dispatch without an outcome is marked, and in the end given up as unknown       |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
@@ -11,9 +11,9 @@
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
 
 After each of them the next message is dispatched if it may be: nothing is in flight, the limit allows
-it, and an account has a free slot. The function is total: any event on any row gives a row, None for
-"nothing changes", or an `IllegalTransition`, which changes nothing either. It has no clock and no
-randomness, and it writes nothing.
+it, and an account has a free slot. What waits at an alias is forwarded instead (forwarding.py). The
+function is total: any event on any row gives a row, None for "nothing changes", or an `IllegalTransition`,
+which changes nothing either. It has no clock and no randomness, and it writes nothing.
 """
 
 from streams.domain.accounts.routing import AccountCapacities

@@ -14,6 +14,7 @@ from streams.domain.phone import queue
 from streams.domain.phone.effects import (
     DeadLetterOutcome,
     Effect,
+    ForwardRequest,
     PublishDeadLetter,
     PublishStatus,
     QueuedReason,
@@ -33,7 +34,7 @@ from streams.domain.phone.state import (
 )
 from streams.domain.policy import Policy
 
-EffectT = TypeVar("EffectT", PublishStatus, PublishDeadLetter, Effect)
+EffectT = TypeVar("EffectT", PublishStatus, PublishDeadLetter, ForwardRequest, Effect)
 CompletedState: TypeAlias = Literal[State.SENT, State.FAILED, State.EXPIRED, State.UNKNOWN]
 
 
@@ -61,6 +62,11 @@ class Transition(RowChanges):
     def store_payload(self, request_id: str) -> str:
         """The event's own payload is to be stored under this id."""
         self._new_payload_id = request_id
+        return request_id
+
+    def remove_payload(self, request_id: str) -> str:
+        """The payload under this id is to be removed once the effects of the event are published."""
+        self._removed_payloads.append(request_id)
         return request_id
 
     def emit(self, effect: EffectT) -> EffectT:
@@ -117,7 +123,7 @@ class Transition(RowChanges):
         """The message leaves the queue, its status is published, its payload is no longer needed."""
         if message.state in OPEN_STATES:
             message = self.dequeue(message)
-        self._removed_payloads.append(message.id)
+        self.remove_payload(message.id)
         completed = replace(message, state=state, completed_at_s=self.append_s, pinned_to=None)
         return self.publish_status(completed, state.value, **details)
 

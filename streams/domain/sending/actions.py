@@ -82,9 +82,10 @@ Action = (
 
 
 class NumberFound(msgspec.Struct, frozen=True):
-    """The number is on WhatsApp, in this chat."""
+    """The number is on WhatsApp, in this chat. `phone` is WhatsApp's own number of the chat, if it says so."""
 
     chat_id: str
+    phone: str | None = None
 
 
 class NumberNotFound(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@
                                                                    if the chat is known
                                           it may have left         LookUpMessage
                                           already concluded        Finish
-                   LookUpNumber           NumberFound              WaitUntilAllowed
+                   LookUpNumber           NumberFound              WaitUntilAllowed, or Finish moved
                                           NumberNotFound           Finish failed
                                           NumberLookupFailed       Finish failed
                                           Denied                   Finish, not sent
@@ -185,9 +185,10 @@ class Attempt:
 
     def _after_number_lookup(self, observation: Observation, now_s: float) -> Action:
         match observation:
-            case actions.NumberFound(chat_id):
+            case actions.NumberFound(chat_id, phone):
                 self.chat_id = self.looked_up_chat_id = chat_id
-                return self._wait(now_s)
+                moved = claims.moved_result(self.command, phone)
+                return actions.Finish(moved) if moved is not None else self._wait(now_s)
             case actions.NumberNotFound():
                 return actions.Finish(Failed(error=Error("recipient_not_on_whatsapp")))
             case actions.NumberLookupFailed(detail):

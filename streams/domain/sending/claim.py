@@ -30,9 +30,11 @@ import msgspec
 from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
+from streams.domain.numbers import to_canonical
 from streams.domain.phone.events import (
     Deferred,
     Failed,
+    Moved,
     OutcomeUnknown,
     ReceiptKind,
     Result,
@@ -166,7 +168,7 @@ def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
     """When the row is no longer needed: no dispatch and no receipt of it will come."""
     if claim.result is None:
         return claim.claimed_at_s + idempotency_window_s
-    if isinstance(claim.result, Deferred):
+    if isinstance(claim.result, Deferred | Moved):
         return claim.concluded_at_s + min(DEFERRED_RETENTION_S, idempotency_window_s)
     return claim.concluded_at_s + idempotency_window_s
 
@@ -190,6 +192,12 @@ def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
     if error.error_class in (ErrorClass.SESSION, ErrorClass.THROTTLED):
         return Deferred(error=error, until_s=until_s)
     return Failed(error=error)
+
+
+def moved_result(command: SendCommand, whatsapp_phone: str | None) -> Moved | None:
+    """The result if WhatsApp's number of the chat is another recipient; None: this one, or it does not say."""
+    phone = to_canonical(whatsapp_phone) if whatsapp_phone is not None else None
+    return None if phone in (None, command.phone) else Moved(phone=phone)
 
 
 def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:

@@ -127,11 +127,14 @@ class World:
         return self._numbers.get(phone, NumberLookup()).on_whatsapp
 
     def ids_of_phone(self, phone: str) -> "UserIds":
-        """Both ids of the number's owner. `/numbers` may have set one of them."""
-        ids = UserIds.of_phone(phone)
+        """Both ids of the chat of this number. `/numbers` may have set one of them, also for several numbers.
+
+        With a chat id that has another number in it, that number is WhatsApp's own for the chat.
+        """
         chat_id = self._numbers.get(phone, NumberLookup()).chat_id
         if chat_id is None:
-            return ids
+            return UserIds.of_phone(phone)
+        ids = UserIds.of_phone(self._phones_by_chat_id[chat_id])
         return replace(ids, lid=chat_id) if chat_id.endswith("@lid") else replace(ids, pn=chat_id)
 
     def phone_of_chat_id(self, chat_id: str) -> str:
@@ -160,9 +163,10 @@ class World:
 
     def _apply_numbers(self, event: NumbersChanged) -> None:
         self._numbers |= event.numbers
-        for phone, number in event.numbers.items():
+        self._phones_by_chat_id = {}
+        for phone, number in self._numbers.items():
             if number.chat_id:
-                self._phones_by_chat_id[number.chat_id] = phone
+                self._phones_by_chat_id.setdefault(number.chat_id, phone)
 
     def _apply_message(self, event: Message) -> None:
         self._messages.append(event)

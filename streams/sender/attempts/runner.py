@@ -236,8 +236,8 @@ class AttemptRunner:
         if isinstance(driver, actions.Denied):
             return driver
         match await driver.look_up(phone):
-            case browser.OnWhatsApp(chat_id):
-                return actions.NumberFound(chat_id)
+            case browser.OnWhatsApp(chat_id, phone_of_chat):
+                return actions.NumberFound(chat_id, phone_of_chat)
             case browser.NotOnWhatsApp():
                 return actions.NumberNotFound()
             case browser.LookupFailed(detail, is_session_lost=True):

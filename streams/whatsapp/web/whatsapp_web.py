@@ -137,7 +137,8 @@ class WhatsAppWeb:
             )
         except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error), is_session_lost=answers.is_session_lost(error))
-        return OnWhatsApp(answer["chat_id"]) if answer["chat_id"] else NotOnWhatsApp()
+        chat_id = answer["chat_id"]
+        return OnWhatsApp(chat_id, answer["phone"]) if chat_id else NotOnWhatsApp()
 
     async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
         argument = {"id": whatsapp_id, "chat_id": chat_id}

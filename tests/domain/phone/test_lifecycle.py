@@ -14,6 +14,7 @@ from streams.domain.phone.events import (
     Event,
     Failed,
     FlightOverdue,
+    Moved,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -235,11 +236,17 @@ def test_a_waiting_message_becomes_unknown(world: PhoneWorld, checked: set[Chang
     assert (TimerFired, State.WAITING, State.UNKNOWN) in checked
 
 
+def test_a_waiting_message_is_forwarded(world: PhoneWorld, checked: set[Change]) -> None:
+    """WhatsApp's chat of its recipient has another number."""
+    world.submit("a")
+    world.conclude(Moved(phone="+60111111111"))
+    assert (Outcome, State.WAITING, Absent.FORWARDED) in checked
+
+
 def test_every_dispatch_transition_has_its_test() -> None:
-    """The four tests above cover all of these transitions."""
-    assert {
-        State.WAITING: {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN}
-    } == DISPATCH_TRANSITIONS
+    """The five tests above cover all of these transitions."""
+    after_waiting = {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN, Absent.FORWARDED}
+    assert {State.WAITING: after_waiting} == DISPATCH_TRANSITIONS
 
 
 @pytest.mark.parametrize("event", TRANSITIONS, ids=name)

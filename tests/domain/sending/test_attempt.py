@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
+from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
 from streams.domain.sending import reconciliation
 from streams.domain.sending.actions import (
@@ -275,3 +275,24 @@ def test_a_new_link_after_the_lookup() -> None:
     """The lookup was made under another link: under this one, a second submit might be shown twice."""
     attempt = after(Allowed(), OwnershipConfirmed("link-2", CLAIM), attempt=reconciled())
     assert attempt.result == claims.in_doubt_result("linked again since the lookup")
+
+
+@pytest.mark.parametrize("phone", [None, WITHOUT_CHAT.phone, "+0", "", "hello"])
+def test_a_number_that_whatsapp_does_not_change_stands(phone: str | None) -> None:
+    """Also if WhatsApp says nothing, or nothing that can be read."""
+    found = NumberFound("other@lid", phone)
+    assert isinstance(after(found, attempt=begin(WITHOUT_CHAT)).action, WaitUntilAllowed)
+
+
+def test_a_chat_of_another_number_is_another_recipient() -> None:
+    """Nothing is claimed or submitted. WhatsApp's own form of a Mexican number is the number itself."""
+    for whatsapp_phone, phone in {
+        "+554188887777": "+554188887777",
+        "+5215512345678": "+525512345678",
+    }.items():
+        attempt = after(NumberFound("other@lid", whatsapp_phone), attempt=begin(WITHOUT_CHAT))
+        assert attempt.result == Moved(phone=phone)
+        assert attempt.submit_count == 0
+    mexican = msgspec.structs.replace(WITHOUT_CHAT, phone="+525512345678")
+    attempt = after(NumberFound("other@lid", "+5215512345678"), attempt=begin(mexican))
+    assert attempt.result is None

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent
+from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown, Sent
 from streams.domain.sending.actions import (
     AccountRestricted,
     Action,
@@ -73,6 +73,7 @@ PROVED_CLAIM = msgspec.structs.replace(CLAIM, receipt="sent")
 
 TABLE: list[tuple[type, Observation, Action]] = [
     (LookUpNumber, NumberFound(CHAT), WaitUntilAllowed()),
+    (LookUpNumber, NumberFound(CHAT, "+554188887777"), Finish(Moved(phone="+554188887777"))),
     (LookUpNumber, NumberNotFound(), failed("recipient_not_on_whatsapp")),
     (LookUpNumber, NumberLookupFailed("no answer"), failed("lookup_failed", "no answer")),
     (LookUpNumber, Denied(DISCONNECTED), Finish(Deferred(error=DISCONNECTED))),

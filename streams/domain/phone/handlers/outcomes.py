@@ -11,7 +11,7 @@ answer late all the same:
     sent                           any                         what a receipt does: the message is sent
     of its last dispatch, final,   waits, and its attempt      ends the doubt, as if it were in time
     not sent: failed, deferred,    there is in doubt
-    unknown
+    moved, unknown
     anything else                                              nothing: a repeat, or a later dispatch
                                                                will have an outcome of its own
 """
@@ -23,10 +23,12 @@ from msgspec.structs import replace
 from streams.domain import backoff
 from streams.domain.accounts.routing import AccountCapacities, is_any_ready
 from streams.domain.errors import Error, ErrorClass
+from streams.domain.phone import forwarding
 from streams.domain.phone.closures import close_account
 from streams.domain.phone.events import (
     Deferred,
     Failed,
+    Moved,
     Outcome,
     OutcomeUnknown,
     ReceiptKind,
@@ -101,6 +103,8 @@ def _apply_result(
             _apply_failed(transition, message, event, event.result.error, accounts)
         case Deferred():
             _apply_deferred(transition, message, event, event.result, accounts)
+        case Moved():
+            forwarding.apply_moved(transition, message, event, event.result)
         case OutcomeUnknown():
             _apply_unknown(transition, message, event, event.result)
 
@@ -110,7 +114,8 @@ def _update_chat(transition: Transition, event: Outcome) -> None:
     now_s, policy = transition.now_s, transition.policy
     if event.chat_id is not None:
         valid_until_s = now_s + policy.lookup_cache_found_s
-        transition.update_phone(chat=Chat(chat_id=event.chat_id, valid_until_s=valid_until_s))
+        chat = Chat(chat_id=event.chat_id, valid_until_s=valid_until_s)
+        transition.update_phone(chat=chat, alias=None)
     elif isinstance(event.result, Failed) and event.result.error.is_not_on_whatsapp:
         valid_until_s = now_s + policy.lookup_cache_s
         transition.update_phone(chat=Chat(chat_id=None, valid_until_s=valid_until_s))

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone import queue
+from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import RequestInfo, RequestReceived, ScheduleDue
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
@@ -26,7 +26,9 @@ def apply_request(
     if existing is not None and not _is_replay(existing, event.request):
         if existing.last_status is not None:
             transition.emit(existing.last_status)
-    elif (error := _find_error(transition, event.request, account_names)) is not None:
+    elif forwarding.forward_arrival(transition, event):
+        pass
+    elif (error := _find_error(transition, event, account_names)) is not None:
         _reject_request(transition, event, existing, error)
     else:
         _accept_request(transition, event, existing)
@@ -34,9 +36,12 @@ def apply_request(
 
 
 def _find_error(
-    transition: Transition, request: RequestInfo, account_names: Collection[str]
+    transition: Transition, event: RequestReceived, account_names: Collection[str]
 ) -> Error | None:
-    """Why the request cannot be accepted; None: it can."""
+    """Why the request cannot be accepted; None: it can, or it was, under another number of this recipient."""
+    request = event.request
+    if event.forwarding is not None and event.forwarding.is_accepted:
+        return None
     if request.account is not None and request.account not in account_names:
         return Error("unknown_account", _describe_unknown(request.account, account_names))
     waiting_count = transition.phone.waiting_count
@@ -90,7 +95,9 @@ def _accept_request(
 ) -> Message:
     if event.request.replay_of is not None:  # no cached answer decides a replay
         transition.update_phone(chat=None)
-    message = _make_message(event, transition.offset, transition.now_s, existing)
+    message = _make_message(event, transition.offset, transition.append_s, existing)
+    if event.forwarding is not None:
+        transition.merge_send_times(event.forwarding.send_times_s)
     transition.store_payload(message.id)
     queue_position = queue.get_position(transition.phone, message)
     if message.send_at_s > transition.now_s:
@@ -98,16 +105,30 @@ def _accept_request(
         message = transition.put_message(replace(message, state=State.SCHEDULED))
     else:
         message = transition.enqueue(message)
-    message = transition.publish_status(message, "accepted", queue_position=queue_position)
+    message = _publish_accepted(transition, message, queue_position)
     if message.state is not State.SCHEDULED:
         return message
     return transition.publish_queued(message, "scheduled", message.send_at_s)
 
 
+def _publish_accepted(transition: Transition, message: Message, queue_position: int) -> Message:
+    """A message that was accepted under another number of this recipient is not accepted twice."""
+    if message.forwarding is None or not message.forwarding.is_accepted:
+        return transition.publish_status(message, "accepted", queue_position=queue_position)
+    answer = PublishStatus(
+        id=message.id,
+        status="accepted",
+        event_id_suffix=str(message.generation),
+        at_s=transition.now_s,
+        queue_position=queue_position,
+    )
+    return transition.put_message(replace(message, last_status=answer))
+
+
 def _make_message(
-    event: RequestReceived, offset: int, now_s: float, existing: Message | None
+    event: RequestReceived, offset: int, append_s: float, existing: Message | None
 ) -> Message:
-    request = event.request
+    request, arrival = event.request, event.forwarding
     return Message(
         id=request.id,
         offset=offset,
@@ -117,7 +138,7 @@ def _make_message(
         dispatches=existing.dispatches if existing else 0,
         queued_count=existing.queued_count if existing else 0,
         allow_duplicate=existing is not None and existing.state is not State.FAILED,
-        accepted_at_s=now_s,
+        accepted_at_s=append_s,
         send_at_s=request.send_at_s,
         expires_at_s=request.expires_at_s,
         account=request.account,
@@ -126,6 +147,10 @@ def _make_message(
         trace=request.trace,
         replay_count=request.replay_count,
         source_coordinates=event.source_record.coordinates,
+        attempts=arrival.attempts if arrival else 0,
+        first_failed_at_s=arrival.first_failed_at_s if arrival else 0.0,
+        not_before_s=arrival.not_before_s if arrival else 0.0,
+        forwarding=replace(arrival, send_times_s=()) if arrival else None,
     )
 
 

@@ -5,6 +5,7 @@ The sweep (streams/dispatch/sweep.py) finds candidates with the same predicates 
 """
 
 from streams.domain import rate_limit
+from streams.domain.phone import forwarding
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import OPEN_STATES, Message, Phone
 from streams.domain.phone.transition import Transition
@@ -36,12 +37,13 @@ def is_expired(message: Message, now_s: float, policy: Policy) -> bool:
 def is_idle(phone: Phone, now_s: float, policy: Policy) -> bool:
     """Whether nothing in the phone's row can matter any more.
 
-    Nothing waits or is in flight, the look-up of its number is out of date, and the last event is older
-    than the conversation's time and than the window of the rate limit.
+    Nothing waits or is in flight, the look-up of its number and its alias are out of date, and the last event
+    is older than the conversation's time and than the window of the rate limit.
     """
     if phone.in_flight is not None or phone.waiting_count > 0:
         return False
     rate_window_s = rate_limit.WINDOW_S + policy.clock_skew_s
     keep_until_s = phone.last_active_s + max(policy.conversation_expiry_s, rate_window_s)
     lookup_valid_until_s = phone.chat.valid_until_s if phone.chat is not None else 0.0
-    return max(keep_until_s, lookup_valid_until_s) <= now_s
+    alias_kept_until_s = forwarding.keep_alias_until_s(phone, policy)
+    return max(keep_until_s, lookup_valid_until_s, alias_kept_until_s) <= now_s

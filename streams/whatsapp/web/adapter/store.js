@@ -28,6 +28,13 @@
 
   readOrNull("USyncQuery", watchNumberErrors);
 
+  // The number that WhatsApp has for a chat, which identifies the recipient: one chat may be found under
+  // several numbers. A look-up stores it with the LID (source: WAWebQueryExistsJob).
+  function getPhone(wid) {
+    const owner = wid.isLid() ? WPP.whatsapp.lidPnCache.getPhoneNumber(wid) : wid;
+    return owner ? `+${owner.user}` : null;
+  }
+
   // The queryExists of wa-js returns null for "no" and for any error, so WhatsApp's own function is
   // called. Its null counts only if the page was connected before and after the call, and saw no error.
   async function look_up({ phone }) {
@@ -38,7 +45,7 @@
     if (!result && numberErrors > errorsBefore) {
       throw new AdapterError("lookup_failed", "the server answered with an error for this number");
     }
-    return { chat_id: result ? String(result.wid) : null };
+    return { chat_id: result ? String(result.wid) : null, phone: result ? getPhone(result.wid) : null };
   }
 
   /* ---------- keys ---------- */

@@ -139,6 +139,23 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         )
         return DeadLetter(info=info, key=short.key, value=short.value, headers=short.headers)
 
+    def cut_value(self, max_bytes: int) -> "DeadLetter":
+        """This dead letter with the first `max_bytes` of its value."""
+        full_size = self.info.full_value_size or record_size.full_size(self.value)
+        info = msgspec.structs.replace(self.info, full_value_size=full_size)
+        short_value = record_size.cut(self.value, max_bytes)
+        return DeadLetter(info=info, key=self.key, value=short_value, headers=self.headers)
+
+    def cut_everything(self) -> "DeadLetter":
+        """This dead letter without anything of the original: only the headers that were added."""
+        info = msgspec.structs.replace(
+            self.info,
+            full_value_size=self.info.full_value_size or record_size.full_size(self.value),
+            full_key_size=self.info.full_key_size or record_size.full_size(self.key),
+            full_header_count=self.info.full_header_count or len(self.headers),
+        )
+        return DeadLetter(info=info, value=b"")
+
     def build_record_headers(self) -> list[tuple[str, bytes | None]]:
         """All headers of the record on `wa.dlq`."""
         fields: dict[str, object] = msgspec.to_builtins(self.info)

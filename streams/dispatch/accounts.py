@@ -1,66 +1,123 @@
-"""What the dispatcher knows of the sending accounts: their latest records on `wa.accounts`.
+"""What the dispatcher knows of the sending accounts: their latest records on `wa.accounts`, and how old these are.
 
-Others can write to that topic, so a record that cannot be read must not stop a dispatcher: its account
-counts as not ready.
+A sender repeats its record every ten seconds. An account whose last record is older than three of these heartbeats
+is down, whatever the record says. Others can write to that topic, so a record that cannot be read must not
+stop a dispatcher: its account counts as not ready.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from streams.contract import account
-from streams.contract.account import AccountRecord
+from streams.contract.account import MAX_HEARTBEAT_AGE_S, AccountRecord
 from streams.contract.timestamps import parse_rfc3339
 from streams.domain.accounts.routing import Availability
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Account:
+    """One account. Its age counts on the monotonic clock, so that no step of another clock makes it older."""
+
+    is_ready: bool = False
+    has_sender: bool = False
+    free_at_s: float = 0.0
+    silent_from_mono_s: float = 0.0
+    is_silent: bool = False
+
+    @property
+    def can_send(self) -> bool:
+        """Whether it is ready, and its sender alive."""
+        return self.is_ready and not self.is_silent
+
+
 class Accounts:
     """Which accounts there are, and what they can do now. `on_change` is called when that changes.
 
-    The `configured` ones exist before their first record.
+    The `configured` ones exist before their first record. `now_s` is the broker's time: None counts every record
+    as new.
     """
 
-    def __init__(self, on_change: Callable[[], None], configured: Iterable[str] = ()) -> None:
-        self._ready = dict.fromkeys(configured, False)
-        self._free_at_s = dict.fromkeys(self._ready, 0.0)
-        self._with_sender: set[str] = set()
+    def __init__(
+        self,
+        on_change: Callable[[], None],
+        configured: Iterable[str] = (),
+        *,
+        now_s: Callable[[], float] | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._accounts = {name: _Account() for name in configured}
         self._without_new_chats: frozenset[str] = frozenset()
         self._summaries: dict[str, dict[str, Any]] = {}
         self._on_change = on_change
+        self._now_s = now_s
+        self._monotonic_s = monotonic_s
 
-    def apply_record(self, key: bytes | None, value: bytes | None) -> None:
+    def apply_record(self, key: bytes | None, value: bytes | None, append_s: float = 0.0) -> None:
         """Apply a record of `wa.accounts`; one without a value means that the account was removed."""
         name = (key or b"").decode(errors="replace")
-        previous = self._ready.get(name), self._free_at_s.get(name), self._without_new_chats
+        previous = self._describe(name)
         record = _decode_record(name, value)
         self._summaries.pop(name, None)
         if record is not None:
             self._summaries[name] = account.summarize_account(record)
         if value is None:
-            self._ready.pop(name, None)
+            self._accounts.pop(name, None)
         else:
-            self._ready[name] = record is not None and record.state == "ready"
-        self._update_sender(name, has_sender=record is not None and record.state != "stopped")
-        self._free_at_s[name] = parse_rfc3339(record.free_at) if record and record.free_at else 0.0
+            self._accounts[name] = self._make_account(record, append_s)
         self._update_new_chats(name, is_allowed=record is None or record.new_chats_allowed)
-        if previous[0] != self._ready.get(name):
-            log.info("account %s is %s", name, "ready" if self._ready.get(name) else "not ready")
-        if previous != (self._ready.get(name), self._free_at_s[name], self._without_new_chats):
-            self._on_change()
+        self._report_change(name, previous)
 
-    def _update_sender(self, name: str, *, has_sender: bool) -> None:
-        if has_sender:
-            self._with_sender.add(name)
-        else:
-            self._with_sender.discard(name)
+    def _make_account(self, record: AccountRecord | None, append_s: float) -> _Account:
+        age_s = max(0.0, self._now_s() - append_s) if self._now_s is not None else 0.0
+        return _Account(
+            is_ready=record is not None and record.state == "ready",
+            has_sender=record is not None and record.state != "stopped",
+            free_at_s=parse_rfc3339(record.free_at) if record and record.free_at else 0.0,
+            silent_from_mono_s=self._monotonic_s() + MAX_HEARTBEAT_AGE_S - age_s,
+            is_silent=age_s > MAX_HEARTBEAT_AGE_S,
+        )
+
+    def check_heartbeats(self) -> None:
+        """Take the accounts for down whose senders have been silent for too long. To be called every second."""
+        now_mono_s = self._monotonic_s()
+        for name, state in self._accounts.items():
+            if not state.is_silent and now_mono_s > state.silent_from_mono_s:
+                previous = self._describe(name)
+                state.is_silent = True
+                self._report_change(name, previous)
+
+    def _describe(self, name: str) -> tuple[bool | None, float, frozenset[str]]:
+        """What a change of this account is a change of; the first: whether it can send, None if there is none."""
+        state = self._accounts.get(name)
+        if state is None:
+            return None, 0.0, self._without_new_chats
+        return state.can_send, state.free_at_s, self._without_new_chats
+
+    def _report_change(
+        self, name: str, previous: tuple[bool | None, float, frozenset[str]]
+    ) -> None:
+        current = self._describe(name)
+        state = self._accounts.get(name)
+        if previous[0] != current[0]:
+            is_silent = state is not None and state.is_ready and state.is_silent
+            why = (
+                f"down: no heartbeat for {MAX_HEARTBEAT_AGE_S:.0f} s" if is_silent else "not ready"
+            )
+            log.info("account %s is %s", name, "ready" if current[0] else why)
+        if previous != current:
+            self._on_change()
 
     def is_sender_alive(self, name: str) -> bool:
         """Whether a process of this account runs, whatever the account can do now."""
-        return name in self._with_sender
+        state = self._accounts.get(name)
+        return state is not None and state.has_sender and not state.is_silent
 
     def _update_new_chats(self, name: str, *, is_allowed: bool) -> None:
         if is_allowed == (name not in self._without_new_chats):
@@ -80,20 +137,18 @@ class Accounts:
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
         """What each account can do now."""
-        return {
-            name: self._account_availability(name, ready, now_s)
-            for name, ready in self._ready.items()
-        }
+        return {name: _get_availability(state, now_s) for name, state in self._accounts.items()}
 
     def next_free_s(self, now_s: float) -> float:
         """When the next busy account will be free; infinity if none is busy."""
-        future_times_s = (at_s for at_s in self._free_at_s.values() if at_s > now_s)
-        return min(future_times_s, default=float("inf"))
+        times_s = (state.free_at_s for state in self._accounts.values())
+        return min((at_s for at_s in times_s if at_s > now_s), default=float("inf"))
 
-    def _account_availability(self, name: str, is_ready: bool, now_s: float) -> Availability:
-        if not is_ready:
-            return Availability.DOWN
-        return Availability.BUSY if self._free_at_s[name] > now_s else Availability.READY
+
+def _get_availability(state: _Account, now_s: float) -> Availability:
+    if not state.can_send:
+        return Availability.DOWN
+    return Availability.BUSY if state.free_at_s > now_s else Availability.READY
 
 
 def _decode_record(name: str, value: bytes | None) -> AccountRecord | None:

@@ -7,7 +7,6 @@ from it is on the broker. Nothing is decided here.
 
 import asyncio
 import logging
-import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -19,13 +18,15 @@ from streams.dispatch.accounts import Accounts
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
-from streams.dispatch.intake import Intake
+from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
+from streams.domain.phone.clock_steps import correct_phone
 from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
 from streams.kafka import topics
@@ -33,6 +34,7 @@ from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
 from streams.observability.lag import LagExporter
 from streams.observability.probes import serve_probes
+from streams.observability.worker_clock import create_worker_clock
 from streams.runtime.factory import create_app
 from streams.runtime.table import DurableTable
 from streams.runtime.worker import run as run_worker
@@ -55,6 +57,9 @@ class Dispatcher:
         self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
         self.registry = metrics.new_registry(name)
         metrics.register_store_metrics(self.registry, self.table)
+        self.clock = create_worker_clock(
+            self.app, settings, self.registry, on_jump=self._apply_clock_jump
+        )
         self.metrics = metrics.DispatcherMetrics(
             self.registry,
             is_ready=lambda: self.app.readiness().is_ready,
@@ -64,14 +69,24 @@ class Dispatcher:
             overdue_s=lambda: self.timer_service.overdue_s(),
             flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
-        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics)
-        self.accounts = Accounts(lambda: self.timer_service.notify(), settings.accounts)
+        obstacles = self.app.obstacles
+        obstacles.observers.append(metrics.ObstacleMetrics(self.registry, lambda: obstacles.topics))
+        shorten = make_shortener(self.names.status, self.names.dlq)
+        self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
+        self.accounts = Accounts(
+            lambda: self.timer_service.notify(), settings.accounts, now_s=self.clock.now_s
+        )
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
-            self.accounts, self.publisher, self.names.phone, max_in_flight, time.time
+            self.accounts,
+            self.publisher,
+            self.names.phone,
+            max_in_flight,
+            self.clock.passed_s,
+            self.clock.latest_s,
         )
         self.resolver = Resolver(
             self.timer_service.flights,
@@ -82,7 +97,7 @@ class Dispatcher:
             namespace=settings.topic_prefix,
             policy=self.policy,
             is_sender_alive=self.accounts.is_sender_alive,
-            now_s=time.time,
+            now_s=self.clock.passed_s,
         )
         self.gauges = Gauges()
         record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
@@ -97,10 +112,10 @@ class Dispatcher:
             record_mapper,
             self.publisher,
             self.metrics,
-            time.time,
+            self.clock.accept_s,
         )
         self.sweep = Sweep(
-            self.owned_stores, self.publisher, self.names.phone, self.policy, time.time
+            self.owned_stores, self.publisher, self.names.phone, self.policy, self.clock.passed_s
         )
         self._exit_stack = AsyncExitStack()
         self._register_agents()
@@ -111,11 +126,15 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
+        app.target_topics |= {self.names.status, self.names.dlq}
         for name, topic, agent in (
             ("intake", self.names.outbound, self._process_requests),
             ("phone-stage", self.names.phone, self._process_phone_log),
         ):
-            app.agent(app.raw_topic(topic), name=name, isolated_partitions=True)(agent)
+            is_free = topic == self.names.outbound
+            app.agent(app.raw_topic(topic, is_free=is_free), name=name, isolated_partitions=True)(
+                agent
+            )
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
         app.before_join(self._load_accounts)
@@ -141,7 +160,8 @@ class Dispatcher:
         phones, last_key = store.scan_phones(b"", BATCH_SIZE)
         while phones:
             for row in phones:
-                self.timer_service.load_phone(store.partition, row)
+                corrected = correct_phone(row, self.clock.now_s(), self.policy)
+                self.timer_service.load_phone(store.partition, corrected)
                 self.gauges.update(None, row)
             await asyncio.sleep(0)  # lets probes be answered
             phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
@@ -185,21 +205,40 @@ class Dispatcher:
     async def _load_accounts(self) -> None:
         self._exit_stack.push_async_callback(self.view.stop)
         await self.view.start()
-        for key, value in self.view.items():
-            self.accounts.apply_record(key, value)
+        for record in self.view.records():
+            self.accounts.apply_record(*record)
 
     async def _process_requests(self, stream: Any) -> None:
         async for event in stream.events():
             record = to_source_record(event)
-            disposition, records = self.intake.handle(record, time.time())
-            await self.publisher.publish(records)
-            self.metrics.count_record(disposition.value, time.time() - record.timestamp_ms / 1000)
+            append_s = self._get_append_time_s(event)
+            disposition, records = self.intake.handle(record, append_s)
+            if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
+                disposition, records = self.intake.reject_as_too_large(record, append_s)
+                await self.publisher.publish(records)
+            if disposition is Disposition.FAILED:
+                self.metrics.count_internal_error("intake")
+            self.metrics.count_record(disposition.value, self.clock.now_s() - append_s)
 
     async def _process_phone_log(self, stream: Any) -> None:
         async for event in stream.events():
             message: Any = event.message
             store = PhoneStore(self.table, message.partition)
-            await self.phone_stage.handle(store, message.offset, message.value)
+            append_s = self._get_append_time_s(event)
+            await self.phone_stage.handle(store, message.offset, message.value, append_s)
+
+    def _get_append_time_s(self, event: EventT[Any]) -> float:
+        """When the broker appended the record. One that was not stamped counts from now, which is never too early."""
+        message: Any = event.message
+        if message.timestamp_type == topics.APPEND_TIME_TYPE:
+            return message.timestamp
+        log.error("%s was not stamped by the broker", to_source_record(event).coordinates)
+        return self.clock.now_s()
+
+    def _apply_clock_jump(self, jump_s: float) -> None:
+        """After a step back, timers must not wait for the old time. A jump ahead is accepted by the clock, later."""
+        if jump_s < 0:
+            self.timer_service.shift_timers(jump_s)
 
 
 def to_source_record(event: EventT[Any]) -> SourceRecord:
@@ -209,7 +248,7 @@ def to_source_record(event: EventT[Any]) -> SourceRecord:
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
-        timestamp_ms=int((message.timestamp or 0.0) * 1000),
+        timestamp_ms=round((message.timestamp or 0.0) * 1000),
         key=message.key,
         value=message.value,
         headers=tuple((name, value) for name, value in message.headers or ()),

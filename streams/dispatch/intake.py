@@ -4,6 +4,7 @@ Every record gets exactly one answer, and none makes this stage raise. Nothing i
 whether a request is a repeat, and whether the queue has room, is decided where the phone's row is.
 """
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +21,8 @@ from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
 
+log = logging.getLogger(__name__)
+
 
 class Disposition(StrEnum):
     """What became of a record."""
@@ -27,6 +30,7 @@ class Disposition(StrEnum):
     FORWARDED = "forwarded"
     REJECTED = "rejected"
     TOMBSTONE = "tombstone"
+    FAILED = "failed"  # rejected, because this program failed on it: a bug
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,18 @@ class Intake:
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
-        """What is to be published for this record. The time is passed in; nothing else is read."""
+        """What is to be published for this record. `now_s` is its append time; nothing else is read."""
+        try:
+            return self._handle(record, now_s)
+        except Exception:
+            log.exception("intake failed on %s", record.coordinates)
+            error = Error("internal_error", "see the log of the dispatcher")
+            rejected = self.record_mapper.map_rejected(record, PartialRequest(), None, error, now_s)
+            return Disposition.FAILED, rejected
+
+    def _handle(
+        self, record: SourceRecord, now_s: float
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
         try:
             request = parse(
                 record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
@@ -65,6 +80,16 @@ class Intake:
         )
         submitted = OutgoingRecord(self.phone_log, events.encode(event), key=phone.encode())
         return Disposition.FORWARDED, [submitted]
+
+    def reject_as_too_large(
+        self, record: SourceRecord, now_s: float
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
+        """The answer to a valid request whose event the phone log does not take."""
+        error = Error("record_too_large", f"the record: is larger than {self.phone_log} takes")
+        request = parse(
+            record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
+        )
+        return self._reject(record, _make_partial(request), error, now_s)
 
     def _normalize_content(self, request: Request) -> bytes:
         """The content as JSON. The numbers on a contact's card are read like the recipient's."""
@@ -99,14 +124,12 @@ class Intake:
 
 
 def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
-    # A record without a timestamp counts from now.
-    requested_at_s = record.timestamp_ms / 1000 if record.timestamp_ms > 0 else now_s
     return RequestInfo(
         id=request.id or record.coordinates,
         priority=request.priority,
         category=request.category,
         send_at_s=request.send_at_s,
-        expires_at_s=request.get_expires_at_s(requested_at_s),
+        expires_at_s=request.get_expires_at_s(now_s),
         account=request.account,
         batch_id=request.batch_id,
         metadata=request.metadata,

@@ -78,6 +78,10 @@ class PhoneStore:
         data = self._table.get(self.partition, _request_key(MESSAGE, phone, request_id))
         return None if data is None else self._decode(stored.decode_message, MESSAGE, data)
 
+    def has_message(self, phone: str, request_id: str) -> bool:
+        """Whether there is a row of this request, readable or not."""
+        return self._table.get(self.partition, _request_key(MESSAGE, phone, request_id)) is not None
+
     def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """The id of the message in this slot of the queue."""
         data = self._table.get(self.partition, _slot_key(phone, queue, seq))

@@ -4,7 +4,7 @@ Records are acknowledged by the broker in the order given. Order matters inside 
 topic: a status never goes back. Nothing is decided here; what is published is counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from streams.contract import cloudevents
@@ -20,8 +20,11 @@ __all__ = ["KafkaPublisher", "OutgoingRecord", "Publisher"]
 class Publisher(Protocol):
     """Where records go."""
 
-    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Return once the broker has all of them. A failure that may pass is retried, never raised."""
+    async def publish(self, records: Sequence[OutgoingRecord]) -> Sequence[OutgoingRecord]:
+        """Return once the broker has all of them. A failure that may pass is retried, never raised.
+
+        Returns the records that their topics do not take, because they are too large. They are counted.
+        """
         ...
 
 
@@ -29,17 +32,27 @@ class KafkaPublisher:
     """Publishes with the app's producer, and counts statuses and dead letters."""
 
     def __init__(
-        self, producer: publisher.Publisher, names: Names, metrics: DispatcherMetrics
+        self,
+        producer: publisher.Publisher,
+        names: Names,
+        metrics: DispatcherMetrics,
+        shorten: Callable[[OutgoingRecord], OutgoingRecord | None],
     ) -> None:
+        """`shorten` gives a smaller form of a record that is too large, or None."""
         self._producer = producer
+        self._shorten = shorten
         self._names = names
         self._metrics = metrics
 
-    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
+    async def publish(self, records: Sequence[OutgoingRecord]) -> Sequence[OutgoingRecord]:
         """See `Publisher`."""
-        await self._producer.publish_all(records)
+        refused = await self._producer.publish_shortened(records, self._shorten)
+        for record in refused:
+            self._metrics.count_refused_record(record.topic)
         for record in records:
-            self._count(record)
+            if record not in refused:
+                self._count(record)
+        return refused
 
     def _count(self, record: OutgoingRecord) -> None:
         if record.topic == self._names.status:

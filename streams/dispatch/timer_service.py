@@ -18,7 +18,9 @@ from streams.domain.phone.events import Event
 from streams.domain.phone.scheduler import Scheduler
 from streams.domain.phone.state import Phone
 
-_MAX_SLEEP_S: Final = 60.0  # a wall clock may be set
+_MAX_SLEEP_S: Final = (
+    1.0  # heartbeats are checked as often, and a jump of the clock is accepted at some moment
+)
 
 
 class TimerService:
@@ -31,14 +33,19 @@ class TimerService:
         topic: str,
         max_in_flight: int,
         now_s: Callable[[], float],
+        latest_s: Callable[[], float] | None = None,
     ) -> None:
+        """`now_s` is a time that has certainly passed on the broker's clock, and `latest_s` one that has not.
+
+        None: the clock is known exactly.
+        """
         self._accounts = accounts
         self._publisher = publisher
         self._topic = topic
         self._max_in_flight = max_in_flight
         self._now_s = now_s
         self._schedulers: dict[int, Scheduler] = {}
-        self.flights = FlightTracker(now_s)
+        self.flights = FlightTracker(latest_s or now_s)
         self._notified = asyncio.Event()
 
     def get_scheduler(self, partition: int) -> Scheduler:
@@ -46,6 +53,10 @@ class TimerService:
         if partition not in self._schedulers:
             self._schedulers[partition] = Scheduler(self._max_in_flight)
         return self._schedulers[partition]
+
+    def make_record(self, partition: int, event: Event) -> OutgoingRecord:
+        """The record of an event for this partition of the phone log."""
+        return make_event_record(self._topic, partition, event)
 
     def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
         """An event was applied, and the phone's row is this now; None: it has none."""
@@ -76,6 +87,12 @@ class TimerService:
         for phone, request_id, at_s in store.scan_scheduled():
             scheduler.schedule(phone, request_id, at_s)
 
+    def shift_timers(self, by_s: float) -> None:
+        """The broker's clock was set by this much. What a caller has chosen (`send_at`) means the new time."""
+        for scheduler in self._schedulers.values():
+            scheduler.shift_timers(by_s)
+        self.notify()
+
     def notify(self) -> None:
         """Something changed: check at once what is due."""
         self._notified.set()
@@ -88,6 +105,7 @@ class TimerService:
             await self._wait_until_next()
 
     def _collect_due_records(self) -> list[OutgoingRecord]:
+        self._accounts.check_heartbeats()
         now_s = self._now_s()
         availability = self._accounts.get_availability(now_s)
         without_new_chats = self._accounts.without_new_chats

@@ -109,6 +109,10 @@ class LogClock:
         """A time that has passed for decisions, whatever the error of the estimate. For timers."""
         return mono_s + self._accepted(mono_s).low_s
 
+    def latest_s(self, mono_s: float) -> float:
+        """A time that the broker's clock has not passed yet. What was appended before now has an earlier one."""
+        return mono_s + self.bounds.age_to(mono_s).high_s
+
     def accept_s(self, append_s: float, mono_s: float) -> float:
         """The time of a decision about a record with this append time: no later than is certain to have passed."""
         return min(append_s, mono_s + self._accepted(mono_s).high_s)

@@ -18,7 +18,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_retries: int = 3
     retry_delay_s: float = 5.0
 
-    # By how much the clocks of two machines may differ.
+    # By how much the clocks of two brokers may differ.
     clock_skew_s: float = 0.5
 
     # A sender must not submit a message later than this after its dispatch.

@@ -3,8 +3,9 @@
 A token bucket would be cheaper and lets up to twice the limit through in one window; it must not be
 used here. The log holds the last `limit` times and no more, so its size is bounded.
 
-The limit is about arrivals at WhatsApp, and two clocks are involved: a sender's, which gives the times
-in the log, and the dispatcher's, which decides. `margin_s` covers their difference.
+The limit is about arrivals at WhatsApp. The times in the log are upper bounds of them: the append times of the
+outcomes, on the broker's clock, which also decides. `margin_s` covers the difference between the clocks of two
+brokers, one of which may lead the partition after the other.
 """
 
 from bisect import insort
@@ -27,5 +28,5 @@ def next_send_at_s(send_times_s: tuple[float, ...], limit: int, margin_s: float)
 def add_send_time(send_times_s: tuple[float, ...], at_s: float, limit: int) -> tuple[float, ...]:
     """The log with one more time in it, no longer than it must be."""
     updated = list(send_times_s)
-    insort(updated, at_s)  # two accounts' clocks may differ: the log stays sorted
+    insort(updated, at_s)  # two brokers' clocks may differ: the log stays sorted
     return tuple(updated[-limit:])

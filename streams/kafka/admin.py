@@ -173,9 +173,9 @@ def missing_topic(name: str, expected: str = "one of this name") -> TopicProblem
 
 
 def _compare(spec: TopicSpec, partitions: int, config: Mapping[str, str]) -> Iterator[TopicProblem]:
-    if partitions != spec.partitions:
-        remedy = "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
-        yield TopicProblem(spec.name, f"{partitions} partitions", f"{spec.partitions}", remedy)
+    if partitions != spec.partitions and not spec.is_free:
+        expected = f"{spec.partitions}"
+        yield TopicProblem(spec.name, f"{partitions} partitions", expected, _get_remedy(spec))
     for key in ("cleanup.policy", TIMESTAMP_TYPE):
         actual, expected = config[key], spec.config[key]
         if actual != expected:
@@ -189,6 +189,12 @@ def misconfigured(topic: str, key: str, actual: str, expected: str) -> TopicProb
     """The problem of a topic with the wrong value of this configuration key."""
     command = f"kafka-configs.sh --alter --topic {topic} --add-config {key}={expected}"
     return TopicProblem(topic, f"{key}={actual}", f"{key}={expected}", f"set it: {command}")
+
+
+def _get_remedy(spec: TopicSpec) -> str:
+    if spec.partitions == 1:
+        return "its records have one order: delete it, then run `wa-streams topics create`"
+    return "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
 
 
 async def _describe_configs(

@@ -21,7 +21,7 @@ from streams.domain.log_clock import Bounds, LogClock
 from streams.kafka.admin import InvalidTopics, misconfigured
 from streams.kafka.connection import KafkaUnreachable, producer_options, translate_errors
 from streams.kafka.reader import open_reader, require_topic
-from streams.kafka.topics import APPEND_TIME, TIMESTAMP_TYPE, names
+from streams.kafka.topics import APPEND_TIME, APPEND_TIME_TYPE, TIMESTAMP_TYPE, names
 from streams.settings import ClientSettings, Settings
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ PROBE_INTERVAL_S: Final = 10.0
 START_TIMEOUT_S: Final = 60.0
 _LOG_INTERVAL_S: Final = 60.0
 _MAX_READ_RECORDS: Final = 64  # from the end of the topic: the last ones of a few workers
-_APPEND_TIME_TYPE: Final = 1
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 PublishProbe = Callable[[bytes], Awaitable[RecordMetadata]]
@@ -112,6 +111,10 @@ class BrokerClock:
         """A time that has passed for decisions, whatever the error of the estimate. For timers."""
         return self._clock.passed_s(self._monotonic_s())
 
+    def latest_s(self) -> float:
+        """A time that the broker's clock has not passed yet. What was appended before now has an earlier one."""
+        return self._clock.latest_s(self._monotonic_s())
+
     def accept_s(self, append_s: float) -> float:
         """The time of a decision about a record with this append time: the same, unless the clock has jumped ahead."""
         return self._clock.accept_s(append_s, self._monotonic_s())
@@ -159,7 +162,7 @@ def require_append_time(metadata: RecordMetadata) -> float:
     Raises:
         InvalidTopics: the topic does not stamp append times.
     """
-    if metadata.timestamp is None or metadata.timestamp_type != _APPEND_TIME_TYPE:
+    if metadata.timestamp is None or metadata.timestamp_type != APPEND_TIME_TYPE:
         raise unstamped(metadata.topic)
     return metadata.timestamp / 1000
 

@@ -8,17 +8,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from aiokafka import codec
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, KafkaError
 
 from streams.contract.topics import MIB
 from streams.embedded_kafka import address as embedded
-from streams.kafka import timeouts
+from streams.kafka import connection_errors, timeouts
 from streams.kafka.admin_client import AdminClient
 from streams.settings import ClientSettings, SettingError
 
 # The largest record that any of our topics accepts, and a little more for the batch around it.
 MAX_REQUEST_BYTES = 8 * MIB + 65_536
+
+# What we produce is compressed if the library is installed. gzip always is, but it takes half a second for a photo.
+COMPRESSION = "zstd" if codec.has_zstd() else None
 
 
 class KafkaUnreachable(RuntimeError):
@@ -69,6 +73,7 @@ def producer_options(settings: ClientSettings) -> dict[str, Any]:
         "acks": "all",
         "enable_idempotence": True,
         "max_request_size": MAX_REQUEST_BYTES,
+        "compression_type": COMPRESSION,
     }
 
 
@@ -119,19 +124,19 @@ def translate_errors(address: str) -> Iterator[None]:
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaUnreachable(
-            f"Kafka at {address} does not answer as it should ({_describe_error(error)}); is it running? "
-            "WA_KAFKA_BOOTSTRAP_SERVERS and WA_KAFKA_SECURITY_… say how to reach it"
-        ) from error
+        raise KafkaUnreachable(_describe_error(address, error)) from error
 
 
-def _describe_error(error: Exception) -> str:
-    # If no address answers, aiokafka's message shows its internal tuples.
-    is_bootstrap_failure = isinstance(error, KafkaConnectionError) and "Unable to bootstrap" in str(
-        error
+def _describe_error(address: str, error: Exception) -> str:
+    """The reason of the failed connection, if that is what happened: aiokafka's own message hides it."""
+    is_connection_error = isinstance(
+        error, KafkaConnectionError | AuthenticationFailedError | OSError | TimeoutError
     )
+    reason = connection_errors.describe_failures(address) if is_connection_error else None
+    if reason is not None:
+        return f"Kafka cannot be reached: {reason}"
+    text = " ".join(str(error).split()) or type(error).__name__
     return (
-        "no connection could be made"
-        if is_bootstrap_failure
-        else str(error) or type(error).__name__
+        f"Kafka at {address} does not answer as it should ({text}); is it running? "
+        "WA_KAFKA_BOOTSTRAP_SERVERS and WA_KAFKA_SECURITY_… say how to reach it"
     )

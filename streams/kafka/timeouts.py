@@ -20,12 +20,14 @@ from typing import Any, Final
 
 import aiokafka.conn as ak_conn
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError
+
+from streams.kafka import connection_errors
 
 CONNECT_TIMEOUT_S: Final = 3.0  # TCP, TLS, the broker's first answer, authentication
-ANSWER_TIMEOUT_S: Final = 4.0  # a request that a live broker answers at once
-PROBE_AFTER_S: Final = 3.0  # any other request
-SILENCE_S: Final = 3.0  # a broker that was given up is not asked again for this long
+ANSWER_TIMEOUT_S: Final = 3.0  # a request that a live broker answers at once
+PROBE_AFTER_S: Final = 2.0  # any other request
+SILENCE_S: Final = 2.0  # a broker that was given up is not asked again for this long
 
 # By the numbers of https://kafka.apache.org/protocol#protocol_api_keys
 _QUICK_REQUESTS: Final = frozenset(
@@ -74,14 +76,33 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 streams = await super().connect()
-        except TimeoutError:
+        except TimeoutError as error:
             _given_up_at_s[address] = time.monotonic()
+            self._record_failure(error)
+            raise
+        except (KafkaError, OSError) as error:
+            self._record_failure(error)
             raise
         _given_up_at_s.pop(address, None)
+        connection_errors.record_success(address)
         return streams
 
+    def close(self, reason: Any = None, exc: BaseException | None = None) -> Any:
+        """Close the connection. If the broker closed it, that is recorded: it may expect another protocol."""
+        if reason is ak_conn.CloseReason.CONNECTION_BROKEN and self._reader is not None:
+            self._record_failure(KafkaConnectionError("closed by the broker"))
+        return super().close(reason, exc)
+
+    def _record_failure(self, error: BaseException) -> None:
+        is_tls = self._security_protocol.endswith("SSL")
+        connection_errors.record_failure((self.host, self.port), error, is_tls=is_tls)
+
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """Send a request. The result is awaitable, and raises TimeoutError when the broker is given up."""
+        """Send a request. The result is awaitable, and raises RequestTimedOutError when the broker is given up.
+
+        Not TimeoutError: aiokafka's client would then look for the connection to close it, and two requests
+        that time out together would raise KeyError, which ends the coordinator.
+        """
         waiting = super().send(request, expect_response)
         if not expect_response:
             return waiting
@@ -96,8 +117,7 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
         try:
             return await asyncio.wait_for(answer, min(ANSWER_TIMEOUT_S, self._request_timeout))
         except TimeoutError:
-            self._give_up()
-            raise
+            raise self._give_up() from None
 
     async def _wait_for(self, answer: "asyncio.Future[Any]") -> Any:
         deadline_s = time.monotonic() + self._request_timeout
@@ -108,8 +128,7 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
                 if answer.done():
                     break
                 if time.monotonic() >= deadline_s or not await self._is_broker_answering():
-                    self._give_up()
-                    raise TimeoutError
+                    raise self._give_up()
             return answer.result()
         finally:
             answer.cancel()
@@ -124,9 +143,10 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
             probe.close()
         return True
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> RequestTimedOutError:
         _given_up_at_s[self.host, self.port] = time.monotonic()
         self.close(reason=ak_conn.CloseReason.CONNECTION_TIMEOUT)
+        return RequestTimedOutError(f"{self.host}:{self.port}")
 
 
 def _get_random_node(client: AIOKafkaClient) -> int | None:

@@ -4,7 +4,7 @@ A name is state: it decides which partition holds a phone, and how far which gro
 here, from the settings alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams.contract.topics import DAY_MS, MIB, PUBLIC_TOPICS, Topic
 from streams.settings import ClientSettings, Settings
@@ -34,6 +34,7 @@ _COMPACTED_CONFIG = {
 # wrong, requests would also be removed before they are read (too old) or refused (too new).
 TIMESTAMP_TYPE = "message.timestamp.type"
 APPEND_TIME = "LogAppendTime"
+APPEND_TIME_TYPE = 1  # of a record or a produce response
 _TIMESTAMP_CONFIG = {TIMESTAMP_TYPE: APPEND_TIME}
 
 
@@ -58,12 +59,16 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How a topic must be created. `replication_factor` -1: the brokers' default."""
+    """How a topic must be created. `replication_factor` -1: the brokers' default.
+
+    `is_free`: any number of partitions will do, and this one is only for the creation.
+    """
 
     name: str
     partitions: int
     replication_factor: int
     config: dict[str, str]
+    is_free: bool = False
 
 
 def names(settings: ClientSettings) -> Names:
@@ -119,9 +124,9 @@ def _public_spec(settings: Settings, topic: Topic) -> TopicSpec:
     if topic.compacted:
         return _spec(settings, name, partitions, _compact_config(topic.max_message_bytes))
     assert topic.retention_ms is not None, f"{topic.name} would grow for ever"
-    return _spec(
-        settings, name, partitions, _delete_config(topic.retention_ms, topic.max_message_bytes)
-    )
+    config = _delete_config(topic.retention_ms, topic.max_message_bytes)
+    # What users write belongs to them: nothing of ours depends on which partition a record is in.
+    return replace(_spec(settings, name, partitions, config), is_free=topic.name == "outbound")
 
 
 def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]) -> TopicSpec:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -18,8 +19,17 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# The key and its new value; None: the key was deleted.
-OnChange = Callable[[bytes, bytes | None], None]
+# The key, its new value (None: the key was deleted), and the append time of the record, as epoch seconds.
+OnChange = Callable[[bytes, bytes | None, float], None]
+
+
+class ViewRecord(NamedTuple):
+    """The last record of a key."""
+
+    key: bytes
+    value: bytes
+    append_s: float
+
 
 _RETRY_DELAY_S = 1.0
 _POLL_MS = 1000  # a fetch returns at once when there is something
@@ -36,12 +46,12 @@ class CompactedView:
         partitions: int = 1,
         on_change: OnChange | None = None,
     ) -> None:
-        """`on_change` is called for each change after `start`, in the event loop; it must not block."""
+        """`on_change` is called for each record after `start`, in the event loop; it must not block."""
         self._settings = settings
         self._topic = topic
         self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
         self._on_change = on_change
-        self._values: dict[bytes, bytes] = {}
+        self._records: dict[bytes, ViewRecord] = {}
         self._loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -61,14 +71,19 @@ class CompactedView:
 
     def get(self, key: bytes) -> bytes | None:
         """The last value of a key."""
-        return self._values.get(key)
+        record = self._records.get(key)
+        return None if record is None else record.value
 
     def items(self) -> list[tuple[bytes, bytes]]:
         """All keys with their values, as they are now."""
-        return list(self._values.items())
+        return [(record.key, record.value) for record in self._records.values()]
+
+    def records(self) -> list[ViewRecord]:
+        """The last record of every key, as they are now."""
+        return list(self._records.values())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._records)
 
     async def _run(self) -> None:
         while True:
@@ -93,49 +108,50 @@ class CompactedView:
             self._replace(await self._load(consumer))
             self._loaded.set()
             while True:
-                for key, value in await _poll(consumer):
-                    self._apply_change(key, value)
+                for record in await _poll(consumer):
+                    self._apply_change(*record)
         finally:
             await consumer.stop()
 
-    async def _load(self, consumer: AIOKafkaConsumer) -> dict[bytes, bytes]:
+    async def _load(self, consumer: AIOKafkaConsumer) -> dict[bytes, ViewRecord]:
         consumer.assign(self._partitions)
         await consumer.seek_to_beginning(*self._partitions)
         ends = await consumer.end_offsets(self._partitions)
-        loaded: dict[bytes, bytes] = {}
+        loaded: dict[bytes, ViewRecord] = {}
         while not await _has_reached(consumer, ends):
-            for key, value in await _poll(consumer):
-                _set_or_delete(loaded, key, value)
+            for record in await _poll(consumer):
+                _set_or_delete(loaded, *record)
         return loaded
 
-    def _replace(self, loaded: dict[bytes, bytes]) -> None:
-        """Take over what was loaded; after the first time, report what is different."""
-        previous, self._values = self._values, loaded
+    def _replace(self, loaded: dict[bytes, ViewRecord]) -> None:
+        """Take over what was loaded; after the first time, report what is different or newer."""
+        previous, self._records = self._records, loaded
         if not self._loaded.is_set():
             return
         for key in previous.keys() | loaded.keys():
-            if previous.get(key) != loaded.get(key):
-                self._notify(key, loaded.get(key))
+            record = loaded.get(key)
+            if previous.get(key) != record:
+                self._notify(key, record and record.value, record.append_s if record else 0.0)
 
-    def _apply_change(self, key: bytes, value: bytes | None) -> None:
-        _set_or_delete(self._values, key, value)
-        self._notify(key, value)
+    def _apply_change(self, key: bytes, value: bytes | None, append_s: float) -> None:
+        _set_or_delete(self._records, key, value, append_s)
+        self._notify(key, value, append_s)
 
-    def _notify(self, key: bytes, value: bytes | None) -> None:
+    def _notify(self, key: bytes, value: bytes | None, append_s: float) -> None:
         if self._on_change is None:
             return
         try:
-            self._on_change(key, value)
+            self._on_change(key, value, append_s)
         except Exception:
             # The topic is not the cause, and reading it again would only bring the same change.
             log.exception("the callback for changes in %s failed", self._topic)
 
 
-async def _poll(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None]]:
+async def _poll(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None, float]]:
     """What has arrived; nothing after a timeout."""
     batches = await consumer.getmany(timeout_ms=_POLL_MS)
     return (
-        (record.key, record.value)
+        (record.key, record.value, record.timestamp / 1000)
         for records in batches.values()
         for record in records
         if record.key is not None  # the broker refuses such a record on a compacted topic
@@ -149,8 +165,10 @@ async def _has_reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition,
     return True
 
 
-def _set_or_delete(values: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
+def _set_or_delete(
+    records: dict[bytes, ViewRecord], key: bytes, value: bytes | None, append_s: float
+) -> None:
     if value is None:
-        values.pop(key, None)
+        records.pop(key, None)
     else:
-        values[key] = value
+        records[key] = ViewRecord(key, value, append_s)

@@ -7,7 +7,7 @@ A counter counts since the start of its process, and counts again what is done a
 for monitoring, and only the topics are exact.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol, get_args
 
 from prometheus_client import (
@@ -153,9 +153,24 @@ class DispatcherMetrics:
         )
         for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
             self._resolved_flights.labels(result)
+        self._internal_errors = Counter(
+            "wa_internal_errors",
+            "Records on which wa-streams itself failed: bugs, or records that others wrote",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in ("malformed", "step", "too_large", "unreadable", "intake"):
+            self._internal_errors.labels(kind)
+        self._refused_records = Counter(
+            "wa_refused_records",
+            "Records that their topic did not take, because it is configured for smaller ones",
+            ["topic"],
+            registry=registry,
+        )
+        self.internal_error_count = 0  # of this process
         for case in ("already_published", "lost"):
             self._missing_payloads.labels(case)
-        for disposition in ("forwarded", "rejected", "tombstone"):
+        for disposition in ("forwarded", "rejected", "tombstone", "failed"):
             self._records.labels(disposition)
         for status in get_args(Status):
             self._statuses.labels(status)
@@ -182,7 +197,7 @@ class DispatcherMetrics:
         register_gauges(registry, definitions)
 
     def count_record(self, disposition: str, age_s: float) -> None:
-        """Count a record that the intake has handled: `forwarded`, `rejected` or `tombstone`."""
+        """Count a record that the intake has handled: `forwarded`, `rejected`, `tombstone` or `failed`."""
         self._records.labels(disposition).inc()
         self._age_s.observe(max(age_s, 0.0))
 
@@ -209,6 +224,35 @@ class DispatcherMetrics:
     def count_missing_payload(self, case: str) -> None:
         """An effect had no payload (`already_published`, `lost`)."""
         self._missing_payloads.labels(case).inc()
+
+    def count_internal_error(self, kind: str) -> None:
+        """This program failed on a record (phone_stage.py names the kinds; `intake`: reading a request)."""
+        self._internal_errors.labels(kind).inc()
+        self.internal_error_count += 1
+
+    def count_refused_record(self, topic: str) -> None:
+        """A record could not be written: it is too large for its topic."""
+        self._refused_records.labels(topic).inc()
+
+
+class ObstacleMetrics:
+    """The topics that a worker cannot write or read (runtime/obstacles/monitor.py)."""
+
+    def __init__(self, registry: CollectorRegistry, topics: Callable[[], Sequence[str]]) -> None:
+        self._obstacles = Counter(
+            "wa_obstacles",
+            "Times that a topic began to stand in the way: deleted, denied, or not taking records",
+            ["topic"],
+            registry=registry,
+        )
+        gauge = Gauge(
+            "wa_obstructed_topics", "Topics that cannot be written or read now", registry=registry
+        )
+        gauge.set_function(lambda: len(topics()))
+
+    def count_obstacle(self, topic: str) -> None:
+        """A new obstacle stands in the way of this topic."""
+        self._obstacles.labels(topic).inc()
 
 
 class LagMetrics:

@@ -4,12 +4,9 @@ A dead letter is a record on a log: a replay does not remove it. However often i
 one message is sent; the dispatcher ensures that, not this module.
 """
 
-import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import RecordsToDelete
 
 from streams.contract import dead_letter
@@ -17,6 +14,7 @@ from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
 from streams.kafka import connection
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
+from streams.operations.replaying import ReplayResult, replay
 from streams.operations.selection import DeadLetterFilter, select
 from streams.settings import Settings
 
@@ -54,22 +52,13 @@ async def plan_replay(
 
 async def republish(
     settings: Settings, letters: Sequence[DeadLetter], rate_per_s: float, *, is_forced: bool = False
-) -> None:
+) -> list[ReplayResult]:
     """Produce the original records to `wa.outbound` again, at most this many a second.
 
-    A message that has been proved to have arrived since is sent again only if `is_forced`.
+    A message that has been proved to have arrived since is sent again only if `is_forced`. Returns the result of
+    each: one that cannot be replayed does not stop the others.
     """
-    producer = AIOKafkaProducer(**connection.producer_options(settings))
-    async with producer:
-        for letter in letters:
-            started_s = time.monotonic()
-            await producer.send_and_wait(
-                names(settings).outbound,
-                letter.value,
-                key=letter.key,
-                headers=letter.build_replay_headers(is_forced=is_forced),
-            )
-            await asyncio.sleep(max(0.0, started_s + 1 / rate_per_s - time.monotonic()))
+    return await replay(settings, letters, rate_per_s, is_forced=is_forced)
 
 
 async def purge(settings: Settings, before_s: float | None, *, is_dry_run: bool) -> int:

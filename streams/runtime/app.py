@@ -13,18 +13,20 @@ from typing import Any
 
 import faust
 from aiokafka import AIOKafkaProducer
-from faust.agents import Agent as FaustAgent
-from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery
-from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, EventT
 from faust.types.transports import ConsumerT, TransportT
-from mode.utils.queues import FlowControlEvent
 from yarl import URL
 
 from streams.runtime.consumer.consumer import Consumer
-from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import Fence
+from streams.runtime.obstacles.monitor import ObstacleMonitor
+from streams.runtime.parts.faust_parts import (
+    Agent,
+    QueueKeepingFlowControl,
+    TableManager,
+    Transport,
+)
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
 from streams.runtime.publisher import Publisher
@@ -40,53 +42,6 @@ class Readiness:
 
     is_ready: bool
     reason: str
-
-
-class Transport(driver.Transport):
-    """Creates our consumer and producer."""
-
-    Consumer = Consumer
-    Producer = Producer
-
-
-class QueueKeepingFlowControl(FlowControlEvent):
-    """Faust's `resume` would also empty every agent's queue, and with it what was delivered in the meantime."""
-
-    def resume(self) -> None:
-        """Let records into the queues again. Records of an earlier generation are skipped when they are read."""
-        self._suspend.clear()
-        self._resume.set()
-
-
-class Agent(FaustAgent):
-    """Faust's agent acknowledges an event whose processing raised or was cancelled. This one ends the process."""
-
-    async def _execute_actor(self, coro: Awaitable[Any], aref: Any) -> None:
-        await super()._execute_actor(self._terminate_on_failure(coro, aref), aref)
-
-    async def _terminate_on_failure(self, coro: Awaitable[Any], aref: Any) -> None:
-        try:
-            await coro
-        except asyncio.CancelledError:
-            if aref.stream.get_active_stream().current_event is not None:
-                terminate(
-                    ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled during an event"
-                )
-            raise
-        except Exception as error:
-            self.log.exception("agent %s raised", self.name)
-            terminate(
-                ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"
-            )
-
-
-class TableManager(FaustTableManager):
-    """Faust's sleeps for a second at each start, in case a table is defined late."""
-
-    async def on_start(self) -> None:
-        """Register the tables, which were all defined before the start."""
-        await self._update_channels()
-        await self.recovery.start()
 
 
 class App(faust.App):
@@ -108,6 +63,8 @@ class App(faust.App):
         self.partitions = partitions
         self.event_timeout_s = event_timeout_s
         self.source_topics: set[str] = set()  # topics that are read
+        self.free_topics: set[str] = set()  # those with any number of partitions (assignor.py)
+        self.target_topics: set[str] = set()  # topics that are written, besides those
         self.durable_tables: list[RecoveredTable] = []
         self.publisher = Publisher(self._started_producer)
         self.on_produce_response: ProduceObserver = lambda metadata, sent_s, received_s: None
@@ -120,18 +77,21 @@ class App(faust.App):
         super().__init__(app_id, Agent=Agent, Table=Table, TableManager=TableManager, **options)
         self.flow_control = QueueKeepingFlowControl()
         self.watchdog = Watchdog(self, watchdog_timeouts)
+        self.obstacles = ObstacleMonitor(self)
 
     # -- for its users
 
-    def raw_topic(self, name: str, *, partitions: int | None = None) -> Any:
+    def raw_topic(self, name: str, *, is_free: bool = False) -> Any:
         """A topic to read bytes from: no record can fail before it reaches the agent.
 
-        `partitions`: None means as many as the app has. A record without a value arrives as None.
+        `is_free`: it may have any number of partitions, and get more. A record without a value arrives as None.
         """
         self.source_topics.add(name)
+        if is_free:
+            self.free_topics.add(name)
         return self.topic(
             name,
-            partitions=self.partitions if partitions is None else partitions,
+            partitions=self.partitions,
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
@@ -173,6 +133,8 @@ class App(faust.App):
         age_s = self.fence.heartbeat_age_s()
         if age_s is None or age_s > self.conf.broker_session_timeout:
             return Readiness(False, "no heartbeat is answered")
+        if reason := self.obstacles.reason:
+            return Readiness(False, reason)
         if not self.assigned_partitions():
             return Readiness(True, "standing by: other workers have the partitions")
         return Readiness(True, "ready")
@@ -184,6 +146,20 @@ class App(faust.App):
         if remaining > 0:
             return f"recovering the tables, {remaining} records left"
         return "taking over partitions"
+
+    def obstacle(self) -> str | None:
+        """What keeps the worker from its work although it runs; None: nothing."""
+        return self.obstacles.reason
+
+    def required_topics(self) -> set[str]:
+        """The topics that are read or written."""
+        changelogs = {table.changelog for table in self.durable_tables}
+        return self.source_topics | self.target_topics | changelogs
+
+    def unreadable_topics(self) -> set[str]:
+        """The topics that the brokers have just refused to let us read."""
+        consumer = self._consumer
+        return consumer.unreadable_topics() if isinstance(consumer, Consumer) else set()
 
     def assigned_partitions(self) -> list[TP]:
         """The source partitions that this process works on."""
@@ -236,6 +212,7 @@ class App(faust.App):
         await super().on_start()
         self.watchdog.start()
         self.add_future(self.watchdog.run())
+        self.add_future(self.obstacles.run())
         await self.run_before_join()
 
     async def run_before_join(self) -> None:

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class ExitCode(IntEnum):
     """Exit codes of workers. A restart cures most of them.
 
-    TOPIC_RECREATED needs a person, and so does DISK_FULL. STORE_DAMAGED needs one if it comes again at once.
+    The TOPIC_… ones need a person, and so does DISK_FULL. STORE_DAMAGED needs one if it comes again at once.
     """
 
     FENCED = 75  # no longer a member of its group, with something still to write or to send
@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     PRODUCER_DEAD = 81  # the sender task of aiokafka's producer has ended
     STORE_DAMAGED = 82  # a partition's store cannot be read; the next start rebuilds it
     DISK_FULL = 83  # nothing can be written to the disk
+    TOPIC_MISCONFIGURED = 84  # a topic does not stamp append times any more
 
 
 def log_exit(code: ExitCode, reason: str) -> None:

@@ -15,6 +15,7 @@ from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.fence import MAX_AGE_IN_HEARTBEATS, MAX_AGE_IN_SESSIONS, Fence
+from streams.runtime.parts.assignor import PartitionAssignor
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.runtime.worker_dir import WorkerAlreadyRunning, WorkerDir
 from streams.settings import Settings
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 HEARTBEATS_PER_SESSION = 10  # a static member may wait 1.5 of them at its start
 _YEAR_S = 365 * 86_400.0
 _BATCH_BYTES = 512 << 10
+# New partitions of wa.outbound are read after this time at the latest.
+_METADATA_MAX_AGE_MS = 10_000
 
 
 def create_app(
@@ -91,6 +94,7 @@ def _faust_options(
     return {
         # at_least_once and idempotent rows: Faust's exactly_once repeats outputs and miscounts.
         "processing_guarantee": "at_least_once",
+        "PartitionAssignor": PartitionAssignor,
         "autodiscover": False,
         "datadir": directory.path,
         "store": "rocksdb://",
@@ -104,6 +108,7 @@ def _faust_options(
         # -- reading
         "consumer_auto_offset_reset": "earliest",  # with `latest`, recoveries get stuck
         "broker_max_poll_records": 200,
+        "consumer_metadata_max_age_ms": _METADATA_MAX_AGE_MS,
         "stream_buffer_maxsize": 512,  # records in each actor's queue; the consumer limits their bytes
         "stream_wait_empty": True,  # otherwise the events in progress at SIGTERM are lost
         # They determine how many events are processed again after a kill.
@@ -116,6 +121,8 @@ def _faust_options(
         "producer_max_request_size": connection.MAX_REQUEST_BYTES,
         # The broker accepts a batch as a whole or not at all: room for all changes of one event.
         "producer_max_batch_size": _BATCH_BYTES,
+        # Base64 shrinks by a quarter, and a batch of small records to a tenth. A small batch costs 20 µs.
+        "producer_compression_type": connection.COMPRESSION,
         # -- topics and tables
         "topic_partitions": partitions,
         "topic_allow_declare": False,  # they exist, with their own configuration (topics.py)

@@ -6,6 +6,8 @@ batches are still lists, and a coordinator that belongs to no app updates a fenc
 tests/runtime/test_upstream.py fails when aiokafka or Faust change what we depend on.
 """
 
+import logging
+
 import aiokafka
 import faust
 import faust.streams
@@ -33,6 +35,8 @@ def install() -> None:
     # The iterator in pure Python acknowledges the events of older generations that it skips.
     if getattr(faust.streams, "_CStreamIterator", None) is None:
         raise RuntimeError("faust-streaming lacks its compiled part; install its wheel")
+    # Ten lines a second for each topic that is missing; obstacles/monitor.py reports it once.
+    logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
     ak_fetcher.MemoryRecords = record_batches.RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator

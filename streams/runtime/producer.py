@@ -12,7 +12,7 @@ deadlines. After the second case, the producer requests a new producer id.
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -22,6 +22,8 @@ from faust.transport.drivers import aiokafka as driver
 from streams.runtime.batching import ITERATIONS_BEFORE_REQUEST, join_next_request
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.protocols import FencedApp
+
+_MAX_REQUEST_BYTES = 32 << 20  # one batch has at most 8 MiB; the rest waits for the next request
 
 
 class Producer(driver.Producer):
@@ -45,12 +47,14 @@ class Producer(driver.Producer):
         send, check_before_write = sender._send_produce_req, self.app.fence.check_before_write
 
         async def fenced_send(node_id: int, batches: Mapping[Any, Any]) -> None:
-            await check_before_write()
-            sent_mono_s = time.monotonic()
-            await send(node_id, batches)
-            self._report_responses(batches, sent_mono_s)
-            if any(_has_failed(batch.future) for batch in batches.values()):
-                _reset_producer_id(sender._txn_manager)
+            for part in _split_batches(batches):
+                sender._in_flight.add(node_id)  # `send` removes it
+                await check_before_write()
+                sent_mono_s = time.monotonic()
+                await send(node_id, part)
+                self._report_responses(part, sent_mono_s)
+                if any(_has_failed(batch.future) for batch in part.values()):
+                    _reset_producer_id(sender._txn_manager)
 
         sender._send_produce_req = fenced_send
 
@@ -58,7 +62,8 @@ class Producer(driver.Producer):
         """Report when the broker appended the batches. One that was sent again may have the time of its first try."""
         received_mono_s = time.monotonic()
         for batch in batches.values():
-            if batch.retry_count == 0 and batch.future.done() and not _has_failed(batch.future):
+            is_first_try = batch.retry_count == 1  # counted when it is sent
+            if is_first_try and batch.future.done() and not _has_failed(batch.future):
                 metadata = batch.future.result()
                 self.app.on_produce_response(metadata, sent_mono_s, received_mono_s)
 
@@ -66,6 +71,20 @@ class Producer(driver.Producer):
     def client(self) -> AIOKafkaProducer:
         """aiokafka's producer. Raises NotReady before the start and after the stop."""
         return self._ensure_producer()
+
+
+def _split_batches(batches: Mapping[Any, Any]) -> Iterator[dict[Any, Any]]:
+    """Requests that a broker takes: one above `socket.request.max.bytes` (100 MiB) would be repeated for ever."""
+    part: dict[Any, Any] = {}
+    size = 0
+    for partition, batch in batches.items():
+        batch_size = len(batch.get_data_buffer())
+        if part and size + batch_size > _MAX_REQUEST_BYTES:
+            yield part
+            part, size = {}, 0
+        part[partition] = batch
+        size += batch_size
+    yield part
 
 
 def _yield_before_requests(sender: Any) -> None:

@@ -142,6 +142,33 @@ class WatchedProducer(Protocol):
         ...
 
 
+class ObstructedApp(Protocol):
+    """The app as the monitor of obstacles sees it."""
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether it is stopping."""
+        ...
+
+    @property
+    def publisher(self) -> Publisher:
+        """Knows the writes that wait."""
+        ...
+
+    @property
+    def typed_producer(self) -> WatchedProducer:
+        """Its producer."""
+        ...
+
+    def required_topics(self) -> set[str]:
+        """The topics that it reads and writes."""
+        ...
+
+    def unreadable_topics(self) -> set[str]:
+        """The topics that the brokers have just refused to let it read."""
+        ...
+
+
 class Watched(Protocol):
     """The app as the watchdog sees it."""
 
@@ -167,4 +194,8 @@ class Watched(Protocol):
 
     def recovery_progress(self) -> int:
         """A number that grows while tables are recovered."""
+        ...
+
+    def obstacle(self) -> str | None:
+        """What keeps it from its work, if a restart would not help: a topic that is missing, or not allowed."""
         ...

@@ -25,6 +25,8 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 
+from streams.runtime.pending_writes import PendingWrites
+
 log = logging.getLogger(__name__)
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -39,7 +41,14 @@ class DurabilityError(RuntimeError):
 
 
 class RecordTooLarge(DurabilityError):
-    """The broker does not accept a record of that size."""
+    """The broker does not accept a record of that size.
+
+    `index`: of the record among those to publish; all before it are on the broker, and none behind it counts.
+    """
+
+    def __init__(self, message: str, index: int = 0) -> None:
+        super().__init__(message)
+        self.index = index
 
 
 class PartitionRevoked(DurabilityError):
@@ -70,6 +79,7 @@ class Publisher:
         It raises NotReady once the app has stopped.
         """
         self.started_producer = started_producer
+        self.pending_writes = PendingWrites()
 
     async def publish(
         self,
@@ -99,16 +109,74 @@ class Publisher:
 
         async def publish_remaining() -> None:
             producer = await self.started_producer()
-            acknowledged = [
-                await _enqueue(producer, record) for record in records[len(published) :]
-            ]
-            for outcome in await asyncio.gather(*acknowledged, return_exceptions=True):
+            for outcome in await _produce(producer, records[len(published) :]):
                 if isinstance(outcome, BaseException):
                     raise outcome
                 published.append(outcome)
 
-        await retry_until_acknowledged(publish_remaining, "a record")
+        topics = dict.fromkeys(record.topic for record in records)
+        try:
+            await self.write(publish_remaining, *topics)
+        except RecordTooLarge as error:
+            raise RecordTooLarge(str(error), len(published)) from error
         return published
+
+    async def publish_shortened(
+        self,
+        records: Sequence[OutgoingRecord],
+        shorten: Callable[[OutgoingRecord], OutgoingRecord | None],
+    ) -> list[OutgoingRecord]:
+        """Publish records as `publish_all` does, and each that is too large in the form that `shorten` gives it.
+
+        Returns the records that were left out, because they have no smaller form (`shorten` gives None).
+        Raises only AppStopped.
+        """
+        pending, left_out = list(records), list[OutgoingRecord]()
+        while pending:
+            try:
+                await self.publish_all(pending)
+            except RecordTooLarge as error:
+                refused = pending[error.index]
+                log.error("%s: a record was refused as too large: %s", refused.topic, error)  # noqa: TRY400
+                shortened = shorten(refused)
+                if shortened is None:
+                    left_out.append(refused)
+                rest = pending[error.index + 1 :]
+                pending = rest if shortened is None else [shortened, *rest]
+            else:
+                break
+        return left_out
+
+    async def write(self, operation: Callable[[], Awaitable[None]], *topics: str) -> None:
+        """Repeat a write to these topics until the broker has acknowledged it. Raises as `publish` does.
+
+        While it waits, it is among `pending_writes`.
+        """
+        with self.pending_writes.track(topics) as write:
+
+            async def attempt() -> None:
+                try:
+                    await operation()
+                except Exception as error:
+                    write.last_error = error
+                    raise
+
+            await retry_until_acknowledged(attempt, f"a record for {', '.join(topics)}")
+
+
+async def _produce(
+    producer: AIOKafkaProducer, records: Sequence[OutgoingRecord]
+) -> list[RecordMetadata | BaseException]:
+    """What became of each record, up to the first that the producer did not even accept."""
+    acknowledged: list[Awaitable[RecordMetadata]] = []
+    refusals: list[BaseException] = []
+    for record in records:
+        try:
+            acknowledged.append(await _enqueue(producer, record))
+        except (KafkaError, OSError, TimeoutError) as error:
+            refusals.append(error)
+            break  # what is behind it must not overtake it
+    return [*await asyncio.gather(*acknowledged, return_exceptions=True), *refusals]
 
 
 async def _enqueue(producer: AIOKafkaProducer, record: OutgoingRecord) -> Awaitable[RecordMetadata]:

@@ -240,7 +240,7 @@ class DurableTable:
                 base = await (await producer.send_batch(batch, self.changelog, partition=partition))
                 last_offset = base.offset + size - 1 if base.offset >= 0 else -1
 
-        await retry_until_acknowledged(send_batches, f"{self.changelog} {partition}")
+        await self._app.publisher.write(send_batches, self.changelog)
         return last_offset
 
     def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:

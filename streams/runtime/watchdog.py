@@ -2,7 +2,8 @@
 
 It watches three things. The event loop (exit 76), from a thread. Becoming ready (77): a join or a recovery that makes
 no progress. Each partition (78): there is something to read or to commit, and neither advances for longer than the
-longest event may take. If the broker does not answer, that is the broker's fault, and the watchdog does nothing.
+longest event may take. If the broker does not answer, or a topic is missing, that is not the worker's fault, and the
+watchdog does nothing (obstacles/monitor.py).
 
 It starts before the app joins the group: Faust starts its own tasks only after the first recovery, so they would
 never run when that one is stuck. It asks the broker through the *producer's* client, because the consumer's thread may
@@ -127,7 +128,7 @@ class Watchdog:
 
     async def check(self, elapsed_s: float) -> None:
         """Check once; `elapsed_s` have passed since the last check."""
-        if not await self._is_broker_reachable():
+        if self._app.obstacle() or not await self._is_broker_reachable():
             self._stall_timer = StallTimer()  # a restart would not help
             return
         if self._app.typed_consumer.started and self._app.typed_consumer.is_coordinator_dead:

@@ -19,7 +19,7 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
 from streams.observability.health import health_document
-from streams.observability.metrics import register_store_metrics
+from streams.observability.metrics import ObstacleMetrics, register_store_metrics
 from streams.observability.probes import serve_probes
 from streams.runtime import worker
 from streams.runtime.factory import create_app
@@ -72,7 +72,9 @@ class Sender:
         self._register_agents()
 
     def _register_agents(self) -> None:
-        app = self.app
+        app, obstacles = self.app, self.app.obstacles
+        app.target_topics |= {self.names.phone, self.names.accounts}
+        obstacles.observers.append(ObstacleMetrics(self.registry, lambda: obstacles.topics))
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )

@@ -1,11 +1,23 @@
-"""What only several settings together can get wrong. Reads nothing, changes nothing."""
+"""What the type of a setting does not tell: values that could not be used, settings that contradict each other.
 
-from streams.settings.groups import KafkaSettings, SettingError, Settings
+Reads nothing, changes nothing.
+"""
+
+from difflib import get_close_matches
+from typing import Final
+from urllib.parse import urlsplit
+
+from streams.settings.groups import KafkaSettings, LimitSettings, SettingError, Settings
 from streams.system.network import is_loopback
+
+# What people write for a country that has another code.
+_OTHER_CODES: Final = {"UK": "GB", "EN": "GB", "EL": "GR", "TP": "TL", "BU": "MM", "ZR": "CD"}
 
 
 def check_kafka(settings: KafkaSettings) -> None:
-    """Raises SettingError if the Kafka settings contradict each other."""
+    """Raises SettingError if a Kafka setting cannot be used, or if they contradict each other."""
+    for address in (settings.kafka_bootstrap_servers or "").split(","):
+        _check_address(address.strip(), settings.kafka_bootstrap_servers or "")
     protocol = settings.kafka_security_protocol
     if protocol.startswith("SASL") and not settings.kafka_security_username:
         raise SettingError(
@@ -14,9 +26,49 @@ def check_kafka(settings: KafkaSettings) -> None:
         )
 
 
+def _check_address(address: str, servers: str) -> None:
+    """One address of the setting `WA_KAFKA_BOOTSTRAP_SERVERS`."""
+    if not servers:
+        return
+    label = f"WA_KAFKA_BOOTSTRAP_SERVERS={servers}"
+    if not address:
+        raise SettingError(f"{label}: has an empty address; remove the comma")
+    if "://" in address:
+        raise SettingError(
+            f"{label}: must have the form host:port, without {address.split('//')[0]}//"
+        )
+    host, separator, port = address.rpartition(":")
+    is_bare_ipv6 = host.count(":") > 0 and not host.startswith("[")
+    if not separator or not host or is_bare_ipv6:
+        written = f"[{address}]" if is_bare_ipv6 else address
+        raise SettingError(f"{label}: {address} has no port; write for example {written}:9092")
+    if not port.isdigit() or not 0 < int(port) <= 65_535:
+        raise SettingError(f"{label}: {port!r} is not a port; write a number from 1 to 65535")
+
+
+def check_region(settings: LimitSettings) -> None:
+    """Raises SettingError if there is no such country. Its two letters alone do not show that."""
+    region = settings.default_region
+    if region is None:
+        return
+    from phonenumbers import (
+        SUPPORTED_REGIONS,  # here, because the client reads no numbers by region
+    )
+
+    if region not in SUPPORTED_REGIONS:
+        nearest = _OTHER_CODES.get(region) or next(
+            iter(get_close_matches(region, sorted(SUPPORTED_REGIONS), n=1, cutoff=0.0)), "MY"
+        )
+        raise SettingError(
+            f"WA_DEFAULT_REGION={region}: is not a country with phone numbers; did you mean {nearest}?"
+        )
+
+
 def check_settings(settings: Settings) -> None:
-    """Raises SettingError if settings contradict each other."""
+    """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
+    check_region(settings)
+    _check_url(settings.whatsapp_url)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):
@@ -27,4 +79,13 @@ def check_settings(settings: Settings) -> None:
         raise SettingError(
             f"WA_WEB_HOST={settings.web_host}: is not loopback; "
             "set WA_WEB_TOKEN too, or listen on 127.0.0.1"
+        )
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingError(
+            f"WA_WHATSAPP_URL={url}: must be an address that begins with https://; "
+            "unset it for the real WhatsApp Web"
         )

@@ -12,7 +12,12 @@ import msgspec
 
 from streams.settings.groups import SettingError, Settings
 from streams.settings.sources import RawValue
+from streams.settings.types import Region
 
+_BOOLEANS: Final = {
+    "true": True, "on": True, "yes": True, "1": True,
+    "false": False, "off": False, "no": False, "0": False,
+}  # fmt: skip
 MASK: Final = "********"  # shown instead of a secret
 _MAX_SHOWN: Final = 80  # characters of a wrong value
 
@@ -36,7 +41,7 @@ class Converter:
         if not isinstance(obj, RawValue):
             return obj
         try:
-            return msgspec.convert(obj.value, cl, strict=False)
+            return msgspec.convert(normalize(obj.value, cl), cl, strict=False)
         except msgspec.ValidationError as error:
             problem = f"{obj.label}={_show(obj)}: must be {describe_type(cl)}"
             self.problems.append(problem)
@@ -45,6 +50,26 @@ class Converter:
     def get_structure_hook(self, cl: type[Any]) -> Callable[..., Any]:
         """Called by typed-settings."""
         return self.structure
+
+
+def normalize(value: Any, type_: Any) -> Any:
+    """The value as the type writes it: `on` is true, `Sasl_ssl` is SASL_SSL, `my` is MY.
+
+    Only where a type has few values, or one case, is a text changed.
+    """
+    if not isinstance(value, str):
+        return value
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin in (Union, UnionType):
+        return normalize(value, arguments[0])
+    text = value.strip()
+    if type_ is bool:
+        return _BOOLEANS.get(text.lower(), value)
+    if type_ == Region:
+        return text.upper()
+    if origin is Literal:
+        return next((name for name in arguments if name.lower() == text.lower()), value)
+    return value
 
 
 def describe_type(type_: Any) -> str:

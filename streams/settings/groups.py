@@ -1,14 +1,28 @@
 """Every setting of wa-streams, in groups: its name, type, default and meaning. Reads nothing.
 
-Only msgspec is imported here, so that `streams.client` needs no settings library. Names end in `_s` for
-seconds and in `_ms` for milliseconds. The text in `Meta(description=…)` completes the sentence "must be …".
+No settings library is imported here, so that `streams.client` needs none. Names end in `_s` for seconds and
+in `_ms` for milliseconds.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from msgspec import Meta
+from streams.settings.types import (
+    AtLeast0,
+    AtLeast1,
+    LogFormat,
+    LogLevel,
+    Name,
+    Partitions,
+    Port,
+    Region,
+    Replicas,
+    RequestBytes,
+    SaslMechanism,
+    SecurityProtocol,
+    TopicPrefix,
+)
 
 
 class SettingError(ValueError):
@@ -24,39 +38,6 @@ def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str
     return field(default=default, metadata=metadata, repr=not secret)
 
 
-Port = Annotated[int, Meta(ge=0, le=65_535, description="a port number from 0 to 65535")]
-AtLeast0 = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
-AtLeast1 = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
-# An accepted request is stored with its original bytes beside its parsed content, in 8 MiB at most.
-RequestBytes = Annotated[
-    int, Meta(ge=1, le=3_145_728, description="a number of bytes from 1 to 3145728")
-]
-Replicas = Annotated[
-    int, Meta(description="a whole number of replicas, or -1 for the brokers' default")
-]
-Name = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
-        description="a name of at most 32 lower-case letters, digits and hyphens",
-    ),
-]
-Region = Annotated[
-    str, Meta(pattern=r"^[A-Z]{2}$", description="a country code of two capital letters, like MY")
-]
-TopicPrefix = Annotated[
-    str,
-    Meta(
-        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$",
-        description="at most 64 letters, digits, dots, underscores and hyphens",
-    ),
-]
-SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-LogLevel = Literal["debug", "info", "warning", "error"]
-LogFormat = Literal["text", "json"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class KafkaSettings:
     """The connection to Kafka, and the topics."""
@@ -70,10 +51,10 @@ class KafkaSettings:
         "First part of the name of every topic and consumer group. "
         "Change it to run a second, separate service on the same brokers.",
     )
-    partitions: AtLeast1 = _setting(
+    partitions: Partitions = _setting(
         8,
-        "Number of partitions of every topic except wa.accounts and wa.templates. "
-        "Choose it before the topics are created, and never change it.",
+        "Number of partitions of every topic except wa.accounts and wa.templates. Choose it before the "
+        "topics are created, and never change it; only wa.outbound may have any number.",
     )
     replication_factor: Replicas = _setting(
         1,
@@ -161,7 +142,7 @@ class RetrySettings:
         "The time for which a time lock or the account's pace holds it back does not count.",
     )
     clock_skew_ms: AtLeast0 = _setting(
-        500, "Largest difference between the clocks of two hosts, in milliseconds."
+        500, "Largest difference between two brokers' clocks, in milliseconds; more is a jump."
     )
 
 

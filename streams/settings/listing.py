@@ -18,9 +18,11 @@ _MARKDOWN_INTRODUCTION: Final = f"""\
 <!-- Written by `python -m streams.settings --markdown`; do not edit. -->
 
 Settings are environment variables. The TOML file `{DEFAULT_CONFIG}` in the working folder, or the file that
-`{CONFIG_VARIABLE}` names, may hold the same names without `WA_` and in lower case, at the top or in a table per group
-(for example `[kafka]`). A command's options win over variables, variables over the file, the file over the
-defaults. A `WA_…` variable that is not a setting is refused. `wa-streams config` prints the values in force.
+`{CONFIG_VARIABLE}` names, may hold the same names, written as here or without `WA_` and in lower case, at the top or
+in a table per group (for example `[kafka]`). A switch is `true`, `on` or `yes`, or `false`, `off` or `no`. Upper and
+lower case do not matter in switches, levels, protocols and countries. A command's options win over variables, variables
+over the file, the file over the defaults. A `WA_…` variable that is not a setting is refused. `wa-streams config`
+prints the values in force.
 """
 
 

@@ -1,7 +1,7 @@
 """Loads the settings: command options win over environment variables, these over the TOML file, then defaults.
 
 `wa-streams.toml` in the working folder, or the file that `WA_CONFIG` names (empty: no file), has the same
-names without `WA_` and in lower case, if wanted in a table per group. No other module reads a `WA_…`
+names, with or without `WA_`, if wanted in a table per group. No other module reads a `WA_…`
 variable, with two exceptions: `make setup` looks for a browser before there are settings
 (WA_BROWSER_EXECUTABLE), and `demo` passes the variables of this machine to `load`, and no others.
 Variables of other programs are read where those programs are started: JAVA_HOME (Java),
@@ -10,13 +10,14 @@ Child processes inherit the rest of the environment.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from streams.settings.checks import check_kafka, check_settings
 from streams.settings.conversion import Converter
-from streams.settings.groups import ClientSettings, SettingError, Settings
+from streams.settings.groups import ClientSettings, SettingError, Settings, variable_name
 from streams.settings.sources import (
     Source,
     read_config_file,
@@ -53,7 +54,8 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
         if not converter.problems:
             raise  # a fault of this package, not of a setting
         raise SettingError("; ".join(converter.problems)) from None
-    check_settings(settings)
+    with _name_file(sources["file"]):
+        check_settings(settings)
     return settings
 
 
@@ -83,6 +85,22 @@ def load_client(environ: Mapping[str, str] | None = None, **overrides: Any) -> C
     )
     check_kafka(settings)
     return settings
+
+
+@contextmanager
+def _name_file(file_source: Source) -> Iterator[None]:
+    """An error about a setting that the file sets names the file too.
+
+    Raises:
+        SettingError: with the path in front, if it begins with such a setting.
+    """
+    try:
+        yield
+    except SettingError as error:
+        for name, raw in file_source.items():
+            if str(error).startswith((f"{variable_name(name)}=", f"{variable_name(name)}:")):
+                raise SettingError(f"{raw.label.rpartition(':')[0]}: {error}") from None
+        raise
 
 
 def _make_loader(name: str, source: Source) -> Callable[..., "LoadedSettings"]:

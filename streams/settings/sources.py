@@ -95,9 +95,16 @@ def _flatten(path: Path, document: Mapping[str, Any]) -> Source:
     source: Source = {}
     for key, value in document.items():
         is_table = key in GROUPS and isinstance(value, dict)
-        for name, item in value.items() if is_table else [(key, value)]:
+        for written_name, item in value.items() if is_table else [(key, value)]:
+            name = (
+                written_name.removeprefix(PREFIX).lower()
+                if written_name.isupper()
+                else written_name
+            )
             if name not in _FIELDS:
-                raise SettingError(f"{path}: {name} is not a setting; {_hint(name, _FIELDS)}")
+                raise SettingError(
+                    f"{path}: {written_name} is not a setting; {_hint(name, _FIELDS)}"
+                )
             if is_table and _GROUP_OF[name] != key:
                 raise SettingError(f"{path}: {name} belongs in [{_GROUP_OF[name]}], not in [{key}]")
             if name in source:

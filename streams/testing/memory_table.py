@@ -12,8 +12,8 @@ from streams.dispatch.publisher import OutgoingRecord
 from streams.runtime.store.rows import UndecodableRow
 
 
-class ProcessKilled(Exception):
-    """The process is killed at this point."""
+class ProcessKilled(BaseException):
+    """The process is killed at this point. No `except Exception` sees it, as no code sees a real kill."""
 
 
 @dataclass
@@ -69,12 +69,15 @@ class InMemoryPublisher:
     """Publishes to the topics of the disk."""
 
     disk: Disk
+    refused_topics: set[str] = field(default_factory=set)
 
-    async def publish(self, records: Sequence[OutgoingRecord]) -> None:
-        """Publish the records, in order."""
+    async def publish(self, records: Sequence[OutgoingRecord]) -> Sequence[OutgoingRecord]:
+        """Publish the records, in order. Those of `refused_topics` are too large for them."""
         for record in records:  # a kill may come between any two of them
             self.disk.take_step()
-            self.disk.topics.append(record)
+            if record.topic not in self.refused_topics:
+                self.disk.topics.append(record)
+        return [record for record in records if record.topic in self.refused_topics]
 
 
 @dataclass
@@ -84,6 +87,7 @@ class InMemoryStageMetrics:
     illegal_transitions: int = 0
     contradicting_receipts: int = 0
     missing_payloads: list[str] = field(default_factory=list)
+    internal_errors: list[str] = field(default_factory=list)
 
     def count_illegal_transition(self) -> None:
         """See `StageMetrics`."""
@@ -96,3 +100,7 @@ class InMemoryStageMetrics:
     def count_missing_payload(self, case: str) -> None:
         """See `StageMetrics`."""
         self.missing_payloads.append(case)
+
+    def count_internal_error(self, kind: str) -> None:
+        """See `StageMetrics`."""
+        self.internal_errors.append(kind)

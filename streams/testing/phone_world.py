@@ -30,11 +30,15 @@ READY = {"main": Capacity(is_ready=True, free_slots=8)}
 
 @dataclass
 class PhoneWorld:
-    """One phone. The test moves `now_s`; every event gets the next offset of the log."""
+    """One phone. The test moves `now_s`; every event gets the next offset of the log.
+
+    With `append_s`, the broker's clock has jumped ahead of it.
+    """
 
     policy: Policy = field(default_factory=Policy)
     accounts: Mapping[str, Capacity] = field(default_factory=lambda: dict(READY))
     now_s: float = 1_000_000.0
+    append_s: float | None = None
     offset: int = 0
     row: Phone | None = None
     messages: dict[str, Message] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class PhoneWorld:
             event,
             offset=self.offset,
             now_s=self.now_s,
+            append_s=self.append_s,
             accounts=self.accounts,
             rows=self,
             policy=self.policy,

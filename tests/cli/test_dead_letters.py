@@ -1,11 +1,13 @@
 """`dlq` on the real broker: what is listed, republished, refused and deleted."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
+from msgspec.structs import replace
 
 from streams.contract import replay
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
@@ -21,6 +23,7 @@ from tests.support.broker import make_settings
 pytestmark = pytest.mark.broker
 
 VALUE = b'{"id": "order-1", "to": "+60123456789", "text": "\xff not even UTF-8"}'
+LARGE = VALUE + b" " * 1_000_000
 Header = tuple[str, bytes | None]
 
 
@@ -172,6 +175,59 @@ def test_what_may_have_been_sent_needs_force(letters: Settings, command: Command
     assert (forced.code, len(outbound(letters))) == (0, 4)
     marks = [dict(record.headers).get("wa-replay-force") for record in outbound(letters)]
     assert sorted(marks, key=bool) == [None, None, None, b"true"]
+
+
+async def put_large(settings: Settings) -> None:
+    """Two originals, and dead letters: one whole, two cut, of which one has lost its original, one too large."""
+    await admin.create_topics(settings)
+    topic = names(settings)
+    async with AIOKafkaProducer(**producer_options(settings)) as producer:
+        original = await producer.send_and_wait(
+            topic.outbound, LARGE, key=b"k" * 300_000, headers=[("h", b"x" * 300_000)]
+        )
+        position = {
+            "topic": topic.outbound,
+            "partition": original.partition,
+            "offset": original.offset,
+        }
+        cut = replace(
+            letter(1, **position), key=b"k" * 300_000, value=LARGE, headers=(("h", b"x" * 300_000),)
+        ).shorten(100_000)
+        gone = replace(letter(2, **position | {"offset": 99}), value=LARGE).shorten(100_000)
+        too_large = replace(letter(3), key=b"k", value=random.Random(1).randbytes(4_500_000))
+        for dead_letter in (cut, gone, too_large, letter(4)):
+            await producer.send_and_wait(
+                topic.dlq,
+                dead_letter.value,
+                key=dead_letter.key,
+                headers=dead_letter.build_record_headers(),
+            )
+
+
+def test_a_large_dead_letter_does_not_stop_the_others(settings: Settings, command: Command) -> None:
+    """One that was cut is replayed from its original; what cannot be replayed is refused by name."""
+    asyncio.run(put_large(settings))
+    ran = command("dlq", "replay", "--all", "--json", settings=settings)
+    assert {row["request_id"]: row["result"] for row in ran.objects} == {
+        "order-1": "replayed",
+        "order-2": "refused",
+        "order-3": "refused",
+        "order-4": "replayed",
+    }
+    reasons = {row["request_id"]: row["message"] for row in ran.objects}
+    assert "its original is no longer at" in reasons["order-2"]
+    assert "larger than wa.outbound takes" in reasons["order-3"]
+    assert (ran.code, "2 cannot be replayed" in ran.error_line) == (1, True)
+    replayed = {
+        dict(record.headers)["wa-request-id"]: record
+        for record in outbound(settings)
+        if "wa-request-id" in dict(record.headers)
+    }
+    assert set(replayed) == {b"order-1", b"order-4"}
+    whole = replayed[b"order-1"]
+    assert (whole.key, whole.value) == (b"k" * 300_000, LARGE)
+    assert dict(whole.headers)["h"] == b"x" * 300_000
+    assert dict(whole.headers)["wa-replay-of"] == b"wa.outbound:0:1"
 
 
 def test_purge_cuts_the_log(letters: Settings, command: Command) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
@@ -88,3 +90,73 @@ def test_an_account_whose_record_cannot_be_read_is_not_ready() -> None:
     accounts.apply_record(b"main", b"rubbish")
     accounts.apply_record(None, record())
     assert accounts.get_availability(NOW_S)["main"] is Availability.DOWN
+
+
+class Time:
+    """The broker's clock and the monotonic one, as a test sets them."""
+
+    def __init__(self) -> None:
+        self.broker_s = NOW_S
+        self.mono_s = 1000.0
+
+    def pass_s(self, seconds: float) -> None:
+        self.broker_s += seconds
+        self.mono_s += seconds
+
+    def create_accounts(self, changes: list[int]) -> Accounts:
+        return Accounts(
+            lambda: changes.append(1), now_s=lambda: self.broker_s, monotonic_s=lambda: self.mono_s
+        )
+
+
+def test_a_silent_account_is_down(caplog: pytest.LogCaptureFixture) -> None:
+    """Three heartbeats without a record; it is reported once, and with the next record the account is used again."""
+    caplog.set_level("INFO")
+    time, changes = Time(), list[int]()
+    accounts = time.create_accounts(changes)
+    accounts.apply_record(b"main", record(), time.broker_s)
+    for seconds, availability in (
+        (30, Availability.READY),
+        (1, Availability.DOWN),
+        (9, Availability.DOWN),
+    ):
+        time.pass_s(seconds)
+        accounts.check_heartbeats()
+        assert accounts.get_availability(time.broker_s) == {"main": availability}
+    accounts.apply_record(b"main", record(), time.broker_s)
+    assert accounts.get_availability(time.broker_s) == {"main": Availability.READY}
+    assert len(changes) == 3
+    messages = [entry.getMessage() for entry in caplog.records]
+    assert messages == [
+        "account main is ready",
+        "account main is down: no heartbeat for 30 s",
+        "account main is ready",
+    ]
+
+
+def test_an_old_record_is_the_record_of_a_silent_account() -> None:
+    """What is read at the start may be hours old: its append time counts, not the time of reading."""
+    time = Time()
+    accounts = time.create_accounts([])
+    accounts.apply_record(b"old", record(), time.broker_s - 3600)
+    accounts.apply_record(b"new", record(), time.broker_s - 20)
+    expected = {"old": Availability.DOWN, "new": Availability.READY}
+    assert accounts.get_availability(time.broker_s) == expected
+    time.pass_s(10.1)
+    accounts.check_heartbeats()
+    assert set(accounts.get_availability(time.broker_s).values()) == {Availability.DOWN}
+
+
+def test_a_step_of_the_brokers_clock_silences_nobody() -> None:
+    """The age of a record that was read grows with the monotonic clock alone."""
+    time = Time()
+    accounts = time.create_accounts([])
+    accounts.apply_record(b"main", record(), time.broker_s)
+    for step_s in (86_400, -90_000):
+        time.broker_s += step_s
+        accounts.check_heartbeats()
+        assert accounts.get_availability(time.broker_s) == {"main": Availability.READY}
+    accounts.apply_record(b"main", record(), time.broker_s + 5)  # before the step is noticed
+    time.pass_s(31)
+    accounts.check_heartbeats()
+    assert accounts.get_availability(time.broker_s) == {"main": Availability.DOWN}

@@ -93,7 +93,7 @@ def new_stage(disk: Disk, now: list[float]) -> PhoneStage:
         RecordMapper("status", "dlq", lambda account: f"send.{account}"),
         publisher,
         InMemoryStageMetrics(),
-        lambda: now[0],
+        lambda append_s: append_s,
     )
 
 
@@ -114,7 +114,7 @@ def run(log: list[LogEntry], kills: list[int]) -> Disk:
         now[0] = times_s[at]
         try:
             disposition = asyncio.run(
-                stage.handle(new_store(disk), at, events.encode(log[at].event))
+                stage.handle(new_store(disk), at, events.encode(log[at].event), now[0])
             )
         except ProcessKilled:
             disk.steps_left = kills.pop(0) if kills else 1_000_000

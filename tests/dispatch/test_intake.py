@@ -58,12 +58,11 @@ def test_without_an_id_the_position_of_the_record_is_the_id(intake: Intake) -> N
     assert forwarded(outgoing).request.id == "wa.outbound:3:17"
 
 
-def test_a_ttl_counts_from_the_records_time(intake: Intake) -> None:
-    """The time that a request spent in the topic counts."""
-    _, outgoing = intake.handle(
-        record({"to": "+60123456789", "text": "hi", "ttl_s": 60}), NOW_S + 99
-    )
-    assert forwarded(outgoing).request.expires_at_s == NOW_S + 60
+def test_a_ttl_counts_from_the_append(intake: Intake) -> None:
+    """The time that a request spent in the topic counts, by the broker's clock; a caller's timestamp does not."""
+    request = record({"to": "+60123456789", "text": "hi", "ttl_s": 60})
+    _, outgoing = intake.handle(request, NOW_S + 99)
+    assert forwarded(outgoing).request.expires_at_s == NOW_S + 99 + 60
 
 
 def test_a_tombstone_is_ignored(intake: Intake) -> None:
@@ -194,3 +193,19 @@ def test_the_largest_request_passes_with_its_key_and_headers(intake: Intake) -> 
     assert event["error"]["code"] == "record_too_large"
     assert event["error"]["detail"].endswith("WA_MAX_REQUEST_BYTES allows 1000")
     assert letter.value == value
+
+
+def test_a_bug_in_intake_is_an_answer(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The record is rejected with `internal_error`, and the log names its position."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("streams.dispatch.intake.parse", fail)
+    disposition, (letter, status) = intake.handle(record(REQUEST), NOW_S)
+    assert disposition is Disposition.FAILED
+    assert letter.value == orjson.dumps(REQUEST)
+    assert orjson.loads(status.value or b"")["error"]["code"] == "internal_error"
+    assert "intake failed on wa.outbound:3:17" in caplog.text

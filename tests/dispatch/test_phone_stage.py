@@ -7,98 +7,23 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from streams.contract import account
-from streams.contract.account import AccountRecord
-from streams.contract.timestamps import format_rfc3339
+from streams.contract import dead_letter
 from streams.dispatch import phone_stage as phone_stage_module
-from streams.dispatch.accounts import Accounts
-from streams.dispatch.gauges import Gauges
-from streams.dispatch.phone_stage import EventDisposition, PhoneStage
-from streams.dispatch.phone_store import PhoneStore
-from streams.dispatch.records.mapper import RecordMapper
-from streams.dispatch.timer_service import TimerService
-from streams.domain.errors import Error
-from streams.domain.phone import events
+from streams.dispatch.phone_stage import EventDisposition
 from streams.domain.phone.events import (
-    Event,
-    Failed,
-    Outcome,
     ReceiptSeen,
-    RequestInfo,
-    RequestReceived,
-    SourceRecord,
     TimerFired,
 )
 from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.state import State
-from streams.domain.policy import Policy
-from streams.testing.memory_table import (
-    Disk,
-    InMemoryPublisher,
-    InMemoryStageMetrics,
-    InMemoryTable,
-)
+from tests.support.stage_world import FAILED, NOW_S, PHONE, StageWorld, request
 
-PHONE = "+60123456789"
-READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
 ILLEGAL = IllegalTransition("Outcome", State.SENT, State.FAILED)
 
 
-class World:
-    """One phone stage on a disk in memory."""
-
-    def __init__(self) -> None:
-        self.disk = Disk()
-        self.metrics = InMemoryStageMetrics()
-        self.store = PhoneStore(cast("Any", InMemoryTable(self.disk)), 0)
-        self.publisher = InMemoryPublisher(self.disk)
-        accounts = Accounts(lambda: None)
-        accounts.apply_record(b"main", account.encode(READY))
-        self.stage = PhoneStage(
-            Policy(),
-            accounts,
-            TimerService(accounts, self.publisher, "phone", 8, lambda: 1_000_000.0),
-            Gauges(),
-            RecordMapper("status", "dlq", lambda name: f"send.{name}"),
-            self.publisher,
-            self.metrics,
-            lambda: 1_000_000.0,
-        )
-
-    def handle(self, offset: int, event: Event) -> EventDisposition:
-        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event)))
-
-    def take_topics(self) -> list[str]:
-        """The topics of the records that were published since the last call."""
-        topics = [record.topic for record in self.disk.topics]
-        self.disk.topics.clear()
-        return topics
-
-    def lose_payloads(self) -> None:
-        for key in [key for key in self.disk.rows if key.startswith(b"d")]:
-            del self.disk.rows[key]
-
-
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-def request(request_id: str, offset: int = 0) -> RequestReceived:
-    record = SourceRecord(topic="wa.outbound", partition=0, offset=offset, value=b"{}")
-    return RequestReceived(
-        phone=PHONE, request=RequestInfo(id=request_id), source_record=record, content=b"{}"
-    )
-
-
-FAILED = Outcome(
-    phone=PHONE,
-    id="a",
-    dispatch_number=1,
-    account="main",
-    whatsapp_id="3EB0",
-    result=Failed(error=Error("media_rejected")),
-)
+def world() -> StageWorld:
+    return StageWorld()
 
 
 @pytest.fixture
@@ -108,7 +33,7 @@ def illegal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("illegal")
 def test_an_illegal_transition_is_counted_and_logged(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: StageWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The log names the event and the states, and no phone number; nothing is stored or published."""
     with caplog.at_level(logging.ERROR):
@@ -120,7 +45,7 @@ def test_an_illegal_transition_is_counted_and_logged(
 
 
 @pytest.mark.usefixtures("illegal")
-def test_a_request_that_leads_to_an_illegal_transition_fails(world: World) -> None:
+def test_a_request_that_leads_to_an_illegal_transition_fails(world: StageWorld) -> None:
     """As when `step` raises, it gets `failed` with `internal_error`, and a dead letter."""
     assert world.handle(0, request("a")) is EventDisposition.ILLEGAL
     letter, status = world.disk.topics
@@ -129,7 +54,7 @@ def test_a_request_that_leads_to_an_illegal_transition_fails(world: World) -> No
 
 
 def test_the_stage_goes_on_after_an_illegal_transition(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: StageWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next event of the same phone is applied."""
     with monkeypatch.context() as patch:
@@ -141,7 +66,7 @@ def test_the_stage_goes_on_after_an_illegal_transition(
 
 
 def test_a_published_journal_needs_no_payload(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: StageWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After a crash the journal is published again, without the dead letter that was out already."""
     world.handle(0, request("a"))
@@ -153,11 +78,11 @@ def test_a_published_journal_needs_no_payload(
     assert caplog.text == ""
 
 
-def test_a_journal_killed_before_its_publication_is_whole(world: World) -> None:
+def test_a_journal_killed_before_its_publication_is_whole(world: StageWorld) -> None:
     """The payload is removed only after the effects, so the dead letter is published the second time."""
     world.handle(0, request("a"))
     world.take_topics()
-    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1)
+    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1, NOW_S)
     asyncio.run(world.store.commit(cast("Any", row), FAILED))
     assert world.handle(1, FAILED) is EventDisposition.REPUBLISHED
     assert world.take_topics() == ["status", "dlq"]
@@ -165,20 +90,23 @@ def test_a_journal_killed_before_its_publication_is_whole(world: World) -> None:
 
 
 def test_a_dead_letter_without_payload_is_reported(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: StageWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At the first publication the record must exist, so this is a bug; the status is still published."""
-    world.handle(0, request("a"))
+    """At the first publication the record must exist, so this is a bug. The dead letter says where the record is."""
+    world.handle(0, request("a", 7))
     world.take_topics()
     world.lose_payloads()
     assert world.handle(1, FAILED) is EventDisposition.APPLIED
-    assert world.take_topics() == ["status"]
+    _, letter = world.disk.topics
+    info = dead_letter.parse(letter.key, letter.value, letter.headers).info
+    assert (info.is_truncated, info.topic, info.offset) == (True, "wa.outbound", 7)
+    assert world.take_topics() == ["status", "dlq"]
     assert world.metrics.missing_payloads == ["lost"]
     assert "no payload at 0:1: PublishDeadLetter" in caplog.text
     assert PHONE[1:] not in caplog.text
 
 
-def test_a_dispatch_without_payload_is_reported_even_when_republished(world: World) -> None:
+def test_a_dispatch_without_payload_is_reported_even_when_republished(world: StageWorld) -> None:
     """A payload outlives its dispatch: no crash explains that it is missing."""
     world.handle(0, request("a"))
     world.handle(1, request("b", 1))
@@ -186,12 +114,12 @@ def test_a_dispatch_without_payload_is_reported_even_when_republished(world: Wor
     world.take_topics()
     world.lose_payloads()
     assert world.handle(2, FAILED) is EventDisposition.REPUBLISHED
-    assert world.take_topics() == ["status"]
+    assert world.take_topics() == ["status", "phone"]
     assert world.metrics.missing_payloads == ["already_published", "lost"]
 
 
 def test_a_receipt_of_a_failed_message_is_counted_and_logged(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: StageWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The status was wrong; nothing follows it, and the log holds no phone number."""
     world.handle(0, request("a"))

@@ -85,16 +85,16 @@ async def test_a_worker_may_check_its_own_topics_only(settings: Settings) -> Non
 
 async def test_a_wrong_number_of_partitions_is_never_changed(settings: Settings) -> None:
     """The message says which topic, what it has, what it needs and what to set; the topic stays as it is."""
-    outbound = topics.names(settings).outbound
-    await _make(settings, outbound, 3, max_message_bytes="4194304")
+    status = topics.names(settings).status
+    await _make(settings, status, 3, max_message_bytes="4194304")
     with pytest.raises(InvalidTopics) as raised:
         await admin.create_topics(settings)
     assert str(raised.value) == (
-        f"{outbound}: found 3 partitions, needs 4; "
+        f"{status}: found 3 partitions, needs 4; "
         "set WA_PARTITIONS to what it was, or WA_TOPIC_PREFIX to a name of its own"
     )
     async with connection.admin_client(settings) as client:
-        assert (await admin.partition_counts(client))[outbound] == 3
+        assert (await admin.partition_counts(client))[status] == 3
 
 
 async def test_a_configuration_that_would_lose_something_is_reported(settings: Settings) -> None:

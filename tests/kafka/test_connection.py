@@ -30,6 +30,7 @@ PASSWORD = "not guessed"
 class Secured:
     """A broker that requires a password over TLS at one port, and a certificate at another."""
 
+    plain: str
     sasl: str
     mutual: str
     certificate: Path  # of the broker, its own authority, and of its clients too
@@ -43,7 +44,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     plain, sasl, mutual = network.find_free(), network.find_free(), network.find_free()
     broker = EmbeddedBroker(folder, plain, extra_properties=_listeners(pem, plain, sasl, mutual))
     broker.start()
-    yield Secured(f"localhost:{sasl}", f"localhost:{mutual}", pem)
+    yield Secured(f"127.0.0.1:{plain}", f"localhost:{sasl}", f"localhost:{mutual}", pem)
     broker.stop()
     shutil.rmtree(broker.directory / "log")
 
@@ -158,16 +159,60 @@ async def test_a_client_certificate(with_certificate: Settings) -> None:
     assert await _faust_count(with_certificate) == 1
 
 
+WRONG_CONNECTIONS = {
+    "wrong password": (
+        {"kafka_security_password": "guessed"},
+        r"refuses the login: check WA_KAFKA_SECURITY_USERNAME and WA_KAFKA_SECURITY_PASSWORD",
+    ),
+    "wrong user": (
+        {"kafka_security_username": "nobody"},
+        r"refuses the login: check WA_KAFKA_SECURITY_USERNAME",
+    ),
+    "missing CA": (
+        {"kafka_security_ca_file": None},
+        r"certificate of localhost:\d+ is not trusted .*: set WA_KAFKA_SECURITY_CA_FILE",
+    ),
+    "wrong mechanism": (
+        {"kafka_security_mechanism": "SCRAM-SHA-512"},
+        r"does not offer this way to log in: check WA_KAFKA_SECURITY_MECHANISM",
+    ),
+    "login is missing": (
+        {"kafka_security_protocol": "SSL"},
+        r"closed the connection: .*requires a login",
+    ),
+    "TLS is missing": (
+        {"kafka_security_protocol": "PLAINTEXT"},
+        r"probably requires TLS or a login; check WA_KAFKA_SECURITY_PROTOCOL",
+    ),
+    "no TLS there": (
+        {"kafka_bootstrap_servers": "plain"},
+        r"does not speak TLS.*WA_KAFKA_SECURITY_PROTOCOL",
+    ),
+    "no login there": (
+        {"kafka_bootstrap_servers": "plain", "kafka_security_protocol": "SASL_PLAINTEXT"},
+        r"has no login: WA_KAFKA_SECURITY_PROTOCOL should be PLAINTEXT or SSL",
+    ),
+    "nothing listens": (
+        {"kafka_bootstrap_servers": "localhost:1"},
+        r"nothing listens at localhost:1: start Kafka",
+    ),
+    "unknown name": (
+        {"kafka_bootstrap_servers": "no-such-host.invalid:9092"},
+        r"the name in no-such-host.invalid:9092 is not known",
+    ),
+}
+
+
 @pytest.mark.broker
-@pytest.mark.parametrize(
-    "wrong", [{"kafka_security_password": "guessed"}, {"kafka_security_ca_file": None}]
-)
+@pytest.mark.parametrize("case", sorted(WRONG_CONNECTIONS))
 async def test_a_client_that_is_not_accepted_gets_the_reason(
-    with_password: Settings, wrong: dict[str, None]
+    with_password: Settings, secured: Secured, case: str
 ) -> None:
-    """A wrong password or an untrusted broker certificate gives one line, without any secret."""
-    with pytest.raises(KafkaUnreachable, match="WA_KAFKA_SECURITY_") as raised:
-        await _count(replace(with_password, **wrong))
+    """Each wrong setting gives its own line, which names the setting and no secret."""
+    wrong, reason = WRONG_CONNECTIONS[case]
+    changed = {name: secured.plain if value == "plain" else value for name, value in wrong.items()}
+    with pytest.raises(KafkaUnreachable, match=reason) as raised:
+        await _count(replace(with_password, **changed))
     message = str(raised.value)
     assert "\n" not in message and "guessed" not in message and PASSWORD not in message
 
@@ -221,6 +266,7 @@ async def test_an_address_without_a_broker_is_reported_plainly(tmp_path: Path) -
     settings = load({}, kafka_bootstrap_servers="127.0.0.1:1", data_dir=tmp_path)
     with pytest.raises(KafkaUnreachable) as raised:
         await _count(settings)
-    assert str(raised.value).startswith(
-        "Kafka at 127.0.0.1:1 does not answer as it should (no connection could be made)"
+    assert str(raised.value) == (
+        "Kafka cannot be reached: nothing listens at 127.0.0.1:1: "
+        "start Kafka, or correct WA_KAFKA_BOOTSTRAP_SERVERS"
     )

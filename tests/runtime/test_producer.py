@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from streams.kafka.topics import ROWS
+from streams.kafka.topics import APPEND_TIME_TYPE, ROWS
 from streams.runtime import producer as producer_module
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
@@ -81,6 +82,25 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
         heartbeats.delay_s = 0.0
         await asyncio.gather(*writing)
         assert len(await world.read_topic(world.topics.status)) == 1
+
+
+async def test_every_append_time_is_reported(world: World):
+    """Of single records and of batches of rows, between the sending and the answer of their requests."""
+    app, rows = _app(world)
+    reported: list[tuple[str, float, float]] = []
+
+    def observe(metadata: RecordMetadata, sent_s: float, received_s: float) -> None:
+        offset_s = time.time() - time.monotonic()
+        assert metadata.timestamp is not None
+        assert metadata.timestamp_type == APPEND_TIME_TYPE
+        assert sent_s - 0.5 < metadata.timestamp / 1000 - offset_s < received_s + 0.5
+        reported.append((metadata.topic, sent_s, received_s))
+
+    async with run_app(app):
+        app.on_produce_response = observe
+        await app.publisher.publish(world.topics.status, b"x", partition=0)
+        await rows.write(0, [(b"k", b"v")])
+    assert {topic for topic, *_ in reported} >= {world.topics.status, rows.changelog}
 
 
 async def test_the_fence_shuts_as_soon_as_partitions_are_assigned(world: World):

@@ -1,7 +1,7 @@
 """A program of a user, as tests play it: it speaks to Kafka alone and believes only the topics."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -61,6 +61,10 @@ class Caller:
             for value, key in records
         ]
         return await asyncio.gather(*sent)
+
+    def run_in_background(self, operation: Coroutine[Any, Any, None]) -> None:
+        """Run this until the caller is closed."""
+        self._tasks.append(asyncio.create_task(operation))
 
     def follow(self, topic: str) -> list[Any]:
         """The records of a topic: a list that grows."""

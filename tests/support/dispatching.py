@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from streams.contract import account
-from streams.contract.account import AccountRecord
+from streams.contract.account import HEARTBEAT_INTERVAL_S, AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.phone import events
 from streams.domain.phone.events import Outcome, ReceiptSeen, Result, Sent
@@ -33,15 +33,26 @@ class FakeSender:
         self._account = account_name
         self._records = caller.follow(caller.names.send(account_name))
         self._next_index = 0
+        self._heartbeat: bytes | None = None
 
     async def publish_state(self, state: account.AccountState) -> None:
-        """Publish the account's state on `wa.accounts`."""
+        """Publish the account's state on `wa.accounts`, and repeat it as heartbeats until the caller is closed."""
         record = AccountRecord(
             account=self._account, state=state, since=format_rfc3339(time.time())
         )
-        value = account.encode(record)
+        is_first, self._heartbeat = self._heartbeat is None, account.encode(record)
+        await self._publish_heartbeat()
+        if is_first:
+            self._caller.run_in_background(self._repeat_heartbeats())
+
+    async def _repeat_heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_INTERVAL_S)
+            await self._publish_heartbeat()
+
+    async def _publish_heartbeat(self) -> None:
         await self._caller.produce(
-            (value, self._account.encode()), topic=self._caller.names.accounts
+            (self._heartbeat, self._account.encode()), topic=self._caller.names.accounts
         )
 
     @property

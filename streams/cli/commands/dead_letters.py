@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from streams.contract.dead_letter import DeadLetter
 from streams.local import run_dir
 from streams.operations import dead_letters as operations
 from streams.operations.errors import CommandFailed
+from streams.operations.replaying import ReplayResult
 from streams.operations.selection import DeadLetterFilter, select
 from streams.settings import load
 
@@ -77,9 +79,17 @@ def replay(
         raise click.UsageError("Select some (--id, --reason, --class, …), or give --all.")
     settings = run_dir.resolve_kafka(load())
     plan = asyncio.run(operations.plan_replay(settings, letter_filter, allow_unknown=force))
-    if not dry_run:
-        asyncio.run(operations.republish(settings, plan.accepted, rate, is_forced=force))
-    _print_replay(plan, is_dry_run=dry_run, as_json=as_json)
+    results = (
+        [ReplayResult(letter) for letter in plan.accepted]
+        if dry_run
+        else asyncio.run(operations.republish(settings, plan.accepted, rate, is_forced=force))
+    )
+    _print_replay(results, plan.refused, is_dry_run=dry_run, as_json=as_json)
+    if impossible := [result for result in results if result.refusal]:
+        first = impossible[0]
+        raise CommandFailed(
+            f"{len(impossible)} cannot be replayed; {first.letter.info.id}: {first.refusal}"
+        )
     if plan.refused:
         raise CommandFailed(
             f"{len(plan.refused)} refused, because they may have been sent already: "
@@ -89,10 +99,20 @@ def replay(
         raise CommandFailed("no dead letter is selected: `wa-streams dlq list` lists them")
 
 
-def _print_replay(plan: operations.ReplayPlan, *, is_dry_run: bool, as_json: bool) -> None:
-    result = "would be replayed" if is_dry_run else "replayed"
-    rows = [_to_row(letter) | {"result": result} for letter in plan.accepted]
-    rows += [_to_row(letter) | {"result": "refused"} for letter in plan.refused]
+def _print_replay(
+    results: Sequence[ReplayResult],
+    refused: Sequence[DeadLetter],
+    *,
+    is_dry_run: bool,
+    as_json: bool,
+) -> None:
+    done = "would be replayed" if is_dry_run else "replayed"
+    rows = [
+        _to_row(result.letter)
+        | ({"result": "refused", "message": result.refusal} if result.refusal else {"result": done})
+        for result in results
+    ]
+    rows += [_to_row(letter) | {"result": "refused"} for letter in refused]
     output.print_rows(rows, ("result", "id", "request_id", "reason", "message"), as_json=as_json)
 
 

@@ -48,6 +48,7 @@ class FlightTracker:
     """The flights of the partitions that this process owns."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
+        """`now_s`: no record that the broker has appended has a later time."""
         self._now_s = now_s
         self._flights: defaultdict[int, dict[str, Flight]] = defaultdict(dict)
 

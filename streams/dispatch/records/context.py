@@ -20,7 +20,7 @@ MissingCase: TypeAlias = Literal["already_published", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class MissingPayload:
-    """An effect for which nothing could be published. It holds no phone number: it may be logged."""
+    """An effect whose payload is missing. It holds no phone number: it may be logged."""
 
     effect: str  # the name of its type
     case: MissingCase
@@ -35,6 +35,7 @@ class EffectContext:
         self._removed_payloads = frozenset(row.journal.removed_payloads)
         self._event = event
         self._store = store
+        self.missing_payloads: list[MissingPayload] = []
         self._changed_messages = {message.id: message for message in row.journal.messages}
 
     def get_echo_source(self, request_id: str) -> EchoSource:
@@ -47,11 +48,12 @@ class EffectContext:
         """The message's content and original record, unless it is missing."""
         return self._store.get_payload(self.phone, request_id)
 
-    def describe_missing(self, effect: Dispatch | PublishDeadLetter) -> MissingPayload:
-        """Why this effect has no payload."""
+    def add_missing(self, effect: Dispatch | PublishDeadLetter) -> MissingCase:
+        """Note that this effect has no payload; returns why."""
         is_expected = self._is_republished and effect.id in self._removed_payloads
         case: MissingCase = "already_published" if is_expected else "lost"
-        return MissingPayload(type(effect).__name__, case)
+        self.missing_payloads.append(MissingPayload(type(effect).__name__, case))
+        return case
 
     def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
         """The original record: the event's own, else that of the message, unless it is missing."""

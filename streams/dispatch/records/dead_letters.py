@@ -29,9 +29,19 @@ class DeadLetterRecords:
         self._max_bytes = max_bytes
 
     def map_effect(
-        self, account: str | None, effect: PublishDeadLetter, record: SourceRecord
+        self, account: str | None, effect: PublishDeadLetter, record: SourceRecord | None
     ) -> OutgoingRecord:
-        """The dead letter of a message that `account` had, if any had it."""
+        """The dead letter of a message that `account` had, if any had it. None: the original record is lost."""
+        if record is None:
+            lost = self._make_letter(account, effect, _make_lost_record(effect.dead_letter_id))
+            return self._make_record(lost.cut_everything())
+        return self._make_record(
+            self._make_letter(account, effect, record).shorten(self._max_bytes)
+        )
+
+    def _make_letter(
+        self, account: str | None, effect: PublishDeadLetter, record: SourceRecord
+    ) -> DeadLetter:
         details = dead_letter.DeadLetterInfo(
             id=effect.dead_letter_id,
             reason=effect.error.code,
@@ -49,10 +59,7 @@ class DeadLetterRecords:
             replay_count=effect.replay_count,
             account=account,
         )
-        letter = DeadLetter(
-            info=details, key=record.key, value=record.value, headers=record.headers
-        )
-        return self._make_record(letter.shorten(self._max_bytes))
+        return DeadLetter(info=details, key=record.key, value=record.value, headers=record.headers)
 
     def _make_record(self, letter: DeadLetter) -> OutgoingRecord:
         headers = tuple(letter.build_record_headers())
@@ -77,6 +84,12 @@ class DeadLetterRecords:
             replay_count=replay_count,
         )
         return self.map_effect(None, effect, record)
+
+
+def _make_lost_record(coordinates: str) -> SourceRecord:
+    """The original record at this position (`topic:partition:offset`), of which nothing else is left here."""
+    topic, partition, offset = coordinates.rsplit(":", 2)
+    return SourceRecord(topic=topic, partition=int(partition), offset=int(offset), value=b"")
 
 
 def describe_cut(headers: Headers) -> str:

@@ -1,11 +1,10 @@
 """What follows from a row or a request, as records for `wa.status`, `wa.dlq` and the send topics.
 
 This file only puts into the contract's form what was decided elsewhere. It reads rows and writes
-nothing. An effect whose payload is missing gives no record; it is returned as a `MissingPayload`, never
-dropped in silence.
+nothing. What is missing of an effect is returned as a `MissingPayload`: nothing is dropped in silence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from streams.contract.errors import PartialRequest
@@ -28,6 +27,20 @@ class MappedRow:
 
     records: list[OutgoingRecord]
     missing_payloads: list[MissingPayload]
+    dispatches: list[tuple[Dispatch, OutgoingRecord | None]]  # with the record for the sender
+
+    def find_undispatched(self, refused: Sequence[OutgoingRecord]) -> list[tuple[Dispatch, Error]]:
+        """The dispatches of which no sender gets to know, and why; `refused` are too large for their topics."""
+        found: list[tuple[Dispatch, Error]] = []
+        for effect, record in self.dispatches:
+            if record is None:
+                found.append(
+                    (effect, Error("internal_error", "the content of the message is lost"))
+                )
+            elif record in refused:
+                detail = f"the dispatch is larger than {record.topic} takes"
+                found.append((effect, Error("record_too_large", detail)))
+        return found
 
 
 class RecordMapper:
@@ -47,18 +60,17 @@ class RecordMapper:
     ) -> MappedRow:
         """What the event that wrote this row caused. The row is durable already."""
         context = EffectContext(row, event, store, is_republished)
-        mapped = MappedRow([], [])
+        mapped = MappedRow([], [], [])
         for effect in row.journal.effects:
-            match self._map_effect(effect, context):
-                case MissingPayload() as missing:
-                    mapped.missing_payloads.append(missing)
-                case record:
-                    mapped.records.append(record)
+            record = self._map_effect(effect, context)
+            if record is not None:
+                mapped.records.append(record)
+            if isinstance(effect, Dispatch):
+                mapped.dispatches.append((effect, record))
+        mapped.missing_payloads.extend(context.missing_payloads)
         return mapped
 
-    def _map_effect(
-        self, effect: Effect, context: EffectContext
-    ) -> OutgoingRecord | MissingPayload:
+    def _map_effect(self, effect: Effect, context: EffectContext) -> OutgoingRecord | None:
         match effect:
             case PublishStatus():
                 echo_source = context.get_echo_source(effect.id)
@@ -66,12 +78,13 @@ class RecordMapper:
             case Dispatch():
                 payload = context.get_payload(effect.id)
                 if payload is None:
-                    return context.describe_missing(effect)
+                    context.add_missing(effect)
+                    return None
                 return self._map_dispatch(context, effect, payload)
             case PublishDeadLetter():
                 record = context.get_source_record(effect)
-                if record is None:
-                    return context.describe_missing(effect)
+                if record is None and context.add_missing(effect) == "already_published":
+                    return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
 
     def _map_dispatch(

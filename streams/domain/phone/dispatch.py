@@ -101,7 +101,7 @@ def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
     dispatch_number = message.dispatches + 1
-    latest_s = transition.now_s + transition.policy.dispatch_timeout_s
+    latest_s = transition.append_s + transition.policy.dispatch_timeout_s
     deadline_s = min(latest_s, message.expires_at_s or float("inf"))
     chat = _get_valid_chat(transition)
     transition.put_message(replace(message, state=State.DISPATCHED, dispatches=dispatch_number))
@@ -204,7 +204,7 @@ def _give_up(transition: Transition, head: Message) -> Message:
 def _give_up_in_doubt(transition: Transition, head: Message, account: str) -> Message:
     """It may have arrived, so it counts against the limit."""
     detail = f"account {account} could not find out in time whether its attempt was sent"
-    transition.record_send_time(transition.now_s)
+    transition.record_send_time()
     return transition.complete_with_dead_letter(
         replace(head, attempts=head.attempts + 1),
         State.UNKNOWN,

@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 from msgspec.structs import replace
 
 from streams.domain import rate_limit
-from streams.domain.phone import lifecycle, queue
+from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
 from streams.domain.phone.state import (
     Chat,
@@ -47,11 +47,22 @@ class RowChanges:
     """The working copy of a phone while one event is applied to it."""
 
     def __init__(
-        self, phone: Phone, event: Event, offset: int, now_s: float, rows: RowReader, policy: Policy
+        self,
+        phone: Phone,
+        event: Event,
+        offset: int,
+        rows: RowReader,
+        policy: Policy,
+        *,
+        now_s: float,
+        append_s: float,
     ) -> None:
+        """See `step` for the two times."""
+        phone = clock_steps.correct_phone(phone, append_s, policy)
         self.phone = phone
         self.offset = offset
         self.now_s = now_s
+        self.append_s = append_s
         self.policy = policy
         self._event_type = type(event)
         self._initial_row = phone
@@ -69,7 +80,16 @@ class RowChanges:
         if request_id not in self._stored_messages:
             row = self._rows.get_message(self.phone.phone, request_id)
             self._stored_messages[request_id] = row
+            if row is not None:
+                return self._correct_times(row)
         return self._stored_messages[request_id]
+
+    def _correct_times(self, row: Message) -> Message:
+        """The message with times that are possible now; they are stored, so that they come closer with each event."""
+        corrected = clock_steps.correct_message(row, self.append_s)
+        if corrected is not row:
+            self._messages[row.id] = corrected
+        return corrected
 
     def _get_slot(self, name: str, seq: int) -> str | None:
         if (name, seq) in self._slots:
@@ -83,10 +103,10 @@ class RowChanges:
         self.phone = replace(self.phone, **changes)
         return self.phone
 
-    def record_send_time(self, at_s: float) -> Phone:
-        """One more message counts against the limit of this recipient."""
+    def record_send_time(self) -> Phone:
+        """One more message counts against the limit of this recipient. It arrived before this event was appended."""
         send_times_s = rate_limit.add_send_time(
-            self.phone.send_times_s, at_s, self.policy.rate_limit_per_minute
+            self.phone.send_times_s, self.append_s, self.policy.rate_limit_per_minute
         )
         return self.update_phone(send_times_s=send_times_s)
 
@@ -109,6 +129,7 @@ class RowChanges:
         """
         self._check_change(message.id, message.state)
         if message != self.get_message(message.id):
+            message = replace(message, changed_s=self.append_s)
             self._messages[message.id] = message
         return message
 

@@ -26,6 +26,7 @@ from streams.domain.phone.events import ScheduleDue, TimerFired
 from streams.domain.phone.message_times import MessageTimes
 from streams.domain.phone.state import Phone, Wait
 
+EARLY_TIMER_DELAY_S: Final = 0.5  # of a timer that fired before its time
 MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the log at one time
 
 
@@ -79,6 +80,7 @@ class Scheduler:
         self._pending_wakes: dict[str, WaitKey] = {}
         self._wait_queues: defaultdict[WaitKey, list[QueuedPhone]] = defaultdict(list)
         self._timers: list[tuple[float, str, int]] = []  # time, phone, timer version
+        self._fired_timers: set[str] = set()  # the phones whose timer's event is on its way
         self._message_times = MessageTimes()
         self._last_arrival = 0
 
@@ -99,11 +101,12 @@ class Scheduler:
         self._update_in_flight(phone, row.in_flight.account if row and row.in_flight else None)
         if row is None or not (row.waits or row.timer_at_s):
             self._waiting.pop(phone, None)
+            self._fired_timers.discard(phone)
             return
         previous = self._waiting.get(phone)
         arrival = self._get_arrival(previous)
         self._waiting[phone] = _WaitingPhone(row.timer_version, arrival, row.waits, row.timer_at_s)
-        self._set_timer(phone, row, previous)
+        self._set_timer(phone, row, previous, had_pending_wake=had_pending_wake)
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
             if wait not in already_queued:
@@ -122,12 +125,27 @@ class Scheduler:
             self._in_flight[phone] = account
             self._in_flight_counts[account] += 1
 
-    def _set_timer(self, phone: str, row: Phone, previous: _WaitingPhone | None) -> None:
-        timer = (row.timer_at_s, row.timer_version)
-        if previous is not None and timer == (previous.timer_at_s, previous.timer_version):
+    def _set_timer(
+        self, phone: str, row: Phone, previous: _WaitingPhone | None, *, had_pending_wake: bool
+    ) -> None:
+        """A timer whose event did not find its time come, by an error of the clock, fires again a little later."""
+        if previous is not None and row.timer_version == previous.timer_version:
             return
+        has_fired_early = (
+            previous is not None
+            and not had_pending_wake
+            and previous.timer_at_s == row.timer_at_s
+            and phone in self._fired_timers
+        )
+        self._fired_timers.discard(phone)
         if row.timer_at_s:
-            heapq.heappush(self._timers, (row.timer_at_s, phone, row.timer_version))
+            delay_s = EARLY_TIMER_DELAY_S if has_fired_early else 0.0
+            timer = (row.timer_at_s + delay_s, phone, row.timer_version)
+            heapq.heappush(self._timers, timer)
+
+    def shift_timers(self, by_s: float) -> None:
+        """The clock was set by this much: timers keep the time that they have left."""
+        self._timers = [(at_s + by_s, phone, version) for at_s, phone, version in self._timers]
 
     def _get_arrival(self, previous: _WaitingPhone | None) -> int:
         if previous is not None and previous.waits:
@@ -210,11 +228,10 @@ class Scheduler:
 
     def _pop_due_timers(self, now_s: float) -> Iterator[TimerFired]:
         while self._timers and self._timers[0][0] <= now_s:
-            timer_at_s, phone, timer_version = heapq.heappop(self._timers)
+            _, phone, timer_version = heapq.heappop(self._timers)
             waiting = self._waiting.get(phone)
-            if waiting is None:
-                continue
-            if (waiting.timer_at_s, waiting.timer_version) == (timer_at_s, timer_version):
+            if waiting is not None and waiting.timer_version == timer_version:
+                self._fired_timers.add(phone)
                 yield TimerFired(phone=phone, timer_version=timer_version)
 
     # -- the queues of phones

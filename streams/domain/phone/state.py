@@ -72,6 +72,7 @@ class Message(Stored, frozen=True):
     replay_count: int = 0
     source_coordinates: str = ""  # of its record on wa.outbound
     early_receipt: ReceiptKind | None = None  # a receipt that came before the outcome
+    changed_s: float = 0.0  # when the row was written
     first_failed_at_s: float = 0.0
     completed_at_s: float = 0.0
     dead_letter_id: str = ""  # the dead letter in which it ended

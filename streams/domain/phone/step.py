@@ -44,13 +44,17 @@ def step(
     accounts: AccountCapacities,
     rows: RowReader,
     policy: Policy,
+    append_s: float | None = None,
 ) -> Phone | IllegalTransition | None:
     """The phone's row after this event, its journal filled; None if the event changes nothing.
 
-    `offset` is the event's place in its partition of the log, `now_s` the time as epoch seconds.
+    `offset` is the event's place in its partition of the log. `append_s` is the time when it was appended: what is
+    stored and published. Decisions compare stored times with `now_s`. It is the same, and earlier only after the
+    broker's clock has jumped ahead (log_clock.py). Both are epoch seconds.
     """
     row = phone or Phone(phone=event.phone)
-    transition = Transition(row, event, offset, now_s, rows, policy)
+    append_s = now_s if append_s is None else append_s
+    transition = Transition(row, event, offset, rows, policy, now_s=now_s, append_s=append_s)
     try:
         if not _apply(transition, event, accounts):
             return None

@@ -41,9 +41,17 @@ class Transition(RowChanges):
     """The working copy of a phone while one event is applied to it, and what the event causes."""
 
     def __init__(
-        self, phone: Phone, event: Event, offset: int, now_s: float, rows: RowReader, policy: Policy
+        self,
+        phone: Phone,
+        event: Event,
+        offset: int,
+        rows: RowReader,
+        policy: Policy,
+        *,
+        now_s: float,
+        append_s: float,
     ) -> None:
-        super().__init__(phone, event, offset, now_s, rows, policy)
+        super().__init__(phone, event, offset, rows, policy, now_s=now_s, append_s=append_s)
         self._removed_payloads: list[str] = []
         self._new_payload_id: str | None = None
         self._effects: list[Effect] = []
@@ -66,7 +74,6 @@ class Transition(RowChanges):
         status: Status,
         *,
         event_id_suffix: str = "",
-        at_s: float | None = None,
         **details: Unpack[StatusDetails],
     ) -> Message:
         """Publish a status of the message, and remember it as the answer to a repeat of the request."""
@@ -74,7 +81,7 @@ class Transition(RowChanges):
             id=message.id,
             status=status,
             event_id_suffix=event_id_suffix or str(message.generation),
-            at_s=self.now_s if at_s is None else at_s,
+            at_s=self.append_s,
             **details,
         )
         return self.put_message(replace(message, last_status=self.emit(effect)))
@@ -105,16 +112,14 @@ class Transition(RowChanges):
         self,
         message: Message,
         state: CompletedState,
-        *,
-        at_s: float | None = None,
         **details: Unpack[StatusDetails],
     ) -> Message:
         """The message leaves the queue, its status is published, its payload is no longer needed."""
         if message.state in OPEN_STATES:
             message = self.dequeue(message)
         self._removed_payloads.append(message.id)
-        completed = replace(message, state=state, completed_at_s=self.now_s, pinned_to=None)
-        return self.publish_status(completed, state.value, at_s=at_s, **details)
+        completed = replace(message, state=state, completed_at_s=self.append_s, pinned_to=None)
+        return self.publish_status(completed, state.value, **details)
 
     def complete_with_dead_letter(
         self,
@@ -141,8 +146,8 @@ class Transition(RowChanges):
                 dead_letter_id=completed.dead_letter_id,
                 error=error,
                 attempts=message.attempts,
-                first_failed_at_s=message.first_failed_at_s or self.now_s,
-                last_failed_at_s=self.now_s,
+                first_failed_at_s=message.first_failed_at_s or self.append_s,
+                last_failed_at_s=self.append_s,
                 outcome=outcome,
                 replay_count=message.replay_count,
             )
@@ -168,7 +173,7 @@ class Transition(RowChanges):
             removed_payloads=tuple(self._removed_payloads),
             effects=tuple(self._effects),
         )
-        last_active_s = self.now_s if is_active else self.phone.last_active_s
+        last_active_s = self.append_s if is_active else self.phone.last_active_s
         return replace(self.phone, offset=self.offset, journal=journal, last_active_s=last_active_s)
 
 

@@ -275,6 +275,10 @@ class Consumer(driver.Consumer):
             for partition, tracker in self._trackers.items()
         }
 
+    def unreadable_topics(self) -> set[str]:
+        """The topics that the brokers have just refused to let us read."""
+        return self._thread.unreadable_topics()
+
     @property
     def is_coordinator_dead(self) -> bool:
         """Whether the group's coordinator has ended with an error."""

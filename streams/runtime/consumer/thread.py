@@ -4,10 +4,13 @@ It sets `read_committed`, so that records of aborted transactions are not delive
 fence for the group's coordinator; and a number of its own for every assignment.
 """
 
+import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import aiokafka
+from aiokafka.errors import TopicAuthorizationFailedError
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -20,12 +23,20 @@ from streams.runtime.protocols import FencedApp
 # However long a fetch may wait, records arrive at once. But the broker answers the requests of one
 # connection in order, so requests for offsets wait behind a fetch: four times 1.5 s at each start.
 _FETCH_MAX_WAIT_MS = 200
+_REFUSED_POLL_S = 0.2
+_REFUSAL_MEMORY_S = (
+    5.0  # a refused fetch is repeated at once, so the refusals are much closer together
+)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Runs aiokafka's consumer."""
 
     app: FencedApp  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._refused_s: dict[str, float] = {}  # when a fetch of this topic was refused last
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -40,6 +51,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             await super().on_start()
         finally:
             current_fence.reset(token)
+
+    async def _fetch_records(self, *args: Any, **options: Any) -> Any:
+        """Faust's, but a topic that we may not read does not end the process: it may be allowed again."""
+        try:
+            return await super()._fetch_records(*args, **options)
+        except TopicAuthorizationFailedError as error:
+            self._refused_s[str(error.args[0])] = time.monotonic()
+            await asyncio.sleep(_REFUSED_POLL_S)
+            return {}
+
+    def unreadable_topics(self) -> set[str]:
+        """The topics of which the last fetches were refused. For any thread."""
+        now_s = time.monotonic()
+        refusals = self._refused_s.copy().items()
+        return {topic for topic, at_s in refusals if now_s - at_s < _REFUSAL_MEMORY_S}
 
     def last_empty_range(self, partition: TP) -> OffsetRange | None:
         """The last range of the partition that was read and held nothing."""

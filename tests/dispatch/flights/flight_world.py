@@ -94,7 +94,7 @@ class FlightWorld:
             RecordMapper("status", "dlq", lambda name: f"send.{name}"),
             publisher,
             InMemoryStageMetrics(),
-            lambda: self.now_s,
+            lambda append_s: append_s,
         )
         self.resolver = Resolver(
             self.timer_service.flights,
@@ -141,7 +141,7 @@ class FlightWorld:
         log = [record for record in self.disk.topics if record.topic == "phone"]
         while self._position < len(log):
             data = log[self._position].value
-            asyncio.run(self.stage.handle(self.store, self._position, data))
+            asyncio.run(self.stage.handle(self.store, self._position, data, self.now_s))
             self._position += 1
             log = [record for record in self.disk.topics if record.topic == "phone"]
 

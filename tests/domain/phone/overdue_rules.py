@@ -26,6 +26,12 @@ class OverdueRules(RuleBasedStateMachine):
             self.arrived.add(offset)
             self.arrivals.append(self.world.now_s)
 
+    def has_arrived_in_flight(self) -> bool:
+        """Whether WhatsApp has the message in flight, from an earlier attempt."""
+        assert self.world.row
+        assert self.world.row.in_flight
+        return self.world.messages[self.world.row.in_flight.id].offset in self.arrived
+
     def arrive_in_flight(self) -> None:
         """The message in flight arrives."""
         assert self.world.row

@@ -119,8 +119,11 @@ class PhoneRules(OverdueRules):
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
     @rule(error=errors)
     def fails(self, error: Error) -> None:
+        """A sender says so only if it is certain: never of a message that has arrived."""
         if error.error_class.value == "unknown":
             self.arrive_in_flight()
+        elif self.has_arrived_in_flight():
+            return
         self.world.conclude(Failed(error=error))
 
     @precondition(lambda self: self.world.row and self.world.row.in_flight)
@@ -129,6 +132,7 @@ class PhoneRules(OverdueRules):
         """A message in doubt may have arrived with its attempt."""
         if in_doubt and arrives:
             self.arrive_in_flight()
+        in_doubt = in_doubt or self.has_arrived_in_flight()
         self.world.now_s += late_s
         self.world.conclude(Deferred(error=error, in_doubt=in_doubt))
 

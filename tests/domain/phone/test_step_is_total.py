@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.domain.abandonment import abandon
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.events import (
     PRIORITIES,
@@ -21,6 +22,7 @@ from streams.domain.phone.events import (
     SourceRecord,
     TimerFired,
 )
+from streams.domain.phone.state import State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 
@@ -83,3 +85,31 @@ def test_step_is_a_function(events: list[Event]) -> None:
     for event in events:
         assert once.apply(event) == again.apply(event)
         assert once.row == again.row
+
+
+@given(st.lists(st.tuples(_events(), st.booleans()), max_size=30))
+@settings(max_examples=100, deadline=None)
+def test_abandoning_an_event_is_total_and_stops_nothing(events: list[tuple[Event, bool]]) -> None:
+    """Where `step` fails, the message ends; the counts of the queues stay right, and what waits is woken."""
+    world = PhoneWorld(policy=Policy(rate_limit_per_minute=2, max_queue=4))
+    for event, is_abandoned in events:
+        world.now_s += 1
+        if not is_abandoned or world.row is None:
+            world.apply(event)
+            continue
+        world.offset += 1
+        row = abandon(
+            world.row,
+            event,
+            offset=world.offset,
+            now_s=world.now_s,
+            append_s=world.now_s,
+            rows=world,
+            policy=world.policy,
+        )
+        if row is not None:
+            world._write_rows(row)
+            assert row.timer_at_s == world.now_s
+            open_states = {State.WAITING, State.SCHEDULED}
+            waiting = [m for m in world.messages.values() if m.state in open_states]
+            assert row.waiting_count == len(waiting)

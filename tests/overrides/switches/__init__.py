@@ -12,10 +12,11 @@ from tests.overrides.switches.committing import COMMITTING
 from tests.overrides.switches.fence import FENCE
 from tests.overrides.switches.membership import MEMBERSHIP
 from tests.overrides.switches.reading import READING
+from tests.overrides.switches.storing import STORING
 from tests.overrides.switches.switch import ROOT, Switch
 from tests.overrides.switches.watchdog import WATCHDOG
 from tests.overrides.switches.writing import WRITING
 
 __all__ = ["ROOT", "SWITCHES", "Switch"]
 
-SWITCHES = (*READING, *COMMITTING, *MEMBERSHIP, *FENCE, *WRITING, *WATCHDOG)
+SWITCHES = (*READING, *COMMITTING, *MEMBERSHIP, *FENCE, *WRITING, *STORING, *WATCHDOG)

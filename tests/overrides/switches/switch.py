@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[3]
 
 APP = "tests/runtime/test_app.py::"
 BAD_INPUT = "tests/dispatch/test_bad_input.py::"
+DAMAGE = "tests/runtime/store/test_damage.py::"
 DELETED = "tests/runtime/consumer/test_deleted.py::"
 FETCHING = "tests/runtime/consumer/test_fetching.py::"
 GAPS = "tests/runtime/consumer/test_gaps.py::"
@@ -15,6 +16,7 @@ PROCESSES = "tests/runtime/test_processes.py::"
 PRODUCER = "tests/runtime/test_producer.py::"
 REBALANCE = "tests/runtime/consumer/test_rebalance.py::"
 TABLE = "tests/runtime/test_table.py::"
+TIMEOUTS = "tests/kafka/test_timeouts.py::"
 TRANSACTIONS = "tests/runtime/consumer/test_transactions.py::"
 
 

@@ -115,14 +115,13 @@ def _update_chat(transition: Transition, event: Outcome) -> None:
 
 def _apply_sent(transition: Transition, message: Message, event: Outcome, result: Sent) -> None:
     """A receipt that came before this outcome follows it."""
-    transition.record_send_time(result.at_s)
+    transition.record_send_time()
     completed = transition.complete(
         replace(message, attempts=message.attempts + 1, in_doubt_since_s=0.0, early_receipt=None),
         State.SENT,
         attempt=message.attempts + 1,
         account=event.account,
         whatsapp_id=event.whatsapp_id,
-        at_s=result.at_s,
     )
     if message.early_receipt is not None:
         receipt = _make_receipt(event, message.early_receipt, transition.now_s)
@@ -153,7 +152,7 @@ def _apply_failed(
         attempts=message.attempts + 1,
         deferrals=0,
         pinned_to=None,
-        first_failed_at_s=message.first_failed_at_s or transition.now_s,
+        first_failed_at_s=message.first_failed_at_s or transition.append_s,
     )
     is_retryable = error.error_class is ErrorClass.TRANSIENT
     if is_retryable and updated.attempts <= transition.policy.max_retries:
@@ -192,7 +191,7 @@ def _apply_deferred(
         return _close_account(transition, message, event.account, result.until_s)
     # It only came too late for this dispatch, so it may be dispatched again at once.
     delay_s = 0.0 if error.is_deadline_exceeded else backoff.deferral_delay_s(message.deferrals)
-    in_doubt_since_s = (message.in_doubt_since_s or transition.now_s) if result.in_doubt else 0.0
+    in_doubt_since_s = (message.in_doubt_since_s or transition.append_s) if result.in_doubt else 0.0
     # Another account may take it before this one is in order again.
     is_session_error = error.error_class is ErrorClass.SESSION
     until_s = 0.0 if is_session_error and not result.in_doubt else result.until_s
@@ -272,7 +271,7 @@ def _apply_unknown(
     transition: Transition, message: Message, event: Outcome, result: OutcomeUnknown
 ) -> Message:
     """It may have arrived, so it counts against the limit."""
-    transition.record_send_time(result.at_s)
+    transition.record_send_time()
     return transition.complete_with_dead_letter(
         replace(message, attempts=message.attempts + 1),
         State.UNKNOWN,

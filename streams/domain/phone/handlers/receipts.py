@@ -55,7 +55,6 @@ def publish_receipt(transition: Transition, message: Message, event: ReceiptSeen
         attempt=message.attempts,
         account=event.account,
         whatsapp_id=event.whatsapp_id,
-        at_s=event.at_s,
     )
     return True
 
@@ -69,17 +68,15 @@ def _prove_sent(transition: Transition, message: Message, event: ReceiptSeen) ->
             attempt=message.attempts,
             account=event.account,
             whatsapp_id=event.whatsapp_id,
-            at_s=event.at_s,
         )
     # It arrived before the receipt was seen, and so before now.
-    transition.record_send_time(transition.now_s)
+    transition.record_send_time()
     return transition.complete(
         replace(message, attempts=message.attempts + 1, in_doubt_since_s=0.0),
         State.SENT,
         attempt=message.attempts + 1,
         account=event.account,
         whatsapp_id=event.whatsapp_id,
-        at_s=event.at_s,
     )
 
 

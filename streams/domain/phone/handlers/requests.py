@@ -133,7 +133,7 @@ def _reject_request(
         id=event.request.id,
         status="rejected",
         event_id_suffix=coordinates,
-        at_s=transition.now_s,
+        at_s=transition.append_s,
         error=error,
     )
     if existing is not None:
@@ -145,8 +145,8 @@ def _reject_request(
             dead_letter_id=coordinates,
             error=error,
             attempts=0,
-            first_failed_at_s=transition.now_s,
-            last_failed_at_s=transition.now_s,
+            first_failed_at_s=transition.append_s,
+            last_failed_at_s=transition.append_s,
             replay_count=event.request.replay_count,
         )
     )

@@ -63,6 +63,7 @@ def test_the_true_time_is_within_the_bounds(
         broker.respond(request_s, response_s)
         true_s = broker.mono_s + broker.offset_s
         assert broker.clock.passed_s(broker.mono_s) <= true_s
+        assert broker.clock.latest_s(broker.mono_s) >= broker.append_s()
         assert abs(broker.clock.now_s(broker.mono_s) - true_s) <= request_s + response_s + 0.01
         assert broker.accept_s() == broker.append_s()
     assert broker.jumps == []

@@ -1,0 +1,1 @@
+"""Parts of Faust that our app replaces."""

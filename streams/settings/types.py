@@ -1,0 +1,50 @@
+"""The types of settings: which values each may have. The description completes the sentence "must be …".
+
+Only msgspec is imported here, and nothing is read.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65_535, description="a port number from 0 to 65535")]
+AtLeast0 = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
+AtLeast1 = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+# An accepted request is stored with its original bytes beside its parsed content, in 8 MiB at most.
+RequestBytes = Annotated[
+    int, Meta(ge=1, le=3_145_728, description="a number of bytes from 1 to 3145728")
+]
+# More would only cost: a partition is an actor, a store and a changelog.
+Partitions = Annotated[
+    int, Meta(ge=1, le=1000, description="a whole number of partitions from 1 to 1000")
+]
+# Without 0, which would mean a topic without a copy.
+Replicas = Annotated[
+    int,
+    Meta(
+        ge=-1,
+        le=100,
+        description="a whole number of replicas from 1 to the number of brokers, or -1 for their default",
+    ),
+]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}$",
+        description="a name of at most 32 lower-case letters, digits and hyphens",
+    ),
+]
+Region = Annotated[
+    str, Meta(pattern=r"^[A-Z]{2}$", description="a country code of two capital letters, like MY")
+]
+TopicPrefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$",
+        description="at most 64 letters, digits, dots, underscores and hyphens",
+    ),
+]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]

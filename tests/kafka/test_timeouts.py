@@ -1,0 +1,135 @@
+"""A broker that accepts connections and answers nothing: every client gets past it within its timeouts."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.structs import BrokerMetadata
+
+from streams.embedded_kafka.broker import EmbeddedBroker
+from streams.kafka import admin, connection, reader, timeouts, view
+from streams.kafka.connection import KafkaUnreachable
+from streams.settings import Settings
+
+CONNECT_TIMEOUT_S = 0.5
+
+
+@pytest.fixture(autouse=True)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits real seconds, and no broker is silent because of an earlier test."""
+    monkeypatch.setattr(timeouts, "CONNECT_TIMEOUT_S", CONNECT_TIMEOUT_S)
+    monkeypatch.setattr(timeouts, "ANSWER_TIMEOUT_S", CONNECT_TIMEOUT_S)
+    monkeypatch.setattr(timeouts, "PROBE_AFTER_S", CONNECT_TIMEOUT_S)
+    monkeypatch.setattr(timeouts, "SILENCE_S", CONNECT_TIMEOUT_S)
+    monkeypatch.setattr(timeouts, "_given_up_at_s", {})
+
+
+@pytest.fixture
+def silent_address() -> Iterator[str]:
+    """The kernel accepts connections for this socket, and nobody reads them: like a suspended broker."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_a_broker_that_is_silent_is_given_up(silent_address: str, settings: Settings):
+    """With no other broker, a command says so, after one timeout."""
+    lonely = replace(settings, kafka_bootstrap_servers=silent_address)
+    started_s = time.monotonic()
+    with pytest.raises(KafkaUnreachable):
+        await admin.check_topics(lonely)
+    assert time.monotonic() - started_s < 10 * CONNECT_TIMEOUT_S
+    host, _, port = silent_address.partition(":")
+    assert timeouts.is_silent(host, int(port))
+
+
+@pytest.mark.broker
+async def test_every_client_gets_past_a_silent_address(
+    silent_address: str, settings: Settings, broker: EmbeddedBroker
+):
+    """aiokafka would wait 40 s for it, each time; here all clients together take a few timeouts."""
+    addresses = f"{silent_address},{broker.bootstrap_servers}"
+    both = replace(settings, kafka_bootstrap_servers=addresses, accounts=("main",))
+    async with asyncio.timeout(30):
+        await admin.create_topics(both)
+        options = connection.producer_options(both)
+        producer = AIOKafkaProducer(**options)
+        await producer.start()
+        topic = f"{both.topic_prefix}.accounts"
+        await producer.send_and_wait(topic, b"value", key=b"main")
+        await producer.stop()
+        consumer = AIOKafkaConsumer(topic, **connection.client_options(both))
+        await consumer.start()
+        await consumer.stop()
+        async with reader.open_reader(both, topic) as topic_reader:
+            assert [record.value async for record in topic_reader.read_to_end()] == [b"value"]
+        accounts = view.CompactedView(both, topic)
+        await accounts.start()
+        assert accounts.get(b"main") == b"value"
+        await accounts.stop()
+
+
+@pytest.mark.broker
+async def test_a_live_broker_is_not_given_up(
+    settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    """A request that waits for long, as a fetch or a join does, is not a silent broker."""
+    monkeypatch.setattr(timeouts, "PROBE_AFTER_S", 0.05)
+    await admin.create_topics(settings)
+    topic = f"{settings.topic_prefix}.inbound"
+    consumer = AIOKafkaConsumer(
+        topic, **connection.client_options(settings), fetch_max_wait_ms=400, group_id="waits"
+    )
+    await consumer.start()
+    await consumer.getmany(timeout_ms=1000)
+    await consumer.stop()
+    assert not timeouts.is_silent("127.0.0.1", broker.port)
+
+
+@pytest.mark.broker
+async def test_requests_that_time_out_together_harm_nobody(
+    settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    """aiokafka's client looks for the connection of each, which is gone after the first: KeyError."""
+    await admin.create_topics(settings)
+    async with connection.admin_client(settings) as client:
+        node = client._client.get_random_node()
+        await client._client.ready(node)
+        monkeypatch.setattr(timeouts.BoundedConnection, "_handle_frame", lambda *_: None)
+
+        async def reconnect() -> None:
+            while True:
+                await client._client.ready(node)
+                await asyncio.sleep(0.01)
+
+        reconnecting = asyncio.create_task(reconnect())
+        requests = [client._client.send(node, MetadataRequest([])) for _ in range(3)]
+        outcomes = await asyncio.gather(*requests, return_exceptions=True)
+        reconnecting.cancel()
+        assert {type(outcome) for outcome in outcomes} <= {
+            RequestTimedOutError,
+            KafkaConnectionError,
+        }
+        monkeypatch.undo()
+
+
+def test_a_silent_broker_is_asked_last():
+    """A client that needs any broker takes one that answers."""
+
+    timeouts.install()
+    client = AIOKafkaClient.__new__(AIOKafkaClient)
+    client.cluster = ClusterMetadata()
+    client.cluster._brokers = {
+        number: BrokerMetadata(number, "127.0.0.1", number, None) for number in (1, 2)
+    }
+    timeouts._given_up_at_s["127.0.0.1", 1] = time.monotonic()
+    assert {client.get_random_node() for _ in range(50)} == {2}
+    timeouts._given_up_at_s["127.0.0.1", 2] = time.monotonic()
+    assert {client.get_random_node() for _ in range(50)} == {1, 2}

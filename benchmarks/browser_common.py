@@ -80,9 +80,9 @@ async def ready_driver(
 
 async def send(driver: WhatsAppWeb, whatsapp_id: str) -> None:
     content = {"type": "text", "body": "hello"}
-    deadline_s = time.time() + 30
+    deadline_mono_s = time.monotonic() + 30
     result = await driver.submit(
-        Submission(whatsapp_id, PEER_CHAT, content, deadline_s, None, ack_timeout_s=30)
+        Submission(whatsapp_id, PEER_CHAT, content, deadline_mono_s, None, ack_timeout_s=30)
     )
     assert isinstance(result, ServerAccepted), result
 

@@ -10,7 +10,6 @@ stores a durable claim and publishes a durable outcome for each message. Needs n
 import argparse
 import asyncio
 import statistics
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -45,8 +44,7 @@ class SendTopic:
 
     async def block(self, name: str, count: int) -> None:
         """Produce `count` dispatches at once; returns when all have an outcome."""
-        deadline_s = time.time() + 600
-        records = [(command.encode(_command(name, n, deadline_s)), b"") for n in range(count)]
+        records = [(command.encode(_command(name, n)), b"") for n in range(count)]
         await self._caller.produce(*records, topic=self._caller.names.send(ACCOUNT))
         await wait_until(lambda: self._sent(name) >= count, timeout_s=600)
 
@@ -57,14 +55,14 @@ class SendTopic:
         return len(outcomes)
 
 
-def _command(name: str, number: int, deadline_s: float) -> SendCommand:
+def _command(name: str, number: int) -> SendCommand:
     digits = f"601200000{number % PHONES:02}"
     return SendCommand(
         phone=f"+{digits}",
         id=f"{name}{number:04}",
         dispatch_number=1,
         account=ACCOUNT,
-        deadline_s=deadline_s,
+        timeout_s=600.0,
         content=orjson.dumps({"type": "text", "body": "hello"}),
         chat_id=f"{digits}@c.us",
     )

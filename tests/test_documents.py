@@ -55,7 +55,7 @@ PENDING = {
     "domain/phone/lifecycle.py",
     "domain/sending/actions.py",
     "domain/sending/attempt.py",
-    "sender/attempt_runner.py",
+    "sender/attempts/runner.py",
     "sender/conclusion.py",
     "domain/phone/handlers/receipts.py",
     "tests/overrides/switches",

@@ -9,16 +9,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from streams.contract import account
 from streams.contract.account import MAX_HEARTBEAT_AGE_S, AccountRecord
 from streams.contract.timestamps import parse_rfc3339
+from streams.domain.accounts.requests import AccountRequest, decode_request
 from streams.domain.accounts.routing import Availability
 
 log = logging.getLogger(__name__)
+
+_HELD: Final = {"paused": Availability.DOWN, "removed": Availability.REMOVED}
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class Accounts:
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._accounts = {name: _Account() for name in configured}
+        self._requests: dict[str, AccountRequest] = {}
         self._without_new_chats: frozenset[str] = frozenset()
         self._summaries: dict[str, dict[str, Any]] = {}
         self._on_change = on_change
@@ -83,6 +87,24 @@ class Accounts:
             silent_from_mono_s=self._monotonic_s() + MAX_HEARTBEAT_AGE_S - age_s,
             is_silent=age_s > MAX_HEARTBEAT_AGE_S,
         )
+
+    def apply_request(self, key: bytes, value: bytes | None, append_s: float) -> None:
+        """Apply a record of `wa.internal.accounts`. What a person requests counts whatever the sender says."""
+        name = key.decode(errors="replace")
+        request = None if value is None else decode_request(key, value)
+        if value is None:
+            self._requests.pop(name, None)
+        elif request is None:
+            return  # a report, or a record that cannot be read: the last request stays
+        else:
+            self._requests[name] = request
+            log.info("account %s: a person requests that it is %s", name, request.requested)
+        self._on_change()
+
+    @property
+    def removed(self) -> Mapping[str, AccountRequest]:
+        """The accounts that a person has removed, with the request."""
+        return {n: r for n, r in self._requests.items() if r.requested == "removed"}
 
     def check_heartbeats(self) -> None:
         """Take the accounts for down whose senders have been silent for too long. To be called every second."""
@@ -137,7 +159,13 @@ class Accounts:
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
         """What each account can do now."""
-        return {name: _get_availability(state, now_s) for name, state in self._accounts.items()}
+        availability = dict.fromkeys(self._requests, Availability.DOWN)
+        for name, state in self._accounts.items():
+            availability[name] = _get_availability(state, now_s)
+        for name, request in self._requests.items():
+            if request.requested != "active":
+                availability[name] = _HELD[request.requested]
+        return availability
 
     def next_free_s(self, now_s: float) -> float:
         """When the next busy account will be free; infinity if none is busy."""

@@ -16,6 +16,7 @@ from faust.types import EventT
 from streams.dispatch import gauges, phone_store
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
+from streams.dispatch.flights.drain_reporter import DrainReporter
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Disposition, Intake
@@ -79,6 +80,9 @@ class Dispatcher:
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )
+        self.requests_view = CompactedView(
+            settings, self.names.account_requests, on_change=self.accounts.apply_request
+        )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
             self.accounts,
@@ -97,7 +101,13 @@ class Dispatcher:
             namespace=settings.topic_prefix,
             policy=self.policy,
             is_sender_alive=self.accounts.is_sender_alive,
-            now_s=self.clock.passed_s,
+        )
+        self.drain_reporter = DrainReporter(
+            self.accounts,
+            self.timer_service.flights,
+            self.table.owned_partitions,
+            self.publisher,
+            self.names.account_requests,
         )
         self.gauges = Gauges()
         record_mapper = RecordMapper(self.names.status, self.names.dlq, self.names.send)
@@ -142,6 +152,7 @@ class Dispatcher:
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
         app.task(self.resolver.run)
+        app.task(self.drain_reporter.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""
@@ -187,6 +198,8 @@ class Dispatcher:
 
     def _get_readiness(self) -> tuple[bool, str]:
         readiness = self.app.readiness()
+        if readiness.is_ready and (count := self.metrics.internal_error_count):
+            return True, f"wa-streams failed on {count} records: wa_internal_errors, and the log"
         return readiness.is_ready, readiness.reason
 
     def _get_health(self) -> dict[str, Any]:
@@ -207,6 +220,10 @@ class Dispatcher:
         await self.view.start()
         for record in self.view.records():
             self.accounts.apply_record(*record)
+        self._exit_stack.push_async_callback(self.requests_view.stop)
+        await self.requests_view.start()
+        for record in self.requests_view.records():
+            self.accounts.apply_request(*record)
 
     async def _process_requests(self, stream: Any) -> None:
         async for event in stream.events():

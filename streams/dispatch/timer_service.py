@@ -6,6 +6,7 @@ the second time and changes nothing. It never touches a row.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -34,6 +35,7 @@ class TimerService:
         max_in_flight: int,
         now_s: Callable[[], float],
         latest_s: Callable[[], float] | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """`now_s` is a time that has certainly passed on the broker's clock, and `latest_s` one that has not.
 
@@ -45,7 +47,7 @@ class TimerService:
         self._max_in_flight = max_in_flight
         self._now_s = now_s
         self._schedulers: dict[int, Scheduler] = {}
-        self.flights = FlightTracker(latest_s or now_s)
+        self.flights = FlightTracker(latest_s or now_s, monotonic_s)
         self._notified = asyncio.Event()
 
     def get_scheduler(self, partition: int) -> Scheduler:

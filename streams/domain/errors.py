@@ -23,11 +23,21 @@ class ErrorClass(StrEnum):
     UNKNOWN = "unknown"  # nothing can tell whether it went out: unknown, dead letter
 
 
+MAX_DETAIL_CHARACTERS: Final = 1000
+
+
 class Error(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that went wrong: a code of the table, and what is particular to this case."""
 
     code: str
-    detail: str = ""
+    detail: str = (
+        ""  # cut: a page may answer with megabytes, and everything that follows must be writable
+    )
+
+    def __post_init__(self) -> None:
+        """Cut the detail."""
+        if len(self.detail) > MAX_DETAIL_CHARACTERS:
+            msgspec.structs.force_setattr(self, "detail", self.detail[:MAX_DETAIL_CHARACTERS])
 
     @property
     def error_class(self) -> ErrorClass:
@@ -98,6 +108,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "blocked_by_recipient": (_PERMANENT, "The recipient has blocked the account"),
     "timeout_before_submit": (_TRANSIENT, "The page took too long before the message was sent"),
     "page_crashed": (_TRANSIENT, "The page was lost before the message was sent"),
+    "page_incomplete": (_TRANSIENT, "WhatsApp's page does not offer what is needed to send this"),
     "server_error": (_TRANSIENT, "WhatsApp's server answered with an error"),
     "media_fetch_failed": (_TRANSIENT, "The media could not be fetched"),
     "media_upload_failed": (_TRANSIENT, "The media could not be uploaded to WhatsApp"),

@@ -24,10 +24,12 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutErr
 
 from streams.kafka import connection_errors
 
-CONNECT_TIMEOUT_S: Final = 3.0  # TCP, TLS, the broker's first answer, authentication
-ANSWER_TIMEOUT_S: Final = 3.0  # a request that a live broker answers at once
-PROBE_AFTER_S: Final = 2.0  # any other request
-SILENCE_S: Final = 2.0  # a broker that was given up is not asked again for this long
+# Kafka itself needs nine seconds to elect new leaders: to give up a slow broker earlier would gain nothing.
+CONNECT_TIMEOUT_S: Final = 4.0  # TCP, TLS, the broker's first answer, authentication
+ANSWER_TIMEOUT_S: Final = 5.0  # a request that a live broker answers at once
+PROBE_AFTER_S: Final = 3.0  # any other request
+SILENCE_S: Final = 3.0  # a broker that was given up is not asked again for this long
+_OTHERS_ANSWER_S: Final = 10.0  # if another broker answered within this time
 
 # By the numbers of https://kafka.apache.org/protocol#protocol_api_keys
 _QUICK_REQUESTS: Final = frozenset(
@@ -46,14 +48,25 @@ _QUICK_REQUESTS: Final = frozenset(
     }
 )
 
-# When a broker was given up, by its address. Shared by all clients and threads of the process.
+# When a broker was given up, and when one answered, by address. Shared by all clients and threads of the process.
 _given_up_at_s: dict[tuple[str, int], float] = {}
+_answered_at_s: dict[tuple[str, int], float] = {}
 
 
 def is_silent(host: str, port: int) -> bool:
-    """Whether the broker at this address was given up a moment ago."""
-    given_up_at_s = _given_up_at_s.get((host, port))
-    return given_up_at_s is not None and time.monotonic() - given_up_at_s < SILENCE_S
+    """Whether the broker at this address was given up a moment ago, while another one answers.
+
+    If no other answers, it is not avoided: it may be the only one, and slow.
+    """
+    now_s, address = time.monotonic(), (host, port)
+    given_up_at_s = _given_up_at_s.get(address)
+    if given_up_at_s is None or now_s - given_up_at_s >= SILENCE_S:
+        return False
+    return any(
+        now_s - answered_at_s < _OTHERS_ANSWER_S
+        for other, answered_at_s in list(_answered_at_s.items())
+        if other != address
+    )
 
 
 class BoundedConnection(ak_conn.AIOKafkaConnection):
@@ -86,6 +99,10 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
         _given_up_at_s.pop(address, None)
         connection_errors.record_success(address)
         return streams
+
+    def _handle_frame(self, resp: bytes) -> None:
+        _answered_at_s[self.host, self.port] = time.monotonic()
+        super()._handle_frame(resp)
 
     def close(self, reason: Any = None, exc: BaseException | None = None) -> Any:
         """Close the connection. If the broker closed it, that is recorded: it may expect another protocol."""

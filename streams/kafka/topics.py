@@ -51,6 +51,7 @@ class Names:
     templates: str
     phone: str
     clock: str
+    account_requests: str
 
     def send(self, account: str) -> str:
         """The send topic of an account: what its sender must send."""
@@ -76,7 +77,8 @@ def names(settings: ClientSettings) -> Names:
     prefix = settings.topic_prefix
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
     internal = {name: f"{prefix}.internal.{name}" for name in ("phone", "clock")}
-    return Names(prefix=prefix, **internal, **public)
+    account_requests = f"{prefix}.internal.accounts"
+    return Names(prefix=prefix, account_requests=account_requests, **internal, **public)
 
 
 def dispatch_app_id(settings: Settings) -> str:
@@ -100,6 +102,7 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
     specs = [_public_spec(settings, topic) for topic in PUBLIC_TOPICS]
     specs.append(_spec(settings, topic_names.phone, settings.partitions, _internal_config()))
     specs.append(_spec(settings, topic_names.clock, 1, _clock_config()))
+    specs.append(_spec(settings, topic_names.account_requests, 1, _compact_config(MIB)))
     rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)
     specs.append(
         _spec(

@@ -1,7 +1,6 @@
 """Sends one text from an account to its own number, as any other request, and follows it to its receipt."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from streams.client import WhatsApp
 from streams.contract.status import StatusEvent
 from streams.contract.timestamps import format_rfc3339
+from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.operations.accounts import list_accounts
 from streams.operations.errors import CommandFailed
 from streams.settings import Settings
@@ -34,7 +34,7 @@ async def send_to_self(
     settings: Settings, account: str, phone: str, timeout_s: float
 ) -> AsyncIterator[StatusEvent]:
     """Request the message, and yield its status events until a receipt, a failure or the timeout."""
-    request_id, started_s = f"doctor-{uuid.uuid4().hex}", time.time()
+    request_id, started_s = f"doctor-{uuid.uuid4().hex}", await fetch_broker_time_s(settings)
     text = f"wa-streams doctor: a test message, {format_rfc3339(started_s)}"
     seen_ids: set[str] = set()
     try:

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 Change = tuple[bytes, bytes | None]  # a key and its new value; None deletes the row
 
 _SCAN_CHUNK_ROWS = 256
+_APPEND_TIME_TYPE = 1  # of a timestamp: the broker's, when it appended the record
 
 # For each partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
 _ROCKSDB_OPTIONS = {
@@ -70,7 +71,7 @@ class DurableTable:
         self._gate = Gate()
         self._owned_partitions: frozenset[int] = frozenset()
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._write_tasks: set[asyncio.Task[None]] = set()
+        self._write_tasks: set[asyncio.Task[float | None]] = set()
         self._recovery_callbacks: list[Callable[[], Any]] = []
         self._recovery_lock = asyncio.Lock()
         self._table.on_recover(self._after_recovery)
@@ -204,8 +205,11 @@ class DurableTable:
 
     # -- writing
 
-    async def write(self, partition: int, changes: Sequence[Change]) -> None:
+    async def write(self, partition: int, changes: Sequence[Change]) -> float | None:
         """Write all of the changes or none. Returns once the broker has them and reads see them.
+
+        Returns when the broker appended the last one, as epoch seconds by the broker's clock; None if it did not
+        say so, or if there was nothing to write.
 
         Retries until it succeeds, and waits while the group is rebalancing. A write in progress is completed
         even if the caller is cancelled.
@@ -215,33 +219,43 @@ class DurableTable:
             RecordTooLarge: the broker does not accept a batch of that size.
             AppStopped: the app has stopped.
         """
-        if changes:
-            task = asyncio.ensure_future(self._write(partition, changes))
-            self._write_tasks.add(task)
-            task.add_done_callback(self._write_tasks.discard)
-            await asyncio.shield(task)
+        if not changes:
+            return None
+        task = asyncio.ensure_future(self._write(partition, changes))
+        self._write_tasks.add(task)
+        task.add_done_callback(self._write_tasks.discard)
+        return await asyncio.shield(task)
 
-    async def _write(self, partition: int, changes: Sequence[Change]) -> None:
+    async def _write(self, partition: int, changes: Sequence[Change]) -> float | None:
         async with self._gate.enter(), self._locks[partition]:
             if partition not in self._owned_partitions:
                 raise PartitionRevoked(
                     f"partition {partition} of {self._table.name} is not assigned to this process"
                 )
-            self._apply(partition, changes, await self._write_changelog(partition, changes))
+            last_offset, appended_at_s = await self._write_changelog(partition, changes)
+            self._apply(partition, changes, last_offset)
+            return appended_at_s
 
-    async def _write_changelog(self, partition: int, changes: Sequence[Change]) -> int:
-        """Write to the changelog; returns the last record's offset, or -1 if the broker does not return it."""
-        last_offset = -1
+    async def _write_changelog(
+        self, partition: int, changes: Sequence[Change]
+    ) -> tuple[int, float | None]:
+        """Write to the changelog; returns the last record's offset and append time.
+
+        They are -1 and None if the broker does not return them.
+        """
+        last_offset, appended_at_s = -1, None
 
         async def send_batches() -> None:
-            nonlocal last_offset
+            nonlocal last_offset, appended_at_s
             producer = await self._app.publisher.started_producer()
             for batch, size in _split_into_batches(producer, changes):
                 base = await (await producer.send_batch(batch, self.changelog, partition=partition))
                 last_offset = base.offset + size - 1 if base.offset >= 0 else -1
+                is_stamped = base.timestamp_type == _APPEND_TIME_TYPE and base.offset >= 0
+                appended_at_s = base.timestamp / 1000 if is_stamped else None
 
         await self._app.publisher.write(send_batches, self.changelog)
-        return last_offset
+        return last_offset, appended_at_s
 
     def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:
         batch = WriteBatch(raw_mode=True)

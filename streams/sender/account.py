@@ -22,6 +22,7 @@ from streams.contract.account import (
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts.pacing import Pacer
 from streams.domain.accounts.restriction import Restriction
+from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp.driver import Phase, SessionState
@@ -53,7 +54,7 @@ class AccountPublisher:
         new_chats: NewChatGuard,
         pacer: Pacer,
         publish: Callable[[AccountRecord], Awaitable[object]],
-        now_s: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._name = name
         self._owner = owner
@@ -62,8 +63,8 @@ class AccountPublisher:
         self._new_chats = new_chats
         self._pacer = pacer
         self._publish = publish
-        self._now_s = now_s
-        self._session = SessionState(Phase.STARTING, since_s=now_s())
+        self._clock = clock
+        self._session = SessionState(Phase.STARTING, since_s=clock.now_s())
         self._pending_sessions: deque[SessionState] = deque()
         self._change_event = asyncio.Event()
         self._logged: tuple[str, str | None] | None = None
@@ -99,7 +100,7 @@ class AccountPublisher:
     async def publish_stopped(self) -> None:
         """Publish that no process sends for the account any more."""
         self._session = SessionState(
-            Phase.STOPPED, phone=self._session.phone, since_s=self._now_s()
+            Phase.STOPPED, phone=self._session.phone, since_s=self._clock.now_s()
         )
         await self._publish_record()
 
@@ -118,7 +119,9 @@ class AccountPublisher:
 
     def make_record(self, session: SessionState | None = None) -> AccountRecord:
         """The account at this moment, in this session; without one, in the session that is published."""
-        now_s, session = self._now_s(), session or self._session
+        now_s, session = self._clock.now_s(), session or self._session
+        now_mono_s = self._clock.monotonic_s()
+        busy_s = self._pacer.busy_for_s(now_mono_s)
         restriction = self._restrictions.get_active("everything", session.link, now_s)
         condition = self._get_condition(session, restriction, now_s)
         pause_s = restriction.until_s if restriction is not None and restriction.is_pause else 0.0
@@ -132,9 +135,9 @@ class AccountPublisher:
             progress=session.progress,
             qr=session.qr,
             pairing_code=session.pairing_code,
-            sent_last_minute=self._pacer.count_last_minute(now_s),
-            sent_today=self._pacer.count_last_day(now_s),
-            free_at=_format_time(max(self._pacer.busy_until_s(now_s), pause_s)),
+            sent_last_minute=self._pacer.count_last_minute(now_mono_s),
+            sent_today=self._pacer.count_last_day(now_mono_s),
+            free_at=_format_time(max(now_s + busy_s if busy_s else 0.0, pause_s)),
             daily_cap=self._daily_cap or None,
             new_chats_allowed=self._new_chats.get_block(now_s) is None,
             time_lock_until=_format_time(self._new_chats.time_lock_until_s),
@@ -148,7 +151,12 @@ class AccountPublisher:
     ) -> _Condition:
         """The phase of the session, unless it is ready and WhatsApp limits the account all the same."""
         phase = session.phase.value
+        request = self._restrictions.held_by
+        if request is not None and request.requested == "removed":
+            return _Condition("stopped", request.at_s, "removed", 0.0)
         if session.phase is Phase.READY:
+            if request is not None:
+                return _Condition("paused", request.at_s, "requested", 0.0)
             if restriction is not None:
                 is_ready, since_s = restriction.is_pause, restriction.since_s
                 state, since_s = (phase, session.since_s) if is_ready else ("restricted", since_s)

@@ -8,16 +8,20 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
+from aiokafka.structs import RecordMetadata
 from prometheus_client import CollectorRegistry
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account, summarize_account
+from streams.domain.accounts.requests import decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
+from streams.kafka.broker_clock import BrokerClock
+from streams.kafka.view import CompactedView
 from streams.observability.health import health_document
 from streams.observability.metrics import ObstacleMetrics, register_store_metrics
 from streams.observability.probes import serve_probes
@@ -26,6 +30,7 @@ from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
+from streams.sender.clock import Clock
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
@@ -37,11 +42,19 @@ from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 log = logging.getLogger(__name__)
 
 
+class MakeDriver(Protocol):
+    """Makes a driver that reports its times in this clock."""
+
+    def __call__(self, *, now_s: Callable[[], float]) -> Driver:
+        """The driver, which is not started."""
+        ...
+
+
 class Sender:
     """The parts of a sender, on a Faust app that is not started yet."""
 
     def __init__(
-        self, settings: Settings, account: str, name: str, make_driver: Callable[[], Driver]
+        self, settings: Settings, account: str, name: str, make_driver: MakeDriver
     ) -> None:
         self.settings = settings
         self.account = account
@@ -55,19 +68,24 @@ class Sender:
             event_timeout_s=make_limits(settings).max_dispatch_s,
         )
         self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
+        self.broker_clock = BrokerClock(settings, self._publish_probe)
         self.registry = CollectorRegistry()
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
+        self.requests = CompactedView(
+            settings, self.names.account_requests, on_change=self._on_request
+        )
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
             table=self.table,
             fence=self.app.fence,
-            make_driver=make_driver,
+            make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
+            clock=Clock(self.broker_clock.now_s),
         )
         self._register_agents()
 
@@ -80,8 +98,40 @@ class Sender:
         )
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
+        app.before_join(self._start_clock)
+        app.before_join(self._follow_requests)
         app.before_join(self._start_probes)
         app.after_last_event(self._exit_stack.aclose)
+
+    # -- the clock
+
+    async def _start_clock(self) -> None:
+        """The broker's time is known before anything is decided, and measured until the app stops."""
+        await self.broker_clock.start()
+        self.app.add_future(self.broker_clock.run())
+
+    async def _publish_probe(self, value: bytes) -> RecordMetadata:
+        return await self.app.publisher.publish(self.names.clock, value, partition=0)
+
+    # -- what a person requests
+
+    async def _follow_requests(self) -> None:
+        self._exit_stack.push_async_callback(self.requests.stop)
+        await self.requests.start()
+
+    def _on_request(self, key: bytes, value: bytes | None, append_s: float) -> None:
+        request = decode_request(key, value or b"")
+        if request is None or request.account != self.account:
+            return
+        log.warning("a person requests that the account %s is %s", self.account, request.requested)
+        if request.requested == "removed":
+            log.warning(
+                "nothing is dispatched to it any more: stop this sender, and take the account out of "
+                "WA_ACCOUNTS; `wa-streams accounts add %s` undoes it",
+                self.account,
+            )
+        if self.ownership is not None:
+            self.ownership.apply_request(request)
 
     # -- ownership
 
@@ -91,7 +141,8 @@ class Sender:
             log.info("standing by: another process owns the send topic of %s", self.account)
             return
         ownership = SendTopicOwnership(self.settings, self.account, self._ports)
-        await ownership.open()
+        value = self.requests.get(request_key(self.account))
+        await ownership.open(decode_request(request_key(self.account), value) if value else None)
         self.ownership = ownership
 
     async def _end_ownership(self) -> None:
@@ -111,7 +162,7 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                await self.ownership.pipeline.accept(event)
+                await self.ownership.pipeline.accept(event, event.message.timestamp)
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
         topic = self.names.phone
@@ -119,11 +170,12 @@ class Sender:
             OutgoingRecord(topic, events.encode(event), event.phone.encode())
             for event in phone_events
         ]
-        await self.app.publisher.publish_all(records)
+        await self.app.publisher.publish_shortened(records, _has_no_shorter_form)
 
     async def _publish_account(self, record: AccountRecord) -> None:
         key = self.account.encode()
-        await self.app.publisher.publish(self.names.accounts, accounts.encode(record), key=key)
+        outgoing = OutgoingRecord(self.names.accounts, accounts.encode(record), key)
+        await self.app.publisher.publish_shortened([outgoing], _has_no_shorter_form)
 
     # -- probes
 
@@ -182,6 +234,11 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
         page_heap_mb=settings.whatsapp_page_heap_mb,
         min_free_disk_mb=settings.min_free_disk_mb,
     )
+
+
+def _has_no_shorter_form(_: OutgoingRecord) -> None:
+    """Its topic was made too small for even this record. It is logged; a dispatch without an outcome has a deadline."""
+    return
 
 
 def run(settings: Settings, account: str, name: str) -> int:

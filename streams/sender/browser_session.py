@@ -7,12 +7,12 @@ bounded time.
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable
 from typing import Final
 
 from streams.domain.backoff import Backoff, BackoffSeries
 from streams.domain.errors import Error
+from streams.sender.clock import Clock
 from streams.whatsapp.diagnosis import Diagnosis, hide_personal
 from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
@@ -52,15 +52,17 @@ class BrowserSession:
         *,
         on_change: Callable[[SessionState], None],
         on_received: Callable[[Receipt | IncomingMessage], None],
+        clock: Clock,
     ) -> None:
         self._make_driver = make_driver
         self._on_change = on_change
         self._on_received = on_received
         self._driver: Driver | None = None
         self._task: asyncio.Task[None] | None = None
-        self._state = SessionState(Phase.STOPPED, since_s=time.time())
+        self._clock = clock
+        self._state = SessionState(Phase.STOPPED, since_s=clock.now_s())
         self._change_event = asyncio.Event()
-        self._lost_at_s = time.monotonic()
+        self._lost_at_s = clock.monotonic_s()
 
     @property
     def state(self) -> SessionState:
@@ -78,7 +80,7 @@ class BrowserSession:
             return await self._driver.diagnose()
         state = self._state
         return Diagnosis(
-            taken_at_s=time.time(),
+            taken_at_s=self._clock.now_s(),
             phase=str(state.phase),
             reason=hide_personal(state.reason),
             phase_since_s=state.since_s,
@@ -90,7 +92,7 @@ class BrowserSession:
     def open(self) -> None:
         """Start the browser, and restart it whenever it stops."""
         assert self._task is None, "the session is open already"
-        self._lost_at_s = time.monotonic()
+        self._lost_at_s = self._clock.monotonic_s()
         self._task = asyncio.create_task(self._run(), name="browser-session")
 
     async def close(self) -> None:
@@ -105,9 +107,9 @@ class BrowserSession:
             _RESTART_BACKOFF, reset_after_s=_RESTART_RESET_S, random_fraction=random.random
         )
         while True:
-            started_s = time.monotonic()
+            started_s = self._clock.monotonic_s()
             reason = await self._run_driver()
-            pause_s = restarts.record_failure(uptime_s=time.monotonic() - started_s)
+            pause_s = restarts.record_failure(uptime_s=self._clock.monotonic_s() - started_s)
             log.error("the browser has stopped (%s), next try in %.1f s", reason, pause_s)
             self._set_state(SessionState(Phase.STOPPED, link=self._state.link, reason=reason))
             await asyncio.sleep(pause_s)
@@ -128,7 +130,7 @@ class BrowserSession:
             if receipts is not None:
                 receipts.cancel()
                 await asyncio.gather(receipts, return_exceptions=True)
-            self._set_state(SessionState(Phase.STOPPED, since_s=time.time()))
+            self._set_state(SessionState(Phase.STOPPED, since_s=self._clock.now_s()))
 
     async def _follow_state(self, driver: Driver) -> str:
         state = driver.session
@@ -146,7 +148,7 @@ class BrowserSession:
         was_ready = self._state.phase is Phase.READY
         self._state = state
         if was_ready and state.phase is not Phase.READY:
-            self._lost_at_s = time.monotonic()
+            self._lost_at_s = self._clock.monotonic_s()
         self._change_event.set()
         self._change_event = asyncio.Event()
         self._on_change(state)
@@ -154,11 +156,11 @@ class BrowserSession:
     # -- waiting
 
     async def wait_until_ready(
-        self, *, deadline_s: float, reconnect_timeout_s: float = RECONNECT_TIMEOUT_S
+        self, *, deadline_mono_s: float, reconnect_timeout_s: float = RECONNECT_TIMEOUT_S
     ) -> Driver:
         """The driver, as soon as its session is ready.
 
-        Waits until `deadline_s` (epoch), and at most `reconnect_timeout_s` after the session was lost.
+        Waits until `deadline_mono_s`, and at most `reconnect_timeout_s` after the session was lost.
 
         Raises:
             SessionUnavailable: it is not ready in time, or it is certain that it will not be.
@@ -167,8 +169,10 @@ class BrowserSession:
         while True:
             if self._state.phase is Phase.READY and self._driver is not None:
                 return self._driver
-            remaining_s = min(reconnect_deadline_s - time.monotonic(), deadline_s - time.time())
-            if remaining_s <= 0 or _is_hopeless(self._state, time.time() + remaining_s):
+            now_mono_s = self._clock.monotonic_s()
+            remaining_s = min(reconnect_deadline_s, deadline_mono_s) - now_mono_s
+            end_s = self._clock.now_s() + remaining_s
+            if remaining_s <= 0 or _is_hopeless(self._state, end_s):
                 raise SessionUnavailable(_make_error(self._state), _get_end_s(self._state))
             await self._wait_for_change(remaining_s)
 

@@ -48,8 +48,8 @@ class Table(Protocol):
         """The value, or None."""
         ...
 
-    async def write(self, partition: int, changes: list[Change]) -> None:
-        """Returns once the broker has all of them."""
+    async def write(self, partition: int, changes: list[Change]) -> float | None:
+        """Returns, once the broker has all of them, when it appended the last one, by its own clock."""
         ...
 
     def scan(
@@ -68,7 +68,7 @@ class _WriteBatch:
 
     def __init__(self) -> None:
         self.changes: dict[bytes, bytes | None] = {}
-        self.durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.durable: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
 
 
 class ClaimStore:
@@ -99,9 +99,11 @@ class ClaimStore:
         except UndecodableRow as error:
             self._table.reject_row(PARTITION, error)
 
-    async def put(self, whatsapp_id: str, claim: Claim | None) -> None:
-        """Write a row, or remove it; durable when this returns."""
-        await self.write(whatsapp_id.encode(), None if claim is None else stored.encode(claim))
+    async def put(self, whatsapp_id: str, claim: Claim | None) -> float | None:
+        """Write a row, or remove it; durable when this returns. Returns as `write` does."""
+        return await self.write(
+            whatsapp_id.encode(), None if claim is None else stored.encode(claim)
+        )
 
     def read(self, key: bytes) -> bytes | None:
         """Any value of the table, including those that are being written."""
@@ -117,8 +119,11 @@ class ClaimStore:
             if batch is not None:
                 yield batch.changes
 
-    async def write(self, key: bytes, value: bytes | None) -> None:
-        """Write any value; durable when this returns."""
+    async def write(self, key: bytes, value: bytes | None) -> float | None:
+        """Write any value; durable when this returns.
+
+        Returns when the broker appended the record, by its own clock; None if it did not say so.
+        """
         if self._next_batch is None:
             self._next_batch = _WriteBatch()
         batch = self._next_batch
@@ -126,7 +131,7 @@ class ClaimStore:
         self._buffer.pop(key, None)
         if self._writer_task is None:
             self._writer_task = asyncio.create_task(self._write_batches(), name="claims")
-        await asyncio.shield(batch.durable)
+        return await asyncio.shield(batch.durable)
 
     def put_buffered(self, whatsapp_id: str, claim: Claim) -> None:
         """Write a row with the next batch or at the next `flush`: for what a crash may lose."""
@@ -157,14 +162,14 @@ class ClaimStore:
 
     async def _write_batch(self, batch: _WriteBatch) -> None:
         try:
-            await self._table.write(PARTITION, list(batch.changes.items()))
+            appended_at_s = await self._table.write(PARTITION, list(batch.changes.items()))
         except Exception as error:  # noqa: BLE001 - raised where the row is waited for
             batch.durable.set_exception(error)
             return
         except asyncio.CancelledError:
             batch.durable.cancel()
             raise
-        batch.durable.set_result(None)
+        batch.durable.set_result(appended_at_s)
 
     # -- many rows
 
@@ -184,9 +189,16 @@ class ClaimStore:
             rows, after = self.read_batch(after)
 
     async def sweep(self) -> int:
-        """Read the next batch and remove a few expired rows of it; returns how many."""
+        """Read the next batch and remove a few expired rows of it; returns how many.
+
+        Times that lie after now are corrected.
+        """
         rows, self._sweep_cursor = self.read_batch(self._sweep_cursor)
         now_s = self._now_s()
+        for key, row in rows:
+            clamped = stored.clamp_times(row, now_s)
+            if clamped != row:
+                self.put_buffered(key, clamped)
         expired_ids = [
             key
             for key, row in rows

@@ -6,7 +6,6 @@ the claim still open reconciles the message, and publishes the same.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,7 +15,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
 from streams.runtime.batching import ITERATIONS_TO_NEXT_RECORD, join_next_request
-from streams.sender.attempt_runner import RunningAttempt
+from streams.sender.attempts.runner import RunningAttempt
 from streams.sender.claim_store import ClaimStore
 
 Publish = Callable[[Sequence[Outcome]], Awaitable[object]]
@@ -69,7 +68,7 @@ class ResultWriter:
         claim_store: ClaimStore,
         publish: Publish,
         on_concluded: OnConcluded,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float],
     ) -> None:
         self._account = account
         self._claim_store = claim_store

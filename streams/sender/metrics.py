@@ -104,6 +104,11 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.awaiting_ack = Gauge(
+            "wa_sender_awaiting_ack",
+            "Dispatches that are submitted, wait for a late ack or are reconciled; others go on meanwhile",
+            registry=registry,
+        )
         self.in_progress = Gauge(
             "wa_sender_in_progress",
             "Dispatches taken from the send topic and not concluded",

@@ -1,11 +1,11 @@
 """Whether the account may write to people who never wrote to it, from its restrictions and its session.
 
-What forbids it is decided in streams/domain/accounts. Here the limits that the session tells are kept,
+Its times are those of WhatsApp's server, and are compared with the broker's. What forbids it is decided in
+streams/domain/accounts. Here the limits that the session tells are kept,
 and the new chats are counted, because WhatsApp's own count comes late. Only the page knows who is a
 stranger: it is asked by a submission that may open no chat.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -26,7 +26,6 @@ from streams.whatsapp.driver import (
     InDoubt,
     NotSubmitted,
     Phase,
-    ServerAccepted,
     SessionState,
     Submission,
     SubmitResult,
@@ -48,7 +47,7 @@ class NewChatGuard:
         claim_store: ClaimStore,
         restrictions: RestrictionStore,
         on_change: Callable[[], None],
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float],
     ) -> None:
         self._claim_store = claim_store
         self._restrictions = restrictions
@@ -116,10 +115,9 @@ class NewChatGuard:
             return result
         if is_open or not is_allowed:
             return replace(result, until_s=result.until_s or self._get_held_until_s())
-        result = await submit(replace(submission, is_new_chat_allowed=True))
-        if isinstance(result, ServerAccepted | InDoubt):
-            self._count_message(submission.chat_id)
-        return result
+        # Counted before it is submitted: another message may be submitted before its ack comes.
+        self._count_message(submission.chat_id)
+        return await submit(replace(submission, is_new_chat_allowed=True))
 
     def _get_held_until_s(self) -> float:
         """Until when a message to a stranger is held back."""

@@ -8,19 +8,21 @@ import asyncio
 import logging
 import os
 import socket
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
 from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
+from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher, QrTerminal
-from streams.sender.attempt_runner import AttemptRunner, Fence, Limits
+from streams.sender.attempts.runner import AttemptRunner
+from streams.sender.attempts.submitter import Fence, Limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
+from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
@@ -54,15 +56,16 @@ class Ports:
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
     metrics: Metrics
+    clock: Clock
 
 
 class SendTopicOwnership:
     """Wires the parts of one ownership together, and opens and closes them in order."""
 
     def __init__(self, settings: Settings, account: str, ports: Ports) -> None:
-        self._ports = ports
+        self._ports, clock = ports, ports.clock
         self._claim_store = ClaimStore(
-            ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=time.time
+            ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=clock.now_s
         )
         self._pacer = Pacer(make_pace(settings))
         self._restrictions = RestrictionStore(
@@ -72,6 +75,7 @@ class SendTopicOwnership:
             self._claim_store,
             self._restrictions,
             lambda: self._account_publisher.notify_change(),
+            clock.now_s,
         )
         self._qr_terminal = QrTerminal(account)
         self._page_monitor = PageMonitor(account, ports.metrics)
@@ -83,19 +87,20 @@ class SendTopicOwnership:
             new_chats=self._new_chats,
             pacer=self._pacer,
             publish=self._publish_account,
-            now_s=time.time,
+            clock=clock,
         )
         self._receipts = ReceiptTracker(
             account=account,
             claim_store=self._claim_store,
             publish=ports.publish_events,
             metrics=ports.metrics,
-            on_doubt_resolved=self._pacer.record_sent,
+            now_s=clock.now_s,
         )
         self.browser_session = BrowserSession(
             lambda: ports.metrics.acks.follow(ports.make_driver()),
             on_change=self._on_session_change,
             on_received=self._receipts.receive,
+            clock=clock,
         )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
@@ -107,6 +112,7 @@ class SendTopicOwnership:
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
             on_refused=ports.metrics.record_refusal,
+            clock=clock,
         )
         self.pipeline = SendPipeline(
             account=account,
@@ -117,6 +123,7 @@ class SendTopicOwnership:
                 claim_store=self._claim_store,
                 publish=ports.publish_events,
                 on_concluded=self._receipts.watch,
+                now_s=clock.now_s,
             ),
             nack=ports.nack,
             on_failure=ports.on_failure,
@@ -127,10 +134,12 @@ class SendTopicOwnership:
 
     # -- life
 
-    async def open(self) -> None:
-        """Read the rows, then begin."""
+    async def open(self, request: AccountRequest | None = None) -> None:
+        """Read the rows, then begin. `request`: what a person has requested for the account."""
         await self._load_recent_sends()
         self._restrictions.load()
+        if request is not None:
+            self._restrictions.apply_request(request)
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
@@ -163,24 +172,23 @@ class SendTopicOwnership:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ports.on_failure(error)
 
+    def apply_request(self, request: AccountRequest) -> None:
+        """A person requests this for the account."""
+        self._restrictions.apply_request(request)
+
     # -- rows
 
     async def _load_recent_sends(self) -> None:
-        """What earlier ownerships sent: for today's pace, and for receipts that were missed."""
-        since_s = time.time() - DAY_S
-        sent: list[float] = []
+        """What earlier ownerships sent, or may have sent: for today's pace, and for receipts that were missed."""
+        clock = self._ports.clock
+        now_mono_s = clock.monotonic_s()
         latest: list[tuple[float, str, Claim]] = []
         async for whatsapp_id, claim in self._claim_store.scan_all():
-            if isinstance(claim.result, Sent | OutcomeUnknown) and claim.result.at_s > since_s:
-                sent.append(claim.result.at_s)
-                latest.append((claim.result.at_s, whatsapp_id, claim))
-            elif claim.is_open and claim.claimed_at_s > since_s:
-                latest.append((claim.claimed_at_s, whatsapp_id, claim))
-                if claim.receipt:  # it was sent, and its dispatch has not come back since
-                    sent.append(claim.claimed_at_s)
-        for at_s in sorted(sent):
-            self._pacer.record_sent(at_s)
-        for _, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
+            at_s = _find_send_time_s(claim)
+            if at_s is not None and (age_s := clock.age_s(at_s)) < DAY_S:
+                latest.append((now_mono_s - age_s, whatsapp_id, claim))
+        for sent_mono_s, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
+            self._pacer.record_sent(sent_mono_s)
             self._receipts.watch(whatsapp_id, claim)
 
     async def _sweep_claims(self) -> None:
@@ -230,6 +238,13 @@ class SendTopicOwnership:
             await self._page_monitor.record_versions(driver)
         except Exception:
             log.exception("the versions of WhatsApp's page cannot be read")
+
+
+def _find_send_time_s(claim: Claim) -> float | None:
+    """When its message was sent, or may have been; None: it was certainly not."""
+    if isinstance(claim.result, Sent | OutcomeUnknown):
+        return claim.result.at_s
+    return claim.claimed_at_s if claim.is_open else None
 
 
 def make_pace(settings: Settings) -> Pace:

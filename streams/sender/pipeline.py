@@ -1,12 +1,13 @@
 """The send pipeline: dispatches in their order, one submit at a time, while the next ones are prepared.
 
-    accept ─▶ decide ─▶ claim ─▶ submit ─▶ conclude
-              a few     the      one at    row, outcome,
-              ahead     next     a time    acknowledgement
+    accept ─▶ decide ─▶ claim ─▶ submit ─▶ wait for a late ack, or reconcile ─▶ conclude
+              a few     the      one at    up to `MAX_UNANSWERED` messages      row, outcome,
+              ahead     next     a time    beside each other                    acknowledgement
 
 Rows are read and numbers looked up a few dispatches ahead, but only one claim is stored ahead: every
-claim that a crash leaves open must be reconciled. Results are written while the next dispatch is
-submitted. No record makes the pipeline raise: it is concluded, or logged and skipped.
+claim that a crash leaves open must be reconciled. A message whose ack is late holds up no other one: a recipient has
+one message in flight, so the order of each recipient's messages is kept. Results are written while the next dispatch
+is submitted. No record makes the pipeline raise: it is concluded, or logged and skipped.
 """
 
 import asyncio
@@ -19,13 +20,15 @@ import msgspec
 from streams.domain.phone.events import Result
 from streams.domain.sending import command
 from streams.domain.sending.message_id import derive_whatsapp_id
-from streams.sender.attempt_runner import AttemptRunner, RunningAttempt
+from streams.sender.attempts.runner import AttemptRunner, RunningAttempt
 from streams.sender.conclusion import Conclusion, PendingDispatch, ResultWriter, SendRecord
 from streams.sender.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 MAX_AHEAD: Final = 4
+# If as many acks are late at a time, the connection is dead: nothing more is given to the page.
+MAX_UNANSWERED: Final = 8
 # How long a submit under way may still take when the send topic is given up; after that its claim stays open.
 CLOSE_TIMEOUT_S: Final = 3.0
 
@@ -60,9 +63,10 @@ class SendPipeline:
         self._to_conclude: asyncio.Queue[Conclusion] = asyncio.Queue()
         self._claim_permit = asyncio.Semaphore(1)
         self._pending: set[PendingDispatch] = set()  # accepted and not concluded
-        self._unsubmitted_count = 0  # of the pending ones, those without a result
+        self._ahead: set[PendingDispatch] = set()  # the pending ones whose turn has not ended
         self._change_event = asyncio.Event()
-        self._submitting: PendingDispatch | None = None
+        self._attempt_permits = asyncio.Semaphore(MAX_UNANSWERED)
+        self._attempts: dict[asyncio.Task[None], PendingDispatch] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -92,10 +96,11 @@ class SendPipeline:
         self._is_closing = True
         self._notify_change()
         decide_task, claim_task, submit_task, conclude_task = self._tasks
-        await _cancel(decide_task, claim_task)
-        if self._submitting is not None and self._submitting.is_submitted:
-            await asyncio.wait([submit_task], timeout=CLOSE_TIMEOUT_S)
-        await _cancel(submit_task)
+        await _cancel(decide_task, claim_task, submit_task)
+        await _cancel(*(task for task, each in self._attempts.items() if not each.is_submitted))
+        if self._attempts:
+            await asyncio.wait([*self._attempts], timeout=CLOSE_TIMEOUT_S)
+        await _cancel(*self._attempts)
         await _best_effort(self._to_conclude.join())
         await _cancel(conclude_task)
         attempts = [pending.running for pending in self._pending if pending.running is not None]
@@ -109,25 +114,25 @@ class SendPipeline:
 
     # -- accept
 
-    async def accept(self, record: SendRecord) -> None:
-        """Take a record of the send topic, as soon as there is room for it."""
-        while self._unsubmitted_count >= MAX_AHEAD and not self._is_closing:
+    async def accept(self, record: SendRecord, appended_at_s: float) -> None:
+        """Take a record of the send topic, which the broker appended at this time, as soon as there is room."""
+        while len(self._ahead) >= MAX_AHEAD and not self._is_closing:
             await self._change_event.wait()
         if self._is_closing:
             self._nack(record)
             return
-        dispatch = self._decode_record(record)
+        dispatch = self._decode_record(record, appended_at_s)
         if dispatch is None:
             record.ack()
             return
         self._pending.add(dispatch)
         self._metrics.in_progress.set(len(self._pending))
-        self._unsubmitted_count += 1
+        self._ahead.add(dispatch)
         self._to_decide.put_nowait(dispatch)
 
-    def _decode_record(self, record: SendRecord) -> PendingDispatch | None:
+    def _decode_record(self, record: SendRecord, appended_at_s: float) -> PendingDispatch | None:
         try:
-            send_command = command.decode(record.value or b"")
+            send_command = command.decode(record.value or b"", appended_at_s)
         except (msgspec.DecodeError, UnicodeDecodeError):
             # Without the exception, whose text may hold a phone number.
             log.error("a record of the send topic is not a command: skipped")  # noqa: TRY400
@@ -178,25 +183,42 @@ class SendPipeline:
     # -- submit
 
     async def _submit_all(self) -> None:
-        while not self._is_closing:
+        while True:
             dispatch, running = await self._to_submit.get()
-            self._submitting = dispatch
+            await self._attempt_permits.acquire()
+            task = asyncio.create_task(self._run_attempt(dispatch, running), name="attempt")
+            self._attempts[task] = dispatch
+            self._metrics.awaiting_ack.set(len(self._attempts))
+            task.add_done_callback(self._on_attempt_done)
             self._claim_permit.release()
-            if running.attempt.is_reconciling:
-                self._metrics.reconciliations.inc()
-            with self._metrics.submit_s.time():
-                result = await self._runner.run(running)
-            self._submitting = None
-            if running.attempt.is_proved_by_lookup:
-                self._metrics.doubts_resolved.labels("lookup").inc()
-            self._finish(dispatch, result)
+            await running.turn_ended.wait()
+            self._leave_queue(dispatch)
+
+    async def _run_attempt(self, dispatch: PendingDispatch, running: RunningAttempt) -> None:
+        if running.attempt.is_reconciling:
+            self._metrics.reconciliations.inc()
+        with self._metrics.submit_s.time():
+            result = await self._runner.run(running)
+        if running.attempt.is_proved_by_lookup:
+            self._metrics.doubts_resolved.labels("lookup").inc()
+        self._finish(dispatch, result)
+
+    def _on_attempt_done(self, task: asyncio.Task[None]) -> None:
+        del self._attempts[task]
+        self._metrics.awaiting_ack.set(len(self._attempts))
+        self._attempt_permits.release()
+        self._on_task_done(task)
+
+    def _leave_queue(self, dispatch: PendingDispatch) -> None:
+        """The next record may be accepted in its place."""
+        self._ahead.discard(dispatch)
+        self._notify_change()
 
     # -- conclude
 
     def _finish(self, dispatch: PendingDispatch, result: Result) -> None:
-        self._unsubmitted_count -= 1
         self._to_conclude.put_nowait((dispatch, result))
-        self._notify_change()
+        self._leave_queue(dispatch)
 
     async def _conclude_all(self) -> None:
         while True:

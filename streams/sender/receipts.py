@@ -8,7 +8,6 @@ session becomes ready. Only of the latest messages, because WhatsApp Web loads e
 
 import asyncio
 import logging
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
@@ -41,11 +40,8 @@ class ReceiptTracker:
         claim_store: ClaimStore,
         publish: Publish,
         metrics: Metrics,
-        on_doubt_resolved: Callable[[float], object],
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float],
     ) -> None:
-        """`on_doubt_resolved` gets the time of a receipt that proves that a message in doubt was sent."""
-        self._on_doubt_resolved = on_doubt_resolved
         self._account = account
         self._claim_store = claim_store
         self._publish = publish
@@ -141,8 +137,6 @@ class ReceiptTracker:
         self._metrics.receipts.labels(receipt_event.receipt).inc()
         if receipt_event.whatsapp_id in self._unproved:
             self._metrics.doubts_resolved.labels("receipt").inc()
-            if claim is not None and claim.is_open:  # one that is unknown was counted then
-                self._on_doubt_resolved(receipt_event.at_s)
         if updated is not None:
             self.watch(receipt_event.whatsapp_id, updated)
             self._claim_store.put_buffered(receipt_event.whatsapp_id, updated)

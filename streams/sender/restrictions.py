@@ -8,15 +8,20 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts import restriction as stored
 from streams.domain.accounts.new_chats import NewChatLimits
+from streams.domain.accounts.requests import AccountRequest
 from streams.domain.accounts.restriction import RESTRICTION_CODES, Restriction, Scope
 from streams.domain.errors import Error
 from streams.sender.claim_store import ClaimStore
 
 log = logging.getLogger(__name__)
 
+# A message of an account that a person holds back is not worth a try before then. Nobody knows the end.
+HELD_RETRY_S: Final = 60.0
 KEY: Final = b"restriction"  # no WhatsApp id begins like this
 
 
@@ -28,6 +33,28 @@ class RestrictionStore:
         self._on_change = on_change
         self._restrictions: dict[str, Restriction] = {}
         self._limits = NewChatLimits()
+        self._request: AccountRequest | None = None
+
+    @property
+    def held_by(self) -> AccountRequest | None:
+        """The request of a person because of which nothing is sent."""
+        is_held = self._request is not None and self._request.requested != "active"
+        return self._request if is_held else None
+
+    def apply_request(self, request: AccountRequest) -> None:
+        """A person pauses, resumes or removes the account. To resume it lifts what restricts it since before."""
+        self._request = request
+        if request.requested == "active":
+            for code, restriction in self._restrictions.items():
+                if restriction.since_s <= request.at_s < restriction.until_s:
+                    log.warning("a person lifts the restriction %s", code)
+                    self._store(replace(restriction, until_s=request.at_s))
+        self._on_change()
+
+    def _store(self, restriction: Restriction) -> None:
+        self._restrictions[restriction.code] = restriction
+        key = _make_key(restriction.code)
+        self._claim_store.write_buffered(key, stored.encode(restriction))
 
     def load(self) -> None:
         """Read them from the table, once the table is recovered. An earlier version had only one row."""
@@ -38,7 +65,17 @@ class RestrictionStore:
                 self._restrictions[restriction.code] = restriction
 
     def get_active(self, scope: Scope, link: str | None, now_s: float) -> Restriction | None:
-        """Of the restrictions that forbid this now, under this link, the one that ends last."""
+        """Of the restrictions that forbid this now, under this link, the one that ends last.
+
+        A time that the broker's clock has not reached is corrected here, for good: once, not each time anew.
+        """
+        for code, restriction in self._restrictions.items():
+            self._restrictions[code] = stored.clamp(restriction, now_s)
+        if scope == "everything" and (request := self.held_by) is not None:
+            until_s = now_s + HELD_RETRY_S
+            return Restriction(
+                code=request.requested, since_s=request.at_s, until_s=until_s, link=link
+            )
         active = [
             restriction
             for restriction in self._restrictions.values()

@@ -134,7 +134,7 @@ class RetrySettings:
     ack_timeout_s: AtLeast1 = _setting(
         20,
         "How many seconds to wait for the server's ack. After that, the message is reconciled: "
-        "its id is looked for in the page's store.",
+        "its id is looked for in the page's store. Other recipients' messages go on after one second.",
     )
     unknown_after_s: AtLeast1 = _setting(
         3600,

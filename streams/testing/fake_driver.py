@@ -91,7 +91,8 @@ class FakeDriver(FakeWhatsApp):
     async def look_up(self, phone: str) -> LookUpResult:  # noqa: D102
         self.lookups.append(phone)
         if not self._can_look_up():
-            return LookupFailed("no answer")
+            is_lost = self._session.phase is not Phase.READY
+            return LookupFailed("no answer", is_session_lost=is_lost)
         if phone in self._missing_phones:
             return NotOnWhatsApp()
         return OnWhatsApp(chat_of(phone))
@@ -103,9 +104,15 @@ class FakeDriver(FakeWhatsApp):
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         self.submissions.append(submission)
-        result = self._submit(submission)
+        result, delay = self._submit(submission), self._take_delay()
         await self._may_answer.wait()
+        if delay is not None:
+            await delay.wait()
         return result
+
+    def _take_delay(self) -> asyncio.Event | None:
+        delay, self._delay = self._delay, None
+        return delay
 
     def _submit(self, submission: Submission) -> SubmitResult:
         if self._session.phase is not Phase.READY:
@@ -127,7 +134,7 @@ class FakeDriver(FakeWhatsApp):
         return refusal
 
     def _find_refusal(self, submission: Submission) -> NotSubmitted | None:
-        if self._now_s() >= submission.submit_before_s:
+        if self._monotonic_s() >= submission.submit_before_mono_s:
             return NotSubmitted("timeout_before_submit", "too late")
         if submission.chat_id in self.acquaintances:
             return None
@@ -143,6 +150,7 @@ class FakeDriver(FakeWhatsApp):
     def _follow_script(self, submission: Submission) -> SubmitResult:
         accepted = Script(ServerAccepted(self._now_s()), ack=AckLevel.SERVER, arrives=True)
         script = self._scripts.popleft() if self._scripts else accepted
+        self._delay = script.may_return
         if script.is_pending:
             self.store.hold(submission)
         elif script.ack is not None:

@@ -21,6 +21,7 @@ from streams.whatsapp.driver import (
     Phase,
     Receipt,
     ReceiptKind,
+    ServerAccepted,
     ServerRefused,
     SessionState,
     Submission,
@@ -45,6 +46,7 @@ class Script:
     ack: int | None = None
     arrives: bool = False
     is_pending: bool = False
+    may_return: asyncio.Event | None = None  # the submit returns when it is set
 
 
 class FakeWhatsApp:
@@ -56,6 +58,7 @@ class FakeWhatsApp:
         phone: str = "+905550000001",
         is_linked: bool = True,
         now_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.store = FakeStore()
         self.submissions: list[Submission] = []  # every call of `submit`
@@ -69,6 +72,7 @@ class FakeWhatsApp:
         self.acquaintances: set[str] = set()  # chats whose people wrote to the account: not new
         self._phone = phone
         self._now_s = now_s
+        self._monotonic_s = monotonic_s
         self._is_linked = is_linked
         self._link_count = 1
         self._is_running = False
@@ -81,6 +85,7 @@ class FakeWhatsApp:
         self._new_chat_quota: NewChatQuota | None = None
         self._may_answer = asyncio.Event()
         self._may_answer.set()
+        self._delay: asyncio.Event | None = None  # of the submit that is being made
         self._session = SessionState(Phase.STOPPED, since_s=now_s())
         self._session_queues: set[asyncio.Queue[SessionState]] = set()
         self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
@@ -109,6 +114,13 @@ class FakeWhatsApp:
         result = InDoubt("outcome_unknown", "the ack is lost")
         script = Script(result, ack=AckLevel.PENDING, arrives=arrives, is_pending=True)
         self._scripts.append(script)
+
+    def delay_next_ack(self) -> asyncio.Event:
+        """The next message reaches the server; its submit returns when the event is set."""
+        may_return = asyncio.Event()
+        result = ServerAccepted(self._now_s())
+        self._scripts.append(Script(result, AckLevel.SERVER, arrives=True, may_return=may_return))
+        return may_return
 
     def fail_next_submit(self, *, arrives: bool) -> None:
         """The page itself fails under the next submit: the message counts as failed in the store."""

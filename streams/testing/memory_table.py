@@ -4,7 +4,7 @@ They promise what the real ones do (tests/runtime/test_table.py): a write happen
 all. They decide nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -36,20 +36,25 @@ class InMemoryTable:
     """The table of a process."""
 
     disk: Disk
+    now_s: Callable[[], float] | None = None  # the broker's clock
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of the key, or None."""
         return self.disk.rows.get(key)
 
-    async def write(self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]) -> None:
-        """Write all of the changes at once."""
+    async def write(
+        self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]
+    ) -> float | None:
+        """Write all of the changes at once. Returns the append time, if there is a clock."""
         self.disk.take_step()
+        appended_at_s = self.now_s() if self.now_s else None
         for key, value in changes:
             if value is None:
                 self.disk.rows.pop(key, None)
             else:
                 self.disk.rows[key] = value
         self.disk.take_step()
+        return appended_at_s
 
     def scan(
         self, partition: int, prefix: bytes, *, after: bytes = b""

@@ -4,7 +4,6 @@ Nothing here may change the page, or raise: what cannot be read is missing from 
 """
 
 import shutil
-import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,11 +31,12 @@ async def diagnose(
     profile_dir: Path,
     configured_browser: str | None,
     prefer_shell: bool,
+    now_s: float,
 ) -> Diagnosis:
-    """The diagnosis at this moment."""
+    """The diagnosis at this moment, which is `now_s`."""
     page_diagnosis, page_error = await _diagnose_page(page)
     return Diagnosis(
-        taken_at_s=time.time(),
+        taken_at_s=now_s,
         phase=str(session.phase),
         reason=hide_personal(session.reason),
         phase_since_s=session.since_s,

@@ -2,6 +2,10 @@
 
 Kafka, Playwright and wa-js may not appear here. `submit` has four results and raises nothing: a
 caller that must avoid a second message on the recipient's phone has to distinguish them.
+
+What this machine does has the time of the clock that the driver was given (`at_s`, `since_s`, the end of a ban).
+What WhatsApp's server says has the time of that server (the ends of time locks and quotas, the times of messages).
+Waits are durations, and deadlines are times of the monotonic clock (`…_mono_s`).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -80,15 +84,16 @@ class SessionState:
 class Submission:
     """One message for WhatsApp, under an id that the caller has chosen.
 
-    `content` is the content of the request as JSON. After `submit_before_s` (epoch) nothing may
-    leave the page any more. From the submit on, the driver waits `ack_timeout_s` for the ack. Without
-    `is_new_chat_allowed` it may go only to somebody who has written to the account before.
+    `content` is the content of the request as JSON. After `submit_before_mono_s` (of time.monotonic()) nothing
+    may leave the page any more, also if it was frozen meanwhile. From the submit on, the driver waits
+    `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to somebody who has written to the
+    account before.
     """
 
     whatsapp_id: str
     chat_id: str
     content: Mapping[str, object]
-    submit_before_s: float
+    submit_before_mono_s: float
     reply_to: str | None
     ack_timeout_s: float
     is_new_chat_allowed: bool = True
@@ -96,7 +101,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class ServerAccepted:
-    """WhatsApp's server has the message. `at_s` is our time when the ack was seen, never earlier."""
+    """WhatsApp's server has the message. `at_s` is the time when the ack was seen, never earlier."""
 
     at_s: float
 
@@ -148,9 +153,13 @@ class NotOnWhatsApp:
 
 @dataclass(frozen=True, slots=True)
 class LookupFailed:
-    """There is no answer. It must never be taken for "no"."""
+    """There is no answer. It must never be taken for "no".
+
+    `is_session_lost`: the page or its connection was lost, so the number is not at fault.
+    """
 
     detail: str
+    is_session_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from streams.domain.phone.events import Deferred, ReceiptSeen, Result, Sent
-from streams.sender.attempt_runner import Limits
+from streams.sender.attempts.submitter import Limits
 from streams.whatsapp.driver import Phase, SessionState
 from streams.whatsapp.web import media
 from streams.whatsapp.web.recovery_policy import RecoverySettings

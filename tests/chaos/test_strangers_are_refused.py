@@ -13,7 +13,7 @@ import pytest
 from streams.domain.accounts import restriction
 from streams.domain.errors import ErrorClass
 from streams.domain.phone.events import Deferred, Failed, Sent
-from streams.sender.attempt_runner import Limits
+from streams.sender.attempts.submitter import Limits
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.chaos.support.browser_sender import Dispatcher, id_of, running
 from tests.sender.fast import FastSender

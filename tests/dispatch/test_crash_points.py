@@ -145,7 +145,7 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
             dead_letter_id = str(dict(record.headers)["wa-dlq-id"])
             published.add(("dlq", dead_letter_id, str(record.value)))
         else:
-            send = command.decode(record.value or b"")
+            send = command.decode(record.value or b"", 0.0)
             published.add((record.topic, send.id, str(send.dispatch_number), str(send.content)))
     return published
 
@@ -274,7 +274,7 @@ def test_a_calm_run_dispatches_once(log: list[LogEntry]) -> None:
         (send.id, send.dispatch_number, send.content)
         for record in run(log, []).topics
         if record.topic.startswith("send.")
-        for send in [command.decode(record.value or b"")]
+        for send in [command.decode(record.value or b"", 0.0)]
     )
     assert all(count == 1 for count in dispatches.values())
 

@@ -22,11 +22,11 @@ def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float,
     submits: list[float] = []
     acks: list[float] = []
     for pause_s, took_s in steps:
-        now_s = max(now_s + pause_s, pacer.next_send_at_s()[0])
+        now_s = now_s + pause_s + pacer.next_wait_s(now_s + pause_s)[0]
         pacer.record_submit(now_s)
         submits.append(now_s)
         now_s += took_s
-        pacer.record_sent(now_s)
+        pacer.record_answer(now_s, may_be_sent=True)
         acks.append(now_s)
     for earlier, later in pairwise(submits):
         assert later - earlier >= pace.interval_s - 1e-6
@@ -43,10 +43,13 @@ def test_a_pacer_is_rebuilt_from_what_was_sent(pace: Pace, gaps: list[float]) ->
     for gap_s in gaps:
         now_s += gap_s
         times.append(now_s)
-    before, after = Pacer(pace), Pacer(pace, reversed(times))
+    before, after = Pacer(pace), Pacer(pace)
     for at_s in times:
-        before.record_sent(at_s)
-    assert before.next_send_at_s() == after.next_send_at_s()
+        before.record_submit(at_s)
+        before.record_answer(at_s, may_be_sent=True)
+        after.record_sent(at_s)
+    now_s += pace.interval_s
+    assert before.next_wait_s(now_s) == after.next_wait_s(now_s)
     assert before.count_last_minute(now_s) == after.count_last_minute(now_s)
     assert before.count_last_day(now_s) == after.count_last_day(now_s)
 
@@ -56,8 +59,24 @@ def test_what_was_sent_is_counted() -> None:
     pacer = Pacer(Pace(interval_s=0.0, per_minute=0, per_day=0))
     for at_s in (0.0, 50.0, 100.0):
         pacer.record_sent(at_s)
-    assert pacer.next_send_at_s() == (100.0, "")
+    assert pacer.next_wait_s(100.0) == (0.0, "")
     assert (pacer.count_last_minute(100.0), pacer.count_last_day(100.0)) == (2, 3)
     assert pacer.count_last_minute(161.0) == 0
     assert pacer.count_last_day(DAY_S + 60.0) == 1
     assert pacer.count_last_day(2 * DAY_S) == 0
+
+
+@given(paces, st.integers(0, 10), st.booleans())
+def test_a_message_without_an_ack_takes_its_place(
+    pace: Pace, unanswered: int, may_be_sent: bool
+) -> None:
+    """It may arrive at any moment: it counts from its submit, and afterwards if it may have been sent."""
+    pacer, now_s = Pacer(pace), 1_000_000.0
+    limit = min((limit for limit in (pace.per_minute, pace.per_day) if limit), default=99)
+    for _ in range(unanswered):
+        pacer.record_submit(now_s)
+    now_s += pace.interval_s
+    assert (pacer.next_wait_s(now_s)[0] > 0) == (unanswered >= limit)
+    for _ in range(unanswered):
+        pacer.record_answer(now_s, may_be_sent=may_be_sent)
+    assert (pacer.next_wait_s(now_s)[0] > 0) == (may_be_sent and unanswered >= limit)

@@ -29,6 +29,12 @@ def test_the_predicates_of_an_error_are_about_one_code_each() -> None:
     assert not_on_whatsapp == ["recipient_not_on_whatsapp"]
 
 
+def test_a_detail_is_cut() -> None:
+    """A page may answer with megabytes, and the row, the event and the status must still be writable."""
+    assert len(Error("server_error", "x" * 1_000_000).detail) == 1000
+    assert Error("server_error", "x" * 1000).detail == "x" * 1000
+
+
 def test_every_code_has_a_title() -> None:
     """People read titles."""
     assert all(title for _, title in CODES.values())

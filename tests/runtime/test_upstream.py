@@ -91,6 +91,11 @@ PARTS: dict[str, Any] = {
     "TableManager": faust_tables.TableManager,
     "Recovery": faust_recovery.Recovery,
     "PartitionAssignor.on_assignment": partition_assignor.PartitionAssignor.on_assignment,
+    # parts/assignor, consumer/thread, producer (_split_batches)
+    "PartitionAssignor._get_copartitioned_groups": partition_assignor.PartitionAssignor._get_copartitioned_groups,
+    "PartitionAssignor._perform_assignment": partition_assignor.PartitionAssignor._perform_assignment,
+    "AIOKafkaConsumerThread._fetch_records": driver.AIOKafkaConsumerThread._fetch_records,
+    "Sender._send_produce_req": ak_sender.Sender._send_produce_req,
     # table
     "Collection.on_recovery_completed": faust_table.Collection.on_recovery_completed,
     "rocksdb.Store": rocksdb.Store,
@@ -143,6 +148,10 @@ RECORDED_HASHES: dict[str, str] = {
     "TableManager": "f6eed12883a36a91",
     "Recovery": "a652ef029484ee3a",
     "PartitionAssignor.on_assignment": "72f34bf053d696b5",
+    "PartitionAssignor._get_copartitioned_groups": "82b7a3764ad596f6",
+    "PartitionAssignor._perform_assignment": "1e0bf2c5c8f42574",
+    "AIOKafkaConsumerThread._fetch_records": "39a2c6c79fc1455a",
+    "Sender._send_produce_req": "aea01ae4b6c794cc",
     "Collection.on_recovery_completed": "b1526fb39ea0e77e",
     "rocksdb.Store": "062f48be75e112d1",
     "rocksdb.RocksDBOptions": "73d441b66490f2fb",

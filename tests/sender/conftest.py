@@ -5,7 +5,6 @@ The test writes dispatches to the send topic and reads what the sender publishes
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ class SenderHarness:
         request_id: str,
         phone: str,
         *,
-        deadline_in_s: float = 30.0,
+        timeout_s: float = 30.0,
         dispatch_number: int = 1,
         **fields: Any,
     ) -> SendCommand:
@@ -59,7 +58,7 @@ class SenderHarness:
                 "id": request_id,
                 "dispatch_number": dispatch_number,
                 "account": ACCOUNT,
-                "deadline_s": time.time() + deadline_in_s,
+                "timeout_s": timeout_s,
                 "content": orjson.dumps({"type": "text", "body": request_id}),
                 **fields,
             }

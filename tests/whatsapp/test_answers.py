@@ -10,8 +10,19 @@ from streams.whatsapp.driver import (
     ServerRefused,
     SubmitResult,
 )
-from streams.whatsapp.errors import AdapterError
-from streams.whatsapp.web.answers import count_ack, decode_event, decode_submit_error
+from streams.whatsapp.errors import (
+    AdapterError,
+    PageFailure,
+    PageHung,
+    PageLost,
+    PageNavigated,
+)
+from streams.whatsapp.web.answers import (
+    count_ack,
+    decode_event,
+    decode_submit_error,
+    is_session_lost,
+)
 from streams.whatsapp.web.media import upload_timeout_s
 
 
@@ -35,6 +46,7 @@ from streams.whatsapp.web.media import upload_timeout_s
             NotSubmitted("new_chats_restricted", "locked", 5.0),
         ),
         (AdapterError("page_error", "no x"), NotSubmitted("page_crashed", "page_error: no x")),
+        (AdapterError("page_incomplete", "x"), NotSubmitted("page_incomplete", "x")),
     ],
 )
 def test_an_error_of_a_submit(error: AdapterError, result: SubmitResult) -> None:
@@ -48,7 +60,6 @@ def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[st
         "kind": "ack",
         "id": "3EB0",
         "ack": ack,
-        "at_s": 7.0,
         "source": source,
         "is_new": is_new,
     }
@@ -56,9 +67,9 @@ def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[st
 
 def test_an_ack_is_a_receipt_once() -> None:
     """The second source repeats it, which is only counted."""
-    assert decode_event(make_ack(1)) == Receipt("3EB0", "sent", 7.0)
-    assert decode_event(make_ack(2)) == Receipt("3EB0", "delivered", 7.0)
-    assert decode_event(make_ack(2, is_new=False)) is None
+    assert decode_event(make_ack(1), 7.0) == Receipt("3EB0", "sent", 7.0)
+    assert decode_event(make_ack(2), 7.0) == Receipt("3EB0", "delivered", 7.0)
+    assert decode_event(make_ack(2, is_new=False), 7.0) is None
 
 
 def test_receipts_are_counted_by_source() -> None:
@@ -74,3 +85,20 @@ def test_an_upload_may_take_longer_for_a_larger_file() -> None:
     assert upload_timeout_s({"type": "text", "body": "hello"}) == 0
     small, large = ({"type": "image", "data": "A" * size} for size in (4, 4 << 20))
     assert 0 < upload_timeout_s(small) < upload_timeout_s(large)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lost"),
+    [
+        (PageLost("killed"), True),
+        (PageNavigated("reloaded"), True),
+        (PageHung("no answer within 15 s"), False),
+        (AdapterError("disconnected", "socket OPENING"), True),
+        (AdapterError("not_logged_in", "x"), True),
+        (AdapterError("lookup_failed", "an error for this number"), False),
+        (AdapterError("page_error", "a TypeError"), False),
+    ],
+)
+def test_whether_the_session_was_lost(error: AdapterError | PageFailure, is_lost: bool) -> None:
+    """A look-up that was cut off costs no attempt; one that only gave no answer does, so that it ends."""
+    assert is_session_lost(error) == is_lost

@@ -180,7 +180,9 @@ async def test_the_gate_is_closed_while_the_page_is_offline(
 ) -> None:
     """The page itself refuses: in WhatsApp's outbox the message would wait beyond its deadline."""
     assert isinstance(await survivor.submit(make_text("3EB0BB08")), ServerAccepted)
-    argument = answers.encode_submission(make_text("3EB0BB06", deadline_in_s=30.0))
+    submission = make_text("3EB0BB06", deadline_in_s=30.0)
+    before_ms = survivor._require_page().to_page_ms(submission.submit_before_mono_s)
+    argument = answers.encode_submission(submission, before_ms)
     async with expect_reconnecting(survivor):
         await control.add_faults({"drop_socket": True}, is_lasting=True)
     with pytest.raises(AdapterError, match="disconnected") as refused:

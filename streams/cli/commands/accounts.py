@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from streams.cli import output
+from streams.cli.commands import account_requests
 from streams.cli.options import sandbox_option
 from streams.cli.rendering import format_link_instructions, render_qr
 from streams.cli.time_param import format_minute
@@ -25,7 +26,16 @@ _COLUMNS = ("account", "state", "reason", "until", "new_chats", "phone")
 
 @click.group()
 def accounts() -> None:
-    """List and link the sending accounts."""
+    """List, link, add, remove, pause and resume the sending accounts."""
+
+
+for command in (
+    account_requests.add,
+    account_requests.remove,
+    account_requests.pause,
+    account_requests.resume,
+):
+    accounts.add_command(command)
 
 
 @accounts.command("list")

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -19,6 +19,7 @@ from aiokafka.structs import RecordMetadata
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.kafka import topics
+from streams.kafka.broker_clock import require_append_time
 from streams.kafka.connection import KafkaUnreachable, client_options
 from streams.settings import Settings
 
@@ -43,10 +44,17 @@ class ClaimsUnreadable(Exception):
         self.is_missing = is_missing
 
 
+class ClaimsRead(NamedTuple):
+    """Rows by id, as they were at the barrier, whose append time is `appended_s`."""
+
+    rows: Mapping[str, Claim | None]
+    appended_s: float
+
+
 class Claims(Protocol):
     """What the resolver needs of the claims."""
 
-    async def read(self, account: str, whatsapp_ids: Collection[str]) -> Mapping[str, Claim | None]:
+    async def read(self, account: str, whatsapp_ids: Collection[str]) -> ClaimsRead:
         """The rows of these ids, with every claim that was appended before this call.
 
         Raises:
@@ -68,7 +76,7 @@ class ClaimReader:
         self._write_barrier = write_barrier
         self._changelogs: dict[str, _Changelog] = {}
 
-    async def read(self, account: str, whatsapp_ids: Collection[str]) -> Mapping[str, Claim | None]:
+    async def read(self, account: str, whatsapp_ids: Collection[str]) -> ClaimsRead:
         """See `Claims`."""
         changelog = self._changelogs.pop(account, None)
         try:
@@ -122,7 +130,7 @@ class _Changelog:
     async def stop(self) -> None:
         await self._consumer.stop()
 
-    async def read(self, whatsapp_ids: Collection[str]) -> dict[str, Claim | None]:
+    async def read(self, whatsapp_ids: Collection[str]) -> ClaimsRead:
         keys = {whatsapp_id.encode(): whatsapp_id for whatsapp_id in whatsapp_ids}
         if not keys.keys() <= self._rows.keys():
             self._rows = dict.fromkeys(keys)
@@ -130,7 +138,8 @@ class _Changelog:
         async with asyncio.timeout(STALL_TIMEOUT_S):
             barrier = await self._write_barrier(self._topic)
         await self._read_through(barrier.offset)
-        return {keys[key]: _decode(self._rows[key]) for key in keys}
+        rows = {keys[key]: _decode(self._rows[key]) for key in keys}
+        return ClaimsRead(rows, require_append_time(barrier))
 
     async def _read_through(self, last_offset: int) -> None:
         progress_s = time.monotonic()

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from streams.dispatch.flights.claim_reader import Claims, ClaimsUnreadable
+from streams.dispatch.flights.claim_reader import Claims, ClaimsRead, ClaimsUnreadable
 from streams.dispatch.flights.tracker import Flight, FlightTracker
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.phone import events
 from streams.domain.phone.events import Deferred, Event, FlightOverdue, Outcome, Result
 from streams.domain.phone.handlers.overdue import give_up_at_s
 from streams.domain.policy import Policy
-from streams.domain.sending.claim import Claim, in_doubt_result
+from streams.domain.sending.claim import in_doubt_result
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.domain.sending.unanswered import result_of_unanswered
 from streams.runtime.publisher import AppStopped
@@ -37,7 +37,8 @@ class Patience:
     alive_margin_s: float = 60.0
     # An event that was published and has had no effect yet is published again after this time.
     repeat_s: float = 30.0
-    # Claims that cannot be read for this long: the messages stay with their account, in doubt.
+    # Claims that cannot be read for this long, or a broker's clock that does not reach the last deadline because
+    # it was set back: the messages stay with their account, in doubt.
     unreadable_s: float = 60.0
 
 
@@ -66,7 +67,6 @@ class Resolver:
         namespace: str,
         policy: Policy,
         is_sender_alive: Callable[[str], bool],
-        now_s: Callable[[], float],
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._flights = flights
@@ -77,9 +77,8 @@ class Resolver:
         self._namespace = namespace
         self._policy = policy
         self._is_sender_alive = is_sender_alive
-        self._now_s = now_s
         self._patience = patience
-        self._unreadable_since_s: dict[str, float] = {}
+        self._unreadable_since_s: dict[str, float] = {}  # monotonic
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -105,7 +104,7 @@ class Resolver:
         await self._report([flight for flight in overdue if self._is_to_be_reported(flight)])
         to_resolve: defaultdict[str, list[Flight]] = defaultdict(list)
         for flight in overdue:
-            if flight.is_marked and flight.closes_at_s is not None and self._is_silent(flight):
+            if flight.is_marked and self._is_silent(flight) and self._is_closed(flight):
                 to_resolve[flight.in_flight.account].append(flight)
         await self._claims.close(except_accounts=to_resolve)
         for account, flights in to_resolve.items():
@@ -114,14 +113,25 @@ class Resolver:
     # -- which flights
 
     def _is_overdue(self, flight: Flight) -> bool:
-        patience = self._patience
+        return flight.is_overdue(self._flights.now(), self._get_margin_s(flight))
+
+    def _get_margin_s(self, flight: Flight) -> float:
         is_alive = self._is_sender_alive(flight.in_flight.account)
-        margin_s = patience.alive_margin_s if is_alive else patience.margin_s
-        return self._now_s() >= flight.deadline_s + margin_s
+        return self._patience.alive_margin_s if is_alive else self._patience.margin_s
+
+    def _is_closed(self, flight: Flight) -> bool:
+        """Whether no claim can be in time any more, or the broker's clock will not say so for long."""
+        if flight.published_by is None:
+            return False
+        now, margin_s = self._flights.now(), self._get_margin_s(flight)
+        if now.broker_s >= flight.closes_at_s + self._patience.margin_s:
+            return True
+        return flight.is_overdue(now, margin_s + self._patience.unreadable_s)
 
     def _is_silent(self, flight: Flight) -> bool:
         """Whether the last event about it was published so long ago that it is not on its way any more."""
-        return self._now_s() >= flight.reported_at_s + self._patience.repeat_s
+        now = self._flights.now()
+        return now.mono_s >= flight.reported_mono_s + self._patience.repeat_s
 
     def _is_to_be_reported(self, flight: Flight) -> bool:
         """Not marked yet, or it was tried, and the time of the last resort has come."""
@@ -129,8 +139,8 @@ class Resolver:
             return False
         if not flight.is_marked:
             return True
-        is_tried = flight.resolve_count > 0
-        return is_tried and self._now_s() >= give_up_at_s(flight.in_flight, self._policy)
+        give_up_s = give_up_at_s(flight.in_flight, self._policy)
+        return flight.resolve_count > 0 and self._flights.now().broker_s >= give_up_s
 
     # -- what is published
 
@@ -164,29 +174,28 @@ class Resolver:
 
     async def _read_claims(
         self, account: str, whatsapp_ids: Sequence[str]
-    ) -> dict[str, Claim | ClaimsUnreadable | None] | None:
-        """By id: the row, or why there is no answer; None: it is tried again."""
+    ) -> ClaimsRead | ClaimsUnreadable | None:
+        """The rows, or why there are none; None: it is tried again."""
         try:
             claims = await self._claims.read(account, whatsapp_ids)
         except ClaimsUnreadable as error:
             if account not in self._unreadable_since_s:
                 log.warning("the claims of %s cannot be read: %s", account, error)
-            since_s = self._unreadable_since_s.setdefault(account, self._now_s())
-            is_final = error.is_missing or self._now_s() >= since_s + self._patience.unreadable_s
-            return dict.fromkeys(whatsapp_ids, error) if is_final else None
+            now_s = self._flights.now().mono_s
+            since_s = self._unreadable_since_s.setdefault(account, now_s)
+            is_final = error.is_missing or now_s >= since_s + self._patience.unreadable_s
+            return error if is_final else None
         self._unreadable_since_s.pop(account, None)
-        return dict(claims)
+        return claims
 
-    def _get_result(
-        self, flight: Flight, claims: dict[str, Claim | ClaimsUnreadable | None]
-    ) -> Result:
-        claim = claims[self._derive_id(flight)]
-        if isinstance(claim, ClaimsUnreadable):
-            return in_doubt_result(f"its sender did not answer, and {claim}")
+    def _get_result(self, flight: Flight, claims: ClaimsRead | ClaimsUnreadable) -> Result:
+        if isinstance(claims, ClaimsUnreadable):
+            return in_doubt_result(f"its sender did not answer, and {claims}")
         return result_of_unanswered(
             flight.in_flight,
-            claim,
-            now_s=self._now_s(),
+            claims.rows[self._derive_id(flight)],
+            now_s=claims.appended_s,
+            closes_at_s=flight.closes_at_s,
             idempotency_window_s=self._policy.idempotency_window_s,
             is_sender_alive=self._is_sender_alive(flight.in_flight.account),
         )
@@ -204,7 +213,7 @@ class Resolver:
     async def _publish(self, items: Iterable[tuple[Flight, Event]]) -> None:
         records: list[OutgoingRecord] = []
         for flight, event in items:
-            flight.reported_at_s = self._now_s()
+            flight.reported_mono_s = self._flights.now().mono_s
             records.append(
                 OutgoingRecord(
                     topic=self._phone_topic,

@@ -1,10 +1,12 @@
 """When an account may send next: a minimum interval, a limit per minute, a cap per day.
 
-Times are passed in as epoch seconds: there is no clock and no randomness here.
+Times are passed in: there is no clock and no randomness here. They are those of one monotonic clock, because a
+wall clock that is set back would lift the limits. What an earlier process has sent is passed in as its age.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from math import isinf
 from typing import Final
 
 import msgspec
@@ -13,6 +15,8 @@ MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
 # A dispatch that would wait longer than this for the pace is handed back, so that nothing is held up.
 MAX_PACE_WAIT_S: Final = 5.0
+# When the limit is taken up by messages whose acks are awaited, it is looked at again after this time.
+UNANSWERED_POLL_S: Final = 1.0
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -23,40 +27,59 @@ class Pace(msgspec.Struct, frozen=True):
     per_day: int = 0
 
 
-def next_send_at_s(send_times_s: Sequence[float], pace: Pace) -> tuple[float, str]:
+def next_send_at_s(
+    send_times_s: Sequence[float], pace: Pace, unanswered: int = 0
+) -> tuple[float, str]:
     """When the next message may leave, and the error code of what holds it ("" for the interval).
 
-    `send_times_s` are the account's sending times of the last day, oldest first.
+    `send_times_s` are the account's sending times of the last day, oldest first. `unanswered` more messages
+    were submitted and count as sent, at a time that is not over yet; infinity: one of them must end first.
     """
-    if not send_times_s:
-        return 0.0, ""
-    candidates = [(send_times_s[-1] + pace.interval_s, "")]
-    if pace.per_minute and len(send_times_s) >= pace.per_minute:
-        candidates.append((send_times_s[-pace.per_minute] + MINUTE_S, "account_rate_limited"))
-    if pace.per_day and len(send_times_s) >= pace.per_day:
-        candidates.append((send_times_s[-pace.per_day] + DAY_S, "account_daily_cap"))
+    candidates = [(send_times_s[-1] + pace.interval_s if send_times_s else 0.0, "")]
+    limits = (
+        (pace.per_minute, MINUTE_S, "account_rate_limited"),
+        (pace.per_day, DAY_S, "account_daily_cap"),
+    )
+    for limit, window_s, code in limits:
+        position = limit - unanswered
+        if limit and position <= 0:
+            candidates.append((float("inf"), code))
+        elif limit and len(send_times_s) >= position:
+            candidates.append((send_times_s[-position] + window_s, code))
     return max(candidates)
 
 
 class Pacer:
     """What an account has sent lately: as many times as the pace needs, and two counts.
 
-    A message counts from its ack, the end of its sending. So no window of WhatsApp's clock has more than
-    the pace allows. The interval runs from one submit to the next.
+    A message counts from its ack, the end of its sending; one without an ack from the end of its attempt, because
+    it may have arrived. So no window of WhatsApp's clock has more than the pace allows. The interval runs from one
+    submit to the next.
     """
 
-    def __init__(self, pace: Pace, send_times_s: Iterable[float] = ()) -> None:
+    def __init__(self, pace: Pace) -> None:
         self._pace = pace
         self._send_times_s: deque[float] = deque(maxlen=max(pace.per_minute, pace.per_day, 1))
         self._minute_counts: deque[list[float]] = deque()  # [minute, count], oldest first
         self._last_minute_s: deque[float] = deque()
-        self._last_submit_s = 0.0
-        for at_s in sorted(send_times_s):
-            self.record_sent(at_s)
+        self._last_submit_s: float | None = None
+        self._unanswered = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages were submitted and have no answer yet."""
+        return self._unanswered
 
     def record_submit(self, now_s: float) -> None:
-        """A message is about to be submitted."""
+        """A message is about to be submitted: it counts as sent until `record_answer`."""
         self._last_submit_s = now_s
+        self._unanswered += 1
+
+    def record_answer(self, now_s: float, *, may_be_sent: bool) -> None:
+        """The submit of a message has ended."""
+        self._unanswered -= 1
+        if may_be_sent:
+            self.record_sent(now_s)
 
     def record_sent(self, at_s: float) -> None:
         """A message went out at this time, or may have."""
@@ -68,17 +91,21 @@ class Pacer:
         self._minute_counts[-1][1] += 1
         self._drop_expired(at_s)
 
-    def next_send_at_s(self) -> tuple[float, str]:
-        """When the next message may leave, and the error code of what holds it, as above."""
+    def next_wait_s(self, now_s: float) -> tuple[float, str]:
+        """Seconds until the next message may leave, and the error code of what holds it, as above."""
         caps = msgspec.structs.replace(self._pace, interval_s=0.0)
-        capped_at_s, code = next_send_at_s(self._send_times_s, caps)
-        interval_at_s = self._last_submit_s + self._pace.interval_s if self._last_submit_s else 0.0
-        return max((interval_at_s, ""), (capped_at_s, code))
+        capped_at_s, code = next_send_at_s(self._send_times_s, caps, self._unanswered)
+        if isinf(capped_at_s) and code:
+            capped_at_s = now_s + UNANSWERED_POLL_S
+        last_submit_s = self._last_submit_s
+        interval_at_s = now_s if last_submit_s is None else last_submit_s + self._pace.interval_s
+        at_s, code = max((interval_at_s, ""), (capped_at_s, code))
+        return max(0.0, at_s - now_s), code
 
-    def busy_until_s(self, now_s: float) -> float:
-        """Until when the account takes no dispatch, because it could not send it soon; 0 if it takes one."""
-        at_s, _ = self.next_send_at_s()
-        return at_s if at_s > now_s + MAX_PACE_WAIT_S else 0.0
+    def busy_for_s(self, now_s: float) -> float:
+        """How long the account takes no dispatch, because it could not send it soon; 0 if it takes one."""
+        wait_s, _ = self.next_wait_s(now_s)
+        return wait_s if wait_s > MAX_PACE_WAIT_S else 0.0
 
     def count_last_minute(self, now_s: float) -> int:
         """How many messages went out in the last 60 seconds."""

@@ -10,7 +10,8 @@
 A restriction ends at its time, or when a person links the account again. One of new chats also ends when
 the session showed WhatsApp's own lock, and shows it no more. Several may be in force at a time, one of
 each code. The row is stored: a field may be added with a default, and no field is renamed. Times are
-epoch seconds.
+epoch seconds: the broker's, but the end of WhatsApp's own lock has the time of WhatsApp's server. A stored time that
+the broker's clock has not reached after it was set back is corrected when it is read (`clamp`).
 """
 
 from typing import Final, Literal, TypeAlias
@@ -90,6 +91,18 @@ def restriction_after(
         return restriction
     until_s = shown_until_s if shown_until_s > now_s else restriction.until_s
     return replace(restriction, until_s=until_s, is_shown=True)
+
+
+def clamp(restriction: Restriction, now_s: float) -> Restriction:
+    """The restriction as it can be now: it has begun, and lasts no longer than its rule allows.
+
+    The end of WhatsApp's own lock is WhatsApp's, and has no rule here.
+    """
+    if restriction.is_shown:
+        return restriction
+    max_s = _PAUSES.max_delay_s if restriction.is_pause else RESTRICTION_DURATION_S
+    since_s = min(restriction.since_s, now_s)
+    return replace(restriction, since_s=since_s, until_s=min(restriction.until_s, now_s + max_s))
 
 
 def after_session(restriction: Restriction, limits: NewChatLimits, now_s: float) -> Restriction:

@@ -20,6 +20,7 @@ class Availability(StrEnum):
     READY = "ready"
     BUSY = "busy"  # ready, but its pace lets it send nothing for a time
     DOWN = "down"
+    REMOVED = "removed"  # by a person
 
 
 class Capacity(msgspec.Struct, frozen=True):
@@ -31,9 +32,16 @@ class Capacity(msgspec.Struct, frozen=True):
     is_ready: bool
     free_slots: int
     is_new_chat_allowed: bool = True
+    is_removed: bool = False  # by a person: there is no such account any more
 
 
 AccountCapacities: TypeAlias = Mapping[str, Capacity]
+
+
+def is_removed(account: str | None, accounts: AccountCapacities) -> bool:
+    """Whether a person has removed this account. One that is only not known may come back."""
+    capacity = accounts.get(account) if account is not None else None
+    return capacity is not None and capacity.is_removed
 
 
 class AccountChoice(msgspec.Struct, frozen=True):
@@ -71,6 +79,14 @@ def choose_account(
     if usable[best].free_slots == 0:
         return AccountChoice(blocked_reason="account_busy")
     return AccountChoice(account=best)
+
+
+def is_any_ready(required_account: str | None, accounts: AccountCapacities) -> bool:
+    """Whether an account is ready that may have the message, also if it has no free slot now."""
+    return any(
+        capacity.is_ready and required_account in (None, name)
+        for name, capacity in accounts.items()
+    )
 
 
 def _rank(name: str, capacity: Capacity) -> tuple[bool, bool, int, str]:

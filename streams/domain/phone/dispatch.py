@@ -9,7 +9,12 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from streams.domain import rate_limit
-from streams.domain.accounts.routing import AccountCapacities, AccountChoice, choose_account
+from streams.domain.accounts.routing import (
+    AccountCapacities,
+    AccountChoice,
+    choose_account,
+    is_removed,
+)
 from streams.domain.errors import Error
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
@@ -35,7 +40,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
         return transition.phone
-    if not _give_up_heads(transition):
+    if not _give_up_heads(transition, accounts):
         return transition.update_phone(timer_at_s=transition.now_s)
     heads = transition.get_heads()
     if not heads:
@@ -101,8 +106,6 @@ def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list
 
 def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
     dispatch_number = message.dispatches + 1
-    latest_s = transition.append_s + transition.policy.dispatch_timeout_s
-    deadline_s = min(latest_s, message.expires_at_s or float("inf"))
     chat = _get_valid_chat(transition)
     transition.put_message(replace(message, state=State.DISPATCHED, dispatches=dispatch_number))
     transition.record_bulk_skip(message.priority)
@@ -111,7 +114,8 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             id=message.id,
             account=account,
             dispatch_number=dispatch_number,
-            deadline_s=deadline_s,
+            timeout_s=transition.policy.dispatch_timeout_s,
+            expires_at_s=message.expires_at_s,
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
         )
@@ -120,8 +124,8 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
         id=message.id,
         account=account,
         dispatch_number=dispatch_number,
-        since_s=transition.now_s,
-        deadline_s=latest_s,
+        since_s=transition.append_s,
+        deadline_s=transition.append_s + transition.policy.dispatch_timeout_s,
         is_in_doubt=message.pinned_to is not None,
         allow_duplicate=message.allow_duplicate,
     )
@@ -140,6 +144,7 @@ def _add_wait(transition: Transition, blocked: _Blocked) -> Message:
         priority_rank=PRIORITIES.index(message.priority),
         closed_accounts=tuple(sorted(closed_accounts | blocked.held_accounts)),
         without_new_chats=tuple(sorted(closed.without_new_chats)),
+        is_in_doubt=message.pinned_to is not None,
     )
     transition.update_phone(waits=(*transition.phone.waits, wait))
     due_at_s = closed.next_open_s(account) if reason == "no_account" else 0.0
@@ -156,18 +161,20 @@ def _set_timer(transition: Transition, heads: list[Message], times_s: list[float
 # -- giving up
 
 
-def _give_up_heads(transition: Transition) -> bool:
+def _give_up_heads(transition: Transition, accounts: AccountCapacities) -> bool:
     """Complete the heads that will not be sent; False if there may be more of them."""
     for _ in range(MAX_GIVEN_UP_PER_EVENT):
         heads = transition.get_heads()
-        head = next((head for head in heads if _must_give_up(transition, head)), None)
+        head = next((head for head in heads if _must_give_up(transition, head, accounts)), None)
         if head is None:
             return True
-        _give_up(transition, head)
+        _give_up(transition, head, accounts)
     return False
 
 
-def _must_give_up(transition: Transition, head: Message) -> bool:
+def _must_give_up(transition: Transition, head: Message, accounts: AccountCapacities) -> bool:
+    if _has_no_account(head, accounts):
+        return True
     chat = _get_valid_chat(transition)
     is_not_on_whatsapp = chat is not None and chat.chat_id is None
     return is_not_on_whatsapp or _get_give_up_at_s(transition, head) <= transition.now_s
@@ -192,11 +199,19 @@ def _get_doubt_began_s(transition: Transition, head: Message) -> float:
     return max(head.in_doubt_since_s, held_back_until_s)
 
 
-def _give_up(transition: Transition, head: Message) -> Message:
+def _has_no_account(head: Message, accounts: AccountCapacities) -> bool:
+    """It requires an account that a person has removed. One in doubt waits for that account all the same."""
+    return head.pinned_to is None and is_removed(head.account, accounts)
+
+
+def _give_up(transition: Transition, head: Message, accounts: AccountCapacities) -> Message:
     if head.pinned_to is not None:
         return _give_up_in_doubt(transition, head, head.pinned_to)
     if head.expires_at_s and head.expires_at_s <= transition.now_s:
         return transition.complete(head, State.EXPIRED, attempt=head.attempts)
+    if _has_no_account(head, accounts):
+        error = Error("unknown_account", f"the account {head.account} was removed")
+        return transition.complete_with_dead_letter(head, State.FAILED, error)
     error = Error("recipient_not_on_whatsapp", "WhatsApp answered this at the last look-up")
     return transition.complete_with_dead_letter(head, State.FAILED, error)
 

@@ -65,12 +65,13 @@ class StatusDetails(TypedDict, total=False):
 
 
 class Dispatch(Stored, frozen=True, tag="dispatch"):
-    """The account may submit this message until `deadline_s`, and never later."""
+    """The account may submit this message within `timeout_s` of the append of its command, and never later."""
 
     id: str
     account: str
     dispatch_number: int
-    deadline_s: float
+    timeout_s: float
+    expires_at_s: float = 0.0  # nor at or after this time; 0: no such time
     chat_id: str | None = None
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
 

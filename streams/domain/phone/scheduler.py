@@ -19,37 +19,16 @@ import msgspec
 from streams.domain.accounts.routing import (
     AccountCapacities,
     Availability,
-    BlockedReason,
     Capacity,
 )
 from streams.domain.phone.events import ScheduleDue, TimerFired
 from streams.domain.phone.message_times import MessageTimes
 from streams.domain.phone.state import Phone, Wait
+from streams.domain.phone.wait_keys import WaitKey, make_wait_key
 
 EARLY_TIMER_DELAY_S: Final = 0.5  # of a timer that fired before its time
+_NOT_READY: Final = (Availability.DOWN, Availability.REMOVED)
 MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the log at one time
-
-
-class WaitKey(NamedTuple):
-    """What phones queue for. `account`: the only one that will do; None: any but the closed ones.
-
-    Those `without_new_chats` will do once they may open new chats again.
-    """
-
-    reason: BlockedReason
-    account: str | None
-    closed_accounts: tuple[str, ...] = ()
-    without_new_chats: tuple[str, ...] = ()
-
-    def admits(self, account: str, without_new_chats: Collection[str]) -> bool:
-        """Whether this account will do, while those may open no new chats."""
-        if self.account not in (account, None) or account in self.closed_accounts:
-            return False
-        return account not in self.without_new_chats or account not in without_new_chats
-
-
-def _make_wait_key(wait: Wait) -> WaitKey:
-    return WaitKey(wait.reason, wait.account, wait.closed_accounts, wait.without_new_chats)
 
 
 class QueuedPhone(NamedTuple):
@@ -110,7 +89,7 @@ class Scheduler:
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
             if wait not in already_queued:
-                wait_queue = self._wait_queues[_make_wait_key(wait)]
+                wait_queue = self._wait_queues[make_wait_key(wait)]
                 heapq.heappush(wait_queue, QueuedPhone(wait.priority_rank, arrival, phone))
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
@@ -172,11 +151,12 @@ class Scheduler:
         )
         return {
             name: Capacity(
-                availability is not Availability.DOWN,
+                availability not in _NOT_READY,
                 0
                 if is_contended
                 else self._count_free_slots(name, availability, without_new_chats, phone),
                 name not in without_new_chats,
+                availability is Availability.REMOVED,
             )
             for name, availability in availabilities.items()
         }
@@ -265,7 +245,7 @@ class Scheduler:
         if queued.phone in self._pending_wakes:
             return False
         return any(
-            (_make_wait_key(wait), wait.priority_rank) == (wait_key, queued.priority_rank)
+            (make_wait_key(wait), wait.priority_rank) == (wait_key, queued.priority_rank)
             for wait in waiting.waits
         )
 
@@ -277,15 +257,19 @@ class Scheduler:
     ) -> bool:
         """Whether a step could now end differently for the phones in this queue.
 
-        If a phone waits for a busy account that is no longer ready, another account may take it.
+        If a phone waits for a busy account that is no longer ready, another account may take it. If it requires
+        an account that was removed, its message fails.
         """
+        required = availabilities.get(wait_key.account) if wait_key.account is not None else None
+        if required is Availability.REMOVED and not wait_key.is_in_doubt:
+            return True
         candidates = {
             name: availability
             for name, availability in availabilities.items()
             if wait_key.admits(name, without_new_chats)
         }
         if wait_key.reason == "account_busy" and all(
-            availability is Availability.DOWN for availability in candidates.values()
+            availability in _NOT_READY for availability in candidates.values()
         ):
             return True
         return any(

@@ -155,6 +155,7 @@ class Wait(Stored, frozen=True):
     # Both in alphabetical order: these will not do, and these only once they may open new chats again.
     closed_accounts: tuple[str, ...] = ()
     without_new_chats: tuple[str, ...] = ()
+    is_in_doubt: bool = False  # only its own account can find out what became of it
 
 
 class Closure(Stored, frozen=True):

@@ -69,9 +69,9 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
     """Whether the event changes anything."""
     match event:
         case RequestReceived():
-            return requests.apply_request(transition, event, accounts.keys())
+            return requests.apply_request(transition, event, _get_names(accounts))
         case Outcome():
-            return outcomes.apply_outcome(transition, event)
+            return outcomes.apply_outcome(transition, event, accounts)
         case FlightOverdue():
             return overdue.apply_flight_overdue(transition, event)
         case ReceiptSeen():
@@ -82,6 +82,11 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
             return requests.apply_schedule_due(transition, event)
         case RetentionElapsed():
             return retention.apply_retention(transition, event)
+
+
+def _get_names(accounts: AccountCapacities) -> frozenset[str]:
+    """The accounts that a request may name."""
+    return frozenset(name for name, capacity in accounts.items() if not capacity.is_removed)
 
 
 def _apply_timer(transition: Transition, event: TimerFired) -> bool:

@@ -109,7 +109,9 @@ class Denied(msgspec.Struct, frozen=True):
 
 
 class ClaimStored(msgspec.Struct, frozen=True):
-    """The broker has the claim."""
+    """The broker has the claim. It appended its record at this time, by its own clock."""
+
+    appended_at_s: float
 
 
 class OwnershipConfirmed(msgspec.Struct, frozen=True):
@@ -138,11 +140,15 @@ class HeldBack(msgspec.Struct, frozen=True):
 
 
 class NotSubmitted(msgspec.Struct, frozen=True):
-    """Nothing left the page, and nothing will. `until_s`: the same would happen before then; 0: unknown."""
+    """Nothing left the page, and nothing will. `until_s`: the same would happen before then; 0: unknown.
+
+    `is_too_late`: the deadline of the dispatch has passed.
+    """
 
     code: str
     detail: str = ""
     until_s: float = 0.0
+    is_too_late: bool = False
 
 
 class SubmitRefused(msgspec.Struct, frozen=True):

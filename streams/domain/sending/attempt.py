@@ -13,7 +13,7 @@
                    WaitUntilAllowed       Allowed                  ConfirmOwnership
                                           Denied                   Finish, not sent
                    ConfirmOwnership       no claim of this         StoreClaim
-                                          dispatch and link
+                                          attempt and link
                                           such a claim, in time    Submit
                                           such a claim, too late   Finish, not sent
                                           a row with a receipt     Finish sent
@@ -30,9 +30,11 @@
 
 Rules:
 
-1. `Submit` follows only `OwnershipConfirmed`, under a stored claim that names this dispatch and the session's link.
+1. `Submit` follows only `OwnershipConfirmed`, under a claim that this attempt has stored, which names this dispatch
+   and the session's link.
 2. Between two `Submit`s of one message there is a `MessageLookedUp`, under the link of the second one.
-3. Nothing is submitted after the deadline, and at most `MAX_SUBMITS` times for one dispatch.
+3. A claim is in time if the broker appended its record before the deadline: no clock of a host decides it.
+   Nothing is submitted under a later one. One dispatch is submitted at most `MAX_SUBMITS` times.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
 The shell (streams/sender/attempt_runner.py) executes each action and reports one observation, which answers it.
@@ -41,41 +43,15 @@ The shell (streams/sender/attempt_runner.py) executes each action and reports on
 from collections.abc import Mapping
 
 from streams.domain.accounts.restriction import is_about_account
-from streams.domain.errors import Error, ErrorClass, error_for
+from streams.domain.errors import Error, error_for
 from streams.domain.phone.events import Failed, Result, Sent
+from streams.domain.sending import actions, reconciliation, refusals
 from streams.domain.sending import claim as claims
-from streams.domain.sending import reconciliation, refusals
-from streams.domain.sending.actions import (
-    AccountRestricted,
-    Action,
-    Allowed,
-    ClaimStored,
-    ConfirmOwnership,
-    Denied,
-    Finish,
-    HeldBack,
-    LookUpMessage,
-    LookUpNumber,
-    MessageLookedUp,
-    NotSubmitted,
-    NumberFound,
-    NumberLookupFailed,
-    NumberNotFound,
-    Observation,
-    OwnershipConfirmed,
-    Reconnect,
-    Reconnected,
-    RestrictAccount,
-    StoreClaim,
-    Submit,
-    SubmitAccepted,
-    SubmitRefused,
-    SubmitUncertain,
-    WaitUntilAllowed,
-)
+from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
 from streams.domain.sending.command import SendCommand, decode_content
 from streams.domain.sending.reconciliation import AskToReconnect, SubmitAgain
+from streams.domain.sending.submit_history import SubmitHistory
 
 
 class UnexpectedObservation(Exception):
@@ -91,16 +67,12 @@ class Attempt:
         self.claim_at_start = claim  # the row that a withdrawal restores
         self.chat_id = ""  # until it is known
         self.looked_up_chat_id: str | None = None  # what WhatsApp answered in this attempt
-        self.submit_count = 0
         self._content: Mapping[str, object] = {}  # of the next submit
-        self._link: str | None = None  # of the claim under which the last submit was made
-        self._lookup_link: str | None = None  # the only one under which a second submit may follow
+        self._history = SubmitHistory()
         self._may_be_claimed = False  # by this attempt
-        self._is_first = False  # nothing of this message can have left before this attempt
+        self._claim_appended_at_s: float | None = None  # of the last claim of this attempt
         self._result_after_reconnect: Result | None = None
         self._is_found = False  # the last lookup concluded the attempt
-        self._may_have_arrived = False  # an earlier page had it, without an ack
-        self._is_reconciled = False  # a lookup has shown that an earlier submit did not leave
         self._is_refused = False  # by the server, and not only the pace of the account
         self.action: Action = self._begin(now_s)
 
@@ -109,12 +81,17 @@ class Attempt:
     @property
     def result(self) -> Result | None:
         """The result, once there is one."""
-        return self.action.result if isinstance(self.action, Finish) else None
+        return self.action.result if isinstance(self.action, actions.Finish) else None
+
+    @property
+    def submit_count(self) -> int:
+        """How often the page was given the message."""
+        return self._history.submit_count
 
     @property
     def is_reconciling(self) -> bool:
         """Whether the message is being looked for because it may have left."""
-        return isinstance(self.action, LookUpMessage)
+        return isinstance(self.action, actions.LookUpMessage)
 
     @property
     def is_proved_by_lookup(self) -> bool:
@@ -124,19 +101,24 @@ class Attempt:
     @property
     def is_withdrawable(self) -> bool:
         """A claim of this attempt may be stored, the page never had the message, and there is no result."""
-        is_unsubmitted = self._is_first and not self.submit_count
-        return self._may_be_claimed and is_unsubmitted and self.result is None
+        return self._may_be_claimed and not self._history.may_have_left and self.result is None
 
     def claim_ahead(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
         """The claim to store while earlier dispatches are submitted; None: nothing is to be stored.
 
         `link` is that of the session and `claim` the row, both at this moment.
         """
-        if not isinstance(self.action, WaitUntilAllowed) or not self._is_first or link is None:
+        if not isinstance(self.action, actions.WaitUntilAllowed) or self._history.may_have_left:
+            return None
+        if link is None:
             return None
         if claim is not None and claim.receipt:
             return None
         return self._missing_claim(link, claim, now_s)
+
+    def claimed_ahead(self, appended_at_s: float) -> None:
+        """The claim ahead is durable; the broker appended its record at this time."""
+        self._claim_appended_at_s = appended_at_s
 
     # -- what happens
 
@@ -152,90 +134,101 @@ class Attempt:
     def fail(self, detail: str) -> Action:
         """The shell failed on this attempt: a bug costs one message, and never sends a second one."""
         if self.result is None:
-            may_have_left = self.submit_count or not self._is_first
+            is_in_doubt = self._history.may_have_left
             failed = Failed(error=Error("internal_error", detail))
-            self.action = Finish(claims.in_doubt_result(detail) if may_have_left else failed)
+            self.action = actions.Finish(claims.in_doubt_result(detail) if is_in_doubt else failed)
         return self.action
 
     def _begin(self, now_s: float) -> Action:
         match claims.decide(self.command, self.claim_at_start, now_s):
             case Conclude(result):
-                return Finish(result)
+                return actions.Finish(result)
             case Reconcile():
                 self.chat_id = (self.claim_at_start and self.claim_at_start.chat_id) or ""
                 if not self.chat_id:
-                    return Finish(claims.in_doubt_result("the claim does not name its chat"))
-                return LookUpMessage(self.chat_id)
+                    return actions.Finish(
+                        claims.in_doubt_result("the claim does not name its chat")
+                    )
+                return actions.LookUpMessage(self.chat_id)
             case OpenClaim():
-                self._is_first = True
+                self._history = SubmitHistory(is_first=True)
                 self.chat_id = self.command.chat_id or ""
-                return self._wait() if self.chat_id else LookUpNumber(self.command.phone)
+                return (
+                    self._wait(now_s) if self.chat_id else actions.LookUpNumber(self.command.phone)
+                )
 
     def _next(self, observation: Observation, now_s: float) -> Action:
         match self.action, observation:
-            case LookUpNumber(), _:
-                return self._after_number_lookup(observation)
-            case WaitUntilAllowed(), Allowed():
-                return ConfirmOwnership()
-            case WaitUntilAllowed(), Denied(error, until_s):
-                return self._not_sent(error, until_s)
-            case StoreClaim(), ClaimStored():
-                return ConfirmOwnership()
-            case ConfirmOwnership(), OwnershipConfirmed(link, claim):
+            case actions.LookUpNumber(), _:
+                return self._after_number_lookup(observation, now_s)
+            case actions.WaitUntilAllowed(), actions.Allowed():
+                return actions.ConfirmOwnership()
+            case actions.WaitUntilAllowed(), actions.Denied(error, until_s):
+                return self._not_sent(now_s, error, until_s)
+            case actions.StoreClaim(), actions.ClaimStored(appended_at_s):
+                self._claim_appended_at_s = appended_at_s
+                return actions.ConfirmOwnership()
+            case actions.ConfirmOwnership(), actions.OwnershipConfirmed(link, claim):
                 return self._claim_or_submit(link, claim, now_s)
-            case Submit(), _:
+            case actions.Submit(), _:
                 return self._after_submit(observation, now_s)
-            case RestrictAccount(error), AccountRestricted(until_s):
-                return self._refused(error, until_s)
-            case LookUpMessage(), MessageLookedUp():
+            case actions.RestrictAccount(error), actions.AccountRestricted(until_s):
+                return self._refused(now_s, error, until_s)
+            case actions.LookUpMessage(), actions.MessageLookedUp():
                 return self._after_message_lookup(observation, now_s)
-            case Reconnect(), Reconnected() if self._result_after_reconnect is not None:
-                return Finish(self._result_after_reconnect)
+            case actions.Reconnect(), actions.Reconnected() if (
+                self._result_after_reconnect is not None
+            ):
+                return actions.Finish(self._result_after_reconnect)
             case _:
                 raise _unexpected(self.action, observation)
 
-    def _after_number_lookup(self, observation: Observation) -> Action:
+    def _after_number_lookup(self, observation: Observation, now_s: float) -> Action:
         match observation:
-            case NumberFound(chat_id):
+            case actions.NumberFound(chat_id):
                 self.chat_id = self.looked_up_chat_id = chat_id
-                return self._wait()
-            case NumberNotFound():
-                return Finish(Failed(error=Error("recipient_not_on_whatsapp")))
-            case NumberLookupFailed(detail):
-                return self._not_sent(Error("lookup_failed", detail))
-            case Denied(error, until_s):
-                return self._not_sent(error, until_s)
+                return self._wait(now_s)
+            case actions.NumberNotFound():
+                return actions.Finish(Failed(error=Error("recipient_not_on_whatsapp")))
+            case actions.NumberLookupFailed(detail):
+                return self._not_sent(now_s, Error("lookup_failed", detail))
+            case actions.Denied(error, until_s):
+                return self._not_sent(now_s, error, until_s)
             case _:
                 raise _unexpected(self.action, observation)
 
     # -- towards a submit
 
-    def _wait(self) -> Action:
+    def _wait(self, now_s: float) -> Action:
         """A message whose content cannot be read waits for nothing."""
         content = decode_content(self.command.content)
         if content is None:
-            return self._not_sent(Error("internal_error", "the content cannot be read"))
+            return self._not_sent(now_s, Error("internal_error", "the content cannot be read"))
         self._content = content
-        return WaitUntilAllowed()
+        return actions.WaitUntilAllowed()
 
     def _claim_or_submit(self, link: str | None, claim: Claim | None, now_s: float) -> Action:
-        """Rule 1: a submit needs a stored claim of this dispatch under the session's link."""
+        """Rules 1 and 3: a submit needs a claim of this attempt under the session's link, in time."""
         if claim is not None and claim.receipt:
-            return Finish(Sent(at_s=now_s))
-        if self._is_reconciled and link != self._lookup_link:
-            return Finish(claims.in_doubt_result("linked again since the lookup"))
+            return actions.Finish(Sent(at_s=now_s))
+        if self._history.is_reconciled and link != self._history.lookup_link:
+            return actions.Finish(claims.in_doubt_result("linked again since the lookup"))
         missing = self._missing_claim(link, claim, now_s)
         if missing is not None:
-            return StoreClaim(missing)
-        if now_s >= self.command.deadline_s:
-            return self._not_sent(Error("deadline_exceeded"))
-        self._link = link
-        self.submit_count += 1
-        return Submit(self.chat_id, self._content)
+            return actions.StoreClaim(missing)
+        assert self._claim_appended_at_s is not None, "a claim that is not missing was stored"
+        if self._claim_appended_at_s >= self.command.deadline_s:
+            return self._not_sent(now_s, Error("deadline_exceeded"))
+        self._history = self._history.after_submit(link)
+        return actions.Submit(self.chat_id, self._content)
 
     def _missing_claim(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
-        """The claim that must still be stored; None if the row is that claim already."""
-        if claim is not None and claim.permits_submit(self.command, self.chat_id, link):
+        """The claim that must still be stored; None if this attempt has stored it already.
+
+        One that an earlier process left says nothing about when: it is stored again.
+        """
+        is_stored = claim is not None and claim.permits_submit(self.command, self.chat_id, link)
+        if is_stored and self._claim_appended_at_s is not None:
             return None
         self._may_be_claimed = True
         return claims.new_claim(self.command, claim, chat_id=self.chat_id, link=link, now_s=now_s)
@@ -244,26 +237,25 @@ class Attempt:
 
     def _after_submit(self, observation: Observation, now_s: float) -> Action:
         match observation:
-            case SubmitAccepted(at_s):
-                return Finish(Sent(at_s=at_s))
-            case SubmitUncertain():
-                return LookUpMessage(self.chat_id)
-            case HeldBack(code, detail, until_s):
-                return Finish(claims.held_back_result(error_for(code, detail), until_s))
-            case NotSubmitted(code, detail, until_s):
-                is_too_late = now_s >= self.command.deadline_s
+            case actions.SubmitAccepted(at_s):
+                return actions.Finish(Sent(at_s=at_s))
+            case actions.SubmitUncertain():
+                return actions.LookUpMessage(self.chat_id)
+            case actions.HeldBack(code, detail, until_s):
+                return actions.Finish(claims.held_back_result(error_for(code, detail), until_s))
+            case actions.NotSubmitted(code, detail, until_s, is_too_late):
                 error = refusals.error_before_submit(code, detail, is_too_late=is_too_late)
-                return self._not_sent(error, until_s)
-            case SubmitRefused(server_code, detail):
+                return self._not_sent(now_s, error, until_s)
+            case actions.SubmitRefused(server_code, detail):
                 error = refusals.error_for_refusal(server_code, detail)
                 self._is_refused = refusals.is_about_message(server_code)
                 if is_about_account(error):
-                    return RestrictAccount(error, self._link)
-                return self._refused(error)
+                    return actions.RestrictAccount(error, self._history.link)
+                return self._refused(now_s, error)
             case _:
                 raise _unexpected(self.action, observation)
 
-    def _after_message_lookup(self, observation: MessageLookedUp, now_s: float) -> Action:
+    def _after_message_lookup(self, observation: actions.MessageLookedUp, now_s: float) -> Action:
         assert observation.claim is not None, "the row of a message in doubt stays until its result"
         decision = reconciliation.after_lookup(
             self.command,
@@ -276,24 +268,22 @@ class Attempt:
         match decision:
             case Conclude(result):
                 self._is_found = True
-                return Finish(result)
+                return actions.Finish(result)
             case AskToReconnect(result):
                 self._result_after_reconnect = result
-                return Reconnect()
+                return actions.Reconnect()
             case SubmitAgain():
-                self._is_reconciled, self._lookup_link = True, observation.link
-                self._may_have_arrived = reconciliation.may_have_arrived(observation.lookup)
-                return self._wait()
+                self._history = self._history.after_lookup(observation.lookup, observation.link)
+                return self._wait(now_s)
 
-    def _not_sent(self, error: Error, until_s: float = 0.0) -> Finish:
-        """This attempt sent nothing. An earlier one stays in doubt, unless trying again cannot help."""
-        if self._is_reconciled and error.error_class is not ErrorClass.PERMANENT:
-            return Finish(claims.held_back_result(error, until_s))
-        return Finish(claims.not_sent_result(error, until_s))
+    def _not_sent(self, now_s: float, error: Error, until_s: float = 0.0) -> actions.Finish:
+        return actions.Finish(self._history.not_sent_result(error, until_s, now_s))
 
-    def _refused(self, error: Error, until_s: float = 0.0) -> Finish:
-        doubts = {"may_have_arrived": self._may_have_arrived, "is_refused": self._is_refused}
-        return Finish(claims.refused_result(error, until_s, **doubts))
+    def _refused(self, now_s: float, error: Error, until_s: float = 0.0) -> actions.Finish:
+        is_refused = self._is_refused
+        return actions.Finish(
+            self._history.refused_result(error, until_s, now_s, is_refused=is_refused)
+        )
 
 
 def _unexpected(action: Action, observation: Observation) -> UnexpectedObservation:

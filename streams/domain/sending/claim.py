@@ -171,6 +171,17 @@ def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
     return claim.concluded_at_s + idempotency_window_s
 
 
+def clamp_times(claim: Claim, now_s: float) -> Claim:
+    """The row without times that lie after now: the broker's clock has been set back since it was written.
+
+    Otherwise the row would be kept for as long as that step was.
+    """
+    claimed_at_s = min(claim.claimed_at_s, now_s)
+    return replace(
+        claim, claimed_at_s=claimed_at_s, concluded_at_s=min(claim.concluded_at_s, now_s)
+    )
+
+
 # -- results
 
 
@@ -200,11 +211,12 @@ def refused_result(
 ) -> Failed | Deferred:
     """The server refused it now. If it may have arrived before, no other account may get it.
 
-    `is_refused`: the message itself, and not only the pace of the account.
+    `is_refused`: the message itself, and not only the pace of the account. An error that ends a message which
+    may have arrived makes it unknown (submit_history.py).
     """
-    is_final = error.error_class in (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
-    is_in_doubt = may_have_arrived and not is_final
-    result = held_back_result(error, until_s) if is_in_doubt else not_sent_result(error, until_s)
+    result = (
+        held_back_result(error, until_s) if may_have_arrived else not_sent_result(error, until_s)
+    )
     if isinstance(result, Failed):
         return result
     return replace(result, is_refused=is_refused)

@@ -15,10 +15,14 @@
                              allowed, in time, a
                              submit left                 SubmitAgain
     not in the store         another link                Conclude outcome unknown
-    the last three           too late, no submit left    Conclude deferred, in doubt
+    the last three           too late                    Conclude deferred, in doubt
+    the last three           no submit left              Conclude deferred, in doubt, until a time that
+                                                         grows with the age of the claim
 
 A pending message is never submitted again: this page sends it at each reconnect until the server acks it,
-and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account.
+and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account. A message
+that fails in the page each time it is submitted is submitted a few dozen times in the hour after which it is given
+up: the gaps grow.
 
 Times are epoch seconds.
 """
@@ -43,6 +47,7 @@ MAX_SUBMITS: Final = 2  # of one dispatch; the second only after a lookup
 STALL_TIMEOUT_S: Final = 60.0
 MIN_PENDING_DELAY_S: Final = 1.0
 MAX_PENDING_DELAY_S: Final = 60.0
+MAX_RESUBMIT_DELAY_S: Final = 600.0
 
 
 # -- what the page's store says of an id
@@ -111,7 +116,7 @@ def after_lookup(
             detail = "the account has been linked again since the attempt"
             return Conclude(unknown_result(detail, now_s))
         case _:
-            return _decide_resubmit(command, submit_count, now_s)
+            return _decide_resubmit(command, claim, submit_count, now_s)
 
 
 def may_have_arrived(lookup: StoreLookup) -> bool:
@@ -124,18 +129,30 @@ def may_have_arrived(lookup: StoreLookup) -> bool:
 
 
 def _decide_resubmit(
-    command: SendCommand, submit_count: int, now_s: float
+    command: SendCommand, claim: Claim, submit_count: int, now_s: float
 ) -> SubmitAgain | Conclude:
     if now_s >= command.deadline_s:
         return Conclude(in_doubt_result("too late to be submitted again"))
     if submit_count >= MAX_SUBMITS:
-        return Conclude(in_doubt_result("it was submitted twice, and the server has neither"))
+        until_s = now_s + _delay_s(claim, now_s, MAX_RESUBMIT_DELAY_S)
+        detail = "it was submitted twice, and the server has neither"
+        return Conclude(in_doubt_result(detail, until_s))
     return SubmitAgain()
 
 
 def _decide_pending(claim: Claim, now_s: float) -> AskToReconnect | Conclude:
     """It is looked for again soon at first, then less often: its ack ends the doubt as soon as it comes."""
-    age_s = max(now_s - claim.claimed_at_s, 0.0)
-    delay_s = min(max(age_s / 2, MIN_PENDING_DELAY_S), MAX_PENDING_DELAY_S)
-    result = in_doubt_result("the page has it, and the server has not acked it", now_s + delay_s)
-    return AskToReconnect(result) if age_s >= STALL_TIMEOUT_S else Conclude(result)
+    until_s = now_s + _delay_s(claim, now_s, MAX_PENDING_DELAY_S)
+    result = in_doubt_result("the page has it, and the server has not acked it", until_s)
+    is_stalled = _age_s(claim, now_s) >= STALL_TIMEOUT_S
+    return AskToReconnect(result) if is_stalled else Conclude(result)
+
+
+def _delay_s(claim: Claim, now_s: float, max_s: float) -> float:
+    """Half the age of the claim, so that a doubt costs fewer and fewer attempts."""
+    return min(max(_age_s(claim, now_s) / 2, MIN_PENDING_DELAY_S), max_s)
+
+
+def _age_s(claim: Claim, now_s: float) -> float:
+    """A stored time is never after now: the broker's clock may have been set back."""
+    return max(now_s - claim.claimed_at_s, 0.0)

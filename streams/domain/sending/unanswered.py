@@ -12,6 +12,7 @@ claims decide, and nothing is guessed:
     unknown, of an earlier dispatch         unknown; as if there were no row if a duplicate is allowed
     failed or deferred, of an earlier one   deferred, deadline_exceeded: never claimed, so not sent
     none                                    the same
+    the last two, read too early            deferred, in doubt: the broker's clock was set back
     none, and it was to be reconciled       deferred, in doubt: its row should be there
     none, and rows of its age are removed   unknown
 
@@ -31,14 +32,20 @@ def result_of_unanswered(
     claim: Claim | None,
     *,
     now_s: float,
+    closes_at_s: float,
     idempotency_window_s: float,
     is_sender_alive: bool,
 ) -> Result:
-    """The outcome of the dispatch. `claim`: its row, read to the end of the log after its deadline."""
+    """The outcome of the dispatch. `claim`: its row, as it was at the append time `now_s`.
+
+    From `closes_at_s` on no claim is in time.
+    """
     if claim is None:
         result = _result_without_row(in_flight, now_s, idempotency_window_s)
     else:
         result = _result_of_row(in_flight, claim, now_s)
+    if isinstance(result, Deferred) and not result.in_doubt and now_s < closes_at_s:
+        result = in_doubt_result("a claim may still be in time: the broker's clock was set back")
     if isinstance(result, Deferred) and is_sender_alive:
         return replace(result, is_unanswered=True)
     return result

@@ -3,7 +3,7 @@
 aiokafka decodes each header name as UTF-8, and raises in the middle of a fetched batch if that fails: the worker would
 crash, be restarted, and crash again. The protocol calls the name a string, but brokers do not check it. Here the
 invalid bytes of such a name are read as `\\xff`; keys, values and header values stay as they are. aiokafka's own reader
-in C is used until it fails on a batch.
+in C is used until it fails on a batch. A batch that unpacks to more than the memory is read in part (huge_batches.py).
 """
 
 import struct
@@ -14,6 +14,8 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
+
+from streams.runtime.consumer import huge_batches
 
 _BATCH_OVERHEAD = struct.calcsize(">qi")  # the bytes before those that a batch's length counts
 _INT32 = struct.Struct(">i")
@@ -60,6 +62,11 @@ class RecordBatch:
         return next(self._batch)
 
     def __iter__(self) -> Iterator[Any]:
+        codec = self._batch.compression_type
+        start = huge_batches.unpack_if_huge(codec, self._data) if codec else None
+        if start is not None:
+            yield from huge_batches.read_huge(self._batch, start)
+            return
         last_offset = -1
         try:
             for record in self._batch:

@@ -19,16 +19,16 @@ from streams.whatsapp.driver import (
     Submission,
     SubmitResult,
 )
-from streams.whatsapp.errors import AdapterError
+from streams.whatsapp.errors import AdapterError, PageFailure, PageLost, PageNavigated
 
 _NEW_CHATS_RESTRICTED = "new_chats_restricted"
+_SESSION_CODES = frozenset({"not_logged_in", "disconnected", "account_restricted"})
 # Codes of the adapter that the contract has too; any other code comes from wa-js.
 _NOT_SUBMITTED_CODES = frozenset(
     {
+        *_SESSION_CODES,
         "timeout_before_submit",
-        "not_logged_in",
-        "disconnected",
-        "account_restricted",
+        "page_incomplete",
         "lookup_failed",
         "content_refused",
         "media_rejected",
@@ -38,18 +38,27 @@ _NOT_SUBMITTED_CODES = frozenset(
 )
 
 
-def encode_submission(submission: Submission, upload_timeout_s: float = 0.0) -> dict[str, object]:
-    """The argument of the adapter's `submit`."""
+def encode_submission(
+    submission: Submission, submit_before_ms: float, upload_timeout_s: float = 0.0
+) -> dict[str, object]:
+    """The argument of the adapter's `submit`. The deadline is that of the page's monotonic clock."""
     return {
         "id": submission.whatsapp_id,
         "chat_id": submission.chat_id,
         "content": dict(submission.content),
         "reply_to": submission.reply_to,
-        "submit_before_ms": submission.submit_before_s * 1000,
+        "submit_before_ms": submit_before_ms,
         "ack_timeout_ms": submission.ack_timeout_s * 1000,
         "upload_timeout_ms": upload_timeout_s * 1000,
         "is_new_chat_allowed": submission.is_new_chat_allowed,
     }
+
+
+def is_session_lost(error: AdapterError | PageFailure) -> bool:
+    """Whether a call failed because the page or its connection was lost. A page that is only slow is not."""
+    if isinstance(error, PageFailure):
+        return isinstance(error, PageLost | PageNavigated)
+    return error.code in _SESSION_CODES
 
 
 def decode_submit_error(error: AdapterError) -> SubmitResult:
@@ -66,15 +75,17 @@ def decode_submit_error(error: AdapterError) -> SubmitResult:
     return NotSubmitted(code, str(error))
 
 
-def decode_event(event: Mapping[str, Any]) -> Receipt | IncomingMessage | None:
-    """The value of an event of the adapter's `listen`; None for an ack that was reported before."""
+def decode_event(event: Mapping[str, Any], now_s: float) -> Receipt | IncomingMessage | None:
+    """The value of an event of the adapter's `listen`; None for an ack that was reported before.
+
+    A receipt is as old as its report. A message has the time of WhatsApp's server, if the page has it.
+    """
     if event["kind"] == "received":
-        return IncomingMessage(
-            event["from"], event["id"], event["type"], event["body"], float(event["at_s"])
-        )
+        at_s = float(event["at_s"] or now_s)
+        return IncomingMessage(event["from"], event["id"], event["type"], event["body"], at_s)
     if not event["is_new"]:
         return None
-    return Receipt(event["id"], RECEIPT_KINDS_BY_ACK[event["ack"]], event["at_s"])
+    return Receipt(event["id"], RECEIPT_KINDS_BY_ACK[event["ack"]], now_s)
 
 
 def count_ack(counts: AckCounts, event: Mapping[str, Any]) -> AckCounts:

@@ -46,10 +46,10 @@ _MISSING_MODULES_SCRIPT: Final = """(core) => {
 # Answers after `wait_ms` at the latest: a page that loads slowly is not one that hangs.
 _WAIT_FOR_MODULES_SCRIPT: Final = f"""([core, wait_ms]) => new Promise((resolve) => {{
   const missing = {_MISSING_MODULES_SCRIPT};
-  const end = Date.now() + wait_ms;
+  const end = performance.now() + wait_ms;
   const check = () => {{
     const names = missing(core);
-    if (names.length && Date.now() < end) setTimeout(check, 20);
+    if (names.length && performance.now() < end) setTimeout(check, 20);
     else resolve(names);
   }};
   check();
@@ -81,6 +81,7 @@ def _load_adapter() -> str:
 
 _ADAPTER_SCRIPT: Final = _load_adapter()
 DIAGNOSIS_SCRIPT: Final = f"() => {load_script('diagnosis')}({load_script('symbols')})()"
+_CLOCK_SAMPLES: Final = 3
 _CALL_SCRIPT: Final = "(adapter, [name, argument]) => adapter[name](argument)"
 
 
@@ -96,6 +97,7 @@ class WhatsAppPage:
         self._timeouts = timeouts
         self._timer = timer
         self._adapter: JSHandle | None = None
+        self._clock_offset_s = 0.0
         self._initial_heap_mb: float | None = None
 
     async def open(self, url: str) -> None:
@@ -117,6 +119,7 @@ class WhatsAppPage:
         ready_s, answer_s = self._timeouts.ready_s, self._timeouts.answer_s
         if not await self._evaluate(_WAIT_UNTIL_READY_SCRIPT, ready_s * 1000, ready_s + answer_s):
             raise PageIncomplete("wa-js cannot read the page")
+        self._clock_offset_s = await self._measure_clock_offset_s()
         self._adapter = await call_with_timeout(
             self._tab.evaluate_handle(_ADAPTER_SCRIPT), self._timeouts.answer_s
         )
@@ -133,6 +136,22 @@ class WhatsAppPage:
                 return
             if time.monotonic() >= deadline_s:
                 raise PageIncomplete(f"the page never had its modules: {', '.join(names)}")
+
+    async def _measure_clock_offset_s(self) -> float:
+        """The document's monotonic clock minus ours; never more than it is, so that no deadline comes late.
+
+        Both run at the same rate, also while the browser is frozen. The document read its clock before the answer
+        came, so the difference to the time of the answer is a lower bound; the tightest of a few is taken.
+        """
+        offsets: list[float] = []
+        for _ in range(_CLOCK_SAMPLES):
+            page_ms = await self._evaluate("() => performance.now()", None, self._timeouts.answer_s)
+            offsets.append(page_ms / 1000 - time.monotonic())
+        return max(offsets)
+
+    def to_page_ms(self, at_mono_s: float) -> float:
+        """This time of our monotonic clock on that of the document, at the latest."""
+        return (at_mono_s + self._clock_offset_s) * 1000
 
     async def call(self, name: str, argument: object, timeout_s: float) -> dict[str, Any]:
         """Call the adapter. Raises AdapterError for its `ok: false`, PageFailure if there is no result."""

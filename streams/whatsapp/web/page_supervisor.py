@@ -275,7 +275,7 @@ class PageSupervisor:
 
     def _check_stall(self, state: PageState, phase: Phase) -> None:
         """Raises PageStuck if a message does not leave the page, although it could."""
-        stalled_s = self._stall.measure_s(state.pending_since_s, phase, time.monotonic())
+        stalled_s = self._stall.measure_s(state.pending_since_ms, phase, time.monotonic())
         if stalled_s >= self._config.recovery.stall_timeout_s:
             self._stall = Stall()
             raise PageStuck(f"the server has not acked a message for {stalled_s:.0f} s")

@@ -146,17 +146,17 @@ class Stall:
     """
 
     def __init__(self) -> None:
-        self._pending_since_s: float | None = None
+        self._pending_since: float | None = None
         self._last_ready_s: float | None = None
         self._stalled_s = 0.0
 
-    def measure_s(self, pending_since_s: float | None, phase: Phase, now_s: float) -> float:
-        """Seconds until now. `now_s` is the time of any monotonic clock."""
+    def measure_s(self, pending_since: float | None, phase: Phase, now_s: float) -> float:
+        """Seconds until now. `now_s` is the time of any monotonic clock; `pending_since` names the message."""
         is_ready = phase is Phase.READY
-        if pending_since_s is None or pending_since_s != self._pending_since_s:
+        if pending_since is None or pending_since != self._pending_since:
             self._stalled_s = 0.0
         elif is_ready and self._last_ready_s is not None:
             self._stalled_s += now_s - self._last_ready_s
-        self._pending_since_s = pending_since_s
+        self._pending_since = pending_since
         self._last_ready_s = now_s if is_ready else None
         return self._stalled_s

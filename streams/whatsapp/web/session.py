@@ -19,11 +19,11 @@ _NOT_LAUNCHED = "UNLAUNCHED"
 
 
 @dataclass(frozen=True, slots=True)
-class Ban:
-    """WhatsApp has banned the account until `until_s` (epoch); None: it does not say until when."""
+class PageBan:
+    """WhatsApp has banned the account for `remaining_s` from now; None: it does not say for how long."""
 
     reason: str
-    until_s: float | None
+    remaining_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class PageState:
     given_up: bool = False
     stopped: bool = False
     # restrictions (adapter/restrictions.js)
-    ban: Ban | None = None
+    ban: PageBan | None = None
     update_forced: bool = False
     time_lock: TimeLock | None = None
     new_chat_quota: NewChatQuota | None = None
@@ -65,7 +65,9 @@ class PageState:
     needs_update: bool = False
     phone: str | None = None
     pending: int = 0
-    pending_since_s: float | None = None  # the oldest, or a look-up, gets no further; epoch
+    pending_since_ms: float | None = (
+        None  # the oldest, or a look-up, gets no further; the page's clock
+    )
     missing: tuple[str, ...] = ()
 
     @classmethod
@@ -97,7 +99,7 @@ class PageState:
 
 
 _PARSERS: Mapping[str, Any] = {
-    "ban": lambda value: Ban(**value),
+    "ban": lambda value: PageBan(**value),
     "time_lock": lambda value: TimeLock(**value),
     "new_chat_quota": lambda value: NewChatQuota(**value),
     "missing": tuple,
@@ -145,8 +147,7 @@ def derive_phase(state: PageState) -> PhaseInfo:
 
 def _find_restriction(state: PageState) -> PhaseInfo | None:
     if state.ban is not None:
-        ban = state.ban
-        return PhaseInfo(Phase.RESTRICTED, ban.reason, ban.until_s, is_lasting=True)
+        return PhaseInfo(Phase.RESTRICTED, state.ban.reason, is_lasting=True)
     for value in (state.mode, state.socket):
         if value in _RESTRICTED_MODES:
             return PhaseInfo(Phase.RESTRICTED, _RESTRICTED_MODES[value], is_lasting=True)

@@ -6,29 +6,45 @@ Keeps the profile's link up to date. Nothing here may call the page or block.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from streams.whatsapp.driver import AckCounts, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.reasons import describe_reason
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.link_history import LinkHistory
 from streams.whatsapp.web.profile import Profile
-from streams.whatsapp.web.session import Ban, PageState, PhaseInfo, derive_phase
+from streams.whatsapp.web.session import PageBan, PageState, PhaseInfo, derive_phase
 
 log = logging.getLogger(__name__)
+
+_SAME_END_S = 2.0  # two measurements of the end of one ban differ by less
+
+
+class Ban(NamedTuple):
+    """WhatsApp has banned the account until `until_s` (epoch); None: it does not say until when."""
+
+    reason: str
+    until_s: float | None
 
 
 class SessionTracker:
     """The session of one profile, and its watchers. The `PageObserver` of the page supervisor."""
 
-    def __init__(self, profile: Profile, min_free_disk_mb: int = 0) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        min_free_disk_mb: int = 0,
+        *,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._profile = profile
+        self._now_s = now_s
         self._min_free_disk_mb = min_free_disk_mb
         self._links = LinkHistory(profile)
         self._ban: Ban | None = None
-        self._session = SessionState(Phase.STARTING, since_s=time.time())
+        self._session = SessionState(Phase.STARTING, since_s=now_s())
         self._ack_counts = AckCounts()
         self._watchers: set[asyncio.Queue[SessionState]] = set()
         self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
@@ -81,7 +97,7 @@ class SessionTracker:
 
     def _publish(self, session: SessionState) -> None:
         previous = self._session
-        since_s = previous.since_s if session.phase is previous.phase else time.time()
+        since_s = previous.since_s if session.phase is previous.phase else self._now_s()
         session = replace(session, since_s=since_s)
         if session == previous:
             return
@@ -130,7 +146,7 @@ class SessionTracker:
     def on_event(self, event: Mapping[str, Any]) -> None:
         """The adapter reported a receipt or a message."""
         self._ack_counts = answers.count_ack(self._ack_counts, event)
-        incoming = answers.decode_event(event)
+        incoming = answers.decode_event(event, self._now_s())
         if incoming is not None:
             self._incoming.put_nowait(incoming)
 
@@ -145,14 +161,26 @@ class SessionTracker:
 
         So a ban lasts until its end, or until the session is connected again.
         """
-        ban = state.ban or self._ban
-        is_over = ban is None or (ban.until_s is not None and ban.until_s <= time.time())
+        ban = self._date_ban(state.ban) or self._ban
+        is_over = ban is None or (ban.until_s is not None and ban.until_s <= self._now_s())
         has_ended = state.ban is None and (is_over or info.phase is Phase.READY)
         is_linking = info.phase in {Phase.LINKING, Phase.LOGGED_OUT}
         self._ban = None if has_ended or is_linking else ban
         if self._ban is None:
             return info
         return PhaseInfo(Phase.RESTRICTED, self._ban.reason, self._ban.until_s)
+
+    def _date_ban(self, page_ban: PageBan | None) -> Ban | None:
+        """The ban with its end. The remaining time is measured again each time: the end stays the same."""
+        if page_ban is None:
+            return None
+        until_s = None if page_ban.remaining_s is None else self._now_s() + page_ban.remaining_s
+        ban, previous = Ban(page_ban.reason, until_s), self._ban
+        if previous is None or previous.reason != ban.reason:
+            return ban
+        if previous.until_s is None or ban.until_s is None:
+            return previous if previous == ban else ban
+        return previous if abs(previous.until_s - ban.until_s) < _SAME_END_S else ban
 
     def _update_link(self, state: PageState) -> None:
         """Publish the end of a link, so that it is seen before the next code."""

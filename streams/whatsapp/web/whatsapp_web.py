@@ -56,6 +56,7 @@ _NOT_READY_CODES = {
     Phase.RESTRICTED: "account_restricted",
     Phase.RECONNECTING: "disconnected",
     Phase.SYNCING: "disconnected",
+    Phase.READY: "disconnected",  # the page is just being replaced
 }
 
 
@@ -63,12 +64,18 @@ class WhatsAppWeb:
     """A `Driver`; driver.py says what each call means."""
 
     def __init__(
-        self, config: BrowserConfig, random_fraction: Callable[[], float] = random.random
+        self,
+        config: BrowserConfig,
+        random_fraction: Callable[[], float] = random.random,
+        *,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
+        """`now_s` is the clock of all times that are reported: a sender gives the broker's."""
         self._config = config
+        self._now_s = now_s
         self._random_fraction = random_fraction
         self._profile = Profile(config.profile_dir)
-        self._tracker = SessionTracker(self._profile, config.min_free_disk_mb)
+        self._tracker = SessionTracker(self._profile, config.min_free_disk_mb, now_s=now_s)
         self._supervisor: PageSupervisor | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -129,7 +136,7 @@ class WhatsAppWeb:
                 "look_up", {"phone": phone}, self._config.timeouts.look_up_s
             )
         except (AdapterError, PageFailure) as error:
-            return LookupFailed(str(error))
+            return LookupFailed(str(error), is_session_lost=answers.is_session_lost(error))
         return OnWhatsApp(answer["chat_id"]) if answer["chat_id"] else NotOnWhatsApp()
 
     async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
@@ -146,12 +153,18 @@ class WhatsAppWeb:
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         try:
             page = self._require_ready_page()
-            argument = answers.encode_submission(submission, upload_timeout_s(submission.content))
+        except PageFailure as error:
+            return NotSubmitted(
+                _NOT_READY_CODES.get(self.session.phase, "not_logged_in"), str(error)
+            )
+        before_ms = page.to_page_ms(submission.submit_before_mono_s)
+        media_s = upload_timeout_s(submission.content)
+        argument = answers.encode_submission(submission, before_ms, media_s)
+        try:
             if is_media(submission.content):
                 argument["content"] = await upload(page, submission, self._config.timeouts.answer_s)
         except PageFailure as error:
-            code = _NOT_READY_CODES.get(self.session.phase, "not_logged_in")
-            return NotSubmitted(code, str(error))
+            return NotSubmitted("page_crashed", str(error))
         except AdapterError as error:
             code = "media_rejected" if error.code == "page_error" else error.code
             return NotSubmitted(code, error.detail)
@@ -160,7 +173,7 @@ class WhatsAppWeb:
     async def _submit(
         self, page: WhatsAppPage, submission: Submission, argument: Mapping[str, object]
     ) -> SubmitResult:
-        remaining_s = max(0.0, submission.submit_before_s - time.time())
+        remaining_s = max(0.0, submission.submit_before_mono_s - time.monotonic())
         waits_s = upload_timeout_s(submission.content) + submission.ack_timeout_s
         timeout_s = remaining_s + waits_s + self._config.timeouts.answer_s
         try:
@@ -169,7 +182,7 @@ class WhatsAppWeb:
             return answers.decode_submit_error(error)
         except PageFailure as error:
             return InDoubt("outcome_unknown", str(error))
-        return ServerAccepted(time.time())
+        return ServerAccepted(self._now_s())
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """Returns nothing when the page cannot answer."""
@@ -222,6 +235,7 @@ class WhatsAppWeb:
             profile_dir=config.profile_dir,
             configured_browser=config.executable,
             prefer_shell=config.prefer_shell,
+            now_s=self._now_s(),
         )
 
     async def collect_garbage(self) -> bool:

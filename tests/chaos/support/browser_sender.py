@@ -6,7 +6,6 @@ Its Kafka is a table in memory, so a test can act between two steps of a message
 import asyncio
 import contextlib
 import itertools
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -71,9 +70,7 @@ class Dispatcher:
 
     async def dispatch(self, phone: str, text: str, number: int, **fields: object) -> Result:
         """Dispatch it once; returns the outcome."""
-        command = make_command(
-            text, number=number, deadline_s=time.time() + DEADLINE_S, chat_id=None, **fields
-        )
+        command = make_command(text, number=number, timeout_s=DEADLINE_S, chat_id=None, **fields)
         await self.sender.dispatch(msgspec.structs.replace(command, phone=phone))
 
         def find() -> list[Result]:

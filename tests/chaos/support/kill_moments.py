@@ -16,7 +16,7 @@ from pathlib import Path
 
 from streams.domain.phone.events import Event, Outcome
 from streams.domain.sending.claim import Claim
-from streams.sender.attempt_runner import Limits
+from streams.sender.attempts.submitter import Limits
 from streams.whatsapp.driver import Submission, SubmitResult
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb

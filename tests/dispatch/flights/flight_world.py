@@ -4,14 +4,14 @@ The log is read by `run`. A crash loses what is not durable, and may let the las
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any, cast
 
 from streams.contract import account as accounts_contract
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.flights.claim_reader import ClaimsUnreadable
+from streams.dispatch.flights.claim_reader import ClaimsRead, ClaimsUnreadable
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_stage import PhoneStage
@@ -41,17 +41,19 @@ POLICY = Policy()
 class FakeClaims:
     """The claims of all accounts. `error`: they cannot be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float]) -> None:
+        self._now_s = now_s
         self.rows: dict[str, Claim] = {}
         self.error: ClaimsUnreadable | None = None
         self.reads: list[str] = []
 
-    async def read(self, account: str, whatsapp_ids: Collection[str]) -> Mapping[str, Claim | None]:
+    async def read(self, account: str, whatsapp_ids: Collection[str]) -> ClaimsRead:
         """See `Claims`."""
         self.reads.append(account)
         if self.error is not None:
             raise self.error
-        return {whatsapp_id: self.rows.get(whatsapp_id) for whatsapp_id in whatsapp_ids}
+        rows = {whatsapp_id: self.rows.get(whatsapp_id) for whatsapp_id in whatsapp_ids}
+        return ClaimsRead(rows, self._now_s())
 
     async def close(self, except_accounts: Collection[str] = ()) -> None:
         """See `Claims`."""
@@ -72,9 +74,10 @@ class FlightWorld:
     """One partition of one dispatcher. The test moves `now_s`."""
 
     def __init__(self) -> None:
-        self.now_s = 1_000_000.0
+        self.now_s = 1_000_000.0  # the broker's clock
+        self.mono_s = 0.0
         self.disk = Disk()
-        self.claims = FakeClaims()
+        self.claims = FakeClaims(lambda: self.now_s)
         self.metrics = FlightMetrics()
         self.offset = 0
         self._position = 0  # of the log: what is before it was applied
@@ -84,8 +87,15 @@ class FlightWorld:
         """A new process on the same disk: it knows the rows, and no account."""
         self.store = PhoneStore(cast("Any", InMemoryTable(self.disk)), 0)
         publisher = InMemoryPublisher(self.disk)
-        self.accounts = Accounts(lambda: None)
-        self.timer_service = TimerService(self.accounts, publisher, "phone", 8, lambda: self.now_s)
+        self.accounts = Accounts(lambda: None, monotonic_s=lambda: self.mono_s)
+        self.timer_service = TimerService(
+            self.accounts,
+            publisher,
+            "phone",
+            8,
+            lambda: self.now_s,
+            monotonic_s=lambda: self.mono_s,
+        )
         self.stage = PhoneStage(
             POLICY,
             self.accounts,
@@ -105,7 +115,6 @@ class FlightWorld:
             namespace=NAMESPACE,
             policy=POLICY,
             is_sender_alive=self.accounts.is_sender_alive,
-            now_s=lambda: self.now_s,
         )
         phones, _ = self.store.scan_phones(b"", 100)
         for row in phones:
@@ -121,7 +130,7 @@ class FlightWorld:
     def set_account(self, name: str, state: accounts_contract.AccountState) -> None:
         """The account's sender publishes its state."""
         record = AccountRecord(account=name, state=state, since=format_rfc3339(self.now_s))
-        self.accounts.apply_record(name.encode(), accounts_contract.encode(record))
+        self.accounts.apply_record(name.encode(), accounts_contract.encode(record), self.now_s)
 
     def submit(self, request_id: str) -> None:
         """A request arrives."""
@@ -145,9 +154,14 @@ class FlightWorld:
             self._position += 1
             log = [record for record in self.disk.topics if record.topic == "phone"]
 
+    def pass_time(self, by_s: float) -> None:
+        """Both clocks go on."""
+        self.now_s += by_s
+        self.mono_s += by_s
+
     def resolve(self, after_s: float = 0.0, rounds: int = 3) -> None:
         """Some rounds of the resolver, after this time."""
-        self.now_s += after_s
+        self.pass_time(after_s)
         for _ in range(rounds):
             asyncio.run(self.resolver.run_once())
             self.run()
@@ -168,7 +182,7 @@ class FlightWorld:
     def commands(self) -> list[SendCommand]:
         """Everything that was dispatched, repeats included."""
         return [
-            command.decode(record.value or b"")
+            command.decode(record.value or b"", 0.0)
             for record in self.disk.topics
             if record.topic.startswith("send.")
         ]

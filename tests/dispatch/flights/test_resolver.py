@@ -87,7 +87,7 @@ def test_the_place_of_the_flight_is_free_again(world: FlightWorld) -> None:
 
 def test_an_account_that_nobody_knows(world: FlightWorld) -> None:
     """It was removed from the settings and from the topic."""
-    world.accounts.apply_record(b"main", None)
+    world.accounts.apply_record(b"main", None, world.now_s)
     world.resolve(after_s=ENDS_AFTER_S)
     assert world.commands[-1].account == "other"
 
@@ -119,7 +119,7 @@ def test_it_is_overdue_until_it_ends(world: FlightWorld) -> None:
     """For the metric."""
     flights = world.timer_service.flights
     assert flights.count_overdue() == 0
-    world.now_s += TIMEOUT_S
+    world.pass_time(TIMEOUT_S)
     assert flights.count_overdue() == 1
     world.put_claim("a", OPEN)
     world.resolve(after_s=MARGIN_S)
@@ -161,7 +161,7 @@ def test_claims_that_can_be_read_again_decide(world: FlightWorld) -> None:
 
 def test_a_command_that_is_published_again_has_a_new_deadline(world: FlightWorld) -> None:
     """The dispatcher was down for an hour before it acknowledged the event that caused the dispatch."""
-    world.now_s += 3600
+    world.pass_time(3600)
     world.restart(replayed=1)
     world.set_account("other", "ready")
     world.resolve()
@@ -174,7 +174,7 @@ def test_a_command_that_is_published_again_has_a_new_deadline(world: FlightWorld
 
 def test_a_command_whose_publication_is_not_known_is_marked_first(world: FlightWorld) -> None:
     """All events are acknowledged, so no event tells it; the mark, which goes through the log, does."""
-    world.now_s += 3600
+    world.pass_time(3600)
     world.restart()
     world.set_account("other", "ready")
     world.resolve(rounds=1)
@@ -184,6 +184,15 @@ def test_a_command_whose_publication_is_not_known_is_marked_first(world: FlightW
     assert world.outcome_count == 0
     world.resolve(after_s=1)
     assert world.commands[-1].account == "other"
+
+
+def test_a_broker_whose_clock_was_set_back(world: FlightWorld) -> None:
+    """A sender that wakes up could still claim it, so it stays with its account; other messages go on."""
+    world.now_s -= 86_400
+    world.resolve(after_s=ENDS_AFTER_S)
+    assert world.outcome_count == 0
+    world.resolve(after_s=DEFAULT_PATIENCE.unreadable_s)
+    assert get_pinned_to(world) == "main"
 
 
 def test_a_crash_after_the_mark(world: FlightWorld) -> None:
@@ -218,7 +227,7 @@ def test_an_answer_without_effect_ends_as_unknown(
     world.submit("b")
     world.resolve(after_s=ENDS_AFTER_S, rounds=1)
     monkeypatch.setattr(
-        "streams.domain.phone.step.outcomes.apply_outcome", lambda transition, event: False
+        "streams.domain.phone.step.outcomes.apply_outcome", lambda *_: False
     )
     world.resolve(rounds=2)
     count = world.outcome_count

@@ -2,15 +2,17 @@
 
 import pytest
 
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import Deferred, ReceiptSeen, Sent, TimerFired
 from streams.domain.phone.handlers.outcomes import MAX_REFUSALS
 from streams.domain.phone.state import State, decode_message, encode_message
 from streams.domain.policy import Policy
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PHONE, READY, PhoneWorld
 
 DAY_S = 86_400.0
+DOWN = Capacity(is_ready=False, free_slots=0)
 TIME_LOCKED = Error("attempt_in_doubt", "new_chats_restricted: DEFAULT")
 
 
@@ -178,3 +180,39 @@ def test_a_refused_message_that_may_have_arrived_is_unknown(world: PhoneWorld) -
     assert world.statuses("a") == ["accepted", "queued", "unknown"]
     assert last_error(world) == Error("outcome_unknown", f"refused {MAX_REFUSALS} times: 479")
     assert len(world.dispatched_ids()) == MAX_REFUSALS
+
+
+# -- handed back
+
+
+@pytest.mark.parametrize(
+    ("accounts", "reason"),
+    [
+        ({"main": READY["main"]}, "retry"),
+        ({"main": DOWN, "other": READY["main"]}, "retry"),
+        ({"main": DOWN}, "no_account"),
+        ({}, "no_account"),
+    ],
+)
+def test_why_a_message_that_was_handed_back_waits(
+    world: PhoneWorld, accounts: dict[str, Capacity], reason: str
+) -> None:
+    """`no_account` is reported only when no account is ready."""
+    world.submit("a")
+    world.accounts = accounts
+    world.conclude(Deferred(error=Error("disconnected")))
+    queued = [effect for effect in world.effects if isinstance(effect, PublishStatus)][-1]
+    assert (queued.status, queued.reason) == ("queued", reason)
+
+
+def test_dispatches_that_come_too_late_do_not_follow_each_other_at_once(world: PhoneWorld) -> None:
+    """The first one is repeated at once; after that the gaps grow, as after any other deferral."""
+    world.submit("a")
+    start_s = world.now_s
+    for _ in range(8):
+        world.conclude(Deferred(error=Error("deadline_exceeded")))
+        if world.row is not None and world.row.in_flight is None:
+            wake(world)
+    assert world.now_s - start_s > 30
+    reasons = {e.reason for e in world.effects if isinstance(e, PublishStatus)} - {None}
+    assert reasons == {"retry"}

@@ -165,6 +165,7 @@ def test_a_message_that_no_living_sender_answers_fails(world: PhoneWorld) -> Non
     for _ in range(MAX_UNANSWERED):
         assert world.messages["a"].state is State.DISPATCHED
         world.conclude(unanswered)
+        wake(world)
     assert world.statuses("a")[-1] == "failed"
     assert [letter.outcome for letter in world.dead_letters()] == ["not_sent"]
     assert world.dispatched_ids()[-1] == "b"
@@ -174,6 +175,7 @@ def test_an_answer_begins_the_count_again(world: PhoneWorld) -> None:
     """Only dispatches in a row count."""
     for _ in range(MAX_UNANSWERED - 1):
         world.conclude(replace(NEVER_CLAIMED, is_unanswered=True))
+        wake(world)
     world.conclude(NEVER_CLAIMED)
     assert world.messages["a"].unanswered == 0
 

@@ -170,7 +170,8 @@ def test_an_attempt_in_doubt_pins_the_message_to_its_account(world: PhoneWorld) 
     world.now_s = world.row.timer_at_s
     wake(world)
     assert world.dispatched_ids() == ["a"]
-    assert world.row.waits == (Wait(reason="no_account", account=attempted_by, priority_rank=1),)
+    wait = Wait(reason="no_account", account=attempted_by, priority_rank=1, is_in_doubt=True)
+    assert world.row.waits == (wait,)
 
 
 def test_an_attempt_that_stays_in_doubt_becomes_unknown(world: PhoneWorld) -> None:

@@ -16,6 +16,8 @@ from streams.domain.sending.actions import (
     LookUpMessage,
     LookUpNumber,
     MessageLookedUp,
+    NumberFound,
+    NumberLookupFailed,
     Observation,
     OwnershipConfirmed,
     Reconnect,
@@ -43,7 +45,8 @@ COMMAND = SendCommand(
     id="m1",
     dispatch_number=2,
     account="main",
-    deadline_s=DEADLINE_S,
+    appended_at_s=0.0,
+    timeout_s=DEADLINE_S,
     content=b'{"type":"text"}',
     chat_id=CHAT,
 )
@@ -83,7 +86,7 @@ def submitted() -> Attempt:
     return after(
         Allowed(),
         OwnershipConfirmed("link-1", None),
-        ClaimStored(),
+        ClaimStored(NOW_S),
         OwnershipConfirmed("link-1", CLAIM),
     )
 
@@ -123,3 +126,14 @@ def failed(code: str, detail: str = "") -> Finish:
 def reconciled() -> Attempt:
     """An attempt that waits for its second submit, because the first is not in the store."""
     return after(SubmitUncertain(), looked_up(NotInStore()), attempt=submitted())
+
+
+NUMBER_OBSERVATIONS: list[Observation] = [
+    NumberFound(CHAT),
+    NumberLookupFailed("no answer"),
+    Denied(DISCONNECTED),
+]
+
+
+class ProcessEnded(Exception):
+    """The sender ends at this point; what is durable stays."""

@@ -4,12 +4,14 @@ import msgspec
 import pytest
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, Result, Sent
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import claim as claims
+from streams.domain.sending import reconciliation
 from streams.domain.sending.actions import (
     AccountRestricted,
     Action,
     Allowed,
+    ClaimStored,
     ConfirmOwnership,
     Denied,
     Finish,
@@ -28,7 +30,7 @@ from streams.domain.sending.actions import (
     WaitUntilAllowed,
 )
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.claim import Claim
+from streams.domain.sending.claim import Claim, Conclude
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import InStore, NotInStore
 from tests.domain.sending.attempts import (
@@ -50,6 +52,14 @@ from tests.domain.sending.attempts import (
     submitted,
 )
 
+# A second submit, after a lookup, up to the moment at which the page is given the message.
+RESUBMITTED = (
+    Allowed(),
+    OwnershipConfirmed("link-1", CLAIM),
+    ClaimStored(NOW_S),
+    OwnershipConfirmed("link-1", CLAIM),
+)
+
 
 @pytest.mark.parametrize(
     ("command", "claim", "expected"),
@@ -63,7 +73,7 @@ from tests.domain.sending.attempts import (
         (msgspec.structs.replace(COMMAND, content=b"["), None, failed("internal_error", "the content cannot be read")),
         (msgspec.structs.replace(COMMAND, content=b"[]"), None, failed("internal_error", "the content cannot be read")),
         (
-            msgspec.structs.replace(COMMAND, deadline_s=NOW_S),
+            msgspec.structs.replace(COMMAND, timeout_s=NOW_S),
             None,
             Finish(Deferred(error=Error("deadline_exceeded"))),
         ),
@@ -78,13 +88,13 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
     ("attempt", "observation", "expected"),
     [
         (
-            after(Allowed()),
+            after(Allowed(), OwnershipConfirmed("link-1", None), ClaimStored(LATE_S)),
             OwnershipConfirmed("link-1", CLAIM),
             Finish(Deferred(error=Error("deadline_exceeded"))),
         ),
         (
             submitted(),
-            NotSubmitted("timeout_before_submit", "slow"),
+            NotSubmitted("timeout_before_submit", "slow", is_too_late=True),
             Finish(Deferred(error=Error("deadline_exceeded", "slow"))),
         ),
         (
@@ -121,7 +131,7 @@ def test_nothing_is_submitted_after_the_deadline(
                 SubmitUncertain(),
                 looked_up(NotInStore()),
             ],
-            claims.in_doubt_result("it was submitted twice, and the server has neither"),
+            claims.in_doubt_result("it was submitted twice, and the server has neither", NOW_S + 1),
         ),
     ],
     ids=["denied", "transient", "permanent", "third"],
@@ -168,6 +178,7 @@ def test_a_claim_ahead() -> None:
     assert not attempt.is_withdrawable
     assert attempt.claim_ahead("link-1", None, NOW_S) == CLAIM
     assert attempt.is_withdrawable
+    attempt.claimed_ahead(NOW_S)
     assert attempt.claim_ahead("link-1", CLAIM, NOW_S) is None
     assert after(Allowed(), OwnershipConfirmed("link-1", CLAIM), attempt=attempt).action == SUBMIT
     assert not attempt.is_withdrawable
@@ -205,14 +216,59 @@ def test_a_refusal_of_what_may_have_arrived_is_counted() -> None:
     """It stays in doubt, but does not pause its account again and again for as long as the doubt lasts."""
     attempt = after(
         looked_up(InStore(-1)),
-        Allowed(),
-        OwnershipConfirmed("link-1", CLAIM),
+        *RESUBMITTED,
         SubmitRefused(479),
         AccountRestricted(90.0),
         attempt=begin(claim=CLAIM),
     )
     result = claims.held_back_result(Error("account_rate_limited", "479"), 90.0)
     assert attempt.result == msgspec.structs.replace(result, is_refused=True)
+
+
+@pytest.mark.parametrize("server_code", [463, 475, 404])
+def test_a_refusal_for_good_of_what_may_have_arrived(server_code: int) -> None:
+    """The recipient may have the message of the first submit: `failed` would say that it does not."""
+    attempt = after(looked_up(InStore(-1)), *RESUBMITTED, attempt=begin(claim=CLAIM))
+    attempt.observe(SubmitRefused(server_code), NOW_S)
+    if server_code != 404:
+        assert isinstance(attempt.action, RestrictAccount)
+        attempt.observe(AccountRestricted(90.0), NOW_S)
+    assert isinstance(attempt.result, OutcomeUnknown)
+    assert str(server_code) in attempt.result.error.detail
+
+
+def test_a_refusal_for_good_of_what_had_not_left() -> None:
+    """The lookup has proved that the first submit did not leave the page: the message has failed."""
+    observations = [Allowed(), OwnershipConfirmed("link-1", CLAIM), SubmitRefused(404)]
+    assert after(*observations, attempt=reconciled()).action == failed(
+        "recipient_not_on_whatsapp", "404"
+    )
+
+
+def test_the_page_refuses_for_good_what_may_have_arrived() -> None:
+    """Nothing is sent a second time, and the first submit stays what it was: unknown."""
+    attempt = after(looked_up(InStore(0)), *RESUBMITTED, attempt=begin(claim=CLAIM))
+    attempt.observe(NotSubmitted("content_refused", "x"), NOW_S)
+    assert isinstance(attempt.result, OutcomeUnknown)
+
+
+def test_a_submit_without_an_answer_is_repeated_less_and_less_often() -> None:
+    """A page in which it always fails is given it a few dozen times in an hour, not hundreds."""
+    now_s, submits = NOW_S, 0
+    while now_s < NOW_S + 3600:
+        decision = reconciliation.after_lookup(
+            msgspec.structs.replace(COMMAND, timeout_s=now_s + 30),
+            CLAIM,
+            InStore(-1),
+            link="link-1",
+            submit_count=reconciliation.MAX_SUBMITS,
+            now_s=now_s,
+        )
+        assert isinstance(decision, Conclude)
+        assert isinstance(decision.result, Deferred)
+        submits += reconciliation.MAX_SUBMITS
+        now_s = decision.result.until_s
+    assert submits < 50
 
 
 def test_a_new_link_after_the_lookup() -> None:

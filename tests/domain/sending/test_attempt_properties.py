@@ -23,20 +23,9 @@ from streams.domain.sending.reconciliation import (
     NotInStore,
     StoreLookup,
 )
+from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
 
 PHONE = "+60123456789"
-CHAT = "60123456789@c.us"
-
-
-NUMBER_OBSERVATIONS: list[Observation] = [
-    actions.NumberFound(CHAT),
-    actions.NumberLookupFailed("no answer"),
-    actions.Denied(Error("disconnected")),
-]
-
-
-class ProcessEnded(Exception):
-    """The sender ends at this point; what is durable stays."""
 
 
 class MessageMachine(RuleBasedStateMachine):
@@ -57,6 +46,8 @@ class MessageMachine(RuleBasedStateMachine):
         self.stores: dict[int, int] = {}
         self.is_pending = False  # in the page of now, for the store of this link
         self.arrived_links: set[int] = set()
+        self.claim_appended_at_s = 0.0
+        self.was_refused = False  # by the server, the last time
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
         self.is_looked_up_since_submit = True
         self.commands: list[SendCommand] = []
@@ -93,7 +84,8 @@ class MessageMachine(RuleBasedStateMachine):
             id="m1",
             dispatch_number=len(self.commands) + 1,
             account="main",
-            deadline_s=self.now_s + timeout_s,
+            appended_at_s=self.now_s,
+            timeout_s=timeout_s,
             content=b"{}",
             chat_id=data.draw(st.sampled_from([CHAT, None]), label="chat id"),
             allow_duplicate=allow_duplicate,
@@ -171,7 +163,9 @@ class MessageMachine(RuleBasedStateMachine):
         if isinstance(result, Sent):
             assert self.arrived_links, "nothing was sent"
         if isinstance(result, OutcomeUnknown):
-            assert self.link > 1, "only a link that is gone makes an outcome unknown"
+            assert self.link > 1 or self.was_refused, "nothing makes the outcome unknown"
+        if isinstance(result, Failed) and self.permitted == 1:
+            assert not self.arrived_links, "the recipient has a message that has failed"
         if is_latest:
             self.last_result = result
 
@@ -203,8 +197,10 @@ class MessageMachine(RuleBasedStateMachine):
                 return self._wait(attempt, data)
             case actions.StoreClaim(claim):
                 self.row = claim
+                self.claim_appended_at_s = self.now_s
                 self._may_link_again(data)
-                return actions.ClaimStored()
+                self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="response")
+                return actions.ClaimStored(self.claim_appended_at_s)
             case actions.ConfirmOwnership():
                 return actions.OwnershipConfirmed(str(self.link), self.row)
             case actions.Submit():
@@ -221,8 +217,11 @@ class MessageMachine(RuleBasedStateMachine):
 
     def _wait(self, attempt: Attempt, data: st.DataObject) -> Observation:
         if data.draw(st.booleans(), label="claim ahead"):
-            self.row = attempt.claim_ahead(str(self.link), self.row, self.now_s) or self.row
-            self._take_step(attempt)
+            claim = attempt.claim_ahead(str(self.link), self.row, self.now_s)
+            if claim is not None:
+                self.row, self.claim_appended_at_s = claim, self.now_s
+                self._take_step(attempt)
+                attempt.claimed_ahead(self.now_s)
         self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="wait")
         self._may_link_again(data)
         self._may_get_receipt(data)
@@ -249,12 +248,15 @@ class MessageMachine(RuleBasedStateMachine):
         assert attempt.submit_count <= MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
-        assert self.now_s < command.deadline_s, "submitted too late"
+        assert self.claim_appended_at_s < command.deadline_s, "submitted under a late claim"
+        if self.now_s >= command.deadline_s:  # the page's deadline has passed
+            return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
         assert self.is_looked_up_since_submit, "submitted twice without a lookup in between"
         assert self.stores.get(self.link, -1) <= 0, "given to WhatsApp although it has it"
         assert not self.is_pending, "given to the page although it sends it by itself"
         assert not self.row.receipt, "given to WhatsApp although a receipt had come"
         self.is_looked_up_since_submit = False
+        self.was_refused = False
         match data.draw(
             st.sampled_from(["acked", "no", "refused", "lost", "left", "slow", "died"])
         ):
@@ -268,7 +270,7 @@ class MessageMachine(RuleBasedStateMachine):
                 return actions.NotSubmitted(code)
             case "refused":
                 self.stores[self.link] = -1
-                self.is_looked_up_since_submit = True
+                self.is_looked_up_since_submit = self.was_refused = True
                 return actions.SubmitRefused(data.draw(st.sampled_from([500, 463])))
             case "lost":  # it arrived, and the page was lost before it could say so
                 self.stores[self.link] = 1

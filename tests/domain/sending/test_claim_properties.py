@@ -56,7 +56,7 @@ commands = st.builds(
     id=st.just("m1"),
     dispatch_number=st.integers(1, 4),
     account=st.just("main"),
-    deadline_s=st.floats(0, 100),
+    timeout_s=st.floats(0, 100),
     content=st.just(b"{}"),
     allow_duplicate=st.booleans(),
 )
@@ -178,7 +178,7 @@ def test_a_person_permits_one_more_message_and_no_third() -> None:
         id="m1",
         dispatch_number=2,
         account="main",
-        deadline_s=9.0,
+        timeout_s=9.0,
         content=b"",
         allow_duplicate=True,
     )

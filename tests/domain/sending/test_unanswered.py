@@ -22,10 +22,21 @@ UNKNOWN = OutcomeUnknown(at_s=7.0, error=Error("outcome_unknown"))
 WINDOW_S = 1000.0
 
 
-def resolve(claim: Claim | None, in_flight: InFlight = FLIGHT, *, is_alive: bool = False) -> Result:
+def resolve(
+    claim: Claim | None,
+    in_flight: InFlight = FLIGHT,
+    *,
+    is_alive: bool = False,
+    now_s: float = LATE_S,
+) -> Result:
     """The result, long after the deadline."""
     return result_of_unanswered(
-        in_flight, claim, now_s=LATE_S, idempotency_window_s=WINDOW_S, is_sender_alive=is_alive
+        in_flight,
+        claim,
+        now_s=now_s,
+        closes_at_s=LATE_S,
+        idempotency_window_s=WINDOW_S,
+        is_sender_alive=is_alive,
     )
 
 
@@ -89,6 +100,13 @@ def test_a_missing_row_of_an_old_dispatch_proves_nothing() -> None:
     """A sender removes rows when their window is over."""
     in_flight = replace(FLIGHT, since_s=LATE_S - WINDOW_S)
     assert isinstance(resolve(None, in_flight), OutcomeUnknown)
+
+
+def test_a_claim_that_may_still_be_in_time_is_in_doubt() -> None:
+    """The broker's clock was set back, so the deadline is not over for its sender."""
+    assert is_in_doubt(resolve(None, now_s=LATE_S - 1))
+    assert is_in_doubt(resolve(replace(OPEN, dispatch_number=1, result=FAILED), now_s=LATE_S - 1))
+    assert resolve(replace(OPEN, result=FAILED), now_s=LATE_S - 1) == FAILED
 
 
 def test_it_counts_how_often_a_living_sender_does_not_answer() -> None:

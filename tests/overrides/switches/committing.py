@@ -3,7 +3,7 @@
 from tests.overrides.switches.switch import APP, PROCESSES, REBALANCE, TRANSACTIONS, Switch
 
 CONSUMER_FILE = "consumer/consumer.py"
-APP_FILE = "app.py"
+PARTS_FILE = "parts/faust_parts.py"
 
 COMMITTING = (
     Switch(
@@ -55,7 +55,7 @@ COMMITTING = (
     ),
     Switch(
         "an agent that raises",
-        APP_FILE,
+        PARTS_FILE,
         "            terminate(\n"
         '                ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"\n'
         "            )",
@@ -64,7 +64,7 @@ COMMITTING = (
     ),
     Switch(
         "an agent that is cancelled",
-        APP_FILE,
+        PARTS_FILE,
         "if aref.stream.get_active_stream().current_event is not None:",
         "if False:",
         (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[crash]",),

@@ -207,7 +207,7 @@ async def test_no_reload_while_a_message_is_pending(
 
 async def test_a_page_that_keeps_a_message_to_itself_is_replaced(tmp_path: Path) -> None:
     """It is ready, and the server never acks one and the same message: only another page gets it out."""
-    stalled = {**LINKED, "pending": 1, "pending_since_s": 1000.0}
+    stalled = {**LINKED, "pending": 1, "pending_since_ms": 1000.0}
     harness = Harness(tmp_path, [[stalled] * 200, [LINKED]])
     await harness.run_for_a_moment()
     assert harness.opener.levels == [RecoveryLevel.NEW_BROWSER, RecoveryLevel.RELOAD]
@@ -216,8 +216,8 @@ async def test_a_page_that_keeps_a_message_to_itself_is_replaced(tmp_path: Path)
 
 async def test_messages_that_come_and_go_are_no_stall(tmp_path: Path) -> None:
     """Each is acked, and there is always another one; nothing counts while the page is not connected."""
-    pages = [{**LINKED, "pending": 1, "pending_since_s": float(number)} for number in range(60)]
-    waiting = {**DISCONNECTED, "pending": 1, "pending_since_s": 1000.0}
+    pages = [{**LINKED, "pending": 1, "pending_since_ms": float(number)} for number in range(60)]
+    waiting = {**DISCONNECTED, "pending": 1, "pending_since_ms": 1000.0}
     harness = Harness(tmp_path, [[*pages, *[waiting] * 60]])
     await harness.run_for_a_moment()
     assert harness.opener.levels == [RecoveryLevel.NEW_BROWSER]

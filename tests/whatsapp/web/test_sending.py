@@ -281,9 +281,9 @@ async def test_a_database_that_hangs_is_a_stall(shared_driver: WhatsAppWeb) -> N
     )
     submit = asyncio.create_task(shared_driver.submit(make_text("3EB0AA61")))
     async with asyncio.timeout(5):
-        while (state := await read_state(shared_driver))["pending_since_s"] is None:
+        while (state := await read_state(shared_driver))["pending_since_ms"] is None:
             assert not submit.done()
     assert state["pending"] == 0
     await tab.evaluate("() => window.openDatabase()")
     assert isinstance(await submit, ServerAccepted)
-    assert (await read_state(shared_driver))["pending_since_s"] is None
+    assert (await read_state(shared_driver))["pending_since_ms"] is None

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.whatsapp.driver import NewChatQuota, Phase, TimeLock
-from streams.whatsapp.web.session import Ban, PageState, PhaseInfo, derive_phase, is_unlinked
+from streams.whatsapp.web.session import PageBan, PageState, PhaseInfo, derive_phase, is_unlinked
 
 LINKED: dict[str, Any] = {
     "authenticated": True,
@@ -27,7 +27,7 @@ LINKED: dict[str, Any] = {
     "missing": [],
 }
 UNLINKED: dict[str, Any] = {"authenticated": False, "mode": "QR", "socket": "UNPAIRED"}
-BAN = {"reason": "temporarily_banned", "until_s": 2000.0}
+BAN = {"reason": "temporarily_banned", "remaining_s": 60.0}
 RECONNECTING = PhaseInfo(Phase.RECONNECTING, "disconnected")
 
 
@@ -65,7 +65,7 @@ RECONNECTING = PhaseInfo(Phase.RECONNECTING, "disconnected")
             {**LINKED, "stream": "DISCONNECTED", "update_forced": True, "stopped": True},
             PhaseInfo(Phase.RECONNECTING, "update_required"),
         ),
-        ({**LINKED, "ban": BAN}, PhaseInfo(Phase.RESTRICTED, "temporarily_banned", 2000.0)),
+        ({**LINKED, "ban": BAN}, PhaseInfo(Phase.RESTRICTED, "temporarily_banned")),
         (
             {**LINKED, "stream": "DISCONNECTED", "stopped": True},
             PhaseInfo(Phase.RESTRICTED, "replaced"),
@@ -189,4 +189,4 @@ def test_limits_are_parsed() -> None:
     )
     assert state.time_lock == TimeLock(9.0, "DEFAULT")
     assert state.new_chat_quota == NewChatQuota(10, 3, 5.0, is_used_up=False)
-    assert PageState.parse({**LINKED, "ban": BAN}).ban == Ban("temporarily_banned", 2000.0)
+    assert PageState.parse({**LINKED, "ban": BAN}).ban == PageBan("temporarily_banned", 60.0)

@@ -21,6 +21,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain import backoff
+from streams.domain.accounts.routing import AccountCapacities, is_any_ready
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.closures import close_account
 from streams.domain.phone.events import (
@@ -45,11 +46,11 @@ MAX_REFUSALS: Final = 3
 MAX_UNANSWERED: Final = 10
 
 
-def apply_outcome(transition: Transition, event: Outcome) -> bool:
+def apply_outcome(transition: Transition, event: Outcome, accounts: AccountCapacities) -> bool:
     """The dispatch in flight ends, or the outcome is late."""
     in_flight = transition.phone.in_flight
     if in_flight is None or not _is_of(event, in_flight):
-        return _apply_late(transition, event)
+        return _apply_late(transition, event, accounts)
     transition.update_phone(in_flight=None)
     _update_chat(transition, event)
     message = transition.get_message(event.id)
@@ -61,7 +62,7 @@ def apply_outcome(transition: Transition, event: Outcome) -> bool:
         # A receipt proves that it arrived, whatever the sender could find out.
         _apply_sent(transition, message, event, Sent(at_s=transition.now_s))
         return True
-    _apply_result(transition, message, event)
+    _apply_result(transition, message, event, accounts)
     return True
 
 
@@ -69,14 +70,14 @@ def _is_of(event: Outcome, in_flight: InFlight) -> bool:
     return (in_flight.id, in_flight.dispatch_number) == (event.id, event.dispatch_number)
 
 
-def _apply_late(transition: Transition, event: Outcome) -> bool:
+def _apply_late(transition: Transition, event: Outcome, accounts: AccountCapacities) -> bool:
     """The dispatch was ended already: by an equal outcome, or because its sender did not answer."""
     if isinstance(event.result, Sent):
         return receipts.apply_receipt(transition, _make_receipt(event, "sent", event.result.at_s))
     message = transition.get_message(event.id)
     if message is None or message.state is not State.WAITING or not _ends_doubt(message, event):
         return False
-    _apply_result(transition, message, event)
+    _apply_result(transition, message, event, accounts)
     return True
 
 
@@ -88,16 +89,18 @@ def _ends_doubt(message: Message, event: Outcome) -> bool:
     return attempt_in_doubt == (event.account, event.dispatch_number)
 
 
-def _apply_result(transition: Transition, message: Message, event: Outcome) -> None:
+def _apply_result(
+    transition: Transition, message: Message, event: Outcome, accounts: AccountCapacities
+) -> None:
     if not (isinstance(event.result, Deferred) and event.result.is_unanswered):
         message = replace(message, unanswered=0)
     match event.result:
         case Sent():
             _apply_sent(transition, message, event, event.result)
         case Failed():
-            _apply_failed(transition, message, event, event.result.error)
+            _apply_failed(transition, message, event, event.result.error, accounts)
         case Deferred():
-            _apply_deferred(transition, message, event, event.result)
+            _apply_deferred(transition, message, event, event.result, accounts)
         case OutcomeUnknown():
             _apply_unknown(transition, message, event, event.result)
 
@@ -140,10 +143,14 @@ def _make_receipt(event: Outcome, receipt: ReceiptKind, at_s: float) -> ReceiptS
 
 
 def _apply_failed(
-    transition: Transition, message: Message, event: Outcome, error: Error
+    transition: Transition,
+    message: Message,
+    event: Outcome,
+    error: Error,
+    accounts: AccountCapacities,
 ) -> Message:
     if error.error_class in _DEFERRING_CLASSES:
-        return _apply_deferred(transition, message, event, Deferred(error=error))
+        return _apply_deferred(transition, message, event, Deferred(error=error), accounts)
     if error.error_class is ErrorClass.UNKNOWN:
         unknown = OutcomeUnknown(at_s=transition.now_s, error=error)
         return _apply_unknown(transition, message, event, unknown)
@@ -175,7 +182,11 @@ def _schedule_retry(transition: Transition, message: Message, error: Error) -> M
 
 
 def _apply_deferred(
-    transition: Transition, message: Message, event: Outcome, result: Deferred
+    transition: Transition,
+    message: Message,
+    event: Outcome,
+    result: Deferred,
+    accounts: AccountCapacities,
 ) -> Message:
     """Handed back: no attempt is counted. An attempt in doubt pins the message to that account."""
     error = result.error
@@ -189,8 +200,11 @@ def _apply_deferred(
             return _apply_refused(transition, message, event, result)
     if error.is_new_chat_refused and not result.in_doubt:
         return _close_account(transition, message, event.account, result.until_s)
-    # It only came too late for this dispatch, so it may be dispatched again at once.
-    delay_s = 0.0 if error.is_deadline_exceeded else backoff.deferral_delay_s(message.deferrals)
+    # It only came too late for this dispatch, so it may be dispatched again at once. Not again and again: the next
+    # one may be too late as well. One that nobody answered took a minute already.
+    is_first_or_slow = result.is_unanswered or not message.deferrals
+    is_repeated_now = error.is_deadline_exceeded and is_first_or_slow
+    delay_s = 0.0 if is_repeated_now else backoff.deferral_delay_s(message.deferrals)
     in_doubt_since_s = (message.in_doubt_since_s or transition.append_s) if result.in_doubt else 0.0
     # Another account may take it before this one is in order again.
     is_session_error = error.error_class is ErrorClass.SESSION
@@ -209,10 +223,12 @@ def _apply_deferred(
         return transition.publish_queued(parked, "attempt_in_doubt", updated.not_before_s)
     if is_session_error:
         due_at_s = max(result.until_s, updated.not_before_s)
-        return transition.publish_queued(updated, "no_account", due_at_s)
-    if delay_s:
-        return transition.publish_queued(updated, "rate_limited", updated.not_before_s)
-    return transition.put_message(updated)
+        reason = "retry" if is_any_ready(message.account, accounts) else "no_account"
+        return transition.publish_queued(updated, reason, due_at_s)
+    if is_repeated_now:
+        return transition.put_message(updated)
+    reason = "retry" if error.is_deadline_exceeded else "rate_limited"
+    return transition.publish_queued(updated, reason, updated.not_before_s)
 
 
 def _get_held_back_until_s(message: Message, result: Deferred) -> float:

@@ -52,4 +52,4 @@ def _end(
         whatsapp_id=event.whatsapp_id,
         result=result,
     )
-    return outcomes.apply_outcome(transition, outcome)
+    return outcomes.apply_outcome(transition, outcome, {})  # no account decides about these

@@ -37,7 +37,7 @@
     const isAwaited = ack === 1 && waiting.has(key.id);
     const is_new = !isAwaited && !(seen.reported & bit);
     if (is_new) seen.reported |= bit;
-    addEvent({ kind: "ack", id: key.id, ack, at_s: Date.now() / 1000, source, is_new });
+    addEvent({ kind: "ack", id: key.id, ack, source, is_new });
   }
 
   // wa-js derives ack 1 from the models (source: wa-js 4.6.0, chat.msg_ack_change).

@@ -1,4 +1,7 @@
 /*
+ * All times are those of the document's monotonic clock (performance.now): it goes on while the browser is
+ * frozen, and nobody can set it. A deadline was converted to it by page.py.
+ *
  * Attempts: what this document has done to send a message, and what WhatsApp answered. An attempt passes
  * the gate once, before its deadline, while the page is connected, and only if no restriction forbids it.
  * It calls no function that sends: gate.js does.
@@ -57,7 +60,7 @@
       this.failed.catch(() => {});
       this.outcome = new Promise((resolve, reject) => { this.end = { resolve, reject }; });
       this.outcome.catch(() => {});
-      this.startTimer(submission.submit_before_ms - Date.now(), () => this.expire());
+      this.startTimer(submission.submit_before_ms - performance.now(), () => this.expire());
     }
 
     get mayBeSent() {
@@ -98,7 +101,7 @@
     }
 
     check(chat) {
-      if (this.isClosed || Date.now() >= this.submission.submit_before_ms) throw this.expire();
+      if (this.isClosed || performance.now() >= this.submission.submit_before_ms) throw this.expire();
       const problem = findConnectionProblem() || findRestriction(chat, this.submission);
       if (problem) throw this.close(Object.assign(new AdapterError(...problem), { until_s: problem[2] }));
     }
@@ -108,7 +111,7 @@
       this.check(chat);
       this.isPassed = true;
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
-      this.ackDueSinceMs = Date.now() + upload_timeout_ms;
+      this.ackDueSinceMs = performance.now() + upload_timeout_ms;
       if (upload_timeout_ms) this.startTimer(upload_timeout_ms, () => this.cancelUpload());
       else this.startTimer(ack_timeout_ms, () => this.stopWaiting());
     }
@@ -137,7 +140,7 @@
     onRecord(model) {
       if (!this.isPassed) missing.add("gate"); // WhatsApp went another way
       this.isPassed = this.isSending = true;
-      this.ackDueSinceMs = Date.now();
+      this.ackDueSinceMs = performance.now();
       this.watch(model);
       const { upload_timeout_ms, ack_timeout_ms } = this.submission;
       if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
@@ -202,7 +205,7 @@
     const dueTimes = pending.map((attempt) => attempt.ackDueSinceMs);
     const lookupTimes = [...lookups.values()].map((lookup) => lookup.sinceMs);
     const sinceMs = Math.min(...dueTimes, ...lookupTimes);
-    return { pending: pending.length, pending_since_s: sinceMs <= Date.now() ? sinceMs / 1000 : null };
+    return { pending: pending.length, pending_since_ms: sinceMs <= performance.now() ? sinceMs : null };
   }
 
   return {

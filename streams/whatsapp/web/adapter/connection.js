@@ -99,11 +99,12 @@
   function isStopped() {
     wasOpen = wasOpen || isOpen();
     if (!hasStoppedComms() && !hasLostMutex()) stoppedSinceMs = null;
-    else if (stoppedSinceMs === null) stoppedSinceMs = Date.now();
-    return stoppedSinceMs !== null && Date.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
+    else if (stoppedSinceMs === null) stoppedSinceMs = performance.now();
+    return stoppedSinceMs !== null && performance.now() - stoppedSinceMs >= STOPPED_AFTER_MS;
   }
 
-  // The real page of August 2026 reads `retryTimestamp` and never sets it.
+  // The real page of August 2026 reads `retryTimestamp` and never sets it. It is only shown, and has the time
+  // of the host's clock, as the page has it.
   function readRetryTime() {
     const timestamp = readSocket("retryTimestamp");
     return Number.isFinite(timestamp) && timestamp > Date.now() ? timestamp / 1000 : null;

@@ -12,13 +12,7 @@
 
   /* ---------- what stops every message ---------- */
 
-  let ban = null; // {reason, until_s}
-
-  // Each refused login tells the remaining seconds anew, so the end of one ban is never quite the same.
-  const SAME_END_S = 2;
-  const isSameEnd = (first_s, second_s) =>
-    first_s === second_s
-    || (first_s !== null && second_s !== null && Math.abs(first_s - second_s) < SAME_END_S);
+  let ban = null; // {reason, ends_at_ms}, on the document's monotonic clock
 
   // `expire` is a duration in seconds (source: WAWebTempBanScreen).
   function onBan(event) {
@@ -27,9 +21,15 @@
       return;
     }
     const seconds = Number(event.expire);
-    const until_s = Number.isFinite(seconds) ? Date.now() / 1000 + seconds : null;
-    if (ban && isSameEnd(ban.until_s, until_s)) return;
-    ban = { reason: "temporarily_banned", until_s };
+    const ends_at_ms = Number.isFinite(seconds) ? performance.now() + seconds * 1000 : null;
+    ban = { reason: "temporarily_banned", ends_at_ms };
+  }
+
+  // A duration, because nobody else has this document's clock.
+  function readBan() {
+    if (!ban) return null;
+    const { reason, ends_at_ms } = ban;
+    return { reason, remaining_s: ends_at_ms === null ? null : (ends_at_ms - performance.now()) / 1000 };
   }
 
   const findBan = () => ban;
@@ -50,6 +50,21 @@
     };
   }
 
+  /* ---------- the clock of WhatsApp's server ---------- */
+
+  // The ends of locks and quotas are its times. The page measures the difference to the host's clock when it
+  // logs in (sources: WAWebUpdateClockSkewUtils, WATimeUtils). From then on only the monotonic clock counts: a
+  // host's clock that is set must not end a lock.
+  let anchor = null;
+
+  function readServerTime() {
+    const skew_s = tryRead(() => loadModule("WATimeUtils").getClockSkew()) || 0;
+    if (!anchor || anchor.skew_s !== skew_s) {
+      anchor = { skew_s, server_s: Date.now() / 1000 - skew_s, at_ms: performance.now() };
+    }
+    return anchor.server_s + (performance.now() - anchor.at_ms) / 1000;
+  }
+
   /* ---------- what stops messages to strangers ---------- */
 
   const TIME_LOCK_KEY = "WAReachoutTimelockState";
@@ -64,7 +79,7 @@
       if (lock === null || lock === undefined) return null;
       const ends = lock.time_enforcement_ends;
       const until_s = ends === null || ends === undefined ? null : Number(ends) / 1000;
-      if (until_s !== null && until_s <= Date.now() / 1000) return null;
+      if (until_s !== null && until_s <= readServerTime()) return null;
       return { until_s, kind: String(lock.enforcement_type || "DEFAULT") };
     });
   }
@@ -78,7 +93,7 @@
       const hasQuota = data && (Number(data.total_quota) > 0 || data.capping_status === "CAPPED");
       if (!hasQuota) return null;
       const resets_at_s = Number(data.cycle_end_timestamp) || null;
-      if (resets_at_s !== null && resets_at_s <= Date.now() / 1000) return null;
+      if (resets_at_s !== null && resets_at_s <= readServerTime()) return null;
       return {
         total: Number(data.total_quota) || 0, used: Number(data.used_quota) || 0, resets_at_s,
         // The page asks this only where its own experiment is on; the server enforces it anyway.
@@ -127,7 +142,7 @@
 
   function readRestrictions() {
     return {
-      ban,
+      ban: readBan(),
       update_forced: isUpdateForced,
       time_lock: readTimeLock(),
       new_chat_quota: readNewChatQuota(),

@@ -78,7 +78,7 @@
     attempt.chat = chat;
     requireUnblocked(chat);
     if (isAbsent(submission.content.type)) {
-      throw new AdapterError("disconnected", "WhatsApp Web offers no function to send this");
+      throw new AdapterError("page_incomplete", "WhatsApp Web offers no function to send this");
     }
     const options = await buildOptions(chat, submission);
     if (isGated(submission.content.type)) {
@@ -108,7 +108,7 @@
   // WAWebResendMsgAction), as one that the page never marked.
   async function sendAgain(attempt, model, submission) {
     attempt.watch(model);
-    if (!resendModule) throw new AdapterError("disconnected", "WhatsApp Web cannot send a message again");
+    if (!resendModule) throw new AdapterError("page_incomplete", "WhatsApp Web cannot send it again");
     const chat = await openChat(submission);
     if (model.mediaObject) await restoreFile(model, submission);
     attempt.pass(chat);
@@ -181,7 +181,7 @@
     const running = attempts.get(id);
     if (running && (running.isPreparing || running.isPending)) return waitForAttempt(running, submission);
     const stored = findStored(submission);
-    lookups.set(id, { stored, sinceMs: Date.now() });
+    lookups.set(id, { stored, sinceMs: performance.now() });
     const model = await stored;
     lookups.delete(id);
     try {

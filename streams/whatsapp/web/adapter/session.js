@@ -33,7 +33,7 @@
   }
 
   const readPending = () =>
-    shared.late.readPending ? shared.late.readPending() : { pending: 0, pending_since_s: null };
+    shared.late.readPending ? shared.late.readPending() : { pending: 0, pending_since_ms: null };
 
   /* ---------- events ---------- */
 
@@ -82,7 +82,7 @@
     if (id.fromMe || !id.remote.isUser() || SYSTEM_TYPES.has(message.type)) return;
     const text = message.type === "chat" ? message.body : message.caption;
     addEvent({
-      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t || Date.now() / 1000,
+      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t || null,
       type: CONTENT_TYPES[message.type] || message.type, body: text || "",
     });
   }

@@ -1,7 +1,6 @@
 """Messages in doubt, with a driver in memory: late acks, reconnects, and an account that is not held up."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -17,9 +16,11 @@ from streams.domain.sending.reconciliation import (
     InStore,
     LookupUnavailable,
 )
-from streams.sender import attempt_runner, receipts, reconciler
-from streams.sender.attempt_runner import Limits
-from streams.sender.reconciler import RECONCILE_TIMEOUT_S, Reconciler
+from streams.sender import receipts
+from streams.sender.attempts import reconciler
+from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S, Reconciler
+from streams.sender.attempts.submitter import Limits
+from streams.sender.clock import Clock
 from streams.testing.phone_world import PHONE, PhoneWorld
 from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
@@ -67,7 +68,7 @@ def age_claim(sender: FastSender, request_id: str, age_s: float) -> None:
     """The message was claimed so long ago."""
     row = sender.claims.get(id_of(request_id))
     assert row is not None
-    aged = msgspec.structs.replace(row, claimed_at_s=time.time() - age_s)
+    aged = msgspec.structs.replace(row, claimed_at_s=sender.now_s - age_s)
     sender.claims.put_buffered(id_of(request_id), aged)
 
 
@@ -86,7 +87,7 @@ async def test_a_late_ack_ends_the_doubt(sender: FastSender) -> None:
     assert world.dead_letters() == []
     assert count(sender, "wa_sender_receipts_total", ack="sent") == 1
     assert count(sender, "wa_sender_doubts_resolved_total", by="receipt") == 1
-    assert sender.pacer.count_last_day(time.time()) == 1
+    assert sender.pacer.count_last_day(sender.get_monotonic_s()) == 1
     assert isinstance(await sender.send(make_command("a", number=2)), Sent)
     assert len(sender.driver.submissions) == 1
 
@@ -95,11 +96,11 @@ async def test_a_lost_ack_does_not_hold_up_the_account(sender: FastSender) -> No
     """The next message goes at once; the pending one is looked for again, and is not submitted again."""
     sender.driver.lose_next_ack()
     first = in_doubt(await sender.send(make_command("a")))
-    assert 0 < first.until_s - time.time() <= 1
+    assert 0 < first.until_s - sender.now_s <= 1
     assert isinstance(await sender.send(make_command("b")), Sent)
     age_claim(sender, "a", 40)
     later = in_doubt(await sender.send(make_command("a", number=2)))
-    assert later.until_s - time.time() == pytest.approx(20, abs=1)
+    assert later.until_s - sender.now_s == pytest.approx(20, abs=1)
     assert len(sender.driver.submissions) == 2
     assert sender.driver.reconnect_count == 0
 
@@ -203,7 +204,7 @@ async def test_one_outage_is_waited_for_once(
     """A page that answers no lookup holds up the account for one timeout, not for one a message."""
     monkeypatch.setattr(reconciler, "POLL_INTERVAL_S", 0.0)
     clock = iter(range(1_000_000))
-    subject = Reconciler(sender.session, lambda: next(clock))
+    subject = Reconciler(sender.session, Clock(sender.get_now_s, lambda: next(clock)))
     sender.driver.is_lookup_broken = True
     assert subject_gave_up(await subject.reconcile("3EB0A", "a"))
     assert next(clock) >= RECONCILE_TIMEOUT_S
@@ -224,7 +225,7 @@ def test_what_bounds_a_dispatch() -> None:
     """Each submit waits for its ack once, and nothing waits for it again."""
     short, long = (Limits(ack_timeout_s=ack_s, lease_s=30.0) for ack_s in (0.0, 20.0))
     assert long.max_dispatch_s - short.max_dispatch_s == MAX_SUBMITS * 20.0
-    assert short.max_dispatch_s > MAX_SUBMITS * (attempt_runner.RECONCILE_TIMEOUT_S + 30.0)
+    assert short.max_dispatch_s > MAX_SUBMITS * (RECONCILE_TIMEOUT_S + 30.0)
 
 
 async def test_the_acks_of_all_drivers_are_summed(sender: FastSender) -> None:

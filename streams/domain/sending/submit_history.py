@@ -1,0 +1,71 @@
+"""What earlier submits of a message may have done, and what its result may therefore say. Pure.
+
+nothing can have left      a refusal, or an error, is the whole truth: failed or deferred
+a lookup has shown that    a passing error leaves the message in doubt, because the lookup grows old;
+nothing had left           an error for good ends it: failed
+it may have arrived, and   a passing error leaves it in doubt; an error for good ends it as unknown:
+was submitted once more    "failed" would say that the recipient does not have it
+"""
+
+import msgspec
+from msgspec.structs import replace
+
+from streams.domain.errors import Error, ErrorClass
+from streams.domain.phone.events import Result
+from streams.domain.sending import claim as claims
+from streams.domain.sending.reconciliation import StoreLookup, may_have_arrived
+
+_FOR_GOOD = (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
+
+
+class SubmitHistory(msgspec.Struct, frozen=True):
+    """The submits of one message so far, as its attempt knows them."""
+
+    is_first: bool = False  # nothing of this message can have left before this attempt
+    submit_count: int = 0  # in this attempt
+    link: str | None = None  # under which the last submit was made
+    is_reconciled: bool = False  # a lookup has permitted one more submit
+    lookup_link: str | None = None  # the only one under which that submit may follow
+    may_have_arrived: bool = False  # an earlier submit left the page, without an ack
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the page may have been given the message."""
+        return bool(self.submit_count) or not self.is_first
+
+    def after_submit(self, link: str | None) -> "SubmitHistory":
+        """The page is given the message under this link."""
+        return replace(self, submit_count=self.submit_count + 1, link=link)
+
+    def after_lookup(self, lookup: StoreLookup, link: str | None) -> "SubmitHistory":
+        """This lookup permits one more submit under this link."""
+        return replace(
+            self,
+            is_reconciled=True,
+            lookup_link=link,
+            may_have_arrived=self.may_have_arrived or may_have_arrived(lookup),
+        )
+
+    def not_sent_result(self, error: Error, until_s: float, now_s: float) -> Result:
+        """The last submit was not made, or certainly sent nothing, for this reason."""
+        is_for_good = error.error_class is ErrorClass.PERMANENT
+        if self.is_reconciled and not is_for_good:
+            return claims.held_back_result(error, until_s)
+        if self.may_have_arrived:
+            return _unknown_result(error, now_s)
+        return claims.not_sent_result(error, until_s)
+
+    def refused_result(
+        self, error: Error, until_s: float, now_s: float, *, is_refused: bool
+    ) -> Result:
+        """The server refused the last submit. `is_refused`: the message itself, not the account's pace."""
+        if self.may_have_arrived and error.error_class in _FOR_GOOD:
+            return _unknown_result(error, now_s)
+        return claims.refused_result(
+            error, until_s, may_have_arrived=self.may_have_arrived, is_refused=is_refused
+        )
+
+
+def _unknown_result(error: Error, now_s: float) -> Result:
+    detail = f"an earlier submit may have arrived; the last one: {error.code}: {error.detail}"
+    return claims.unknown_result(detail, now_s)

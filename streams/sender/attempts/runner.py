@@ -1,0 +1,280 @@
+"""Executes the actions of an attempt. Decides nothing.
+
+What is done next is decided in streams/domain/sending/attempt.py. Here an action becomes a call, and
+what came of the call becomes an observation. Nothing is raised for what a browser does, and an error
+in here costs one message: every attempt ends in a `Result`.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streams.domain.accounts.pacing import Pacer
+from streams.domain.errors import Error
+from streams.domain.phone.events import Result
+from streams.domain.sending import actions
+from streams.domain.sending import claim as claims
+from streams.domain.sending.actions import Action, Observation
+from streams.domain.sending.attempt import Attempt
+from streams.domain.sending.command import SendCommand
+from streams.sender.attempts.permission import SendPermission
+from streams.sender.attempts.reconciler import Reconciler
+from streams.sender.attempts.submitter import Fence, Limits, Submitter
+from streams.sender.browser_session import BrowserSession
+from streams.sender.claim_store import ClaimStore
+from streams.sender.clock import Clock
+from streams.sender.new_chats import NewChatGuard
+from streams.sender.restrictions import RestrictionStore
+from streams.whatsapp import driver as browser
+from streams.whatsapp.driver import Driver
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class RunningAttempt:
+    """An attempt, the id of its message, and the page that it may use.
+
+    `deadline_mono_s`: at first an estimate, then bounded by the append time of the claim. `turn_ended` is set as
+    soon as other attempts may go on.
+    """
+
+    attempt: Attempt
+    whatsapp_id: str
+    deadline_mono_s: float
+    driver: Driver | None = None  # since `Allowed`
+    turn_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def command(self) -> SendCommand:
+        """The dispatch."""
+        return self.attempt.command
+
+
+# What two attempts may not do at the same time: the submits keep their order and their pace.
+_TURN_ACTIONS = (
+    actions.WaitUntilAllowed,
+    actions.ConfirmOwnership,
+    actions.StoreClaim,
+    actions.Submit,
+    actions.RestrictAccount,
+)
+
+
+class AttemptRunner:
+    """Runs attempts: their first steps ahead of time, then in turn up to the submit, then beside each other.
+
+    A turn ends with the ack, or when the ack is late: then the message waits for it, or is looked for, while other
+    messages are submitted. WhatsApp Web itself sends the messages of several chats at the same time.
+    """
+
+    def __init__(
+        self,
+        *,
+        browser_session: BrowserSession,
+        claim_store: ClaimStore,
+        pacer: Pacer,
+        restrictions: RestrictionStore,
+        new_chats: NewChatGuard,
+        limits: Limits,
+        fence: Fence,
+        on_paced: Callable[[], object],
+        on_refused: Callable[[int], object],
+        clock: Clock,
+    ) -> None:
+        """`on_paced` is called when a dispatch is deferred because of the account's pace, `on_refused`
+        with the code of each refusal by WhatsApp's server.
+        """
+        self._browser_session = browser_session
+        self._reconciler = Reconciler(browser_session, clock)
+        self._permission = SendPermission(
+            browser_session=browser_session,
+            pacer=pacer,
+            restrictions=restrictions,
+            on_paced=on_paced,
+            clock=clock,
+        )
+        self._submitter = Submitter(
+            pacer=pacer,
+            new_chats=new_chats,
+            limits=limits,
+            fence=fence,
+            on_refused=on_refused,
+            clock=clock,
+        )
+        self._claim_store = claim_store
+        self._restrictions = restrictions
+        self._fence = fence
+        self._clock = clock
+        self._ack_patience_s = limits.ack_patience_s
+        self._turn_lock = asyncio.Lock()
+
+    # -- ahead of its submit
+
+    def begin(self, command: SendCommand, whatsapp_id: str) -> RunningAttempt:
+        """Read the row and decide what comes first."""
+        claim = self._claim_store.get(whatsapp_id)
+        deadline_mono_s = self._clock.to_monotonic_s(command.deadline_s)
+        attempt = Attempt(command, claim, self._clock.now_s())
+        return RunningAttempt(attempt, whatsapp_id, deadline_mono_s)
+
+    async def look_up(self, running: RunningAttempt) -> None:
+        """Look the number up, if that comes first."""
+        if isinstance(running.attempt.action, actions.LookUpNumber):
+            await self._step(running)
+
+    async def claim_ahead(self, running: RunningAttempt) -> None:
+        """Make the claim durable under the link of now, so that the submit need not wait for it."""
+        link, row = self._browser_session.state.link, self._claim_store.get(running.whatsapp_id)
+        claim = running.attempt.claim_ahead(link, row, self._clock.now_s())
+        if claim is not None:
+            running.attempt.claimed_ahead(await self._store_claim(running, claim))
+
+    async def _store_claim(self, running: RunningAttempt, claim: claims.Claim) -> float:
+        """Returns the append time of the claim, infinity if the broker did not return it.
+
+        The broker appended it after `sent_mono_s`, so the deadline on the monotonic clock is never too late.
+        """
+        sent_mono_s = self._clock.monotonic_s()
+        appended_at_s = await self._claim_store.put(running.whatsapp_id, claim)
+        if appended_at_s is None:
+            appended_at_s = math.inf
+        running.deadline_mono_s = sent_mono_s + running.command.deadline_s - appended_at_s
+        return appended_at_s
+
+    async def withdraw(self, running: RunningAttempt) -> None:
+        """Take back a claim whose message the page never had."""
+        if running.attempt.is_withdrawable:
+            await self._claim_store.put(running.whatsapp_id, running.attempt.claim_at_start)
+
+    # -- to its result
+
+    async def run(self, running: RunningAttempt) -> Result:
+        """Execute actions until there is a result."""
+        try:
+            while (result := running.attempt.result) is None:
+                if isinstance(running.attempt.action, _TURN_ACTIONS):
+                    await self._take_turn(running)
+                else:
+                    running.turn_ended.set()
+                    await self._step(running)
+        finally:
+            running.turn_ended.set()
+        return result
+
+    async def _take_turn(self, running: RunningAttempt) -> None:
+        """Go on until nothing more has to be done alone, or the ack is late. A late ack is waited for outside."""
+        late_submit: asyncio.Task[None] | None = None
+        async with self._turn_lock:
+            while late_submit is None and isinstance(running.attempt.action, _TURN_ACTIONS):
+                if isinstance(running.attempt.action, actions.Submit):
+                    late_submit = await self._step_with_patience(running)
+                else:
+                    await self._step(running)
+        if late_submit is not None:
+            running.turn_ended.set()
+            await _await_or_cancel(late_submit)
+
+    async def _step_with_patience(self, running: RunningAttempt) -> "asyncio.Task[None] | None":
+        """Submit; returns the task that waits for the ack, if it is late."""
+        submit = asyncio.create_task(self._step(running), name="submit")
+        try:
+            await asyncio.wait({submit}, timeout=self._ack_patience_s)
+        except asyncio.CancelledError:
+            await _cancel(submit)
+            raise
+        return None if submit.done() else submit
+
+    async def collect_garbage(self) -> None:
+        """Have the page collect its garbage between two attempts; what comes meanwhile waits."""
+        async with self._turn_lock:
+            await self._permission.collect_garbage()
+
+    async def _step(self, running: RunningAttempt) -> None:
+        try:
+            observation = await self._execute(running, running.attempt.action)
+            running.attempt.observe(observation, self._clock.now_s())
+        except Exception as error:
+            log.exception("dispatch %d: internal error", running.command.dispatch_number)
+            running.attempt.fail(type(error).__name__)
+
+    async def _execute(self, running: RunningAttempt, action: Action) -> Observation:
+        match action:
+            case actions.LookUpNumber(phone):
+                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.WaitUntilAllowed():
+                return await self._wait_until_allowed(running)
+            case actions.StoreClaim(claim):
+                return actions.ClaimStored(await self._store_claim(running, claim))
+            case actions.ConfirmOwnership():
+                await self._fence.ensure_member()
+                return actions.OwnershipConfirmed(*self._read_link_and_row(running))
+            case actions.Submit():
+                return await self._submit(running, action)
+            case actions.LookUpMessage(chat_id):
+                lookup = await self._reconciler.reconcile(running.whatsapp_id, chat_id)
+                return actions.MessageLookedUp(lookup, *self._read_link_and_row(running))
+            case actions.Reconnect():
+                await self._reconciler.reconnect()
+                return actions.Reconnected()
+            case actions.RestrictAccount(error, link):
+                restriction = await self._restrictions.restrict(error, link, self._clock.now_s())
+                return actions.AccountRestricted(restriction.until_s)
+            case actions.Finish():
+                raise AssertionError("nothing is executed after the result")
+
+    def _read_link_and_row(self, running: RunningAttempt) -> tuple[str | None, claims.Claim | None]:
+        """Receipts change rows at any time, so the row is read when it is needed."""
+        return self._browser_session.state.link, self._claim_store.get(running.whatsapp_id)
+
+    # -- actions
+
+    async def _look_up_number(self, phone: str, deadline_mono_s: float) -> Observation:
+        driver = await self._permission.wait_for_driver(deadline_mono_s)
+        if isinstance(driver, actions.Denied):
+            return driver
+        match await driver.look_up(phone):
+            case browser.OnWhatsApp(chat_id):
+                return actions.NumberFound(chat_id)
+            case browser.NotOnWhatsApp():
+                return actions.NumberNotFound()
+            case browser.LookupFailed(detail, is_session_lost=True):
+                return actions.Denied(Error("disconnected", detail))
+            case browser.LookupFailed(detail):
+                return actions.NumberLookupFailed(detail)
+
+    async def _wait_until_allowed(self, running: RunningAttempt) -> Observation:
+        running.driver = None
+        driver = await self._permission.wait_for_submit(running.deadline_mono_s)
+        if isinstance(driver, actions.Denied):
+            return driver
+        running.driver = driver
+        return actions.Allowed()
+
+    async def _submit(self, running: RunningAttempt, action: actions.Submit) -> Observation:
+        assert running.driver is not None, "a submit follows `Allowed`"
+        return await self._submitter.submit(
+            running.driver,
+            running.command,
+            running.whatsapp_id,
+            action.chat_id,
+            action.content,
+            running.deadline_mono_s,
+        )
+
+
+async def _await_or_cancel(task: "asyncio.Task[None]") -> None:
+    """Await it; it does not outlive a cancellation."""
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        await _cancel(task)
+        raise
+    task.result()
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

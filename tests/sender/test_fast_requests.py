@@ -1,0 +1,72 @@
+"""A sender whose account a person pauses, resumes or removes."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from streams.domain.accounts.requests import AccountRequest, RequestedState
+from streams.domain.errors import Error
+from streams.domain.phone.events import Deferred, Sent
+from tests.sender.fast import FastSender, make_command
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[FastSender]:
+    """An open sender whose session is ready."""
+    sender = FastSender()
+    await sender.open()
+    yield sender
+    await sender.close()
+    assert sender.failures == []
+
+
+def request(sender: FastSender, requested: RequestedState) -> None:
+    """A person requests this now."""
+    at_s = sender.now_s
+    sender.restrictions.apply_request(
+        AccountRequest(account="main", requested=requested, by="me", at_s=at_s)
+    )
+
+
+def get_state(sender: FastSender) -> tuple[str, str | None]:
+    """The account as its sender describes it, and why."""
+    record = sender.account_publisher.make_record(sender.session.state)
+    return record.state, record.reason
+
+
+@pytest.mark.parametrize(
+    ("requested", "state"), [("paused", ("paused", "requested")), ("removed", ("stopped", "removed"))]
+)  # fmt: skip
+async def test_nothing_is_sent_while_a_person_holds_the_account(
+    sender: FastSender, requested: RequestedState, state: tuple[str, str]
+) -> None:
+    """A command that comes all the same is handed back, for another account."""
+    request(sender, requested)
+    assert get_state(sender) == state
+    result = await sender.send(make_command("a"))
+    assert isinstance(result, Deferred)
+    assert result.error == Error("account_restricted", requested)
+    assert not result.in_doubt
+    assert sender.driver.sent == []
+    request(sender, "active")
+    assert get_state(sender)[0] == "ready"
+    assert isinstance(await sender.send(make_command("a", number=2)), Sent)
+
+
+async def test_to_resume_lifts_a_restriction(sender: FastSender) -> None:
+    """Only one that began before: the request is read again at each start."""
+    restricted = await sender.restrictions.restrict(
+        Error("spam_flagged"), sender.session.state.link, sender.now_s
+    )
+    old = AccountRequest(account="main", requested="active", by="me", at_s=restricted.since_s - 1)
+    sender.restrictions.apply_request(old)
+    assert get_state(sender)[0] == "restricted"
+    sender.advance(10)
+    request(sender, "active")
+    assert get_state(sender)[0] == "ready"
+    successor = FastSender(driver=sender.driver, disk=sender.disk)
+    await sender.claims.flush()
+    successor.now_s = sender.now_s
+    successor.restrictions.load()
+    link = sender.session.state.link
+    assert successor.restrictions.get_active("everything", link, sender.now_s) is None

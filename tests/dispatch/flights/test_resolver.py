@@ -226,9 +226,7 @@ def test_an_answer_without_effect_ends_as_unknown(
     """A bug drops the outcome: the recipient goes on after an hour."""
     world.submit("b")
     world.resolve(after_s=ENDS_AFTER_S, rounds=1)
-    monkeypatch.setattr(
-        "streams.domain.phone.step.outcomes.apply_outcome", lambda *_: False
-    )
+    monkeypatch.setattr("streams.domain.phone.step.outcomes.apply_outcome", lambda *_: False)
     world.resolve(rounds=2)
     count = world.outcome_count
     assert count > 0

@@ -4,10 +4,16 @@
 browsers and folders; a file runs in one process, so that its tests can share a fixture.
 """
 
+import os
 import signal
+import sys
 
 import hypothesis
 import pytest
+from _pytest.capture import CaptureManager
+
+from streams.runtime import exit_codes
+from streams.runtime.exit_codes import ExitCode
 
 pytest_plugins = [
     "tests.support.broker",
@@ -30,6 +36,27 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """An app under test may end this process at once, and its log with it: the reason passes the capture."""
+    log_exit, capture = exit_codes.log_exit, _get_capture(config)
+
+    def log_and_print(code: ExitCode, reason: str) -> None:
+        log_exit(code, reason)
+        test = os.environ.get("PYTEST_CURRENT_TEST")
+        with capture.global_and_fixture_disabled():
+            print(
+                f"\n{test} ended its process: {reason} ({code.name})", file=sys.stderr, flush=True
+            )
+
+    exit_codes.log_exit = log_and_print
+
+
+def _get_capture(config: pytest.Config) -> CaptureManager:
+    capture = config.pluginmanager.getplugin("capturemanager")
+    assert isinstance(capture, CaptureManager)
+    return capture
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

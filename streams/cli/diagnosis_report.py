@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from streams.operations.verdict import Finding, Verdict
+from streams.operations.doctor.verdict import Finding, Verdict
 
 WIDTH: Final = 80
 _NAME_WIDTH, _VERDICT_WIDTH = 13, 6

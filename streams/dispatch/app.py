@@ -16,6 +16,7 @@ from faust.types import EventT
 
 from streams.dispatch import gauges, phone_store
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.conversion import make_policy, to_source_record
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.drain_reporter import DrainReporter
 from streams.dispatch.flights.resolver import Resolver
@@ -30,8 +31,6 @@ from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone.clock_steps import correct_phone
-from streams.domain.phone.events import SourceRecord
-from streams.domain.policy import Policy
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
@@ -271,36 +270,6 @@ class Dispatcher:
         """After a step back, timers must not wait for the old time. A jump ahead is accepted by the clock, later."""
         if jump_s < 0:
             self.timer_service.shift_timers(jump_s)
-
-
-def to_source_record(event: EventT[Any]) -> SourceRecord:
-    """The Kafka record as it came."""
-    message: Any = event.message
-    return SourceRecord(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=round((message.timestamp or 0.0) * 1000),
-        key=message.key,
-        value=message.value,
-        headers=tuple((name, value) for name, value in message.headers or ()),
-    )
-
-
-def make_policy(settings: Settings) -> Policy:
-    """The settings on which the core's decisions rest."""
-    return Policy(
-        rate_limit_per_minute=settings.rate_limit_per_minute,
-        max_queue=settings.max_queue,
-        max_retries=settings.max_retries,
-        retry_delay_s=settings.retry_delay_ms / 1000,
-        clock_skew_s=settings.clock_skew_ms / 1000,
-        unknown_after_s=settings.unknown_after_s,
-        idempotency_window_s=settings.idempotency_window_s,
-        conversation_expiry_s=settings.conversation_expiry_s,
-        lookup_cache_found_s=settings.lookup_cache_found_s,
-        lookup_cache_s=settings.lookup_cache_s,
-    )
 
 
 def run(settings: Settings, name: str) -> int:

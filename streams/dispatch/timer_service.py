@@ -16,7 +16,7 @@ from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
-from streams.domain.phone.scheduler import Scheduler
+from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import Phone
 
 _MAX_SLEEP_S: Final = (

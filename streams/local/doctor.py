@@ -6,8 +6,8 @@ from enum import Enum, auto
 
 from streams.local import run_dir
 from streams.local.temporary_sandbox import run_temporary_sandbox
-from streams.operations import checks, page_check
-from streams.operations.checks import Check
+from streams.operations.doctor import checks, page_check
+from streams.operations.doctor.checks import Check
 from streams.operations.errors import UsageError
 from streams.operations.sandbox import add_browser_args
 from streams.sandbox.client import SandboxClient

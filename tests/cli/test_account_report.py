@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from streams.cli.diagnosis_report import WIDTH, format_report
 from streams.observability.probes import serve_probes
-from streams.operations.verdict import Verdict, is_wrong, judge
+from streams.operations.doctor.verdict import Verdict, is_wrong, judge
 from streams.settings import Settings, load
 from streams.whatsapp.diagnosis import Diagnosis, Document, PageDiagnosis, PageSession, Symbol
 from tests.cli.conftest import Command

@@ -7,8 +7,7 @@ import sys
 import click
 import msgspec
 
-from streams.cli import output
-from streams.cli.commands import account_requests
+from streams.cli import account_requests, output
 from streams.cli.options import sandbox_option
 from streams.cli.rendering import format_link_instructions
 from streams.cli.time_param import format_minute

@@ -4,7 +4,7 @@ import click
 
 from streams.cli.options import name_option
 from streams.local import run_dir
-from streams.operations.checks import require_free_web_port
+from streams.operations.doctor.checks import require_free_web_port
 from streams.settings import load
 
 

@@ -11,11 +11,11 @@ from streams.cli.rendering import print_event
 from streams.client import SENT_STATUSES
 from streams.local import run_dir
 from streams.local.doctor import Page, check_all
-from streams.operations import diagnosis, self_test
 from streams.operations.accounts import require_account
-from streams.operations.checks import Check
+from streams.operations.doctor import diagnosis, self_test
+from streams.operations.doctor.checks import Check
+from streams.operations.doctor.verdict import is_wrong, judge
 from streams.operations.errors import CommandFailed
-from streams.operations.verdict import is_wrong, judge
 from streams.settings import Settings, load
 
 

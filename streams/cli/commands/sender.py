@@ -5,7 +5,7 @@ import click
 from streams.cli.options import name_option, sandbox_option
 from streams.local import run_dir
 from streams.operations.accounts import require_account
-from streams.operations.checks import require_free_web_port
+from streams.operations.doctor.checks import require_free_web_port
 from streams.operations.sandbox import use_sandbox
 from streams.settings import load
 

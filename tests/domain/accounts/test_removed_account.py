@@ -14,7 +14,7 @@ from streams.domain.accounts.requests import (
 from streams.domain.accounts.routing import Availability, Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, TimerFired
-from streams.domain.phone.scheduler import Scheduler
+from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import Phone, Wait
 from streams.testing.phone_world import PHONE, PhoneWorld
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain.accounts.routing import Availability, Capacity, choose_account
-from streams.domain.phone.scheduler import Scheduler
+from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import InFlight, Phone, Wait
 
 READY = Availability.READY

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.phone.message_times import MessageTimes
+from streams.domain.phone.scheduling.message_times import MessageTimes
 
 messages = st.tuples(st.sampled_from(["+1", "+2"]), st.sampled_from("abc"))
 changes = st.tuples(messages, st.sampled_from([0.0, 5.0, 10.0, 15.0]))

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from streams.domain.accounts.routing import Availability, Capacity, choose_account
 from streams.domain.phone.events import ScheduleDue, TimerFired
-from streams.domain.phone.scheduler import Scheduler
+from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import InFlight, Phone, Wait
 
 READY = {"main": Availability.READY}

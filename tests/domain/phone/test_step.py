@@ -283,8 +283,7 @@ def test_a_message_without_an_account_waits_for_one(world: PhoneWorld) -> None:
     world.accounts = {}
     world.submit("a")
     assert world.statuses("a") == ["accepted", "queued"]
-    assert world.row
-    assert [wait.reason for wait in world.row.waits] == ["no_account"]
+    assert world.row and [wait.reason for wait in world.row.waits] == ["no_account"]
     world.accounts = {"main": Capacity(True, 1)}
     wake(world)
     assert world.dispatched_ids() == ["a"]

@@ -10,7 +10,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.clock_steps import MAX_HOLD_S, correct_message, correct_phone
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent, TimerFired
-from streams.domain.phone.scheduler import EARLY_TIMER_DELAY_S, Scheduler
+from streams.domain.phone.scheduling.scheduler import EARLY_TIMER_DELAY_S, Scheduler
 from streams.domain.phone.state import Chat, Closure, Message, Phone
 from streams.domain.policy import Policy
 from streams.domain.rate_limit import WINDOW_S

@@ -1,7 +1,6 @@
 """What a sender made of a dispatch: the message was sent, failed, was handed back, or is unknown.
 
-The class of its error decides what becomes of the message. Nothing here dispatches: the next message, or
-the same one again, is the business of dispatch.py.
+The class of its error decides what becomes of the message. Nothing here dispatches: that is dispatch.py.
 
 A dispatch whose sender does not answer is ended without it (streams/dispatch/flights). The sender may
 answer late all the same:
@@ -10,10 +9,8 @@ answer late all the same:
     ----------------------------   -------------------------   ----------------------------------------
     sent                           any                         what a receipt does: the message is sent
     of its last dispatch, final,   waits, and its attempt      ends the doubt, as if it were in time
-    not sent: failed, deferred,    there is in doubt
-    moved, unknown
-    anything else                                              nothing: a repeat, or a later dispatch
-                                                               will have an outcome of its own
+    not sent                       there is in doubt
+    anything else                                              nothing: a repeat, or a later one follows
 """
 
 from typing import Final

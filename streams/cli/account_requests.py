@@ -26,7 +26,7 @@ def add(account: str, as_json: bool) -> None:
     request = asyncio.run(operations.add_account(_load_settings(), account))
     _print(
         request,
-        f"{account} is an account now; start its sender with `wa-streams sender {account}`, and add it to "
+        f"{account} is an account now; start its sender with `wa-streams sender --account {account}`, and add it to "
         "WA_ACCOUNTS",
         as_json=as_json,
     )

@@ -22,9 +22,9 @@ from streams.domain.accounts.routing import (
     Capacity,
 )
 from streams.domain.phone.events import ScheduleDue, TimerFired
-from streams.domain.phone.message_times import MessageTimes
+from streams.domain.phone.scheduling.message_times import MessageTimes
+from streams.domain.phone.scheduling.wait_keys import WaitKey, make_wait_key
 from streams.domain.phone.state import Phone, Wait
-from streams.domain.phone.wait_keys import WaitKey, make_wait_key
 
 EARLY_TIMER_DELAY_S: Final = 0.5  # of a timer that fired before its time
 _NOT_READY: Final = (Availability.DOWN, Availability.REMOVED)

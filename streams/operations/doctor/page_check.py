@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.operations.checks import Check
+from streams.operations.doctor.checks import Check
 from streams.settings import Settings
 from streams.whatsapp.driver import Phase, SessionState
 from streams.whatsapp.errors import BrowserError

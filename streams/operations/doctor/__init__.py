@@ -1,0 +1,1 @@
+"""What `doctor` examines, and what it makes of it."""

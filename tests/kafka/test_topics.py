@@ -44,6 +44,7 @@ def test_every_topic_that_a_worker_needs_is_specified() -> None:
         "x.templates": 1,
         "x.internal.phone": 5,
         "x.internal.clock": 1,
+        "x.internal.accounts": 1,
         "x-dispatch-rows-changelog": 5,
         "x.internal.send.a": 1,
         "x.internal.send.b": 1,
@@ -58,7 +59,7 @@ def test_every_name_has_a_specification() -> None:
     name = topics.names(settings)
     specified = _specs(settings)
     used_names = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
-    used_names |= {name.phone, name.clock, name.send("a"), name.send("b")}
+    used_names |= {name.phone, name.clock, name.account_requests, name.send("a"), name.send("b")}
     used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     used_names |= {
         topics.changelog_topic(topics.sender_app_id(settings, account), topics.SENDS)

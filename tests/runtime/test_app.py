@@ -38,7 +38,7 @@ async def test_a_worker_does_not_start_on_a_wrong_number_of_partitions(
     more = make_settings(
         broker, settings.data_dir, topic_prefix=settings.topic_prefix, partitions=8
     )
-    with pytest.raises(InvalidTopics, match=r"outbound: found 4 partitions, needs 8"):
+    with pytest.raises(InvalidTopics, match=r"status: found 4 partitions, needs 8"):
         await asyncio.to_thread(worker.run, make_app(more), more)
 
 

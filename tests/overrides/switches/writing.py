@@ -44,9 +44,10 @@ WRITING = (
     Switch(
         "the broker has a row before reads see it",
         TABLE_FILE,
-        "            self._apply(partition, changes, await self._write_changelog(partition, changes))",
+        "            last_offset, appended_at_s = await self._write_changelog(partition, changes)\n"
+        "            self._apply(partition, changes, last_offset)",
         "            self._apply(partition, changes, -1)\n"
-        "            await self._write_changelog(partition, changes)",
+        "            _, appended_at_s = await self._write_changelog(partition, changes)",
         (PRODUCER + "test_an_outage_delays_and_loses_nothing",),
     ),
     Switch(

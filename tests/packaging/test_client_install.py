@@ -65,7 +65,7 @@ asyncio.run(main())
 """
     run = _run(tmp_path, str(client.python), "-c", program)
     assert run.returncode == 0, run.stderr
-    assert "Kafka at 127.0.0.1:1 does not answer" in run.stdout
+    assert "nothing listens at 127.0.0.1:1: start Kafka" in run.stdout
 
 
 def test_the_client_is_small(

@@ -71,11 +71,5 @@ def _start(system: SystemUnderTest, disk: Path) -> Worker:
 
 async def _run_once(system: SystemUnderTest, disk: Path) -> None:
     worker = _start(system, disk)
-    seen = worker.read_log_tail().count("recovered ")
-
-    def is_recovered() -> bool:
-        assert worker.is_alive, worker.read_log_tail()
-        return worker.read_log_tail().count("recovered ") > seen
-
-    await wait_until(is_recovered)
+    await worker.wait_until_ready()
     worker.kill(signal.SIGTERM)

@@ -70,6 +70,17 @@ def _start(system: SystemUnderTest, disk: Path) -> Worker:
 
 
 async def _run_once(system: SystemUnderTest, disk: Path) -> None:
+    earlier_count = sum(_count_recoveries(worker) for worker in system.workers[-1:])
     worker = _start(system, disk)
-    await worker.wait_until_ready()
+
+    def is_recovered() -> bool:
+        assert worker.is_alive, worker.read_log_tail()
+        return _count_recoveries(worker) > earlier_count
+
+    await wait_until(is_recovered)
     worker.kill(signal.SIGTERM)
+
+
+def _count_recoveries(worker: Worker) -> int:
+    """In the whole log, to which every worker of this name appends."""
+    return worker.log.read_text(errors="replace").count("recovered ")

@@ -101,6 +101,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "media_url_not_allowed": (_INVALID, "The URL of the media may not be fetched"),
     "queue_full": (_INVALID, "Too many messages wait for this phone"),
     "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
+    "no_sending_hours": (_PERMANENT, "The quiet hours leave no time for this recipient"),
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
     "media_rejected": (_PERMANENT, "WhatsApp refused the media"),
     "content_refused": (_PERMANENT, "WhatsApp Web refused the message before it was sent"),

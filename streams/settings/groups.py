@@ -11,6 +11,7 @@ from typing import Any, Final
 from streams.settings.types import (
     AtLeast0,
     AtLeast1,
+    HoursOfDay,
     LogFormat,
     LogLevel,
     Name,
@@ -118,6 +119,10 @@ class LimitSettings:
         None,
         "Country whose national phone numbers are understood too, for example MY. "
         "A number that could be national or international is refused.",
+    )
+    quiet_hours: HoursOfDay | None = _setting(
+        None,
+        "Hours in which no marketing message is sent, for example 21:00-08:00, by the recipient's wall clock.",
     )
 
 

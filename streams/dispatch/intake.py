@@ -1,7 +1,7 @@
 """Intake: a record of `wa.outbound` becomes an event of its phone, or is rejected at once.
 
-Every record gets exactly one answer, and none makes this stage raise. Nothing is remembered here:
-whether a request is a repeat, and whether the queue has room, is decided where the phone's row is.
+Every record gets exactly one answer. Nothing is remembered here: whether a request is a repeat, and whether the
+queue has room, is decided where the phone's row is.
 """
 
 import logging
@@ -11,11 +11,12 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content
-from streams.contract.request.content import ContactContent
+from streams.contract.request import content, not_built_yet
+from streams.contract.request.content import ContactContent, TemplateContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused, TemplatesBehind
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
@@ -41,13 +42,20 @@ class Intake:
     record_mapper: RecordMapper
     default_region: str | None
     max_request_bytes: int
+    templates: TemplateLibrary
 
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
-        """What is to be published for this record. `now_s` is its append time; nothing else is read."""
+        """What is to be published for this record. `now_s` is its append time; only the templates are read beside it.
+
+        Raises:
+            TemplatesBehind: the record names a template, and the library must catch up first.
+        """
         try:
             return self._handle(record, now_s)
+        except TemplatesBehind:
+            raise
         except Exception:
             log.exception("intake failed on %s", record.coordinates)
             error = Error("internal_error", "see the log of the dispatcher")
@@ -67,7 +75,8 @@ class Intake:
             return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
         try:
             phone = self._read_number("to", request.to)
-            content_json = self._normalize_content(request)
+            request, refusal = self._render(request, now_s)
+            content_json = b"" if refusal is not None else self._normalize_content(request)
         except InvalidPhone as error:
             partial = _make_partial(request)
             return self._reject(record, partial, Error("invalid_phone", str(error)), now_s)
@@ -77,9 +86,30 @@ class Intake:
             source_record=record,
             content=content_json,
             reply_to=request.reply_to,
+            refusal=refusal,
         )
         submitted = OutgoingRecord(self.phone_log, events.encode(event), key=phone.encode())
         return Disposition.FORWARDED, [submitted]
+
+    def _render(self, request: Request, now_s: float) -> tuple[Request, Error | None]:
+        """The request with the content of its template, or why there is none.
+
+        Where the phone's row is, it is decided whether that matters: a repeat of an accepted request is answered with
+        its last status, also if its template was removed meanwhile.
+        """
+        if not isinstance(request.content, TemplateContent):
+            return request, None
+        try:
+            rendered, category = self.templates.render(request.content, request.category, now_s)
+            not_built_yet.refuse_content(rendered)
+        except TemplateRefused as refused:
+            return request, refused.error
+        except InvalidRequest as error:
+            return request, Error(error.code, error.detail)
+        content_json = content.encode(rendered)
+        return replace(
+            request, content=rendered, content_json=content_json, category=category
+        ), None
 
     def reject_as_too_large(
         self, record: SourceRecord, now_s: float

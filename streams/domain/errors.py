@@ -95,6 +95,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "invalid_phone": (_INVALID, "The phone number cannot exist"),
     "unknown_account": (_INVALID, "There is no such account"),
     "unknown_template": (_INVALID, "There is no such template"),
+    "invalid_template": (_INVALID, "The template cannot be used"),
     "missing_parameter": (_INVALID, "A parameter of the template is missing"),
     "record_too_large": (_INVALID, "The record is larger than WA_MAX_REQUEST_BYTES allows"),
     "media_too_large": (_INVALID, "The media are larger than WhatsApp allows"),

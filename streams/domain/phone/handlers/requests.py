@@ -1,4 +1,4 @@
-"""A request arrives at its phone: accepted, rejected (full queue, unknown account), or a repeat.
+"""A request arrives at its phone: accepted, rejected (full queue, unknown account or template), or a repeat.
 
 A repeat has the id of a request that is still remembered. It is answered with the last status of that
 request, and nothing is sent. A replay of the dead letter in which a request ended begins a new
@@ -41,6 +41,8 @@ def _find_error(
 ) -> Error | None:
     """Why the request cannot be accepted; None: it can, or it was, under another number of this recipient."""
     request = event.request
+    if event.refusal is not None:
+        return event.refusal
     if event.forwarding is not None and event.forwarding.is_accepted:
         return None
     if request.account is not None and request.account not in account_names:

@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeAlias
 
 from streams.contract.request.content import Content, TemplateContent
 from streams.contract.request.form import Category
-from streams.contract.template import InvalidTemplateRecord, TemplateRecord, decode, split_key
+from streams.contract.template import InvalidTemplateRecord, decode, split_key
 from streams.dispatch.templates.rendering import CompiledTemplate
 from streams.domain.errors import Error
 from streams.domain.templates import (
@@ -73,7 +73,7 @@ class TemplateLibrary:
         self._caught_up_mono_s = -math.inf
         self._is_up_to_date = True  # the last attempt to catch up succeeded
         self._lock = asyncio.Lock()
-        # By name, then by language in its canonical spelling.
+        # By name, then by language as its key has it.
         self._templates: defaultdict[str, dict[str, _Language]] = defaultdict(dict)
 
     # -- what the topic says
@@ -85,11 +85,10 @@ class TemplateLibrary:
             log.warning("a record of the templates has a key that is not name/language: ignored")
             return
         name, language = name_and_language
-        canonical = canonical_language(language)
         if value is not None:
-            self._templates[name][canonical] = _compile(key.decode(), value)
+            self._templates[name][language] = _compile(key.decode(), value)
             return
-        self._templates[name].pop(canonical, None)
+        self._templates[name].pop(language, None)
         if not self._templates[name]:
             del self._templates[name]
 
@@ -139,11 +138,13 @@ class TemplateLibrary:
         return rendered, "marketing" if is_marketing else category
 
     def _find(self, content: TemplateContent) -> _Language:
-        languages = self._templates.get(content.name)
-        if languages is None:
+        by_key = self._templates.get(content.name)
+        if by_key is None:
             nearest = get_close_matches(content.name, sorted(self._templates), n=1)
             hint = f"; did you mean {nearest[0]}?" if nearest else ""
             raise self._refuse_unknown(f"content.name: there is no template {content.name}{hint}")
+        # Of two spellings of one language, the first one counts.
+        languages = {canonical_language(key): by_key[key] for key in sorted(by_key, reverse=True)}
         defaults = [
             name
             for name, language in languages.items()
@@ -175,15 +176,6 @@ def _compile(key: str, value: bytes) -> _Language:
     except Exception as error:
         log.exception("the template %s cannot be compiled", key)
         return InvalidTemplate(f"cannot be compiled ({type(error).__name__})")
-
-
-def compile_record(record: TemplateRecord) -> CompiledTemplate:
-    """The template, as it will be rendered.
-
-    Raises:
-        InvalidTemplate: it is not valid.
-    """
-    return CompiledTemplate(record)
 
 
 def _refuse(code: str, detail: str) -> TemplateRefused:

@@ -129,25 +129,31 @@ async def test_the_limit_holds(caller: Caller, module_control: SandboxControl, p
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "details"),
     [
-        {"type": "location", "latitude": 41.01, "longitude": 28.98, "name": "Galata"},
-        {"type": "contact", "name": "Ali", "phones": ["+90 555 111 22 44"]},
-        {"type": "poll", "question": "When?", "options": ["now", "later"]},
-        {"type": "image", "data": PIXEL, "mime": "image/png", "caption": "a dot"},
-        {"type": "document", "data": PIXEL, "mime": "image/png", "filename": "dot.png"},
+        ({"type": "location", "latitude": 41.01, "longitude": 28.98, "name": "Galata"}, ()),
+        ({"type": "contact", "name": "Ali", "phones": ["+90 555 111 22 44"]}, ()),
+        ({"type": "poll", "question": "When?", "options": ["now", "later"]}, ()),
+        ({"type": "image", "data": PIXEL, "caption": "a dot"}, ("image/png", "image.png")),
+        ({"type": "document", "data": PIXEL, "filename": "dot"}, ("image/png", "dot.png")),
     ],
-    ids=lambda content: content["type"],
+    ids=["location", "contact", "poll", "image", "document"],
 )
 async def test_other_contents_arrive(
-    caller: Caller, module_control: SandboxControl, phone: str, content: dict[str, Any]
+    caller: Caller,
+    module_control: SandboxControl,
+    phone: str,
+    content: dict[str, Any],
+    details: tuple[str, ...],
 ) -> None:
-    """Each kind of content becomes one message."""
+    """Each kind of content becomes one message; WhatsApp gets the type and the name of each file."""
     submitted = request(phone) | {"content": content}
     await caller.request(submitted)
     sent = await caller.wait_for_status(submitted["id"], "sent")
     (row,) = await rows_to(module_control, phone)
     assert row["whatsapp_id"] == sent["whatsapp_id"]
+    if details:
+        assert (row["details"]["mimetype"], row["details"]["filename"]) == details
 
 
 async def test_a_reaction_and_a_reply_refer_to_a_message(

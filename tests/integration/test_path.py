@@ -200,6 +200,23 @@ async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
     assert len(await rows_to(module_control, phone)) == 1
 
 
+async def test_a_number_that_left_whatsapp_is_looked_up_anew(
+    caller: Caller, module_control: SandboxControl, phone: str
+) -> None:
+    """The remembered chat does not decide: the message fails at once, and the next one asks WhatsApp."""
+    submitted = [request(phone, text) for text in ("before", "away", "back")]
+    await caller.request(submitted[0])
+    await caller.wait_for_status(submitted[0]["id"], "sent")
+    await module_control.post("/numbers", {phone: {"on_whatsapp": False}})
+    await caller.request(submitted[1])
+    failed = await caller.wait_for_status(submitted[1]["id"], "failed")
+    assert (failed["error"]["code"], failed["attempt"]) == ("recipient_not_on_whatsapp", 1)
+    await module_control.post("/numbers", {phone: {"on_whatsapp": True}})
+    await caller.request(submitted[2])
+    await caller.wait_for_status(submitted[2]["id"], "sent")
+    assert [row["body"] for row in await rows_to(module_control, phone)] == ["before", "back"]
+
+
 def _letter_of(caller: Caller, value: bytes) -> Any:
     return next((letter for letter in caller.dead_letters() if letter.value == value), None)
 

@@ -89,7 +89,10 @@ class Intake:
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """The answer to a valid request whose event the phone log does not take."""
-        error = Error("record_too_large", f"the record: is larger than {self.phone_log} takes")
+        detail = (
+            f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
+        )
+        error = Error("record_too_large", detail)
         request = parse(
             record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
         )

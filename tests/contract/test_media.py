@@ -152,6 +152,27 @@ def test_each_file_can_be_sent_as_a_document(file: str) -> None:
     assert completed.mime == (FILES[file][1] or "application/octet-stream")
 
 
+@pytest.mark.parametrize(
+    ("file", "name", "kind"),
+    [
+        ("jpeg", "a.png", "image"),
+        ("heic", "a.heic", "document"),
+        ("svg", "a.svg", "document"),
+        ("mp4", "a.mp4", "video"),
+        ("mp4 with sound alone", "a.mp4", "audio"),
+        ("opus", "a", "audio"),
+        ("pdf", "a.jpg", "document"),
+        ("unknown bytes", "a.jpg", "image"),
+        ("unknown bytes", "a", "document"),
+        ("text", "a.txt", "document"),
+    ],
+)
+def test_a_file_has_a_kind_that_accepts_it(file: str, name: str, kind: str) -> None:
+    """What `send --file` chooses is never refused."""
+    assert media.choose_kind(FILES[file][0], name) == kind
+    assert media.complete(make_content(kind, file, filename=name)).mime
+
+
 def test_all_kinds_of_media_are_tested() -> None:
     """A new kind of media needs its rules, and a line in both tables."""
     assert {case[0] for case in COMPLETED} == set(CLASSES) <= set(CONTENT_KINDS)

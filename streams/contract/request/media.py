@@ -31,6 +31,9 @@ _NOUNS: Final = {
     "audio": "audio",
     "sticker": "a sticker (WebP)",
 }
+_SHOWN_IMAGES: Final = frozenset(
+    {"jpeg", "png", "gif", "webp", "bmp", "avif"}
+)  # that a browser reads
 # Formats for sound and pictures: without pictures, they are audio.
 _AUDIO_FORMS: Final = {
     "video/mp4": "audio/mp4",
@@ -70,6 +73,15 @@ def complete(content: MediaContent) -> MediaContent:
     return replace(
         content, mime=media_type, filename=_make_name(content.filename, kind, media_type)
     )
+
+
+def choose_kind(data: bytes, filename: str) -> str:
+    """The kind of message as which a person would send this file."""
+    media_type = _detect_all(data) or file_type.get_type_of_name(filename) or _DEFAULT_TYPE
+    major = _major(media_type)
+    if major == "image":
+        return major if file_type.get_family(media_type) in _SHOWN_IMAGES else _DOCUMENT
+    return major if major in _NOUNS else _DOCUMENT
 
 
 # -- the type
@@ -128,12 +140,17 @@ def _contradicts(detected: str | None, declared: str, *, is_document: bool) -> b
 
 
 def _detect(data: str, kind: str) -> str | None:
-    detected = file_type.detect(binascii.a2b_base64(data[:_HEAD_CHARACTERS]))
-    if kind != "audio" or detected not in _AUDIO_FORMS:
+    if kind == "audio":
+        return _detect_all(binascii.a2b_base64(data))
+    return file_type.detect(binascii.a2b_base64(data[:_HEAD_CHARACTERS]))
+
+
+def _detect_all(data: bytes) -> str | None:
+    """The type of the whole file: one with sound alone is audio."""
+    detected = file_type.detect(data)
+    if detected not in _AUDIO_FORMS or file_type.has_video_track(data):
         return detected
-    return (
-        detected if file_type.has_video_track(binascii.a2b_base64(data)) else _AUDIO_FORMS[detected]
-    )
+    return _AUDIO_FORMS[detected]
 
 
 def _read_declared(mime: str | None) -> str | None:

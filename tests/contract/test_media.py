@@ -145,6 +145,13 @@ def test_a_contradiction_is_refused(case: tuple[str, str, str | None], detail: s
     assert raised.value.detail.startswith(detail)
 
 
+def test_only_audio_is_a_voice_message() -> None:
+    """WhatsApp Web would prepare a picture as sound."""
+    with pytest.raises(InvalidRequest, match=r"content\.voice: is only for audio"):
+        media.complete(make_content("image", "png", voice=True))
+    assert media.complete(make_content("image", "png", voice=False)).mime == "image/png"
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_each_file_can_be_sent_as_a_document(file: str) -> None:
     """A document may be anything."""

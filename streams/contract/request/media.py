@@ -60,6 +60,8 @@ def complete(content: MediaContent) -> MediaContent:
         return content
     kind = content.__struct_config__.tag
     assert isinstance(kind, str)
+    if content.voice and kind != "audio":
+        raise _refuse("content.voice: is only for audio")
     detected = _detect(content.data, kind)
     declared = _read_declared(content.mime)
     if kind == _DOCUMENT:

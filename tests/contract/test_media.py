@@ -4,10 +4,18 @@ import base64
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.request import media
-from streams.contract.request.content import CONTENT_KINDS, MEDIA_CLASSES, MediaContent
+from streams.contract.request.content import (
+    CONTENT_KINDS,
+    MEDIA_CLASSES,
+    MediaContent,
+    decode,
+    encode,
+)
 from tests.contract.file_samples import FILES
 
 CLASSES = {kind.__struct_config__.tag: kind for kind in MEDIA_CLASSES}
@@ -178,6 +186,42 @@ def test_a_file_has_a_kind_that_accepts_it(file: str, name: str, kind: str) -> N
     """What `send --file` chooses is never refused."""
     assert media.choose_kind(FILES[file][0], name) == kind
     assert media.complete(make_content(kind, file, filename=name)).mime
+
+
+TYPES = st.sampled_from(
+    [
+        "image/png",
+        "IMAGE/JPG;a=b",
+        "audio/ogg; codecs=opus",
+        "video/mp4",
+        "application/ogg",
+        "text/csv",
+    ]
+) | st.from_regex(r"[a-z]{1,9}/[a-z.+-]{1,9}(;[ -~]{1,9})?", fullmatch=True)
+NAMES = st.from_regex(r"[a-zü .]{1,250}(\.(pdf|jpg|PNG|docx|x|opus))?", fullmatch=True)
+
+
+@given(
+    st.sampled_from(sorted(CLASSES)),
+    st.sampled_from([data for data, _ in FILES.values()]) | st.binary(min_size=1, max_size=20),
+    st.none() | TYPES,
+    st.none() | NAMES,
+    st.booleans(),
+)
+def test_any_file_is_refused_or_completed_for_good(
+    kind: str, data: bytes, mime: str | None, filename: str | None, voice: bool
+) -> None:
+    """What is completed is a valid content of its kind; completed again, it stays the same."""
+    encoded = base64.b64encode(data).decode()
+    fields: dict[str, Any] = {"mime": mime, "filename": filename, "voice": voice}
+    try:
+        completed = media.complete(CLASSES[kind](data=encoded, **fields))
+    except InvalidRequest:
+        return
+    assert completed.mime
+    assert completed.filename
+    assert decode(encode(completed)) == completed
+    assert media.complete(completed) == completed
 
 
 def test_all_kinds_of_media_are_tested() -> None:

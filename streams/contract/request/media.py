@@ -162,8 +162,8 @@ def _read_declared(mime: str | None) -> str | None:
 
 
 def _add_parameters(media_type: str, mime: str) -> str:
-    parameters = mime.partition(";")[2].strip()
-    return f"{media_type}; {parameters}" if parameters else media_type
+    _, separator, parameters = mime.partition(";")
+    return f"{media_type}{separator}{parameters}"
 
 
 def _base(media_type: str) -> str:

@@ -1,7 +1,9 @@
 """The data folder of this machine, before anything is written to it. Starts nothing.
 
 `WA_DATA_DIR` may name a folder that holds other things, so everything that we create there has a name in
-`OWN_NAMES`. Nothing else may be created in it.
+`OWN_NAMES`. Nothing else may be created in it: it would stay open to other users.
+
+A command that writes to the folder calls `prepare` first. A service of `up` does so again, which changes nothing.
 """
 
 from collections.abc import Callable

@@ -18,7 +18,7 @@ from streams.kafka.topics import names
 from streams.observability.account_status import AccountStatus
 from streams.operations.errors import CommandFailed, UsageError
 from streams.settings import Settings
-from streams.system.tasks import race
+from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks, race
 
 log = logging.getLogger(__name__)
 
@@ -166,8 +166,7 @@ class LinkCodeWatcher:
         trace: TracebackType | None,
     ) -> None:
         if self._follow_task is not None:
-            self._follow_task.cancel()
-            await asyncio.wait({self._follow_task})
+            await cancel_tasks(self._follow_task, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
         for account, code in list(self._codes.items()):
             if code is not None:
                 self._set_code(account, None)

@@ -18,6 +18,7 @@ from streams.cli.error_map import translate
 from streams.cli.output import print_note
 from streams.operations.errors import CommandError
 from streams.settings import SettingError
+from streams.system.private_files import keep_files_private
 
 _PROGRAM = "wa-streams"
 _COMMANDS = {  # name → module of `commands` and the command in it, in the order of `--help`
@@ -68,6 +69,7 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the program `wa-streams`."""
+    keep_files_private()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -20,6 +20,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.kafka.admin.InvalidTopics": (UsageError, "{}"),
     "streams.kafka.connection.KafkaUnreachable": (CommandFailed, "{}"),
     "streams.kafka.reader.TopicNotFound": (UsageError, "{}"),
+    "streams.kafka.producing.TopicForbidden": (UsageError, "{}"),
     "streams.runtime.worker_dir.WorkerAlreadyRunning": (UsageError, "{}"),
     "streams.observability.probes.CannotListen": (UsageError, "{}"),
     "streams.sandbox.client.SandboxUnreachable": (CommandFailed, "{}"),

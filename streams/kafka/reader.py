@@ -173,4 +173,12 @@ async def require_topic(settings: ClientSettings, topic: str) -> None:
     # A consumer would look for it for 40 s. Lists all topics, because a broker might create one that is named.
     async with admin_client(settings) as client:
         if topic not in await client.list_topics():
-            raise TopicNotFound(f"there is no topic {topic}: run `wa-streams topics create`")
+            raise TopicNotFound(missing_topic(topic))
+
+
+def missing_topic(topic: str) -> str:
+    """What is wrong and what to do; Kafka does not show a topic to a user that may not describe it."""
+    return (
+        f"there is no topic {topic}, or this user may not see it: run `wa-streams topics create`, or check "
+        "WA_TOPIC_PREFIX"
+    )

@@ -6,6 +6,7 @@ starts or stops a process.
 
 import asyncio
 import getpass
+import os
 import re
 import socket
 from collections.abc import Callable, Mapping
@@ -90,7 +91,7 @@ async def _publish(settings: Settings, account: str, requested: RequestedState) 
     request = AccountRequest(
         account=account,
         requested=requested,
-        by=f"{getpass.getuser()}@{socket.gethostname()}",
+        by=f"{_get_user()}@{socket.gethostname()}",
         at_s=await fetch_broker_time_s(settings),
     )
     topic = names(settings).account_requests
@@ -98,6 +99,14 @@ async def _publish(settings: Settings, account: str, requested: RequestedState) 
         with translate_errors(bootstrap_servers(settings)), translate_refusals(topic):
             await producer.send_and_wait(topic, encode(request), key=request_key(account))
     return request
+
+
+def _get_user() -> str:
+    """Who makes the request; in a container, the user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 async def wait_until_drained(

@@ -3,12 +3,12 @@
 import asyncio
 import base64
 import mimetypes
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
+from streams.client.requests import build_request
 from streams.contract.status import StatusEvent
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.operations.errors import CommandFailed
@@ -40,6 +40,7 @@ async def send(
     id: str | None,
 ) -> SendResponse:
     """Produce a request. Returns once Kafka has it; a dispatcher need not run."""
+    build_request(to, content, id, options)  # what is wrong is wrong without a broker too
     async with WhatsApp(settings=settings) as whatsapp:
         return await whatsapp.send(to, content, id=id, **options)
 
@@ -58,7 +59,7 @@ async def send_and_wait(
     Raises:
         CommandFailed: neither happened in time. The request is not withdrawn.
     """
-    request_id = id or uuid.uuid4().hex
+    request_id = build_request(to, content, id, options).id
     # Events are read from before the request on, so that none is missed.
     since_s = await fetch_broker_time_s(settings)
     last: StatusEvent | None = None

@@ -48,6 +48,10 @@ def translate(error: BaseException) -> CommandError | None:
         return CommandFailed(describe_full_disk(error.filename or "the data folder"))
     if isinstance(error, OSError) and error.filename is not None:  # of a path that a person chose
         return UsageError(f"{error.filename}: {error.strerror or error}")
+    if isinstance(
+        error, FileNotFoundError
+    ):  # without a path: Python could not name the working folder
+        return UsageError("the working folder was deleted: change to another one")
     for error_type in type(error).__mro__:
         entry = _ERROR_MAP.get(f"{error_type.__module__}.{error_type.__qualname__}")
         if entry is not None:

@@ -75,7 +75,9 @@ def run(arguments: Sequence[str]) -> int:
     for name in ("aiokafka", "asyncio", "streams"):
         logging.getLogger(name).addHandler(logging.NullHandler())
     prepare_streams()
-    if any("\0" in argument for argument in arguments):  # no shell passes one, but a program may call this
+    if any(
+        "\0" in argument for argument in arguments
+    ):  # no shell passes one, but a program may call this
         return _print_error("an argument contains a NUL character", 2)
     try:
         code = cli.main(list(arguments), prog_name=_PROGRAM, standalone_mode=False)

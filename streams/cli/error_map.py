@@ -22,7 +22,9 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.embedded_kafka.jars.JarsMissing": (UsageError, "{}"),
     "streams.kafka.admin.InvalidTopics": (UsageError, "{}"),
     "streams.kafka.connection.KafkaUnreachable": (CommandFailed, "{}"),
+    "streams.client.requests.RequestInvalid": (UsageError, "{}"),
     "streams.kafka.reader.TopicNotFound": (UsageError, "{}"),
+    "streams.kafka.producing.TopicForbidden": (UsageError, "{}"),
     "streams.runtime.worker_dir.WorkerAlreadyRunning": (UsageError, "{}"),
     "streams.observability.probes.CannotListen": (UsageError, "{}"),
     "streams.sandbox.client.SandboxUnreachable": (CommandFailed, "{}"),
@@ -48,6 +50,12 @@ def translate(error: BaseException) -> CommandError | None:
     """The exit that an error stands for, by its nearest class; None if it is not in the map."""
     if isinstance(error, OSError) and is_disk_full(error):
         return CommandFailed(describe_full_disk(error.filename or "the data folder"))
+    if isinstance(error, OSError) and error.filename is not None:  # of a path that a person chose
+        return UsageError(f"{error.filename}: {error.strerror or error}")
+    if isinstance(
+        error, FileNotFoundError
+    ):  # without a path: Python could not name the working folder
+        return UsageError("the working folder was deleted: change to another one")
     for error_type in type(error).__mro__:
         entry = _ERROR_MAP.get(f"{error_type.__module__}.{error_type.__qualname__}")
         if entry is not None:

@@ -4,7 +4,6 @@ Data go to stdout and notes to stderr, so that `--json` can be piped. Nothing el
 prints, except the screens of `up` and `demo`.
 """
 
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,8 @@ import click
 import orjson
 from rich.console import Console
 from rich.table import Table
+
+from streams.system.std_streams import discard
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +32,10 @@ def json_option(command: F) -> F:
 
 def print_note(text: str) -> None:
     """Print a sentence for the user, on stderr."""
-    click.echo(text, err=True)
+    try:
+        click.echo(text, err=True)
+    except OSError:  # nobody reads the notes, and the command goes on
+        discard(sys.stderr)
 
 
 def print_data(text: str) -> None:
@@ -39,8 +43,7 @@ def print_data(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Discard what is still in the buffer, or the interpreter reports the closed pipe at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         raise click.exceptions.Exit(0) from None
 
 

@@ -236,7 +236,7 @@ def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    """Interrupted in the middle, it ends with exit code 1, and leaves no process and no folder."""
+    """Interrupted in the middle, it ends with exit code 130, and leaves no process and no folder."""
     with started(tmp_path, "demo") as demo:
         assert demo.process.stdout is not None
         for line in demo.process.stdout:
@@ -246,7 +246,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         assert len(below) >= 7
         demo.process.send_signal(signal.SIGINT)
         demo.process.stdout.read()
-        assert demo.process.wait(WAITS_S) == 1
+        assert demo.process.wait(WAITS_S) == 130
         assert not any(map(is_running, below))
         assert "interrupted" in demo.log.read_text().splitlines()[-1]
         assert [path.name for path in tmp_path.iterdir()] == ["log"]

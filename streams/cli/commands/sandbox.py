@@ -8,13 +8,23 @@ from streams.local import data_dir
 from streams.observability.run_file import managed_run_file
 from streams.settings import load
 
+_MAX_MS = 86_400_000  # a day
+
 
 @click.command()
 @name_option
 @click.option("--auto-scan", is_flag=True, help="let a phone scan every QR code that is shown")
-@click.option("--ack-delay-ms", default=0, show_default=True, help="delay of each ack")
 @click.option(
-    "--read-ms", default=None, type=int, help="from delivery to reading; without it: never read"
+    "--ack-delay-ms",
+    type=click.IntRange(0, _MAX_MS),
+    default=0,
+    show_default=True,
+    help="delay of each ack",
+)
+@click.option(
+    "--read-ms",
+    type=click.IntRange(0, _MAX_MS),
+    help="from delivery to reading; without it: never read",
 )
 @click.option("--json", "as_json", is_flag=True, help="print a JSON object once it is ready")
 def sandbox(

@@ -117,6 +117,6 @@ MEMBERSHIP = (
         "factory.py",
         '        "PartitionAssignor": PartitionAssignor,\n',
         "",
-        (FREE_TOPIC + "test_partitions_that_are_added_are_read_without_a_restart",),
+        (FREE_TOPIC + "test_the_users_topic_is_assigned_by_itself",),
     ),
 )

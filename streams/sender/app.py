@@ -123,6 +123,7 @@ class Sender:
     async def _start_clock(self) -> None:
         """The broker's time is known before anything is decided, and measured until the app stops."""
         await self.broker_clock.start()
+        self.app.stale_stores.broker_time_s = self.broker_clock.latest_s
         self.app.add_future(self.broker_clock.run())
 
     async def _publish_probe(self, value: bytes) -> RecordMetadata:

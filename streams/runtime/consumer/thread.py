@@ -6,7 +6,7 @@ fence for the group's coordinator; and a number of its own for every assignment.
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiokafka
@@ -66,6 +66,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         now_s = time.monotonic()
         refusals = self._refused_s.copy().items()
         return {topic for topic, at_s in refusals if now_s - at_s < _REFUSAL_MEMORY_S}
+
+    async def read_offsets_at(self, times_ms: Mapping[TP, int]) -> Mapping[TP, Any]:
+        """For each partition the first record appended at or after this time (epoch); None: there is none."""
+        return await self.call_thread(self._ensure_consumer().offsets_for_times, dict(times_ms))
 
     def last_empty_range(self, partition: TP) -> OffsetRange | None:
         """The last range of the partition that was read and held nothing."""

@@ -1,6 +1,6 @@
 """Switches of the local stores, and of what clients do about a broker that is silent."""
 
-from tests.overrides.switches.switch import DAMAGE, TIMEOUTS, Switch
+from tests.overrides.switches.switch import DAMAGE, STALE, TIMEOUTS, Switch
 
 STORE_FILE = "store/local_store.py"
 TIMEOUTS_FILE = "../kafka/timeouts.py"
@@ -33,6 +33,13 @@ STORING = (
         "                check_record(message.key, message.value, self.check_row)\n",
         "                pass\n",
         (DAMAGE + "test_what_is_not_a_row_is_not_recovered",),
+    ),
+    Switch(
+        "a store that may have missed a deletion is rebuilt",
+        "parts/recovery.py",
+        "            await self._discard_stale(consumer, behind, destination)\n",
+        "",
+        (STALE + "test_a_deleted_row_does_not_come_back",),
     ),
     Switch(
         "a broker that is silent is given up",

@@ -9,6 +9,9 @@ from streams.system.files import describe_full_disk, is_disk_full
 _KAFKA_UNREACHABLE = (
     "Kafka does not answer ({}): start it, or set WA_KAFKA_BOOTSTRAP_SERVERS to its address"
 )
+_TOO_LARGE = (
+    "the record is larger than Kafka takes ({}): with its file it may have WA_MAX_REQUEST_BYTES"
+)
 # "{}" stands for the error's own text.
 _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.BrowserMissing": (UsageError, "{}"),
@@ -36,6 +39,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
         UsageError,
         "Kafka refuses the login ({}): check the WA_KAFKA_SECURITY_… settings",
     ),
+    "aiokafka.errors.MessageSizeTooLargeError": (UsageError, _TOO_LARGE),
     "aiokafka.errors.KafkaError": (CommandFailed, "Kafka: {}"),
 }
 

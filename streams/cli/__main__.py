@@ -6,6 +6,7 @@ without it, the program says in one line what to install.
 
 import sys
 
+from streams.system.private_files import keep_files_private
 from streams.system.std_streams import INTERRUPTED, end_quietly, prepare_streams
 
 _SERVER_MISSING = (
@@ -17,6 +18,7 @@ def main() -> None:
     """Run the program."""
     try:
         prepare_streams()
+        keep_files_private()
         code = _run()
     except KeyboardInterrupt:  # while a module was imported, or for the second time
         print("wa-streams: interrupted", file=sys.stderr)

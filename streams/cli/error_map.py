@@ -24,6 +24,9 @@ _PATH_ERRNOS = frozenset(
         errno.ELOOP,
     }
 )
+_TOO_LARGE = (
+    "the record is larger than Kafka takes ({}): with its file it may have WA_MAX_REQUEST_BYTES"
+)
 # "{}" stands for the error's own text.
 _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.BrowserMissing": (UsageError, "{}"),
@@ -53,6 +56,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
         UsageError,
         "Kafka refuses the login ({}): check the WA_KAFKA_SECURITY_… settings",
     ),
+    "aiokafka.errors.MessageSizeTooLargeError": (UsageError, _TOO_LARGE),
     "aiokafka.errors.KafkaError": (CommandFailed, "Kafka: {}"),
 }
 

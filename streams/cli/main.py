@@ -70,14 +70,9 @@ def cli(ctx: click.Context) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
-    # Without handlers Python prints their warnings to stderr, before our one line that says the same
-    # better. Workers set up their own logging and lose nothing.
-    for name in ("aiokafka", "asyncio", "streams"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
+    _silence_libraries()
     prepare_streams()
-    if any(
-        "\0" in argument for argument in arguments
-    ):  # no shell passes one, but a program may call this
+    if any("\0" in argument for argument in arguments):  # no shell passes one, but a program may
         return _print_error("an argument contains a NUL character", 2)
     try:
         code = cli.main(list(arguments), prog_name=_PROGRAM, standalone_mode=False)
@@ -107,6 +102,13 @@ def _explain(error: Exception) -> int | None:
     if command_error is None:
         return None
     return _print_error(str(command_error), command_error.exit_code)
+
+
+def _silence_libraries() -> None:
+    # Without handlers Python prints their warnings to stderr, before our one line that says the same
+    # better. Workers set up their own logging and lose nothing.
+    for name in ("aiokafka", "asyncio", "streams"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _command_path(error: click.UsageError) -> str:

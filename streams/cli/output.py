@@ -4,6 +4,7 @@ Data go to stdout and notes to stderr, so that `--json` can be piped. Nothing el
 prints, except the screens of `up` and `demo`.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from streams.system.std_streams import discard
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _WIDTH = 80
 _PIPE_WIDTH = 10_000  # in a pipe nothing is wrapped
 
@@ -115,8 +117,13 @@ def format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value) or "-"
-    return str(value)
+        return make_printable(", ".join(str(item) for item in value)) or "-"
+    return make_printable(str(value))
+
+
+def make_printable(text: str) -> str:
+    """The text on one line, its control characters as escapes: what a caller wrote must not move the cursor."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Progress:

@@ -2,33 +2,30 @@
 
 import asyncio
 import base64
-import mimetypes
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
 from streams.client.requests import build_request
+from streams.contract.request import media
 from streams.contract.status import StatusEvent
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.operations.errors import CommandFailed
 from streams.settings import Settings
 
-_MEDIA_TYPES = ("image", "video", "audio")
 _RECENT_S = 3600.0
 
 
 def build_media_content(file: Path, caption: str | None) -> dict[str, Any]:
-    """The content of a message that carries this file. Its type follows from the file's name."""
-    mime = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    media_type = mime.partition("/")[0]
-    media: dict[str, Any] = {
-        "type": media_type if media_type in _MEDIA_TYPES else "document",
-        "data": base64.b64encode(file.read_bytes()).decode(),
-        "mime": mime,
+    """The content of a message that carries this file. Its kind follows from its bytes, else from its name."""
+    data = file.read_bytes()
+    content: dict[str, Any] = {
+        "type": media.choose_kind(data, file.name),
+        "data": base64.b64encode(data).decode(),
         "filename": file.name,
     }
-    return media if caption is None else media | {"caption": caption}
+    return content if caption is None else content | {"caption": caption}
 
 
 async def send(

@@ -249,5 +249,5 @@ def _print_letter(fields: dict[str, Any]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        output.print_data(f"{name:<{width}}  {text}")
+        output.print_data(f"{name:<{width}}  {output.make_printable(text)}")
     output.print_data("")

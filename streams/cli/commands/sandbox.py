@@ -2,7 +2,9 @@
 
 import click
 
+from streams.cli import output
 from streams.cli.options import name_option
+from streams.local import data_dir
 from streams.observability.run_file import managed_run_file
 from streams.settings import load
 
@@ -32,6 +34,7 @@ def sandbox(
     from streams.sandbox import app
 
     settings = load()
+    data_dir.prepare(settings, output.print_note)
     with managed_run_file(settings.data_dir, name or "sandbox") as publish_url:
         return app.run(
             data_dir=settings.data_dir,

@@ -88,13 +88,20 @@ def run(arguments: Sequence[str]) -> int:
         is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
         return _print_error("interrupted", INTERRUPTED if is_interrupted else 1)
     except Exception as error:
-        if isinstance(error, OSError) and error.filename is None:  # perhaps of stdout
-            discard(sys.stdout)
-        command_error = translate(error)
-        if command_error is None:
+        code = _explain(error)
+        if code is None:
             raise  # a bug of ours: the traceback helps
-        return _print_error(str(command_error), command_error.exit_code)
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> int | None:
+    """Print what an error of another package means; returns the exit code, or None if nothing is known of it."""
+    if isinstance(error, OSError) and error.filename is None:  # perhaps of stdout
+        discard(sys.stdout)
+    command_error = translate(error)
+    if command_error is None:
+        return None
+    return _print_error(str(command_error), command_error.exit_code)
 
 
 def _silence_libraries() -> None:

@@ -31,15 +31,18 @@ class Requested:
     at_s: float
 
 
+def make_phone(number: int) -> str:
+    """A recipient; those of the flow have numbers below 1000 for the first account, below 2000 for the second."""
+    return f"+90555{1_000_000 + number}"
+
+
 class Flow:
     """The flow from `start` to `stop`. `phones` are the recipients by their account."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
         self.phones: dict[str, list[str]] = {
-            account: [
-                f"+90555{1_000_000 + 1000 * index + number}" for number in range(PHONES_PER_ACCOUNT)
-            ]
+            account: [make_phone(1000 * index + number) for number in range(PHONES_PER_ACCOUNT)]
             for index, account in enumerate(service.system.settings.accounts)
         }
         self.requested: list[Requested] = []

@@ -155,6 +155,18 @@ async def test_a_request_without_an_answer_is_no_proof(
     link.close()
 
 
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(broker: EmbeddedBroker):
+    """`asyncio.wait_for` of Python 3.11 would return the answer, and the task would go on."""
+    link = timeouts.BoundedConnection("127.0.0.1", broker.port)
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(link._wait_for(answer))
+    await asyncio.sleep(0)
+    answer.set_result("at the same moment")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 def test_a_silent_broker_is_asked_last():
     """A client that needs any broker takes one that answers. If none does, none is avoided."""
     timeouts.install()

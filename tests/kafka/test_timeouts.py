@@ -123,6 +123,7 @@ async def test_nobody_waits_for_a_broker_that_was_given_up(
     settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ):
     """A connection fails at once, and a probe beside it finds out that the broker answers again."""
+    monkeypatch.setattr(silent_brokers, "OTHERS_ANSWER_S", 3600.0)
     address, another = ("127.0.0.1", broker.port), ("127.0.0.1", 1)
     async with connection.admin_client(settings) as client:
         node = client._client.get_random_node()

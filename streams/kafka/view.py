@@ -6,7 +6,6 @@ that is done, the old state remains.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import KafkaUnreachable, client_options
 from streams.settings import Settings
+from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,7 @@ class CompactedView:
     async def stop(self) -> None:
         """Follow the topic no longer; the last state remains."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await cancel_tasks(self._task, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
             self._task = None
 
     def get(self, key: bytes) -> bytes | None:

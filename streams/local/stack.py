@@ -28,7 +28,7 @@ from streams.settings import Settings
 from streams.supervisor.orphans import OrphanReaper
 from streams.supervisor.service import Service, ServiceSpec
 from streams.supervisor.supervisor import Supervisor
-from streams.system.tasks import race
+from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks, race
 
 _PUBLISH_INTERVAL_S = 0.5
 _REAP_EVERY_TICKS = 10  # a tick is one publish interval
@@ -78,8 +78,7 @@ class LocalStack:
     ) -> None:
         await self._supervisor.stop()
         if self._watch_task is not None:
-            self._watch_task.cancel()
-            await asyncio.wait({self._watch_task})
+            await cancel_tasks(self._watch_task, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
         await self._http.close()
 
     async def start(

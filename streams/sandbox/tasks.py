@@ -5,6 +5,8 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from streams.system.tasks import cancel_tasks
+
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +30,4 @@ class BackgroundTasks:
 
     async def cancel(self) -> None:
         """Cancel all tasks that still run, and wait for their end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_tasks(*self._tasks)

@@ -13,6 +13,7 @@ from typing import Final
 from streams.domain.backoff import Backoff, BackoffSeries
 from streams.domain.errors import Error
 from streams.sender.clock import Clock
+from streams.system.tasks import cancel_tasks
 from streams.whatsapp.diagnosis import Diagnosis, hide_personal
 from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
@@ -99,8 +100,7 @@ class BrowserSession:
         """End the browser; nothing leaves it any more when this returns."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_tasks(task)
 
     async def _run(self) -> None:
         restarts = BackoffSeries(
@@ -128,8 +128,7 @@ class BrowserSession:
             self._driver = None
             await driver.stop()
             if receipts is not None:
-                receipts.cancel()
-                await asyncio.gather(receipts, return_exceptions=True)
+                await cancel_tasks(receipts)
             self._set_state(SessionState(Phase.STOPPED, since_s=self._clock.now_s()))
 
     async def _follow_state(self, driver: Driver) -> str:

@@ -31,6 +31,7 @@ from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.settings import Settings
+from streams.system.tasks import cancel_tasks
 from streams.whatsapp.driver import Driver, Phase, SessionState
 
 log = logging.getLogger(__name__)
@@ -153,9 +154,7 @@ class SendTopicOwnership:
         """Finish what can be finished soon, end the browser, publish that the account has stopped."""
         await self.pipeline.close()
         await self.browser_session.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel_tasks(*self._tasks)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._claim_store.flush()

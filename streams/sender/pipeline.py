@@ -23,6 +23,7 @@ from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.attempts.runner import AttemptRunner, RunningAttempt
 from streams.sender.conclusion import Conclusion, PendingDispatch, ResultWriter, SendRecord
 from streams.sender.metrics import Metrics
+from streams.system.tasks import cancel_tasks
 
 log = logging.getLogger(__name__)
 
@@ -96,13 +97,15 @@ class SendPipeline:
         self._is_closing = True
         self._notify_change()
         decide_task, claim_task, submit_task, conclude_task = self._tasks
-        await _cancel(decide_task, claim_task, submit_task)
-        await _cancel(*(task for task, each in self._attempts.items() if not each.is_submitted))
+        await cancel_tasks(decide_task, claim_task, submit_task)
+        await cancel_tasks(
+            *(task for task, each in self._attempts.items() if not each.is_submitted)
+        )
         if self._attempts:
             await asyncio.wait([*self._attempts], timeout=CLOSE_TIMEOUT_S)
-        await _cancel(*self._attempts)
+        await cancel_tasks(*self._attempts)
         await _best_effort(self._to_conclude.join())
-        await _cancel(conclude_task)
+        await cancel_tasks(conclude_task)
         attempts = [pending.running for pending in self._pending if pending.running is not None]
         await _best_effort(
             asyncio.gather(*(self._runner.withdraw(attempt) for attempt in attempts))
@@ -232,12 +235,6 @@ class SendPipeline:
                 self._to_conclude.task_done()
             self._metrics.in_progress.set(len(self._pending))
             self._notify_change()
-
-
-async def _cancel(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _best_effort(work: Awaitable[object]) -> None:

@@ -1,14 +1,20 @@
-"""Coroutines that run side by side and end together. No task outlives the call that started it.
+"""Coroutines that run side by side and end together, and the cancellation of tasks that really ends them.
 
-Both functions raise an error itself, not an ExceptionGroup: the callers handle it by its type.
+No task outlives the call that started it. `run_all` and `race` raise an error itself, not an ExceptionGroup: the
+callers handle it by its type.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
+
+# Longer than any clean-up of ours, each of which has a bound of its own: a second cancellation would interrupt it.
+CANCEL_AGAIN_AFTER_S = 60.0
+# For a task that only reads with a consumer, whose clean-up takes milliseconds.
+CONSUMER_CANCEL_AGAIN_AFTER_S = 2.0
 
 T = TypeVar("T")
 
@@ -34,15 +40,32 @@ async def race(*works: Coroutine[Any, Any, T]) -> T:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         winner = next(task for task in tasks if task.done())
     except asyncio.CancelledError:
-        await _cancel(tasks)
+        await cancel_tasks(*tasks)
         raise
-    await _cancel([task for task in tasks if task is not winner])
+    await cancel_tasks(*(task for task in tasks if task is not winner))
     return winner.result()
 
 
-async def _cancel(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    for result in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(result, Exception):
-            log.warning("a task failed while it was being cancelled", exc_info=result)
+async def cancel_tasks(
+    *tasks: asyncio.Future[Any], again_after_s: float = CANCEL_AGAIN_AFTER_S
+) -> None:
+    """Cancel these tasks and return when all have ended. What they raise is logged.
+
+    A task that still runs after `again_after_s` is cancelled again, and so on: a library can lose a cancellation
+    (an aiokafka 0.14 consumer that is starting does), and one wait for such a task would last for ever.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        ended, running = await asyncio.wait(running, timeout=again_after_s)
+        for task in ended:
+            _log_error(task)
+        for task in running:
+            log.warning("a task did not end when it was cancelled; cancelling it again: %r", task)
+
+
+def _log_error(task: asyncio.Future[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception):
+        log.warning("a task failed while it was being cancelled", exc_info=error)

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streams.kafka.connection import client_options
 from streams.kafka.topics import names
 from streams.settings import Settings
+from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks
 from tests.support.waiting import WAIT_TIMEOUT_S, wait_until
 
 
@@ -37,9 +38,7 @@ class Caller:
         try:
             yield self
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await cancel_tasks(*self._tasks, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
             await self._producer.stop()
 
     async def request(self, *requests: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""`run_all` and `race`: no task outlives the call, and errors come as they are."""
+"""`run_all`, `race` and `cancel_tasks`: no task outlives the call, and errors come as they are."""
 
 import asyncio
 
 import pytest
 
-from streams.system.tasks import race, run_all
+from streams.system.tasks import cancel_tasks, race, run_all
 
 
 class Work:
@@ -121,3 +121,29 @@ async def test_run_all_raises_the_first_error_itself() -> None:
     with pytest.raises(ZeroDivisionError):
         await run_all(wait(), break_down())
     assert is_cancelled.is_set()
+
+
+async def lose_one_cancellation() -> None:
+    """Go on after the first cancellation, as an aiokafka consumer that is starting can."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await asyncio.Event().wait()
+
+
+async def test_a_lost_cancellation_is_repeated() -> None:
+    """A task that loses one ends all the same, and an ended one is no obstacle."""
+    tasks = [asyncio.create_task(work) for work in (lose_one_cancellation(), succeed())]
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await cancel_tasks(*tasks, again_after_s=0.01)
+    assert tasks[0].cancelled()
+    assert tasks[1].done()
+
+
+async def test_the_error_of_a_cancelled_task_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """It is not raised, because the others must be awaited too."""
+    task = asyncio.ensure_future(fail_in_clean_up())
+    await asyncio.sleep(0)
+    await cancel_tasks(task)
+    assert "the clean-up failed" in caplog.text

@@ -27,6 +27,7 @@ from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.restrictions import RestrictionStore
+from streams.system.tasks import cancel_tasks
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver
 
@@ -183,7 +184,7 @@ class AttemptRunner:
         try:
             await asyncio.wait({submit}, timeout=self._ack_patience_s)
         except asyncio.CancelledError:
-            await _cancel(submit)
+            await cancel_tasks(submit)
             raise
         return None if submit.done() else submit
 
@@ -270,11 +271,6 @@ async def _await_or_cancel(task: "asyncio.Task[None]") -> None:
     try:
         await asyncio.wait({task})
     except asyncio.CancelledError:
-        await _cancel(task)
+        await cancel_tasks(task)
         raise
     task.result()
-
-
-async def _cancel(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from streams.system.tasks import cancel_tasks
 from streams.whatsapp import diagnosing
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
@@ -113,8 +114,7 @@ class WhatsAppWeb:
         task, self._task = self._task, None
         if task is None:
             return
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await cancel_tasks(task)
 
     # -- the session
 

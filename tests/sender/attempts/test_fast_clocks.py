@@ -50,7 +50,8 @@ def test_where_a_wall_clock_is_read() -> None:
     """Nowhere in the sender and its decisions; each place in the driver has its reason above."""
     root = Path(streams.__file__).parent
     folders = ("sender", "domain", "whatsapp")
-    files = [path for name in folders for path in (root / name).rglob("*") if path.is_file()]
+    paths = [path for name in folders for path in (root / name).rglob("*")]
+    files = [path for path in paths if path.is_file() and "node_modules" not in path.parts]
     clock = re.compile(r"\btime\.time\b|datetime\.(now|utcnow)|\bDate\.now\b|new Date\b")
     readers = {
         str(path.relative_to(root))

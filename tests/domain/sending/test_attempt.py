@@ -84,14 +84,15 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
     assert begin(command, claim).action == expected
 
 
+UNCLAIMED, CLAIMED = OwnershipConfirmed("link-1", None), OwnershipConfirmed("link-1", CLAIM)
+TOO_LATE = Finish(Deferred(error=Error("deadline_exceeded")))
+
+
 @pytest.mark.parametrize(
     ("attempt", "observation", "expected"),
     [
-        (
-            after(Allowed(), OwnershipConfirmed("link-1", None), ClaimStored(LATE_S)),
-            OwnershipConfirmed("link-1", CLAIM),
-            Finish(Deferred(error=Error("deadline_exceeded"))),
-        ),
+        (after(Allowed(), UNCLAIMED, ClaimStored(LATE_S)), CLAIMED, TOO_LATE),
+        (after(Allowed(), UNCLAIMED, ClaimStored(-3600.0)), CLAIMED, TOO_LATE),
         (
             submitted(),
             NotSubmitted("timeout_before_submit", "slow", is_too_late=True),
@@ -103,7 +104,7 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
             in_doubt("too late to be submitted again"),
         ),
     ],
-    ids=["claimed", "submitted", "reconciled"],
+    ids=["claimed", "claimed before its command", "submitted", "reconciled"],
 )
 def test_nothing_is_submitted_after_the_deadline(
     attempt: Attempt, observation: Observation, expected: Action

@@ -89,6 +89,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         refusals = self._refused_s.copy().items()
         return {topic for topic, at_s in refusals if now_s - at_s < _REFUSAL_MEMORY_S}
 
+    async def read_offsets_at(self, times_ms: Mapping[TP, int]) -> Mapping[TP, Any]:
+        """For each partition the first record appended at or after this time (epoch); None: there is none."""
+        return await self.call_thread(self._ensure_consumer().offsets_for_times, dict(times_ms))
+
     def last_empty_range(self, partition: TP) -> OffsetRange | None:
         """The last range of the partition that was read and held nothing."""
         return last_empty_range(self._ensure_consumer(), partition)

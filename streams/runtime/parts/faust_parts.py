@@ -11,6 +11,7 @@ from mode.utils.queues import FlowControlEvent
 
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
+from streams.runtime.parts.recovery import Recovery
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import AbandoningApp
 from streams.runtime.publisher import AppStopped, PartitionRevoked
@@ -67,7 +68,15 @@ class Agent(FaustAgent):
 
 
 class TableManager(FaustTableManager):
-    """Faust's sleeps for a second at each start, in case a table is defined late."""
+    """Faust's, with our recovery. Faust's own sleeps for a second at each start, in case a table is defined late."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """The service that recovers the tables."""
+        if self._recovery is None:
+            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        assert isinstance(self._recovery, Recovery)
+        return self._recovery
 
     async def on_start(self) -> None:
         """Register the tables, which were all defined before the start."""

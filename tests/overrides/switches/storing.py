@@ -1,6 +1,6 @@
 """Switches of the local stores."""
 
-from tests.overrides.switches.switch import DAMAGE, Switch
+from tests.overrides.switches.switch import DAMAGE, STALE, Switch
 
 STORE_FILE = "store/local_store.py"
 
@@ -39,5 +39,12 @@ STORING = (
         "    def persisted_offset(",
         "    def _unused(",
         (DAMAGE + "test_an_offset_that_cannot_be_read_is_damage",),
+    ),
+    Switch(
+        "a store that may have missed a deletion is rebuilt",
+        "parts/recovery.py",
+        "            await self._discard_stale(consumer, behind, destination)\n",
+        "",
+        (STALE + "test_a_deleted_row_does_not_come_back",),
     ),
 )

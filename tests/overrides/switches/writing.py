@@ -45,8 +45,8 @@ WRITING = (
         "the broker has a row before reads see it",
         TABLE_FILE,
         "            last_offset, appended_at_s = await self._write_changelog(partition, changes)\n"
-        "            self._apply(partition, changes, last_offset)",
-        "            self._apply(partition, changes, -1)\n"
+        "            self._apply(partition, changes, last_offset, appended_at_s)",
+        "            self._apply(partition, changes, -1, None)\n"
         "            _, appended_at_s = await self._write_changelog(partition, changes)",
         (PRODUCER + "test_an_outage_delays_and_loses_nothing",),
     ),

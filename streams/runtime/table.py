@@ -283,9 +283,8 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         log.warning("a callback of a recovery ends early: %s", error)  # another recovery follows
     except Exception as error:
         log.exception("a callback of a recovery raised")  # Faust would go on without it
-        terminate(
-            ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery"
-        )
+        reason = f"{callback} raised {type(error).__name__} after a recovery"
+        terminate(ExitCode.EVENT_INTERRUPTED, reason)
 
 
 def _split_into_batches(

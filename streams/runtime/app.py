@@ -125,6 +125,11 @@ class App(faust.App):
         """Give an event back that will not be acknowledged: it is not waited for, and is read again."""
         self.typed_consumer._unacked_messages.discard(event.message)
 
+    def abandon(self, event: EventT[Any] | None) -> None:
+        """An event cannot be finished by this process: it is neither waited for nor committed, and is read again."""
+        if event is not None:
+            self.typed_consumer.abandon(event.message)
+
     def readiness(self) -> Readiness:
         """For the probes."""
         if self.should_stop:

@@ -18,7 +18,7 @@ from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.protocols import TableApp
-from streams.runtime.publisher import PartitionRevoked, retry_until_acknowledged
+from streams.runtime.publisher import AppStopped, PartitionRevoked, retry_until_acknowledged
 from streams.runtime.store.local_store import LocalStore
 from streams.runtime.store.rows import (
     INTERNAL_PREFIX,
@@ -279,6 +279,8 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         result = callback()
         if isinstance(result, Awaitable):
             await result
+    except (PartitionRevoked, AppStopped) as error:
+        log.warning("a callback of a recovery ends early: %s", error)  # another recovery follows
     except Exception as error:
         log.exception("a callback of a recovery raised")  # Faust would go on without it
         terminate(

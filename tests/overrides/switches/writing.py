@@ -57,4 +57,18 @@ WRITING = (
         "        elif False:",
         (PROCESSES + "test_a_recreated_topic_ends_the_process",),
     ),
+    Switch(
+        "a request has a limited size",
+        PRODUCER_FILE,
+        "for part in _split_batches(batches):",
+        "for part in [batches]:",
+        (PRODUCER + "test_a_request_has_a_limited_size",),
+    ),
+    Switch(
+        "append times are reported",
+        PRODUCER_FILE,
+        "                self._report_responses(part, sent_mono_s)\n",
+        "",
+        (PRODUCER + "test_every_append_time_is_reported",),
+    ),
 )

@@ -30,6 +30,7 @@ from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
+from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
@@ -82,7 +83,10 @@ class Dispatcher:
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )
         self.requests_view = CompactedView(
-            settings, self.names.account_requests, on_change=self.accounts.apply_request
+            settings,
+            self.names.account_requests,
+            on_change=self.accounts.apply_request,
+            check=check_record,
         )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
@@ -132,7 +136,11 @@ class Dispatcher:
         )
         self.queue_survey = QueueSurvey(self.registry, self._iter_waiting_phones, self.clock.now_s)
         self.account_monitor = AccountMonitor(settings, self.clock.now_s)
-        AccountCollector(self.registry, lambda: self.account_monitor.get_statuses().values())
+        AccountCollector(
+            self.registry,
+            lambda: self.account_monitor.get_statuses().values(),
+            (self.account_monitor.malformed, self.requests_view.malformed),
+        )
         self._exit_stack = AsyncExitStack()
         self._register_agents()
 
@@ -223,6 +231,7 @@ class Dispatcher:
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
             conversation_states=self.gauges[gauges.PHONES],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
+            dispatches_overdue=self.timer_service.flights.count_overdue(),
             accounts=self.account_monitor.get_statuses().values(),
         )
 

@@ -14,7 +14,7 @@ import msgspec
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
-from streams.domain.accounts.requests import decode_request, request_key
+from streams.domain.accounts.requests import check_record, decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
@@ -80,12 +80,19 @@ class Sender:
         self.registry = metrics.new_registry(name, lambda: self.get_readiness()[0])
         self.broker_clock = create_worker_clock(self.app, settings, self.registry)
         self.account_monitor = AccountMonitor(settings, self.broker_clock.now_s)
-        AccountCollector(self.registry, self._get_account_statuses)
         BrowserMemoryCollector(self.registry, make_browser_config(settings, account).profile_dir)
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
         self.requests = CompactedView(
-            settings, self.names.account_requests, on_change=self._on_request
+            settings,
+            self.names.account_requests,
+            on_change=self._on_request,
+            check=check_record,
+        )
+        AccountCollector(
+            self.registry,
+            self._get_account_statuses,
+            (self.account_monitor.malformed, self.requests.malformed),
         )
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(

@@ -1,6 +1,6 @@
 """Switches of the producer and of the durable tables."""
 
-from tests.overrides.switches.switch import PROCESSES, PRODUCER, TABLE, Switch
+from tests.overrides.switches.switch import PROCESSES, PRODUCE_REQUESTS, PRODUCER, TABLE, Switch
 
 PRODUCER_FILE = "producer.py"
 TABLE_FILE = "table.py"
@@ -62,7 +62,7 @@ WRITING = (
         PRODUCER_FILE,
         "for part in _split_batches(batches):",
         "for part in [batches]:",
-        (PRODUCER + "test_a_request_has_a_limited_size",),
+        (PRODUCE_REQUESTS + "test_a_request_has_a_limited_size",),
     ),
     Switch(
         "append times are reported",

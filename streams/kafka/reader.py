@@ -4,7 +4,8 @@ For commands and callers' programs. It commits nothing, and any number of reader
 that must survive a restart: that needs a group.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import heapq
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -95,15 +96,12 @@ class Reader:
                 yield record
 
     async def _poll(self) -> list[Record]:
-        """The records of one fetch, in the order of their timestamps."""
+        """The records of one fetch: those of a partition in their order, and the partitions merged by time."""
         numbers = self._consumer.partitions_for_topic(self._topic) or set()
         if self._partition is None and len(numbers) > len(self._consumer.assignment()):
             await self.assign()
         batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
-        records = [record for batch in batches.values() for record in batch]
-        return sorted(
-            records, key=lambda record: (record.timestamp, record.partition, record.offset)
-        )
+        return merge(batches.values())
 
     async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
         for partition, end in ends.items():
@@ -119,6 +117,14 @@ class Reader:
     @property
     def _partitions(self) -> list[TopicPartition]:
         return sorted(self._consumer.assignment())
+
+
+def merge(batches: Iterable[Sequence[Record]]) -> list[Record]:
+    """The records of several partitions by time, but those of one partition by offset alone.
+
+    The broker's clock may have been set back. The last record of a key is its state, whatever the time of its append.
+    """
+    return list(heapq.merge(*batches, key=lambda record: (record.timestamp, record.partition)))
 
 
 def choose_partition(key: bytes, partitions: int) -> int:

@@ -279,8 +279,8 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         result = callback()
         if isinstance(result, Awaitable):
             await result
-    except (PartitionRevoked, AppStopped) as error:
-        log.warning("a callback of a recovery ends early: %s", error)  # another recovery follows
+    except (PartitionRevoked, AppStopped) as error:  # another recovery follows
+        log.warning("a callback of a recovery ends early: %s", error)
     except Exception as error:
         log.exception("a callback of a recovery raised")  # Faust would go on without it
         reason = f"{callback} raised {type(error).__name__} after a recovery"

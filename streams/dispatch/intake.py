@@ -11,8 +11,8 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content
-from streams.contract.request.content import ContactContent
+from streams.contract.request import content, media
+from streams.contract.request.content import MEDIA_CLASSES, ContactContent
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.mapper import RecordMapper
@@ -71,6 +71,10 @@ class Intake:
         except InvalidPhone as error:
             partial = _make_partial(request)
             return self._reject(record, partial, Error("invalid_phone", str(error)), now_s)
+        except InvalidRequest as error:
+            return self._reject(
+                record, _make_partial(request), Error(error.code, error.detail), now_s
+            )
         event = RequestReceived(
             phone=phone,
             request=_make_request_info(request, record, now_s),
@@ -85,14 +89,21 @@ class Intake:
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """The answer to a valid request whose event the phone log does not take."""
-        error = Error("record_too_large", f"the record: is larger than {self.phone_log} takes")
+        detail = (
+            f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
+        )
+        error = Error("record_too_large", detail)
         request = parse(
             record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
         )
         return self._reject(record, _make_partial(request), error, now_s)
 
     def _normalize_content(self, request: Request) -> bytes:
-        """The content as JSON. The numbers on a contact's card are read like the recipient's."""
+        """The content as JSON. The numbers on a contact's card are read like the recipient's, and what a file is
+        follows from its bytes.
+        """
+        if isinstance(request.content, MEDIA_CLASSES):
+            return content.encode(media.complete(request.content))
         if not isinstance(request.content, ContactContent):
             return request.content_json
         phones = [

@@ -1,6 +1,7 @@
 """The producer: it writes nothing unless we are certainly a member, and loses nothing in an outage."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from streams.kafka.topics import APPEND_TIME_TYPE, ROWS
 from streams.runtime import producer as producer_module
 from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
+from streams.runtime.publisher import OutgoingRecord
 from streams.runtime.table import DurableTable
 from tests.runtime.reading import RecordingApp
 from tests.runtime.world import (
@@ -101,6 +103,30 @@ async def test_every_append_time_is_reported(world: World):
         await app.publisher.publish(world.topics.status, b"x", partition=0)
         await rows.write(0, [(b"k", b"v")])
     assert {topic for topic, *_ in reported} >= {world.topics.status, rows.changelog}
+
+
+async def test_a_request_has_a_limited_size(world: World, monkeypatch: pytest.MonkeyPatch):
+    """A broker refuses a larger one without an answer, and it would be repeated for ever."""
+    monkeypatch.setattr(producer_module, "_MAX_REQUEST_BYTES", 2000)
+    app, _ = _app(world)
+    async with run_app(app):
+        client: Any = app.typed_producer.client.client
+        sizes: list[int] = []
+        send = client.send
+
+        async def noted(node: Any, request: Any, **options: Any) -> Any:
+            if isinstance(request, ProduceRequest):
+                sizes.append(sum(len(batch) for _, parts in request._topics for _, batch in parts))
+            return await send(node, request, **options)
+
+        client.send = noted
+        records = [
+            OutgoingRecord(world.topics.status, random.randbytes(1500), b"k", partition)
+            for partition in range(4)
+        ]
+        assert len(await app.publisher.publish_all(records)) == len(records)
+    assert len(sizes) >= len(records)
+    assert max(sizes) < 2000
 
 
 async def test_the_fence_shuts_as_soon_as_partitions_are_assigned(world: World):

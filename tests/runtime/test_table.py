@@ -12,6 +12,7 @@ from faust.transport import consumer as faust_consumer
 
 from streams.kafka import reader
 from streams.kafka.topics import ROWS
+from streams.runtime import table
 from streams.runtime.factory import App
 from streams.runtime.publisher import AppStopped, OutgoingRecord, RecordTooLarge
 from streams.runtime.table import DurableTable, PartitionRevoked
@@ -289,3 +290,17 @@ async def test_after_the_stop_writes_are_refused(world: World, app: App, rows: D
         await app.publisher.publish(world.topics.status, b"x")
     with pytest.raises(AppStopped):
         await rows.write(0, [(b"k", b"x")])
+
+
+async def test_a_callback_of_a_recovery_may_find_its_partition_gone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Another recovery follows, or the app has stopped: the process does not end because of it."""
+    ended: list[Any] = []
+    monkeypatch.setattr(table, "terminate", lambda *reason: ended.append(reason))
+
+    async def callback() -> None:
+        raise PartitionRevoked("partition 0 is not open in this process")
+
+    await table._run_callback(callback)
+    assert ended == []

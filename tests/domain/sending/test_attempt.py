@@ -93,6 +93,11 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
             Finish(Deferred(error=Error("deadline_exceeded"))),
         ),
         (
+            after(Allowed(), OwnershipConfirmed("link-1", None), ClaimStored(-3600.0)),
+            OwnershipConfirmed("link-1", CLAIM),
+            Finish(Deferred(error=Error("deadline_exceeded"))),
+        ),
+        (
             submitted(),
             NotSubmitted("timeout_before_submit", "slow", is_too_late=True),
             Finish(Deferred(error=Error("deadline_exceeded", "slow"))),
@@ -103,7 +108,7 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
             in_doubt("too late to be submitted again"),
         ),
     ],
-    ids=["claimed", "submitted", "reconciled"],
+    ids=["claimed", "claimed before its command", "submitted", "reconciled"],
 )
 def test_nothing_is_submitted_after_the_deadline(
     attempt: Attempt, observation: Observation, expected: Action

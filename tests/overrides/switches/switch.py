@@ -5,16 +5,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 
+ADMIN_CLIENT = "tests/kafka/test_admin_client.py::"
 APP = "tests/runtime/test_app.py::"
 BAD_INPUT = "tests/dispatch/test_bad_input.py::"
 DAMAGE = "tests/runtime/store/test_damage.py::"
 DELETED = "tests/runtime/consumer/test_deleted.py::"
+FAILING_REQUESTS = "tests/runtime/consumer/test_failing_requests.py::"
 FETCHING = "tests/runtime/consumer/test_fetching.py::"
+FREE_TOPIC = "tests/runtime/topics/test_free_topic.py::"
 GAPS = "tests/runtime/consumer/test_gaps.py::"
+HUGE_BATCHES = "tests/runtime/consumer/test_huge_batches.py::"
 MEMBER = "tests/runtime/test_membership.py::"
+OBSTACLES = "tests/runtime/topics/test_obstacles.py::"
 PROCESSES = "tests/runtime/test_processes.py::"
 PRODUCER = "tests/runtime/test_producer.py::"
 REBALANCE = "tests/runtime/consumer/test_rebalance.py::"
+STALE = "tests/runtime/store/test_stale.py::"
 TABLE = "tests/runtime/test_table.py::"
 TIMEOUTS = "tests/kafka/test_timeouts.py::"
 TRANSACTIONS = "tests/runtime/consumer/test_transactions.py::"

@@ -45,8 +45,8 @@ WRITING = (
         "the broker has a row before reads see it",
         TABLE_FILE,
         "            last_offset, appended_at_s = await self._write_changelog(partition, changes)\n"
-        "            self._apply(partition, changes, last_offset)",
-        "            self._apply(partition, changes, -1)\n"
+        "            self._apply(partition, changes, last_offset, appended_at_s)",
+        "            self._apply(partition, changes, -1, None)\n"
         "            _, appended_at_s = await self._write_changelog(partition, changes)",
         (PRODUCER + "test_an_outage_delays_and_loses_nothing",),
     ),
@@ -56,5 +56,19 @@ WRITING = (
         "        elif stored_id != topic_id:",
         "        elif False:",
         (PROCESSES + "test_a_recreated_topic_ends_the_process",),
+    ),
+    Switch(
+        "a request has a limited size",
+        PRODUCER_FILE,
+        "for part in _split_batches(batches):",
+        "for part in [batches]:",
+        (PRODUCER + "test_a_request_has_a_limited_size",),
+    ),
+    Switch(
+        "append times are reported",
+        PRODUCER_FILE,
+        "                self._report_responses(part, sent_mono_s)\n",
+        "",
+        (PRODUCER + "test_every_append_time_is_reported",),
     ),
 )

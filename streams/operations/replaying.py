@@ -126,7 +126,8 @@ async def _read_original(settings: Settings, letter: DeadLetter) -> DeadLetter |
         consumer.assign([partition])
         consumer.seek(partition, letter.info.offset)
         try:
-            record = await asyncio.wait_for(consumer.getone(), _READ_TIMEOUT_S)
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                record = await consumer.getone()
         except TimeoutError:
             return None
     original = replace(letter, key=record.key, value=record.value, headers=tuple(record.headers))

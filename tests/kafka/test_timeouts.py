@@ -123,6 +123,7 @@ async def test_nobody_waits_for_a_broker_that_was_given_up(
     settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
 ):
     """A connection fails at once, and a probe beside it finds out that the broker answers again."""
+    monkeypatch.setattr(silent_brokers, "OTHERS_ANSWER_S", 3600.0)
     address, another = ("127.0.0.1", broker.port), ("127.0.0.1", 1)
     async with connection.admin_client(settings) as client:
         node = client._client.get_random_node()
@@ -153,6 +154,18 @@ async def test_a_request_without_an_answer_is_no_proof(
     answer.set_result("late")
     assert await waiting == "late"
     link.close()
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(broker: EmbeddedBroker):
+    """`asyncio.wait_for` of Python 3.11 would return the answer, and the task would go on."""
+    link = timeouts.BoundedConnection("127.0.0.1", broker.port)
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(link._wait_for(answer))
+    await asyncio.sleep(0)
+    answer.set_result("at the same moment")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 def test_a_silent_broker_is_asked_last():

@@ -84,14 +84,15 @@ def test_the_first_action(command: SendCommand, claim: Claim | None, expected: A
     assert begin(command, claim).action == expected
 
 
+UNCLAIMED, CLAIMED = OwnershipConfirmed("link-1", None), OwnershipConfirmed("link-1", CLAIM)
+TOO_LATE = Finish(Deferred(error=Error("deadline_exceeded")))
+
+
 @pytest.mark.parametrize(
     ("attempt", "observation", "expected"),
     [
-        (
-            after(Allowed(), OwnershipConfirmed("link-1", None), ClaimStored(LATE_S)),
-            OwnershipConfirmed("link-1", CLAIM),
-            Finish(Deferred(error=Error("deadline_exceeded"))),
-        ),
+        (after(Allowed(), UNCLAIMED, ClaimStored(LATE_S)), CLAIMED, TOO_LATE),
+        (after(Allowed(), UNCLAIMED, ClaimStored(-3600.0)), CLAIMED, TOO_LATE),
         (
             after(Allowed(), OwnershipConfirmed("link-1", None), ClaimStored(-3600.0)),
             OwnershipConfirmed("link-1", CLAIM),

@@ -42,13 +42,6 @@ BROKERS = (
         (TIMEOUTS + "test_a_request_without_an_answer_is_no_proof",),
     ),
     Switch(
-        "requests that time out together",
-        TIMEOUTS_FILE,
-        '        return RequestTimedOutError(f"{self.host}:{self.port}")',
-        '        return TimeoutError(f"{self.host}:{self.port}")  # type: ignore[return-value]',
-        (TIMEOUTS + "test_requests_that_time_out_together_harm_nobody",),
-    ),
-    Switch(
         "an administrative request is sent again",
         ADMIN_CLIENT_FILE,
         "        return await self._retry(lambda: send(request, node_id))",

@@ -24,9 +24,9 @@ from streams.testing.phone_world import PHONE, PhoneWorld
 
 TIMEOUT_S: Final = 30.0
 LAST_TIME_S: Final = 3 * TIMEOUT_S
-# The clock is set back behind every command, and does not come back to them.
-STEP_S: Final = 6 * TIMEOUT_S
+STEP_S: Final = 6 * TIMEOUT_S  # behind every command; the clock does not come back to them
 READY = {name: Capacity(is_ready=True, free_slots=1) for name in ("a", "b")}
+SENT = Sent(at_s=1.0)
 POLICY = Policy(dispatch_timeout_s=TIMEOUT_S, unknown_after_s=1000.0)
 
 
@@ -127,8 +127,7 @@ def set_back(model: Model) -> Iterator[Model]:
     """The broker's clock is set back."""
     if model.steps:
         model.steps -= 1
-        model.now_s -= STEP_S
-        model.last_time_s -= STEP_S
+        model.now_s, model.last_time_s = model.now_s - STEP_S, model.last_time_s - STEP_S
         yield model
 
 
@@ -172,10 +171,7 @@ def publish(model: Model) -> Iterator[Model]:
 
 
 def crash(model: Model) -> Iterator[Model]:
-    """Another process takes over; what the resolver has read may still be published by the old one.
-
-    What the last event caused is published again, if the row is still of that event.
-    """
+    """Another process publishes again what the last event caused; the old one may still publish what it has read."""
     if not model.crashes or model.world.row is None:
         return
     model.crashes -= 1
@@ -227,8 +223,7 @@ def answer_unanswered(model: Model) -> Iterator[Model]:
     """The resolver publishes what it has read."""
     if model.read is None or model.in_flight is None:
         return
-    number, result = model.read
-    model.log += (_outcome(number, model.in_flight.account, result),)
+    model.log += (_outcome(model.read[0], model.in_flight.account, model.read[1]),)
     model.read = None
     yield model
 
@@ -237,8 +232,7 @@ def work(model: Model) -> Iterator[Model]:
     """The sender of `a` goes on by one step: takes a command and claims it, submits it, answers."""
     sender = model.sender
     if sender.command is not None:
-        is_sent = sender.is_submitted
-        yield _conclude(model, Sent(at_s=1.0)) if is_sent else _decide(model, sender.command)
+        yield _conclude(model, SENT) if sender.is_submitted else _decide(model, sender.command)
     elif sender.taken < len(model.commands):
         command = model.commands[sender.taken]
         model.sender = Sender(sender.taken + 1, command)

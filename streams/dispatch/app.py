@@ -24,15 +24,15 @@ from streams.dispatch.gauges import Gauges
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
-from streams.dispatch.publisher import KafkaPublisher, OutgoingRecord
+from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.queue_survey import QueueSurvey
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
-from streams.dispatch.templates.library import TemplateLibrary, TemplatesBehind
+from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
+from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
-from streams.domain.phone.events import SourceRecord
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import health, metrics
@@ -84,12 +84,16 @@ class Dispatcher:
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )
         self.requests_view = CompactedView(
-            settings, self.names.account_requests, on_change=self.accounts.apply_request
+            settings,
+            self.names.account_requests,
+            on_change=self.accounts.apply_request,
+            check=check_record,
         )
         self.templates = TemplateLibrary(self.clock.passed_s)
         self.templates_view = CompactedView(
             settings, self.names.templates, on_change=self.templates.apply_record
         )
+        self.templates.follow(self.templates_view)
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
             self.accounts,
@@ -142,7 +146,11 @@ class Dispatcher:
         )
         self.queue_survey = QueueSurvey(self.registry, self._iter_waiting_phones, self.clock.now_s)
         self.account_monitor = AccountMonitor(settings, self.clock.now_s)
-        AccountCollector(self.registry, lambda: self.account_monitor.get_statuses().values())
+        AccountCollector(
+            self.registry,
+            lambda: self.account_monitor.get_statuses().values(),
+            (self.account_monitor.malformed, self.requests_view.malformed),
+        )
         self._exit_stack = AsyncExitStack()
         self._register_agents()
 
@@ -233,6 +241,7 @@ class Dispatcher:
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
             conversation_states=self.gauges[gauges.PHONES],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
+            dispatches_overdue=self.timer_service.flights.count_overdue(),
             accounts=self.account_monitor.get_statuses().values(),
         )
 
@@ -249,22 +258,13 @@ class Dispatcher:
         async for event in stream.events():
             record = to_source_record(event)
             append_s = self._get_append_time_s(event)
-            disposition, records = await self._handle_request(record, append_s)
+            disposition, records = await self.intake.handle_up_to_date(record, append_s)
             if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
                 disposition, records = self.intake.reject_as_too_large(record, append_s)
                 await self.publisher.publish(records)
             if disposition is Disposition.FAILED:
                 self.metrics.count_internal_error("intake")
             self.metrics.count_record(disposition.value, self.clock.now_s() - append_s)
-
-    async def _handle_request(
-        self, record: SourceRecord, append_s: float
-    ) -> tuple[Disposition, list[OutgoingRecord]]:
-        try:
-            return self.intake.handle(record, append_s)
-        except TemplatesBehind:
-            await self.templates.catch_up(self.templates_view, append_s)
-            return self.intake.handle(record, append_s)
 
     async def _process_phone_log(self, stream: Any) -> None:
         async for event in stream.events():

@@ -11,8 +11,13 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content, not_built_yet
-from streams.contract.request.content import ContactContent, TemplateContent
+from streams.contract.request import content, media, not_built_yet
+from streams.contract.request.content import (
+    MEDIA_CLASSES,
+    ContactContent,
+    Content,
+    TemplateContent,
+)
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.mapper import RecordMapper
@@ -43,6 +48,16 @@ class Intake:
     default_region: str | None
     max_request_bytes: int
     templates: TemplateLibrary
+
+    async def handle_up_to_date(
+        self, record: SourceRecord, now_s: float
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
+        """Like `handle`. The templates are brought up to date first, if the record needs that."""
+        try:
+            return self.handle(record, now_s)
+        except TemplatesBehind:
+            await self.templates.catch_up(now_s)
+            return self.handle(record, now_s)
 
     def handle(
         self, record: SourceRecord, now_s: float
@@ -75,11 +90,19 @@ class Intake:
             return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
         try:
             phone = self._read_number("to", request.to)
-            request, refusal = self._render(request, now_s)
-            content_json = b"" if refusal is not None else self._normalize_content(request)
+            if isinstance(request.content, TemplateContent):
+                request, content_json, refusal = self._render(request, request.content, now_s)
+            else:
+                normalized, refusal = self._normalize_content(request.content), None
+                is_changed = normalized is not request.content
+                content_json = content.encode(normalized) if is_changed else request.content_json
         except InvalidPhone as error:
             partial = _make_partial(request)
             return self._reject(record, partial, Error("invalid_phone", str(error)), now_s)
+        except InvalidRequest as error:
+            return self._reject(
+                record, _make_partial(request), Error(error.code, error.detail), now_s
+            )
         event = RequestReceived(
             phone=phone,
             request=_make_request_info(request, record, now_s),
@@ -91,45 +114,52 @@ class Intake:
         submitted = OutgoingRecord(self.phone_log, events.encode(event), key=phone.encode())
         return Disposition.FORWARDED, [submitted]
 
-    def _render(self, request: Request, now_s: float) -> tuple[Request, Error | None]:
-        """The request with the content of its template, or why there is none.
+    def _render(
+        self, request: Request, template: TemplateContent, now_s: float
+    ) -> tuple[Request, bytes, Error | None]:
+        """The request with the category of its template, and the content, or why there is none.
 
         Where the phone's row is, it is decided whether that matters: a repeat of an accepted request is answered with
         its last status, also if its template was removed meanwhile.
         """
-        if not isinstance(request.content, TemplateContent):
-            return request, None
         try:
-            rendered, category = self.templates.render(request.content, request.category, now_s)
+            rendered, category = self.templates.render(template, request.category, now_s)
             not_built_yet.refuse_content(rendered)
+            content_json = content.encode(self._normalize_content(rendered))
+            return replace(request, category=category), content_json, None
         except TemplateRefused as refused:
-            return request, refused.error
+            return request, b"", refused.error
         except InvalidRequest as error:
-            return request, Error(error.code, error.detail)
-        content_json = content.encode(rendered)
-        return replace(
-            request, content=rendered, content_json=content_json, category=category
-        ), None
+            return request, b"", Error(error.code, error.detail)
+        except InvalidPhone as error:
+            return request, b"", Error("invalid_phone", str(error))
 
     def reject_as_too_large(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """The answer to a valid request whose event the phone log does not take."""
-        error = Error("record_too_large", f"the record: is larger than {self.phone_log} takes")
+        detail = (
+            f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
+        )
+        error = Error("record_too_large", detail)
         request = parse(
             record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
         )
         return self._reject(record, _make_partial(request), error, now_s)
 
-    def _normalize_content(self, request: Request) -> bytes:
-        """The content as JSON. The numbers on a contact's card are read like the recipient's."""
-        if not isinstance(request.content, ContactContent):
-            return request.content_json
+    def _normalize_content(self, value: Content) -> Content:
+        """The content as it is sent. The numbers on a contact's card are read like the recipient's, and what a file is
+        follows from its bytes.
+        """
+        if isinstance(value, MEDIA_CLASSES):
+            return media.complete(value)
+        if not isinstance(value, ContactContent):
+            return value
         phones = [
             self._read_number(f"content.phones[{index}]", number)
-            for index, number in enumerate(request.content.phones)
+            for index, number in enumerate(value.phones)
         ]
-        return content.encode(replace(request.content, phones=phones))
+        return replace(value, phones=phones)
 
     def _read_number(self, field: str, text: str) -> str:
         try:

@@ -45,7 +45,7 @@ class MappedRow:
                     (effect, Error("internal_error", "the content of the message is lost"))
                 )
             elif record in refused:
-                detail = f"the dispatch is larger than {record.topic} takes"
+                detail = f"the dispatch is larger than {record.topic} takes; set WA_MAX_REQUEST_BYTES lower"
                 found.append((effect, Error("record_too_large", detail)))
         return found
 

@@ -71,6 +71,7 @@ class TemplateLibrary:
         self._monotonic_s = monotonic_s
         self._current_until_s = 0.0  # a request that was appended until then may be answered
         self._caught_up_mono_s = -math.inf
+        self._view: View | None = None
         self._is_up_to_date = True  # the last attempt to catch up succeeded
         self._lock = asyncio.Lock()
         # By name, then by language as its key has it.
@@ -92,7 +93,11 @@ class TemplateLibrary:
         if not self._templates[name]:
             del self._templates[name]
 
-    async def catch_up(self, view: View, append_s: float) -> None:
+    def follow(self, view: View) -> None:
+        """This view brings the records from now on."""
+        self._view = view
+
+    async def catch_up(self, append_s: float) -> None:
         """Make the library current for a request that was appended at this time. If that takes too long, it answers
         from what it has.
         """
@@ -100,7 +105,8 @@ class TemplateLibrary:
             if self._is_current(append_s):
                 return  # another request has waited for the same
             passed_s = self._passed_s()
-            self._is_up_to_date = await view.catch_up(self._timeout_s)
+            assert self._view is not None, "it follows no view"
+            self._is_up_to_date = await self._view.catch_up(self._timeout_s)
             if not self._is_up_to_date:
                 log.warning("the templates could not be read up to date in %g s", self._timeout_s)
                 passed_s = 0.0

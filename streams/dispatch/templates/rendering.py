@@ -8,7 +8,9 @@ from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
-from streams.contract.request.content import Content
+from streams.contract.errors import InvalidRequest
+from streams.contract.request import media
+from streams.contract.request.content import MEDIA_CLASSES, Content, MediaContent
 from streams.contract.template import TemplateRecord
 from streams.contract.wording import describe
 from streams.domain.templates import (
@@ -95,7 +97,17 @@ class CompiledTemplate:
         url = self.record.content.get("url")
         if isinstance(url, str) and url.lstrip().startswith("{{"):
             filled_in["url"] = _SAMPLE_URL  # the whole address is a parameter
-        _decode(filled_in)
+        content = _decode(filled_in)
+        if isinstance(content, MEDIA_CLASSES):
+            _check_file(content)
+
+
+def _check_file(content: MediaContent) -> None:
+    """Raises InvalidTemplate if the file is not what the content says."""
+    try:
+        media.complete(content)
+    except InvalidRequest as error:
+        raise InvalidTemplate(error.detail) from error
 
 
 def _fill_in(path: str, node: _Node, parameters: Mapping[str, object]) -> Any:

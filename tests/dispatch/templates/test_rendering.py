@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.records.mapper import RecordMapper
-from streams.dispatch.templates.library import TemplateLibrary, TemplatesBehind
+from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
@@ -51,6 +51,7 @@ class Stage:
         self.mono_s = 0.0
         self.library = TemplateLibrary(lambda: self.passed_s, monotonic_s=lambda: self.mono_s)
         self.topic = Topic(self.library)
+        self.library.follow(self.topic)
         mapper = RecordMapper("status", "dlq", "phone", lambda account: f"send.{account}")
         self.intake = Intake("phone", mapper, "MY", 1_000_000, self.library)
         self._offset = 0
@@ -65,11 +66,7 @@ class Stage:
         record = SourceRecord(
             topic="wa.outbound", partition=0, offset=self._offset, value=orjson.dumps(body)
         )
-        try:
-            disposition, outgoing = self.intake.handle(record, append_s)
-        except TemplatesBehind:
-            await self.library.catch_up(self.topic, append_s)
-            disposition, outgoing = self.intake.handle(record, append_s)
+        disposition, outgoing = await self.intake.handle_up_to_date(record, append_s)
         assert disposition is Disposition.FORWARDED
         event = events.decode(outgoing[0].value or b"")
         assert isinstance(event, RequestReceived)

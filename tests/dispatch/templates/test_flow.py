@@ -1,5 +1,6 @@
 """Templates through a real dispatcher: a request may follow its template at once."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -7,7 +8,9 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from streams.contract.timestamps import parse_rfc3339
 from streams.kafka.topics import names
+from streams.operations.queue import read_queues
 from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
 from tests.support.system import SystemUnderTest
@@ -23,9 +26,10 @@ async def caller(dispatching: SystemUnderTest) -> AsyncIterator[Caller]:
         yield caller
 
 
-async def put(caller: Caller, settings: Any, name: str, body: str) -> None:
+async def put(caller: Caller, settings: Any, name: str, body: str, **more: Any) -> None:
     """Store a template, as another program does: without a check."""
-    value = {"name": name, "language": "en", "content": {"type": "text", "body": body}}
+    content = {"type": "text", "body": body}
+    value = {"name": name, "language": "en", "content": content, **more}
     record = (orjson.dumps(value), f"{name}/en".encode())
     await caller.produce(record, topic=names(settings).templates)
 
@@ -53,6 +57,31 @@ async def test_a_request_right_after_its_template_is_accepted(
         command = await fake_sender.take_command()
         assert orjson.loads(command.content)["body"] == f"{number} for Ada"
         await fake_sender.publish_outcome(command)
+
+
+async def test_a_marketing_template_waits_for_the_end_of_quiet_hours(
+    caller: Caller, dispatching: SystemUnderTest
+) -> None:
+    """The caller and `queue PHONE` learn until when. A message that came later overtakes it."""
+    settings = dispatching.settings
+    fake_sender = FakeSender(caller)
+    await fake_sender.publish_state("ready")
+    await fake_sender.skip_existing()
+    await put(caller, settings, "sale", "Everything must go", category="marketing")
+    await put(caller, settings, "code", "{{ n }}")
+    sale = await request(caller, "sale")
+    queued = await caller.wait_for_status(sale, "queued")
+    due_s = parse_rfc3339(queued["due_at"])
+    assert queued["reason"] == "quiet_hours"
+    assert 3600 < due_s - time.time() <= 7200
+    code = await request(caller, "code", params={"n": 1234})
+    command = await fake_sender.take_command()
+    assert command.id == code
+    (queue,) = await read_queues(settings, TO, lambda part: None)
+    reasons = {each.message.id: each.explanation[:2] for each in queue.messages}
+    assert reasons[sale] == ("quiet_hours", due_s)
+    await fake_sender.publish_outcome(command)
+    await caller.wait_for_status(code, "sent")
 
 
 @pytest.mark.parametrize(

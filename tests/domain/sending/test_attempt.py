@@ -94,11 +94,6 @@ TOO_LATE = Finish(Deferred(error=Error("deadline_exceeded")))
         (after(Allowed(), UNCLAIMED, ClaimStored(LATE_S)), CLAIMED, TOO_LATE),
         (after(Allowed(), UNCLAIMED, ClaimStored(-3600.0)), CLAIMED, TOO_LATE),
         (
-            after(Allowed(), OwnershipConfirmed("link-1", None), ClaimStored(-3600.0)),
-            OwnershipConfirmed("link-1", CLAIM),
-            Finish(Deferred(error=Error("deadline_exceeded"))),
-        ),
-        (
             submitted(),
             NotSubmitted("timeout_before_submit", "slow", is_too_late=True),
             Finish(Deferred(error=Error("deadline_exceeded", "slow"))),

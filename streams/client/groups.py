@@ -22,7 +22,7 @@ from aiokafka.errors import (
 
 from streams.client.positions import lost
 from streams.kafka.connection import client_options, translate_errors
-from streams.kafka.reader import METADATA_AGE_S, Record, require_topic
+from streams.kafka.reader import METADATA_AGE_S, Record, merge, require_topic
 from streams.settings import ClientSettings
 
 log = logging.getLogger(__name__)
@@ -108,8 +108,7 @@ class _Member(ConsumerRebalanceListener):
             offsets: dict[TopicPartition, int] = error.args[0]
             partition, offset = next(iter(offsets.items()))
             raise lost(self._topic, partition.partition, offset) from error
-        records = [record for batch in batches.values() for record in batch]
-        self._fetched.extend(sorted(records, key=lambda record: (record.timestamp, record.offset)))
+        self._fetched.extend(merge(batches.values()))
 
     async def _commit_if_due(self) -> None:
         if time.monotonic() - self._committed_at_s >= self._commit_interval_s:

@@ -276,13 +276,12 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         result = callback()
         if isinstance(result, Awaitable):
             await result
-    except (PartitionRevoked, AppStopped) as error:
-        log.warning("a callback of a recovery ends early: %s", error)  # another recovery follows
+    except (PartitionRevoked, AppStopped) as error:  # another recovery follows
+        log.warning("a callback of a recovery ends early: %s", error)
     except Exception as error:
         log.exception("a callback of a recovery raised")  # Faust would go on without it
-        terminate(
-            ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery"
-        )
+        reason = f"{callback} raised {type(error).__name__} after a recovery"
+        terminate(ExitCode.EVENT_INTERRUPTED, reason)
 
 
 def _split_into_batches(

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest
 JUMPS = "wa_broker_clock_jumps_total"
 HOST_STEPS_S = (600.0, 31.0, -31.0, -600.0, -86_400.0)  # from the true time
 BROKER_STEPS_S = (3600.0, -3600.0)
-EACH_S = 6.0
+EACH_S = 4.0
 BROKER_EACH_S = 12.0
 
 

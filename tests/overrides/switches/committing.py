@@ -5,7 +5,6 @@ from tests.overrides.switches.switch import (
     FAILING_REQUESTS,
     PROCESSES,
     REBALANCE,
-    TABLE,
     TRANSACTIONS,
     Switch,
 )
@@ -96,7 +95,7 @@ COMMITTING = (
         "table.py",
         "    except (PartitionRevoked, AppStopped) as error:",
         "    except () as error:",
-        (TABLE + "test_a_callback_of_a_recovery_may_find_its_partition_gone",),
+        (APP + "test_a_callback_of_a_recovery_may_find_its_partition_gone",),
     ),
     Switch(
         "a commit that fails does not end the process",

@@ -239,10 +239,7 @@ class DurableTable:
     async def _write_changelog(
         self, partition: int, changes: Sequence[Change]
     ) -> tuple[int, float | None]:
-        """Write to the changelog; returns the last record's offset and append time.
-
-        They are -1 and None if the broker does not return them.
-        """
+        """Returns the last record's offset and append time: -1 and None if the broker does not return them."""
         last_offset, appended_at_s = -1, None
 
         async def send_batches() -> None:

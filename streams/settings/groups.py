@@ -144,7 +144,8 @@ class RetrySettings:
     unknown_after_s: AtLeast1 = _setting(
         3600,
         "An attempt in doubt that cannot be reconciled within this many seconds ends as `unknown`. "
-        "The time for which a time lock or the account's pace holds it back does not count.",
+        "The time for which a time lock or the account's pace holds it back does not count. A lost ack is "
+        "reconciled after about 90 seconds: with less, it ends as `unknown`.",
     )
     clock_skew_ms: AtLeast0 = _setting(
         500, "Largest difference between two brokers' clocks, in milliseconds; more is a jump."

@@ -23,6 +23,7 @@ from streams.domain.sending.reconciliation import (
     NotInStore,
     StoreLookup,
 )
+from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
 
 PHONE = "+60123456789"
@@ -46,7 +47,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.stores: dict[int, int] = {}
         self.is_pending = False  # in the page of now, for the store of this link
         self.arrived_links: set[int] = set()
-        self.claim_appended_at_s = 0.0
+        self.claim_stored = actions.ClaimStored(0.0)
         self.was_refused = False  # by the server, the last time
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
         self.is_looked_up_since_submit = True
@@ -197,10 +198,10 @@ class MessageMachine(RuleBasedStateMachine):
                 return self._wait(attempt, data)
             case actions.StoreClaim(claim):
                 self.row = claim
-                self.claim_appended_at_s = self.now_s
+                claim_stored = self._append_claim(data)
                 self._may_link_again(data)
                 self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="response")
-                return actions.ClaimStored(self.claim_appended_at_s)
+                return claim_stored
             case actions.ConfirmOwnership():
                 return actions.OwnershipConfirmed(str(self.link), self.row)
             case actions.Submit():
@@ -219,15 +220,23 @@ class MessageMachine(RuleBasedStateMachine):
         if data.draw(st.booleans(), label="claim ahead"):
             claim = attempt.claim_ahead(str(self.link), self.row, self.now_s)
             if claim is not None:
-                self.row, self.claim_appended_at_s = claim, self.now_s
+                self.row, claim_stored = claim, self._append_claim(data)
                 self._take_step(attempt)
-                attempt.claimed_ahead(self.now_s)
+                attempt.claimed_ahead(claim_stored)
         self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="wait")
         self._may_link_again(data)
         self._may_get_receipt(data)
         denied = actions.Denied(Error("account_daily_cap"), self.now_s + 60)
         allowed = actions.Allowed()
         return data.draw(st.sampled_from([allowed, allowed, allowed, denied]))
+
+    def _append_claim(self, data: st.DataObject) -> actions.ClaimStored:
+        """The offset of each command is 0."""
+        is_resolved = data.draw(st.sampled_from([False] * 7 + [True]), label="resolved")
+        self.claim_stored = actions.ClaimStored(
+            self.now_s, Resolved(noticed_before=1) if is_resolved else NOTHING_RESOLVED
+        )
+        return self.claim_stored
 
     def _reconnect(self, data: st.DataObject) -> Observation:
         if self.is_pending:
@@ -248,7 +257,8 @@ class MessageMachine(RuleBasedStateMachine):
         assert attempt.submit_count <= MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
-        assert self.claim_appended_at_s < command.deadline_s, "submitted under a late claim"
+        assert self.claim_stored.appended_at_s < command.deadline_s, "submitted under a late claim"
+        assert self.claim_stored.resolved is NOTHING_RESOLVED, "submitted behind a barrier"
         if self.now_s >= command.deadline_s:  # the page's deadline has passed
             return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
         assert self.is_looked_up_since_submit, "submitted twice without a lookup in between"

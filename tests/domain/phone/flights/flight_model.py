@@ -10,6 +10,8 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec.structs import replace as msgspec_replace
+
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
@@ -19,12 +21,14 @@ from streams.domain.policy import Policy
 from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 from streams.domain.sending.unanswered import result_of_unanswered
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 TIMEOUT_S: Final = 30.0
 LAST_TIME_S: Final = 3 * TIMEOUT_S
 STEP_S: Final = 6 * TIMEOUT_S  # behind every command; the clock does not come back to them
+SMALL_STEP_S: Final = 2 * TIMEOUT_S  # to a time between a command and its deadline
 READY = {name: Capacity(is_ready=True, free_slots=1) for name in ("a", "b")}
 SENT = Sent(at_s=1.0)
 POLICY = Policy(dispatch_timeout_s=TIMEOUT_S, unknown_after_s=1000.0)
@@ -36,6 +40,9 @@ class Sender:
 
     taken: int = 0  # commands of its topic
     command: SendCommand | None = None
+    is_claimed: bool = False  # by this process
+    is_valid: bool = False  # the claim permits a submit
+    is_in_doubt: bool = False  # the claim was open before
     is_submitted: bool = False
 
 
@@ -51,13 +58,20 @@ class Model:
     read: tuple[int, Result] | None = None  # the resolver's answer, on its way
     crashes: int = 1
     steps: int = 0  # how often the broker's clock may still be set back
+    step_s: float = STEP_S
     last_time_s: float = LAST_TIME_S
     is_strict: bool = True  # the sender refuses a claim from before its command
+    is_ordered: bool = True  # the sender refuses a claim behind a barrier
     is_careful: bool = True  # the resolver waits for the mark, and for the last deadline
     reads: int = 2  # of the resolver, which repeats an answer without an effect
     sender: Sender = Sender()
     commands: tuple[SendCommand, ...] = ()
     claim: Claim | None = None
+    has_barrier: bool = False  # behind the sender's last own record
+    latest_s: float = 0.0  # of all append times in the changelog
+    resolved: Resolved = NOTHING_RESOLVED
+    other_writes: int = 0  # of the sender, about something else
+    restarts: int = 0  # of the sender
     submitted_by: frozenset[str] = frozenset()
 
     def clone(self) -> "Model":
@@ -84,6 +98,8 @@ class Model:
             _describe_sender(self.sender),
             tuple(map(_describe_command, self.commands)),
             _describe_claim(self.claim),
+            (self.has_barrier, self.resolved, self.other_writes, self.restarts),
+            self.latest_s if self.restarts else 0.0,
             self.submitted_by,
         )
 
@@ -102,7 +118,8 @@ def _describe(event: Event) -> object:
 
 
 def _describe_sender(sender: Sender) -> object:
-    return sender.taken, _describe_command(sender.command), sender.is_submitted
+    progress = sender.is_claimed, sender.is_valid, sender.is_in_doubt, sender.is_submitted
+    return sender.taken, _describe_command(sender.command), progress
 
 
 def _describe_command(command: SendCommand | None) -> object:
@@ -127,7 +144,10 @@ def set_back(model: Model) -> Iterator[Model]:
     """The broker's clock is set back."""
     if model.steps:
         model.steps -= 1
-        model.now_s, model.last_time_s = model.now_s - STEP_S, model.last_time_s - STEP_S
+        model.now_s, model.last_time_s = (
+            model.now_s - model.step_s,
+            model.last_time_s - model.step_s,
+        )
         yield model
 
 
@@ -161,6 +181,7 @@ def publish(model: Model) -> Iterator[Model]:
             timeout_s=effect.timeout_s,
             content=b"{}",
             appended_at_s=model.now_s,
+            offset=len(model.commands),
         )
         if effect.account == "a":
             model.commands += (command,)
@@ -207,6 +228,7 @@ def read_claims(model: Model) -> Iterator[Model]:
         closes_at_s = model.published_by_s + TIMEOUT_S
     if model.read is not None or not model.reads or model.now_s < closes_at_s:
         return
+    model.has_barrier, model.latest_s = True, max(model.latest_s, model.now_s)
     result = result_of_unanswered(
         in_flight,
         model.claim if in_flight.account == "a" else None,
@@ -232,35 +254,85 @@ def work(model: Model) -> Iterator[Model]:
     """The sender of `a` goes on by one step: takes a command and claims it, submits it, answers."""
     sender = model.sender
     if sender.command is not None:
-        yield _conclude(model, SENT) if sender.is_submitted else _decide(model, sender.command)
+        yield _go_on(model, sender.command)
     elif sender.taken < len(model.commands):
         command = model.commands[sender.taken]
         model.sender = Sender(sender.taken + 1, command)
         yield _decide(model, command)
 
 
+def _go_on(model: Model, command: SendCommand) -> Model:
+    sender = model.sender
+    if sender.is_submitted:
+        return _conclude(model, SENT)
+    if not sender.is_claimed:
+        return _decide(model, command)
+    if sender.is_valid:
+        model.submitted_by |= {"a"}
+        model.sender = replace(sender, is_submitted=True)
+        return model
+    too_late = claims.not_sent_result(Error("deadline_exceeded"))
+    return _conclude(model, claims.in_doubt_result("too late") if sender.is_in_doubt else too_late)
+
+
 def _decide(model: Model, command: SendCommand) -> Model:
     match claims.decide(command, model.claim, model.now_s):
         case Conclude(result):
             return _conclude(model, result)
-        case OpenClaim() if model.is_strict and not claims.is_in_time(command, model.now_s):
-            return _conclude(model, claims.not_sent_result(Error("deadline_exceeded")))
         case OpenClaim():
-            model.claim = claims.new_claim(
-                command, model.claim, chat_id="c", link=None, now_s=model.now_s
-            )
-            return model
-        case _:  # the claim is open: its own, or of an earlier dispatch, which has the same id
-            model.submitted_by |= {"a"}
-            model.sender = replace(model.sender, is_submitted=True)
-            return model
+            return _store_claim(model, command, is_in_doubt=False)
+        case _:  # the claim is open, of an earlier process or dispatch, which has the same id
+            return _store_claim(model, command, is_in_doubt=True)
+
+
+def _store_claim(model: Model, command: SendCommand, *, is_in_doubt: bool) -> Model:
+    model.claim = claims.new_claim(command, model.claim, chat_id="c", link=None, now_s=model.now_s)
+    _append(model)
+    is_in_time = not model.is_strict or claims.is_in_time(command, model.now_s)
+    is_first = not model.is_ordered or not model.resolved.may_include(command)
+    model.sender = replace(
+        model.sender, is_claimed=True, is_valid=is_in_time and is_first, is_in_doubt=is_in_doubt
+    )
+    return model
+
+
+def _append(model: Model) -> None:
+    """The sender writes a record of its own, and notices a barrier before it."""
+    model.latest_s = max(model.latest_s, model.now_s)
+    if model.has_barrier:
+        model.has_barrier = False
+        model.resolved = msgspec_replace(model.resolved, noticed_before=len(model.commands))
+
+
+def write_other(model: Model) -> Iterator[Model]:
+    """The sender writes a row that is no claim."""
+    if model.other_writes and model.has_barrier:
+        model.other_writes -= 1
+        _append(model)
+        yield model
+
+
+def restart(model: Model) -> Iterator[Model]:
+    """The sender is killed, and another process recovers the table: it reads every barrier."""
+    if not model.restarts:
+        return
+    model.restarts -= 1
+    sender = model.sender
+    model.sender = Sender(sender.taken - (sender.command is not None))
+    model.has_barrier = False
+    model.resolved = msgspec_replace(
+        model.resolved, recovered_before=len(model.commands), latest_s=model.latest_s
+    )
+    yield model
 
 
 def _conclude(model: Model, result: Result) -> Model:
     command = model.sender.command
     assert command is not None
     row = claims.concluded_claim(command, model.claim, result, model.now_s)
-    model.claim = row or model.claim
+    if row is not None:
+        model.claim = row
+        _append(model)
     model.log += (_outcome(command.dispatch_number, "a", result),)
     model.sender = Sender(model.sender.taken)
     return model
@@ -293,6 +365,8 @@ def move_on(model: Model) -> Iterator[Model]:
         read_claims,
         answer_unanswered,
         work,
+        write_other,
+        restart,
     )
     for happen in steps:
         yield from happen(model.clone())

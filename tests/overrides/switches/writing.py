@@ -46,7 +46,7 @@ WRITING = (
         TABLE_FILE,
         "            appended = await self._changelog_writer.write(partition, changes)\n"
         "            self._apply(partition, changes, appended)",
-        "            self._apply(partition, changes, Appended(None, follows_own=False))\n"
+        "            self._apply(partition, changes, Appended(None, False))\n"
         "            appended = await self._changelog_writer.write(partition, changes)",
         (OUTAGES + "test_an_outage_delays_and_loses_nothing",),
     ),

@@ -22,7 +22,7 @@ class SendCommand(Stored, frozen=True):
     account: str
     timeout_s: float  # from the append time of this record
     content: bytes  # the contract's `content`, as JSON
-    expires_at_s: float = 0.0  # nor is it submitted at or after this time; 0: no such time
+    submit_before_s: float = 0.0  # nor is it submitted at or after this time; 0: no such time
     reply_to: str | None = None
     chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
@@ -35,7 +35,7 @@ class SendCommand(Stored, frozen=True):
     def deadline_s(self) -> float:
         """The claim of the message must be appended before this time, by the broker's clock."""
         latest_s = self.appended_at_s + self.timeout_s
-        return min(latest_s, self.expires_at_s) if self.expires_at_s else latest_s
+        return min(latest_s, self.submit_before_s) if self.submit_before_s else latest_s
 
 
 _codec: Codec[SendCommand] = Codec(SendCommand)

@@ -248,7 +248,8 @@ class SendTopicOwnership:
 def _find_send_time_s(claim: Claim) -> float | None:
     """When its message was sent, or may have been; None: it was certainly not.
 
-    By the broker's clock, as the sender's own clock follows it: compared with that one only, never with a host's.
+    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
+    record (sender/clock.py). No host's wall clock has a part in it.
     """
     if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result.at_s

@@ -10,19 +10,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, ReceiptKind, Result, Sent
-from streams.domain.sending import actions
+from streams.domain.sending import actions, reconciliation
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
-from streams.domain.sending.reconciliation import (
-    MAX_SUBMITS,
-    InStore,
-    LookupUnavailable,
-    NotInStore,
-    StoreLookup,
-)
+from streams.domain.sending.reconciliation import InStore, LookupUnavailable, NotInStore
 from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
 
@@ -231,11 +225,8 @@ class MessageMachine(RuleBasedStateMachine):
         return data.draw(st.sampled_from([allowed, allowed, allowed, denied]))
 
     def _append_claim(self, data: st.DataObject) -> actions.ClaimStored:
-        """The offset of each command is 0."""
-        is_resolved = data.draw(st.sampled_from([False] * 7 + [True]), label="resolved")
-        self.claim_stored = actions.ClaimStored(
-            self.now_s, Resolved(noticed_before=1) if is_resolved else NOTHING_RESOLVED
-        )
+        resolved = data.draw(st.sampled_from([NOTHING_RESOLVED] * 7 + [Resolved(1)]))
+        self.claim_stored = actions.ClaimStored(self.now_s, resolved)
         return self.claim_stored
 
     def _reconnect(self, data: st.DataObject) -> Observation:
@@ -254,7 +245,7 @@ class MessageMachine(RuleBasedStateMachine):
 
     def _submit(self, attempt: Attempt, data: st.DataObject) -> Observation:
         command = attempt.command
-        assert attempt.submit_count <= MAX_SUBMITS
+        assert attempt.submit_count <= reconciliation.MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
         assert self.claim_stored.appended_at_s < command.deadline_s, "submitted under a late claim"
@@ -297,7 +288,7 @@ class MessageMachine(RuleBasedStateMachine):
                 pass
         return actions.SubmitUncertain()
 
-    def _look_up(self, data: st.DataObject) -> StoreLookup:
+    def _look_up(self, data: st.DataObject) -> reconciliation.StoreLookup:
         if data.draw(st.sampled_from([False, False, False, True]), label="lookup fails"):
             return LookupUnavailable("the page is gone")
         self.is_looked_up_since_submit = True

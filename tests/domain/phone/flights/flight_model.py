@@ -5,24 +5,18 @@ submits whatever is dispatched to it at once. What decides is the code of the pr
 `step`, and how a sender and the resolver read a claim. A time unit is the timeout of a dispatch.
 """
 
-from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from msgspec.structs import replace as msgspec_replace
-
 from streams.domain.accounts.routing import Capacity
-from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import Deferred, Event, FlightOverdue, Outcome, Result, Sent
 from streams.domain.phone.state import InFlight
 from streams.domain.policy import Policy
-from streams.domain.sending import claim as claims
-from streams.domain.sending.claim import Claim, Conclude, OpenClaim
+from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
-from streams.domain.sending.unanswered import result_of_unanswered
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 TIMEOUT_S: Final = 30.0
@@ -90,7 +84,7 @@ class Model:
         assert row is not None
         return (
             (message.state, message.pinned_to, message.dispatches, message.early_receipt),
-            None if in_flight is None else (_number(in_flight), in_flight.overdue_since_s > 0),
+            None if in_flight is None else (get_number(in_flight), in_flight.overdue_since_s > 0),
             any(isinstance(effect, Dispatch) for effect in row.journal.effects),
             tuple(map(_describe, self.log)),
             (len(self.unpublished), self.published_by_s, str(self.read), self.reads, self.crashes),
@@ -130,215 +124,8 @@ def _describe_claim(claim: Claim | None) -> object:
     return claim and (claim.dispatch_number, type(claim.result))
 
 
-# -- what may happen next: each function gives the models in which it has happened
-
-
-def pass_time(model: Model) -> Iterator[Model]:
-    """The broker's clock goes on."""
-    if model.now_s < model.last_time_s:
-        model.now_s += TIMEOUT_S
-        yield model
-
-
-def set_back(model: Model) -> Iterator[Model]:
-    """The broker's clock is set back."""
-    if model.steps:
-        model.steps -= 1
-        model.now_s, model.last_time_s = (
-            model.now_s - model.step_s,
-            model.last_time_s - model.step_s,
-        )
-        yield model
-
-
-def apply_event(model: Model) -> Iterator[Model]:
-    """The dispatcher makes the next row durable."""
-    if not model.log or model.unpublished:
-        return
-    event, *rest = model.log
-    model.log = tuple(rest)
-    model.world.now_s = 1_000_000.0 + model.now_s
-    before = model.in_flight
-    effects = model.world.apply(event)
-    if model.in_flight is None or before is None or _number(before) != _number(model.in_flight):
-        model.published_by_s = None
-    model.unpublished = tuple(effect for effect in effects if isinstance(effect, Dispatch))
-    if not model.unpublished and model.in_flight is not None and model.published_by_s is None:
-        model.published_by_s = model.now_s  # an event behind the one that caused the dispatch
-    yield model
-
-
-def publish(model: Model) -> Iterator[Model]:
-    """The dispatcher publishes what its last event caused."""
-    if not model.unpublished:
-        return
-    for effect in model.unpublished:
-        command = SendCommand(
-            phone=PHONE,
-            id="m",
-            dispatch_number=effect.dispatch_number,
-            account=effect.account,
-            timeout_s=effect.timeout_s,
-            content=b"{}",
-            appended_at_s=model.now_s,
-            offset=len(model.commands),
-        )
-        if effect.account == "a":
-            model.commands += (command,)
-        else:
-            model.submitted_by |= {effect.account}
-    model.unpublished, model.published_by_s = (), model.now_s
-    yield model
-
-
-def crash(model: Model) -> Iterator[Model]:
-    """Another process publishes again what the last event caused; the old one may still publish what it has read."""
-    if not model.crashes or model.world.row is None:
-        return
-    model.crashes -= 1
-    effects = model.world.row.journal.effects
-    model.unpublished = tuple(effect for effect in effects if isinstance(effect, Dispatch))
-    is_marked = model.in_flight is not None and model.in_flight.overdue_since_s > 0
-    model.published_by_s = model.now_s if is_marked else None
-    yield model
-
-
-def mark(model: Model) -> Iterator[Model]:
-    """The resolver reports the flight as overdue."""
-    in_flight = model.in_flight
-    if in_flight is None or in_flight.overdue_since_s or model.log or model.now_s < TIMEOUT_S:
-        return
-    model.log += (
-        FlightOverdue(
-            phone=PHONE, id="m", dispatch_number=in_flight.dispatch_number, whatsapp_id="x"
-        ),
-    )
-    yield model
-
-
-def read_claims(model: Model) -> Iterator[Model]:
-    """The resolver reads the claims up to a barrier, once no claim can be in time."""
-    in_flight = model.in_flight
-    if in_flight is None:
-        return
-    closes_at_s = TIMEOUT_S
-    if model.is_careful:
-        if not in_flight.overdue_since_s or model.published_by_s is None:
-            return
-        closes_at_s = model.published_by_s + TIMEOUT_S
-    if model.read is not None or not model.reads or model.now_s < closes_at_s:
-        return
-    model.has_barrier, model.latest_s = True, max(model.latest_s, model.now_s)
-    result = result_of_unanswered(
-        in_flight,
-        model.claim if in_flight.account == "a" else None,
-        now_s=model.now_s,
-        closes_at_s=closes_at_s,
-        idempotency_window_s=1e9,
-        is_sender_alive=False,
-    )
-    model.read, model.reads = (in_flight.dispatch_number, result), model.reads - 1
-    yield model
-
-
-def answer_unanswered(model: Model) -> Iterator[Model]:
-    """The resolver publishes what it has read."""
-    if model.read is None or model.in_flight is None:
-        return
-    model.log += (_outcome(model.read[0], model.in_flight.account, model.read[1]),)
-    model.read = None
-    yield model
-
-
-def work(model: Model) -> Iterator[Model]:
-    """The sender of `a` goes on by one step: takes a command and claims it, submits it, answers."""
-    sender = model.sender
-    if sender.command is not None:
-        yield _go_on(model, sender.command)
-    elif sender.taken < len(model.commands):
-        command = model.commands[sender.taken]
-        model.sender = Sender(sender.taken + 1, command)
-        yield _decide(model, command)
-
-
-def _go_on(model: Model, command: SendCommand) -> Model:
-    sender = model.sender
-    if sender.is_submitted:
-        return _conclude(model, SENT)
-    if not sender.is_claimed:
-        return _decide(model, command)
-    if sender.is_valid:
-        model.submitted_by |= {"a"}
-        model.sender = replace(sender, is_submitted=True)
-        return model
-    too_late = claims.not_sent_result(Error("deadline_exceeded"))
-    return _conclude(model, claims.in_doubt_result("too late") if sender.is_in_doubt else too_late)
-
-
-def _decide(model: Model, command: SendCommand) -> Model:
-    match claims.decide(command, model.claim, model.now_s):
-        case Conclude(result):
-            return _conclude(model, result)
-        case OpenClaim():
-            return _store_claim(model, command, is_in_doubt=False)
-        case _:  # the claim is open, of an earlier process or dispatch, which has the same id
-            return _store_claim(model, command, is_in_doubt=True)
-
-
-def _store_claim(model: Model, command: SendCommand, *, is_in_doubt: bool) -> Model:
-    model.claim = claims.new_claim(command, model.claim, chat_id="c", link=None, now_s=model.now_s)
-    _append(model)
-    is_in_time = not model.is_strict or claims.is_in_time(command, model.now_s)
-    is_first = not model.is_ordered or not model.resolved.may_include(command)
-    model.sender = replace(
-        model.sender, is_claimed=True, is_valid=is_in_time and is_first, is_in_doubt=is_in_doubt
-    )
-    return model
-
-
-def _append(model: Model) -> None:
-    """The sender writes a record of its own, and notices a barrier before it."""
-    model.latest_s = max(model.latest_s, model.now_s)
-    if model.has_barrier:
-        model.has_barrier = False
-        model.resolved = msgspec_replace(model.resolved, noticed_before=len(model.commands))
-
-
-def write_other(model: Model) -> Iterator[Model]:
-    """The sender writes a row that is no claim."""
-    if model.other_writes and model.has_barrier:
-        model.other_writes -= 1
-        _append(model)
-        yield model
-
-
-def restart(model: Model) -> Iterator[Model]:
-    """The sender is killed, and another process recovers the table: it reads every barrier."""
-    if not model.restarts:
-        return
-    model.restarts -= 1
-    sender = model.sender
-    model.sender = Sender(sender.taken - (sender.command is not None))
-    model.has_barrier = False
-    model.resolved = msgspec_replace(
-        model.resolved, recovered_before=len(model.commands), latest_s=model.latest_s
-    )
-    yield model
-
-
-def _conclude(model: Model, result: Result) -> Model:
-    command = model.sender.command
-    assert command is not None
-    row = claims.concluded_claim(command, model.claim, result, model.now_s)
-    if row is not None:
-        model.claim = row
-        _append(model)
-    model.log += (_outcome(command.dispatch_number, "a", result),)
-    model.sender = Sender(model.sender.taken)
-    return model
-
-
-def _outcome(number: int, account: str, result: Result) -> Outcome:
+def make_outcome(number: int, account: str, result: Result) -> Outcome:
+    """What is published for this dispatch."""
     return Outcome(
         phone=PHONE,
         id="m",
@@ -349,24 +136,6 @@ def _outcome(number: int, account: str, result: Result) -> Outcome:
     )
 
 
-def _number(in_flight: InFlight) -> int:
+def get_number(in_flight: InFlight) -> int:
+    """Of its dispatch."""
     return in_flight.dispatch_number
-
-
-def move_on(model: Model) -> Iterator[Model]:
-    """Every model that can follow."""
-    steps = (
-        pass_time,
-        set_back,
-        apply_event,
-        publish,
-        crash,
-        mark,
-        read_claims,
-        answer_unanswered,
-        work,
-        write_other,
-        restart,
-    )
-    for happen in steps:
-        yield from happen(model.clone())

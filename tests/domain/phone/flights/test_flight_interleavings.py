@@ -6,7 +6,8 @@ import pytest
 
 from streams.domain.phone.effects import Dispatch
 from streams.testing.phone_world import PhoneWorld
-from tests.domain.phone.flights.flight_model import POLICY, READY, SMALL_STEP_S, Model, move_on
+from tests.domain.phone.flights.flight_model import POLICY, READY, SMALL_STEP_S, Model
+from tests.domain.phone.flights.flight_steps import move_on
 
 
 def explore(max_models: int = 60_000, **options: Any) -> tuple[int, list[Model]]:

@@ -27,7 +27,9 @@ class SendCommand(Stored, frozen=True):
     chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     trace: tuple[tuple[str, bytes], ...] = ()
-    appended_at_s: float = 0.0  # of this record: set by `decode`, and never written
+    # Of this record: set by `decode`, and never written.
+    appended_at_s: float = 0.0
+    offset: int = 0
 
     @property
     def deadline_s(self) -> float:
@@ -44,13 +46,15 @@ def encode(command: SendCommand) -> bytes:
     return _codec.encode(command)
 
 
-def decode(data: bytes, appended_at_s: float = 0.0) -> SendCommand:
+def decode(data: bytes, appended_at_s: float = 0.0, offset: int = 0) -> SendCommand:
     """The command in a record that the broker appended at this time; without it, its deadline is long over.
+
+    `offset`: of the record in the send topic.
 
     Raises:
         msgspec.DecodeError: the bytes are not such a record.
     """
-    return replace(_codec.decode(data), appended_at_s=appended_at_s)
+    return replace(_codec.decode(data), appended_at_s=appended_at_s, offset=offset)
 
 
 _content_decoder = msgspec.json.Decoder(dict[str, Any])

@@ -45,7 +45,8 @@ class Evidence:
         self.answers: dict[str, list[AnswerFact]] = {}  # by the coordinates of the answered record
         self.letters: dict[str, LetterFact] = {}  # by the id of the dead letter
         self.request_count = self.event_count = self.letter_count = 0
-        self.unreadable_records: list[str] = []
+        self.unreadable_records: list[str] = []  # of `wa.status`, which only the service writes
+        self.foreign_letter_count = 0  # records of other programs in `wa.dlq`
         self.has_batches = False
 
     def iterate_logs(self) -> Iterator[MessageLog]:
@@ -126,7 +127,7 @@ class Evidence:
             info = dead_letter.parse(key, value, headers).info
             failed_s = datetime.fromisoformat(info.last_failed_at).timestamp()
         except (InvalidDeadLetter, ValueError):
-            self.unreadable_records.append(record)
+            self.foreign_letter_count += 1
             return
         self.letter_count += 1
         fact = LetterFact(record, info.id, info.request_id, failed_s, info.outcome)

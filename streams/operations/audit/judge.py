@@ -52,6 +52,8 @@ def judge(evidence: Evidence, terms: Terms) -> Report:
     _judge_invalid_requests(evidence, terms, report)
     _judge_answers(evidence, report)
     judge_letters(evidence, terms, report)
+    for _ in range(evidence.foreign_letter_count):
+        report.leave_unjudged("dead letter: written by another program")
     for record in evidence.unreadable_records:
         detail = "the record is not what this topic holds"
         report.violations.append(

@@ -31,7 +31,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "status": "status:status",
     "queue": "queue:queue",
     "dlq": "dead_letters:dlq",
-    "audit": "audit:audit",
+    "audit": "checks.audit:audit",
     "accounts": "accounts:accounts",
     "topics": "topics:topics",
     "dispatch": "dispatch:dispatch",

@@ -41,7 +41,7 @@ async def put(settings: Settings) -> None:
     options = producer_options(settings)
     async with AIOKafkaProducer(**options, transactional_id=topics.prefix) as producer:
         await producer.begin_transaction()
-        await producer.send_and_wait(topics.outbound, request("aborted"), partition=0)
+        await producer.send_and_wait(topics.outbound, request("aborted"), partition=2)
         await producer.abort_transaction()
     async with AIOKafkaProducer(**options) as producer:
         await producer.send_and_wait(topics.outbound, request("deleted"), partition=1)
@@ -78,7 +78,7 @@ def test_violations_are_named(topics: Settings, command: Command) -> None:
     violations = {item["kind"]: item for item in find(ran.objects, "violation")}
     assert (ran.code, violations.keys()) == (1, {"status_went_back", "unanswered", "out_of_order"})
     assert violations["unanswered"]["id"] == "lost"
-    assert violations["unanswered"]["records"] == [f"{names(topics).outbound}:0:5"]
+    assert violations["unanswered"]["records"] == [f"{names(topics).outbound}:0:3"]
     assert [record.split(":")[0] for record in violations["status_went_back"]["records"]] == [
         names(topics).status
     ] * 2

@@ -33,6 +33,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "dlq": "dead_letters:dlq",
     "audit": "checks.audit:audit",
     "accounts": "accounts:accounts",
+    "templates": "messages.templates:templates",
     "topics": "topics:topics",
     "dispatch": "dispatch:dispatch",
     "sender": "sender:sender",

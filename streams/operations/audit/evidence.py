@@ -16,6 +16,7 @@ from streams.contract.dead_letter import InvalidDeadLetter
 from streams.contract.errors import InvalidRequest, Tombstone
 from streams.contract.headers import Headers
 from streams.contract.request import partial
+from streams.contract.request.content import TemplateContent
 from streams.contract.request.parse import Request, parse
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.operations.audit.facts import (
@@ -149,8 +150,11 @@ def _make_request_fact(coordinates: str, append_s: float, request: Request) -> R
     return RequestFact(
         coordinates=coordinates,
         append_s=append_s,
-        priority=request.priority,
-        is_plain=request.account is None and not request.send_at_s,
+        queue=f"{request.priority} {request.category}",
+        # A template may have a category of its own.
+        is_plain=request.account is None
+        and not request.send_at_s
+        and not isinstance(request.content, TemplateContent),
         replay_of=request.replay_of,
         is_forced=request.is_replay_forced,
     )

@@ -59,7 +59,7 @@ class RequestFact(NamedTuple):
 
     coordinates: str  # topic:partition:offset
     append_s: float
-    priority: str
+    queue: str  # priority and category: messages of one queue stay in order
     is_plain: bool  # it requires no account and no time, so its place in the order can be judged
     replay_of: str | None = None
     is_forced: bool = False

@@ -56,17 +56,17 @@ def find_bursts(histories: Iterable[History], limit: int) -> tuple[list[Burst], 
 
 
 def find_overtaken(histories: Iterable[History]) -> list[Overtaken]:
-    """Messages that were overtaken by a later one of the same priority that may use the same accounts."""
+    """Messages that were overtaken by a later one of the same queue that may use the same accounts."""
     queues: defaultdict[str, list[History]] = defaultdict(list)
     for history in histories:
-        priority = _get_priority(history)
-        if priority is not None:
-            queues[priority].append(history)
+        queue = _get_queue(history)
+        if queue is not None:
+            queues[queue].append(history)
     return [pair for queue in queues.values() for pair in _compare(queue)]
 
 
-def _get_priority(history: History) -> str | None:
-    """The priority, if the place of the message in the order can be judged."""
+def _get_queue(history: History) -> str | None:
+    """Priority and category, if the place of the message in the order can be judged."""
     requests, accepted = history.log.requests, history.accepted
     if len(accepted) != 1 or accepted[0].number != 1 or not requests or history.new_messages:
         return None
@@ -74,8 +74,8 @@ def _get_priority(history: History) -> str | None:
         return None
     if any(fact.reason in _LEAVES_QUEUE for fact in history.facts):
         return None
-    priorities = {request.priority for request in requests}
-    return priorities.pop() if len(priorities) == 1 else None
+    names = {request.queue for request in requests}
+    return names.pop() if len(names) == 1 else None
 
 
 def _compare(queue: Sequence[History]) -> list[Overtaken]:

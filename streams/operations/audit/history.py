@@ -59,6 +59,7 @@ class _Tracer:
         self._seen: dict[tuple[Status, int], StatusFact] = {}
         self._generation = 0  # 0: no event with a generation was seen yet
         self._state: StatusFact | None = None  # the last event of this generation
+        self._completed_ms: int | None = None  # the idempotency window counts from then
         self._has_gap = False  # the beginning of this generation is not in the topic
 
     def add(self, fact: StatusFact) -> None:
@@ -67,7 +68,7 @@ class _Tracer:
         earlier = self._seen.get(name)
         if earlier is not None and earlier.digest == fact.digest:
             return
-        if earlier is not None and not self._begins_again(fact):
+        if not self._begins_again(fact) and earlier is not None:
             detail = "two different facts have one event id"
             self._report("event_id_reused", detail, (earlier, fact))
             return
@@ -96,10 +97,13 @@ class _Tracer:
     def _begins_again(self, fact: StatusFact) -> bool:
         """Whether the id was forgotten before this event, so that it names a new message."""
         window_ms = self._terms.idempotency_window_s * 1000
-        if fact.status != "accepted" or fact.at_ms < self.history.last.at_ms + window_ms:
+        completed_ms = self._completed_ms
+        if (fact.status, fact.number) != ("accepted", 1) or completed_ms is None:
+            return False
+        if fact.at_ms < completed_ms + window_ms:
             return False
         self._seen.clear()
-        self._generation, self._state = 0, None
+        self._generation, self._state, self._completed_ms = 0, None, None
         self.history.new_messages += 1
         return True
 
@@ -143,6 +147,10 @@ class _Tracer:
     def _count(self, fact: StatusFact) -> None:
         history, state = self.history, self._state
         history.facts.append(fact)
+        if fact.status == "accepted":
+            self._completed_ms = None
+        elif fact.status != "queued" and self._completed_ms is None:
+            self._completed_ms = fact.at_ms
         if fact.status == "accepted":
             history.accepted.append(fact)
         elif fact.status in ("failed", "unknown"):

@@ -175,12 +175,23 @@ def test_an_event_id_of_two_facts(topics: ForgedTopics) -> None:
 
 
 def test_an_id_is_forgotten_after_the_window(topics: ForgedTopics) -> None:
-    """Then it names a new message, whose events have the same event ids."""
+    """It counts from `sent`. Then the id names a new message, whose events have the same event ids."""
     topics.request()
     topics.events("accepted", "sent")
+    topics.event("read", at=500_000.0)
     topics.request(at=700_000.0)
     topics.events("accepted", "sent", at=700_001.0)
     assert topics.judge(now=700_100.0).violations == []
+    assert topics.find_kinds(idempotency_window_s=800_000.0) == {"event_id_reused"}
+
+
+def test_a_forgotten_id_whose_beginning_was_deleted(topics: ForgedTopics) -> None:
+    """The first message has only its end in the topic; the second one is still a new message."""
+    topics.event("sent", at=1.0)
+    topics.request(at=700_000.0)
+    topics.events("accepted", "sent", at=700_001.0)
+    report = topics.judge(now=700_100.0, requests_from_s=START_S, statuses_from_s=START_S)
+    assert report.violations == []
 
 
 def test_messages_out_of_order(topics: ForgedTopics) -> None:

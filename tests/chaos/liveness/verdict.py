@@ -44,7 +44,7 @@ class Run:
         ids = [requested.id for requested in self.flow.requested]
         await self.service.caller.wait_for_statuses(ids, FINAL, timeout_s)
         self.verdict = judge(await self.service.control.fetch_log())
-        await check_by_audit(self.service.settings)
+        await check_by_audit(self.service.system.settings)
 
     def check(
         self,

@@ -31,6 +31,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "status": "status:status",
     "queue": "queue:queue",
     "dlq": "dead_letters:dlq",
+    "audit": "checks.audit:audit",
     "accounts": "accounts:accounts",
     "templates": "messages.templates:templates",
     "topics": "topics:topics",

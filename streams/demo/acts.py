@@ -27,11 +27,13 @@ from streams.kafka.connection import producer_options
 from streams.kafka.topics import names
 from streams.local.stack import LocalStack
 from streams.operations import dead_letters
+from streams.operations.audit.reading import audit
 from streams.operations.selection import DeadLetterFilter, select
 from streams.sandbox.client import SandboxClient
 from streams.system.tasks import race
 
 LOOKUP_CACHE_S: Final = 1
+_ANSWER_TIMEOUT_S: Final = 1.0  # a dead letter follows its status
 _FINISH_TIMEOUT_S: Final = 180.0  # the flooded phone alone takes a minute
 
 
@@ -58,7 +60,13 @@ class DemoRun:
                 self._screen.show_step("some answers did not come in time; judging the others")
             self._screen.show_step("comparing the simulated WhatsApp's log with the topics")
             evidence = await self._collect_evidence(whatsapp)
-            return judge.judge(self._requests, evidence, RATE_LIMIT_PER_MINUTE)
+            findings = judge.judge(self._requests, evidence, RATE_LIMIT_PER_MINUTE)
+            return [
+                *findings,
+                judge.describe_audit(
+                    await audit(self._settings, answer_timeout_s=_ANSWER_TIMEOUT_S)
+                ),
+            ]
 
     async def _play_acts(self) -> None:
         await asyncio.to_thread(self._sandbox.set_numbers, {STRANGER_PHONE: {"on_whatsapp": False}})

@@ -13,6 +13,7 @@ from typing import Any
 from streams.contract.dead_letter import DeadLetter
 from streams.contract.status import StatusEvent
 from streams.demo.script import DemoRequest
+from streams.operations.audit.facts import Report
 
 _WINDOW_S = 60.0
 _SENT = "sent"
@@ -54,6 +55,14 @@ def judge(requests: Sequence[DemoRequest], evidence: Evidence, limit: int) -> li
         _check_dead_letters(requests, evidence),
         _check_replayed(shown, request_ids, evidence),
     ]
+
+
+def describe_audit(report: Report) -> Finding:
+    """The second judge, which reads the topics alone: its verdict as a finding."""
+    violations = report.violations
+    problems = tuple(f"{item.kind}: {item.id} {' '.join(item.records)}" for item in violations)
+    summary = f"{report.requests} requests, {len(violations)} violations"
+    return Finding("audit", summary, problems)
 
 
 def max_in_window(times: Iterable[float], window_s: float = _WINDOW_S) -> int:

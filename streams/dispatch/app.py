@@ -29,6 +29,7 @@ from streams.dispatch.queue_survey import QueueSurvey
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
+from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
 from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
@@ -88,6 +89,11 @@ class Dispatcher:
             on_change=self.accounts.apply_request,
             check=check_record,
         )
+        self.templates = TemplateLibrary(self.clock.passed_s)
+        self.templates_view = CompactedView(
+            settings, self.names.templates, on_change=self.templates.apply_record
+        )
+        self.templates.follow(self.templates_view)
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
             self.accounts,
@@ -119,7 +125,11 @@ class Dispatcher:
             self.names.status, self.names.dlq, self.names.phone, self.names.send
         )
         self.intake = Intake(
-            self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
+            self.names.phone,
+            record_mapper,
+            settings.default_region,
+            settings.max_request_bytes,
+            self.templates,
         )
         self.phone_stage = PhoneStage(
             self.policy,
@@ -167,7 +177,7 @@ class Dispatcher:
             )
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
-        app.before_join(self._load_accounts)
+        app.before_join(self._load_views)
         app.after_last_event(self._exit_stack.aclose)
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
@@ -238,21 +248,17 @@ class Dispatcher:
     async def _write_barrier(self, topic: str) -> RecordMetadata:
         return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
 
-    async def _load_accounts(self) -> None:
-        self._exit_stack.push_async_callback(self.view.stop)
-        await self.view.start()
-        for record in self.view.records():
-            self.accounts.apply_record(*record)
-        self._exit_stack.push_async_callback(self.requests_view.stop)
-        await self.requests_view.start()
-        for record in self.requests_view.records():
-            self.accounts.apply_request(*record)
+    async def _load_views(self) -> None:
+        for view in (self.view, self.requests_view, self.templates_view):
+            self._exit_stack.push_async_callback(view.stop)
+            await view.start()
+            view.report_all()
 
     async def _process_requests(self, stream: Any) -> None:
         async for event in stream.events():
             record = to_source_record(event)
             append_s = self._get_append_time_s(event)
-            disposition, records = self.intake.handle(record, append_s)
+            disposition, records = await self.intake.handle_up_to_date(record, append_s)
             if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
                 disposition, records = self.intake.reject_as_too_large(record, append_s)
                 await self.publisher.publish(records)

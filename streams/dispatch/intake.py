@@ -1,7 +1,7 @@
 """Intake: a record of `wa.outbound` becomes an event of its phone, or is rejected at once.
 
-Every record gets exactly one answer, and none makes this stage raise. Nothing is remembered here:
-whether a request is a repeat, and whether the queue has room, is decided where the phone's row is.
+Every record gets exactly one answer. Nothing is remembered here: whether a request is a repeat, and whether the
+queue has room, is decided where the phone's row is.
 """
 
 import logging
@@ -11,11 +11,17 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content, media
-from streams.contract.request.content import MEDIA_CLASSES, ContactContent
+from streams.contract.request import content, media, not_built_yet
+from streams.contract.request.content import (
+    MEDIA_CLASSES,
+    ContactContent,
+    Content,
+    TemplateContent,
+)
 from streams.contract.request.parse import Request, parse
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused, TemplatesBehind
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
@@ -41,13 +47,30 @@ class Intake:
     record_mapper: RecordMapper
     default_region: str | None
     max_request_bytes: int
+    templates: TemplateLibrary
+
+    async def handle_up_to_date(
+        self, record: SourceRecord, now_s: float
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
+        """Like `handle`. The templates are brought up to date first, if the record needs that."""
+        try:
+            return self.handle(record, now_s)
+        except TemplatesBehind:
+            await self.templates.catch_up(now_s)
+            return self.handle(record, now_s)
 
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
-        """What is to be published for this record. `now_s` is its append time; nothing else is read."""
+        """What is to be published for this record. `now_s` is its append time; only the templates are read beside it.
+
+        Raises:
+            TemplatesBehind: the record names a template, and the library must catch up first.
+        """
         try:
             return self._handle(record, now_s)
+        except TemplatesBehind:
+            raise
         except Exception:
             log.exception("intake failed on %s", record.coordinates)
             error = Error("internal_error", "see the log of the dispatcher")
@@ -67,7 +90,12 @@ class Intake:
             return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
         try:
             phone = self._read_number("to", request.to)
-            content_json = self._normalize_content(request)
+            if isinstance(request.content, TemplateContent):
+                request, content_json, refusal = self._render(request, request.content, now_s)
+            else:
+                normalized, refusal = self._normalize_content(request.content), None
+                is_changed = normalized is not request.content
+                content_json = content.encode(normalized) if is_changed else request.content_json
         except InvalidPhone as error:
             partial = _make_partial(request)
             return self._reject(record, partial, Error("invalid_phone", str(error)), now_s)
@@ -81,9 +109,30 @@ class Intake:
             source_record=record,
             content=content_json,
             reply_to=request.reply_to,
+            refusal=refusal,
         )
         submitted = OutgoingRecord(self.phone_log, events.encode(event), key=phone.encode())
         return Disposition.FORWARDED, [submitted]
+
+    def _render(
+        self, request: Request, template: TemplateContent, now_s: float
+    ) -> tuple[Request, bytes, Error | None]:
+        """The request with the category of its template, and the content, or why there is none.
+
+        Where the phone's row is, it is decided whether that matters: a repeat of an accepted request is answered with
+        its last status, also if its template was removed meanwhile.
+        """
+        try:
+            rendered, category = self.templates.render(template, request.category, now_s)
+            not_built_yet.refuse_content(rendered)
+            content_json = content.encode(self._normalize_content(rendered))
+            return replace(request, category=category), content_json, None
+        except TemplateRefused as refused:
+            return request, b"", refused.error
+        except InvalidRequest as error:
+            return request, b"", Error(error.code, error.detail)
+        except InvalidPhone as error:
+            return request, b"", Error("invalid_phone", str(error))
 
     def reject_as_too_large(
         self, record: SourceRecord, now_s: float
@@ -98,19 +147,19 @@ class Intake:
         )
         return self._reject(record, _make_partial(request), error, now_s)
 
-    def _normalize_content(self, request: Request) -> bytes:
-        """The content as JSON. The numbers on a contact's card are read like the recipient's, and what a file is
+    def _normalize_content(self, value: Content) -> Content:
+        """The content as it is sent. The numbers on a contact's card are read like the recipient's, and what a file is
         follows from its bytes.
         """
-        if isinstance(request.content, MEDIA_CLASSES):
-            return content.encode(media.complete(request.content))
-        if not isinstance(request.content, ContactContent):
-            return request.content_json
+        if isinstance(value, MEDIA_CLASSES):
+            return media.complete(value)
+        if not isinstance(value, ContactContent):
+            return value
         phones = [
             self._read_number(f"content.phones[{index}]", number)
-            for index, number in enumerate(request.content.phones)
+            for index, number in enumerate(value.phones)
         ]
-        return content.encode(replace(request.content, phones=phones))
+        return replace(value, phones=phones)
 
     def _read_number(self, field: str, text: str) -> str:
         try:

@@ -143,12 +143,14 @@ async def open_reader(
     *,
     partition: int | None = None,
     skips_lost: bool = True,
+    committed_only: bool = False,
     metadata_age_s: float = METADATA_AGE_S,
 ) -> AsyncIterator[Reader]:
     """A reader of this topic, or of one partition of it, which starts at its beginning.
 
     A position whose record the log no longer has is moved to the oldest record; without `skips_lost`, reading it
-    raises `aiokafka.errors.OffsetOutOfRangeError`. Added partitions are noticed within `metadata_age_s`.
+    raises `aiokafka.errors.OffsetOutOfRangeError`. `committed_only` leaves out the records of transactions that were
+    aborted or are open. Added partitions are noticed within `metadata_age_s`.
 
     Raises:
         KafkaUnreachable: no broker answers, or none is configured.
@@ -161,6 +163,7 @@ async def open_reader(
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest" if skips_lost else "none",
+        isolation_level="read_committed" if committed_only else "read_uncommitted",
         metadata_max_age_ms=int(metadata_age_s * 1000),
     )
     try:

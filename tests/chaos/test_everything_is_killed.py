@@ -27,7 +27,7 @@ from tests.chaos.support.running_stack import RunningStack, run_stack
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
-from tests.support.verdict import Verdict, judge
+from tests.support.verdict import Verdict, check_by_audit, judge
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(2400)]
@@ -127,6 +127,7 @@ async def test_nothing_is_lost_and_nothing_shown_twice(stack: RunningStack) -> N
             verdict = judge(await control.fetch_log())
             _report(caller, verdict, requests, killed, aborted, elapsed_s)
             _check(caller, verdict, requests)
+            await check_by_audit(settings)
     finally:
         await asyncio.to_thread(system.stop)
 

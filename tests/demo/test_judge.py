@@ -12,8 +12,9 @@ from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.contract.errors import ErrorInfo
 from streams.contract.status import StatusEvent
 from streams.contract.timestamps import format_rfc3339
-from streams.demo.judge import Evidence, judge, max_in_window
+from streams.demo.judge import Evidence, Finding, describe_audit, judge, max_in_window
 from streams.demo.script import DemoRequest
+from streams.operations.audit.facts import Report, Violation
 
 A, B = "+60115550001", "+60115550002"
 LIMIT = 2
@@ -180,6 +181,15 @@ def test_each_problem_is_found(name: str) -> None:
     """It is reported in its own finding and in those that it also affects, and in no other."""
     spoil, expected = SPOILED[name]
     assert wrong_in(spoil(good())) == expected
+
+
+def test_a_violation_of_the_audit_is_a_problem() -> None:
+    """The second judge has one line, and names the records of each violation."""
+    report = Report(requests=62)
+    assert describe_audit(report) == Finding("audit", "62 requests, 0 violations")
+    violation = Violation(kind="sent_twice", detail="", id="a1", to=A, records=("wa.status:0:7",))
+    report.violations.append(violation)
+    assert describe_audit(report).problems == ("sent_twice: a1 wa.status:0:7",)
 
 
 @pytest.mark.parametrize(

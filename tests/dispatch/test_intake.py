@@ -9,6 +9,7 @@ from streams.contract.record_size import measure
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
 
@@ -19,7 +20,13 @@ PNG = "iVBORw0KGgo="
 @pytest.fixture
 def intake() -> Intake:
     record_mapper = RecordMapper("wa.status", "wa.dlq", "phone", lambda account: f"send.{account}")
-    return Intake("phone", record_mapper, default_region="MY", max_request_bytes=1000)
+    return Intake(
+        "phone",
+        record_mapper,
+        default_region="MY",
+        max_request_bytes=1000,
+        templates=TemplateLibrary(lambda: NOW_S),
+    )
 
 
 def record(body: Any, **more: Any) -> SourceRecord:

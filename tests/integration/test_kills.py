@@ -11,7 +11,7 @@ import pytest
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
-from tests.support.verdict import judge
+from tests.support.verdict import check_by_audit, judge
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
@@ -56,6 +56,7 @@ async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int
     assert verdict.duplicates == []
     assert verdict.find_out_of_order(lambda body: int(body.rpartition("/")[2])) == []
     assert len(unknown) <= unknown_at_most
+    await check_by_audit(caller.settings)
 
 
 async def test_dispatcher_killed(service: Service, caller: Caller) -> None:

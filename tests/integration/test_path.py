@@ -11,7 +11,7 @@ import pytest
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
-from tests.support.verdict import judge
+from tests.support.verdict import check_by_audit, judge
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
@@ -292,3 +292,8 @@ async def test_two_spellings_are_one_recipient(
         (event,) = [event for event in events if event["id"] == messages[n]["id"]]
         expected = None if messages[n]["to"] == without else with_nine
         assert (event["to"], event.get("requested_to")) == (without, expected)
+
+
+async def test_the_topics_show_no_violation(running: SystemUnderTest) -> None:
+    """After all of these tests, the audit judges the same from the topics alone."""
+    await check_by_audit(running.settings)

@@ -1,4 +1,6 @@
-"""What arrived on the phones, by the sandbox's log: lost, duplicated, too fast, out of order. Pure."""
+"""What arrived on the phones, by the sandbox's log: lost, duplicated, too fast, out of order. The second judge is the
+audit, which reads the topics alone.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -6,6 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
+
+from streams.operations.audit.reading import audit
+from streams.settings import Settings
+
+_ANSWER_TIMEOUT_S = 5.0  # a dead letter follows its status
 
 
 @dataclass(frozen=True)
@@ -66,3 +73,10 @@ def judge(log: list[dict[str, Any]]) -> Verdict:
             else:
                 dropped += 1
     return Verdict(dict(shown), dropped)
+
+
+async def check_by_audit(settings: Settings) -> None:
+    """The topics show no violation. To be called when every request has its final status."""
+    report = await audit(settings, answer_timeout_s=_ANSWER_TIMEOUT_S)
+    assert report.violations == []
+    assert report.requests > 0

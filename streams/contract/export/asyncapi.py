@@ -34,6 +34,11 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
         "The state of a sending account. The last record of a key counts.",
         "account",
     ),
+    "templates": (
+        "template",
+        "A template in one language. The last record of a key counts, and one without a value removes it.",
+        "template",
+    ),
 }
 _STRING_SCHEMA: Final = {"type": "string"}
 _EVENT_HEADERS: Final = (

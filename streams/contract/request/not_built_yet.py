@@ -7,12 +7,11 @@ follow this table.
 from typing import Final
 
 from streams.contract.errors import InvalidCode, InvalidRequest
-from streams.contract.request.content import MEDIA_CLASSES, Content, TemplateContent
+from streams.contract.request.content import MEDIA_CLASSES, Content
 
 UNSUPPORTED_FEATURES: Final[dict[str, InvalidCode]] = {
     "batch": "schema_violation",
     "cancel": "schema_violation",
-    "template": "unknown_template",
     "url": "schema_violation",
 }
 
@@ -24,8 +23,6 @@ def refuse_request(kind: str) -> None:
 
 def refuse_content(content: Content) -> None:
     """Raises InvalidRequest if this content is not supported yet."""
-    if isinstance(content, TemplateContent):
-        _refuse_if_unsupported("template", "content.type", "a template")
     if isinstance(content, MEDIA_CLASSES) and content.url is not None:
         _refuse_if_unsupported("url", "content.url", "a file by its URL")
 

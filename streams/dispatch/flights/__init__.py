@@ -9,7 +9,8 @@ Why the answer is exact, and no message is sent by two accounts:
 2. Once the mark is stored, the row's journal holds the dispatch no longer. So no crash publishes its command again,
    and the last deadline is known: one timeout after the command was certainly published (tracker.py).
 3. After the last deadline a barrier is written to the changelog of the account's claims. Once the broker has
-   acknowledged it, every claim before it can be read, and every claim behind it is late (claim_reader.py).
+   acknowledged it, every claim before it can be read (claim_reader.py), and every claim behind it is late, or is
+   refused by its sender, whatever the clocks say (domain/sending/resolved.py).
 4. A claim that is open keeps the message with its account, whatever else is unknown (domain/sending/unanswered.py).
 5. The row takes only the outcome of its dispatch in flight, so a second answer changes nothing; and a late `Sent`
    still makes the message sent (domain/phone/handlers/outcomes.py).

@@ -2,7 +2,8 @@
 
 A barrier is a tombstone under a key of its own, so it is no row. When the broker has acknowledged it, everything that
 was appended before it can be read by everybody: a record that is appended and not yet replicated is not, and a
-broker that was frozen may still show an old end. What is appended behind the barrier has a later append time.
+broker that was frozen may still show an old end. A sender notices a barrier before its next record, and does not submit
+what was dispatched before it (domain/sending/resolved.py).
 """
 
 import asyncio

@@ -34,6 +34,7 @@ class PhoneChanges(TypedDict, total=False):
     timer_version: int
     timer_at_s: float
     waits: tuple[Wait, ...]
+    quiet_until_s: float
     account: str | None
     closures: dict[str, Closure]
     chat: Chat | None

@@ -15,7 +15,7 @@ from statistics import median
 
 from tests.chaos.liveness.flow import Flow, Requested
 from tests.chaos.liveness.service import Service
-from tests.support.verdict import Verdict, judge
+from tests.support.verdict import Verdict, check_by_audit, judge
 from tests.support.waiting import wait_until
 
 FINAL = {"sent", "failed", "rejected", "expired", "cancelled", "unknown"}
@@ -44,6 +44,7 @@ class Run:
         ids = [requested.id for requested in self.flow.requested]
         await self.service.caller.wait_for_statuses(ids, FINAL, timeout_s)
         self.verdict = judge(await self.service.control.fetch_log())
+        await check_by_audit(self.service.system.settings)
 
     def check(
         self,

@@ -13,7 +13,7 @@ from streams.settings import Settings
 from tests.chaos.support.producers import BATCH, produce_plainly
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
-from tests.support.verdict import Verdict, judge
+from tests.support.verdict import Verdict, check_by_audit, judge
 
 FINAL = {"sent", "failed", "rejected", "expired", "unknown"}
 
@@ -95,6 +95,7 @@ async def run_messages(
         finally:
             done.set()
             await disturbing
+        await check_by_audit(settings)
         return JudgedRun(
             requests,
             caller.status_events(),

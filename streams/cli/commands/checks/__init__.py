@@ -1,0 +1,1 @@
+"""The commands that check what was done. They change nothing."""

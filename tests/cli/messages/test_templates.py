@@ -40,7 +40,7 @@ def write(value: Any) -> str:
         (template(content={"type": "text", "body": "{% include 'a' %}"}), "includes are not"),
         (template(content={"type": "text", "body": "{{ a * 99999999 }}"}), "calculations are not"),
         (template(content={"type": "text", "body": "x" * 65_537}), "more than 65536 characters"),
-        (template(content={"type": "image", "data": "AAAA" * 300_000}), "more than .* bytes"),
+        (template(content={"type": "image", "mime": "image/png", "data": "AAAA" * 300_000}), "more than .* bytes"),
         (b'{"name": "a", "name": "b"}', "occurs twice"),
         (b"[1]", "expected"),
     ],

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,7 +96,9 @@ async def test_chromium_says_what_is_expected(tmp_path: Path, is_allowed: bool) 
     profile = tmp_path / "profile"
     profile.mkdir()
     profile.chmod(0o777)
-    for parent in tmp_path.parents[:2]:
+    for parent in tmp_path.parents:
+        if parent == Path(tempfile.gettempdir()):
+            break
         parent.chmod(0o755)
     tmp_path.chmod(0o755)
     run = f'{chromium} "$@" --user-data-dir={profile}'

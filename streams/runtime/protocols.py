@@ -73,6 +73,11 @@ class TableApp(Protocol):
     durable_tables: list[RecoveredTable]
 
     @property
+    def should_stop(self) -> bool:
+        """Whether the app is stopping, or has stopped or crashed."""
+        ...
+
+    @property
     def publisher(self) -> Publisher:
         """Gives the table the app's producer."""
         ...

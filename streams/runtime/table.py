@@ -119,6 +119,10 @@ class DurableTable:
         ids: dict[str, bytes] = {}
 
         async def fetch() -> None:
+            if (
+                self._app.should_stop
+            ):  # the stop waits for this, and a deleted topic may never come back
+                raise AppStopped("the app stops")
             producer = await self._app.publisher.started_producer()
             ids.update(await fetch_topic_ids(producer.client, topics))
 

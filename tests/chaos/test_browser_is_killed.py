@@ -16,7 +16,7 @@ import pytest
 from tests.chaos.support.browser_sender import Dispatcher, id_of
 from tests.chaos.support.kill_moments import ACK_DELAY_MS, Killer, Moment, linked_sender
 from tests.support.sandbox import Sandbox
-from tests.support.verdict import Verdict, judge
+from tests.support.verdict import Verdict, judge, read_number
 
 pytestmark = [pytest.mark.chaos, pytest.mark.browser, pytest.mark.timeout(2400)]
 
@@ -63,11 +63,7 @@ def _check(dispatcher: Dispatcher, verdict: Verdict) -> None:
     }
     assert verdict.find_lost(texts) == []
     assert verdict.duplicates == []
-    assert verdict.find_out_of_order(_rank) == []
-
-
-def _rank(text: str) -> int:
-    return int(text.rpartition("/")[2])
+    assert verdict.find_out_of_order(read_number) == []
 
 
 def _report(dispatcher: Dispatcher, killer: Killer, verdict: Verdict, elapsed_s: float) -> None:
@@ -77,6 +73,6 @@ def _report(dispatcher: Dispatcher, killer: Killer, verdict: Verdict, elapsed_s:
         f" { {str(k): n for k, n in Counter(killer.kills).items()} }\n"
         f"results {dict(kinds)}, shown {len(verdict.shown)} of {2 * KILLS}, shown twice"
         f" {len(verdict.duplicates)}, repeats dropped by phones {verdict.dropped}, out of order"
-        f" {len(verdict.find_out_of_order(_rank))}; dispatched again {dict(dispatcher.repeats)}",
+        f" {len(verdict.find_out_of_order(read_number))}; dispatched again {dict(dispatcher.repeats)}",
         flush=True,
     )

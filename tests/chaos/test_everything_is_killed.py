@@ -27,7 +27,7 @@ from tests.chaos.support.running_stack import RunningStack, run_stack
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
-from tests.support.verdict import Verdict, check_by_audit, judge
+from tests.support.verdict import Verdict, check_by_audit, judge, read_number
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(2400)]
@@ -152,13 +152,9 @@ def _report(
         f"shown {len(verdict.shown)}, lost {len(lost)}, shown twice {len(verdict.duplicates)},"
         f" repeats dropped by phones {verdict.dropped}, unknown {len(_unknown(caller))},"
         f" most in 60 s {verdict.max_in_a_minute()} of {LIMIT},"
-        f" out of order {len(verdict.find_out_of_order(_rank))}; statuses {dict(statuses)}",
+        f" out of order {len(verdict.find_out_of_order(read_number))}; statuses {dict(statuses)}",
         flush=True,
     )
-
-
-def _rank(body: str) -> int:
-    return int(body.rpartition("/")[2])
 
 
 def _check(caller: Caller, verdict: Verdict, requests: list[dict[str, Any]]) -> None:
@@ -168,7 +164,7 @@ def _check(caller: Caller, verdict: Verdict, requests: list[dict[str, Any]]) -> 
     assert verdict.find_lost(must_be_shown) == []
     assert verdict.duplicates == []
     assert verdict.max_in_a_minute() <= LIMIT
-    assert verdict.find_out_of_order(_rank) == []
+    assert verdict.find_out_of_order(read_number) == []
     assert "aborted" not in verdict.shown
     assert not {
         e["id"] for e in caller.status_events() if e["status"] in FINAL - {"sent", "unknown"}

@@ -24,7 +24,7 @@ from tests.chaos.support.running_stack import RunningStack, run_stack
 from tests.chaos.support.whatsapp_faults import WhatsAppFaults, read_connected
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
-from tests.support.verdict import Verdict, judge
+from tests.support.verdict import Verdict, judge, read_number
 
 pytestmark = [pytest.mark.chaos, pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(2400)]
 
@@ -158,7 +158,7 @@ async def test_nothing_is_lost_repeated_or_misreported(stack: RunningStack, seed
     assert run.verdict.find_lost(must_be_shown) == []
     assert run.verdict.duplicates == []
     assert run.verdict.max_in_a_minute() <= LIMIT
-    assert run.verdict.find_out_of_order(_rank) == []
+    assert run.verdict.find_out_of_order(read_number) == []
     assert run.ids_with("unknown") == set()
     assert run.stanzas_under_lock() == []
     assert run.monitor.longest_untrue_s <= MAX_UNTRUE_READY_S
@@ -176,10 +176,6 @@ def _check_failures(run: Run) -> None:
             assert texts[event["id"]] not in shown_ids
 
 
-def _rank(body: str) -> int:
-    return int(body.rpartition("/")[2])
-
-
 def _report(run: Run, seed: int) -> None:
     lost = run.verdict.find_lost(read_text(request) for request in run.requests)
     statuses = Counter(event["status"] for event in run.events)
@@ -190,7 +186,7 @@ def _report(run: Run, seed: int) -> None:
         f" {len(run.verdict.duplicates)}, repeats dropped by phones {run.verdict.dropped},"
         f" unknown {len(run.ids_with('unknown'))}, failed {len(run.ids_with('failed'))},"
         f" most in 60 s {run.verdict.max_in_a_minute()} of {LIMIT},"
-        f" out of order {len(run.verdict.find_out_of_order(_rank))};"
+        f" out of order {len(run.verdict.find_out_of_order(read_number))};"
         f" to strangers under a time lock {len(run.stanzas_under_lock())};"
         f" `ready` was untrue for {run.monitor.longest_untrue_s:.1f} s at most;"
         f" states {dict(Counter(run.monitor.states))}; statuses {dict(statuses)}",

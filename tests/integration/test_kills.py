@@ -11,7 +11,7 @@ import pytest
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
-from tests.support.verdict import check_by_audit, judge
+from tests.support.verdict import check_by_audit, judge, read_number
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
@@ -54,7 +54,7 @@ async def check(caller: Caller, control: SandboxControl, *, unknown_at_most: int
         == []
     )
     assert verdict.duplicates == []
-    assert verdict.find_out_of_order(lambda body: int(body.rpartition("/")[2])) == []
+    assert verdict.find_out_of_order(read_number) == []
     assert len(unknown) <= unknown_at_most
     await check_by_audit(caller.settings)
 

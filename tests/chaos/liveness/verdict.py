@@ -15,7 +15,7 @@ from statistics import median
 
 from tests.chaos.liveness.flow import Flow, Requested
 from tests.chaos.liveness.service import Service
-from tests.support.verdict import Verdict, check_by_audit, judge
+from tests.support.verdict import Verdict, check_by_audit, judge, read_number
 from tests.support.waiting import wait_until
 
 FINAL = {"sent", "failed", "rejected", "expired", "cancelled", "unknown"}
@@ -63,7 +63,7 @@ class Run:
         self._report(title, late_s)
         assert max(late_s.values()) <= max_late_s, _find_latest(late_s)
         assert self.verdict.duplicates == []
-        assert self.verdict.find_out_of_order(_rank) == []
+        assert self.verdict.find_out_of_order(read_number) == []
         final = self.read_final()
         assert {id: status for id, status in final.items() if status != "sent"} == not_sent
         assert self.verdict.find_lost(id for id in final if id not in not_sent) == []
@@ -137,10 +137,6 @@ class Run:
             f" final {dict(Counter(self.read_final().values()))}",
             flush=True,
         )
-
-
-def _rank(text: str) -> int:
-    return int(text.rpartition("/")[2])
 
 
 def _find_latest(late_s: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -13,7 +13,7 @@ from streams.settings import Settings
 from tests.chaos.support.producers import BATCH, produce_plainly
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
-from tests.support.verdict import Verdict, check_by_audit, judge
+from tests.support.verdict import Verdict, check_by_audit, judge, read_number
 
 FINAL = {"sent", "failed", "rejected", "expired", "unknown"}
 
@@ -47,7 +47,7 @@ class JudgedRun:
     @property
     def out_of_order(self) -> list[tuple[str, str]]:
         """Pairs of texts that a phone showed in the wrong order."""
-        return self.verdict.find_out_of_order(_rank)
+        return self.verdict.find_out_of_order(read_number)
 
     def count_final(self) -> Counter[str]:
         """How many messages ended with which status. A receipt after `unknown` is not an end of its own."""
@@ -112,7 +112,3 @@ async def pause(done: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(done.wait(), seconds)
     except TimeoutError:
         return
-
-
-def _rank(text: str) -> int:
-    return int(text.rpartition("/")[2])

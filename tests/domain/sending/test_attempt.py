@@ -51,14 +51,6 @@ from tests.domain.sending.attempts import (
     submitted,
 )
 
-# A second submit, after a lookup, up to the moment at which the page is given the message.
-RESUBMITTED = (
-    Allowed(),
-    OwnershipConfirmed("link-1", CLAIM),
-    ClaimStored(NOW_S),
-    OwnershipConfirmed("link-1", CLAIM),
-)
-
 
 @pytest.mark.parametrize(
     ("command", "claim", "expected"),

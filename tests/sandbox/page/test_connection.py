@@ -93,10 +93,11 @@ async def test_a_message_without_an_answer(linked_page: RawPage) -> None:
     """Without any answer in time, the page opens a new connection (WAComms)."""
     await linked_page.control.add_faults({"ack_lost": True})
     await linked_page.record_events("socket_stream_disconnected_from_bridge")
+    # Again and again: the answer to a health check that was under way counts as an answer to the message.
     await linked_page.run(
-        """() => require("WAWebSandboxWire").send("msg", {
+        """() => setInterval(() => require("WAWebSandboxWire").send("msg", {
             id: "3EB0DEAD", to: "905551112233@c.us", type: "text", body: "", quoted: null, details: {},
-        })"""
+        }), 10)"""
     )
     await linked_page.wait_for_event("socket_stream_disconnected_from_bridge")
     await linked_page.wait_for_connection()

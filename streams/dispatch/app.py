@@ -14,8 +14,10 @@ from typing import Any
 from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import gauges, phone_store
+from streams.dispatch import batch_store, gauges
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.batch_stage import BatchStage
+from streams.dispatch.batch_store import BatchStore
 from streams.dispatch.conversion import make_policy, to_source_record
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.drain_reporter import DrainReporter
@@ -57,7 +59,7 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=batch_store.check_row)
         self.registry = metrics.new_registry(name, lambda: self.app.readiness().is_ready)
         metrics.register_store_metrics(self.registry, self.table)
         self.clock = create_worker_clock(
@@ -112,7 +114,11 @@ class Dispatcher:
         )
         self.gauges = Gauges()
         record_mapper = RecordMapper(
-            self.names.status, self.names.dlq, self.names.phone, self.names.send
+            self.names.status,
+            self.names.dlq,
+            self.names.phone,
+            self.names.send,
+            self.names.batch,
         )
         self.intake = Intake(
             self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
@@ -126,6 +132,16 @@ class Dispatcher:
             self.publisher,
             self.metrics,
             self.clock.accept_s,
+        )
+        self.batch_stage = BatchStage(
+            self.publisher,
+            record_mapper,
+            self.metrics,
+            progress_topic=self.names.batches,
+            phone_log=self.names.phone,
+            keep_s=settings.idempotency_window_s,
+            owned_stores=lambda: [BatchStore(self.table, p) for p in self.table.owned_partitions()],
+            now_s=self.clock.passed_s,
         )
         self.sweep = Sweep(
             self.owned_stores, self.publisher, self.names.phone, self.policy, self.clock.passed_s
@@ -148,15 +164,14 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
-        app.target_topics |= {self.names.status, self.names.dlq}
+        app.target_topics |= {self.names.status, self.names.dlq, self.names.batches}
         for name, topic, agent in (
             ("intake", self.names.outbound, self._process_requests),
             ("phone-stage", self.names.phone, self._process_phone_log),
+            ("batch-stage", self.names.batch, self._process_batch_log),
         ):
-            is_free = topic == self.names.outbound
-            app.agent(app.raw_topic(topic, is_free=is_free), name=name, isolated_partitions=True)(
-                agent
-            )
+            raw_topic = app.raw_topic(topic, is_free=topic == self.names.outbound)
+            app.agent(raw_topic, name=name, isolated_partitions=True)(agent)
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
         app.before_join(self._load_accounts)
@@ -167,11 +182,13 @@ class Dispatcher:
         app.task(self.account_monitor.run)
         app.task(self.resolver.run)
         app.task(self.drain_reporter.run)
+        app.task(self.batch_stage.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""
         self.timer_service.clear()
         self.gauges.clear()
+        self.batch_stage.load()
         for store in self.owned_stores():
             self.timer_service.load_scheduled(store)
             await self._load_phones(store)
@@ -195,7 +212,7 @@ class Dispatcher:
         lag = LagExporter(
             self.settings,
             topics.dispatch_app_id(self.settings),
-            (self.names.outbound, self.names.phone),
+            (self.names.outbound, self.names.phone, self.names.batch),
             metrics.LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
@@ -243,10 +260,7 @@ class Dispatcher:
         async for event in stream.events():
             record = to_source_record(event)
             append_s = self._get_append_time_s(event)
-            disposition, records = self.intake.handle(record, append_s)
-            if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
-                disposition, records = self.intake.reject_as_too_large(record, append_s)
-                await self.publisher.publish(records)
+            disposition = await self.intake.process(record, append_s, self.publisher)
             if disposition is Disposition.FAILED:
                 self.metrics.count_internal_error("intake")
             self.metrics.count_record(disposition.value, self.clock.now_s() - append_s)
@@ -257,6 +271,13 @@ class Dispatcher:
             store = PhoneStore(self.table, message.partition)
             append_s = self._get_append_time_s(event)
             await self.phone_stage.handle(store, message.offset, message.value, append_s)
+
+    async def _process_batch_log(self, stream: Any) -> None:
+        async for event in stream.events():
+            message: Any = event.message
+            store = BatchStore(self.table, message.partition)
+            append_s = self._get_append_time_s(event)
+            await self.batch_stage.handle(store, message.offset, message.value, append_s)
 
     def _get_append_time_s(self, event: EventT[Any]) -> float:
         """When the broker appended the record. One that was not stamped counts from now, which is never too early."""

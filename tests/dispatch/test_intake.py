@@ -17,7 +17,9 @@ NOW_S = 1_790_000_000.0
 
 @pytest.fixture
 def intake() -> Intake:
-    record_mapper = RecordMapper("wa.status", "wa.dlq", "phone", lambda account: f"send.{account}")
+    record_mapper = RecordMapper(
+        "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
+    )
     return Intake("phone", record_mapper, default_region="MY", max_request_bytes=1000)
 
 
@@ -203,7 +205,7 @@ def test_a_bug_in_intake_is_an_answer(
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.dispatch.intake.parse", fail)
+    monkeypatch.setattr("streams.dispatch.intake.parse_record", fail)
     disposition, (letter, status) = intake.handle(record(REQUEST), NOW_S)
     assert disposition is Disposition.FAILED
     assert letter.value == orjson.dumps(REQUEST)

@@ -9,7 +9,9 @@ from tests.dispatch.test_intake import NOW_S, forwarded, record
 
 
 def make_intake(region: str | None) -> Intake:
-    record_mapper = RecordMapper("wa.status", "wa.dlq", "phone", lambda account: f"send.{account}")
+    record_mapper = RecordMapper(
+        "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
+    )
     return Intake("phone", record_mapper, default_region=region, max_request_bytes=1000)
 
 

@@ -10,16 +10,9 @@ from streams.contract.errors import InvalidCode, InvalidRequest
 from streams.contract.request.content import MEDIA_CLASSES, Content, TemplateContent
 
 UNSUPPORTED_FEATURES: Final[dict[str, InvalidCode]] = {
-    "batch": "schema_violation",
-    "cancel": "schema_violation",
     "template": "unknown_template",
     "url": "schema_violation",
 }
-
-
-def refuse_request(kind: str) -> None:
-    """Raises InvalidRequest if this kind of request (not a message) is not supported yet."""
-    _refuse_if_unsupported(kind, "type", f"a {kind} request")
 
 
 def refuse_content(content: Content) -> None:

@@ -20,6 +20,7 @@ from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
+from streams.domain.phone.handlers import cancels
 from streams.domain.phone.overtaking import EarlierMessages
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
 from streams.domain.phone.transition import Transition
@@ -41,6 +42,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
         return transition.phone
+    cancels.cancel_withdrawn(transition)
     if not forwarding.forward_waiting(transition) or not _give_up_heads(transition, accounts):
         return transition.update_phone(timer_at_s=transition.now_s)
     heads = transition.get_heads()

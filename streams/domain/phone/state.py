@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from streams.domain.accounts.routing import BlockedReason
+from streams.domain.phone import events
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
 from streams.domain.phone.events import Forwarding, Priority, ReceiptKind, SourceRecord
 from streams.domain.stored import Codec, Stored
@@ -29,6 +30,7 @@ class State(StrEnum):
     PLAYED = "played"
     FAILED = "failed"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
 
@@ -67,7 +69,9 @@ class Message(Stored, frozen=True):
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
     unanswered: int = 0  # dispatches in a row that a sender left without an outcome
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
+    is_withdrawn: bool = False  # its batch was cancelled while a sender had it
     batch_id: str | None = None
+    members: tuple[events.BatchMember, ...] = ()  # its places in batches
     metadata: bytes = b""
     trace: tuple[tuple[str, bytes], ...] = ()
     replay_count: int = 0
@@ -222,6 +226,7 @@ class Phone(Stored, frozen=True):
     bulk_skipped: int = 0  # dispatches since bulk was served last
     send_times_s: tuple[float, ...] = ()
     in_flight: InFlight | None = None
+    recent_cancels: tuple[str, ...] = ()  # records of cancels that were applied, the newest last
     last_active_s: float = 0.0
     is_removed: bool = False  # the row is to be removed
     journal: Journal = Journal()
@@ -250,6 +255,10 @@ class RowReader(Protocol):
 
     def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
         """The id of the message in this slot of the queue."""
+        ...
+
+    def get_timed_ids(self, phone: str) -> list[str]:
+        """The ids of the phone's messages that are scheduled or expire."""
         ...
 
 

@@ -14,6 +14,7 @@ from streams.domain.phone import queue
 from streams.domain.phone.effects import (
     DeadLetterOutcome,
     Effect,
+    ForwardCancel,
     ForwardRequest,
     PublishDeadLetter,
     PublishStatus,
@@ -34,8 +35,12 @@ from streams.domain.phone.state import (
 )
 from streams.domain.policy import Policy
 
-EffectT = TypeVar("EffectT", PublishStatus, PublishDeadLetter, ForwardRequest, Effect)
-CompletedState: TypeAlias = Literal[State.SENT, State.FAILED, State.EXPIRED, State.UNKNOWN]
+EffectT = TypeVar(
+    "EffectT", PublishStatus, PublishDeadLetter, ForwardRequest, ForwardCancel, Effect
+)
+CompletedState: TypeAlias = Literal[
+    State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN
+]
 
 
 class Transition(RowChanges):

@@ -19,7 +19,16 @@ from tests.contract.rejected_samples import REJECTED
 from tests.contract.samples import ACCEPTED
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND
 
-RECORDS = {"Request", "StatusEvent", "AccountRecord", "InboundMessage", "DeadLetterHeaders"}
+RECORDS = {
+    "BatchProgress",
+    "BatchRequest",
+    "CancelRequest",
+    "Request",
+    "StatusEvent",
+    "AccountRecord",
+    "InboundMessage",
+    "DeadLetterHeaders",
+}
 CONTENTS = {
     "TextContent",
     "ImageContent",
@@ -48,6 +57,8 @@ PARTS = {
 
 # It has no unions of classes: all kinds of content together are `Content`, and the words of `type` are enums.
 QUICKTYPE_ONLY = {
+    "BatchRequestType",
+    "CancelRequestType",
     "Content",
     "ContentType",
     "TextContentType",

@@ -1,7 +1,7 @@
 # The image of the service: a dispatcher or a sender, depending on its command. It contains no Kafka and
 # no secret. docker-compose.kafka.yml builds and runs it.
 
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS build
 WORKDIR /source
 COPY requirements/ requirements/
 # The developers' lock file contains the build backend and npm. The next stage takes nothing from it.
@@ -12,7 +12,7 @@ COPY streams/ streams/
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
     && XDG_CACHE_HOME=/cache python -m streams.whatsapp.install.bundle
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends chromium-headless-shell \
     && rm -rf /var/lib/apt/lists/* \

@@ -59,7 +59,8 @@ class Stopwatch:
         """Wait until each of these requests has this status."""
         while not all((id, status) in self.seen for id in ids):
             self._changed.clear()
-            await asyncio.wait_for(self._changed.wait(), 120)
+            async with asyncio.timeout(120):
+                await self._changed.wait()
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 They are compared with what exists: settings, commands, files, the version of the broker.
 """
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -14,7 +15,7 @@ import yaml
 
 from streams.cli.main import cli
 from streams.embedded_kafka import jars
-from streams.settings import Settings, load, variable_name
+from streams.settings import SettingError, Settings, load, variable_name
 from streams.whatsapp.install import bundle
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +27,8 @@ BROKER: dict[str, Any] = SERVICES["broker"]["environment"]
 
 def _interpolated(value: Any) -> str:
     """The value as compose interpolates it when only the token is set."""
-    text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value))
-    return re.sub(r"\$\{\w+:\?[^}]*\}", "a-token", text)
+    text = str(value).replace("${WA_WEB_TOKEN:-}", "a-token")
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def _settings(service: dict[str, Any]) -> Settings:
@@ -150,7 +151,63 @@ def test_each_lasting_service_is_supervised() -> None:
 
 def test_the_broker_is_the_tested_one() -> None:
     """The image has the version of the embedded broker."""
-    assert SERVICES["broker"]["image"] == f"apache/kafka:{jars.VERSION}"
+    assert SERVICES["broker"]["image"].split("@")[0] == f"apache/kafka:{jars.VERSION}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_container_has_only_what_it_needs(name: str) -> None:
+    """No capability, no way to a new one, and nothing that can be written but volumes and memory."""
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert service["read_only"] is True
+    assert "/tmp" in [mount.split(":")[0] for mount in service["tmpfs"]]
+    assert not service.keys() & {"privileged", "pid", "ipc", "network_mode", "devices"}
+
+
+def test_every_foreign_image_is_pinned() -> None:
+    """A tag may name another image tomorrow; a digest may not. The Dockerfile has one base."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    bases = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    assert len(bases) == 2 and len(set(bases)) == 1
+    for image in (*bases, SERVICES["broker"]["image"]):
+        assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
+
+
+def test_the_image_is_built_once() -> None:
+    """One service builds it, no registry is asked for it, and the others wait for that service."""
+    builders = [name for name, service in WA_SERVICES.items() if "build" in service]
+    assert builders == ["topics"]
+    assert len({service["image"] for service in WA_SERVICES.values()}) == 1
+    for name, service in WA_SERVICES.items():
+        assert service["pull_policy"] == ("build" if name in builders else "never")
+
+
+def test_no_variable_is_required() -> None:
+    """`logs`, `ps` and `down` work without the token. A missing token ends `topics`, and so `up`."""
+    text = (ROOT / "docker-compose.kafka.yml").read_text()
+    assert re.findall(r"\$\{\w+:?\?", text) == []
+    variables = re.findall(r"\$\{?\w+[^}]*\}?", text)
+    assert all(re.fullmatch(r"\$\{\w+:-[^}]*\}", variable) for variable in variables)
+    environment = {key: str(value) for key, value in WA_SERVICES["topics"]["environment"].items()}
+    with pytest.raises(SettingError, match="WA_WEB_TOKEN"):
+        load(environment | {"WA_WEB_TOKEN": "", "WA_LOG_LEVEL": "info"})
+
+
+def test_chromium_can_have_its_sandbox() -> None:
+    """The sender's filter of system calls allows what the sandbox needs, and nothing that it must not do."""
+    (filter_option,) = [
+        option for option in SERVICES["sender"]["security_opt"] if option.startswith("seccomp:")
+    ]
+    profile = json.loads((ROOT / filter_option.removeprefix("seccomp:")).read_text())
+    assert profile["defaultAction"] == "SCMP_ACT_ALLOW"
+    assert {rule["action"] for rule in profile["syscalls"]} == {"SCMP_ACT_ERRNO"}
+    names = [name for rule in profile["syscalls"] for name in rule["names"]]
+    assert len(names) == len(set(names))
+    assert not {"clone", "clone3", "unshare", "setns", "chroot"} & set(names)
+    assert {"mount", "bpf", "ptrace", "keyctl", "init_module", "kexec_load", "reboot"} <= set(names)
+    for name in ("broker", "topics", "dispatch"):
+        assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]  # the engine's filter
 
 
 def test_the_image_is_built_from_existing_files() -> None:

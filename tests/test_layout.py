@@ -15,7 +15,6 @@ ONE_COMMAND_A_FILE = "streams/cli/commands/"  # a file is as small as its comman
 
 # Files outside the bounds, each with its reason.
 EXCEPTIONS = {
-    "tests/cli/test_time_param.py": "a small table of cases",
     "tests/contract/languages/ajv.mjs": "a program of a few lines for another tool",
     "tests/contract/languages/asyncapi.mjs": "a program of a few lines for another tool",
     "tests/contract/languages/quicktype.mjs": "a program of a few lines for another tool",

@@ -6,6 +6,9 @@ without it, the program says in one line what to install.
 
 import sys
 
+from streams.system.private_files import keep_files_private
+from streams.system.std_streams import INTERRUPTED, end_quietly, prepare_streams
+
 _SERVER_MISSING = (
     "wa-streams: the service is not installed ({} is missing): pip install 'wa-streams[server]'"
 )
@@ -14,15 +17,28 @@ _SERVER_MISSING = (
 def main() -> None:
     """Run the program."""
     try:
-        from streams.cli.main import main as run_command_line
+        prepare_streams()
+        keep_files_private()
+        code = _run()
+    except KeyboardInterrupt:  # while a module was imported, or for the second time
+        print("wa-streams: interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        end_quietly()
+    sys.exit(code)
 
-        run_command_line()
+
+def _run() -> int:
+    try:
+        from streams.cli.main import run
+
+        return run(sys.argv[1:])
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in ("", "streams"):
             raise  # a fault of ours: its traceback is what helps
         print(_SERVER_MISSING.format(package), file=sys.stderr)
-        sys.exit(2)
+        return 2
 
 
 if __name__ == "__main__":

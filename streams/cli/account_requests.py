@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from streams.cli import output
+from streams.cli.options import timeout_option
 from streams.domain.accounts.requests import AccountRequest, RequestedState
 from streams.local import run_dir
 from streams.operations import account_requests as operations
@@ -13,9 +14,7 @@ from streams.settings import Settings, load
 
 _yes_option = click.option("--yes", is_flag=True, help="do not ask for confirmation")
 _wait_option = click.option("--wait", "is_waiting", is_flag=True, help="wait until it is drained")
-_timeout_option = click.option(
-    "--timeout", "timeout_s", default=300.0, show_default=True, help="seconds to wait"
-)
+_timeout_option = timeout_option(300.0)
 
 
 @click.command()

@@ -3,11 +3,29 @@
 Errors are named by their path, so that this module imports none of their packages.
 """
 
+import errno
+
 from streams.operations.errors import CommandError, CommandFailed, UsageError
 from streams.system.files import describe_full_disk, is_disk_full
 
 _KAFKA_UNREACHABLE = (
     "Kafka does not answer ({}): start it, or set WA_KAFKA_BOOTSTRAP_SERVERS to its address"
+)
+# What a path that a person chose can be: a folder, a file, forbidden, too long.
+_PATH_ERRNOS = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.EEXIST,
+        errno.ENAMETOOLONG,
+        errno.ELOOP,
+    }
+)
+_TOO_LARGE = (
+    "the record is larger than Kafka takes ({}): with its file it may have WA_MAX_REQUEST_BYTES"
 )
 # "{}" stands for the error's own text.
 _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
@@ -19,7 +37,9 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.embedded_kafka.jars.JarsMissing": (UsageError, "{}"),
     "streams.kafka.admin.InvalidTopics": (UsageError, "{}"),
     "streams.kafka.connection.KafkaUnreachable": (CommandFailed, "{}"),
+    "streams.client.requests.RequestInvalid": (UsageError, "{}"),
     "streams.kafka.reader.TopicNotFound": (UsageError, "{}"),
+    "streams.kafka.producing.TopicForbidden": (UsageError, "{}"),
     "streams.runtime.worker_dir.WorkerAlreadyRunning": (UsageError, "{}"),
     "streams.observability.probes.CannotListen": (UsageError, "{}"),
     "streams.sandbox.client.SandboxUnreachable": (CommandFailed, "{}"),
@@ -36,6 +56,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
         UsageError,
         "Kafka refuses the login ({}): check the WA_KAFKA_SECURITY_… settings",
     ),
+    "aiokafka.errors.MessageSizeTooLargeError": (UsageError, _TOO_LARGE),
     "aiokafka.errors.KafkaError": (CommandFailed, "Kafka: {}"),
 }
 
@@ -44,6 +65,12 @@ def translate(error: BaseException) -> CommandError | None:
     """The exit that an error stands for, by its nearest class; None if it is not in the map."""
     if isinstance(error, OSError) and is_disk_full(error):
         return CommandFailed(describe_full_disk(error.filename or "the data folder"))
+    if isinstance(error, OSError) and error.errno in _PATH_ERRNOS and error.filename is not None:
+        return UsageError(f"{error.filename}: {error.strerror or error}")
+    if (
+        isinstance(error, FileNotFoundError) and error.filename is None
+    ):  # Python could not name the working folder
+        return UsageError("the working folder was deleted: change to another one")
     for error_type in type(error).__mro__:
         entry = _ERROR_MAP.get(f"{error_type.__module__}.{error_type.__qualname__}")
         if entry is not None:

@@ -3,6 +3,7 @@
     0   done
     1   it was tried and failed, for example because Kafka does not answer: a retry may work
     2   wrong usage or a wrong setting; one line says what to do
+    130 interrupted by Ctrl-C
 
 A command is imported when it is used, so that each one starts quickly.
 """
@@ -18,6 +19,7 @@ from streams.cli.error_map import translate
 from streams.cli.output import print_note
 from streams.operations.errors import CommandError
 from streams.settings import SettingError
+from streams.system.std_streams import INTERRUPTED, discard, prepare_streams
 
 _PROGRAM = "wa-streams"
 _COMMANDS = {  # name → module of `commands` and the command in it, in the order of `--help`
@@ -66,17 +68,12 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def main() -> None:
-    """Run the program `wa-streams`."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
-    # Without handlers Python prints their warnings to stderr, before our one line that says the same
-    # better. Workers set up their own logging and lose nothing.
-    for name in ("aiokafka", "streams"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
+    _silence_libraries()
+    prepare_streams()
+    if any("\0" in argument for argument in arguments):  # no shell passes one, but a program may
+        return _print_error("an argument contains a NUL character", 2)
     try:
         code = cli.main(list(arguments), prog_name=_PROGRAM, standalone_mode=False)
     except click.UsageError as error:
@@ -85,14 +82,33 @@ def run(arguments: Sequence[str]) -> int:
         return _print_error(str(error), 2)
     except CommandError as error:
         return _print_error(str(error), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _print_error("interrupted", 1)
+    except KeyboardInterrupt:
+        return _print_error("interrupted", INTERRUPTED)
+    except click.Abort as error:
+        is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
+        return _print_error("interrupted", INTERRUPTED if is_interrupted else 1)
     except Exception as error:
-        command_error = translate(error)
-        if command_error is None:
+        code = _explain(error)
+        if code is None:
             raise  # a bug of ours: the traceback helps
-        return _print_error(str(command_error), command_error.exit_code)
     return code if isinstance(code, int) else 0
+
+
+def _explain(error: Exception) -> int | None:
+    """Print what an error of another package means; returns the exit code, or None if nothing is known of it."""
+    if isinstance(error, OSError) and error.filename is None:  # perhaps of stdout
+        discard(sys.stdout)
+    command_error = translate(error)
+    if command_error is None:
+        return None
+    return _print_error(str(command_error), command_error.exit_code)
+
+
+def _silence_libraries() -> None:
+    # Without handlers Python prints their warnings to stderr, before our one line that says the same
+    # better. Workers set up their own logging and lose nothing.
+    for name in ("aiokafka", "asyncio", "streams"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def _command_path(error: click.UsageError) -> str:
@@ -102,7 +118,3 @@ def _command_path(error: click.UsageError) -> str:
 def _print_error(text: str, code: int) -> int:
     print_note(f"{_PROGRAM}: {' '.join(text.split())}")
     return code
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 """Options and parameter types that several commands share. Runs nothing."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -14,7 +15,8 @@ from streams.domain.errors import CODES
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_WORKER_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
+MAX_TIMEOUT_S = 31_536_000.0  # a year
+_WORKER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 class JsonObject(click.ParamType):
@@ -30,16 +32,41 @@ class JsonObject(click.ParamType):
             return value
         try:
             parsed = json.loads(str(value))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self.fail(f"is not JSON ({error}).")
         if not isinstance(parsed, dict):
             self.fail("must be a JSON object.")
         return parsed
 
 
+class Seconds(click.FloatRange):
+    """A finite number of seconds, or of anything else that is counted."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the number; `nan` and `inf` are floats for Python."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+def timeout_option(default_s: float) -> Callable[[F], F]:
+    """The option `--timeout` of a command that waits."""
+    return click.option(
+        "--timeout",
+        "timeout_s",
+        type=Seconds(min=0, max=MAX_TIMEOUT_S),
+        default=default_s,
+        show_default=True,
+        help="seconds to wait",
+    )
+
+
 def _validate_name(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """Files are named after a worker, so its name must not lead to another folder."""
-    if value is not None and not _WORKER_NAME.match(value):
+    if value is not None and not _WORKER_NAME.fullmatch(value):
         raise click.BadParameter(
             f"{value!r}: use lower-case letters, digits and hyphens, for example dispatch-2."
         )
@@ -70,10 +97,9 @@ all_option = click.option("--all", "everything", is_flag=True, help="every dead 
 def filter_options(command: F) -> F:
     """The options of a command that selects dead letters: the fields of a DeadLetterFilter."""
     for option in (
-        click.option("--until", "until_s", type=TimeParam(), help="failed before this time"),
+        click.option("--until", type=TimeParam(), help="failed before this time"),
         click.option(
             "--since",
-            "since_s",
             type=TimeParam(),
             help="failed at this time or later: 15m, 2h, 7d (ago), or a time",
         ),

@@ -4,7 +4,7 @@ Data go to stdout and notes to stderr, so that `--json` can be piped. Nothing el
 prints, except the screens of `up` and `demo`.
 """
 
-import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -14,8 +14,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from streams.system.std_streams import discard
+
 F = TypeVar("F", bound=Callable[..., Any])
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _WIDTH = 80
 _PIPE_WIDTH = 10_000  # in a pipe nothing is wrapped
 
@@ -29,7 +32,10 @@ def json_option(command: F) -> F:
 
 def print_note(text: str) -> None:
     """Print a sentence for the user, on stderr."""
-    click.echo(text, err=True)
+    try:
+        click.echo(text, err=True)
+    except OSError:  # nobody reads the notes, and the command goes on
+        discard(sys.stderr)
 
 
 def print_data(text: str) -> None:
@@ -37,8 +43,7 @@ def print_data(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # Discard what is still in the buffer, or the interpreter reports the closed pipe at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)
         raise click.exceptions.Exit(0) from None
 
 
@@ -112,8 +117,13 @@ def format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value) or "-"
-    return str(value)
+        return make_printable(", ".join(str(item) for item in value)) or "-"
+    return make_printable(str(value))
+
+
+def make_printable(text: str) -> str:
+    """The text on one line, its control characters as escapes: what a caller wrote must not move the cursor."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class Progress:

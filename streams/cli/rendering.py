@@ -17,7 +17,7 @@ def print_event(event: StatusEvent, *, as_json: bool) -> None:
         output.print_data(status.encode(event).decode())
         return
     columns = (format_clock(event.at), event.id, event.to or "-", event.status, _describe(event))
-    output.print_data("  ".join(column for column in columns if column))
+    output.print_data(output.make_printable("  ".join(column for column in columns if column)))
 
 
 def _describe(event: StatusEvent) -> str:

@@ -1,40 +1,68 @@
-"""Times as users type and read them. Pure, except that the type takes the current time."""
+"""Times as users type and read them. A time that is counted from now is counted from the broker's, as all times are."""
 
+import asyncio
 import re
-from datetime import UTC, datetime
+from datetime import datetime
+from typing import NamedTuple
 
 import click
 
+from streams.kafka.broker_clock import fetch_broker_time_s
+from streams.settings import ClientSettings
+
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"^(\d+(?:\.\d+)?)([smhd])$")
+_DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)([smhd])")
+_EXAMPLES = "use 15m, 2h, 7d (ago), or 2026-11-24T09:00:00Z."
+
+
+class TypedTime(NamedTuple):
+    """A time as it was typed: epoch seconds, or seconds ago."""
+
+    seconds: float
+    is_ago: bool = False
+
+    def to_epoch_s(self, now_s: float) -> float:
+        """Epoch seconds; what is longer ago than the epoch is the epoch."""
+        return max(0.0, now_s - self.seconds) if self.is_ago else self.seconds
 
 
 class TimeParam(click.ParamType):
-    """`90s`, `15m`, `2h`, `7d` (ago), or a time in RFC 3339; becomes epoch seconds."""
+    """`90s`, `15m`, `2h`, `7d` (ago), or a time in RFC 3339; becomes a `TypedTime`."""
 
     name = "time"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return epoch seconds."""
-        if isinstance(value, float):
+    ) -> TypedTime:
+        """Read the text."""
+        if isinstance(value, TypedTime):
             return value
         try:
-            return parse_time_s(str(value), datetime.now(UTC).timestamp())
-        except ValueError:
-            self.fail(f"{value!r} is not a time: use 15m, 2h, 7d (ago), or 2026-11-24T09:00:00Z.")
+            return parse_time(str(value))
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a time: {_EXAMPLES}")
 
 
-def parse_time_s(text: str, now_s: float) -> float:
-    """Epoch seconds of a duration before now, or of a time. Raises ValueError if it is neither."""
-    duration = _DURATION.match(text)
+def parse_time(text: str) -> TypedTime:
+    """A duration before now, or a time. Raises ValueError or OverflowError if it is neither."""
+    duration = _DURATION.fullmatch(text)
     if duration is not None:
-        return now_s - float(duration[1]) * _UNIT_SECONDS[duration[2]]
+        return TypedTime(float(duration[1]) * _UNIT_SECONDS[duration[2]], is_ago=True)
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         time = time.astimezone()
-    return time.timestamp()
+    seconds = time.timestamp()
+    if seconds < 0:
+        raise ValueError(f"{text!r} is before 1970")
+    return TypedTime(seconds)
+
+
+def resolve_time(settings: ClientSettings, time: TypedTime | None) -> float | None:
+    """Epoch seconds by the broker's clock. It is asked only if the time is counted from now."""
+    if time is None:
+        return None
+    now_s = asyncio.run(fetch_broker_time_s(settings)) if time.is_ago else 0.0
+    return time.to_epoch_s(now_s)
 
 
 def format_clock(rfc3339: str) -> str:

@@ -3,11 +3,11 @@
 Delivery is at least once. The same fact always has the same `event_id`, so consumers can drop repeats.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 import orjson
-from msgspec import Meta, Raw
+from msgspec import Meta
 
 from streams.contract import cloudevents
 from streams.contract.errors import ErrorInfo
@@ -92,9 +92,9 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     error: ErrorInfo | None = None
     batch_id: str | None = None
     metadata: Annotated[
-        Raw,
-        Meta(description="The metadata of the request.", extra_json_schema={"type": "object"}),
-    ] = msgspec.field(default_factory=Raw)
+        dict[str, Any],
+        Meta(description="The metadata of the request. Absent if the request has none."),
+    ] = {}
 
     @property
     def is_final(self) -> bool:
@@ -141,22 +141,14 @@ def make(
         queue_position=queue_position,
         error=error,
         batch_id=batch_id,
-        metadata=Raw(metadata),
+        metadata=msgspec.json.decode(metadata, type=dict[str, Any]) if metadata else {},
     )
 
 
 def encode(event: StatusEvent) -> bytes:
-    """The record's value."""
-    fields = msgspec.to_builtins(event, builtin_types=(Raw,))
-    if not bytes(event.metadata):
-        fields.pop("metadata", None)
-    return orjson.dumps(fields, default=_encode_raw)
-
-
-def _encode_raw(value: object) -> orjson.Fragment:
-    if isinstance(value, Raw):
-        return orjson.Fragment(bytes(value))
-    raise TypeError(f"{type(value).__name__} cannot be part of a status event")
+    """The record's value. Fields that a subclass of the event adds are not part of it."""
+    fields = msgspec.to_builtins(event)
+    return orjson.dumps({name: fields[name] for name in _WIRE_NAMES if name in fields})
 
 
 def build_headers(event: StatusEvent, trace: TraceContext = ()) -> tuple[tuple[str, bytes], ...]:
@@ -166,6 +158,7 @@ def build_headers(event: StatusEvent, trace: TraceContext = ()) -> tuple[tuple[s
 
 
 _decoder = msgspec.json.Decoder(StatusEvent)
+_WIRE_NAMES: Final = StatusEvent.__struct_encode_fields__
 
 
 def decode(value: bytes) -> StatusEvent:

@@ -14,10 +14,10 @@ from typing import Any
 from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import batch_store, gauges
+from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.batch_stage import BatchStage
-from streams.dispatch.batch_store import BatchStore
+from streams.dispatch.batches.stage import BatchStage
+from streams.dispatch.batches.store import BatchStore, check_row
 from streams.dispatch.conversion import make_policy, to_source_record
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.drain_reporter import DrainReporter
@@ -28,10 +28,11 @@ from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.queue_survey import QueueSurvey
-from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.records.mapper import create_record_mapper
 from streams.dispatch.records.shortening import make_shortener
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.timer_service import TimerService
+from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
@@ -59,7 +60,7 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS, check_row=batch_store.check_row)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=check_row)
         self.registry = metrics.new_registry(name, lambda: self.app.readiness().is_ready)
         metrics.register_store_metrics(self.registry, self.table)
         self.clock = create_worker_clock(
@@ -84,7 +85,10 @@ class Dispatcher:
             settings, self.names.accounts, on_change=self.accounts.apply_record
         )
         self.requests_view = CompactedView(
-            settings, self.names.account_requests, on_change=self.accounts.apply_request
+            settings,
+            self.names.account_requests,
+            on_change=self.accounts.apply_request,
+            check=check_record,
         )
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
@@ -113,13 +117,7 @@ class Dispatcher:
             self.names.account_requests,
         )
         self.gauges = Gauges()
-        record_mapper = RecordMapper(
-            self.names.status,
-            self.names.dlq,
-            self.names.phone,
-            self.names.send,
-            self.names.batch,
-        )
+        record_mapper = create_record_mapper(self.names)
         self.intake = Intake(
             self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
         )
@@ -148,7 +146,11 @@ class Dispatcher:
         )
         self.queue_survey = QueueSurvey(self.registry, self._iter_waiting_phones, self.clock.now_s)
         self.account_monitor = AccountMonitor(settings, self.clock.now_s)
-        AccountCollector(self.registry, lambda: self.account_monitor.get_statuses().values())
+        AccountCollector(
+            self.registry,
+            lambda: self.account_monitor.get_statuses().values(),
+            (self.account_monitor.malformed, self.requests_view.malformed),
+        )
         self._exit_stack = AsyncExitStack()
         self._register_agents()
 
@@ -170,8 +172,8 @@ class Dispatcher:
             ("phone-stage", self.names.phone, self._process_phone_log),
             ("batch-stage", self.names.batch, self._process_batch_log),
         ):
-            raw_topic = app.raw_topic(topic, is_free=topic == self.names.outbound)
-            app.agent(raw_topic, name=name, isolated_partitions=True)(agent)
+            source = app.raw_topic(topic, is_free=topic == self.names.outbound)
+            app.agent(source, name=name, isolated_partitions=True)(agent)
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
         app.before_join(self._load_accounts)
@@ -240,6 +242,7 @@ class Dispatcher:
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
             conversation_states=self.gauges[gauges.PHONES],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
+            dispatches_overdue=self.timer_service.flights.count_overdue(),
             accounts=self.account_monitor.get_statuses().values(),
         )
 
@@ -281,9 +284,8 @@ class Dispatcher:
 
     def _get_append_time_s(self, event: EventT[Any]) -> float:
         """When the broker appended the record. One that was not stamped counts from now, which is never too early."""
-        message: Any = event.message
-        if message.timestamp_type == topics.APPEND_TIME_TYPE:
-            return message.timestamp
+        if event.message.timestamp_type == topics.APPEND_TIME_TYPE:
+            return event.message.timestamp
         log.error("%s was not stamped by the broker", to_source_record(event).coordinates)
         return self.clock.now_s()
 

@@ -11,11 +11,11 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content
-from streams.contract.request.content import ContactContent
+from streams.contract.request import content, media
+from streams.contract.request.content import MEDIA_CLASSES, ContactContent
 from streams.contract.request.kinds import Batch, Cancel
 from streams.contract.request.parse import Request, parse, parse_record
-from streams.dispatch import fan_out
+from streams.dispatch.batches import fan_out
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch.events import BatchCancelRequested, BatchOpened, default_id
@@ -125,6 +125,9 @@ class Intake:
             content_json = self._normalize_content(request)
         except InvalidPhone as error:
             raise _Rejected(_make_partial(request), Error("invalid_phone", str(error))) from error
+        except InvalidRequest as error:
+            wrong = Error(error.code, error.detail)
+            raise _Rejected(_make_partial(request), wrong) from error
         return RequestReceived(
             phone=phone,
             request=_make_request_info(request, record, now_s),
@@ -137,7 +140,11 @@ class Intake:
         return OutgoingRecord(self.phone_log, events.encode(event), key=event.phone.encode())
 
     def _normalize_content(self, request: Request) -> bytes:
-        """The content as JSON. The numbers on a contact's card are read like the recipient's."""
+        """The content as JSON. The numbers on a contact's card are read like the recipient's, and what a file is
+        follows from its bytes.
+        """
+        if isinstance(request.content, MEDIA_CLASSES):
+            return content.encode(media.complete(request.content))
         if not isinstance(request.content, ContactContent):
             return request.content_json
         phones = [
@@ -220,7 +227,10 @@ class Intake:
 
     def reject_as_too_large(self, record: SourceRecord, now_s: float) -> list[OutgoingRecord]:
         """The answer to a valid request that is too large for the phone log."""
-        error = Error("record_too_large", f"the record: is larger than {self.phone_log} takes")
+        detail = (
+            f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
+        )
+        error = Error("record_too_large", detail)
         request = self._parse(record)
         return self._reject(record, _make_partial(request), error, now_s)
 

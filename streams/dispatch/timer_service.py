@@ -125,7 +125,8 @@ class TimerService:
         next_s = min(self._next_due_s(), self._accounts.next_free_s(now_s))
         wait_s = min(max(next_s - now_s, 0.0), _MAX_SLEEP_S)
         try:
-            await asyncio.wait_for(self._notified.wait(), wait_s)
+            async with asyncio.timeout(wait_s):
+                await self._notified.wait()
         except TimeoutError:
             return
 

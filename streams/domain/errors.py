@@ -65,6 +65,11 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.code == "recipient_not_on_whatsapp"
 
     @property
+    def is_lookup_failed(self) -> bool:
+        """Whether WhatsApp did not say whether the number, or the chat that it had, exists."""
+        return self.code == "lookup_failed"
+
+    @property
     def is_new_chat_refused(self) -> bool:
         """Whether only this account must not write to this recipient now; another account may."""
         return self.code == "new_chats_restricted"

@@ -18,6 +18,7 @@ from streams.embedded_kafka import address, child, config, jars, java, probe
 from streams.embedded_kafka.jars import JarsMissing
 from streams.embedded_kafka.java import JavaMissing
 from streams.system import network
+from streams.system.private_files import PRIVATE_DIR_MODE
 
 __all__ = [
     "BrokerFailed",
@@ -108,7 +109,7 @@ class EmbeddedBroker:
             return
         jars.install(progress)
         java_path = java.find_java(self._java_home)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR_MODE)
         try:
             self._lock_directory()
             self._write_properties()

@@ -95,6 +95,17 @@ async def check_topics(
         return await _find_problems(client, specs)
 
 
+async def read_tombstone_retention_s(settings: Settings, topic: str) -> float:
+    """For how long this compacted topic keeps the tombstone of a deleted key, at least: what it is configured to.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+    """
+    async with connection.admin_client(settings) as client:
+        configs = await _describe_configs(client, [topic])
+    return int(configs[topic]["delete.retention.ms"]) / 1000
+
+
 async def partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:
     """The number of partitions of each topic on the brokers that our user may see."""
     return {topic["topic"]: len(topic["partitions"]) for topic in await _describe_topics(client)}

@@ -11,16 +11,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 
 from streams.domain.log_clock import Bounds, LogClock
 from streams.kafka.admin import InvalidTopics, misconfigured
-from streams.kafka.connection import KafkaUnreachable, producer_options, translate_errors
-from streams.kafka.reader import open_reader, require_topic
+from streams.kafka.connection import KafkaUnreachable, bootstrap_servers, translate_errors
+from streams.kafka.producing import open_producer, translate_refusals
+from streams.kafka.reader import open_reader
 from streams.kafka.topics import APPEND_TIME, APPEND_TIME_TYPE, TIMESTAMP_TYPE, names
 from streams.settings import ClientSettings, Settings
 
@@ -177,13 +177,12 @@ async def fetch_broker_time_s(settings: ClientSettings) -> float:
 
     Raises:
         KafkaUnreachable: no broker answers.
-        TopicNotFound, InvalidTopics: the topic is missing, or does not stamp append times.
+        TopicNotFound, TopicForbidden, InvalidTopics: the topic is missing, may not be written, or does not stamp
+            append times.
     """
     topic = names(settings).clock
-    await require_topic(settings, topic)
-    options: dict[str, Any] = producer_options(settings)
-    with translate_errors(options["bootstrap_servers"]):
-        async with AIOKafkaProducer(**options) as producer:
+    async with open_producer(settings, topic) as producer:
+        with translate_errors(bootstrap_servers(settings)), translate_refusals(topic):
             sent_mono_s = time.monotonic()
             metadata = await producer.send_and_wait(topic, b"", partition=0)
             # The append was in the middle of this time, as far as anybody knows.

@@ -3,6 +3,7 @@
 Every client takes its options from here; Faust's are made from the same settings (streams/runtime/factory.py).
 """
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,14 @@ MAX_REQUEST_BYTES = 8 * MIB + 65_536
 
 # What we produce is compressed if the library is installed. gzip always is, but it takes half a second for a photo.
 COMPRESSION = "zstd" if codec.has_zstd() else None
+
+
+def _has_no_login(record: logging.LogRecord) -> bool:
+    """At level debug aiokafka logs each request, and the one that logs in contains the password."""
+    return "SaslAuthenticate" not in record.getMessage()
+
+
+logging.getLogger("aiokafka.conn").addFilter(_has_no_login)
 
 
 class KafkaUnreachable(RuntimeError):

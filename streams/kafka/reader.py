@@ -4,25 +4,55 @@ For commands and callers' programs. It commits nothing, and any number of reader
 that must survive a restart: that needs a group.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import heapq
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.partitioner import murmur2
 
 from streams.kafka.connection import admin_client, client_options, translate_errors
+from streams.kafka.topic_ids import fetch_topic_ids
 from streams.settings import ClientSettings
 
 Record = ConsumerRecord[bytes | None, bytes | None]
 
+METADATA_AGE_S = 60.0
 _POLL_MS = 200
 
 
 class Reader:
-    """One topic or one partition of it, read forwards from the beginning or from where a `seek_…` method put it."""
+    """One topic or one partition of it, read forwards from the beginning or from where a `seek_…` method put it.
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    Partitions that are added to the topic are read too, from their beginning.
+    """
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, topic: str, partition: int | None = None
+    ) -> None:
         self._consumer = consumer
+        self._topic = topic
+        self._partition = partition
+
+    async def assign(self) -> None:
+        """Take the partitions of the topic, and keep the positions of those that were assigned before.
+
+        A subscription would do that too, but aiokafka then begins every partition anew: each record came twice.
+        """
+        offsets = {tp: await self._consumer.position(tp) for tp in self._partitions}
+        numbers = self._consumer.partitions_for_topic(self._topic) or set()
+        chosen = numbers if self._partition is None else {self._partition}
+        partitions = {TopicPartition(self._topic, number) for number in chosen}
+        if partitions <= offsets.keys():
+            return
+        self._consumer.assign(sorted(partitions | offsets.keys()))
+        added = sorted(partitions - offsets.keys())
+        self.seek(offsets | await self._consumer.beginning_offsets(added))
+
+    async def fetch_topic_id(self) -> str:
+        """What the broker calls this topic: another one with its name has another id."""
+        ids = await fetch_topic_ids(self._consumer._client, [self._topic])
+        return ids[self._topic].hex()
 
     async def seek_to_end(self) -> None:
         """Read the records that are written after this call."""
@@ -66,12 +96,12 @@ class Reader:
                 yield record
 
     async def _poll(self) -> list[Record]:
-        """The records of one fetch, in the order of their timestamps."""
+        """The records of one fetch: those of a partition in their order, and the partitions merged by time."""
+        numbers = self._consumer.partitions_for_topic(self._topic) or set()
+        if self._partition is None and len(numbers) > len(self._consumer.assignment()):
+            await self.assign()
         batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
-        records = [record for batch in batches.values() for record in batch]
-        return sorted(
-            records, key=lambda record: (record.timestamp, record.partition, record.offset)
-        )
+        return merge(batches.values())
 
     async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
         for partition, end in ends.items():
@@ -89,6 +119,14 @@ class Reader:
         return sorted(self._consumer.assignment())
 
 
+def merge(batches: Iterable[Sequence[Record]]) -> list[Record]:
+    """The records of several partitions by time, but those of one partition by offset alone.
+
+    The broker's clock may have been set back. The last record of a key is its state, whatever the time of its append.
+    """
+    return list(heapq.merge(*batches, key=lambda record: (record.timestamp, record.partition)))
+
+
 def choose_partition(key: bytes, partitions: int) -> int:
     """The partition of a key among so many: that of every producer with Kafka's default partitioner."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
@@ -100,9 +138,17 @@ class TopicNotFound(LookupError):
 
 @asynccontextmanager
 async def open_reader(
-    settings: ClientSettings, topic: str, *, partition: int | None = None
+    settings: ClientSettings,
+    topic: str,
+    *,
+    partition: int | None = None,
+    skips_lost: bool = True,
+    metadata_age_s: float = METADATA_AGE_S,
 ) -> AsyncIterator[Reader]:
     """A reader of this topic, or of one partition of it, which starts at its beginning.
+
+    A position whose record the log no longer has is moved to the oldest record; without `skips_lost`, reading it
+    raises `aiokafka.errors.OffsetOutOfRangeError`. Added partitions are noticed within `metadata_age_s`.
 
     Raises:
         KafkaUnreachable: no broker answers, or none is configured.
@@ -110,16 +156,20 @@ async def open_reader(
     """
     await require_topic(settings, topic)
     options = client_options(settings)
-    topics = [topic] if partition is None else []
     consumer = AIOKafkaConsumer(
-        *topics, **options, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        **options,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest" if skips_lost else "none",
+        metadata_max_age_ms=int(metadata_age_s * 1000),
     )
     try:
         with translate_errors(options["bootstrap_servers"]):
             await consumer.start()
-        if partition is not None:
-            consumer.assign([TopicPartition(topic, partition)])
-        yield Reader(consumer)
+            await consumer._client._wait_on_metadata(topic)
+            reader = Reader(consumer, topic, partition)
+            await reader.assign()
+        yield reader
     finally:
         await consumer.stop()
 
@@ -129,4 +179,12 @@ async def require_topic(settings: ClientSettings, topic: str) -> None:
     # A consumer would look for it for 40 s. Lists all topics, because a broker might create one that is named.
     async with admin_client(settings) as client:
         if topic not in await client.list_topics():
-            raise TopicNotFound(f"there is no topic {topic}: run `wa-streams topics create`")
+            raise TopicNotFound(missing_topic(topic))
+
+
+def missing_topic(topic: str) -> str:
+    """What is wrong and what to do; Kafka does not show a topic to a user that may not describe it."""
+    return (
+        f"there is no topic {topic}, or this user may not see it: run `wa-streams topics create`, or check "
+        "WA_TOPIC_PREFIX"
+    )

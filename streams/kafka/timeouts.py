@@ -4,10 +4,10 @@ aiokafka has one timeout for every request. It must be as long as the longest on
 until every member of the group has joined. So a client would wait 40 s for a broker that accepts connections and
 answers nothing (suspended, or behind a half-open connection), and then ask it again.
 
-* A request that a live broker answers at once has a short timeout, if nothing else waits on its connection.
-* Any other request is waited for, but after a few seconds the broker is probed over a new connection. If it does not
-  answer that either, it is given up.
-* A broker that was given up is not asked again for a few seconds, by any client of the process, while others answer.
+* A request that is not answered at once proves nothing: a commit waits for its replicas, a fetch for records. So the
+  broker is probed over a new connection. If it does not answer that either, it is given up.
+* What one client finds out holds for all of this process (silent_brokers.py): their connections to it are closed.
+* Nobody waits for a broker that was given up. It is probed in the background until it answers again.
 
 Nothing is lost by giving up: aiokafka fetches metadata from another broker and sends the request again to the new
 leader or coordinator, a producer under the same sequence numbers. So no record is written twice.
@@ -23,50 +23,13 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaConnectionError, KafkaError, RequestTimedOutError
 
 from streams.kafka import connection_errors
+from streams.kafka.silent_brokers import silent_brokers
 
 # Kafka itself needs nine seconds to elect new leaders: to give up a slow broker earlier would gain nothing.
 CONNECT_TIMEOUT_S: Final = 4.0  # TCP, TLS, the broker's first answer, authentication
-ANSWER_TIMEOUT_S: Final = 5.0  # a request that a live broker answers at once
-PROBE_AFTER_S: Final = 3.0  # any other request
-SILENCE_S: Final = 3.0  # a broker that was given up is not asked again for this long
-_OTHERS_ANSWER_S: Final = 10.0  # if another broker answered within this time
+PROBE_AFTER_S: Final = 2.0  # a request that is not answered
 
-# By the numbers of https://kafka.apache.org/protocol#protocol_api_keys
-_QUICK_REQUESTS: Final = frozenset(
-    {
-        2,  # ListOffsets
-        3,  # Metadata
-        8,  # OffsetCommit
-        9,  # OffsetFetch
-        10,  # FindCoordinator
-        12,  # Heartbeat
-        13,  # LeaveGroup
-        17,  # SaslHandshake
-        18,  # ApiVersions
-        22,  # InitProducerId
-        36,  # SaslAuthenticate
-    }
-)
-
-# When a broker was given up, and when one answered, by address. Shared by all clients and threads of the process.
-_given_up_at_s: dict[tuple[str, int], float] = {}
-_answered_at_s: dict[tuple[str, int], float] = {}
-
-
-def is_silent(host: str, port: int) -> bool:
-    """Whether the broker at this address was given up a moment ago, while another one answers.
-
-    If no other answers, it is not avoided: it may be the only one, and slow.
-    """
-    now_s, address = time.monotonic(), (host, port)
-    given_up_at_s = _given_up_at_s.get(address)
-    if given_up_at_s is None or now_s - given_up_at_s >= SILENCE_S:
-        return False
-    return any(
-        now_s - answered_at_s < _OTHERS_ANSWER_S
-        for other, answered_at_s in list(_answered_at_s.items())
-        if other != address
-    )
+_probes: Final = set["asyncio.Task[None]"]()  # a task that nobody holds may be collected
 
 
 class BoundedConnection(ak_conn.AIOKafkaConnection):
@@ -74,6 +37,8 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
 
     def __init__(self, host: str, port: int, **options: Any) -> None:
         super().__init__(host, port, **options)
+        self._address = (host, port)
+        self._is_connecting = False
         self._probe_options = {**options, "on_close": None}
 
     async def connect(self) -> Any:
@@ -81,28 +46,45 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
 
         Raises:
             TimeoutError: the broker does not answer.
-            KafkaConnectionError: it was given up a moment ago.
+            KafkaConnectionError: it was given up, and does not answer yet.
         """
-        address = (self.host, self.port)
-        if is_silent(*address):
+        if silent_brokers.is_silent(self._address):
+            self._start_probe()
             raise KafkaConnectionError(f"{self.host}:{self.port} did not answer a moment ago")
+        streams = await self._connect()
+        silent_brokers.add_connection(self._address, self)
+        return streams
+
+    async def _connect(self) -> Any:
+        self._is_connecting = True  # one timeout for all of it
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 streams = await super().connect()
         except TimeoutError as error:
-            _given_up_at_s[address] = time.monotonic()
+            silent_brokers.give_up(self._address)
             self._record_failure(error)
             raise
         except (KafkaError, OSError) as error:
             self._record_failure(error)
             raise
-        _given_up_at_s.pop(address, None)
-        connection_errors.record_success(address)
+        finally:
+            self._is_connecting = False
+        silent_brokers.forgive(self._address)
+        connection_errors.record_success(self._address)
         return streams
 
     def _handle_frame(self, resp: bytes) -> None:
-        _answered_at_s[self.host, self.port] = time.monotonic()
+        silent_brokers.record_answer(self._address)
         super()._handle_frame(resp)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop in which it was created."""
+        return self._loop
+
+    def abort(self) -> None:
+        """The broker was given up: its client is to send the requests elsewhere."""
+        self.close(reason=ak_conn.CloseReason.CONNECTION_TIMEOUT)
 
     def close(self, reason: Any = None, exc: BaseException | None = None) -> Any:
         """Close the connection. If the broker closed it, that is recorded: it may expect another protocol."""
@@ -112,7 +94,7 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
 
     def _record_failure(self, error: BaseException) -> None:
         is_tls = self._security_protocol.endswith("SSL")
-        connection_errors.record_failure((self.host, self.port), error, is_tls=is_tls)
+        connection_errors.record_failure(self._address, error, is_tls=is_tls)
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """Send a request. The result is awaitable, and raises RequestTimedOutError when the broker is given up.
@@ -121,55 +103,65 @@ class BoundedConnection(ak_conn.AIOKafkaConnection):
         that time out together would raise KeyError, which ends the coordinator.
         """
         waiting = super().send(request, expect_response)
-        if not expect_response:
+        if not expect_response or self._is_connecting:
             return waiting
         waiting.close()  # aiokafka's own way to wait
-        answer: asyncio.Future[Any] = self._requests[-1][2]
-        # A broker answers the requests of one connection in order.
-        is_first = len(self._requests) == 1
-        is_quick = is_first and request.API_KEY in _QUICK_REQUESTS
-        return self._wait_for_quick(answer) if is_quick else self._wait_for(answer)
-
-    async def _wait_for_quick(self, answer: "asyncio.Future[Any]") -> Any:
-        try:
-            return await asyncio.wait_for(answer, min(ANSWER_TIMEOUT_S, self._request_timeout))
-        except TimeoutError:
-            raise self._give_up() from None
+        return self._wait_for(self._requests[-1][2])
 
     async def _wait_for(self, answer: "asyncio.Future[Any]") -> Any:
         deadline_s = time.monotonic() + self._request_timeout
+        wait_s = PROBE_AFTER_S
         try:
             while not answer.done():
-                remaining_s = deadline_s - time.monotonic()
-                await asyncio.wait({answer}, timeout=min(PROBE_AFTER_S, remaining_s))
-                if answer.done():
-                    break
-                if time.monotonic() >= deadline_s or not await self._is_broker_answering():
-                    raise self._give_up()
+                await asyncio.wait({answer}, timeout=min(wait_s, deadline_s - time.monotonic()))
+                if not answer.done() and time.monotonic() >= deadline_s:
+                    raise self._abort_request()
+                # Whatever else the broker answers is as good as a probe.
+                wait_s = PROBE_AFTER_S - silent_brokers.silence_s(self._address)
+                if not answer.done() and wait_s <= 0:
+                    await self._probe_or_give_up(answer)
+                    wait_s = PROBE_AFTER_S
             return answer.result()
         finally:
             answer.cancel()
 
-    async def _is_broker_answering(self) -> bool:
+    async def _probe_or_give_up(self, answer: "asyncio.Future[Any]") -> None:
+        if not await self._is_answering_probe() and not answer.done():
+            silent_brokers.give_up(self._address)
+            raise self._abort_request()
+
+    def _abort_request(self) -> RequestTimedOutError:
+        self.abort()
+        return RequestTimedOutError(f"{self.host}:{self.port}")
+
+    # -- probes
+
+    async def _is_answering_probe(self) -> bool:
         probe = BoundedConnection(self.host, self.port, **self._probe_options)
         try:
-            await probe.connect()
+            await probe._connect()
         except (KafkaError, OSError, TimeoutError):
             return False
         finally:
             probe.close()
         return True
 
-    def _give_up(self) -> RequestTimedOutError:
-        _given_up_at_s[self.host, self.port] = time.monotonic()
-        self.close(reason=ak_conn.CloseReason.CONNECTION_TIMEOUT)
-        return RequestTimedOutError(f"{self.host}:{self.port}")
+    def _start_probe(self) -> None:
+        if silent_brokers.claim_probe(self._address):
+            task = asyncio.create_task(self._probe())
+            _probes.add(task)
+            task.add_done_callback(_probes.discard)
+
+    async def _probe(self) -> None:
+        await self._is_answering_probe()  # an answer ends its silence
 
 
 def _get_random_node(client: AIOKafkaClient) -> int | None:
-    """Replaces aiokafka's: a broker that was given up a moment ago is the last choice."""
+    """Replaces aiokafka's: a broker that was given up is the last choice."""
     brokers = client.cluster.brokers()
-    answering = [broker for broker in brokers if not is_silent(broker.host, broker.port)]
+    answering = [
+        broker for broker in brokers if not silent_brokers.is_silent((broker.host, broker.port))
+    ]
     candidates = answering or list(brokers)
     return random.choice(candidates).nodeId if candidates else None
 

@@ -7,18 +7,21 @@ that is done, the old state remains.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.kafka.connection import KafkaUnreachable, client_options
+from streams.kafka.malformed import MalformedRecords
 from streams.settings import Settings
 from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks
 
 log = logging.getLogger(__name__)
 
+# Raises ValueError, with a message that holds nothing of the content.
+CheckRecord = Callable[[bytes, bytes], object]
 # The key, its new value (None: the key was deleted), and the append time of the record, as epoch seconds.
 OnChange = Callable[[bytes, bytes | None, float], None]
 
@@ -45,12 +48,19 @@ class CompactedView:
         *,
         partitions: int = 1,
         on_change: OnChange | None = None,
+        check: CheckRecord | None = None,
     ) -> None:
-        """`on_change` is called for each record after `start`, in the event loop; it must not block."""
+        """`on_change` is called for each record after `start`, in the event loop; it must not block.
+
+        `check` raises ValueError for a key and value that cannot be read. Such a record counts as a value all the same:
+        what its user makes of it is its user's decision.
+        """
         self._settings = settings
         self._topic = topic
         self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
         self._on_change = on_change
+        self._check = check
+        self.malformed = MalformedRecords(topic)
         self._records: dict[bytes, ViewRecord] = {}
         self._loaded = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -106,7 +116,7 @@ class CompactedView:
             self._replace(await self._load(consumer))
             self._loaded.set()
             while True:
-                for record in await _poll(consumer):
+                for record in await self._poll(consumer):
                     self._apply_change(*record)
         finally:
             await consumer.stop()
@@ -117,9 +127,27 @@ class CompactedView:
         ends = await consumer.end_offsets(self._partitions)
         loaded: dict[bytes, ViewRecord] = {}
         while not await _has_reached(consumer, ends):
-            for record in await _poll(consumer):
+            for record in await self._poll(consumer):
                 _set_or_delete(loaded, *record)
         return loaded
+
+    async def _poll(self, consumer: AIOKafkaConsumer) -> list[tuple[bytes, bytes | None, float]]:
+        """What has arrived; nothing after a timeout."""
+        batches = await consumer.getmany(timeout_ms=_POLL_MS)
+        changes: list[tuple[bytes, bytes | None, float]] = []
+        for record in (record for batch in batches.values() for record in batch):
+            if record.key is not None:  # the broker refuses such a record on a compacted topic
+                self._check_record(record.key, record)
+                changes.append((record.key, record.value, record.timestamp / 1000))
+        return changes
+
+    def _check_record(self, key: bytes, record: ConsumerRecord[Any, Any]) -> None:
+        if self._check is None or record.value is None:
+            return
+        try:
+            self._check(key, record.value)
+        except ValueError as error:
+            self.malformed.add(record.partition, record.offset, error)
 
     def _replace(self, loaded: dict[bytes, ViewRecord]) -> None:
         """Take over what was loaded; after the first time, report what is different or newer."""
@@ -143,17 +171,6 @@ class CompactedView:
         except Exception:
             # The topic is not the cause, and reading it again would only bring the same change.
             log.exception("the callback for changes in %s failed", self._topic)
-
-
-async def _poll(consumer: AIOKafkaConsumer) -> Iterator[tuple[bytes, bytes | None, float]]:
-    """What has arrived; nothing after a timeout."""
-    batches = await consumer.getmany(timeout_ms=_POLL_MS)
-    return (
-        (record.key, record.value, record.timestamp / 1000)
-        for records in batches.values()
-        for record in records
-        if record.key is not None  # the broker refuses such a record on a compacted topic
-    )
 
 
 async def _has_reached(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> bool:

@@ -5,7 +5,6 @@ heartbeat comes: after three of them the accounts are down here too, because nob
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -19,6 +18,7 @@ from prometheus_client.registry import Collector
 from streams.contract import account as wire
 from streams.contract.account import AccountRecord
 from streams.kafka.connection import KafkaUnreachable
+from streams.kafka.malformed import MalformedRecords
 from streams.kafka.reader import Record, TopicNotFound, open_reader
 from streams.kafka.topics import names
 from streams.observability.account_status import STATES, AccountStatus
@@ -36,6 +36,7 @@ class AccountMonitor:
         self._settings = settings
         self._now_s = now_s
         self._records: dict[str, tuple[AccountRecord, float]] = {}
+        self.malformed = MalformedRecords(names(settings).accounts)
 
     async def run(self) -> None:
         """Until cancelled. An outage is logged once."""
@@ -58,8 +59,12 @@ class AccountMonitor:
         if record.value is None:
             self._records.pop(name, None)
             return
-        with contextlib.suppress(msgspec.DecodeError):  # another program wrote it
-            self._records[name] = wire.decode(record.value), record.timestamp / 1000
+        try:
+            decoded = wire.decode(record.value)
+        except (msgspec.DecodeError, UnicodeDecodeError):  # another program wrote it
+            self.malformed.add(record.partition, record.offset, "not an account record")
+        else:
+            self._records[name] = decoded, record.timestamp / 1000
 
     def get_statuses(self) -> dict[str, AccountStatus]:
         """Every account that is set or has ever published a record."""
@@ -74,9 +79,14 @@ class AccountCollector(Collector):
     """The accounts' states and the age of their heartbeats, read at each scrape."""
 
     def __init__(
-        self, registry: CollectorRegistry, read: Callable[[], Iterable[AccountStatus]]
+        self,
+        registry: CollectorRegistry,
+        read: Callable[[], Iterable[AccountStatus]],
+        malformed: Iterable[MalformedRecords] = (),
     ) -> None:
+        """`malformed`: those of each topic about the accounts."""
         self._read = read
+        self._malformed = tuple(malformed)
         registry.register(self)
 
     def describe(self) -> Iterator[Metric]:
@@ -102,3 +112,8 @@ class AccountCollector(Collector):
                 age_s.add_metric([status.name], status.age_s)
         yield state
         yield age_s
+        yield GaugeMetricFamily(
+            "wa_account_records_malformed",
+            "Records about the accounts that could not be read and were skipped, since the start",
+            value=sum(records.count for records in self._malformed),
+        )

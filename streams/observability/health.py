@@ -16,6 +16,7 @@ def health_document(
     cache_size: int,
     conversation_states: int,
     rate_limit_tracking: int,
+    dispatches_overdue: int = 0,
     accounts: Iterable[AccountStatus],
 ) -> dict[str, Any]:
     """The document without the uptime in seconds, which the server adds.
@@ -24,7 +25,7 @@ def health_document(
 
     `queue_length` counts the messages that wait or are in flight, `cache_size` the numbers with a cached
     look-up, `conversation_states` the recipients that have a row, and `rate_limit_tracking` those of
-    them that were sent a message recently.
+    them that were sent a message recently. `dispatches_overdue` counts the messages whose sender does not answer.
     """
     statuses = list(accounts)
     return {
@@ -35,5 +36,6 @@ def health_document(
             "cacheSize": cache_size,
             "conversationStates": conversation_states,
             "rateLimitTracking": rate_limit_tracking,
+            "dispatchesOverdue": dispatches_overdue,
         },
     }

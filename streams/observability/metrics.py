@@ -68,7 +68,7 @@ class StoreCounts(Protocol):
 
     @property
     def rebuilds(self) -> int:
-        """Stores that were damaged and set aside."""
+        """Stores that were damaged or too old."""
         ...
 
     @property
@@ -81,7 +81,7 @@ def register_store_metrics(registry: CollectorRegistry, table: StoreCounts) -> N
     """Add the gauges of a worker's table."""
     definitions: dict[str, tuple[str, ReadValue]] = {
         "wa_store_rebuilds": (
-            "Damaged stores of this worker that were set aside and rebuilt, ever",
+            "Stores of this worker that were damaged or too old, and were rebuilt, ever",
             lambda: float(table.rebuilds),
         ),
         "wa_changelog_records_skipped": (

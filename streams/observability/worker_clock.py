@@ -49,6 +49,7 @@ def create_worker_clock(
         clock.observe(append_s, sent_mono_s, received_mono_s)
 
     app.on_produce_response = observe_response
+    app.stale_stores.broker_time_s = clock.latest_s
     app.before_join(clock.start)
     app.task(clock.run)
     return clock

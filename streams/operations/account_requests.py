@@ -6,13 +6,12 @@ starts or stops a process.
 
 import asyncio
 import getpass
+import os
 import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
-
-from aiokafka import AIOKafkaProducer
 
 from streams.domain.accounts.requests import (
     AccountRequest,
@@ -25,7 +24,8 @@ from streams.domain.accounts.requests import (
 )
 from streams.kafka import admin
 from streams.kafka.broker_clock import fetch_broker_time_s
-from streams.kafka.connection import producer_options, translate_errors
+from streams.kafka.connection import bootstrap_servers, translate_errors
+from streams.kafka.producing import open_producer, translate_refusals
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.operations.errors import CommandFailed, UsageError
@@ -91,15 +91,22 @@ async def _publish(settings: Settings, account: str, requested: RequestedState) 
     request = AccountRequest(
         account=account,
         requested=requested,
-        by=f"{getpass.getuser()}@{socket.gethostname()}",
+        by=f"{_get_user()}@{socket.gethostname()}",
         at_s=await fetch_broker_time_s(settings),
     )
-    options = producer_options(settings)
-    with translate_errors(options["bootstrap_servers"]):
-        async with AIOKafkaProducer(**options) as producer:
-            topic = names(settings).account_requests
+    topic = names(settings).account_requests
+    async with open_producer(settings, topic) as producer:
+        with translate_errors(bootstrap_servers(settings)), translate_refusals(topic):
             await producer.send_and_wait(topic, encode(request), key=request_key(account))
     return request
+
+
+def _get_user() -> str:
+    """Who makes the request; in a container, the user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 async def wait_until_drained(

@@ -16,6 +16,7 @@ from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.reader import Record, TopicNotFound, open_reader
 from streams.kafka.topics import names
 from streams.observability.account_status import AccountStatus
+from streams.operations.account_requests import find_accounts
 from streams.operations.errors import CommandFailed, UsageError
 from streams.settings import Settings
 from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks, race
@@ -41,9 +42,22 @@ def require_account(settings: Settings, account: str) -> None:
         )
 
 
+async def require_existing(settings: Settings, account: str) -> None:
+    """Check that there is this account, wherever its sender runs.
+
+    Raises:
+        UsageError: there is no such account, or it was removed.
+    """
+    existing = await find_accounts(settings)
+    if account not in existing:
+        listed = ", ".join(sorted(existing)) or "none"
+        raise UsageError(f"there is no account {account} ({listed}); see `wa-streams accounts add`")
+
+
 async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
-    """What is known of each account now, by name."""
-    statuses = {name: AccountStatus(name) for name in settings.accounts}
+    """What is known now of each account that there is, by name: also of one that was added by `accounts add`."""
+    existing = await find_accounts(settings)
+    statuses = {name: AccountStatus(name) for name in existing}
     now_s = await fetch_broker_time_s(settings)
     async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.read_to_end():
@@ -53,7 +67,7 @@ async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
             if account_record is not None:
                 name = account_record.account
                 statuses[name] = AccountStatus(name, account_record, _get_age_s(record, now_s))
-    return dict(sorted(statuses.items()))
+    return {name: status for name, status in sorted(statuses.items()) if name in existing}
 
 
 def _get_age_s(record: Record, now_s: float) -> float:

@@ -8,11 +8,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import msgspec
 from aiokafka.admin import RecordsToDelete
 
 from streams.client import SENT_STATUSES
-from streams.contract import dead_letter, status
+from streams.client.events import decode_event
+from streams.contract import dead_letter
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
 from streams.contract.status import StatusEvent
 from streams.kafka import connection
@@ -115,9 +115,14 @@ async def _follow(
         to = read_addressee(item.letter, settings.default_region).to
         by_request[item.letter.info.request_id, to] = item
     async for record in reader.follow():
-        event = _decode_status(record.value)
-        item = by_request.get((event.id, event.to)) if event is not None else None
-        if item is None or event is None:
+        event = decode_event(record.value)
+        if event is None:
+            continue
+        # The recipient may have another number in WhatsApp than in the request.
+        item = by_request.get((event.id, event.requested_to)) or by_request.get(
+            (event.id, event.to)
+        )
+        if item is None:
             continue
         item.status = event
         if item.is_done:
@@ -125,13 +130,6 @@ async def _follow(
             on_progress(done)
             if done == len(replays):
                 return
-
-
-def _decode_status(value: bytes | None) -> StatusEvent | None:
-    try:
-        return None if value is None else status.decode(value)
-    except msgspec.DecodeError:  # written by another program
-        return None
 
 
 async def purge(settings: Settings, before_s: float | None, *, is_dry_run: bool) -> int:

@@ -2,35 +2,30 @@
 
 import asyncio
 import base64
-import mimetypes
-import time
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
+from streams.client.requests import build_request
+from streams.contract.request import media
 from streams.contract.status import StatusEvent
-from streams.domain.numbers import InvalidPhone, to_e164
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.operations.errors import CommandFailed
 from streams.settings import Settings
 
-_MEDIA_TYPES = ("image", "video", "audio")
 _RECENT_S = 3600.0
 
 
 def build_media_content(file: Path, caption: str | None) -> dict[str, Any]:
-    """The content of a message that carries this file. Its type follows from the file's name."""
-    mime = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    media_type = mime.partition("/")[0]
-    media: dict[str, Any] = {
-        "type": media_type if media_type in _MEDIA_TYPES else "document",
-        "data": base64.b64encode(file.read_bytes()).decode(),
-        "mime": mime,
+    """The content of a message that carries this file. Its kind follows from its bytes, else from its name."""
+    data = file.read_bytes()
+    content: dict[str, Any] = {
+        "type": media.choose_kind(data, file.name),
+        "data": base64.b64encode(data).decode(),
         "filename": file.name,
     }
-    return media if caption is None else media | {"caption": caption}
+    return content if caption is None else content | {"caption": caption}
 
 
 async def send(
@@ -42,6 +37,7 @@ async def send(
     id: str | None,
 ) -> SendResponse:
     """Produce a request. Returns once Kafka has it; a dispatcher need not run."""
+    build_request(to, content, id, options)  # what is wrong is wrong without a broker too
     async with WhatsApp(settings=settings) as whatsapp:
         return await whatsapp.send(to, content, id=id, **options)
 
@@ -60,29 +56,20 @@ async def send_and_wait(
     Raises:
         CommandFailed: neither happened in time. The request is not withdrawn.
     """
-    request_id = id or uuid.uuid4().hex
+    request_id = build_request(to, content, id, options).id
     # Events are read from before the request on, so that none is missed.
     since_s = await fetch_broker_time_s(settings)
     last: StatusEvent | None = None
     try:
         async with asyncio.timeout(timeout_s), WhatsApp(settings=settings) as whatsapp:
             await whatsapp.send(to, content, id=request_id, **options)
-            async for event in whatsapp.statuses(id=request_id, since_s=since_s):
-                if not _is_for(event, to, settings.default_region):
-                    continue  # an id is per recipient
+            async for event in whatsapp.statuses(id=request_id, to=to, since_s=since_s):
                 last = event
                 if event.status in SENT_STATUSES or event.is_final:
                     return event
     except TimeoutError:
         raise CommandFailed(_describe_timeout(request_id, last, timeout_s)) from None
     raise AssertionError("unreachable: a topic has no end")
-
-
-def _is_for(event: StatusEvent, to: str, region: str | None) -> bool:
-    try:
-        return event.to in (None, to, to_e164(to, region))
-    except InvalidPhone:
-        return True
 
 
 def _describe_timeout(request_id: str, last: StatusEvent | None, timeout_s: float) -> str:
@@ -101,7 +88,12 @@ def _describe_timeout(request_id: str, last: StatusEvent | None, timeout_s: floa
 
 
 async def read_events(
-    settings: Settings, *, id: str | None, follow: bool, since_s: float | None
+    settings: Settings,
+    *,
+    id: str | None,
+    to: str | None = None,
+    follow: bool,
+    since_s: float | None,
 ) -> AsyncIterator[StatusEvent]:
     """Status events of one request or of all, each once; with `follow` also those still to come.
 
@@ -110,17 +102,24 @@ async def read_events(
     """
     seen_ids: set[str] = set()
     async with WhatsApp(settings=settings) as whatsapp:
-        async for event in _open_events(whatsapp, id, follow, since_s):
+        async for event in await _open_events(settings, whatsapp, id, to, follow, since_s):
             if event.event_id not in seen_ids:  # events are published at least once
                 seen_ids.add(event.event_id)
                 yield event
 
 
-def _open_events(
-    whatsapp: WhatsApp, id: str | None, follow: bool, since_s: float | None
+async def _open_events(
+    settings: Settings,
+    whatsapp: WhatsApp,
+    id: str | None,
+    to: str | None,
+    follow: bool,
+    since_s: float | None,
 ) -> AsyncIterator[StatusEvent]:
-    if since_s is None and id is not None:
+    if since_s is None and (id or to):
         since_s = 0.0
     if follow:
-        return whatsapp.statuses(id=id, since_s=since_s)
-    return whatsapp.history(id=id, since_s=time.time() - _RECENT_S if since_s is None else since_s)
+        return whatsapp.statuses(id=id, to=to, since_s=since_s)
+    if since_s is None:  # the topic has the broker's times
+        since_s = max(0.0, await fetch_broker_time_s(settings) - _RECENT_S)
+    return whatsapp.history(id=id, to=to, since_s=since_s)

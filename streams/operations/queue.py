@@ -55,6 +55,11 @@ class RecipientQueue:
         return next((queued for queued in self.messages if queued.is_in_flight), None)
 
     @property
+    def is_overdue(self) -> bool:
+        """Whether the sender of the message in flight does not answer."""
+        return self.in_flight is not None and self.in_flight.explanation.reason == waiting.OVERDUE
+
+    @property
     def waiting(self) -> list[QueuedMessage]:
         """Those that wait."""
         return [queued for queued in self.messages if not queued.is_in_flight]

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from streams.contract import record_size
 from streams.contract.dead_letter import DeadLetter
 from streams.kafka import connection
+from streams.kafka.producing import open_producer, translate_refusals
 from streams.kafka.topics import names
 from streams.settings import Settings
 
@@ -74,6 +75,7 @@ class _Producer:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._topic = names(settings).outbound
+        self._stack = AsyncExitStack()
         self._producer: AIOKafkaProducer | None = None
 
     async def __aenter__(self) -> "_Producer":
@@ -83,25 +85,25 @@ class _Producer:
     async def __aexit__(self, *_: object) -> None:
         await self._stop()
 
-    async def _start(self) -> AIOKafkaProducer:
-        self._producer = AIOKafkaProducer(**connection.producer_options(self._settings))
-        await self._producer.start()
-        return self._producer
+    async def _start(self) -> None:
+        self._producer = await self._stack.enter_async_context(
+            open_producer(self._settings, self._topic)
+        )
 
     async def _stop(self) -> None:
-        if self._producer is not None:
-            await self._producer.stop()
+        await self._stack.aclose()
 
     async def send(self, letter: DeadLetter, *, is_forced: bool) -> bool:
         """Produce the original record; False if the topic does not take it."""
         assert self._producer is not None
         try:
-            await self._producer.send_and_wait(
-                self._topic,
-                letter.value,
-                key=letter.key,
-                headers=letter.build_replay_headers(is_forced=is_forced),
-            )
+            with translate_refusals(self._topic):
+                await self._producer.send_and_wait(
+                    self._topic,
+                    letter.value,
+                    key=letter.key,
+                    headers=letter.build_replay_headers(is_forced=is_forced),
+                )
         except _TOO_LARGE_ERRORS:
             # The refused record leaves a gap in the producer's sequence numbers, so it is of no use any more.
             await self._stop()
@@ -124,7 +126,8 @@ async def _read_original(settings: Settings, letter: DeadLetter) -> DeadLetter |
         consumer.assign([partition])
         consumer.seek(partition, letter.info.offset)
         try:
-            record = await asyncio.wait_for(consumer.getone(), _READ_TIMEOUT_S)
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                record = await consumer.getone()
         except TimeoutError:
             return None
     original = replace(letter, key=record.key, value=record.value, headers=tuple(record.headers))

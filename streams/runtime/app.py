@@ -31,6 +31,7 @@ from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
 from streams.runtime.publisher import Publisher
 from streams.runtime.store.local_store import Table
+from streams.runtime.store.stale import ReadRetentionS, StaleStores
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
 
 Callback = Callable[[], Awaitable[None]]
@@ -56,6 +57,7 @@ class App(faust.App):
         partitions: int,
         event_timeout_s: float,
         watchdog_timeouts: WatchdogTimeouts,
+        read_retention_s: ReadRetentionS,
         release_dir: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
@@ -66,6 +68,7 @@ class App(faust.App):
         self.free_topics: set[str] = set()  # those with any number of partitions (assignor.py)
         self.target_topics: set[str] = set()  # topics that are written, besides those
         self.durable_tables: list[RecoveredTable] = []
+        self.stale_stores = StaleStores(read_retention_s)
         self.publisher = Publisher(self._started_producer)
         self.on_produce_response: ProduceObserver = lambda metadata, sent_s, received_s: None
         self._member_id = member_id
@@ -121,6 +124,11 @@ class App(faust.App):
     def nack(self, event: EventT[Any]) -> None:
         """Give an event back that will not be acknowledged: it is not waited for, and is read again."""
         self.typed_consumer._unacked_messages.discard(event.message)
+
+    def abandon(self, event: EventT[Any] | None) -> None:
+        """An event cannot be finished by this process: it is neither waited for nor committed, and is read again."""
+        if event is not None:
+            self.typed_consumer.abandon(event.message)
 
     def readiness(self) -> Readiness:
         """For the probes."""

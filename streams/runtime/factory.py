@@ -10,7 +10,7 @@ import faust
 from faust.types.auth import CredentialsT
 from yarl import URL
 
-from streams.kafka import connection
+from streams.kafka import admin, connection
 from streams.runtime import patches, worker_dir
 from streams.runtime.app import App, Readiness
 from streams.runtime.exit_codes import ExitCode, terminate
@@ -58,6 +58,7 @@ def create_app(
         watchdog_timeouts=WatchdogTimeouts.derive(
             event_timeout_s, settings.kafka_session_timeout_s
         ),
+        read_retention_s=lambda topic: admin.read_tombstone_retention_s(settings, topic),
         release_dir=directory.release,
         broker=broker,
         broker_credentials=credentials,

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
-from faust.types import TP
+from faust.types import TP, EventT
 
 from streams.runtime.fence import Fence
 from streams.runtime.publisher import Publisher
@@ -36,6 +36,14 @@ class FencedApp(Protocol):
     @property
     def on_produce_response(self) -> ProduceObserver:
         """Receives the metadata of each batch that the broker has confirmed, and when it was sent and received."""
+        ...
+
+
+class AbandoningApp(Protocol):
+    """The app as its agents use it."""
+
+    def abandon(self, event: EventT[Any] | None) -> None:
+        """This event cannot be finished here: it is neither waited for nor committed."""
         ...
 
 

@@ -18,7 +18,7 @@ from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.protocols import TableApp
-from streams.runtime.publisher import PartitionRevoked, retry_until_acknowledged
+from streams.runtime.publisher import AppStopped, PartitionRevoked, retry_until_acknowledged
 from streams.runtime.store.local_store import LocalStore
 from streams.runtime.store.rows import (
     INTERNAL_PREFIX,
@@ -233,16 +233,13 @@ class DurableTable:
                     f"partition {partition} of {self._table.name} is not assigned to this process"
                 )
             last_offset, appended_at_s = await self._write_changelog(partition, changes)
-            self._apply(partition, changes, last_offset)
+            self._apply(partition, changes, last_offset, appended_at_s)
             return appended_at_s
 
     async def _write_changelog(
         self, partition: int, changes: Sequence[Change]
     ) -> tuple[int, float | None]:
-        """Write to the changelog; returns the last record's offset and append time.
-
-        They are -1 and None if the broker does not return them.
-        """
+        """Returns the last record's offset and append time: -1 and None if the broker does not return them."""
         last_offset, appended_at_s = -1, None
 
         async def send_batches() -> None:
@@ -257,7 +254,9 @@ class DurableTable:
         await self._app.publisher.write(send_batches, self.changelog)
         return last_offset, appended_at_s
 
-    def _apply(self, partition: int, changes: Sequence[Change], offset: int) -> None:
+    def _apply(
+        self, partition: int, changes: Sequence[Change], offset: int, appended_at_s: float | None
+    ) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in changes:
             if value is None:
@@ -265,7 +264,7 @@ class DurableTable:
             else:
                 batch.put(key, value)
         if offset >= 0:
-            batch.put(self._store.offset_key, str(offset).encode())
+            self._store.put_position(batch, offset, appended_at_s)
         try:
             self._database(partition).write(batch)
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
@@ -277,11 +276,12 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         result = callback()
         if isinstance(result, Awaitable):
             await result
+    except (PartitionRevoked, AppStopped) as error:  # another recovery follows
+        log.warning("a callback of a recovery ends early: %s", error)
     except Exception as error:
         log.exception("a callback of a recovery raised")  # Faust would go on without it
-        terminate(
-            ExitCode.EVENT_INTERRUPTED, f"{callback} raised {type(error).__name__} after a recovery"
-        )
+        reason = f"{callback} raised {type(error).__name__} after a recovery"
+        terminate(ExitCode.EVENT_INTERRUPTED, reason)
 
 
 def _split_into_batches(

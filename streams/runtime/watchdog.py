@@ -143,7 +143,8 @@ class Watchdog:
     async def _is_broker_reachable(self) -> bool:
         try:
             client: Any = self._app.typed_producer.client.client
-            await asyncio.wait_for(client.fetch_all_metadata(), self.timeouts.broker_timeout_s)
+            async with asyncio.timeout(self.timeouts.broker_timeout_s):
+                await client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError, NotReady):
             return False
         return True
@@ -154,9 +155,8 @@ class Watchdog:
         if self._app.rebalancing or not consumer.is_delivering:
             return {READINESS: self._app.recovery_progress()}
         try:
-            ends = await asyncio.wait_for(
-                consumer.highwaters(*progress), self.timeouts.broker_timeout_s
-            )
+            async with asyncio.timeout(self.timeouts.broker_timeout_s):
+                ends = await consumer.highwaters(*progress)
         except (KafkaError, OSError, TimeoutError):
             # The consumer's thread does not answer.
             return {READINESS: self._app.recovery_progress()}

@@ -17,12 +17,15 @@ from streams.runtime.app import App
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.consumer.thread import ConsumerThread
 from streams.runtime.exit_codes import ExitCode, log_exit, terminate
+from streams.runtime.parts.faust_parts import Agent, TableManager
 from streams.runtime.producer import Producer
+from streams.runtime.store.local_store import LocalStore
 from streams.settings import Settings
 
 # Faust's services log under the name of the module that subclasses them, and they log as much as Faust.
 _SERVICE_MODULES = tuple(
-    service.__module__ for service in (App, Consumer, ConsumerThread, Producer)
+    service.__module__
+    for service in (Agent, App, Consumer, ConsumerThread, LocalStore, Producer, TableManager)
 )
 EXIT_CRASHED = 1
 _STOP_GRACE_PERIOD_S = 30.0

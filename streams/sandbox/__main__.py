@@ -10,6 +10,7 @@ import click
 
 from streams.sandbox.app import run
 from streams.sandbox.state.faults import Defaults
+from streams.system.private_files import keep_files_private
 
 _NAMES = [field.name for field in dataclasses.fields(Defaults)]
 
@@ -52,6 +53,7 @@ def _parse_assignment(text: str) -> tuple[str, Any]:
 @click.option("--json", "as_json", is_flag=True, help="print the ready line as JSON")
 def main(delivery_ms: int, read_ms: int, **options: object) -> None:
     """Simulate WhatsApp until SIGTERM or SIGINT."""
+    keep_files_private()
     sys.exit(
         run(
             delivery_ms=None if delivery_ms < 0 else delivery_ms,

@@ -161,7 +161,8 @@ class AccountPublisher:
             if restriction is not None:
                 is_ready, since_s = restriction.is_pause, restriction.since_s
                 state, since_s = (phase, session.since_s) if is_ready else ("restricted", since_s)
-                return _Condition(state, since_s, restriction.code, restriction.until_s)
+                until_s = 0.0 if restriction.has_no_end else restriction.until_s
+                return _Condition(state, since_s, restriction.code, until_s)
             block = self._new_chats.get_block(now_s)
             if block is not None:
                 return _Condition(phase, session.since_s, block.code, block.until_s)

@@ -11,15 +11,13 @@ from functools import partial
 from typing import Any, Protocol
 
 import msgspec
-from aiokafka.structs import RecordMetadata
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
-from streams.domain.accounts.requests import decode_request, request_key
+from streams.domain.accounts.requests import check_record, decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
-from streams.kafka.broker_clock import BrokerClock
 from streams.kafka.view import CompactedView
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
@@ -27,6 +25,7 @@ from streams.observability.account_status import AccountStatus
 from streams.observability.health import health_document
 from streams.observability.metrics import ObstacleMetrics, register_store_metrics
 from streams.observability.probes import serve_probes
+from streams.observability.worker_clock import create_worker_clock
 from streams.runtime import worker
 from streams.runtime.factory import create_app
 from streams.runtime.publisher import OutgoingRecord
@@ -78,15 +77,22 @@ class Sender:
             event_timeout_s=make_limits(settings).max_dispatch_s,
         )
         self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
-        self.broker_clock = BrokerClock(settings, self._publish_probe)
         self.registry = metrics.new_registry(name, lambda: self.get_readiness()[0])
+        self.broker_clock = create_worker_clock(self.app, settings, self.registry)
         self.account_monitor = AccountMonitor(settings, self.broker_clock.now_s)
-        AccountCollector(self.registry, self._get_account_statuses)
         BrowserMemoryCollector(self.registry, make_browser_config(settings, account).profile_dir)
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
         self.requests = CompactedView(
-            settings, self.names.account_requests, on_change=self._on_request
+            settings,
+            self.names.account_requests,
+            on_change=self._on_request,
+            check=check_record,
+        )
+        AccountCollector(
+            self.registry,
+            self._get_account_statuses,
+            (self.account_monitor.malformed, self.requests.malformed),
         )
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
@@ -113,20 +119,9 @@ class Sender:
         app.task(self.account_monitor.run)
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
-        app.before_join(self._start_clock)
         app.before_join(self._follow_requests)
         app.before_join(self._start_probes)
         app.after_last_event(self._exit_stack.aclose)
-
-    # -- the clock
-
-    async def _start_clock(self) -> None:
-        """The broker's time is known before anything is decided, and measured until the app stops."""
-        await self.broker_clock.start()
-        self.app.add_future(self.broker_clock.run())
-
-    async def _publish_probe(self, value: bytes) -> RecordMetadata:
-        return await self.app.publisher.publish(self.names.clock, value, partition=0)
 
     # -- what a person requests
 

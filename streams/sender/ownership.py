@@ -214,6 +214,7 @@ class SendTopicOwnership:
         await self._ports.publish_account(record)
 
     def _on_session_change(self, session: SessionState) -> None:
+        self._restrictions.record_session(session)
         self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._ports.show_session(session)

@@ -14,9 +14,10 @@ from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts import restriction as stored
 from streams.domain.accounts.new_chats import NewChatLimits
 from streams.domain.accounts.requests import AccountRequest
-from streams.domain.accounts.restriction import RESTRICTION_CODES, Restriction, Scope
+from streams.domain.accounts.restriction import BANS, RESTRICTION_CODES, Restriction, Scope
 from streams.domain.errors import Error
 from streams.sender.claim_store import ClaimStore
+from streams.whatsapp.driver import Phase, SessionState
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,10 @@ class RestrictionStore:
         self._request = request
         if request.requested == "active":
             for code, restriction in self._restrictions.items():
-                if restriction.since_s <= request.at_s < restriction.until_s:
+                is_older = restriction.since_s <= request.at_s
+                if is_older and restriction.is_in_force(restriction.link, request.at_s):
                     log.warning("a person lifts the restriction %s", code)
-                    self._store(replace(restriction, until_s=request.at_s))
+                    self._store(stored.lift(restriction, request.at_s))
         self._on_change()
 
     def _store(self, restriction: Restriction) -> None:
@@ -58,7 +60,7 @@ class RestrictionStore:
 
     def load(self) -> None:
         """Read them from the table, once the table is recovered. An earlier version had only one row."""
-        for key in (KEY, *map(_make_key, RESTRICTION_CODES)):
+        for key in (KEY, *map(_make_key, (*RESTRICTION_CODES, *BANS))):
             data = self._claim_store.read(key)
             if data is not None:
                 restriction = stored.decode(data)
@@ -81,7 +83,10 @@ class RestrictionStore:
             for restriction in self._restrictions.values()
             if restriction.scope == scope and restriction.is_in_force(link, now_s)
         ]
-        return max(active, key=lambda restriction: restriction.until_s, default=None)
+        last = max(active, key=lambda each: (each.has_no_end, each.until_s), default=None)
+        if last is not None and last.has_no_end:
+            return replace(last, until_s=now_s + HELD_RETRY_S)
+        return last
 
     async def restrict(self, error: Error, link: str | None, now_s: float) -> Restriction:
         """WhatsApp refused a message with this error: restrict the account; durable when this returns."""
@@ -102,6 +107,21 @@ class RestrictionStore:
         self._on_change()
         await self._claim_store.write(_make_key(restriction.code), stored.encode(restriction))
         return restriction
+
+    def record_session(self, session: SessionState) -> None:
+        """A ban outlives the session that shows it, which is perhaps only connected again."""
+        if session.phase is not Phase.RESTRICTED:
+            return
+        restriction = stored.restriction_of_ban(
+            session.reason,
+            since_s=session.since_s,
+            until_s=session.until_s,
+            link=session.link,
+            previous=self._restrictions.get(session.reason or ""),
+        )
+        if restriction is not None:
+            self._store(restriction)
+            self._on_change()
 
     def update_limits(
         self, limits: NewChatLimits, link: str | None, now_s: float, *, is_readable: bool

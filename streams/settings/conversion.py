@@ -37,15 +37,27 @@ class Converter:
         if cl is Settings:
             return Settings(**obj)
         if cl is Path:
-            return Path(obj.value if isinstance(obj, RawValue) else obj).expanduser().resolve()
+            return self._to_path(obj)
         if not isinstance(obj, RawValue):
             return obj
         try:
             return msgspec.convert(normalize(obj.value, cl), cl, strict=False)
         except msgspec.ValidationError as error:
-            problem = f"{obj.label}={_show(obj)}: must be {describe_type(cl)}"
-            self.problems.append(problem)
-            raise SettingError(problem) from error
+            raise self._make_error(obj, f"must be {describe_type(cl)}") from error
+
+    def _to_path(self, obj: Any) -> Path:
+        try:
+            return Path(obj.value if isinstance(obj, RawValue) else obj).expanduser().resolve()
+        except (TypeError, ValueError, RuntimeError, OSError) as error:
+            raw = obj if isinstance(obj, RawValue) else RawValue("a default", obj, is_secret=False)
+            raise self._make_error(
+                raw, f"must be a path; write an absolute one ({error})"
+            ) from error
+
+    def _make_error(self, raw: RawValue, requirement: str) -> SettingError:
+        problem = f"{raw.label}={_show(raw)}: {requirement}"
+        self.problems.append(problem)
+        return SettingError(problem)
 
     def get_structure_hook(self, cl: type[Any]) -> Callable[..., Any]:
         """Called by typed-settings."""

@@ -61,7 +61,8 @@ class Process:
         """Terminate it, and kill it after `grace_s` seconds. Returns the exit code."""
         self.terminate()
         try:
-            return await asyncio.wait_for(self.wait_for_exit(), grace_s)
+            async with asyncio.timeout(grace_s):
+                return await self.wait_for_exit()
         except TimeoutError:
             self.kill()
             return await self.wait_for_exit()

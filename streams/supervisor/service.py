@@ -222,6 +222,7 @@ class Service:
 
     async def _wait_for_stop(self, timeout_s: float) -> None:
         try:
-            await asyncio.wait_for(self._stop_requested.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._stop_requested.wait()
         except TimeoutError:
             return

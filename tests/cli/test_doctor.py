@@ -21,13 +21,17 @@ def make_settings_without_kafka(tmp_path: Path, **given: object) -> Settings:
 def test_a_machine_that_has_everything(command: Command, tmp_path: Path) -> None:
     """Every check is ok, the page of the sandbox included."""
     ran = command("doctor", "--sandbox", "--json", settings=make_settings_without_kafka(tmp_path))
-    assert (ran.code, [check for check in ran.objects if not check["ok"]]) == (0, [])
+    problems = [check for check in ran.objects if not check["ok"]]
+    assert (ran.code, [check for check in problems if check["required"]]) == (0, [])
+    # Depends on the user and the system that run the tests.
+    assert {check["name"] for check in problems} <= {"confinement"}
     assert {check["name"] for check in ran.objects} == {
         "python",
         "java",
         "kafka jars",
         "wa-js",
         "browser",
+        "confinement",
         "disk",
         "open files",
         "kafka port",
@@ -51,7 +55,7 @@ def test_a_missing_thing_is_named(
     """Its line has advice, and the exit code is 1."""
     settings = make_settings_without_kafka(tmp_path, **given)
     ran = command("doctor", "--no-page", "--json", settings=settings)
-    (missing,) = [check for check in ran.objects if not check["ok"]]
+    (missing,) = [check for check in ran.objects if check["required"] and not check["ok"]]
     assert (ran.code, missing["name"], advice in missing["advice"]) == (1, name, True)
     assert name in ran.error_line
     assert "missing" in command("doctor", "--no-page", settings=settings).out
@@ -67,7 +71,8 @@ def test_a_taken_port_is_named(command: Command, tmp_path: Path) -> None:
             "--json",
             settings=make_settings_without_kafka(tmp_path, web_port=port),
         )
-    assert [check["name"] for check in ran.objects if not check["ok"]] == ["web port"]
+    missing = [check["name"] for check in ran.objects if check["required"] and not check["ok"]]
+    assert missing == ["web port"]
 
 
 @pytest.mark.broker

@@ -16,7 +16,14 @@ import orjson
 import psutil
 import pytest
 
+from streams.local.data_dir import OWN_NAMES
 from streams.system.processes import is_running
+from tests.support.secrecy import (
+    SECRET,
+    list_command_lines_with,
+    list_files_with,
+    list_open_files,
+)
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -67,7 +74,8 @@ def environment(folder: Path) -> dict[str, str]:
     """The environment of the tests, with a data folder and any free ports for `wa-streams`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
     ports = {f"WA_{name}_PORT": "0" for name in ("KAFKA", "WEB", "SANDBOX")}
-    return inherited | ports | {"WA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder)}
+    own = {"WA_DATA_DIR": str(folder / "data"), "TMPDIR": str(folder), "WA_WEB_TOKEN": SECRET}
+    return inherited | ports | own
 
 
 @contextlib.contextmanager
@@ -83,6 +91,7 @@ def started(folder: Path, *words: str) -> Iterator[Up]:
             stderr=errors,
             text=True,
             start_new_session=True,
+            umask=0o022,
         )
     up = Up(process, environ, log)
     try:
@@ -115,8 +124,32 @@ def ready(up: Up) -> dict[str, Any]:
     return orjson.loads(line)
 
 
+def leave_open_log(folder: Path) -> None:
+    """A data folder of an earlier version, which every user of the machine can read."""
+    log = folder / "data" / "logs" / "dispatch-1.log.1"
+    log.parent.mkdir(parents=True)
+    log.touch()
+    for path in (log, log.parent, folder / "data"):
+        path.chmod(0o755)
+
+
+def check_secrecy(up: Up, folder: Path) -> None:
+    """Other users can read no file, and no secret is in a file or a command line."""
+    data_dir = folder / "data"
+    assert list_open_files(data_dir) == []
+    assert {path.name for path in data_dir.iterdir()} == OWN_NAMES
+    assert list_files_with(folder, SECRET) == []
+    assert list_command_lines_with(up.below(), SECRET) == []
+    assert up.log.read_text().count("could be read by other users") == 1
+    assert SECRET not in up.command("ps").stdout + up.command("config").stdout
+
+
 def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
-    """One command sends a message, survives the death of a service, and ends without a process left."""
+    """One command sends a message, survives the death of a service, and ends without a process left.
+
+    Nobody else can read what it writes.
+    """
+    leave_open_log(tmp_path)
     with started(tmp_path, "up", "--sandbox", "--json") as up:
         stack_status = ready(up)
         assert up.ps() == stack_status
@@ -165,6 +198,7 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         assert up.service("sender-main")["restarts"] == 0
         assert up.command("send", "+60115550001", "again", "--wait").returncode == 0
 
+        check_secrecy(up, tmp_path)
         below = up.below()
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(WAITS_S) == 0
@@ -202,7 +236,7 @@ def test_an_account_is_linked_by_hand_and_a_killed_up_takes_everything_with_it(
 
 
 def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
-    """Interrupted in the middle, it ends with exit code 1, and leaves no process and no folder."""
+    """Interrupted in the middle, it ends with exit code 130, and leaves no process and no folder."""
     with started(tmp_path, "demo") as demo:
         assert demo.process.stdout is not None
         for line in demo.process.stdout:
@@ -212,7 +246,7 @@ def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
         assert len(below) >= 7
         demo.process.send_signal(signal.SIGINT)
         demo.process.stdout.read()
-        assert demo.process.wait(WAITS_S) == 1
+        assert demo.process.wait(WAITS_S) == 130
         assert not any(map(is_running, below))
         assert "interrupted" in demo.log.read_text().splitlines()[-1]
         assert [path.name for path in tmp_path.iterdir()] == ["log"]

@@ -193,6 +193,12 @@ REJECTED: dict[str, Rejected] = {
     "a path for a file name": refused(
         content("document", data=PNG, filename="../x"), "content.filename: expected"
     ),
+    "a line break in a file name": refused(
+        content("document", data=PNG, filename="a\u2028b"), "content.filename: expected"
+    ),
+    "a file name that is read backwards": refused(
+        content("document", data=PNG, filename="bill\u202efdp.exe"), "content.filename: expected"
+    ),
     "a caption that is too long": refused(
         content("image", data=PNG, caption="x" * 1025), "content.caption: expected"
     ),

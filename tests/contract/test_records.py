@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import Raw
 from msgspec.structs import replace
 
 from streams.contract import account, inbound, status, timestamps
@@ -27,7 +26,7 @@ FULL_EVENT = status.make(
     queue_position=0,
     error=ErrorInfo(code="server_error", class_="transient", title="Server error", detail="500"),
     batch_id="b-17",
-    metadata=b'{"order":8841,"price":1.10}',
+    metadata=b'{"order":8841,"price":1.1}',
 )
 ACCOUNT = AccountRecord(
     account="main",
@@ -75,8 +74,9 @@ def test_a_status_event_in_full() -> None:
         "batch_id": "b-17",
         "metadata": {"order": 8841, "price": 1.1},
     }
-    assert encoded.endswith(b'"metadata":{"order":8841,"price":1.10}}')
+    assert encoded.endswith(b'"metadata":{"order":8841,"price":1.1}}')
     assert status.decode(encoded) == FULL_EVENT
+    assert status.decode(encoded).metadata["order"] == 8841
 
 
 def test_a_status_event_omits_unknown_fields() -> None:
@@ -109,7 +109,7 @@ def test_a_reader_ignores_fields_of_a_newer_version() -> None:
     """Unknown fields are ignored, because fields may be added to the contract."""
     newer = {**json.loads(status.encode(FULL_EVENT)), "colour": "red"}
     read = status.decode(json.dumps(newer).encode())
-    assert replace(read, metadata=Raw()) == replace(FULL_EVENT, metadata=Raw())
+    assert replace(read, metadata={}) == replace(FULL_EVENT, metadata={})
 
 
 def test_decoding_what_is_not_a_status_event_fails() -> None:

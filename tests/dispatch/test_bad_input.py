@@ -41,6 +41,11 @@ BAD: dict[str, tuple[bytes, str, str]] = {
         "schema_violation",
         "body",
     ),
+    "a PDF as an image": (
+        _json(content={"type": "image", "data": "JVBERi0xLjQK"}),
+        "schema_violation",
+        "content.data",
+    ),
     "a phone that cannot exist": (_json(to="+1234"), "invalid_phone", "to"),
     "no phone at all": (_json(to="call me"), "invalid_phone", "to"),
     "a bad time": (_json(send_at="tomorrow"), "schema_violation", "send_at"),

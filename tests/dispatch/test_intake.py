@@ -13,6 +13,7 @@ from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
 
 NOW_S = 1_790_000_000.0
+PNG = "iVBORw0KGgo="
 
 
 @pytest.fixture
@@ -136,6 +137,33 @@ def test_numbers_on_a_contacts_card_are_read_like_the_recipients(intake: Intake)
     disposition, (letter, _) = intake.handle(record({"to": "+60123456789", "content": card}), NOW_S)
     assert disposition is Disposition.REJECTED
     assert b"content.phones[1]" in (dict(letter.headers)["wa-dlq-message"] or b"")
+
+
+def test_a_file_gets_its_type_and_its_name(intake: Intake) -> None:
+    """The event has what the sender needs; the record stays as it was."""
+    source_record = record({"to": "+60123456789", "content": {"type": "image", "data": PNG}})
+    disposition, outgoing = intake.handle(source_record, NOW_S)
+    event = forwarded(outgoing)
+    assert disposition is Disposition.FORWARDED
+    assert orjson.loads(event.content) == {
+        "type": "image",
+        "data": PNG,
+        "mime": "image/png",
+        "filename": "image.png",
+    }
+    assert event.source_record == source_record
+
+
+def test_a_file_that_contradicts_its_kind_is_rejected(intake: Intake) -> None:
+    """The caller gets the id, the field and what the file is; the dead letter is the record."""
+    body = {"id": "a", "to": "012-345 6789", "content": {"type": "video", "data": PNG}}
+    disposition, (letter, status) = intake.handle(record(body), NOW_S)
+    event = orjson.loads(status.value or b"")
+    assert disposition is Disposition.REJECTED
+    assert (event["id"], event["to"]) == ("a", "+60123456789")
+    assert (event["error"]["code"], event["error"]["class"]) == ("schema_violation", "invalid")
+    assert event["error"]["detail"].startswith("content.data: is image/png")
+    assert letter.value == orjson.dumps(body)
 
 
 LIMIT = 1000

@@ -3,6 +3,7 @@
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from streams.dispatch.phone_store import PHONE, PhoneStore
@@ -131,6 +132,9 @@ def test_why_a_message_waits() -> None:
     assert explain(row, head("a")) == ("in_turn", 0.0, None)
     assert explain(busy, head("a", last_reason="rate_limited")).reason == "in_turn"
     assert explain(busy, head("x")) == ("in_flight", 9.0, "main")
+    assert busy.in_flight is not None
+    silent = replace(busy, in_flight=replace(busy.in_flight, overdue_since_s=10.0))
+    assert explain(silent, head("x")) == ("overdue", 0.0, "main")
     assert explain(row, doubt) == ("attempt_in_doubt", 1200.0, "main")
     assert explain(busy, head("x", pinned_to="main")).reason == "attempt_in_doubt"
     scheduled = head("s", state=State.SCHEDULED, send_at_s=5000.0)

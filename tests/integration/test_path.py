@@ -129,25 +129,31 @@ async def test_the_limit_holds(caller: Caller, module_control: SandboxControl, p
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "details"),
     [
-        {"type": "location", "latitude": 41.01, "longitude": 28.98, "name": "Galata"},
-        {"type": "contact", "name": "Ali", "phones": ["+90 555 111 22 44"]},
-        {"type": "poll", "question": "When?", "options": ["now", "later"]},
-        {"type": "image", "data": PIXEL, "mime": "image/png", "caption": "a dot"},
-        {"type": "document", "data": PIXEL, "mime": "image/png", "filename": "dot.png"},
+        ({"type": "location", "latitude": 41.01, "longitude": 28.98, "name": "Galata"}, ()),
+        ({"type": "contact", "name": "Ali", "phones": ["+90 555 111 22 44"]}, ()),
+        ({"type": "poll", "question": "When?", "options": ["now", "later"]}, ()),
+        ({"type": "image", "data": PIXEL, "caption": "a dot"}, ("image/png", "image.png")),
+        ({"type": "document", "data": PIXEL, "filename": "dot"}, ("image/png", "dot.png")),
     ],
-    ids=lambda content: content["type"],
+    ids=["location", "contact", "poll", "image", "document"],
 )
 async def test_other_contents_arrive(
-    caller: Caller, module_control: SandboxControl, phone: str, content: dict[str, Any]
+    caller: Caller,
+    module_control: SandboxControl,
+    phone: str,
+    content: dict[str, Any],
+    details: tuple[str, ...],
 ) -> None:
-    """Each kind of content becomes one message."""
+    """Each kind of content becomes one message; WhatsApp gets the type and the name of each file."""
     submitted = request(phone) | {"content": content}
     await caller.request(submitted)
     sent = await caller.wait_for_status(submitted["id"], "sent")
     (row,) = await rows_to(module_control, phone)
     assert row["whatsapp_id"] == sent["whatsapp_id"]
+    if details:
+        assert (row["details"]["mimetype"], row["details"]["filename"]) == details
 
 
 async def test_a_reaction_and_a_reply_refer_to_a_message(
@@ -192,6 +198,23 @@ async def test_a_number_that_is_not_on_whatsapp_fails_and_is_replayed(
     await caller.wait_for_status(submitted["id"], "sent")
     await wait_until(lambda: caller.statuses(submitted["id"]).count("sent") >= 1)
     assert len(await rows_to(module_control, phone)) == 1
+
+
+async def test_a_number_that_left_whatsapp_is_looked_up_anew(
+    caller: Caller, module_control: SandboxControl, phone: str
+) -> None:
+    """The remembered chat does not decide: the message fails at once, and the next one asks WhatsApp."""
+    submitted = [request(phone, text) for text in ("before", "away", "back")]
+    await caller.request(submitted[0])
+    await caller.wait_for_status(submitted[0]["id"], "sent")
+    await module_control.post("/numbers", {phone: {"on_whatsapp": False}})
+    await caller.request(submitted[1])
+    failed = await caller.wait_for_status(submitted[1]["id"], "failed")
+    assert (failed["error"]["code"], failed["attempt"]) == ("recipient_not_on_whatsapp", 1)
+    await module_control.post("/numbers", {phone: {"on_whatsapp": True}})
+    await caller.request(submitted[2])
+    await caller.wait_for_status(submitted[2]["id"], "sent")
+    assert [row["body"] for row in await rows_to(module_control, phone)] == ["before", "back"]
 
 
 def _letter_of(caller: Caller, value: bytes) -> Any:

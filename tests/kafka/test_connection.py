@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -145,11 +146,16 @@ async def _faust_count(settings: Settings) -> int:
 
 
 @pytest.mark.broker
-async def test_a_password_over_tls(with_password: Settings) -> None:
-    """Topics can be created, and a Faust app is accepted too."""
+async def test_a_password_over_tls(
+    with_password: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Topics can be created, and a Faust app is accepted too. The password is not logged, at any level."""
+    caplog.set_level(logging.DEBUG)
     await admin.create_topics(with_password)
     assert await admin.check_topics(with_password) == []
     assert await _faust_count(with_password) == 1
+    assert caplog.messages != []
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.broker

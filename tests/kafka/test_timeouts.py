@@ -15,9 +15,11 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import BrokerMetadata
 
 from streams.embedded_kafka.broker import EmbeddedBroker
-from streams.kafka import admin, connection, reader, timeouts, view
+from streams.kafka import admin, connection, reader, silent_brokers, timeouts, view
 from streams.kafka.connection import KafkaUnreachable
+from streams.kafka.silent_brokers import SilentBrokers
 from streams.settings import Settings
+from tests.support.waiting import wait_until
 
 CONNECT_TIMEOUT_S = 0.5
 
@@ -26,11 +28,8 @@ CONNECT_TIMEOUT_S = 0.5
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits real seconds, and no broker is silent because of an earlier test."""
     monkeypatch.setattr(timeouts, "CONNECT_TIMEOUT_S", CONNECT_TIMEOUT_S)
-    monkeypatch.setattr(timeouts, "ANSWER_TIMEOUT_S", CONNECT_TIMEOUT_S)
     monkeypatch.setattr(timeouts, "PROBE_AFTER_S", CONNECT_TIMEOUT_S)
-    monkeypatch.setattr(timeouts, "SILENCE_S", CONNECT_TIMEOUT_S)
-    monkeypatch.setattr(timeouts, "_given_up_at_s", {})
-    monkeypatch.setattr(timeouts, "_answered_at_s", {})
+    monkeypatch.setattr(timeouts, "silent_brokers", SilentBrokers())
 
 
 @pytest.fixture
@@ -89,7 +88,7 @@ async def test_a_live_broker_is_not_given_up(
     await consumer.start()
     await consumer.getmany(timeout_ms=1000)
     await consumer.stop()
-    assert not timeouts.is_silent("127.0.0.1", broker.port)
+    assert ("127.0.0.1", broker.port) not in timeouts.silent_brokers._given_up
 
 
 @pytest.mark.broker
@@ -119,6 +118,56 @@ async def test_requests_that_time_out_together_harm_nobody(
         monkeypatch.undo()
 
 
+@pytest.mark.broker
+async def test_nobody_waits_for_a_broker_that_was_given_up(
+    settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    """A connection fails at once, and a probe beside it finds out that the broker answers again."""
+    monkeypatch.setattr(silent_brokers, "OTHERS_ANSWER_S", 3600.0)
+    address, another = ("127.0.0.1", broker.port), ("127.0.0.1", 1)
+    async with connection.admin_client(settings) as client:
+        node = client._client.get_random_node()
+        assert await client._client.ready(node)
+        timeouts.silent_brokers.record_answer(another)
+        timeouts.silent_brokers.give_up(address)
+        await wait_until(
+            lambda: not any(conn.connected() for conn in client._client._conns.values())
+        )
+        assert not await client._client.ready(node)
+        monkeypatch.setattr(silent_brokers, "PROBE_INTERVAL_S", 0.0)
+        assert not await client._client.ready(node)
+        await wait_until(lambda: not timeouts.silent_brokers.is_silent(address))
+        assert await client._client.ready(node)
+
+
+async def test_a_request_without_an_answer_is_no_proof(
+    settings: Settings, broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch
+):
+    """A live broker keeps a commit until its replicas have it: the request is waited for, and the broker probed."""
+    monkeypatch.setattr(timeouts, "PROBE_AFTER_S", 0.02)
+    link = timeouts.BoundedConnection("127.0.0.1", broker.port)
+    await link.connect()
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(link._wait_for(answer))
+    await asyncio.sleep(0.2)
+    assert link.connected()
+    answer.set_result("late")
+    assert await waiting == "late"
+    link.close()
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(broker: EmbeddedBroker):
+    """`asyncio.wait_for` of Python 3.11 would return the answer, and the task would go on."""
+    link = timeouts.BoundedConnection("127.0.0.1", broker.port)
+    answer = asyncio.get_running_loop().create_future()
+    waiting = asyncio.create_task(link._wait_for(answer))
+    await asyncio.sleep(0)
+    answer.set_result("at the same moment")
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 def test_a_silent_broker_is_asked_last():
     """A client that needs any broker takes one that answers. If none does, none is avoided."""
     timeouts.install()
@@ -127,7 +176,7 @@ def test_a_silent_broker_is_asked_last():
     client.cluster._brokers = {
         number: BrokerMetadata(number, "127.0.0.1", number, None) for number in (1, 2)
     }
-    timeouts._given_up_at_s["127.0.0.1", 1] = time.monotonic()
+    timeouts.silent_brokers.give_up(("127.0.0.1", 1))
     assert {client.get_random_node() for _ in range(50)} == {1, 2}
-    timeouts._answered_at_s["127.0.0.1", 2] = time.monotonic()
+    timeouts.silent_brokers.record_answer(("127.0.0.1", 2))
     assert {client.get_random_node() for _ in range(50)} == {2}

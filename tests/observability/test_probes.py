@@ -108,6 +108,7 @@ async def test_the_earlier_services_health(worker: Worker) -> None:
                 "cacheSize": 2,
                 "conversationStates": 1,
                 "rateLimitTracking": 4,
+                "dispatchesOverdue": 0,
             },
         }
         worker.health = {**HEALTHY, "healthy": False}

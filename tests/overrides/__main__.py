@@ -84,10 +84,12 @@ def _pytest(switch: Switch, copy: Path, report: Path) -> int:
 def _judge(switch: Switch, report: Path) -> tuple[list[str], list[str]]:
     missed: list[str] = []
     failed: list[str] = []
-    cases = list(ElementTree.parse(report).iter("testcase"))
-    for case in cases:
-        is_failed, how = _how(case)
-        (failed if is_failed else missed).append(f"{case.get('name')}: {how}")
+    cases: dict[str, list[ElementTree.Element]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        cases.setdefault(case.get("name", "?"), []).append(case)
+    for name, reports in cases.items():  # two, if its fixtures broke after its call
+        is_failed, how = max(map(_how, reports))
+        (failed if is_failed else missed).append(f"{name}: {how}")
     if len(cases) < len(switch.tests):
         missed.append(f"{len(cases)} of {len(switch.tests)} tests were run")
     return missed, failed

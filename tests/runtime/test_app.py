@@ -9,9 +9,9 @@ from faust.tables.manager import TableManager as FaustTableManager
 from streams.kafka import admin
 from streams.kafka.admin import InvalidTopics
 from streams.kafka.topics import ROWS
-from streams.runtime import worker
+from streams.runtime import table, worker
 from streams.runtime.factory import App, Readiness, create_app
-from streams.runtime.table import DurableTable
+from streams.runtime.table import DurableTable, PartitionRevoked
 from streams.settings import Settings
 from tests.runtime.reading import RecordingApp, add_reader
 from tests.runtime.world import World, request_rebalance, run_app, wait_until
@@ -170,3 +170,17 @@ def test_a_failure_before_joining_is_raised_by_run(settings: Settings):
     asyncio.run(admin.create_topics(settings))
     with pytest.raises(OSError, match="the port is taken"):
         worker.run(app, settings)
+
+
+async def test_a_callback_of_a_recovery_may_find_its_partition_gone(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Another recovery follows, or the app has stopped: the process does not end because of it."""
+    ended: list[Any] = []
+    monkeypatch.setattr(table, "terminate", lambda *reason: ended.append(reason))
+
+    async def callback() -> None:
+        raise PartitionRevoked("partition 0 is not open in this process")
+
+    await table._run_callback(callback)
+    assert ended == []

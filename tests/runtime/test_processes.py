@@ -11,6 +11,7 @@ import pytest
 from streams.kafka import admin, connection, reader
 from streams.kafka.admin import InvalidTopics
 from streams.runtime.exit_codes import ExitCode
+from streams.runtime.worker import EXIT_CRASHED
 from tests.runtime.world import WorkerProcess, World, wait_until
 
 pytestmark = pytest.mark.broker
@@ -153,12 +154,21 @@ async def test_a_worker_may_come_back_on_a_machine_of_another_name(world: World)
         assert await worker.wait_for_exit() == 0
 
 
-@pytest.mark.parametrize("failure", ["raise", "crash"])
-async def test_an_event_that_was_not_finished_is_not_committed(world: World, failure: str):
-    """Faust would acknowledge the event, and it would be lost."""
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        ("raise", ExitCode.EVENT_INTERRUPTED),
+        ("crash", ExitCode.EVENT_INTERRUPTED),
+        ("revoked", EXIT_CRASHED),
+    ],
+)
+async def test_an_event_that_was_not_finished_is_not_committed(
+    world: World, failure: str, code: int
+):
+    """Faust would acknowledge the event, and it would be lost. One whose partition is gone ends nothing by itself."""
     await world.produce([b"before", failure.encode(), b"after"])
     worker = world.start_worker("failing", "dispatch-1")
-    assert await worker.wait_for_exit() == ExitCode.EVENT_INTERRUPTED, worker.log
+    assert await worker.wait_for_exit() == code, worker.log
     healthy = world.start_worker("failing", "dispatch-1", HEALTHY="1")
     await wait_until(world.has_no_lag)
     healthy.terminate()

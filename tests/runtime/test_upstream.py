@@ -18,6 +18,9 @@ import mode.services
 import mode.utils.queues
 import mode.worker
 import pytest
+from aiokafka import client as ak_client
+from aiokafka import util as ak_util
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer import consumer as ak_consumer
 from aiokafka.consumer import fetcher as ak_fetcher
 from aiokafka.consumer import group_coordinator as ak_coordinator
@@ -37,6 +40,7 @@ from faust.transport import conductor as faust_conductor
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 
+from streams.kafka import timeouts
 from streams.runtime import patches
 from streams.runtime.consumer import coordinator, fetch
 
@@ -100,6 +104,14 @@ PARTS: dict[str, Any] = {
     "Collection.on_recovery_completed": faust_table.Collection.on_recovery_completed,
     "rocksdb.Store": rocksdb.Store,
     "rocksdb.RocksDBOptions": rocksdb.RocksDBOptions,
+    # kafka/timeouts, kafka/admin_client
+    "AIOKafkaConnection": timeouts.BoundedConnection.__base__,
+    "AIOKafkaClient._get_conn": ak_client.AIOKafkaClient._get_conn,
+    "AIOKafkaClient.send": ak_client.AIOKafkaClient.send,
+    "AIOKafkaClient._metadata_update": ak_client.AIOKafkaClient._metadata_update,
+    "util.wait_for": ak_util.wait_for,
+    "AIOKafkaAdminClient._send_request": AIOKafkaAdminClient._send_request,
+    "AIOKafkaAdminClient._send_to_controller": AIOKafkaAdminClient._send_to_controller,
     # worker
     "Worker.execute_from_commandline": mode.worker.Worker.execute_from_commandline,
     "Worker.stop_and_shutdown": mode.worker.Worker.stop_and_shutdown,
@@ -155,6 +167,13 @@ RECORDED_HASHES: dict[str, str] = {
     "Collection.on_recovery_completed": "b1526fb39ea0e77e",
     "rocksdb.Store": "062f48be75e112d1",
     "rocksdb.RocksDBOptions": "73d441b66490f2fb",
+    "AIOKafkaConnection": "ac26ab36fe7cd5b4",
+    "AIOKafkaClient._get_conn": "68ce5d8391719d33",
+    "AIOKafkaClient.send": "246b277687d7b687",
+    "AIOKafkaClient._metadata_update": "06dc51ed3e0d38b8",
+    "util.wait_for": "9df4dbc82b2d5dac",
+    "AIOKafkaAdminClient._send_request": "1ed126f126dd917a",
+    "AIOKafkaAdminClient._send_to_controller": "97f54b5c85645a79",
     "Worker.execute_from_commandline": "212e98f635d7a69b",
     "Worker.stop_and_shutdown": "bf1608cc301123cf",
 }

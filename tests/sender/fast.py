@@ -177,6 +177,7 @@ class FastSender:
 
     def _on_session_change(self, state: SessionState) -> None:
         self.session_states.append(state)
+        self.restrictions.record_session(state)
         self.new_chats.update_session(state)
         self.account_publisher.update_session(state)
 

@@ -7,7 +7,8 @@ import pytest
 from streams.domain.accounts.requests import AccountRequest, RequestedState
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Sent
-from tests.sender.fast import FastSender, make_command
+from streams.whatsapp.driver import Phase
+from tests.sender.fast import FastSender, make_command, until
 
 
 @pytest.fixture
@@ -70,3 +71,52 @@ async def test_to_resume_lifts_a_restriction(sender: FastSender) -> None:
     successor.restrictions.load()
     link = sender.session.state.link
     assert successor.restrictions.get_active("everything", link, sender.now_s) is None
+
+
+async def ban(sender: FastSender, until_s: float | None = None) -> None:
+    """WhatsApp bans the account, and then the session is connected again before the ban is over."""
+    for phase, reason in ((Phase.RESTRICTED, "temporarily_banned"), (Phase.READY, None)):
+        sender.driver.set_phase(phase, reason=reason, until_s=until_s if reason else None)
+        await until(lambda phase=phase: sender.session.state.phase is phase)
+
+
+async def test_a_ban_without_a_known_end_is_ended_by_a_person(sender: FastSender) -> None:
+    """A connection does not lift it, nor does time or a restart; `accounts resume` does."""
+    await ban(sender)
+    sender.now_s = sender.session.state.since_s + 365 * 86_400
+    assert get_state(sender) == ("restricted", "temporarily_banned")
+    assert sender.account_publisher.make_record(sender.session.state).until is None
+    result = await sender.send(make_command("a"))
+    assert isinstance(result, Deferred)
+    assert result.error == Error("account_restricted", "temporarily_banned")
+    assert sender.driver.sent == []
+    await sender.claims.flush()
+    successor = FastSender(driver=sender.driver, disk=sender.disk)
+    successor.restrictions.load()
+    link = sender.session.state.link
+    assert successor.restrictions.get_active("everything", link, sender.now_s) is not None
+    request(sender, "active")
+    assert get_state(sender)[0] == "ready"
+    assert isinstance(await sender.send(make_command("a", number=2)), Sent)
+
+
+async def test_a_ban_with_a_known_end_ends_then(sender: FastSender) -> None:
+    """Whatever the session says before, and without a person."""
+    end_s = sender.now_s + 900
+    await ban(sender, end_s)
+    assert get_state(sender) == ("restricted", "temporarily_banned")
+    sender.now_s = end_s + 1
+    assert get_state(sender)[0] == "ready"
+
+
+async def test_the_same_ban_does_not_begin_again_after_a_person_has_resumed(
+    sender: FastSender,
+) -> None:
+    """The session shows it still, and a later change of the session is no news of it."""
+    sender.driver.set_phase(Phase.RESTRICTED, reason="tos_block")
+    await until(lambda: sender.session.state.phase is Phase.RESTRICTED)
+    sender.now_s = sender.session.state.since_s + 1
+    request(sender, "active")
+    sender.restrictions.record_session(sender.session.state)
+    link = sender.session.state.link
+    assert sender.restrictions.get_active("everything", link, sender.now_s) is None

@@ -1,12 +1,21 @@
-"""A real sender with its browser, under a wall clock that is wrong and that is set while they run."""
+"""A real sender with its browser, under a wall clock that is wrong and that is set while they run.
+
+The last test is about the broker's clock: its sender is built and never started.
+"""
 
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.structs import RecordMetadata
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Sent
+from streams.kafka.topics import APPEND_TIME_TYPE
+from streams.sender.app import Sender
+from streams.settings import load
 from tests.sender.conftest import ACCOUNT, SenderHarness
 from tests.support.clock import SteppedClock
 from tests.support.system import Worker
@@ -15,6 +24,8 @@ from tests.support.whatsapp import link_account
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 DAY_S = 86_400.0
+_HOUR_S = 3600.0
+_NOW_S = 1_790_000_000.0
 OFFSETS_S = (-600.0, 31.0, 600.0, -DAY_S, DAY_S)
 
 
@@ -55,3 +66,26 @@ async def check_daily_cap(harness: SenderHarness, request_id: str) -> None:
     assert isinstance(beyond, Deferred)
     assert beyond.error.code == "account_daily_cap"
     assert beyond.until_s == pytest.approx(time.time() + DAY_S, abs=300.0)
+
+
+@pytest.mark.parametrize("step_s", [_HOUR_S, -_HOUR_S])
+async def test_each_produce_response_tells_the_time(tmp_path: Path, step_s: float) -> None:
+    """After a step of the broker's clock, no dispatch is late until the next probe: any claim or outcome shows it."""
+    sender = Sender(
+        load({}, data_dir=str(tmp_path), kafka_bootstrap_servers="127.0.0.1:1"),
+        "main",
+        "sender-main",
+        Mock(),
+    )
+    start_mono_s = time.monotonic() - 1.0
+    for number, append_s in enumerate((_NOW_S, _NOW_S + step_s)):
+        _answer(sender, append_s, mono_s=start_mono_s + number)
+    assert sender.registry.get_sample_value("wa_broker_clock_jumps_total") == 1
+    assert sender.broker_clock.now_s() == pytest.approx(_NOW_S + step_s, abs=10.0)
+
+
+def _answer(sender: Sender, append_s: float, mono_s: float) -> None:
+    partition = TopicPartition("wa.internal.phone", 0)
+    metadata = RecordMetadata(*partition, partition, 1, round(append_s * 1000), APPEND_TIME_TYPE, 0)
+    assert sender.app.on_produce_response is not None
+    sender.app.on_produce_response(metadata, mono_s, mono_s)

@@ -147,18 +147,26 @@ async def linked_driver(driver: WhatsAppWeb, control: SandboxControl) -> WhatsAp
     return driver
 
 
+@contextlib.asynccontextmanager
+async def run_linked_driver(
+    sandbox: Sandbox, profile: Path, **overrides: Any
+) -> AsyncIterator[WhatsAppWeb]:
+    """A linked and ready driver, stopped at the end."""
+    driver = WhatsAppWeb(make_browser_config(sandbox.browser_args, profile, **overrides))
+    await driver.start()
+    await link(driver, SandboxControl(sandbox.control_url))
+    yield driver
+    await driver.stop()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_driver(
     module_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[WhatsAppWeb]:
     """A linked and ready driver for all tests of a module. Their loop scope must be the module."""
     profile = tmp_path_factory.mktemp("profiles") / "main"
-    config = make_browser_config(module_sandbox.browser_args, profile, timeouts=Timeouts())
-    driver = WhatsAppWeb(config)
-    await driver.start()
-    await link(driver, SandboxControl(module_sandbox.control_url))
-    yield driver
-    await driver.stop()
+    async with run_linked_driver(module_sandbox, profile, timeouts=Timeouts()) as driver:
+        yield driver
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -29,10 +29,9 @@ from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER_CHAT,
     expect_reconnecting,
-    link,
-    make_browser_config,
     make_text,
     read_pid,
+    run_linked_driver,
     wait_for_phase,
 )
 from tests.support.sandbox import Sandbox, SandboxControl
@@ -50,12 +49,8 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def survivor(module_sandbox: Sandbox, profile: Path) -> AsyncIterator[WhatsAppWeb]:
     """The driver, linked once. It is never given up: it dies more often than any real one."""
     recovery = RecoverySettings(max_failures=1000, backoff_base_s=0.01, backoff_max_s=0.1)
-    config = make_browser_config(module_sandbox.browser_args, profile, recovery=recovery)
-    driver = WhatsAppWeb(config)
-    await driver.start()
-    await link(driver, SandboxControl(module_sandbox.control_url))
-    yield driver
-    await driver.stop()
+    async with run_linked_driver(module_sandbox, profile, recovery=recovery) as driver:
+        yield driver
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -66,7 +66,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "chat of a number that is not on WhatsApp": (
         TEXT,
         {"chat_id": f"{NOBODY[1:]}@c.us"},
-        "lookup_failed",
+        "recipient_not_on_whatsapp",
     ),
     "chat id that is none": (TEXT, {"chat_id": "nonsense"}, "lookup_failed"),
 }
@@ -196,4 +196,6 @@ async def test_messages_on_disk_can_be_quoted(
         assert isinstance(
             await shared_driver.submit(make_message(whatsapp_id, content)), ServerAccepted
         )
-    assert (await shared_control.fetch_new_ids())[:2] == list(answers)
+    rows = await shared_control.fetch_new_messages()
+    assert [row["reply_to"] for row in rows] == [*answers.values(), *answers.values()]
+    assert [row["whatsapp_id"] for row in rows[2:]] == ["3EB0CE93", "3EB0CE94"]

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from streams.cli import account_requests, output
-from streams.cli.options import sandbox_option
+from streams.cli.options import sandbox_option, timeout_option
 from streams.cli.rendering import format_link_instructions
 from streams.cli.time_param import format_minute
 from streams.contract.account import AccountRecord, describe_account
@@ -95,7 +95,7 @@ def _describe_new_chats(record: AccountRecord) -> str:
 
 @accounts.command()
 @click.argument("account")
-@click.option("--timeout", "timeout_s", default=300.0, show_default=True, help="seconds to wait")
+@timeout_option(300.0)
 @sandbox_option
 @output.json_option
 def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
@@ -104,7 +104,7 @@ def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
     A state counts only if the running sender has published it now, so the first code may take 10 s.
     """
     settings = run_dir.resolve_kafka(load())
-    operations.require_account(settings, account)
+    asyncio.run(operations.require_existing(settings, account))
     sender = read_run_file(settings.data_dir, f"sender-{account}")
     if sender is None:
         output.print_note(

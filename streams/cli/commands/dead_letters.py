@@ -9,8 +9,8 @@ import click
 import msgspec
 
 from streams.cli import output
-from streams.cli.options import all_option, dry_run_option, filter_options
-from streams.cli.time_param import TimeParam, format_minute
+from streams.cli.options import Seconds, all_option, dry_run_option, filter_options, timeout_option
+from streams.cli.time_param import TimeParam, TypedTime, format_minute, resolve_time
 from streams.client import SENT_STATUSES
 from streams.contract.dead_letter import DeadLetter
 from streams.local import run_dir
@@ -53,7 +53,8 @@ def list_(replayed: bool, as_json: bool, **filters: Any) -> None:
 def _make_filter(settings: Settings, filters: dict[str, Any]) -> DeadLetterFilter:
     if filters.get("to") is not None:
         filters = filters | {"to": parse_recipient(settings, filters["to"])}
-    return DeadLetterFilter(**filters)
+    since_s, until_s = (resolve_time(settings, filters.pop(name)) for name in ("since", "until"))
+    return DeadLetterFilter(**filters, since_s=since_s, until_s=until_s)
 
 
 @dlq.command()
@@ -80,14 +81,14 @@ def show(id: str, as_json: bool) -> None:
 @dry_run_option
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0.01),
+    type=Seconds(min=0.01),
     default=20.0,
     show_default=True,
     help="at most this many a second",
 )
 @click.option("--force", is_flag=True, help="include those that may have been sent already")
 @click.option("--wait", is_flag=True, help="wait until each is sent or has ended otherwise")
-@click.option("--timeout", "timeout_s", default=120.0, show_default=True, help="seconds to wait")
+@timeout_option(120.0)
 @output.json_option
 def replay(
     everything: bool,
@@ -176,20 +177,19 @@ def _require_replayed(
 
 
 @dlq.command()
-@click.option(
-    "--before", "before_s", type=TimeParam(), help="written before this time: 90d (ago), or a time"
-)
+@click.option("--before", type=TimeParam(), help="written before this time: 90d (ago), or a time")
 @all_option
 @dry_run_option
 @click.option("--yes", is_flag=True, help="do not ask first")
 @output.json_option
 def purge(
-    before_s: float | None, everything: bool, dry_run: bool, yes: bool, as_json: bool
+    before: TypedTime | None, everything: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> None:
     """Delete dead letters from the log, from the oldest up to a time. It asks first."""
-    if (before_s is None) != everything:
+    if (before is None) != everything:
         raise click.UsageError("Give --before with a time, or --all.")
     settings = run_dir.resolve_kafka(load())
+    before_s = resolve_time(settings, before)
     if not dry_run and not yes:
         _confirm_purge(settings, before_s)
     count = asyncio.run(operations.purge(settings, before_s, is_dry_run=dry_run))
@@ -249,5 +249,5 @@ def _print_letter(fields: dict[str, Any]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
         text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        output.print_data(f"{name:<{width}}  {text}")
+        output.print_data(f"{name:<{width}}  {output.make_printable(text)}")
     output.print_data("")

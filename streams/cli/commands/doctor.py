@@ -7,6 +7,7 @@ import msgspec
 
 from streams.cli import output
 from streams.cli.diagnosis_report import format_report
+from streams.cli.options import timeout_option
 from streams.cli.rendering import print_event
 from streams.client import SENT_STATUSES
 from streams.local import run_dir
@@ -24,7 +25,7 @@ from streams.settings import Settings, load
 @click.option("--live", is_flag=True, help="open the account's browser if no sender of it runs")
 @click.option("--send-to-self", is_flag=True, help="send one text from the account to itself")
 @click.option("--yes", is_flag=True, help="do not ask before the text is sent")
-@click.option("--timeout", "timeout_s", default=120.0, show_default=True, help="seconds to wait")
+@timeout_option(120.0)
 @click.option("--sandbox", is_flag=True, help="check the page of a simulated WhatsApp instead")
 @click.option("--page/--no-page", default=True, help="whether to open WhatsApp's page in a browser")
 @output.json_option

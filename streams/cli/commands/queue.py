@@ -58,7 +58,10 @@ async def _read(
 def _summarize(queues: list[RecipientQueue], unread: int) -> str:
     waits = sum(len(queue.waiting) for queue in queues)
     in_flight = sum(queue.in_flight is not None for queue in queues)
+    overdue = sum(queue.is_overdue for queue in queues)
     text = f"{waits} waiting, {in_flight} in flight, {len(queues)} recipients"
+    if overdue:
+        text += f"; {overdue} overdue, because their sender does not answer (`wa-streams ps`)"
     if unread:
         text += f"; dispatchers have {unread} records still to read (`wa-streams ps`)"
     return text

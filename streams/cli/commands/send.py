@@ -8,7 +8,7 @@ from typing import Any, cast
 import click
 
 from streams.cli import output
-from streams.cli.options import JsonObject
+from streams.cli.options import JsonObject, timeout_option
 from streams.cli.rendering import print_event
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse
 from streams.contract.status import StatusEvent
@@ -35,7 +35,7 @@ from streams.settings import load
 @click.option("--account", help="sending account; without it: chosen for the recipient")
 @click.option("--metadata", type=JsonObject(), help="repeated in every status event")
 @click.option("--wait", is_flag=True, help="wait until the message is sent or has failed")
-@click.option("--timeout", "timeout_s", default=60.0, show_default=True, help="seconds to wait")
+@timeout_option(60.0)
 @output.json_option
 def send(
     to: str,

@@ -2,8 +2,9 @@
 
 import click
 
+from streams.cli import output
 from streams.cli.options import name_option, sandbox_option
-from streams.local import run_dir
+from streams.local import data_dir, run_dir
 from streams.operations.accounts import require_account
 from streams.operations.doctor.checks import require_free_web_port
 from streams.operations.sandbox import use_sandbox
@@ -24,6 +25,7 @@ def sender(account: str, name: str | None, sandbox: bool, qr: bool) -> int:
     settings = run_dir.resolve_kafka(load())
     require_account(settings, account)
     require_free_web_port(settings)
+    data_dir.prepare(settings, output.print_note)
     if sandbox:
         settings = use_sandbox(settings)
     from streams.sender.app import run

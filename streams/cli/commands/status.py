@@ -6,10 +6,11 @@ import click
 
 from streams.cli import output
 from streams.cli.rendering import print_event
-from streams.cli.time_param import TimeParam
+from streams.cli.time_param import TimeParam, TypedTime, resolve_time
 from streams.local import run_dir
 from streams.operations import messages
 from streams.operations.errors import CommandFailed
+from streams.operations.queue import parse_recipient
 from streams.settings import Settings, load
 
 
@@ -18,30 +19,43 @@ from streams.settings import Settings, load
 @click.option("--follow", "-f", is_flag=True, help="then print new ones, until Ctrl-C")
 @click.option(
     "--since",
-    "since_s",
+    "since",
     type=TimeParam(),
     help="from this time on: 15m, 2h, 7d (ago), or a time; with an ID the default is: all",
 )
+@click.option("--to", help="of requests to this phone number")
 @output.json_option
-def status(id: str | None, follow: bool, since_s: float | None, as_json: bool) -> None:
+def status(
+    id: str | None, follow: bool, since: TypedTime | None, to: str | None, as_json: bool
+) -> None:
     """Print the status events of requests.
 
-    Of the request ID, or of all requests in the last hour.
+    Of the request ID, of the requests to one recipient, or of all requests in the last hour.
     """
     settings = run_dir.resolve_kafka(load())
+    recipient = None if to is None else parse_recipient(settings, to)
+    since_s = resolve_time(settings, since)
     try:
-        count = asyncio.run(_print_events(settings, id, follow, since_s, as_json))
-    except KeyboardInterrupt:  # the regular end of --follow
-        return
+        count = asyncio.run(_print_events(settings, id, recipient, follow, since_s, as_json))
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+        return  # the regular end
     if id is not None and not count:
         raise CommandFailed(f"there is no status of {id}; is this the id of a request?")
 
 
 async def _print_events(
-    settings: Settings, id: str | None, follow: bool, since_s: float | None, as_json: bool
+    settings: Settings,
+    id: str | None,
+    to: str | None,
+    follow: bool,
+    since_s: float | None,
+    as_json: bool,
 ) -> int:
     count = 0
-    async for event in messages.read_events(settings, id=id, follow=follow, since_s=since_s):
+    events = messages.read_events(settings, id=id, to=to, follow=follow, since_s=since_s)
+    async for event in events:
         print_event(event, as_json=as_json)
         count += 1
     return count

@@ -7,7 +7,7 @@ import msgspec
 
 from streams.cli import output
 from streams.cli.screen import Screen, make_screen
-from streams.local import run_dir
+from streams.local import data_dir, run_dir
 from streams.local.stack import LocalStack, StackOptions
 from streams.operations.accounts import LinkCodeWatcher
 from streams.settings import Settings, load
@@ -41,6 +41,7 @@ def up(sandbox: bool, no_scan: bool, dispatchers: int, as_json: bool) -> None:
         sandbox_options=() if no_scan else ("--auto-scan",),
         dispatchers=dispatchers,
     )
+    data_dir.prepare(settings, output.print_note)
     picture_dir = run_dir.get_path(settings)
     with (
         run_dir.hold_lock(settings),

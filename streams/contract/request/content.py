@@ -36,6 +36,10 @@ WhatsAppId = Annotated[
 ]
 _Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=NOT_BLANK)]
 _PlaceText = Annotated[str, Meta(max_length=1024)]
+MAX_FILENAME_CHARACTERS: Final = 255
+# No path, no line break or other control character, and nothing that turns the reading direction round: with it,
+# "exe.gpj" would be shown as a picture's name.
+_FILENAME = r"^[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+" + _END_OF_TEXT
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + _END_OF_TEXT
 _PollOption = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
 _ContactPhone = Annotated[
@@ -107,13 +111,20 @@ class _MediaBase(_ContentBase, frozen=True):
             Meta(
                 max_length=255,
                 pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(?:;[ -~]+)?" + _END_OF_TEXT,
+                description="The media type. If it is absent, it is detected from the file.",
             ),
         ]
         | None
     ) = None
     filename: (
         Annotated[
-            str, Meta(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+" + _END_OF_TEXT)
+            str,
+            Meta(
+                min_length=1,
+                max_length=MAX_FILENAME_CHARACTERS,
+                pattern=_FILENAME,
+                description="If it is absent, or its extension does not fit, it is completed.",
+            ),
         ]
         | None
     ) = None

@@ -1,7 +1,7 @@
 """The kinds of request that are not messages: a batch of messages, and a cancel. Reads their fields, and no member.
 
-A batch is read twice: its own fields here, and each member as a record of its own (streams/dispatch/fan_out.py), so
-that an invalid member is rejected alone.
+A batch is read twice: its own fields here, and each member as a record of its own, so that an invalid member is
+rejected alone (streams/dispatch/batches/fan_out.py).
 """
 
 from collections.abc import Mapping

@@ -28,6 +28,7 @@ from streams.domain.phone.events import CancelRequested, Event, RequestReceived,
 from streams.domain.phone.state import Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
+from streams.kafka.topics import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class MappedRow:
                     (effect, Error("internal_error", "the content of the message is lost"))
                 )
             elif record in refused:
-                detail = f"the dispatch is larger than {record.topic} takes"
+                detail = f"the dispatch is larger than {record.topic} takes; set WA_MAX_REQUEST_BYTES lower"
                 found.append((effect, Error("record_too_large", detail)))
         return found
 
@@ -195,3 +196,8 @@ class RecordMapper:
             ),
             *self.batches.map_status(status_effect, request, event),
         ]
+
+
+def create_record_mapper(names: Names) -> RecordMapper:
+    """The mapper for the topics of these names."""
+    return RecordMapper(names.status, names.dlq, names.phone, names.send, names.batch)

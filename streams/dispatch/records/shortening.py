@@ -35,7 +35,7 @@ def _shorten_status(record: OutgoingRecord) -> OutgoingRecord | None:
         event = status.decode(record.value or b"")
     except msgspec.DecodeError:
         return None
-    bare = status.encode(msgspec.structs.replace(event, metadata=msgspec.Raw(b"")))
+    bare = status.encode(msgspec.structs.replace(event, metadata={}))
     if len(bare) == len(record.value or b""):
         return None
     return OutgoingRecord(record.topic, bare, record.key, record.partition, record.headers)

@@ -62,6 +62,12 @@ def decode_request(key: bytes, value: bytes) -> AccountRequest | None:
     return request if request_key(request.account) == key else None
 
 
+def check_record(key: bytes, value: bytes) -> None:
+    """Raises ValueError for a record that is neither a request nor a report."""
+    if decode_request(key, value) is None and decode_report(value) is None:
+        raise ValueError("neither a request nor a report")
+
+
 def decode_report(value: bytes) -> DrainReport | None:
     """The report in this record; None: it is another record, or cannot be read."""
     try:

@@ -7,11 +7,14 @@
     account_rate_limited              everything   60 s, doubled by each repetition, at most 1 h
     any other of class `restricted`   everything   24 h
 
-A restriction ends at its time, or when a person links the account again. One of new chats also ends when
-the session showed WhatsApp's own lock, and shows it no more. Several may be in force at a time, one of
-each code. The row is stored: a field may be added with a default, and no field is renamed. Times are
-epoch seconds: the broker's, but the end of WhatsApp's own lock has the time of WhatsApp's server. A stored time that
-the broker's clock has not reached after it was set back is corrected when it is read (`clamp`).
+A ban that the session shows (`BANS`) forbids everything until the end that WhatsApp tells. If it tells none, a person
+ends it: a connection proves nothing, because WhatsApp lets a banned account connect now and then.
+
+A restriction ends at its time, or when a person resumes the account or links it again. One of new chats also ends
+when the session showed WhatsApp's own lock, and shows it no more. Several may be in force at a time, one of each
+code. The row is stored: a field may be added with a default, and no field is renamed. Times are epoch seconds: the
+broker's, but the end of WhatsApp's own lock has the time of WhatsApp's server. A stored time that the broker's clock
+has not reached after it was set back is corrected when it is read (`clamp`).
 """
 
 from typing import Final, Literal, TypeAlias
@@ -40,10 +43,12 @@ class Restriction(Stored, frozen=True):
     scope: Scope = "everything"
     repetitions: int = 0  # of a pause, in a row
     is_shown: bool = False  # the session has shown WhatsApp's own lock since
+    is_lifted: bool = False  # by a person
+    has_no_end: bool = False  # nobody knows when it ends: until a person resumes the account
 
     def is_in_force(self, link: str | None, now_s: float) -> bool:
         """Whether it forbids the account something now, under this link."""
-        return self.link == link and now_s < self.until_s
+        return self.link == link and (self.has_no_end or now_s < self.until_s)
 
     @property
     def is_pause(self) -> bool:
@@ -56,6 +61,8 @@ class Restriction(Stored, frozen=True):
         return Error(self.code) if self.is_pause else Error("account_restricted", self.code)
 
 
+# What a session says of an account that WhatsApp has banned. `replaced` is not one: another page has the session.
+BANS: Final = ("temporarily_banned", "tos_block", "proxy_block")
 # The codes of which an account may have a restriction.
 RESTRICTION_CODES: Final = tuple(
     code
@@ -91,6 +98,39 @@ def restriction_after(
         return restriction
     until_s = shown_until_s if shown_until_s > now_s else restriction.until_s
     return replace(restriction, until_s=until_s, is_shown=True)
+
+
+def restriction_of_ban(
+    reason: str | None,
+    *,
+    since_s: float,
+    until_s: float | None,
+    link: str | None,
+    previous: Restriction | None,
+) -> Restriction | None:
+    """The restriction that a session means which is banned since then; None: it is not, or says nothing new.
+
+    `previous`: the account's last one of this code. One that a person has lifted does not begin again because the
+    session shows the same ban still.
+    """
+    if reason not in BANS:
+        return None
+    restriction = Restriction(
+        code=reason,
+        since_s=since_s,
+        until_s=until_s or since_s,
+        link=link,
+        is_shown=True,
+        has_no_end=until_s is None,
+    )
+    if previous is None or (previous.link, previous.since_s) != (link, since_s):
+        return restriction
+    return None if previous.is_lifted or previous == restriction else restriction
+
+
+def lift(restriction: Restriction, at_s: float) -> Restriction:
+    """The restriction after a person has resumed the account at this time."""
+    return replace(restriction, until_s=at_s, has_no_end=False, is_lifted=True)
 
 
 def clamp(restriction: Restriction, now_s: float) -> Restriction:

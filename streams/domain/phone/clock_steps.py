@@ -11,15 +11,15 @@ than its own rule allows, however it came into the row:
     until when a look-up is remembered          now and the time for which it is remembered
     until when a message or account is kept     now and `MAX_HOLD_S`: a sender decides again then
 
-Times that a caller chose (`send_at`, `expires_at`) are not changed: they mean the time itself. Nothing is
-decided here.
+Times that a caller chose (`send_at`, `expires_at`) are not changed: they mean the time itself. Nor is the deadline
+of a dispatch, because its command cannot be changed. Nothing is decided here.
 """
 
 from typing import Final
 
 from msgspec.structs import replace
 
-from streams.domain.phone.state import Chat, Closure, Message, Phone
+from streams.domain.phone.state import Chat, Closure, InFlight, Message, Phone
 from streams.domain.policy import Policy
 
 MAX_HOLD_S: Final = (
@@ -32,6 +32,7 @@ def correct_phone(row: Phone, now_s: float, policy: Policy) -> Phone:
     shift_s = max(0.0, row.last_active_s - now_s)
     corrected = replace(
         row,
+        in_flight=row.in_flight and _correct_in_flight(row.in_flight, shift_s, now_s),
         timer_at_s=_move(row.timer_at_s, shift_s, now_s + MAX_HOLD_S),
         closures={
             name: _correct_closure(closure, shift_s, now_s)
@@ -58,6 +59,14 @@ def correct_message(row: Message, now_s: float) -> Message:
         completed_at_s=_move(row.completed_at_s, shift_s, now_s),
     )
     return row if corrected == row else corrected
+
+
+def _correct_in_flight(in_flight: InFlight, shift_s: float, now_s: float) -> InFlight:
+    """Move the mark, from which giving up counts.
+
+    The deadline stays: its command has it too, and a claim may be in time by it once the clock has come back.
+    """
+    return replace(in_flight, overdue_since_s=_move(in_flight.overdue_since_s, shift_s, now_s))
 
 
 def _correct_closure(closure: Closure, shift_s: float, now_s: float) -> Closure:

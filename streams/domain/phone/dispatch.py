@@ -130,6 +130,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
         since_s=transition.append_s,
         deadline_s=transition.append_s + transition.policy.dispatch_timeout_s,
         is_in_doubt=message.pinned_to is not None,
+        has_chat=chat is not None,
         allow_duplicate=message.allow_duplicate,
     )
     return transition.update_phone(in_flight=in_flight, account=account, timer_at_s=0.0)

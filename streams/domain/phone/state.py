@@ -146,6 +146,7 @@ class InFlight(Stored, frozen=True):
     deadline_s: float = 0.0
     overdue_since_s: float = 0.0
     is_in_doubt: bool = False  # it was dispatched to be reconciled
+    has_chat: bool = False  # with the answer of an earlier look-up, so its sender makes none
     allow_duplicate: bool = False
 
 

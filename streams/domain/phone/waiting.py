@@ -8,11 +8,13 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from streams.domain.phone.effects import QueuedReason
 from streams.domain.phone.state import OPEN_STATES, Message, Phone, State
 
-# `in_turn`: an earlier message of the same recipient goes first. `in_flight`: a sender has it.
-WaitReason: TypeAlias = QueuedReason | Literal["in_turn", "in_flight"]
+# `in_turn`: an earlier message of the same recipient goes first. `in_flight`: a sender has it. `overdue`: and does not
+# answer, so its claim is being read.
+WaitReason: TypeAlias = QueuedReason | Literal["in_turn", "in_flight", "overdue"]
 
 IN_TURN: Final = "in_turn"
 IN_FLIGHT: Final = "in_flight"
+OVERDUE: Final = "overdue"
 
 
 class Explanation(NamedTuple):
@@ -32,6 +34,8 @@ def explain(row: Phone, message: Message) -> Explanation:
     """Why this open message has not been sent yet."""
     in_flight = row.in_flight
     if in_flight is not None and in_flight.id == message.id:
+        if in_flight.overdue_since_s:
+            return Explanation(OVERDUE, 0.0, in_flight.account)
         reason = "attempt_in_doubt" if message.pinned_to is not None else IN_FLIGHT
         return Explanation(reason, in_flight.deadline_s, in_flight.account)
     if message.state is State.SCHEDULED:

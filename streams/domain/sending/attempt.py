@@ -33,8 +33,8 @@ Rules:
 1. `Submit` follows only `OwnershipConfirmed`, under a claim that this attempt has stored, which names this dispatch
    and the session's link.
 2. Between two `Submit`s of one message there is a `MessageLookedUp`, under the link of the second one.
-3. A claim is in time if the broker appended its record before the deadline: no clock of a host decides it.
-   Nothing is submitted under a later one. One dispatch is submitted at most `MAX_SUBMITS` times.
+3. A claim is in time if the broker appended its record before the deadline, and not before the command: no clock of
+   a host decides it. Nothing is submitted under another one. One dispatch is submitted at most `MAX_SUBMITS` times.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
 The shell (streams/sender/attempt_runner.py) executes each action and reports one observation, which answers it.
@@ -218,7 +218,7 @@ class Attempt:
         if missing is not None:
             return actions.StoreClaim(missing)
         assert self._claim_appended_at_s is not None, "a claim that is not missing was stored"
-        if self._claim_appended_at_s >= self.command.deadline_s:
+        if not claims.is_in_time(self.command, self._claim_appended_at_s):
             return self._not_sent(now_s, Error("deadline_exceeded"))
         self._history = self._history.after_submit(link)
         return actions.Submit(self.chat_id, self._content)

@@ -43,6 +43,8 @@ from streams.domain.phone.events import (
 from streams.domain.sending.command import SendCommand
 from streams.domain.stored import Codec, Stored
 
+# Two brokers lead the topics of the command and of the claim, and their clocks differ by this at most.
+MAX_BROKER_SKEW_S: Final = 5.0
 DEFERRED_RETENTION_S: Final = 3600.0  # far more than a sender may hold a dispatch
 
 RowReceipt = Literal[""] | ReceiptKind
@@ -129,6 +131,15 @@ def new_claim(
         claimed_at_s=now_s,
         allow_duplicate=allow_duplicate,
     )
+
+
+def is_in_time(command: SendCommand, appended_at_s: float) -> bool:
+    """Whether a claim that the broker appended at this time permits a submit of this dispatch.
+
+    A claim from before its command means that the broker's clock was set back in between. Then its time does not show
+    how late it is, and somebody may have read already that there is no claim.
+    """
+    return command.appended_at_s - MAX_BROKER_SKEW_S <= appended_at_s < command.deadline_s
 
 
 def concluded_claim(

@@ -15,7 +15,8 @@ from streams.domain.phone.events import Result
 from streams.domain.sending import claim as claims
 from streams.domain.sending.reconciliation import StoreLookup, may_have_arrived
 
-_FOR_GOOD = (ErrorClass.PERMANENT, ErrorClass.RESTRICTED)
+_NEVER_SENT = (ErrorClass.PERMANENT, ErrorClass.INVALID)  # no later submit can do better
+_FOR_GOOD = (*_NEVER_SENT, ErrorClass.RESTRICTED)
 
 
 class SubmitHistory(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class SubmitHistory(msgspec.Struct, frozen=True):
 
     def not_sent_result(self, error: Error, until_s: float, now_s: float) -> Result:
         """The last submit was not made, or certainly sent nothing, for this reason."""
-        is_for_good = error.error_class is ErrorClass.PERMANENT
+        is_for_good = error.error_class in _NEVER_SENT
         if self.is_reconciled and not is_for_good:
             return claims.held_back_result(error, until_s)
         if self.may_have_arrived:

@@ -17,7 +17,7 @@ from streams.settings import Settings
 from streams.system import network
 from streams.system.network import is_loopback
 from streams.whatsapp.errors import BrowserMissing, BundleMissing
-from streams.whatsapp.install import bundle, executable
+from streams.whatsapp.install import bundle, chromium_sandbox, executable
 
 _MIN_PYTHON = (3, 11)
 _MIN_FREE_BYTES = 1 << 30
@@ -47,6 +47,7 @@ async def check_machine(settings: Settings) -> AsyncIterator[Check]:
     ):
         yield check(settings)
     yield await check_browser(settings)
+    yield await check_chromium_sandbox(settings)
 
 
 def check_python(_: Settings) -> Check:
@@ -93,6 +94,20 @@ async def check_browser(settings: Settings) -> Check:
     except BrowserMissing as error:
         return Check("browser", False, "none", str(error))
     return Check("browser", True, f"{version} ({chromium.path})")
+
+
+async def check_chromium_sandbox(settings: Settings) -> Check:
+    """Check whether Chromium can confine the processes that read what strangers send."""
+    name = "confinement"
+    try:
+        chromium = executable.find_chromium(settings.browser_executable)
+        obstacle = await chromium_sandbox.find_obstacle(chromium)
+    except (BrowserMissing, OSError):
+        return Check(name, False, "no browser to try it with", required=False)
+    if obstacle is None:
+        return Check(name, True, "Chromium runs with its sandbox")
+    detail = "Chromium runs without its sandbox"
+    return Check(name, False, detail, obstacle, required=False)
 
 
 def check_disk(settings: Settings) -> Check:

@@ -40,7 +40,7 @@ async def send_to_self(
     try:
         async with asyncio.timeout(timeout_s), WhatsApp(settings=settings) as whatsapp:
             await whatsapp.send(phone, text, id=request_id, account=account)
-            async for event in whatsapp.statuses(id=request_id, since_s=started_s):
+            async for event in whatsapp.statuses(id=request_id, to=phone, since_s=started_s):
                 if event.event_id in seen_ids:  # events are published at least once
                     continue
                 seen_ids.add(event.event_id)

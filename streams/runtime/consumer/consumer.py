@@ -18,18 +18,17 @@ All of it runs in the app's event loop; what runs in the consumer's own thread i
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from itertools import count
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 
 from streams.kafka.topic_ids import recreated_message
-from streams.runtime.consumer.fetch import FetchBatch
+from streams.runtime.consumer.fetch import gap_free_offsets
 from streams.runtime.consumer.offsets import OffsetTracker
 from streams.runtime.consumer.thread import ConsumerThread, RebalanceListener
 from streams.runtime.exit_codes import ExitCode, terminate
@@ -115,9 +114,7 @@ class Consumer(driver.Consumer):
             acked_offsets.clear()
 
     async def _initial_trackers(self) -> dict[TP, OffsetTracker]:
-        source_partitions = [
-            partition for partition in self.assignment() if not self._is_changelog_tp(partition)
-        ]
+        source_partitions = [tp for tp in self.assignment() if not self._is_changelog_tp(tp)]
         if not source_partitions:
             return {}
         earliest, ends = await asyncio.gather(
@@ -155,9 +152,7 @@ class Consumer(driver.Consumer):
 
     async def seek_wait(self, partitions: Any) -> None:
         """Seek changelogs to where their tables are; what was fetched before is not delivered."""
-        self._changelog_trackers.update(
-            {partition: OffsetTracker(offset) for partition, offset in partitions.items()}
-        )
+        self._changelog_trackers |= {tp: OffsetTracker(offset) for tp, offset in partitions.items()}
         await super().seek_wait(partitions)
 
     async def resync(self, partition: TP) -> None:
@@ -204,7 +199,7 @@ class Consumer(driver.Consumer):
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
         batches = await super()._getmany(active_partitions, timeout)
         self._resynced.clear()
-        self._gap_free_from = dict(_gap_free_offsets(batches))
+        self._gap_free_from = dict(gap_free_offsets(batches))
         return batches
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
@@ -234,9 +229,23 @@ class Consumer(driver.Consumer):
         """The event is done. An event of an earlier assignment does not count: it has been delivered again."""
         if message.generation_id == self.app.consumer_generation_id:
             return super().ack(message)
+        self.abandon(message)
+        return False
+
+    def abandon(self, message: Message) -> None:
+        """The event ends unfinished: nothing waits for it or commits it, and the partition's next owner reads it."""
         message.acked = True
         self._unacked_messages.discard(message)
-        return False
+
+    async def _commit_offsets(
+        self, offsets: Mapping[TP, int], start_new_transaction: bool = True
+    ) -> bool:
+        """Faust takes what it failed to commit for committed, and would not try again."""
+        committed = {partition: self._committed_offset[partition] for partition in offsets}
+        is_committed = await super()._commit_offsets(offsets, start_new_transaction)
+        if not is_committed:
+            self._committed_offset.update(committed)
+        return is_committed
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """Faust's own record of gaps: nothing reads it here, and it would grow for ever."""
@@ -283,16 +292,6 @@ class Consumer(driver.Consumer):
     def is_coordinator_dead(self) -> bool:
         """Whether the group's coordinator has ended with an error."""
         return self._thread.is_coordinator_dead
-
-
-def _gap_free_offsets(batches: Any) -> Iterator[tuple[tuple[TP, int], int]]:
-    """For each record the offset from which on nothing is before it."""
-    for partition, batch in batches.items():
-        assert isinstance(batch, FetchBatch), "patches.install() was not called"
-        gap_free_from = batch.start_offset
-        for record in batch:
-            yield (base.ensure_TP(partition), record.offset), gap_free_from
-            gap_free_from = record.offset + 1
 
 
 def _size_bytes(message: Message) -> int:

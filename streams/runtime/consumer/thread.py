@@ -1,16 +1,18 @@
 """The thread in which aiokafka's consumer runs, with the settings that Faust does not set.
 
 It sets `read_committed`, so that records of aborted transactions are not delivered; a short wait of fetches; the app's
-fence for the group's coordinator; and a number of its own for every assignment.
+fence for the group's coordinator; and a number of its own for every assignment. A request that fails does not end the
+process: Faust would crash the app in the middle of its events.
 """
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiokafka
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -23,7 +25,7 @@ from streams.runtime.protocols import FencedApp
 # However long a fetch may wait, records arrive at once. But the broker answers the requests of one
 # connection in order, so requests for offsets wait behind a fetch: four times 1.5 s at each start.
 _FETCH_MAX_WAIT_MS = 200
-_REFUSED_POLL_S = 0.2
+_RETRY_DELAY_S = 0.2
 _REFUSAL_MEMORY_S = (
     5.0  # a refused fetch is repeated at once, so the refusals are much closer together
 )
@@ -52,20 +54,44 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         finally:
             current_fence.reset(token)
 
-    async def _fetch_records(self, *args: Any, **options: Any) -> Any:
-        """Faust's, but a topic that we may not read does not end the process: it may be allowed again."""
+    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
+        """Faust's, but a fetch that fails is repeated. A topic that we may not read may be allowed again."""
         try:
-            return await super()._fetch_records(*args, **options)
+            return await super()._fetch_records(consumer, *args, **options)
         except TopicAuthorizationFailedError as error:
             self._refused_s[str(error.args[0])] = time.monotonic()
-            await asyncio.sleep(_REFUSED_POLL_S)
-            return {}
+        except KafkaError as error:
+            if consumer._closed or consumer._fetcher.error_future.done():
+                raise  # nothing will ever be fetched again
+            self.log.warning("records cannot be fetched, trying again: %r", error)
+        await asyncio.sleep(_RETRY_DELAY_S)
+        return {}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, and return whether that succeeded. The next commit includes what this one did not."""
+        assignment = self.assignment()
+        try:
+            await self._ensure_consumer().commit(
+                {
+                    TopicPartition(tp.topic, tp.partition): offset
+                    for tp, offset in offsets.items()
+                    if tp in assignment
+                }
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the watchdog notices when nothing is committed
+            self.log.warning("nothing was committed: %r", error)
+            return False
+        return True
 
     def unreadable_topics(self) -> set[str]:
         """The topics of which the last fetches were refused. For any thread."""
         now_s = time.monotonic()
         refusals = self._refused_s.copy().items()
         return {topic for topic, at_s in refusals if now_s - at_s < _REFUSAL_MEMORY_S}
+
+    async def read_offsets_at(self, times_ms: Mapping[TP, int]) -> Mapping[TP, Any]:
+        """For each partition the first record appended at or after this time (epoch); None: there is none."""
+        return await self.call_thread(self._ensure_consumer().offsets_for_times, dict(times_ms))
 
     def last_empty_range(self, partition: TP) -> OffsetRange | None:
         """The last range of the partition that was read and held nothing."""

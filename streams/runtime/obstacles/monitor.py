@@ -95,7 +95,8 @@ class ObstacleMonitor:
         """The topics that exist and that this user may see; None: no broker answers."""
         try:
             client: Any = self._app.typed_producer.client.client
-            cluster = await asyncio.wait_for(client.fetch_all_metadata(), self._request_timeout_s)
+            async with asyncio.timeout(self._request_timeout_s):
+                cluster = await client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError, NotReady):
             return None
         return set(cluster.topics(exclude_internal_topics=False))

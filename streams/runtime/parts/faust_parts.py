@@ -11,7 +11,10 @@ from mode.utils.queues import FlowControlEvent
 
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
+from streams.runtime.parts.recovery import Recovery
 from streams.runtime.producer import Producer
+from streams.runtime.protocols import AbandoningApp
+from streams.runtime.publisher import AppStopped, PartitionRevoked
 
 
 class Transport(driver.Transport):
@@ -31,29 +34,49 @@ class QueueKeepingFlowControl(FlowControlEvent):
 
 
 class Agent(FaustAgent):
-    """Faust's agent acknowledges an event whose processing raised or was cancelled. This one ends the process."""
+    """Faust's agent acknowledges an event whose processing raised or was cancelled. This one ends the process.
+
+    Unless the event cannot be finished here: its partition was revoked, or the app has stopped (Faust stops it in the
+    middle of events when it crashes). Such an event is abandoned: whoever has the partition next reads it again.
+    """
+
+    app: AbandoningApp  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only
 
     async def _execute_actor(self, coro: Awaitable[Any], aref: Any) -> None:
         await super()._execute_actor(self._terminate_on_failure(coro, aref), aref)
 
     async def _terminate_on_failure(self, coro: Awaitable[Any], aref: Any) -> None:
+        stream = aref.stream.get_active_stream()
         try:
-            await coro
+            return await coro
         except asyncio.CancelledError:
-            if aref.stream.get_active_stream().current_event is not None:
+            if stream.current_event is not None:
                 terminate(
                     ExitCode.EVENT_INTERRUPTED, f"agent {self.name} was cancelled during an event"
                 )
             raise
+        except (PartitionRevoked, AppStopped) as error:
+            self.log.warning("agent %s abandons an event: %s", self.name, error)
+            self.app.abandon(stream.current_event)
         except Exception as error:
             self.log.exception("agent %s raised", self.name)
             terminate(
                 ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"
             )
+        # Until Faust cancels the actor. If it does not, the watchdog finds the partition stalled.
+        await asyncio.get_running_loop().create_future()
 
 
 class TableManager(FaustTableManager):
-    """Faust's sleeps for a second at each start, in case a table is defined late."""
+    """Faust's, with our recovery. Faust's own sleeps for a second at each start, in case a table is defined late."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """The service that recovers the tables."""
+        if self._recovery is None:
+            self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        assert isinstance(self._recovery, Recovery)
+        return self._recovery
 
     async def on_start(self) -> None:
         """Register the tables, which were all defined before the start."""

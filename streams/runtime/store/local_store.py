@@ -22,6 +22,8 @@ from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
 from streams.runtime.store.errors import StoreProblem, classify
 from streams.runtime.store.rows import (
+    APPENDED_KEY,
+    TOPIC_ID_PREFIX,
     CheckRow,
     NotARow,
     UndecodableRow,
@@ -138,6 +140,38 @@ class LocalStore(rocksdb.Store):
 
     # -- recovery
 
+    def discard_stale(self, partition: int, max_age_s: float) -> None:
+        """Delete a store that may have missed a deletion, so that it is rebuilt from the changelog's beginning."""
+        database = self._dbs.pop(partition, None)
+        if database is not None:
+            database.close()
+        try:
+            quarantine.discard(self.partition_path(partition))
+        except OSError as error:
+            self._end_if_disk_full(partition, error)
+            self._require_person(partition, "is too old and cannot be removed", str(error))
+        log.warning(
+            "the store of %s was not used for more than %.1f h, is removed and is rebuilt from the changelog: rows "
+            "that were deleted meanwhile could come back",
+            self._describe(partition),
+            max_age_s / 3600,
+        )
+
+    def read_appended_s(self, partition: int) -> float | None:
+        """When the last record that the store holds was appended, by the broker's clock; None: it does not say."""
+        data = self._read(partition, APPENDED_KEY)
+        return None if data is None else int(data) / 1000
+
+    def read_topic_id(self, tp: TP) -> bytes | None:
+        """The id of the changelog that the rows came from; None: they do not say."""
+        return self._read(tp.partition, TOPIC_ID_PREFIX + tp.topic.encode())
+
+    def _read(self, partition: int, key: bytes) -> bytes | None:
+        try:
+            return self._db_for_partition(partition).get(key)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self.raise_or_terminate(partition, error)
+
     def persisted_offset(self, tp: TP) -> int | None:
         """The changelog's offset of the rows; None: there are none."""
         try:
@@ -173,8 +207,15 @@ class LocalStore(rocksdb.Store):
             else:
                 _add_change(changes, message.key, message.value)
         changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
-        changes.put(self.offset_key, b"%d" % max(message.offset for message in messages))
+        last = max(messages, key=lambda message: message.offset)
+        self.put_position(changes, last.offset, last.timestamp)
         database.write(changes)
+
+    def put_position(self, changes: WriteBatch, offset: int, appended_s: float | None) -> None:
+        """Let this batch say up to which record it holds the changelog, and when that was appended, if known."""
+        changes.put(self.offset_key, b"%d" % offset)
+        if appended_s is not None:
+            changes.put(APPENDED_KEY, b"%d" % round(appended_s * 1000))
 
     def _count_skipped(self, partition: int, offset: int, error: ValueError) -> None:
         self.skipped_records += 1

@@ -1,4 +1,4 @@
-"""Sets a damaged store aside, once, so that it is rebuilt from the changelog. Opens no store.
+"""Sets a damaged store aside, once, and removes a stale one, so that they are rebuilt. Opens no store.
 
 A store is only renamed while no process has it open: RocksDB would go on writing to the old path. So a process that
 finds damage leaves a mark and ends, and the next one renames the folder.
@@ -18,6 +18,7 @@ KEPT_COPIES = 1  # of each store; an older copy is deleted
 _DAMAGED_MARK = "DAMAGED"
 _REBUILT_MARK = "REBUILT"
 _COPY_INFIX = ".damaged-"
+_DISCARDED_INFIX = ".discarded-"
 _COUNT_FILE = "rebuilds"
 
 
@@ -57,6 +58,18 @@ def set_aside(store: Path) -> Path:
     return copy
 
 
+def discard(store: Path) -> None:
+    """Delete a closed store that nobody needs to look at, so that it is rebuilt. Raises OSError.
+
+    It is renamed first: if the process ends in the middle, no half of a store is opened.
+    """
+    copy = _name_copy(store, _DISCARDED_INFIX)
+    store.rename(copy)
+    _count_rebuild(store.parent)
+    for discarded in store.parent.glob(f"{store.name}{_DISCARDED_INFIX}*"):
+        shutil.rmtree(discarded, ignore_errors=True)
+
+
 def is_on_probation(store: Path) -> bool:
     """Whether the store was rebuilt and has not proved itself yet."""
     return (store / _REBUILT_MARK).exists()
@@ -68,7 +81,7 @@ def end_probation(store: Path) -> None:
 
 
 def count_rebuilds(directory: Path) -> int:
-    """How many stores in this folder were set aside since the folder was created."""
+    """How many stores in this folder were set aside or discarded since the folder was created."""
     try:
         return int((directory / _COUNT_FILE).read_text())
     except (FileNotFoundError, ValueError):
@@ -80,9 +93,9 @@ def _count_rebuild(directory: Path) -> None:
         (directory / _COUNT_FILE).write_text(str(count_rebuilds(directory) + 1))
 
 
-def _name_copy(store: Path) -> Path:
+def _name_copy(store: Path, infix: str = _COPY_INFIX) -> Path:
     # The date is for a person; the number makes the name unique.
-    prefix = f"{store.name}{_COPY_INFIX}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    prefix = f"{store.name}{infix}{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     copy, number = store.with_name(prefix), 1
     while copy.exists():
         number += 1

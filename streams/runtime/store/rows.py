@@ -9,6 +9,9 @@ from collections.abc import Callable
 # Keys of the table itself: see `is_internal`.
 INTERNAL_PREFIX = b"__faust\0"
 OFFSET_KEY = INTERNAL_PREFIX + b"offset__"  # Faust's name; only ever written locally
+APPENDED_KEY = (
+    INTERNAL_PREFIX + b"appended"
+)  # when that offset was appended; only ever written locally
 TOPIC_ID_PREFIX = INTERNAL_PREFIX + b"topic\0"
 
 

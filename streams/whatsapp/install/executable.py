@@ -80,7 +80,8 @@ async def read_version(executable: Executable) -> str:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), _VERSION_TIMEOUT_S)
+        async with asyncio.timeout(_VERSION_TIMEOUT_S):
+            output, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()

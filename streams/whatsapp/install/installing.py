@@ -5,6 +5,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+# What an installer puts on the machine is for all its users, unlike what we write.
+_INSTALLER_UMASK = 0o022
+
 
 def run_installer(
     command: Sequence[str],
@@ -29,6 +32,7 @@ def run_installer(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            umask=_INSTALLER_UMASK,
         )
     except FileNotFoundError as error:
         progress(str(error))

@@ -30,8 +30,10 @@ _NOT_SUBMITTED_CODES = frozenset(
         "timeout_before_submit",
         "page_incomplete",
         "lookup_failed",
+        "recipient_not_on_whatsapp",
         "content_refused",
         "media_rejected",
+        "media_too_large",
         "media_upload_failed",
         _NEW_CHATS_RESTRICTED,
     }

@@ -10,7 +10,8 @@ _LEAN_ARGS = (
     "--disable-3d-apis",
     f"--enable-features={_FEATURES}",
 )
-_LEAN_SHELL_ARGS = ("--in-process-gpu", "--no-zygote")
+_LEAN_SHELL_ARGS = ("--in-process-gpu",)
+_LEAN_ARGS_WITHOUT_SANDBOX = ("--no-zygote",)  # with its sandbox, Chromium needs the zygote
 # wa-js is configured not to report to Google. If it does so all the same, it reaches no host.
 # This costs nothing, unlike a route, which takes each request through Python.
 _BLOCKED_HOSTS = ", ".join(
@@ -19,15 +20,18 @@ _BLOCKED_HOSTS = ", ".join(
 )
 
 
-def chromium_arguments(program: Executable, version: str, extra_args: tuple[str, ...]) -> list[str]:
+def chromium_arguments(
+    program: Executable, version: str, extra_args: tuple[str, ...], *, has_sandbox: bool
+) -> list[str]:
     """The arguments that are added to Playwright's own.
 
     WhatsApp Web shows "unsupported browser" to a user agent that contains `Headless`.
     """
     major = version.split(".")[0]
+    shell_args = _LEAN_SHELL_ARGS if has_sandbox else _LEAN_SHELL_ARGS + _LEAN_ARGS_WITHOUT_SANDBOX
     return [
         *_LEAN_ARGS,
-        *(_LEAN_SHELL_ARGS if program.headless_shell else ()),
+        *(shell_args if program.headless_shell else ()),
         f"--host-resolver-rules={_BLOCKED_HOSTS}",
         f"--user-agent={user_agent(major)}",
         *extra_args,

@@ -8,6 +8,7 @@ before would be lost), KILL for the driver.
 
 import asyncio
 import contextlib
+import logging
 import os
 import shlex
 import signal
@@ -17,13 +18,15 @@ from pathlib import Path
 from playwright.async_api import BrowserContext, CDPSession, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
-from streams.whatsapp.install import executable
+from streams.whatsapp.install import chromium_sandbox, executable
 from streams.whatsapp.install.executable import Executable
 from streams.whatsapp.web.calls import call_with_timeout
 from streams.whatsapp.web.chromium_arguments import chromium_arguments, user_agent_override
 from streams.whatsapp.web.processes import end_process, is_running, write_wrapper
 from streams.whatsapp.web.profile import DRIVER_TMP_DIR, Profile
 from streams.whatsapp.web.recovery_policy import RecoverySettings
+
+log = logging.getLogger(__name__)
 
 # The heap that the driver needs for messages; media pass through it in chunks.
 _NODE_OPTIONS = "--max-old-space-size=96 --max-semi-space-size=1"
@@ -76,18 +79,26 @@ class Chromium:
         """Start it on a profile that we own and have prepared. Raises PageFailure or BrowserMissing."""
         program = executable.find_chromium(config.executable, prefer_shell=config.prefer_shell)
         version = await executable.read_version(program)
+        has_sandbox = await _has_sandbox(program)
         timeout_s = config.timeouts.launch_s
         driver = await call_with_timeout(_start_driver(profile.state_dir), timeout_s)
         browser = cls(driver, profile.state_dir, config.timeouts)
         try:
-            await call_with_timeout(browser._open(config, profile, program, version), timeout_s)
+            opening = browser._open(config, profile, program, version, has_sandbox=has_sandbox)
+            await call_with_timeout(opening, timeout_s)
         except BaseException:
             await browser.close()
             raise
         return browser
 
     async def _open(
-        self, config: BrowserConfig, profile: Profile, program: Executable, version: str
+        self,
+        config: BrowserConfig,
+        profile: Profile,
+        program: Executable,
+        version: str,
+        *,
+        has_sandbox: bool,
     ) -> None:
         wrapper = write_wrapper(
             profile.state_dir / "browser", program.path, signal.SIGTERM, _export_tmpdir()
@@ -96,7 +107,8 @@ class Chromium:
         self._context = await self._playwright.chromium.launch_persistent_context(
             str(profile.folder),
             executable_path=wrapper,
-            args=chromium_arguments(program, version, config.extra_args),
+            args=chromium_arguments(program, version, config.extra_args, has_sandbox=has_sandbox),
+            chromium_sandbox=has_sandbox,
             headless=True,
             handle_sigint=False,
             handle_sigterm=False,
@@ -146,6 +158,13 @@ class Chromium:
             async with asyncio.timeout(timeout_s):
                 await self._playwright.stop()
         await end_process(self._state_dir / "driver.pid", timeout_s=0.5)
+
+
+async def _has_sandbox(program: Executable) -> bool:
+    obstacle = await chromium_sandbox.find_obstacle(program)
+    if obstacle is not None:
+        log.warning("Chromium runs without its sandbox: %s", obstacle)
+    return obstacle is None
 
 
 async def _start_driver(state_dir: Path) -> Playwright:

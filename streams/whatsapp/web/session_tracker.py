@@ -165,7 +165,8 @@ class SessionTracker:
         """The page forgets a ban when it is reloaded, and learns of it again with its next login.
 
         So a ban lasts until its end, even if the session is connected again before: to send before it
-        would be the next breach. One whose end is not known lasts until the session is connected again.
+        would be the next breach. One whose end is not known lasts until the session is connected again;
+        then the sender waits for a person.
         """
         ban = self._date_ban(state.ban) or self._ban
         has_ended = state.ban is None and (ban is None or _is_over(ban, info.phase, self._now_s()))

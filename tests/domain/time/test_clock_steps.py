@@ -11,7 +11,7 @@ from streams.domain.phone.clock_steps import MAX_HOLD_S, correct_message, correc
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Sent, TimerFired
 from streams.domain.phone.scheduling.scheduler import EARLY_TIMER_DELAY_S, Scheduler
-from streams.domain.phone.state import Chat, Closure, Message, Phone
+from streams.domain.phone.state import Chat, Closure, InFlight, Message, Phone
 from streams.domain.policy import Policy
 from streams.domain.rate_limit import WINDOW_S
 from streams.testing.phone_world import PHONE, PhoneWorld
@@ -256,3 +256,18 @@ def test_timers_keep_what_is_left_of_them() -> None:
     scheduler.shift_timers(-HOUR_S)
     assert scheduler.pop_due_events(NOW_S - HOUR_S + 9) == []
     assert len(scheduler.pop_due_events(NOW_S - HOUR_S + 10)) == 1
+
+
+def test_an_overdue_flight_is_given_up_as_early_as_when_it_was_marked() -> None:
+    """After a step back the mark moves along; the deadline does not, because the command still has it."""
+    in_flight = InFlight(
+        id="a",
+        account="main",
+        dispatch_number=1,
+        since_s=NOW_S - 40,
+        deadline_s=NOW_S - 10,
+        overdue_since_s=NOW_S,
+    )
+    row = Phone(phone=PHONE, last_active_s=NOW_S, in_flight=in_flight)
+    corrected = correct_phone(row, NOW_S - DAY_S, POLICY).in_flight
+    assert corrected == replace(in_flight, overdue_since_s=NOW_S - DAY_S)

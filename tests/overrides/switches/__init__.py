@@ -1,13 +1,14 @@
-"""What `streams/runtime` overrides in Faust and aiokafka, how to switch each off, and which tests must fail.
+"""What we override in Faust and aiokafka (runtime, kafka), how to switch each off, and which tests must fail.
 
 A switch replaces a piece of our source by what the behaviour would be without it. `python -m tests.overrides`
 does so in a copy, one at a time, and runs the named tests on a real broker: each must fail. A switch whose
 text is not in its file, or whose test does not exist, fails `test_switches.py`, which is quick.
 
 Not listed, because a test could only fail by the clock or by reading the log: that the producer yields before
-each request, and that Faust's own partition check and its spinner are silent.
+each request, that aiokafka's complaints about missing topics and Faust's own partition check and spinner are silent.
 """
 
+from tests.overrides.switches.brokers import BROKERS
 from tests.overrides.switches.committing import COMMITTING
 from tests.overrides.switches.fence import FENCE
 from tests.overrides.switches.membership import MEMBERSHIP
@@ -19,4 +20,4 @@ from tests.overrides.switches.writing import WRITING
 
 __all__ = ["ROOT", "SWITCHES", "Switch"]
 
-SWITCHES = (*READING, *COMMITTING, *MEMBERSHIP, *FENCE, *WRITING, *STORING, *WATCHDOG)
+SWITCHES = (*READING, *COMMITTING, *MEMBERSHIP, *FENCE, *WRITING, *STORING, *WATCHDOG, *BROKERS)

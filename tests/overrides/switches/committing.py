@@ -1,6 +1,13 @@
 """Switches of what is committed, and of events that did not end."""
 
-from tests.overrides.switches.switch import APP, PROCESSES, REBALANCE, TRANSACTIONS, Switch
+from tests.overrides.switches.switch import (
+    APP,
+    FAILING_REQUESTS,
+    PROCESSES,
+    REBALANCE,
+    TRANSACTIONS,
+    Switch,
+)
 
 CONSUMER_FILE = "consumer/consumer.py"
 PARTS_FILE = "parts/faust_parts.py"
@@ -60,13 +67,48 @@ COMMITTING = (
         '                ExitCode.EVENT_INTERRUPTED, f"agent {self.name} raised {type(error).__name__}"\n'
         "            )",
         "            raise",
-        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[raise]",),
+        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[raise-80]",),
     ),
     Switch(
         "an agent that is cancelled",
         PARTS_FILE,
-        "if aref.stream.get_active_stream().current_event is not None:",
-        "if False:",
-        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[crash]",),
+        "            if stream.current_event is not None:",
+        "            if False:",
+        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[crash-80]",),
+    ),
+    Switch(
+        "an event whose partition was revoked",
+        PARTS_FILE,
+        "except (PartitionRevoked, AppStopped) as error:",
+        "except () as error:",
+        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[revoked-1]",),
+    ),
+    Switch(
+        "an event that is abandoned is not committed",
+        PARTS_FILE,
+        "            self.app.abandon(stream.current_event)\n",
+        "",
+        (PROCESSES + "test_an_event_that_was_not_finished_is_not_committed[revoked-1]",),
+    ),
+    Switch(
+        "a recovery callback whose partition was revoked",
+        "table.py",
+        "    except (PartitionRevoked, AppStopped) as error:",
+        "    except () as error:",
+        (APP + "test_a_callback_of_a_recovery_may_find_its_partition_gone",),
+    ),
+    Switch(
+        "a commit that fails does not end the process",
+        "consumer/thread.py",
+        "    async def _commit(",
+        "    async def _unused(",
+        (FAILING_REQUESTS + "test_a_commit_that_fails_is_repeated",),
+    ),
+    Switch(
+        "a commit that failed is repeated",
+        CONSUMER_FILE,
+        "    async def _commit_offsets(",
+        "    async def _unused(",
+        (FAILING_REQUESTS + "test_a_commit_that_fails_is_repeated",),
     ),
 )

@@ -1,6 +1,14 @@
 """Switches of joining, leaving and rebalancing."""
 
-from tests.overrides.switches.switch import APP, MEMBER, PROCESSES, REBALANCE, TABLE, Switch
+from tests.overrides.switches.switch import (
+    APP,
+    FREE_TOPIC,
+    MEMBER,
+    PROCESSES,
+    REBALANCE,
+    TABLE,
+    Switch,
+)
 
 CONSUMER_FILE = "consumer/consumer.py"
 APP_FILE = "app.py"
@@ -103,5 +111,12 @@ MEMBERSHIP = (
         "        for callback in self._after_last_event:\n            await callback()\n",
         "",
         (APP + "test_callbacks_run_in_order",),
+    ),
+    Switch(
+        "a topic with any number of partitions is assigned by itself",
+        "factory.py",
+        '        "PartitionAssignor": PartitionAssignor,\n',
+        "",
+        (FREE_TOPIC + "test_the_users_topic_is_assigned_by_itself",),
     ),
 )

@@ -3,8 +3,11 @@
 from tests.overrides.switches.switch import (
     BAD_INPUT,
     DELETED,
+    FAILING_REQUESTS,
     FETCHING,
     GAPS,
+    HUGE_BATCHES,
+    OBSTACLES,
     REBALANCE,
     TABLE,
     TRANSACTIONS,
@@ -139,5 +142,30 @@ READING = (
         "    ak_fetcher.MemoryRecords = record_batches.RecordBatches",
         "    record_batches.RecordBatches",
         (BAD_INPUT + "test_a_header_name_that_is_not_text_stops_no_worker",),
+    ),
+    Switch(
+        "a batch that unpacks to more than the memory",
+        "consumer/record_batches.py",
+        "start = huge_batches.unpack_if_huge(codec, self._data) if codec else None",
+        "start = None",
+        (HUGE_BATCHES + "test_every_record_of_a_huge_batch_is_delivered",),
+    ),
+    Switch(
+        "a topic that may not be read does not end the process",
+        THREAD_FILE,
+        "        except TopicAuthorizationFailedError as error:\n"
+        "            self._refused_s[str(error.args[0])] = time.monotonic()\n"
+        "        except KafkaError as error:\n",
+        "        except TopicAuthorizationFailedError:\n"
+        "            raise\n"
+        "        except KafkaError as error:\n",
+        (OBSTACLES + "test_a_topic_that_may_not_be_read_is_named_and_read_later",),
+    ),
+    Switch(
+        "a fetch that fails does not end the process",
+        THREAD_FILE,
+        "if consumer._closed or consumer._fetcher.error_future.done():",
+        "if True:",
+        (FAILING_REQUESTS + "test_a_fetch_that_fails_is_repeated",),
     ),
 )

@@ -1,9 +1,8 @@
-"""Switches of the local stores, and of what clients do about a broker that is silent."""
+"""Switches of the local stores."""
 
-from tests.overrides.switches.switch import DAMAGE, TIMEOUTS, Switch
+from tests.overrides.switches.switch import DAMAGE, STALE, Switch
 
 STORE_FILE = "store/local_store.py"
-TIMEOUTS_FILE = "../kafka/timeouts.py"
 
 STORING = (
     Switch(
@@ -35,17 +34,17 @@ STORING = (
         (DAMAGE + "test_what_is_not_a_row_is_not_recovered",),
     ),
     Switch(
-        "a broker that is silent is given up",
-        TIMEOUTS_FILE,
-        "    ak_conn.AIOKafkaConnection = BoundedConnection",
-        "    pass",
-        (TIMEOUTS + "test_every_client_gets_past_a_silent_address",),
+        "an offset that cannot be read is damage",
+        STORE_FILE,
+        "    def persisted_offset(",
+        "    def _unused(",
+        (DAMAGE + "test_an_offset_that_cannot_be_read_is_damage",),
     ),
     Switch(
-        "a broker that is silent is asked last",
-        TIMEOUTS_FILE,
-        "    AIOKafkaClient.get_random_node = _get_random_node",
-        "    pass",
-        (TIMEOUTS + "test_a_silent_broker_is_asked_last",),
+        "a store that may have missed a deletion is rebuilt",
+        "parts/recovery.py",
+        "            await self._discard_stale(consumer, behind, destination)\n",
+        "",
+        (STALE + "test_a_deleted_row_does_not_come_back",),
     ),
 )

@@ -1,6 +1,6 @@
 """Switches of the producer and of the durable tables."""
 
-from tests.overrides.switches.switch import PROCESSES, PRODUCER, TABLE, Switch
+from tests.overrides.switches.switch import OUTAGES, PROCESSES, PRODUCER, PUBLISHER, Switch
 
 PRODUCER_FILE = "producer.py"
 TABLE_FILE = "table.py"
@@ -11,44 +11,44 @@ WRITING = (
         PRODUCER_FILE,
         '{"acks": "all", "enable_idempotence": True}',
         '{"acks": "all"}',
-        (PRODUCER + "test_a_record_whose_response_was_lost_is_written_once",),
+        (OUTAGES + "test_a_record_whose_response_was_lost_is_written_once",),
     ),
     Switch(
         "all replicas have it",
         PRODUCER_FILE,
         '{"acks": "all", "enable_idempotence": True}',
         '{"acks": 1, "enable_idempotence": False}',
-        (PRODUCER + "test_it_waits_for_all_replicas",),
+        (OUTAGES + "test_it_waits_for_all_replicas",),
     ),
     Switch(
         "nothing expires in an outage",
         PRODUCER_FILE,
         "        client._message_accumulator._batch_ttl = math.inf\n",
         "",
-        (PRODUCER + "test_nothing_expires_in_an_outage",),
+        (OUTAGES + "test_nothing_expires_in_an_outage",),
     ),
     Switch(
         "a refused record leaves no gap in the sequence numbers",
         PRODUCER_FILE,
         "                _reset_producer_id(sender._txn_manager)",
         "                pass",
-        (TABLE + "test_a_record_too_large_for_the_broker_is_reported_and_harms_no_other",),
+        (PUBLISHER + "test_a_record_too_large_for_the_broker_is_reported_and_harms_no_other",),
     ),
     Switch(
         "a dead producer ends the process",
         PRODUCER_FILE,
         "        client._sender.sender_task.add_done_callback(_on_sender_ended)\n",
         "",
-        (PRODUCER + "test_a_producer_that_dies_ends_the_process",),
+        (OUTAGES + "test_a_producer_that_dies_ends_the_process",),
     ),
     Switch(
         "the broker has a row before reads see it",
         TABLE_FILE,
         "            last_offset, appended_at_s = await self._write_changelog(partition, changes)\n"
-        "            self._apply(partition, changes, last_offset)",
-        "            self._apply(partition, changes, -1)\n"
+        "            self._apply(partition, changes, last_offset, appended_at_s)",
+        "            self._apply(partition, changes, -1, None)\n"
         "            _, appended_at_s = await self._write_changelog(partition, changes)",
-        (PRODUCER + "test_an_outage_delays_and_loses_nothing",),
+        (OUTAGES + "test_an_outage_delays_and_loses_nothing",),
     ),
     Switch(
         "a topic that was recreated",
@@ -56,5 +56,19 @@ WRITING = (
         "        elif stored_id != topic_id:",
         "        elif False:",
         (PROCESSES + "test_a_recreated_topic_ends_the_process",),
+    ),
+    Switch(
+        "a request has a limited size",
+        PRODUCER_FILE,
+        "for part in _split_batches(batches):",
+        "for part in [batches]:",
+        (PRODUCER + "test_a_request_has_a_limited_size",),
+    ),
+    Switch(
+        "append times are reported",
+        PRODUCER_FILE,
+        "                self._report_responses(part, sent_mono_s)\n",
+        "",
+        (PRODUCER + "test_every_append_time_is_reported",),
     ),
 )

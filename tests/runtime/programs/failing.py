@@ -1,8 +1,9 @@
 """A worker whose records are commands to its agent: to fail in the middle of an event.
 
 `raise`, `block` (the event loop) and `hang` (for ever); `crash` crashes the app from elsewhere while the event is in
-progress, so that the agent is cancelled. With `HEALTHY` in the environment, no record fails. The values of finished
-events are published. `GRACE_S` shortens the timeouts of the watchdog, `STOP_GRACE_S` that of a stop.
+progress, so that the agent is cancelled; `revoked` does the same, and the event finds its partition gone. With
+`HEALTHY` in the environment, no record fails. The values of finished events are published. `GRACE_S` shortens the
+timeouts of the watchdog, `STOP_GRACE_S` that of a stop.
 
 `python -m tests.runtime.programs.failing NAME`, with settings from the environment.
 """
@@ -15,6 +16,7 @@ import time
 from streams.kafka.topics import dispatch_app_id, names
 from streams.runtime import worker
 from streams.runtime.factory import create_app
+from streams.runtime.publisher import PartitionRevoked
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.settings import load
 
@@ -47,6 +49,9 @@ def main(name: str) -> int:
             case b"crash":
                 await app.crash(RuntimeError("elsewhere"))
                 await asyncio.sleep(60)
+            case b"revoked":
+                await app.crash(RuntimeError("elsewhere"))
+                raise PartitionRevoked("partition 0 is not open any more")
 
     @app.agent(app.raw_topic(topics.outbound), name="failing", isolated_partitions=True)
     async def failing(stream):

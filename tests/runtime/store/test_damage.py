@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faust.types import TP
 
 from streams.kafka.topics import ROWS
 from streams.runtime.exit_codes import ExitCode
@@ -134,6 +135,18 @@ async def test_a_store_that_is_damaged_again_needs_a_person(
     assert code is ExitCode.STORE_DAMAGED
     assert "partition 0 is damaged again after its rebuild" in reason
     assert f"delete {get_store(world)}" in reason
+
+
+async def test_an_offset_that_cannot_be_read_is_damage(
+    world: World, ended_with: list[tuple[ExitCode, str]]
+):
+    """Nobody knows from where such a store would have to be recovered."""
+    app, rows = make_worker(world)
+    async with run_app(app):
+        rows._store._dbs[0].put(rows._store.offset_key, b"garbage")
+        with pytest.raises(Terminated):
+            rows._store.persisted_offset(TP(rows.changelog, 0))
+    assert ended_with[0][0] is ExitCode.STORE_DAMAGED
 
 
 async def test_what_is_not_a_row_is_not_recovered(world: World, caplog: pytest.LogCaptureFixture):

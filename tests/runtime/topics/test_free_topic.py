@@ -1,6 +1,7 @@
 """`wa.outbound` may have any number of partitions, and get more while workers run; the tables stay where they are."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,18 @@ async def test_every_partition_is_read(settings: Settings, partitions: int) -> N
             produced = await produce_everywhere(world, partitions, "record")
             await wait_until(lambda: produced <= set(values))
             assert rows.owned_partitions() == [0, 1, 2, 3]
+
+
+async def test_the_users_topic_is_assigned_by_itself(world: World) -> None:
+    """Also while it has as many partitions as the tables: it would take them with it when it gets more."""
+    app, rows = make_worker(world, "dispatch-1", [])
+    topics = {world.topics.outbound, world.topics.phone, rows.changelog}
+    cluster: Any = SimpleNamespace(partitions_for_topic=lambda topic: {0, 1, 2, 3})
+    subscriptions: Any = {"dispatch-1": topics}
+    groups = app.assignor._get_copartitioned_groups(topics, cluster, subscriptions)
+    assert sorted(map(sorted, groups[4])) == sorted(
+        map(sorted, [{world.topics.outbound}, {world.topics.phone, rows.changelog}])
+    )
 
 
 async def test_partitions_that_are_added_are_read_without_a_restart(

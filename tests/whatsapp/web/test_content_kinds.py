@@ -111,6 +111,29 @@ CASES = {
         VCARD,
         {"vcardFormattedName": "Ali, Veli 🧔"},
     ),
+    "contact whose name has every special character": Case(
+        {
+            "type": "contact",
+            "name": "A\rB\nC\r\nD\u2028E;F,G\\H\x00\x1b:I",
+            "phones": ["+60123456789"],
+        },
+        "\n".join(
+            [
+                "BEGIN:VCARD",
+                "VERSION:3.0",
+                r"N:;A\nB\nC\nD\nE\;F\,G\\H:I;;;",
+                r"FN:A\nB\nC\nD\nE\;F\,G\\H:I",
+                "TEL;type=CELL;waid=60123456789:+60123456789",
+                "END:VCARD",
+            ]
+        ),
+        {"vcardFormattedName": "A B C D E;F,G\\H:I"},
+    ),
+    "location whose name has lines": Case(
+        {"type": "location", "latitude": 1.5, "longitude": 2.5, "name": "A\nB", "address": "C"},
+        "",
+        {"lat": 1.5, "lng": 2.5, "loc": "A B\nC"},
+    ),
     "poll": Case(
         {"type": "poll", "question": "When? ⏰", "options": ["now 🚀", "later"], "multiple": True},
         "",
@@ -193,6 +216,36 @@ async def test_a_large_file_arrives_whole(
     (row,) = await shared_control.fetch_new_messages()
     assert row["details"]["size"] == size
     assert row["details"]["filehash"] == hashlib.sha256(bytes(size)).hexdigest()
+
+
+async def test_a_file_that_is_too_large_for_whatsapp_is_refused(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """The page has a limit for each kind, and the servers for files have one; nothing is sent."""
+    content = CASES["image"].content
+    tab = shared_driver._require_page()._tab
+    await tab.evaluate(
+        """() => {
+          const utils = WPP.whatsapp.MediaGatingUtils;
+          window.realLimit = utils.getUploadLimit;
+          utils.getUploadLimit = (type) => (type === "image" ? 3 : 1e9);
+        }"""
+    )
+    try:
+        result = await shared_driver.submit(make_message("3EB0CD95", content))
+    finally:
+        await tab.evaluate(
+            "() => { WPP.whatsapp.MediaGatingUtils.getUploadLimit = window.realLimit; }"
+        )
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "media_too_large"
+    large = base64.b64encode(b"%PDF more").decode()  # not uploaded before
+    await shared_control.add_faults({"upload_error": 413}, count=1)
+    document: dict[str, object] = {"type": "document", "data": large}
+    result = await shared_driver.submit(make_message("3EB0CD96", document))
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "media_too_large"
+    assert await shared_control.fetch_new_ids() == []
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ while True: signal.pause()
 
 def test_no_headless_in_the_user_agent() -> None:
     """WhatsApp Web does not start for a browser whose user agent says headless."""
-    words = arguments.chromium_arguments(SHELL, "156.0.8078.79", ())
+    words = arguments.chromium_arguments(SHELL, "156.0.8078.79", (), has_sandbox=False)
     (agent,) = [word for word in words if word.startswith("--user-agent=")]
     assert agent.endswith("Chrome/156.0.0.0 Safari/537.36")
     assert "Headless" not in str(arguments.user_agent_override("156.0.8078.79"))
@@ -39,20 +39,25 @@ def test_no_headless_in_the_user_agent() -> None:
 def test_extra_arguments_come_last() -> None:
     """Of two equal arguments Chromium obeys the last, so the sandbox's host rules win over ours."""
     extra = ("--host-resolver-rules=MAP * ~NOTFOUND", "--x")
-    assert tuple(arguments.chromium_arguments(SHELL, "1.0", extra)[-2:]) == extra
+    assert tuple(arguments.chromium_arguments(SHELL, "1.0", extra, has_sandbox=True)[-2:]) == extra
 
 
 def test_the_full_browser_keeps_its_zygote() -> None:
     """Without a zygote the full browser needs 43 MB more."""
-    assert "--no-zygote" in arguments.chromium_arguments(SHELL, "1.0", ())
-    assert "--no-zygote" not in arguments.chromium_arguments(FULL, "1.0", ())
+    assert "--no-zygote" in arguments.chromium_arguments(SHELL, "1.0", (), has_sandbox=False)
+    assert "--no-zygote" not in arguments.chromium_arguments(FULL, "1.0", (), has_sandbox=False)
+
+
+def test_a_browser_with_a_sandbox_keeps_its_zygote() -> None:
+    """Chromium ends at once if it must have its sandbox and no zygote."""
+    assert "--no-zygote" not in arguments.chromium_arguments(SHELL, "1.0", (), has_sandbox=True)
 
 
 def test_playwrights_features_are_kept() -> None:
     """The last --enable-features wins, so it must repeat Playwright's own."""
     (features,) = [
         word
-        for word in arguments.chromium_arguments(SHELL, "1.0", ())
+        for word in arguments.chromium_arguments(SHELL, "1.0", (), has_sandbox=True)
         if word.startswith("--enable-features=")
     ]
     assert {"CDPScreenshotNewSurface", "SkipListAccountsWithoutGaiaCookies"} <= set(

@@ -19,7 +19,7 @@ from streams.whatsapp.driver import NotSubmitted, Phase, ServerAccepted, Session
 from streams.whatsapp.web.launch import Timeouts
 from streams.whatsapp.web.recovery_policy import RecoverySettings
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
-from tests.support.browser import link, make_browser_config, make_text, read_pid, wait_for_phase
+from tests.support.browser import link, make_text, read_pid, run_linked_driver, wait_for_phase
 from tests.support.sandbox import Sandbox, SandboxControl
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -89,15 +89,10 @@ async def driver(module_sandbox: Sandbox, profile_dir: Path) -> AsyncIterator[Wh
     recovery = RecoverySettings(
         max_failures=100, backoff_base_s=0.01, backoff_max_s=0.1, stuck_timeout_s=STUCK_TIMEOUT_S
     )
-    driver = WhatsAppWeb(
-        make_browser_config(
-            module_sandbox.browser_args, profile_dir, timeouts=TIMEOUTS, recovery=recovery
-        )
-    )
-    await driver.start()
-    await link(driver, SandboxControl(module_sandbox.control_url))
-    yield driver
-    await driver.stop()
+    async with run_linked_driver(
+        module_sandbox, profile_dir, timeouts=TIMEOUTS, recovery=recovery
+    ) as driver:
+        yield driver
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -32,8 +32,8 @@ from streams.domain.phone.events import (
     ReceiptSeen,
     Sent,
 )
-from streams.domain.phone.handlers import receipts
-from streams.domain.phone.state import Chat, InFlight, Message, State
+from streams.domain.phone.handlers import lookups, receipts
+from streams.domain.phone.state import InFlight, Message, State
 from streams.domain.phone.transition import Transition
 
 _DEFERRING_CLASSES: Final = (ErrorClass.THROTTLED, ErrorClass.SESSION)
@@ -51,7 +51,7 @@ def apply_outcome(transition: Transition, event: Outcome, accounts: AccountCapac
     if in_flight is None or not _is_of(event, in_flight):
         return _apply_late(transition, event, accounts)
     transition.update_phone(in_flight=None)
-    _update_chat(transition, event)
+    lookups.update_chat(transition, in_flight, event)
     message = transition.get_message(event.id)
     if message is None or message.state is not State.DISPATCHED:
         # Its row was lost with the disk and the changelog, and perhaps it was requested again since.
@@ -104,18 +104,6 @@ def _apply_result(
             forwarding.apply_moved(transition, message, event, event.result)
         case OutcomeUnknown():
             _apply_unknown(transition, message, event, event.result)
-
-
-def _update_chat(transition: Transition, event: Outcome) -> None:
-    """Remember what WhatsApp answered when the number was looked up."""
-    now_s, policy = transition.now_s, transition.policy
-    if event.chat_id is not None:
-        valid_until_s = now_s + policy.lookup_cache_found_s
-        chat = Chat(chat_id=event.chat_id, valid_until_s=valid_until_s)
-        transition.update_phone(chat=chat, alias=None)
-    elif isinstance(event.result, Failed) and event.result.error.is_not_on_whatsapp:
-        valid_until_s = now_s + policy.lookup_cache_s
-        transition.update_phone(chat=Chat(chat_id=None, valid_until_s=valid_until_s))
 
 
 def _apply_sent(transition: Transition, message: Message, event: Outcome, result: Sent) -> None:

@@ -166,8 +166,14 @@
       }
       this.isUnsent = hooks.hasRecord && !this.isSending;
       const isUpload = this.isUnsent && this.submission.upload_timeout_ms && !isDuplicate(error);
-      const message = String(error && error.message);
-      this.settle(isUpload ? new AdapterError("media_upload_failed", message) : error);
+      this.settle(isUpload ? this.describeUpload(error) : error);
+    }
+
+    // The servers for files have a limit of their own, which the page does not check first.
+    describeUpload(error) {
+      const { mediaObject } = this.model || {};
+      const isTooLarge = Boolean(mediaObject) && mediaObject.uploadStage === "ERROR_TOO_LARGE";
+      return new AdapterError(isTooLarge ? "media_too_large" : "media_upload_failed", String(error && error.message));
     }
 
     settle(error) {

@@ -58,7 +58,14 @@
 
   /* ---------- one sender for each kind of content ---------- */
 
-  const escapeVcard = (text) => String(text).replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n");
+  // Every character at which some program ends a line, and all that no text of a card may have.
+  const LINE_BREAKS = /\r\n|[\n\v\f\r\x85\u2028\u2029]/g;
+  const CONTROLS = /[\0-\x08\x0e-\x1f\x7f-\x9f]/g;
+
+  const escapeVcard = (text) => String(text)
+    .replace(/[\\;,]/g, "\\$&").replace(LINE_BREAKS, "\\n").replace(CONTROLS, "");
+
+  const toOneLine = (text) => text && String(text).replace(LINE_BREAKS, " ").replace(CONTROLS, "");
 
   function buildVcard({ name, phones }) {
     const escapedName = escapeVcard(name);
@@ -73,13 +80,14 @@
   const sendText = (chat, { content }, options) =>
     WPP.chat.sendTextMessage(chat.id, content.body, options);
 
+  // WhatsApp's text of a place is its name, a line break and its address.
   const sendLocation = (chat, { content }, options) => WPP.chat.sendLocationMessage(chat.id, {
     ...options, lat: content.latitude, lng: content.longitude,
-    name: content.name, address: content.address,
+    name: toOneLine(content.name), address: content.address,
   });
 
   const sendContact = (chat, { content }, options) => WPP.chat.sendRawMessage(chat.id, {
-    type: "vcard", body: buildVcard(content), vcardFormattedName: content.name,
+    type: "vcard", body: buildVcard(content), vcardFormattedName: toOneLine(content.name),
   }, options);
 
   const sendPoll = (chat, { content }, options) => WPP.chat.sendCreatePollMessage(
@@ -93,8 +101,8 @@
     return sendReaction(attempt, message.id.id, emoji, call);
   }
 
-  // wa-js prepares the file first. A file that WhatsApp cannot prepare is refused for good; a TypeError
-  // is a fault of the page.
+  // wa-js compares the size with WhatsApp's limit for the kind, and prepares the file. A file that is too
+  // large, or that WhatsApp cannot prepare, is refused for good; a TypeError is a fault of the page.
   async function sendFile(chat, submission, options) {
     const { content } = submission;
     try {
@@ -104,7 +112,8 @@
       });
     } catch (error) {
       if (error instanceof TypeError || error instanceof AdapterError) throw error;
-      throw new AdapterError("media_rejected", String((error && error.message) || error));
+      const code = error && error.code === "file_too_large" ? "media_too_large" : "media_rejected";
+      throw new AdapterError(code, String((error && error.message) || error));
     }
   }
 

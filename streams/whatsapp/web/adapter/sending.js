@@ -8,7 +8,7 @@
 
   const {
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
-    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats,
+    isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, hasLeft,
     startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
   } = shared;
 
@@ -35,11 +35,22 @@
 
   /* ---------- a new message ---------- */
 
+  // A chat that the page does not have and cannot open: the number may have left WhatsApp since it was
+  // looked up. Only the server's answer tells.
+  async function describeMissingChat(chatId, error) {
+    try {
+      if (await hasLeft(chatId)) return new AdapterError("recipient_not_on_whatsapp", "it is not there any more");
+    } catch (lookupError) {
+      console.error("the number of the chat cannot be looked up", lookupError);
+    }
+    return new AdapterError("lookup_failed", String(error && error.message));
+  }
+
   async function openChat({ chat_id }) {
     try {
       return listChats(chat_id)[0] || (await WPP.chat.find(chat_id));
     } catch (error) {
-      throw new AdapterError("lookup_failed", String(error && error.message));
+      throw await describeMissingChat(chat_id, error);
     }
   }
 

@@ -48,6 +48,12 @@
     return { chat_id: result ? String(result.wid) : null, phone: result ? getPhone(result.wid) : null };
   }
 
+  // Whether the server says that nobody has this chat's number. Without a number there is nothing to ask.
+  async function hasLeft(chatId) {
+    const phone = getPhone(WPP.whatsapp.WidFactory.createWid(chatId));
+    return phone !== null && (await look_up({ phone })).chat_id === null;
+  }
+
   /* ---------- keys ---------- */
 
   // The chat id as a phone number and as a LID, where WhatsApp knows both.
@@ -160,6 +166,6 @@
 
   return {
     calls: { look_up, find_message, read_acks },
-    internal: { buildKey, findInMemory, findMessage, reloadMessage, findReactionAck, listChats },
+    internal: { buildKey, findInMemory, findMessage, reloadMessage, findReactionAck, listChats, hasLeft },
   };
 }

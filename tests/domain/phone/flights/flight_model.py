@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from streams.domain.accounts.routing import Capacity
+from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import Deferred, Event, FlightOverdue, Outcome, Result, Sent
 from streams.domain.phone.state import InFlight
@@ -21,9 +22,11 @@ from streams.domain.sending.command import SendCommand
 from streams.domain.sending.unanswered import result_of_unanswered
 from streams.testing.phone_world import PHONE, PhoneWorld
 
-TIMEOUT_S: Final = 1.0
-LAST_TIME_S: Final = 3.0
+TIMEOUT_S: Final = 30.0
+LAST_TIME_S: Final = 3 * TIMEOUT_S
+STEP_S: Final = 6 * TIMEOUT_S  # behind every command; the clock does not come back to them
 READY = {name: Capacity(is_ready=True, free_slots=1) for name in ("a", "b")}
+SENT = Sent(at_s=1.0)
 POLICY = Policy(dispatch_timeout_s=TIMEOUT_S, unknown_after_s=1000.0)
 
 
@@ -47,6 +50,9 @@ class Model:
     published_by_s: float | None = None
     read: tuple[int, Result] | None = None  # the resolver's answer, on its way
     crashes: int = 1
+    steps: int = 0  # how often the broker's clock may still be set back
+    last_time_s: float = LAST_TIME_S
+    is_strict: bool = True  # the sender refuses a claim from before its command
     is_careful: bool = True  # the resolver waits for the mark, and for the last deadline
     reads: int = 2  # of the resolver, which repeats an answer without an effect
     sender: Sender = Sender()
@@ -74,7 +80,7 @@ class Model:
             any(isinstance(effect, Dispatch) for effect in row.journal.effects),
             tuple(map(_describe, self.log)),
             (len(self.unpublished), self.published_by_s, str(self.read), self.reads, self.crashes),
-            self.now_s,
+            (self.now_s, self.steps),
             _describe_sender(self.sender),
             tuple(map(_describe_command, self.commands)),
             _describe_claim(self.claim),
@@ -112,8 +118,16 @@ def _describe_claim(claim: Claim | None) -> object:
 
 def pass_time(model: Model) -> Iterator[Model]:
     """The broker's clock goes on."""
-    if model.now_s < LAST_TIME_S:
+    if model.now_s < model.last_time_s:
         model.now_s += TIMEOUT_S
+        yield model
+
+
+def set_back(model: Model) -> Iterator[Model]:
+    """The broker's clock is set back."""
+    if model.steps:
+        model.steps -= 1
+        model.now_s, model.last_time_s = model.now_s - STEP_S, model.last_time_s - STEP_S
         yield model
 
 
@@ -157,10 +171,7 @@ def publish(model: Model) -> Iterator[Model]:
 
 
 def crash(model: Model) -> Iterator[Model]:
-    """Another process takes over; what the resolver has read may still be published by the old one.
-
-    What the last event caused is published again, if the row is still of that event.
-    """
+    """Another process publishes again what the last event caused; the old one may still publish what it has read."""
     if not model.crashes or model.world.row is None:
         return
     model.crashes -= 1
@@ -212,8 +223,7 @@ def answer_unanswered(model: Model) -> Iterator[Model]:
     """The resolver publishes what it has read."""
     if model.read is None or model.in_flight is None:
         return
-    number, result = model.read
-    model.log += (_outcome(number, model.in_flight.account, result),)
+    model.log += (_outcome(model.read[0], model.in_flight.account, model.read[1]),)
     model.read = None
     yield model
 
@@ -222,8 +232,7 @@ def work(model: Model) -> Iterator[Model]:
     """The sender of `a` goes on by one step: takes a command and claims it, submits it, answers."""
     sender = model.sender
     if sender.command is not None:
-        is_sent = sender.is_submitted
-        yield _conclude(model, Sent(at_s=1.0)) if is_sent else _decide(model, sender.command)
+        yield _conclude(model, SENT) if sender.is_submitted else _decide(model, sender.command)
     elif sender.taken < len(model.commands):
         command = model.commands[sender.taken]
         model.sender = Sender(sender.taken + 1, command)
@@ -234,6 +243,8 @@ def _decide(model: Model, command: SendCommand) -> Model:
     match claims.decide(command, model.claim, model.now_s):
         case Conclude(result):
             return _conclude(model, result)
+        case OpenClaim() if model.is_strict and not claims.is_in_time(command, model.now_s):
+            return _conclude(model, claims.not_sent_result(Error("deadline_exceeded")))
         case OpenClaim():
             model.claim = claims.new_claim(
                 command, model.claim, chat_id="c", link=None, now_s=model.now_s
@@ -272,6 +283,16 @@ def _number(in_flight: InFlight) -> int:
 
 def move_on(model: Model) -> Iterator[Model]:
     """Every model that can follow."""
-    steps = (pass_time, apply_event, publish, crash, mark, read_claims, answer_unanswered, work)
+    steps = (
+        pass_time,
+        set_back,
+        apply_event,
+        publish,
+        crash,
+        mark,
+        read_claims,
+        answer_unanswered,
+        work,
+    )
     for happen in steps:
         yield from happen(model.clone())

@@ -1,46 +1,30 @@
-"""The producer: it writes nothing unless we are certainly a member, and loses nothing in an outage."""
+"""The producer: it writes nothing unless we are certainly a member."""
 
 import asyncio
+import random
 import time
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.structs import RecordMetadata
 from faust.types import TP
 
-from streams.kafka.topics import APPEND_TIME_TYPE, ROWS
+from streams.kafka.topics import APPEND_TIME_TYPE
 from streams.runtime import producer as producer_module
-from streams.runtime.exit_codes import ExitCode
 from streams.runtime.factory import App
-from streams.runtime.table import DurableTable
+from streams.runtime.publisher import OutgoingRecord
+from tests.runtime.producer.producing import make_app
 from tests.runtime.reading import RecordingApp
 from tests.runtime.world import (
     WAIT_TIMEOUT_S,
     World,
-    create_world,
     request_rebalance,
     run_app,
     wait_until,
 )
-from tests.support.broker import OwnBroker, make_settings
 
 pytestmark = pytest.mark.broker
-
-
-def _app(world: World) -> tuple[App, DurableTable]:
-    app = world.make_app()
-    rows = DurableTable(app, ROWS)
-
-    @app.agent(app.raw_topic(world.topics.outbound), name="idle", isolated_partitions=True)
-    async def idle(stream: Any) -> None:
-        async for _ in stream.events():
-            pass
-
-    return app, rows
 
 
 class Heartbeats:
@@ -68,7 +52,7 @@ class Heartbeats:
 
 async def test_nothing_is_written_while_heartbeats_are_old(world: World):
     """Neither records nor rows leave the process until a fresh heartbeat is answered."""
-    app, rows = _app(world)
+    app, rows = make_app(world)
     async with run_app(app):
         heartbeats = Heartbeats(app)
         heartbeats.make_old()
@@ -86,7 +70,7 @@ async def test_nothing_is_written_while_heartbeats_are_old(world: World):
 
 async def test_every_append_time_is_reported(world: World):
     """Of single records and of batches of rows, between the sending and the answer of their requests."""
-    app, rows = _app(world)
+    app, rows = make_app(world)
     reported: list[tuple[str, float, float]] = []
 
     def observe(metadata: RecordMetadata, sent_s: float, received_s: float) -> None:
@@ -103,9 +87,33 @@ async def test_every_append_time_is_reported(world: World):
     assert {topic for topic, *_ in reported} >= {world.topics.status, rows.changelog}
 
 
+async def test_a_request_has_a_limited_size(world: World, monkeypatch: pytest.MonkeyPatch):
+    """A broker refuses a larger one without an answer, and it would be repeated for ever."""
+    monkeypatch.setattr(producer_module, "_MAX_REQUEST_BYTES", 2000)
+    app, _ = make_app(world)
+    async with run_app(app):
+        client: Any = app.typed_producer.client.client
+        sizes: list[int] = []
+        send = client.send
+
+        async def noted(node: Any, request: Any, **options: Any) -> Any:
+            if isinstance(request, ProduceRequest):
+                sizes.append(sum(len(batch) for _, parts in request._topics for _, batch in parts))
+            return await send(node, request, **options)
+
+        client.send = noted
+        records = [
+            OutgoingRecord(world.topics.status, random.randbytes(1500), b"k", partition)
+            for partition in range(4)
+        ]
+        assert len(await app.publisher.publish_all(records)) == len(records)
+    assert len(sizes) >= len(records)
+    assert max(sizes) < 2000
+
+
 async def test_the_fence_shuts_as_soon_as_partitions_are_assigned(world: World):
     """It does not wait for the first answered heartbeat, which comes later."""
-    app, rows = _app(world)
+    app, rows = make_app(world)
     app.fence.on_heartbeat = lambda sent_s: None  # type: ignore[method-assign]
     app.fence.max_heartbeat_age_s = 60.0  # a slow recovery must not shut it
     ages_s: list[float | None] = []
@@ -156,7 +164,7 @@ def _revocation(app: App) -> asyncio.Event:
 
 async def test_a_member_that_has_left_may_write(world: World):
     """Its partitions are released, and no heartbeat will be answered any more."""
-    app, _ = _app(world)
+    app, _ = make_app(world)
     written: list[bool] = []
 
     async def write_and_stop() -> None:
@@ -173,128 +181,3 @@ async def test_a_member_that_has_left_may_write(world: World):
         producer = app.typed_producer
         stop, producer.on_stop = producer.on_stop, write_and_stop  # type: ignore[method-assign]
     assert written == [True]
-
-
-async def test_it_waits_for_all_replicas(world: World):
-    """Each request asks for all acknowledgements; with a single broker, nothing else shows the difference."""
-    app, _ = _app(world)
-    async with run_app(app):
-        requests = _requests(app)
-        await app.publisher.publish(world.topics.status, b"x", partition=0)
-        assert [request.required_acks for request in requests] == [-1]
-
-
-def _requests(app: App, on_response: Callable[[], object] = lambda: None) -> list[Any]:
-    """The produce requests from now on; `on_response` is called for each that was answered, and may raise."""
-    client: Any = app.typed_producer.client.client
-    requests: list[Any] = []
-    send = client.send
-
-    async def noted(node: Any, request: Any, **options: Any) -> Any:
-        response = await send(node, request, **options)
-        if isinstance(request, ProduceRequest):
-            requests.append(request)
-            on_response()
-        return response
-
-    client.send = noted
-    return requests
-
-
-async def test_a_record_whose_response_was_lost_is_written_once(world: World):
-    """It is produced again, and the broker recognises its sequence number."""
-    app, rows = _app(world)
-    lost = [True, True]
-
-    def lose() -> None:
-        if lost:
-            lost.pop()
-            raise KafkaConnectionError("the response was lost")
-
-    async with run_app(app):
-        requests = _requests(app, lose)
-        await app.publisher.publish(world.topics.status, b"x", partition=0)
-        await rows.write(0, [(b"k", b"v")])
-        assert not lost and len(requests) > 2
-        assert len(await world.read_topic(world.topics.status)) == 1
-
-
-async def test_nothing_expires_in_an_outage(world: World):
-    """A record that was produced once and waits for a leader is not given up: it may have been written."""
-    app, _ = _app(world)
-    app.conf.producer_request_timeout = 1.0
-    async with run_app(app):
-        cluster: Any = app.typed_producer.client.client.cluster
-        leader, outage = cluster.leader_for_partition, asyncio.Event()
-        cluster.leader_for_partition = lambda partition: (
-            -1 if outage.is_set() else leader(partition)
-        )
-
-        def lose() -> None:
-            if not outage.is_set():
-                outage.set()
-                raise KafkaConnectionError("the response was lost")
-
-        _requests(app, lose)
-        writing = asyncio.ensure_future(
-            app.publisher.publish(world.topics.status, b"x", partition=0)
-        )
-        await outage.wait()
-        done, _ = await asyncio.wait(
-            [writing], timeout=2.5
-        )  # longer than aiokafka would keep a record
-        assert not done
-        cluster.leader_for_partition = leader
-        await writing
-        assert len(await world.read_topic(world.topics.status)) == 1
-
-
-async def test_a_producer_that_dies_ends_the_process(world: World, monkeypatch: pytest.MonkeyPatch):
-    """Otherwise every write would wait for ever, and nothing would say why."""
-    exit_codes: list[ExitCode] = []
-    monkeypatch.setattr(producer_module, "terminate", lambda code, reason: exit_codes.append(code))
-    app, _ = _app(world)
-    async with run_app(app):
-        sender: Any = app.typed_producer.client._sender
-
-        async def dies() -> None:
-            raise RuntimeError("a mistake in the sender")
-
-        sender._maybe_wait_for_pid = dies
-        writing = asyncio.ensure_future(
-            app.publisher.publish(world.topics.status, b"x", partition=0)
-        )
-        await wait_until(lambda: exit_codes == [ExitCode.PRODUCER_DEAD])
-        writing.cancel()
-
-
-@pytest.fixture
-async def broken(own_broker: OwnBroker, tmp_path: Path) -> AsyncIterator[World]:
-    async with create_world(make_settings(own_broker, tmp_path)) as world:
-        yield world
-
-
-async def test_an_outage_delays_and_loses_nothing(broken: World, own_broker: OwnBroker):
-    """Writes wait, rows are not visible before the broker has them, and each is written once."""
-    app, rows = _app(broken)
-    async with run_app(app):
-        await rows.write(0, [(b"k", b"before")])
-        own_broker.kill()
-        writing = [
-            asyncio.ensure_future(rows.write(0, [(b"k", b"after")])),
-            asyncio.ensure_future(app.publisher.publish(broken.topics.status, b"x", partition=0)),
-        ]
-        done, _ = await asyncio.wait(writing, timeout=2.0)
-        seen = rows.get(0, b"k")
-        await asyncio.to_thread(own_broker.start)
-        assert not done
-        assert seen == b"before"
-        await asyncio.gather(*writing)
-        assert rows.get(0, b"k") == b"after"
-        values = [
-            record.value
-            for record in await broken.read_topic(f"{broken.group}-rows-changelog")
-            if record.key == b"k"
-        ]
-        assert values == [b"before", b"after"]
-        assert len(await broken.read_topic(broken.topics.status)) == 1

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from streams.contract import batch as contract
 from streams.contract.batch import BatchProgress
-from streams.dispatch.batch_stage import BatchStage
-from streams.dispatch.batch_store import BatchStore
+from streams.dispatch.batches.stage import BatchStage
+from streams.dispatch.batches.store import BatchStore
 from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch import events as batch_events
 from streams.domain.batch.events import (

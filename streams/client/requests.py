@@ -1,0 +1,142 @@
+"""Builds requests, and checks them with the contract's own reader before anything is produced. No I/O."""
+
+import math
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple, TypedDict, cast
+
+import orjson
+
+from streams.contract.errors import InvalidRequest
+from streams.contract.request.form import RequestForm
+from streams.contract.request.parse import parse
+from streams.contract.topics import PUBLIC_TOPICS
+from streams.domain.numbers import to_key
+
+_MAX_BYTES: Final = next(
+    topic.max_message_bytes for topic in PUBLIC_TOPICS if topic.name == "outbound"
+)
+_MAX_NODES: Final = 100_000  # a value that contains itself has no end
+_FIELDS: Final = frozenset(RequestForm.__struct_encode_fields__)
+
+
+class RequestOptions(TypedDict, total=False):
+    """The other fields of a request. Times are RFC 3339."""
+
+    priority: str
+    category: str
+    send_at: str
+    expires_at: str
+    ttl_s: float
+    account: str
+    reply_to: str
+    batch_id: str
+    metadata: Mapping[str, Any]
+
+
+class RequestInvalid(ValueError):
+    """The request breaks the contract, so nothing was produced.
+
+    `field` is the name of the field that is wrong, or `the record`; `reason` says what is wrong; `code` is the
+    contract's.
+    """
+
+    def __init__(self, code: str, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.code = code
+        self.field = field
+        self.reason = reason
+
+
+class EncodedRequest(NamedTuple):
+    """A valid request, as a record."""
+
+    id: str
+    to: str
+    key: bytes
+    value: bytes
+
+
+def build_request(
+    to: str, content: str | Mapping[str, Any], id: str | None, options: Mapping[str, Any]
+) -> EncodedRequest:
+    """The request of these arguments.
+
+    Raises:
+        TypeError: an option does not exist.
+        RequestInvalid: a value breaks the contract.
+    """
+    refuse_unknown("an option", options, RequestOptions.__annotations__)
+    body = {"type": "text", "body": content} if isinstance(content, str) else content
+    return encode_request({"id": id, "to": to, "content": body, **options})
+
+
+def encode_request(request: Mapping[str, Any]) -> EncodedRequest:
+    """The record of a request in the long or the short form; one without an id gets one.
+
+    Raises:
+        TypeError: a field does not exist.
+        RequestInvalid: a value breaks the contract.
+    """
+    if not isinstance(cast(Any, request), Mapping):
+        raise TypeError(f"a request is a mapping, not {type(request).__name__}")
+    refuse_unknown("a field of a request", request, _FIELDS)
+    fields = {name: value for name, value in request.items() if value is not None}
+    fields = {"id": uuid.uuid4().hex} | fields
+    value = _encode(fields)
+    to = str(fields.get("to") or fields.get("phoneNumber") or "")
+    # The recipient's number in one notation, so that all its requests are in one partition, in order.
+    key = to_key(to).encode(errors="replace")
+    try:
+        parse(value, (), max_bytes=_MAX_BYTES, key=key)
+    except InvalidRequest as error:
+        field, _, reason = error.detail.partition(": ")
+        raise RequestInvalid(error.code, field, reason) from None
+    return EncodedRequest(fields["id"], to, key, value)
+
+
+def _encode(fields: Mapping[str, Any]) -> bytes:
+    for name, value in fields.items():
+        if _has_infinity(value):  # JSON has no such number, and orjson writes null
+            raise RequestInvalid("schema_violation", name, "has a number that is not finite")
+    try:
+        return orjson.dumps(fields)
+    except TypeError as error:
+        name = next((name for name, value in fields.items() if not _has_json(value)), "the record")
+        raise RequestInvalid("malformed_json", name, f"has no JSON form ({error})") from None
+
+
+def _has_infinity(value: object) -> bool:
+    """Whether a float in it is infinite or not a number."""
+    pending: list[object] = [value]
+    for _ in range(_MAX_NODES):
+        if not pending:
+            return False
+        item = pending.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            return True
+        if isinstance(item, Mapping):
+            pending.extend(cast(Mapping[object, object], item).values())
+        elif isinstance(item, list | tuple):
+            pending.extend(cast(Iterable[object], item))
+    return False
+
+
+def _has_json(value: object) -> bool:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return False
+    return True
+
+
+def refuse_unknown(kind: str, names: Iterable[str], allowed: Collection[str]) -> None:
+    """Raise TypeError for a name that is not allowed, with the nearest one that is."""
+    for name in names:
+        if name not in allowed:
+            nearest = get_close_matches(str(name), allowed, n=1, cutoff=0.0)[0]
+            listed = ", ".join(sorted(allowed))
+            raise TypeError(
+                f"{name!r} is not {kind}; did you mean {nearest!r}? There are: {listed}"
+            )

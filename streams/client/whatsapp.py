@@ -1,0 +1,269 @@
+"""The class `WhatsApp`: one connection to Kafka, with the calls that send requests and read what became of them.
+
+Entering the context raises KafkaUnreachable if no broker answers. Later errors of Kafka
+(`aiokafka.errors.KafkaError`) are passed on unchanged, except those that name a topic.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import fields
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from aiokafka import AIOKafkaProducer
+
+from streams.client.events import SENT_STATUSES, PositionedEvent, decode_event, with_position
+from streams.client.groups import follow_as_group, require_free_group
+from streams.client.listener import StatusListener
+from streams.client.positions import parse_position
+from streams.client.recipients import is_for
+from streams.client.requests import (
+    EncodedRequest,
+    RequestOptions,
+    build_request,
+    encode_request,
+    refuse_unknown,
+)
+from streams.client.responses import SendResponse, build_response
+from streams.client.status_log import follow_status_log, read_status_log
+from streams.contract.status import StatusEvent
+from streams.kafka.connection import producer_options, translate_errors
+from streams.kafka.producing import translate_refusals
+from streams.kafka.reader import require_topic
+from streams.kafka.topics import names
+from streams.settings import ClientSettings, Settings, load_client
+
+_LAST_TIME_S = 253_402_300_799  # the end of the year 9999
+
+
+class WhatsApp:
+    """A connection, used as an async context manager. Do not share it between event loops."""
+
+    def __init__(
+        self, kafka: str | None = None, *, settings: ClientSettings | None = None, **options: Any
+    ) -> None:
+        """`kafka` is `host:port,…`; `options` are other settings, for example `topic_prefix`.
+
+        All other settings come from the environment (`WA_…`) or the settings file.
+
+        Raises:
+            TypeError: an option is not a setting of the client.
+            SettingError: a setting is wrong.
+        """
+        refuse_unknown("a setting of the client", options, [f.name for f in fields(ClientSettings)])
+        if settings is None:
+            settings = load_client(None, **{"kafka_bootstrap_servers": kafka} | options)
+        elif not isinstance(settings, ClientSettings) or kafka is not None or options:
+            raise TypeError("give `settings` (from load_client), or single settings, and not both")
+        self._settings = settings
+        self._region = settings.default_region if isinstance(settings, Settings) else None
+        self._names = names(self._settings)
+        self._stack = AsyncExitStack()
+        self._listener = StatusListener(self._settings, self._names.status)
+        self._has_outbound = False
+
+    async def __aenter__(self) -> Self:
+        options = producer_options(self._settings)
+        self._producer = AIOKafkaProducer(**options)
+        self._stack.push_async_callback(self._producer.stop)
+        self._stack.push_async_callback(self._listener.close)
+        try:
+            with (
+                translate_errors(options["bootstrap_servers"]),
+                translate_refusals(self._names.outbound),
+            ):
+                await self._producer.start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    # -- sending
+
+    async def send(
+        self,
+        to: str,
+        content: str | Mapping[str, Any],
+        *,
+        id: str | None = None,
+        answer_timeout_s: float | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> SendResponse:
+        """Send a request. Returns once Kafka has it; with `answer_timeout_s`, once the service has answered it too.
+
+        `content` is a text, or a content object of the contract. `id` is the idempotency key: a second request
+        with the same id to the same recipient sends nothing. Without an id, a new one is generated.
+
+        Raises:
+            TypeError, RequestInvalid: an option does not exist, or a value is wrong. Nothing was produced.
+            TopicNotFound, TopicForbidden: the topic is missing, or may not be written.
+            TimeoutError: the service did not answer in time. The request remains valid.
+        """
+        request = build_request(to, content, id, options)
+        if answer_timeout_s is None:
+            await self._produce(request)
+            return SendResponse(request.id)
+        async with asyncio.timeout(answer_timeout_s), aclosing(self._follow(request)) as events:
+            return build_response(await anext(events))
+
+    async def send_immediate(
+        self,
+        to: str,
+        content: str | Mapping[str, Any],
+        *,
+        id: str | None = None,
+        timeout_s: float = 60.0,
+        **options: Unpack[RequestOptions],
+    ) -> StatusEvent:
+        """Send a request with priority `urgent`. Returns the event `sent` (or a receipt), or the final status.
+
+        Raises:
+            TimeoutError: neither came in time. The request remains valid.
+            TypeError, RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
+        """
+        request = build_request(to, content, id, {"priority": "urgent", **options})
+        async with asyncio.timeout(timeout_s), aclosing(self._follow(request)) as events:
+            async for event in events:
+                if event.status in SENT_STATUSES or event.is_final:
+                    return event
+        raise AssertionError("unreachable: a topic has no end")
+
+    async def send_batch(self, requests: Iterable[Mapping[str, Any]]) -> list[SendResponse]:
+        """Send many requests, in the long or the short form. Returns once Kafka has all of them.
+
+        A request without an `id` gets one. Requests to one recipient keep the given order. If one of them is wrong,
+        none is produced.
+
+        Raises:
+            TypeError, RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
+        """
+        encoded = [encode_request(request) for request in requests]
+        await self._require_outbound()
+        with translate_refusals(self._names.outbound):
+            acknowledgements = [
+                await self._producer.send(self._names.outbound, request.value, key=request.key)
+                for request in encoded
+            ]
+            await asyncio.gather(*acknowledgements)
+        return [SendResponse(request.id) for request in encoded]
+
+    async def _produce(self, request: EncodedRequest) -> None:
+        await self._require_outbound()
+        with translate_refusals(self._names.outbound):
+            await self._producer.send_and_wait(self._names.outbound, request.value, key=request.key)
+
+    async def _require_outbound(self) -> None:
+        """aiokafka would look for a missing topic for 40 s. Looks once per connection."""
+        if not self._has_outbound:
+            await require_topic(self._settings, self._names.outbound)
+            self._has_outbound = True
+
+    async def _follow(self, request: EncodedRequest) -> AsyncGenerator[StatusEvent, None]:
+        """Produce the request, and yield its events from then on."""
+
+        def matches(event: StatusEvent) -> bool:
+            return is_for(event, request.to, self._region)
+
+        async with self._listener.subscribe(request.id, matches) as subscription:
+            await self._produce(request)
+            while True:
+                yield await subscription.next()
+
+    # -- reading
+
+    def statuses(
+        self,
+        *,
+        id: str | None = None,
+        to: str | None = None,
+        since_s: float | None = None,
+        after: str | None = None,
+        group: str | None = None,
+        skip_lost: bool = False,
+    ) -> AsyncGenerator[PositionedEvent, None]:
+        """Follow the status events of one request or of all, for ever, from now on or from:
+
+        * `since_s`: a time (epoch seconds).
+        * `after`: the `position` of an event that this program has handled. Store it with your own data, and nothing
+          is missed.
+        * `group`: the position that Kafka keeps for this consumer group. Programs with the same group share the
+          events. An event is committed, within a second, after the next one was requested, and when the iterator is
+          closed; the event at which the loop was left comes again. A new group begins with the oldest event.
+
+        Delivery is at least once: the same fact always has the same `event_id`. Ids are per recipient: give `to` too.
+
+        Raises:
+            ValueError: an argument is wrong, or two of the three are given.
+            PositionLost: events were removed before they were read; with `skip_lost`, the oldest event follows.
+        """
+        if sum(start is not None for start in (since_s, after, group)) > 1:
+            raise ValueError("give one of since_s, after and group")
+        if since_s is not None:
+            _require_time(since_s)
+        if group is not None:
+            require_free_group(self._settings, group)
+            events = self._follow_group(group, skip_lost=skip_lost)
+        else:
+            events = follow_status_log(
+                self._settings,
+                self._names.status,
+                after=None if after is None else parse_position(after),
+                since_s=since_s,
+                skip_lost=skip_lost,
+            )
+        return self._select(events, id, to)
+
+    async def _follow_group(
+        self, group: str, *, skip_lost: bool
+    ) -> AsyncGenerator[PositionedEvent, None]:
+        topic = self._names.status
+        records = follow_as_group(self._settings, topic, group, skip_lost=skip_lost)
+        async with aclosing(records) as following:
+            async for record in following:
+                event = decode_event(record.value)
+                if event is not None:
+                    yield with_position(event, None)
+
+    def history(
+        self, *, id: str | None = None, to: str | None = None, since_s: float = 0.0
+    ) -> AsyncGenerator[PositionedEvent, None]:
+        """Read the status events that are kept, of one request or of all, since a time; then stop.
+
+        This reads the whole topic. A program that needs it often should follow `statuses` instead.
+        """
+        _require_time(since_s)
+        events = read_status_log(self._settings, self._names.status, since_s=since_s)
+        return self._select(events, id, to)
+
+    async def status(self, id: str, to: str | None = None) -> PositionedEvent | None:
+        """The last status of a request, or None if none is kept. This reads the whole topic, like `history`.
+
+        Another recipient's request may have the same id: give `to` too.
+        """
+        last_event = None
+        async for event in self.history(id=id, to=to):
+            last_event = event
+        return last_event
+
+    async def _select(
+        self, events: AsyncGenerator[PositionedEvent, None], id: str | None, to: str | None
+    ) -> AsyncGenerator[PositionedEvent, None]:
+        async with aclosing(events) as following:
+            async for event in following:
+                if id in (None, event.id) and (to is None or is_for(event, to, self._region)):
+                    yield event
+
+
+def _require_time(since_s: float) -> None:
+    if not math.isfinite(since_s) or not 0 <= since_s <= _LAST_TIME_S:
+        raise ValueError(f"since_s={since_s}: must be a time in epoch seconds")

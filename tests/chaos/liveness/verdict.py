@@ -1,0 +1,153 @@
+"""The verdict on a run with a silent participant: who was late, and what became of everything.
+
+A delay counts from the request to the moment at which WhatsApp's server has the message. What a message is late by is
+its delay beyond the median of the time before the fault.
+"""
+
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import median
+
+from tests.chaos.liveness.flow import Flow, Requested
+from tests.chaos.liveness.service import Service
+from tests.support.verdict import Verdict, judge
+from tests.support.waiting import wait_until
+
+FINAL = {"sent", "failed", "rejected", "expired", "cancelled", "unknown"}
+MAX_LATE_S = 5.0
+BASELINE_REQUESTS = 40
+
+
+@dataclass
+class Run:
+    """A flow, and the moment from which something was silent."""
+
+    service: Service
+    flow: Flow
+    fault_at_s: float = 0.0
+    verdict: Verdict = field(default_factory=lambda: Verdict({}, 0))
+
+    def begin_fault(self) -> None:
+        """What is requested from now on is judged; what was requested before is the baseline."""
+        self.fault_at_s = time.time()
+
+    async def finish(self, timeout_s: float = 120.0) -> None:
+        """Stop the flow, and wait until each message has its final status."""
+        await self.flow.stop()
+        ids = [requested.id for requested in self.flow.requested]
+        await self.service.caller.wait_for_statuses(ids, FINAL, timeout_s)
+        self.verdict = judge(await self.service.control.fetch_log())
+
+    def check(
+        self,
+        title: str,
+        unaffected: Collection[str],
+        *,
+        max_late_s: float = MAX_LATE_S,
+        not_sent: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nobody unaffected was late, and nothing was lost, repeated, or sent out of order.
+
+        `not_sent`: the final status of each message that is not `sent`.
+        """
+        not_sent = not_sent or {}
+        late_s = self._get_late_s(unaffected)
+        self._report(title, late_s)
+        assert max(late_s.values()) <= max_late_s, _find_latest(late_s)
+        assert self.verdict.duplicates == []
+        assert self.verdict.find_out_of_order(_rank) == []
+        final = self.read_final()
+        assert {id: status for id, status in final.items() if status != "sent"} == not_sent
+        assert self.verdict.find_lost(id for id in final if id not in not_sent) == []
+
+    def read_final(self) -> dict[str, str]:
+        """The final status of each message; a receipt after `unknown` does not count here."""
+        final: dict[str, str] = {}
+        for event in self.service.caller.status_events():
+            if event["status"] in FINAL:
+                final.setdefault(event["id"], event["status"])
+        return final
+
+    def read_accounts(self, phones: Collection[str]) -> Mapping[str, str]:
+        """The account that sent last to each of these recipients."""
+        events = self.service.caller.status_events()
+        sent = [event for event in events if event["status"] == "sent" and event["to"] in phones]
+        return {event["to"]: event["account"] for event in sent}
+
+    async def wait_until_arrived(self, requested: Requested) -> None:
+        """Wait until WhatsApp's server has this message."""
+
+        async def has_arrived() -> bool:
+            rows = await self.service.control.fetch_log()
+            return any(row["body"] == requested.id for row in rows)
+
+        await wait_until(has_arrived, message=f"{requested.id} never arrived")
+
+    async def wait_until_moved(self, phones: Collection[str], account: str) -> None:
+        """Wait until this account has sent to each of these recipients."""
+        expected = dict.fromkeys(phones, account)
+        await wait_until(
+            lambda: self.read_accounts(phones) == expected,
+            timeout_s=90.0,
+            message=f"they never all moved to {account}: {self.read_accounts(phones)}",
+        )
+
+    def _get_late_s(self, phones: Collection[str]) -> dict[str, float]:
+        usual_s = median(self._get_delay_s(r) for r in self._before)
+        return {r.id: self._get_delay_s(r) - usual_s for r in self._after if r.phone in phones}
+
+    def _get_delay_s(self, requested: Requested) -> float:
+        rows = self.verdict.shown.get(requested.id)
+        if not rows:
+            return float("inf")
+        return datetime.fromisoformat(rows[0]["at"]).timestamp() - requested.at_s
+
+    @property
+    def _before(self) -> list[Requested]:
+        """The baseline, without the first messages: they open their chats all at once."""
+        first = len(self.flow.get_all_phones())
+        return [r for r in self.flow.requested[first:] if r.at_s < self.fault_at_s]
+
+    @property
+    def _after(self) -> list[Requested]:
+        return [r for r in self.flow.requested if r.at_s >= self.fault_at_s]
+
+    def _report(self, title: str, late_s: Mapping[str, float]) -> None:
+        before = sorted(self._get_delay_s(requested) for requested in self._before)
+        others = [self._get_delay_s(r) for r in self._after if r.id not in late_s]
+        shown = sorted(delay_s for delay_s in others if delay_s != float("inf"))
+        print(
+            f"\n{title}: before, {len(before)} messages took {median(before):.2f} s, {before[-1]:.2f} s at most;"
+            f" then {len(late_s)} to unaffected recipients were late by {max(late_s.values()):.2f} s at most;"
+            f" {len(others)} to the others took {shown[-1] if shown else 0.0:.1f} s at most;"
+            f" shown {len(self.verdict.shown)}, twice {len(self.verdict.duplicates)},"
+            f" repeats dropped by phones {self.verdict.dropped};"
+            f" final {dict(Counter(self.read_final().values()))}",
+            flush=True,
+        )
+
+
+def _rank(text: str) -> int:
+    return int(text.rpartition("/")[2])
+
+
+def _find_latest(late_s: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The worst, for the message of a failure."""
+    return sorted(late_s.items(), key=lambda item: -item[1])[:10]
+
+
+@asynccontextmanager
+async def run_flow(service: Service) -> AsyncIterator[Run]:
+    """A flow with its baseline; the block begins the fault, ends it, and calls `finish` and `check`."""
+    flow = Flow(service)
+    await flow.start()
+    first = len(flow.requested)
+    await wait_until(lambda: len(flow.requested) >= first + BASELINE_REQUESTS)
+    try:
+        yield Run(service, flow)
+    finally:
+        await flow.stop()

@@ -1,0 +1,116 @@
+"""What the client refuses before it produces anything."""
+
+import math
+from typing import Any
+
+import pytest
+
+from streams.client import RequestInvalid, WhatsApp
+from streams.client.requests import build_request, encode_request
+from streams.client.whatsapp import _require_time
+from streams.settings import SettingError, load_client
+
+PHONE = "+60123456789"
+
+
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [({"prioritty": "bulk"}, "'priority'"), ({"meta": {}}, "'metadata'"), ({"ttl": 5}, "'ttl_s'")],
+)
+def test_a_misspelt_option_is_an_error_with_the_nearest_name(
+    options: dict[str, Any], nearest: str
+) -> None:
+    """The contract ignores unknown fields: the message would be sent without the option."""
+    with pytest.raises(TypeError, match=f"did you mean {nearest}"):
+        build_request(PHONE, "x", None, options)
+    with pytest.raises(TypeError, match=f"did you mean {nearest}"):
+        encode_request({"to": PHONE, "text": "x", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"priority": "high"}, "priority"),
+        ({"send_at": "tomorrow"}, "send_at"),
+        ({"ttl_s": -1}, "ttl_s"),
+        ({"ttl_s": math.inf}, "ttl_s"),
+        ({"account": "Sales 1"}, "account"),
+        ({"metadata": {"a": object()}}, "metadata"),
+        ({"metadata": {"a": [{"b": math.nan}]}}, "metadata"),
+        ({"metadata": {"a": "x" * 5000}}, "metadata"),
+        ({"metadata": {"a": "\udcff"}}, "metadata"),
+        ({"metadata": {"a": 1 << 70}}, "metadata"),
+        ({"batch_id": ""}, "batch_id"),
+    ],
+)
+def test_a_wrong_value_names_its_field(options: dict[str, Any], field: str) -> None:
+    """The contract's own reader decides, before anything is produced."""
+    with pytest.raises(RequestInvalid) as caught:
+        build_request(PHONE, "x", None, options)
+    assert caught.value.field == field
+    assert caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("to", "content", "id", "field"),
+    [
+        (PHONE, "x", "", "id"),
+        (PHONE, "x", "two\nlines", "id"),
+        (PHONE, "", "a", "content.body"),
+        (PHONE, {"type": "txet", "body": "x"}, "a", "content.type"),
+        (PHONE, 7, "a", "content"),
+        ("", "x", "a", "to"),
+        (60123456789, "x", "a", "to"),
+        (PHONE, "x\0", "a", "content.body"),
+        (PHONE, "\udcff", "a", "content"),
+    ],
+)
+def test_wrong_arguments_name_their_field(to: Any, content: Any, id: str, field: str) -> None:
+    """An empty id is an error too: it was replaced by a new one, so a repeat was a second message."""
+    with pytest.raises(RequestInvalid) as caught:
+        build_request(to, content, id, {})
+    assert caught.value.field == field
+
+
+def test_a_request_without_an_id_gets_one() -> None:
+    """None counts as absent, as in the contract."""
+    first, second = (encode_request({"to": PHONE, "text": "x", "id": None}) for _ in range(2))
+    assert first.id
+    assert first.id != second.id
+
+
+def test_settings_are_checked_at_once() -> None:
+    """A misspelt one names the nearest; a wrong one says what is needed."""
+    with pytest.raises(TypeError, match="did you mean 'topic_prefix'"):
+        WhatsApp("127.0.0.1:1", topic_prefx="x")
+    with pytest.raises(SettingError, match="TOPIC_PREFIX"):
+        WhatsApp("127.0.0.1:1", topic_prefix="no spaces")
+    with pytest.raises(TypeError, match="settings"):
+        WhatsApp(settings={"topic_prefix": "x"})  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not both"):
+        WhatsApp("127.0.0.1:1", settings=load_client({"WA_CONFIG": ""}))
+
+
+@pytest.mark.parametrize("since_s", [math.nan, math.inf, -1.0, 99_999_999_999_999.0])
+def test_a_time_that_cannot_be_is_refused(since_s: float) -> None:
+    """Kafka would answer with an error of its protocol."""
+    with pytest.raises(ValueError, match="epoch"):
+        _require_time(since_s)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"after": "5"},
+        {"after": "position"},
+        {"group": ""},
+        {"group": "wa-dispatch"},
+        {"group": "wa-sender-main"},
+        {"group": "billing", "since_s": 0.0},
+    ],
+)
+def test_wrong_starts_of_statuses_are_refused_at_once(arguments: dict[str, Any]) -> None:
+    """A group of the service would take work from its workers."""
+    whatsapp = WhatsApp(settings=load_client({"WA_CONFIG": ""}))
+    with pytest.raises(ValueError, match=r"after|group"):
+        whatsapp.statuses(**arguments)

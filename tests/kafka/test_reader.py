@@ -1,0 +1,68 @@
+"""A reader of several partitions: the order of what it gives, and partitions that are added while it reads."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer, ConsumerRecord
+from aiokafka.admin import NewPartitions, NewTopic
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.embedded_kafka.broker import EmbeddedBroker
+from streams.kafka.connection import admin_client, producer_options
+from streams.kafka.reader import Record, merge, open_reader
+from tests.support.broker import make_settings
+
+TIMES_MS = st.lists(st.integers(0, 5), max_size=6)
+
+
+@pytest.mark.broker
+async def test_added_partitions_are_read_and_no_record_comes_twice(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """A subscription of aiokafka begins at the oldest record again when a partition is added."""
+    settings = make_settings(broker, tmp_path)
+    topic = f"{settings.topic_prefix}.grows"
+    async with (
+        admin_client(settings) as admin,
+        AIOKafkaProducer(**producer_options(settings)) as producer,
+    ):
+        await admin.create_topics([NewTopic(topic, 1, 1)])
+        await producer.send_and_wait(topic, b"old", partition=0)
+        async with (
+            asyncio.timeout(30),
+            open_reader(settings, topic, metadata_age_s=0.1) as reader,
+        ):
+            records = reader.follow()
+            assert (await anext(records)).value == b"old"
+            await admin.create_partitions({topic: NewPartitions(total_count=2)})
+            async with AIOKafkaProducer(**producer_options(settings)) as later_producer:
+                await later_producer.send_and_wait(topic, b"added", partition=1)
+            assert (await anext(records)).value == b"added"
+            await producer.send_and_wait(topic, b"new", partition=0)
+            assert (await anext(records)).value == b"new"
+
+
+@given(st.lists(TIMES_MS, max_size=3))
+def test_the_last_record_of_a_partition_stays_the_last(times_ms: list[list[int]]) -> None:
+    """A broker's clock that was set back makes no past state of a row, or of an account, the current one."""
+    batches = [
+        [_make_record(partition, offset, at_ms) for offset, at_ms in enumerate(times)]
+        for partition, times in enumerate(times_ms)
+    ]
+    merged = merge(batches)
+    assert [[r for r in merged if r.partition == n] for n in range(len(batches))] == batches
+
+
+def test_partitions_are_merged_by_time() -> None:
+    """Where no clock was set, what a reader gives is in the order of the appends."""
+    batches = [
+        [_make_record(0, 0, 1), _make_record(0, 1, 4)],
+        [_make_record(1, 0, 2), _make_record(1, 1, 3)],
+    ]
+    assert [record.timestamp for record in merge(batches)] == [1, 2, 3, 4]
+
+
+def _make_record(partition: int, offset: int, at_ms: int) -> Record:
+    return ConsumerRecord("rows", partition, offset, at_ms, 1, b"key", b"", None, 3, 0, ())

@@ -47,7 +47,7 @@ chaos: setup ## kill and freeze each process and broker, and let WhatsApp misbeh
 symbols: setup ## take each symbol that is needed of WhatsApp's page away in turn: about ten minutes
 	$(BIN)/python -m pytest -m chaos -s tests/chaos/test_every_symbol_is_removed.py
 
-overrides: setup ## switch off each override of Faust in a copy and check that its tests fail: about 15 minutes
+overrides: setup ## switch off each override of Faust in a copy and check that its tests fail: 25 to 30 minutes
 	$(BIN)/python -m tests.overrides
 
 peers: setup ## let whatsapp-web.js, WPPConnect, WPP_Whatsapp and wa-js judge the sandbox (CLIENT=… for one): four minutes

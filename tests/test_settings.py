@@ -74,6 +74,8 @@ def test_a_child_process_reads_back_the_settings_in_force() -> None:
         ({"WA_ACCOUNTS": "a,a"}, "WA_ACCOUNTS"),
         ({"WA_DEFAULT_REGION": "Malaysia"}, "WA_DEFAULT_REGION"),
         ({"WA_LOG_LEVEL": "loud"}, "WA_LOG_LEVEL"),
+        ({"WA_QUIET_HOURS": "21-8"}, "WA_QUIET_HOURS"),
+        ({"WA_QUIET_HOURS": "08:00-08:00"}, "WA_QUIET_HOURS"),
         ({"WA_KAFKA_SECURITY_PROTOCOL": "TLS"}, "WA_KAFKA_SECURITY_PROTOCOL"),
         ({"WA_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "WA_KAFKA_SECURITY_USERNAME"),
         ({"WA_WEB_HOST": "0.0.0.0"}, "WA_WEB_TOKEN"),

@@ -33,6 +33,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "queue": "queue:queue",
     "dlq": "dead_letters:dlq",
     "accounts": "accounts:accounts",
+    "templates": "messages.templates:templates",
     "topics": "topics:topics",
     "dispatch": "dispatch:dispatch",
     "sender": "sender:sender",

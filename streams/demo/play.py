@@ -18,7 +18,7 @@ from streams.demo.screen import DemoScreen
 from streams.demo.script import RATE_LIMIT_PER_MINUTE
 from streams.local import run_dir
 from streams.local.stack import LocalStack, StackOptions
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import CommandInterrupted
 from streams.settings import PREFIX, Settings, load
 from streams.supervisor.orphans import adopt_orphans, kill_orphans
 from streams.supervisor.shutdown import ShutdownSignal
@@ -62,7 +62,7 @@ def play(settings: Settings, screen: DemoScreen) -> list[Finding]:
     """Run the whole demo; returns the verdict. Afterwards no process of it is left.
 
     Raises:
-        CommandFailed: the user interrupted it.
+        CommandInterrupted: a person interrupted it.
     """
     with run_dir.hold_lock(settings):
         adopt_orphans()
@@ -86,7 +86,7 @@ async def _run_stack(settings: Settings, screen: DemoScreen) -> list[Finding]:
             verdict.extend(await DemoRun(stack, screen).run())
 
         if not await shutdown.run_until(run_acts()):
-            raise CommandFailed("the demo was interrupted; everything has been stopped")
+            raise CommandInterrupted("the demo was interrupted; everything has been stopped")
         screen.show_step("stopping everything")
     return verdict
 

@@ -1,7 +1,7 @@
 """The composition root of the dispatcher: topics, table, agents, timers, sweep, probes.
 
-Two agents run on one Faust app: intake reads `wa.outbound`, the phone stage reads the phone log. Each has
-one actor per partition, takes records in order, and acknowledges a record when everything that follows
+Three agents run on one Faust app: intake reads `wa.outbound`, the phone stage the phone log, the batch stage the batch
+log. Each has one actor per partition, takes records in order, and acknowledges a record when everything that follows
 from it is on the broker. Nothing is decided here.
 """
 
@@ -14,7 +14,6 @@ from typing import Any
 from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import gauges
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BatchStore, check_row
@@ -23,6 +22,7 @@ from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimR
 from streams.dispatch.flights.drain_reporter import DrainReporter
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
+from streams.dispatch.health_report import HealthReport
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
@@ -30,13 +30,15 @@ from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.queue_survey import QueueSurvey
 from streams.dispatch.records.mapper import create_record_mapper
 from streams.dispatch.records.shortening import make_shortener
+from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
+from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
 from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
-from streams.observability import health, metrics
+from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.lag import LagExporter
 from streams.observability.probes import serve_probes
@@ -90,6 +92,11 @@ class Dispatcher:
             on_change=self.accounts.apply_request,
             check=check_record,
         )
+        self.templates = TemplateLibrary(self.clock.passed_s)
+        self.templates_view = CompactedView(
+            settings, self.names.templates, on_change=self.templates.apply_record
+        )
+        self.templates.follow(self.templates_view)
         max_in_flight = max(1, settings.account_max_in_flight // settings.partitions)
         self.timer_service = TimerService(
             self.accounts,
@@ -118,9 +125,8 @@ class Dispatcher:
         )
         self.gauges = Gauges()
         record_mapper = create_record_mapper(self.names)
-        self.intake = Intake(
-            self.names.phone, record_mapper, settings.default_region, settings.max_request_bytes
-        )
+        reader = RequestReader(settings.default_region, settings.max_request_bytes, self.templates)
+        self.intake = Intake(self.names.phone, record_mapper, reader)
         self.phone_stage = PhoneStage(
             self.policy,
             self.accounts,
@@ -176,7 +182,7 @@ class Dispatcher:
             app.agent(source, name=name, isolated_partitions=True)(agent)
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
-        app.before_join(self._load_accounts)
+        app.before_join(self._load_views)
         app.after_last_event(self._exit_stack.aclose)
         app.task(self.timer_service.run)
         app.task(self.sweep.run)
@@ -218,46 +224,28 @@ class Dispatcher:
             metrics.LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
+        report = HealthReport(
+            self.app, self.metrics, self.gauges, self.timer_service, self.account_monitor
+        )
         await self._exit_stack.enter_async_context(
             serve_probes(
                 self.settings,
                 self.name,
                 self.settings.web_port,
-                readiness=self._get_readiness,
-                health=self._get_health,
+                readiness=report.get_readiness,
+                health=report.get_health,
                 registry=self.registry,
             )
-        )
-
-    def _get_readiness(self) -> tuple[bool, str]:
-        readiness = self.app.readiness()
-        if readiness.is_ready and (count := self.metrics.internal_error_count):
-            return True, f"wa-streams failed on {count} records: wa_internal_errors, and the log"
-        return readiness.is_ready, readiness.reason
-
-    def _get_health(self) -> dict[str, Any]:
-        return health.health_document(
-            is_ready=self.app.readiness().is_ready,
-            queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
-            cache_size=self.gauges[gauges.CACHED_LOOKUPS],
-            conversation_states=self.gauges[gauges.PHONES],
-            rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
-            dispatches_overdue=self.timer_service.flights.count_overdue(),
-            accounts=self.account_monitor.get_statuses().values(),
         )
 
     async def _write_barrier(self, topic: str) -> RecordMetadata:
         return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
 
-    async def _load_accounts(self) -> None:
-        self._exit_stack.push_async_callback(self.view.stop)
-        await self.view.start()
-        for record in self.view.records():
-            self.accounts.apply_record(*record)
-        self._exit_stack.push_async_callback(self.requests_view.stop)
-        await self.requests_view.start()
-        for record in self.requests_view.records():
-            self.accounts.apply_request(*record)
+    async def _load_views(self) -> None:
+        for view in (self.view, self.requests_view, self.templates_view):
+            self._exit_stack.push_async_callback(view.stop)
+            await view.start()
+            view.report_all()
 
     async def _process_requests(self, stream: Any) -> None:
         async for event in stream.events():

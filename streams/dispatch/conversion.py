@@ -6,6 +6,7 @@ from faust.types import EventT
 
 from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
+from streams.domain.quiet_hours import parse_quiet_hours
 from streams.settings import Settings
 
 
@@ -36,4 +37,5 @@ def make_policy(settings: Settings) -> Policy:
         conversation_expiry_s=settings.conversation_expiry_s,
         lookup_cache_found_s=settings.lookup_cache_found_s,
         lookup_cache_s=settings.lookup_cache_s,
+        quiet_hours=parse_quiet_hours(settings.quiet_hours) if settings.quiet_hours else None,
     )

@@ -1,35 +1,33 @@
 """Intake: a record of `wa.outbound` becomes an event of its phone or batch, or is rejected at once.
 
-Every record gets exactly one answer, and so does each member of a batch. None makes this stage raise. Nothing is
-remembered here: whether a request is a repeat, and whether the queue has room, is decided where the phone's row is.
+Every record gets exactly one answer, and so does each member of a batch. Nothing is remembered here: whether a request
+is a repeat, and whether the queue has room, is decided where the phone's row is.
 """
 
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from msgspec.structs import replace
 
-from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content, media
-from streams.contract.request.content import MEDIA_CLASSES, ContactContent
+from streams.contract.errors import PartialRequest, Tombstone
 from streams.contract.request.kinds import Batch, Cancel
-from streams.contract.request.parse import Request, parse, parse_record
+from streams.contract.request.parse import Request
 from streams.dispatch.batches import fan_out
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.request_reader import Rejected, RequestReader, make_partial
+from streams.dispatch.templates.library import TemplatesBehind
 from streams.domain.batch.events import BatchCancelRequested, BatchOpened, default_id
 from streams.domain.errors import Error
-from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
-from streams.domain.phone.events import (
-    CancelRequested,
-    RequestInfo,
-    RequestReceived,
-    SourceRecord,
-)
+from streams.domain.phone.events import CancelRequested, RequestReceived, SourceRecord
 
 log = logging.getLogger(__name__)
+
+# A small batch may become large: each member of a template with a picture contains the picture.
+MAX_PENDING_BYTES: Final = 8 << 20
 
 
 class Disposition(StrEnum):
@@ -42,137 +40,114 @@ class Disposition(StrEnum):
     FAILED = "failed"  # rejected, because this program failed on it: a bug
 
 
-class _Rejected(Exception):
-    """The request is not valid, and this is its answer."""
-
-    def __init__(self, partial: PartialRequest, error: Error) -> None:
-        super().__init__(error.code)
-        self.partial = partial
-        self.error = error
-
-
 @dataclass(frozen=True, slots=True)
 class Intake:
     """What intake needs; `phone_log` is the topic to which valid requests go on."""
 
     phone_log: str
     record_mapper: RecordMapper
-    default_region: str | None
-    max_request_bytes: int
+    reader: RequestReader
 
     async def process(
         self, record: SourceRecord, now_s: float, publisher: Publisher
     ) -> Disposition:
         """Handle the record; return when everything that follows from it is on the broker."""
-        disposition, records = self.handle(record, now_s)
-        # A batch is opened when its members are in the phone log: a cancel of the batch must find them there.
-        is_batch = disposition is Disposition.FANNED_OUT
-        phases = [records[:-1], records[-1:]] if is_batch else [records]
-        for phase in phases:
-            for refused in await publisher.publish(phase):
-                rejection = self._reject_refused(refused, now_s)
-                await publisher.publish(rejection)
-                if rejection and not is_batch:
-                    disposition = Disposition.REJECTED
-        return disposition
+        disposition, records = await self.handle_up_to_date(record, now_s)
+        if disposition is Disposition.FANNED_OUT:
+            return await self._fan_out(record, now_s, publisher)
+        is_rejected = await self._publish(records, now_s, publisher)
+        return Disposition.REJECTED if is_rejected else disposition
+
+    async def _publish(
+        self, records: list[OutgoingRecord], now_s: float, publisher: Publisher
+    ) -> bool:
+        """Whether a request among them is rejected instead, because its event is too large."""
+        rejections: list[OutgoingRecord] = []
+        for refused in await publisher.publish(records):
+            rejections += self._reject_refused(refused, now_s)
+        await publisher.publish(rejections)
+        return bool(rejections)
+
+    async def handle_up_to_date(
+        self, record: SourceRecord, now_s: float
+    ) -> tuple[Disposition, list[OutgoingRecord]]:
+        """Like `handle`. The templates are brought up to date first, if the record needs that."""
+        try:
+            return self.handle(record, now_s)
+        except TemplatesBehind:
+            await self.reader.templates.catch_up(now_s)
+            return self.handle(record, now_s)
 
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
-        """What is to be published for this record. `now_s` is its append time; nothing else is read."""
+        """What is to be published for this record. `now_s` is its append time; only the templates are read beside it.
+
+        Of a batch it is nothing: `process` handles its members one by one.
+
+        Raises:
+            TemplatesBehind: the record names a template, and the library must catch up first.
+        """
         try:
             return self._handle(record, now_s)
+        except TemplatesBehind:
+            raise
         except Exception:
             log.exception("intake failed on %s", record.coordinates)
-            error = Error("internal_error", "see the log of the dispatcher")
-            return Disposition.FAILED, self._reject(record, PartialRequest(), error, now_s)
+            return Disposition.FAILED, self._reject_failed(record, now_s)
 
     def _handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         try:
-            match request := self._parse(record):
+            match request := self.reader.parse(record):
                 case Batch():
-                    return Disposition.FANNED_OUT, self._fan_out(request, record, now_s)
+                    return Disposition.FANNED_OUT, []
                 case Cancel():
                     return Disposition.FORWARDED, [self._make_cancel(request, record)]
                 case Request():
-                    event = self._make_event(request, record, now_s)
+                    event = self.reader.make_event(request, record, now_s)
                     return Disposition.FORWARDED, [self._make_record(event)]
         except Tombstone:
             return Disposition.TOMBSTONE, []
-        except _Rejected as rejected:
+        except Rejected as rejected:
             answer = self._reject(record, rejected.partial, rejected.error, now_s)
             return Disposition.REJECTED, answer
-
-    def _parse(self, record: SourceRecord) -> Request | Batch | Cancel:
-        """Raises Tombstone and _Rejected."""
-        try:
-            if record.member is not None:
-                return parse(record.value, record.headers, max_bytes=self.max_request_bytes)
-            return parse_record(
-                record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
-            )
-        except InvalidRequest as error:
-            raise _Rejected(error.partial, Error(error.code, error.detail)) from error
-
-    # -- one message
-
-    def _make_event(self, request: Request, record: SourceRecord, now_s: float) -> RequestReceived:
-        """Raises _Rejected."""
-        try:
-            phone = self._read_number("to", request.to)
-            content_json = self._normalize_content(request)
-        except InvalidPhone as error:
-            raise _Rejected(_make_partial(request), Error("invalid_phone", str(error))) from error
-        except InvalidRequest as error:
-            wrong = Error(error.code, error.detail)
-            raise _Rejected(_make_partial(request), wrong) from error
-        return RequestReceived(
-            phone=phone,
-            request=_make_request_info(request, record, now_s),
-            source_record=record,
-            content=content_json,
-            reply_to=request.reply_to,
-        )
 
     def _make_record(self, event: RequestReceived | CancelRequested) -> OutgoingRecord:
         return OutgoingRecord(self.phone_log, events.encode(event), key=event.phone.encode())
 
-    def _normalize_content(self, request: Request) -> bytes:
-        """The content as JSON. The numbers on a contact's card are read like the recipient's, and what a file is
-        follows from its bytes.
-        """
-        if isinstance(request.content, MEDIA_CLASSES):
-            return content.encode(media.complete(request.content))
-        if not isinstance(request.content, ContactContent):
-            return request.content_json
-        phones = [
-            self._read_number(f"content.phones[{index}]", number)
-            for index, number in enumerate(request.content.phones)
-        ]
-        return content.encode(replace(request.content, phones=phones))
-
-    def _read_number(self, field: str, text: str) -> str:
-        try:
-            return to_e164(text, self.default_region)
-        except InvalidPhone as error:
-            raise InvalidPhone(f"{field}: {error}") from error
-
     # -- a batch
 
-    def _fan_out(self, batch: Batch, record: SourceRecord, now_s: float) -> list[OutgoingRecord]:
-        """The events and answers of all members, then what opens the batch."""
-        records: list[OutgoingRecord] = []
+    async def _fan_out(
+        self, record: SourceRecord, now_s: float, publisher: Publisher
+    ) -> Disposition:
+        """The events and answers of all members, then what opens the batch: a cancel of it must find them there."""
+        try:
+            batch = self.reader.parse(record)
+            assert isinstance(batch, Batch)
+            member_records = list(fan_out.split(batch, record))
+        except Exception:
+            log.exception("intake failed on %s", record.coordinates)
+            await publisher.publish(self._reject_failed(record, now_s))
+            return Disposition.FAILED
+        pending: list[OutgoingRecord] = []
         members: list[tuple[str, str] | None] = []
-        for member_record in fan_out.split(batch, record):
-            _, outgoing = self.handle(member_record, now_s)
-            records += outgoing
+        pending_bytes = 0
+        for member_record in member_records:
+            _, outgoing = await self.handle_up_to_date(member_record, now_s)
             members.append(self._find_member(outgoing, batch.batch_id, member_record))
+            pending += outgoing
+            pending_bytes += sum(len(each.value or b"") for each in outgoing)
+            if pending_bytes > MAX_PENDING_BYTES:
+                await self._publish(pending, now_s, publisher)
+                pending, pending_bytes = [], 0
+        await self._publish(pending, now_s, publisher)
         opened = BatchOpened(
             batch_id=batch.batch_id, first=batch.first, total=batch.total, members=tuple(members)
         )
-        return [*records, self.record_mapper.batches.make_record(opened)]
+        await publisher.publish([self.record_mapper.batches.make_record(opened)])
+        return Disposition.FANNED_OUT
 
     def _find_member(
         self, outgoing: list[OutgoingRecord], batch_id: str, record: SourceRecord
@@ -190,7 +165,7 @@ class Intake:
     # -- a cancel
 
     def _make_cancel(self, cancel: Cancel, record: SourceRecord) -> OutgoingRecord:
-        """Raises _Rejected."""
+        """Raises Rejected."""
         cancel_id = cancel.request_id or record.coordinates
         if cancel.batch_id is not None:
             event = BatchCancelRequested(
@@ -200,13 +175,9 @@ class Intake:
                 trace=cancel.trace,
             )
             return self.record_mapper.batches.make_record(event)
-        try:
-            phone = self._read_number("to", cancel.to or "")
-        except InvalidPhone as error:
-            raise _Rejected(_make_partial(cancel), Error("invalid_phone", str(error))) from error
         return self._make_record(
             CancelRequested(
-                phone=phone,
+                phone=self.reader.read_recipient(cancel),
                 id=cancel.id,
                 cancel_id=cancel_id,
                 source_record=record,
@@ -222,17 +193,17 @@ class Intake:
             return []
         event = events.decode(refused.value or b"")
         assert isinstance(event, RequestReceived | CancelRequested)
-        assert event.source_record is not None
-        return self.reject_as_too_large(event.source_record, now_s)
-
-    def reject_as_too_large(self, record: SourceRecord, now_s: float) -> list[OutgoingRecord]:
-        """The answer to a valid request that is too large for the phone log."""
+        record = event.source_record
+        assert record is not None
         detail = (
             f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
         )
-        error = Error("record_too_large", detail)
-        request = self._parse(record)
-        return self._reject(record, _make_partial(request), error, now_s)
+        partial = make_partial(self.reader.parse(record))
+        return self._reject(record, partial, Error("record_too_large", detail), now_s)
+
+    def _reject_failed(self, record: SourceRecord, now_s: float) -> list[OutgoingRecord]:
+        error = Error("internal_error", "see the log of the dispatcher")
+        return self._reject(record, PartialRequest(), error, now_s)
 
     def _reject(
         self, record: SourceRecord, partial: PartialRequest, error: Error, now_s: float
@@ -242,52 +213,8 @@ class Intake:
         if member is not None:
             member_id = partial.id or default_id(member.batch_id, member.index)
             partial = replace(partial, id=member_id, batch_id=member.batch_id)
-        phone = self._parse_phone(partial.to)
+        phone = self.reader.find_phone(partial.to)
         answer = self.record_mapper.map_rejected(record, partial, phone, error, now_s)
         if member is not None:
             answer.append(self.record_mapper.batches.make_changed(member, "rejected"))
         return answer
-
-    def _parse_phone(self, to: str | None) -> str | None:
-        """The number, if that much of the request can be read."""
-        try:
-            return to_e164(to, self.default_region) if to else None
-        except InvalidPhone:
-            return None
-
-
-def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
-    member = fan_out.read_member(record.headers)
-    return RequestInfo(
-        id=request.id or record.coordinates,
-        priority=request.priority,
-        category=request.category,
-        send_at_s=request.send_at_s,
-        expires_at_s=request.get_expires_at_s(now_s),
-        account=request.account,
-        batch_id=request.batch_id,
-        metadata=request.metadata,
-        trace=request.trace,
-        replay_of=request.replay_of,
-        replay_count=request.replay_count,
-        allow_duplicate=request.is_replay_forced,
-        members=() if member is None else (member,),
-    )
-
-
-def _make_partial(request: Request | Batch | Cancel) -> PartialRequest:
-    match request:
-        case Cancel():
-            return PartialRequest(id=request.request_id, to=request.to, trace=request.trace)
-        case Batch():
-            return PartialRequest(batch_id=request.batch_id, trace=request.trace)
-        case Request():
-            return PartialRequest(
-                id=request.id,
-                to=request.to,
-                batch_id=request.batch_id,
-                metadata=request.metadata,
-                trace=request.trace,
-                replay_of=request.replay_of,
-                replay_count=request.replay_count,
-            )

@@ -103,6 +103,8 @@ def _count_phone(store: PhoneStore, row: Phone, counts: Count) -> float:
         is_in_flight = row.in_flight is not None and row.in_flight.id == head.id
         reason = waiting.IN_TURN if is_in_flight else waiting.explain(row, head).reason
         counts[head.priority, reason] += count - is_in_flight
+        if reason == "quiet_hours":
+            continue  # it could not be sent now
         oldest_s = _earlier(oldest_s, head.accepted_at_s)
     return oldest_s
 

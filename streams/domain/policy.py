@@ -6,6 +6,8 @@ here.
 
 import msgspec
 
+from streams.domain.quiet_hours import QuietHours
+
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What every step must know besides the phone and the event."""
@@ -32,6 +34,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     # An idle phone is remembered for this long.
     conversation_expiry_s: float = 3600.0
+
+    # Marketing messages wait for the end of these hours, by the recipient's wall clock.
+    quiet_hours: QuietHours | None = None
 
     # For this long a number need not be looked up again: one on WhatsApp, one that is not.
     lookup_cache_found_s: float = 604_800.0

@@ -63,6 +63,9 @@ class CompactedView:
         self.malformed = MalformedRecords(topic)
         self._records: dict[bytes, ViewRecord] = {}
         self._loaded = asyncio.Event()
+        self._positions: dict[TopicPartition, int] = {}  # what is before them was applied
+        self._progress = asyncio.Event()  # set, and replaced, when the positions change
+        self._end_reader: AIOKafkaConsumer | None = None  # of `catch_up`
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -76,6 +79,48 @@ class CompactedView:
         if self._task is not None:
             await cancel_tasks(self._task, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
             self._task = None
+        await self._close_end_reader()
+
+    async def catch_up(self, timeout_s: float) -> bool:
+        """Return once everything is applied that is in the topic at this call; False: that takes longer."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                ends = await self._fetch_ends()
+                while any(self._positions.get(part, -1) < end for part, end in ends.items()):
+                    await self._progress.wait()
+        except TimeoutError:
+            await self._close_end_reader()
+            return False
+        except (KafkaError, KafkaUnreachable, OSError) as error:
+            log.warning("cannot read the end of %s (%r)", self._topic, error)
+            await self._close_end_reader()
+            return False
+        return True
+
+    async def _fetch_ends(self) -> Mapping[TopicPartition, int]:
+        """By a connection of its own: on that of the view, a broker answers only after the fetch that waits there."""
+        if self._end_reader is None:
+            reader = AIOKafkaConsumer(
+                **client_options(self._settings),
+                enable_auto_commit=False,
+                isolation_level="read_committed",
+            )
+            self._end_reader = reader
+            await reader.start()
+        return await self._end_reader.end_offsets(self._partitions)
+
+    async def _close_end_reader(self) -> None:
+        reader, self._end_reader = self._end_reader, None
+        if reader is not None:
+            await reader.stop()
+
+    async def _report_progress(self, consumer: AIOKafkaConsumer) -> None:
+        """What was read up to here was applied, too."""
+        positions = {part: await consumer.position(part) for part in self._partitions}
+        if positions != self._positions:
+            self._positions = positions
+            self._progress.set()
+            self._progress = asyncio.Event()
 
     def get(self, key: bytes) -> bytes | None:
         """The last value of a key."""
@@ -89,6 +134,11 @@ class CompactedView:
     def records(self) -> list[ViewRecord]:
         """The last record of every key, as they are now."""
         return list(self._records.values())
+
+    def report_all(self) -> None:
+        """Call `on_change` for the last record of every key: `start` does not."""
+        for record in self.records():
+            self._notify(*record)
 
     def __len__(self) -> int:
         return len(self._records)
@@ -116,6 +166,7 @@ class CompactedView:
             self._replace(await self._load(consumer))
             self._loaded.set()
             while True:
+                await self._report_progress(consumer)
                 for record in await self._poll(consumer):
                     self._apply_change(*record)
         finally:

@@ -2,7 +2,8 @@
 
 CommandError
 ├── UsageError      exit code 2: correct a setting, an argument or this machine; the text says what
-└── CommandFailed   exit code 1: it was tried and did not work
+├── CommandFailed   exit code 1: it was tried and did not work
+└── CommandInterrupted   exit code 130: a person ended it, and it cleaned up after itself
 
 An operation raises one of these, or an error of the package that it uses. The command line maps those
 to exit codes too (streams/cli/error_map.py), so that no operation needs to know every library's errors.
@@ -29,3 +30,9 @@ class CommandFailed(CommandError):
 
     Another try may work: nothing that the user typed is wrong.
     """
+
+
+class CommandInterrupted(CommandError):
+    """A person ended it with Ctrl-C, or a program with SIGTERM; its clean-up is done."""
+
+    exit_code = 130

@@ -178,6 +178,6 @@ def _order(row: Phone, messages: Mapping[str, Message]) -> list[Message]:
         is_scheduled = message.state is State.SCHEDULED
         at_s = message.send_at_s if is_scheduled else 0.0
         rank = PRIORITIES.index(message.priority)
-        return message.id != in_flight_id, is_scheduled, at_s, rank, message.seq
+        return message.id != in_flight_id, is_scheduled, at_s, rank, message.arrival
 
     return sorted(messages.values(), key=key)

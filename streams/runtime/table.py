@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from aiokafka import AIOKafkaProducer
+from faust.types import TP
 from rocksdict import Rdict, ReadOptions, WriteBatch
 
 from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
@@ -19,6 +19,7 @@ from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.protocols import TableApp
 from streams.runtime.publisher import AppStopped, PartitionRevoked, retry_until_acknowledged
+from streams.runtime.store.changelog import Appended, Change, ChangelogWriter
 from streams.runtime.store.local_store import LocalStore
 from streams.runtime.store.rows import (
     INTERNAL_PREFIX,
@@ -28,14 +29,11 @@ from streams.runtime.store.rows import (
     accept_any_row,
 )
 
-__all__ = ["Change", "DurableTable", "PartitionRevoked"]
+__all__ = ["Appended", "Change", "DurableTable", "PartitionRevoked"]
 
 log = logging.getLogger(__name__)
 
-Change = tuple[bytes, bytes | None]  # a key and its new value; None deletes the row
-
 _SCAN_CHUNK_ROWS = 256
-_APPEND_TIME_TYPE = 1  # of a timestamp: the broker's, when it appended the record
 
 # For each partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
 _ROCKSDB_OPTIONS = {
@@ -68,10 +66,11 @@ class DurableTable:
         self.changelog: str = self._table.changelog_topic.get_topic_name()
         self._store: LocalStore = self._table.data
         self._store.check_row = check_row
+        self._changelog_writer = ChangelogWriter(app.publisher, self.changelog)
         self._gate = Gate()
         self._owned_partitions: frozenset[int] = frozenset()
         self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._write_tasks: set[asyncio.Task[float | None]] = set()
+        self._write_tasks: set[asyncio.Task[Appended]] = set()
         self._recovery_callbacks: list[Callable[[], Any]] = []
         self._recovery_lock = asyncio.Lock()
         self._table.on_recover(self._after_recovery)
@@ -100,6 +99,9 @@ class DurableTable:
             self._owned_partitions = frozenset(
                 tp.partition for tp in assigned if tp.topic == self.changelog
             )
+            for partition in self._owned_partitions:
+                last_offset = self._store.persisted_offset(TP(self.changelog, partition))
+                self._changelog_writer.set_end(partition, last_offset)
             self._gate.open()
             await self._check_topic_ids()
             for callback in self._recovery_callbacks:
@@ -129,7 +131,9 @@ class DurableTable:
         key = TOPIC_ID_PREFIX + topic.encode()
         stored_id = self.get(partition, key)
         if stored_id is None:
-            await self.write(partition, [(key, topic_id)])
+            appended = await self.write(partition, [(key, topic_id)])
+            if not appended.follows_own:
+                self._changelog_writer.forget_end(partition)  # its user must learn that too
         elif stored_id != topic_id:
             terminate(ExitCode.TOPIC_RECREATED, recreated_message(topic, self._app.conf.id))
 
@@ -205,11 +209,8 @@ class DurableTable:
 
     # -- writing
 
-    async def write(self, partition: int, changes: Sequence[Change]) -> float | None:
+    async def write(self, partition: int, changes: Sequence[Change]) -> Appended:
         """Write all of the changes or none. Returns once the broker has them and reads see them.
-
-        Returns when the broker appended the last one, as epoch seconds by the broker's clock; None if it did not
-        say so, or if there was nothing to write.
 
         Retries until it succeeds, and waits while the group is rebalancing. A write in progress is completed
         even if the caller is cancelled.
@@ -220,51 +221,38 @@ class DurableTable:
             AppStopped: the app has stopped.
         """
         if not changes:
-            return None
+            return Appended(None, follows_own=True)
         task = asyncio.ensure_future(self._write(partition, changes))
         self._write_tasks.add(task)
         task.add_done_callback(self._write_tasks.discard)
         return await asyncio.shield(task)
 
-    async def _write(self, partition: int, changes: Sequence[Change]) -> float | None:
+    async def _write(self, partition: int, changes: Sequence[Change]) -> Appended:
         async with self._gate.enter(), self._locks[partition]:
             if partition not in self._owned_partitions:
                 raise PartitionRevoked(
                     f"partition {partition} of {self._table.name} is not assigned to this process"
                 )
-            last_offset, appended_at_s = await self._write_changelog(partition, changes)
-            self._apply(partition, changes, last_offset, appended_at_s)
-            return appended_at_s
+            appended = await self._changelog_writer.write(partition, changes)
+            self._apply(partition, changes, appended)
+            return appended
 
-    async def _write_changelog(
-        self, partition: int, changes: Sequence[Change]
-    ) -> tuple[int, float | None]:
-        """Returns the last record's offset and append time: -1 and None if the broker does not return them."""
-        last_offset, appended_at_s = -1, None
+    def latest_appended_s(self, partition: int) -> float:
+        """The latest append time of all records that the rows were ever made from; 0: there are none."""
+        return self._store.read_latest_appended_s(partition)
 
-        async def send_batches() -> None:
-            nonlocal last_offset, appended_at_s
-            producer = await self._app.publisher.started_producer()
-            for batch, size in _split_into_batches(producer, changes):
-                base = await (await producer.send_batch(batch, self.changelog, partition=partition))
-                last_offset = base.offset + size - 1 if base.offset >= 0 else -1
-                is_stamped = base.timestamp_type == _APPEND_TIME_TYPE and base.offset >= 0
-                appended_at_s = base.timestamp / 1000 if is_stamped else None
-
-        await self._app.publisher.write(send_batches, self.changelog)
-        return last_offset, appended_at_s
-
-    def _apply(
-        self, partition: int, changes: Sequence[Change], offset: int, appended_at_s: float | None
-    ) -> None:
+    def _apply(self, partition: int, changes: Sequence[Change], appended: Appended) -> None:
         batch = WriteBatch(raw_mode=True)
         for key, value in changes:
             if value is None:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        if offset >= 0:
-            self._store.put_position(batch, offset, appended_at_s)
+        if appended.last_offset >= 0 and appended.follows_own:
+            # Otherwise others' records lie before it: a recovery that follows now must still read them.
+            self._store.put_position(batch, appended.last_offset, appended.at_s)
+        if appended.at_s is not None:
+            self._store.put_latest(partition, batch, appended.at_s)
         try:
             self._database(partition).write(batch)
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
@@ -282,16 +270,3 @@ async def _run_callback(callback: Callable[[], Any]) -> None:
         log.exception("a callback of a recovery raised")  # Faust would go on without it
         reason = f"{callback} raised {type(error).__name__} after a recovery"
         terminate(ExitCode.EVENT_INTERRUPTED, reason)
-
-
-def _split_into_batches(
-    producer: AIOKafkaProducer, changes: Sequence[Change]
-) -> Iterator[tuple[Any, int]]:
-    """One batch, which the broker accepts as a whole or not at all; several only if one would be too large."""
-    batch = producer.create_batch()
-    for key, value in changes:
-        if batch.append(key=key, value=value, timestamp=None) is None:
-            yield batch, batch.record_count()
-            batch = producer.create_batch()
-            batch.append(key=key, value=value, timestamp=None)
-    yield batch, batch.record_count()

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import msgspec
+from faust.types import TP
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
@@ -28,7 +29,7 @@ from streams.observability.probes import serve_probes
 from streams.observability.worker_clock import create_worker_clock
 from streams.runtime import worker
 from streams.runtime.factory import create_app
-from streams.runtime.publisher import OutgoingRecord
+from streams.runtime.publisher import OutgoingRecord, retry_until_acknowledged
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
 from streams.sender.account import QrPrinter
@@ -97,6 +98,7 @@ class Sender:
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
             table=self.table,
+            read_send_end=self._read_send_end,
             fence=self.app.fence,
             make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
@@ -172,7 +174,18 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                await self.ownership.pipeline.accept(event, event.message.timestamp)
+                message = event.message
+                await self.ownership.pipeline.accept(event, message.timestamp, message.offset)
+
+    async def _read_send_end(self) -> int:
+        partition = TP(self.names.send(self.account), claim_store.PARTITION)
+        ends: dict[TP, int] = {}
+
+        async def read() -> None:
+            ends.update(await self.app.typed_consumer.highwaters(partition))
+
+        await retry_until_acknowledged(read, "the request for the end of the send topic")
+        return ends[partition]
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
         topic = self.names.phone

@@ -6,23 +6,29 @@ costs less than two batches.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NoReturn, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import PREFIX
+from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 from streams.runtime.batching import ITERATIONS_TO_NEXT_WRITE, join_next_request
 from streams.runtime.store.rows import UndecodableRow
-from streams.runtime.table import Change
+from streams.runtime.table import Appended, Change
+
+log = logging.getLogger(__name__)
 
 PARTITION: Final = 0  # a send topic has only this one
 BATCH_SIZE: Final = 2000  # rows read at once: a few milliseconds
 MAX_DELETES_PER_SWEEP: Final = 200
 _KEY_PREFIX: Final = PREFIX.encode()
+_NOTICED_KEY: Final = b"noticed_before"  # see Resolved; it must survive this process
 
 
 def check_row(key: bytes, value: bytes) -> None:
@@ -48,8 +54,12 @@ class Table(Protocol):
         """The value, or None."""
         ...
 
-    async def write(self, partition: int, changes: list[Change]) -> float | None:
-        """Returns, once the broker has all of them, when it appended the last one, by its own clock."""
+    async def write(self, partition: int, changes: list[Change]) -> Appended:
+        """Returns once the broker has all of them."""
+        ...
+
+    def latest_appended_s(self, partition: int) -> float:
+        """The latest append time of all records that the rows were made from."""
         ...
 
     def scan(
@@ -75,9 +85,17 @@ class ClaimStore:
     """Rows by WhatsApp id. `get` returns what `put` was given at once; it is durable when `put` returns."""
 
     def __init__(
-        self, table: Table, *, idempotency_window_s: float, now_s: Callable[[], float]
+        self,
+        table: Table,
+        *,
+        idempotency_window_s: float,
+        now_s: Callable[[], float],
+        read_send_end: Callable[[], Awaitable[int]],
     ) -> None:
+        """`read_send_end` gives the end offset of the send topic as it is now."""
+        self.resolved = NOTHING_RESOLVED  # when the last row that is durable was written
         self._table = table
+        self._read_send_end = read_send_end
         self._idempotency_window_s = idempotency_window_s
         self._now_s = now_s
         self._next_batch: _WriteBatch | None = None
@@ -85,6 +103,14 @@ class ClaimStore:
         self._buffer: dict[bytes, bytes | None] = {}
         self._writer_task: asyncio.Task[None] | None = None
         self._sweep_cursor = b""
+
+    async def open(self) -> None:
+        """The table has been recovered: find out what somebody may have ended meanwhile. Nothing is written before."""
+        self.resolved = Resolved(
+            noticed_before=int(self._table.get(PARTITION, _NOTICED_KEY) or b"0"),
+            recovered_before=await self._read_send_end(),
+            latest_s=self._table.latest_appended_s(PARTITION),
+        )
 
     # -- rows
 
@@ -162,14 +188,32 @@ class ClaimStore:
 
     async def _write_batch(self, batch: _WriteBatch) -> None:
         try:
-            appended_at_s = await self._table.write(PARTITION, list(batch.changes.items()))
+            appended = await self._table.write(PARTITION, list(batch.changes.items()))
+            if not appended.follows_own:
+                await self._notice_others()
         except Exception as error:  # noqa: BLE001 - raised where the row is waited for
             batch.durable.set_exception(error)
             return
         except asyncio.CancelledError:
             batch.durable.cancel()
             raise
-        batch.durable.set_result(appended_at_s)
+        batch.durable.set_result(appended.at_s)
+
+    async def _notice_others(self) -> None:
+        """Somebody else has written before the last own record: no dispatch of before is submitted.
+
+        Until that is durable, the recovery of another process would still read what they wrote (table.py).
+        """
+        follows_own = False
+        while not follows_own:
+            noticed_before = await self._read_send_end()
+            row = (_NOTICED_KEY, b"%d" % noticed_before)
+            follows_own = (await self._table.write(PARTITION, [row])).follows_own
+            self.resolved = replace(self.resolved, noticed_before=noticed_before)
+        log.warning(
+            "somebody has looked for claims while this sender was silent: "
+            "what was dispatched before is not submitted"
+        )
 
     # -- many rows
 

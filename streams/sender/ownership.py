@@ -45,11 +45,12 @@ class Ports:
     """What an ownership needs of Kafka and of the browser.
 
     `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
-    durable when they return. `nack` is for records that stay without an outcome, `on_failure` for an
-    error that must end the process. `show_session` shows a person the QR code.
+    durable when they return. `read_send_end` gives the end offset of the send topic. `nack` is for records that stay
+    without an outcome, `on_failure` for an error that must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
+    read_send_end: Callable[[], Awaitable[int]]
     fence: Fence
     make_driver: Callable[[], Driver]
     publish_events: Callable[[Sequence[Event]], Awaitable[object]]
@@ -67,7 +68,10 @@ class SendTopicOwnership:
     def __init__(self, settings: Settings, account: str, ports: Ports) -> None:
         self._ports, clock = ports, ports.clock
         self._claim_store = ClaimStore(
-            ports.table, idempotency_window_s=settings.idempotency_window_s, now_s=clock.now_s
+            ports.table,
+            idempotency_window_s=settings.idempotency_window_s,
+            now_s=clock.now_s,
+            read_send_end=ports.read_send_end,
         )
         self._pacer = Pacer(make_pace(settings))
         self._restrictions = RestrictionStore(
@@ -137,6 +141,7 @@ class SendTopicOwnership:
 
     async def open(self, request: AccountRequest | None = None) -> None:
         """Read the rows, then begin. `request`: what a person has requested for the account."""
+        await self._claim_store.open()
         await self._load_recent_sends()
         self._restrictions.load()
         if request is not None:
@@ -241,7 +246,11 @@ class SendTopicOwnership:
 
 
 def _find_send_time_s(claim: Claim) -> float | None:
-    """When its message was sent, or may have been; None: it was certainly not."""
+    """When its message was sent, or may have been; None: it was certainly not.
+
+    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
+    record (sender/clock.py). No host's wall clock has a part in it.
+    """
     if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result.at_s
     return claim.claimed_at_s if claim.is_open else None

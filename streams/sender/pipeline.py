@@ -117,14 +117,14 @@ class SendPipeline:
 
     # -- accept
 
-    async def accept(self, record: SendRecord, appended_at_s: float) -> None:
+    async def accept(self, record: SendRecord, appended_at_s: float, offset: int) -> None:
         """Take a record of the send topic, which the broker appended at this time, as soon as there is room."""
         while len(self._ahead) >= MAX_AHEAD and not self._is_closing:
             await self._change_event.wait()
         if self._is_closing:
             self._nack(record)
             return
-        dispatch = self._decode_record(record, appended_at_s)
+        dispatch = self._decode_record(record, appended_at_s, offset)
         if dispatch is None:
             record.ack()
             return
@@ -133,9 +133,11 @@ class SendPipeline:
         self._ahead.add(dispatch)
         self._to_decide.put_nowait(dispatch)
 
-    def _decode_record(self, record: SendRecord, appended_at_s: float) -> PendingDispatch | None:
+    def _decode_record(
+        self, record: SendRecord, appended_at_s: float, offset: int
+    ) -> PendingDispatch | None:
         try:
-            send_command = command.decode(record.value or b"", appended_at_s)
+            send_command = command.decode(record.value or b"", appended_at_s, offset)
         except (msgspec.DecodeError, UnicodeDecodeError):
             # Without the exception, whose text may hold a phone number.
             log.error("a record of the send topic is not a command: skipped")  # noqa: TRY400

@@ -64,11 +64,23 @@ def check_region(settings: LimitSettings) -> None:
         )
 
 
+def _check_quiet_hours(text: str | None) -> None:
+    """Raises SettingError if the hours do not end."""
+    if text is None:
+        return
+    start, end = text.split("-")
+    if start == end:
+        raise SettingError(
+            f"WA_QUIET_HOURS={text}: begin and end at the same time; unset it to have no quiet hours"
+        )
+
+
 def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
     check_region(settings)
     _check_url(settings.whatsapp_url)
+    _check_quiet_hours(settings.quiet_hours)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):

@@ -11,6 +11,7 @@ from typing import Any, Final
 from streams.settings.types import (
     AtLeast0,
     AtLeast1,
+    HoursOfDay,
     LogFormat,
     LogLevel,
     Name,
@@ -119,6 +120,10 @@ class LimitSettings:
         "Country whose national phone numbers are understood too, for example MY. "
         "A number that could be national or international is refused.",
     )
+    quiet_hours: HoursOfDay | None = _setting(
+        None,
+        "Hours in which no marketing message is sent, for example 21:00-08:00, by the recipient's wall clock.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +144,8 @@ class RetrySettings:
     unknown_after_s: AtLeast1 = _setting(
         3600,
         "An attempt in doubt that cannot be reconciled within this many seconds ends as `unknown`. "
-        "The time for which a time lock or the account's pace holds it back does not count.",
+        "The time for which a time lock or the account's pace holds it back does not count. A lost ack is "
+        "reconciled after about 90 seconds: with less, it ends as `unknown`.",
     )
     clock_skew_ms: AtLeast0 = _setting(
         500, "Largest difference between two brokers' clocks, in milliseconds; more is a jump."

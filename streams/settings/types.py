@@ -37,6 +37,13 @@ Name = Annotated[
 Region = Annotated[
     str, Meta(pattern=r"^[A-Z]{2}$", description="a country code of two capital letters, like MY")
 ]
+HoursOfDay = Annotated[
+    str,
+    Meta(
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="two times of day, like 21:00-08:00",
+    ),
+]
 TopicPrefix = Annotated[
     str,
     Meta(

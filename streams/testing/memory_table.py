@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from streams.dispatch.publisher import OutgoingRecord
+from streams.runtime.store.changelog import Appended
 from streams.runtime.store.rows import UndecodableRow
 
 
@@ -37,6 +38,8 @@ class InMemoryTable:
 
     disk: Disk
     now_s: Callable[[], float] | None = None  # the broker's clock
+    foreign_records: int = 0  # that others have written since the last own write
+    latest_s: float = 0.0
 
     def get(self, partition: int, key: bytes) -> bytes | None:
         """The value of the key, or None."""
@@ -44,7 +47,7 @@ class InMemoryTable:
 
     async def write(
         self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]
-    ) -> float | None:
+    ) -> Appended:
         """Write all of the changes at once. Returns the append time, if there is a clock."""
         self.disk.take_step()
         appended_at_s = self.now_s() if self.now_s else None
@@ -54,7 +57,12 @@ class InMemoryTable:
             else:
                 self.disk.rows[key] = value
         self.disk.take_step()
-        return appended_at_s
+        follows_own, self.foreign_records = not self.foreign_records, 0
+        return Appended(appended_at_s, follows_own)
+
+    def latest_appended_s(self, partition: int) -> float:
+        """The latest append time of all records."""
+        return self.latest_s
 
     def scan(
         self, partition: int, prefix: bytes, *, after: bytes = b""

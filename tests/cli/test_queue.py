@@ -35,8 +35,8 @@ def make_message(id: str, **fields: object) -> Message:
 def rows() -> Sequence[tuple[str, bytes, bytes]]:
     """The rows of three recipients: phone, key and value."""
     flooded = [
-        make_message("first", seq=0, state=State.DISPATCHED),
-        *(make_message(f"m{number}", seq=number) for number in range(1, 50)),
+        make_message("first", seq=0, arrival=0, state=State.DISPATCHED),
+        *(make_message(f"m{number}", seq=number, arrival=number) for number in range(1, 50)),
         make_message("later", state=State.SCHEDULED, send_at_s=4e9),
     ]
     flight = InFlight(id="first", account="main", dispatch_number=1, deadline_s=4e9)

@@ -252,10 +252,4 @@ REJECTED: dict[str, Rejected] = {
         content("image", url="https://example.com/a.png"),
         "content.url: a file by its URL is not",
     ),
-    "a template": Rejected(
-        json.dumps(content("template", name="hello")).encode(),
-        "unknown_template",
-        "content.type: a template is not supported",
-        schema=True,
-    ),
 }

@@ -77,6 +77,9 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "a location": content("location", latitude=-90, longitude=180.0, name="Pole"),
     "a contact": content("contact", name="Ada", phones=["+60 12-345 6789"]),
     "a poll": content("poll", question="Tea?", options=["yes", "no"], multiple=True),
+    "a template": content(
+        "template", name="hello-1.b", language="pt_BR", params={"n": 1, "who": "Ada"}
+    ),
     "a reaction": content("reaction", message_id="3EB0C767D82B0A0C1E2F", emoji="👍🏽"),
     "a reaction taken back": content("reaction", message_id="3EB0", emoji=""),
 }

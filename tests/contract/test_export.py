@@ -125,7 +125,7 @@ def test_every_reference_of_the_asyncapi_document_exists() -> None:
 
 def test_every_public_topic_that_is_in_use_is_a_channel() -> None:
     """Each channel has the retention, size and direction of its topic."""
-    topics = {topic.name: topic for topic in PUBLIC_TOPICS if topic.name != "templates"}
+    topics = {topic.name: topic for topic in PUBLIC_TOPICS}
     assert DOCUMENT["channels"].keys() == topics.keys()
     for name, topic in topics.items():
         channel = DOCUMENT["channels"][name]

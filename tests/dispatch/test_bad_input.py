@@ -75,9 +75,13 @@ async def test_each_bad_record_is_rejected_once(
     for name, (value, _, _) in BAD.items():
         (done,) = await caller.produce((value, name.encode()), headers=headers)
         placed[name] = f"{done.topic}:{done.partition}:{done.offset}"
-    await wait_until(lambda: len(caller.dead_letters()) >= len(BAD))
+
+    def get_rejected() -> list[dict[str, Any]]:
+        return [event for event in caller.status_events() if event["status"] == "rejected"]
+
+    await wait_until(lambda: min(len(caller.dead_letters()), len(get_rejected())) >= len(BAD))
     letters = {letter.key.decode(): letter for letter in caller.dead_letters()}
-    rejected = [event for event in caller.status_events() if event["status"] == "rejected"]
+    rejected = get_rejected()
     assert len(rejected) == len(caller.dead_letters()) == len(BAD)
     for name, (value, code, field) in BAD.items():
         letter = letters[name]

@@ -5,6 +5,8 @@ import pytest
 
 from streams.dispatch.intake import Intake
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.request_reader import RequestReader
+from streams.dispatch.templates.library import TemplateLibrary
 from tests.dispatch.test_intake import NOW_S, forwarded, record
 
 
@@ -12,7 +14,8 @@ def make_intake(region: str | None) -> Intake:
     record_mapper = RecordMapper(
         "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
     )
-    return Intake("phone", record_mapper, default_region=region, max_request_bytes=1000)
+    templates = TemplateLibrary(lambda: NOW_S)
+    return Intake("phone", record_mapper, RequestReader(region, 1000, templates))
 
 
 @pytest.mark.parametrize(

@@ -139,3 +139,13 @@ def test_why_a_message_waits() -> None:
     assert explain(busy, head("x", pinned_to="main")).reason == "attempt_in_doubt"
     scheduled = head("s", state=State.SCHEDULED, send_at_s=5000.0)
     assert explain(busy, scheduled) == ("scheduled", 5000.0, None)
+
+
+async def test_what_quiet_hours_hold_back_could_not_be_sent(disk: Disk) -> None:
+    """It is counted under its reason, and is not the oldest that could be sent."""
+    queue = PriorityQueue(head=7, tail=9, count=2)
+    row = Phone(phone="a", queues={"normal/marketing": queue}, quiet_until_s=2000.0)
+    put(disk, row, head("a1", category="marketing", last_reason="quiet_hours"))
+    metrics = await survey(disk, "a")
+    assert metrics["wa_messages_waiting normal quiet_hours"] == 2
+    assert metrics["wa_oldest_waiting_seconds"] == 0

@@ -191,3 +191,25 @@ async def test_a_recreated_topic_is_read_again(settings: Settings) -> None:
         await changes.until(b"old", None)
         assert sorted(view.items()) == [(b"new", b"1"), (b"same", b"1")]
     assert changes.reported.count((b"same", b"1")) == 2
+
+
+async def test_catching_up_reads_to_the_end(settings: Settings) -> None:
+    """What a producer has written before is there afterwards, each time, and nothing new costs little time."""
+    await admin.create_topics(settings)
+    async with viewing(settings) as view, writing(settings) as put:
+        for number in range(20):
+            await put(b"a", b"%d" % number)
+            assert await view.catch_up(30)
+            assert view.get(b"a") == b"%d" % number
+        started_s = time.monotonic()
+        assert await view.catch_up(30)
+        assert time.monotonic() - started_s < 5
+
+
+async def test_catching_up_has_a_bound(settings: Settings) -> None:
+    """A view that follows no longer does not come to the end; the caller learns that, in time."""
+    await admin.create_topics(settings)
+    async with viewing(settings) as view, writing(settings) as put:
+        await view.stop()
+        await put(b"a", b"new")
+        assert not await view.catch_up(0.5)

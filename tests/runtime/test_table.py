@@ -200,13 +200,13 @@ async def test_a_revocation_waits_for_writes_in_progress(
     rows: DurableTable, monkeypatch: pytest.MonkeyPatch
 ):
     """Later writes wait until it is known who owns the partitions."""
-    acknowledge, into_changelog = asyncio.Event(), rows._write_changelog
+    acknowledge, into_changelog = asyncio.Event(), rows._changelog_writer.write
 
     async def slowly(*given: Any) -> int:
         await acknowledge.wait()
         return await into_changelog(*given)
 
-    monkeypatch.setattr(rows, "_write_changelog", slowly)
+    monkeypatch.setattr(rows._changelog_writer, "write", slowly)
     begun = asyncio.ensure_future(rows.write(0, [(b"k", b"begun")]))
     await asyncio.sleep(0)
     closing = asyncio.ensure_future(rows.close())

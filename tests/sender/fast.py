@@ -92,10 +92,13 @@ class FastSender:
         clock = self.clock = Clock(self.get_now_s, self.get_monotonic_s)
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
+        self.send_end = 0  # of the send topic
+        self.table = InMemoryTable(self.disk, lambda: self.now_s + self.append_delay_s)
         self.claims = ClaimStore(
-            InMemoryTable(self.disk, lambda: self.now_s + self.append_delay_s),
+            self.table,
             idempotency_window_s=3600.0,
             now_s=self.get_now_s,
+            read_send_end=self._read_send_end,
         )
         self.pacer = Pacer(self.pace)
         self.restrictions = RestrictionStore(
@@ -159,6 +162,9 @@ class FastSender:
             metrics=self.metrics,
         )
 
+    async def _read_send_end(self) -> int:
+        return self.send_end
+
     def get_now_s(self) -> float:
         """The broker's clock."""
         return self.now_s
@@ -193,6 +199,7 @@ class FastSender:
 
     async def open(self) -> None:
         """Begin, and wait until the session is ready."""
+        await self.claims.open()
         self.restrictions.load()
         self.new_chats.load()
         self.pipeline.open()
@@ -209,7 +216,8 @@ class FastSender:
     async def dispatch(self, send: SendCommand) -> Record:
         """Deliver this command."""
         record = Record(commands.encode(send))
-        await self.pipeline.accept(record, self.now_s)
+        await self.pipeline.accept(record, self.now_s, self.send_end)
+        self.send_end += 1
         return record
 
     def outcomes(self, request_id: str | None = None) -> list[Outcome]:

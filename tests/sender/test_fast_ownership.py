@@ -34,11 +34,15 @@ def make_ownership(
     async def publish_account(record: AccountRecord) -> None:
         accounts.append(record)
 
+    async def read_send_end() -> int:
+        return earlier.send_end
+
     return SendTopicOwnership(
         load({"WA_CONFIG": ""}, data_dir=tmp_path),
         "main",
         Ports(
             table=cast("Any", InMemoryTable(earlier.disk)),
+            read_send_end=read_send_end,
             fence=OpenFence(),
             make_driver=lambda: earlier.driver,
             publish_events=publish_events,

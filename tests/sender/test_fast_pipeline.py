@@ -101,7 +101,7 @@ async def test_a_malformed_record_is_skipped(sender: FastSender) -> None:
     """It is acknowledged and counted; the next one is sent."""
     malformed = [Record(value) for value in (None, b"", b"\xc1", b"{}")]
     for record in malformed:
-        await sender.pipeline.accept(record, sender.now_s)
+        await sender.pipeline.accept(record, sender.now_s, 0)
     assert all(record.is_acked for record in malformed)
     assert isinstance(await sender.send(make_command("a")), Sent)
 

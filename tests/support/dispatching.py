@@ -7,6 +7,7 @@ state. It chooses the outcomes itself.
 import asyncio
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -111,10 +112,22 @@ class FakeSender:
         await self._caller.produce((value, phone.encode()), topic=self._caller.names.phone)
 
 
+def _quiet_hours_around_now() -> str:
+    """Two hours before and after now, by the wall clock of the Turkish numbers of the tests."""
+    now = datetime.now(timezone(timedelta(hours=3)))
+    two_hours = timedelta(hours=2)
+    return f"{now - two_hours:%H:%M}-{now + two_hours:%H:%M}"
+
+
 @pytest.fixture(scope="module")
 def dispatching(broker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemUnderTest]:
     """A dispatcher that the tests of a module share, and must not harm."""
-    settings = make_settings(broker, tmp_path_factory.mktemp("dispatching"), retry_delay_ms=100)
+    settings = make_settings(
+        broker,
+        tmp_path_factory.mktemp("dispatching"),
+        retry_delay_ms=100,
+        quiet_hours=_quiet_hours_around_now(),
+    )
     system = asyncio.run(start_dispatcher(settings))
     yield system
     system.stop()

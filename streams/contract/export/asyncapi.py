@@ -39,6 +39,11 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
         "The state of a sending account. The last record of a key counts.",
         "account",
     ),
+    "templates": (
+        "template",
+        "A template in one language. The last record of a key counts, and one without a value removes it.",
+        "template",
+    ),
 }
 # The other messages of a topic.
 _OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {

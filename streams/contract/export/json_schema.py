@@ -19,6 +19,7 @@ from streams.contract.request.form import RequestForm
 from streams.contract.request.kinds import BatchForm, CancelForm
 from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
 from streams.contract.status import StatusEvent
+from streams.contract.template import TemplateRecord
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -32,6 +33,7 @@ _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
     "dead-letter-headers": (DeadLetterInfo, "DeadLetterHeaders", "Added to a record of wa.dlq."),
     "account": (AccountRecord, "AccountRecord", "A record of wa.accounts."),
+    "template": (TemplateRecord, "Template", "A record of wa.templates."),
     "inbound": (InboundMessage, "InboundMessage", "A record of wa.inbound."),
 }
 _NUL: Final = {"pattern": r"\x00"}
@@ -65,8 +67,6 @@ def _complete_request(schema: Schema) -> None:
     definitions = schema["$defs"]
     for media in MEDIA_CLASSES:
         _complete_media(definitions[media.__name__])
-    if "template" in UNSUPPORTED_FEATURES:
-        _drop_kind(schema, "TemplateContent")
     _name_type_enums(schema)
     _forbid_nul(schema)
 
@@ -76,11 +76,6 @@ def _complete_media(kind: Schema) -> None:
     if "url" in UNSUPPORTED_FEATURES:
         description = "Not supported by this version yet."
         kind["properties"]["url"] = {"type": "null", "description": description}
-
-
-def _drop_kind(schema: Schema, name: str) -> None:
-    del schema["$defs"][name]
-    _content_union(schema).remove({"$ref": f"#/$defs/{name}"})
 
 
 def _name_type_enums(schema: Schema) -> None:

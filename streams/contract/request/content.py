@@ -53,7 +53,24 @@ _ContactPhone = Annotated[
 ]
 
 
-_Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
+TemplateNumber = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float
+TemplateName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9_.-]+" + _END_OF_TEXT,
+        description="The name of a template.",
+    ),
+]
+TemplateLanguage = Annotated[
+    str,
+    Meta(
+        max_length=64,
+        pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END_OF_TEXT,
+        description="A language: pt, pt_BR. If the template does not have it, pt follows, then its default.",
+    ),
+]
 
 
 class _ContentBase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -69,14 +86,15 @@ class TextContent(_ContentBase, frozen=True, tag="text"):
 class TemplateContent(_ContentBase, frozen=True, tag="template"):
     """A template of `wa.templates`, with its parameters."""
 
-    name: Annotated[
-        str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.-]+" + _END_OF_TEXT)
-    ]
-    language: (
-        Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(?:[_-][A-Za-z0-9]{2,8})*" + _END_OF_TEXT)]
+    name: TemplateName
+    language: TemplateLanguage | None = None
+    params: (
+        Annotated[
+            dict[str, Annotated[str | TemplateNumber, Meta(title="TemplateParameter")]],
+            Meta(description="What is filled in: `{{ name }}` gets the parameter `name`."),
+        ]
         | None
     ) = None
-    params: dict[str, str | _Number] | None = None
 
 
 class _MediaBase(_ContentBase, frozen=True):

@@ -2,23 +2,22 @@
 
 This is the only place that knows it. To enable a feature, remove its line: parsing and the published schemas
 follow this table.
+
+A refusal is not a promise: what is refused by this version may be accepted by the next one.
 """
 
 from typing import Final
 
 from streams.contract.errors import InvalidCode, InvalidRequest
-from streams.contract.request.content import MEDIA_CLASSES, Content, TemplateContent
+from streams.contract.request.content import MEDIA_CLASSES, Content
 
 UNSUPPORTED_FEATURES: Final[dict[str, InvalidCode]] = {
-    "template": "unknown_template",
     "url": "schema_violation",
 }
 
 
 def refuse_content(content: Content) -> None:
     """Raises InvalidRequest if this content is not supported yet."""
-    if isinstance(content, TemplateContent):
-        _refuse_if_unsupported("template", "content.type", "a template")
     if isinstance(content, MEDIA_CLASSES) and content.url is not None:
         _refuse_if_unsupported("url", "content.url", "a file by its URL")
 

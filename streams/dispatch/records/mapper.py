@@ -131,7 +131,7 @@ class RecordMapper:
             dispatch_number=effect.dispatch_number,
             account=effect.account,
             timeout_s=effect.timeout_s,
-            expires_at_s=effect.expires_at_s,
+            submit_before_s=effect.submit_before_s,
             content=payload.content,
             reply_to=payload.reply_to,
             chat_id=effect.chat_id,

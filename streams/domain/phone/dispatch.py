@@ -4,6 +4,7 @@ At most one message of a phone is in flight. Messages whose time is over are giv
 applies an event: this runs after every event that changed something (step.py).
 """
 
+from math import isinf
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -22,6 +23,12 @@ from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.handlers import cancels
 from streams.domain.phone.overtaking import EarlierMessages
+from streams.domain.phone.scheduling.quiet import (
+    get_quiet_until_s,
+    get_submit_before_s,
+    hold_back,
+    is_expiring,
+)
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
 from streams.domain.phone.transition import Transition
 
@@ -41,30 +48,49 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     """Dispatch one message if the phone may have one now, else record what it waits for."""
     transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
-        return transition.phone
+        return transition.phone  # `quiet_until_s` explains those that wait meanwhile
+    transition.update_phone(quiet_until_s=0.0)
     cancels.cancel_withdrawn(transition)
     if not forwarding.forward_waiting(transition) or not _give_up_heads(transition, accounts):
         return transition.update_phone(timer_at_s=transition.now_s)
     heads = transition.get_heads()
-    if not heads:
-        return transition.phone
-    at_s = min(_get_rate_limited_until_s(transition, head, heads) for head in heads)
+    awake = _hold_back_quiet(transition, heads)
+    if not awake:
+        return _set_timer(transition, heads, [])
+    at_s = min(_get_rate_limited_until_s(transition, head, heads) for head in awake)
     if at_s > transition.now_s:
         _set_timer(transition, heads, [at_s])
-        transition.publish_queued(heads[0], "rate_limited", at_s)
+        transition.publish_queued(awake[0], "rate_limited", at_s)
         return transition.phone
-    return _dispatch_first(transition, heads, accounts)
+    return _dispatch_first(transition, heads, awake, accounts)
+
+
+def _hold_back_quiet(transition: Transition, heads: list[Message]) -> list[Message]:
+    """The heads that quiet hours do not hold back. The others hold up nothing."""
+    awake: list[Message] = []
+    for head in heads:
+        quiet_until_s = get_quiet_until_s(transition, head)
+        if quiet_until_s:
+            hold_back(transition, head)
+            earliest_s = min(quiet_until_s, transition.phone.quiet_until_s or quiet_until_s)
+            transition.update_phone(quiet_until_s=earliest_s)
+        else:
+            awake.append(head)
+    return awake
 
 
 def _dispatch_first(
-    transition: Transition, heads: list[Message], accounts: AccountCapacities
+    transition: Transition,
+    heads: list[Message],
+    awake: list[Message],
+    accounts: AccountCapacities,
 ) -> Phone:
     """The first head that has an account leaves; those that have none wait."""
     open_accounts(transition)
     earlier = EarlierMessages()
     blocked: list[_Blocked] = []
-    times_s = [head.not_before_s for head in heads]
-    for head in heads:
+    times_s = [head.not_before_s for head in awake]
+    for head in awake:
         if earlier.hold_up(head, transition.phone.account, accounts):
             continue
         limited_until_s = _get_rate_limited_until_s(transition, head, heads)
@@ -118,7 +144,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             account=account,
             dispatch_number=dispatch_number,
             timeout_s=transition.policy.dispatch_timeout_s,
-            expires_at_s=message.expires_at_s,
+            submit_before_s=get_submit_before_s(transition, message),
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
         )
@@ -156,8 +182,14 @@ def _add_wait(transition: Transition, blocked: _Blocked) -> Message:
 
 
 def _set_timer(transition: Transition, heads: list[Message], times_s: list[float]) -> Phone:
-    """The phone is woken at the first of these times, or when the first head is to be given up."""
-    times_s = [*times_s, *(_get_give_up_at_s(transition, head) for head in heads)]
+    """The phone is woken at the first of these times, when quiet hours end, or when the first head is to be
+    given up.
+    """
+    times_s = [
+        *times_s,
+        transition.phone.quiet_until_s,
+        *(_get_give_up_at_s(transition, head) for head in heads),
+    ]
     future_times_s = [time_s for time_s in times_s if time_s > transition.now_s]
     return transition.update_phone(timer_at_s=min(future_times_s, default=0.0))
 
@@ -181,7 +213,15 @@ def _must_give_up(transition: Transition, head: Message, accounts: AccountCapaci
         return True
     chat = _get_valid_chat(transition)
     is_not_on_whatsapp = chat is not None and chat.chat_id is None
+    if _is_ended_by_quiet_hours(transition, head):
+        return True
     return is_not_on_whatsapp or _get_give_up_at_s(transition, head) <= transition.now_s
+
+
+def _is_ended_by_quiet_hours(transition: Transition, head: Message) -> bool:
+    """They do not end before its expiry, or not at all."""
+    quiet_until_s = get_quiet_until_s(transition, head)
+    return quiet_until_s > 0 and (is_expiring(head, quiet_until_s) or isinf(quiet_until_s))
 
 
 def _get_give_up_at_s(transition: Transition, head: Message) -> float:
@@ -215,6 +255,11 @@ def _give_up(transition: Transition, head: Message, accounts: AccountCapacities)
         return transition.complete(head, State.EXPIRED, attempt=head.attempts)
     if _has_no_account(head, accounts):
         error = Error("unknown_account", f"the account {head.account} was removed")
+        return transition.complete_with_dead_letter(head, State.FAILED, error)
+    if _is_ended_by_quiet_hours(transition, head):
+        if is_expiring(head, get_quiet_until_s(transition, head)):
+            return transition.complete(head, State.EXPIRED, attempt=head.attempts)
+        error = Error("no_sending_hours", "in no hour of a week all its time zones are awake")
         return transition.complete_with_dead_letter(head, State.FAILED, error)
     error = Error("recipient_not_on_whatsapp", "WhatsApp answered this at the last look-up")
     return transition.complete_with_dead_letter(head, State.FAILED, error)

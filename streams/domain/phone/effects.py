@@ -72,7 +72,7 @@ class Dispatch(Stored, frozen=True, tag="dispatch"):
     account: str
     dispatch_number: int
     timeout_s: float
-    expires_at_s: float = 0.0  # nor at or after this time; 0: no such time
+    submit_before_s: float = 0.0  # nor at or after this time: its expiry, or quiet hours; 0: none
     chat_id: str | None = None
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
 

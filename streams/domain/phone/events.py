@@ -74,7 +74,7 @@ class Forwarding(Stored, frozen=True):
 
 
 class RequestReceived(Stored, frozen=True, tag="request_received"):
-    """A valid request arrived for this phone."""
+    """A request arrived for this phone. It is valid, but perhaps its template is not."""
 
     phone: str
     request: RequestInfo
@@ -82,6 +82,9 @@ class RequestReceived(Stored, frozen=True, tag="request_received"):
     content: bytes  # the contract's `content`, as JSON
     reply_to: str | None = None
     forwarding: Forwarding | None = None
+    refusal: Error | None = (
+        None  # why it cannot be accepted, unless it is a repeat; it has no content then
+    )
 
 
 class CancelRequested(Stored, frozen=True, tag="cancel_requested"):

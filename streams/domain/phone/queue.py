@@ -2,8 +2,9 @@
 
 Bulk yields to both and is never starved: after `MAX_BULK_SKIPS` dispatches that skipped it, bulk goes
 first. Each priority has one queue of the messages that may use any account, and one for each account that
-a caller required. So a message that waits for its account holds up only what may use that account. The
-cost of each function does not depend on the length of a queue.
+a caller required. So a message that waits for its account holds up only what may use that account. Marketing
+messages have queues of their own, because quiet hours hold back only them. The cost of each function does not
+depend on the length of a queue.
 """
 
 from typing import Final
@@ -48,8 +49,8 @@ def _count_priority(phone: Phone, priority: Priority) -> int:
 
 
 def get_priority(queue_name: str) -> str:
-    """The priority of a queue: `normal`, `normal@sales-1`."""
-    return queue_name.partition("@")[0]
+    """The priority of a queue: `normal`, `normal@sales-1`, `normal/marketing`."""
+    return queue_name.partition("@")[0].partition("/")[0]
 
 
 def replace_queue(phone: Phone, name: str, queue: PriorityQueue) -> Phone:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from streams.domain import rate_limit
 from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
+from streams.domain.phone.row_reader import RowReader
 from streams.domain.phone.state import (
     Alias,
     Chat,
@@ -21,7 +22,6 @@ from streams.domain.phone.state import (
     Message,
     Phone,
     PriorityQueue,
-    RowReader,
     State,
     Wait,
 )
@@ -34,6 +34,7 @@ class PhoneChanges(TypedDict, total=False):
     timer_version: int
     timer_at_s: float
     waits: tuple[Wait, ...]
+    quiet_until_s: float
     account: str | None
     closures: dict[str, Closure]
     chat: Chat | None

@@ -7,7 +7,7 @@ field may be renamed.
 """
 
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 
@@ -92,14 +92,22 @@ class Message(Stored, frozen=True):
         return self.expires_at_s if self.state in OPEN_STATES else 0.0
 
     @property
+    def is_marketing(self) -> bool:
+        """Whether opt-outs and quiet hours hold it back."""
+        return self.category == "marketing"
+
+    @property
     def required_account(self) -> str | None:
         """The only account that may send it: that of an attempt in doubt, or the caller's; None: any."""
         return self.pinned_to or self.account
 
     @property
     def queue_name(self) -> str:
-        """The queue that it waits in. What may use only one account never stands before what may use others."""
-        return self.priority if self.account is None else f"{self.priority}@{self.account}"
+        """The queue that it waits in. What may use only one account never stands before what may use others, and
+        what waits for the end of quiet hours never before what does not.
+        """
+        name = f"{self.priority}/marketing" if self.is_marketing else self.priority
+        return name if self.account is None else f"{name}@{self.account}"
 
 
 class Payload(Stored, frozen=True):
@@ -111,7 +119,7 @@ class Payload(Stored, frozen=True):
 
 
 class PriorityQueue(Stored, frozen=True):
-    """The queue of a priority, or of a priority and an account that is required.
+    """The queue of a priority, of its marketing messages, or of those of either that require one account.
 
     It has the slots `head`..`tail - 1`, of which `count` hold a message.
     """
@@ -216,6 +224,7 @@ class Phone(Stored, frozen=True):
     timer_version: int = 0  # of what the row waits for; a timer of another version is stale
     timer_at_s: float = 0.0  # when the phone is to be woken; 0: nothing waits for a time
     waits: tuple[Wait, ...] = ()  # what the heads of the queues wait for besides a time
+    quiet_until_s: float = 0.0  # marketing messages wait until then for the end of quiet hours
     account: str | None = None  # the last one used: a conversation keeps its sender
     closures: dict[str, Closure] = msgspec.field(default_factory=dict[str, Closure])  # by account
     chat: Chat | None = None
@@ -245,22 +254,6 @@ class Phone(Stored, frozen=True):
         """Messages that wait, scheduled ones included, the one in flight excluded."""
         queued_count = sum(queue.count for queue in self.queues.values()) + len(self.parked)
         return queued_count + self.scheduled_count - (1 if self.in_flight else 0)
-
-
-class RowReader(Protocol):
-    """The rows of a partition as a step sees them: it reads and never writes."""
-
-    def get_message(self, phone: str, request_id: str) -> Message | None:
-        """The row of this request to this phone."""
-        ...
-
-    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
-        """The id of the message in this slot of the queue."""
-        ...
-
-    def get_timed_ids(self, phone: str) -> list[str]:
-        """The ids of the phone's messages that are scheduled or expire."""
-        ...
 
 
 _phones: Codec[Phone] = Codec(Phone)

@@ -39,7 +39,8 @@ from streams.domain.phone.handlers import (
     retention,
 )
 from streams.domain.phone.lifecycle import IllegalTransition, TransitionRefused
-from streams.domain.phone.state import Phone, RowReader
+from streams.domain.phone.row_reader import RowReader
+from streams.domain.phone.state import Phone
 from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
 

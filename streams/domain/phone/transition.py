@@ -24,13 +24,13 @@ from streams.domain.phone.effects import (
 )
 from streams.domain.phone.events import Event
 from streams.domain.phone.row_changes import RowChanges
+from streams.domain.phone.row_reader import RowReader
 from streams.domain.phone.state import (
     OPEN_STATES,
     Journal,
     Message,
     Phone,
     QueueSlot,
-    RowReader,
     State,
 )
 from streams.domain.policy import Policy

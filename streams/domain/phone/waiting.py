@@ -42,6 +42,8 @@ def explain(row: Phone, message: Message) -> Explanation:
         return Explanation("scheduled", message.send_at_s, message.account)
     if message.pinned_to is not None:
         return Explanation("attempt_in_doubt", message.not_before_s, message.pinned_to)
+    if message.is_marketing and row.quiet_until_s:
+        return Explanation("quiet_hours", row.quiet_until_s, message.account)
     # A message that waits for its own account waits for it whatever else is in flight.
     is_behind = in_flight is not None and message.last_reason != "no_account"
     if is_behind or not message.last_reason:

@@ -12,6 +12,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.reconciliation import StoreLookup
+from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 
 # -- actions
 
@@ -110,9 +111,13 @@ class Denied(msgspec.Struct, frozen=True):
 
 
 class ClaimStored(msgspec.Struct, frozen=True):
-    """The broker has the claim. It appended its record at this time, by its own clock."""
+    """The broker has the claim. It appended its record at this time, by its own clock.
+
+    `resolved`: the dispatches that somebody may have ended before this record.
+    """
 
     appended_at_s: float
+    resolved: Resolved = NOTHING_RESOLVED
 
 
 class OwnershipConfirmed(msgspec.Struct, frozen=True):

@@ -34,7 +34,8 @@ Rules:
    and the session's link.
 2. Between two `Submit`s of one message there is a `MessageLookedUp`, under the link of the second one.
 3. A claim is in time if the broker appended its record before the deadline, and not before the command: no clock of
-   a host decides it. Nothing is submitted under another one. One dispatch is submitted at most `MAX_SUBMITS` times.
+   a host decides it. It counts only if nobody can have ended the dispatch before that record (resolved.py). Nothing is
+   submitted under another one. One dispatch is submitted at most `MAX_SUBMITS` times.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
 The shell (streams/sender/attempt_runner.py) executes each action and reports one observation, which answers it.
@@ -70,7 +71,7 @@ class Attempt:
         self._content: Mapping[str, object] = {}  # of the next submit
         self._history = SubmitHistory()
         self._may_be_claimed = False  # by this attempt
-        self._claim_appended_at_s: float | None = None  # of the last claim of this attempt
+        self._claim_stored: actions.ClaimStored | None = None  # the last claim of this attempt
         self._result_after_reconnect: Result | None = None
         self._is_found = False  # the last lookup concluded the attempt
         self._is_refused = False  # by the server, and not only the pace of the account
@@ -116,9 +117,9 @@ class Attempt:
             return None
         return self._missing_claim(link, claim, now_s)
 
-    def claimed_ahead(self, appended_at_s: float) -> None:
-        """The claim ahead is durable; the broker appended its record at this time."""
-        self._claim_appended_at_s = appended_at_s
+    def claimed_ahead(self, claim_stored: actions.ClaimStored) -> None:
+        """The claim ahead is durable."""
+        self._claim_stored = claim_stored
 
     # -- what happens
 
@@ -165,8 +166,8 @@ class Attempt:
                 return actions.ConfirmOwnership()
             case actions.WaitUntilAllowed(), actions.Denied(error, until_s):
                 return self._not_sent(now_s, error, until_s)
-            case actions.StoreClaim(), actions.ClaimStored(appended_at_s):
-                self._claim_appended_at_s = appended_at_s
+            case actions.StoreClaim(), actions.ClaimStored():
+                self._claim_stored = observation
                 return actions.ConfirmOwnership()
             case actions.ConfirmOwnership(), actions.OwnershipConfirmed(link, claim):
                 return self._claim_or_submit(link, claim, now_s)
@@ -217,11 +218,15 @@ class Attempt:
         missing = self._missing_claim(link, claim, now_s)
         if missing is not None:
             return actions.StoreClaim(missing)
-        assert self._claim_appended_at_s is not None, "a claim that is not missing was stored"
-        if not claims.is_in_time(self.command, self._claim_appended_at_s):
+        assert self._claim_stored is not None, "a claim that is not missing was stored"
+        if not self._is_in_time(self._claim_stored):
             return self._not_sent(now_s, Error("deadline_exceeded"))
         self._history = self._history.after_submit(link)
         return actions.Submit(self.chat_id, self._content)
+
+    def _is_in_time(self, claim_stored: actions.ClaimStored) -> bool:
+        is_in_time = claims.is_in_time(self.command, claim_stored.appended_at_s)
+        return is_in_time and not claim_stored.resolved.may_include(self.command)
 
     def _missing_claim(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
         """The claim that must still be stored; None if this attempt has stored it already.
@@ -229,7 +234,7 @@ class Attempt:
         One that an earlier process left says nothing about when: it is stored again.
         """
         is_stored = claim is not None and claim.permits_submit(self.command, self.chat_id, link)
-        if is_stored and self._claim_appended_at_s is not None:
+        if is_stored and self._claim_stored is not None:
             return None
         self._may_be_claimed = True
         return claims.new_claim(self.command, claim, chat_id=self.chat_id, link=link, now_s=now_s)

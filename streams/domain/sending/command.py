@@ -22,18 +22,20 @@ class SendCommand(Stored, frozen=True):
     account: str
     timeout_s: float  # from the append time of this record
     content: bytes  # the contract's `content`, as JSON
-    expires_at_s: float = 0.0  # nor is it submitted at or after this time; 0: no such time
+    submit_before_s: float = 0.0  # nor is it submitted at or after this time; 0: no such time
     reply_to: str | None = None
     chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     trace: tuple[tuple[str, bytes], ...] = ()
-    appended_at_s: float = 0.0  # of this record: set by `decode`, and never written
+    # Of this record: set by `decode`, and never written.
+    appended_at_s: float = 0.0
+    offset: int = 0
 
     @property
     def deadline_s(self) -> float:
         """The claim of the message must be appended before this time, by the broker's clock."""
         latest_s = self.appended_at_s + self.timeout_s
-        return min(latest_s, self.expires_at_s) if self.expires_at_s else latest_s
+        return min(latest_s, self.submit_before_s) if self.submit_before_s else latest_s
 
 
 _codec: Codec[SendCommand] = Codec(SendCommand)
@@ -44,13 +46,15 @@ def encode(command: SendCommand) -> bytes:
     return _codec.encode(command)
 
 
-def decode(data: bytes, appended_at_s: float = 0.0) -> SendCommand:
+def decode(data: bytes, appended_at_s: float = 0.0, offset: int = 0) -> SendCommand:
     """The command in a record that the broker appended at this time; without it, its deadline is long over.
+
+    `offset`: of the record in the send topic.
 
     Raises:
         msgspec.DecodeError: the bytes are not such a record.
     """
-    return replace(_codec.decode(data), appended_at_s=appended_at_s)
+    return replace(_codec.decode(data), appended_at_s=appended_at_s, offset=offset)
 
 
 _content_decoder = msgspec.json.Decoder(dict[str, Any])

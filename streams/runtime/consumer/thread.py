@@ -26,6 +26,7 @@ from streams.runtime.protocols import FencedApp
 # connection in order, so requests for offsets wait behind a fetch: four times 1.5 s at each start.
 _FETCH_MAX_WAIT_MS = 200
 _RETRY_DELAY_S = 0.2
+COMMIT_TIMEOUT_S = 5.0  # far more than a broker needs; a commit is soon followed by another one
 _REFUSAL_MEMORY_S = (
     5.0  # a refused fetch is repeated at once, so the refusals are much closer together
 )
@@ -68,20 +69,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return {}
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Commit, and return whether that succeeded. The next commit includes what this one did not."""
-        assignment = self.assignment()
+        """Commit, and return whether that succeeded. The next commit includes what this one did not.
+
+        aiokafka repeats a commit for ever if a topic does not exist any more, and a stop would wait for it.
+        """
+        consumer, assignment = self._ensure_consumer(), self.assignment()
+        topics = consumer._client.cluster.topics()
         try:
-            await self._ensure_consumer().commit(
-                {
-                    TopicPartition(tp.topic, tp.partition): offset
-                    for tp, offset in offsets.items()
-                    if tp in assignment
-                }
-            )
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await consumer.commit(
+                    {
+                        TopicPartition(tp.topic, tp.partition): offset
+                        for tp, offset in offsets.items()
+                        if tp in assignment and tp.topic in topics
+                    }
+                )
         except Exception as error:  # noqa: BLE001 - whatever it is, the watchdog notices when nothing is committed
             self.log.warning("nothing was committed: %r", error)
             return False
-        return True
+        return all(tp.topic in topics for tp in offsets)
 
     def unreadable_topics(self) -> set[str]:
         """The topics of which the last fetches were refused. For any thread."""

@@ -23,6 +23,7 @@ from streams.runtime.store import quarantine
 from streams.runtime.store.errors import StoreProblem, classify
 from streams.runtime.store.rows import (
     APPENDED_KEY,
+    LATEST_APPENDED_KEY,
     TOPIC_ID_PREFIX,
     CheckRow,
     NotARow,
@@ -162,6 +163,10 @@ class LocalStore(rocksdb.Store):
         data = self._read(partition, APPENDED_KEY)
         return None if data is None else int(data) / 1000
 
+    def read_latest_appended_s(self, partition: int) -> float:
+        """The latest append time of all records that the store was ever made from; 0: it does not say."""
+        return int(self._read(partition, LATEST_APPENDED_KEY) or b"0") / 1000
+
     def read_topic_id(self, tp: TP) -> bytes | None:
         """The id of the changelog that the rows came from; None: they do not say."""
         return self._read(tp.partition, TOPIC_ID_PREFIX + tp.topic.encode())
@@ -209,6 +214,7 @@ class LocalStore(rocksdb.Store):
         changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
         last = max(messages, key=lambda message: message.offset)
         self.put_position(changes, last.offset, last.timestamp)
+        self.put_latest(partition, changes, max(message.timestamp for message in messages))
         database.write(changes)
 
     def put_position(self, changes: WriteBatch, offset: int, appended_s: float | None) -> None:
@@ -216,6 +222,11 @@ class LocalStore(rocksdb.Store):
         changes.put(self.offset_key, b"%d" % offset)
         if appended_s is not None:
             changes.put(APPENDED_KEY, b"%d" % round(appended_s * 1000))
+
+    def put_latest(self, partition: int, changes: WriteBatch, appended_s: float) -> None:
+        """Let this batch say that a record was appended at this time, if that is the latest one so far."""
+        if appended_s > self.read_latest_appended_s(partition):
+            changes.put(LATEST_APPENDED_KEY, b"%d" % round(appended_s * 1000))
 
     def _count_skipped(self, partition: int, offset: int, error: ValueError) -> None:
         self.skipped_records += 1

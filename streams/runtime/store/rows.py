@@ -12,6 +12,8 @@ OFFSET_KEY = INTERNAL_PREFIX + b"offset__"  # Faust's name; only ever written lo
 APPENDED_KEY = (
     INTERNAL_PREFIX + b"appended"
 )  # when that offset was appended; only ever written locally
+# The latest append time of all records so far: the broker's clock may have been set back. Only ever written locally.
+LATEST_APPENDED_KEY = INTERNAL_PREFIX + b"latest"
 TOPIC_ID_PREFIX = INTERNAL_PREFIX + b"topic\0"
 
 

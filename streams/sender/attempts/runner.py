@@ -133,8 +133,10 @@ class AttemptRunner:
         if claim is not None:
             running.attempt.claimed_ahead(await self._store_claim(running, claim))
 
-    async def _store_claim(self, running: RunningAttempt, claim: claims.Claim) -> float:
-        """Returns the append time of the claim, infinity if the broker did not return it.
+    async def _store_claim(
+        self, running: RunningAttempt, claim: claims.Claim
+    ) -> actions.ClaimStored:
+        """Without an append time from the broker, it is infinity.
 
         The broker appended it after `sent_mono_s`, so the deadline on the monotonic clock is never too late.
         """
@@ -143,7 +145,7 @@ class AttemptRunner:
         if appended_at_s is None:
             appended_at_s = math.inf
         running.deadline_mono_s = sent_mono_s + running.command.deadline_s - appended_at_s
-        return appended_at_s
+        return actions.ClaimStored(appended_at_s, self._claim_store.resolved)
 
     async def withdraw(self, running: RunningAttempt) -> None:
         """Take back a claim whose message the page never had."""
@@ -208,7 +210,7 @@ class AttemptRunner:
             case actions.WaitUntilAllowed():
                 return await self._wait_until_allowed(running)
             case actions.StoreClaim(claim):
-                return actions.ClaimStored(await self._store_claim(running, claim))
+                return await self._store_claim(running, claim)
             case actions.ConfirmOwnership():
                 await self._fence.ensure_member()
                 return actions.OwnershipConfirmed(*self._read_link_and_row(running))

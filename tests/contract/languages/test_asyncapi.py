@@ -19,4 +19,5 @@ def test_the_official_parser_accepts_the_asyncapi_document() -> None:
         "deadLetter": {"payload": None, "headers": "object"},
         "inbound": {"payload": "InboundMessage", "headers": "object"},
         "account": {"payload": "AccountRecord", "headers": None},
+        "template": {"payload": "Template", "headers": None},
     }

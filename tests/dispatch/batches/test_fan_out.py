@@ -1,5 +1,6 @@
 """Batches and cancels at intake: what one record leads to."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -7,53 +8,30 @@ import pytest
 
 from streams.contract import dead_letter
 from streams.dispatch.intake import Disposition, Intake
-from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch import events as batch_events
 from streams.domain.batch.events import BatchCancelRequested, BatchOpened, MemberChanged
 from streams.domain.phone import events
-from streams.domain.phone.events import (
-    BatchMember,
-    CancelRequested,
-    RequestReceived,
-    SourceRecord,
+from streams.domain.phone.events import BatchMember, CancelRequested, SourceRecord
+from tests.dispatch.batches.intake_stage import (
+    MIB,
+    make_batch,
+    make_intake,
+    make_record,
+    of_topic,
+    process,
+    requests,
+    text,
 )
-
-NOW_S = 1_790_000_000.0
-MIB = 1 << 20
 
 
 @pytest.fixture
 def intake() -> Intake:
-    record_mapper = RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}", "batch")
-    return Intake("phone", record_mapper, default_region=None, max_request_bytes=MIB)
-
-
-def make_record(body: Any, **more: Any) -> SourceRecord:
-    fields = {"topic": "wa.outbound", "partition": 3, "offset": 17, "key": b"k" * 50_000, **more}
-    return SourceRecord(value=orjson.dumps(body), timestamp_ms=1, **fields)
-
-
-def make_batch(*messages: Any, **fields: Any) -> SourceRecord:
-    return make_record({"type": "batch", "batch_id": "b", "messages": messages, **fields})
-
-
-def text(number: int = 0, **fields: Any) -> dict[str, Any]:
-    return {"to": f"+6012345{number:04}", "text": "hello", **fields}
-
-
-def of_topic(records: list[OutgoingRecord], topic: str) -> list[OutgoingRecord]:
-    return [record for record in records if record.topic == topic]
-
-
-def requests(records: list[OutgoingRecord]) -> list[RequestReceived]:
-    decoded = [events.decode(record.value or b"") for record in of_topic(records, "phone")]
-    return [event for event in decoded if isinstance(event, RequestReceived)]
+    return make_intake()
 
 
 def test_each_member_goes_on_to_its_phone(intake: Intake) -> None:
     """With its own id or `<batch_id>/<index>`, and with a record of its own; the batch is opened last."""
-    disposition, records = intake.handle(make_batch(text(1), text(2, id="own"), first=5), NOW_S)
+    disposition, records = process(intake, make_batch(text(1), text(2, id="own"), first=5))
     assert disposition is Disposition.FANNED_OUT
     first, second = requests(records)
     assert [first.request.id, second.request.id] == ["b/5", "own"]
@@ -73,7 +51,7 @@ def test_each_member_goes_on_to_its_phone(intake: Intake) -> None:
 def test_the_same_record_gives_the_same_events(intake: Intake) -> None:
     """Intake may crash between two members: the second time, each member is a repeat."""
     batch = make_batch(text(1), {"text": "no recipient"}, text(1, id="own"))
-    assert intake.handle(batch, NOW_S) == intake.handle(batch, NOW_S)
+    assert process(intake, batch) == process(intake, batch)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +71,7 @@ def test_an_invalid_member_is_rejected_alone(
     intake: Intake, member: Any, code: str, member_id: str
 ) -> None:
     """Its dead letter is a single request; the members beside it are forwarded, and the batch counts all three."""
-    _, records = intake.handle(make_batch(text(1), member, text(2)), NOW_S)
+    _, records = process(intake, make_batch(text(1), member, text(2)))
     assert [event.request.id for event in requests(records)] == ["b/0", "b/2"]
     (status,), (letter,) = of_topic(records, "status"), of_topic(records, "dlq")
     event = orjson.loads(status.value or b"")
@@ -108,7 +86,7 @@ def test_an_invalid_member_is_rejected_alone(
 
 def test_a_replayed_member_is_the_same_member(intake: Intake) -> None:
     """Its dead letter, replayed when the number can be read, goes on under the same id and index."""
-    _, records = intake.handle(make_batch({"to": "012-345 6789", "text": "hi"}), NOW_S)
+    _, records = process(intake, make_batch({"to": "012-345 6789", "text": "hi"}))
     (letter,) = of_topic(records, "dlq")
     parsed = dead_letter.parse(letter.key, letter.value, letter.headers)
     replayed = SourceRecord(
@@ -119,8 +97,8 @@ def test_a_replayed_member_is_the_same_member(intake: Intake) -> None:
         value=parsed.value,
         headers=tuple(parsed.build_replay_headers()),
     )
-    malaysian = Intake("phone", intake.record_mapper, "MY", MIB)
-    _, outgoing = malaysian.handle(replayed, NOW_S)
+    malaysian = replace(intake, reader=replace(intake.reader, default_region="MY"))
+    _, outgoing = process(malaysian, replayed)
     (event,) = requests(outgoing)
     assert (event.request.id, event.request.replay_of) == ("b/0", "wa.outbound:3:17/0")
     assert event.request.members == (BatchMember(batch_id="b", index=0),)
@@ -145,7 +123,7 @@ def test_a_replayed_member_is_the_same_member(intake: Intake) -> None:
 def test_a_record_that_is_not_a_batch(intake: Intake, fields: dict[str, Any], detail: str) -> None:
     """It is rejected as a whole, with one answer."""
     body = {"type": "batch", "batch_id": "b", "messages": [text()], **fields}
-    disposition, (letter, status) = intake.handle(make_record(body), NOW_S)
+    disposition, (letter, status) = process(intake, make_record(body))
     error = orjson.loads(status.value or b"")["error"]
     assert disposition is Disposition.REJECTED
     assert error["code"] == "schema_violation"
@@ -173,7 +151,7 @@ def test_one_mebibyte_becomes_at_most_four(
     batch = make_record(body, headers=headers, key=b"")
     size = len(batch.value or b"")
     assert 0.9 * MIB < size < MIB
-    disposition, records = intake.handle(batch, NOW_S)
+    disposition, records = process(intake, batch)
     assert disposition is Disposition.FANNED_OUT
     internal = of_topic(records, "phone") + of_topic(records, "batch")
     assert sum(len(record.value or b"") for record in internal) < 4 * MIB
@@ -181,8 +159,8 @@ def test_one_mebibyte_becomes_at_most_four(
 
 def test_a_cancel_goes_to_the_phone_or_to_the_batch(intake: Intake) -> None:
     """It is answered under its own id, else under the position of its record."""
-    _, (record,) = intake.handle(
-        make_record({"type": "cancel", "to": "+60123456789", "id": "a", "request_id": "c"}), NOW_S
+    _, (record,) = process(
+        intake, make_record({"type": "cancel", "to": "+60123456789", "id": "a", "request_id": "c"})
     )
     event = events.decode(record.value or b"")
     assert isinstance(event, CancelRequested)
@@ -192,7 +170,7 @@ def test_a_cancel_goes_to_the_phone_or_to_the_batch(intake: Intake) -> None:
         "a",
         "c",
     )
-    _, (record,) = intake.handle(make_record({"type": "cancel", "batch_id": "b"}), NOW_S)
+    _, (record,) = process(intake, make_record({"type": "cancel", "batch_id": "b"}))
     batch_event = batch_events.decode(record.value or b"")
     assert isinstance(batch_event, BatchCancelRequested)
     assert (record.topic, batch_event.cancel_id) == ("batch", "wa.outbound:3:17")
@@ -211,8 +189,8 @@ def test_a_cancel_goes_to_the_phone_or_to_the_batch(intake: Intake) -> None:
 )
 def test_a_wrong_cancel(intake: Intake, fields: dict[str, Any], code: str) -> None:
     """It is rejected under its own id, never under that of a message."""
-    disposition, (_, status) = intake.handle(
-        make_record({"type": "cancel", "request_id": "c", **fields}), NOW_S
+    disposition, (_, status) = process(
+        intake, make_record({"type": "cancel", "request_id": "c", **fields})
     )
     event = orjson.loads(status.value or b"")
     assert disposition is Disposition.REJECTED

@@ -64,8 +64,12 @@ class PhoneRules(OverdueRules):
         wait_s=st.sampled_from([0.0, 0.0, 20.0]),
         live_s=st.sampled_from([0.0, 0.0, 30.0]),
         account=st.sampled_from([None, None, None, *ACCOUNTS]),
+        category=st.sampled_from(["transactional", "marketing"]),
     )
-    def submit(self, priority: str, wait_s: float, live_s: float, account: str | None) -> None:
+    def submit(
+        self, priority: str, wait_s: float, live_s: float, account: str | None, category: str
+    ) -> None:
+        """Without quiet hours, the category changes nothing, although each has queues of its own."""
         now_s = self.world.now_s
         self.request_count += 1
         self.world.submit(
@@ -74,6 +78,7 @@ class PhoneRules(OverdueRules):
             send_at_s=now_s + wait_s if wait_s else 0.0,
             expires_at_s=now_s + live_s if live_s else 0.0,
             account=account,
+            category=category,
         )
 
     @rule(request_id=ids)

@@ -1,7 +1,10 @@
 """Cancelling: what is withdrawn, what can no longer be, and how the cancel itself is answered."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import (
     Effect,
@@ -10,21 +13,27 @@ from streams.domain.phone.effects import (
     PublishStatus,
 )
 from streams.domain.phone.events import (
+    PRIORITIES,
     CancelRequested,
     Deferred,
     Failed,
     Moved,
+    Priority,
     Result,
     Sent,
     SourceRecord,
+    TimerFired,
 )
 from streams.domain.phone.handlers.cancels import MAX_CANCELLED_PER_EVENT
 from streams.domain.phone.state import State
 from streams.domain.policy import Policy
+from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 OTHER = "+60111111111"
 SENT = Sent(at_s=1_000_000.0)
+# It is quarter to ten in the evening for this recipient.
+AT_NIGHT = Policy(max_queue=500, quiet_hours=parse_quiet_hours("21:00-08:00"))
 IN_DOUBT = Deferred(error=Error("attempt_in_doubt"), in_doubt=True)
 
 
@@ -36,6 +45,14 @@ def world() -> PhoneWorld:
 def make_cancel(request_id: str | None = None, offset: int = 900) -> CancelRequested:
     record = SourceRecord(topic="wa.outbound", partition=0, offset=offset, value=b"{}")
     return CancelRequested(phone=PHONE, id=request_id, cancel_id="c-1", source_record=record)
+
+
+def cancel_all(world: PhoneWorld) -> None:
+    """Every slice of a cancel of all that waits."""
+    event: CancelRequested | None = make_cancel()
+    while event is not None:
+        effects = world.apply(event)
+        event = next((e.event for e in effects if isinstance(e, ForwardCancel)), None)
 
 
 def rejections(effects: list[Effect]) -> list[tuple[str, str]]:
@@ -181,3 +198,69 @@ def test_a_cancel_follows_its_message_to_the_number_of_the_chat(world: PhoneWorl
     other.submit("a")
     other.apply(forward.event)
     assert other.statuses("a")[-1] == "cancelled"
+
+
+messages = st.lists(
+    st.tuples(
+        st.sampled_from(PRIORITIES),
+        st.sampled_from(["transactional", "marketing"]),
+        st.sampled_from([None, "main"]),
+        st.sampled_from([0.0, 500.0]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(
+    requested=messages,
+    policy=st.sampled_from([Policy(max_queue=500), AT_NIGHT]),
+    is_each=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_no_queue_is_left_out(
+    requested: list[tuple[Priority, str, str | None, float]], policy: Policy, *, is_each: bool
+) -> None:
+    """Any priority, category and account, held back by quiet hours or not, at once or one by one."""
+    world = PhoneWorld(policy=policy, accounts={"main": Capacity(is_ready=False, free_slots=0)})
+    for number, (priority, category, account, wait_s) in enumerate(requested):
+        send_at_s = world.now_s + wait_s if wait_s else 0.0
+        fields = {"category": category, "account": account, "send_at_s": send_at_s}
+        world.submit(f"m{number}", priority, **fields)
+    if is_each:
+        for number, request_id in enumerate(reversed(list(world.messages))):
+            world.apply(make_cancel(request_id, 900 + number))
+    else:
+        cancel_all(world)
+    assert {m.state for m in world.messages.values()} == {State.CANCELLED}
+    assert all(world.statuses(request_id)[-1] == "cancelled" for request_id in world.messages)
+    assert rejections(world.effects) == []
+    assert world.payloads == set()
+    assert world.row is not None
+    assert (world.row.queues, world.row.waiting_count) == ({}, 0)
+    assert (world.row.timer_at_s, world.row.waits, world.row.quiet_until_s) == (0.0, (), 0.0)
+
+
+def test_a_message_that_quiet_hours_hold_back_is_never_sent_after_its_cancel() -> None:
+    """Its neighbour in the same queue goes in the morning."""
+    world = PhoneWorld(policy=AT_NIGHT)
+    for request_id in "ab":
+        world.submit(request_id, category="marketing")
+    world.apply(make_cancel("a"))
+    assert world.statuses("a") == ["accepted", "queued", "cancelled"]
+    assert world.row is not None
+    world.now_s = world.row.timer_at_s
+    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
+    assert world.dispatched_ids() == ["b"]
+
+
+@pytest.mark.parametrize("live_s", [0.0, 7200.0], ids=["lives", "expires in the night"])
+def test_a_withdrawn_member_comes_back_in_quiet_hours(live_s: float) -> None:
+    """It does not wait for the morning, and does not end as expired: its batch was cancelled before."""
+    world = PhoneWorld(policy=AT_NIGHT, now_s=1_000_000.0 - 3600)  # before the quiet hours
+    world.submit("a", category="marketing", expires_at_s=world.now_s + live_s if live_s else 0.0)
+    world.apply(CancelRequested(phone=PHONE, id="a"))
+    world.now_s += 3600
+    world.conclude(Deferred(error=Error("deadline_exceeded")))
+    assert world.statuses("a")[-1] == "cancelled"
+    assert world.dispatched_ids() == ["a"]

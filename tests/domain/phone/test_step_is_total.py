@@ -25,6 +25,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.state import State
 from streams.domain.policy import Policy
+from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 ids = st.sampled_from([f"m{i}" for i in range(12)])
@@ -45,6 +46,7 @@ def _events() -> st.SearchStrategy[Event]:
         RequestInfo,
         id=ids,
         priority=st.sampled_from(PRIORITIES),
+        category=st.sampled_from(["transactional", "marketing"]),
         expires_at_s=st.sampled_from([0.0, 9e5, 2e6]),
     )
     receipt = st.sampled_from(["sent", "delivered", "read", "played"])
@@ -56,6 +58,7 @@ def _events() -> st.SearchStrategy[Event]:
             request=request,
             source_record=record,
             content=st.just(b"{}"),
+            refusal=st.none() | errors,
         ),
         st.builds(
             CancelRequested,
@@ -75,11 +78,16 @@ def _events() -> st.SearchStrategy[Event]:
     )
 
 
-@given(st.lists(_events(), max_size=40))
+# It is quarter to ten in the evening for this recipient: before, in, and shortly before quiet hours.
+QUIET_HOURS = [None, "23:00-08:00", "21:00-08:00", "21:47-21:48"]
+
+
+@given(st.lists(_events(), max_size=40), st.sampled_from(QUIET_HOURS))
 @settings(max_examples=200, deadline=None)
-def test_step_is_total(events: list[Event]) -> None:
+def test_step_is_total(events: list[Event], quiet_hours: str | None) -> None:
     """Any event on any row gives a row or nothing; it never raises."""
-    world = PhoneWorld(policy=Policy(rate_limit_per_minute=2, max_queue=4))
+    hours = parse_quiet_hours(quiet_hours) if quiet_hours else None
+    world = PhoneWorld(policy=Policy(rate_limit_per_minute=2, max_queue=4, quiet_hours=hours))
     for event in events:
         world.now_s += 1
         world.apply(event)

@@ -31,6 +31,7 @@ from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.claim import Claim, Conclude
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import InStore, NotInStore
+from streams.domain.sending.resolved import Resolved
 from tests.domain.sending.attempts import (
     ATTEMPTS,
     CHAT,
@@ -91,6 +92,7 @@ TOO_LATE = Finish(Deferred(error=Error("deadline_exceeded")))
     [
         (after(Allowed(), UNCLAIMED, ClaimStored(LATE_S)), CLAIMED, TOO_LATE),
         (after(Allowed(), UNCLAIMED, ClaimStored(-3600.0)), CLAIMED, TOO_LATE),
+        (after(Allowed(), UNCLAIMED, ClaimStored(NOW_S, Resolved(1))), CLAIMED, TOO_LATE),
         (
             submitted(),
             NotSubmitted("timeout_before_submit", "slow", is_too_late=True),
@@ -102,7 +104,13 @@ TOO_LATE = Finish(Deferred(error=Error("deadline_exceeded")))
             in_doubt("too late to be submitted again"),
         ),
     ],
-    ids=["claimed", "claimed before its command", "submitted", "reconciled"],
+    ids=[
+        "claimed",
+        "claimed before its command",
+        "claimed behind a barrier",
+        "submitted",
+        "reconciled",
+    ],
 )
 def test_nothing_is_submitted_after_the_deadline(
     attempt: Attempt, observation: Observation, expected: Action
@@ -177,7 +185,7 @@ def test_a_claim_ahead() -> None:
     assert not attempt.is_withdrawable
     assert attempt.claim_ahead("link-1", None, NOW_S) == CLAIM
     assert attempt.is_withdrawable
-    attempt.claimed_ahead(NOW_S)
+    attempt.claimed_ahead(ClaimStored(NOW_S))
     assert attempt.claim_ahead("link-1", CLAIM, NOW_S) is None
     assert after(Allowed(), OwnershipConfirmed("link-1", CLAIM), attempt=attempt).action == SUBMIT
     assert not attempt.is_withdrawable

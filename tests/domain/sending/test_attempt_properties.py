@@ -10,19 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, ReceiptKind, Result, Sent
-from streams.domain.sending import actions
+from streams.domain.sending import actions, reconciliation
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
-from streams.domain.sending.reconciliation import (
-    MAX_SUBMITS,
-    InStore,
-    LookupUnavailable,
-    NotInStore,
-    StoreLookup,
-)
+from streams.domain.sending.reconciliation import InStore, LookupUnavailable, NotInStore
+from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
 
 PHONE = "+60123456789"
@@ -46,7 +41,7 @@ class MessageMachine(RuleBasedStateMachine):
         self.stores: dict[int, int] = {}
         self.is_pending = False  # in the page of now, for the store of this link
         self.arrived_links: set[int] = set()
-        self.claim_appended_at_s = 0.0
+        self.claim_stored = actions.ClaimStored(0.0)
         self.was_refused = False  # by the server, the last time
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
         self.is_looked_up_since_submit = True
@@ -197,10 +192,10 @@ class MessageMachine(RuleBasedStateMachine):
                 return self._wait(attempt, data)
             case actions.StoreClaim(claim):
                 self.row = claim
-                self.claim_appended_at_s = self.now_s
+                claim_stored = self._append_claim(data)
                 self._may_link_again(data)
                 self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="response")
-                return actions.ClaimStored(self.claim_appended_at_s)
+                return claim_stored
             case actions.ConfirmOwnership():
                 return actions.OwnershipConfirmed(str(self.link), self.row)
             case actions.Submit():
@@ -219,15 +214,20 @@ class MessageMachine(RuleBasedStateMachine):
         if data.draw(st.booleans(), label="claim ahead"):
             claim = attempt.claim_ahead(str(self.link), self.row, self.now_s)
             if claim is not None:
-                self.row, self.claim_appended_at_s = claim, self.now_s
+                self.row, claim_stored = claim, self._append_claim(data)
                 self._take_step(attempt)
-                attempt.claimed_ahead(self.now_s)
+                attempt.claimed_ahead(claim_stored)
         self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="wait")
         self._may_link_again(data)
         self._may_get_receipt(data)
         denied = actions.Denied(Error("account_daily_cap"), self.now_s + 60)
         allowed = actions.Allowed()
         return data.draw(st.sampled_from([allowed, allowed, allowed, denied]))
+
+    def _append_claim(self, data: st.DataObject) -> actions.ClaimStored:
+        resolved = data.draw(st.sampled_from([NOTHING_RESOLVED] * 7 + [Resolved(1)]))
+        self.claim_stored = actions.ClaimStored(self.now_s, resolved)
+        return self.claim_stored
 
     def _reconnect(self, data: st.DataObject) -> Observation:
         if self.is_pending:
@@ -245,10 +245,11 @@ class MessageMachine(RuleBasedStateMachine):
 
     def _submit(self, attempt: Attempt, data: st.DataObject) -> Observation:
         command = attempt.command
-        assert attempt.submit_count <= MAX_SUBMITS
+        assert attempt.submit_count <= reconciliation.MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
-        assert self.claim_appended_at_s < command.deadline_s, "submitted under a late claim"
+        assert self.claim_stored.appended_at_s < command.deadline_s, "submitted under a late claim"
+        assert self.claim_stored.resolved is NOTHING_RESOLVED, "submitted behind a barrier"
         if self.now_s >= command.deadline_s:  # the page's deadline has passed
             return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
         assert self.is_looked_up_since_submit, "submitted twice without a lookup in between"
@@ -287,7 +288,7 @@ class MessageMachine(RuleBasedStateMachine):
                 pass
         return actions.SubmitUncertain()
 
-    def _look_up(self, data: st.DataObject) -> StoreLookup:
+    def _look_up(self, data: st.DataObject) -> reconciliation.StoreLookup:
         if data.draw(st.sampled_from([False, False, False, True]), label="lookup fails"):
             return LookupUnavailable("the page is gone")
         self.is_looked_up_since_submit = True

@@ -44,10 +44,10 @@ WRITING = (
     Switch(
         "the broker has a row before reads see it",
         TABLE_FILE,
-        "            last_offset, appended_at_s = await self._write_changelog(partition, changes)\n"
-        "            self._apply(partition, changes, last_offset, appended_at_s)",
-        "            self._apply(partition, changes, -1, None)\n"
-        "            _, appended_at_s = await self._write_changelog(partition, changes)",
+        "            appended = await self._changelog_writer.write(partition, changes)\n"
+        "            self._apply(partition, changes, appended)",
+        "            self._apply(partition, changes, Appended(None, False))\n"
+        "            appended = await self._changelog_writer.write(partition, changes)",
         (OUTAGES + "test_an_outage_delays_and_loses_nothing",),
     ),
     Switch(

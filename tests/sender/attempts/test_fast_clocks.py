@@ -98,7 +98,7 @@ async def test_a_message_expires_at_its_own_time(sender: FastSender) -> None:
     """`expires_at` is checked with the time of the claim."""
     expires_at_s = sender.now_s + 10.0
     sender.append_delay_s = 10.0
-    assert await sender.send(make_command("a", expires_at_s=expires_at_s)) == Deferred(
+    assert await sender.send(make_command("a", submit_before_s=expires_at_s)) == Deferred(
         error=TOO_LATE
     )
     assert sender.driver.submissions == []
@@ -173,4 +173,4 @@ def test_the_append_time_is_not_a_part_of_the_command() -> None:
     command = make_command("a", timeout_s=30.0)
     moved = msgspec.structs.replace(command, appended_at_s=5.0)
     assert moved.deadline_s == 35.0
-    assert msgspec.structs.replace(moved, expires_at_s=7.0).deadline_s == 7.0
+    assert msgspec.structs.replace(moved, submit_before_s=7.0).deadline_s == 7.0

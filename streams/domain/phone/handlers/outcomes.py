@@ -33,6 +33,7 @@ from streams.domain.phone.events import (
     Sent,
 )
 from streams.domain.phone.handlers import lookups, receipts
+from streams.domain.phone.scheduling.quiet import get_held_back_until_s
 from streams.domain.phone.state import InFlight, Message, State
 from streams.domain.phone.transition import Transition
 
@@ -206,7 +207,7 @@ def _apply_deferred(
         not_before_s=max(until_s, transition.now_s + delay_s),
         pinned_to=event.account if result.in_doubt else None,
         in_doubt_since_s=in_doubt_since_s,
-        held_back_until_s=_get_held_back_until_s(message, result),
+        held_back_until_s=get_held_back_until_s(transition, message, result),
     )
     if result.in_doubt:
         parked = transition.park(updated)
@@ -219,14 +220,6 @@ def _apply_deferred(
         return transition.put_message(updated)
     reason = "retry" if error.is_deadline_exceeded else "rate_limited"
     return transition.publish_queued(updated, reason, updated.not_before_s)
-
-
-def _get_held_back_until_s(message: Message, result: Deferred) -> float:
-    """It only grows while the message is in doubt."""
-    if not result.in_doubt:
-        return 0.0
-    until_s = result.until_s if result.is_held_back else 0.0
-    return max(until_s, message.held_back_until_s if message.pinned_to is not None else 0.0)
 
 
 def _apply_refused(

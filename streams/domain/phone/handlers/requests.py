@@ -1,4 +1,4 @@
-"""A request arrives at its phone: accepted, rejected (full queue, unknown account), or a repeat.
+"""A request arrives at its phone: accepted, rejected (full queue, unknown account or template), or a repeat.
 
 A repeat has the id of a request that is still remembered. It is answered with the last status of that
 request, and nothing is sent. A replay of the dead letter in which a request ended begins a new
@@ -15,6 +15,7 @@ from streams.domain.errors import Error
 from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import BatchMember, RequestInfo, RequestReceived, ScheduleDue
+from streams.domain.phone.scheduling.quiet import hold_back
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
@@ -60,6 +61,8 @@ def _find_error(
 ) -> Error | None:
     """Why the request cannot be accepted; None: it can, or it was, under another number of this recipient."""
     request = event.request
+    if event.refusal is not None:
+        return event.refusal
     if event.forwarding is not None and event.forwarding.is_accepted:
         return None
     if request.account is not None and request.account not in account_names:
@@ -84,7 +87,8 @@ def apply_schedule_due(transition: Transition, event: ScheduleDue) -> bool:
         return False
     if message.state is State.SCHEDULED:
         message = transition.dequeue(message)
-        transition.enqueue(replace(message, not_before_s=message.send_at_s, last_reason=""))
+        updated = replace(message, not_before_s=message.send_at_s, last_reason="")
+        hold_back(transition, transition.enqueue(updated))
         return True
     return message.state is State.WAITING and _expire(transition, message)
 
@@ -127,7 +131,7 @@ def _accept_request(
         message = transition.enqueue(message)
     message = _publish_accepted(transition, message, queue_position)
     if message.state is not State.SCHEDULED:
-        return message
+        return hold_back(transition, message)
     return transition.publish_queued(message, "scheduled", message.send_at_s)
 
 

@@ -1,21 +1,22 @@
 """Two senders, a resolver and a crash in every order: no message is submitted by two accounts."""
 
+from typing import Any
+
+import pytest
+
 from streams.domain.phone.effects import Dispatch
 from streams.testing.phone_world import PhoneWorld
-from tests.domain.phone.flights.flight_model import POLICY, READY, Model, move_on
+from tests.domain.phone.flights.flight_model import POLICY, READY, SMALL_STEP_S, Model
+from tests.domain.phone.flights.flight_steps import move_on
 
 
-def explore(
-    *, is_careful: bool = True, steps: int = 0, is_strict: bool = True, max_models: int = 60_000
-) -> tuple[int, list[Model]]:
+def explore(max_models: int = 60_000, **options: Any) -> tuple[int, list[Model]]:
     """Every model that can be reached: how many, and those in which two accounts have submitted."""
     world = PhoneWorld(policy=POLICY, accounts={"a": READY["a"]})
     effects = world.submit("m")
     world.accounts = {"b": READY["b"]}  # `a` is down for the next dispatch
     dispatches = tuple(effect for effect in effects if isinstance(effect, Dispatch))
-    first = Model(
-        world, unpublished=dispatches, is_careful=is_careful, steps=steps, is_strict=is_strict
-    )
+    first = Model(world, unpublished=dispatches, **options)
     seen, waiting, wrong = {first.key()}, [first], []
     while waiting and not wrong and len(seen) < max_models:
         for model in move_on(waiting.pop()):
@@ -39,7 +40,7 @@ def test_no_message_is_submitted_by_two_accounts() -> None:
 
 def test_a_resolver_that_does_not_wait_is_found_out() -> None:
     """The model can show the fault: a command that is published again has a later deadline."""
-    _, wrong = explore(is_careful=False)
+    _, wrong = explore(is_careful=False, is_ordered=False)
     assert wrong
 
 
@@ -52,5 +53,27 @@ def test_no_message_is_submitted_by_two_accounts_after_the_clock_was_set_back() 
 
 def test_a_sender_that_accepts_a_claim_from_before_its_command_is_found_out() -> None:
     """The claims were read, the clock is set back, and a slow sender claims "in time"."""
-    _, wrong = explore(steps=1, is_strict=False)
+    _, wrong = explore(steps=1, is_strict=False, is_ordered=False)
+    assert wrong
+
+
+SENDERS = ({}, {"other_writes": 1}, {"restarts": 1})
+
+
+@pytest.mark.parametrize("sender", SENDERS, ids=["claims", "writes another row", "restarts"])
+def test_a_clock_that_comes_back_to_a_command_does_not_let_it_be_submitted(
+    sender: dict[str, int],
+) -> None:
+    """The claims were read, the clock is set back to before the deadline, and the sender wakes up."""
+    count, wrong = explore(steps=1, step_s=SMALL_STEP_S, crashes=0, reads=1, **sender)
+    assert count > 1000
+    assert wrong == []
+
+
+@pytest.mark.parametrize("sender", SENDERS, ids=["claims", "writes another row", "restarts"])
+def test_a_sender_that_accepts_a_claim_behind_a_barrier_is_found_out(
+    sender: dict[str, int],
+) -> None:
+    """Its append time lies between the command and the deadline, and says nothing."""
+    _, wrong = explore(steps=1, step_s=SMALL_STEP_S, crashes=0, reads=1, is_ordered=False, **sender)
     assert wrong

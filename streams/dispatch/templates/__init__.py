@@ -1,0 +1,1 @@
+"""Templates of `wa.templates`: which there are, and what they render. Nothing here answers a request."""

@@ -70,7 +70,9 @@ def run(log: list[tuple[BatchEvent, float]], kills: list[int]) -> Disk:
         except ProcessKilled:
             disk.steps_left = kills.pop(0) if kills else 1_000_000
             stage = new_stage(disk)
-            at = max(0, at - 1)  # the commit of the offset may have been lost too
+            # The commit of the offset may have been lost too. What is read again after the batch was forgotten: below.
+            is_forgotten = at < len(log) and isinstance(log[at][0], BatchRetentionElapsed)
+            at = at if is_forgotten else max(0, at - 1)
             continue
         at += 1
     return disk
@@ -119,6 +121,17 @@ def test_every_crash_point_ends_the_same(
     assert harmed.rows == calm.rows
     assert last_progress(harmed) == last_progress(calm)
     assert answers(harmed) == answers(calm)
+
+
+def test_a_status_that_is_read_again_after_its_batch_was_forgotten() -> None:
+    """It publishes nothing, and is forgotten with the next sweep."""
+    status = MemberChanged(batch_id="b", index=0, status="accepted")
+    forget = BatchRetentionElapsed(batch_id="b")
+    disk = run([(status, 0.1), (forget, 60.0), (status, 0.1)], [])
+    assert disk.rows != {}
+    assert disk.topics == []
+    disk = run([(status, 0.1), (forget, 60.0), (status, 0.1), (forget, 60.0)], [])
+    assert (disk.rows, disk.topics) == ({}, [])
 
 
 def test_a_cancel_names_each_forwarded_member() -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.request.form import RequestForm
-from streams.contract.request.parse import parse
+from streams.contract.request.parse import parse, parse_record
 from streams.contract.topics import PUBLIC_TOPICS
 from streams.domain.numbers import to_key
 
@@ -94,6 +94,28 @@ def encode_request(request: Mapping[str, Any]) -> EncodedRequest:
         field, _, reason = error.detail.partition(": ")
         raise RequestInvalid(error.code, field, reason) from None
     return EncodedRequest(fields["id"], to, key, value)
+
+
+def encode_cancel(
+    to: str | None, id: str | None, batch_id: str | None, request_id: str | None
+) -> EncodedRequest:
+    """The record of a cancel; without a `request_id` it gets one.
+
+    Raises:
+        RequestInvalid: a value breaks the contract.
+    """
+    cancel_id = request_id or uuid.uuid4().hex
+    given = {"to": to, "id": id, "batch_id": batch_id, "request_id": cancel_id}
+    fields = {name: value for name, value in given.items() if value is not None}
+    value = _encode({"type": "cancel", **fields})
+    # The key of the messages that it names, so that it does not overtake them.
+    key = (to_key(to) if to is not None else batch_id or "").encode(errors="replace")
+    try:
+        parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
+    except InvalidRequest as error:
+        field, _, reason = error.detail.partition(": ")
+        raise RequestInvalid(error.code, field, reason) from None
+    return EncodedRequest(cancel_id, to or "", key, value)
 
 
 def _encode(fields: Mapping[str, Any]) -> bytes:

@@ -23,6 +23,7 @@ from streams.client.requests import (
     EncodedRequest,
     RequestOptions,
     build_request,
+    encode_cancel,
     encode_request,
     refuse_unknown,
 )
@@ -156,6 +157,25 @@ class WhatsApp:
             ]
             await asyncio.gather(*acknowledgements)
         return [SendResponse(request.id) for request in encoded]
+
+    async def cancel(
+        self,
+        to: str | None = None,
+        id: str | None = None,
+        *,
+        batch_id: str | None = None,
+        request_id: str | None = None,
+    ) -> str:
+        """Cancel one message (`to` and `id`), all that wait for a recipient (`to`), or a batch (`batch_id`).
+
+        Returns the cancel's own id once Kafka has it. If nothing can be cancelled, a status `rejected` has this id.
+
+        Raises:
+            RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
+        """
+        cancel = encode_cancel(to, id, batch_id, request_id)
+        await self._produce(cancel)
+        return cancel.id
 
     async def _produce(self, request: EncodedRequest) -> None:
         await self._require_outbound()

@@ -58,7 +58,11 @@ class DeadLetterInfo(
     """The added headers. Each one is text in UTF-8."""
 
     id: Annotated[
-        str, Meta(description="The dead letter's id: topic:partition:offset of the original.")
+        str,
+        Meta(
+            description="The dead letter's id: topic:partition:offset of the original; "
+            "of a member of a batch, with /index."
+        ),
     ]
     reason: Annotated[str, Meta(description="The code of the error.")]
     error_class: Annotated[ErrorClass, Meta(title="ErrorClass")]
@@ -117,6 +121,13 @@ class DeadLetterInfo(
         """Whether a part of the original record is missing in the dead letter."""
         sizes = (self.full_value_size, self.full_key_size, self.full_header_count)
         return any(size is not None for size in sizes)
+
+    @property
+    def member_index(self) -> int | None:
+        """Which member of a batch the original is, if the record at its position is the whole batch."""
+        place = f"{self.topic}:{self.partition}:{self.offset}/"
+        index = self.id.removeprefix(place)
+        return int(index) if index != self.id and index.isdecimal() and index.isascii() else None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

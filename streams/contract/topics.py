@@ -70,6 +70,14 @@ PUBLIC_TOPICS: tuple[Topic, ...] = (
         compacted=True,
     ),
     Topic(
+        name="batches",
+        direction="out",
+        key="batch id",
+        value="progress of a batch (JSON)",
+        partitions=1,
+        compacted=True,
+    ),
+    Topic(
         name="templates",
         direction="in",
         key="name/language",

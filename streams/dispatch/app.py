@@ -1,7 +1,7 @@
 """The composition root of the dispatcher: topics, table, agents, timers, sweep, probes.
 
-Two agents run on one Faust app: intake reads `wa.outbound`, the phone stage reads the phone log. Each has
-one actor per partition, takes records in order, and acknowledges a record when everything that follows
+Three agents run on one Faust app: intake reads `wa.outbound`, the phone stage the phone log, the batch stage the batch
+log. Each has one actor per partition, takes records in order, and acknowledges a record when everything that follows
 from it is on the broker. Nothing is decided here.
 """
 
@@ -14,20 +14,23 @@ from typing import Any
 from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
-from streams.dispatch import gauges, phone_store
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.batches.stage import BatchStage
+from streams.dispatch.batches.store import BatchStore, check_row
 from streams.dispatch.conversion import make_policy, to_source_record
 from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
 from streams.dispatch.flights.drain_reporter import DrainReporter
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
+from streams.dispatch.health_report import HealthReport
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.queue_survey import QueueSurvey
-from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.records.mapper import create_record_mapper
 from streams.dispatch.records.shortening import make_shortener
+from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
@@ -35,7 +38,7 @@ from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
-from streams.observability import health, metrics
+from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.lag import LagExporter
 from streams.observability.probes import serve_probes
@@ -59,7 +62,7 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS, check_row=phone_store.check_row)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=check_row)
         self.registry = metrics.new_registry(name, lambda: self.app.readiness().is_ready)
         metrics.register_store_metrics(self.registry, self.table)
         self.clock = create_worker_clock(
@@ -121,16 +124,9 @@ class Dispatcher:
             self.names.account_requests,
         )
         self.gauges = Gauges()
-        record_mapper = RecordMapper(
-            self.names.status, self.names.dlq, self.names.phone, self.names.send
-        )
-        self.intake = Intake(
-            self.names.phone,
-            record_mapper,
-            settings.default_region,
-            settings.max_request_bytes,
-            self.templates,
-        )
+        record_mapper = create_record_mapper(self.names)
+        reader = RequestReader(settings.default_region, settings.max_request_bytes, self.templates)
+        self.intake = Intake(self.names.phone, record_mapper, reader)
         self.phone_stage = PhoneStage(
             self.policy,
             self.accounts,
@@ -140,6 +136,16 @@ class Dispatcher:
             self.publisher,
             self.metrics,
             self.clock.accept_s,
+        )
+        self.batch_stage = BatchStage(
+            self.publisher,
+            record_mapper,
+            self.metrics,
+            progress_topic=self.names.batches,
+            phone_log=self.names.phone,
+            keep_s=settings.idempotency_window_s,
+            owned_stores=lambda: [BatchStore(self.table, p) for p in self.table.owned_partitions()],
+            now_s=self.clock.passed_s,
         )
         self.sweep = Sweep(
             self.owned_stores, self.publisher, self.names.phone, self.policy, self.clock.passed_s
@@ -166,15 +172,14 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
-        app.target_topics |= {self.names.status, self.names.dlq}
+        app.target_topics |= {self.names.status, self.names.dlq, self.names.batches}
         for name, topic, agent in (
             ("intake", self.names.outbound, self._process_requests),
             ("phone-stage", self.names.phone, self._process_phone_log),
+            ("batch-stage", self.names.batch, self._process_batch_log),
         ):
-            is_free = topic == self.names.outbound
-            app.agent(app.raw_topic(topic, is_free=is_free), name=name, isolated_partitions=True)(
-                agent
-            )
+            source = app.raw_topic(topic, is_free=topic == self.names.outbound)
+            app.agent(source, name=name, isolated_partitions=True)(agent)
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
         app.before_join(self._load_views)
@@ -185,11 +190,13 @@ class Dispatcher:
         app.task(self.account_monitor.run)
         app.task(self.resolver.run)
         app.task(self.drain_reporter.run)
+        app.task(self.batch_stage.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""
         self.timer_service.clear()
         self.gauges.clear()
+        self.batch_stage.load()
         for store in self.owned_stores():
             self.timer_service.load_scheduled(store)
             await self._load_phones(store)
@@ -213,36 +220,22 @@ class Dispatcher:
         lag = LagExporter(
             self.settings,
             topics.dispatch_app_id(self.settings),
-            (self.names.outbound, self.names.phone),
+            (self.names.outbound, self.names.phone, self.names.batch),
             metrics.LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
+        report = HealthReport(
+            self.app, self.metrics, self.gauges, self.timer_service, self.account_monitor
+        )
         await self._exit_stack.enter_async_context(
             serve_probes(
                 self.settings,
                 self.name,
                 self.settings.web_port,
-                readiness=self._get_readiness,
-                health=self._get_health,
+                readiness=report.get_readiness,
+                health=report.get_health,
                 registry=self.registry,
             )
-        )
-
-    def _get_readiness(self) -> tuple[bool, str]:
-        readiness = self.app.readiness()
-        if readiness.is_ready and (count := self.metrics.internal_error_count):
-            return True, f"wa-streams failed on {count} records: wa_internal_errors, and the log"
-        return readiness.is_ready, readiness.reason
-
-    def _get_health(self) -> dict[str, Any]:
-        return health.health_document(
-            is_ready=self.app.readiness().is_ready,
-            queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
-            cache_size=self.gauges[gauges.CACHED_LOOKUPS],
-            conversation_states=self.gauges[gauges.PHONES],
-            rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
-            dispatches_overdue=self.timer_service.flights.count_overdue(),
-            accounts=self.account_monitor.get_statuses().values(),
         )
 
     async def _write_barrier(self, topic: str) -> RecordMetadata:
@@ -258,10 +251,7 @@ class Dispatcher:
         async for event in stream.events():
             record = to_source_record(event)
             append_s = self._get_append_time_s(event)
-            disposition, records = await self.intake.handle_up_to_date(record, append_s)
-            if await self.publisher.publish(records) and disposition is Disposition.FORWARDED:
-                disposition, records = self.intake.reject_as_too_large(record, append_s)
-                await self.publisher.publish(records)
+            disposition = await self.intake.process(record, append_s, self.publisher)
             if disposition is Disposition.FAILED:
                 self.metrics.count_internal_error("intake")
             self.metrics.count_record(disposition.value, self.clock.now_s() - append_s)
@@ -273,11 +263,17 @@ class Dispatcher:
             append_s = self._get_append_time_s(event)
             await self.phone_stage.handle(store, message.offset, message.value, append_s)
 
+    async def _process_batch_log(self, stream: Any) -> None:
+        async for event in stream.events():
+            message: Any = event.message
+            store = BatchStore(self.table, message.partition)
+            append_s = self._get_append_time_s(event)
+            await self.batch_stage.handle(store, message.offset, message.value, append_s)
+
     def _get_append_time_s(self, event: EventT[Any]) -> float:
         """When the broker appended the record. One that was not stamped counts from now, which is never too early."""
-        message: Any = event.message
-        if message.timestamp_type == topics.APPEND_TIME_TYPE:
-            return message.timestamp
+        if event.message.timestamp_type == topics.APPEND_TIME_TYPE:
+            return event.message.timestamp
         log.error("%s was not stamped by the broker", to_source_record(event).coordinates)
         return self.clock.now_s()
 

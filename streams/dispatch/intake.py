@@ -1,39 +1,40 @@
-"""Intake: a record of `wa.outbound` becomes an event of its phone, or is rejected at once.
+"""Intake: a record of `wa.outbound` becomes an event of its phone or batch, or is rejected at once.
 
-Every record gets exactly one answer. Nothing is remembered here: whether a request is a repeat, and whether the
-queue has room, is decided where the phone's row is.
+Every record gets exactly one answer, and so does each member of a batch. Nothing is remembered here: whether a request
+is a repeat, and whether the queue has room, is decided where the phone's row is.
 """
 
 import logging
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from msgspec.structs import replace
 
-from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
-from streams.contract.request import content, media, not_built_yet
-from streams.contract.request.content import (
-    MEDIA_CLASSES,
-    ContactContent,
-    Content,
-    TemplateContent,
-)
-from streams.contract.request.parse import Request, parse
-from streams.dispatch.publisher import OutgoingRecord
+from streams.contract.errors import PartialRequest, Tombstone
+from streams.contract.request.kinds import Batch, Cancel
+from streams.contract.request.parse import Request
+from streams.dispatch.batches import fan_out
+from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
-from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused, TemplatesBehind
+from streams.dispatch.request_reader import Rejected, RequestReader, make_partial
+from streams.dispatch.templates.library import TemplatesBehind
+from streams.domain.batch.events import BatchCancelRequested, BatchOpened, default_id
 from streams.domain.errors import Error
-from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone import events
-from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
+from streams.domain.phone.events import CancelRequested, RequestReceived, SourceRecord
 
 log = logging.getLogger(__name__)
+
+# A small batch may become large: each member of a template with a picture contains the picture.
+MAX_PENDING_BYTES: Final = 8 << 20
 
 
 class Disposition(StrEnum):
     """What became of a record."""
 
     FORWARDED = "forwarded"
+    FANNED_OUT = "fanned_out"  # a batch: its members were forwarded or rejected
     REJECTED = "rejected"
     TOMBSTONE = "tombstone"
     FAILED = "failed"  # rejected, because this program failed on it: a bug
@@ -45,9 +46,27 @@ class Intake:
 
     phone_log: str
     record_mapper: RecordMapper
-    default_region: str | None
-    max_request_bytes: int
-    templates: TemplateLibrary
+    reader: RequestReader
+
+    async def process(
+        self, record: SourceRecord, now_s: float, publisher: Publisher
+    ) -> Disposition:
+        """Handle the record; return when everything that follows from it is on the broker."""
+        disposition, records = await self.handle_up_to_date(record, now_s)
+        if disposition is Disposition.FANNED_OUT:
+            return await self._fan_out(record, now_s, publisher)
+        is_rejected = await self._publish(records, now_s, publisher)
+        return Disposition.REJECTED if is_rejected else disposition
+
+    async def _publish(
+        self, records: list[OutgoingRecord], now_s: float, publisher: Publisher
+    ) -> bool:
+        """Whether a request among them is rejected instead, because its event is too large."""
+        rejections: list[OutgoingRecord] = []
+        for refused in await publisher.publish(records):
+            rejections += self._reject_refused(refused, now_s)
+        await publisher.publish(rejections)
+        return bool(rejections)
 
     async def handle_up_to_date(
         self, record: SourceRecord, now_s: float
@@ -56,13 +75,15 @@ class Intake:
         try:
             return self.handle(record, now_s)
         except TemplatesBehind:
-            await self.templates.catch_up(now_s)
+            await self.reader.templates.catch_up(now_s)
             return self.handle(record, now_s)
 
     def handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         """What is to be published for this record. `now_s` is its append time; only the templates are read beside it.
+
+        Of a batch it is nothing: `process` handles its members one by one.
 
         Raises:
             TemplatesBehind: the record names a template, and the library must catch up first.
@@ -73,140 +94,127 @@ class Intake:
             raise
         except Exception:
             log.exception("intake failed on %s", record.coordinates)
-            error = Error("internal_error", "see the log of the dispatcher")
-            rejected = self.record_mapper.map_rejected(record, PartialRequest(), None, error, now_s)
-            return Disposition.FAILED, rejected
+            return Disposition.FAILED, self._reject_failed(record, now_s)
 
     def _handle(
         self, record: SourceRecord, now_s: float
     ) -> tuple[Disposition, list[OutgoingRecord]]:
         try:
-            request = parse(
-                record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
-            )
+            match request := self.reader.parse(record):
+                case Batch():
+                    return Disposition.FANNED_OUT, []
+                case Cancel():
+                    return Disposition.FORWARDED, [self._make_cancel(request, record)]
+                case Request():
+                    event = self.reader.make_event(request, record, now_s)
+                    return Disposition.FORWARDED, [self._make_record(event)]
         except Tombstone:
             return Disposition.TOMBSTONE, []
-        except InvalidRequest as error:
-            return self._reject(record, error.partial, Error(error.code, error.detail), now_s)
+        except Rejected as rejected:
+            answer = self._reject(record, rejected.partial, rejected.error, now_s)
+            return Disposition.REJECTED, answer
+
+    def _make_record(self, event: RequestReceived | CancelRequested) -> OutgoingRecord:
+        return OutgoingRecord(self.phone_log, events.encode(event), key=event.phone.encode())
+
+    # -- a batch
+
+    async def _fan_out(
+        self, record: SourceRecord, now_s: float, publisher: Publisher
+    ) -> Disposition:
+        """The events and answers of all members, then what opens the batch: a cancel of it must find them there."""
         try:
-            phone = self._read_number("to", request.to)
-            if isinstance(request.content, TemplateContent):
-                request, content_json, refusal = self._render(request, request.content, now_s)
-            else:
-                normalized, refusal = self._normalize_content(request.content), None
-                is_changed = normalized is not request.content
-                content_json = content.encode(normalized) if is_changed else request.content_json
-        except InvalidPhone as error:
-            partial = _make_partial(request)
-            return self._reject(record, partial, Error("invalid_phone", str(error)), now_s)
-        except InvalidRequest as error:
-            return self._reject(
-                record, _make_partial(request), Error(error.code, error.detail), now_s
-            )
-        event = RequestReceived(
-            phone=phone,
-            request=_make_request_info(request, record, now_s),
-            source_record=record,
-            content=content_json,
-            reply_to=request.reply_to,
-            refusal=refusal,
+            batch = self.reader.parse(record)
+            assert isinstance(batch, Batch)
+            member_records = list(fan_out.split(batch, record))
+        except Exception:
+            log.exception("intake failed on %s", record.coordinates)
+            await publisher.publish(self._reject_failed(record, now_s))
+            return Disposition.FAILED
+        pending: list[OutgoingRecord] = []
+        members: list[tuple[str, str] | None] = []
+        pending_bytes = 0
+        for member_record in member_records:
+            _, outgoing = await self.handle_up_to_date(member_record, now_s)
+            members.append(self._find_member(outgoing, batch.batch_id, member_record))
+            pending += outgoing
+            pending_bytes += sum(len(each.value or b"") for each in outgoing)
+            if pending_bytes > MAX_PENDING_BYTES:
+                await self._publish(pending, now_s, publisher)
+                pending, pending_bytes = [], 0
+        await self._publish(pending, now_s, publisher)
+        opened = BatchOpened(
+            batch_id=batch.batch_id, first=batch.first, total=batch.total, members=tuple(members)
         )
-        submitted = OutgoingRecord(self.phone_log, events.encode(event), key=phone.encode())
-        return Disposition.FORWARDED, [submitted]
+        await publisher.publish([self.record_mapper.batches.make_record(opened)])
+        return Disposition.FANNED_OUT
 
-    def _render(
-        self, request: Request, template: TemplateContent, now_s: float
-    ) -> tuple[Request, bytes, Error | None]:
-        """The request with the category of its template, and the content, or why there is none.
+    def _find_member(
+        self, outgoing: list[OutgoingRecord], batch_id: str, record: SourceRecord
+    ) -> tuple[str, str] | None:
+        """Phone and id of a member that was forwarded."""
+        (first, *_) = outgoing
+        if first.topic != self.phone_log:
+            return None
+        event = events.decode(first.value or b"")
+        assert isinstance(event, RequestReceived)
+        assert record.member is not None
+        is_default = event.request.id == default_id(batch_id, record.member)
+        return event.phone, "" if is_default else event.request.id
 
-        Where the phone's row is, it is decided whether that matters: a repeat of an accepted request is answered with
-        its last status, also if its template was removed meanwhile.
-        """
-        try:
-            rendered, category = self.templates.render(template, request.category, now_s)
-            not_built_yet.refuse_content(rendered)
-            content_json = content.encode(self._normalize_content(rendered))
-            return replace(request, category=category), content_json, None
-        except TemplateRefused as refused:
-            return request, b"", refused.error
-        except InvalidRequest as error:
-            return request, b"", Error(error.code, error.detail)
-        except InvalidPhone as error:
-            return request, b"", Error("invalid_phone", str(error))
+    # -- a cancel
 
-    def reject_as_too_large(
-        self, record: SourceRecord, now_s: float
-    ) -> tuple[Disposition, list[OutgoingRecord]]:
+    def _make_cancel(self, cancel: Cancel, record: SourceRecord) -> OutgoingRecord:
+        """Raises Rejected."""
+        cancel_id = cancel.request_id or record.coordinates
+        if cancel.batch_id is not None:
+            event = BatchCancelRequested(
+                batch_id=cancel.batch_id,
+                cancel_id=cancel_id,
+                source_record=record,
+                trace=cancel.trace,
+            )
+            return self.record_mapper.batches.make_record(event)
+        return self._make_record(
+            CancelRequested(
+                phone=self.reader.read_recipient(cancel),
+                id=cancel.id,
+                cancel_id=cancel_id,
+                source_record=record,
+                trace=cancel.trace,
+            )
+        )
+
+    # -- rejecting
+
+    def _reject_refused(self, refused: OutgoingRecord, now_s: float) -> list[OutgoingRecord]:
         """The answer to a valid request whose event the phone log does not take."""
+        if refused.topic != self.phone_log:
+            return []
+        event = events.decode(refused.value or b"")
+        assert isinstance(event, RequestReceived | CancelRequested)
+        record = event.source_record
+        assert record is not None
         detail = (
             f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
         )
-        error = Error("record_too_large", detail)
-        request = parse(
-            record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
-        )
-        return self._reject(record, _make_partial(request), error, now_s)
+        partial = make_partial(self.reader.parse(record))
+        return self._reject(record, partial, Error("record_too_large", detail), now_s)
 
-    def _normalize_content(self, value: Content) -> Content:
-        """The content as it is sent. The numbers on a contact's card are read like the recipient's, and what a file is
-        follows from its bytes.
-        """
-        if isinstance(value, MEDIA_CLASSES):
-            return media.complete(value)
-        if not isinstance(value, ContactContent):
-            return value
-        phones = [
-            self._read_number(f"content.phones[{index}]", number)
-            for index, number in enumerate(value.phones)
-        ]
-        return replace(value, phones=phones)
-
-    def _read_number(self, field: str, text: str) -> str:
-        try:
-            return to_e164(text, self.default_region)
-        except InvalidPhone as error:
-            raise InvalidPhone(f"{field}: {error}") from error
+    def _reject_failed(self, record: SourceRecord, now_s: float) -> list[OutgoingRecord]:
+        error = Error("internal_error", "see the log of the dispatcher")
+        return self._reject(record, PartialRequest(), error, now_s)
 
     def _reject(
         self, record: SourceRecord, partial: PartialRequest, error: Error, now_s: float
-    ) -> tuple[Disposition, list[OutgoingRecord]]:
-        phone = self._parse_phone(partial.to)
-        return Disposition.REJECTED, self.record_mapper.map_rejected(
-            record, partial, phone, error, now_s
-        )
-
-    def _parse_phone(self, to: str | None) -> str | None:
-        """The number, if that much of the request can be read."""
-        try:
-            return to_e164(to, self.default_region) if to else None
-        except InvalidPhone:
-            return None
-
-
-def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
-    return RequestInfo(
-        id=request.id or record.coordinates,
-        priority=request.priority,
-        category=request.category,
-        send_at_s=request.send_at_s,
-        expires_at_s=request.get_expires_at_s(now_s),
-        account=request.account,
-        batch_id=request.batch_id,
-        metadata=request.metadata,
-        trace=request.trace,
-        replay_of=request.replay_of,
-        replay_count=request.replay_count,
-        allow_duplicate=request.is_replay_forced,
-    )
-
-
-def _make_partial(request: Request) -> PartialRequest:
-    return PartialRequest(
-        id=request.id,
-        to=request.to,
-        batch_id=request.batch_id,
-        metadata=request.metadata,
-        trace=request.trace,
-        replay_of=request.replay_of,
-        replay_count=request.replay_count,
-    )
+    ) -> list[OutgoingRecord]:
+        """The dead letter and the status; if it is a member of a batch, the batch counts it."""
+        member = fan_out.read_member(record.headers)
+        if member is not None:
+            member_id = partial.id or default_id(member.batch_id, member.index)
+            partial = replace(partial, id=member_id, batch_id=member.batch_id)
+        phone = self.reader.find_phone(partial.to)
+        answer = self.record_mapper.map_rejected(record, partial, phone, error, now_s)
+        if member is not None:
+            answer.append(self.record_mapper.batches.make_changed(member, "rejected"))
+        return answer

@@ -28,6 +28,7 @@ from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import (
+    CancelRequested,
     Event,
     Failed,
     Outcome,
@@ -197,6 +198,9 @@ class PhoneStage:
 
     async def _answer_request(self, store: PhoneStore, event: Event, append_s: float) -> None:
         """A request that has no row ends as failed. What is known of an older one of its id stays true."""
+        if isinstance(event, CancelRequested) and event.source_record is not None:
+            answer = self.record_mapper.map_failed_cancel(event, event.source_record, append_s)
+            await self.publisher.publish(answer)
         if not isinstance(event, RequestReceived):
             return
         if not store.has_message(event.phone, event.request.id):

@@ -88,6 +88,11 @@ class PhoneStore:
         data = self._table.get(self.partition, _slot_key(phone, queue, seq))
         return None if data is None else self._decode(bytes.decode, SLOT, data)
 
+    def get_timed_ids(self, phone: str) -> list[str]:
+        """The ids of the phone's messages that are scheduled or expire."""
+        prefix = _request_key(SCHEDULED_TIME, phone, "")
+        return [_split_key(key)[1] for key, _ in self._table.scan(self.partition, prefix)]
+
     def get_payload(self, phone: str, request_id: str) -> Payload | None:
         """A message's content and original record; None once its last effects are published."""
         data = self._table.get(self.partition, _request_key(PAYLOAD, phone, request_id))

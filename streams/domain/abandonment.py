@@ -18,7 +18,8 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.domain.phone.lifecycle import TransitionRefused
-from streams.domain.phone.state import Message, Phone, RowReader, State
+from streams.domain.phone.row_reader import RowReader
+from streams.domain.phone.state import Message, Phone, State
 from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
 

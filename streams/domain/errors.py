@@ -106,6 +106,8 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "media_too_large": (_INVALID, "The media are larger than WhatsApp allows"),
     "media_url_not_allowed": (_INVALID, "The URL of the media may not be fetched"),
     "queue_full": (_INVALID, "Too many messages wait for this phone"),
+    "unknown_request": (_INVALID, "There is no such message to cancel"),
+    "too_late_to_cancel": (_INVALID, "The message can no longer be cancelled"),
     "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
     "no_sending_hours": (_PERMANENT, "The quiet hours leave no time for this recipient"),
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),

@@ -1,7 +1,8 @@
 """Puts the original records of dead letters on `wa.outbound` again, each with a result of its own.
 
-A dead letter that was cut is replayed from the original, at its position on the topic, if it is still there.
-One that cannot be replayed is refused by name, and the others are replayed.
+A dead letter that was cut is replayed from the original, at its position on the topic, if it is still there. The
+original of a member of a batch is in the batch there: only this member is cut out of it and replayed. A dead letter
+that cannot be replayed is refused by name, and the others are replayed.
 """
 
 import asyncio
@@ -16,6 +17,11 @@ from msgspec.structs import replace
 
 from streams.contract import record_size
 from streams.contract.dead_letter import DeadLetter
+from streams.contract.errors import InvalidRequest, Tombstone
+from streams.contract.request.kinds import Batch
+from streams.contract.request.parse import parse_record
+from streams.dispatch.batches import fan_out
+from streams.domain.phone.events import SourceRecord
 from streams.kafka import connection
 from streams.kafka.producing import open_producer, translate_refusals
 from streams.kafka.topics import names
@@ -130,9 +136,30 @@ async def _read_original(settings: Settings, letter: DeadLetter) -> DeadLetter |
                 record = await consumer.getone()
         except TimeoutError:
             return None
-    original = replace(letter, key=record.key, value=record.value, headers=tuple(record.headers))
-    is_same = record.offset == letter.info.offset and _is_original(letter, original)
-    return original if is_same else None
+    if record.offset != letter.info.offset:
+        return None
+    whole = replace(letter, key=record.key, value=record.value, headers=tuple(record.headers))
+    index = letter.info.member_index
+    original = whole if index is None else extract_member(whole, index)
+    return original if original is not None and _is_original(letter, original) else None
+
+
+def extract_member(batch_letter: DeadLetter, index: int) -> DeadLetter | None:
+    """The dead letter with the record of this member, in place of that of its batch; None: it is not there."""
+    key, value, headers = batch_letter.key, batch_letter.value, batch_letter.headers
+    max_bytes = record_size.measure(key, value, headers)  # it was accepted once
+    try:
+        batch = parse_record(value, headers, max_bytes=max_bytes, key=key)
+    except (InvalidRequest, Tombstone):
+        return None
+    if not isinstance(batch, Batch):
+        return None
+    info = batch_letter.info
+    record = SourceRecord(topic=info.topic, partition=info.partition, offset=info.offset)
+    for member in fan_out.split(batch, record):
+        if member.member == index:
+            return replace(batch_letter, key=member.key, value=member.value, headers=member.headers)
+    return None
 
 
 def _is_original(letter: DeadLetter, original: DeadLetter) -> bool:

@@ -66,6 +66,11 @@ class PhoneWorld:
         assert phone == self.phone
         return self.slots.get((queue, seq))
 
+    def get_timed_ids(self, phone: str) -> list[str]:
+        """See `RowReader`."""
+        assert phone == self.phone
+        return sorted(m.id for m in self.messages.values() if m.wake_at_s)
+
     # -- what happens
 
     def apply(self, event: Event) -> list[Effect]:

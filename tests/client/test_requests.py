@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.client import RequestInvalid, WhatsApp
-from streams.client.requests import build_request, encode_request
+from streams.client.requests import build_request, encode_cancel, encode_request
 from streams.client.whatsapp import _require_time
 from streams.settings import SettingError, load_client
 
@@ -114,3 +114,19 @@ def test_wrong_starts_of_statuses_are_refused_at_once(arguments: dict[str, Any])
     whatsapp = WhatsApp(settings=load_client({"WA_CONFIG": ""}))
     with pytest.raises(ValueError, match=r"after|group"):
         whatsapp.statuses(**arguments)
+
+
+def test_a_cancel_has_the_key_of_what_it_names() -> None:
+    """It cannot overtake its message or its batch, and it has an id of its own."""
+    one = encode_cancel("+60 12-345 6789", "a", None, None)
+    assert (one.key, one.id != "a") == (b"+60123456789", True)
+    assert encode_cancel(None, None, "b", "c").key == b"b"
+
+
+@pytest.mark.parametrize(
+    ("to", "id", "batch_id"), [(None, None, None), (None, "a", None), ("+60123456789", None, "b")]
+)
+def test_a_wrong_cancel_is_refused(to: str | None, id: str | None, batch_id: str | None) -> None:
+    """Nothing is produced that the service would reject."""
+    with pytest.raises(RequestInvalid):
+        encode_cancel(to, id, batch_id, None)

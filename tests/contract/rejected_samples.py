@@ -239,9 +239,13 @@ REJECTED: dict[str, Rejected] = {
     "a reaction that is a novel": refused(
         content("reaction", message_id="3EB0", emoji="x" * 33), "content.emoji: expected"
     ),
-    # not built yet
-    "a batch": refused({"type": "batch", "messages": []}, "type: a batch request is not supported"),
-    "a cancellation": refused({"type": "cancel", "id": "a"}, "type: a cancel request is not"),
+    # other kinds of request, and what is not built yet
+    "a batch": refused(
+        {"type": "batch", "batch_id": "b", "messages": [text()]}, "type: is not a kind of request"
+    ),
+    "a cancellation": refused(
+        {"type": "cancel", "to": "+60123456789"}, "type: is not a kind of request"
+    ),
     "an unknown kind": refused(text(type="broadcast"), "type: is not a kind of request"),
     "a kind that is a list": refused(text(type=[]), "type: is not a kind of request"),
     "a file by its URL": refused(

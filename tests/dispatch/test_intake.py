@@ -9,6 +9,7 @@ from streams.contract.record_size import measure
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
@@ -19,14 +20,10 @@ PNG = "iVBORw0KGgo="
 
 @pytest.fixture
 def intake() -> Intake:
-    record_mapper = RecordMapper("wa.status", "wa.dlq", "phone", lambda account: f"send.{account}")
-    return Intake(
-        "phone",
-        record_mapper,
-        default_region="MY",
-        max_request_bytes=1000,
-        templates=TemplateLibrary(lambda: NOW_S),
+    record_mapper = RecordMapper(
+        "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
     )
+    return Intake("phone", record_mapper, RequestReader("MY", 1000, TemplateLibrary(lambda: NOW_S)))
 
 
 def record(body: Any, **more: Any) -> SourceRecord:
@@ -238,7 +235,7 @@ def test_a_bug_in_intake_is_an_answer(
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("streams.dispatch.intake.parse", fail)
+    monkeypatch.setattr("streams.dispatch.request_reader.parse_record", fail)
     disposition, (letter, status) = intake.handle(record(REQUEST), NOW_S)
     assert disposition is Disposition.FAILED
     assert letter.value == orjson.dumps(REQUEST)

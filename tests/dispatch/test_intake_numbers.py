@@ -5,14 +5,17 @@ import pytest
 
 from streams.dispatch.intake import Intake
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.templates.library import TemplateLibrary
 from tests.dispatch.test_intake import NOW_S, forwarded, record
 
 
 def make_intake(region: str | None) -> Intake:
-    record_mapper = RecordMapper("wa.status", "wa.dlq", "phone", lambda account: f"send.{account}")
+    record_mapper = RecordMapper(
+        "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
+    )
     templates = TemplateLibrary(lambda: NOW_S)
-    return Intake("phone", record_mapper, region, 1000, templates)
+    return Intake("phone", record_mapper, RequestReader(region, 1000, templates))
 
 
 @pytest.mark.parametrize(

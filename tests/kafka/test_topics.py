@@ -27,9 +27,11 @@ def test_the_public_topics_are_those_of_the_contract() -> None:
         ("dlq", "out", 90 * DAY_MS),
         ("inbound", "out", 7 * DAY_MS),
         ("accounts", "out", None),
+        ("batches", "out", None),
         ("templates", "in", None),
     ]
-    assert [topic.name for topic in PUBLIC_TOPICS if topic.compacted] == ["accounts", "templates"]
+    compacted = [topic.name for topic in PUBLIC_TOPICS if topic.compacted]
+    assert compacted == ["accounts", "batches", "templates"]
 
 
 def test_every_topic_that_a_worker_needs_is_specified() -> None:
@@ -41,8 +43,10 @@ def test_every_topic_that_a_worker_needs_is_specified() -> None:
         "x.dlq": 5,
         "x.inbound": 5,
         "x.accounts": 1,
+        "x.batches": 1,
         "x.templates": 1,
         "x.internal.phone": 5,
+        "x.internal.batch": 5,
         "x.internal.clock": 1,
         "x.internal.accounts": 1,
         "x-dispatch-rows-changelog": 5,
@@ -59,6 +63,7 @@ def test_every_name_has_a_specification() -> None:
     name = topics.names(settings)
     specified = _specs(settings)
     used_names = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
+    used_names |= {name.batches, name.batch}
     used_names |= {name.phone, name.clock, name.account_requests, name.send("a"), name.send("b")}
     used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     used_names |= {
@@ -71,7 +76,7 @@ def test_every_name_has_a_specification() -> None:
 def test_what_nothing_else_keeps_is_never_removed_by_age() -> None:
     """A table's changelog, an account's state and a template outlive any retention."""
     for name, spec in _specs(_settings()).items():
-        compacted = name.endswith(("-changelog", ".accounts", ".templates"))
+        compacted = name.endswith(("-changelog", ".accounts", ".batches", ".templates"))
         assert spec.config["cleanup.policy"] == ("compact" if compacted else "delete")
         assert ("retention.ms" in spec.config) is not compacted
         assert ("max.compaction.lag.ms" in spec.config) is compacted

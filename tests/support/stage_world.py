@@ -50,7 +50,7 @@ class StageWorld:
             accounts,
             TimerService(accounts, self.publisher, "phone", 8, lambda: NOW_S),
             Gauges(),
-            RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}"),
+            RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}", "batch"),
             self.publisher,
             self.metrics,
             lambda append_s: append_s,

@@ -1,4 +1,4 @@
-"""`send`: request one message."""
+"""`send`: request one message. `cancel`: withdraw messages that wait."""
 
 import asyncio
 from dataclasses import asdict
@@ -10,12 +10,12 @@ import click
 from streams.cli import output
 from streams.cli.options import JsonObject, timeout_option
 from streams.cli.rendering import print_event
-from streams.client import SENT_STATUSES, RequestOptions, SendResponse
+from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
 from streams.contract.status import StatusEvent
 from streams.local import run_dir
 from streams.operations import messages
 from streams.operations.errors import CommandFailed
-from streams.settings import load
+from streams.settings import Settings, load
 
 
 @click.command()
@@ -93,3 +93,49 @@ def _require_sent(event: StatusEvent) -> None:
     if event.status not in SENT_STATUSES:
         reason = f": {event.error.code}" if event.error else ""
         raise CommandFailed(f"{event.id} was not sent: {event.status}{reason}")
+
+
+@click.command()
+@click.argument("to", required=False)
+@click.argument("id", required=False)
+@click.option("--batch", "batch_id", help="cancel this batch, instead of TO")
+@click.option(
+    "--request-id", help="the cancel's own id, under which it is answered; without it: new"
+)
+@click.option("--yes", is_flag=True, help="do not ask")
+@output.json_option
+def cancel(
+    to: str | None,
+    id: str | None,
+    batch_id: str | None,
+    request_id: str | None,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Cancel the message ID to the number TO, all that wait for TO, or a batch.
+
+    What is being sent or was sent is not cancelled. `wa-streams status` with the printed id shows the answer if
+    nothing could be cancelled.
+    """
+    if (to is None) == (batch_id is None):
+        raise click.UsageError("Name either TO or --batch.")
+    if id is None and not yes:
+        target = f"batch {batch_id}" if batch_id else f"everything that waits for {to}"
+        click.confirm(f"Cancel {target}?", abort=True, err=True)
+    settings = run_dir.resolve_kafka(load())
+    cancel_id = asyncio.run(_cancel(settings, to, id, batch_id, request_id))
+    if as_json:
+        output.print_json({"request_id": cancel_id})
+    else:
+        output.print_data(f"{cancel_id}: written to Kafka")
+
+
+async def _cancel(
+    settings: Settings,
+    to: str | None,
+    id: str | None,
+    batch_id: str | None,
+    request_id: str | None,
+) -> str:
+    async with WhatsApp(settings=settings) as whatsapp:
+        return await whatsapp.cancel(to, id, batch_id=batch_id, request_id=request_id)

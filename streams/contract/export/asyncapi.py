@@ -29,6 +29,11 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
         None,
     ),
     "inbound": ("inbound", "A message that an account received.", "inbound"),
+    "batches": (
+        "batchProgress",
+        "The progress of a batch. The last record of a key counts; one without a value removes it.",
+        "batch-progress",
+    ),
     "accounts": (
         "account",
         "The state of a sending account. The last record of a key counts.",
@@ -38,6 +43,13 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
         "template",
         "A template in one language. The last record of a key counts, and one without a value removes it.",
         "template",
+    ),
+}
+# The other messages of a topic.
+_OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {
+    "outbound": (
+        ("batch", "Requests many messages.", "batch"),
+        ("cancel", "Withdraws one message, all of a recipient, or a batch.", "cancel"),
     ),
 }
 _STRING_SCHEMA: Final = {"type": "string"}
@@ -87,13 +99,17 @@ def build_document() -> dict[str, Any]:
         "channels": {topic.name: _build_channel(topic) for topic in topics},
         "operations": {_get_operation_name(topic): _build_operation(topic) for topic in topics},
         "components": {
-            "messages": {_MESSAGES[topic.name][0]: _build_message(topic) for topic in topics}
+            "messages": {
+                message[0]: _build_message(topic, message)
+                for topic in topics
+                for message in _get_messages(topic)
+            }
         },
     }
 
 
 def _build_channel(topic: Topic) -> dict[str, Any]:
-    name, description, _ = _MESSAGES[topic.name]
+    _, description, _ = _MESSAGES[topic.name]
     kafka: dict[str, Any] = {
         "topicConfiguration": _build_configuration(topic),
         "bindingVersion": _BINDING_VERSION,
@@ -103,7 +119,9 @@ def _build_channel(topic: Topic) -> dict[str, Any]:
     return {
         "address": f"wa.{topic.name}",
         "description": description,
-        "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+        "messages": {
+            name: {"$ref": f"#/components/messages/{name}"} for name, _, _ in _get_messages(topic)
+        },
         "bindings": {"kafka": kafka},
     }
 
@@ -124,12 +142,11 @@ def _get_operation_name(topic: Topic) -> str:
 
 
 def _build_operation(topic: Topic) -> dict[str, Any]:
-    name = _MESSAGES[topic.name][0]
     channel = f"#/channels/{topic.name}"
     return {
         "action": _get_action(topic),
         "channel": {"$ref": channel},
-        "messages": [{"$ref": f"{channel}/messages/{name}"}],
+        "messages": [{"$ref": f"{channel}/messages/{name}"} for name, _, _ in _get_messages(topic)],
     }
 
 
@@ -137,8 +154,12 @@ def _get_action(topic: Topic) -> str:
     return "receive" if topic.direction == "in" else "send"
 
 
-def _build_message(topic: Topic) -> dict[str, Any]:
-    name, description, schema = _MESSAGES[topic.name]
+def _get_messages(topic: Topic) -> tuple[tuple[str, str, str | None], ...]:
+    return _MESSAGES[topic.name], *_OTHER_MESSAGES.get(topic.name, ())
+
+
+def _build_message(topic: Topic, described: tuple[str, str, str | None]) -> dict[str, Any]:
+    name, description, schema = described
     key = {"type": "string", "description": topic.key}
     message: dict[str, Any] = {
         "name": name,

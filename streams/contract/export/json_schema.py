@@ -10,11 +10,13 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from streams.contract.account import AccountRecord
+from streams.contract.batch import BatchProgress
 from streams.contract.dead_letter import DeadLetterInfo
 from streams.contract.export.portable import portable
 from streams.contract.inbound import InboundMessage
 from streams.contract.request.content import MEDIA_CLASSES
 from streams.contract.request.form import RequestForm
+from streams.contract.request.kinds import BatchForm, CancelForm
 from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
 from streams.contract.status import StatusEvent
 from streams.contract.template import TemplateRecord
@@ -25,6 +27,9 @@ _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 # For each record: its type, its class name in other languages, and its topic.
 _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "request": (RequestForm, "Request", "A record of wa.outbound."),
+    "batch": (BatchForm, "BatchRequest", "A record of wa.outbound."),
+    "cancel": (CancelForm, "CancelRequest", "A record of wa.outbound."),
+    "batch-progress": (BatchProgress, "BatchProgress", "A record of wa.batches."),
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
     "dead-letter-headers": (DeadLetterInfo, "DeadLetterHeaders", "Added to a record of wa.dlq."),
     "account": (AccountRecord, "AccountRecord", "A record of wa.accounts."),

@@ -2,6 +2,8 @@
 
 This is the only place that knows it. To enable a feature, remove its line: parsing and the published schemas
 follow this table.
+
+A refusal is not a promise: what is refused by this version may be accepted by the next one.
 """
 
 from typing import Final
@@ -10,15 +12,8 @@ from streams.contract.errors import InvalidCode, InvalidRequest
 from streams.contract.request.content import MEDIA_CLASSES, Content
 
 UNSUPPORTED_FEATURES: Final[dict[str, InvalidCode]] = {
-    "batch": "schema_violation",
-    "cancel": "schema_violation",
     "url": "schema_violation",
 }
-
-
-def refuse_request(kind: str) -> None:
-    """Raises InvalidRequest if this kind of request (not a message) is not supported yet."""
-    _refuse_if_unsupported(kind, "type", f"a {kind} request")
 
 
 def refuse_content(content: Content) -> None:

@@ -1,12 +1,12 @@
 """Parses a record of `wa.outbound` into a request, or into an error that says which field is wrong and why.
 
-`parse` is total: any value and headers give a `Request`, a `Tombstone` or an `InvalidRequest`. It reads
-no clock and does not interpret phone numbers: `to` stays as it was written.
+`parse_record` is total: any value and headers give a request, a `Tombstone` or an `InvalidRequest`. It reads no clock
+and does not interpret phone numbers: `to` stays as it was written.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 import msgspec
 
@@ -14,7 +14,7 @@ from streams.contract import cloudevents, record_size, replay, strict_json
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers, TraceContext
 from streams.contract.replay import ReplayInfo
-from streams.contract.request import content, not_built_yet, partial
+from streams.contract.request import content, kinds, not_built_yet, partial
 from streams.contract.request.content import Content, TextContent
 from streams.contract.request.form import (
     MAX_ID_CHARACTERS,
@@ -24,6 +24,7 @@ from streams.contract.request.form import (
     encode_metadata,
     is_id,
 )
+from streams.contract.request.kinds import Batch, Cancel
 from streams.contract.timestamps import EARLIEST_S
 from streams.contract.wording import describe
 
@@ -68,10 +69,29 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_at_s
 
 
+AnyRequest: TypeAlias = Request | Batch | Cancel
+
+
 def parse(
     value: bytes | None, headers: Headers, *, max_bytes: int, key: bytes | None = None
 ) -> Request:
+    """Parse a request for one message. Raises as `parse_record` does, also for another kind of request."""
+    request = parse_record(value, headers, max_bytes=max_bytes, key=key, is_message=True)
+    assert isinstance(request, Request)
+    return request
+
+
+def parse_record(
+    value: bytes | None,
+    headers: Headers,
+    *,
+    max_bytes: int,
+    key: bytes | None = None,
+    is_message: bool = False,
+) -> AnyRequest:
     """Parse the request in a record. Value, headers and key may have `max_bytes` together, uncompressed.
+
+    `is_message`: it must be a request for one message.
 
     Raises:
         Tombstone: the record has no value.
@@ -82,7 +102,7 @@ def parse(
     reader = _RequestReader(headers)
     excess = _too_large_error(record_size.measure(key, value, headers), max_bytes)
     try:
-        return reader.read(value, excess)
+        return reader.read(value, excess, is_message=is_message)
     except InvalidRequest as error:
         raise InvalidRequest(error.code, error.detail, reader.read_partial(value)) from error
 
@@ -96,7 +116,7 @@ class _RequestReader:
         self._replay = ReplayInfo()
         self._body: Mapping[str, Any] | None = None
 
-    def read(self, value: bytes, excess: InvalidRequest | None) -> Request:
+    def read(self, value: bytes, excess: InvalidRequest | None, *, is_message: bool) -> AnyRequest:
         """Read the request, or as much of it as its caller must be told if it is too large (`excess`).
 
         Raises InvalidRequest without `partial`.
@@ -108,8 +128,16 @@ class _RequestReader:
         body = self._body = _require_object(self._envelope.data)
         if excess is not None:
             raise excess
-        _check_kind(body)
-        return self._build_request(_decode_form(body))
+        match body.get("type"):
+            case None:
+                return self._build_request(_decode_form(body))
+            case "batch" if not is_message:
+                return kinds.read_batch(body, self._envelope.trace)
+            case "cancel" if not is_message:
+                return kinds.read_cancel(body, self._envelope.trace)
+            case _:
+                detail = "type: is not a kind of request here; a message has no type"
+                raise InvalidRequest("schema_violation", detail)
 
     def read_partial(self, value: bytes) -> PartialRequest:
         """What can be read of it."""
@@ -165,17 +193,6 @@ def _too_large_error(size: int, max_bytes: int) -> InvalidRequest | None:
         return None
     detail = f"the record: has {size} bytes with its key and headers; WA_MAX_REQUEST_BYTES allows {max_bytes}"
     return InvalidRequest("record_too_large", detail)
-
-
-def _check_kind(body: Mapping[str, Any]) -> None:
-    kind = body.get("type")
-    if kind is None:
-        return
-    if kind in ("batch", "cancel"):
-        not_built_yet.refuse_request(kind)
-    raise InvalidRequest(
-        "schema_violation", "type: is not a kind of request; a message has no type"
-    )
 
 
 def _decode_form(body: Mapping[str, Any]) -> RequestForm:

@@ -6,9 +6,16 @@ from typing import Literal, TypeAlias
 from msgspec.structs import replace
 
 from streams.contract.errors import PartialRequest
+from streams.contract.headers import TraceContext
 from streams.dispatch.phone_store import PhoneStore
 from streams.domain.phone.effects import Dispatch, ForwardRequest, PublishDeadLetter
-from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
+from streams.domain.phone.events import (
+    CancelRequested,
+    Event,
+    RequestInfo,
+    RequestReceived,
+    SourceRecord,
+)
 from streams.domain.phone.state import Message, Payload, Phone
 
 # What holds the caller's own fields, which every status repeats.
@@ -45,7 +52,7 @@ class EffectContext:
         """The message, or the request that has no row because the queue was full."""
         message = self._changed_messages.get(request_id)
         message = message or self._store.get_message(self.phone, request_id)
-        return message or self._get_request(request_id) or PartialRequest()
+        return message or self._get_request(request_id) or PartialRequest(trace=self._get_trace())
 
     def get_payload(self, request_id: str) -> Payload | None:
         """The message's content and original record, unless it is missing."""
@@ -61,11 +68,10 @@ class EffectContext:
     def get_source_record(self, effect: PublishDeadLetter) -> SourceRecord | None:
         """The original record: the event's own, else that of the message, unless it is missing."""
         event = self._event
-        if (
-            isinstance(event, RequestReceived)
-            and event.source_record.coordinates == effect.dead_letter_id
-        ):
-            return event.source_record
+        if isinstance(event, RequestReceived | CancelRequested):
+            record = event.source_record
+            if record is not None and record.coordinates == effect.dead_letter_id:
+                return record
         payload = self.get_payload(effect.id)
         return payload.source_record if payload else None
 
@@ -107,6 +113,10 @@ class EffectContext:
         """The account that had the message, if any had."""
         message = self._changed_messages.get(request_id)
         return message.last_status.account if message and message.last_status else None
+
+    def _get_trace(self) -> TraceContext:
+        """That of a cancel: nothing else has effects without a message or a request."""
+        return self._event.trace if isinstance(self._event, CancelRequested) else ()
 
     def _get_request(self, request_id: str) -> RequestInfo | None:
         event = self._event

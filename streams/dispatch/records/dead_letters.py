@@ -88,8 +88,15 @@ class DeadLetterRecords:
 
 def _make_lost_record(coordinates: str) -> SourceRecord:
     """The original record at this position (`topic:partition:offset`), of which nothing else is left here."""
-    topic, partition, offset = coordinates.rsplit(":", 2)
-    return SourceRecord(topic=topic, partition=int(partition), offset=int(offset), value=b"")
+    place, _, member = coordinates.partition("/")
+    topic, partition, offset = place.rsplit(":", 2)
+    return SourceRecord(
+        topic=topic,
+        partition=int(partition),
+        offset=int(offset),
+        member=int(member) if member else None,
+        value=b"",
+    )
 
 
 def describe_cut(headers: Headers) -> str:

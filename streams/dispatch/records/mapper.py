@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord
+from streams.dispatch.records.batch_events import BatchRecords
 from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.statuses import StatusRecords
@@ -18,14 +19,16 @@ from streams.domain.phone import events
 from streams.domain.phone.effects import (
     Dispatch,
     Effect,
+    ForwardCancel,
     ForwardRequest,
     PublishDeadLetter,
     PublishStatus,
 )
-from streams.domain.phone.events import Event, RequestReceived, SourceRecord
+from streams.domain.phone.events import CancelRequested, Event, RequestReceived, SourceRecord
 from streams.domain.phone.state import Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
+from streams.kafka.topics import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +62,13 @@ class RecordMapper:
         dlq_topic: str,
         phone_log: str,
         send_topic_for: Callable[[str], str],
+        batch_log: str,
     ) -> None:
         self._phone_log = phone_log
         self._statuses = StatusRecords(status_topic)
         self._dead_letters = DeadLetterRecords(dlq_topic)
         self._send_topic_for = send_topic_for
+        self.batches = BatchRecords(batch_log)
 
     # -- effects of a row
 
@@ -77,6 +82,9 @@ class RecordMapper:
             record = self._map_effect(effect, context)
             if record is not None:
                 mapped.records.append(record)
+            if isinstance(effect, PublishStatus):
+                echo_source = context.get_echo_source(effect.id)
+                mapped.records.extend(self.batches.map_status(effect, echo_source, event))
             if isinstance(effect, Dispatch):
                 mapped.dispatches.append((effect, record))
         mapped.missing_payloads.extend(context.missing_payloads)
@@ -101,6 +109,11 @@ class RecordMapper:
                 if record is None and context.add_missing(effect) == "already_published":
                     return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
+            case ForwardCancel():
+                cancel = effect.event
+                return OutgoingRecord(
+                    self._phone_log, events.encode(cancel), key=cancel.phone.encode()
+                )
             case ForwardRequest():
                 request = context.get_forwarded_request(effect)
                 if request is None:
@@ -152,6 +165,14 @@ class RecordMapper:
             error = Error(error.code, f"{error.detail}; {cut}" if error.detail else cut)
         return [letter, self._statuses.map_rejection(record, partial, phone, error, now_s)]
 
+    def map_failed_cancel(
+        self, event: CancelRequested, record: SourceRecord, now_s: float
+    ) -> list[OutgoingRecord]:
+        """The answer to a cancel on which this program itself failed."""
+        error = Error("internal_error", "see the log of the dispatcher")
+        partial = PartialRequest(id=event.cancel_id or None, trace=event.trace)
+        return self.map_rejected(record, partial, event.phone, error, now_s)
+
     def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:
         """The dead letter and the status of a request on which this program itself failed."""
         error = Error("internal_error", "see the log of the dispatcher")
@@ -173,4 +194,10 @@ class RecordMapper:
                 request,
                 event.forwarding.requested_phone if event.forwarding else None,
             ),
+            *self.batches.map_status(status_effect, request, event),
         ]
+
+
+def create_record_mapper(names: Names) -> RecordMapper:
+    """The mapper for the topics of these names."""
+    return RecordMapper(names.status, names.dlq, names.phone, names.send, names.batch)

@@ -21,6 +21,7 @@ from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
+from streams.domain.phone.handlers import cancels
 from streams.domain.phone.overtaking import EarlierMessages
 from streams.domain.phone.scheduling.quiet import (
     get_quiet_until_s,
@@ -49,6 +50,7 @@ def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     if transition.phone.in_flight is not None:
         return transition.phone  # `quiet_until_s` explains those that wait meanwhile
     transition.update_phone(quiet_until_s=0.0)
+    cancels.cancel_withdrawn(transition)
     if not forwarding.forward_waiting(transition) or not _give_up_heads(transition, accounts):
         return transition.update_phone(timer_at_s=transition.now_s)
     heads = transition.get_heads()

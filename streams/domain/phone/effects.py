@@ -9,7 +9,7 @@ is in a message's row or payload is not repeated here. The words are those of th
 from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Forwarding, RequestInfo
+from streams.domain.phone.events import CancelRequested, Forwarding, RequestInfo
 from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
@@ -104,4 +104,15 @@ class ForwardRequest(Stored, frozen=True, tag="forward_request"):
         return self.request.id
 
 
-Effect: TypeAlias = PublishStatus | Dispatch | PublishDeadLetter | ForwardRequest
+class ForwardCancel(Stored, frozen=True, tag="forward_cancel"):
+    """The cancel goes on through the log: to WhatsApp's number of the chat, or to what is left here."""
+
+    event: CancelRequested
+
+    @property
+    def id(self) -> str:
+        """The id under which the cancel is answered."""
+        return self.event.cancel_id
+
+
+Effect: TypeAlias = PublishStatus | Dispatch | PublishDeadLetter | ForwardRequest | ForwardCancel

@@ -20,6 +20,7 @@ class SourceRecord(Stored, frozen=True):
     topic: str
     partition: int
     offset: int
+    member: int | None = None  # of a batch: the index of the member whose request this is
     timestamp_ms: int = 0
     key: bytes | None = None
     value: bytes | None = None
@@ -27,8 +28,16 @@ class SourceRecord(Stored, frozen=True):
 
     @property
     def coordinates(self) -> str:
-        """Its place in the topic: `wa.outbound:3:4711`."""
-        return f"{self.topic}:{self.partition}:{self.offset}"
+        """Its place in the topic: `wa.outbound:3:4711`; of a member of a batch: `wa.outbound:3:4711/5`."""
+        place = f"{self.topic}:{self.partition}:{self.offset}"
+        return place if self.member is None else f"{place}/{self.member}"
+
+
+class BatchMember(Stored, frozen=True):
+    """The place of a message in a batch, which counts what becomes of it."""
+
+    batch_id: str
+    index: int
 
 
 class RequestInfo(Stored, frozen=True):
@@ -48,6 +57,7 @@ class RequestInfo(Stored, frozen=True):
     replay_of: str | None = None  # the dead letter of which this is a replay
     replay_count: int = 0
     allow_duplicate: bool = False  # a person replays it although the message may have arrived
+    members: tuple[BatchMember, ...] = ()  # its places in batches
 
 
 class Forwarding(Stored, frozen=True):
@@ -75,6 +85,21 @@ class RequestReceived(Stored, frozen=True, tag="request_received"):
     refusal: Error | None = (
         None  # why it cannot be accepted, unless it is a repeat; it has no content then
     )
+
+
+class CancelRequested(Stored, frozen=True, tag="cancel_requested"):
+    """A caller withdraws one message of this phone, or all that wait (`id` None)."""
+
+    phone: str
+    id: str | None = None
+    cancel_id: str = ""  # a cancel that can cancel nothing is answered under this id
+    source_record: SourceRecord | None = (
+        None  # None: its batch is cancelled, and nobody is answered
+    )
+    trace: tuple[tuple[str, bytes], ...] = ()
+    before_offset: int = -1  # only what was accepted before this event; -1: before this one
+    is_continued: bool = False  # it has cancelled something already
+    hops: int = 0  # aliases that forwarded it
 
 
 class Sent(Stored, frozen=True, tag="sent"):
@@ -175,6 +200,7 @@ class RetentionElapsed(Stored, frozen=True, tag="retention_elapsed"):
 
 Event: TypeAlias = (
     RequestReceived
+    | CancelRequested
     | Outcome
     | ReceiptSeen
     | FlightOverdue

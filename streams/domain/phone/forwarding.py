@@ -160,6 +160,7 @@ def _make_request_info(message: Message) -> RequestInfo:
         expires_at_s=message.expires_at_s,
         account=message.account,
         batch_id=message.batch_id,
+        members=message.members,
         metadata=message.metadata,
         trace=message.trace,
         replay_count=message.replay_count,

@@ -2,12 +2,14 @@
 
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
+    SCHEDULED, WAITING ▶ CANCELLED
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
     WAITING ▶ FORWARDED (its chat has another number)
     every completed message ▶ REMOVED
 
-Nothing follows FAILED and EXPIRED but a replay: a receipt of such a message is counted, and changes nothing.
+Nothing follows FAILED, EXPIRED and CANCELLED but a replay: a receipt of such a message is counted, and changes
+nothing.
 
 Rules:
 
@@ -28,6 +30,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from streams.domain.phone.events import (
+    CancelRequested,
     Event,
     FlightOverdue,
     Outcome,
@@ -65,6 +68,10 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.READ: _TO_QUEUE,
         State.PLAYED: _TO_QUEUE,
     },
+    CancelRequested: {
+        State.SCHEDULED: frozenset({State.CANCELLED}),
+        State.WAITING: frozenset({State.CANCELLED}),
+    },
     Outcome: {
         State.DISPATCHED: frozenset({State.SENT, State.WAITING, State.FAILED, State.UNKNOWN}),
         # A late outcome: of a dispatch that was ended without its sender.
@@ -94,13 +101,21 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.PLAYED: _REMOVED,
         State.FAILED: _REMOVED,
         State.EXPIRED: _REMOVED,
+        State.CANCELLED: _REMOVED,
         State.UNKNOWN: _REMOVED,
     },
 }
 
 DISPATCH_TRANSITIONS: Final[Changes] = {
     State.WAITING: frozenset(
-        {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN, Absent.FORWARDED}
+        {
+            State.DISPATCHED,
+            State.EXPIRED,
+            State.CANCELLED,
+            State.FAILED,
+            State.UNKNOWN,
+            Absent.FORWARDED,
+        }
     ),
 }
 

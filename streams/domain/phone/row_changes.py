@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from streams.domain import rate_limit
 from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
+from streams.domain.phone.row_reader import RowReader
 from streams.domain.phone.state import (
     Alias,
     Chat,
@@ -21,7 +22,6 @@ from streams.domain.phone.state import (
     Message,
     Phone,
     PriorityQueue,
-    RowReader,
     State,
     Wait,
 )
@@ -41,6 +41,7 @@ class PhoneChanges(TypedDict, total=False):
     alias: Alias | None
     scheduled_count: int
     last_arrival: int
+    recent_cancels: tuple[str, ...]
     send_times_s: tuple[float, ...]
     in_flight: InFlight | None
     is_removed: bool
@@ -174,6 +175,17 @@ class RowChanges:
         heads = [self._advance_to_head(name) for name in list(self.phone.queues)]
         heads += [self.get_message(parked.id) for parked in self.phone.parked]
         return queue.sort_heads(self.phone, [head for head in heads if head is not None])
+
+    def list_waiting_ids(self) -> list[str]:
+        """The ids of all messages in queues, of the parked ones and of those that are scheduled or expire."""
+        slots = [
+            self._get_slot(name, seq)
+            for name, priority_queue in self.phone.queues.items()
+            for seq in range(priority_queue.head, priority_queue.tail)
+        ]
+        queued = [request_id for request_id in slots if request_id is not None]
+        parked = [parked.id for parked in self.phone.parked]
+        return list(dict.fromkeys([*queued, *parked, *self._rows.get_timed_ids(self.phone.phone)]))
 
     def _advance_to_head(self, name: str) -> Message | None:
         """The first message of a queue. The head moves past empty slots, so none is read twice."""

@@ -7,11 +7,12 @@ field may be renamed.
 """
 
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 
 from streams.domain.accounts.routing import BlockedReason
+from streams.domain.phone import events
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
 from streams.domain.phone.events import Forwarding, Priority, ReceiptKind, SourceRecord
 from streams.domain.stored import Codec, Stored
@@ -29,6 +30,7 @@ class State(StrEnum):
     PLAYED = "played"
     FAILED = "failed"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
 
@@ -67,7 +69,9 @@ class Message(Stored, frozen=True):
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
     unanswered: int = 0  # dispatches in a row that a sender left without an outcome
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
+    is_withdrawn: bool = False  # its batch was cancelled while a sender had it
     batch_id: str | None = None
+    members: tuple[events.BatchMember, ...] = ()  # its places in batches
     metadata: bytes = b""
     trace: tuple[tuple[str, bytes], ...] = ()
     replay_count: int = 0
@@ -232,6 +236,7 @@ class Phone(Stored, frozen=True):
     bulk_skipped: int = 0  # dispatches since bulk was served last
     send_times_s: tuple[float, ...] = ()
     in_flight: InFlight | None = None
+    recent_cancels: tuple[str, ...] = ()  # records of cancels that were applied, the newest last
     last_active_s: float = 0.0
     is_removed: bool = False  # the row is to be removed
     journal: Journal = Journal()
@@ -249,18 +254,6 @@ class Phone(Stored, frozen=True):
         """Messages that wait, scheduled ones included, the one in flight excluded."""
         queued_count = sum(queue.count for queue in self.queues.values()) + len(self.parked)
         return queued_count + self.scheduled_count - (1 if self.in_flight else 0)
-
-
-class RowReader(Protocol):
-    """The rows of a partition as a step sees them: it reads and never writes."""
-
-    def get_message(self, phone: str, request_id: str) -> Message | None:
-        """The row of this request to this phone."""
-        ...
-
-    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
-        """The id of the message in this slot of the queue."""
-        ...
 
 
 _phones: Codec[Phone] = Codec(Phone)

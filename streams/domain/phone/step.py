@@ -3,6 +3,7 @@
 | event            | what it does                                                                      |
 |------------------|-----------------------------------------------------------------------------------|
 | RequestReceived  | a new request is accepted or rejected; a repeat is answered with its last status  |
+| CancelRequested  | one message is withdrawn, or all that wait                                        |
 | Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, moved, unknown     |
 | FlightOverdue    | a dispatch without an outcome is marked, and in the end given up as unknown       |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
@@ -19,6 +20,7 @@ which changes nothing either. It has no clock and no randomness, and it writes n
 from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.phone.dispatch import dispatch_next
 from streams.domain.phone.events import (
+    CancelRequested,
     Event,
     FlightOverdue,
     Outcome,
@@ -28,9 +30,17 @@ from streams.domain.phone.events import (
     ScheduleDue,
     TimerFired,
 )
-from streams.domain.phone.handlers import outcomes, overdue, receipts, requests, retention
+from streams.domain.phone.handlers import (
+    cancels,
+    outcomes,
+    overdue,
+    receipts,
+    requests,
+    retention,
+)
 from streams.domain.phone.lifecycle import IllegalTransition, TransitionRefused
-from streams.domain.phone.state import Phone, RowReader
+from streams.domain.phone.row_reader import RowReader
+from streams.domain.phone.state import Phone
 from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
 
@@ -70,6 +80,8 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
     match event:
         case RequestReceived():
             return requests.apply_request(transition, event, _get_names(accounts))
+        case CancelRequested():
+            return cancels.apply_cancel(transition, event)
         case Outcome():
             return outcomes.apply_outcome(transition, event, accounts)
         case FlightOverdue():

@@ -14,6 +14,7 @@ from streams.domain.phone import queue
 from streams.domain.phone.effects import (
     DeadLetterOutcome,
     Effect,
+    ForwardCancel,
     ForwardRequest,
     PublishDeadLetter,
     PublishStatus,
@@ -23,19 +24,23 @@ from streams.domain.phone.effects import (
 )
 from streams.domain.phone.events import Event
 from streams.domain.phone.row_changes import RowChanges
+from streams.domain.phone.row_reader import RowReader
 from streams.domain.phone.state import (
     OPEN_STATES,
     Journal,
     Message,
     Phone,
     QueueSlot,
-    RowReader,
     State,
 )
 from streams.domain.policy import Policy
 
-EffectT = TypeVar("EffectT", PublishStatus, PublishDeadLetter, ForwardRequest, Effect)
-CompletedState: TypeAlias = Literal[State.SENT, State.FAILED, State.EXPIRED, State.UNKNOWN]
+EffectT = TypeVar(
+    "EffectT", PublishStatus, PublishDeadLetter, ForwardRequest, ForwardCancel, Effect
+)
+CompletedState: TypeAlias = Literal[
+    State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN
+]
 
 
 class Transition(RowChanges):

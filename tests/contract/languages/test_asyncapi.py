@@ -12,6 +12,9 @@ def test_the_official_parser_accepts_the_asyncapi_document() -> None:
     assert [d for d in report["diagnostics"] if d["severity"] in ERROR_OR_WARNING] == []
     assert report["messages"] == {
         "request": {"payload": "Request", "headers": "object"},
+        "batch": {"payload": "BatchRequest", "headers": None},
+        "cancel": {"payload": "CancelRequest", "headers": None},
+        "batchProgress": {"payload": "BatchProgress", "headers": None},
         "status": {"payload": "StatusEvent", "headers": "object"},
         "deadLetter": {"payload": None, "headers": "object"},
         "inbound": {"payload": "InboundMessage", "headers": "object"},

@@ -20,6 +20,9 @@ from tests.contract.samples import ACCEPTED
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND
 
 RECORDS = {
+    "BatchProgress",
+    "BatchRequest",
+    "CancelRequest",
     "Request",
     "StatusEvent",
     "AccountRecord",
@@ -56,6 +59,8 @@ PARTS = {
 
 # It has no unions of classes: all kinds of content together are `Content`, and the words of `type` are enums.
 QUICKTYPE_ONLY = {
+    "BatchRequestType",
+    "CancelRequestType",
     "Content",
     "ContentType",
     "TextContentType",

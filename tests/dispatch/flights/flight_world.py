@@ -101,7 +101,7 @@ class FlightWorld:
             self.accounts,
             self.timer_service,
             Gauges(),
-            RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}"),
+            RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}", "batch"),
             publisher,
             InMemoryStageMetrics(),
             lambda append_s: append_s,

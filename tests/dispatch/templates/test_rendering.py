@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.records.mapper import RecordMapper
+from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.errors import Error
 from streams.domain.phone import events
@@ -52,8 +53,8 @@ class Stage:
         self.library = TemplateLibrary(lambda: self.passed_s, monotonic_s=lambda: self.mono_s)
         self.topic = Topic(self.library)
         self.library.follow(self.topic)
-        mapper = RecordMapper("status", "dlq", "phone", lambda account: f"send.{account}")
-        self.intake = Intake("phone", mapper, "MY", 1_000_000, self.library)
+        mapper = RecordMapper("status", "dlq", "phone", lambda account: f"send.{account}", "batch")
+        self.intake = Intake("phone", mapper, RequestReader("MY", 1_000_000, self.library))
         self._offset = 0
 
     async def request(

@@ -8,6 +8,7 @@ from streams.domain.errors import CODES, Error
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import (
     PRIORITIES,
+    CancelRequested,
     Deferred,
     Failed,
     OutcomeUnknown,
@@ -15,6 +16,7 @@ from streams.domain.phone.events import (
     RetentionElapsed,
     ScheduleDue,
     Sent,
+    SourceRecord,
     TimerFired,
 )
 from streams.domain.phone.state import OPEN_STATES, State
@@ -95,6 +97,22 @@ class PhoneRules(OverdueRules):
             message.priority,
             replay_of=message.dead_letter_id,
             allow_duplicate=is_forced,
+        )
+
+    @precondition(lambda self: self.world.messages)
+    @rule(data=st.data(), kind=st.sampled_from(["one", "one", "member", "all"]))
+    def cancel(self, data: st.DataObject, kind: str) -> None:
+        """A caller withdraws one message or all, or the batch of one is cancelled."""
+        request_id = data.draw(st.sampled_from(sorted(self.world.messages)))
+        place = self.world.offset + 1
+        record = SourceRecord(topic="wa.outbound", partition=1, offset=place)
+        self.world.apply(
+            CancelRequested(
+                phone=PHONE,
+                id=None if kind == "all" else request_id,
+                cancel_id=f"c{place}",
+                source_record=None if kind == "member" else record,
+            )
         )
 
     @rule(by_s=st.floats(0, 40))
@@ -185,7 +203,7 @@ class PhoneRules(OverdueRules):
         )
         self.world.apply(event)
         was_tried = message.dispatches or message.state not in OPEN_STATES
-        if was_tried and message.state not in (State.FAILED, State.EXPIRED):
+        if was_tried and message.state not in (State.FAILED, State.EXPIRED, State.CANCELLED):
             self.proved.add(message.offset)
 
     @rule()

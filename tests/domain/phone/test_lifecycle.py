@@ -10,6 +10,7 @@ from streams.domain.errors import Error
 from streams.domain.phone import lifecycle
 from streams.domain.phone import step as step_module
 from streams.domain.phone.events import (
+    CancelRequested,
     Deferred,
     Event,
     Failed,
@@ -63,6 +64,7 @@ EVENTS: dict[type[Event], Event] = {
         source_record=SourceRecord(topic="wa.outbound", partition=0, offset=0),
         content=b"{}",
     ),
+    CancelRequested: CancelRequested(phone=PHONE, id="a"),
     Outcome: Outcome(phone=PHONE, id="a", dispatch_number=1, result=Sent(at_s=0.0), **NAMES),
     ReceiptSeen: ReceiptSeen(phone=PHONE, id="a", receipt="read", at_s=0.0, **NAMES),
     FlightOverdue: FlightOverdue(phone=PHONE, id="a", dispatch_number=1, whatsapp_id="3EB0"),
@@ -127,6 +129,9 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
             bring_to(world, State.WAITING)
             world.now_s += 50
             wake(world)
+        case State.CANCELLED:
+            bring_to(world, State.WAITING)
+            world.apply(EVENTS[CancelRequested])
         case State.SENT | State.FAILED | State.UNKNOWN:
             world.submit("a")
             world.conclude(RESULTS[state])
@@ -174,7 +179,7 @@ def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) ->
         world.now_s += 100
         world.apply(EVENTS[ScheduleDue])
     else:
-        world.now_s += world.policy.idempotency_window_s
+        world.now_s += world.policy.idempotency_window_s if event is RetentionElapsed else 0.0
         world.apply(EVENTS[event])
 
 
@@ -243,9 +248,18 @@ def test_a_waiting_message_is_forwarded(world: PhoneWorld, checked: set[Change])
     assert (Outcome, State.WAITING, Absent.FORWARDED) in checked
 
 
+def test_a_waiting_message_is_cancelled(world: PhoneWorld, checked: set[Change]) -> None:
+    """Its batch was cancelled while a sender had it, and it has come back unsent."""
+    world.submit("a")
+    world.apply(CancelRequested(phone=PHONE, id="a"))
+    world.conclude(RESULTS[State.WAITING])
+    assert (Outcome, State.WAITING, State.CANCELLED) in checked
+
+
 def test_every_dispatch_transition_has_its_test() -> None:
-    """The five tests above cover all of these transitions."""
-    after_waiting = {State.DISPATCHED, State.EXPIRED, State.FAILED, State.UNKNOWN, Absent.FORWARDED}
+    """The six tests above cover all of these transitions."""
+    states = {State.DISPATCHED, State.EXPIRED, State.CANCELLED, State.FAILED, State.UNKNOWN}
+    after_waiting = states | {Absent.FORWARDED}
     assert {State.WAITING: after_waiting} == DISPATCH_TRANSITIONS
 
 

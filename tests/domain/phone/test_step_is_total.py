@@ -7,6 +7,7 @@ from streams.domain.abandonment import abandon
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.events import (
     PRIORITIES,
+    CancelRequested,
     Deferred,
     Event,
     Failed,
@@ -58,6 +59,13 @@ def _events() -> st.SearchStrategy[Event]:
             source_record=record,
             content=st.just(b"{}"),
             refusal=st.none() | errors,
+        ),
+        st.builds(
+            CancelRequested,
+            phone=phone,
+            id=st.one_of(st.none(), ids),
+            cancel_id=st.just("c"),
+            source_record=st.one_of(st.none(), record),
         ),
         st.builds(Outcome, phone=phone, id=ids, dispatch_number=number, result=result, **names),
         st.builds(

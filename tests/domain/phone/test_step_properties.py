@@ -19,6 +19,7 @@ RANKS = {
     "sent": 3,
     "failed": 3,
     "expired": 3,
+    "cancelled": 3,
     "delivered": 4,
     "read": 5,
     "played": 6,

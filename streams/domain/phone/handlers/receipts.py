@@ -9,7 +9,7 @@ that the message arrived, whatever its attempts could find out:
     waiting, after an attempt  the message is sent, and leaves the queue: it is not dispatched again
     unknown                    the message is sent: the one thing that may follow a final status
     sent, delivered, read      the status moves forward
-    failed, expired            nothing: the status was wrong, and a final status stays
+    failed, expired, cancelled nothing: the status was wrong, and a final status stays
     never dispatched           nothing: the receipt is of an earlier message with the same id
 """
 
@@ -21,7 +21,7 @@ from streams.domain.phone.events import ReceiptKind, ReceiptSeen
 from streams.domain.phone.state import DELIVERY_STATES, OPEN_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
-_NEVER_ARRIVED: Final = frozenset({State.FAILED, State.EXPIRED})
+_NEVER_ARRIVED: Final = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
 
 
 def apply_receipt(transition: Transition, event: ReceiptSeen) -> bool:

@@ -7,16 +7,19 @@ generation of its message.
 
 from collections.abc import Collection
 from difflib import get_close_matches
+from typing import Final
 
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
 from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
-from streams.domain.phone.events import RequestInfo, RequestReceived, ScheduleDue
+from streams.domain.phone.events import BatchMember, RequestInfo, RequestReceived, ScheduleDue
 from streams.domain.phone.scheduling.quiet import hold_back
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
+
+MAX_BATCHES: Final = 8  # of one message; the same message may be requested by several
 
 
 def apply_request(
@@ -25,8 +28,7 @@ def apply_request(
     """Accept, reject or recognise the request."""
     existing = transition.get_message(event.request.id)
     if existing is not None and not _is_replay(existing, event.request):
-        if existing.last_status is not None:
-            transition.emit(existing.last_status)
+        _answer_repeat(transition, event, existing)
     elif forwarding.forward_arrival(transition, event):
         pass
     elif (error := _find_error(transition, event, account_names)) is not None:
@@ -34,6 +36,24 @@ def apply_request(
     else:
         _accept_request(transition, event, existing)
     return True
+
+
+def _answer_repeat(transition: Transition, event: RequestReceived, existing: Message) -> None:
+    """The repeat may be a member of a batch: from now on, this batch counts the message, too."""
+    members = _merge_members(existing.members, event.request.members)
+    if members != existing.members:
+        existing = transition.put_message(replace(existing, members=members))
+    if existing.last_status is not None:
+        transition.emit(existing.last_status)
+
+
+def _merge_members(
+    members: tuple[BatchMember, ...], added: tuple[BatchMember, ...]
+) -> tuple[BatchMember, ...]:
+    """A message has one place in a batch, however often it occurs there; the oldest batches are forgotten."""
+    batch_ids = {member.batch_id for member in members}
+    new = tuple(member for member in added if member.batch_id not in batch_ids)
+    return (*members, *new)[-MAX_BATCHES:]
 
 
 def _find_error(
@@ -147,6 +167,7 @@ def _make_message(
         expires_at_s=request.expires_at_s,
         account=request.account,
         batch_id=request.batch_id,
+        members=_merge_members(existing.members if existing else (), request.members),
         metadata=request.metadata,
         trace=request.trace,
         replay_count=request.replay_count,

@@ -1,0 +1,1 @@
+"""Batches: their fan-out at intake, and the stage that counts and cancels their members."""

@@ -1,0 +1,42 @@
+"""What the dispatcher answers to its probes: whether it is ready, and its health as numbers. Reads only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from streams.dispatch import gauges
+from streams.dispatch.gauges import Gauges
+from streams.dispatch.timer_service import TimerService
+from streams.observability import health
+from streams.observability.account_monitor import AccountMonitor
+from streams.observability.metrics import DispatcherMetrics
+from streams.runtime.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """The parts of the dispatcher from which its answers follow."""
+
+    app: App
+    metrics: DispatcherMetrics
+    gauges: Gauges
+    timer_service: TimerService
+    account_monitor: AccountMonitor
+
+    def get_readiness(self) -> tuple[bool, str]:
+        """Whether it works, and what a person should know of it."""
+        readiness = self.app.readiness()
+        if readiness.is_ready and (count := self.metrics.internal_error_count):
+            return True, f"wa-streams failed on {count} records: wa_internal_errors, and the log"
+        return readiness.is_ready, readiness.reason
+
+    def get_health(self) -> dict[str, Any]:
+        """See `streams/observability/health.py`."""
+        return health.health_document(
+            is_ready=self.app.readiness().is_ready,
+            queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
+            cache_size=self.gauges[gauges.CACHED_LOOKUPS],
+            conversation_states=self.gauges[gauges.PHONES],
+            rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
+            dispatches_overdue=self.timer_service.flights.count_overdue(),
+            accounts=self.account_monitor.get_statuses().values(),
+        )

@@ -1,0 +1,170 @@
+"""Reads a record of `wa.outbound`: a request becomes the event of its phone, with its content as it is sent.
+
+Numbers are normalized here, files are completed, and templates are rendered. What is wrong with a request is raised as
+`Rejected`, with as much of it as could be read. Nothing is published and nothing is answered here.
+"""
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from streams.contract.errors import InvalidRequest, PartialRequest
+from streams.contract.request import content, media, not_built_yet
+from streams.contract.request.content import (
+    MEDIA_CLASSES,
+    ContactContent,
+    Content,
+    TemplateContent,
+)
+from streams.contract.request.kinds import Batch, Cancel
+from streams.contract.request.parse import AnyRequest, Request, parse, parse_record
+from streams.dispatch.batches import fan_out
+from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
+from streams.domain.errors import Error
+from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
+
+
+class Rejected(Exception):
+    """The request is not valid, and this is its answer."""
+
+    def __init__(self, partial: PartialRequest, error: Error) -> None:
+        super().__init__(error.code)
+        self.partial = partial
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReader:
+    """`default_region`: of numbers without a country code; None: they are not valid."""
+
+    default_region: str | None
+    max_request_bytes: int
+    templates: TemplateLibrary
+
+    def parse(self, record: SourceRecord) -> AnyRequest:
+        """What the record requests. Raises Tombstone and Rejected."""
+        try:
+            if record.member is not None:
+                return parse(record.value, record.headers, max_bytes=self.max_request_bytes)
+            return parse_record(
+                record.value, record.headers, max_bytes=self.max_request_bytes, key=record.key
+            )
+        except InvalidRequest as error:
+            raise Rejected(error.partial, Error(error.code, error.detail)) from error
+
+    def make_event(self, request: Request, record: SourceRecord, now_s: float) -> RequestReceived:
+        """The event of a request for one message. Raises Rejected and TemplatesBehind."""
+        try:
+            phone = self._read_number("to", request.to)
+            if isinstance(request.content, TemplateContent):
+                request, content_json, refusal = self._render(request, request.content, now_s)
+            else:
+                normalized, refusal = self._normalize_content(request.content), None
+                is_changed = normalized is not request.content
+                content_json = content.encode(normalized) if is_changed else request.content_json
+        except InvalidPhone as error:
+            raise Rejected(make_partial(request), Error("invalid_phone", str(error))) from error
+        except InvalidRequest as error:
+            wrong = Error(error.code, error.detail)
+            raise Rejected(make_partial(request), wrong) from error
+        return RequestReceived(
+            phone=phone,
+            request=_make_request_info(request, record, now_s),
+            source_record=record,
+            content=content_json,
+            reply_to=request.reply_to,
+            refusal=refusal,
+        )
+
+    def read_recipient(self, cancel: Cancel) -> str:
+        """The number of a cancel of one message, or of all of a recipient. Raises Rejected."""
+        try:
+            return self._read_number("to", cancel.to or "")
+        except InvalidPhone as error:
+            raise Rejected(make_partial(cancel), Error("invalid_phone", str(error))) from error
+
+    def find_phone(self, to: str | None) -> str | None:
+        """The number, if that much of the request can be read."""
+        try:
+            return to_e164(to, self.default_region) if to else None
+        except InvalidPhone:
+            return None
+
+    def _render(
+        self, request: Request, template: TemplateContent, now_s: float
+    ) -> tuple[Request, bytes, Error | None]:
+        """The request with the category of its template, and the content, or why there is none.
+
+        Where the phone's row is, it is decided whether that matters: a repeat of an accepted request is answered with
+        its last status, also if its template was removed meanwhile.
+        """
+        try:
+            rendered, category = self.templates.render(template, request.category, now_s)
+            not_built_yet.refuse_content(rendered)
+            content_json = content.encode(self._normalize_content(rendered))
+            return replace(request, category=category), content_json, None
+        except TemplateRefused as refused:
+            return request, b"", refused.error
+        except InvalidRequest as error:
+            return request, b"", Error(error.code, error.detail)
+        except InvalidPhone as error:
+            return request, b"", Error("invalid_phone", str(error))
+
+    def _normalize_content(self, value: Content) -> Content:
+        """The content as it is sent. The numbers on a contact's card are read like the recipient's, and what a file is
+        follows from its bytes.
+        """
+        if isinstance(value, MEDIA_CLASSES):
+            return media.complete(value)
+        if not isinstance(value, ContactContent):
+            return value
+        phones = [
+            self._read_number(f"content.phones[{index}]", number)
+            for index, number in enumerate(value.phones)
+        ]
+        return replace(value, phones=phones)
+
+    def _read_number(self, field: str, text: str) -> str:
+        try:
+            return to_e164(text, self.default_region)
+        except InvalidPhone as error:
+            raise InvalidPhone(f"{field}: {error}") from error
+
+
+def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
+    member = fan_out.read_member(record.headers)
+    return RequestInfo(
+        id=request.id or record.coordinates,
+        priority=request.priority,
+        category=request.category,
+        send_at_s=request.send_at_s,
+        expires_at_s=request.get_expires_at_s(now_s),
+        account=request.account,
+        batch_id=request.batch_id,
+        metadata=request.metadata,
+        trace=request.trace,
+        replay_of=request.replay_of,
+        replay_count=request.replay_count,
+        allow_duplicate=request.is_replay_forced,
+        members=() if member is None else (member,),
+    )
+
+
+def make_partial(request: AnyRequest) -> PartialRequest:
+    """What an answer repeats of a request."""
+    match request:
+        case Cancel():
+            return PartialRequest(id=request.request_id, to=request.to, trace=request.trace)
+        case Batch():
+            return PartialRequest(batch_id=request.batch_id, trace=request.trace)
+        case Request():
+            return PartialRequest(
+                id=request.id,
+                to=request.to,
+                batch_id=request.batch_id,
+                metadata=request.metadata,
+                trace=request.trace,
+                replay_of=request.replay_of,
+                replay_count=request.replay_count,
+            )

@@ -1,0 +1,31 @@
+"""What a step reads besides the phone's row: the rows of its messages and the slots of its queues.
+
+The phone stage gives the rows of a partition (streams/dispatch/phone_store.py), a test those in memory. Nothing is
+written through it: what a step changes is in the journal of the phone's row.
+"""
+
+from typing import Protocol
+
+from streams.domain.phone.state import Message
+
+
+class RowReader(Protocol):
+    """The rows of a partition as a step sees them: it reads and never writes."""
+
+    def get_message(self, phone: str, request_id: str) -> Message | None:
+        """The row of this request to this phone.
+
+        None: it was never requested, was rejected, or is forgotten.
+        """
+        ...
+
+    def get_slot(self, phone: str, queue: str, seq: int) -> str | None:
+        """The id of the message in this slot of the queue.
+
+        None: no message ever had this slot, or it has left it.
+        """
+        ...
+
+    def get_timed_ids(self, phone: str) -> list[str]:
+        """The ids of the phone's messages that are scheduled or expire."""
+        ...

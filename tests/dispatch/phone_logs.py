@@ -1,0 +1,169 @@
+"""Logs of one phone for the tests of crash points: events of every type, mostly such as fit. Tests nothing itself."""
+
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from streams.domain.accounts.routing import Capacity
+from streams.domain.errors import Error
+from streams.domain.phone.events import (
+    BatchMember,
+    CancelRequested,
+    Deferred,
+    Event,
+    Failed,
+    Moved,
+    Outcome,
+    OutcomeUnknown,
+    ReceiptSeen,
+    RequestInfo,
+    RequestReceived,
+    RetentionElapsed,
+    ScheduleDue,
+    Sent,
+    SourceRecord,
+    TimerFired,
+)
+from streams.domain.phone.state import State
+from streams.domain.policy import Policy
+from streams.testing.phone_world import PHONE, PhoneWorld
+
+ACCOUNTS = ("main", "other")
+START_S = 1_000_000.0
+GAP_S, PAUSE_S = 30.0, 700.0
+OTHER = "+60111111111"  # the number of the chat, after `Moved`
+POLICY = Policy(
+    rate_limit_per_minute=3,
+    max_queue=4,
+    max_retries=1,
+    idempotency_window_s=600.0,
+    conversation_expiry_s=300.0,
+    lookup_cache_s=300.0,
+)
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """An event of the log. A pause before it is long: all offsets before it are committed."""
+
+    event: Event
+    is_after_pause: bool = False
+
+
+ids = st.sampled_from(["a", "b", "c", "d", "e"])
+account_names = st.sampled_from(ACCOUNTS)
+results = st.sampled_from(
+    [
+        Sent(at_s=START_S + 100),
+        Sent(at_s=START_S + 100),
+        Failed(error=Error("recipient_not_on_whatsapp")),
+        Failed(error=Error("server_error")),
+        Deferred(error=Error("deadline_exceeded")),
+        Deferred(error=Error("attempt_in_doubt"), in_doubt=True),
+        OutcomeUnknown(at_s=START_S + 100, error=Error("outcome_unknown")),
+        Moved(phone=OTHER),
+    ]
+)
+
+
+class LogWriter:
+    """Draws the next event of a log: mostly one that fits the phone, as a model run shows it."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self._draw = draw
+        self._model = PhoneWorld(
+            policy=POLICY,
+            accounts={name: Capacity(is_ready=True, free_slots=8) for name in ACCOUNTS},
+            now_s=START_S,
+        )
+
+    def write(self, place: int) -> LogEntry:
+        is_after_pause = self._draw(st.sampled_from([False] * 5 + [True]))
+        is_in_flight = self._model.row is not None and self._model.row.in_flight is not None
+        likely = self._outcome if is_in_flight else self._request
+        kinds = [likely, likely, self._request, self._outcome, self._receipt, self._other]
+        self._model.now_s += PAUSE_S if is_after_pause else GAP_S
+        self._model.offset = place - 1
+        event = self._draw(st.sampled_from(kinds))(place)
+        self._model.apply(event)
+        return LogEntry(event, is_after_pause)
+
+    def _request(self, place: int) -> Event:
+        delay_s = self._draw(st.sampled_from([0.0, 0.0, 20.0, 50.0]))
+        dead_letters = [m.dead_letter_id for m in self._model.messages.values() if m.dead_letter_id]
+        info = RequestInfo(
+            id=self._draw(ids),
+            send_at_s=self._model.now_s + delay_s if delay_s else 0.0,
+            account=self._draw(st.sampled_from([None, None, *ACCOUNTS])),
+            metadata=b'{"n":1}',
+            members=self._draw(
+                st.sampled_from([(), (BatchMember(batch_id="b", index=place % 3),)])
+            ),
+            replay_of=self._draw(st.sampled_from([None, None, *dead_letters])),
+        )
+        record = SourceRecord(topic="out", partition=0, offset=place, value=b"v%d" % place)
+        content = b'{"body":"%d"}' % place
+        return RequestReceived(phone=PHONE, request=info, source_record=record, content=content)
+
+    def _outcome(self, _: int) -> Event:
+        in_flight = self._model.row and self._model.row.in_flight
+        is_fitting = in_flight is not None and self._draw(
+            st.sampled_from([True, True, True, False])
+        )
+        return Outcome(
+            phone=PHONE,
+            id=in_flight.id if in_flight and is_fitting else self._draw(ids),
+            dispatch_number=in_flight.dispatch_number
+            if in_flight and is_fitting
+            else self._draw(st.integers(1, 2)),
+            account=in_flight.account if in_flight and is_fitting else self._draw(account_names),
+            whatsapp_id="3EB0",
+            result=self._draw(results),
+        )
+
+    def _receipt(self, _: int) -> Event:
+        return ReceiptSeen(
+            phone=PHONE,
+            id=self._draw(ids),
+            account=self._draw(account_names),
+            whatsapp_id="3EB0",
+            receipt=self._draw(st.sampled_from(["sent", "delivered", "read"])),
+            at_s=self._model.now_s,
+        )
+
+    def _other(self, place: int) -> Event:
+        row = self._model.row
+        timer_version = row.timer_version if row else 0
+        scheduled = [m.id for m in self._model.messages.values() if m.state is State.SCHEDULED]
+        record = SourceRecord(topic="out", partition=0, offset=place, value=b"c%d" % place)
+        return self._draw(
+            st.one_of(
+                st.builds(
+                    CancelRequested,
+                    phone=st.just(PHONE),
+                    id=st.one_of(st.none(), ids),
+                    cancel_id=st.just(f"c{place}"),
+                    source_record=st.sampled_from([None, record, record]),
+                ),
+                st.builds(
+                    TimerFired,
+                    phone=st.just(PHONE),
+                    timer_version=st.sampled_from([timer_version, timer_version, 1]),
+                ),
+                st.builds(
+                    ScheduleDue, phone=st.just(PHONE), id=st.sampled_from(scheduled or ["a"])
+                ),
+                st.builds(
+                    RetentionElapsed,
+                    phone=st.just(PHONE),
+                    ids=st.sampled_from([tuple(self._model.messages), ("a", "b")]),
+                ),
+            )
+        )
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[LogEntry]:
+    """A phone's log, with events of every type."""
+    writer = LogWriter(draw)
+    return [writer.write(place) for place in range(draw(st.integers(3, 18)))]

@@ -41,7 +41,7 @@ from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.state import Phone
 from streams.domain.phone.step import step
 from streams.domain.policy import Policy
-from streams.runtime.publisher import DurabilityError, RecordTooLarge
+from streams.runtime.broker.publisher import DurabilityError, RecordTooLarge
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from streams.contract import cloudevents
 from streams.contract.headers import get_text
 from streams.kafka.topics import Names
 from streams.observability.metrics import DispatcherMetrics
-from streams.runtime import publisher
-from streams.runtime.publisher import OutgoingRecord as OutgoingRecord
+from streams.runtime.broker import publisher
+from streams.runtime.broker.publisher import OutgoingRecord as OutgoingRecord
 
 __all__ = ["KafkaPublisher", "OutgoingRecord", "Publisher"]
 

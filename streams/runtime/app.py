@@ -18,6 +18,7 @@ from faust.types import TP, EventT
 from faust.types.transports import ConsumerT, TransportT
 from yarl import URL
 
+from streams.runtime.broker.publisher import Publisher
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.fence import Fence
 from streams.runtime.obstacles.monitor import ObstacleMonitor
@@ -29,7 +30,6 @@ from streams.runtime.parts.faust_parts import (
 )
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
-from streams.runtime.publisher import Publisher
 from streams.runtime.store.local_store import Table
 from streams.runtime.store.stale import ReadRetentionS, StaleStores
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts

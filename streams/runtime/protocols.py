@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
 from faust.types import TP, EventT
 
+from streams.runtime.broker.publisher import Publisher
 from streams.runtime.fence import Fence
-from streams.runtime.publisher import Publisher
 
 # What the broker returned for a batch, and when its request was sent and answered, on the monotonic clock.
 ProduceObserver: TypeAlias = Callable[[RecordMetadata, float, float], None]

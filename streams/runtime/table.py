@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 from faust.types import TP
 from rocksdict import Rdict, ReadOptions, WriteBatch
 
-from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
+from streams.kafka.topic_ids import recreated_message
+from streams.runtime.broker.broker_requests import read_topic_ids
+from streams.runtime.broker.publisher import AppStopped, PartitionRevoked
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.protocols import TableApp
-from streams.runtime.publisher import AppStopped, PartitionRevoked, retry_until_acknowledged
 from streams.runtime.store.changelog import Appended, Change, ChangelogWriter
 from streams.runtime.store.local_store import LocalStore
 from streams.runtime.store.rows import (
@@ -116,17 +117,7 @@ class DurableTable:
     async def _check_topic_ids(self) -> None:
         """The rows belong to the very topics that they were made from, not to later ones of the same name."""
         topics = sorted({*self._app.source_topics, self.changelog})
-        ids: dict[str, bytes] = {}
-
-        async def fetch() -> None:
-            if (
-                self._app.should_stop
-            ):  # the stop waits for this, and a deleted topic may never come back
-                raise AppStopped("the app stops")
-            producer = await self._app.publisher.started_producer()
-            ids.update(await fetch_topic_ids(producer.client, topics))
-
-        await retry_until_acknowledged(fetch, "the request for topic ids")
+        ids = await read_topic_ids(self._app, topics)
         for partition in self.owned_partitions():
             for topic in topics:
                 await self._check_topic_id(partition, topic, ids[topic])

@@ -28,8 +28,9 @@ from streams.observability.metrics import ObstacleMetrics, register_store_metric
 from streams.observability.probes import serve_probes
 from streams.observability.worker_clock import create_worker_clock
 from streams.runtime import worker
+from streams.runtime.broker.broker_requests import repeat_until_answered
+from streams.runtime.broker.publisher import OutgoingRecord
 from streams.runtime.factory import create_app
-from streams.runtime.publisher import OutgoingRecord, retry_until_acknowledged
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
 from streams.sender.account import QrPrinter
@@ -184,7 +185,7 @@ class Sender:
         async def read() -> None:
             ends.update(await self.app.typed_consumer.highwaters(partition))
 
-        await retry_until_acknowledged(read, "the request for the end of the send topic")
+        await repeat_until_answered(self.app, read, "the request for the end of the send topic")
         return ends[partition]
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:

@@ -19,7 +19,7 @@ from streams.domain.phone.events import (
     Sent,
     TimerFired,
 )
-from streams.runtime.publisher import RecordTooLarge
+from streams.runtime.broker.publisher import RecordTooLarge
 from tests.support.stage_world import FAILED, NOW_S, PHONE, StageWorld, request
 
 

@@ -132,7 +132,11 @@ def test_every_line_of_a_library_is_recognised(
 @pytest.mark.parametrize(
     ("name", "file", "error"),
     [
-        ("streams.runtime.publisher", "/mode/aiokafka/streams/runtime/publisher.py", None),
+        (
+            "streams.runtime.broker.publisher",
+            "/mode/aiokafka/streams/runtime/broker/publisher.py",
+            None,
+        ),
         ("streams.dispatch.app", "/x/streams/dispatch/app.py", KafkaConnectionError("ours")),
         ("asyncio", "/lib/asyncio/base_events.py", ValueError("a bug")),
     ],

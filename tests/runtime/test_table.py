@@ -12,8 +12,8 @@ from faust.transport import consumer as faust_consumer
 
 from streams.kafka import reader
 from streams.kafka.topics import ROWS
+from streams.runtime.broker.publisher import AppStopped
 from streams.runtime.factory import App
-from streams.runtime.publisher import AppStopped
 from streams.runtime.table import DurableTable, PartitionRevoked
 from tests.runtime.world import World, run_app, wait_until
 

@@ -36,7 +36,7 @@ from streams.domain.batch.step import PROGRESS_INTERVAL_S, can_be_forgotten, ste
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import CancelRequested
-from streams.runtime.publisher import DurabilityError
+from streams.runtime.broker.publisher import DurabilityError
 from streams.runtime.table import PartitionRevoked
 
 log = logging.getLogger(__name__)

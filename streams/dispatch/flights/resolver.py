@@ -21,7 +21,7 @@ from streams.domain.policy import Policy
 from streams.domain.sending.claim import in_doubt_result
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.domain.sending.unanswered import result_of_unanswered
-from streams.runtime.publisher import AppStopped
+from streams.runtime.broker.publisher import AppStopped
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 from faust.exceptions import NotReady
 
-from streams.runtime.pending_writes import PendingWrite
+from streams.runtime.broker.pending_writes import PendingWrite
 from streams.runtime.protocols import ObstructedApp
 
 log = logging.getLogger(__name__)

@@ -9,12 +9,12 @@ from faust.tables.manager import TableManager as FaustTableManager
 from faust.transport.drivers import aiokafka as driver
 from mode.utils.queues import FlowControlEvent
 
+from streams.runtime.broker.publisher import AppStopped, PartitionRevoked
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.parts.recovery import Recovery
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import AbandoningApp
-from streams.runtime.publisher import AppStopped, PartitionRevoked
 
 
 class Transport(driver.Transport):

@@ -5,15 +5,16 @@ for too long (store/stale.py), and for a changelog that was deleted and recreate
 """
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 from faust.tables.recovery import Recovery as FaustRecovery
+from faust.tables.recovery import ServiceStopped
 from faust.types import TP
 
-from streams.kafka.connection import KafkaUnreachable
-from streams.kafka.topic_ids import fetch_topic_ids, recreated_message
+from streams.kafka.topic_ids import recreated_message
+from streams.runtime.broker.broker_requests import AskingApp, read_topic_ids, repeat_until_answered
+from streams.runtime.broker.publisher import AppStopped
 from streams.runtime.exit_codes import ExitCode, terminate
-from streams.runtime.publisher import retry_until_acknowledged
 from streams.runtime.store.local_store import LocalStore
 from streams.runtime.store.stale import StoreState
 
@@ -28,8 +29,11 @@ class Recovery(FaustRecovery):
         offsets = {tp: destination[tp] for tp in tps if destination[tp] is not None}
         behind = {tp: at for tp, at in offsets.items() if at < self.active_highwaters[tp]}
         if behind:
-            await self._check_changelog_ids(behind)
-            await self._discard_stale(consumer, behind, destination)
+            try:
+                await self._check_changelog_ids(behind)
+                await self._discard_stale(consumer, behind, destination)
+            except AppStopped as error:
+                raise ServiceStopped from error
         await super()._build_offsets(consumer, tps, destination, title)
 
     async def _discard_stale(
@@ -44,30 +48,25 @@ class Recovery(FaustRecovery):
         async def find() -> None:
             stale_stores: Any = self.app.stale_stores  # type: ignore[attr-defined]
             read_offsets_at = consumer._thread.read_offsets_at
-            try:
-                max_ages_s.update(await stale_stores.find(stores, read_offsets_at))
-            except KafkaUnreachable as error:
-                raise ConnectionError(str(error)) from error  # this one is tried again
+            max_ages_s.update(await stale_stores.find(stores, read_offsets_at))
 
-        await retry_until_acknowledged(find, "the request for the age of the stores")
+        await repeat_until_answered(self._asking_app, find, "the request for the age of the stores")
         for partition, max_age_s in max_ages_s.items():
             self._get_store(partition).discard_stale(partition.partition, max_age_s)
             destination[partition] = None  # type: ignore[assignment]  # as Faust's `_add`: read from the beginning
 
     async def _check_changelog_ids(self, behind: dict[TP, int]) -> None:
         topics = sorted({partition.topic for partition in behind})
-        ids: dict[str, bytes] = {}
-
-        async def fetch() -> None:
-            producer = await self.app.publisher.started_producer()  # type: ignore[attr-defined]
-            ids.update(await fetch_topic_ids(producer.client, topics))
-
-        await retry_until_acknowledged(fetch, "the request for topic ids")
+        ids = await read_topic_ids(self._asking_app, topics)
         for partition in behind:
             stored_id = self._get_store(partition).read_topic_id(partition)
             if stored_id not in (None, ids[partition.topic]):
                 group = self.app.conf.id
                 terminate(ExitCode.TOPIC_RECREATED, recreated_message(partition.topic, group))
+
+    @property
+    def _asking_app(self) -> AskingApp:
+        return cast("AskingApp", self.app)
 
     def _get_store(self, partition: TP) -> LocalStore:
         table: Any = self.tp_to_table[partition]

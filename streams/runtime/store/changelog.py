@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
-from streams.runtime.publisher import Publisher
+from streams.runtime.broker.publisher import Publisher
 
 Change = tuple[bytes, bytes | None]  # a key and its new value; None deletes the row
 

@@ -43,7 +43,7 @@ STORING = (
     Switch(
         "a store that may have missed a deletion is rebuilt",
         "parts/recovery.py",
-        "            await self._discard_stale(consumer, behind, destination)\n",
+        "                await self._discard_stale(consumer, behind, destination)\n",
         "",
         (STALE + "test_a_deleted_row_does_not_come_back",),
     ),

@@ -12,8 +12,8 @@ from faust.types import TP
 
 from streams.kafka.topics import APPEND_TIME_TYPE
 from streams.runtime import producer as producer_module
+from streams.runtime.broker.publisher import OutgoingRecord
 from streams.runtime.factory import App
-from streams.runtime.publisher import OutgoingRecord
 from tests.runtime.producer.producing import make_app
 from tests.runtime.reading import RecordingApp
 from tests.runtime.world import (

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from streams.runtime.broker.publisher import OutgoingRecord, RecordTooLarge
 from streams.runtime.factory import App
-from streams.runtime.publisher import OutgoingRecord, RecordTooLarge
 from streams.runtime.table import DurableTable
 from tests.runtime.producer.producing import make_app
 from tests.runtime.world import WAIT_TIMEOUT_S, World, run_app

@@ -15,8 +15,8 @@ import time
 
 from streams.kafka.topics import dispatch_app_id, names
 from streams.runtime import worker
+from streams.runtime.broker.publisher import PartitionRevoked
 from streams.runtime.factory import create_app
-from streams.runtime.publisher import PartitionRevoked
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.settings import load
 

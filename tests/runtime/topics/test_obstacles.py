@@ -12,9 +12,9 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 
 from streams.kafka import connection
 from streams.kafka.topics import ROWS, required_topics
+from streams.runtime.broker.publisher import Publisher
 from streams.runtime.factory import App
 from streams.runtime.obstacles.monitor import BROKERS, ObstacleMonitor
-from streams.runtime.publisher import Publisher
 from streams.runtime.table import DurableTable
 from tests.runtime.reading import add_reader
 from tests.runtime.world import World, run_app, wait_until

@@ -25,7 +25,7 @@ from aiokafka.errors import (
 from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 
-from streams.runtime.pending_writes import PendingWrites
+from streams.runtime.broker.pending_writes import PendingWrites
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,7 @@ class Publisher:
                     write.last_error = error
                     raise
 
-            await retry_until_acknowledged(attempt, f"a record for {', '.join(topics)}")
+            await _retry_until_acknowledged(attempt, f"a record for {', '.join(topics)}")
 
 
 async def _produce(
@@ -189,7 +189,7 @@ async def _enqueue(producer: AIOKafkaProducer, record: OutgoingRecord) -> Awaita
     )
 
 
-async def retry_until_acknowledged(
+async def _retry_until_acknowledged(
     operation: Callable[[], Awaitable[None]], description: str
 ) -> None:
     """Repeat `operation` until the broker has acknowledged it. `description` is for the log.

@@ -1,0 +1,1 @@
+"""What the workers exchange with the brokers: durable writes, and questions that need an answer."""

@@ -28,6 +28,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "ps": "ps:ps",
     "demo": "demo:demo",
     "send": "send:send",
+    "batch": "messages.batch:batch",
     "cancel": "send:cancel",
     "status": "status:status",
     "queue": "queue:queue",

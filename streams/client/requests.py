@@ -1,5 +1,6 @@
 """Builds requests, and checks them with the contract's own reader before anything is produced. No I/O."""
 
+import itertools
 import math
 import uuid
 from collections.abc import Collection, Iterable, Mapping
@@ -10,13 +11,17 @@ import orjson
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.request.form import RequestForm
+from streams.contract.request.kinds import MAX_MEMBERS
 from streams.contract.request.parse import parse, parse_record
 from streams.contract.topics import PUBLIC_TOPICS
+from streams.domain.batch.events import default_id
 from streams.domain.numbers import to_key
 
 _MAX_BYTES: Final = next(
     topic.max_message_bytes for topic in PUBLIC_TOPICS if topic.name == "outbound"
 )
+# Of one record of a batch: about what the dispatcher handles in one step.
+_BATCH_BYTES: Final = 900_000
 _MAX_NODES: Final = 100_000  # a value that contains itself has no end
 _FIELDS: Final = frozenset(RequestForm.__struct_encode_fields__)
 
@@ -94,6 +99,49 @@ def encode_request(request: Mapping[str, Any]) -> EncodedRequest:
         field, _, reason = error.detail.partition(": ")
         raise RequestInvalid(error.code, field, reason) from None
     return EncodedRequest(fields["id"], to, key, value)
+
+
+def encode_batch(batch_id: str, requests: Iterable[Mapping[str, Any]]) -> list[EncodedRequest]:
+    """The records of a batch: as many messages in each as a record may have. Each message is checked like a single one.
+
+    A message without an id gets `<batch_id>/<index>`, so that the same call later sends nothing twice.
+
+    Raises:
+        TypeError, RequestInvalid: as `encode_request`.
+    """
+    members: list[EncodedRequest] = []
+    for index, request in enumerate(requests):
+        member_id = request.get("id") or default_id(batch_id, index)
+        members.append(encode_request({**request, "id": member_id, "batch_id": batch_id}))
+    groups: list[list[EncodedRequest]] = []
+    size = _BATCH_BYTES
+    for member in members:
+        size += len(member.value) + 1
+        if size > _BATCH_BYTES or len(groups[-1]) == MAX_MEMBERS:
+            groups.append([])
+            size = len(member.value)
+        groups[-1].append(member)
+    firsts = itertools.accumulate(map(len, groups), initial=0)
+    return [
+        _encode_group(batch_id, group, first, len(members))
+        for group, first in zip(groups, firsts, strict=False)
+    ]
+
+
+def _encode_group(
+    batch_id: str, members: list[EncodedRequest], first: int, total: int
+) -> EncodedRequest:
+    messages = [orjson.Fragment(member.value) for member in members]
+    fields = {"type": "batch", "batch_id": batch_id, "first": first, "total": total}
+    value = orjson.dumps({**fields, "messages": messages})
+    # The key keeps the records of a batch, and a cancel of it, in order.
+    key = batch_id.encode(errors="replace")
+    try:
+        parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
+    except InvalidRequest as error:
+        field, _, reason = error.detail.partition(": ")
+        raise RequestInvalid(error.code, field, reason) from None
+    return EncodedRequest(batch_id, "", key, value)
 
 
 def encode_cancel(

@@ -23,6 +23,7 @@ from streams.client.requests import (
     EncodedRequest,
     RequestOptions,
     build_request,
+    encode_batch,
     encode_cancel,
     encode_request,
     refuse_unknown,
@@ -30,6 +31,7 @@ from streams.client.requests import (
 from streams.client.responses import SendResponse, build_response
 from streams.client.status_log import follow_status_log, read_status_log
 from streams.contract.status import StatusEvent
+from streams.domain.batch.events import default_id
 from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.producing import translate_refusals
 from streams.kafka.reader import require_topic
@@ -139,24 +141,29 @@ class WhatsApp:
                     return event
         raise AssertionError("unreachable: a topic has no end")
 
-    async def send_batch(self, requests: Iterable[Mapping[str, Any]]) -> list[SendResponse]:
+    async def send_batch(
+        self, requests: Iterable[Mapping[str, Any]], *, batch_id: str | None = None
+    ) -> list[SendResponse]:
         """Send many requests, in the long or the short form. Returns once Kafka has all of them.
 
-        A request without an `id` gets one. Requests to one recipient keep the given order. If one of them is wrong,
-        none is produced.
+        With a `batch_id` they are one batch: `wa.batches` has its progress, and `cancel(batch_id=…)` withdraws it. A
+        request without an `id` gets `<batch_id>/<index>` then, and else a new one. Requests to one recipient keep the
+        given order. If one of them is wrong, none is produced.
 
         Raises:
             TypeError, RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        encoded = [encode_request(request) for request in requests]
-        await self._require_outbound()
-        with translate_refusals(self._names.outbound):
-            acknowledgements = [
-                await self._producer.send(self._names.outbound, request.value, key=request.key)
-                for request in encoded
+        if batch_id is None:
+            encoded = [encode_request(request) for request in requests]
+            ids = [request.id for request in encoded]
+        else:
+            messages = list(requests)
+            encoded = encode_batch(batch_id, messages)
+            ids = [
+                request.get("id") or default_id(batch_id, n) for n, request in enumerate(messages)
             ]
-            await asyncio.gather(*acknowledgements)
-        return [SendResponse(request.id) for request in encoded]
+        await self._produce(*encoded)
+        return [SendResponse(request_id) for request_id in ids]
 
     async def cancel(
         self,
@@ -177,10 +184,14 @@ class WhatsApp:
         await self._produce(cancel)
         return cancel.id
 
-    async def _produce(self, request: EncodedRequest) -> None:
+    async def _produce(self, *requests: EncodedRequest) -> None:
         await self._require_outbound()
         with translate_refusals(self._names.outbound):
-            await self._producer.send_and_wait(self._names.outbound, request.value, key=request.key)
+            acknowledgements = [
+                await self._producer.send(self._names.outbound, request.value, key=request.key)
+                for request in requests
+            ]
+            await asyncio.gather(*acknowledgements)
 
     async def _require_outbound(self) -> None:
         """aiokafka would look for a missing topic for 40 s. Looks once per connection."""

@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
+import orjson
 import pytest
 
 from streams.client import RequestInvalid, WhatsApp
-from streams.client.requests import build_request, encode_cancel, encode_request
+from streams.client.requests import build_request, encode_batch, encode_cancel, encode_request
 from streams.client.whatsapp import _require_time
 from streams.settings import SettingError, load_client
 
@@ -130,3 +131,25 @@ def test_a_wrong_cancel_is_refused(to: str | None, id: str | None, batch_id: str
     """Nothing is produced that the service would reject."""
     with pytest.raises(RequestInvalid):
         encode_cancel(to, id, batch_id, None)
+
+
+def test_a_batch_is_split_into_records() -> None:
+    """By number and by size; each member has an id that is always the same."""
+    requests: list[dict[str, Any]] = [{"to": PHONE, "text": "x" * 60_000} for _ in range(20)]
+    requests += [{"to": PHONE, "text": "y", "id": f"own-{n}"} for n in range(1500)]
+    bodies = [orjson.loads(record.value) for record in encode_batch("b", requests)]
+    assert [body["first"] for body in bodies] == [0, 14, 1014]
+    assert [len(body["messages"]) for body in bodies] == [14, 1000, 506]
+    messages = [message for body in bodies for message in body["messages"]]
+    assert [message["id"] for message in messages[:2]] == ["b/0", "b/1"]
+    assert messages[-1] == {"id": "own-1499", "to": PHONE, "text": "y", "batch_id": "b"}
+    assert all(len(record.value) < 1 << 20 for record in encode_batch("b", requests))
+
+
+def test_one_wrong_member_is_an_error_of_the_batch() -> None:
+    """Nothing was produced then."""
+    with pytest.raises(RequestInvalid, match="ttl_s: "):
+        encode_batch("b", [{"to": PHONE, "text": "x"}, {"to": PHONE, "text": "x", "ttl_s": -1}])
+    with pytest.raises(RequestInvalid, match="batch_id"):
+        encode_batch("b" * 101, [{"to": PHONE, "text": "x"}])
+    assert encode_batch("b", []) == []

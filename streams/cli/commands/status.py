@@ -5,10 +5,12 @@ import asyncio
 import click
 
 from streams.cli import output
+from streams.cli.batch_progress import print_progress, show_progress
 from streams.cli.rendering import print_event
 from streams.cli.time_param import TimeParam, TypedTime, resolve_time
 from streams.local import run_dir
 from streams.operations import messages
+from streams.operations.batches import sending
 from streams.operations.errors import CommandFailed
 from streams.operations.queue import parse_recipient
 from streams.settings import Settings, load
@@ -30,9 +32,12 @@ def status(
 ) -> None:
     """Print the status events of requests.
 
-    Of the request ID, of the requests to one recipient, or of all requests in the last hour.
+    Of the request ID, of the requests to one recipient, or of all requests in the last hour. If ID is a batch, print
+    how far it is.
     """
     settings = run_dir.resolve_kafka(load())
+    if follow and id is not None and _print_batch(settings, id, as_json, follow=True):
+        return
     recipient = None if to is None else parse_recipient(settings, to)
     since_s = resolve_time(settings, since)
     try:
@@ -41,8 +46,20 @@ def status(
         if not follow:
             raise
         return  # the regular end
-    if id is not None and not count:
-        raise CommandFailed(f"there is no status of {id}; is this the id of a request?")
+    if id is not None and not count and not _print_batch(settings, id, as_json):
+        raise CommandFailed(f"there is no status of {id}; is this the id of a request or a batch?")
+
+
+def _print_batch(settings: Settings, id: str, as_json: bool, *, follow: bool = False) -> bool:
+    """Print the progress of a batch, and with `follow` each change up to its end. False: there is none."""
+    progress = asyncio.run(sending.read_progress(settings, id))
+    if progress is None:
+        return False
+    if follow:
+        asyncio.run(show_progress(settings, id, as_json=as_json))
+    else:
+        print_progress(progress, as_json=as_json)
+    return True
 
 
 async def _print_events(

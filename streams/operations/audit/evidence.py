@@ -6,7 +6,6 @@ letter. Texts, contents and metadata are not kept.
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
@@ -15,10 +14,12 @@ from streams.contract import dead_letter, status
 from streams.contract.dead_letter import InvalidDeadLetter
 from streams.contract.errors import InvalidRequest, Tombstone
 from streams.contract.headers import Headers
-from streams.contract.request import partial
 from streams.contract.request.content import TemplateContent
-from streams.contract.request.parse import Request, parse
+from streams.contract.request.kinds import Batch
+from streams.contract.request.parse import Request, parse_record
+from streams.dispatch.batches import fan_out
 from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.phone.events import SourceRecord
 from streams.operations.audit.facts import (
     AnswerFact,
     InvalidRequestFact,
@@ -27,8 +28,6 @@ from streams.operations.audit.facts import (
     RequestFact,
     StatusFact,
 )
-
-_OTHER_KINDS: Final = ("batch", "cancel")  # these records request no message of their own
 
 
 class Evidence:
@@ -48,7 +47,6 @@ class Evidence:
         self.request_count = self.event_count = self.letter_count = 0
         self.unreadable_records: list[str] = []  # of `wa.status`, which only the service writes
         self.foreign_letter_count = 0  # records of other programs in `wa.dlq`
-        self.has_batches = False
 
     def iterate_logs(self) -> Iterator[MessageLog]:
         """Every message."""
@@ -63,19 +61,45 @@ class Evidence:
         value: bytes | None,
         headers: Headers,
     ) -> None:
-        """A record of `wa.outbound`. One without a value requests nothing."""
+        """A record of `wa.outbound`. One without a value requests nothing; each member of a batch is a request."""
+        topic, partition, offset = coordinates.rsplit(":", 2)
+        self._add_record(
+            SourceRecord(
+                topic=topic,
+                partition=int(partition),
+                offset=int(offset),
+                key=key,
+                value=value,
+                headers=tuple(headers),
+            ),
+            append_s,
+        )
+
+    def _add_record(self, record: SourceRecord, append_s: float) -> None:
         try:
-            request = parse(value, headers, max_bytes=self._max_request_bytes, key=key)
+            request = parse_record(
+                record.value,
+                record.headers,
+                max_bytes=self._max_request_bytes,
+                key=record.key,
+                is_message=record.member is not None,
+            )
         except Tombstone:
             return
         except InvalidRequest as error:
-            if error.code == "schema_violation" and _read_kind(value, headers) in _OTHER_KINDS:
-                self.has_batches = True
-                return
-            id_, to = error.partial.id or coordinates, error.partial.to
+            id_, to = error.partial.id or record.coordinates, error.partial.to
             self.request_count += 1
-            self.invalid_requests[coordinates] = InvalidRequestFact(append_s, id_, to)
+            self.invalid_requests[record.coordinates] = InvalidRequestFact(append_s, id_, to)
             return
+        if isinstance(request, Batch):
+            for member in fan_out.split(request, record):
+                self._add_record(member, append_s)
+        elif isinstance(request, Request):
+            self._add_message(request, record.coordinates, append_s)
+        else:
+            self.request_count += 1  # a cancel: it is answered only if nothing can be cancelled
+
+    def _add_message(self, request: Request, coordinates: str, append_s: float) -> None:
         self.request_count += 1
         id_ = request.id or coordinates
         try:
@@ -97,7 +121,8 @@ class Evidence:
         self.event_count += 1
         # A repeat of the request under another number of the recipient gets the same fact.
         digest = hash(status.encode(replace(event, requested_to=None)))
-        suffix = event.event_id.rpartition("/")[2]
+        _, _, fact_name = event.event_id.partition("/")
+        suffix = fact_name.removeprefix(f"{event.id}/{event.status}/")
         if not suffix.isdecimal():
             answer = AnswerFact(record, event.id, event.to, at_s, digest)
             self.answers.setdefault(suffix, []).append(answer)
@@ -118,7 +143,6 @@ class Evidence:
         )
         log = self._get_log(phone, event.id)
         log.events += fact.pack()
-        log.is_batch_member = log.is_batch_member or event.batch_id is not None
 
     def add_letter(
         self, record: str, key: bytes | None, value: bytes | None, headers: Headers
@@ -158,8 +182,3 @@ def _make_request_fact(coordinates: str, append_s: float, request: Request) -> R
         replay_of=request.replay_of,
         is_forced=request.is_replay_forced,
     )
-
-
-def _read_kind(value: bytes | None, headers: Headers) -> Any:
-    body, _ = partial.recover(value or b"", headers)
-    return body.get("type")

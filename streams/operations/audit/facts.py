@@ -101,7 +101,6 @@ class MessageLog:
     id: str
     events: bytes = b""
     requests: tuple[RequestFact, ...] = ()
-    is_batch_member: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,8 +170,6 @@ def _judge_beginning(evidence: Evidence, message: Thread, terms: Terms, report: 
         return
     if terms.requests_from_s:
         report.leave_unjudged("answer: its request was deleted")
-    elif evidence.has_batches and message.is_batch_member:
-        report.leave_unjudged("answer: it was requested in a batch")
     elif first.at_ms / 1000 < terms.now_s:  # a later one was requested while the topics were read
         add("not_requested", "no record of the requests has this id and recipient", (first,))
 

@@ -31,11 +31,6 @@ class Thread:
         return any(history.accepted for history in self._histories)
 
     @property
-    def is_batch_member(self) -> bool:
-        """Whether it belongs to a batch."""
-        return any(history.log.is_batch_member for history in self._histories)
-
-    @property
     def failures(self) -> list[StatusFact]:
         """The events that have a dead letter."""
         return [fact for history in self._histories for fact in history.failures]

@@ -119,8 +119,9 @@ class ForgedTopics:
         at: float = 1.0,
         outcome: DeadLetterOutcome = "not_sent",
     ) -> str:
-        """The dead letter of the record of `wa.outbound` at these coordinates; returns where it is."""
-        topic, partition, offset = record.rsplit(":", 2)
+        """The dead letter of the record or batch member at these coordinates of `wa.outbound`; returns where it is."""
+        topic, partition, place_in_topic = record.rsplit(":", 2)
+        offset, _, _member = place_in_topic.partition("/")
         info = DeadLetterInfo(
             id=record,
             reason=ERROR.code,

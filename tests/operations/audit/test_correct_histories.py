@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,3 +125,40 @@ def test_a_clock_that_is_set_back_hides_the_limit() -> None:
     report = topics.judge()
     assert report.violations == []
     assert report.unjudged == {"limit: the broker's clock was set back": 1}
+
+
+def forge_batch(rejected: str) -> ForgedTopics:
+    """A batch with an own id, one of the batch, and a member that is rejected, whose event has this suffix."""
+    topics = ForgedTopics()
+    messages = [{"to": PHONE, "text": "x"}, {"to": "12"}, {"to": PHONE, "id": "5", "text": "x"}]
+    fields = {"type": "batch", "batch_id": "b/1", "first": 4, "messages": messages}
+    record = topics.request_bytes(orjson.dumps(fields))
+    for id_ in ("b/1/4", "5"):
+        topics.event("accepted", id_, at=1.0)
+    for at, id_ in ((2.0, "b/1/4"), (3.0, "5")):
+        topics.event("sent", id_, at=at, whatsapp_id=f"3EB0{id_}")
+    topics.event("rejected", "b/1/5", None, suffix=f"{record}/{rejected}")
+    topics.letter(f"{record}/5", "b/1/5")
+    return topics
+
+
+def test_members_of_a_batch_are_requests() -> None:
+    """Each is answered under its own id or under the batch's; one that is not valid is rejected alone."""
+    assert forge_batch("5").judge().violations == []
+
+
+def test_the_wrong_member_is_rejected() -> None:
+    """A letter and an answer belong to one member, not to its batch."""
+    kinds = {violation.kind for violation in forge_batch("6").judge().violations}
+    assert kinds == {"unanswered", "dead_letter_missing", "dead_letter_unexplained"}
+
+
+def test_a_cancel_is_answered_only_if_it_cancels_nothing() -> None:
+    """It is a record of its own: `rejected`, with a dead letter."""
+    topics = ForgedTopics()
+    value = orjson.dumps({"type": "cancel", "to": PHONE, "request_id": "c"})
+    topics.request_bytes(value)
+    record = topics.request_bytes(value)
+    topics.event("rejected", "c", suffix=record)
+    topics.letter(record, "c")
+    assert topics.judge().violations == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaConnectionError
 
 from streams.kafka.connection import client_options
 from streams.kafka.topics import names
@@ -38,8 +39,10 @@ class Caller:
         try:
             yield self
         finally:
+            failed = [task for task in self._tasks if task.done()]
             await cancel_tasks(*self._tasks, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
             await self._producer.stop()
+            await asyncio.gather(*failed)  # raises: what it should have read was not read
 
     async def request(self, *requests: dict[str, Any]) -> None:
         """Produce these requests, with the recipient as the key."""
@@ -73,10 +76,7 @@ class Caller:
         return self._records[topic]
 
     async def _read(self, topic: str, records: list[Any]) -> None:
-        consumer = AIOKafkaConsumer(
-            **self._options, group_id=None, isolation_level="read_committed"
-        )
-        await consumer.start()
+        consumer = await self._start_consumer(isolation_level="read_committed")
         try:
             assert self._producer is not None
             partitions = await self._producer.partitions_for(topic)
@@ -87,10 +87,21 @@ class Caller:
         finally:
             await consumer.stop()
 
+    async def _start_consumer(self, **options: Any) -> AIOKafkaConsumer:
+        """A broker on a busy machine may not answer the first time."""
+        async with asyncio.timeout(WAIT_TIMEOUT_S):
+            while True:
+                consumer = AIOKafkaConsumer(**self._options, group_id=None, **options)
+                try:
+                    await consumer.start()
+                except KafkaConnectionError:
+                    await consumer.stop()
+                else:
+                    return consumer
+
     async def fetch_end_offset(self, topic: str) -> int:
         """The end offset of a topic that has one partition."""
-        consumer = AIOKafkaConsumer(**self._options, group_id=None)
-        await consumer.start()
+        consumer = await self._start_consumer()
         try:
             partition = TopicPartition(topic, 0)
             return (await consumer.end_offsets([partition]))[partition]

@@ -6,8 +6,9 @@ without it, the program says in one line what to install.
 
 import sys
 
+from streams.system.interrupts import INTERRUPTED, end_quietly, hold_interrupts
 from streams.system.private_files import keep_files_private
-from streams.system.std_streams import INTERRUPTED, end_quietly, prepare_streams
+from streams.system.std_streams import prepare_streams
 
 _SERVER_MISSING = (
     "wa-streams: the service is not installed ({} is missing): pip install 'wa-streams[server]'"
@@ -30,7 +31,8 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        from streams.cli.main import run
+        with hold_interrupts():
+            from streams.cli.main import run
 
         return run(sys.argv[1:])
     except ModuleNotFoundError as error:

@@ -19,7 +19,8 @@ from streams.cli.error_map import translate
 from streams.cli.output import print_note
 from streams.operations.errors import CommandError
 from streams.settings import SettingError
-from streams.system.std_streams import INTERRUPTED, discard, prepare_streams
+from streams.system.interrupts import INTERRUPTED, hold_interrupts
+from streams.system.std_streams import discard, prepare_streams
 
 _PROGRAM = "wa-streams"
 _COMMANDS = {  # name → module of `commands` and the command in it, in the order of `--help`
@@ -56,7 +57,8 @@ class _LazyGroup(click.Group):
         if target is None:
             return None
         module, _, name = target.partition(":")
-        return getattr(importlib.import_module(f"streams.cli.commands.{module}"), name)
+        with hold_interrupts():
+            return getattr(importlib.import_module(f"streams.cli.commands.{module}"), name)
 
 
 @click.group(

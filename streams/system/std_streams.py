@@ -4,11 +4,9 @@ It imports nothing that takes time: it runs before everything else.
 """
 
 import os
-import signal
 import sys
 from typing import Any, Final
 
-INTERRUPTED: Final = 130  # the exit code that shells give to a process ended by SIGINT
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -29,15 +27,3 @@ def discard(stream: Any) -> None:
         os.dup2(null, stream.fileno())
     finally:
         os.close(null)
-
-
-def end_quietly() -> None:
-    """The process ends after Ctrl-C: another one ends it at once, without a traceback of what was cleaning up."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    default = sys.unraisablehook
-
-    def report(unraisable: "sys.UnraisableHookArgs", /) -> None:
-        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
-            default(unraisable)
-
-    sys.unraisablehook = report

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -167,18 +168,16 @@ def test_streams_and_terminals_of_any_kind(line: str, code: int, tmp_path: Path)
 def test_ctrl_c_twice_during_the_start_is_one_line(delay_s: float, tmp_path: Path) -> None:
     """While Python imports, while the command does, and while it ends."""
     program = (
-        "import os, signal, sys, threading, time\n"
+        "import sys\n"
         "from streams.cli.__main__ import main\n"
-        "def press():\n"
-        f"    for _ in range(2): time.sleep({delay_s}); os.kill(os.getpid(), signal.SIGINT)\n"
-        "threading.Thread(target=press, daemon=True).start()\n"
+        "print('started', flush=True)\n"
         "sys.argv = ['wa-streams', 'status']\n"
         "main()\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         cwd=tmp_path,
         env={
             **os.environ,
@@ -188,6 +187,11 @@ def test_ctrl_c_twice_during_the_start_is_one_line(delay_s: float, tmp_path: Pat
             "WA_KAFKA_BOOTSTRAP_SERVERS": "192.0.2.1:9",  # answers nothing
         },
     )
+    with contextlib.closing(process.stdout) as stdout:  # type: ignore[type-var]
+        assert stdout.readline() == b"started\n"  # type: ignore[union-attr]
+        for _ in range(2):
+            time.sleep(delay_s)
+            process.send_signal(signal.SIGINT)
     with contextlib.closing(process.stderr) as stderr:  # type: ignore[type-var]
         err = stderr.read()  # type: ignore[union-attr]
     assert process.wait(30) in (130, -signal.SIGINT)

@@ -11,7 +11,11 @@ _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def prepare_streams() -> None:
-    """Open those that were closed, or the next file would take their place; write what an encoding lacks as escapes."""
+    """Make the three streams usable, whatever the caller has done to them.
+
+    One that was closed is opened, or the next file would take its place: what is printed would be written into it. What
+    an encoding lacks is written as escapes.
+    """
     for name, mode in _STREAMS:
         stream: Any = getattr(sys, name)
         if stream is None:

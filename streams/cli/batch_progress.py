@@ -38,7 +38,7 @@ async def show_progress(settings: Settings, batch_id: str, *, as_json: bool) -> 
             if progress is None:
                 if not has_complained:
                     output.print_note(
-                        "nothing has changed for 30 s: is a dispatcher running (`wa-streams ps`)? "
+                        f"nothing has changed for {sending.SILENCE_S:g} s: is a dispatcher running (`wa-streams ps`)? "
                         "`wa-streams queue` shows why messages wait"
                     )
                 has_complained = True

@@ -23,7 +23,8 @@ from streams.operations.batches.plan import Plan
 from streams.operations.batches.rows import Request
 from streams.settings import Settings
 
-_SILENCE_S = 30.0
+# An account that has sent its number for a minute is silent for the rest of it.
+SILENCE_S = 90.0
 
 
 class TemplatePreview:
@@ -111,7 +112,7 @@ async def send(settings: Settings, plan: Plan) -> None:
 
 
 async def follow(settings: Settings, batch_id: str) -> AsyncIterator[BatchProgress | None]:
-    """The progress of a batch whenever it changes, up to its end; None: nothing has come for half a minute.
+    """The progress of a batch whenever it changes, up to its end; None: nothing has come for `SILENCE_S`.
 
     It begins with what there is. A batch that waits, for example for its time, is silent for as long as it waits.
     """
@@ -120,7 +121,7 @@ async def follow(settings: Settings, batch_id: str) -> AsyncIterator[BatchProgre
         pending = asyncio.ensure_future(anext(iterator))
         try:
             while True:
-                done, _ = await asyncio.wait({pending}, timeout=_SILENCE_S)
+                done, _ = await asyncio.wait({pending}, timeout=SILENCE_S)
                 if not done:
                     yield None
                     continue

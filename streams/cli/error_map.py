@@ -64,7 +64,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
 def translate(error: BaseException) -> CommandError | None:
     """The exit that an error stands for, by its nearest class; None if it is not in the map."""
     if isinstance(error, OSError) and is_disk_full(error):
-        return CommandFailed(describe_full_disk(error.filename or "the data folder"))
+        return CommandFailed(describe_full_disk(error.filename or "the output or the data folder"))
     if isinstance(error, OSError) and error.errno in _PATH_ERRNOS and error.filename is not None:
         return UsageError(f"{error.filename}: {error.strerror or error}")
     if (

@@ -77,7 +77,11 @@ class Dispatcher:
             flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
         obstacles = self.app.obstacles
-        obstacles.observers.append(metrics.ObstacleMetrics(self.registry, lambda: obstacles.topics))
+        obstacles.observers.append(
+            metrics.ObstacleMetrics(
+                self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
+            )
+        )
         shorten = make_shortener(self.names.status, self.names.dlq)
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
         self.accounts = Accounts(

@@ -38,5 +38,6 @@ class HealthReport:
             conversation_states=self.gauges[gauges.PHONES],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
             dispatches_overdue=self.timer_service.flights.count_overdue(),
+            under_replicated_topics=len(self.app.obstacles.under_replicated),
             accounts=self.account_monitor.get_statuses().values(),
         )

@@ -17,6 +17,7 @@ def health_document(
     conversation_states: int,
     rate_limit_tracking: int,
     dispatches_overdue: int = 0,
+    under_replicated_topics: int = 0,
     accounts: Iterable[AccountStatus],
 ) -> dict[str, Any]:
     """The document without the uptime in seconds, which the server adds.
@@ -25,7 +26,8 @@ def health_document(
 
     `queue_length` counts the messages that wait or are in flight, `cache_size` the numbers with a cached
     look-up, `conversation_states` the recipients that have a row, and `rate_limit_tracking` those of
-    them that were sent a message recently. `dispatches_overdue` counts the messages whose sender does not answer.
+    them that were sent a message recently. `dispatches_overdue` counts the messages whose sender does not answer,
+    and `under_replicated_topics` the topics of which a broker that is down, frozen or behind has a copy.
     """
     statuses = list(accounts)
     return {
@@ -37,5 +39,6 @@ def health_document(
             "conversationStates": conversation_states,
             "rateLimitTracking": rate_limit_tracking,
             "dispatchesOverdue": dispatches_overdue,
+            "underReplicatedTopics": under_replicated_topics,
         },
     }

@@ -250,17 +250,22 @@ class DispatcherMetrics:
 class ObstacleMetrics:
     """The topics that a worker cannot write or read (runtime/obstacles/monitor.py)."""
 
-    def __init__(self, registry: CollectorRegistry, topics: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        topics: Callable[[], Sequence[str]],
+        under_replicated: Callable[[], Sequence[str]],
+    ) -> None:
         self._obstacles = Counter(
             "wa_obstacles",
             "Times that a topic began to stand in the way: deleted, denied, or not taking records",
             ["topic"],
             registry=registry,
         )
-        gauge = Gauge(
-            "wa_obstructed_topics", "Topics that cannot be written or read now", registry=registry
-        )
+        gauge = Gauge("wa_obstructed_topics", "Topics that cannot be used now", registry=registry)
         gauge.set_function(lambda: len(topics()))
+        gauge = Gauge("wa_under_replicated_topics", "Topics that lack copies", registry=registry)
+        gauge.set_function(lambda: len(under_replicated()))
 
     def count_obstacle(self, topic: str) -> None:
         """A new obstacle stands in the way of this topic."""

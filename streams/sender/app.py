@@ -115,7 +115,11 @@ class Sender:
     def _register_agents(self) -> None:
         app, obstacles = self.app, self.app.obstacles
         app.target_topics |= {self.names.phone, self.names.accounts}
-        obstacles.observers.append(ObstacleMetrics(self.registry, lambda: obstacles.topics))
+        obstacles.observers.append(
+            ObstacleMetrics(
+                self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
+            )
+        )
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )
@@ -251,6 +255,7 @@ class Sender:
             cache_size=0,
             conversation_states=0,
             rate_limit_tracking=0,
+            under_replicated_topics=len(self.app.obstacles.under_replicated),
         )
 
 

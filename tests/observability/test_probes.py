@@ -109,6 +109,7 @@ async def test_the_earlier_services_health(worker: Worker) -> None:
                 "conversationStates": 1,
                 "rateLimitTracking": 4,
                 "dispatchesOverdue": 0,
+                "underReplicatedTopics": 0,
             },
         }
         worker.health = {**HEALTHY, "healthy": False}

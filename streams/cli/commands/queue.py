@@ -11,6 +11,7 @@ from streams.cli import output
 from streams.cli.time_param import format_minute
 from streams.contract.timestamps import format_age, format_rfc3339
 from streams.kafka.broker_clock import fetch_broker_time_s
+from streams.kafka.replication import TOO_FEW_COPIES, fetch_under_replicated
 from streams.local import run_dir
 from streams.operations import queue as operations
 from streams.operations.queue import QueuedMessage, RecipientQueue
@@ -34,6 +35,7 @@ def queue(phone: str | None, as_json: bool) -> None:
     recipient = None if phone is None else operations.parse_recipient(settings, phone)
     with output.Progress("reading the queues") as progress:
         queues, now_s, unread = asyncio.run(_read(settings, recipient, progress))
+        lacking = asyncio.run(fetch_under_replicated(settings))
     if recipient is None:
         rows = [_to_json(queue) if as_json else _to_row(queue, now_s) for queue in queues]
         output.print_records(rows, _QUEUE_COLUMNS, _QUEUE_DETAILS, as_json=as_json)
@@ -45,6 +47,8 @@ def queue(phone: str | None, as_json: bool) -> None:
         ]
         output.print_records(messages, _MESSAGE_COLUMNS, _MESSAGE_DETAILS, as_json=as_json)
     output.print_note(_summarize(queues, unread))
+    if lacking:
+        output.print_note(TOO_FEW_COPIES.format(len(lacking)))
 
 
 async def _read(

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 from faust.exceptions import NotReady
 
+from streams.kafka.replication import TOO_FEW_COPIES, list_under_replicated
 from streams.runtime.broker.pending_writes import PendingWrite
 from streams.runtime.protocols import ObstructedApp
 
@@ -59,6 +60,7 @@ class ObstacleMonitor:
         self._app = app
         self._request_timeout_s = request_timeout_s
         self._obstacles: Mapping[str, str] = {}
+        self.under_replicated: list[str] = []  # topics that lack copies, which stops nothing yet
         self._answered_s = time.monotonic()
 
     @property
@@ -80,26 +82,35 @@ class ObstacleMonitor:
 
     async def check(self) -> None:
         """Look once for everything that stands in the way."""
-        existing = await self._fetch_topics()
-        if existing is None:
+        cluster = await self._fetch_cluster()
+        if cluster is None:
             self._update(self._find_silence())
             return
+        existing = set(cluster.topics(exclude_internal_topics=False))
         self._answered_s = time.monotonic()
         writes = self._app.publisher.pending_writes.older_than(self.timeout_s)
         obstacles = {topic: _describe(write) for write in writes for topic in write.topics}
         obstacles |= dict.fromkeys(self._app.unreadable_topics(), _NO_READ)
-        missing = (self._app.required_topics() | obstacles.keys()) - existing
+        required = self._app.required_topics()
+        self._set_under_replicated(list_under_replicated(cluster, required))
+        missing = (required | obstacles.keys()) - existing
         self._update(obstacles | dict.fromkeys(missing, _MISSING))
 
-    async def _fetch_topics(self) -> set[str] | None:
-        """The topics that exist and that this user may see; None: no broker answers."""
+    async def _fetch_cluster(self) -> Any:
+        """The metadata of all topics that exist and that this user may see; None: no broker answers."""
         try:
             client: Any = self._app.typed_producer.client.client
             async with asyncio.timeout(self._request_timeout_s):
-                cluster = await client.fetch_all_metadata()
+                return await client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError, NotReady):
             return None
-        return set(cluster.topics(exclude_internal_topics=False))
+
+    def _set_under_replicated(self, topics: list[str]) -> None:
+        was_whole, self.under_replicated = not self.under_replicated, topics
+        if topics and was_whole:
+            log.warning(TOO_FEW_COPIES.format(len(topics)))
+        elif not topics and not was_whole:
+            log.info("all topics have all their copies again")
 
     def _find_silence(self) -> dict[str, str]:
         silent_s = time.monotonic() - self._answered_s

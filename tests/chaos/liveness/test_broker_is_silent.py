@@ -38,6 +38,10 @@ async def test_nobody_waits_longer_than_the_bound(cluster: Cluster, tmp_path: Pa
             await service.caller.wait_for_status(late.id, "sent")
             assert (await service.wait_for_health(lambda document: document["healthy"]))["healthy"]
             assert await service.run_command("queue") is not None
+            await service.wait_for_metric("wa_under_replicated_topics", 1)
+            await service.wait_for_health(
+                lambda document: document["metrics"]["underReplicatedTopics"] > 0
+            )
             await asyncio.sleep(max(0.0, end_s - asyncio.get_running_loop().time()))
         finally:
             cluster.recover()

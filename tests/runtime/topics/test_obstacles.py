@@ -139,6 +139,7 @@ class FakeApp:
     def __init__(self) -> None:
         self.publisher = Publisher(asyncio.Future)  # type: ignore[arg-type] - nothing is published
         self.existing: set[str] | None = None
+        self.in_sync = [1, 2]  # of two copies
 
     @property
     def typed_producer(self) -> Any:
@@ -147,7 +148,10 @@ class FakeApp:
     async def fetch_all_metadata(self) -> Any:
         if self.existing is None:
             raise KafkaError("no broker answers")
-        return SimpleNamespace(topics=lambda **_: self.existing)
+        copies = {0: SimpleNamespace(replicas=[1, 2], isr=self.in_sync)}
+        return SimpleNamespace(
+            topics=lambda **_: self.existing, _partitions=dict.fromkeys(self.existing, copies)
+        )
 
     def required_topics(self) -> set[str]:
         return {"wa.outbound", "wa.status"}
@@ -182,3 +186,20 @@ async def test_a_deleted_source_is_an_obstacle_although_nothing_waits():
     app.existing = {"wa.status", "wa.outbound"}
     await monitor.check()
     assert monitor.reason is None
+
+
+async def test_missing_copies_are_no_obstacle(caplog: pytest.LogCaptureFixture):
+    """The other brokers have the data. It is said once when it begins, and once when it is over."""
+    caplog.set_level(logging.INFO)
+    app: Any = FakeApp()
+    monitor = ObstacleMonitor(app)
+    app.existing, app.in_sync = app.required_topics(), [2]
+    for _ in range(2):
+        await monitor.check()
+    assert monitor.under_replicated == ["wa.outbound", "wa.status"]
+    assert monitor.reason is None
+    app.in_sync = [2, 1]
+    for _ in range(2):
+        await monitor.check()
+    assert monitor.under_replicated == []
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]

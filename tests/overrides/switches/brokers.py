@@ -11,7 +11,7 @@ BROKERS = (
         TIMEOUTS_FILE,
         "    ak_conn.AIOKafkaConnection = BoundedConnection",
         "    pass",
-        (TIMEOUTS + "test_every_client_gets_past_a_silent_address",),
+        (TIMEOUTS + "test_a_broker_that_is_silent_is_given_up",),
     ),
     Switch(
         "a broker that is silent is asked last",

@@ -45,6 +45,6 @@ STORING = (
         "parts/recovery.py",
         "                await self._discard_stale(consumer, behind, destination)\n",
         "",
-        (STALE + "test_a_deleted_row_does_not_come_back",),
+        (STALE + "test_a_deleted_row_does_not_come_back[43260.0-True]",),
     ),
 )

@@ -3,7 +3,8 @@
 import itertools
 import math
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, TypedDict, cast
 
@@ -93,11 +94,8 @@ def encode_request(request: Mapping[str, Any]) -> EncodedRequest:
     to = str(fields.get("to") or fields.get("phoneNumber") or "")
     # The recipient's number in one notation, so that all its requests are in one partition, in order.
     key = to_key(to).encode(errors="replace")
-    try:
+    with _translate_refusal():
         parse(value, (), max_bytes=_MAX_BYTES, key=key)
-    except InvalidRequest as error:
-        field, _, reason = error.detail.partition(": ")
-        raise RequestInvalid(error.code, field, reason) from None
     return EncodedRequest(fields["id"], to, key, value)
 
 
@@ -136,11 +134,8 @@ def _encode_group(
     value = orjson.dumps({**fields, "messages": messages})
     # The key keeps the records of a batch, and a cancel of it, in order.
     key = batch_id.encode(errors="replace")
-    try:
+    with _translate_refusal():
         parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
-    except InvalidRequest as error:
-        field, _, reason = error.detail.partition(": ")
-        raise RequestInvalid(error.code, field, reason) from None
     return EncodedRequest(batch_id, "", key, value)
 
 
@@ -158,12 +153,19 @@ def encode_cancel(
     value = _encode({"type": "cancel", **fields})
     # The key of the messages that it names, so that it does not overtake them.
     key = (to_key(to) if to is not None else batch_id or "").encode(errors="replace")
-    try:
+    with _translate_refusal():
         parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
+    return EncodedRequest(cancel_id, to or "", key, value)
+
+
+@contextmanager
+def _translate_refusal() -> Iterator[None]:
+    """What the contract's reader refuses, with the field apart from the reason."""
+    try:
+        yield
     except InvalidRequest as error:
         field, _, reason = error.detail.partition(": ")
         raise RequestInvalid(error.code, field, reason) from None
-    return EncodedRequest(cancel_id, to or "", key, value)
 
 
 def _encode(fields: Mapping[str, Any]) -> bytes:

@@ -28,7 +28,7 @@ from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
 
 from streams.kafka.topic_ids import recreated_message
-from streams.runtime.consumer.fetch import gap_free_offsets
+from streams.runtime.consumer.fetch import gap_free_offsets, record_size_bytes
 from streams.runtime.consumer.offsets import OffsetTracker
 from streams.runtime.consumer.thread import ConsumerThread, RebalanceListener
 from streams.runtime.exit_codes import ExitCode, terminate
@@ -212,7 +212,7 @@ class Consumer(driver.Consumer):
                 await self._resync_once(partition)
                 continue
             if partition in self._trackers:
-                tracker.deliver(message.offset, _size_bytes(message))
+                tracker.deliver(message.offset, record_size_bytes(message))
             else:
                 tracker.skip(message.offset)
             yield partition, message
@@ -292,8 +292,3 @@ class Consumer(driver.Consumer):
     def is_coordinator_dead(self) -> bool:
         """Whether the group's coordinator has ended with an error."""
         return self._thread.is_coordinator_dead
-
-
-def _size_bytes(message: Message) -> int:
-    # Kafka gives -1 for a missing key or value.
-    return max(message.serialized_key_size, 0) + max(message.serialized_value_size, 0)

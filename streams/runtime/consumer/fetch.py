@@ -2,7 +2,8 @@
 
 aiokafka returns records and moves on. It knows that there was nothing between two of them (control records of
 transactions, aborted records, compacted records), but does not report it. Without that knowledge, such a gap cannot be
-distinguished from records that were lost on their way. This file only records facts about the log.
+distinguished from records that were lost on their way. This file records facts about the log; it decides nothing but
+how much is taken at once.
 
 When `getall` takes something, the requested position equals `next_fetch_offset` (otherwise it returns nothing). So what
 it takes covers exactly one offset range `[start, next_fetch_offset)`.
@@ -18,6 +19,7 @@ from faust.types import TP
 
 from streams.runtime.consumer.offsets import OffsetRange
 
+MAX_TAKEN_BYTES = 1 << 20  # of one partition at once, uncompressed; what is left is taken next time
 _EMPTY_RANGE_ATTRIBUTE = "known_empty"  # set on aiokafka's state of a partition
 
 
@@ -33,15 +35,36 @@ class FetchResult(ak_fetcher.FetchResult):
     def getall(self, max_records: int | None = None) -> FetchBatch:
         """The fetched records, with the start of their offset range."""
         partition_records: Any = self._partition_records
-        start: int = partition_records.next_fetch_offset if partition_records is not None else -1
-        batch = FetchBatch(super().getall(max_records))
-        if partition_records is None or partition_records.next_fetch_offset == start:
+        if partition_records is None or not self.check_assignment(self._topic_partition):
+            return FetchBatch()
+        start: int = partition_records.next_fetch_offset
+        batch = self._take(partition_records, max_records)
+        if partition_records.next_fetch_offset == start:
             return batch  # nothing was taken
         state = self._assignment.state_value(self._topic_partition)
         batch.start_offset = _merge_start(getattr(state, _EMPTY_RANGE_ATTRIBUTE, None), start)
         empty_from = batch[-1].offset + 1 if batch else batch.start_offset
         setattr(state, _EMPTY_RANGE_ATTRIBUTE, (empty_from, partition_records.next_fetch_offset))
         return batch
+
+    def _take(self, partition_records: Any, max_records: int | None) -> FetchBatch:
+        """aiokafka's `getall`, limited in bytes as well: compressed records may be many in a small fetch."""
+        batch, size_bytes = FetchBatch(), 0
+        for record in partition_records:
+            batch.append(record)
+            size_bytes += record_size_bytes(record)
+            if len(batch) == max_records or size_bytes >= MAX_TAKEN_BYTES:
+                self._update_position()
+                return batch
+        self._update_position()
+        self._partition_records = None
+        return batch
+
+
+def record_size_bytes(record: Any) -> int:
+    """The bytes of a record's key and value, uncompressed."""
+    # Kafka gives -1 for a missing key or value.
+    return max(record.serialized_key_size, 0) + max(record.serialized_value_size, 0)
 
 
 def _merge_start(empty_range: OffsetRange | None, start: int) -> int:

@@ -17,8 +17,9 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim
 from streams.sender.claim_store import ClaimStore
 from streams.sender.metrics import Metrics
-from streams.whatsapp.driver import RECEIPT_KINDS_BY_ACK, Driver, IncomingMessage, Receipt
+from streams.whatsapp.driver import RECEIPT_KINDS_BY_ACK, Driver, Receipt
 from streams.whatsapp.errors import BrowserError
+from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class ReceiptTracker:
 
     # -- receiving
 
-    def receive(self, receipt: Receipt | IncomingMessage) -> None:
+    def receive(self, receipt: Receipt | IncomingHint) -> None:
         """Take a receipt of the driver. Incoming messages are not published yet."""
         if isinstance(receipt, Receipt):
             self._received.put_nowait(receipt)

@@ -81,6 +81,12 @@
       "WAWebMsgCollection.MsgCollection.getMessagesById": "MsgStore",
       "WAWebSchemaReactions.getReactionsTable": null,
     },
+    incoming: {
+      "WAWebSchemaMessage.getMessageTable": null,
+      "WAWebDBMessageSerialization.messageFromDbRow": null,
+      "WAWebReactionsMsgAction.addOrUpdateReactionsModelCollection": null,
+      "WAWebContactCollection.ContactCollection": "ContactStore",
+    },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,
       "WAWebDBProcessMessage.DuplicateMessageError": null,

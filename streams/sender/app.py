@@ -36,6 +36,7 @@ from streams.sender import claim_store
 from streams.sender.account import QrPrinter
 from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.clock import Clock
+from streams.sender.inbound.records import publish as publish_inbound
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
 from streams.settings import Settings
@@ -104,6 +105,7 @@ class Sender:
             make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
+            publish_inbound=partial(publish_inbound, self.app.publisher, self.names.inbound),
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
@@ -114,7 +116,7 @@ class Sender:
 
     def _register_agents(self) -> None:
         app, obstacles = self.app, self.app.obstacles
-        app.target_topics |= {self.names.phone, self.names.accounts}
+        app.target_topics |= {self.names.phone, self.names.accounts, self.names.inbound}
         obstacles.observers.append(
             ObstacleMetrics(
                 self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated

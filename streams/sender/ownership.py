@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
+from streams.contract.inbound import InboundMessage
 from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
 from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
@@ -24,6 +25,9 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
+from streams.sender.inbound.downloads import make_downloader
+from streams.sender.inbound.follower import InboundFollower
+from streams.sender.inbound.position_store import PositionStore
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.page_monitor import PageMonitor
@@ -32,7 +36,8 @@ from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.settings import Settings
 from streams.system.tasks import cancel_tasks
-from streams.whatsapp.driver import Driver, Phase, SessionState
+from streams.whatsapp.driver import Driver, Phase, Receipt, SessionState
+from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +49,10 @@ GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives event
 class Ports:
     """What an ownership needs of Kafka and of the browser.
 
-    `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
-    durable when they return. `read_send_end` gives the end offset of the send topic. `nack` is for records that stay
-    without an outcome, `on_failure` for an error that must end the process. `show_session` shows a person the QR code.
+    `publish_events` writes to the phone log, `publish_account` to `wa.accounts` and `publish_inbound` to
+    `wa.inbound`; what they wrote is durable when they return. `read_send_end` gives the end offset of the send topic.
+    `nack` is for records that stay without an outcome, `on_failure` for an error that must end the process.
+    `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -55,6 +61,7 @@ class Ports:
     make_driver: Callable[[], Driver]
     publish_events: Callable[[Sequence[Event]], Awaitable[object]]
     publish_account: Callable[[AccountRecord], Awaitable[object]]
+    publish_inbound: Callable[[Sequence[InboundMessage]], Awaitable[object]]
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
     metrics: Metrics
@@ -104,8 +111,18 @@ class SendTopicOwnership:
         self.browser_session = BrowserSession(
             lambda: ports.metrics.acks.follow(ports.make_driver()),
             on_change=self._on_session_change,
-            on_received=self._receipts.receive,
+            on_received=self._on_received,
             clock=clock,
+        )
+        self._inbound = InboundFollower(
+            account,
+            positions=PositionStore(self._claim_store),
+            downloader=make_downloader(settings, account, self._get_ready_driver),
+            get_page=self._get_ready_driver,
+            publish_messages=ports.publish_inbound,
+            publish_events=ports.publish_events,
+            on_published=ports.metrics.record_inbound,
+            now_s=clock.now_s,
         )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
@@ -149,6 +166,7 @@ class SendTopicOwnership:
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
+        self._spawn(self._inbound.run(), "inbound")
         self._spawn(self._account_publisher.run(), "account")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
@@ -226,6 +244,17 @@ class SendTopicOwnership:
         self._page_monitor.update(session)
         if session.phase is Phase.READY:
             self._ready_event.set()
+            self._inbound.notify_ready()
+
+    def _on_received(self, received: Receipt | IncomingHint) -> None:
+        if isinstance(received, IncomingHint):
+            self._inbound.notify(received)
+        else:
+            self._receipts.receive(received)
+
+    def _get_ready_driver(self) -> Driver | None:
+        session = self.browser_session
+        return session.driver if session.state.phase is Phase.READY else None
 
     async def _refresh_acks(self) -> None:
         """Whenever the session is ready, also if it was lost and came back during a refresh."""

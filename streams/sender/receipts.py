@@ -19,7 +19,6 @@ from streams.sender.claim_store import ClaimStore
 from streams.sender.metrics import Metrics
 from streams.whatsapp.driver import RECEIPT_KINDS_BY_ACK, Driver, Receipt
 from streams.whatsapp.errors import BrowserError
-from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +74,9 @@ class ReceiptTracker:
 
     # -- receiving
 
-    def receive(self, receipt: Receipt | IncomingHint) -> None:
-        """Take a receipt of the driver. Incoming messages are not published yet."""
-        if isinstance(receipt, Receipt):
-            self._received.put_nowait(receipt)
+    def receive(self, receipt: Receipt) -> None:
+        """Take a receipt of the driver."""
+        self._received.put_nowait(receipt)
 
     async def refresh_acks(self, driver: Driver) -> None:
         """Read the acks of the latest messages that are in doubt, unknown, or not read yet."""

@@ -206,6 +206,14 @@ class WhatsAppSettings:
         500,
         "MB of free disk without which no profile is opened. Below twice that: `degraded`. 0: no check.",
     )
+    media_store: str | None = _setting(
+        None,
+        "Where received files go: a folder, or an address of fsspec such as `s3://bucket/folder`. "
+        "Without it: the folder `media` in the data folder.",
+    )
+    media_max_mb: AtLeast0 = _setting(
+        100, "A larger file that is received is not downloaded. 0: none is."
+    )
     whatsapp_browser_args: tuple[str, ...] = _setting(
         (), "Further arguments for the browser, separated by ` | `.", separator=" | "
     )

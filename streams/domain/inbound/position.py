@@ -12,6 +12,7 @@ from streams.domain.stored import Codec, Stored
 FIRST_ROW: Final = 1_000_000_000  # source: WAWebDBStoreMessage
 # A message that arrives is hardly ever older than one that arrived before it; after this long, never.
 MAX_REORDER_S: Final = 3600.0
+MAX_LINKING_S: Final = 300.0  # from the link of an account until it is ready for the first time
 
 
 class Position(Stored, frozen=True):
@@ -31,7 +32,7 @@ class Position(Stored, frozen=True):
 
 def new_position(now_s: float, max_age_s: float) -> Position:
     """The position of an account that has none: since its link, and not longer than the records are kept."""
-    return Position(since_s=now_s - max_age_s, started_s=now_s - max_age_s, at_s=now_s)
+    return Position(since_s=now_s - max_age_s, started_s=now_s - MAX_LINKING_S, at_s=now_s)
 
 
 def restarted(position: Position) -> Position:

@@ -15,6 +15,7 @@ from faust.types import TP
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
+from streams.domain.accounts.groups import GroupReport, encode_groups, groups_key
 from streams.domain.accounts.requests import check_record, decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
@@ -104,6 +105,7 @@ class Sender:
             make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
+            publish_groups=self._publish_groups,
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
@@ -114,7 +116,7 @@ class Sender:
 
     def _register_agents(self) -> None:
         app, obstacles = self.app, self.app.obstacles
-        app.target_topics |= {self.names.phone, self.names.accounts}
+        app.target_topics |= {self.names.phone, self.names.accounts, self.names.account_requests}
         obstacles.observers.append(
             ObstacleMetrics(
                 self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
@@ -201,8 +203,14 @@ class Sender:
         await self.app.publisher.publish_shortened(records, _has_no_shorter_form)
 
     async def _publish_account(self, record: AccountRecord) -> None:
-        key = self.account.encode()
-        outgoing = OutgoingRecord(self.names.accounts, accounts.encode(record), key)
+        await self._publish(self.names.accounts, accounts.encode(record), self.account.encode())
+
+    async def _publish_groups(self, report: GroupReport) -> None:
+        key = groups_key(self.account)
+        await self._publish(self.names.account_requests, encode_groups(report), key)
+
+    async def _publish(self, topic: str, value: bytes, key: bytes) -> None:
+        outgoing = OutgoingRecord(topic, value, key)
         await self.app.publisher.publish_shortened([outgoing], _has_no_shorter_form)
 
     # -- probes

@@ -37,8 +37,8 @@ async def read_groups(settings: Settings, account: str) -> ListedGroups:
                 report = decode_groups(record.value or b"")
     if report is None:
         raise CommandFailed(
-            f"the sender of {account} has not listed its groups yet: it does so within half a minute after the "
-            "account is ready (`wa-streams accounts list`)"
+            f"the sender of {account} has not listed its groups yet: it does so as soon as the account "
+            "is ready (`wa-streams accounts list`)"
         )
     now_s = await fetch_broker_time_s(settings)
     return ListedGroups(report, max(0.0, now_s - report.listed_at_s))

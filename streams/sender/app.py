@@ -181,8 +181,8 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                message = event.message
-                await self.ownership.pipeline.accept(event, message.timestamp, message.offset)
+                timestamp, offset = event.message.timestamp, event.message.offset
+                await self.ownership.pipeline.accept(event, timestamp, offset)
 
     async def _read_send_end(self) -> int:
         partition = TP(self.names.send(self.account), claim_store.PARTITION)
@@ -195,9 +195,8 @@ class Sender:
         return ends[partition]
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
-        topic = self.names.phone
         records = [
-            OutgoingRecord(topic, events.encode(event), event.phone.encode())
+            OutgoingRecord(self.names.phone, events.encode(event), event.phone.encode())
             for event in phone_events
         ]
         await self.app.publisher.publish_shortened(records, _has_no_shorter_form)
@@ -251,8 +250,7 @@ class Sender:
         """What every process knows, and of our own account what is not published yet."""
         statuses = self.account_monitor.get_statuses()
         if self.ownership is not None:
-            record = self.ownership.account_record
-            statuses[self.account] = AccountStatus(self.account, record)
+            statuses[self.account] = AccountStatus(self.account, self.ownership.account_record)
         return statuses.values()
 
     def _get_health(self) -> dict[str, Any]:
@@ -282,7 +280,6 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
 
 def _has_no_shorter_form(_: OutgoingRecord) -> None:
     """Its topic was made too small for even this record. It is logged; a dispatch without an outcome has a deadline."""
-    return
 
 
 def run(settings: Settings, account: str, name: str, *, prints_qr: bool = True) -> int:

@@ -10,13 +10,13 @@ from typing import Final
 from streams.domain.accounts.groups import AccountGroup, GroupReport, is_due
 from streams.sender.browser_session import BrowserSession
 
-INTERVAL_S: Final = 30.0
+INTERVAL_S: Final = 5.0
 
 PublishGroups = Callable[[GroupReport], Awaitable[object]]
 
 
 class GroupReporter:
-    """Lists the groups every half minute, and publishes the list when that says something new."""
+    """Lists the groups every few seconds, and publishes the list when that says something new."""
 
     def __init__(
         self,

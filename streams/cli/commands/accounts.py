@@ -113,7 +113,7 @@ def _describe_new_chats(record: AccountRecord) -> str:
 def groups_(account: str, as_json: bool) -> None:
     """List the groups of ACCOUNT: id, size, whether the account may write there, and subject.
 
-    The list is the last one of its sender, which makes one every half minute while the account is ready.
+    The list is the last one of its sender, which looks every five seconds while the account is ready.
     """
     listed = asyncio.run(read_groups(run_dir.resolve_kafka(load()), account))
     report = msgspec.to_builtins(listed.report)

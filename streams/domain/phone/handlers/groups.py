@@ -15,6 +15,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain.accounts.routing import AccountCapacities
+from streams.domain.errors import Error
 from streams.domain.phone.closures import close_to_group, open_to_group
 from streams.domain.phone.state import Message, State
 from streams.domain.phone.transition import Transition
@@ -23,9 +24,15 @@ MIN_CLOSED_S: Final = 60.0  # without it, two accounts would hand a message to e
 
 
 def hand_over(
-    transition: Transition, message: Message, account: str, accounts: AccountCapacities
+    transition: Transition,
+    message: Message,
+    account: str,
+    error: Error,
+    accounts: AccountCapacities,
 ) -> Message | None:
-    """The message, which waits for another account; None: there is no other, so it has failed."""
+    """The message, which waits for another account; None: there is no other, or the group is not the reason."""
+    if not error.is_refused_by_group:
+        return None
     closed_s = max(transition.policy.lookup_cache_s, MIN_CLOSED_S)
     close_to_group(transition, account, until_s=transition.now_s + closed_s)
     if not _is_any_left(transition, message, accounts):

@@ -145,10 +145,9 @@ def _apply_failed(
     if error.error_class is ErrorClass.UNKNOWN:
         unknown = OutcomeUnknown(at_s=transition.now_s, error=error)
         return _apply_unknown(transition, message, event, unknown)
-    if error.is_refused_by_group:
-        waiting = groups.hand_over(transition, message, event.account, accounts)
-        if waiting is not None:
-            return waiting
+    waiting = groups.hand_over(transition, message, event.account, error, accounts)
+    if waiting is not None:
+        return waiting
     updated = replace(
         message,
         attempts=message.attempts + 1,

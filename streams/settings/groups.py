@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.settings.types import (
+    AccountWeight,
     AtLeast0,
     AtLeast1,
     HoursOfDay,
@@ -105,7 +106,8 @@ class LimitSettings:
         "A repeat within this time sends nothing.",
     )
     conversation_expiry_s: AtLeast1 = _setting(
-        3600, "A recipient without traffic for this many seconds is forgotten."
+        3600,
+        "A conversation without a message, and a recipient without traffic, is forgotten after this many seconds.",
     )
     lookup_cache_s: AtLeast0 = _setting(
         600,
@@ -158,6 +160,11 @@ class AccountSettings:
 
     accounts: tuple[Name, ...] = _setting(
         ("main",), "Names of the accounts that send, separated by commas."
+    )
+    account_weights: tuple[AccountWeight, ...] = _setting(
+        (),
+        "Share of new conversations that each account gets, for example `main=2,sales=1`. The default is 1; an "
+        "account with 0 gets only those that no other account can take.",
     )
     send_interval_ms: AtLeast0 = _setting(
         100, "Shortest time between two sends of an account, in milliseconds."

@@ -5,7 +5,8 @@
     POST /scan      {"qr", "phone"?} or {"pairing_code", "phone"?}
     POST /numbers   {"+60…": {"on_whatsapp": false, "chat_id"?: …}, …}
     POST /inbound   see inbound.py
-    POST /read      {"by", "to"}
+    POST /read      {"by", "to", "group"?}
+    POST /groups    {"id"?, "subject"?, "members", "admins"?, "admins_only"?}: its members from now on
     POST /faults    see state/faults.py; DELETE /faults
     POST /reset     a clean world
 
@@ -14,7 +15,7 @@ the phone refuses. client.py is the client.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
@@ -48,6 +49,15 @@ class _ScanBody(_RequestBody, kw_only=True):
 class _ReadBody(_RequestBody, kw_only=True):
     by: Phone
     to: Phone
+    group: str | None = None
+
+
+class _GroupBody(_RequestBody, kw_only=True):
+    members: list[Phone]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(-[0-9]+)?@g\.us$")] | None = None
+    subject: str = "Group"
+    admins: list[Phone] = []
+    admins_only: bool = False
 
 
 class Control:
@@ -68,6 +78,7 @@ class Control:
                 web.post("/numbers", self.numbers),
                 web.post("/inbound", self.inbound),
                 web.post("/read", self.read),
+                web.post("/groups", self.change_group),
                 web.post("/faults", self.faults),
                 web.delete("/faults", self.clear_faults),
                 web.post("/reset", self.reset),
@@ -132,9 +143,21 @@ class Control:
         return _json_response({"whatsapp_id": whatsapp_id})
 
     async def read(self, request: web.Request) -> web.Response:
-        """A recipient reads all messages of an account."""
+        """A recipient reads all messages of an account: those to itself, or those in a group."""
         body = await _read_body(request, _ReadBody)
-        return _json_response({"read": await self._server.phones.read_messages(body.by, body.to)})
+        if body.group is not None:
+            count = await self._server.groups.read_messages(body.by, body.to, body.group)
+        else:
+            count = await self._server.phones.read_messages(body.by, body.to)
+        return _json_response({"read": count})
+
+    async def change_group(self, request: web.Request) -> web.Response:
+        """Make a group, or change it. Whoever is not among the members has left it, or was never in it."""
+        body = await _read_body(request, _GroupBody)
+        group_id = await self._server.groups.change(
+            body.id, body.subject, body.members, body.admins, admins_only=body.admins_only
+        )
+        return _json_response({"id": group_id})
 
     async def faults(self, request: web.Request) -> web.Response:
         """Add faults."""

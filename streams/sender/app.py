@@ -15,6 +15,7 @@ from faust.types import TP
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
+from streams.domain.accounts.groups import GroupReport, encode_groups, groups_key
 from streams.domain.accounts.requests import check_record, decode_request, request_key
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
@@ -34,15 +35,16 @@ from streams.runtime.factory import create_app
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
 from streams.sender.account import QrPrinter
+from streams.sender.attempts.submitter import make_limits
 from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.clock import Clock
 from streams.sender.inbound.records import publish as publish_inbound
 from streams.sender.metrics import Metrics
-from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
+from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.launch import make_browser_config
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 log = logging.getLogger(__name__)
@@ -106,6 +108,7 @@ class Sender:
             publish_events=self._publish_events,
             publish_account=self._publish_account,
             publish_inbound=partial(publish_inbound, self.app.publisher, self.names.inbound),
+            publish_groups=self._publish_groups,
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
@@ -116,7 +119,8 @@ class Sender:
 
     def _register_agents(self) -> None:
         app, obstacles = self.app, self.app.obstacles
-        app.target_topics |= {self.names.phone, self.names.accounts, self.names.inbound}
+        names = self.names
+        app.target_topics |= {names.phone, names.accounts, names.account_requests, names.inbound}
         obstacles.observers.append(
             ObstacleMetrics(
                 self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
@@ -181,8 +185,8 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                message = event.message
-                await self.ownership.pipeline.accept(event, message.timestamp, message.offset)
+                timestamp, offset = event.message.timestamp, event.message.offset
+                await self.ownership.pipeline.accept(event, timestamp, offset)
 
     async def _read_send_end(self) -> int:
         partition = TP(self.names.send(self.account), claim_store.PARTITION)
@@ -195,16 +199,21 @@ class Sender:
         return ends[partition]
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
-        topic = self.names.phone
         records = [
-            OutgoingRecord(topic, events.encode(event), event.phone.encode())
+            OutgoingRecord(self.names.phone, events.encode(event), event.phone.encode())
             for event in phone_events
         ]
         await self.app.publisher.publish_shortened(records, _has_no_shorter_form)
 
     async def _publish_account(self, record: AccountRecord) -> None:
-        key = self.account.encode()
-        outgoing = OutgoingRecord(self.names.accounts, accounts.encode(record), key)
+        await self._publish(self.names.accounts, accounts.encode(record), self.account.encode())
+
+    async def _publish_groups(self, report: GroupReport) -> None:
+        key = groups_key(self.account)
+        await self._publish(self.names.account_requests, encode_groups(report), key)
+
+    async def _publish(self, topic: str, value: bytes, key: bytes) -> None:
+        outgoing = OutgoingRecord(topic, value, key)
         await self.app.publisher.publish_shortened([outgoing], _has_no_shorter_form)
 
     # -- probes
@@ -245,8 +254,7 @@ class Sender:
         """What every process knows, and of our own account what is not published yet."""
         statuses = self.account_monitor.get_statuses()
         if self.ownership is not None:
-            record = self.ownership.account_record
-            statuses[self.account] = AccountStatus(self.account, record)
+            statuses[self.account] = AccountStatus(self.account, self.ownership.account_record)
         return statuses.values()
 
     def _get_health(self) -> dict[str, Any]:
@@ -261,22 +269,8 @@ class Sender:
         )
 
 
-def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
-    """The configuration of the account's browser."""
-    return BrowserConfig(
-        profile_dir=settings.data_dir / "profiles" / account,
-        executable=settings.browser_executable,
-        bundle=settings.whatsapp_bundle,
-        extra_args=settings.whatsapp_browser_args,
-        whatsapp_url=settings.whatsapp_url,
-        page_heap_mb=settings.whatsapp_page_heap_mb,
-        min_free_disk_mb=settings.min_free_disk_mb,
-    )
-
-
 def _has_no_shorter_form(_: OutgoingRecord) -> None:
     """Its topic was made too small for even this record. It is logged; a dispatch without an outcome has a deadline."""
-    return
 
 
 def run(settings: Settings, account: str, name: str, *, prints_qr: bool = True) -> int:

@@ -14,17 +14,18 @@ from typing import Any, Final
 
 from streams.contract.account import AccountRecord
 from streams.contract.inbound import InboundMessage
-from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
+from streams.domain.accounts.pacing import DAY_S, Pacer
 from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher
 from streams.sender.attempts.runner import AttemptRunner
-from streams.sender.attempts.submitter import Fence, Limits
+from streams.sender.attempts.submitter import Fence, make_limits, make_pace
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
+from streams.sender.groups import GroupReporter, PublishGroups
 from streams.sender.inbound.downloads import make_downloader
 from streams.sender.inbound.follower import InboundFollower
 from streams.sender.inbound.position_store import PositionStore
@@ -49,10 +50,10 @@ GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives event
 class Ports:
     """What an ownership needs of Kafka and of the browser.
 
-    `publish_events` writes to the phone log, `publish_account` to `wa.accounts` and `publish_inbound` to
-    `wa.inbound`; what they wrote is durable when they return. `read_send_end` gives the end offset of the send topic.
-    `nack` is for records that stay without an outcome, `on_failure` for an error that must end the process.
-    `show_session` shows a person the QR code.
+    `publish_events` writes to the phone log, `publish_account` to `wa.accounts`, `publish_inbound` to `wa.inbound` and
+    `publish_groups` to `wa.internal.accounts`; what they wrote is durable when they return. `read_send_end` gives the
+    end offset of the send topic. `nack` is for records that stay without an outcome, `on_failure` for an error that
+    must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -62,6 +63,7 @@ class Ports:
     publish_events: Callable[[Sequence[Event]], Awaitable[object]]
     publish_account: Callable[[AccountRecord], Awaitable[object]]
     publish_inbound: Callable[[Sequence[InboundMessage]], Awaitable[object]]
+    publish_groups: PublishGroups
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
     metrics: Metrics
@@ -113,6 +115,12 @@ class SendTopicOwnership:
             on_change=self._on_session_change,
             on_received=self._on_received,
             clock=clock,
+        )
+        self._groups = GroupReporter(
+            account=account,
+            browser_session=self.browser_session,
+            publish=ports.publish_groups,
+            now_s=clock.now_s,
         )
         self._inbound = InboundFollower(
             account,
@@ -168,6 +176,7 @@ class SendTopicOwnership:
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._inbound.run(), "inbound")
         self._spawn(self._account_publisher.run(), "account")
+        self._spawn(self._groups.run(), "groups")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")
@@ -283,17 +292,3 @@ def _find_send_time_s(claim: Claim) -> float | None:
     if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result.at_s
     return claim.claimed_at_s if claim.is_open else None
-
-
-def make_pace(settings: Settings) -> Pace:
-    """How fast the account may send."""
-    return Pace(
-        interval_s=settings.send_interval_ms / 1000,
-        per_minute=settings.account_rate_per_minute,
-        per_day=settings.account_daily_cap,
-    )
-
-
-def make_limits(settings: Settings) -> Limits:
-    """How long a submit may take."""
-    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

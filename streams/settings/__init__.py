@@ -3,9 +3,9 @@
 A function that needs only a part of the settings takes the group, for example `KafkaSettings`.
 """
 
+from streams.settings.definition import PREFIX, SettingError, variable_name
 from streams.settings.groups import (
     GROUPS,
-    PREFIX,
     AccountSettings,
     ClientSettings,
     KafkaSettings,
@@ -13,11 +13,9 @@ from streams.settings.groups import (
     LoggingSettings,
     MachineSettings,
     RetrySettings,
-    SettingError,
     Settings,
     WebSettings,
     WhatsAppSettings,
-    variable_name,
 )
 from streams.settings.listing import MASK, describe, to_environment
 from streams.settings.loading import load, load_client

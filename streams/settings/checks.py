@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
-from streams.settings.groups import KafkaSettings, LimitSettings, SettingError, Settings
+from streams.settings.definition import SettingError
+from streams.settings.groups import KafkaSettings, LimitSettings, Settings
 from streams.system.network import is_loopback
 
 # What people write for a country that has another code.

@@ -4,10 +4,11 @@ No settings library is imported here, so that `streams.client` needs none. Names
 in `_ms` for milliseconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from streams.settings.definition import setting as _setting
 from streams.settings.types import (
     AccountWeight,
     AtLeast0,
@@ -25,19 +26,6 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
-
-
-class SettingError(ValueError):
-    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
-
-
-PREFIX: Final = "WA_"
-
-
-def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
-    """A field; `separator` divides the items of a list in an environment variable."""
-    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
-    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,8 +283,3 @@ GROUPS: Final[dict[str, type]] = {
     "web": WebSettings,
     "logging": LoggingSettings,
 }
-
-
-def variable_name(name: str) -> str:
-    """The environment variable of a setting."""
-    return PREFIX + name.upper()

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from streams.contract.account import AccountRecord
 from streams.contract.inbound import InboundMessage
+from streams.domain.accounts.groups import GroupReport
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
 from streams.sender.metrics import Metrics
@@ -38,6 +39,9 @@ def make_ownership(
     async def publish_inbound(messages: Sequence[InboundMessage]) -> None:
         assert not messages
 
+    async def publish_groups(_: GroupReport) -> None:
+        return
+
     async def read_send_end() -> int:
         return earlier.send_end
 
@@ -52,6 +56,7 @@ def make_ownership(
             publish_events=publish_events,
             publish_account=publish_account,
             publish_inbound=publish_inbound,
+            publish_groups=publish_groups,
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),
             metrics=Metrics(registry),

@@ -1,4 +1,7 @@
-"""Messages to the account, for tests of what is done with them."""
+"""Messages to the account, for tests of what is done with them.
+
+No test may depend on a value that it does not give.
+"""
 
 from typing import Any
 
@@ -10,7 +13,10 @@ WRITER = "+60120000009"
 def make_incoming(
     whatsapp_id: str, *, phone: str | None = WRITER, chat: str = "", **fields: Any
 ) -> IncomingMessage:
-    """A text in the chat with this phone, or in this chat. The driver's store gives it its number."""
+    """A text in the chat with this phone, or in this chat. The driver's store gives it its number.
+
+    `fields` are those of `IncomingMessage`.
+    """
     chat_id = chat or f"{(phone or '+1').removeprefix('+')}@c.us"
     values: dict[str, Any] = {
         "type": "text",

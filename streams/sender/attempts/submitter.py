@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pace, Pacer
 from streams.domain.errors import error_for
 from streams.domain.sending import actions
 from streams.domain.sending.actions import Observation
@@ -19,6 +19,7 @@ from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
+from streams.settings import Settings
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission
 
@@ -127,3 +128,17 @@ class Submitter:
             case browser.ServerRefused(server_code, detail):
                 self._on_refused(server_code)
                 return actions.SubmitRefused(server_code, detail)
+
+
+def make_pace(settings: Settings) -> Pace:
+    """How fast the account may send."""
+    return Pace(
+        interval_s=settings.send_interval_ms / 1000,
+        per_minute=settings.account_rate_per_minute,
+        per_day=settings.account_daily_cap,
+    )
+
+
+def make_limits(settings: Settings) -> Limits:
+    """How long a submit may take."""
+    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.whatsapp.incoming import MAX_NAME, MAX_TEXT, IncomingMedia
-from streams.whatsapp.web.incoming import decode_change, decode_message
+from streams.whatsapp.web.incoming.rows import decode_change, decode_message
 
 ROW: dict[str, Any] = {
     "row": 1_000_000_007,

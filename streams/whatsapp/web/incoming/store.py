@@ -1,6 +1,6 @@
 """Reads messages to the account, and their files, through the adapter of the page that is ready now.
 
-What a page answers becomes the driver's values in incoming.py. A page that cannot answer is asked again later, when
+What a page answers becomes the driver's values in rows.py. A page that cannot answer is asked again later, when
 the session is ready again: so no call raises.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from streams.domain.inbound.reader import ReadBatch, ReadRequest
 from streams.whatsapp.errors import AdapterError, PageFailure
 from streams.whatsapp.incoming import ChangeBatch, IncomingMessage, MediaFailed, OpenedMedia
-from streams.whatsapp.web import incoming
+from streams.whatsapp.web.incoming import rows
 from streams.whatsapp.web.page import WhatsAppPage
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,14 @@ class WebIncomingStore:
             "pending": list(request.pending),
         }
         answer = await self._read("read_messages", argument)
-        return None if answer is None else incoming.decode_batch(answer)
+        return None if answer is None else rows.decode_batch(answer)
 
     async def read_changes(  # noqa: D102
         self, since_s: float, *, is_full: bool, before_row: int | None = None
     ) -> ChangeBatch | None:
         argument = {"since_s": since_s, "is_full": is_full, "before_row": before_row}
         answer = await self._read("read_changes", argument)
-        return None if answer is None else incoming.decode_changes(answer)
+        return None if answer is None else rows.decode_changes(answer)
 
     async def open_media(self, key: str, max_bytes: int) -> OpenedMedia | MediaFailed:  # noqa: D102
         argument = {"key": key, "max_bytes": max_bytes}

@@ -24,9 +24,10 @@ from streams.dispatch.records.context import MissingCase
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.abandonment import abandon
+from streams.domain.consent.state import ConsentStatus
 from streams.domain.errors import Error
 from streams.domain.phone import events
-from streams.domain.phone.effects import Dispatch
+from streams.domain.phone.effects import Dispatch, PublishConsent
 from streams.domain.phone.events import (
     CancelRequested,
     Event,
@@ -76,6 +77,10 @@ class StageMetrics(Protocol):
 
     def count_contradicting_receipt(self) -> None:
         """A receipt shows that a message arrived whose final status says that it was not sent."""
+        ...
+
+    def count_consent_change(self, status: ConsentStatus) -> None:
+        """A recipient has opted out, or in again."""
         ...
 
     def count_missing_payload(self, case: MissingCase) -> None:
@@ -158,7 +163,14 @@ class PhoneStage:
                 store, before, event, offset, append_s, EventDisposition.FAILED
             )
         self.gauges.update(before, row)
+        self._report_consent(row)
         return EventDisposition.APPLIED
+
+    def _report_consent(self, row: Phone) -> None:
+        for effect in row.journal.effects:
+            if isinstance(effect, PublishConsent) and effect.consent and effect.is_change:
+                self.metrics.count_consent_change(effect.consent.status)
+                log.info("a recipient has %s (%s)", effect.consent.status, effect.consent.source)
 
     async def _abandon(
         self,

@@ -169,6 +169,14 @@ class DispatcherMetrics:
         )
         for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
             self._resolved_flights.labels(result)
+        self._consent_changes = Counter(
+            "wa_consent_changes",
+            "Recipients that opted out of marketing messages, or in again",
+            ["change"],
+            registry=registry,
+        )
+        for change in ("opted_out", "opted_in"):
+            self._consent_changes.labels(change)
         self._internal_errors = Counter(
             "wa_internal_errors",
             "Records on which wa-streams itself failed: bugs, or records that others wrote",
@@ -232,6 +240,10 @@ class DispatcherMetrics:
     def count_contradicting_receipt(self) -> None:
         """Count a receipt of a message that is `failed` or `expired`."""
         self._contradicting_receipts.inc()
+
+    def count_consent_change(self, status: str) -> None:
+        """Count a recipient that has `opted_out` or `opted_in`."""
+        self._consent_changes.labels(status).inc()
 
     def count_missing_payload(self, case: str) -> None:
         """An effect had no payload (`already_published`, `lost`)."""

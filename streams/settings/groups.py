@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from streams.domain.consent.words import DEFAULT_OPT_IN_WORDS, DEFAULT_OPT_OUT_WORDS
 from streams.settings.types import (
     AccountWeight,
     AtLeast0,
@@ -23,7 +24,9 @@ from streams.settings.types import (
     RequestBytes,
     SaslMechanism,
     SecurityProtocol,
+    Text,
     TopicPrefix,
+    Word,
 )
 
 
@@ -125,6 +128,20 @@ class LimitSettings:
     quiet_hours: HoursOfDay | None = _setting(
         None,
         "Hours in which no marketing message is sent, for example 21:00-08:00, by the recipient's wall clock.",
+    )
+    opt_out_words: tuple[Word, ...] = _setting(
+        DEFAULT_OPT_OUT_WORDS,
+        "A received message that is nothing but one of these words opts out of marketing messages. "
+        "Case and punctuation do not matter. An empty list turns this off.",
+    )
+    opt_in_words: tuple[Word, ...] = _setting(
+        DEFAULT_OPT_IN_WORDS, "A received message that is nothing but one of these ends an opt-out."
+    )
+    opt_out_reply: Text | None = _setting(
+        None, "Text that confirms an opt-out to the recipient. Without it, nothing is sent."
+    )
+    opt_in_reply: Text | None = _setting(
+        None, "Text that confirms to the recipient that an opt-out has ended."
     )
 
 

@@ -51,6 +51,19 @@ HoursOfDay = Annotated[
         description="two times of day, like 21:00-08:00",
     ),
 ]
+Word = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=r"\w",
+        description="a word or phrase of at most 64 characters, like STOP",
+    ),
+]
+Text = Annotated[
+    str,
+    Meta(max_length=4096, pattern=r"\S", description="a text of 1 to 4096 characters"),
+]
 TopicPrefix = Annotated[
     str,
     Meta(

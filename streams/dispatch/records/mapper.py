@@ -11,6 +11,7 @@ from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.batch_events import BatchRecords
+from streams.dispatch.records.consents import ConsentRecords
 from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.statuses import StatusRecords
@@ -22,8 +23,10 @@ from streams.domain.phone.effects import (
     ForwardCancel,
     ForwardEvent,
     ForwardRequest,
+    PublishConsent,
     PublishDeadLetter,
     PublishStatus,
+    RequestReply,
 )
 from streams.domain.phone.events import CancelRequested, Event, RequestReceived, SourceRecord
 from streams.domain.phone.state import Payload, Phone
@@ -64,12 +67,15 @@ class RecordMapper:
         phone_log: str,
         send_topic_for: Callable[[str], str],
         batch_log: str,
+        consent_topic: str,
+        outbound: str,
     ) -> None:
         self._phone_log = phone_log
         self._statuses = StatusRecords(status_topic)
         self._dead_letters = DeadLetterRecords(dlq_topic)
         self._send_topic_for = send_topic_for
         self.batches = BatchRecords(batch_log)
+        self.consents = ConsentRecords(consent_topic, outbound)
 
     # -- effects of a row
 
@@ -110,6 +116,8 @@ class RecordMapper:
                 if record is None and context.add_missing(effect) == "already_published":
                     return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
+            case PublishConsent() | RequestReply():
+                return self.consents.map_effect(context.phone, effect)
             case ForwardCancel() | ForwardEvent():
                 key = effect.event.phone.encode()
                 return OutgoingRecord(self._phone_log, events.encode(effect.event), key=key)
@@ -199,4 +207,12 @@ class RecordMapper:
 
 def create_record_mapper(names: Names) -> RecordMapper:
     """The mapper for the topics of these names."""
-    return RecordMapper(names.status, names.dlq, names.phone, names.send, names.batch)
+    return RecordMapper(
+        names.status,
+        names.dlq,
+        names.phone,
+        names.send,
+        names.batch,
+        names.consent,
+        names.outbound,
+    )

@@ -6,17 +6,22 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from streams.domain.consent.state import after_request
 from streams.domain.errors import Error
 from streams.domain.phone import lifecycle
 from streams.domain.phone import step as step_module
 from streams.domain.phone.events import (
     CancelRequested,
+    ConsentMoved,
+    ConsentRequested,
     Deferred,
     Event,
     Failed,
     FlightOverdue,
+    Forwarding,
     InboundSeen,
     Moved,
+    OptOutContinued,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -58,17 +63,27 @@ ILLEGAL: list[Change] = [
     if not is_legal(event, before, after)
 ]
 NAMES = {"account": "main", "whatsapp_id": "3EB0"}
+RECORD = SourceRecord(topic="wa.outbound", partition=0, offset=0)
 EVENTS: dict[type[Event], Event] = {
     RequestReceived: RequestReceived(
         phone=PHONE,
         request=RequestInfo(id="a"),
-        source_record=SourceRecord(topic="wa.outbound", partition=0, offset=0),
+        source_record=RECORD,
         content=b"{}",
     ),
     CancelRequested: CancelRequested(phone=PHONE, id="a"),
     Outcome: Outcome(phone=PHONE, id="a", dispatch_number=1, result=Sent(at_s=0.0), **NAMES),
     ReceiptSeen: ReceiptSeen(phone=PHONE, id="a", receipt="read", at_s=0.0, **NAMES),
-    InboundSeen: InboundSeen(phone=PHONE, **NAMES),
+    InboundSeen: InboundSeen(phone=PHONE, text="STOP", **NAMES),
+    ConsentRequested: ConsentRequested(
+        phone=PHONE, consent="opted_out", request_id="r", source_record=RECORD
+    ),
+    ConsentMoved: ConsentMoved(
+        phone=PHONE,
+        consent=after_request("opted_out", "r", 1_000_000.0),
+        forwarding=Forwarding(requested_phone=PHONE, path=(), learned_at_s=0.0),
+    ),
+    OptOutContinued: OptOutContinued(phone=PHONE, before_offset=1_000_000),
     FlightOverdue: FlightOverdue(phone=PHONE, id="a", dispatch_number=1, whatsapp_id="3EB0"),
     TimerFired: TimerFired(phone=PHONE, timer_version=1),
     ScheduleDue: ScheduleDue(phone=PHONE, id="a"),
@@ -121,10 +136,10 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
         case Absent.NEW | Absent.REMOVED:
             return
         case State.SCHEDULED:
-            world.submit("a", send_at_s=world.now_s + 100)
+            world.submit("a", category="marketing", send_at_s=world.now_s + 100)
         case State.WAITING:
             world.accounts = {}
-            world.submit("a", expires_at_s=world.now_s + 50)
+            world.submit("a", category="marketing", expires_at_s=world.now_s + 50)
         case State.DISPATCHED:
             world.submit("a")
         case State.EXPIRED:
@@ -134,6 +149,9 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
         case State.CANCELLED:
             bring_to(world, State.WAITING)
             world.apply(EVENTS[CancelRequested])
+        case State.REJECTED:
+            bring_to(world, State.WAITING)
+            world.apply(EVENTS[InboundSeen])
         case State.SENT | State.FAILED | State.UNKNOWN:
             world.submit("a")
             world.conclude(RESULTS[state])
@@ -258,10 +276,18 @@ def test_a_waiting_message_is_cancelled(world: PhoneWorld, checked: set[Change])
     assert (Outcome, State.WAITING, State.CANCELLED) in checked
 
 
+def test_a_waiting_message_is_rejected(world: PhoneWorld, checked: set[Change]) -> None:
+    """Its recipient has opted out while a sender had it, and it has come back unsent."""
+    world.submit("a", category="marketing")
+    world.apply(EVENTS[InboundSeen])
+    world.conclude(RESULTS[State.WAITING])
+    assert (Outcome, State.WAITING, State.REJECTED) in checked
+
+
 def test_every_dispatch_transition_has_its_test() -> None:
-    """The six tests above cover all of these transitions."""
-    states = {State.DISPATCHED, State.EXPIRED, State.CANCELLED, State.FAILED, State.UNKNOWN}
-    after_waiting = states | {Absent.FORWARDED}
+    """The seven tests above cover all of these transitions."""
+    states = {State.DISPATCHED, State.EXPIRED, State.CANCELLED, State.FAILED, State.REJECTED}
+    after_waiting = states | {State.UNKNOWN, Absent.FORWARDED}
     assert {State.WAITING: after_waiting} == DISPATCH_TRANSITIONS
 
 

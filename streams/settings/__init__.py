@@ -3,9 +3,9 @@
 A function that needs only a part of the settings takes the group, for example `KafkaSettings`.
 """
 
+from streams.settings.fields import PREFIX, SettingError
 from streams.settings.groups import (
     GROUPS,
-    PREFIX,
     AccountSettings,
     ClientSettings,
     KafkaSettings,
@@ -13,7 +13,6 @@ from streams.settings.groups import (
     LoggingSettings,
     MachineSettings,
     RetrySettings,
-    SettingError,
     Settings,
     WebSettings,
     WhatsAppSettings,

@@ -8,7 +8,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from streams.domain.consent.words import normalize
-from streams.settings.groups import KafkaSettings, LimitSettings, SettingError, Settings
+from streams.settings.consent import ConsentSettings
+from streams.settings.fields import SettingError
+from streams.settings.groups import KafkaSettings, LimitSettings, Settings
 from streams.system.network import is_loopback
 
 # What people write for a country that has another code.
@@ -90,7 +92,7 @@ def _check_weights(settings: Settings) -> None:
         raise SettingError(f"{label}: must name each account only once")
 
 
-def _check_words(settings: LimitSettings) -> None:
+def _check_words(settings: ConsentSettings) -> None:
     """Raises SettingError if a word would opt out and in."""
     opt_out_words = {normalize(word): word for word in settings.opt_out_words}
     for word in settings.opt_in_words:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from streams.settings.groups import SettingError, Settings
+from streams.settings.fields import SettingError
+from streams.settings.groups import Settings
 from streams.settings.sources import RawValue
 from streams.settings.types import Region
 

@@ -4,11 +4,13 @@ No settings library is imported here, so that `streams.client` needs none. Names
 in `_ms` for milliseconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from streams.domain.consent.words import DEFAULT_OPT_IN_WORDS, DEFAULT_OPT_OUT_WORDS
+from streams.settings.consent import ConsentSettings
+from streams.settings.fields import PREFIX
+from streams.settings.fields import setting as _setting
 from streams.settings.types import (
     AccountWeight,
     AtLeast0,
@@ -24,23 +26,8 @@ from streams.settings.types import (
     RequestBytes,
     SaslMechanism,
     SecurityProtocol,
-    Text,
     TopicPrefix,
-    Word,
 )
-
-
-class SettingError(ValueError):
-    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
-
-
-PREFIX: Final = "WA_"
-
-
-def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
-    """A field; `separator` divides the items of a list in an environment variable."""
-    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
-    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,20 +115,6 @@ class LimitSettings:
     quiet_hours: HoursOfDay | None = _setting(
         None,
         "Hours in which no marketing message is sent, for example 21:00-08:00, by the recipient's wall clock.",
-    )
-    opt_out_words: tuple[Word, ...] = _setting(
-        DEFAULT_OPT_OUT_WORDS,
-        "A received message that is nothing but one of these words opts out of marketing messages. "
-        "Case and punctuation do not matter. An empty list turns this off.",
-    )
-    opt_in_words: tuple[Word, ...] = _setting(
-        DEFAULT_OPT_IN_WORDS, "A received message that is nothing but one of these ends an opt-out."
-    )
-    opt_out_reply: Text | None = _setting(
-        None, "Text that confirms an opt-out to the recipient. Without it, nothing is sent."
-    )
-    opt_in_reply: Text | None = _setting(
-        None, "Text that confirms to the recipient that an opt-out has ended."
     )
 
 
@@ -287,6 +260,7 @@ class Settings(  # the fields of the last base come first
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
+    ConsentSettings,
     LimitSettings,
     KafkaSettings,
 ):
@@ -297,6 +271,7 @@ class Settings(  # the fields of the last base come first
 GROUPS: Final[dict[str, type]] = {
     "kafka": KafkaSettings,
     "limits": LimitSettings,
+    "consent": ConsentSettings,
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,

@@ -4,7 +4,8 @@ The list (`wa.internal.consent`) is for people and their programs: nothing is de
 any other, on `wa.outbound`, so it has its statuses, its retries and its place in the order.
 """
 
-from typing import Annotated
+import logging
+from typing import Annotated, Protocol
 
 import msgspec
 import orjson
@@ -14,6 +15,9 @@ from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.publisher import OutgoingRecord
 from streams.domain.consent.state import ConsentSource, ConsentStatus
 from streams.domain.phone.effects import PublishConsent, RequestReply
+from streams.domain.phone.state import Phone
+
+log = logging.getLogger(__name__)
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -37,6 +41,22 @@ def decode(value: bytes) -> ConsentRecord:
         msgspec.DecodeError: the bytes are not such a record.
     """
     return _decoder.decode(value)
+
+
+class ConsentMetrics(Protocol):
+    """Where changes are counted."""
+
+    def count_consent_change(self, status: ConsentStatus) -> None:
+        """A recipient has opted out, or in again."""
+        ...
+
+
+def report_changes(row: Phone, metrics: ConsentMetrics) -> None:
+    """Count and log a change that the event at this row has caused. Nothing of it names the recipient."""
+    for effect in row.journal.effects:
+        if isinstance(effect, PublishConsent) and effect.consent and effect.is_change:
+            metrics.count_consent_change(effect.consent.status)
+            log.info("a recipient has %s (%s)", effect.consent.status, effect.consent.source)
 
 
 class ConsentRecords:

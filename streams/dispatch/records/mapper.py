@@ -28,7 +28,13 @@ from streams.domain.phone.effects import (
     PublishStatus,
     RequestReply,
 )
-from streams.domain.phone.events import CancelRequested, Event, RequestReceived, SourceRecord
+from streams.domain.phone.events import (
+    CancelRequested,
+    ConsentRequested,
+    Event,
+    RequestReceived,
+    SourceRecord,
+)
 from streams.domain.phone.state import Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
@@ -172,12 +178,13 @@ class RecordMapper:
             error = Error(error.code, f"{error.detail}; {cut}" if error.detail else cut)
         return [letter, self._statuses.map_rejection(record, partial, phone, error, now_s)]
 
-    def map_failed_cancel(
-        self, event: CancelRequested, record: SourceRecord, now_s: float
+    def map_failed(
+        self, event: CancelRequested | ConsentRequested, record: SourceRecord, now_s: float
     ) -> list[OutgoingRecord]:
-        """The answer to a cancel on which this program itself failed."""
+        """The answer to a cancel or a consent on which this program itself failed."""
         error = Error("internal_error", "see the log of the dispatcher")
-        partial = PartialRequest(id=event.cancel_id or None, trace=event.trace)
+        id_ = event.cancel_id if isinstance(event, CancelRequested) else event.request_id
+        partial = PartialRequest(id=id_ or None, trace=event.trace)
         return self.map_rejected(record, partial, event.phone, error, now_s)
 
     def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:

@@ -282,31 +282,3 @@ class ObstacleMetrics:
     def count_obstacle(self, topic: str) -> None:
         """A new obstacle stands in the way of this topic."""
         self._obstacles.labels(topic).inc()
-
-
-class LagMetrics:
-    """How far a consumer group is behind, per partition."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        labels = ["topic", "partition"]
-        self._lag = Gauge(
-            "wa_lag_records", "Records that the group has not read yet", labels, registry=registry
-        )
-        self._lost_records = Gauge(
-            "wa_lag_lost_records",
-            "Records that retention deleted before the group read them",
-            labels,
-            registry=registry,
-        )
-        self._read_time = Gauge(
-            "wa_lag_read_timestamp_seconds", "When the lag was last read", registry=registry
-        )
-
-    def set_lag(self, topic: str, partition: int, *, lag: int, lost_records: int) -> None:
-        """Set the lag of one partition."""
-        self._lag.labels(topic, partition).set(lag)
-        self._lost_records.labels(topic, partition).set(lost_records)
-
-    def set_read_time(self, time_s: float) -> None:
-        """Set the time at which all partitions were read (epoch seconds)."""
-        self._read_time.set(time_s)

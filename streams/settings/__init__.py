@@ -3,7 +3,6 @@
 A function that needs only a part of the settings takes the group, for example `KafkaSettings`.
 """
 
-from streams.settings.fields import PREFIX, SettingError
 from streams.settings.groups import (
     GROUPS,
     AccountSettings,
@@ -20,6 +19,7 @@ from streams.settings.groups import (
 )
 from streams.settings.listing import MASK, describe, to_environment
 from streams.settings.loading import load, load_client
+from streams.settings.types import PREFIX, SettingError
 
 __all__ = [
     "GROUPS",

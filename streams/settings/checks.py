@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from streams.domain.consent.words import normalize
 from streams.settings.consent import ConsentSettings
-from streams.settings.fields import SettingError
 from streams.settings.groups import KafkaSettings, LimitSettings, Settings
+from streams.settings.types import SettingError
 from streams.system.network import is_loopback
 
 # What people write for a country that has another code.

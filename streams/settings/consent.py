@@ -1,10 +1,26 @@
 """The settings of consent: which words end marketing messages to a recipient, and what is answered. Reads nothing."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from streams.domain.consent.words import DEFAULT_OPT_IN_WORDS, DEFAULT_OPT_OUT_WORDS
-from streams.settings.fields import setting
-from streams.settings.types import Text, Word
+from streams.settings.types import setting
+
+Word = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=64,
+        pattern=r"\w",
+        description="a word or phrase of at most 64 characters, like STOP",
+    ),
+]
+Text = Annotated[
+    str,
+    Meta(max_length=4096, pattern=r"\S", description="a text of 1 to 4096 characters"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

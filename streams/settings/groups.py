@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from streams.settings.consent import ConsentSettings
-from streams.settings.fields import PREFIX
-from streams.settings.fields import setting as _setting
 from streams.settings.types import (
+    PREFIX,
     AccountWeight,
     AtLeast0,
     AtLeast1,
@@ -28,6 +27,7 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
+from streams.settings.types import setting as _setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from streams.settings.checks import check_kafka, check_settings
 from streams.settings.conversion import Converter
-from streams.settings.fields import SettingError
 from streams.settings.groups import ClientSettings, Settings, variable_name
 from streams.settings.sources import (
     Source,
@@ -25,6 +24,7 @@ from streams.settings.sources import (
     read_environment,
     read_overrides,
 )
+from streams.settings.types import SettingError
 
 if TYPE_CHECKING:
     from typed_settings.types import LoadedSettings

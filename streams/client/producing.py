@@ -18,16 +18,13 @@ class RequestProducer:
         self._settings = settings
         self._topic = topic
         self._has_topic = False
-        self._options = producer_options(settings)
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
         """Connect. Raises KafkaUnreachable and TopicForbidden."""
-        self._producer = AIOKafkaProducer(**self._options)
-        with (
-            translate_errors(self._options["bootstrap_servers"]),
-            translate_refusals(self._topic),
-        ):
+        options = producer_options(self._settings)
+        self._producer = AIOKafkaProducer(**options)
+        with translate_errors(options["bootstrap_servers"]), translate_refusals(self._topic):
             await self._producer.start()
 
     async def stop(self) -> None:

@@ -3,7 +3,6 @@
 A function that needs only a part of the settings takes the group, for example `KafkaSettings`.
 """
 
-from streams.settings.definition import PREFIX, SettingError, variable_name
 from streams.settings.groups import (
     GROUPS,
     AccountSettings,
@@ -16,9 +15,11 @@ from streams.settings.groups import (
     Settings,
     WebSettings,
     WhatsAppSettings,
+    variable_name,
 )
 from streams.settings.listing import MASK, describe, to_environment
 from streams.settings.loading import load, load_client
+from streams.settings.types import PREFIX, SettingError
 
 __all__ = [
     "GROUPS",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streams.settings.definition import setting as _setting
+from streams.settings.consent import ConsentSettings
 from streams.settings.types import (
+    PREFIX,
     AccountWeight,
     AtLeast0,
     AtLeast1,
@@ -26,6 +27,7 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
+from streams.settings.types import setting as _setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +268,7 @@ class Settings(  # the fields of the last base come first
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
+    ConsentSettings,
     LimitSettings,
     KafkaSettings,
 ):
@@ -276,6 +279,7 @@ class Settings(  # the fields of the last base come first
 GROUPS: Final[dict[str, type]] = {
     "kafka": KafkaSettings,
     "limits": LimitSettings,
+    "consent": ConsentSettings,
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,
@@ -283,3 +287,8 @@ GROUPS: Final[dict[str, type]] = {
     "web": WebSettings,
     "logging": LoggingSettings,
 }
+
+
+def variable_name(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()

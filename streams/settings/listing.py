@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.settings.conversion import MASK
-from streams.settings.definition import variable_name
-from streams.settings.groups import GROUPS, Settings
+from streams.settings.groups import GROUPS, Settings, variable_name
 from streams.settings.sources import CONFIG_VARIABLE, DEFAULT_CONFIG
 
 _MARKDOWN_INTRODUCTION: Final = f"""\

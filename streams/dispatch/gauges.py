@@ -8,6 +8,7 @@ from collections import Counter
 from streams.domain.phone.state import Phone
 
 QUEUED, PHONES, RATE_LIMITED, CACHED_LOOKUPS = "queued", "phones", "rate_limited", "cached_lookups"
+CONVERSATIONS = "conversations"
 
 
 class Gauges:
@@ -37,5 +38,6 @@ def _count_row(row: Phone | None) -> dict[str, int]:
         QUEUED: row.waiting_count,  # messages
         PHONES: 1,
         RATE_LIMITED: 1 if row.send_times_s else 0,  # a message was sent to it: the limit applies
+        CONVERSATIONS: 1 if row.conversation else 0,  # until the sweep finds that it is over
         CACHED_LOOKUPS: 1 if row.chat else 0,  # WhatsApp's answer about it is remembered
     }

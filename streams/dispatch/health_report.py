@@ -35,7 +35,7 @@ class HealthReport:
             is_ready=self.app.readiness().is_ready,
             queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
-            conversation_states=self.gauges[gauges.PHONES],
+            conversation_states=self.gauges[gauges.CONVERSATIONS],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],
             dispatches_overdue=self.timer_service.flights.count_overdue(),
             under_replicated_topics=len(self.app.obstacles.under_replicated),

@@ -82,5 +82,6 @@ class Sweep:
         phones, self._cursors[cursor] = store.scan_phones(self._cursors[cursor], BATCH_SIZE)
         now_s = self._now_s()
         for row in phones:
-            if retention.is_idle(row, now_s, self._policy):
+            is_idle = retention.is_idle(row, now_s, self._policy)
+            if is_idle or retention.has_ended_conversation(row, now_s, self._policy):
                 yield row.phone

@@ -25,8 +25,8 @@ def health_document(
     It is healthy while the process `is_ready` and an account can send.
 
     `queue_length` counts the messages that wait or are in flight, `cache_size` the numbers with a cached
-    look-up, `conversation_states` the recipients that have a row, and `rate_limit_tracking` those of
-    them that were sent a message recently. `dispatches_overdue` counts the messages whose sender does not answer,
+    look-up, `conversation_states` the conversations that are not forgotten yet, and `rate_limit_tracking` the
+    recipients that were sent a message recently. `dispatches_overdue` counts the messages whose sender does not answer,
     and `under_replicated_topics` the topics of which a broker that is down, frozen or behind has a copy.
     """
     statuses = list(accounts)

@@ -105,7 +105,8 @@ class LimitSettings:
         "A repeat within this time sends nothing.",
     )
     conversation_expiry_s: AtLeast1 = _setting(
-        3600, "A recipient without traffic for this many seconds is forgotten."
+        3600,
+        "A conversation without a message, and a recipient without traffic, is forgotten after this many seconds.",
     )
     lookup_cache_s: AtLeast0 = _setting(
         600,

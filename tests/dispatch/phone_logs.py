@@ -12,6 +12,7 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    InboundSeen,
     Moved,
     Outcome,
     OutcomeUnknown,
@@ -144,6 +145,13 @@ class LogWriter:
                     id=st.one_of(st.none(), ids),
                     cancel_id=st.just(f"c{place}"),
                     source_record=st.sampled_from([None, record, record]),
+                ),
+                st.builds(
+                    InboundSeen,
+                    phone=st.just(PHONE),
+                    account=account_names,
+                    whatsapp_id=ids,
+                    text=st.sampled_from([None, "STOP", "start"]),
                 ),
                 st.builds(
                     TimerFired,

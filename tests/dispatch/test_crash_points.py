@@ -25,6 +25,7 @@ from streams.domain.batch import events as batch_events
 from streams.domain.phone import events
 from streams.domain.phone.events import (
     CancelRequested,
+    InboundSeen,
     RequestReceived,
 )
 from streams.domain.sending import command
@@ -121,10 +122,10 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
         elif record.topic == "batch":
             published.add(("batch", str(batch_events.decode(record.value or b""))))
         elif record.topic == "phone":
-            request = events.decode(record.value or b"")
-            assert isinstance(request, RequestReceived | CancelRequested)
-            assert record.key == request.phone.encode() == OTHER.encode()
-            published.add(("forwarded", str(request)))
+            event = events.decode(record.value or b"")
+            assert isinstance(event, RequestReceived | CancelRequested | InboundSeen)
+            assert record.key == event.phone.encode() == OTHER.encode()
+            published.add(("forwarded", str(event)))
         else:
             send = command.decode(record.value or b"", 0.0)
             published.add((record.topic, send.id, str(send.dispatch_number), str(send.content)))

@@ -20,6 +20,7 @@ from streams.domain.phone.effects import (
     Dispatch,
     Effect,
     ForwardCancel,
+    ForwardEvent,
     ForwardRequest,
     PublishDeadLetter,
     PublishStatus,
@@ -109,11 +110,9 @@ class RecordMapper:
                 if record is None and context.add_missing(effect) == "already_published":
                     return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
-            case ForwardCancel():
-                cancel = effect.event
-                return OutgoingRecord(
-                    self._phone_log, events.encode(cancel), key=cancel.phone.encode()
-                )
+            case ForwardCancel() | ForwardEvent():
+                key = effect.event.phone.encode()
+                return OutgoingRecord(self._phone_log, events.encode(effect.event), key=key)
             case ForwardRequest():
                 request = context.get_forwarded_request(effect)
                 if request is None:

@@ -19,6 +19,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from streams.domain.conversation import Conversation
 from streams.domain.phone.state import Chat, Closure, InFlight, Message, Phone
 from streams.domain.policy import Policy
 
@@ -39,6 +40,7 @@ def correct_phone(row: Phone, now_s: float, policy: Policy) -> Phone:
             for name, closure in row.closures.items()
         },
         chat=None if row.chat is None else _correct_chat(row.chat, shift_s, now_s, policy),
+        conversation=row.conversation and _correct_conversation(row.conversation, shift_s, now_s),
         send_times_s=tuple(_move(at_s, shift_s, now_s) for at_s in row.send_times_s),
         last_active_s=min(row.last_active_s, now_s),
     )
@@ -67,6 +69,14 @@ def _correct_in_flight(in_flight: InFlight, shift_s: float, now_s: float) -> InF
     The deadline stays: its command has it too, and a claim may be in time by it once the clock has come back.
     """
     return replace(in_flight, overdue_since_s=_move(in_flight.overdue_since_s, shift_s, now_s))
+
+
+def _correct_conversation(row: Conversation, shift_s: float, now_s: float) -> Conversation:
+    return replace(
+        row,
+        last_received_at_s=_move(row.last_received_at_s, shift_s, now_s),
+        last_sent_at_s=_move(row.last_sent_at_s, shift_s, now_s),
+    )
 
 
 def _correct_closure(closure: Closure, shift_s: float, now_s: float) -> Closure:

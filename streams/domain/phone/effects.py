@@ -9,7 +9,7 @@ is in a message's row or payload is not repeated here. The words are those of th
 from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import CancelRequested, Forwarding, RequestInfo
+from streams.domain.phone.events import CancelRequested, Forwarding, InboundSeen, RequestInfo
 from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
@@ -115,4 +115,12 @@ class ForwardCancel(Stored, frozen=True, tag="forward_cancel"):
         return self.event.cancel_id
 
 
-Effect: TypeAlias = PublishStatus | Dispatch | PublishDeadLetter | ForwardRequest | ForwardCancel
+class ForwardEvent(Stored, frozen=True, tag="forward_event"):
+    """This event goes on through the log, to the phone that it names."""
+
+    event: InboundSeen
+
+
+Effect: TypeAlias = (
+    PublishStatus | Dispatch | PublishDeadLetter | ForwardRequest | ForwardCancel | ForwardEvent
+)

@@ -168,6 +168,21 @@ class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):
     at_s: float
 
 
+class InboundSeen(Stored, frozen=True, tag="inbound_seen"):
+    """The person behind this phone has written to an account. Published at least once, after `wa.inbound` has it.
+
+    A group's messages are not among these. `text` is None if there is none or if it is long: it serves only for
+    opt-out and opt-in words.
+    """
+
+    phone: str
+    account: str
+    whatsapp_id: str
+    text: str | None = None
+    at_s: float = 0.0  # WhatsApp's time of the message; 0: not known
+    forwarding: Forwarding | None = None  # it was written by another number of the same chat
+
+
 class FlightOverdue(Stored, frozen=True, tag="flight_overdue"):
     """The dispatch in flight has no outcome although its deadline is over."""
 
@@ -203,6 +218,7 @@ Event: TypeAlias = (
     | CancelRequested
     | Outcome
     | ReceiptSeen
+    | InboundSeen
     | FlightOverdue
     | TimerFired
     | ScheduleDue

@@ -12,9 +12,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.domain.phone.effects import ForwardRequest
+from streams.domain.phone.effects import ForwardEvent, ForwardRequest
 from streams.domain.phone.events import (
     Forwarding,
+    InboundSeen,
     Moved,
     Outcome,
     Priority,
@@ -75,6 +76,19 @@ def forward_arrival(transition: Transition, event: RequestReceived) -> bool:
         return False  # behind what was accepted earlier
     forwarding = _add_hop(transition, alias, event.forwarding)
     transition.emit(ForwardRequest(phone=alias.phone, request=event.request, forwarding=forwarding))
+    return True
+
+
+def forward_event(transition: Transition, event: InboundSeen) -> bool:
+    """Forward what the person has written, unless its place is here."""
+    alias = _get_valid_alias(transition)
+    if alias is not None and _ends_alias(alias, event.forwarding):
+        transition.update_phone(alias=None, chat=None)
+        return False
+    if alias is None:
+        return False
+    forwarding = replace(_add_hop(transition, alias, event.forwarding), send_times_s=())
+    transition.emit(ForwardEvent(replace(event, phone=alias.phone, forwarding=forwarding)))
     return True
 
 

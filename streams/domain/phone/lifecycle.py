@@ -33,6 +33,7 @@ from streams.domain.phone.events import (
     CancelRequested,
     Event,
     FlightOverdue,
+    InboundSeen,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -92,6 +93,7 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.DELIVERED: frozenset({State.READ, State.PLAYED}),
         State.READ: frozenset({State.PLAYED}),
     },
+    InboundSeen: {},
     TimerFired: {},
     ScheduleDue: {State.SCHEDULED: frozenset({State.WAITING})},
     RetentionElapsed: {

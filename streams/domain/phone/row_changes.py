@@ -10,7 +10,8 @@ from typing import TypedDict, Unpack
 
 from msgspec.structs import replace
 
-from streams.domain import rate_limit
+from streams.domain import conversation, rate_limit
+from streams.domain.conversation import Conversation
 from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
 from streams.domain.phone.row_reader import RowReader
@@ -36,6 +37,7 @@ class PhoneChanges(TypedDict, total=False):
     waits: tuple[Wait, ...]
     quiet_until_s: float
     account: str | None
+    conversation: Conversation | None
     closures: dict[str, Closure]
     chat: Chat | None
     alias: Alias | None
@@ -112,7 +114,12 @@ class RowChanges:
         send_times_s = rate_limit.add_send_time(
             self.phone.send_times_s, self.append_s, self.policy.rate_limit_per_minute
         )
-        return self.update_phone(send_times_s=send_times_s)
+        return self.update_phone(
+            send_times_s=send_times_s,
+            conversation=conversation.add_sent(
+                self.phone.conversation, self.append_s, self.policy.conversation_expiry_s
+            ),
+        )
 
     def merge_send_times(self, send_times_s: tuple[float, ...]) -> Phone:
         """These count against the limit too: the recipient was reached under another number."""

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from streams.domain.accounts.routing import BlockedReason
+from streams.domain.conversation import Conversation
 from streams.domain.phone import events
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
 from streams.domain.phone.events import Forwarding, Priority, ReceiptKind, SourceRecord
@@ -225,7 +226,8 @@ class Phone(Stored, frozen=True):
     timer_at_s: float = 0.0  # when the phone is to be woken; 0: nothing waits for a time
     waits: tuple[Wait, ...] = ()  # what the heads of the queues wait for besides a time
     quiet_until_s: float = 0.0  # marketing messages wait until then for the end of quiet hours
-    account: str | None = None  # the last one used: a conversation keeps its sender
+    account: str | None = None  # the last one used or written to: a conversation keeps it
+    conversation: Conversation | None = None
     closures: dict[str, Closure] = msgspec.field(default_factory=dict[str, Closure])  # by account
     chat: Chat | None = None
     alias: Alias | None = None

@@ -7,6 +7,7 @@
 | Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, moved, unknown     |
 | FlightOverdue    | a dispatch without an outcome is marked, and in the end given up as unknown       |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
+| InboundSeen      | the person has written: the conversation goes on with this account                |
 | TimerFired       | the time or the turn that the row waits for has come                              |
 | ScheduleDue      | a scheduled message joins its queue; one that waits expires, wherever it stands   |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
@@ -23,6 +24,7 @@ from streams.domain.phone.events import (
     CancelRequested,
     Event,
     FlightOverdue,
+    InboundSeen,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -32,6 +34,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.handlers import (
     cancels,
+    inbound,
     outcomes,
     overdue,
     receipts,
@@ -88,6 +91,8 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
             return overdue.apply_flight_overdue(transition, event)
         case ReceiptSeen():
             return receipts.apply_receipt(transition, event)
+        case InboundSeen():
+            return inbound.apply_inbound(transition, event)
         case TimerFired():
             return _apply_timer(transition, event)
         case ScheduleDue():

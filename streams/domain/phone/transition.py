@@ -15,6 +15,7 @@ from streams.domain.phone.effects import (
     DeadLetterOutcome,
     Effect,
     ForwardCancel,
+    ForwardEvent,
     ForwardRequest,
     PublishDeadLetter,
     PublishStatus,
@@ -36,7 +37,13 @@ from streams.domain.phone.state import (
 from streams.domain.policy import Policy
 
 EffectT = TypeVar(
-    "EffectT", PublishStatus, PublishDeadLetter, ForwardRequest, ForwardCancel, Effect
+    "EffectT",
+    PublishStatus,
+    PublishDeadLetter,
+    ForwardRequest,
+    ForwardCancel,
+    ForwardEvent,
+    Effect,
 )
 CompletedState: TypeAlias = Literal[
     State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN

@@ -12,6 +12,7 @@ from streams.domain.phone.events import (
     Event,
     Failed,
     FlightOverdue,
+    InboundSeen,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -29,6 +30,7 @@ from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 ids = st.sampled_from([f"m{i}" for i in range(12)])
+texts = st.sampled_from([None, "Stop.", "start", "hello"])
 errors = st.sampled_from(sorted(CODES)).map(Error)
 
 
@@ -72,6 +74,13 @@ def _events() -> st.SearchStrategy[Event]:
             FlightOverdue, phone=phone, id=ids, dispatch_number=number, whatsapp_id=st.just("x")
         ),
         st.builds(ReceiptSeen, phone=phone, id=ids, receipt=receipt, at_s=st.just(6.0), **names),
+        st.builds(
+            InboundSeen,
+            phone=phone,
+            account=st.just("main"),
+            whatsapp_id=ids,
+            text=texts,
+        ),
         st.builds(TimerFired, phone=phone, timer_version=number),
         st.builds(ScheduleDue, phone=phone, id=ids),
         st.builds(RetentionElapsed, phone=phone, ids=st.tuples(ids)),

@@ -5,6 +5,7 @@ The sweep (streams/dispatch/sweep.py) finds candidates with the same predicates 
 """
 
 from streams.domain import rate_limit
+from streams.domain.conversation import is_current
 from streams.domain.phone import forwarding
 from streams.domain.phone.events import RetentionElapsed
 from streams.domain.phone.state import OPEN_STATES, Message, Phone
@@ -22,9 +23,20 @@ def apply_retention(transition: Transition, event: RetentionElapsed) -> bool:
     ]
     for message in expired:
         transition.remove_message(message)
+    is_conversation_over = has_ended_conversation(
+        transition.phone, transition.now_s, transition.policy
+    )
+    if is_conversation_over:
+        transition.update_phone(conversation=None)
     is_removed = is_idle(transition.phone, transition.now_s, transition.policy)
     transition.update_phone(is_removed=is_removed)
-    return bool(expired) or is_removed
+    return bool(expired) or is_removed or is_conversation_over
+
+
+def has_ended_conversation(phone: Phone, now_s: float, policy: Policy) -> bool:
+    """Whether the row remembers a conversation in which nobody has written for long."""
+    expiry_s = policy.conversation_expiry_s
+    return phone.conversation is not None and not is_current(phone.conversation, now_s, expiry_s)
 
 
 def is_expired(message: Message, now_s: float, policy: Policy) -> bool:

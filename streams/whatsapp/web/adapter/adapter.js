@@ -107,7 +107,8 @@
       const sending = parts.sending({
         ...base, ...acks.internal, ...store.internal, ...contents.internal,
       });
-      addCalls({ ...store.calls, ...contents.calls });
+      const chats = parts.chats({ ...base, ...store.internal });
+      addCalls({ ...store.calls, ...contents.calls, ...chats.calls });
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
       shared.late = { ...store.internal, ...attempts.internal };

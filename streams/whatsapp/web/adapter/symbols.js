@@ -81,6 +81,10 @@
       "WAWebMsgCollection.MsgCollection.getMessagesById": "MsgStore",
       "WAWebSchemaReactions.getReactionsTable": null,
     },
+    typing: {
+      "WAWebPresenceChatAction.markComposing": "ChatPresence.markComposing",
+      "WAWebPresenceChatAction.markPaused": "ChatPresence.markPaused",
+    },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,
       "WAWebDBProcessMessage.DuplicateMessageError": null,

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
+from streams.domain.accounts.warm_up import parse_ladder
 from streams.settings.groups import KafkaSettings, LimitSettings, SettingError, Settings
 from streams.system.network import is_loopback
 
@@ -75,12 +76,21 @@ def _check_quiet_hours(text: str | None) -> None:
         )
 
 
+def _check_warm_up(text: str) -> None:
+    """Raises SettingError if the ladder cannot be read, or allows less on a later day."""
+    try:
+        parse_ladder(text)
+    except ValueError as error:
+        raise SettingError(f"WA_WARM_UP={text}: {error}") from None
+
+
 def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
+    _check_warm_up(settings.warm_up)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):

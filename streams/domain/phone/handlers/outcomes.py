@@ -199,7 +199,8 @@ def _apply_deferred(
     in_doubt_since_s = (message.in_doubt_since_s or transition.append_s) if result.in_doubt else 0.0
     # Another account may take it before this one is in order again.
     is_session_error = error.error_class is ErrorClass.SESSION
-    until_s = 0.0 if is_session_error and not result.in_doubt else result.until_s
+    may_move = (is_session_error or error.is_daily_cap) and not result.in_doubt
+    until_s = 0.0 if may_move else result.until_s
     updated = replace(
         message,
         state=State.WAITING,

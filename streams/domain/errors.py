@@ -85,14 +85,14 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.code == "reachout_timelocked"
 
     @property
-    def is_daily_cap(self) -> bool:
-        """Whether the account has sent what it may in a day; another account may take the message at once."""
-        return self.code == "account_daily_cap"
-
-    @property
     def is_account_pause(self) -> bool:
         """Whether the account has to pause for a short time."""
         return self.code == "account_rate_limited"
+
+    @property
+    def is_account_pace(self) -> bool:
+        """Whether the account's own pace or cap holds the message; another account may have it."""
+        return self.code in ("account_rate_limited", "account_daily_cap")
 
 
 _INVALID, _PERMANENT, _TRANSIENT = ErrorClass.INVALID, ErrorClass.PERMANENT, ErrorClass.TRANSIENT

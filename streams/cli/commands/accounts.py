@@ -11,7 +11,8 @@ from streams.cli import account_requests, output
 from streams.cli.options import sandbox_option, timeout_option
 from streams.cli.rendering import format_link_instructions
 from streams.cli.time_param import format_minute
-from streams.contract.account import AccountRecord, describe_account
+from streams.contract.account import AccountRecord, SlowReturn, describe_account
+from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
 from streams.local import run_dir
 from streams.observability.account_status import AccountStatus
 from streams.observability.run_file import read_run_file
@@ -23,7 +24,8 @@ from streams.system.qr_code import render_qr
 from streams.whatsapp.reasons import explain_reason
 
 # Together not wider than 80 characters; the rest is in `--json`.
-_COLUMNS = ("account", "state", "reason", "until", "new_chats", "phone")
+_COLUMNS = ("account", "state", "reason", "until", "phone")
+_DETAILS = ("weight", "sent_today", "daily_cap", "new_chats", "warm_up", "slow_return")
 
 
 @click.group()
@@ -43,14 +45,19 @@ for command in (
 @accounts.command("list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List the accounts with their states, what limits them, and until when.
+    """List the accounts with their states, what limits them, until when, and what they have sent today.
 
-    An account whose sender has been silent for 30 s is `down`.
+    An account whose sender has been silent for 30 s is `down`. The weight is that of WA_ACCOUNT_WEIGHTS here.
     """
     settings = run_dir.resolve_kafka(load())
     statuses = asyncio.run(operations.list_accounts(settings)).values()
+    weights = parse_weights(settings.account_weights)
     make_row = _to_json if as_json else _to_row
-    output.print_rows([make_row(status) for status in statuses], _COLUMNS, as_json=as_json)
+    rows = [
+        make_row(status) | {"weight": int(weights.get(status.name, DEFAULT_WEIGHT))}
+        for status in statuses
+    ]
+    output.print_records(rows, _COLUMNS, _DETAILS, as_json=as_json)
     for status in statuses:
         if explanation := explain_reason(status.reason or ""):
             output.print_note(f"{status.name}: {explanation}")
@@ -81,7 +88,11 @@ def _to_row(status: AccountStatus) -> dict[str, object]:
         row["state"] = f"{status.state} {status.record.progress} %"
     return row | {
         "until": status.record.until and format_minute(status.record.until),
+        "sent_today": status.record.sent_today,
+        "daily_cap": status.record.daily_cap,
         "new_chats": _describe_new_chats(status.record),
+        "warm_up": _describe_warm_up(status.record),
+        "slow_return": _describe_slow_return(status.record.slow_return),
     }
 
 
@@ -91,6 +102,30 @@ def _describe_new_chats(record: AccountRecord) -> str:
     if quota is not None and (record.new_chats_allowed or record.reason == "new_chats_capped"):
         return f"{quota.used}/{quota.total}"
     return "yes" if record.new_chats_allowed else "no"
+
+
+def _describe_warm_up(record: AccountRecord) -> str | None:
+    """The day, and what is left in these 24 hours."""
+    warm_up = record.warm_up
+    if warm_up is None:
+        return None
+    new_recipients = _describe_left(warm_up.new_recipients_per_day, warm_up.new_recipients_today)
+    messages = _describe_left(record.daily_cap, record.sent_today)
+    next_step = warm_up.next_step_at
+    until = f", next step {format_minute(next_step)}" if next_step else ""
+    return f"day {warm_up.day}, left {messages} messages, {new_recipients} new recipients{until}"
+
+
+def _describe_left(limit: int | None, used: int) -> str:
+    return "any" if limit is None else f"{max(0, limit - used)}/{limit}"
+
+
+def _describe_slow_return(returning: SlowReturn | None) -> str | None:
+    """The parts of the normal pace, and when it is normal again."""
+    if returning is None:
+        return None
+    parts = f"{returning.messages_percent} %, new chats {returning.new_chats_percent} %"
+    return f"{parts}, until {format_minute(returning.ends_at)}"
 
 
 @accounts.command()

@@ -4,10 +4,11 @@ No settings library is imported here, so that `streams.client` needs none. Names
 in `_ms` for milliseconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from streams.settings.pace import PaceSettings
 from streams.settings.types import (
     AccountWeight,
     AtLeast0,
@@ -17,7 +18,6 @@ from streams.settings.types import (
     LogLevel,
     Name,
     Partitions,
-    Percent,
     Port,
     Region,
     Replicas,
@@ -26,6 +26,7 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
+from streams.settings.types import make_setting as _setting
 
 
 class SettingError(ValueError):
@@ -33,12 +34,6 @@ class SettingError(ValueError):
 
 
 PREFIX: Final = "WA_"
-
-
-def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
-    """A field; `separator` divides the items of a list in an environment variable."""
-    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
-    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +151,7 @@ class RetrySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountSettings:
+class AccountSettings(PaceSettings):
     """The accounts that send, and the pace of each."""
 
     accounts: tuple[Name, ...] = _setting(
@@ -166,45 +161,6 @@ class AccountSettings:
         (),
         "Share of new conversations that each account gets, for example `main=2,sales=1`. The default is 1; an "
         "account with 0 gets only those that no other account can take.",
-    )
-    send_interval_ms: AtLeast0 = _setting(
-        100, "Shortest time between two sends of an account, in milliseconds."
-    )
-    account_rate_per_minute: AtLeast0 = _setting(
-        60,
-        "Messages of one account in any 60 seconds; 0 means no limit. "
-        "A high rate may get the account restricted.",
-    )
-    account_daily_cap: AtLeast0 = _setting(
-        0, "Messages of one account in any 24 hours; 0 means no limit."
-    )
-    send_jitter_percent: Percent = _setting(
-        50,
-        "Each time between two sends is longer by a random part of this share of it; never shorter.",
-    )
-    new_chat_interval_ms: AtLeast0 | None = _setting(
-        None,
-        "Shortest time between two messages of an account to people who never wrote to it, in milliseconds. "
-        "Without it: one minute divided by WA_ACCOUNT_RATE_PER_MINUTE, at most 2 seconds, so that no burst of "
-        "them goes out.",
-    )
-    typing: bool = _setting(
-        False,
-        "Whether a recipient is shown that the account is typing, before a message with text.",
-    )
-    typing_max_ms: AtLeast1 = _setting(
-        5000,
-        "Longest time for which it is shown, in milliseconds. It is shown for a third of a second per character.",
-    )
-    warm_up: str = _setting(
-        "off",
-        "How much a new account may send: off, default, or steps like 1:20/50,4:50/150,8:0/0. Each is: from this "
-        "day after the first link of its number, so many new recipients / so many messages in any 24 hours; "
-        "0 means no limit.",
-    )
-    slow_return: bool = _setting(
-        True,
-        "After WhatsApp has restricted an account, its pace is a quarter, then half, then normal again.",
     )
     account_max_in_flight: AtLeast1 = _setting(
         16,

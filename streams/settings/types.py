@@ -1,9 +1,10 @@
-"""The types of settings: which values each may have. The description completes the sentence "must be …".
+"""The types of settings: which values each may have, and how one is declared.
 
-Only msgspec is imported here, and nothing is read.
+The description of a type completes the sentence "must be …". Only msgspec is imported here, and nothing is read.
 """
 
-from typing import Annotated, Literal
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -63,3 +64,9 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+
+
+def make_setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
+    """A field; `separator` divides the items of a list in an environment variable."""
+    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
+    return field(default=default, metadata=metadata, repr=not secret)

@@ -73,6 +73,7 @@ def parse_ladder(text: str) -> Ladder:
     Raises:
         ValueError: the text says in which way it is wrong.
     """
+    text = text.strip().lower()
     if text == OFF:
         return Ladder()
     try:

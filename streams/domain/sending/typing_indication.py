@@ -1,4 +1,11 @@
-"""How long the account is shown as typing before a message: in proportion to its text, within a bound. Pure."""
+"""How long the account is shown as typing before a message: in proportion to its text, within a bound. Pure.
+
+content                          seconds
+-------------------------------  -----------------------------------------
+a text, a file with a caption    a third for each character, `max_s` at most
+anything else                    0: nothing is shown
+
+"""
 
 from collections.abc import Mapping
 from typing import Final

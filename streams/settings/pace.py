@@ -6,7 +6,7 @@ What each figure is based on is in docs/operating.md (Staying unbanned).
 from dataclasses import dataclass
 
 from streams.settings.types import AtLeast0, AtLeast1, Percent
-from streams.settings.types import make_setting as _setting
+from streams.settings.types import setting as _setting
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """When a message to a stranger may try again: each at a time of its own, so that they do not all come back at once.
 
 A near time is one that the message waits for; at a far one it is dispatched again. Without far times, each of a
-thousand messages would be dispatched and handed back whenever one of them goes. Whether one may go is not decided here, but by
+thousand messages would be dispatched and handed back whenever one of them goes. Whether one may go is decided by
 the pacer of strangers, at its turn. No clock and no I/O.
 """
 

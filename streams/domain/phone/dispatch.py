@@ -4,7 +4,7 @@ At most one message of a phone is in flight. Messages whose time is over are giv
 applies an event: this runs after every event that changed something (step.py).
 """
 
-from math import isinf
+import math
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
-from streams.domain.phone.handlers import cancels
+from streams.domain.phone.handlers import cancels, consent
 from streams.domain.phone.overtaking import EarlierMessages
 from streams.domain.phone.scheduling.quiet import (
     get_quiet_until_s,
@@ -31,6 +31,7 @@ from streams.domain.phone.scheduling.quiet import (
 )
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
 from streams.domain.phone.transition import Transition
+from streams.domain.recipients import is_group
 
 MAX_GIVEN_UP_PER_EVENT: Final = 50  # a longer row of them goes on with the next timer
 
@@ -214,7 +215,7 @@ def _must_give_up(transition: Transition, head: Message, accounts: AccountCapaci
         return True
     chat = _get_valid_chat(transition)
     is_not_on_whatsapp = chat is not None and chat.chat_id is None
-    if _is_ended_by_quiet_hours(transition, head):
+    if _is_ended_by_quiet_hours(transition, head) or _is_rejected(transition, head):
         return True
     return is_not_on_whatsapp or _get_give_up_at_s(transition, head) <= transition.now_s
 
@@ -222,7 +223,7 @@ def _must_give_up(transition: Transition, head: Message, accounts: AccountCapaci
 def _is_ended_by_quiet_hours(transition: Transition, head: Message) -> bool:
     """They do not end before its expiry, or not at all."""
     quiet_until_s = get_quiet_until_s(transition, head)
-    return quiet_until_s > 0 and (is_expiring(head, quiet_until_s) or isinf(quiet_until_s))
+    return quiet_until_s > 0 and (is_expiring(head, quiet_until_s) or math.isinf(quiet_until_s))
 
 
 def _get_give_up_at_s(transition: Transition, head: Message) -> float:
@@ -244,6 +245,11 @@ def _get_doubt_began_s(transition: Transition, head: Message) -> float:
     return max(head.in_doubt_since_s, held_back_until_s)
 
 
+def _is_rejected(transition: Transition, head: Message) -> bool:
+    """Its recipient has opted out. One in doubt is reconciled all the same."""
+    return head.pinned_to is None and transition.is_unwanted(head)
+
+
 def _has_no_account(head: Message, accounts: AccountCapacities) -> bool:
     """It requires an account that a person has removed. One in doubt waits for that account all the same."""
     return head.pinned_to is None and is_removed(head.account, accounts)
@@ -254,6 +260,8 @@ def _give_up(transition: Transition, head: Message, accounts: AccountCapacities)
         return _give_up_in_doubt(transition, head, head.pinned_to)
     if head.expires_at_s and head.expires_at_s <= transition.now_s:
         return transition.complete(head, State.EXPIRED, attempt=head.attempts)
+    if _is_rejected(transition, head):
+        return consent.reject(transition, head)
     if _has_no_account(head, accounts):
         error = Error("unknown_account", f"the account {head.account} was removed")
         return transition.complete_with_dead_letter(head, State.FAILED, error)
@@ -280,6 +288,8 @@ def _give_up_in_doubt(transition: Transition, head: Message, account: str) -> Me
 
 
 def _get_valid_chat(transition: Transition) -> Chat | None:
-    """What WhatsApp answered about the number, unless that is out of date."""
+    """What WhatsApp answered about the number, unless that is out of date. A group is its own chat."""
+    if is_group(transition.phone.phone):
+        return Chat(chat_id=transition.phone.phone, valid_until_s=math.inf)
     chat = transition.phone.chat
     return chat if chat is not None and chat.valid_until_s > transition.now_s else None

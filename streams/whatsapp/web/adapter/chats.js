@@ -12,8 +12,9 @@
     return ContactStore ? ContactStore.get(WidFactory.createWid(chatId)) : null;
   };
 
-  // Without a chat, nobody has written anything.
+  // Without a chat, nobody has written anything. A group is nobody's chat with a stranger.
   async function is_new_chat({ chat_id }) {
+    if (chat_id.endsWith("@g.us")) return { is_new: false };
     const [chat] = listChats(chat_id);
     return { is_new: restrictions.isStranger(chat || null, findContact(chat_id)) };
   }

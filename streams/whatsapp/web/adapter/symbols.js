@@ -80,6 +80,7 @@
       "WAWebApiContact.lidPnCache": "lidPnCache",
       "WAWebMsgCollection.MsgCollection.getMessagesById": "MsgStore",
       "WAWebSchemaReactions.getReactionsTable": null,
+      "WAWebGroupMetadataCollection.default": "GroupMetadataStore",
     },
     typing: {
       "WAWebPresenceChatAction.markComposing": "ChatPresence.markComposing",

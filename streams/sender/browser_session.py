@@ -76,6 +76,10 @@ class BrowserSession:
         """The driver, whatever its state."""
         return self._driver
 
+    def get_ready_driver(self) -> Driver | None:
+        """The driver while its session is ready."""
+        return self._driver if self._state.phase is Phase.READY else None
+
     async def diagnose(self) -> Diagnosis:
         """The driver's diagnosis; between two drivers, only why there is none."""
         if self._driver is not None:

@@ -14,13 +14,15 @@ from typing import Any, Final
 
 from streams.contract.account import AccountRecord
 from streams.contract.inbound import InboundMessage
-from streams.domain.accounts.pacing import DAY_S, Pacer
+from streams.domain.accounts.pacing import DAY_S
 from streams.domain.accounts.requests import AccountRequest
-from streams.domain.phone.events import Event, OutcomeUnknown, Sent
-from streams.domain.sending.claim import Claim
+from streams.domain.phone.events import Event
+from streams.domain.sending.claim import Claim, find_send_time_s
+from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
+from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
-from streams.sender.attempts.submitter import Fence, make_limits, make_pace
+from streams.sender.attempts.submitter import Fence, make_limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
@@ -31,6 +33,7 @@ from streams.sender.inbound.follower import InboundFollower
 from streams.sender.inbound.position_store import PositionStore
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace, make_pace_rules
 from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
@@ -82,24 +85,29 @@ class SendTopicOwnership:
             now_s=clock.now_s,
             read_send_end=ports.read_send_end,
         )
-        self._pacer = Pacer(make_pace(settings))
         self._restrictions = RestrictionStore(
             self._claim_store, lambda: self._account_publisher.notify_change()
+        )
+        self._pace = AccountPace(
+            make_pace_rules(settings),
+            claim_store=self._claim_store,
+            restrictions=self._restrictions,
+            clock=clock,
         )
         self._new_chats = NewChatGuard(
             self._claim_store,
             self._restrictions,
             lambda: self._account_publisher.notify_change(),
             clock.now_s,
+            self._pace,
         )
         self._page_monitor = PageMonitor(account, ports.metrics)
         self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
-            daily_cap=settings.account_daily_cap,
             restrictions=self._restrictions,
             new_chats=self._new_chats,
-            pacer=self._pacer,
+            pace=self._pace,
             publish=self._publish_account,
             clock=clock,
         )
@@ -125,8 +133,8 @@ class SendTopicOwnership:
         self._inbound = InboundFollower(
             account,
             positions=PositionStore(self._claim_store),
-            downloader=make_downloader(settings, account, self._get_ready_driver),
-            get_page=self._get_ready_driver,
+            downloader=make_downloader(settings, account, self.browser_session.get_ready_driver),
+            get_page=self.browser_session.get_ready_driver,
             publish_messages=ports.publish_inbound,
             publish_events=ports.publish_events,
             on_published=ports.metrics.record_inbound,
@@ -135,10 +143,17 @@ class SendTopicOwnership:
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
-            pacer=self._pacer,
+            pace=self._pace,
             restrictions=self._restrictions,
             new_chats=self._new_chats,
             limits=make_limits(settings),
+            prelude=Prelude(
+                browser_session=self.browser_session,
+                pace=self._pace,
+                new_chats=self._new_chats,
+                typing=TypingRule(settings.typing_max_ms / 1000 if settings.typing else 0.0),
+                clock=clock,
+            ),
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
             on_refused=ports.metrics.record_refusal,
@@ -169,6 +184,7 @@ class SendTopicOwnership:
         await self._claim_store.open()
         await self._load_recent_sends()
         self._restrictions.load()
+        self._pace.load()
         if request is not None:
             self._restrictions.apply_request(request)
         self._new_chats.load()
@@ -215,11 +231,11 @@ class SendTopicOwnership:
         now_mono_s = clock.monotonic_s()
         latest: list[tuple[float, str, Claim]] = []
         async for whatsapp_id, claim in self._claim_store.scan_all():
-            at_s = _find_send_time_s(claim)
+            at_s = find_send_time_s(claim)
             if at_s is not None and (age_s := clock.age_s(at_s)) < DAY_S:
                 latest.append((now_mono_s - age_s, whatsapp_id, claim))
         for sent_mono_s, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
-            self._pacer.record_sent(sent_mono_s)
+            self._pace.pacer.record_sent(sent_mono_s)
             self._receipts.watch(whatsapp_id, claim)
 
     async def _sweep_claims(self) -> None:
@@ -227,6 +243,7 @@ class SendTopicOwnership:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             await self._claim_store.flush()
             await self._claim_store.sweep()
+            await self._pace.recipients.sweep()
 
     async def _collect_garbage(self) -> None:
         while True:
@@ -247,6 +264,7 @@ class SendTopicOwnership:
 
     def _on_session_change(self, session: SessionState) -> None:
         self._restrictions.record_session(session)
+        self._pace.update_session(session)
         self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._ports.show_session(session)
@@ -260,10 +278,6 @@ class SendTopicOwnership:
             self._inbound.notify(received)
         else:
             self._receipts.receive(received)
-
-    def _get_ready_driver(self) -> Driver | None:
-        session = self.browser_session
-        return session.driver if session.state.phase is Phase.READY else None
 
     async def _refresh_acks(self) -> None:
         """Whenever the session is ready, also if it was lost and came back during a refresh."""
@@ -281,14 +295,3 @@ class SendTopicOwnership:
             await self._page_monitor.record_versions(driver)
         except Exception:
             log.exception("the versions of WhatsApp's page cannot be read")
-
-
-def _find_send_time_s(claim: Claim) -> float | None:
-    """When its message was sent, or may have been; None: it was certainly not.
-
-    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
-    record (sender/clock.py). No host's wall clock has a part in it.
-    """
-    if isinstance(claim.result, Sent | OutcomeUnknown):
-        return claim.result.at_s
-    return claim.claimed_at_s if claim.is_open else None

@@ -86,7 +86,10 @@
       "WAWebSchemaMessage.getMessageTable": null,
       "WAWebDBMessageSerialization.messageFromDbRow": null,
       "WAWebReactionsMsgAction.addOrUpdateReactionsModelCollection": null,
-      "WAWebContactCollection.ContactCollection": "ContactStore",
+    },
+    typing: {
+      "WAWebPresenceChatAction.markComposing": "ChatPresence.markComposing",
+      "WAWebPresenceChatAction.markPaused": "ChatPresence.markPaused",
     },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,

@@ -34,6 +34,7 @@ from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
+from streams.domain.addresses import parse_networks
 from streams.domain.accounts.requests import check_record
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
@@ -129,7 +130,12 @@ class Dispatcher:
         )
         self.gauges = Gauges()
         record_mapper = create_record_mapper(self.names)
-        reader = RequestReader(settings.default_region, settings.max_request_bytes, self.templates)
+        reader = RequestReader(
+            settings.default_region,
+            settings.max_request_bytes,
+            self.templates,
+            parse_networks(settings.media_allowed_networks),
+        )
         self.intake = Intake(self.names.phone, record_mapper, reader)
         self.phone_stage = PhoneStage(
             self.policy,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest
-from streams.contract.request import content, media, not_built_yet
+from streams.contract.request import content, media, media_url
 from streams.contract.request.content import (
     MEDIA_CLASSES,
     ContactContent,
@@ -20,6 +20,7 @@ from streams.contract.request.kinds import Batch, Cancel
 from streams.contract.request.parse import AnyRequest, Request, parse, parse_record
 from streams.dispatch.batches import fan_out
 from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
+from streams.domain.addresses import Network, is_allowed, parse_address
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
@@ -41,6 +42,7 @@ class RequestReader:
     default_region: str | None
     max_request_bytes: int
     templates: TemplateLibrary
+    allowed_networks: tuple[Network, ...] = ()  # from which files may be fetched although they are not public
 
     def parse(self, record: SourceRecord) -> AnyRequest:
         """What the record requests. Raises Tombstone and Rejected."""
@@ -101,7 +103,6 @@ class RequestReader:
         """
         try:
             rendered, category = self.templates.render(template, request.category, now_s)
-            not_built_yet.refuse_content(rendered)
             content_json = content.encode(self._normalize_content(rendered))
             return replace(request, category=category), content_json, None
         except TemplateRefused as refused:
@@ -116,6 +117,8 @@ class RequestReader:
         follows from its bytes.
         """
         if isinstance(value, MEDIA_CLASSES):
+            if value.url is not None:
+                self._check_url(value.url)
             return media.complete(value)
         if not isinstance(value, ContactContent):
             return value
@@ -124,6 +127,13 @@ class RequestReader:
             for index, number in enumerate(value.phones)
         ]
         return replace(value, phones=phones)
+
+    def _check_url(self, url: str) -> None:
+        """What can be seen without a look-up; the sender checks each address that it connects to."""
+        address = parse_address(media_url.check(url))
+        if address is not None and not is_allowed(address, self.allowed_networks):
+            detail = "content.url: is at an address that is not public; see WA_MEDIA_ALLOWED_NETWORKS"
+            raise InvalidRequest("media_url_not_allowed", detail)
 
     def _read_number(self, field: str, text: str) -> str:
         try:

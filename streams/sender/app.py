@@ -20,6 +20,7 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
+from streams.media.factory import create_source
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.account_status import AccountStatus
@@ -96,7 +97,9 @@ class Sender:
             self._get_account_statuses,
             (self.account_monitor.malformed, self.requests.malformed),
         )
+        self.media = create_source(settings, name)
         self._exit_stack = AsyncExitStack()
+        self._exit_stack.push_async_callback(self.media.close)
         self._ports = Ports(
             table=self.table,
             read_send_end=self._read_send_end,
@@ -106,6 +109,7 @@ class Sender:
             publish_account=self._publish_account,
             nack=self.app.nack,
             on_failure=self._crash,
+            media=self.media,
             metrics=Metrics(self.registry),
             clock=Clock(self.broker_clock.now_s),
             show_session=show_session,

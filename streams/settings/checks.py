@@ -3,6 +3,7 @@
 Reads nothing, changes nothing.
 """
 
+import ipaddress
 from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
@@ -75,12 +76,24 @@ def _check_quiet_hours(text: str | None) -> None:
         )
 
 
+def _check_networks(networks: tuple[str, ...]) -> None:
+    """Raises SettingError if one is not a network."""
+    for text in networks:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise SettingError(
+                f"WA_MEDIA_ALLOWED_NETWORKS={','.join(networks)}: {error}; write for example 10.1.0.0/16"
+            ) from error
+
+
 def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
+    _check_networks(settings.media_allowed_networks)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):

@@ -4,10 +4,11 @@ No settings library is imported here, so that `streams.client` needs none. Names
 in `_ms` for milliseconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from streams.settings.media import MediaSettings
 from streams.settings.types import (
     AtLeast0,
     AtLeast1,
@@ -24,6 +25,7 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
+from streams.settings.types import setting as _setting
 
 
 class SettingError(ValueError):
@@ -31,12 +33,6 @@ class SettingError(ValueError):
 
 
 PREFIX: Final = "WA_"
-
-
-def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
-    """A field; `separator` divides the items of a list in an environment variable."""
-    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
-    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,6 +257,7 @@ class Settings(  # the fields of the last base come first
     LoggingSettings,
     WebSettings,
     ClientSettings,
+    MediaSettings,
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
@@ -277,6 +274,7 @@ GROUPS: Final[dict[str, type]] = {
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,
+    "media": MediaSettings,
     "machine": MachineSettings,
     "web": WebSettings,
     "logging": LoggingSettings,

@@ -1,9 +1,10 @@
-"""The types of settings: which values each may have. The description completes the sentence "must be …".
+"""A setting, and the types of settings: which values each may have. The description completes "must be …".
 
 Only msgspec is imported here, and nothing is read.
 """
 
-from typing import Annotated, Literal
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -44,6 +45,13 @@ HoursOfDay = Annotated[
         description="two times of day, like 21:00-08:00",
     ),
 ]
+Network = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+        description="an IP address or a network, like 10.0.0.0/8",
+    ),
+]
 TopicPrefix = Annotated[
     str,
     Meta(
@@ -55,3 +63,9 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+
+
+def setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
+    """A field; `separator` divides the items of a list in an environment variable."""
+    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
+    return field(default=default, metadata=metadata, repr=not secret)

@@ -11,6 +11,7 @@ Waits are durations, and deadlines are times of the monotonic clock (`…_mono_s
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -84,7 +85,8 @@ class SessionState:
 class Submission:
     """One message for WhatsApp, under an id that the caller has chosen.
 
-    `content` is the content of the request as JSON. After `submit_before_mono_s` (of time.monotonic()) nothing
+    `content` is the content of the request as JSON. If it is a file, the file is its `data` in base64, or else it
+    is at `media_path`, where it stays until the result. After `submit_before_mono_s` (of time.monotonic()) nothing
     may leave the page any more, also if it was frozen meanwhile. From the submit on, the driver waits
     `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to somebody who has written to the
     account before.
@@ -97,6 +99,7 @@ class Submission:
     reply_to: str | None
     ack_timeout_s: float
     is_new_chat_allowed: bool = True
+    media_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

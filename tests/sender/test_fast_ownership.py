@@ -16,7 +16,7 @@ from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
-from tests.sender.fast import FastSender, OpenFence, make_command, run_until_idle, until
+from tests.sender.fast import FakeMedia, FastSender, OpenFence, make_command, run_until_idle, until
 
 
 def make_ownership(
@@ -49,6 +49,7 @@ def make_ownership(
             publish_account=publish_account,
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),
+            media=FakeMedia(),
             metrics=Metrics(registry),
             clock=earlier.clock,
         ),

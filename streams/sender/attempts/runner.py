@@ -9,7 +9,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from streams.domain.accounts.pacing import Pacer
 from streams.domain.errors import Error
@@ -19,8 +18,10 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.command import SendCommand
+from streams.sender.attempts.media_fetcher import Media, MediaFetcher
 from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.reconciler import Reconciler
+from streams.sender.attempts.running import RunningAttempt
 from streams.sender.attempts.submitter import Fence, Limits, Submitter
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
@@ -29,29 +30,8 @@ from streams.sender.new_chats import NewChatGuard
 from streams.sender.restrictions import RestrictionStore
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import driver as browser
-from streams.whatsapp.driver import Driver
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class RunningAttempt:
-    """An attempt, the id of its message, and the page that it may use.
-
-    `deadline_mono_s`: at first an estimate, then bounded by the append time of the claim. `turn_ended` is set as
-    soon as other attempts may go on.
-    """
-
-    attempt: Attempt
-    whatsapp_id: str
-    deadline_mono_s: float
-    driver: Driver | None = None  # since `Allowed`
-    turn_ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def command(self) -> SendCommand:
-        """The dispatch."""
-        return self.attempt.command
 
 
 # What two attempts may not do at the same time: the submits keep their order and their pace.
@@ -83,6 +63,7 @@ class AttemptRunner:
         fence: Fence,
         on_paced: Callable[[], object],
         on_refused: Callable[[int], object],
+        media: Media,
         clock: Clock,
     ) -> None:
         """`on_paced` is called when a dispatch is deferred because of the account's pace, `on_refused`
@@ -110,6 +91,7 @@ class AttemptRunner:
         self._fence = fence
         self._clock = clock
         self._ack_patience_s = limits.ack_patience_s
+        self._media_fetcher = MediaFetcher(media, limits.media_patience_s, clock)
         self._turn_lock = asyncio.Lock()
 
     # -- ahead of its submit
@@ -124,6 +106,11 @@ class AttemptRunner:
     async def look_up(self, running: RunningAttempt) -> None:
         """Look the number up, if that comes first."""
         if isinstance(running.attempt.action, actions.LookUpNumber):
+            await self._step(running)
+
+    async def fetch_media(self, running: RunningAttempt) -> None:
+        """Fetch the file, if that comes first."""
+        if running.is_fetching:
             await self._step(running)
 
     async def claim_ahead(self, running: RunningAttempt) -> None:
@@ -165,6 +152,7 @@ class AttemptRunner:
                     await self._step(running)
         finally:
             running.turn_ended.set()
+            running.release()
         return result
 
     async def _take_turn(self, running: RunningAttempt) -> None:
@@ -205,8 +193,8 @@ class AttemptRunner:
 
     async def _execute(self, running: RunningAttempt, action: Action) -> Observation:
         match action:
-            case actions.LookUpNumber(phone):
-                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.LookUpNumber() | actions.FetchMedia():
+                return await self._prepare(running, action)
             case actions.WaitUntilAllowed():
                 return await self._wait_until_allowed(running)
             case actions.StoreClaim(claim):
@@ -233,6 +221,18 @@ class AttemptRunner:
         return self._browser_session.state.link, self._claim_store.get(running.whatsapp_id)
 
     # -- actions
+
+    async def _prepare(
+        self, running: RunningAttempt, action: actions.LookUpNumber | actions.FetchMedia
+    ) -> Observation:
+        match action:
+            case actions.LookUpNumber(phone):
+                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.FetchMedia(content):
+                observation, running.media = await self._media_fetcher.fetch(
+                    content, running.whatsapp_id, running.deadline_mono_s
+                )
+                return observation
 
     async def _look_up_number(self, phone: str, deadline_mono_s: float) -> Observation:
         driver = await self._permission.wait_for_driver(deadline_mono_s)
@@ -265,6 +265,7 @@ class AttemptRunner:
             action.chat_id,
             action.content,
             running.deadline_mono_s,
+            running.media.path if running.media else None,
         )
 
 

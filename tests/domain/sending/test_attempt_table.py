@@ -32,9 +32,9 @@ from streams.domain.sending.actions import (
     SubmitAccepted,
     SubmitRefused,
     SubmitUncertain,
+    UnexpectedObservation,
     WaitUntilAllowed,
 )
-from streams.domain.sending.attempt import UnexpectedObservation
 from streams.domain.sending.reconciliation import (
     MIN_PENDING_DELAY_S,
     STALL_TIMEOUT_S,

@@ -218,7 +218,8 @@ def _apply_deferred(
         return transition.publish_queued(updated, reason, due_at_s)
     if is_repeated_now:
         return transition.put_message(updated)
-    reason = "retry" if error.is_deadline_exceeded else "rate_limited"
+    is_retry = error.is_deadline_exceeded or error.is_media_pending
+    reason = "retry" if is_retry else "rate_limited"
     return transition.publish_queued(updated, reason, updated.not_before_s)
 
 

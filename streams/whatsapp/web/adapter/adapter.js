@@ -108,6 +108,7 @@
         ...base, ...acks.internal, ...store.internal, ...contents.internal,
       });
       addCalls({ ...store.calls, ...contents.calls });
+      Object.assign(adapter, contents.elements); // not calls: what they return is used as it is
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
       shared.late = { ...store.internal, ...attempts.internal };

@@ -17,7 +17,7 @@ from streams.contract import account
 from streams.contract.account import MAX_HEARTBEAT_AGE_S, AccountRecord
 from streams.contract.timestamps import parse_rfc3339
 from streams.domain.accounts.requests import AccountRequest, decode_request
-from streams.domain.accounts.routing import Availability
+from streams.domain.accounts.routing import MAX_BUSY_S, Availability
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +176,8 @@ class Accounts:
 def _get_availability(state: _Account, now_s: float) -> Availability:
     if not state.can_send:
         return Availability.DOWN
+    if state.free_at_s > now_s + MAX_BUSY_S:
+        return Availability.CAPPED
     return Availability.BUSY if state.free_at_s > now_s else Availability.READY
 
 

@@ -34,8 +34,9 @@ from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
-from streams.domain.addresses import parse_networks
 from streams.domain.accounts.requests import check_record
+from streams.domain.accounts.routing import parse_weights
+from streams.domain.addresses import parse_networks
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
@@ -110,6 +111,7 @@ class Dispatcher:
             max_in_flight,
             self.clock.passed_s,
             self.clock.latest_s,
+            weights=parse_weights(settings.account_weights),
         )
         self.resolver = Resolver(
             self.timer_service.flights,

@@ -42,7 +42,9 @@ class RequestReader:
     default_region: str | None
     max_request_bytes: int
     templates: TemplateLibrary
-    allowed_networks: tuple[Network, ...] = ()  # from which files may be fetched although they are not public
+    allowed_networks: tuple[
+        Network, ...
+    ] = ()  # from which files may be fetched although they are not public
 
     def parse(self, record: SourceRecord) -> AnyRequest:
         """What the record requests. Raises Tombstone and Rejected."""
@@ -132,7 +134,9 @@ class RequestReader:
         """What can be seen without a look-up; the sender checks each address that it connects to."""
         address = parse_address(media_url.check(url))
         if address is not None and not is_allowed(address, self.allowed_networks):
-            detail = "content.url: is at an address that is not public; see WA_MEDIA_ALLOWED_NETWORKS"
+            detail = (
+                "content.url: is at an address that is not public; see WA_MEDIA_ALLOWED_NETWORKS"
+            )
             raise InvalidRequest("media_url_not_allowed", detail)
 
     def _read_number(self, field: str, text: str) -> str:

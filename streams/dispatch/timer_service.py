@@ -7,7 +7,7 @@ the second time and changes nothing. It never touches a row.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from streams.dispatch.accounts import Accounts
@@ -36,15 +36,18 @@ class TimerService:
         now_s: Callable[[], float],
         latest_s: Callable[[], float] | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        *,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         """`now_s` is a time that has certainly passed on the broker's clock, and `latest_s` one that has not.
 
-        None: the clock is known exactly.
+        None: the clock is known exactly. `weights`: the accounts' shares of new conversations.
         """
         self._accounts = accounts
         self._publisher = publisher
         self._topic = topic
         self._max_in_flight = max_in_flight
+        self._weights = weights
         self._now_s = now_s
         self._schedulers: dict[int, Scheduler] = {}
         self.flights = FlightTracker(latest_s or now_s, monotonic_s)
@@ -53,7 +56,7 @@ class TimerService:
     def get_scheduler(self, partition: int) -> Scheduler:
         """The scheduler of a partition."""
         if partition not in self._schedulers:
-            self._schedulers[partition] = Scheduler(self._max_in_flight)
+            self._schedulers[partition] = Scheduler(self._max_in_flight, self._weights)
         return self._schedulers[partition]
 
     def make_record(self, partition: int, event: Event) -> OutgoingRecord:

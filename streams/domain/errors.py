@@ -94,6 +94,11 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether the account has to pause for a short time."""
         return self.code == "account_rate_limited"
 
+    @property
+    def is_account_pace(self) -> bool:
+        """Whether the account's own pace or cap holds the message; another account may have it."""
+        return self.code in ("account_rate_limited", "account_daily_cap")
+
 
 _INVALID, _PERMANENT, _TRANSIENT = ErrorClass.INVALID, ErrorClass.PERMANENT, ErrorClass.TRANSIENT
 _THROTTLED, _SESSION = ErrorClass.THROTTLED, ErrorClass.SESSION

@@ -102,7 +102,9 @@ class MediaSource:
         await cancel_tasks(*(job.task for job in self._jobs.values()))
         await self._downloader.close()
 
-    async def fetch(self, url: str, *, max_bytes: int, message_id: str, wait_s: float) -> FetchedFile:
+    async def fetch(
+        self, url: str, *, max_bytes: int, message_id: str, wait_s: float
+    ) -> FetchedFile:
         """The file of this URL, for this message; waits `wait_s` for it at the longest.
 
         Raises:

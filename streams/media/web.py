@@ -34,7 +34,11 @@ _SILENCE_TIMEOUT_S: Final = 20.0
 _CHUNK_BYTES: Final = 1 << 16
 _MAX_LOOKUP_THREADS: Final = 16  # of their own: a name server that does not answer holds a thread
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_HEADERS: Final = {hdrs.ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: "identity", hdrs.USER_AGENT: "wa-streams"}
+_HEADERS: Final = {
+    hdrs.ACCEPT: "*/*",
+    hdrs.ACCEPT_ENCODING: "identity",
+    hdrs.USER_AGENT: "wa-streams",
+}
 
 
 class WebClient:

@@ -87,6 +87,20 @@ def _check_networks(networks: tuple[str, ...]) -> None:
             ) from error
 
 
+def _check_weights(settings: Settings) -> None:
+    """Raises SettingError if a weight is not for one of the accounts, or if there are two for one of them."""
+    label = f"WA_ACCOUNT_WEIGHTS={','.join(settings.account_weights)}"
+    names = [text.partition("=")[0] for text in settings.account_weights]
+    for name in names:
+        if name not in settings.accounts:
+            listed = ",".join(settings.accounts)
+            raise SettingError(
+                f"{label}: {name} is not one of WA_ACCOUNTS ({listed}); add it there"
+            )
+    if len(set(names)) != len(names):
+        raise SettingError(f"{label}: must name each account only once")
+
+
 def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
@@ -100,6 +114,7 @@ def check_settings(settings: Settings) -> None:
         raise SettingError(
             f"WA_ACCOUNTS={','.join(settings.accounts)}: must name each account only once"
         )
+    _check_weights(settings)
     if not is_loopback(settings.web_host) and not settings.web_token:
         raise SettingError(
             f"WA_WEB_HOST={settings.web_host}: is not loopback; "

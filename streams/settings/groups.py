@@ -10,6 +10,7 @@ from typing import Final
 
 from streams.settings.media import MediaSettings
 from streams.settings.types import (
+    AccountWeight,
     AtLeast0,
     AtLeast1,
     HoursOfDay,
@@ -155,6 +156,11 @@ class AccountSettings:
 
     accounts: tuple[Name, ...] = _setting(
         ("main",), "Names of the accounts that send, separated by commas."
+    )
+    account_weights: tuple[AccountWeight, ...] = _setting(
+        (),
+        "Share of new conversations that each account gets, for example `main=2,sales=1`. The default is 1; an "
+        "account with 0 gets only those that no other account can take.",
     )
     send_interval_ms: AtLeast0 = _setting(
         100, "Shortest time between two sends of an account, in milliseconds."

@@ -35,6 +35,13 @@ Name = Annotated[
         description="a name of at most 32 lower-case letters, digits and hyphens",
     ),
 ]
+AccountWeight = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,31}=[0-9]{1,3}$",
+        description="an account and its weight from 0 to 999, like main=2",
+    ),
+]
 Region = Annotated[
     str, Meta(pattern=r"^[A-Z]{2}$", description="a country code of two capital letters, like MY")
 ]

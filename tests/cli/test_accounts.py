@@ -45,6 +45,8 @@ def test_a_row_shows_what_limits_the_account() -> None:
     assert [row["new_chats"] for row in rows] == ["yes", "no", "951/1000", "yes", "yes"]
     assert [row["until"] for row in rows][1:4] == [format_minute(UNTIL)] * 3
     assert rows[0].get("until") is None
+    capped = accounts._to_row(AccountStatus("main", make_record(sent_today=431, daily_cap=500)))
+    assert (capped["sent_today"], capped["daily_cap"]) == (431, 500)
     assert accounts._to_row(AccountStatus("new"))["reason"] == "it has never run"
 
 
@@ -55,7 +57,7 @@ def test_the_table_fits_in_80_columns(capsys: pytest.CaptureFixture[str]) -> Non
         for record in (LOCKED, CAPPED, BANNED)
         for age_s in (0.0, 1e6)
     ]
-    output.print_rows(rows, accounts._COLUMNS, as_json=False)
+    output.print_records(rows, accounts._COLUMNS, accounts._DETAILS, as_json=False)
     printed = capsys.readouterr().out
     assert max(map(len, printed.splitlines())) <= 80, printed
 

@@ -60,6 +60,14 @@ def test_an_account_at_its_pace_is_busy_until_then() -> None:
     assert accounts.next_free_s(NOW_S + 30) == float("inf")
 
 
+def test_an_account_that_is_held_for_long_is_capped() -> None:
+    """At its daily cap, for example: its conversations go to others until it is about to be free."""
+    accounts = Accounts(lambda: None)
+    accounts.apply_record(b"main", record(free_at_s=NOW_S + 3600))
+    assert accounts.get_availability(NOW_S) == {"main": Availability.CAPPED}
+    assert accounts.get_availability(NOW_S + 3550) == {"main": Availability.BUSY}
+
+
 def test_which_accounts_may_open_no_new_chats() -> None:
     """Such an account is ready; the phone stage gives it to a phone only as its last choice."""
     changes: list[int] = []

@@ -114,5 +114,5 @@ def test_routing(
     accounts: dict[str, Capacity],
     choice: AccountChoice,
 ) -> None:
-    """The required account is chosen, else the phone's last one if it is ready, else the freest."""
-    assert choose_account(required, preferred, accounts) == choice
+    """The required account is chosen, else the phone's last one if it is ready, else one that is ready."""
+    assert choose_account(required, preferred, accounts, phone="+60123456789") == choice

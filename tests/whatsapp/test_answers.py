@@ -17,13 +17,13 @@ from streams.whatsapp.errors import (
     PageLost,
     PageNavigated,
 )
+from streams.whatsapp.limits import MAX_UPLOAD_S
 from streams.whatsapp.web.answers import (
     count_ack,
     decode_event,
     decode_submit_error,
     is_session_lost,
 )
-from streams.whatsapp.limits import MAX_UPLOAD_S
 from streams.whatsapp.web.media import upload_timeout_s
 from tests.support.browser import make_message
 

@@ -12,6 +12,7 @@ from streams.cli.options import sandbox_option, timeout_option
 from streams.cli.rendering import format_link_instructions
 from streams.cli.time_param import format_minute
 from streams.contract.account import AccountRecord, describe_account
+from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
 from streams.local import run_dir
 from streams.observability.account_status import AccountStatus
 from streams.observability.run_file import read_run_file
@@ -23,7 +24,8 @@ from streams.system.qr_code import render_qr
 from streams.whatsapp.reasons import explain_reason
 
 # Together not wider than 80 characters; the rest is in `--json`.
-_COLUMNS = ("account", "state", "reason", "until", "new_chats", "phone")
+_COLUMNS = ("account", "state", "reason", "until", "phone")
+_DETAILS = ("weight", "sent_today", "daily_cap", "new_chats")
 
 
 @click.group()
@@ -43,14 +45,19 @@ for command in (
 @accounts.command("list")
 @output.json_option
 def list_(as_json: bool) -> None:
-    """List the accounts with their states, what limits them, and until when.
+    """List the accounts with their states, what limits them, until when, and what they have sent today.
 
-    An account whose sender has been silent for 30 s is `down`.
+    An account whose sender has been silent for 30 s is `down`. The weight is that of WA_ACCOUNT_WEIGHTS here.
     """
     settings = run_dir.resolve_kafka(load())
     statuses = asyncio.run(operations.list_accounts(settings)).values()
+    weights = parse_weights(settings.account_weights)
     make_row = _to_json if as_json else _to_row
-    output.print_rows([make_row(status) for status in statuses], _COLUMNS, as_json=as_json)
+    rows = [
+        make_row(status) | {"weight": int(weights.get(status.name, DEFAULT_WEIGHT))}
+        for status in statuses
+    ]
+    output.print_records(rows, _COLUMNS, _DETAILS, as_json=as_json)
     for status in statuses:
         if explanation := explain_reason(status.reason or ""):
             output.print_note(f"{status.name}: {explanation}")
@@ -81,6 +88,8 @@ def _to_row(status: AccountStatus) -> dict[str, object]:
         row["state"] = f"{status.state} {status.record.progress} %"
     return row | {
         "until": status.record.until and format_minute(status.record.until),
+        "sent_today": status.record.sent_today,
+        "daily_cap": status.record.daily_cap,
         "new_chats": _describe_new_chats(status.record),
     }
 

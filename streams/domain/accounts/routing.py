@@ -1,17 +1,31 @@
-"""Which account sends a message: the required one, else the phone's last one, else the freest ready one.
+"""Which account sends a message: the required one, else the phone's last one, else the phone's own one.
 
 Decides for one message from what the accounts can do now. An account that is closed to the phone is
 ignored: it has handed a message back because WhatsApp forbids it to write to this recipient. Whose turn
 it is among phones is not decided here (scheduler.py).
+
+A new conversation gets its account by weighted rendezvous hashing: each account draws a number from its name and the
+phone, and the highest one wins. So conversations are spread by weight, and each partition decides alone. When an
+account comes or goes, only the conversations that it wins or loses move. A recipient who was forgotten gets the same
+account again, and not a stranger's number. The conversation waits for this account while it is busy: with
+"the first one that is free", the speed of the accounts would decide, and not their weights.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from hashlib import blake2b
+from math import log
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 BlockedReason: TypeAlias = Literal["no_account", "account_busy"]
+
+# A conversation waits for its account for at most this long: an account that its pace or a cap holds for longer
+# hands its conversations to others.
+MAX_BUSY_S: Final = 120.0
+DEFAULT_WEIGHT: Final = 1.0
+_HASH_BITS: Final = 52  # a float holds each of these numbers, and a half more
 
 
 class Availability(StrEnum):
@@ -19,6 +33,7 @@ class Availability(StrEnum):
 
     READY = "ready"
     BUSY = "busy"  # ready, but its pace lets it send nothing for a time
+    CAPPED = "capped"  # ready, but it may send nothing for longer than `MAX_BUSY_S`
     DOWN = "down"
     REMOVED = "removed"  # by a person
 
@@ -33,6 +48,9 @@ class Capacity(msgspec.Struct, frozen=True):
     free_slots: int
     is_new_chat_allowed: bool = True
     is_removed: bool = False  # by a person: there is no such account any more
+    weight: float = (
+        DEFAULT_WEIGHT  # its share of new conversations; 0: only what no other account takes
+    )
 
 
 AccountCapacities: TypeAlias = Mapping[str, Capacity]
@@ -57,6 +75,8 @@ def choose_account(
     preferred_account: str | None,
     accounts: AccountCapacities,
     closed_accounts: Collection[str] = (),
+    *,
+    phone: str,
 ) -> AccountChoice:
     """The account for the next message of a phone.
 
@@ -75,10 +95,26 @@ def choose_account(
         return _try_account(preferred_account, usable)
     if not usable:
         return AccountChoice(blocked_reason="no_account")
-    best = max(usable, key=lambda name: _rank(name, usable[name]))
-    if usable[best].free_slots == 0:
-        return AccountChoice(blocked_reason="account_busy")
-    return AccountChoice(account=best)
+    return _try_account(_assign_account(phone, usable), usable)
+
+
+def _assign_account(phone: str, usable: AccountCapacities) -> str:
+    """The account of a new conversation; one that may open no chats is the last choice."""
+    candidates = {n: c for n, c in usable.items() if c.is_new_chat_allowed} or usable
+    return max(candidates, key=lambda name: _draw(phone, name, candidates[name].weight))
+
+
+def _draw(phone: str, account: str, weight: float) -> tuple[float, float]:
+    """The account's number for this phone: the highest is its own in `weight` of all cases (Efraimidis, Spirakis)."""
+    digest = blake2b(f"{account}/{phone}".encode(), digest_size=8).digest()
+    fraction = ((int.from_bytes(digest) >> (64 - _HASH_BITS)) + 0.5) / 2**_HASH_BITS
+    return weight / -log(fraction), fraction
+
+
+def parse_weights(texts: Iterable[str]) -> dict[str, float]:
+    """The weights of accounts, from texts like `main=2`."""
+    pairs = (text.partition("=") for text in texts)
+    return {account: float(weight) for account, _, weight in pairs}
 
 
 def is_any_ready(required_account: str | None, accounts: AccountCapacities) -> bool:
@@ -87,12 +123,6 @@ def is_any_ready(required_account: str | None, accounts: AccountCapacities) -> b
         capacity.is_ready and required_account in (None, name)
         for name, capacity in accounts.items()
     )
-
-
-def _rank(name: str, capacity: Capacity) -> tuple[bool, bool, int, str]:
-    """One that may open no chats is the last choice; but a free slot is never left unused for that."""
-    has_free_slot = capacity.free_slots > 0
-    return has_free_slot, capacity.is_new_chat_allowed, capacity.free_slots, name
 
 
 def _try_account(name: str, usable: AccountCapacities) -> AccountChoice:

@@ -105,6 +105,7 @@ def _dispatch_first(
                 transition.phone.account,
                 accounts,
                 closed.open_times_s.keys() | held_accounts,
+                phone=transition.phone.phone,
             )
             if choice.account is not None:
                 return _dispatch(transition, head, choice.account)

@@ -160,7 +160,7 @@ class Attempt:
 
     def _next(self, observation: Observation, now_s: float) -> Action:
         match self.action, observation:
-            case (actions.LookUpNumber() | actions.FetchMedia() | actions.WaitUntilAllowed()), _:
+            case ((actions.LookUpNumber() | actions.FetchMedia() | actions.WaitUntilAllowed()), _):
                 return self._after_preparation(observation, now_s)
             case actions.StoreClaim(), actions.ClaimStored():
                 self._claim_stored = observation
@@ -197,7 +197,10 @@ class Attempt:
                 return self._not_sent(now_s, error)
             case actions.WaitUntilAllowed(), actions.Allowed():
                 return actions.ConfirmOwnership()
-            case (actions.LookUpNumber() | actions.WaitUntilAllowed()), actions.Denied(error, until_s):
+            case (
+                (actions.LookUpNumber() | actions.WaitUntilAllowed()),
+                actions.Denied(error, until_s),
+            ):
                 return self._not_sent(now_s, error, until_s)
             case _:
                 raise UnexpectedObservation(self.action, observation)

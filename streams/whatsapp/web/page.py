@@ -170,9 +170,7 @@ class WhatsAppPage:
             until_s=answer.get("until_s"),
         )
 
-    async def choose_file(
-        self, name: str, argument: object, path: Path, timeout_s: float
-    ) -> None:
+    async def choose_file(self, name: str, argument: object, path: Path, timeout_s: float) -> None:
         """Choose this file in the input element that the adapter returns. Raises PageFailure.
 
         The element only gets the path: Chromium reads the file from disk when the page does.

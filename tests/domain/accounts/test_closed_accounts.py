@@ -95,7 +95,8 @@ def test_the_first_account_that_opens_again_is_the_one_that_counts(world: PhoneW
     assert last_queued(world).due_at_s == world.now_s + 60
     world.now_s += 60
     wake(world)
-    assert dispatches(world)[-1] == ("a", "main")
+    _, second, third = dispatches(world)
+    assert third == second
 
 
 def test_a_message_of_one_account_waits_for_it(world: PhoneWorld) -> None:

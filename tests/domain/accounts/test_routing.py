@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
 
+PHONE = "+60123456789"
 BOTH = {"main": Capacity(True, 8), "other": Capacity(True, 2)}
 
 
@@ -26,7 +27,7 @@ BOTH = {"main": Capacity(True, 8), "other": Capacity(True, 2)}
             None,
             {"main": Capacity(True, 8), "other": Capacity(True, 0)},
             {"main"},
-            AccountChoice(blocked_reason="account_busy"),
+            AccountChoice(blocked_reason="account_busy", required_account="other"),
         ),
         (
             None,
@@ -47,10 +48,10 @@ BOTH = {"main": Capacity(True, 8), "other": Capacity(True, 2)}
             None,
             {"main": Capacity(True, 1, is_new_chat_allowed=False), "other": Capacity(True, 0)},
             (),
-            AccountChoice(account="main"),
+            AccountChoice(blocked_reason="account_busy", required_account="other"),
         ),
     ],
-    ids=["other", "all", "required", "busy", "last-choice", "conversation", "slot"],
+    ids=["other", "all", "required", "busy", "last-choice", "conversation", "waits"],
 )
 def test_routing(
     required: str | None,
@@ -60,7 +61,7 @@ def test_routing(
     choice: AccountChoice,
 ) -> None:
     """A closed account is ignored; one that may open no chats is taken last, except for its conversation."""
-    assert choose_account(required, preferred, accounts, closed) == choice
+    assert choose_account(required, preferred, accounts, closed, phone=PHONE) == choice
 
 
 capacities = st.dictionaries(
@@ -77,12 +78,15 @@ capacities = st.dictionaries(
 def test_a_closed_account_is_never_chosen(
     required: str | None, preferred: str | None, accounts: dict[str, Capacity], closed: set[str]
 ) -> None:
-    """And a message without a required account and conversation leaves if any open account has a slot."""
-    choice = choose_account(required, preferred, accounts, closed)
+    """And a message without a required account and conversation waits only for its own account."""
+    choice = choose_account(required, preferred, accounts, closed, phone=PHONE)
     usable = {n for n, c in accounts.items() if c.is_ready and c.free_slots and n not in closed}
     assert (choice.account is None) == (choice.blocked_reason is not None)
     if choice.account is not None:
         assert choice.account in usable
         assert required in (None, choice.account)
+    elif choice.blocked_reason == "account_busy":
+        assert choice.required_account is not None
+        assert accounts[choice.required_account].free_slots == 0
     elif required is None and preferred is None:
         assert not usable

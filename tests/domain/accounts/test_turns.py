@@ -63,14 +63,14 @@ def test_waking_comes_to_rest(
     without_new_chats: set[str],
     slots: int,
 ) -> None:
-    """While no account changes, no phone is woken for ever, and none waits for a slot that it could have."""
+    """While no account changes, no phone is woken for ever, and none waits for its account although it is free."""
     scheduler = Scheduler(max_in_flight=slots)
     rows = {phone: Phone(phone=phone) for phone in closed_accounts}
 
     def step(phone: str) -> None:
         closed = closed_accounts[phone]
         capacities = scheduler.get_capacities(phone, availabilities, without_new_chats)
-        choice = choose_account(None, None, capacities, closed)
+        choice = choose_account(None, None, capacities, closed, phone=phone)
         version = rows[phone].timer_version + 1
         if choice.account is not None:
             in_flight = InFlight(id="m", account=choice.account, dispatch_number=1)
@@ -79,6 +79,7 @@ def test_waking_comes_to_rest(
             assert choice.blocked_reason is not None
             wait = Wait(
                 choice.blocked_reason,
+                choice.required_account,
                 closed_accounts=tuple(sorted(closed - without_new_chats)),
                 without_new_chats=tuple(sorted(closed & without_new_chats)),
             )
@@ -103,4 +104,7 @@ def test_waking_comes_to_rest(
         < slots
     }
     for phone, row in rows.items():
-        assert row.in_flight is not None or free <= closed_accounts[phone]
+        if row.in_flight is None and row.waits[0].reason == "account_busy":
+            assert row.waits[0].account not in free
+        elif row.in_flight is None:
+            assert free <= closed_accounts[phone]

@@ -4,6 +4,9 @@ The machine drives `Attempt`, the class that the sender runs. Between any two ac
 crash, close, or fail in itself; what is durable stays, and the command is delivered again.
 """
 
+from collections.abc import Mapping
+
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -18,7 +21,13 @@ from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import InStore, LookupUnavailable, NotInStore
 from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
-from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
+from tests.domain.sending.attempts import (
+    CHAT,
+    FILE_CONTENT,
+    NUMBER_OBSERVATIONS,
+    URL_CONTENT,
+    ProcessEnded,
+)
 
 PHONE = "+60123456789"
 
@@ -43,6 +52,8 @@ class MessageMachine(RuleBasedStateMachine):
         self.arrived_links: set[int] = set()
         self.claim_stored = actions.ClaimStored(0.0)
         self.was_refused = False  # by the server, the last time
+        self.content: dict[str, object] | None = None  # the same in every dispatch
+        self.is_file_gone = False  # for good
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
         self.is_looked_up_since_submit = True
         self.commands: list[SendCommand] = []
@@ -74,6 +85,8 @@ class MessageMachine(RuleBasedStateMachine):
         self._handle(data.draw(st.sampled_from(self.commands)), data)
 
     def _dispatch(self, data: st.DataObject, timeout_s: float, *, allow_duplicate: bool) -> None:
+        if self.content is None:
+            self.content = data.draw(st.sampled_from([{"type": "text"}, URL_CONTENT]))
         command = SendCommand(
             phone=PHONE,
             id="m1",
@@ -81,7 +94,7 @@ class MessageMachine(RuleBasedStateMachine):
             account="main",
             appended_at_s=self.now_s,
             timeout_s=timeout_s,
-            content=b"{}",
+            content=msgspec.json.encode(self.content),
             chat_id=data.draw(st.sampled_from([CHAT, None]), label="chat id"),
             allow_duplicate=allow_duplicate,
         )
@@ -158,7 +171,7 @@ class MessageMachine(RuleBasedStateMachine):
         if isinstance(result, Sent):
             assert self.arrived_links, "nothing was sent"
         if isinstance(result, OutcomeUnknown):
-            assert self.link > 1 or self.was_refused, "nothing makes the outcome unknown"
+            assert self.link > 1 or self.was_refused or self.is_file_gone, "nothing makes the outcome unknown"
         if isinstance(result, Failed) and self.permitted == 1:
             assert not self.arrived_links, "the recipient has a message that has failed"
         if is_latest:
@@ -188,6 +201,8 @@ class MessageMachine(RuleBasedStateMachine):
         match attempt.action:
             case actions.LookUpNumber():
                 return data.draw(st.sampled_from(NUMBER_OBSERVATIONS))
+            case actions.FetchMedia(content):
+                return self._fetch(attempt, content, data)
             case actions.WaitUntilAllowed():
                 return self._wait(attempt, data)
             case actions.StoreClaim(claim):
@@ -209,6 +224,21 @@ class MessageMachine(RuleBasedStateMachine):
                 return actions.AccountRestricted()
             case actions.Finish():
                 raise AssertionError("nothing is executed after the result")
+
+    def _fetch(
+        self, attempt: Attempt, content: Mapping[str, object], data: st.DataObject
+    ) -> Observation:
+        assert content == URL_CONTENT
+        assert not attempt.is_withdrawable, "claimed before its file was on disk"
+        assert attempt.claim_ahead(str(self.link), self.row, self.now_s) is None
+        self.now_s += data.draw(st.sampled_from([0.0, 5.0, 30.0]), label="download")
+        self._may_link_again(data)
+        self._may_get_receipt(data)
+        code = data.draw(
+            st.sampled_from(["", "", "", "media_pending", "media_fetch_failed", "media_rejected"])
+        )
+        self.is_file_gone = code == "media_rejected"
+        return actions.MediaNotFetched(Error(code)) if code else actions.MediaFetched(FILE_CONTENT)
 
     def _wait(self, attempt: Attempt, data: st.DataObject) -> Observation:
         if data.draw(st.booleans(), label="claim ahead"):
@@ -245,6 +275,8 @@ class MessageMachine(RuleBasedStateMachine):
 
     def _submit(self, attempt: Attempt, data: st.DataObject) -> Observation:
         command = attempt.command
+        assert isinstance(attempt.action, actions.Submit)
+        assert "url" not in attempt.action.content, "submitted without its file"
         assert attempt.submit_count <= reconciliation.MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"

@@ -18,7 +18,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.domain import backoff
-from streams.domain.accounts.routing import AccountCapacities, is_any_ready
+from streams.domain.accounts.routing import MAX_BUSY_S, AccountCapacities, is_any_ready
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone import forwarding
 from streams.domain.phone.closures import close_account
@@ -198,8 +198,10 @@ def _apply_deferred(
     delay_s = 0.0 if is_repeated_now else backoff.deferral_delay_s(message.deferrals)
     in_doubt_since_s = (message.in_doubt_since_s or transition.append_s) if result.in_doubt else 0.0
     # Another account may take it before this one is in order again.
-    is_session_error = error.error_class is ErrorClass.SESSION
-    until_s = 0.0 if is_session_error and not result.in_doubt else result.until_s
+    can_move = error.error_class is ErrorClass.SESSION or _may_move(
+        transition, message, event, result, accounts
+    )
+    until_s = 0.0 if can_move and not result.in_doubt else result.until_s
     updated = replace(
         message,
         state=State.WAITING,
@@ -212,7 +214,7 @@ def _apply_deferred(
     if result.in_doubt:
         parked = transition.park(updated)
         return transition.publish_queued(parked, "attempt_in_doubt", updated.not_before_s)
-    if is_session_error:
+    if can_move:
         due_at_s = max(result.until_s, updated.not_before_s)
         reason = "retry" if is_any_ready(message.account, accounts) else "no_account"
         return transition.publish_queued(updated, reason, due_at_s)
@@ -221,6 +223,20 @@ def _apply_deferred(
     is_retry = error.is_deadline_exceeded or error.is_media_pending
     reason = "retry" if is_retry else "rate_limited"
     return transition.publish_queued(updated, reason, updated.not_before_s)
+
+
+def _may_move(
+    transition: Transition,
+    message: Message,
+    event: Outcome,
+    result: Deferred,
+    accounts: AccountCapacities,
+) -> bool:
+    """Its account is held for long by its own pace or cap, and another one is ready."""
+    others = {name: capacity for name, capacity in accounts.items() if name != event.account}
+    is_held_for_long = result.until_s > transition.now_s + MAX_BUSY_S
+    is_held = result.error.is_account_pace and is_held_for_long
+    return is_held and is_any_ready(message.account, others)
 
 
 def _apply_refused(

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streams.domain.accounts.routing import (
+    DEFAULT_WEIGHT,
     AccountCapacities,
     Availability,
     Capacity,
@@ -27,7 +28,7 @@ from streams.domain.phone.scheduling.wait_keys import WaitKey, make_wait_key
 from streams.domain.phone.state import Phone, Wait
 
 EARLY_TIMER_DELAY_S: Final = 0.5  # of a timer that fired before its time
-_NOT_READY: Final = (Availability.DOWN, Availability.REMOVED)
+_NOT_READY: Final = (Availability.DOWN, Availability.CAPPED, Availability.REMOVED)
 MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the log at one time
 
 
@@ -51,8 +52,10 @@ class _WaitingPhone(msgspec.Struct):
 class Scheduler:
     """The phones of one partition."""
 
-    def __init__(self, max_in_flight: int) -> None:
+    def __init__(self, max_in_flight: int, weights: Mapping[str, float] | None = None) -> None:
+        """`weights`: the accounts' shares of new conversations."""
         self._max_in_flight = max_in_flight
+        self._weights = weights or {}
         self._waiting: dict[str, _WaitingPhone] = {}
         self._in_flight: dict[str, str] = {}  # phone → account
         self._in_flight_counts: Counter[str] = Counter()
@@ -161,6 +164,7 @@ class Scheduler:
                 else self._count_free_slots(name, availability, without_new_chats, phone),
                 name not in without_new_chats,
                 availability is Availability.REMOVED,
+                self._weights.get(name, DEFAULT_WEIGHT),
             )
             for name, availability in availabilities.items()
         }

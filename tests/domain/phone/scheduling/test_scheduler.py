@@ -124,7 +124,10 @@ class PartitionMachine(RuleBasedStateMachine):
         row = self.rows.get(phone, Phone(phone=phone))
         if row.in_flight is None:
             choice = choose_account(
-                None, row.account, self.scheduler.get_capacities(phone, self.availabilities)
+                None,
+                row.account,
+                self.scheduler.get_capacities(phone, self.availabilities),
+                phone=phone,
             )
             if choice.account is not None:
                 row = in_flight(phone, choice.account)

@@ -35,6 +35,7 @@ class MediaCache:
 
     def __init__(self, folder: Path, owner: str, *, max_bytes: int, max_age_s: float) -> None:
         """A note is fresh for `max_age_s`. Beyond `max_bytes`, the files are removed that were not used for longest."""
+        self._folder = folder
         self._files, self._urls, self._incoming, self._in_use = (folder / name for name in _FOLDERS)
         self._owner = owner
         self._max_bytes = max_bytes
@@ -43,8 +44,9 @@ class MediaCache:
 
     def open(self) -> None:
         """Create the folder, and remove what an earlier process of this owner left. Raises OSError."""
-        for folder in (self._files, self._urls, self._incoming, self._in_use):
-            folder.mkdir(mode=PRIVATE_DIR_MODE, parents=True, exist_ok=True)
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, self._files, self._urls, self._incoming, self._in_use):
+            folder.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)
         for folder in (self._incoming, self._in_use):
             for path in folder.glob(f"{self._owner}-*"):
                 path.unlink(missing_ok=True)

@@ -35,9 +35,7 @@ async def fetch_error(source: MediaSource, url: str) -> MediaError:
         ("/to-password", "media_url_not_allowed", "user name"),
     ],
 )
-async def test_a_server_that_does_wrong(
-    tmp_path: Path, path: str, code: str, detail: str
-) -> None:
+async def test_a_server_that_does_wrong(tmp_path: Path, path: str, code: str, detail: str) -> None:
     """The code is one of the contract's, the detail says what it was, and nothing stays on disk."""
     timeout_s = 0.5 if "0.5" in detail else 20.0
     async with serve_files() as server, open_source(tmp_path, timeout_s=timeout_s) as source:
@@ -88,9 +86,7 @@ async def test_a_name_is_resolved_once(tmp_path: Path, monkeypatch: pytest.Monke
     async with serve_files() as server, open_source(tmp_path) as source:
         names = resolve_to(monkeypatch, ["127.0.0.1"], ["169.254.169.254"])
         url = server.url.replace("127.0.0.1", "rebinding.example")
-        file = await source.fetch(
-            f"{url}/a.png", max_bytes=MAX_BYTES, message_id="m1", wait_s=20.0
-        )
+        file = await source.fetch(f"{url}/a.png", max_bytes=MAX_BYTES, message_id="m1", wait_s=20.0)
     assert file.path.read_bytes() == server.files["/a.png"]
     assert names == ["rebinding.example"]
 

@@ -42,7 +42,10 @@ def upload_timeout_s(submission: Submission) -> float:
 
 def _measure(submission: Submission) -> float:
     if submission.media_path is not None:
-        return submission.media_path.stat().st_size
+        try:
+            return submission.media_path.stat().st_size
+        except OSError:  # nothing is uploaded then
+            return 0.0
     data = submission.content.get("data")
     return len(data) * 3 / 4 if isinstance(data, str) else 0.0
 

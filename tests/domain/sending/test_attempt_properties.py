@@ -171,7 +171,9 @@ class MessageMachine(RuleBasedStateMachine):
         if isinstance(result, Sent):
             assert self.arrived_links, "nothing was sent"
         if isinstance(result, OutcomeUnknown):
-            assert self.link > 1 or self.was_refused or self.is_file_gone, "nothing makes the outcome unknown"
+            assert self.link > 1 or self.was_refused or self.is_file_gone, (
+                "nothing makes the outcome unknown"
+            )
         if isinstance(result, Failed) and self.permitted == 1:
             assert not self.arrived_links, "the recipient has a message that has failed"
         if is_latest:

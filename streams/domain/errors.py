@@ -60,9 +60,9 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.code == "deadline_exceeded"
 
     @property
-    def is_media_pending(self) -> bool:
-        """Whether the file is still being fetched."""
-        return self.code == "media_pending"
+    def is_only_late(self) -> bool:
+        """Whether the message, or its file, did not come in time for this dispatch; no limit is reached."""
+        return self.code in ("deadline_exceeded", "media_pending")
 
     @property
     def is_not_on_whatsapp(self) -> bool:
@@ -78,6 +78,11 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
     def is_new_chat_refused(self) -> bool:
         """Whether only this account must not write to this recipient now; another account may."""
         return self.code == "new_chats_restricted"
+
+    @property
+    def is_refused_by_group(self) -> bool:
+        """Whether only this account cannot write to the group; another account may."""
+        return self.code in ("not_in_group", "group_admins_only")
 
     @property
     def is_about_new_chats(self) -> bool:
@@ -121,6 +126,8 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
     "no_sending_hours": (_PERMANENT, "The quiet hours leave no time for this recipient"),
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
+    "not_in_group": (_PERMANENT, "No account that may send this is in the group"),
+    "group_admins_only": (_PERMANENT, "Only administrators may write to the group"),
     "media_rejected": (_PERMANENT, "WhatsApp refused the media"),
     "content_refused": (_PERMANENT, "WhatsApp Web refused the message before it was sent"),
     "internal_error": (_PERMANENT, "wa-streams failed on this message, before it was sent"),

@@ -25,6 +25,7 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
+from streams.sender.groups import GroupReporter, PublishGroups
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.page_monitor import PageMonitor
@@ -45,10 +46,10 @@ GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives event
 class Ports:
     """What an ownership needs of Kafka and of the browser.
 
-    `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
-    durable when they return. `media` fetches files by URL. `read_send_end` gives the end offset of the send topic.
-    `nack` is for records that stay without an outcome, `on_failure` for an error that must end the process.
-    `show_session` shows a person the QR code.
+    `publish_events` writes to the phone log, `publish_account` to `wa.accounts` and `publish_groups` to
+    `wa.internal.accounts`; what they wrote is durable when they return. `media` fetches files by URL. `read_send_end`
+    gives the end offset of the send topic. `nack` is for records that stay without an outcome, `on_failure` for an
+    error that must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -57,6 +58,7 @@ class Ports:
     make_driver: Callable[[], Driver]
     publish_events: Callable[[Sequence[Event]], Awaitable[object]]
     publish_account: Callable[[AccountRecord], Awaitable[object]]
+    publish_groups: PublishGroups
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
     media: Media
@@ -110,6 +112,12 @@ class SendTopicOwnership:
             on_received=self._receipts.receive,
             clock=clock,
         )
+        self._groups = GroupReporter(
+            account=account,
+            browser_session=self.browser_session,
+            publish=ports.publish_groups,
+            now_s=clock.now_s,
+        )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
@@ -154,6 +162,7 @@ class SendTopicOwnership:
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
+        self._spawn(self._groups.run(), "groups")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")

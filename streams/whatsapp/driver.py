@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
 from streams.whatsapp.diagnosis import Diagnosis
+from streams.whatsapp.groups import GroupList
 from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
 
 
@@ -85,11 +86,10 @@ class SessionState:
 class Submission:
     """One message for WhatsApp, under an id that the caller has chosen.
 
-    `content` is the content of the request as JSON. If it is a file, the file is its `data` in base64, or else it
-    is at `media_path`, where it stays until the result. After `submit_before_mono_s` (of time.monotonic()) nothing
-    may leave the page any more, also if it was frozen meanwhile. From the submit on, the driver waits
-    `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to somebody who has written to the
-    account before.
+    `content` is the content of the request as JSON. Its file is in `data`, or at `media_path` until the result. After
+    `submit_before_mono_s` (of time.monotonic()) nothing may leave the page any more, also if it was frozen meanwhile.
+    From the submit on, the driver waits `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to
+    somebody who has written to the account before.
     """
 
     whatsapp_id: str
@@ -258,9 +258,12 @@ class Driver(Protocol):
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """The acks of `(whatsapp_id, chat_id)` pairs. An id that is not in the store is left out.
 
-        The result is also empty when the page cannot answer. Events are lost while a page is
-        replaced, so call this again whenever the session has become `ready`.
+        The result is also empty when the page cannot answer. Call this again whenever the session became `ready`.
         """
+        ...
+
+    async def list_groups(self) -> GroupList | None:
+        """The account's groups, from what the page has in memory; None: it cannot answer now."""
         ...
 
     async def reconnect(self) -> None:

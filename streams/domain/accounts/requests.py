@@ -4,6 +4,7 @@
     ---------------------   -----------------------------------------------------------------------------
     account                 AccountRequest: the last request; it survives every restart
     account `/` partition   DrainReport: what a removed account still has in flight in a partition
+    account `/groups`       GroupReport: the groups of the account (groups.py)
 
 The topic is compacted. A field may be added with a default, and no field is renamed.
 """
@@ -11,6 +12,8 @@ The topic is compacted. A field may be added with a default, and no field is ren
 from typing import Literal, TypeAlias
 
 import msgspec
+
+from streams.domain.accounts.groups import decode_groups
 
 # active: as its sender says; paused: nothing is dispatched to it; removed: there is no such account.
 RequestedState: TypeAlias = Literal["active", "paused", "removed"]
@@ -63,8 +66,9 @@ def decode_request(key: bytes, value: bytes) -> AccountRequest | None:
 
 
 def check_record(key: bytes, value: bytes) -> None:
-    """Raises ValueError for a record that is neither a request nor a report."""
-    if decode_request(key, value) is None and decode_report(value) is None:
+    """Raises ValueError for a record that is neither a request nor a report, nor a list of groups."""
+    is_request_or_report = decode_request(key, value) or decode_report(value)
+    if is_request_or_report is None and decode_groups(value) is None:
         raise ValueError("neither a request nor a report")
 
 

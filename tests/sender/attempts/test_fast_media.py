@@ -17,6 +17,7 @@ from streams.sender import pipeline as pipeline_module
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
+OPUS = b"OggS" + b"\x00" * 24 + b"OpusHead"
 URL = "https://example.com/files/a.png?signed=1"
 
 
@@ -69,9 +70,9 @@ async def test_the_page_gets_the_file_and_its_type(sender: FastSender, tmp_path:
     [
         ({"type": "document"}, b"%PDF-1.4", ("application/pdf", "bill.pdf")),
         ({"type": "document", "filename": "a.pdf"}, b"%PDF-1.4", ("application/pdf", "a.pdf")),
-        ({"type": "audio", "voice": True}, b"OggS" + b"\x00" * 24 + b"OpusHead", ("audio/ogg; codecs=opus", "audio.ogg")),
+        ({"type": "audio", "voice": True}, OPUS, ("audio/ogg; codecs=opus", "audio.ogg")),
     ],
-)  # fmt: skip
+)
 async def test_a_file_gets_a_name(
     sender: FastSender,
     tmp_path: Path,

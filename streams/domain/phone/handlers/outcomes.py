@@ -32,7 +32,7 @@ from streams.domain.phone.events import (
     ReceiptSeen,
     Sent,
 )
-from streams.domain.phone.handlers import lookups, receipts
+from streams.domain.phone.handlers import groups, lookups, receipts
 from streams.domain.phone.scheduling.quiet import get_held_back_until_s
 from streams.domain.phone.state import InFlight, Message, State
 from streams.domain.phone.transition import Transition
@@ -145,6 +145,9 @@ def _apply_failed(
     if error.error_class is ErrorClass.UNKNOWN:
         unknown = OutcomeUnknown(at_s=transition.now_s, error=error)
         return _apply_unknown(transition, message, event, unknown)
+    waiting = groups.hand_over(transition, message, event.account, error, accounts)
+    if waiting is not None:
+        return waiting
     updated = replace(
         message,
         attempts=message.attempts + 1,
@@ -220,8 +223,7 @@ def _apply_deferred(
         return transition.publish_queued(updated, reason, due_at_s)
     if is_repeated_now:
         return transition.put_message(updated)
-    is_retry = error.is_deadline_exceeded or error.is_media_pending
-    reason = "retry" if is_retry else "rate_limited"
+    reason = "retry" if error.is_only_late else "rate_limited"
     return transition.publish_queued(updated, reason, updated.not_before_s)
 
 

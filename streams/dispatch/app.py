@@ -42,7 +42,7 @@ from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
-from streams.observability.lag import LagExporter
+from streams.observability.lag import LagExporter, LagMetrics
 from streams.observability.probes import serve_probes
 from streams.observability.worker_clock import create_worker_clock
 from streams.runtime.factory import create_app
@@ -233,7 +233,7 @@ class Dispatcher:
             self.settings,
             topics.dispatch_app_id(self.settings),
             (self.names.outbound, self.names.phone, self.names.batch),
-            metrics.LagMetrics(self.registry),
+            LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
         report = HealthReport(

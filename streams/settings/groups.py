@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from streams.settings.consent import ConsentSettings
 from streams.settings.media import MediaSettings
 from streams.settings.types import (
+    PREFIX,
     AccountWeight,
     AtLeast0,
     AtLeast1,
@@ -27,13 +29,6 @@ from streams.settings.types import (
     TopicPrefix,
 )
 from streams.settings.types import setting as _setting
-
-
-class SettingError(ValueError):
-    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
-
-
-PREFIX: Final = "WA_"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +262,7 @@ class Settings(  # the fields of the last base come first
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
+    ConsentSettings,
     LimitSettings,
     KafkaSettings,
 ):
@@ -277,6 +273,7 @@ class Settings(  # the fields of the last base come first
 GROUPS: Final[dict[str, type]] = {
     "kafka": KafkaSettings,
     "limits": LimitSettings,
+    "consent": ConsentSettings,
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,

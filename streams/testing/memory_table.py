@@ -100,6 +100,7 @@ class InMemoryStageMetrics:
     illegal_transitions: int = 0
     contradicting_receipts: int = 0
     missing_payloads: list[str] = field(default_factory=list)
+    consent_changes: list[str] = field(default_factory=list)
     internal_errors: list[str] = field(default_factory=list)
 
     def count_illegal_transition(self) -> None:
@@ -109,6 +110,10 @@ class InMemoryStageMetrics:
     def count_contradicting_receipt(self) -> None:
         """See `StageMetrics`."""
         self.contradicting_receipts += 1
+
+    def count_consent_change(self, status: str) -> None:
+        """See `StageMetrics`."""
+        self.consent_changes.append(status)
 
     def count_missing_payload(self, case: str) -> None:
         """See `StageMetrics`."""

@@ -41,7 +41,9 @@ def new_stage(disk: Disk) -> BatchStage:
     """A fresh process on what survived."""
     stage = BatchStage(
         InMemoryPublisher(disk),
-        RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}", "batch"),
+        RecordMapper(
+            "status", "dlq", "phone", lambda name: f"send.{name}", "batch", "consent", "outbound"
+        ),
         InMemoryStageMetrics(),
         progress_topic="batches",
         phone_log="phone",

@@ -22,6 +22,8 @@ class RunningAttempt:
     whatsapp_id: str
     deadline_mono_s: float
     driver: Driver | None = None  # since `Allowed`
+    is_stranger: bool = False  # as far as the prelude asked
+    typing_driver: Driver | None = None  # whose page shows that the account is typing
     media: FetchedFile | None = None  # until `release`
     turn_ended: asyncio.Event = field(default_factory=asyncio.Event)
 

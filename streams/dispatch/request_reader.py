@@ -20,11 +20,12 @@ from streams.contract.request.kinds import Batch, Cancel, SetConsent
 from streams.contract.request.parse import AnyRequest, Request, parse, parse_record
 from streams.dispatch.batches import fan_out
 from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
-from streams.domain.addresses import Network, is_allowed, parse_address
+from streams.domain.addresses import Network, is_allowed, parse_address, parse_networks
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
 from streams.domain.recipients import to_recipient
+from streams.settings import Settings
 
 
 class Rejected(Exception):
@@ -38,14 +39,15 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestReader:
-    """`default_region`: of numbers without a country code; None: they are not valid."""
+    """`default_region`: of numbers without a country code; None: they are not valid.
+
+    `allowed_networks`: from which files may be fetched although they are not public.
+    """
 
     default_region: str | None
     max_request_bytes: int
     templates: TemplateLibrary
-    allowed_networks: tuple[
-        Network, ...
-    ] = ()  # from which files may be fetched although they are not public
+    allowed_networks: tuple[Network, ...] = ()
 
     def parse(self, record: SourceRecord) -> AnyRequest:
         """What the record requests. Raises Tombstone and Rejected."""
@@ -151,6 +153,16 @@ class RequestReader:
             return to_e164(text, self.default_region)
         except InvalidPhone as error:
             raise InvalidPhone(f"{field}: {error}") from error
+
+
+def create_request_reader(settings: Settings, templates: TemplateLibrary) -> RequestReader:
+    """The reader that the settings describe."""
+    return RequestReader(
+        settings.default_region,
+        settings.max_request_bytes,
+        templates,
+        parse_networks(settings.media_allowed_networks),
+    )
 
 
 def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:

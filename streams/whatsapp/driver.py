@@ -246,9 +246,9 @@ class Driver(ChatCalls, Protocol):
     async def submit(self, submission: Submission) -> SubmitResult:
         """Hand a message over to WhatsApp and wait for the server's ack.
 
-        A message whose id is already in the store is not submitted anew. If the server has it, the
-        result is `ServerAccepted`. If it is pending, `submit` waits for its ack. If it failed, or was
-        left by an earlier page, WhatsApp sends the stored message again under its id.
+        A message whose id is already in the store is not submitted anew. If the server has it, the result is
+        `ServerAccepted`. If it is pending, `submit` waits for its ack. If it failed, or was left by an earlier page,
+        WhatsApp sends the stored message again under its id.
         """
         ...
 
@@ -270,8 +270,7 @@ class Driver(ChatCalls, Protocol):
     async def reconnect(self) -> None:
         """Close the connection to WhatsApp, and let the page open it again.
 
-        The page then sends every pending message once more, under its id. Does nothing while the session
-        is not `ready`.
+        The page then sends every pending message once more, under its id. Only while the session is `ready`.
         """
         ...
 
@@ -295,7 +294,7 @@ class Driver(ChatCalls, Protocol):
     async def collect_garbage(self) -> bool:
         """Make the page free memory. True if that was not enough and the page is being reloaded.
 
-        It pays off every few hundred sends. Nothing may be submitted during the call. When it returns
-        True, the session is not `ready` any more; it becomes so again with the new page.
+        Nothing may be submitted during the call. When it returns True, the session is not `ready` any more; it becomes
+        so again with the new page. It pays off every few hundred sends.
         """
         ...

@@ -8,7 +8,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import orjson
 from prometheus_client import CollectorRegistry
@@ -20,8 +19,6 @@ from streams.domain.phone.events import Event, Outcome, Result
 from streams.domain.sending import command as commands
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.typing_indication import TypingRule
-from streams.media.errors import MediaError
-from streams.media.source import FetchedFile
 from streams.sender.account import AccountPublisher
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
@@ -39,6 +36,7 @@ from streams.sender.restrictions import RestrictionStore
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
 from streams.whatsapp.driver import Phase, SessionState
+from tests.sender.fake_media import FakeMedia
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -78,31 +76,6 @@ class OpenFence:
 
 
 @dataclass(eq=False)
-class FakeMedia:
-    """The files of URLs: a path, an error, or one that comes when its event is set."""
-
-    files: dict[str, Path | MediaError] = field(default_factory=dict)
-    gates: dict[str, asyncio.Event] = field(default_factory=dict)
-    max_file_bytes: int = 1 << 20
-    in_use: set[Path] = field(default_factory=set)
-    requested: list[str] = field(default_factory=list)
-
-    async def fetch(
-        self, url: str, *, max_bytes: int, message_id: str, wait_s: float
-    ) -> FetchedFile:
-        """The file, once it is there."""
-        self.requested.append(url)
-        if url in self.gates:
-            await self.gates[url].wait()
-        file = self.files[url]
-        if isinstance(file, MediaError):
-            raise file
-        self.in_use.add(file)
-        size = file.stat().st_size
-        return FetchedFile(file, size, "", None, lambda: self.in_use.discard(file))
-
-
-@dataclass(eq=False)
 class FastSender:
     """One ownership of the send topic, put together as in streams/sender/ownership.py."""
 
@@ -116,7 +89,7 @@ class FastSender:
     nacked: list[object] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     account_records: list[AccountRecord] = field(default_factory=list)
-    media: FakeMedia = field(default_factory=lambda: FakeMedia())
+    media: FakeMedia = field(default_factory=FakeMedia)
     paced_count: int = 0
 
     def __post_init__(self) -> None:

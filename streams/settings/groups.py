@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.settings.consent import ConsentSettings
+from streams.settings.media import MediaSettings
 from streams.settings.pace import PaceSettings
 from streams.settings.types import (
     PREFIX,
@@ -186,14 +187,6 @@ class WhatsAppSettings:
         500,
         "MB of free disk without which no profile is opened. Below twice that: `degraded`. 0: no check.",
     )
-    media_store: str | None = _setting(
-        None,
-        "Where received files go: a folder, or an address of fsspec such as `s3://bucket/folder`. "
-        "Without it: the folder `media` in the data folder.",
-    )
-    media_max_mb: AtLeast0 = _setting(
-        100, "A larger file that is received is not downloaded. 0: none is."
-    )
     whatsapp_browser_args: tuple[str, ...] = _setting(
         (), "Further arguments for the browser, separated by ` | `.", separator=" | "
     )
@@ -255,6 +248,7 @@ class Settings(  # the fields of the last base come first
     LoggingSettings,
     WebSettings,
     ClientSettings,
+    MediaSettings,
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
@@ -273,6 +267,7 @@ GROUPS: Final[dict[str, type]] = {
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,
+    "media": MediaSettings,
     "machine": MachineSettings,
     "web": WebSettings,
     "logging": LoggingSettings,

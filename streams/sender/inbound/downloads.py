@@ -102,4 +102,6 @@ def make_downloader(
 ) -> MediaDownloader:
     """The downloader that the settings describe."""
     store = MediaStore(settings.media_store or settings.data_dir / "media")
-    return MediaDownloader(account, store, get_page, max_bytes=settings.media_max_mb * 1_000_000)
+    return MediaDownloader(
+        account, store, get_page, max_bytes=settings.inbound_media_max_mb * 1_000_000
+    )

@@ -113,6 +113,7 @@
       addCalls({
         ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls, ...incoming.calls,
       });
+      Object.assign(adapter, contents.elements); // not calls: what they return is used as it is
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
       shared.late = { ...store.internal, ...attempts.internal };

@@ -36,7 +36,7 @@ from streams.sender.restrictions import RestrictionStore
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
 from streams.whatsapp.driver import Phase, SessionState
-from tests.sender.fake_media import FakeMedia
+from tests.sender.attempts.fake_media import FakeMedia
 
 
 async def until(condition: Callable[[], object]) -> None:

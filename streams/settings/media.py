@@ -1,4 +1,4 @@
-"""The settings of files that are fetched by URL, and of files that are received: a group of groups.py. Reads nothing."""
+"""The settings of files that are fetched by URL and of those that are received: a group of groups.py. Reads nothing."""
 
 from dataclasses import dataclass
 

@@ -37,7 +37,7 @@ from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
 from streams.whatsapp.driver import Phase, Receipt, SessionState
 from streams.whatsapp.incoming import IncomingHint
-from tests.sender.fake_media import FakeMedia
+from tests.sender.attempts.fake_media import FakeMedia
 
 
 async def until(condition: Callable[[], object]) -> None:

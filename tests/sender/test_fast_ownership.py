@@ -18,7 +18,7 @@ from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
-from tests.sender.fake_media import FakeMedia
+from tests.sender.attempts.fake_media import FakeMedia
 from tests.sender.fast import FastSender, OpenFence, make_command, run_until_idle, until
 
 

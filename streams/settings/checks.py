@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
+from streams.domain.accounts.warm_up import parse_ladder
 from streams.domain.consent.words import normalize
 from streams.settings.consent import ConsentSettings
 from streams.settings.groups import KafkaSettings, LimitSettings, Settings
@@ -78,6 +79,14 @@ def _check_quiet_hours(text: str | None) -> None:
         )
 
 
+def _check_warm_up(text: str) -> None:
+    """Raises SettingError if the ladder cannot be read, or allows less on a later day."""
+    try:
+        parse_ladder(text)
+    except ValueError as error:
+        raise SettingError(f"WA_WARM_UP={text}: {error}") from None
+
+
 def _check_weights(settings: Settings) -> None:
     """Raises SettingError if a weight is not for one of the accounts, or if there are two for one of them."""
     label = f"WA_ACCOUNT_WEIGHTS={','.join(settings.account_weights)}"
@@ -109,6 +118,7 @@ def check_settings(settings: Settings) -> None:
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
+    _check_warm_up(settings.warm_up)
     _check_words(settings)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")

@@ -10,6 +10,7 @@ import pytest
 
 from streams.contract.timestamps import parse_rfc3339
 from streams.kafka.topics import names
+from streams.operations.queue import read_recipient
 from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
 from tests.support.system import SystemUnderTest

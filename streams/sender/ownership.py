@@ -19,6 +19,7 @@ from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
+from streams.sender.attempts.media_fetcher import Media
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import Fence, Limits
@@ -49,9 +50,9 @@ class Ports:
     """What an ownership needs of Kafka and of the browser.
 
     `publish_events` writes to the phone log, `publish_account` to `wa.accounts` and `publish_groups` to
-    `wa.internal.accounts`; what they wrote is durable when they return. `read_send_end` gives the end offset of
-    the send topic. `nack` is for records that stay without an outcome, `on_failure` for an error that must end
-    the process. `show_session` shows a person the QR code.
+    `wa.internal.accounts`; what they wrote is durable when they return. `media` fetches files by URL. `read_send_end`
+    gives the end offset of the send topic. `nack` is for records that stay without an outcome, `on_failure` for an
+    error that must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -63,6 +64,7 @@ class Ports:
     publish_groups: PublishGroups
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
+    media: Media
     metrics: Metrics
     clock: Clock
     show_session: Callable[[SessionState], object] = lambda session: None
@@ -141,6 +143,7 @@ class SendTopicOwnership:
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
             on_refused=ports.metrics.record_refusal,
+            media=ports.media,
             clock=clock,
         )
         self.pipeline = SendPipeline(

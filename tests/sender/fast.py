@@ -36,6 +36,7 @@ from streams.sender.restrictions import RestrictionStore
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
 from streams.whatsapp.driver import Phase, SessionState
+from tests.sender.attempts.fake_media import FakeMedia
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -88,6 +89,7 @@ class FastSender:
     nacked: list[object] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     account_records: list[AccountRecord] = field(default_factory=list)
+    media: FakeMedia = field(default_factory=FakeMedia)
     paced_count: int = 0
 
     def __post_init__(self) -> None:
@@ -164,6 +166,7 @@ class FastSender:
             fence=OpenFence(),
             on_paced=self._on_paced,
             on_refused=self.metrics.record_refusal,
+            media=self.media,
             clock=clock,
         )
         self.pipeline = SendPipeline(

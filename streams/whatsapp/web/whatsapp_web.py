@@ -161,7 +161,7 @@ class WhatsAppWeb:
                 _NOT_READY_CODES.get(self.session.phase, "not_logged_in"), str(error)
             )
         before_ms = page.to_page_ms(submission.submit_before_mono_s)
-        media_s = upload_timeout_s(submission.content)
+        media_s = upload_timeout_s(submission)
         argument = answers.encode_submission(submission, before_ms, media_s)
         try:
             if is_media(submission.content):
@@ -177,7 +177,7 @@ class WhatsAppWeb:
         self, page: WhatsAppPage, submission: Submission, argument: Mapping[str, object]
     ) -> SubmitResult:
         remaining_s = max(0.0, submission.submit_before_mono_s - time.monotonic())
-        waits_s = upload_timeout_s(submission.content) + submission.ack_timeout_s
+        waits_s = upload_timeout_s(submission) + submission.ack_timeout_s
         timeout_s = remaining_s + waits_s + self._config.timeouts.answer_s
         try:
             await page.call("submit", argument, timeout_s)

@@ -180,7 +180,12 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
-        app.target_topics |= {self.names.status, self.names.dlq, self.names.batches}
+        app.target_topics |= {
+            self.names.status,
+            self.names.dlq,
+            self.names.batches,
+            self.names.consent,
+        }
         for name, topic, agent in (
             ("intake", self.names.outbound, self._process_requests),
             ("phone-stage", self.names.phone, self._process_phone_log),

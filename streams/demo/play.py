@@ -83,7 +83,7 @@ async def _run_stack(settings: Settings, screen: DemoScreen) -> list[Finding]:
         shutdown = ShutdownSignal(kill=stack.kill, on_message=screen.show_step)
 
         async def run_acts() -> None:
-            screen.show_step("starting Kafka, the simulated WhatsApp, a dispatcher and a sender")
+            screen.show_step("starting Kafka, the simulated WhatsApp, a dispatcher and two senders")
             await stack.start()
             verdict.extend(await DemoRun(stack, screen).run())
 

@@ -12,7 +12,7 @@ from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.phone import events
-from streams.domain.phone.events import ConsentRequested, RequestReceived, SourceRecord
+from streams.domain.phone.events import RequestReceived, SourceRecord
 
 NOW_S = 1_790_000_000.0
 PNG = "iVBORw0KGgo="
@@ -249,35 +249,38 @@ def test_a_bug_in_intake_is_an_answer(
     assert "intake failed on wa.outbound:3:17" in caplog.text
 
 
-def test_a_consent_becomes_the_event_of_its_recipient(intake: Intake) -> None:
-    """In any spelling of the number; without an id of its own, the record's position is the id."""
-    body = {"type": "consent", "to": "012-345 6789", "consent": "opted_out"}
-    disposition, (outgoing,) = intake.handle(record(body), NOW_S)
-    event = events.decode(outgoing.value or b"")
-    assert disposition is Disposition.FORWARDED
-    assert isinstance(event, ConsentRequested)
-    assert (event.phone, event.consent) == ("+60123456789", "opted_out")
-    assert (outgoing.key, event.request_id) == (b"+60123456789", "wa.outbound:3:17")
-
-
 @pytest.mark.parametrize(
-    ("fields", "code"),
+    ("url", "code"),
     [
-        ({"to": "+60123456789"}, "schema_violation"),
-        ({"to": "+60123456789", "consent": "stop"}, "schema_violation"),
-        ({"consent": "opted_out"}, "schema_violation"),
-        ({"to": "12", "consent": "opted_out"}, "invalid_phone"),
+        ("ftp://example.com/a.png", "media_url_not_allowed"),
+        ("file:///etc/passwd", "media_url_not_allowed"),
+        ("https://user:secret@example.com/a.png", "media_url_not_allowed"),
+        ("http://127.0.0.1:8080/metrics", "media_url_not_allowed"),
+        ("http://169.254.169.254/latest/meta-data", "media_url_not_allowed"),
+        ("http://[::ffff:10.0.0.1]/", "media_url_not_allowed"),
+        ("https:///a.png", "schema_violation"),
+        ("https://example.com:99999/a.png", "schema_violation"),
+        ("https://[::1/a.png", "schema_violation"),
+        ("example.com/a.png", "schema_violation"),
     ],
 )
-def test_a_wrong_consent_is_rejected_under_its_own_id(
-    intake: Intake, fields: dict[str, str], code: str
+def test_a_url_that_cannot_be_fetched_is_rejected_at_once(
+    intake: Intake, url: str, code: str
 ) -> None:
-    """With a dead letter; the detail names the field."""
-    body = {"type": "consent", "request_id": "crm-17", **fields}
-    disposition, (letter, status) = intake.handle(record(body), NOW_S)
-    answer = orjson.loads(status.value or b"")
+    """What can be seen in it is not left to the sender; the detail does not repeat the URL."""
+    content = {"type": "image", "url": url}
+    disposition, (_, status) = intake.handle(
+        record({"to": "+60123456789", "content": content}), NOW_S
+    )
     assert disposition is Disposition.REJECTED
-    assert letter.value == orjson.dumps(body)
-    assert (answer["id"], answer["status"]) == ("crm-17", "rejected")
-    assert answer["error"]["code"] == code
-    assert answer["error"]["detail"].startswith(("consent: ", "to: "))
+    error = orjson.loads(status.value or b"")["error"]
+    assert (error["code"], error["class"]) == (code, "invalid")
+    assert error["detail"].startswith("content.url: ")
+    assert "secret" not in error["detail"]
+
+
+def test_a_url_is_passed_on_to_the_sender(intake: Intake) -> None:
+    """Nothing is fetched at acceptance."""
+    content = {"type": "document", "url": "https://example.com/bill.pdf", "caption": "see"}
+    _, outgoing = intake.handle(record({"to": "+60123456789", "content": content}), NOW_S)
+    assert orjson.loads(forwarded(outgoing).content) == content

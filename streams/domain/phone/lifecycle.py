@@ -2,7 +2,7 @@
 
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
-    SCHEDULED, WAITING ▶ CANCELLED
+    SCHEDULED, WAITING ▶ CANCELLED (a cancel, or a revoke)
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
     WAITING ▶ FORWARDED (its chat has another number)
@@ -68,6 +68,9 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.DELIVERED: _TO_QUEUE,
         State.READ: _TO_QUEUE,
         State.PLAYED: _TO_QUEUE,
+        # A revoke of a message that waits is a cancel of it.
+        State.SCHEDULED: frozenset({State.CANCELLED}),
+        State.WAITING: frozenset({State.CANCELLED}),
     },
     CancelRequested: {
         State.SCHEDULED: frozenset({State.CANCELLED}),

@@ -14,6 +14,8 @@ def test_the_official_parser_accepts_the_asyncapi_document() -> None:
         "request": {"payload": "Request", "headers": "object"},
         "batch": {"payload": "BatchRequest", "headers": None},
         "cancel": {"payload": "CancelRequest", "headers": None},
+        "edit": {"payload": "EditRequest", "headers": None},
+        "revoke": {"payload": "RevokeRequest", "headers": None},
         "batchProgress": {"payload": "BatchProgress", "headers": None},
         "status": {"payload": "StatusEvent", "headers": "object"},
         "deadLetter": {"payload": None, "headers": "object"},

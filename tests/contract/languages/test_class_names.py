@@ -23,6 +23,8 @@ RECORDS = {
     "BatchProgress",
     "BatchRequest",
     "CancelRequest",
+    "EditRequest",
+    "RevokeRequest",
     "Request",
     "StatusEvent",
     "AccountRecord",
@@ -52,6 +54,7 @@ PARTS = {
     "QueuedReason",
     "AccountState",
     "NewChatQuota",
+    "EditedText",
     "DeadLetterOutcome",
 }
 
@@ -61,6 +64,8 @@ PARTS = {
 QUICKTYPE_ONLY = {
     "BatchRequestType",
     "CancelRequestType",
+    "EditRequestType",
+    "RevokeRequestType",
     "Content",
     "ContentType",
     "TextContentType",

@@ -144,7 +144,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "not_logged_in": (_SESSION, "The account is not linked"),
     "disconnected": (_SESSION, "The account has no connection to WhatsApp"),
     "account_restricted": (_SESSION, "WhatsApp has restricted the account"),
-    "new_chats_restricted": (_SESSION, "WhatsApp allows the account no new chats for a time"),
+    "new_chats_restricted": (_SESSION, "The account may open no new chats for a time"),
     "attempt_in_doubt": (_SESSION, "It is not known yet whether an earlier attempt was sent"),
     "reachout_timelocked": (_RESTRICTED, "WhatsApp forbids the account new chats for a time"),
     "new_chats_capped": (_RESTRICTED, "The account has used up its quota of new chats"),

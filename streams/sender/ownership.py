@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
-from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
+from streams.domain.accounts.pacing import DAY_S
 from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
+from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
+from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import Fence, Limits
 from streams.sender.browser_session import BrowserSession
@@ -27,6 +29,7 @@ from streams.sender.conclusion import ResultWriter
 from streams.sender.groups import GroupReporter, PublishGroups
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace, make_pace_rules
 from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
@@ -76,24 +79,29 @@ class SendTopicOwnership:
             now_s=clock.now_s,
             read_send_end=ports.read_send_end,
         )
-        self._pacer = Pacer(make_pace(settings))
         self._restrictions = RestrictionStore(
             self._claim_store, lambda: self._account_publisher.notify_change()
+        )
+        self._pace = AccountPace(
+            make_pace_rules(settings),
+            claim_store=self._claim_store,
+            restrictions=self._restrictions,
+            clock=clock,
         )
         self._new_chats = NewChatGuard(
             self._claim_store,
             self._restrictions,
             lambda: self._account_publisher.notify_change(),
             clock.now_s,
+            self._pace,
         )
         self._page_monitor = PageMonitor(account, ports.metrics)
         self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
-            daily_cap=settings.account_daily_cap,
             restrictions=self._restrictions,
             new_chats=self._new_chats,
-            pacer=self._pacer,
+            pace=self._pace,
             publish=self._publish_account,
             clock=clock,
         )
@@ -119,10 +127,17 @@ class SendTopicOwnership:
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
-            pacer=self._pacer,
+            pace=self._pace,
             restrictions=self._restrictions,
             new_chats=self._new_chats,
             limits=make_limits(settings),
+            prelude=Prelude(
+                browser_session=self.browser_session,
+                pace=self._pace,
+                new_chats=self._new_chats,
+                typing=TypingRule(settings.typing_max_ms / 1000 if settings.typing else 0.0),
+                clock=clock,
+            ),
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
             on_refused=ports.metrics.record_refusal,
@@ -153,6 +168,7 @@ class SendTopicOwnership:
         await self._claim_store.open()
         await self._load_recent_sends()
         self._restrictions.load()
+        self._pace.load()
         if request is not None:
             self._restrictions.apply_request(request)
         self._new_chats.load()
@@ -202,7 +218,7 @@ class SendTopicOwnership:
             if at_s is not None and (age_s := clock.age_s(at_s)) < DAY_S:
                 latest.append((now_mono_s - age_s, whatsapp_id, claim))
         for sent_mono_s, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
-            self._pacer.record_sent(sent_mono_s)
+            self._pace.pacer.record_sent(sent_mono_s)
             self._receipts.watch(whatsapp_id, claim)
 
     async def _sweep_claims(self) -> None:
@@ -210,6 +226,7 @@ class SendTopicOwnership:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             await self._claim_store.flush()
             await self._claim_store.sweep()
+            await self._pace.recipients.sweep()
 
     async def _collect_garbage(self) -> None:
         while True:
@@ -230,6 +247,7 @@ class SendTopicOwnership:
 
     def _on_session_change(self, session: SessionState) -> None:
         self._restrictions.record_session(session)
+        self._pace.update_session(session)
         self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._ports.show_session(session)
@@ -264,15 +282,6 @@ def _find_send_time_s(claim: Claim) -> float | None:
     if isinstance(claim.result, Sent | OutcomeUnknown):
         return claim.result.at_s
     return claim.claimed_at_s if claim.is_open else None
-
-
-def make_pace(settings: Settings) -> Pace:
-    """How fast the account may send."""
-    return Pace(
-        interval_s=settings.send_interval_ms / 1000,
-        per_minute=settings.account_rate_per_minute,
-        per_day=settings.account_daily_cap,
-    )
 
 
 def make_limits(settings: Settings) -> Limits:

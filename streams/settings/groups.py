@@ -4,11 +4,14 @@ No settings library is imported here, so that `streams.client` needs none. Names
 in `_ms` for milliseconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from streams.settings.consent import ConsentSettings
+from streams.settings.pace import PaceSettings
 from streams.settings.types import (
+    PREFIX,
     AccountWeight,
     AtLeast0,
     AtLeast1,
@@ -25,19 +28,7 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
-
-
-class SettingError(ValueError):
-    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
-
-
-PREFIX: Final = "WA_"
-
-
-def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
-    """A field; `separator` divides the items of a list in an environment variable."""
-    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
-    return field(default=default, metadata=metadata, repr=not secret)
+from streams.settings.types import setting as _setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +146,7 @@ class RetrySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountSettings:
+class AccountSettings(PaceSettings):
     """The accounts that send, and the pace of each."""
 
     accounts: tuple[Name, ...] = _setting(
@@ -165,17 +156,6 @@ class AccountSettings:
         (),
         "Share of new conversations that each account gets, for example `main=2,sales=1`. The default is 1; an "
         "account with 0 gets only those that no other account can take.",
-    )
-    send_interval_ms: AtLeast0 = _setting(
-        100, "Shortest time between two sends of an account, in milliseconds."
-    )
-    account_rate_per_minute: AtLeast0 = _setting(
-        60,
-        "Messages of one account in any 60 seconds; 0 means no limit. "
-        "A high rate may get the account restricted.",
-    )
-    account_daily_cap: AtLeast0 = _setting(
-        0, "Messages of one account in any 24 hours; 0 means no limit."
     )
     account_max_in_flight: AtLeast1 = _setting(
         16,
@@ -270,6 +250,7 @@ class Settings(  # the fields of the last base come first
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
+    ConsentSettings,
     LimitSettings,
     KafkaSettings,
 ):
@@ -280,6 +261,7 @@ class Settings(  # the fields of the last base come first
 GROUPS: Final[dict[str, type]] = {
     "kafka": KafkaSettings,
     "limits": LimitSettings,
+    "consent": ConsentSettings,
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,

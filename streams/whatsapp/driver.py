@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
+from streams.whatsapp.chats import ChatCalls
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.groups import GroupList
 from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
@@ -212,7 +213,7 @@ LookUpResult: TypeAlias = OnWhatsApp | NotOnWhatsApp | LookupFailed
 FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
 
-class Driver(Protocol):
+class Driver(ChatCalls, Protocol):
     """The session of one account. Only `start`, `request_pairing_code` and `logout` raise (errors.py)."""
 
     async def start(self) -> None:

@@ -52,6 +52,7 @@ _OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {
         ("cancel", "Withdraws one message, all of a recipient, or a batch.", "cancel"),
         ("edit", "Gives a message that was sent another text.", "edit"),
         ("revoke", "Deletes a message for everyone.", "revoke"),
+        ("consent", "Sets whether a recipient gets marketing messages.", "consent"),
     ),
 }
 _STRING_SCHEMA: Final = {"type": "string"}

@@ -2,8 +2,7 @@
 
 A record that is refused as a whole (a key twice, a NUL, a wrong CloudEvents header) is read again leniently,
 because the answer must carry the caller's id. A field that two readers could understand differently counts
-as absent. A cancel, an edit and a revoke are answered under their own `request_id`, never under the id of the
-message that they name.
+as absent. A cancel is answered under its own `request_id`, never under the id of the message that it names.
 """
 
 import base64
@@ -24,23 +23,20 @@ from streams.contract.request.form import encode_metadata, is_id
 _MAX_TO_CHARACTERS: Final = 128
 _MAX_ID_DIGITS: Final = 20
 _UNREADABLE: Final = object()  # in place of a value that cannot be trusted
-# Their `id` names another request.
-_KINDS_WITH_REQUEST_ID: Final = ("cancel", "edit", "revoke")
+_OWN_ID_KINDS: Final = ("cancel", "consent", "edit", "revoke")  # their id is `request_id`
 
 
 def make_partial(
     body: Mapping[str, Any], envelope: Envelope, replay_info: ReplayInfo
 ) -> PartialRequest:
     """The readable fields of this body."""
-    has_request_id = _names_another(body.get("type"))
+    has_own_id = _has_own_id(body.get("type"))
     batch_id = body.get("batch_id")
     return PartialRequest(
-        id=_find_id(_list_ids(body, envelope, replay_info, has_request_id=has_request_id)),
+        id=_find_id(_list_ids(body, envelope, replay_info, has_own_id=has_own_id)),
         to=next(filter(_is_echoable, (body.get("to"), body.get("phoneNumber"))), None),
         # The status of a cancel must not be counted as that of a member of the batch.
-        batch_id=batch_id
-        if not has_request_id and _find_id(iter([batch_id])) == batch_id
-        else None,
+        batch_id=batch_id if not has_own_id and _find_id(iter([batch_id])) == batch_id else None,
         metadata=_encode_valid_metadata(body.get("metadata")),
         trace=envelope.trace,
         replay_of=replay_info.dead_letter_id,
@@ -74,10 +70,10 @@ def _unwrap_leniently(outer: object, header_envelope: Envelope) -> Envelope:
 
 
 def _list_ids(
-    body: Mapping[str, Any], envelope: Envelope, replay_info: ReplayInfo, *, has_request_id: bool
+    body: Mapping[str, Any], envelope: Envelope, replay_info: ReplayInfo, *, has_own_id: bool
 ) -> Iterator[object]:
     """The possible ids, the best one first."""
-    if has_request_id:
+    if has_own_id:
         yield body.get("request_id")
     else:
         yield body.get("id")
@@ -95,10 +91,8 @@ def _find_id(candidates: Iterator[object]) -> str | None:
     return None
 
 
-def _names_another(kind: object) -> bool:
-    return kind is _UNREADABLE or (
-        isinstance(kind, str) and kind.strip().lower() in _KINDS_WITH_REQUEST_ID
-    )
+def _has_own_id(kind: object) -> bool:
+    return kind is _UNREADABLE or (isinstance(kind, str) and kind.strip().lower() in _OWN_ID_KINDS)
 
 
 def _is_echoable(value: object) -> bool:

@@ -11,21 +11,22 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streams.domain.accounts.pacing import Pacer
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending import actions
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.command import SendCommand
+from streams.domain.sending.command import SendCommand, decode_content
 from streams.sender.attempts.permission import SendPermission
+from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.reconciler import Reconciler
 from streams.sender.attempts.submitter import Fence, Limits, Submitter
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import driver as browser
@@ -46,6 +47,8 @@ class RunningAttempt:
     whatsapp_id: str
     deadline_mono_s: float
     driver: Driver | None = None  # since `Allowed`
+    is_stranger: bool = False  # as far as the prelude asked
+    typing_driver: Driver | None = None  # whose page shows that the account is typing
     turn_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -76,10 +79,11 @@ class AttemptRunner:
         *,
         browser_session: BrowserSession,
         claim_store: ClaimStore,
-        pacer: Pacer,
+        pace: AccountPace,
         restrictions: RestrictionStore,
         new_chats: NewChatGuard,
         limits: Limits,
+        prelude: Prelude,
         fence: Fence,
         on_paced: Callable[[], object],
         on_refused: Callable[[int], object],
@@ -92,13 +96,14 @@ class AttemptRunner:
         self._reconciler = Reconciler(browser_session, clock)
         self._permission = SendPermission(
             browser_session=browser_session,
-            pacer=pacer,
+            pace=pace,
             restrictions=restrictions,
             on_paced=on_paced,
             clock=clock,
         )
+        self._prelude = prelude
         self._submitter = Submitter(
-            pacer=pacer,
+            pace=pace,
             new_chats=new_chats,
             limits=limits,
             fence=fence,
@@ -159,13 +164,25 @@ class AttemptRunner:
         try:
             while (result := running.attempt.result) is None:
                 if isinstance(running.attempt.action, _TURN_ACTIONS):
+                    await self._run_prelude(running)
                     await self._take_turn(running)
+                    await self._prelude.end(running, running.attempt.chat_id)
                 else:
                     running.turn_ended.set()
                     await self._step(running)
         finally:
             running.turn_ended.set()
         return result
+
+    async def _run_prelude(self, running: RunningAttempt) -> None:
+        """Before the first submit only. What it denies, the turn has nothing to do for."""
+        attempt = running.attempt
+        if attempt.submit_count or not isinstance(attempt.action, actions.WaitUntilAllowed):
+            return
+        content = decode_content(running.command.content) or {}
+        denied = await self._prelude.run(running, attempt.chat_id, content)
+        if denied is not None:
+            attempt.observe(denied, self._clock.now_s())
 
     async def _take_turn(self, running: RunningAttempt) -> None:
         """Go on until nothing more has to be done alone, or the ack is late. A late ack is waited for outside."""
@@ -250,7 +267,9 @@ class AttemptRunner:
 
     async def _wait_until_allowed(self, running: RunningAttempt) -> Observation:
         running.driver = None
-        driver = await self._permission.wait_for_submit(running.deadline_mono_s)
+        driver = await self._permission.wait_for_submit(
+            running.deadline_mono_s, is_stranger=running.is_stranger
+        )
         if isinstance(driver, actions.Denied):
             return driver
         running.driver = driver
@@ -265,6 +284,7 @@ class AttemptRunner:
             action.chat_id,
             action.content,
             running.deadline_mono_s,
+            is_stranger=running.is_stranger,
         )
 
 

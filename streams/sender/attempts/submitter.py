@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.accounts.pacing import MAX_PACE_WAIT_S
 from streams.domain.errors import error_for
 from streams.domain.sending import actions
 from streams.domain.sending.actions import Observation
@@ -19,6 +19,7 @@ from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission
 
@@ -64,7 +65,7 @@ class Submitter:
     def __init__(
         self,
         *,
-        pacer: Pacer,
+        pace: AccountPace,
         new_chats: NewChatGuard,
         limits: Limits,
         fence: Fence,
@@ -72,7 +73,9 @@ class Submitter:
         clock: Clock,
     ) -> None:
         """`on_refused` is called with the code of each refusal by WhatsApp's server."""
-        self._pacer = pacer
+        self._pacer = pace.pacer
+        self._stranger_pacer = pace.stranger_pacer
+        self._random_fraction = pace.random_fraction
         self._new_chats = new_chats
         self._limits = limits
         self._fence = fence
@@ -87,6 +90,8 @@ class Submitter:
         chat_id: str,
         content: Mapping[str, object],
         deadline_mono_s: float,
+        *,
+        is_stranger: bool = False,
     ) -> Observation:
         """Submit this message now, before the deadline of its claim, and wait for its ack."""
         now_mono_s = self._clock.monotonic_s()
@@ -102,12 +107,15 @@ class Submitter:
         if now_mono_s >= submission.submit_before_mono_s:
             return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
         may_be_sent = True  # also if the call is cancelled, or fails
-        self._pacer.record_submit(now_mono_s)
+        pacers = [self._pacer, self._stranger_pacer] if is_stranger else [self._pacer]
+        for pacer in pacers:
+            pacer.record_submit(now_mono_s, self._random_fraction())
         try:
             result = await self._new_chats.submit(driver.submit, submission)
             may_be_sent = isinstance(result, browser.ServerAccepted | browser.InDoubt)
         finally:
-            self._pacer.record_answer(self._clock.monotonic_s(), may_be_sent=may_be_sent)
+            for pacer in pacers:
+                pacer.record_answer(self._clock.monotonic_s(), may_be_sent=may_be_sent)
         return self._observe(command, result, deadline_mono_s)
 
     def _observe(

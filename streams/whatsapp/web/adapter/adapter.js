@@ -109,7 +109,8 @@
       const sending = parts.sending({
         ...base, ...acks.internal, ...store.internal, ...changes.internal, ...contents.internal,
       });
-      addCalls({ ...groups.calls, ...store.calls, ...contents.calls });
+      const chats = parts.chats({ ...base, ...store.internal });
+      addCalls({ ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls });
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
       shared.late = { ...store.internal, ...attempts.internal };

@@ -66,15 +66,19 @@ _WAIT_UNTIL_READY_SCRIPT: Final = f"""(wait_ms) => new Promise((resolve) => {{
 }})"""
 
 
+_ADAPTER_DIR: Final = Path(__file__).parent / "adapter"
+
+
 def load_script(name: str) -> str:
-    """A file of the folder `adapter`, as an expression: a function."""
-    source = (Path(__file__).parent / "adapter" / f"{name}.js").read_text(encoding="utf-8")
+    """A file of the folder `adapter`, or below it, as an expression: a function."""
+    (file,) = _ADAPTER_DIR.rglob(f"{name}.js")
+    source = file.read_text(encoding="utf-8")
     return f"({source})"
 
 
 def _load_adapter() -> str:
     """The files of the folder `adapter` as one expression: a function that returns the adapter."""
-    names = {file.stem for file in (Path(__file__).parent / "adapter").glob("*.js")}
+    names = {file.stem for file in _ADAPTER_DIR.rglob("*.js")}
     parts = [f"{name}: {load_script(name)}" for name in sorted(names - {"adapter", "diagnosis"})]
     return f"() => {{ {_REQUIRE_WA_JS} return {load_script('adapter')}({{{', '.join(parts)}}}); }}"
 

@@ -21,6 +21,7 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
 from streams.kafka.view import CompactedView
+from streams.media.factory import create_source
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.account_status import AccountStatus
@@ -35,14 +36,16 @@ from streams.runtime.factory import create_app
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
 from streams.sender.account import QrPrinter
+from streams.sender.attempts.submitter import make_limits
 from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.clock import Clock
+from streams.sender.inbound.records import publish as publish_inbound
 from streams.sender.metrics import Metrics
-from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
+from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.launch import make_browser_config
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 log = logging.getLogger(__name__)
@@ -105,9 +108,11 @@ class Sender:
             make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
+            publish_inbound=partial(publish_inbound, self.app.publisher, self.names.inbound),
             publish_groups=self._publish_groups,
             nack=self.app.nack,
             on_failure=self._crash,
+            media=create_source(settings, name, self._exit_stack),
             metrics=Metrics(self.registry),
             clock=Clock(self.broker_clock.now_s),
             show_session=show_session,
@@ -116,7 +121,8 @@ class Sender:
 
     def _register_agents(self) -> None:
         app, obstacles = self.app, self.app.obstacles
-        app.target_topics |= {self.names.phone, self.names.accounts, self.names.account_requests}
+        names = self.names
+        app.target_topics |= {names.phone, names.accounts, names.account_requests, names.inbound}
         obstacles.observers.append(
             ObstacleMetrics(
                 self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
@@ -236,9 +242,7 @@ class Sender:
         if not worker_readiness.is_ready or self.ownership is None:
             return worker_readiness.is_ready, worker_readiness.reason
         record = self.ownership.account_record
-        if record.state == "ready":
-            return True, describe_account(record).removeprefix("ready: ")
-        return False, describe_account(record)
+        return record.state == "ready", describe_account(record).removeprefix("ready: ")
 
     async def _diagnose(self) -> bytes | None:
         """The document of `/api/diagnosis`; None while another process owns the send topic."""
@@ -263,19 +267,6 @@ class Sender:
             rate_limit_tracking=0,
             under_replicated_topics=len(self.app.obstacles.under_replicated),
         )
-
-
-def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
-    """The configuration of the account's browser."""
-    return BrowserConfig(
-        profile_dir=settings.data_dir / "profiles" / account,
-        executable=settings.browser_executable,
-        bundle=settings.whatsapp_bundle,
-        extra_args=settings.whatsapp_browser_args,
-        whatsapp_url=settings.whatsapp_url,
-        page_heap_mb=settings.whatsapp_page_heap_mb,
-        min_free_disk_mb=settings.min_free_disk_mb,
-    )
 
 
 def _has_no_shorter_form(_: OutgoingRecord) -> None:

@@ -13,20 +13,25 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
+from streams.contract.inbound import InboundMessage
 from streams.domain.accounts.pacing import DAY_S
 from streams.domain.accounts.requests import AccountRequest
-from streams.domain.phone.events import Event, OutcomeUnknown, Sent
-from streams.domain.sending.claim import Claim
+from streams.domain.phone.events import Event
+from streams.domain.sending.claim import Claim, find_send_time_s
 from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
+from streams.sender.attempts.media_fetcher import Media
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
-from streams.sender.attempts.submitter import Fence, Limits
+from streams.sender.attempts.submitter import Fence, make_limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
 from streams.sender.groups import GroupReporter, PublishGroups
+from streams.sender.inbound.downloads import make_downloader
+from streams.sender.inbound.follower import InboundFollower
+from streams.sender.inbound.position_store import PositionStore
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace, make_pace_rules
@@ -36,7 +41,8 @@ from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.settings import Settings
 from streams.system.tasks import cancel_tasks
-from streams.whatsapp.driver import Driver, Phase, SessionState
+from streams.whatsapp.driver import Driver, Phase, Receipt, SessionState
+from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +54,10 @@ GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives event
 class Ports:
     """What an ownership needs of Kafka and of the browser.
 
-    `publish_events` writes to the phone log, `publish_account` to `wa.accounts` and `publish_groups` to
-    `wa.internal.accounts`; what they wrote is durable when they return. `read_send_end` gives the end offset of
-    the send topic. `nack` is for records that stay without an outcome, `on_failure` for an error that must end
-    the process. `show_session` shows a person the QR code.
+    `publish_events` writes to the phone log, `publish_account` to `wa.accounts`, `publish_inbound` to `wa.inbound` and
+    `publish_groups` to `wa.internal.accounts`; what they wrote is durable when they return. `media` fetches files by
+    URL. `read_send_end` gives the end offset of the send topic. `nack` is for records that stay without an outcome,
+    `on_failure` for an error that must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -60,9 +66,11 @@ class Ports:
     make_driver: Callable[[], Driver]
     publish_events: Callable[[Sequence[Event]], Awaitable[object]]
     publish_account: Callable[[AccountRecord], Awaitable[object]]
+    publish_inbound: Callable[[Sequence[InboundMessage]], Awaitable[object]]
     publish_groups: PublishGroups
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
+    media: Media
     metrics: Metrics
     clock: Clock
     show_session: Callable[[SessionState], object] = lambda session: None
@@ -115,13 +123,23 @@ class SendTopicOwnership:
         self.browser_session = BrowserSession(
             lambda: ports.metrics.acks.follow(ports.make_driver()),
             on_change=self._on_session_change,
-            on_received=self._receipts.receive,
+            on_received=self._on_received,
             clock=clock,
         )
         self._groups = GroupReporter(
             account=account,
             browser_session=self.browser_session,
             publish=ports.publish_groups,
+            now_s=clock.now_s,
+        )
+        self._inbound = InboundFollower(
+            account,
+            positions=PositionStore(self._claim_store),
+            downloader=make_downloader(settings, account, self.browser_session.get_ready_driver),
+            get_page=self.browser_session.get_ready_driver,
+            publish_messages=ports.publish_inbound,
+            publish_events=ports.publish_events,
+            on_published=ports.metrics.record_inbound,
             now_s=clock.now_s,
         )
         self._runner = AttemptRunner(
@@ -141,6 +159,7 @@ class SendTopicOwnership:
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
             on_refused=ports.metrics.record_refusal,
+            media=ports.media,
             clock=clock,
         )
         self.pipeline = SendPipeline(
@@ -174,6 +193,7 @@ class SendTopicOwnership:
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
+        self._spawn(self._inbound.run(), "inbound")
         self._spawn(self._account_publisher.run(), "account")
         self._spawn(self._groups.run(), "groups")
         self._spawn(self._refresh_acks(), "ack-refresh")
@@ -214,7 +234,7 @@ class SendTopicOwnership:
         now_mono_s = clock.monotonic_s()
         latest: list[tuple[float, str, Claim]] = []
         async for whatsapp_id, claim in self._claim_store.scan_all():
-            at_s = _find_send_time_s(claim)
+            at_s = find_send_time_s(claim)
             if at_s is not None and (age_s := clock.age_s(at_s)) < DAY_S:
                 latest.append((now_mono_s - age_s, whatsapp_id, claim))
         for sent_mono_s, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
@@ -254,6 +274,13 @@ class SendTopicOwnership:
         self._page_monitor.update(session)
         if session.phase is Phase.READY:
             self._ready_event.set()
+            self._inbound.notify_ready()
+
+    def _on_received(self, received: Receipt | IncomingHint) -> None:
+        if isinstance(received, IncomingHint):
+            self._inbound.notify(received)
+        else:
+            self._receipts.receive(received)
 
     async def _refresh_acks(self) -> None:
         """Whenever the session is ready, also if it was lost and came back during a refresh."""
@@ -271,19 +298,3 @@ class SendTopicOwnership:
             await self._page_monitor.record_versions(driver)
         except Exception:
             log.exception("the versions of WhatsApp's page cannot be read")
-
-
-def _find_send_time_s(claim: Claim) -> float | None:
-    """When its message was sent, or may have been; None: it was certainly not.
-
-    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
-    record (sender/clock.py). No host's wall clock has a part in it.
-    """
-    if isinstance(claim.result, Sent | OutcomeUnknown):
-        return claim.result.at_s
-    return claim.claimed_at_s if claim.is_open else None
-
-
-def make_limits(settings: Settings) -> Limits:
-    """How long a submit may take."""
-    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

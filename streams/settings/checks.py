@@ -3,6 +3,7 @@
 Reads nothing, changes nothing.
 """
 
+import ipaddress
 from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
@@ -79,6 +80,17 @@ def _check_quiet_hours(text: str | None) -> None:
         )
 
 
+def _check_networks(networks: tuple[str, ...]) -> None:
+    """Raises SettingError if one is not a network."""
+    for text in networks:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise SettingError(
+                f"WA_MEDIA_ALLOWED_NETWORKS={','.join(networks)}: {error}; write for example 10.1.0.0/16"
+            ) from error
+
+
 def _check_warm_up(text: str) -> None:
     """Raises SettingError if the ladder cannot be read, or allows less on a later day."""
     try:
@@ -118,6 +130,7 @@ def check_settings(settings: Settings) -> None:
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
+    _check_networks(settings.media_allowed_networks)
     _check_warm_up(settings.warm_up)
     _check_words(settings)
     if not settings.accounts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.settings.consent import ConsentSettings
+from streams.settings.media import MediaSettings
 from streams.settings.pace import PaceSettings
 from streams.settings.types import (
     PREFIX,
@@ -247,6 +248,7 @@ class Settings(  # the fields of the last base come first
     LoggingSettings,
     WebSettings,
     ClientSettings,
+    MediaSettings,
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
@@ -265,6 +267,7 @@ GROUPS: Final[dict[str, type]] = {
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,
+    "media": MediaSettings,
     "machine": MachineSettings,
     "web": WebSettings,
     "logging": LoggingSettings,

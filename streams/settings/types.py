@@ -68,6 +68,13 @@ HoursOfDay = Annotated[
         description="two times of day, like 21:00-08:00",
     ),
 ]
+Network = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+        description="an IP address or a network, like 10.0.0.0/8",
+    ),
+]
 TopicPrefix = Annotated[
     str,
     Meta(

@@ -1,6 +1,5 @@
 """Messages to groups, edits and revokes through the running service, judged by the sandbox's log and the topics."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -13,6 +12,7 @@ from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
 from tests.support.verdict import check_by_audit
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
@@ -81,9 +81,7 @@ async def test_the_groups_of_an_account_are_listed(running: SystemUnderTest, gro
         groups = listed.report.groups
         return listed.age_s < 60 and any(each.id == group and each.can_write for each in groups)
 
-    async with asyncio.timeout(60):
-        while not await find():
-            await asyncio.sleep(0.5)
+    await wait_until(find, message="the group was never listed")
 
 
 async def test_an_edit_and_a_revoke(

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streams.contract.account import AccountRecord
+from streams.contract.inbound import InboundMessage
 from streams.domain.accounts.groups import GroupReport
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
@@ -17,6 +18,7 @@ from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
+from tests.sender.attempts.fake_media import FakeMedia
 from tests.sender.fast import FastSender, OpenFence, make_command, run_until_idle, until
 
 
@@ -35,6 +37,9 @@ def make_ownership(
     async def publish_account(record: AccountRecord) -> None:
         accounts.append(record)
 
+    async def publish_inbound(messages: Sequence[InboundMessage]) -> None:
+        assert not messages
+
     async def publish_groups(_: GroupReport) -> None:
         return
 
@@ -51,9 +56,11 @@ def make_ownership(
             make_driver=lambda: earlier.driver,
             publish_events=publish_events,
             publish_account=publish_account,
+            publish_inbound=publish_inbound,
             publish_groups=publish_groups,
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),
+            media=FakeMedia(),
             metrics=Metrics(registry),
             clock=earlier.clock,
         ),

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
@@ -18,9 +17,11 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.command import SendCommand, decode_content
+from streams.sender.attempts.media_fetcher import Media, MediaFetcher
 from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.reconciler import Reconciler
+from streams.sender.attempts.running import RunningAttempt
 from streams.sender.attempts.submitter import Fence, Limits, Submitter
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
@@ -30,31 +31,8 @@ from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import driver as browser
-from streams.whatsapp.driver import Driver
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class RunningAttempt:
-    """An attempt, the id of its message, and the page that it may use.
-
-    `deadline_mono_s`: at first an estimate, then bounded by the append time of the claim. `turn_ended` is set as
-    soon as other attempts may go on.
-    """
-
-    attempt: Attempt
-    whatsapp_id: str
-    deadline_mono_s: float
-    driver: Driver | None = None  # since `Allowed`
-    is_stranger: bool = False  # as far as the prelude asked
-    typing_driver: Driver | None = None  # whose page shows that the account is typing
-    turn_ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def command(self) -> SendCommand:
-        """The dispatch."""
-        return self.attempt.command
 
 
 # What two attempts may not do at the same time: the submits keep their order and their pace.
@@ -87,6 +65,7 @@ class AttemptRunner:
         fence: Fence,
         on_paced: Callable[[], object],
         on_refused: Callable[[int], object],
+        media: Media,
         clock: Clock,
     ) -> None:
         """`on_paced` is called when a dispatch is deferred because of the account's pace, `on_refused`
@@ -115,6 +94,7 @@ class AttemptRunner:
         self._fence = fence
         self._clock = clock
         self._ack_patience_s = limits.ack_patience_s
+        self._media_fetcher = MediaFetcher(media, limits.media_patience_s, clock)
         self._turn_lock = asyncio.Lock()
 
     # -- ahead of its submit
@@ -129,6 +109,11 @@ class AttemptRunner:
     async def look_up(self, running: RunningAttempt) -> None:
         """Look the number up, if that comes first."""
         if isinstance(running.attempt.action, actions.LookUpNumber):
+            await self._step(running)
+
+    async def fetch_media(self, running: RunningAttempt) -> None:
+        """Fetch the file, if that comes first."""
+        if running.is_fetching:
             await self._step(running)
 
     async def claim_ahead(self, running: RunningAttempt) -> None:
@@ -172,6 +157,7 @@ class AttemptRunner:
                     await self._step(running)
         finally:
             running.turn_ended.set()
+            running.release()
         return result
 
     async def _run_prelude(self, running: RunningAttempt) -> None:
@@ -222,8 +208,8 @@ class AttemptRunner:
 
     async def _execute(self, running: RunningAttempt, action: Action) -> Observation:
         match action:
-            case actions.LookUpNumber(phone):
-                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.LookUpNumber() | actions.FetchMedia():
+                return await self._prepare(running, action)
             case actions.WaitUntilAllowed():
                 return await self._wait_until_allowed(running)
             case actions.StoreClaim(claim):
@@ -250,6 +236,18 @@ class AttemptRunner:
         return self._browser_session.state.link, self._claim_store.get(running.whatsapp_id)
 
     # -- actions
+
+    async def _prepare(
+        self, running: RunningAttempt, action: actions.LookUpNumber | actions.FetchMedia
+    ) -> Observation:
+        match action:
+            case actions.LookUpNumber(phone):
+                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.FetchMedia(content):
+                observation, running.media = await self._media_fetcher.fetch(
+                    content, running.whatsapp_id, running.deadline_mono_s
+                )
+                return observation
 
     async def _look_up_number(self, phone: str, deadline_mono_s: float) -> Observation:
         driver = await self._permission.wait_for_driver(deadline_mono_s)
@@ -285,6 +283,7 @@ class AttemptRunner:
             action.content,
             running.deadline_mono_s,
             is_stranger=running.is_stranger,
+            media_path=running.media.path if running.media else None,
         )
 
 

@@ -8,6 +8,7 @@ that time no other process can own the send topic yet, even if the call took lon
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 from streams.domain.accounts.pacing import MAX_PACE_WAIT_S
@@ -20,8 +21,10 @@ from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
+from streams.settings import Settings
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission
+from streams.whatsapp.limits import MAX_UPLOAD_S
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +53,16 @@ class Limits:
     ack_timeout_s: float
     lease_s: float
     ack_patience_s: float = 1.0  # after this time without an ack, other messages go on
+    media_patience_s: float = 5.0  # after this time without its file, a message is handed back
 
     @property
     def max_dispatch_s(self) -> float:
         """No dispatch is worked on for longer than this, whatever happens: the acks are the smaller part."""
         submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_timeout_s + 10.0
         reconcile_s = RECONCILE_TIMEOUT_S + 15.0
-        return MAX_SUBMITS * (submit_s + reconcile_s) + 15.0  # a reconnect
+        reconnect_s = 15.0
+        media_s = 2 * self.media_patience_s + MAX_UPLOAD_S
+        return MAX_SUBMITS * (submit_s + reconcile_s) + reconnect_s + media_s
 
 
 class Submitter:
@@ -92,6 +98,7 @@ class Submitter:
         deadline_mono_s: float,
         *,
         is_stranger: bool = False,
+        media_path: Path | None = None,
     ) -> Observation:
         """Submit this message now, before the deadline of its claim, and wait for its ack."""
         now_mono_s = self._clock.monotonic_s()
@@ -103,6 +110,7 @@ class Submitter:
             submit_before_mono_s=min(deadline_mono_s, lease_end_mono_s),
             reply_to=command.reply_to,
             ack_timeout_s=self._limits.ack_timeout_s,
+            media_path=media_path,
         )
         if now_mono_s >= submission.submit_before_mono_s:
             return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
@@ -135,3 +143,8 @@ class Submitter:
             case browser.ServerRefused(server_code, detail):
                 self._on_refused(server_code)
                 return actions.SubmitRefused(server_code, detail)
+
+
+def make_limits(settings: Settings) -> Limits:
+    """How long a submit may take."""
+    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

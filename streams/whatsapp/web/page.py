@@ -24,6 +24,7 @@ from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
 
+_ADAPTER_DIR: Final = Path(__file__).parent / "adapter"
 # Must be set before the bundle runs: otherwise wa-js reports to Google and uses the preview servers of
 # third parties.
 _WA_JS_CONFIG: Final = (
@@ -66,18 +67,14 @@ _WAIT_UNTIL_READY_SCRIPT: Final = f"""(wait_ms) => new Promise((resolve) => {{
 }})"""
 
 
-_ADAPTER_DIR: Final = Path(__file__).parent / "adapter"
-
-
 def load_script(name: str) -> str:
-    """A file of the folder `adapter`, or below it, as an expression: a function."""
-    (file,) = _ADAPTER_DIR.rglob(f"{name}.js")
-    source = file.read_text(encoding="utf-8")
-    return f"({source})"
+    """A file in the folder `adapter`, as an expression: a function."""
+    [path] = _ADAPTER_DIR.rglob(f"{name}.js")
+    return f"({path.read_text(encoding='utf-8')})"
 
 
 def _load_adapter() -> str:
-    """The files of the folder `adapter` as one expression: a function that returns the adapter."""
+    """The files in the folder `adapter` as one expression: a function that returns the adapter."""
     names = {file.stem for file in _ADAPTER_DIR.rglob("*.js")}
     parts = [f"{name}: {load_script(name)}" for name in sorted(names - {"adapter", "diagnosis"})]
     return f"() => {{ {_REQUIRE_WA_JS} return {load_script('adapter')}({{{', '.join(parts)}}}); }}"
@@ -173,6 +170,21 @@ class WhatsAppPage:
             server_code=answer.get("server_code"),
             until_s=answer.get("until_s"),
         )
+
+    async def choose_file(self, name: str, argument: object, path: Path, timeout_s: float) -> None:
+        """Choose this file in the input element that the adapter returns. Raises PageFailure.
+
+        The element only gets the path: Chromium reads the file from disk when the page does.
+        """
+        if self._adapter is None:
+            raise PageNavigated("the adapter is not in the page")
+        handle = await call_with_timeout(
+            self._adapter.evaluate_handle(_CALL_SCRIPT, [name, argument]), timeout_s
+        )
+        element = handle.as_element()
+        assert element is not None, "the adapter returns an input element"
+        await call_with_timeout(element.set_input_files(path), timeout_s)
+        await call_with_timeout(element.dispose(), timeout_s)
 
     async def collect_garbage(self) -> tuple[float, float]:
         """Run V8's garbage collector.

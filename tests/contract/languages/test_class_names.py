@@ -56,6 +56,11 @@ PARTS = {
     "NewChatQuota",
     "EditedText",
     "DeadLetterOutcome",
+    "InboundType",
+    "InboundMedia",
+    "InboundLocation",
+    "InboundContact",
+    "InboundPoll",
 }
 
 # -- quicktype

@@ -14,6 +14,7 @@ def test_the_official_parser_accepts_the_asyncapi_document() -> None:
         "request": {"payload": "Request", "headers": "object"},
         "batch": {"payload": "BatchRequest", "headers": None},
         "cancel": {"payload": "CancelRequest", "headers": None},
+        "consent": {"payload": "ConsentRequest", "headers": None},
         "edit": {"payload": "EditRequest", "headers": None},
         "revoke": {"payload": "RevokeRequest", "headers": None},
         "batchProgress": {"payload": "BatchProgress", "headers": None},

@@ -34,7 +34,7 @@ from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
-from streams.domain.accounts.requests import check_record
+from streams.domain.accounts.linking import check_record
 from streams.domain.accounts.routing import parse_weights
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
+from streams.domain.accounts.linking import Instructions, LinkedNumber
 from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
-from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 from streams.sender.account import AccountPublisher
@@ -24,6 +24,7 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
+from streams.sender.linking.controller import LinkController
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.page_monitor import PageMonitor
@@ -45,8 +46,10 @@ class Ports:
     """What an ownership needs of Kafka and of the browser.
 
     `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
-    durable when they return. `read_send_end` gives the end offset of the send topic. `nack` is for records that stay
-    without an outcome, `on_failure` for an error that must end the process. `show_session` shows a person the QR code.
+    durable when they return, and so is what `store_number` writes. `catch_up_requests` returns when all is applied
+    that persons have requested; False: that takes too long. `read_send_end` gives the end offset of the send topic.
+    `nack` is for records that stay without an outcome, `on_failure` for an error that must end the process.
+    `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -59,6 +62,8 @@ class Ports:
     on_failure: Callable[[BaseException], object]
     metrics: Metrics
     clock: Clock
+    store_number: Callable[[LinkedNumber], Awaitable[object]]
+    catch_up_requests: Callable[[], Awaitable[bool]]
     show_session: Callable[[SessionState], object] = lambda session: None
 
 
@@ -93,6 +98,14 @@ class SendTopicOwnership:
             pacer=self._pacer,
             publish=self._publish_account,
             clock=clock,
+            get_linked_phone=lambda: self._link_controller.linked_phone,
+        )
+        self._link_controller = LinkController(
+            account,
+            lambda: self.browser_session,
+            store_number=ports.store_number,
+            catch_up=ports.catch_up_requests,
+            clock=clock,
         )
         self._receipts = ReceiptTracker(
             account=account,
@@ -106,6 +119,7 @@ class SendTopicOwnership:
             on_change=self._on_session_change,
             on_received=self._receipts.receive,
             clock=clock,
+            admit=self._link_controller.admit,
         )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
@@ -139,17 +153,17 @@ class SendTopicOwnership:
 
     # -- life
 
-    async def open(self, request: AccountRequest | None = None) -> None:
-        """Read the rows, then begin. `request`: what a person has requested for the account."""
+    async def open(self, instructions: Instructions | None = None) -> None:
+        """Read the rows, then begin. `instructions`: what persons have requested."""
         await self._claim_store.open()
         await self._load_recent_sends()
         self._restrictions.load()
-        if request is not None:
-            self._restrictions.apply_request(request)
+        self.apply_instructions(instructions or Instructions())
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
+        self._spawn(self._link_controller.run(), "link")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")
@@ -176,9 +190,13 @@ class SendTopicOwnership:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ports.on_failure(error)
 
-    def apply_request(self, request: AccountRequest) -> None:
-        """A person requests this for the account."""
-        self._restrictions.apply_request(request)
+    def apply_instructions(self, instructions: Instructions) -> None:
+        """Persons request this for the account, and these are the numbers of all accounts."""
+        request = instructions.request
+        if request is not None and request != self._restrictions.request:
+            self._restrictions.apply_request(request)
+        self._link_controller.set_instructions(instructions)
+        self._account_publisher.notify_change()
 
     # -- rows
 

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streams.contract.account import AccountRecord
+from streams.domain.accounts.linking import Instructions, LinkedNumber
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
 from streams.sender.metrics import Metrics
@@ -37,11 +38,17 @@ def make_ownership(
     async def read_send_end() -> int:
         return earlier.send_end
 
-    return SendTopicOwnership(
+    async def catch_up() -> bool:
+        return True
+
+    async def store_number(number: LinkedNumber) -> None:
+        ownership.apply_instructions(Instructions(numbers={number.account: number}))
+
+    ownership = SendTopicOwnership(
         load({"WA_CONFIG": ""}, data_dir=tmp_path),
         "main",
         Ports(
-            table=cast("Any", InMemoryTable(earlier.disk)),
+            table=cast("Any", InMemoryTable(earlier.disk, earlier.get_now_s)),
             read_send_end=read_send_end,
             fence=OpenFence(),
             make_driver=lambda: earlier.driver,
@@ -51,8 +58,11 @@ def make_ownership(
             on_failure=lambda error: pytest.fail(str(error)),
             metrics=Metrics(registry),
             clock=earlier.clock,
+            store_number=store_number,
+            catch_up_requests=catch_up,
         ),
     )
+    return ownership
 
 
 async def test_a_message_left_in_doubt_by_an_earlier_process(

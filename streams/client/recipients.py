@@ -7,7 +7,8 @@ import re
 from typing import Final
 
 from streams.contract.status import StatusEvent
-from streams.domain.numbers import InvalidPhone, to_e164, to_key
+from streams.domain.numbers import InvalidPhone, to_key
+from streams.domain.recipients import to_recipient
 
 _NOT_DIGITS: Final = re.compile(r"\D")
 _MIN_DIGITS: Final = 4  # fewer could end any number
@@ -24,7 +25,7 @@ def is_for(event: StatusEvent, to: str, region: str | None = None) -> bool:
     if not numbers or to in numbers:
         return True
     try:
-        return to_e164(to, region) in numbers
+        return to_recipient(to, region) in numbers
     except InvalidPhone:
         return any(_could_be(number, to) for number in numbers)
 

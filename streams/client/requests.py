@@ -16,7 +16,7 @@ from streams.contract.request.kinds import MAX_MEMBERS
 from streams.contract.request.parse import parse, parse_record
 from streams.contract.topics import PUBLIC_TOPICS
 from streams.domain.batch.events import default_id
-from streams.domain.numbers import to_key
+from streams.domain.recipients import to_recipient_key
 
 _MAX_BYTES: Final = next(
     topic.max_message_bytes for topic in PUBLIC_TOPICS if topic.name == "outbound"
@@ -93,7 +93,7 @@ def encode_request(request: Mapping[str, Any]) -> EncodedRequest:
     value = _encode(fields)
     to = str(fields.get("to") or fields.get("phoneNumber") or "")
     # The recipient's number in one notation, so that all its requests are in one partition, in order.
-    key = to_key(to).encode(errors="replace")
+    key = to_recipient_key(to).encode(errors="replace")
     with _translate_refusal():
         parse(value, (), max_bytes=_MAX_BYTES, key=key)
     return EncodedRequest(fields["id"], to, key, value)
@@ -152,7 +152,7 @@ def encode_cancel(
     fields = {name: value for name, value in given.items() if value is not None}
     value = _encode({"type": "cancel", **fields})
     # The key of the messages that it names, so that it does not overtake them.
-    key = (to_key(to) if to is not None else batch_id or "").encode(errors="replace")
+    key = (to_recipient_key(to) if to is not None else batch_id or "").encode(errors="replace")
     with _translate_refusal():
         parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
     return EncodedRequest(cancel_id, to or "", key, value)

@@ -54,7 +54,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         str,
         Meta(
             description="`<recipient>/<id>/<status>/<n>`. The same fact always has the same event id. "
-            "The recipient is the E.164 number, or `-` if no number can be read."
+            "The recipient is the E.164 number or the id of the group, or `-` if none can be read."
         ),
     ]
     id: Annotated[
@@ -64,7 +64,10 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     at: Timestamp
     to: (
         Annotated[
-            str, Meta(description="E.164, or the value from the request if it cannot be read.")
+            str,
+            Meta(
+                description="E.164, or the id of the group, or the value from the request if it cannot be read."
+            ),
         ]
         | None
     ) = None

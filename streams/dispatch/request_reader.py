@@ -23,6 +23,7 @@ from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
+from streams.domain.recipients import to_recipient
 
 
 class Rejected(Exception):
@@ -56,7 +57,7 @@ class RequestReader:
     def make_event(self, request: Request, record: SourceRecord, now_s: float) -> RequestReceived:
         """The event of a request for one message. Raises Rejected and TemplatesBehind."""
         try:
-            phone = self._read_number("to", request.to)
+            phone = self._read_recipient(request.to)
             if isinstance(request.content, TemplateContent):
                 request, content_json, refusal = self._render(request, request.content, now_s)
             else:
@@ -80,14 +81,14 @@ class RequestReader:
     def read_recipient(self, cancel: Cancel) -> str:
         """The number of a cancel of one message, or of all of a recipient. Raises Rejected."""
         try:
-            return self._read_number("to", cancel.to or "")
+            return self._read_recipient(cancel.to or "")
         except InvalidPhone as error:
             raise Rejected(make_partial(cancel), Error("invalid_phone", str(error))) from error
 
     def find_phone(self, to: str | None) -> str | None:
         """The number, if that much of the request can be read."""
         try:
-            return to_e164(to, self.default_region) if to else None
+            return to_recipient(to, self.default_region) if to else None
         except InvalidPhone:
             return None
 
@@ -124,6 +125,12 @@ class RequestReader:
             for index, number in enumerate(value.phones)
         ]
         return replace(value, phones=phones)
+
+    def _read_recipient(self, text: str) -> str:
+        try:
+            return to_recipient(text, self.default_region)
+        except InvalidPhone as error:
+            raise InvalidPhone(f"to: {error}") from error
 
     def _read_number(self, field: str, text: str) -> str:
         try:

@@ -75,6 +75,11 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.code == "new_chats_restricted"
 
     @property
+    def is_refused_by_group(self) -> bool:
+        """Whether only this account cannot write to the group; another account may."""
+        return self.code in ("not_in_group", "group_admins_only")
+
+    @property
     def is_about_new_chats(self) -> bool:
         """Whether WhatsApp forbids the account new chats, and nothing else."""
         return self.code in ("reachout_timelocked", "new_chats_capped")
@@ -116,6 +121,8 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
     "no_sending_hours": (_PERMANENT, "The quiet hours leave no time for this recipient"),
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
+    "not_in_group": (_PERMANENT, "No account that may send this is in the group"),
+    "group_admins_only": (_PERMANENT, "Only administrators may write to the group"),
     "media_rejected": (_PERMANENT, "WhatsApp refused the media"),
     "content_refused": (_PERMANENT, "WhatsApp Web refused the message before it was sent"),
     "internal_error": (_PERMANENT, "wa-streams failed on this message, before it was sent"),

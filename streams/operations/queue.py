@@ -11,12 +11,13 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from streams.dispatch import phone_store
-from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.numbers import InvalidPhone
 from streams.domain.phone import state as stored
 from streams.domain.phone import waiting
 from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.state import Message, Phone, State
 from streams.domain.phone.waiting import Explanation
+from streams.domain.recipients import to_recipient
 from streams.kafka import lag
 from streams.kafka.reader import Reader, choose_partition, open_reader
 from streams.kafka.topics import ROWS, changelog_topic, dispatch_app_id, names
@@ -85,7 +86,7 @@ def parse_recipient(settings: Settings, phone: str) -> str:
         UsageError: this is not a phone number.
     """
     try:
-        return to_e164(phone, settings.default_region)
+        return to_recipient(phone, settings.default_region)
     except InvalidPhone as error:
         raise UsageError(f"{phone}: {error}") from None
 

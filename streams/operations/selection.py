@@ -10,7 +10,8 @@ import msgspec
 from streams.contract import replay
 from streams.contract.dead_letter import DeadLetter
 from streams.contract.headers import get_text
-from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.numbers import InvalidPhone
+from streams.domain.recipients import to_recipient
 
 
 class Addressee(NamedTuple):
@@ -40,7 +41,7 @@ def _get_mapping(value: Any) -> Mapping[str, Any]:
 
 def _normalize(text: str | None, region: str | None, fallback: str | None) -> str | None:
     try:
-        return to_e164(text, region) if text else None
+        return to_recipient(text, region) if text else None
     except InvalidPhone:
         return fallback
 

@@ -12,7 +12,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -104,9 +104,23 @@ class SandboxClient:
         message = _without_none(to=to, body=body, reply_to=reply_to) | {"from": from_}
         return self._call("POST", "/inbound", message)["whatsapp_id"]
 
-    def read_messages(self, by: str, to: str) -> int:
-        """The recipient `by` reads all messages of the account `to`. Returns how many were unread."""
-        return self._call("POST", "/read", {"by": by, "to": to})["read"]
+    def read_messages(self, by: str, to: str, *, group: str | None = None) -> int:
+        """`by` reads all messages of the account `to`, or those in a group. Returns how many were unread."""
+        return self._call("POST", "/read", _without_none(by=by, to=to, group=group))["read"]
+
+    def change_group(
+        self,
+        members: Sequence[str],
+        *,
+        group: str | None = None,
+        subject: str = "Group",
+        admins: Sequence[str] = (),
+        admins_only: bool = False,
+    ) -> str:
+        """Make a group, or change it: its members are these from now on. Returns its id."""
+        fields = {"members": list(members), "admins": list(admins), "admins_only": admins_only}
+        body = _without_none(id=group, subject=subject) | fields
+        return self._call("POST", "/groups", body)["id"]
 
     # -- behaviour
 
@@ -185,8 +199,26 @@ class AsyncSandboxClient:
             self._client.write_to_account, from_, to, body, reply_to=reply_to
         )
 
-    async def read_messages(self, by: str, to: str) -> int:  # noqa: D102
-        return await asyncio.to_thread(self._client.read_messages, by, to)
+    async def read_messages(self, by: str, to: str, *, group: str | None = None) -> int:  # noqa: D102
+        return await asyncio.to_thread(self._client.read_messages, by, to, group=group)
+
+    async def change_group(  # noqa: D102
+        self,
+        members: Sequence[str],
+        *,
+        group: str | None = None,
+        subject: str = "Group",
+        admins: Sequence[str] = (),
+        admins_only: bool = False,
+    ) -> str:
+        return await asyncio.to_thread(
+            self._client.change_group,
+            members,
+            group=group,
+            subject=subject,
+            admins=admins,
+            admins_only=admins_only,
+        )
 
     async def set_numbers(self, numbers: Mapping[str, Mapping[str, Any]]) -> None:  # noqa: D102
         await asyncio.to_thread(self._client.set_numbers, numbers)

@@ -4,11 +4,11 @@ Each message is a JSON object with an `op` (page/modules/session/wire.js has the
 the page has an `n` too, and its answer carries the same `n`.
 
     page → server    hello, ping, msg, receipt_confirmed, inbound_confirmed, chatstate
-                     requests: pair_code, exists, msg_info, logout
+                     requests: pair_code, exists, group, msg_info, logout
     server → page    hello, pong, failure, welcome, unpaired, conflict, logout, restricted, crash
                      refs, primary_hello, paired
                      offline_preview, offline_stanza, offline (what the page has missed, and its end)
-                     ack, receipt, inbound, time_lock, new_chat_cap
+                     ack, receipt, inbound, group, time_lock, new_chat_cap
 """
 
 from collections import deque

@@ -5,7 +5,8 @@
     POST /scan      {"qr", "phone"?} or {"pairing_code", "phone"?}
     POST /numbers   {"+60…": {"on_whatsapp": false, "chat_id"?: …}, …}
     POST /inbound   {"from", "to", "body", "reply_to"?}
-    POST /read      {"by", "to"}
+    POST /read      {"by", "to", "group"?}
+    POST /groups    {"id"?, "subject"?, "members", "admins"?, "admins_only"?}: its members from now on
     POST /faults    see state/faults.py; DELETE /faults
     POST /reset     a clean world
 
@@ -55,6 +56,15 @@ class _InboundBody(_RequestBody, kw_only=True, rename={"from_": "from"}):
 class _ReadBody(_RequestBody, kw_only=True):
     by: _Phone
     to: _Phone
+    group: str | None = None
+
+
+class _GroupBody(_RequestBody, kw_only=True):
+    members: list[_Phone]
+    id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(-[0-9]+)?@g\.us$")] | None = None
+    subject: str = "Group"
+    admins: list[_Phone] = []
+    admins_only: bool = False
 
 
 class Control:
@@ -75,6 +85,7 @@ class Control:
                 web.post("/numbers", self.numbers),
                 web.post("/inbound", self.inbound),
                 web.post("/read", self.read),
+                web.post("/groups", self.change_group),
                 web.post("/faults", self.faults),
                 web.delete("/faults", self.clear_faults),
                 web.post("/reset", self.reset),
@@ -141,9 +152,21 @@ class Control:
         return _json_response({"whatsapp_id": whatsapp_id})
 
     async def read(self, request: web.Request) -> web.Response:
-        """A recipient reads all messages of an account."""
+        """A recipient reads all messages of an account: those to itself, or those in a group."""
         body = await _read_body(request, _ReadBody)
-        return _json_response({"read": await self._server.phones.read_messages(body.by, body.to)})
+        if body.group is not None:
+            count = await self._server.groups.read_messages(body.by, body.to, body.group)
+        else:
+            count = await self._server.phones.read_messages(body.by, body.to)
+        return _json_response({"read": count})
+
+    async def change_group(self, request: web.Request) -> web.Response:
+        """Make a group, or change it. Whoever is not among the members has left it, or was never in it."""
+        body = await _read_body(request, _GroupBody)
+        group_id = await self._server.groups.change(
+            body.id, body.subject, body.members, body.admins, admins_only=body.admins_only
+        )
+        return _json_response({"id": group_id})
 
     async def faults(self, request: web.Request) -> web.Response:
         """Add faults."""

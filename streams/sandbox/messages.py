@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
+from streams.sandbox.groups import Groups
 from streams.sandbox.phones import Phones
 from streams.sandbox.sessions import Sessions
 from streams.sandbox.state.events import Message, MessageRefused
@@ -32,9 +33,11 @@ class Messages:
         defaults: Defaults,
         faults: Faults,
         phones: Phones,
+        groups: Groups,
         sessions: Sessions,
         background: BackgroundTasks,
     ) -> None:
+        self._groups = groups
         self._store = store
         self._pages = pages
         self._defaults = defaults
@@ -66,6 +69,8 @@ class Messages:
         error = self._faults.consume("send_error", phone, to)
         if error is not None:
             return int(error)
+        if _is_group(to):
+            return self._groups.find_refusal(phone, to)
         if not self._store.world.is_on_whatsapp(to):
             return _NOT_ON_WHATSAPP
         return self._sessions.restrictions.find_refusal(phone, to, whatsapp_id)
@@ -85,7 +90,7 @@ class Messages:
         message = self._store.record(
             self._build_message(phone, to, incoming, acked=not is_ack_lost)
         )
-        if message.shown:
+        if message.shown and not _is_group(to):
             await self._sessions.count_message(page, phone, to)
         for name, value in faults:
             await self._sessions.apply_to_page(page, name, value)
@@ -142,3 +147,7 @@ class Messages:
             await asyncio.Event().wait()
         error = self._faults.consume("upload_error", phone, to)
         return _OK if error is None else int(error)
+
+
+def _is_group(to: str) -> bool:
+    return to.endswith("@g.us")

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
+from streams.sandbox.groups import Groups
 from streams.sandbox.state.events import (
     Inbound,
     InboundConfirmed,
@@ -38,8 +39,10 @@ class Phones:
         pages: Pages,
         defaults: Defaults,
         faults: Faults,
+        groups: Groups,
         background: BackgroundTasks,
     ) -> None:
+        self._groups = groups
         self._store = store
         self._pages = pages
         self._defaults = defaults
@@ -55,12 +58,19 @@ class Phones:
         delay_ms = self._faults.consume("receipt_delay_ms", message.from_, message.to)
         await asyncio.sleep(int(delay_ms or 0) / 1000)
         if self._has_fault("receipts_reordered", message):
-            await self.read_messages(message.to, message.from_)
+            await self._read_all(message)
         if self._defaults.delivery_ms is not None:
             await asyncio.sleep(self._defaults.delivery_ms / 1000)
             await self._send_receipt(message, AckLevel.DELIVERED)
         if self._defaults.read_ms is not None:
             await asyncio.sleep(self._defaults.read_ms / 1000)
+            await self._read_all(message)
+
+    async def _read_all(self, message: Message) -> None:
+        """Whoever has got the message reads it."""
+        for member in self._groups.list_receivers(message):
+            await self._groups.read_messages(member, message.from_, message.to)
+        if message.to not in self._store.world.groups:
             await self.read_messages(message.to, message.from_)
 
     def _has_fault(self, name: str, message: Message) -> bool:
@@ -94,6 +104,10 @@ class Phones:
         for inbound in list(account.inbox.values()):
             await self._send_inbound(page, inbound)
         for shown in list(account.unconfirmed.values()):
+            if shown.message.to in self._store.world.groups:
+                if shown.acked and self._defaults.delivery_ms is not None:
+                    await self._groups.send_receipts_again(page, shown)
+                continue
             ack = self._receipt_due(shown)
             if ack is not None:
                 await page.send("receipt", **_receipt_fields(shown.message, ack))
@@ -108,6 +122,10 @@ class Phones:
 
     async def _send_receipt(self, message: Message, ack: AckLevel) -> None:
         times = 2 if self._has_fault("receipts_repeated", message) else 1
+        for member in self._groups.list_receivers(message) * times:
+            await self._groups.send_receipt(message, member, ack)
+        if message.to in self._store.world.groups:
+            return
         for page in self._pages.of_account(message.from_) * times:
             await page.send("receipt", **_receipt_fields(message, ack))
 
@@ -131,10 +149,17 @@ class Phones:
         """A page has stored a receipt."""
         to = self._store.world.phone_of_chat_id(confirmation["from"])
         ack = _ACK_LEVELS[confirmation["type"]]
+        participant = confirmation.get("participant")
         for whatsapp_id in confirmation["ids"]:
             shown = self._store.world.find_message(to, whatsapp_id)
-            if shown is not None and shown.confirmed_ack < ack:
-                self._store.record(ReceiptConfirmed(to=to, whatsapp_id=whatsapp_id, ack=ack))
+            if shown is None or (participant, ack) in shown.confirmed_members:
+                continue
+            if participant or shown.confirmed_ack < ack:
+                self._store.record(
+                    ReceiptConfirmed(
+                        to=to, whatsapp_id=whatsapp_id, ack=ack, participant=participant
+                    )
+                )
 
     def confirm_inbound(self, phone: str, whatsapp_id: str) -> None:
         """A page has stored an inbound message."""

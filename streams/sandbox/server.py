@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
+from streams.sandbox.groups import Groups
 from streams.sandbox.linking import Linking
 from streams.sandbox.messages import Messages
 from streams.sandbox.phones import Phones
@@ -30,9 +31,12 @@ class Server:
         self.pages = Pages(lambda noise: self.store.world.phone_of_device(noise))
         self._background = BackgroundTasks()
         self.linking = Linking(store, self.pages, defaults, self._background)
-        self.phones = Phones(store, self.pages, defaults, self.faults, self._background)
+        self.groups = Groups(store, self.pages)
+        self.phones = Phones(
+            store, self.pages, defaults, self.faults, self.groups, self._background
+        )
         self.sessions = Sessions(
-            store, self.pages, self.faults, self.linking, self.phones, self._background
+            store, self.pages, self.faults, self.linking, self.phones, self.groups, self._background
         )
         self.messages = Messages(
             store,
@@ -40,6 +44,7 @@ class Server:
             defaults,
             self.faults,
             self.phones,
+            self.groups,
             self.sessions,
             self._background,
         )
@@ -47,6 +52,7 @@ class Server:
             "ping": self.sessions.answer_ping,
             "pair_code": self._pair_code,
             "exists": self._exists,
+            "group": self.groups.answer,
             "msg": self.messages.receive,
             "receipt_confirmed": self._receipt_confirmed,
             "inbound_confirmed": self._inbound_confirmed,

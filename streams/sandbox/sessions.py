@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
+from streams.sandbox.groups import Groups
 from streams.sandbox.linking import Linking, lid, wid
 from streams.sandbox.phones import Phones
 from streams.sandbox.state.events import Unlinked
@@ -47,8 +48,10 @@ class Sessions:
         faults: Faults,
         linking: Linking,
         phones: Phones,
+        groups: Groups,
         background: BackgroundTasks,
     ) -> None:
+        self._groups = groups
         self._store = store
         self._pages = pages
         self._faults = faults
@@ -107,6 +110,7 @@ class Sessions:
     async def _deliver_missed(self, page: Connection, phone: str, duration_s: float) -> None:
         stanzas = _OFFLINE_STANZAS if duration_s else 0
         await page.send("offline_preview", message=stanzas)
+        await self._groups.send_all(page, phone)
         await self._phones.catch_up(page, phone)
         for _ in range(stanzas):
             await asyncio.sleep(duration_s / stanzas)

@@ -37,6 +37,7 @@ _MODULES = (
     "session/storage",
     "messages/models",
     "messages/collections",
+    "messages/groups",
     "messages/database",
     "messages/stores",
     "messages/getters",

@@ -15,6 +15,7 @@ from faust.types import TP
 
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
+from streams.domain.accounts.groups import GroupReport, encode_groups, groups_key
 from streams.domain.accounts.linking import Instructions, LinkedNumber, number_key
 from streams.domain.accounts.requests import encode
 from streams.domain.phone import events
@@ -102,6 +103,7 @@ class Sender:
             make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
+            publish_groups=self._publish_groups,
             nack=self.app.nack,
             on_failure=self._crash,
             metrics=Metrics(self.registry),
@@ -174,8 +176,8 @@ class Sender:
             if self.ownership is None:
                 self.app.nack(event)
             else:
-                message = event.message
-                await self.ownership.pipeline.accept(event, message.timestamp, message.offset)
+                timestamp, offset = event.message.timestamp, event.message.offset
+                await self.ownership.pipeline.accept(event, timestamp, offset)
 
     async def _read_send_end(self) -> int:
         partition = TP(self.names.send(self.account), claim_store.PARTITION)
@@ -188,16 +190,21 @@ class Sender:
         return ends[partition]
 
     async def _publish_events(self, phone_events: Sequence[Event]) -> None:
-        topic = self.names.phone
         records = [
-            OutgoingRecord(topic, events.encode(event), event.phone.encode())
+            OutgoingRecord(self.names.phone, events.encode(event), event.phone.encode())
             for event in phone_events
         ]
         await self.app.publisher.publish_shortened(records, _has_no_shorter_form)
 
     async def _publish_account(self, record: AccountRecord) -> None:
-        key = self.account.encode()
-        outgoing = OutgoingRecord(self.names.accounts, accounts.encode(record), key)
+        await self._publish(self.names.accounts, accounts.encode(record), self.account.encode())
+
+    async def _publish_groups(self, report: GroupReport) -> None:
+        key = groups_key(self.account)
+        await self._publish(self.names.account_requests, encode_groups(report), key)
+
+    async def _publish(self, topic: str, value: bytes, key: bytes) -> None:
+        outgoing = OutgoingRecord(topic, value, key)
         await self.app.publisher.publish_shortened([outgoing], _has_no_shorter_form)
 
     # -- probes
@@ -238,8 +245,7 @@ class Sender:
         """What every process knows, and of our own account what is not published yet."""
         statuses = self.account_monitor.get_statuses()
         if self.ownership is not None:
-            record = self.ownership.account_record
-            statuses[self.account] = AccountStatus(self.account, record)
+            statuses[self.account] = AccountStatus(self.account, self.ownership.account_record)
         return statuses.values()
 
     def _get_health(self) -> dict[str, Any]:
@@ -269,7 +275,6 @@ def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
 
 def _has_no_shorter_form(_: OutgoingRecord) -> None:
     """Its topic was made too small for even this record. It is logged; a dispatch without an outcome has a deadline."""
-    return
 
 
 def run(settings: Settings, account: str, name: str, *, prints_qr: bool = True) -> int:

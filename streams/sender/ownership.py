@@ -24,6 +24,7 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore, Table
 from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
+from streams.sender.groups import GroupReporter, PublishGroups
 from streams.sender.linking.controller import LinkController
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
@@ -45,11 +46,11 @@ GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives event
 class Ports:
     """What an ownership needs of Kafka and of the browser.
 
-    `publish_events` writes to the phone log and `publish_account` to `wa.accounts`; what they wrote is
-    durable when they return, and so is what `store_number` writes. `catch_up_requests` returns when all is applied
-    that persons have requested; False: that takes too long. `read_send_end` gives the end offset of the send topic.
-    `nack` is for records that stay without an outcome, `on_failure` for an error that must end the process.
-    `show_session` shows a person the QR code.
+    `publish_events` writes to the phone log, `publish_account` to `wa.accounts`, `publish_groups` and `store_number` to
+    `wa.internal.accounts`; what they wrote is durable when they return. `catch_up_requests` returns when all is
+    applied that persons have requested; False: that takes too long. `read_send_end` gives the end offset of
+    the send topic. `nack` is for records that stay without an outcome, `on_failure` for an error that must end
+    the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -58,6 +59,7 @@ class Ports:
     make_driver: Callable[[], Driver]
     publish_events: Callable[[Sequence[Event]], Awaitable[object]]
     publish_account: Callable[[AccountRecord], Awaitable[object]]
+    publish_groups: PublishGroups
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
     metrics: Metrics
@@ -121,6 +123,12 @@ class SendTopicOwnership:
             clock=clock,
             admit=self._link_controller.admit,
         )
+        self._groups = GroupReporter(
+            account=account,
+            browser_session=self.browser_session,
+            publish=ports.publish_groups,
+            now_s=clock.now_s,
+        )
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
@@ -164,6 +172,7 @@ class SendTopicOwnership:
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._account_publisher.run(), "account")
         self._spawn(self._link_controller.run(), "link")
+        self._spawn(self._groups.run(), "groups")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")

@@ -33,6 +33,7 @@ from streams.whatsapp.driver import (
     Submission,
     SubmitResult,
 )
+from streams.whatsapp.groups import GroupList
 
 _NOT_READY_CODES = {
     Phase.RESTRICTED: "account_restricted",
@@ -171,6 +172,9 @@ class FakeDriver(FakeWhatsApp):
             return {}
         stored = {id: self.store.find(id) for id, _ in ids}
         return {id: message.ack for id, message in stored.items() if message}
+
+    async def list_groups(self) -> GroupList | None:  # noqa: D102
+        return GroupList(tuple(self.groups)) if self._can_look_up() else None
 
     async def reconnect(self) -> None:
         """Every pending message reaches the server, whose ack no submit waits for."""

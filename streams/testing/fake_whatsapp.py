@@ -29,6 +29,7 @@ from streams.whatsapp.driver import (
     TimeLock,
 )
 from streams.whatsapp.errors import BrowserError
+from streams.whatsapp.groups import Group
 
 _ACKS: Mapping[ReceiptKind, int] = {kind: ack for ack, kind in RECEIPT_KINDS_BY_ACK.items()}
 
@@ -70,6 +71,7 @@ class FakeWhatsApp:
         self.needs_reload = False  # the next `collect_garbage` reloads the page
         self.is_handler_silent = False  # receipts are read from the models alone
         self.acquaintances: set[str] = set()  # chats whose people wrote to the account: not new
+        self.groups: list[Group] = []
         self._phone = phone
         self._now_s = now_s
         self._monotonic_s = monotonic_s

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
 from streams.whatsapp.diagnosis import Diagnosis
+from streams.whatsapp.groups import GroupList
 from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
 
 
@@ -258,6 +259,10 @@ class Driver(Protocol):
         The result is also empty when the page cannot answer. Events are lost while a page is
         replaced, so call this again whenever the session has become `ready`.
         """
+        ...
+
+    async def list_groups(self) -> GroupList | None:
+        """The account's groups, from what the page has in memory; None: it cannot answer now."""
         ...
 
     async def reconnect(self) -> None:

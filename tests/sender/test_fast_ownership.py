@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streams.contract.account import AccountRecord
+from streams.domain.accounts.groups import GroupReport
 from streams.domain.accounts.linking import Instructions, LinkedNumber
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
@@ -35,6 +36,9 @@ def make_ownership(
     async def publish_account(record: AccountRecord) -> None:
         accounts.append(record)
 
+    async def publish_groups(_: GroupReport) -> None:
+        return
+
     async def read_send_end() -> int:
         return earlier.send_end
 
@@ -54,6 +58,7 @@ def make_ownership(
             make_driver=lambda: earlier.driver,
             publish_events=publish_events,
             publish_account=publish_account,
+            publish_groups=publish_groups,
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),
             metrics=Metrics(registry),

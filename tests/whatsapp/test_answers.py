@@ -54,7 +54,9 @@ def test_an_error_of_a_submit(error: AdapterError, result: SubmitResult) -> None
     assert decode_submit_error(error) == result
 
 
-def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[str, object]:
+def make_ack(
+    ack: int, *, source: str = "model", is_new: bool = True, is_group: bool = False
+) -> dict[str, object]:
     """An event of the adapter."""
     return {
         "kind": "ack",
@@ -62,6 +64,7 @@ def make_ack(ack: int, *, source: str = "model", is_new: bool = True) -> dict[st
         "ack": ack,
         "source": source,
         "is_new": is_new,
+        "is_group": is_group,
     }
 
 
@@ -77,6 +80,8 @@ def test_receipts_are_counted_by_source() -> None:
     counts = AckCounts()
     for event in (make_ack(1), make_ack(2), make_ack(3), make_ack(2, source="handler")):
         counts = count_ack(counts, event)
+    # Of a group, only the model is read: that says nothing about the handler.
+    assert count_ack(counts, make_ack(2, is_group=True)) == counts
     assert counts == AckCounts(heard=1, read=2)
 
 

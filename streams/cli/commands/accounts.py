@@ -8,14 +8,19 @@ import msgspec
 from streams.cli import account_link, account_requests, output
 from streams.cli.time_param import format_minute
 from streams.contract.account import AccountRecord
+from streams.domain.accounts.groups import REFRESH_S
 from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
 from streams.local import run_dir
 from streams.observability.account_status import AccountStatus
 from streams.operations import accounts as operations
+from streams.operations.groups import read_groups
 from streams.settings import load
 from streams.whatsapp.reasons import explain_reason
 
 # Together not wider than 80 characters; the rest is in `--json`.
+_GROUP_COLUMNS = ("id", "size", "can_write", "subject")
+_CAN_WRITE = {True: "yes", False: "no", None: "?"}
+MAX_LIST_AGE_S = REFRESH_S + 60.0  # a sender that lives has made a newer one
 _COLUMNS = ("account", "state", "reason", "until", "phone")
 _DETAILS = ("weight", "sent_today", "daily_cap", "new_chats")
 
@@ -94,3 +99,24 @@ def _describe_new_chats(record: AccountRecord) -> str:
     if quota is not None and (record.new_chats_allowed or record.reason == "new_chats_capped"):
         return f"{quota.used}/{quota.total}"
     return "yes" if record.new_chats_allowed else "no"
+
+
+@accounts.command("groups")
+@click.argument("account")
+@output.json_option
+def groups_(account: str, as_json: bool) -> None:
+    """List the groups of ACCOUNT: id, size, whether the account may write there, and subject.
+
+    The list is the last one of its sender, which looks every five seconds while the account is ready.
+    """
+    listed = asyncio.run(read_groups(run_dir.resolve_kafka(load()), account))
+    report = msgspec.to_builtins(listed.report)
+    if as_json:
+        output.print_json(report | {"age_s": round(listed.age_s, 1)})
+        return
+    rows = [group | {"can_write": _CAN_WRITE[group["can_write"]]} for group in report["groups"]]
+    output.print_rows(rows, _GROUP_COLUMNS, as_json=False)
+    if listed.age_s > MAX_LIST_AGE_S:
+        output.print_note(f"this list is {listed.age_s / 60:.0f} minutes old: is {account} ready?")
+    if not listed.report.is_complete:
+        output.print_note("the account is in more groups than are listed")

@@ -79,7 +79,10 @@ class RequestForm(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
     to: (
         Annotated[
-            _PhoneText, Meta(description="The recipient's phone number, in any usual notation.")
+            _PhoneText,
+            Meta(
+                description="The recipient's phone number, in any usual notation, or the id of a group (`…@g.us`)."
+            ),
         ]
         | None
     ) = None

@@ -75,7 +75,12 @@ class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["cancel"]
     to: (
         Annotated[
-            str, Meta(min_length=1, max_length=128, description="The recipient's phone number.")
+            str,
+            Meta(
+                min_length=1,
+                max_length=128,
+                description="The recipient's phone number, or a group.",
+            ),
         ]
         | None
     ) = None

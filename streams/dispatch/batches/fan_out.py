@@ -14,8 +14,8 @@ from streams.contract.headers import Headers, get_text
 from streams.contract.request.form import is_id
 from streams.contract.request.kinds import MAX_BATCH_ID_BYTES, MAX_BATCH_MEMBERS, Batch
 from streams.domain.batch.events import default_id
-from streams.domain.numbers import to_key
 from streams.domain.phone.events import BatchMember, SourceRecord
+from streams.domain.recipients import to_recipient_key
 
 # `<index>/<batch_id>`. It stays with the record, so that a replay of its dead letter is the same member.
 MEMBER_HEADER: Final = "wa-batch-member"
@@ -67,4 +67,4 @@ def _make_key(fields: Mapping[str, Any]) -> bytes | None:
     to = fields.get("to") or fields.get("phoneNumber")
     if not isinstance(to, str) or len(to) > _MAX_TO_CHARACTERS:
         return None
-    return to_key(to).encode(errors="replace")
+    return to_recipient_key(to).encode(errors="replace")

@@ -19,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from streams.domain.accounts.groups import decode_groups
 from streams.domain.accounts.requests import AccountRequest, decode_report, decode_request
 
 PAIRING_RETRY_S: Final = 20.0  # WhatsApp limits how often a code is requested
@@ -174,7 +175,8 @@ def decode_link_request(key: bytes, value: bytes) -> LinkRequest | None:
 def check_record(key: bytes, value: bytes) -> None:
     """Raises ValueError for a record of `wa.internal.accounts` that is of no kind."""
     decoders = (decode_request, decode_number, decode_link_request)
-    if decode_report(value) is None and not any(decode(key, value) for decode in decoders):
+    is_report = decode_report(value) is not None or decode_groups(value) is not None
+    if not is_report and not any(decode(key, value) for decode in decoders):
         raise ValueError("neither a request nor a report nor a number")
 
 

@@ -4,6 +4,7 @@
     ---------------------   -----------------------------------------------------------------------------
     account                 AccountRequest: the last request; it survives every restart
     account `/` partition   DrainReport: what a removed account still has in flight in a partition
+    account `/groups`       GroupReport: the groups of the account (groups.py)
 
 linking.py has two more kinds. The topic is compacted. A field may be added with a default, and no field is renamed.
 """

@@ -81,7 +81,8 @@ def _correct_conversation(row: Conversation, shift_s: float, now_s: float) -> Co
 
 def _correct_closure(closure: Closure, shift_s: float, now_s: float) -> Closure:
     latest_s = now_s + MAX_HOLD_S
-    return Closure(
+    return replace(
+        closure,
         until_s=_move(closure.until_s, shift_s, latest_s),
         retry_at_s=_move(closure.retry_at_s, shift_s, latest_s),
     )

@@ -1,4 +1,5 @@
-"""The accounts that are closed to a phone: they have handed a message back because it would open a new chat.
+"""The accounts that are closed to a phone: they have handed a message back because it would open a new chat, or
+because they cannot write to the group.
 
 Until when an account is closed depends on its record: while it may open no new chats, until the end that
 its sender has named; once it may again, only for a short time, in case the record is out of date. Nothing
@@ -35,6 +36,19 @@ def close_account(
     transition.update_phone(closures=transition.phone.closures | {account: closure})
 
 
+def close_to_group(transition: Transition, account: str, *, until_s: float) -> None:
+    """The account cannot write to this group, whatever its record says."""
+    closure = Closure(until_s=until_s, retry_at_s=until_s, is_by_group=True)
+    transition.update_phone(closures=transition.phone.closures | {account: closure})
+
+
+def open_to_group(transition: Transition) -> None:
+    """Each account is asked again for the next message."""
+    closures = transition.phone.closures
+    kept = {name: closure for name, closure in closures.items() if not closure.is_by_group}
+    transition.update_phone(closures=kept)
+
+
 def open_accounts(transition: Transition) -> None:
     """Forget the closures whose time has come."""
     closures = transition.phone.closures
@@ -53,7 +67,9 @@ def find_closed(
         return ClosedAccounts()
     for name, closure in transition.phone.closures.items():
         capacity = accounts.get(name)
-        if capacity is None or not capacity.is_new_chat_allowed:
+        if closure.is_by_group:
+            open_times_s[name] = closure.until_s
+        elif capacity is None or not capacity.is_new_chat_allowed:
             open_times_s[name] = closure.until_s
             without_new_chats.add(name)
         elif transition.now_s < closure.retry_at_s:

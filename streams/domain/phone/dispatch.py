@@ -4,7 +4,7 @@ At most one message of a phone is in flight. Messages whose time is over are giv
 applies an event: this runs after every event that changed something (step.py).
 """
 
-from math import isinf
+import math
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -31,6 +31,7 @@ from streams.domain.phone.scheduling.quiet import (
 )
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
 from streams.domain.phone.transition import Transition
+from streams.domain.recipients import is_group
 
 MAX_GIVEN_UP_PER_EVENT: Final = 50  # a longer row of them goes on with the next timer
 
@@ -222,7 +223,7 @@ def _must_give_up(transition: Transition, head: Message, accounts: AccountCapaci
 def _is_ended_by_quiet_hours(transition: Transition, head: Message) -> bool:
     """They do not end before its expiry, or not at all."""
     quiet_until_s = get_quiet_until_s(transition, head)
-    return quiet_until_s > 0 and (is_expiring(head, quiet_until_s) or isinf(quiet_until_s))
+    return quiet_until_s > 0 and (is_expiring(head, quiet_until_s) or math.isinf(quiet_until_s))
 
 
 def _get_give_up_at_s(transition: Transition, head: Message) -> float:
@@ -280,6 +281,8 @@ def _give_up_in_doubt(transition: Transition, head: Message, account: str) -> Me
 
 
 def _get_valid_chat(transition: Transition) -> Chat | None:
-    """What WhatsApp answered about the number, unless that is out of date."""
+    """What WhatsApp answered about the number, unless that is out of date. A group is its own chat."""
+    if is_group(transition.phone.phone):
+        return Chat(chat_id=transition.phone.phone, valid_until_s=math.inf)
     chat = transition.phone.chat
     return chat if chat is not None and chat.valid_until_s > transition.now_s else None

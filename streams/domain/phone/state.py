@@ -182,6 +182,7 @@ class Closure(Stored, frozen=True):
 
     until_s: float
     retry_at_s: float
+    is_by_group: bool = False  # it cannot write to this group
 
 
 class Chat(Stored, frozen=True):

@@ -18,8 +18,9 @@ from streams.contract.request.content import TemplateContent
 from streams.contract.request.kinds import Batch
 from streams.contract.request.parse import Request, parse_record
 from streams.dispatch.batches import fan_out
-from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.numbers import InvalidPhone
 from streams.domain.phone.events import SourceRecord
+from streams.domain.recipients import to_recipient
 from streams.operations.audit.facts import (
     AnswerFact,
     InvalidRequestFact,
@@ -103,7 +104,7 @@ class Evidence:
         self.request_count += 1
         id_ = request.id or coordinates
         try:
-            phone = to_e164(request.to, self._region)
+            phone = to_recipient(request.to, self._region)
         except InvalidPhone:
             self.invalid_requests[coordinates] = InvalidRequestFact(append_s, id_, request.to)
             return

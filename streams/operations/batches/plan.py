@@ -14,7 +14,7 @@ import orjson
 
 from streams.client.requests import RequestInvalid, encode_request
 from streams.contract.request.kinds import MAX_BATCH_MEMBERS
-from streams.domain.numbers import to_key
+from streams.domain.recipients import to_recipient_key
 from streams.operations.batches.rows import Request, Row
 from streams.operations.errors import UsageError
 
@@ -75,7 +75,7 @@ def _with_id(request: Request, campaign: str) -> Request:
 
 
 def _get_key(request: Request) -> str:
-    return to_key(str(request.get("to") or request.get("phoneNumber") or ""))
+    return to_recipient_key(str(request.get("to") or request.get("phoneNumber") or ""))
 
 
 def _find_problem(request: Request, check: CheckRequest) -> str | None:

@@ -16,7 +16,8 @@ from streams.contract.batch import BatchProgress
 from streams.contract.request.content import TemplateContent
 from streams.contract.request.form import RequestForm
 from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
-from streams.domain.numbers import InvalidPhone, to_e164
+from streams.domain.numbers import InvalidPhone
+from streams.domain.recipients import to_recipient
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.operations.batches.plan import Plan
@@ -63,7 +64,7 @@ class _Topic:
 def check_number(request: Request, region: str | None) -> str | None:
     """What is wrong with the recipient's number where nationally written numbers belong to this region; or None."""
     try:
-        to_e164(str(request.get("to") or request.get("phoneNumber") or ""), region)
+        to_recipient(str(request.get("to") or request.get("phoneNumber") or ""), region)
     except InvalidPhone as error:
         return f"to: {error}"
     return None

@@ -61,6 +61,16 @@ class Message(Event, frozen=True, kw_only=True, tag="message", rename={"from_": 
     details: dict[str, Any] = {}
 
 
+class GroupChanged(Event, frozen=True, kw_only=True, tag="group"):
+    """From now on, the group has these members (phones). With `admins_only`, the others may not write."""
+
+    id: str
+    subject: str
+    members: tuple[str, ...]
+    admins: tuple[str, ...] = ()
+    admins_only: bool = False
+
+
 class MessageRefused(Event, frozen=True, kw_only=True, tag="refused", rename={"from_": "from"}):
     """The server answered a message with an error. The recipient never sees the message."""
 
@@ -71,18 +81,23 @@ class MessageRefused(Event, frozen=True, kw_only=True, tag="refused", rename={"f
 
 
 class MessagesRead(Event, frozen=True, kw_only=True, tag="read"):
-    """The recipient `by` has read all messages of the account `to` so far."""
+    """`by` has read all messages of the account `to` so far: those to itself, or those in a group."""
 
     by: str
     to: str
+    group: str | None = None
 
 
 class ReceiptConfirmed(Event, frozen=True, kw_only=True, tag="receipt_confirmed"):
-    """The account's page has confirmed a receipt of this message. `ack` is an `AckLevel`."""
+    """The account's page has confirmed a receipt of this message. `ack` is an `AckLevel`.
+
+    `participant`: the member of the group whose receipt it is.
+    """
 
     to: str
     whatsapp_id: str
     ack: int
+    participant: str | None = None
 
 
 class Inbound(Event, frozen=True, kw_only=True, tag="inbound", rename={"from_": "from"}):
@@ -105,6 +120,7 @@ AnyEvent: TypeAlias = (
     Linked
     | Unlinked
     | NumbersChanged
+    | GroupChanged
     | Message
     | MessageRefused
     | MessagesRead

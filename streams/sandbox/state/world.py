@@ -11,6 +11,7 @@ from typing import Any
 
 from streams.sandbox.state.events import (
     AnyEvent,
+    GroupChanged,
     Inbound,
     InboundConfirmed,
     Linked,
@@ -57,6 +58,8 @@ class ShownMessage:
     acked: bool
     ack: int = AckLevel.SERVER
     confirmed_ack: int = AckLevel.SERVER
+    readers: set[str] = field(default_factory=set)  # of a message to a group
+    confirmed_members: set[tuple[str, int]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -82,10 +85,13 @@ class World:
         self._phones_by_device: dict[str, str] = {}
         self._numbers: dict[str, NumberLookup] = {}
         self._phones_by_chat_id: dict[str, str] = {}
+        self.groups: dict[str, GroupChanged] = {}  # as they are now
+        self._former_members: defaultdict[str, set[str]] = defaultdict(set)
         self._handlers: dict[type, Callable[[Any], None]] = {
             Linked: self._apply_linked,
             Unlinked: self._apply_unlinked,
             NumbersChanged: self._apply_numbers,
+            GroupChanged: self._apply_group,
             Message: self._apply_message,
             MessageRefused: lambda _: None,
             MessagesRead: self._apply_read,
@@ -138,8 +144,14 @@ class World:
         return replace(ids, lid=chat_id) if chat_id.endswith("@lid") else replace(ids, pn=chat_id)
 
     def phone_of_chat_id(self, chat_id: str) -> str:
-        """The number of the chat, from either id of its owner."""
+        """The number of the chat, from either id of its owner. A group stays what it is."""
+        if chat_id.endswith("@g.us"):
+            return chat_id
         return self._phones_by_chat_id.get(chat_id) or UserIds.parse_phone(chat_id)
+
+    def former_members(self, group_id: str) -> set[str]:
+        """Whoever has left the group."""
+        return self._former_members[group_id]
 
     def find_message(self, to: str, whatsapp_id: str) -> ShownMessage | None:
         """The message with this id on the recipient's phone."""
@@ -168,6 +180,12 @@ class World:
             if number.chat_id:
                 self._phones_by_chat_id.setdefault(number.chat_id, phone)
 
+    def _apply_group(self, event: GroupChanged) -> None:
+        previous = self.groups.get(event.id)
+        if previous is not None:
+            self._former_members[event.id] |= set(previous.members)
+        self.groups[event.id] = event
+
     def _apply_message(self, event: Message) -> None:
         self._messages.append(event)
         if not event.shown:
@@ -182,12 +200,24 @@ class World:
 
     def _apply_read(self, event: MessagesRead) -> None:
         account = self.get_account(event.to)
+        if event.group is not None:
+            for shown in account.unread.get(event.group, []):
+                shown.readers.add(event.by)
+            return
         for shown in account.unread.pop(event.by, []):
             shown.ack = AckLevel.READ
             account.unconfirmed[event.by, shown.message.whatsapp_id] = shown
 
     def _apply_receipt_confirmed(self, event: ReceiptConfirmed) -> None:
         shown = self._shown_messages[event.to, event.whatsapp_id]
+        if event.participant is not None:
+            shown.confirmed_members.add((event.participant, event.ack))
+            others = len(self.groups[event.to].members) - 1
+            if sum(ack == AckLevel.READ for _, ack in shown.confirmed_members) >= others:
+                self.get_account(shown.message.from_).unconfirmed.pop(
+                    (event.to, event.whatsapp_id), None
+                )
+            return
         shown.confirmed_ack = max(shown.confirmed_ack, event.ack)
         shown.ack = max(shown.ack, event.ack)
         if shown.confirmed_ack == shown.ack:

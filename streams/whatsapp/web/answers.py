@@ -31,6 +31,8 @@ _NOT_SUBMITTED_CODES = frozenset(
         "page_incomplete",
         "lookup_failed",
         "recipient_not_on_whatsapp",
+        "not_in_group",
+        "group_admins_only",
         "content_refused",
         "media_rejected",
         "media_too_large",
@@ -91,8 +93,11 @@ def decode_event(event: Mapping[str, Any], now_s: float) -> Receipt | IncomingMe
 
 
 def count_ack(counts: AckCounts, event: Mapping[str, Any]) -> AckCounts:
-    """The counts with this event. Only receipts count: the page's receipt handler never has ack 1."""
-    if event["kind"] != "ack" or event["ack"] < AckLevel.DELIVERED:
+    """The counts with this event. Only receipts count: the page's receipt handler never has ack 1.
+
+    Those of groups do not: of them only the model is read.
+    """
+    if event["kind"] != "ack" or event["ack"] < AckLevel.DELIVERED or event["is_group"]:
         return counts
     if event["source"] == "handler":
         return replace(counts, heard=counts.heard + 1)

@@ -41,6 +41,7 @@ from streams.whatsapp.errors import (
     PageLost,
     PageNavigated,
 )
+from streams.whatsapp.groups import GroupList
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.launch import BrowserConfig
@@ -196,6 +197,14 @@ class WhatsAppWeb:
             log.info("acks could not be read: %s", error)
             return {}
         return answer["acks"]
+
+    async def list_groups(self) -> GroupList | None:  # noqa: D102
+        try:
+            page, timeout_s = self._require_ready_page(), self._config.timeouts.look_up_s
+            return GroupList.decode(await page.call("list_groups", {}, timeout_s))
+        except (AdapterError, PageFailure) as error:
+            log.info("the groups could not be read: %s", error)
+            return None
 
     async def reconnect(self) -> None:
         """A page that does not answer is replaced anyway."""

@@ -21,14 +21,18 @@ class RunningStack:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         clean = {key: value for key, value in os.environ.items() if not key.startswith("WA_")}
-        self._environment = clean | to_environment(settings)
+        self.environment = clean | to_environment(settings)
         self._frozen: list[psutil.Process] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streams.cli", "up", "--sandbox", "--json"],
-            env=self._environment,
+            self.command("up", "--sandbox", "--json"),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
+
+    def command(self, *words: str) -> list[str]:
+        """A command of `wa-streams`, to be run with `environment`."""
+        return [sys.executable, "-m", "streams.cli", *words]
 
     def wait_until_ready(self) -> dict[str, Any]:
         """The status that it prints once everything is ready."""
@@ -40,8 +44,8 @@ class RunningStack:
     def services(self) -> dict[str, dict[str, Any]]:
         """Every service by its name, as in `ps --json`."""
         ps = subprocess.run(
-            [sys.executable, "-m", "streams.cli", "ps", "--json"],
-            env=self._environment,
+            self.command("ps", "--json"),
+            env=self.environment,
             stdout=subprocess.PIPE,
             check=True,
         )

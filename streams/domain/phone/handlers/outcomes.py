@@ -32,7 +32,7 @@ from streams.domain.phone.events import (
     ReceiptSeen,
     Sent,
 )
-from streams.domain.phone.handlers import lookups, receipts
+from streams.domain.phone.handlers import groups, lookups, receipts
 from streams.domain.phone.scheduling.quiet import get_held_back_until_s
 from streams.domain.phone.state import InFlight, Message, State
 from streams.domain.phone.transition import Transition
@@ -145,6 +145,9 @@ def _apply_failed(
     if error.error_class is ErrorClass.UNKNOWN:
         unknown = OutcomeUnknown(at_s=transition.now_s, error=error)
         return _apply_unknown(transition, message, event, unknown)
+    waiting = groups.hand_over(transition, message, event.account, error, accounts)
+    if waiting is not None:
+        return waiting
     updated = replace(
         message,
         attempts=message.attempts + 1,

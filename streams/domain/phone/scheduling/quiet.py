@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from streams.domain.phone.events import Deferred
 from streams.domain.phone.state import Message, State
 from streams.domain.phone.transition import Transition
-from streams.domain.quiet_hours import next_allowed_s, next_quiet_s
+from streams.domain.quiet_hours import QuietHours, next_allowed_s, next_quiet_s
+from streams.domain.recipients import is_group
 from streams.domain.time_zones import find_zones
 
 
@@ -27,8 +28,8 @@ def get_quiet_until_s(transition: Transition, message: Message) -> float:
 def get_submit_before_s(transition: Transition, message: Message) -> float:
     """From when on no sender may submit it: its expiry, or the next quiet hours; 0: no such time."""
     times_s = [message.expires_at_s] if message.expires_at_s else []
-    hours = transition.policy.quiet_hours
-    if hours is not None and message.is_marketing:
+    hours = _get_hours(transition, message)
+    if hours is not None:
         times_s.append(next_quiet_s(hours, find_zones(transition.phone.phone), transition.now_s))
     return min(times_s, default=0.0)
 
@@ -61,10 +62,17 @@ def is_expiring(message: Message, quiet_until_s: float) -> bool:
     return bool(message.expires_at_s) and message.expires_at_s <= quiet_until_s
 
 
+def _get_hours(transition: Transition, message: Message) -> QuietHours | None:
+    """Those of this message. Nothing tells in which time zones the members of a group are, so a group has none."""
+    if not message.is_marketing or is_group(transition.phone.phone):
+        return None
+    return transition.policy.quiet_hours
+
+
 def _find_end_s(transition: Transition, message: Message, at_s: float) -> float:
     """When the quiet hours end that this moment lies in; 0: it lies in none."""
-    hours = transition.policy.quiet_hours
-    if hours is None or not message.is_marketing:
+    hours = _get_hours(transition, message)
+    if hours is None:
         return 0.0
     allowed_s = next_allowed_s(hours, find_zones(transition.phone.phone), at_s)
     if allowed_s is None:

@@ -37,12 +37,14 @@
     const isAwaited = ack === 1 && waiting.has(key.id);
     const is_new = !isAwaited && !(seen.reported & bit);
     if (is_new) seen.reported |= bit;
-    addEvent({ kind: "ack", id: key.id, ack, source, is_new });
+    const is_group = key.remote.isGroup();
+    addEvent({ kind: "ack", id: key.id, ack, source, is_new, is_group });
   }
 
-  // wa-js derives ack 1 from the models (source: wa-js 4.6.0, chat.msg_ack_change).
+  // wa-js derives ack 1 from the models (source: wa-js 4.6.0, chat.msg_ack_change). In a group, each member
+  // has a receipt of its own: what WhatsApp makes of them is in the model.
   function onHandlerAck(change) {
-    if (change.ack < 2) return;
+    if (change.ack < 2 || (change.chat && change.chat.isGroup())) return;
     for (const key of change.ids) record(key, change.ack, "handler");
   }
 

@@ -99,15 +99,16 @@
     missing.clear();
     try {
       const acks = parts.acks({ ...shared, ...session.internal });
-      const attempts = parts.attempts(shared);
+      const groups = parts.groups(shared);
+      const attempts = parts.attempts({ ...shared, ...groups.internal });
       const gate = parts.gate({ ...shared, ...attempts.internal });
-      const base = { ...shared, ...attempts.internal, ...gate.internal };
+      const base = { ...shared, ...groups.internal, ...attempts.internal, ...gate.internal };
       const store = parts.store(base);
       const contents = parts.contents({ ...base, ...store.internal });
       const sending = parts.sending({
         ...base, ...acks.internal, ...store.internal, ...contents.internal,
       });
-      addCalls({ ...store.calls, ...contents.calls });
+      addCalls({ ...groups.calls, ...store.calls, ...contents.calls });
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
       shared.late = { ...store.internal, ...attempts.internal };

@@ -12,7 +12,9 @@
 (shared) => {
   "use strict";
 
-  const { AdapterError, findConnectionProblem, findNewChatRestriction, missing } = shared;
+  const {
+    AdapterError, findConnectionProblem, findGroupProblem, findNewChatRestriction, missing,
+  } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
   const MAX_ATTEMPTS = 2000;
@@ -31,7 +33,9 @@
     return Object.assign(new AdapterError(code, String(word)), { server_code });
   }
 
+  // A group is no new chat: somebody has added the account to it.
   function findRestriction(chat, { is_new_chat_allowed }) {
+    if (chat && chat.id.isGroup()) return findGroupProblem(chat);
     const restriction = chat && findNewChatRestriction(chat, chat.contact, is_new_chat_allowed);
     return restriction && [restriction.code, "WhatsApp allows no new chats", restriction.until_s];
   }

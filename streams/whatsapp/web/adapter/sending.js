@@ -9,7 +9,7 @@
   const {
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
     isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, hasLeft,
-    startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia,
+    startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia, isGroup, requireWritable,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -39,7 +39,7 @@
   // looked up. Only the server's answer tells.
   async function describeMissingChat(chatId, error) {
     try {
-      if (await hasLeft(chatId)) return new AdapterError("recipient_not_on_whatsapp", "it is not there any more");
+      if (!isGroup(chatId) && await hasLeft(chatId)) return new AdapterError("recipient_not_on_whatsapp", "it is not there any more");
     } catch (lookupError) {
       console.error("the number of the chat cannot be looked up", lookupError);
     }
@@ -47,6 +47,7 @@
   }
 
   async function openChat({ chat_id }) {
+    if (isGroup(chat_id)) await requireWritable(chat_id);
     try {
       return listChats(chat_id)[0] || (await WPP.chat.find(chat_id));
     } catch (error) {

@@ -6,6 +6,7 @@
 
   const {
     WPP, functions, AdapterError, attempts, findModule, missing, readOrNull, loadModule, requireConnection,
+    listAuthors, listMembers,
   } = shared;
 
   /* ---------- numbers ---------- */
@@ -59,16 +60,29 @@
   // The chat id as a phone number and as a LID, where WhatsApp knows both.
   function listChatWids(chatId) {
     const wid = WPP.whatsapp.WidFactory.createWid(chatId);
+    if (wid.isGroup()) return [wid];
     const cache = WPP.whatsapp.lidPnCache;
     const other = wid.isLid() ? cache.getPhoneNumber(wid) : cache.getCurrentLid(wid);
     return other ? [wid, other] : [wid];
   }
 
-  // The page's own form: it ends in `_out` in the chat with oneself alone (source: WAWebMsgKey).
-  const buildKey = (remote, id) => new WPP.whatsapp.MsgKey({ fromMe: true, remote, id });
+  // The page's own form: it ends in `_out` in the chat with oneself alone, and in a group in the author
+  // (source: WAWebMsgKey).
+  function buildKey(remote, id) {
+    const participant = remote.isGroup() ? listAuthors(remote)[0] : undefined;
+    return new WPP.whatsapp.MsgKey({ fromMe: true, remote, id, participant });
+  }
+
+  // A group may have changed from phone numbers to LIDs since the message was sent.
+  function listGroupKeys(remote, id, fromMe) {
+    const authors = fromMe ? listAuthors(remote) : listMembers(remote);
+    return authors.map((participant) =>
+      new WPP.whatsapp.MsgKey({ fromMe, remote, id, participant }).toString());
+  }
 
   // Also the forms of other builds: a key that is written differently must not look like "not in the store".
   function listKeys(wid, id, fromMe) {
+    if (wid.isGroup()) return listGroupKeys(wid, id, fromMe);
     const shortKey = `${fromMe}_${wid}_${id}`;
     const key = new WPP.whatsapp.MsgKey({ fromMe, remote: wid, id });
     return [...new Set([key.toString(), shortKey, ...(fromMe ? [`${shortKey}_out`] : [])])];
@@ -130,8 +144,9 @@
   async function findReactionAck(id, chatId) {
     if (!reactionModule) return null;
     const table = reactionModule.getReactionsTable();
-    for (const wid of listChatWids(chatId)) {
-      const [row] = await table.equals(["msgKey"], buildKey(wid, id).toString());
+    const keys = listChatWids(chatId).flatMap((wid) => listKeys(wid, id, true));
+    for (const key of keys) {
+      const [row] = await table.equals(["msgKey"], key);
       if (row) return row.ack;
     }
     return null;

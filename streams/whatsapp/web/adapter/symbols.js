@@ -80,6 +80,7 @@
       "WAWebApiContact.lidPnCache": "lidPnCache",
       "WAWebMsgCollection.MsgCollection.getMessagesById": "MsgStore",
       "WAWebSchemaReactions.getReactionsTable": null,
+      "WAWebGroupMetadataCollection.default": "GroupMetadataStore",
     },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,

@@ -17,9 +17,10 @@ define("WAWebSendReactionMsgAction", (exports, require) => {
     const MsgKey = require("WAWebMsgKey");
     const to = require("WAWebFrontendMsgGetters").getChat(message).id;
     const from = require("WAWebUserPrefsMeUser").getMeUserMatchingAddressingModeOrThrow(to);
+    const participant = to.isGroup() ? from : undefined;
     const t = require("WATimeUtils").unixTime();
     const result = await require("WAWebSendAddonMsgChatAction").addAndSendAddonToChat({
-      id: new MsgKey({ from, to, id: await MsgKey.newId(), selfDir: "out" }), from, to,
+      id: new MsgKey({ from, to, id: await MsgKey.newId(), participant, selfDir: "out" }), from, to,
       type: "reaction", kind: "reactionDecrypted", t, ack: require("WAWebAck").ACK.CLOCK,
       reactionParentKey: message.id, reactionText, reactionTimestamp: t * 1000, read: true,
     });

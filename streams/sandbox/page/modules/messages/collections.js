@@ -110,7 +110,12 @@ define("WAWebMsgInfoCollection", (exports, require) => {
     async find(key) {
       const [message] = await require("WAWebDBMsgUtils").getMsgsByMsgKey([key]);
       const receipts = (message && message.receipts) || {};
-      const listTimes = (name) => (receipts[name] ? [{ id: key.remote, t: receipts[name] }] : []);
+      const listMembers = (times) =>
+        Object.entries(times).map(([id, t]) => ({ id: require("WAWebWidFactory").createWid(id), t }));
+      const listTimes = (name) => {
+        if (!receipts[name]) return [];
+        return key.remote.isGroup() ? listMembers(receipts[name]) : [{ id: key.remote, t: receipts[name] }];
+      };
       return {
         delivery: listTimes("delivery"), read: listTimes("read"), played: listTimes("played"),
         deliveryRemaining: 0, readRemaining: 0, playedRemaining: 0,

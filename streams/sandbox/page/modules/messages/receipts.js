@@ -36,18 +36,21 @@ define("WAWebHandleDirectChatReceipt", (exports, require) => {
   };
 });
 
-defineStubs("WAWebHandleGroupChatReceipt", ["handleGroupSimpleReceipt"]);
 defineStubs("WAWebHandleStatusReceipt", ["handleStatusSimpleReceipt"]);
 
 define("WAWebSandboxInbox", (exports, require) => {
   const ACKS = { delivery: 2, read: 3, played: 4 };
 
-  exports.receiveReceipt = async ({ type, from, ids, t }) => {
-    await require("WAWebHandleDirectChatReceipt").handleChatSimpleReceipt({
-      ack: ACKS[type], ackString: type, from: require("WAWebWidFactory").createWid(from),
-      externalIds: ids, participant: undefined, recipient: undefined, ts: t,
-    });
-    require("WAWebSandboxWire").send("receipt_confirmed", { type, from, ids });
+  // Of a group, each member reports on its own.
+  exports.receiveReceipt = async ({ type, from, ids, t, participant }) => {
+    const { createWid } = require("WAWebWidFactory");
+    const receipt = {
+      ack: ACKS[type], ackString: type, from: createWid(from), externalIds: ids,
+      participant: participant ? createWid(participant) : undefined, recipient: undefined, ts: t,
+    };
+    if (participant) await require("WAWebHandleGroupChatReceipt").handleGroupSimpleReceipt(receipt);
+    else await require("WAWebHandleDirectChatReceipt").handleChatSimpleReceipt(receipt);
+    require("WAWebSandboxWire").send("receipt_confirmed", { type, from, ids, participant });
   };
 
   function buildQuote({ quoted, quoted_body: body }, me) {

@@ -25,13 +25,6 @@ define("WAWebStatusCollection", (exports, require) => {
   exports.StatusV3CollectionImpl = StatusCollection;
 });
 
-define("WAWebGroupMetadataCollection", (exports, require) => {
-  class GroupMetadataCollection extends require("WAWebBaseCollection").BaseCollection {
-    _handleParentGroupChange() {}
-  }
-  exports.default = createEmptyCollection(require, "group-metadata", GroupMetadataCollection);
-});
-
 define("WAWebCallCollection", (exports, require) => {
   class CallCollection extends require("WAWebBaseCollection").BaseCollection {
     processIncomingCall() {}

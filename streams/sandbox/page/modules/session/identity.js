@@ -68,7 +68,7 @@ define("WAWebUserPrefsMeUser", (exports, require) => {
   exports.getMaybeMePnUser = () => readWid("me");
   exports.getMaybeMeLidUser = () => readWid("lid");
   exports.getMeLidUserOrThrow = () => readWidOrThrow("lid");
-  exports.getMeUserMatchingAddressingModeOrThrow = (wid) => readWidOrThrow(wid.isLid() ? "lid" : "me");
+  exports.getMeUserMatchingAddressingModeOrThrow = (wid) => readWidOrThrow(wid.isLid() || wid.isGroup() ? "lid" : "me");
   exports.isMePrimary = (wid) =>
     Boolean(wid) && [readWid("me"), readWid("lid")].some((me) => Boolean(me) && me.equals(wid));
   exports.isMeAccount = exports.isMePrimary;

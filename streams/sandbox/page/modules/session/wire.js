@@ -82,6 +82,7 @@ define("WAWebSandboxWire", (exports, require) => {
     crash,
     ack: (ack) => require("WAWebSandboxOutbox").receiveAck(ack),
     receipt: (receipt) => require("WAWebSandboxInbox").receiveReceipt(receipt),
+    group: (update) => require("WAWebSandboxGroups").receiveGroup(update),
     inbound: (inbound) => require("WAWebSandboxInbox").receiveMessage(inbound),
   };
 

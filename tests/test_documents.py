@@ -29,7 +29,8 @@ from streams.contract.topics import PUBLIC_TOPICS
 from streams.dispatch.queue_survey import QueueSurvey
 from streams.domain.errors import CODES
 from streams.observability.account_monitor import AccountCollector
-from streams.observability.metrics import DispatcherMetrics, LagMetrics, new_registry
+from streams.observability.lag import LagMetrics
+from streams.observability.metrics import DispatcherMetrics, new_registry
 from streams.runtime.exit_codes import ExitCode
 from streams.sandbox.state.faults import FAULT_KINDS
 from streams.sender.browser_memory import BrowserMemoryCollector

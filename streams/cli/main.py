@@ -36,6 +36,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "dlq": "dead_letters:dlq",
     "audit": "checks.audit:audit",
     "accounts": "accounts:accounts",
+    "consent": "messages.consent:consent",
     "templates": "messages.templates:templates",
     "topics": "topics:topics",
     "dispatch": "dispatch:dispatch",

@@ -158,6 +158,21 @@ def encode_cancel(
     return EncodedRequest(cancel_id, to or "", key, value)
 
 
+def encode_consent(to: str, consent: str, request_id: str | None) -> EncodedRequest:
+    """The record that sets the consent of a recipient; without a `request_id` it gets one.
+
+    Raises:
+        RequestInvalid: a value breaks the contract.
+    """
+    id_ = request_id or uuid.uuid4().hex
+    value = _encode({"type": "consent", "to": to, "consent": consent, "request_id": id_})
+    # The key of the recipient's messages, so that it does not overtake them.
+    key = to_recipient_key(to).encode(errors="replace")
+    with _translate_refusal():
+        parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
+    return EncodedRequest(id_, to, key, value)
+
+
 @contextmanager
 def _translate_refusal() -> Iterator[None]:
     """What the contract's reader refuses, with the field apart from the reason."""

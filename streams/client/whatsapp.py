@@ -12,12 +12,11 @@ from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from aiokafka import AIOKafkaProducer
-
 from streams.client.events import SENT_STATUSES, PositionedEvent, decode_event, with_position
 from streams.client.groups import follow_as_group, require_free_group
 from streams.client.listener import StatusListener
 from streams.client.positions import parse_position
+from streams.client.producing import RequestProducer
 from streams.client.recipients import is_for
 from streams.client.requests import (
     EncodedRequest,
@@ -25,6 +24,7 @@ from streams.client.requests import (
     build_request,
     encode_batch,
     encode_cancel,
+    encode_consent,
     encode_request,
     refuse_unknown,
 )
@@ -32,9 +32,6 @@ from streams.client.responses import SendResponse, build_response
 from streams.client.status_log import follow_status_log, read_status_log
 from streams.contract.status import StatusEvent
 from streams.domain.batch.events import default_id
-from streams.kafka.connection import producer_options, translate_errors
-from streams.kafka.producing import translate_refusals
-from streams.kafka.reader import require_topic
 from streams.kafka.topics import names
 from streams.settings import ClientSettings, Settings, load_client
 
@@ -65,19 +62,13 @@ class WhatsApp:
         self._names = names(self._settings)
         self._stack = AsyncExitStack()
         self._listener = StatusListener(self._settings, self._names.status)
-        self._has_outbound = False
+        self._producer = RequestProducer(self._settings, self._names.outbound)
 
     async def __aenter__(self) -> Self:
-        options = producer_options(self._settings)
-        self._producer = AIOKafkaProducer(**options)
         self._stack.push_async_callback(self._producer.stop)
         self._stack.push_async_callback(self._listener.close)
         try:
-            with (
-                translate_errors(options["bootstrap_servers"]),
-                translate_refusals(self._names.outbound),
-            ):
-                await self._producer.start()
+            await self._producer.start()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -114,7 +105,7 @@ class WhatsApp:
         """
         request = build_request(to, content, id, options)
         if answer_timeout_s is None:
-            await self._produce(request)
+            await self._producer.produce(request)
             return SendResponse(request.id)
         async with asyncio.timeout(answer_timeout_s), aclosing(self._follow(request)) as events:
             return build_response(await anext(events))
@@ -162,7 +153,7 @@ class WhatsApp:
             ids = [
                 request.get("id") or default_id(batch_id, n) for n, request in enumerate(messages)
             ]
-        await self._produce(*encoded)
+        await self._producer.produce(*encoded)
         return [SendResponse(request_id) for request_id in ids]
 
     async def cancel(
@@ -181,23 +172,20 @@ class WhatsApp:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
         cancel = encode_cancel(to, id, batch_id, request_id)
-        await self._produce(cancel)
+        await self._producer.produce(cancel)
         return cancel.id
 
-    async def _produce(self, *requests: EncodedRequest) -> None:
-        await self._require_outbound()
-        with translate_refusals(self._names.outbound):
-            acknowledgements = [
-                await self._producer.send(self._names.outbound, request.value, key=request.key)
-                for request in requests
-            ]
-            await asyncio.gather(*acknowledgements)
+    async def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
+        """Set whether a recipient gets marketing messages: `opted_out` or `opted_in`.
 
-    async def _require_outbound(self) -> None:
-        """aiokafka would look for a missing topic for 40 s. Looks once per connection."""
-        if not self._has_outbound:
-            await require_topic(self._settings, self._names.outbound)
-            self._has_outbound = True
+        Returns the request's own id once Kafka has it. With `opted_out`, marketing messages that wait are rejected.
+
+        Raises:
+            RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
+        """
+        request = encode_consent(to, consent, request_id)
+        await self._producer.produce(request)
+        return request.id
 
     async def _follow(self, request: EncodedRequest) -> AsyncGenerator[StatusEvent, None]:
         """Produce the request, and yield its events from then on."""
@@ -206,7 +194,7 @@ class WhatsApp:
             return is_for(event, request.to, self._region)
 
         async with self._listener.subscribe(request.id, matches) as subscription:
-            await self._produce(request)
+            await self._producer.produce(request)
             while True:
                 yield await subscription.next()
 

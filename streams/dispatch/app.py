@@ -7,7 +7,7 @@ from it is on the broker. Nothing is decided here.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -15,6 +15,7 @@ from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.batches.group import LogRecord
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BatchStore, check_row
 from streams.dispatch.conversion import make_policy, to_source_record
@@ -41,9 +42,10 @@ from streams.kafka import topics
 from streams.kafka.view import CompactedView
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
-from streams.observability.lag import LagExporter
+from streams.observability.lag import LagExporter, LagMetrics
 from streams.observability.probes import serve_probes
 from streams.observability.worker_clock import create_worker_clock
+from streams.runtime.event_groups import process_in_groups
 from streams.runtime.factory import create_app
 from streams.runtime.table import DurableTable
 from streams.runtime.worker import run as run_worker
@@ -227,7 +229,7 @@ class Dispatcher:
             self.settings,
             topics.dispatch_app_id(self.settings),
             (self.names.outbound, self.names.phone, self.names.batch),
-            metrics.LagMetrics(self.registry),
+            LagMetrics(self.registry),
         )
         self.app.add_future(lag.run())
         report = HealthReport(
@@ -270,11 +272,15 @@ class Dispatcher:
             await self.phone_stage.handle(store, message.offset, message.value, append_s)
 
     async def _process_batch_log(self, stream: Any) -> None:
-        async for event in stream.events():
-            message: Any = event.message
-            store = BatchStore(self.table, message.partition)
-            append_s = self._get_append_time_s(event)
-            await self.batch_stage.handle(store, message.offset, message.value, append_s)
+        async def handle(events: Sequence[EventT[Any]]) -> None:
+            store = BatchStore(self.table, events[0].message.partition)
+            records = [
+                LogRecord(event.message.offset, event.message.value, self._get_append_time_s(event))
+                for event in events
+            ]
+            await self.batch_stage.handle(store, records)
+
+        await process_in_groups(self.app, stream, handle)
 
     def _get_append_time_s(self, event: EventT[Any]) -> float:
         """When the broker appended the record. One that was not stamped counts from now, which is never too early."""

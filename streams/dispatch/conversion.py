@@ -4,6 +4,7 @@ from typing import Any
 
 from faust.types import EventT
 
+from streams.domain.consent.words import normalize_all
 from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours
@@ -38,4 +39,8 @@ def make_policy(settings: Settings) -> Policy:
         lookup_cache_found_s=settings.lookup_cache_found_s,
         lookup_cache_s=settings.lookup_cache_s,
         quiet_hours=parse_quiet_hours(settings.quiet_hours) if settings.quiet_hours else None,
+        opt_out_words=normalize_all(settings.opt_out_words),
+        opt_in_words=normalize_all(settings.opt_in_words),
+        opt_out_reply=settings.opt_out_reply or "",
+        opt_in_reply=settings.opt_in_reply or "",
     )

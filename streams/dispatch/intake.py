@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from streams.contract.errors import PartialRequest, Tombstone
-from streams.contract.request.kinds import Batch, Cancel
+from streams.contract.request.kinds import Batch, Cancel, SetConsent
 from streams.contract.request.parse import Request
 from streams.dispatch.batches import fan_out
 from streams.dispatch.publisher import OutgoingRecord, Publisher
@@ -22,7 +22,12 @@ from streams.dispatch.templates.library import TemplatesBehind
 from streams.domain.batch.events import BatchCancelRequested, BatchOpened, default_id
 from streams.domain.errors import Error
 from streams.domain.phone import events
-from streams.domain.phone.events import CancelRequested, RequestReceived, SourceRecord
+from streams.domain.phone.events import (
+    CancelRequested,
+    ConsentRequested,
+    RequestReceived,
+    SourceRecord,
+)
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +110,8 @@ class Intake:
                     return Disposition.FANNED_OUT, []
                 case Cancel():
                     return Disposition.FORWARDED, [self._make_cancel(request, record)]
+                case SetConsent():
+                    return Disposition.FORWARDED, [self._make_consent(request, record)]
                 case Request():
                     event = self.reader.make_event(request, record, now_s)
                     return Disposition.FORWARDED, [self._make_record(event)]
@@ -114,7 +121,9 @@ class Intake:
             answer = self._reject(record, rejected.partial, rejected.error, now_s)
             return Disposition.REJECTED, answer
 
-    def _make_record(self, event: RequestReceived | CancelRequested) -> OutgoingRecord:
+    def _make_record(
+        self, event: RequestReceived | CancelRequested | ConsentRequested
+    ) -> OutgoingRecord:
         return OutgoingRecord(self.phone_log, events.encode(event), key=event.phone.encode())
 
     # -- a batch
@@ -185,6 +194,20 @@ class Intake:
             )
         )
 
+    # -- a consent
+
+    def _make_consent(self, request: SetConsent, record: SourceRecord) -> OutgoingRecord:
+        """Raises Rejected."""
+        return self._make_record(
+            ConsentRequested(
+                phone=self.reader.read_recipient(request),
+                consent=request.consent,
+                request_id=request.request_id or record.coordinates,
+                source_record=record,
+                trace=request.trace,
+            )
+        )
+
     # -- rejecting
 
     def _reject_refused(self, refused: OutgoingRecord, now_s: float) -> list[OutgoingRecord]:
@@ -192,7 +215,7 @@ class Intake:
         if refused.topic != self.phone_log:
             return []
         event = events.decode(refused.value or b"")
-        assert isinstance(event, RequestReceived | CancelRequested)
+        assert isinstance(event, RequestReceived | CancelRequested | ConsentRequested)
         record = event.source_record
         assert record is not None
         detail = (

@@ -20,6 +20,7 @@ from streams.dispatch.accounts import Accounts
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import Publisher
+from streams.dispatch.records.consents import ConsentMetrics, report_changes
 from streams.dispatch.records.context import MissingCase
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
@@ -29,6 +30,7 @@ from streams.domain.phone import events
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import (
     CancelRequested,
+    ConsentRequested,
     Event,
     Failed,
     Outcome,
@@ -63,7 +65,7 @@ class EventDisposition(StrEnum):
 ErrorKind = Literal["malformed", "step", "too_large", "unreadable"]
 
 
-class StageMetrics(Protocol):
+class StageMetrics(ConsentMetrics, Protocol):
     """What the stage counts."""
 
     def count_illegal_transition(self) -> None:
@@ -158,6 +160,7 @@ class PhoneStage:
                 store, before, event, offset, append_s, EventDisposition.FAILED
             )
         self.gauges.update(before, row)
+        report_changes(row, self.metrics)
         return EventDisposition.APPLIED
 
     async def _abandon(
@@ -198,8 +201,9 @@ class PhoneStage:
 
     async def _answer_request(self, store: PhoneStore, event: Event, append_s: float) -> None:
         """A request that has no row ends as failed. What is known of an older one of its id stays true."""
-        if isinstance(event, CancelRequested) and event.source_record is not None:
-            answer = self.record_mapper.map_failed_cancel(event, event.source_record, append_s)
+        is_answered = isinstance(event, CancelRequested | ConsentRequested)
+        if is_answered and event.source_record is not None:
+            answer = self.record_mapper.map_failed(event, event.source_record, append_s)
             await self.publisher.publish(answer)
         if not isinstance(event, RequestReceived):
             return
@@ -210,7 +214,7 @@ class PhoneStage:
         """Count an error of this program; returns the line for the log."""
         self.metrics.count_internal_error(kind)
         position = f"{store.partition}:{offset}"
-        return f"{_event_type(event)} failed at {position} of the phone log ({kind})"
+        return f"{type(event).__name__} failed at {position} of the phone log ({kind})"
 
     def _report_contradiction(self, store: PhoneStore, event: Event, offset: int) -> None:
         """Nothing may follow the wrong status, but somebody should look into it."""
@@ -291,7 +295,3 @@ def _decode_event(partition: int, offset: int, data: bytes | None) -> Event | No
 def _proves_sent(event: Event) -> TypeGuard[ReceiptSeen | Outcome]:
     is_sent = isinstance(event, Outcome) and isinstance(event.result, Sent)
     return is_sent or isinstance(event, ReceiptSeen)
-
-
-def _event_type(event: Event) -> str:
-    return type(event).__name__

@@ -6,6 +6,7 @@
 | `m` phone \\0 id                  | a message's row                                               |
 | `s` phone \\0 queue \\0 seq        | the id of the message in this slot of the queue               |
 | `d` phone \\0 id                  | the payload: content and original record of an open message   |
+| `c` phone                        | what was decided about marketing messages; no retention removes it |
 | `t` phone \\0 id                  | when a message is due or expires (for the start of the timers) |
 
 There is one table, so that one batch of one partition holds everything that an event changed, the
@@ -20,6 +21,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from streams.domain.consent import state as consent
+from streams.domain.consent.state import Consent
 from streams.domain.phone import state as stored
 from streams.domain.phone.effects import ForwardRequest
 from streams.domain.phone.events import Event, RequestReceived
@@ -27,7 +30,7 @@ from streams.domain.phone.state import Journal, Message, Payload, Phone
 from streams.runtime.store.rows import NotARow, UndecodableRow
 from streams.runtime.table import Change, DurableTable
 
-PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME = b"p", b"m", b"s", b"d", b"t"
+PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME, CONSENT = b"p", b"m", b"s", b"d", b"t", b"c"
 _SEQ = struct.Struct(">Q")
 _TIME = struct.Struct(">d")
 # How the values of each kind of row are decoded. A row of a kind that is missing is not recovered.
@@ -36,6 +39,7 @@ _DECODERS: dict[bytes, Callable[[bytes], Any]] = {
     MESSAGE: stored.decode_message,
     SLOT: bytes.decode,
     PAYLOAD: stored.decode_payload,
+    CONSENT: consent.decode,
     SCHEDULED_TIME: _TIME.unpack,
 }
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, struct.error)
@@ -98,6 +102,11 @@ class PhoneStore:
         data = self._table.get(self.partition, _request_key(PAYLOAD, phone, request_id))
         return None if data is None else self._decode(stored.decode_payload, PAYLOAD, data)
 
+    def get_consent(self, phone: str) -> Consent | None:
+        """What was decided about marketing messages to this phone."""
+        data = self._table.get(self.partition, CONSENT + phone.encode())
+        return None if data is None else self._decode(consent.decode, CONSENT, data)
+
     def scan_scheduled(self) -> Iterator[tuple[str, str, float]]:
         """Phone, id and `wake_at_s` of every message that has one. Do not await while iterating."""
         for key, data in self._table.scan(self.partition, SCHEDULED_TIME):
@@ -153,6 +162,9 @@ def split_row_key(key: bytes) -> tuple[bytes, str, str]:
 def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
     journal = row.journal
     yield PHONE + row.phone.encode(), None if row.is_removed else stored.encode_phone(row)
+    if journal.consent is not None or journal.is_consent_removed:
+        value = None if journal.consent is None else consent.encode(journal.consent)
+        yield CONSENT + row.phone.encode(), value
     for message in journal.messages:
         yield _request_key(MESSAGE, row.phone, message.id), stored.encode_message(message)
         yield from _scheduled_time_changes(row.phone, message)

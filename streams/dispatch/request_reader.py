@@ -16,7 +16,7 @@ from streams.contract.request.content import (
     Content,
     TemplateContent,
 )
-from streams.contract.request.kinds import Batch, Cancel
+from streams.contract.request.kinds import Batch, Cancel, SetConsent
 from streams.contract.request.parse import AnyRequest, Request, parse, parse_record
 from streams.dispatch.batches import fan_out
 from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
@@ -78,12 +78,12 @@ class RequestReader:
             refusal=refusal,
         )
 
-    def read_recipient(self, cancel: Cancel) -> str:
-        """The number of a cancel of one message, or of all of a recipient. Raises Rejected."""
+    def read_recipient(self, request: Cancel | SetConsent) -> str:
+        """The number of a request about a recipient. Raises Rejected."""
         try:
-            return self._read_recipient(cancel.to or "")
+            return self._read_recipient(request.to or "")
         except InvalidPhone as error:
-            raise Rejected(make_partial(cancel), Error("invalid_phone", str(error))) from error
+            raise Rejected(make_partial(request), Error("invalid_phone", str(error))) from error
 
     def find_phone(self, to: str | None) -> str | None:
         """The number, if that much of the request can be read."""
@@ -161,7 +161,7 @@ def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> 
 def make_partial(request: AnyRequest) -> PartialRequest:
     """What an answer repeats of a request."""
     match request:
-        case Cancel():
+        case Cancel() | SetConsent():
             return PartialRequest(id=request.request_id, to=request.to, trace=request.trace)
         case Batch():
             return PartialRequest(batch_id=request.batch_id, trace=request.trace)

@@ -38,6 +38,13 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     # Marketing messages wait for the end of these hours, by the recipient's wall clock.
     quiet_hours: QuietHours | None = None
 
+    # A received message that is one of these words (normalized) opts out of marketing messages, or in again. What the
+    # recipient is sent then; empty: nothing.
+    opt_out_words: frozenset[str] = frozenset({"stop"})
+    opt_in_words: frozenset[str] = frozenset({"start"})
+    opt_out_reply: str = ""
+    opt_in_reply: str = ""
+
     # For this long a number need not be looked up again: one on WhatsApp, one that is not.
     lookup_cache_found_s: float = 604_800.0
     lookup_cache_s: float = 600.0

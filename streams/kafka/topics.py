@@ -52,6 +52,7 @@ class Names:
     batches: str
     phone: str
     batch: str
+    consent: str
     clock: str
     account_requests: str
 
@@ -78,7 +79,9 @@ def names(settings: ClientSettings) -> Names:
     """The topics' names under the configured prefix."""
     prefix = settings.topic_prefix
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
-    internal = {name: f"{prefix}.internal.{name}" for name in ("phone", "batch", "clock")}
+    internal = {
+        name: f"{prefix}.internal.{name}" for name in ("phone", "batch", "clock", "consent")
+    }
     account_requests = f"{prefix}.internal.accounts"
     return Names(prefix=prefix, account_requests=account_requests, **internal, **public)
 
@@ -104,6 +107,8 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
     specs = [_public_spec(settings, topic) for topic in PUBLIC_TOPICS]
     specs.append(_spec(settings, topic_names.phone, settings.partitions, _internal_config()))
     specs.append(_spec(settings, topic_names.batch, settings.partitions, _internal_config()))
+    # Nothing is ever removed from it: an opt-out has no end.
+    specs.append(_spec(settings, topic_names.consent, settings.partitions, _compact_config(MIB)))
     specs.append(_spec(settings, topic_names.clock, 1, _clock_config()))
     specs.append(_spec(settings, topic_names.account_requests, 1, _compact_config(MIB)))
     rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)

@@ -11,17 +11,45 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from aiokafka import TopicPartition
+from prometheus_client import CollectorRegistry, Gauge
 
 from streams.kafka import lag
 from streams.kafka.admin import InvalidTopics
 from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.lag import LagReader, PartitionLag
-from streams.observability.metrics import LagMetrics
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 15.0
+
+
+class LagMetrics:
+    """How far a consumer group is behind, per partition."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ["topic", "partition"]
+        self._lag = Gauge(
+            "wa_lag_records", "Records that the group has not read yet", labels, registry=registry
+        )
+        self._lost_records = Gauge(
+            "wa_lag_lost_records",
+            "Records that retention deleted before the group read them",
+            labels,
+            registry=registry,
+        )
+        self._read_time = Gauge(
+            "wa_lag_read_timestamp_seconds", "When the lag was last read", registry=registry
+        )
+
+    def set_lag(self, topic: str, partition: int, *, lag: int, lost_records: int) -> None:
+        """Set the lag of one partition."""
+        self._lag.labels(topic, partition).set(lag)
+        self._lost_records.labels(topic, partition).set(lost_records)
+
+    def set_read_time(self, time_s: float) -> None:
+        """Set the time at which all partitions were read (epoch seconds)."""
+        self._read_time.set(time_s)
 
 
 class LagExporter:

@@ -169,6 +169,14 @@ class DispatcherMetrics:
         )
         for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
             self._resolved_flights.labels(result)
+        self._consent_changes = Counter(
+            "wa_consent_changes",
+            "Recipients that opted out of marketing messages, or in again",
+            ["change"],
+            registry=registry,
+        )
+        for change in ("opted_out", "opted_in"):
+            self._consent_changes.labels(change)
         self._internal_errors = Counter(
             "wa_internal_errors",
             "Records on which wa-streams itself failed: bugs, or records that others wrote",
@@ -233,6 +241,10 @@ class DispatcherMetrics:
         """Count a receipt of a message that is `failed` or `expired`."""
         self._contradicting_receipts.inc()
 
+    def count_consent_change(self, status: str) -> None:
+        """Count a recipient that has `opted_out` or `opted_in`."""
+        self._consent_changes.labels(status).inc()
+
     def count_missing_payload(self, case: str) -> None:
         """An effect had no payload (`already_published`, `lost`)."""
         self._missing_payloads.labels(case).inc()
@@ -270,31 +282,3 @@ class ObstacleMetrics:
     def count_obstacle(self, topic: str) -> None:
         """A new obstacle stands in the way of this topic."""
         self._obstacles.labels(topic).inc()
-
-
-class LagMetrics:
-    """How far a consumer group is behind, per partition."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        labels = ["topic", "partition"]
-        self._lag = Gauge(
-            "wa_lag_records", "Records that the group has not read yet", labels, registry=registry
-        )
-        self._lost_records = Gauge(
-            "wa_lag_lost_records",
-            "Records that retention deleted before the group read them",
-            labels,
-            registry=registry,
-        )
-        self._read_time = Gauge(
-            "wa_lag_read_timestamp_seconds", "When the lag was last read", registry=registry
-        )
-
-    def set_lag(self, topic: str, partition: int, *, lag: int, lost_records: int) -> None:
-        """Set the lag of one partition."""
-        self._lag.labels(topic, partition).set(lag)
-        self._lost_records.labels(topic, partition).set(lost_records)
-
-    def set_read_time(self, time_s: float) -> None:
-        """Set the time at which all partitions were read (epoch seconds)."""
-        self._read_time.set(time_s)

@@ -5,7 +5,6 @@ A function that needs only a part of the settings takes the group, for example `
 
 from streams.settings.groups import (
     GROUPS,
-    PREFIX,
     AccountSettings,
     ClientSettings,
     KafkaSettings,
@@ -13,7 +12,6 @@ from streams.settings.groups import (
     LoggingSettings,
     MachineSettings,
     RetrySettings,
-    SettingError,
     Settings,
     WebSettings,
     WhatsAppSettings,
@@ -21,6 +19,7 @@ from streams.settings.groups import (
 )
 from streams.settings.listing import MASK, describe, to_environment
 from streams.settings.loading import load, load_client
+from streams.settings.types import PREFIX, SettingError
 
 __all__ = [
     "GROUPS",

@@ -7,7 +7,10 @@ from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
-from streams.settings.groups import KafkaSettings, LimitSettings, SettingError, Settings
+from streams.domain.consent.words import normalize
+from streams.settings.consent import ConsentSettings
+from streams.settings.groups import KafkaSettings, LimitSettings, Settings
+from streams.settings.types import SettingError
 from streams.system.network import is_loopback
 
 # What people write for a country that has another code.
@@ -89,12 +92,24 @@ def _check_weights(settings: Settings) -> None:
         raise SettingError(f"{label}: must name each account only once")
 
 
+def _check_words(settings: ConsentSettings) -> None:
+    """Raises SettingError if a word would opt out and in."""
+    opt_out_words = {normalize(word): word for word in settings.opt_out_words}
+    for word in settings.opt_in_words:
+        if normalize(word) in opt_out_words:
+            raise SettingError(
+                f"WA_OPT_IN_WORDS: {word} is the same as {opt_out_words[normalize(word)]} in "
+                "WA_OPT_OUT_WORDS; remove one of them"
+            )
+
+
 def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
+    _check_words(settings)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):

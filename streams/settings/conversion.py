@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from streams.settings.groups import SettingError, Settings
+from streams.settings.groups import Settings
 from streams.settings.sources import RawValue
-from streams.settings.types import Region
+from streams.settings.types import Region, SettingError
 
 _BOOLEANS: Final = {
     "true": True, "on": True, "yes": True, "1": True,

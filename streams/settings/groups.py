@@ -4,11 +4,13 @@ No settings library is imported here, so that `streams.client` needs none. Names
 in `_ms` for milliseconds.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from streams.settings.consent import ConsentSettings
 from streams.settings.types import (
+    PREFIX,
     AccountWeight,
     AtLeast0,
     AtLeast1,
@@ -25,19 +27,7 @@ from streams.settings.types import (
     SecurityProtocol,
     TopicPrefix,
 )
-
-
-class SettingError(ValueError):
-    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
-
-
-PREFIX: Final = "WA_"
-
-
-def _setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
-    """A field; `separator` divides the items of a list in an environment variable."""
-    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
-    return field(default=default, metadata=metadata, repr=not secret)
+from streams.settings.types import setting as _setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +260,7 @@ class Settings(  # the fields of the last base come first
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
+    ConsentSettings,
     LimitSettings,
     KafkaSettings,
 ):
@@ -280,6 +271,7 @@ class Settings(  # the fields of the last base come first
 GROUPS: Final[dict[str, type]] = {
     "kafka": KafkaSettings,
     "limits": LimitSettings,
+    "consent": ConsentSettings,
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from streams.settings.checks import check_kafka, check_settings
 from streams.settings.conversion import Converter
-from streams.settings.groups import ClientSettings, SettingError, Settings, variable_name
+from streams.settings.groups import ClientSettings, Settings, variable_name
 from streams.settings.sources import (
     Source,
     read_config_file,
     read_environment,
     read_overrides,
 )
+from streams.settings.types import SettingError
 
 if TYPE_CHECKING:
     from typed_settings.types import LoadedSettings

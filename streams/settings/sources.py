@@ -12,7 +12,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from streams.settings.groups import GROUPS, PREFIX, SettingError, Settings, variable_name
+from streams.settings.groups import GROUPS, Settings, variable_name
+from streams.settings.types import PREFIX, SettingError
 
 CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
 DEFAULT_CONFIG: Final = "wa-streams.toml"

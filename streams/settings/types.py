@@ -1,11 +1,27 @@
-"""The types of settings: which values each may have. The description completes the sentence "must be …".
+"""The types of settings, which values each may have, and how a setting is declared. Declares none.
+
+The description of a type completes the sentence "must be …".
 
 Only msgspec is imported here, and nothing is read.
 """
 
-from typing import Annotated, Literal
+from dataclasses import field
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
+
+PREFIX: Final = "WA_"
+
+
+class SettingError(ValueError):
+    """A setting is wrong. The message names it, the value found and what is needed, in one line."""
+
+
+def setting(default: Any, meaning: str, *, secret: bool = False, separator: str = ",") -> Any:
+    """A field; `separator` divides the items of a list in an environment variable."""
+    metadata = {"meaning": meaning, "secret": secret, "separator": separator}
+    return field(default=default, metadata=metadata, repr=not secret)
+
 
 Port = Annotated[int, Meta(ge=0, le=65_535, description="a port number from 0 to 65535")]
 AtLeast0 = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]

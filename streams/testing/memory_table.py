@@ -24,6 +24,7 @@ class Disk:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     topics: list[OutgoingRecord] = field(default_factory=list)
     steps_left: int = 1_000_000
+    write_count: int = 0
 
     def take_step(self) -> None:
         """Take one step; if none is left, the process is killed before it."""
@@ -49,7 +50,10 @@ class InMemoryTable:
         self, partition: int, changes: Sequence[tuple[bytes, bytes | None]]
     ) -> Appended:
         """Write all of the changes at once. Returns the append time, if there is a clock."""
+        if not changes:
+            return Appended(None, follows_own=True)
         self.disk.take_step()
+        self.disk.write_count += 1
         appended_at_s = self.now_s() if self.now_s else None
         for key, value in changes:
             if value is None:
@@ -100,6 +104,7 @@ class InMemoryStageMetrics:
     illegal_transitions: int = 0
     contradicting_receipts: int = 0
     missing_payloads: list[str] = field(default_factory=list)
+    consent_changes: list[str] = field(default_factory=list)
     internal_errors: list[str] = field(default_factory=list)
 
     def count_illegal_transition(self) -> None:
@@ -109,6 +114,10 @@ class InMemoryStageMetrics:
     def count_contradicting_receipt(self) -> None:
         """See `StageMetrics`."""
         self.contradicting_receipts += 1
+
+    def count_consent_change(self, status: str) -> None:
+        """See `StageMetrics`."""
+        self.consent_changes.append(status)
 
     def count_missing_payload(self, case: str) -> None:
         """See `StageMetrics`."""

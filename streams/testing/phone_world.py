@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from streams.domain.accounts.routing import Capacity
+from streams.domain.consent.state import Consent
 from streams.domain.phone.effects import (
     Dispatch,
     Effect,
@@ -51,6 +52,7 @@ class PhoneWorld:
     messages: dict[str, Message] = field(default_factory=dict)
     slots: dict[tuple[str, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
+    consent: Consent | None = None
     effects: list[Effect] = field(default_factory=list)
     changes: list[tuple[type[Event], Stage, Stage]] = field(default_factory=list)
 
@@ -65,6 +67,11 @@ class PhoneWorld:
         """See `RowReader`."""
         assert phone == self.phone
         return self.slots.get((queue, seq))
+
+    def get_consent(self, phone: str) -> Consent | None:
+        """See `RowReader`."""
+        assert phone == self.phone
+        return self.consent
 
     def get_timed_ids(self, phone: str) -> list[str]:
         """See `RowReader`."""
@@ -126,6 +133,8 @@ class PhoneWorld:
                 self.slots.pop((slot.queue, slot.seq), None)
             else:
                 self.slots[slot.queue, slot.seq] = slot.id
+        if journal.consent is not None or journal.is_consent_removed:
+            self.consent = journal.consent
         if journal.new_payload_id is not None:
             self.payloads.add(journal.new_payload_id)
         self.payloads -= set(journal.removed_payloads)

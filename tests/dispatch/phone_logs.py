@@ -9,6 +9,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.events import (
     BatchMember,
     CancelRequested,
+    ConsentRequested,
     Deferred,
     Event,
     Failed,
@@ -39,6 +40,7 @@ POLICY = Policy(
     max_retries=1,
     idempotency_window_s=600.0,
     conversation_expiry_s=300.0,
+    opt_out_reply="You get no more offers.",
     lookup_cache_s=300.0,
 )
 
@@ -95,6 +97,7 @@ class LogWriter:
         info = RequestInfo(
             id=self._draw(ids),
             send_at_s=self._model.now_s + delay_s if delay_s else 0.0,
+            category=self._draw(st.sampled_from(["transactional", "marketing"])),
             account=self._draw(st.sampled_from([None, None, *ACCOUNTS])),
             metadata=b'{"n":1}',
             members=self._draw(
@@ -152,6 +155,13 @@ class LogWriter:
                     account=account_names,
                     whatsapp_id=ids,
                     text=st.sampled_from([None, "STOP", "start"]),
+                ),
+                st.builds(
+                    ConsentRequested,
+                    phone=st.just(PHONE),
+                    consent=st.sampled_from(["opted_out", "opted_in"]),
+                    request_id=st.just(f"r{place}"),
+                    source_record=st.just(record),
                 ),
                 st.builds(
                     TimerFired,

@@ -25,6 +25,8 @@ from streams.domain.batch import events as batch_events
 from streams.domain.phone import events
 from streams.domain.phone.events import (
     CancelRequested,
+    ConsentMoved,
+    ConsentRequested,
     InboundSeen,
     RequestReceived,
 )
@@ -65,7 +67,15 @@ def new_stage(disk: Disk, now: list[float]) -> PhoneStage:
         accounts,
         timer_service,
         gauges,
-        RecordMapper("status", "dlq", "phone", lambda account: f"send.{account}", "batch"),
+        RecordMapper(
+            "status",
+            "dlq",
+            "phone",
+            lambda account: f"send.{account}",
+            "batch",
+            "consent",
+            "outbound",
+        ),
         publisher,
         InMemoryStageMetrics(),
         lambda append_s: append_s,
@@ -121,9 +131,14 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
             published.add(("dlq", dead_letter_id, str(record.value)))
         elif record.topic == "batch":
             published.add(("batch", str(batch_events.decode(record.value or b""))))
+        elif record.topic in ("consent", "outbound"):
+            published.add((record.topic, str(record.key), str(record.value)))
         elif record.topic == "phone":
             event = events.decode(record.value or b"")
-            assert isinstance(event, RequestReceived | CancelRequested | InboundSeen)
+            assert isinstance(
+                event,
+                RequestReceived | CancelRequested | InboundSeen | ConsentRequested | ConsentMoved,
+            )
             assert record.key == event.phone.encode() == OTHER.encode()
             published.add(("forwarded", str(event)))
         else:

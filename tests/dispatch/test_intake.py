@@ -21,7 +21,13 @@ PNG = "iVBORw0KGgo="
 @pytest.fixture
 def intake() -> Intake:
     record_mapper = RecordMapper(
-        "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
+        "wa.status",
+        "wa.dlq",
+        "phone",
+        lambda account: f"send.{account}",
+        "batch",
+        "consent",
+        "wa.outbound",
     )
     return Intake("phone", record_mapper, RequestReader("MY", 1000, TemplateLibrary(lambda: NOW_S)))
 

@@ -12,7 +12,13 @@ from tests.dispatch.test_intake import NOW_S, forwarded, record
 
 def make_intake(region: str | None) -> Intake:
     record_mapper = RecordMapper(
-        "wa.status", "wa.dlq", "phone", lambda account: f"send.{account}", "batch"
+        "wa.status",
+        "wa.dlq",
+        "phone",
+        lambda account: f"send.{account}",
+        "batch",
+        "consent",
+        "wa.outbound",
     )
     templates = TemplateLibrary(lambda: NOW_S)
     return Intake("phone", record_mapper, RequestReader(region, 1000, templates))

@@ -11,8 +11,7 @@ from prometheus_client import CollectorRegistry
 from streams.kafka import connection
 from streams.kafka.admin import create_topics
 from streams.kafka.topics import names
-from streams.observability.lag import LagExporter
-from streams.observability.metrics import LagMetrics
+from streams.observability.lag import LagExporter, LagMetrics
 from streams.settings import Settings
 from tests.support.waiting import wait_until
 

@@ -10,9 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from streams.contract.account import AccountRecord
 from streams.observability.account_monitor import AccountCollector
 from streams.observability.account_status import AccountStatus
+from streams.observability.lag import LagMetrics
 from streams.observability.metrics import (
     DispatcherMetrics,
-    LagMetrics,
     PhaseGauge,
     new_registry,
     read_version,

@@ -50,6 +50,7 @@ _OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {
     "outbound": (
         ("batch", "Requests many messages.", "batch"),
         ("cancel", "Withdraws one message, all of a recipient, or a batch.", "cancel"),
+        ("consent", "Sets whether a recipient gets marketing messages.", "consent"),
     ),
 }
 _STRING_SCHEMA: Final = {"type": "string"}

@@ -16,7 +16,7 @@ from streams.contract.export.portable import portable
 from streams.contract.inbound import InboundMessage
 from streams.contract.request.content import MEDIA_CLASSES
 from streams.contract.request.form import RequestForm
-from streams.contract.request.kinds import BatchForm, CancelForm
+from streams.contract.request.kinds import BatchForm, CancelForm, ConsentForm
 from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
 from streams.contract.status import StatusEvent
 from streams.contract.template import TemplateRecord
@@ -29,6 +29,7 @@ _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "request": (RequestForm, "Request", "A record of wa.outbound."),
     "batch": (BatchForm, "BatchRequest", "A record of wa.outbound."),
     "cancel": (CancelForm, "CancelRequest", "A record of wa.outbound."),
+    "consent": (ConsentForm, "ConsentRequest", "A record of wa.outbound."),
     "batch-progress": (BatchProgress, "BatchProgress", "A record of wa.batches."),
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
     "dead-letter-headers": (DeadLetterInfo, "DeadLetterHeaders", "Added to a record of wa.dlq."),

@@ -1,4 +1,4 @@
-"""The kinds of request that are not messages: a batch of messages, and a cancel. Reads their fields, and no member.
+"""The kinds of request that are not messages: a batch of messages, a cancel, a consent. Reads no member of a batch.
 
 A batch is read twice: its own fields here, and each member as a record of its own, so that an invalid member is
 rejected alone (streams/dispatch/batches/fan_out.py).
@@ -19,6 +19,8 @@ MAX_MEMBERS: Final = 1000  # of one record
 MAX_BATCH_MEMBERS: Final = 1_000_000
 # It is in the id of each member that has none, and in each member's record.
 MAX_BATCH_ID_BYTES: Final = 100
+
+_ALLOWED_VALUES: Final = {"consent": ("opted_out", "opted_in")}
 
 FormT = TypeVar("FormT", bound=msgspec.Struct)
 
@@ -97,6 +99,23 @@ class CancelForm(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
 
 
+class ConsentForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Sets whether a recipient gets marketing messages."""
+
+    type: Literal["consent"]
+    to: Annotated[
+        str, Meta(min_length=1, max_length=128, description="The recipient's phone number.")
+    ]
+    consent: Annotated[
+        Literal["opted_out", "opted_in"],
+        Meta(title="ConsentStatus", description="opted_out: marketing messages are rejected."),
+    ]
+    request_id: (
+        Annotated[_Id, Meta(description="The id of this request, under which it is answered.")]
+        | None
+    ) = None
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A valid batch. Its members are as they were written: they may be anything that JSON has."""
 
@@ -115,6 +134,22 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: str | None = None
     request_id: str | None = None
     trace: TraceContext = ()
+
+
+class SetConsent(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid request to set the consent of a recipient."""
+
+    to: str
+    consent: Literal["opted_out", "opted_in"]
+    request_id: str | None = None
+    trace: TraceContext = ()
+
+
+def read_consent(body: Mapping[str, Any], trace: TraceContext) -> SetConsent:
+    """Read a consent. Raises InvalidRequest."""
+    form = _decode(body, ConsentForm)
+    _require_id("request_id", form.request_id)
+    return SetConsent(to=form.to, consent=form.consent, request_id=form.request_id, trace=trace)
 
 
 def read_batch(body: Mapping[str, Any], trace: TraceContext) -> Batch:
@@ -154,7 +189,7 @@ def _decode(body: Mapping[str, Any], form: type[FormT]) -> FormT:
     try:
         return msgspec.convert(body, form)
     except msgspec.ValidationError as error:
-        raise InvalidRequest("schema_violation", describe(error, {})) from error
+        raise InvalidRequest("schema_violation", describe(error, _ALLOWED_VALUES)) from error
 
 
 def _require_id(field: str, value: str | None) -> None:

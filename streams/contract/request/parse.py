@@ -24,7 +24,7 @@ from streams.contract.request.form import (
     encode_metadata,
     is_id,
 )
-from streams.contract.request.kinds import Batch, Cancel
+from streams.contract.request.kinds import Batch, Cancel, SetConsent
 from streams.contract.timestamps import EARLIEST_S
 from streams.contract.wording import describe
 
@@ -69,7 +69,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_at_s
 
 
-AnyRequest: TypeAlias = Request | Batch | Cancel
+AnyRequest: TypeAlias = Request | Batch | Cancel | SetConsent
 
 
 def parse(
@@ -135,6 +135,8 @@ class _RequestReader:
                 return kinds.read_batch(body, self._envelope.trace)
             case "cancel" if not is_message:
                 return kinds.read_cancel(body, self._envelope.trace)
+            case "consent" if not is_message:
+                return kinds.read_consent(body, self._envelope.trace)
             case _:
                 detail = "type: is not a kind of request here; a message has no type"
                 raise InvalidRequest("schema_violation", detail)

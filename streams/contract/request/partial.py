@@ -23,20 +23,20 @@ from streams.contract.request.form import encode_metadata, is_id
 _MAX_TO_CHARACTERS: Final = 128
 _MAX_ID_DIGITS: Final = 20
 _UNREADABLE: Final = object()  # in place of a value that cannot be trusted
-_CANCEL: Final = "cancel"
+_OWN_ID_KINDS: Final = ("cancel", "consent")  # their id is `request_id`
 
 
 def make_partial(
     body: Mapping[str, Any], envelope: Envelope, replay_info: ReplayInfo
 ) -> PartialRequest:
     """The readable fields of this body."""
-    is_cancel = _is_perhaps_cancel(body.get("type"))
+    has_own_id = _has_own_id(body.get("type"))
     batch_id = body.get("batch_id")
     return PartialRequest(
-        id=_find_id(_list_ids(body, envelope, replay_info, is_cancel=is_cancel)),
+        id=_find_id(_list_ids(body, envelope, replay_info, has_own_id=has_own_id)),
         to=next(filter(_is_echoable, (body.get("to"), body.get("phoneNumber"))), None),
         # The status of a cancel must not be counted as that of a member of the batch.
-        batch_id=batch_id if not is_cancel and _find_id(iter([batch_id])) == batch_id else None,
+        batch_id=batch_id if not has_own_id and _find_id(iter([batch_id])) == batch_id else None,
         metadata=_encode_valid_metadata(body.get("metadata")),
         trace=envelope.trace,
         replay_of=replay_info.dead_letter_id,
@@ -70,10 +70,10 @@ def _unwrap_leniently(outer: object, header_envelope: Envelope) -> Envelope:
 
 
 def _list_ids(
-    body: Mapping[str, Any], envelope: Envelope, replay_info: ReplayInfo, *, is_cancel: bool
+    body: Mapping[str, Any], envelope: Envelope, replay_info: ReplayInfo, *, has_own_id: bool
 ) -> Iterator[object]:
     """The possible ids, the best one first."""
-    if is_cancel:
+    if has_own_id:
         yield body.get("request_id")
     else:
         yield body.get("id")
@@ -91,8 +91,8 @@ def _find_id(candidates: Iterator[object]) -> str | None:
     return None
 
 
-def _is_perhaps_cancel(kind: object) -> bool:
-    return kind is _UNREADABLE or (isinstance(kind, str) and kind.strip().lower() == _CANCEL)
+def _has_own_id(kind: object) -> bool:
+    return kind is _UNREADABLE or (isinstance(kind, str) and kind.strip().lower() in _OWN_ID_KINDS)
 
 
 def _is_echoable(value: object) -> bool:

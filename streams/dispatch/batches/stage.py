@@ -1,13 +1,15 @@
 """The batch stage: applies the events of the batch log to rows, then publishes what follows.
 
-A thin shell around `step` of domain/batch, like the phone stage: rows first, effects after, and only then is the record
-acknowledged. The effects of the event that wrote a row are published again after a crash; an older event is dropped.
-Progress that was not due with its event is published by `run`, once a second. No content of an event makes this raise.
+A thin shell around `step` of domain/batch, like the phone stage: rows first, effects after, and only then are records
+acknowledged. Changes of members that arrive together are one commit (group.py). The effects of the event that wrote a
+row are published again after a crash; an older event is dropped. Progress that was not due with its event is published
+by `run`, once a second. No content of an event makes this raise.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import msgspec
@@ -16,6 +18,7 @@ from streams.contract import batch as contract
 from streams.contract.batch import BatchProgress
 from streams.contract.errors import PartialRequest
 from streams.contract.timestamps import format_rfc3339
+from streams.dispatch.batches.group import LogRecord, MemberGroup
 from streams.dispatch.batches.store import BatchStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
@@ -24,6 +27,7 @@ from streams.domain.batch.events import (
     BatchCancelRequested,
     BatchEvent,
     BatchRetentionElapsed,
+    MemberChanged,
     default_id,
 )
 from streams.domain.batch.state import (
@@ -80,45 +84,75 @@ class BatchStage:
         # Partition and id of each batch of which the newest progress is not published yet.
         self._unpublished: set[tuple[int, str]] = set()
 
-    async def handle(
-        self, store: BatchStore, offset: int, data: bytes | None, append_s: float
-    ) -> None:
-        """Apply one record of the partition's log; return when its effects are published.
+    async def handle(self, store: BatchStore, records: Sequence[LogRecord]) -> None:
+        """Apply records of the partition's log, in their order; return when their effects are published.
 
         Raises:
-            PartitionRevoked, AppStopped: the event is read again, by the next owner of the partition.
+            PartitionRevoked, AppStopped: the events are read again, by the next owner of the partition.
         """
+        group = MemberGroup(store)
+        for record in records:
+            event = self._decode(store, record)
+            if isinstance(event, MemberChanged):
+                with self._catch_internal_error(store, record):
+                    group.apply(event, record, keep_s=self._keep_s)
+            elif event is not None:
+                await self._end_group(group)
+                group = MemberGroup(store)
+                with self._catch_internal_error(store, record):
+                    await self._apply(store, event, record)
+        await self._end_group(group)
+
+    def _decode(self, store: BatchStore, record: LogRecord) -> BatchEvent | None:
         try:
-            event = batch_events.decode(data or b"")
+            return batch_events.decode(record.data or b"")
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._metrics.count_internal_error("malformed")
-            position = f"{store.partition}:{offset}"
+            position = f"{store.partition}:{record.offset}"
             log.error("record %s of the batch log is not an event: skipped", position)  # noqa: TRY400 - the bytes may hold an id
-            return
+            return None
+
+    @contextmanager
+    def _catch_internal_error(self, store: BatchStore, record: LogRecord) -> Iterator[None]:
+        """A bug is counted and logged, and the next event is applied."""
         try:
-            await self._apply(store, event, offset, append_s)
+            yield
         except DurabilityError:
             raise
         except Exception:
             self._metrics.count_internal_error("step")
-            log.exception("event %d:%d of the batch log failed", store.partition, offset)
+            log.exception("event %d:%d of the batch log failed", store.partition, record.offset)
 
-    async def _apply(
-        self, store: BatchStore, event: BatchEvent, offset: int, append_s: float
-    ) -> None:
+    async def _end_group(self, group: MemberGroup) -> None:
+        """Commit the changes of members together, then publish the progress that is due."""
+        changes = group.collect_changes()
+        await group.store.commit(*changes)
+        rows = [change.row for change in changes]
+        await self._publisher.publish([self._make_progress(row) for row in rows if row.effects])
+        for row in rows:
+            self._note_progress(group.store, row)
+
+    async def _apply(self, store: BatchStore, event: BatchEvent, record: LogRecord) -> None:
         row = store.get_batch(event.batch_id)
-        if row is not None and offset <= row.offset:
-            if offset == row.offset:
-                await self._publish(store, row, event, append_s)
+        if row is not None and record.offset <= row.offset:
+            if record.offset == row.offset:
+                await self._publish(store, row, event, record.append_s)
             return
-        changes = step(row, event, offset=offset, now_s=append_s, rows=store, keep_s=self._keep_s)
+        changes = step(
+            row,
+            event,
+            offset=record.offset,
+            now_s=record.append_s,
+            rows=store,
+            keep_s=self._keep_s,
+        )
         if changes is None:
             return
         if changes.is_removed:
             await self._forget(store, changes.row)
             return
         await store.commit(changes)
-        await self._publish(store, changes.row, event, append_s)
+        await self._publish(store, changes.row, event, record.append_s)
 
     async def _publish(
         self, store: BatchStore, row: Batch, event: BatchEvent, append_s: float
@@ -131,6 +165,10 @@ class BatchStage:
                     await self._answer_cancel(event, effect, append_s)
                 case CancelMembers():
                     await self._cancel_members(store, row, effect, event)
+        self._note_progress(store, row)
+
+    def _note_progress(self, store: BatchStore, row: Batch) -> None:
+        """Remember whether `run` must publish the progress of this row."""
         key = store.partition, row.batch_id
         if row.is_published or not row.total:
             self._unpublished.discard(key)

@@ -94,9 +94,10 @@ class BatchStore:
         except UndecodableRow as error:
             self._table.reject_row(self.partition, error)
 
-    async def commit(self, changes: BatchChanges) -> None:
-        """Make durable everything that an event changed."""
-        await self._table.write(self.partition, list(_row_changes(changes)))
+    async def commit(self, *changes: BatchChanges) -> None:
+        """Make durable everything that was changed, as a whole or not at all."""
+        rows = [row for change in changes for row in _row_changes(change)]
+        await self._table.write(self.partition, rows)
 
     async def remove(self, row: Batch) -> None:
         """Forget the batch."""

@@ -11,6 +11,7 @@ from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.batch_events import BatchRecords
+from streams.dispatch.records.consents import ConsentRecords
 from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.statuses import StatusRecords
@@ -22,10 +23,18 @@ from streams.domain.phone.effects import (
     ForwardCancel,
     ForwardEvent,
     ForwardRequest,
+    PublishConsent,
     PublishDeadLetter,
     PublishStatus,
+    RequestReply,
 )
-from streams.domain.phone.events import CancelRequested, Event, RequestReceived, SourceRecord
+from streams.domain.phone.events import (
+    CancelRequested,
+    ConsentRequested,
+    Event,
+    RequestReceived,
+    SourceRecord,
+)
 from streams.domain.phone.state import Payload, Phone
 from streams.domain.sending import command
 from streams.domain.sending.command import SendCommand
@@ -64,12 +73,15 @@ class RecordMapper:
         phone_log: str,
         send_topic_for: Callable[[str], str],
         batch_log: str,
+        consent_topic: str,
+        outbound: str,
     ) -> None:
         self._phone_log = phone_log
         self._statuses = StatusRecords(status_topic)
         self._dead_letters = DeadLetterRecords(dlq_topic)
         self._send_topic_for = send_topic_for
         self.batches = BatchRecords(batch_log)
+        self.consents = ConsentRecords(consent_topic, outbound)
 
     # -- effects of a row
 
@@ -110,6 +122,8 @@ class RecordMapper:
                 if record is None and context.add_missing(effect) == "already_published":
                     return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
+            case PublishConsent() | RequestReply():
+                return self.consents.map_effect(context.phone, effect)
             case ForwardCancel() | ForwardEvent():
                 key = effect.event.phone.encode()
                 return OutgoingRecord(self._phone_log, events.encode(effect.event), key=key)
@@ -164,12 +178,13 @@ class RecordMapper:
             error = Error(error.code, f"{error.detail}; {cut}" if error.detail else cut)
         return [letter, self._statuses.map_rejection(record, partial, phone, error, now_s)]
 
-    def map_failed_cancel(
-        self, event: CancelRequested, record: SourceRecord, now_s: float
+    def map_failed(
+        self, event: CancelRequested | ConsentRequested, record: SourceRecord, now_s: float
     ) -> list[OutgoingRecord]:
-        """The answer to a cancel on which this program itself failed."""
+        """The answer to a cancel or a consent on which this program itself failed."""
         error = Error("internal_error", "see the log of the dispatcher")
-        partial = PartialRequest(id=event.cancel_id or None, trace=event.trace)
+        id_ = event.cancel_id if isinstance(event, CancelRequested) else event.request_id
+        partial = PartialRequest(id=id_ or None, trace=event.trace)
         return self.map_rejected(record, partial, event.phone, error, now_s)
 
     def map_internal_error(self, event: RequestReceived, now_s: float) -> list[OutgoingRecord]:
@@ -199,4 +214,12 @@ class RecordMapper:
 
 def create_record_mapper(names: Names) -> RecordMapper:
     """The mapper for the topics of these names."""
-    return RecordMapper(names.status, names.dlq, names.phone, names.send, names.batch)
+    return RecordMapper(
+        names.status,
+        names.dlq,
+        names.phone,
+        names.send,
+        names.batch,
+        names.consent,
+        names.outbound,
+    )

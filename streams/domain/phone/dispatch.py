@@ -21,7 +21,7 @@ from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import PRIORITIES
-from streams.domain.phone.handlers import cancels
+from streams.domain.phone.handlers import cancels, consent
 from streams.domain.phone.overtaking import EarlierMessages
 from streams.domain.phone.scheduling.quiet import (
     get_quiet_until_s,
@@ -215,7 +215,7 @@ def _must_give_up(transition: Transition, head: Message, accounts: AccountCapaci
         return True
     chat = _get_valid_chat(transition)
     is_not_on_whatsapp = chat is not None and chat.chat_id is None
-    if _is_ended_by_quiet_hours(transition, head):
+    if _is_ended_by_quiet_hours(transition, head) or _is_rejected(transition, head):
         return True
     return is_not_on_whatsapp or _get_give_up_at_s(transition, head) <= transition.now_s
 
@@ -245,6 +245,11 @@ def _get_doubt_began_s(transition: Transition, head: Message) -> float:
     return max(head.in_doubt_since_s, held_back_until_s)
 
 
+def _is_rejected(transition: Transition, head: Message) -> bool:
+    """Its recipient has opted out. One in doubt is reconciled all the same."""
+    return head.pinned_to is None and transition.is_unwanted(head)
+
+
 def _has_no_account(head: Message, accounts: AccountCapacities) -> bool:
     """It requires an account that a person has removed. One in doubt waits for that account all the same."""
     return head.pinned_to is None and is_removed(head.account, accounts)
@@ -255,6 +260,8 @@ def _give_up(transition: Transition, head: Message, accounts: AccountCapacities)
         return _give_up_in_doubt(transition, head, head.pinned_to)
     if head.expires_at_s and head.expires_at_s <= transition.now_s:
         return transition.complete(head, State.EXPIRED, attempt=head.attempts)
+    if _is_rejected(transition, head):
+        return consent.reject(transition, head)
     if _has_no_account(head, accounts):
         error = Error("unknown_account", f"the account {head.account} was removed")
         return transition.complete_with_dead_letter(head, State.FAILED, error)

@@ -8,8 +8,17 @@ is in a message's row or payload is not repeated here. The words are those of th
 
 from typing import Literal, TypeAlias, TypedDict
 
+from streams.domain.consent.state import Consent
 from streams.domain.errors import Error
-from streams.domain.phone.events import CancelRequested, Forwarding, InboundSeen, RequestInfo
+from streams.domain.phone.events import (
+    CancelRequested,
+    ConsentMoved,
+    ConsentRequested,
+    Forwarding,
+    InboundSeen,
+    OptOutContinued,
+    RequestInfo,
+)
 from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
@@ -118,9 +127,30 @@ class ForwardCancel(Stored, frozen=True, tag="forward_cancel"):
 class ForwardEvent(Stored, frozen=True, tag="forward_event"):
     """This event goes on through the log, to the phone that it names."""
 
-    event: InboundSeen
+    event: InboundSeen | ConsentRequested | ConsentMoved | OptOutContinued
+
+
+class PublishConsent(Stored, frozen=True, tag="publish_consent"):
+    """What was decided for this phone; None: it is decided for another number of its chat."""
+
+    consent: Consent | None
+    is_change: bool = False
+
+
+class RequestReply(Stored, frozen=True, tag="request_reply"):
+    """The person who has opted out or in is to get this text. One id, so one message, however often it is requested."""
+
+    id: str
+    text: str
 
 
 Effect: TypeAlias = (
-    PublishStatus | Dispatch | PublishDeadLetter | ForwardRequest | ForwardCancel | ForwardEvent
+    PublishStatus
+    | Dispatch
+    | PublishDeadLetter
+    | ForwardRequest
+    | ForwardCancel
+    | ForwardEvent
+    | PublishConsent
+    | RequestReply
 )

@@ -6,6 +6,7 @@ no field may be renamed. Times are epoch seconds.
 
 from typing import Literal, TypeAlias
 
+from streams.domain.consent.state import Consent, ConsentStatus
 from streams.domain.errors import Error
 from streams.domain.stored import Codec, Stored
 
@@ -183,6 +184,32 @@ class InboundSeen(Stored, frozen=True, tag="inbound_seen"):
     forwarding: Forwarding | None = None  # it was written by another number of the same chat
 
 
+class ConsentRequested(Stored, frozen=True, tag="consent_requested"):
+    """A person sets for this phone whether it gets marketing messages."""
+
+    phone: str
+    consent: ConsentStatus
+    request_id: str  # of the request; the record of the consent has it as its answer
+    source_record: SourceRecord
+    trace: tuple[tuple[str, bytes], ...] = ()
+    forwarding: Forwarding | None = None
+
+
+class ConsentMoved(Stored, frozen=True, tag="consent_moved"):
+    """This was decided for another number of the same chat."""
+
+    phone: str
+    consent: Consent
+    forwarding: Forwarding
+
+
+class OptOutContinued(Stored, frozen=True, tag="opt_out_continued"):
+    """The phone opted out with more marketing messages waiting than one event ends: those accepted before this."""
+
+    phone: str
+    before_offset: int
+
+
 class FlightOverdue(Stored, frozen=True, tag="flight_overdue"):
     """The dispatch in flight has no outcome although its deadline is over."""
 
@@ -219,6 +246,9 @@ Event: TypeAlias = (
     | Outcome
     | ReceiptSeen
     | InboundSeen
+    | ConsentRequested
+    | ConsentMoved
+    | OptOutContinued
     | FlightOverdue
     | TimerFired
     | ScheduleDue

@@ -12,8 +12,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.domain.phone.effects import ForwardEvent, ForwardRequest
+from streams.domain.phone.effects import ForwardEvent, ForwardRequest, PublishConsent
 from streams.domain.phone.events import (
+    ConsentMoved,
+    ConsentRequested,
     Forwarding,
     InboundSeen,
     Moved,
@@ -44,6 +46,7 @@ def apply_moved(transition: Transition, message: Message, event: Outcome, result
     if result.phone != transition.phone.phone and hop_count < MAX_HOPS:
         alias = Alias(phone=result.phone, learned_at_s=transition.now_s)
         transition.update_phone(alias=alias, chat=None)
+        _move_consent(transition, alias, message.forwarding)
     else:
         is_lookup_needed = event.chat_id is None
     updated = replace(
@@ -79,8 +82,22 @@ def forward_arrival(transition: Transition, event: RequestReceived) -> bool:
     return True
 
 
-def forward_event(transition: Transition, event: InboundSeen) -> bool:
-    """Forward what the person has written, unless its place is here."""
+def _move_consent(transition: Transition, alias: Alias, arrival: Forwarding | None) -> None:
+    """What was decided is decided for the chat. It is there before any message is forwarded."""
+    consent = transition.get_consent()
+    if consent is None:
+        return
+    forwarding = replace(_add_hop(transition, alias, arrival), send_times_s=())
+    moved = ConsentMoved(phone=alias.phone, consent=consent, forwarding=forwarding)
+    transition.emit(ForwardEvent(event=moved))
+    transition.put_consent(None)
+    transition.emit(PublishConsent(consent=None))
+
+
+def forward_event(
+    transition: Transition, event: InboundSeen | ConsentRequested | ConsentMoved
+) -> bool:
+    """Forward what the person has written or what was decided for it, unless its place is here."""
     alias = _get_valid_alias(transition)
     if alias is not None and _ends_alias(alias, event.forwarding):
         transition.update_phone(alias=None, chat=None)
@@ -88,7 +105,7 @@ def forward_event(transition: Transition, event: InboundSeen) -> bool:
     if alias is None:
         return False
     forwarding = replace(_add_hop(transition, alias, event.forwarding), send_times_s=())
-    transition.emit(ForwardEvent(replace(event, phone=alias.phone, forwarding=forwarding)))
+    transition.emit(ForwardEvent(event=replace(event, phone=alias.phone, forwarding=forwarding)))
     return True
 
 

@@ -2,14 +2,15 @@
 
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
-    SCHEDULED, WAITING ▶ CANCELLED
-    WAITING, DISPATCHED ▶ FAILED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
+    SCHEDULED, WAITING ▶ CANCELLED, REJECTED (the recipient opts out)
+    WAITING, DISPATCHED ▶ FAILED, UNKNOWN
+    FAILED, REJECTED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
     WAITING ▶ FORWARDED (its chat has another number)
     every completed message ▶ REMOVED
 
-Nothing follows FAILED, EXPIRED and CANCELLED but a replay: a receipt of such a message is counted, and changes
-nothing.
+Nothing follows FAILED, REJECTED, EXPIRED and CANCELLED but a replay: a receipt of such a message is counted, and
+changes nothing.
 
 Rules:
 
@@ -31,9 +32,12 @@ import msgspec
 
 from streams.domain.phone.events import (
     CancelRequested,
+    ConsentMoved,
+    ConsentRequested,
     Event,
     FlightOverdue,
     InboundSeen,
+    OptOutContinued,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -57,10 +61,16 @@ Changes: TypeAlias = Mapping[Stage, frozenset[Stage]]
 
 _TO_QUEUE: Final[frozenset[Stage]] = frozenset({State.WAITING, State.SCHEDULED})
 _REMOVED: Final[frozenset[Stage]] = frozenset({Absent.REMOVED})
+# A marketing message, when its recipient opts out.
+_OPT_OUT: Final[Changes] = {
+    State.SCHEDULED: frozenset({State.REJECTED}),
+    State.WAITING: frozenset({State.REJECTED}),
+}
 
 TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
     RequestReceived: {
         Absent.NEW: _TO_QUEUE,
+        State.REJECTED: _TO_QUEUE,
         State.FAILED: _TO_QUEUE,  # a replay of its dead letter
         State.UNKNOWN: _TO_QUEUE,  # the same, and the replay may send a duplicate
         # The same, if a person insists: a receipt has followed `unknown`.
@@ -93,7 +103,10 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.DELIVERED: frozenset({State.READ, State.PLAYED}),
         State.READ: frozenset({State.PLAYED}),
     },
-    InboundSeen: {},
+    InboundSeen: _OPT_OUT,
+    ConsentRequested: _OPT_OUT,
+    ConsentMoved: _OPT_OUT,
+    OptOutContinued: _OPT_OUT,
     TimerFired: {},
     ScheduleDue: {State.SCHEDULED: frozenset({State.WAITING})},
     RetentionElapsed: {
@@ -102,6 +115,7 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.READ: _REMOVED,
         State.PLAYED: _REMOVED,
         State.FAILED: _REMOVED,
+        State.REJECTED: _REMOVED,
         State.EXPIRED: _REMOVED,
         State.CANCELLED: _REMOVED,
         State.UNKNOWN: _REMOVED,
@@ -115,6 +129,7 @@ DISPATCH_TRANSITIONS: Final[Changes] = {
             State.EXPIRED,
             State.CANCELLED,
             State.FAILED,
+            State.REJECTED,
             State.UNKNOWN,
             Absent.FORWARDED,
         }

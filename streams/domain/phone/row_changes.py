@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 from msgspec.structs import replace
 
 from streams.domain import conversation, rate_limit
+from streams.domain.consent.state import Consent, is_opted_out
 from streams.domain.conversation import Conversation
 from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
@@ -75,7 +76,28 @@ class RowChanges:
         self._rows = rows
         self._stored_messages: dict[str, Message | None] = {}  # as read from the rows
         self._messages: dict[str, Message | None] = {}  # as changed here; None: removed
+        self._consent: Consent | None = None
+        self._is_consent_read = self._is_consent_changed = False
         self._slots: dict[tuple[str, int], str | None] = {}
+
+    # -- consent
+
+    def get_consent(self) -> Consent | None:
+        """What was decided for this recipient, as this step has left it so far."""
+        if not self._is_consent_read:
+            self._is_consent_read = True
+            self._consent = self._rows.get_consent(self.phone.phone)
+        return self._consent
+
+    def is_unwanted(self, message: Message) -> bool:
+        """Whether it is a marketing message to a recipient who has opted out."""
+        return message.is_marketing and is_opted_out(self.get_consent())
+
+    def put_consent(self, consent: Consent | None) -> Consent | None:
+        """Store what was decided; None: it is stored with another number of the same chat."""
+        self._is_consent_read = self._is_consent_changed = True
+        self._consent = consent
+        return consent
 
     # -- reading
 

@@ -6,6 +6,7 @@ written through it: what a step changes is in the journal of the phone's row.
 
 from typing import Protocol
 
+from streams.domain.consent.state import Consent
 from streams.domain.phone.state import Message
 
 
@@ -24,6 +25,10 @@ class RowReader(Protocol):
 
         None: no message ever had this slot, or it has left it.
         """
+        ...
+
+    def get_consent(self, phone: str) -> Consent | None:
+        """What was decided about marketing messages to this phone; None: nothing."""
         ...
 
     def get_timed_ids(self, phone: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from streams.domain.accounts.routing import BlockedReason
+from streams.domain.consent.state import Consent
 from streams.domain.conversation import Conversation
 from streams.domain.phone import events
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
@@ -30,6 +31,7 @@ class State(StrEnum):
     READ = "read"
     PLAYED = "played"
     FAILED = "failed"
+    REJECTED = "rejected"  # after it was accepted: the recipient has opted out
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
@@ -215,6 +217,8 @@ class Journal(Stored, frozen=True):
     slots: tuple[QueueSlot, ...] = ()
     new_payload_id: str | None = None  # the message whose payload is in the event itself
     removed_payloads: tuple[str, ...] = ()
+    consent: Consent | None = None  # what was decided; the row of the consent outlives this one
+    is_consent_removed: bool = False
     effects: tuple[Effect, ...] = ()
 
 

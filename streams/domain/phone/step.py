@@ -7,7 +7,10 @@
 | Outcome          | ends a dispatch: sent, failed, to be tried again, handed back, moved, unknown     |
 | FlightOverdue    | a dispatch without an outcome is marked, and in the end given up as unknown       |
 | ReceiptSeen      | sent after all, delivered, read, played: a status that only moves forward         |
-| InboundSeen      | the person has written: the conversation goes on with this account                |
+| InboundSeen      | the person has written: a conversation goes on, and a word may opt out or in      |
+| ConsentRequested | an operator opts the recipient out or in                                          |
+| ConsentMoved     | what was decided for another number of the chat counts here                       |
+| OptOutContinued  | more of the marketing messages that waited at the opt-out end                     |
 | TimerFired       | the time or the turn that the row waits for has come                              |
 | ScheduleDue      | a scheduled message joins its queue; one that waits expires, wherever it stands   |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
@@ -22,9 +25,12 @@ from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.phone.dispatch import dispatch_next
 from streams.domain.phone.events import (
     CancelRequested,
+    ConsentMoved,
+    ConsentRequested,
     Event,
     FlightOverdue,
     InboundSeen,
+    OptOutContinued,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -34,6 +40,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.handlers import (
     cancels,
+    consent,
     inbound,
     outcomes,
     overdue,
@@ -93,6 +100,14 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
             return receipts.apply_receipt(transition, event)
         case InboundSeen():
             return inbound.apply_inbound(transition, event)
+        case ConsentRequested() | ConsentMoved() | OptOutContinued():
+            return consent.apply_consent_event(transition, event)
+        case TimerFired() | ScheduleDue() | RetentionElapsed():
+            return _apply_time(transition, event)
+
+
+def _apply_time(transition: Transition, event: TimerFired | ScheduleDue | RetentionElapsed) -> bool:
+    match event:
         case TimerFired():
             return _apply_timer(transition, event)
         case ScheduleDue():

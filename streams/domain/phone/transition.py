@@ -17,9 +17,11 @@ from streams.domain.phone.effects import (
     ForwardCancel,
     ForwardEvent,
     ForwardRequest,
+    PublishConsent,
     PublishDeadLetter,
     PublishStatus,
     QueuedReason,
+    RequestReply,
     Status,
     StatusDetails,
 )
@@ -43,10 +45,17 @@ EffectT = TypeVar(
     ForwardRequest,
     ForwardCancel,
     ForwardEvent,
+    PublishConsent,
+    RequestReply,
     Effect,
 )
 CompletedState: TypeAlias = Literal[
-    State.SENT, State.FAILED, State.EXPIRED, State.CANCELLED, State.UNKNOWN
+    State.SENT,
+    State.FAILED,
+    State.REJECTED,
+    State.EXPIRED,
+    State.CANCELLED,
+    State.UNKNOWN,
 ]
 
 
@@ -189,6 +198,8 @@ class Transition(RowChanges):
             ),
             new_payload_id=self._new_payload_id,
             removed_payloads=tuple(self._removed_payloads),
+            consent=self._consent if self._is_consent_changed else None,
+            is_consent_removed=self._is_consent_changed and self._consent is None,
             effects=tuple(self._effects),
         )
         last_active_s = self.append_s if is_active else self.phone.last_active_s

@@ -21,7 +21,9 @@ TEMPLATES = {"hello": "Hello {{ name }}", "long": "{{ name }}" * 60}
 
 def make_intake() -> Intake:
     """One that has read no template yet."""
-    record_mapper = RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}", "batch")
+    record_mapper = RecordMapper(
+        "status", "dlq", "phone", lambda name: f"send.{name}", "batch", "consent", "outbound"
+    )
     library = TemplateLibrary(lambda: NOW_S)
     library.follow(Topic(library))
     return Intake("phone", record_mapper, RequestReader(None, MIB, library))

@@ -5,13 +5,16 @@ from typing import Any, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.contract import batch as contract
 from streams.contract.batch import BatchProgress
+from streams.dispatch.batches.group import LogRecord
 from streams.dispatch.batches.stage import BatchStage
-from streams.dispatch.batches.store import BatchStore
+from streams.dispatch.batches.store import BATCH, BatchStore
 from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch import events as batch_events
+from streams.domain.batch import state as stored
 from streams.domain.batch.events import (
     BatchCancelRequested,
     BatchEvent,
@@ -41,7 +44,9 @@ def new_stage(disk: Disk) -> BatchStage:
     """A fresh process on what survived."""
     stage = BatchStage(
         InMemoryPublisher(disk),
-        RecordMapper("status", "dlq", "phone", lambda name: f"send.{name}", "batch"),
+        RecordMapper(
+            "status", "dlq", "phone", lambda name: f"send.{name}", "batch", "consent", "outbound"
+        ),
         InMemoryStageMetrics(),
         progress_topic="batches",
         phone_log="phone",
@@ -53,29 +58,47 @@ def new_stage(disk: Disk) -> BatchStage:
     return stage
 
 
-def run(log: list[tuple[BatchEvent, float]], kills: list[int]) -> Disk:
-    """Apply the whole log with a kill after each of these numbers of steps; at the end a second passes."""
+def run(log: list[tuple[BatchEvent, float]], kills: list[int], sizes: list[int]) -> Disk:
+    """Apply the log in groups of these sizes, then of one event, with a kill after each of these numbers of steps.
+
+    After a kill, the last two events come again as well. At the end a second passes.
+    """
     disk = Disk()
-    kills = [*kills, 1_000_000]
+    kills, sizes = [*kills, 1_000_000], list(sizes)
     disk.steps_left = kills.pop(0)
     at, stage, now_s = 0, new_stage(disk), START_S
     times_s = [now_s := now_s + pause_s for _, pause_s in log]
+    records = [
+        LogRecord(offset, batch_events.encode(event), at_s)
+        for offset, ((event, _), at_s) in enumerate(zip(log, times_s, strict=True))
+    ]
     while at <= len(log):
+        group = records[at : at + (sizes.pop(0) if sizes else 1)]
         try:
             if at == len(log):
                 asyncio.run(stage.publish_unpublished())
             else:
-                data = batch_events.encode(log[at][0])
-                asyncio.run(stage.handle(new_store(disk), at, data, times_s[at]))
+                asyncio.run(stage.handle(new_store(disk), group))
         except ProcessKilled:
             disk.steps_left = kills.pop(0) if kills else 1_000_000
             stage = new_stage(disk)
             # The commit of the offset may have been lost too. What is read again after the batch was forgotten: below.
-            is_forgotten = at < len(log) and isinstance(log[at][0], BatchRetentionElapsed)
-            at = at if is_forgotten else max(0, at - 1)
+            recent = log[max(0, at - 2) : at + len(group)]
+            is_forgotten = any(isinstance(event, BatchRetentionElapsed) for event, _ in recent)
+            at = at if is_forgotten else max(0, at - 2)
             continue
-        at += 1
+        at += max(1, len(group))
     return disk
+
+
+def read_rows(disk: Disk) -> dict[bytes, object]:
+    """The rows, but for what a batch's row says about publishing: that depends on how events were grouped."""
+    return {
+        key: replace(stored.decode_batch(value), is_published=False, effects=())
+        if key.startswith(BATCH)
+        else value
+        for key, value in disk.rows.items()
+    }
 
 
 def last_progress(disk: Disk) -> BatchProgress | None:
@@ -111,14 +134,14 @@ batch_log_events = st.one_of(
 logs = st.lists(st.tuples(batch_log_events, st.sampled_from([0.1, 0.4, 2.0, 60.0])), max_size=16)
 
 
-@given(logs, st.lists(st.integers(0, 10), max_size=5))
+@given(logs, st.lists(st.integers(0, 10), max_size=5), st.lists(st.integers(1, 6), max_size=8))
 @settings(max_examples=200, deadline=None)
 def test_every_crash_point_ends_the_same(
-    log: list[tuple[BatchEvent, float]], kills: list[int]
+    log: list[tuple[BatchEvent, float]], kills: list[int], sizes: list[int]
 ) -> None:
-    """Rows, the last progress, the cancelled members and the answers are those of a run without a kill."""
-    calm, harmed = run(log, []), run(log, kills)
-    assert harmed.rows == calm.rows
+    """Rows, the last progress, the cancelled members and the answers are those of single events without a kill."""
+    calm, harmed = run(log, [], []), run(log, kills, sizes)
+    assert read_rows(harmed) == read_rows(calm)
     assert last_progress(harmed) == last_progress(calm)
     assert answers(harmed) == answers(calm)
 
@@ -127,23 +150,23 @@ def test_a_status_that_is_read_again_after_its_batch_was_forgotten() -> None:
     """It publishes nothing, and is forgotten with the next sweep."""
     status = MemberChanged(batch_id="b", index=0, status="accepted")
     forget = BatchRetentionElapsed(batch_id="b")
-    disk = run([(status, 0.1), (forget, 60.0), (status, 0.1)], [])
+    disk = run([(status, 0.1), (forget, 60.0), (status, 0.1)], [], [])
     assert disk.rows != {}
     assert disk.topics == []
-    disk = run([(status, 0.1), (forget, 60.0), (status, 0.1), (forget, 60.0)], [])
+    disk = run([(status, 0.1), (forget, 60.0), (status, 0.1), (forget, 60.0)], [], [])
     assert (disk.rows, disk.topics) == ({}, [])
 
 
 def test_a_cancel_names_each_forwarded_member() -> None:
     """Under its own id or the one that follows from its index; nobody is answered for them."""
-    disk = run([(opened(3), 0.1), (cancel(1), 0.1)], [])
+    disk = run([(opened(3), 0.1), (cancel(1), 0.1)], [], [])
     assert answers(disk) == {("+60123456789", "b/3"), ("+60123456780", "own")}
 
 
 def test_progress_that_is_not_due_is_published_a_second_later() -> None:
     """What changes within a second after the last progress is not lost, also if nothing follows."""
     changes = [(MemberChanged(batch_id="b", index=i, status="sent"), 0.1) for i in range(3)]
-    disk = run([(opened(0), 0.1), *changes], [])
+    disk = run([(opened(0), 0.1), *changes], [], [])
     progress = last_progress(disk)
     assert progress is not None
     assert (progress.total, progress.sent, progress.finished_at) == (6, 3, None)
@@ -153,5 +176,16 @@ def test_progress_that_is_not_due_is_published_a_second_later() -> None:
 def test_what_is_no_event_is_skipped() -> None:
     """It is counted, and the stage goes on."""
     disk = Disk()
-    asyncio.run(new_stage(disk).handle(new_store(disk), 0, b"\xff", START_S))
+    asyncio.run(new_stage(disk).handle(new_store(disk), [LogRecord(0, b"\xff", START_S)]))
     assert disk.rows == {}
+
+
+def test_changes_that_arrive_together_are_one_commit() -> None:
+    """They are counted as if each had been committed alone, and their progress is published once."""
+    changes = [(MemberChanged(batch_id="b", index=i, status="sent"), 2.0) for i in range(6)]
+    disk = run([(opened(0), 0.1), (opened(3), 0.1), *changes], [], [1, 1, 6])
+    assert disk.write_count == 3
+    assert [contract.decode(r.value or b"").sent for r in disk.topics if r.topic == "batches"] == [
+        0,
+        6,
+    ]

@@ -53,7 +53,15 @@ class Stage:
         self.library = TemplateLibrary(lambda: self.passed_s, monotonic_s=lambda: self.mono_s)
         self.topic = Topic(self.library)
         self.library.follow(self.topic)
-        mapper = RecordMapper("status", "dlq", "phone", lambda account: f"send.{account}", "batch")
+        mapper = RecordMapper(
+            "status",
+            "dlq",
+            "phone",
+            lambda account: f"send.{account}",
+            "batch",
+            "consent",
+            "outbound",
+        )
         self.intake = Intake("phone", mapper, RequestReader("MY", 1_000_000, self.library))
         self._offset = 0
 

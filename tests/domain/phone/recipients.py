@@ -6,8 +6,15 @@ A test says which number each chat has (`canonical`), and the sender looks numbe
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from streams.domain.phone.effects import Dispatch, Effect, ForwardRequest, PublishStatus
+from streams.domain.phone.effects import (
+    Dispatch,
+    Effect,
+    ForwardEvent,
+    ForwardRequest,
+    PublishStatus,
+)
 from streams.domain.phone.events import (
+    Event,
     Moved,
     Priority,
     RequestReceived,
@@ -31,7 +38,7 @@ class Recipients:
     has_duplicates: bool = False  # each effect is published twice, as after a crash
     now_s: float = 1_000_000.0
     phones: dict[str, PhoneWorld] = field(default_factory=dict)
-    log: deque[RequestReceived] = field(default_factory=deque)
+    log: deque[Event] = field(default_factory=deque)
     hop_count: int = 0
     shown: list[tuple[str, str, float]] = field(default_factory=list)  # chat, id, time
     statuses: list[tuple[str, PublishStatus]] = field(default_factory=list)
@@ -50,11 +57,14 @@ class Recipients:
         """A request that names this number arrives."""
         self._collect(phone, self.get(phone).submit(request_id, priority, **fields))
 
-    def deliver(self) -> None:
-        """The first forwarded request reaches its number."""
-        event = self.log.popleft()
-        self.hop_count += 1
+    def apply(self, event: Event) -> None:
+        """An event of this number."""
         self._collect(event.phone, self.get(event.phone).apply(event))
+
+    def deliver(self) -> None:
+        """The first forwarded event reaches its number."""
+        self.hop_count += 1
+        self.apply(self.log.popleft())
 
     def conclude(self, phone: str, result: Result) -> None:
         """The sender concludes what is in flight with this result."""
@@ -98,7 +108,11 @@ class Recipients:
         return [(row.timer_at_s, phone) for phone, row in rows if row.timer_at_s]
 
     def _collect(self, phone: str, effects: list[Effect]) -> None:
-        forwarded = [make_event(effect) for effect in effects if isinstance(effect, ForwardRequest)]
+        forwarded = [
+            make_event(effect) if isinstance(effect, ForwardRequest) else effect.event
+            for effect in effects
+            if isinstance(effect, ForwardRequest | ForwardEvent)
+        ]
         self.log.extend(forwarded * (2 if self.has_duplicates else 1))
         self.statuses += [(phone, e) for e in effects if isinstance(e, PublishStatus)]
 

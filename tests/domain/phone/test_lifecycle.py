@@ -11,21 +11,16 @@ from streams.domain.phone import lifecycle
 from streams.domain.phone import step as step_module
 from streams.domain.phone.events import (
     CancelRequested,
-    Deferred,
     Event,
     Failed,
     FlightOverdue,
     InboundSeen,
     Moved,
     Outcome,
-    OutcomeUnknown,
     ReceiptSeen,
-    RequestInfo,
     RequestReceived,
     RetentionElapsed,
     ScheduleDue,
-    Sent,
-    SourceRecord,
     TimerFired,
 )
 from streams.domain.phone.lifecycle import (
@@ -39,6 +34,7 @@ from streams.domain.phone.lifecycle import (
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
 from streams.testing.phone_world import PHONE, READY, PhoneWorld
+from tests.domain.phone.lifecycle_events import EVENTS, IN_DOUBT, NAMES, RESULTS
 
 Change = tuple[type[Event], Stage, Stage]
 
@@ -57,30 +53,6 @@ ILLEGAL: list[Change] = [
     for after in AFTER
     if not is_legal(event, before, after)
 ]
-NAMES = {"account": "main", "whatsapp_id": "3EB0"}
-EVENTS: dict[type[Event], Event] = {
-    RequestReceived: RequestReceived(
-        phone=PHONE,
-        request=RequestInfo(id="a"),
-        source_record=SourceRecord(topic="wa.outbound", partition=0, offset=0),
-        content=b"{}",
-    ),
-    CancelRequested: CancelRequested(phone=PHONE, id="a"),
-    Outcome: Outcome(phone=PHONE, id="a", dispatch_number=1, result=Sent(at_s=0.0), **NAMES),
-    ReceiptSeen: ReceiptSeen(phone=PHONE, id="a", receipt="read", at_s=0.0, **NAMES),
-    InboundSeen: InboundSeen(phone=PHONE, **NAMES),
-    FlightOverdue: FlightOverdue(phone=PHONE, id="a", dispatch_number=1, whatsapp_id="3EB0"),
-    TimerFired: TimerFired(phone=PHONE, timer_version=1),
-    ScheduleDue: ScheduleDue(phone=PHONE, id="a"),
-    RetentionElapsed: RetentionElapsed(phone=PHONE, ids=("a",)),
-}
-RESULTS = {
-    State.SENT: Sent(at_s=1_000_000.0),
-    State.WAITING: Deferred(error=Error("disconnected")),
-    State.FAILED: Failed(error=Error("media_rejected")),
-    State.UNKNOWN: OutcomeUnknown(at_s=1_000_000.0, error=Error("outcome_unknown")),
-}
-IN_DOUBT = Deferred(error=Error("attempt_in_doubt"), in_doubt=True)
 
 
 def name(value: object) -> str:
@@ -121,10 +93,10 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
         case Absent.NEW | Absent.REMOVED:
             return
         case State.SCHEDULED:
-            world.submit("a", send_at_s=world.now_s + 100)
+            world.submit("a", category="marketing", send_at_s=world.now_s + 100)
         case State.WAITING:
             world.accounts = {}
-            world.submit("a", expires_at_s=world.now_s + 50)
+            world.submit("a", category="marketing", expires_at_s=world.now_s + 50)
         case State.DISPATCHED:
             world.submit("a")
         case State.EXPIRED:
@@ -134,6 +106,9 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
         case State.CANCELLED:
             bring_to(world, State.WAITING)
             world.apply(EVENTS[CancelRequested])
+        case State.REJECTED:
+            bring_to(world, State.WAITING)
+            world.apply(EVENTS[InboundSeen])
         case State.SENT | State.FAILED | State.UNKNOWN:
             world.submit("a")
             world.conclude(RESULTS[state])
@@ -258,10 +233,18 @@ def test_a_waiting_message_is_cancelled(world: PhoneWorld, checked: set[Change])
     assert (Outcome, State.WAITING, State.CANCELLED) in checked
 
 
+def test_a_waiting_message_is_rejected(world: PhoneWorld, checked: set[Change]) -> None:
+    """Its recipient has opted out while a sender had it, and it has come back unsent."""
+    world.submit("a", category="marketing")
+    world.apply(EVENTS[InboundSeen])
+    world.conclude(RESULTS[State.WAITING])
+    assert (Outcome, State.WAITING, State.REJECTED) in checked
+
+
 def test_every_dispatch_transition_has_its_test() -> None:
-    """The six tests above cover all of these transitions."""
-    states = {State.DISPATCHED, State.EXPIRED, State.CANCELLED, State.FAILED, State.UNKNOWN}
-    after_waiting = states | {Absent.FORWARDED}
+    """The seven tests above cover all of these transitions."""
+    states = {State.DISPATCHED, State.EXPIRED, State.CANCELLED, State.FAILED, State.REJECTED}
+    after_waiting = states | {State.UNKNOWN, Absent.FORWARDED}
     assert {State.WAITING: after_waiting} == DISPATCH_TRANSITIONS
 
 

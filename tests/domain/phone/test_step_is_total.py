@@ -4,15 +4,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.domain.abandonment import abandon
+from streams.domain.consent.state import after_request
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.events import (
     PRIORITIES,
     CancelRequested,
+    ConsentMoved,
+    ConsentRequested,
     Deferred,
     Event,
     Failed,
     FlightOverdue,
+    Forwarding,
     InboundSeen,
+    OptOutContinued,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -30,6 +35,7 @@ from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 ids = st.sampled_from([f"m{i}" for i in range(12)])
+statuses = st.sampled_from(["opted_out", "opted_in"])
 texts = st.sampled_from([None, "Stop.", "start", "hello"])
 errors = st.sampled_from(sorted(CODES)).map(Error)
 
@@ -81,6 +87,20 @@ def _events() -> st.SearchStrategy[Event]:
             whatsapp_id=ids,
             text=texts,
         ),
+        st.builds(
+            ConsentRequested,
+            phone=phone,
+            consent=statuses,
+            request_id=st.just("r"),
+            source_record=record,
+        ),
+        st.builds(
+            ConsentMoved,
+            phone=phone,
+            consent=st.builds(after_request, statuses, st.just("r"), st.just(5.0)),
+            forwarding=st.just(Forwarding(requested_phone=PHONE, path=(), learned_at_s=0.0)),
+        ),
+        st.builds(OptOutContinued, phone=phone, before_offset=number),
         st.builds(TimerFired, phone=phone, timer_version=number),
         st.builds(ScheduleDue, phone=phone, id=ids),
         st.builds(RetentionElapsed, phone=phone, ids=st.tuples(ids)),

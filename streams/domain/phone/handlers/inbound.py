@@ -7,6 +7,7 @@ account was written to last. At an alias it goes on to the number that WhatsApp 
 from streams.domain import conversation
 from streams.domain.phone import forwarding
 from streams.domain.phone.events import InboundSeen
+from streams.domain.phone.handlers import consent
 from streams.domain.phone.transition import Transition
 
 
@@ -14,6 +15,11 @@ def apply_inbound(transition: Transition, event: InboundSeen) -> bool:
     """Count the message, and let its account serve the conversation."""
     if forwarding.forward_event(transition, event):
         return True
+    is_decided = consent.apply_word(transition, event)
+    return _count(transition, event) or is_decided
+
+
+def _count(transition: Transition, event: InboundSeen) -> bool:
     phone, now_s = transition.phone, transition.append_s
     expiry_s = transition.policy.conversation_expiry_s
     if conversation.is_repeat(phone.conversation, event.whatsapp_id, now_s, expiry_s):

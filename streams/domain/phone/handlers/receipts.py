@@ -21,7 +21,7 @@ from streams.domain.phone.events import ReceiptKind, ReceiptSeen
 from streams.domain.phone.state import DELIVERY_STATES, OPEN_STATES, Message, State
 from streams.domain.phone.transition import Transition
 
-_NEVER_ARRIVED: Final = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
+_NEVER_ARRIVED: Final = frozenset({State.FAILED, State.REJECTED, State.EXPIRED, State.CANCELLED})
 
 
 def apply_receipt(transition: Transition, event: ReceiptSeen) -> bool:

@@ -11,10 +11,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from streams.domain.consent.state import is_opted_out
 from streams.domain.errors import Error
 from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import BatchMember, RequestInfo, RequestReceived, ScheduleDue
+from streams.domain.phone.handlers import consent
 from streams.domain.phone.scheduling.quiet import hold_back
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
@@ -65,6 +67,8 @@ def _find_error(
         return event.refusal
     if event.forwarding is not None and event.forwarding.is_accepted:
         return None
+    if request.category == "marketing" and is_opted_out(transition.get_consent()):
+        return consent.make_error(transition)
     if request.account is not None and request.account not in account_names:
         return Error("unknown_account", _describe_unknown(request.account, account_names))
     waiting_count = transition.phone.waiting_count
@@ -124,12 +128,14 @@ def _accept_request(
         transition.merge_send_times(event.forwarding.send_times_s)
     transition.store_payload(message.id)
     queue_position = queue.get_position(transition.phone, message)
-    if message.send_at_s > transition.now_s:
+    if message.send_at_s > transition.now_s and not transition.is_unwanted(message):
         transition.update_phone(scheduled_count=transition.phone.scheduled_count + 1)
         message = transition.put_message(replace(message, state=State.SCHEDULED))
     else:
         message = transition.enqueue(message)
     message = _publish_accepted(transition, message, queue_position)
+    if transition.is_unwanted(message):  # it was accepted under another number of the recipient
+        return consent.reject(transition, message)
     if message.state is not State.SCHEDULED:
         return hold_back(transition, message)
     return transition.publish_queued(message, "scheduled", message.send_at_s)

@@ -26,7 +26,12 @@ def get_quiet_until_s(transition: Transition, message: Message) -> float:
 
 
 def get_submit_before_s(transition: Transition, message: Message) -> float:
-    """From when on no sender may submit it: its expiry, or the next quiet hours; 0: no such time."""
+    """From when on no sender may submit it: its expiry, the next quiet hours, or now; 0: no such time.
+
+    Now if the recipient has opted out. Then it is dispatched only to find out what became of an attempt in doubt.
+    """
+    if transition.is_unwanted(message):
+        return transition.append_s
     times_s = [message.expires_at_s] if message.expires_at_s else []
     hours = _get_hours(transition, message)
     if hours is not None:

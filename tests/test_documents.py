@@ -20,7 +20,6 @@ from streams.contract.account import AccountState
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.contract.errors import ErrorClass
 from streams.contract.replay import REPLAY_HEADERS
-from streams.contract.request import not_built_yet
 from streams.contract.request.content import CONTENT_KINDS
 from streams.contract.request.form import RequestForm
 from streams.contract.request.parse import parse
@@ -286,8 +285,7 @@ def test_each_kind_of_content_has_an_example_that_is_accepted() -> None:
     for content in examples:
         request: dict[str, Any] = {"to": "+60123456789", "content": content}
         parse(json.dumps(request).encode(), (), max_bytes=1 << 20)
-    built = set(CONTENT_KINDS) - set(not_built_yet.UNSUPPORTED_FEATURES)
-    assert {content["type"] for content in examples} == built
+    assert {content["type"] for content in examples} == set(CONTENT_KINDS)
 
 
 def is_content(span: str) -> bool:

@@ -25,6 +25,9 @@ from streams.settings import SettingError, load
         ),
         ("PARTITIONS", "100000", "must be a whole number of partitions from 1 to 1000"),
         ("REPLICATION_FACTOR", "-2", "must be a whole number of replicas"),
+        ("WARM_UP", "on", "must be off, default, or steps like 1:20/50"),
+        ("WARM_UP", "1:20/50,3:10/60", "the step of day 3 must not allow less than the one before"),
+        ("SEND_JITTER_PERCENT", "-1", "must be a percentage from 0 to 1000"),
         ("WHATSAPP_URL", "web.whatsapp.com", "must be an address that begins with https://"),
     ],
 )

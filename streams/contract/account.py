@@ -46,6 +46,26 @@ class AppliedRequest(msgspec.Struct, frozen=True, kw_only=True):
     at: Annotated[Timestamp, Meta(description="When it was requested.")]
 
 
+class WarmUp(msgspec.Struct, frozen=True, kw_only=True):
+    """The step of the warm-up ladder that holds now. Each limit is one of any 24 hours; null: none."""
+
+    day: Annotated[int, Meta(ge=1, description="Days since the number was first linked, from 1.")]
+    messages_per_day: Annotated[int, Meta(ge=1)] | None = None
+    new_recipients_per_day: Annotated[int, Meta(ge=1)] | None = None
+    new_recipients_today: Annotated[int, Meta(ge=0)] = 0
+    next_step_at: Annotated[Timestamp, Meta(description="When the next step begins.")] | None = None
+
+
+class SlowReturn(msgspec.Struct, frozen=True, kw_only=True):
+    """After a restriction, the account sends at a part of its pace until `ends_at`."""
+
+    messages_percent: Annotated[int, Meta(ge=1, le=100, description="Of the pace of all messages.")]
+    new_chats_percent: Annotated[
+        int, Meta(ge=1, le=100, description="Of the pace of messages to people who never wrote.")
+    ]
+    ends_at: Annotated[Timestamp, Meta(description="When the pace is normal again.")]
+
+
 class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The state of one account at one moment. A field that is not known is null."""
 
@@ -122,6 +142,16 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[NewChatQuota, Meta(description="WhatsApp's quota of new chats; null: unknown.")]
         | None
     ) = None
+    warm_up: (
+        Annotated[
+            WarmUp, Meta(description="The account's step of the warm-up; null: no limit by it.")
+        ]
+        | None
+    ) = None
+    slow_return: (
+        Annotated[SlowReturn, Meta(description="What is left of a restriction; null: nothing.")]
+        | None
+    ) = None
     degraded: Annotated[
         tuple[str, ...], Meta(description="Functions that WhatsApp's page no longer offers.")
     ] = ()
@@ -156,6 +186,8 @@ _SUMMARY_FIELDS: Final = (
     "new_chats_allowed",
     "time_lock_until",
     "new_chat_quota",
+    "warm_up",
+    "slow_return",
     "degraded",
 )
 

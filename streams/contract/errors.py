@@ -13,7 +13,9 @@ from msgspec import Meta
 from streams.contract.headers import TraceContext
 
 # The codes of the contract that parsing a request can give.
-InvalidCode: TypeAlias = Literal["malformed_json", "schema_violation", "record_too_large"]
+InvalidCode: TypeAlias = Literal[
+    "malformed_json", "schema_violation", "record_too_large", "media_url_not_allowed"
+]
 MAX_DETAIL_CHARACTERS: Final = 500  # it contains field names of the caller, which may be long
 ErrorClass: TypeAlias = Literal[
     "invalid", "permanent", "transient", "throttled", "session", "restricted", "unknown"

@@ -31,7 +31,7 @@ from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.queue_survey import QueueSurvey
 from streams.dispatch.records.mapper import create_record_mapper
 from streams.dispatch.records.shortening import make_shortener
-from streams.dispatch.request_reader import RequestReader
+from streams.dispatch.request_reader import create_request_reader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
@@ -133,7 +133,7 @@ class Dispatcher:
         )
         self.gauges = Gauges()
         record_mapper = create_record_mapper(self.names)
-        reader = RequestReader(settings.default_region, settings.max_request_bytes, self.templates)
+        reader = create_request_reader(settings, self.templates)
         self.intake = Intake(self.names.phone, record_mapper, reader)
         self.phone_stage = PhoneStage(
             self.policy,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest
-from streams.contract.request import content, media, not_built_yet
+from streams.contract.request import content, media, media_url
 from streams.contract.request.content import (
     MEDIA_CLASSES,
     ContactContent,
@@ -20,10 +20,12 @@ from streams.contract.request.kinds import Batch, Cancel, SetConsent
 from streams.contract.request.parse import AnyRequest, Request, parse, parse_record
 from streams.dispatch.batches import fan_out
 from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
+from streams.domain.addresses import Network, is_allowed, parse_address, parse_networks
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
 from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
 from streams.domain.recipients import to_recipient
+from streams.settings import Settings
 
 
 class Rejected(Exception):
@@ -37,11 +39,15 @@ class Rejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RequestReader:
-    """`default_region`: of numbers without a country code; None: they are not valid."""
+    """`default_region`: of numbers without a country code; None: they are not valid.
+
+    `allowed_networks`: from which files may be fetched although they are not public.
+    """
 
     default_region: str | None
     max_request_bytes: int
     templates: TemplateLibrary
+    allowed_networks: tuple[Network, ...] = ()
 
     def parse(self, record: SourceRecord) -> AnyRequest:
         """What the record requests. Raises Tombstone and Rejected."""
@@ -102,7 +108,6 @@ class RequestReader:
         """
         try:
             rendered, category = self.templates.render(template, request.category, now_s)
-            not_built_yet.refuse_content(rendered)
             content_json = content.encode(self._normalize_content(rendered))
             return replace(request, category=category), content_json, None
         except TemplateRefused as refused:
@@ -117,6 +122,8 @@ class RequestReader:
         follows from its bytes.
         """
         if isinstance(value, MEDIA_CLASSES):
+            if value.url is not None:
+                self._check_url(value.url)
             return media.complete(value)
         if not isinstance(value, ContactContent):
             return value
@@ -125,6 +132,15 @@ class RequestReader:
             for index, number in enumerate(value.phones)
         ]
         return replace(value, phones=phones)
+
+    def _check_url(self, url: str) -> None:
+        """What can be seen without a look-up; the sender checks each address that it connects to."""
+        address = parse_address(media_url.check(url))
+        if address is not None and not is_allowed(address, self.allowed_networks):
+            detail = (
+                "content.url: is at an address that is not public; see WA_MEDIA_ALLOWED_NETWORKS"
+            )
+            raise InvalidRequest("media_url_not_allowed", detail)
 
     def _read_recipient(self, text: str) -> str:
         try:
@@ -137,6 +153,16 @@ class RequestReader:
             return to_e164(text, self.default_region)
         except InvalidPhone as error:
             raise InvalidPhone(f"{field}: {error}") from error
+
+
+def create_request_reader(settings: Settings, templates: TemplateLibrary) -> RequestReader:
+    """The reader that the settings describe."""
+    return RequestReader(
+        settings.default_region,
+        settings.max_request_bytes,
+        templates,
+        parse_networks(settings.media_allowed_networks),
+    )
 
 
 def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:

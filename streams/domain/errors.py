@@ -60,6 +60,11 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.code == "deadline_exceeded"
 
     @property
+    def is_only_late(self) -> bool:
+        """Whether the message, or its file, did not come in time for this dispatch; no limit is reached."""
+        return self.code in ("deadline_exceeded", "media_pending")
+
+    @property
     def is_not_on_whatsapp(self) -> bool:
         """Whether WhatsApp answered that the number has no account."""
         return self.code == "recipient_not_on_whatsapp"
@@ -135,13 +140,14 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "media_upload_failed": (_TRANSIENT, "The media could not be uploaded to WhatsApp"),
     "lookup_failed": (_TRANSIENT, "WhatsApp did not say whether the number exists"),
     "rate_limited": (_THROTTLED, "The recipient's limit is reached"),
+    "media_pending": (_THROTTLED, "The media are still being fetched"),
     "account_rate_limited": (_THROTTLED, "The account's limit is reached"),
     "account_daily_cap": (_THROTTLED, "The account's daily cap is reached"),
     "deadline_exceeded": (_THROTTLED, "The sender got the message too late to submit it"),
     "not_logged_in": (_SESSION, "The account is not linked"),
     "disconnected": (_SESSION, "The account has no connection to WhatsApp"),
     "account_restricted": (_SESSION, "WhatsApp has restricted the account"),
-    "new_chats_restricted": (_SESSION, "WhatsApp allows the account no new chats for a time"),
+    "new_chats_restricted": (_SESSION, "The account may open no new chats for a time"),
     "attempt_in_doubt": (_SESSION, "It is not known yet whether an earlier attempt was sent"),
     "reachout_timelocked": (_RESTRICTED, "WhatsApp forbids the account new chats for a time"),
     "new_chats_capped": (_RESTRICTED, "The account has used up its quota of new chats"),

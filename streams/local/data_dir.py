@@ -13,7 +13,9 @@ from streams.operations.errors import UsageError
 from streams.settings import Settings
 from streams.system.private_files import tighten_folder
 
-OWN_NAMES: Final = frozenset({"kafka", "logs", "ports", "profiles", "run", "sandbox", "tables"})
+OWN_NAMES: Final = frozenset(
+    {"kafka", "logs", "media-cache", "ports", "profiles", "run", "sandbox", "tables"}
+)
 
 
 def prepare(settings: Settings, on_message: Callable[[str], None]) -> None:

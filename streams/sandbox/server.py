@@ -13,7 +13,7 @@ from streams.sandbox.linking import Linking
 from streams.sandbox.messages import Messages
 from streams.sandbox.phones import Phones
 from streams.sandbox.sessions import Sessions
-from streams.sandbox.state.events import NumberLookup, NumbersChanged
+from streams.sandbox.state.events import ChatStateChanged, NumberLookup, NumbersChanged
 from streams.sandbox.state.faults import Defaults, Faults
 from streams.sandbox.state.store import Store
 from streams.sandbox.tasks import BackgroundTasks
@@ -117,4 +117,8 @@ class Server:
             self.phones.confirm_inbound(phone, confirmation["id"])
 
     async def _chat_state(self, page: Connection, message: dict[str, Any]) -> None:
-        """Somebody is typing. Nothing follows from it."""
+        """An account is typing, or has stopped."""
+        phone = self.pages.phone_of_page(page)
+        if phone is not None:
+            to = self.store.world.phone_of_chat_id(message["to"])
+            self.store.record(ChatStateChanged(from_=phone, to=to, state=message["state"]))

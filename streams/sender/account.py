@@ -10,6 +10,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
+from math import isfinite
 from typing import Final, NamedTuple, TextIO, cast
 
 from streams.contract.account import (
@@ -18,13 +19,17 @@ from streams.contract.account import (
     AccountState,
     AppliedRequest,
     NewChatQuota,
+    SlowReturn,
+    WarmUp,
     describe_account,
 )
 from streams.contract.timestamps import format_rfc3339
-from streams.domain.accounts.pacing import Pacer
+from streams.domain.accounts.pace_rules import AccountLimits
 from streams.domain.accounts.restriction import Restriction
+from streams.domain.accounts.warm_up import NO_LIMIT
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.system.qr_code import render_qr
 from streams.whatsapp.driver import Phase, SessionState
@@ -51,10 +56,9 @@ class AccountPublisher:
         name: str,
         *,
         owner: str,
-        daily_cap: int,
         restrictions: RestrictionStore,
         new_chats: NewChatGuard,
-        pacer: Pacer,
+        pace: AccountPace,
         publish: Callable[[AccountRecord], Awaitable[object]],
         clock: Clock,
         get_linked_phone: Callable[[], str | None] = lambda: None,
@@ -63,10 +67,10 @@ class AccountPublisher:
         self._name = name
         self._get_linked_phone = get_linked_phone
         self._owner = owner
-        self._daily_cap = daily_cap
         self._restrictions = restrictions
         self._new_chats = new_chats
-        self._pacer = pacer
+        self._pace = pace
+        self._pacer = pace.pacer
         self._publish = publish
         self._clock = clock
         self._session = SessionState(Phase.STARTING, since_s=clock.now_s())
@@ -129,6 +133,7 @@ class AccountPublisher:
         busy_s = self._pacer.busy_for_s(now_mono_s)
         restriction = self._restrictions.get_active("everything", session.link, now_s)
         condition = self._get_condition(session, restriction, now_s)
+        limits = self._pace.get_limits()
         pause_s = restriction.until_s if restriction is not None and restriction.is_pause else 0.0
         return AccountRecord(
             account=self._name,
@@ -145,7 +150,9 @@ class AccountPublisher:
             sent_last_minute=self._pacer.count_last_minute(now_mono_s),
             sent_today=self._pacer.count_last_day(now_mono_s),
             free_at=_format_time(max(now_s + busy_s if busy_s else 0.0, pause_s)),
-            daily_cap=self._daily_cap or None,
+            daily_cap=limits.messages.per_day or None,
+            warm_up=self._make_warm_up(limits, now_s),
+            slow_return=_make_slow_return(limits),
             new_chats_allowed=self._new_chats.get_block(now_s) is None,
             time_lock_until=_format_time(self._new_chats.time_lock_until_s),
             new_chat_quota=self._make_quota(),
@@ -187,6 +194,19 @@ class AccountPublisher:
             requested=request.requested, by=request.by, at=format_rfc3339(request.at_s)
         )
 
+    def _make_warm_up(self, limits: AccountLimits, now_s: float) -> WarmUp | None:
+        if limits.step == NO_LIMIT:
+            return None
+        return WarmUp(
+            day=limits.day,
+            messages_per_day=limits.step.messages or None,
+            new_recipients_per_day=limits.strangers.per_day or None,
+            new_recipients_today=self._pace.recipients.count_last_day(),
+            next_step_at=_format_time(now_s + limits.next_step_in_s)
+            if isfinite(limits.next_step_in_s)
+            else None,
+        )
+
     def _make_quota(self) -> NewChatQuota | None:
         quota = self._new_chats.get_quota()
         if quota is None:
@@ -197,6 +217,17 @@ class AccountPublisher:
             resets_at=_format_time(quota.resets_at_s),
             is_used_up=quota.is_used_up,
         )
+
+
+def _make_slow_return(limits: AccountLimits) -> SlowReturn | None:
+    messages, strangers = limits.messages_return, limits.strangers_return
+    if strangers.is_normal:  # what slows all messages slows those to strangers too
+        return None
+    return SlowReturn(
+        messages_percent=round(messages.fraction * 100),
+        new_chats_percent=round(strangers.fraction * 100),
+        ends_at=format_rfc3339(strangers.ends_at_s),
+    )
 
 
 def _format_time(at_s: float | None) -> str | None:

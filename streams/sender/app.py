@@ -21,6 +21,7 @@ from streams.domain.accounts.requests import encode
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
+from streams.media.factory import create_source
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.account_status import AccountStatus
@@ -106,6 +107,7 @@ class Sender:
             publish_groups=self._publish_groups,
             nack=self.app.nack,
             on_failure=self._crash,
+            media=create_source(settings, name, self._exit_stack),
             metrics=Metrics(self.registry),
             clock=Clock(self.broker_clock.now_s),
             store_number=self._store_number,
@@ -231,9 +233,7 @@ class Sender:
         if not worker_readiness.is_ready or self.ownership is None:
             return worker_readiness.is_ready, worker_readiness.reason
         record = self.ownership.account_record
-        if record.state == "ready":
-            return True, describe_account(record).removeprefix("ready: ")
-        return False, describe_account(record)
+        return record.state == "ready", describe_account(record).removeprefix("ready: ")
 
     async def _diagnose(self) -> bytes | None:
         """The document of `/api/diagnosis`; None while another process owns the send topic."""

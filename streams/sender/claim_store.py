@@ -145,6 +145,10 @@ class ClaimStore:
             if batch is not None:
                 yield batch.changes
 
+    def read_prefix(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Every row of the table whose key begins so. What is being written is not among them."""
+        return self._table.scan(PARTITION, prefix)
+
     async def write(self, key: bytes, value: bytes | None) -> float | None:
         """Write any value; durable when this returns.
 

@@ -6,7 +6,7 @@ and the new chats are counted, because WhatsApp's own count comes late. Only the
 stranger: it is asked by a submission that may open no chat.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, TypeAlias
 
@@ -21,6 +21,7 @@ from streams.domain.accounts.new_chats import (
 from streams.domain.accounts.restriction import RESTRICTION_DURATION_S
 from streams.domain.errors import error_for
 from streams.sender.claim_store import ClaimStore
+from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp.driver import (
     InDoubt,
@@ -36,6 +37,7 @@ Submit: TypeAlias = Callable[[Submission], Awaitable[SubmitResult]]
 KEY: Final = b"new-chats"  # no WhatsApp id begins like this
 # A message to a stranger is held back for this long if nothing tells when a new chat is allowed again.
 UNKNOWN_END_S: Final = 3600.0
+WARM_UP: Final = "warm_up"  # the reason of an account that has no new recipients left
 _SYMBOL_GROUP: Final = "restrictions/"  # of the names in `SessionState.degraded`
 
 
@@ -48,7 +50,9 @@ class NewChatGuard:
         restrictions: RestrictionStore,
         on_change: Callable[[], None],
         now_s: Callable[[], float],
+        pace: AccountPace,
     ) -> None:
+        self._pace = pace
         self._claim_store = claim_store
         self._restrictions = restrictions
         self._on_change = on_change
@@ -79,13 +83,22 @@ class NewChatGuard:
 
     def get_block(self, now_s: float) -> NewChatBlock | None:
         """Why the account may open no new chat now, and until when; of two reasons the longer one."""
+        return _longest([*self._list_blocks_by_whatsapp(now_s), self._block_by_limit()])
+
+    def _list_blocks_by_whatsapp(self, now_s: float) -> list[NewChatBlock | None]:
         restriction = self._restrictions.get_active("new_chats", self._link, now_s)
-        blocks = [
+        return [
             stored.block_by_limits(self._limits, self._count, now_s),
             NewChatBlock(restriction.code, restriction.until_s) if restriction else None,
         ]
-        present = [block for block in blocks if block is not None]
-        return max(present, key=lambda block: block.until_s or float("inf"), default=None)
+
+    def _block_by_limit(self) -> NewChatBlock | None:
+        """The limit of new recipients is ours: somebody whom the account wrote to before gets more messages."""
+        limits = self._pace.get_limits()
+        until_s = self._pace.recipients.next_allowed_s(limits.strangers.per_day)
+        if until_s is None:
+            return None
+        return NewChatBlock(WARM_UP, min(until_s, self._now_s() + limits.changes_in_s))
 
     def get_quota(self) -> Quota | None:
         """The quota with our own count in it; None if WhatsApp told none."""
@@ -105,24 +118,37 @@ class NewChatGuard:
 
     async def submit(self, submit: Submit, submission: Submission) -> SubmitResult:
         """Submit; to a stranger only while the account may open new chats, each of which is counted."""
-        is_allowed = self.get_block(self._now_s()) is None
+        recipients = self._pace.recipients
+        is_known = recipients.is_known(submission.chat_id)
+        block = self._get_block_for(is_known)
+        is_allowed = block is None
+        is_recorded = self._pace.get_limits().is_counting_recipients and not is_known
         is_counted = self._limits.quota is not None
-        is_open = is_allowed and not is_counted
+        is_open = is_allowed and not is_counted and not is_recorded
         result = await submit(replace(submission, is_new_chat_allowed=is_open))
         if not isinstance(result, NotSubmitted | InDoubt):
             return result
         if not error_for(result.code).is_new_chat_refused:
             return result
         if is_open or not is_allowed:
-            return replace(result, until_s=result.until_s or self._get_held_until_s())
+            return replace(result, until_s=result.until_s or self._get_held_until_s(block))
         # Counted before it is submitted: another message may be submitted before its ack comes.
         self._count_message(submission.chat_id)
+        if is_recorded:
+            await recipients.record(submission.chat_id)
+            self._on_change()
         return await submit(replace(submission, is_new_chat_allowed=True))
 
-    def _get_held_until_s(self) -> float:
+    def _get_block_for(self, is_known: bool) -> NewChatBlock | None:
+        """Why this stranger gets no message now. `is_known`: the account wrote to them before."""
+        now_s = self._now_s()
+        if is_known:
+            return _longest(self._list_blocks_by_whatsapp(now_s))
+        return self.get_block(now_s)
+
+    def _get_held_until_s(self, block: NewChatBlock | None) -> float:
         """Until when a message to a stranger is held back."""
         now_s = self._now_s()
-        block = self.get_block(now_s)
         return block.until_s if block and block.until_s > now_s else now_s + UNKNOWN_END_S
 
     def _count_message(self, chat_id: str) -> None:
@@ -135,6 +161,11 @@ class NewChatGuard:
         if count != self._count:
             self._count = count
             self._claim_store.write_buffered(KEY, stored.encode(count))
+
+
+def _longest(blocks: Iterable[NewChatBlock | None]) -> NewChatBlock | None:
+    present = [block for block in blocks if block is not None]
+    return max(present, key=lambda block: block.until_s or float("inf"), default=None)
 
 
 def _read_limits(session: SessionState) -> NewChatLimits:

@@ -14,10 +14,13 @@ from typing import Any, Final
 
 from streams.contract.account import AccountRecord
 from streams.domain.accounts.linking import Instructions, LinkedNumber
-from streams.domain.accounts.pacing import DAY_S, Pace, Pacer
-from streams.domain.phone.events import Event, OutcomeUnknown, Sent
-from streams.domain.sending.claim import Claim
+from streams.domain.accounts.pacing import DAY_S
+from streams.domain.phone.events import Event
+from streams.domain.sending.claim import Claim, find_send_time_s
+from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
+from streams.sender.attempts.media_fetcher import Media
+from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import Fence, Limits
 from streams.sender.browser_session import BrowserSession
@@ -28,6 +31,7 @@ from streams.sender.groups import GroupReporter, PublishGroups
 from streams.sender.linking.controller import LinkController
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace, make_pace_rules
 from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.receipts import ReceiptTracker
@@ -48,9 +52,9 @@ class Ports:
 
     `publish_events` writes to the phone log, `publish_account` to `wa.accounts`, `publish_groups` and `store_number` to
     `wa.internal.accounts`; what they wrote is durable when they return. `catch_up_requests` returns when all is
-    applied that persons have requested; False: that takes too long. `read_send_end` gives the end offset of
-    the send topic. `nack` is for records that stay without an outcome, `on_failure` for an error that must end
-    the process. `show_session` shows a person the QR code.
+    applied that persons have requested; False: that takes too long. `media` fetches files by URL. `read_send_end`
+    gives the end offset of the send topic. `nack` is for records that stay without an outcome, `on_failure` for an
+    error that must end the process. `show_session` shows a person the QR code.
     """
 
     table: Table
@@ -62,6 +66,7 @@ class Ports:
     publish_groups: PublishGroups
     nack: Callable[[Any], object]
     on_failure: Callable[[BaseException], object]
+    media: Media
     metrics: Metrics
     clock: Clock
     store_number: Callable[[LinkedNumber], Awaitable[object]]
@@ -80,24 +85,29 @@ class SendTopicOwnership:
             now_s=clock.now_s,
             read_send_end=ports.read_send_end,
         )
-        self._pacer = Pacer(make_pace(settings))
         self._restrictions = RestrictionStore(
             self._claim_store, lambda: self._account_publisher.notify_change()
+        )
+        self._pace = AccountPace(
+            make_pace_rules(settings),
+            claim_store=self._claim_store,
+            restrictions=self._restrictions,
+            clock=clock,
         )
         self._new_chats = NewChatGuard(
             self._claim_store,
             self._restrictions,
             lambda: self._account_publisher.notify_change(),
             clock.now_s,
+            self._pace,
         )
         self._page_monitor = PageMonitor(account, ports.metrics)
         self._account_publisher = AccountPublisher(
             account,
             owner=f"{socket.gethostname()}:{os.getpid()}",
-            daily_cap=settings.account_daily_cap,
             restrictions=self._restrictions,
             new_chats=self._new_chats,
-            pacer=self._pacer,
+            pace=self._pace,
             publish=self._publish_account,
             clock=clock,
             get_linked_phone=lambda: self._link_controller.linked_phone,
@@ -132,13 +142,21 @@ class SendTopicOwnership:
         self._runner = AttemptRunner(
             browser_session=self.browser_session,
             claim_store=self._claim_store,
-            pacer=self._pacer,
+            pace=self._pace,
             restrictions=self._restrictions,
             new_chats=self._new_chats,
             limits=make_limits(settings),
+            prelude=Prelude(
+                browser_session=self.browser_session,
+                pace=self._pace,
+                new_chats=self._new_chats,
+                typing=TypingRule(settings.typing_max_ms / 1000 if settings.typing else 0.0),
+                clock=clock,
+            ),
             fence=ports.fence,
             on_paced=self._account_publisher.notify_change,
             on_refused=ports.metrics.record_refusal,
+            media=ports.media,
             clock=clock,
         )
         self.pipeline = SendPipeline(
@@ -166,6 +184,7 @@ class SendTopicOwnership:
         await self._claim_store.open()
         await self._load_recent_sends()
         self._restrictions.load()
+        self._pace.load()
         self.apply_instructions(instructions or Instructions())
         self._new_chats.load()
         self.pipeline.open()
@@ -215,11 +234,11 @@ class SendTopicOwnership:
         now_mono_s = clock.monotonic_s()
         latest: list[tuple[float, str, Claim]] = []
         async for whatsapp_id, claim in self._claim_store.scan_all():
-            at_s = _find_send_time_s(claim)
+            at_s = find_send_time_s(claim)
             if at_s is not None and (age_s := clock.age_s(at_s)) < DAY_S:
                 latest.append((now_mono_s - age_s, whatsapp_id, claim))
         for sent_mono_s, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
-            self._pacer.record_sent(sent_mono_s)
+            self._pace.pacer.record_sent(sent_mono_s)
             self._receipts.watch(whatsapp_id, claim)
 
     async def _sweep_claims(self) -> None:
@@ -227,6 +246,7 @@ class SendTopicOwnership:
             await asyncio.sleep(SWEEP_INTERVAL_S)
             await self._claim_store.flush()
             await self._claim_store.sweep()
+            await self._pace.recipients.sweep()
 
     async def _collect_garbage(self) -> None:
         while True:
@@ -247,6 +267,7 @@ class SendTopicOwnership:
 
     def _on_session_change(self, session: SessionState) -> None:
         self._restrictions.record_session(session)
+        self._pace.update_session(session)
         self._new_chats.update_session(session)
         self._account_publisher.update_session(session)
         self._ports.show_session(session)
@@ -270,26 +291,6 @@ class SendTopicOwnership:
             await self._page_monitor.record_versions(driver)
         except Exception:
             log.exception("the versions of WhatsApp's page cannot be read")
-
-
-def _find_send_time_s(claim: Claim) -> float | None:
-    """When its message was sent, or may have been; None: it was certainly not.
-
-    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
-    record (sender/clock.py). No host's wall clock has a part in it.
-    """
-    if isinstance(claim.result, Sent | OutcomeUnknown):
-        return claim.result.at_s
-    return claim.claimed_at_s if claim.is_open else None
-
-
-def make_pace(settings: Settings) -> Pace:
-    """How fast the account may send."""
-    return Pace(
-        interval_s=settings.send_interval_ms / 1000,
-        per_minute=settings.account_rate_per_minute,
-        per_day=settings.account_daily_cap,
-    )
 
 
 def make_limits(settings: Settings) -> Limits:

@@ -1,13 +1,15 @@
 """The send pipeline: dispatches in their order, one submit at a time, while the next ones are prepared.
 
-    accept ─▶ decide ─▶ claim ─▶ submit ─▶ wait for a late ack, or reconcile ─▶ conclude
-              a few     the      one at    up to `MAX_UNANSWERED` messages      row, outcome,
-              ahead     next     a time    beside each other                    acknowledgement
+    accept ─▶ decide ─▶ fetch  ─▶ claim ─▶ submit ─▶ wait for a late ack, or reconcile ─▶ conclude
+              a few     files,    the      one at    up to `MAX_UNANSWERED` messages      row, outcome,
+              ahead     beside    next     a time    beside each other                    acknowledgement
+                        each other
 
 Rows are read and numbers looked up a few dispatches ahead, but only one claim is stored ahead: every
-claim that a crash leaves open must be reconciled. A message whose ack is late holds up no other one: a recipient has
-one message in flight, so the order of each recipient's messages is kept. Results are written while the next dispatch
-is submitted. No record makes the pipeline raise: it is concluded, or logged and skipped.
+claim that a crash leaves open must be reconciled. A message whose ack is late holds up no other one, and neither does
+one whose file is being fetched: a recipient has one message in flight, so the order of each recipient's messages is
+kept. Results are written while the next dispatch is submitted. No record makes the pipeline raise: it is concluded, or
+logged and skipped.
 """
 
 import asyncio
@@ -20,7 +22,8 @@ import msgspec
 from streams.domain.phone.events import Result
 from streams.domain.sending import command
 from streams.domain.sending.message_id import derive_whatsapp_id
-from streams.sender.attempts.runner import AttemptRunner, RunningAttempt
+from streams.sender.attempts.runner import AttemptRunner
+from streams.sender.attempts.running import RunningAttempt
 from streams.sender.conclusion import Conclusion, PendingDispatch, ResultWriter, SendRecord
 from streams.sender.metrics import Metrics
 from streams.system.tasks import cancel_tasks
@@ -68,6 +71,7 @@ class SendPipeline:
         self._change_event = asyncio.Event()
         self._attempt_permits = asyncio.Semaphore(MAX_UNANSWERED)
         self._attempts: dict[asyncio.Task[None], PendingDispatch] = {}
+        self._fetches: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_closing = False
 
@@ -97,7 +101,7 @@ class SendPipeline:
         self._is_closing = True
         self._notify_change()
         decide_task, claim_task, submit_task, conclude_task = self._tasks
-        await cancel_tasks(decide_task, claim_task, submit_task)
+        await cancel_tasks(decide_task, claim_task, submit_task, *self._fetches)
         await cancel_tasks(
             *(task for task, each in self._attempts.items() if not each.is_submitted)
         )
@@ -111,6 +115,8 @@ class SendPipeline:
             asyncio.gather(*(self._runner.withdraw(attempt) for attempt in attempts))
         )
         for dispatch in self._pending:
+            if dispatch.running is not None:
+                dispatch.running.release()
             self._nack(dispatch.record)
         self._pending.clear()
         self._metrics.in_progress.set(0)
@@ -163,10 +169,33 @@ class SendPipeline:
             running = self._runner.begin(dispatch.command, dispatch.whatsapp_id)
             dispatch.running = running
             await self._runner.look_up(running)
-            if running.attempt.result is not None:
-                self._finish(dispatch, running.attempt.result)
+            if running.is_fetching:
+                self._fetch(dispatch, running)
             else:
-                self._to_claim.put_nowait((dispatch, running))
+                self._pass_on(dispatch, running)
+
+    def _pass_on(self, dispatch: PendingDispatch, running: RunningAttempt) -> None:
+        if running.attempt.result is not None:
+            self._finish(dispatch, running.attempt.result)
+        else:
+            self._to_claim.put_nowait((dispatch, running))
+
+    # -- fetch
+
+    def _fetch(self, dispatch: PendingDispatch, running: RunningAttempt) -> None:
+        """The file may take its time: the next record is accepted in the place of this one."""
+        self._leave_queue(dispatch)
+        task = asyncio.create_task(self._fetch_media(dispatch, running), name="fetch")
+        self._fetches.add(task)
+        task.add_done_callback(self._on_fetched)
+
+    async def _fetch_media(self, dispatch: PendingDispatch, running: RunningAttempt) -> None:
+        await self._runner.fetch_media(running)
+        self._pass_on(dispatch, running)
+
+    def _on_fetched(self, task: asyncio.Task[None]) -> None:
+        self._fetches.discard(task)
+        self._on_task_done(task)
 
     def _is_blocked_by_earlier(self, dispatch: PendingDispatch) -> bool:
         """An earlier dispatch of the same message is not concluded: its row is about to change."""
@@ -222,6 +251,8 @@ class SendPipeline:
     # -- conclude
 
     def _finish(self, dispatch: PendingDispatch, result: Result) -> None:
+        if dispatch.running is not None:
+            dispatch.running.release()
         self._to_conclude.put_nowait((dispatch, result))
         self._leave_queue(dispatch)
 

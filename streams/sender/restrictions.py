@@ -5,7 +5,7 @@ rows are durable, a restriction outlives a restart.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from msgspec.structs import replace
@@ -46,6 +46,11 @@ class RestrictionStore:
         """The request of a person because of which nothing is sent."""
         is_held = self._request is not None and self._request.requested != "active"
         return self._request if is_held else None
+
+    @property
+    def restrictions(self) -> Collection[Restriction]:
+        """The last one of each code, also of those that have ended."""
+        return self._restrictions.values()
 
     def apply_request(self, request: AccountRequest) -> None:
         """A person requests another state. To resume the account lifts what restricts it since before."""

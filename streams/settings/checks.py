@@ -3,10 +3,12 @@
 Reads nothing, changes nothing.
 """
 
+import ipaddress
 from difflib import get_close_matches
 from typing import Final
 from urllib.parse import urlsplit
 
+from streams.domain.accounts.warm_up import parse_ladder
 from streams.domain.consent.words import normalize
 from streams.settings.consent import ConsentSettings
 from streams.settings.groups import KafkaSettings, LimitSettings, Settings
@@ -78,6 +80,25 @@ def _check_quiet_hours(text: str | None) -> None:
         )
 
 
+def _check_networks(networks: tuple[str, ...]) -> None:
+    """Raises SettingError if one is not a network."""
+    for text in networks:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise SettingError(
+                f"WA_MEDIA_ALLOWED_NETWORKS={','.join(networks)}: {error}; write for example 10.1.0.0/16"
+            ) from error
+
+
+def _check_warm_up(text: str) -> None:
+    """Raises SettingError if the ladder cannot be read, or allows less on a later day."""
+    try:
+        parse_ladder(text)
+    except ValueError as error:
+        raise SettingError(f"WA_WARM_UP={text}: {error}") from None
+
+
 def _check_weights(settings: Settings) -> None:
     """Raises SettingError if a weight is not for one of the accounts, or if there are two for one of them."""
     label = f"WA_ACCOUNT_WEIGHTS={','.join(settings.account_weights)}"
@@ -109,6 +130,8 @@ def check_settings(settings: Settings) -> None:
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
+    _check_networks(settings.media_allowed_networks)
+    _check_warm_up(settings.warm_up)
     _check_words(settings)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")

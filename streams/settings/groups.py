@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from streams.settings.consent import ConsentSettings
+from streams.settings.media import MediaSettings
+from streams.settings.pace import PaceSettings
 from streams.settings.types import (
     PREFIX,
     AccountWeight,
@@ -145,7 +147,7 @@ class RetrySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AccountSettings:
+class AccountSettings(PaceSettings):
     """The accounts that send, and the pace of each."""
 
     accounts: tuple[Name, ...] = _setting(
@@ -155,17 +157,6 @@ class AccountSettings:
         (),
         "Share of new conversations that each account gets, for example `main=2,sales=1`. The default is 1; an "
         "account with 0 gets only those that no other account can take.",
-    )
-    send_interval_ms: AtLeast0 = _setting(
-        100, "Shortest time between two sends of an account, in milliseconds."
-    )
-    account_rate_per_minute: AtLeast0 = _setting(
-        60,
-        "Messages of one account in any 60 seconds; 0 means no limit. "
-        "A high rate may get the account restricted.",
-    )
-    account_daily_cap: AtLeast0 = _setting(
-        0, "Messages of one account in any 24 hours; 0 means no limit."
     )
     account_max_in_flight: AtLeast1 = _setting(
         16,
@@ -257,6 +248,7 @@ class Settings(  # the fields of the last base come first
     LoggingSettings,
     WebSettings,
     ClientSettings,
+    MediaSettings,
     WhatsAppSettings,
     AccountSettings,
     RetrySettings,
@@ -275,6 +267,7 @@ GROUPS: Final[dict[str, type]] = {
     "retries": RetrySettings,
     "account": AccountSettings,
     "whatsapp": WhatsAppSettings,
+    "media": MediaSettings,
     "machine": MachineSettings,
     "web": WebSettings,
     "logging": LoggingSettings,

@@ -26,6 +26,7 @@ def setting(default: Any, meaning: str, *, secret: bool = False, separator: str 
 Port = Annotated[int, Meta(ge=0, le=65_535, description="a port number from 0 to 65535")]
 AtLeast0 = Annotated[int, Meta(ge=0, description="a whole number, 0 or more")]
 AtLeast1 = Annotated[int, Meta(ge=1, description="a whole number, 1 or more")]
+Percent = Annotated[int, Meta(ge=0, le=1000, description="a percentage from 0 to 1000")]
 # An accepted request is stored with its original bytes beside its parsed content, in 8 MiB at most.
 RequestBytes = Annotated[
     int, Meta(ge=1, le=3_145_728, description="a number of bytes from 1 to 3145728")
@@ -65,6 +66,13 @@ HoursOfDay = Annotated[
     Meta(
         pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
         description="two times of day, like 21:00-08:00",
+    ),
+]
+Network = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
+        description="an IP address or a network, like 10.0.0.0/8",
     ),
 ]
 TopicPrefix = Annotated[

@@ -167,6 +167,13 @@ class FakeDriver(FakeWhatsApp):
         while (incoming := await self._incoming.get()) is not None:
             yield incoming
 
+    async def is_new_chat(self, chat_id: str) -> bool:  # noqa: D102
+        return chat_id not in self.acquaintances
+
+    async def set_typing(self, chat_id: str, *, is_typing: bool) -> bool:  # noqa: D102
+        self.typing.append((chat_id, is_typing, len(self.sent)))
+        return True
+
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:  # noqa: D102
         if not self._can_look_up():
             return {}

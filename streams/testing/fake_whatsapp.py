@@ -64,6 +64,9 @@ class FakeWhatsApp:
         self.store = FakeStore()
         self.submissions: list[Submission] = []  # every call of `submit`
         self.lookups: list[str] = []  # every number that was looked up
+        self.typing: list[
+            tuple[str, bool, int]
+        ] = []  # chat, whether it began, messages sent before
         self.start_count = 0
         self.garbage_collections = 0
         self.reconnect_count = 0

@@ -11,9 +11,11 @@ Waits are durations, and deadlines are times of the monotonic clock (`…_mono_s
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
+from streams.whatsapp.chats import ChatCalls
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.groups import GroupList
 from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
@@ -85,10 +87,10 @@ class SessionState:
 class Submission:
     """One message for WhatsApp, under an id that the caller has chosen.
 
-    `content` is the content of the request as JSON. After `submit_before_mono_s` (of time.monotonic()) nothing
-    may leave the page any more, also if it was frozen meanwhile. From the submit on, the driver waits
-    `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to somebody who has written to the
-    account before.
+    `content` is the content of the request as JSON. Its file is in `data`, or at `media_path` until the result. After
+    `submit_before_mono_s` (of time.monotonic()) nothing may leave the page any more, also if it was frozen meanwhile.
+    From the submit on, the driver waits `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to
+    somebody who has written to the account before.
     """
 
     whatsapp_id: str
@@ -98,6 +100,7 @@ class Submission:
     reply_to: str | None
     ack_timeout_s: float
     is_new_chat_allowed: bool = True
+    media_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ LookUpResult: TypeAlias = OnWhatsApp | NotOnWhatsApp | LookupFailed
 FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
 
-class Driver(Protocol):
+class Driver(ChatCalls, Protocol):
     """The session of one account. Only `start`, `request_pairing_code` and `logout` raise (errors.py)."""
 
     async def start(self) -> None:
@@ -243,9 +246,9 @@ class Driver(Protocol):
     async def submit(self, submission: Submission) -> SubmitResult:
         """Hand a message over to WhatsApp and wait for the server's ack.
 
-        A message whose id is already in the store is not submitted anew. If the server has it, the
-        result is `ServerAccepted`. If it is pending, `submit` waits for its ack. If it failed, or was
-        left by an earlier page, WhatsApp sends the stored message again under its id.
+        A message whose id is already in the store is not submitted anew. If the server has it, the result is
+        `ServerAccepted`. If it is pending, `submit` waits for its ack. If it failed, or was left by an earlier page,
+        WhatsApp sends the stored message again under its id.
         """
         ...
 
@@ -256,8 +259,7 @@ class Driver(Protocol):
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """The acks of `(whatsapp_id, chat_id)` pairs. An id that is not in the store is left out.
 
-        The result is also empty when the page cannot answer. Events are lost while a page is
-        replaced, so call this again whenever the session has become `ready`.
+        The result is also empty when the page cannot answer. Call this again whenever the session became `ready`.
         """
         ...
 
@@ -268,8 +270,7 @@ class Driver(Protocol):
     async def reconnect(self) -> None:
         """Close the connection to WhatsApp, and let the page open it again.
 
-        The page then sends every pending message once more, under its id. Does nothing while the session
-        is not `ready`.
+        The page then sends every pending message once more, under its id. Only while the session is `ready`.
         """
         ...
 
@@ -293,7 +294,7 @@ class Driver(Protocol):
     async def collect_garbage(self) -> bool:
         """Make the page free memory. True if that was not enough and the page is being reloaded.
 
-        It pays off every few hundred sends. Nothing may be submitted during the call. When it returns
-        True, the session is not `ready` any more; it becomes so again with the new page.
+        Nothing may be submitted during the call. When it returns True, the session is not `ready` any more; it becomes
+        so again with the new page. It pays off every few hundred sends.
         """
         ...

@@ -1,9 +1,13 @@
-"""What WhatsApp limits a session by, and the acks that a driver has counted: values of the driver's port.
+"""What limits a session and an upload, and the acks that a driver has counted: values of the driver's port.
 
 Nothing may be imported from the project.
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+# No upload takes longer: 100 MB at 3 Mbit/s.
+MAX_UPLOAD_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)

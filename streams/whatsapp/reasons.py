@@ -112,6 +112,10 @@ REASONS: Final = MappingProxyType(
             "Another WhatsApp Web uses this link, and WhatsApp has closed this one: end the other one, then "
             "restart the sender."
         ),
+        "warm_up": (
+            "A new account may write to few new people a day (WA_WARM_UP): messages to others go on, and "
+            "those to strangers wait or use another account."
+        ),
         "tos_block": "WhatsApp has blocked the account for a breach of its terms: see the phone.",
         "proxy_block": "WhatsApp refuses the proxy: change the network's proxy.",
         # the connection

@@ -186,9 +186,6 @@ REJECTED: dict[str, Rejected] = {
         content("image", data=PNG, url="https://example.com/a"),
         "content.url: must not be given with data",
     ),
-    "an address of another kind": refused(
-        content("image", url="file:///a"), "content.url: expected"
-    ),
     "a wrong media type": refused(content("image", data=PNG, mime="png"), "content.mime: expected"),
     "a path for a file name": refused(
         content("document", data=PNG, filename="../x"), "content.filename: expected"
@@ -239,7 +236,7 @@ REJECTED: dict[str, Rejected] = {
     "a reaction that is a novel": refused(
         content("reaction", message_id="3EB0", emoji="x" * 33), "content.emoji: expected"
     ),
-    # other kinds of request, and what is not built yet
+    # other kinds of request
     "a batch": refused(
         {"type": "batch", "batch_id": "b", "messages": [text()]}, "type: is not a kind of request"
     ),
@@ -248,8 +245,6 @@ REJECTED: dict[str, Rejected] = {
     ),
     "an unknown kind": refused(text(type="broadcast"), "type: is not a kind of request"),
     "a kind that is a list": refused(text(type=[]), "type: is not a kind of request"),
-    "a file by its URL": refused(
-        content("image", url="https://example.com/a.png"),
-        "content.url: a file by its URL is not",
-    ),
+    "a URL with a space": refused(content("image", url="https://example.com/a b"), "content.url:"),
+    "a URL without a scheme": refused(content("image", url="example.com/a.png"), "content.url:"),
 }

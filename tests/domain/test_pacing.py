@@ -36,6 +36,15 @@ def test_no_window_holds_more_than_the_pace(pace: Pace, steps: list[tuple[float,
                 assert submits[first + limit] - ack >= window_s - 1e-6
 
 
+@given(st.floats(0, 10), st.floats(0, 3), st.floats(0, 1, exclude_max=True))
+def test_jitter_only_adds(interval_s: float, jitter: float, random_fraction: float) -> None:
+    """An interval is never shorter than the shortest one, and longer by the jitter's share at most."""
+    pacer = Pacer(Pace(interval_s=interval_s, per_minute=0, jitter=jitter))
+    pacer.record_submit(100.0, random_fraction)
+    wait_s = pacer.next_wait_s(100.0)[0]
+    assert interval_s - 1e-6 <= wait_s <= interval_s * (1 + jitter) + 1e-6
+
+
 @given(paces, st.lists(st.floats(0, 3000), max_size=60))
 def test_a_pacer_is_rebuilt_from_what_was_sent(pace: Pace, gaps: list[float]) -> None:
     """After a restart, the limits and counts are the same as before."""

@@ -13,11 +13,14 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from streams.contract.account import AccountRecord
-from streams.domain.accounts.pacing import Pace, Pacer
+from streams.domain.accounts.pace_rules import PaceRules
+from streams.domain.accounts.pacing import Pace
 from streams.domain.phone.events import Event, Outcome, Result
 from streams.domain.sending import command as commands
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
+from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import Limits
 from streams.sender.browser_session import BrowserSession
@@ -26,12 +29,14 @@ from streams.sender.clock import Clock
 from streams.sender.conclusion import ResultWriter
 from streams.sender.metrics import Metrics
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace
 from streams.sender.pipeline import SendPipeline
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
 from streams.whatsapp.driver import Phase, SessionState
+from tests.sender.attempts.fake_media import FakeMedia
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -78,10 +83,13 @@ class FastSender:
     disk: Disk = field(default_factory=Disk)
     limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=3600.0))
     pace: Pace = field(default_factory=lambda: Pace(interval_s=0.0, per_minute=0))
+    typing: TypingRule = field(default_factory=TypingRule)
+    rules: PaceRules | None = None  # instead of `pace` alone
     events: list[Event] = field(default_factory=list)
     nacked: list[object] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
     account_records: list[AccountRecord] = field(default_factory=list)
+    media: FakeMedia = field(default_factory=FakeMedia)
     paced_count: int = 0
 
     def __post_init__(self) -> None:
@@ -100,23 +108,30 @@ class FastSender:
             now_s=self.get_now_s,
             read_send_end=self._read_send_end,
         )
-        self.pacer = Pacer(self.pace)
         self.restrictions = RestrictionStore(
             self.claims, lambda: self.account_publisher.notify_change()
         )
+        self.account_pace = AccountPace(
+            self.rules or PaceRules(self.pace),
+            claim_store=self.claims,
+            restrictions=self.restrictions,
+            clock=clock,
+            random_fraction=lambda: 0.0,
+        )
+        self.pacer = self.account_pace.pacer
         self.new_chats = NewChatGuard(
             self.claims,
             self.restrictions,
             lambda: self.account_publisher.notify_change(),
             self.get_now_s,
+            self.account_pace,
         )
         self.account_publisher = AccountPublisher(
             "main",
             owner="host:1",
-            daily_cap=0,
             restrictions=self.restrictions,
             new_chats=self.new_chats,
-            pacer=self.pacer,
+            pace=self.account_pace,
             publish=self._publish_account,
             clock=clock,
         )
@@ -137,13 +152,21 @@ class FastSender:
         self.runner = AttemptRunner(
             browser_session=self.session,
             claim_store=self.claims,
-            pacer=self.pacer,
+            pace=self.account_pace,
             restrictions=self.restrictions,
             new_chats=self.new_chats,
             limits=self.limits,
+            prelude=Prelude(
+                browser_session=self.session,
+                pace=self.account_pace,
+                new_chats=self.new_chats,
+                typing=self.typing,
+                clock=clock,
+            ),
             fence=OpenFence(),
             on_paced=self._on_paced,
             on_refused=self.metrics.record_refusal,
+            media=self.media,
             clock=clock,
         )
         self.pipeline = SendPipeline(
@@ -184,6 +207,7 @@ class FastSender:
     def _on_session_change(self, state: SessionState) -> None:
         self.session_states.append(state)
         self.restrictions.record_session(state)
+        self.account_pace.update_session(state)
         self.new_chats.update_session(state)
         self.account_publisher.update_session(state)
 
@@ -201,6 +225,7 @@ class FastSender:
         """Begin, and wait until the session is ready."""
         await self.claims.open()
         self.restrictions.load()
+        self.account_pace.load()
         self.new_chats.load()
         self.pipeline.open()
         self.session.open()

@@ -18,6 +18,7 @@ from streams.sender.ownership import Ports, SendTopicOwnership
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
+from tests.sender.attempts.fake_media import FakeMedia
 from tests.sender.fast import FastSender, OpenFence, make_command, run_until_idle, until
 
 
@@ -61,6 +62,7 @@ def make_ownership(
             publish_groups=publish_groups,
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),
+            media=FakeMedia(),
             metrics=Metrics(registry),
             clock=earlier.clock,
             store_number=store_number,

@@ -17,6 +17,7 @@ from streams.whatsapp.errors import (
     PageLost,
     PageNavigated,
 )
+from streams.whatsapp.limits import MAX_UPLOAD_S
 from streams.whatsapp.web.answers import (
     count_ack,
     decode_event,
@@ -24,6 +25,7 @@ from streams.whatsapp.web.answers import (
     is_session_lost,
 )
 from streams.whatsapp.web.media import upload_timeout_s
+from tests.support.browser import make_message
 
 
 @pytest.mark.parametrize(
@@ -87,9 +89,14 @@ def test_receipts_are_counted_by_source() -> None:
 
 def test_an_upload_may_take_longer_for_a_larger_file() -> None:
     """A text has no upload."""
-    assert upload_timeout_s({"type": "text", "body": "hello"}) == 0
-    small, large = ({"type": "image", "data": "A" * size} for size in (4, 4 << 20))
-    assert 0 < upload_timeout_s(small) < upload_timeout_s(large)
+    contents: list[dict[str, object]] = [
+        {"type": "text", "body": "hello"},
+        *({"type": "image", "data": "A" * size} for size in (4, 4 << 20, 1 << 28)),
+    ]
+    no_file_s, small_s, large_s, huge_s = (
+        upload_timeout_s(make_message("3EB0", content)) for content in contents
+    )
+    assert 0 == no_file_s < small_s < large_s < huge_s == MAX_UPLOAD_S
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ ONE_OF_EACH_GROUP = {
     "linking/refreshQR": "WAWebLaunchSocketUtils.refreshQR",
     "restrictions/getCappingData": "WAWebIndividualNewChatMessageCappingLimitUtils.getCappingData",
     "look_ups/queryWidExists": "WAWebQueryExistsJob.queryWidExists",
+    "typing/markComposing": "WAWebPresenceChatAction.markComposing",
     "resend/resendMsg": "WAWebResendMsgAction.resendMsg",
 }
 

@@ -7,7 +7,7 @@ import msgspec
 
 from streams.cli import account_link, account_requests, output
 from streams.cli.time_param import format_minute
-from streams.contract.account import AccountRecord
+from streams.contract.account import AccountRecord, SlowReturn
 from streams.domain.accounts.groups import REFRESH_S
 from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
 from streams.local import run_dir
@@ -22,7 +22,7 @@ _GROUP_COLUMNS = ("id", "size", "can_write", "subject")
 _CAN_WRITE = {True: "yes", False: "no", None: "?"}
 MAX_LIST_AGE_S = REFRESH_S + 60.0  # a sender that lives has made a newer one
 _COLUMNS = ("account", "state", "reason", "until", "phone")
-_DETAILS = ("weight", "sent_today", "daily_cap", "new_chats")
+_DETAILS = ("weight", "sent_today", "daily_cap", "new_chats", "warm_up", "slow_return")
 
 
 @click.group()
@@ -90,6 +90,8 @@ def _to_row(status: AccountStatus) -> dict[str, object]:
         "sent_today": status.record.sent_today,
         "daily_cap": status.record.daily_cap,
         "new_chats": _describe_new_chats(status.record),
+        "warm_up": _describe_warm_up(status.record),
+        "slow_return": _describe_slow_return(status.record.slow_return),
     }
 
 
@@ -99,6 +101,30 @@ def _describe_new_chats(record: AccountRecord) -> str:
     if quota is not None and (record.new_chats_allowed or record.reason == "new_chats_capped"):
         return f"{quota.used}/{quota.total}"
     return "yes" if record.new_chats_allowed else "no"
+
+
+def _describe_warm_up(record: AccountRecord) -> str | None:
+    """The day, and what is left in these 24 hours."""
+    warm_up = record.warm_up
+    if warm_up is None:
+        return None
+    new_recipients = _describe_left(warm_up.new_recipients_per_day, warm_up.new_recipients_today)
+    messages = _describe_left(record.daily_cap, record.sent_today)
+    next_step = warm_up.next_step_at
+    until = f", next step {format_minute(next_step)}" if next_step else ""
+    return f"day {warm_up.day}, left {messages} messages, {new_recipients} new recipients{until}"
+
+
+def _describe_left(limit: int | None, used: int) -> str:
+    return "any" if limit is None else f"{max(0, limit - used)}/{limit}"
+
+
+def _describe_slow_return(returning: SlowReturn | None) -> str | None:
+    """The parts of the normal pace, and when it is normal again."""
+    if returning is None:
+        return None
+    parts = f"{returning.messages_percent} %, new chats {returning.new_chats_percent} %"
+    return f"{parts}, until {format_minute(returning.ends_at)}"
 
 
 @accounts.command("groups")

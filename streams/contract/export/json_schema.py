@@ -17,7 +17,6 @@ from streams.contract.inbound import InboundMessage
 from streams.contract.request.content import MEDIA_CLASSES
 from streams.contract.request.form import RequestForm
 from streams.contract.request.kinds import BatchForm, CancelForm, ConsentForm
-from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
 from streams.contract.status import StatusEvent
 from streams.contract.template import TemplateRecord
 
@@ -58,7 +57,7 @@ def _build_schema(name: str, type_: type[msgspec.Struct], title: str, topic: str
 
 
 def _complete_request(schema: Schema) -> None:
-    """Add the fields that exclude each other, the other kinds of request, and what is not built yet."""
+    """Add the fields that exclude each other, and the other kinds of request."""
     schema["properties"]["type"] = {"type": "null", "description": "A message has no type."}
     schema["allOf"] = [
         _exactly_one("to", "phoneNumber"),
@@ -67,16 +66,9 @@ def _complete_request(schema: Schema) -> None:
     ]
     definitions = schema["$defs"]
     for media in MEDIA_CLASSES:
-        _complete_media(definitions[media.__name__])
+        definitions[media.__name__] |= _exactly_one("data", "url")
     _name_type_enums(schema)
     _forbid_nul(schema)
-
-
-def _complete_media(kind: Schema) -> None:
-    kind |= _exactly_one("data", "url")
-    if "url" in UNSUPPORTED_FEATURES:
-        description = "Not supported by this version yet."
-        kind["properties"]["url"] = {"type": "null", "description": description}
 
 
 def _name_type_enums(schema: Schema) -> None:

@@ -39,7 +39,9 @@ _PlaceText = Annotated[str, Meta(max_length=1024)]
 MAX_FILENAME_CHARACTERS: Final = 255
 # No path, no line break or other control character, and nothing that turns the reading direction round: with it,
 # "exe.gpj" would be shown as a picture's name.
-_FILENAME = r"^[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+" + _END_OF_TEXT
+FILENAME_PATTERN = (
+    r"^[^/\\\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+" + _END_OF_TEXT
+)
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + _END_OF_TEXT
 _PollOption = Annotated[str, Meta(min_length=1, max_length=100, pattern=NOT_BLANK)]
 _ContactPhone = Annotated[
@@ -105,8 +107,8 @@ class _MediaBase(_ContentBase, frozen=True):
             str,
             Meta(
                 max_length=2048,
-                pattern=r"^https?://[^\s]+" + _END_OF_TEXT,
-                description="The address of the file.",
+                pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s\\]+" + _END_OF_TEXT,
+                description="The address of the file: https or http, or a scheme of WA_MEDIA_SCHEMES.",
             ),
         ]
         | None
@@ -140,7 +142,7 @@ class _MediaBase(_ContentBase, frozen=True):
             Meta(
                 min_length=1,
                 max_length=MAX_FILENAME_CHARACTERS,
-                pattern=_FILENAME,
+                pattern=FILENAME_PATTERN,
                 description="If it is absent, or its extension does not fit, it is completed.",
             ),
         ]

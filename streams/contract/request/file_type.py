@@ -7,6 +7,7 @@ of MP4, the codecs of Ogg, and text. Nothing is decided about a request in this 
 import codecs
 import mimetypes
 import re
+from mmap import mmap
 from typing import Any, Final, cast
 
 import filetype  # pyright: ignore[reportMissingTypeStubs]
@@ -93,7 +94,7 @@ def detect(head: bytes) -> str | None:
     return guess or _detect_brand(head) or _detect_mp3(head) or _detect_late_pdf(head)
 
 
-def has_video_track(data: bytes) -> bool:
+def has_video_track(data: bytes | mmap) -> bool:
     """Whether this MP4 or WebM file has pictures, and not only sound."""
     return _VIDEO_TRACK.search(data) is not None
 

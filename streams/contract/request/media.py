@@ -14,7 +14,9 @@ the bytes. Nothing is converted. Pure.
 """
 
 import binascii
-from typing import Final
+from mmap import mmap
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -22,6 +24,11 @@ from streams.contract.errors import InvalidRequest
 from streams.contract.request import file_type
 from streams.contract.request.content import MAX_FILENAME_CHARACTERS, MediaContent
 
+FileBytes: TypeAlias = bytes | mmap
+# WhatsApp's own limits by kind, in MiB (source: WAWebMediaGatingUtils; stickers: its sticker apps).
+MAX_MB_BY_KIND: Final = MappingProxyType(
+    {"image": 100, "video": 100, "audio": 100, "document": 2048, "sticker": 1}
+)
 _DOCUMENT: Final = "document"
 _DEFAULT_TYPE: Final = "application/octet-stream"
 _STICKER_TYPE: Final = "image/webp"
@@ -56,18 +63,49 @@ def complete(content: MediaContent) -> MediaContent:
     Raises:
         InvalidRequest: the file is not what the request says.
     """
-    if content.data is None:
-        return content
-    kind = content.__struct_config__.tag
-    assert isinstance(kind, str)
+    kind = get_kind(content)
     if content.voice and kind != "audio":
         raise _refuse("content.voice: is only for audio")
-    detected = _detect(content.data, kind)
+    if content.data is None:
+        return content
+    return _complete(content, _detect(content.data, kind), "content.data")
+
+
+def complete_fetched(content: MediaContent, file: FileBytes) -> MediaContent:
+    """The same for a file that was fetched by its URL; `file` may be mapped into memory.
+
+    Stricter for a document: a PDF by its name that is a web page is what a server sends instead of the file.
+
+    Raises:
+        InvalidRequest: the file is not what the request says.
+    """
+    kind = get_kind(content)
+    if not len(file):
+        raise _refuse("content.url: is an empty file")
+    head = file[: file_type.HEAD_BYTES]
+    detected = _detect_all(file) if kind == "audio" else file_type.detect(head)
+    of_name = file_type.get_type_of_name(content.filename) if content.filename else None
+    is_decided_by_name = kind == _DOCUMENT and _read_declared(content.mime) is None
+    if is_decided_by_name and of_name and _contradicts(detected, of_name, is_document=True):
+        raise _refuse(f"content.url: is {detected}, and its name says {of_name}")
+    return _complete(content, detected, "content.url")
+
+
+def get_kind(content: MediaContent) -> str:
+    """The word of this kind of content."""
+    kind = content.__struct_config__.tag
+    assert isinstance(kind, str)
+    return kind
+
+
+def _complete(content: MediaContent, detected: str | None, field: str) -> MediaContent:
+    """`field`: the one that the file came from."""
+    kind = get_kind(content)
     declared = _read_declared(content.mime)
     if kind == _DOCUMENT:
-        media_type = _choose_document_type(detected, declared, content.filename)
+        media_type = _choose_document_type(detected, declared, content.filename, field)
     else:
-        media_type = _choose_type(kind, detected, declared, content.filename)
+        media_type = _choose_type(kind, detected, declared, content.filename, field)
     if content.mime is not None and media_type == declared:
         media_type = _add_parameters(media_type, content.mime)
     if content.voice and detected is None and media_type == "audio/ogg":
@@ -89,22 +127,26 @@ def choose_kind(data: bytes, filename: str) -> str:
 # -- the type
 
 
-def _choose_type(kind: str, detected: str | None, declared: str | None, name: str | None) -> str:
+def _choose_type(
+    kind: str, detected: str | None, declared: str | None, name: str | None, field: str
+) -> str:
     if detected is not None and not _is_of_kind(kind, detected):
-        raise _refuse(f"content.data: is {_base(detected)}, which cannot be sent as {_NOUNS[kind]}")
+        raise _refuse(f"{field}: is {_base(detected)}, which cannot be sent as {_NOUNS[kind]}")
     fitting_declared = None if declared is None else _fit(kind, declared)
     if declared is not None and fitting_declared is None:
         raise _refuse(f"content.mime: is not a type of {_NOUNS[kind]}")
-    _require_agreement(detected, declared, is_document=False)
+    _require_agreement(detected, declared, field, is_document=False)
     of_name = file_type.get_type_of_name(name) if name else None
     media_type = detected or fitting_declared or (of_name and _fit(kind, of_name))
     if not media_type:
-        raise _refuse(f"content.data: is not known to be {_NOUNS[kind]}; if it is, give its mime")
+        raise _refuse(f"{field}: is not known to be {_NOUNS[kind]}; if it is, give its mime")
     return media_type
 
 
-def _choose_document_type(detected: str | None, declared: str | None, name: str | None) -> str:
-    _require_agreement(detected, declared, is_document=True)
+def _choose_document_type(
+    detected: str | None, declared: str | None, name: str | None, field: str
+) -> str:
+    _require_agreement(detected, declared, field, is_document=True)
     of_name = file_type.get_type_of_name(name) if name else None
     if of_name and _contradicts(detected, of_name, is_document=True):
         of_name = None
@@ -122,10 +164,12 @@ def _is_of_kind(kind: str, media_type: str) -> bool:
     return media_type == _STICKER_TYPE if kind == "sticker" else _major(media_type) == kind
 
 
-def _require_agreement(detected: str | None, declared: str | None, *, is_document: bool) -> None:
+def _require_agreement(
+    detected: str | None, declared: str | None, field: str, *, is_document: bool
+) -> None:
     if declared is not None and _contradicts(detected, declared, is_document=is_document):
         assert detected is not None
-        raise _refuse(f"content.mime: contradicts content.data, which is {_base(detected)}")
+        raise _refuse(f"content.mime: contradicts {field}, which is {_base(detected)}")
 
 
 def _contradicts(detected: str | None, declared: str, *, is_document: bool) -> bool:
@@ -147,9 +191,9 @@ def _detect(data: str, kind: str) -> str | None:
     return file_type.detect(binascii.a2b_base64(data[:_HEAD_CHARACTERS]))
 
 
-def _detect_all(data: bytes) -> str | None:
+def _detect_all(data: FileBytes) -> str | None:
     """The type of the whole file: one with sound alone is audio."""
-    detected = file_type.detect(data)
+    detected = file_type.detect(data[: file_type.HEAD_BYTES])
     if detected not in _AUDIO_FORMS or file_type.has_video_track(data):
         return detected
     return _AUDIO_FORMS[detected]

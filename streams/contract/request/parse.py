@@ -14,7 +14,7 @@ from streams.contract import cloudevents, record_size, replay, strict_json
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers, TraceContext
 from streams.contract.replay import ReplayInfo
-from streams.contract.request import content, kinds, not_built_yet, partial
+from streams.contract.request import content, kinds, partial
 from streams.contract.request.content import Content, TextContent
 from streams.contract.request.form import (
     MAX_ID_CHARACTERS,
@@ -33,9 +33,7 @@ T = TypeVar("T")
 # A larger value is rejected without a look at it: parsing takes time and a multiple of the memory.
 _MAX_PARSED_BYTES = 16 << 20
 _ALLOWED_VALUES: dict[str, Sequence[str]] = {
-    "content.type": [
-        kind for kind in content.CONTENT_KINDS if kind not in not_built_yet.UNSUPPORTED_FEATURES
-    ],
+    "content.type": content.CONTENT_KINDS,
     "priority": get_args(Priority),
     "category": get_args(Category),
 }
@@ -150,7 +148,6 @@ class _RequestReader:
 
     def _build_request(self, form: RequestForm) -> Request:
         to, parsed_content = _get_recipient(form), _get_content(form)
-        not_built_yet.refuse_content(parsed_content)
         send_at_s, expires_at_s = _get_times(form)
         return Request(
             id=self._get_id(form),

@@ -1,13 +1,14 @@
-"""When an account may send next: a minimum interval, a limit per minute, a cap per day.
+"""When an account may send next: a minimum interval with jitter, a limit per minute, a cap per day.
 
-Times are passed in: there is no clock and no randomness here. They are those of one monotonic clock, because a
-wall clock that is set back would lift the limits. What an earlier process has sent is passed in as its age.
+Times and random numbers are passed in: there is no clock and no randomness here. The times are those of one monotonic
+clock, because a wall clock that is set back would lift the limits. What an earlier process has sent is passed in as its
+age. The pace may change with time (warm_up.py, slow_return.py): the one of the moment counts.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isinf
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -20,11 +21,29 @@ UNANSWERED_POLL_S: Final = 1.0
 
 
 class Pace(msgspec.Struct, frozen=True):
-    """The pace that an account keeps. `per_minute` 0 and `per_day` 0 mean no limit."""
+    """The pace that an account keeps. `per_minute` 0 and `per_day` 0 mean no limit.
+
+    `jitter`: each interval is longer by a random part of this share of it, and never shorter.
+    """
 
     interval_s: float = 0.1
     per_minute: int = 60
     per_day: int = 0
+    jitter: float = 0.0
+
+    def jittered_interval_s(self, random_fraction: float) -> float:
+        """The interval for this random number in [0, 1)."""
+        return self.interval_s * (1 + self.jitter * random_fraction)
+
+
+class CurrentPace(msgspec.Struct, frozen=True):
+    """The pace of a moment, and when it changes."""
+
+    pace: Pace
+    until_s: float = float("inf")
+
+
+PaceAt: TypeAlias = Callable[[float], CurrentPace]
 
 
 def next_send_at_s(
@@ -57,12 +76,18 @@ class Pacer:
     submit to the next.
     """
 
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._send_times_s: deque[float] = deque(maxlen=max(pace.per_minute, pace.per_day, 1))
+    def __init__(self, pace: Pace, *, pace_at: PaceAt | None = None, max_per_day: int = 0) -> None:
+        """`pace_at` gives the pace of each moment, which is `pace` at most, except for the cap per day.
+
+        `max_per_day`: the largest cap that it ever has.
+        """
+        self._pace, self._pace_at = pace, pace_at
+        max_limit = max(pace.per_minute, pace.per_day, max_per_day, 1)
+        self._send_times_s: deque[float] = deque(maxlen=max_limit)
         self._minute_counts: deque[list[float]] = deque()  # [minute, count], oldest first
         self._last_minute_s: deque[float] = deque()
         self._last_submit_s: float | None = None
+        self._random_fraction = 0.0  # of the interval after the last submit
         self._unanswered = 0
 
     @property
@@ -70,9 +95,13 @@ class Pacer:
         """How many messages were submitted and have no answer yet."""
         return self._unanswered
 
-    def record_submit(self, now_s: float) -> None:
-        """A message is about to be submitted: it counts as sent until `record_answer`."""
+    def record_submit(self, now_s: float, random_fraction: float = 0.0) -> None:
+        """A message is about to be submitted: it counts as sent until `record_answer`.
+
+        `random_fraction`: a number in [0, 1), which says how much longer the next interval is.
+        """
         self._last_submit_s = now_s
+        self._random_fraction = random_fraction
         self._unanswered += 1
 
     def record_answer(self, now_s: float, *, may_be_sent: bool) -> None:
@@ -92,14 +121,20 @@ class Pacer:
         self._drop_expired(at_s)
 
     def next_wait_s(self, now_s: float) -> tuple[float, str]:
-        """Seconds until the next message may leave, and the error code of what holds it, as above."""
-        caps = msgspec.structs.replace(self._pace, interval_s=0.0)
+        """Seconds until the next message may leave, and the error code of what holds it, as above.
+
+        When the pace changes before then, it is looked at again.
+        """
+        current = self._pace_at(now_s) if self._pace_at else CurrentPace(self._pace)
+        pace, until_s = current.pace, current.until_s
+        caps = msgspec.structs.replace(pace, interval_s=0.0)
         capped_at_s, code = next_send_at_s(self._send_times_s, caps, self._unanswered)
         if isinf(capped_at_s) and code:
             capped_at_s = now_s + UNANSWERED_POLL_S
+        interval_s = pace.jittered_interval_s(self._random_fraction)
         last_submit_s = self._last_submit_s
-        interval_at_s = now_s if last_submit_s is None else last_submit_s + self._pace.interval_s
-        at_s, code = max((interval_at_s, ""), (capped_at_s, code))
+        interval_at_s = now_s if last_submit_s is None else last_submit_s + interval_s
+        at_s, code = max((interval_at_s, ""), (min(capped_at_s, until_s), code))
         return max(0.0, at_s - now_s), code
 
     def busy_for_s(self, now_s: float) -> float:

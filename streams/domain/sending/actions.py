@@ -23,6 +23,12 @@ class LookUpNumber(msgspec.Struct, frozen=True):
     phone: str
 
 
+class FetchMedia(msgspec.Struct, frozen=True):
+    """Fetch the file of this content by its URL: MediaFetched, MediaNotFetched."""
+
+    content: Mapping[str, object]
+
+
 class WaitUntilAllowed(msgspec.Struct, frozen=True):
     """Wait until session, restriction and pace allow one submit: Allowed, Denied."""
 
@@ -69,6 +75,7 @@ class Finish(msgspec.Struct, frozen=True):
 
 Action = (
     LookUpNumber
+    | FetchMedia
     | WaitUntilAllowed
     | StoreClaim
     | ConfirmOwnership
@@ -97,6 +104,18 @@ class NumberLookupFailed(msgspec.Struct, frozen=True):
     """WhatsApp gave no answer, which must not be taken for "no"."""
 
     detail: str
+
+
+class MediaFetched(msgspec.Struct, frozen=True):
+    """The file is on disk. The content names its type and its name, and no URL any more."""
+
+    content: Mapping[str, object]
+
+
+class MediaNotFetched(msgspec.Struct, frozen=True):
+    """There is no file, or none yet."""
+
+    error: Error
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -186,6 +205,8 @@ Observation = (
     NumberFound
     | NumberNotFound
     | NumberLookupFailed
+    | MediaFetched
+    | MediaNotFetched
     | Allowed
     | Denied
     | ClaimStored
@@ -199,3 +220,10 @@ Observation = (
     | Reconnected
     | AccountRestricted
 )
+
+
+class UnexpectedObservation(Exception):
+    """The shell reported something that does not answer the current action."""
+
+    def __init__(self, action: Action, observation: Observation) -> None:
+        super().__init__(f"{type(observation).__name__} after {type(action).__name__}")

@@ -2,14 +2,16 @@
 
     row            action                 observation              next action
     -------------  ---------------------  -----------------------  ------------------------------------
-    see claim.py   (begin)                nothing can have left    LookUpNumber, or WaitUntilAllowed
+    see claim.py   (begin)                nothing can have left    LookUpNumber, or FetchMedia
                                                                    if the chat is known
                                           it may have left         LookUpMessage
                                           already concluded        Finish
-                   LookUpNumber           NumberFound              WaitUntilAllowed, or Finish moved
+                   LookUpNumber           NumberFound              FetchMedia, or Finish moved
                                           NumberNotFound           Finish failed
                                           NumberLookupFailed       Finish failed
                                           Denied                   Finish, not sent
+                   FetchMedia             MediaFetched             WaitUntilAllowed
+                                          MediaNotFetched          Finish, not sent
                    WaitUntilAllowed       Allowed                  ConfirmOwnership
                                           Denied                   Finish, not sent
                    ConfirmOwnership       no claim of this         StoreClaim
@@ -25,10 +27,10 @@
                                           SubmitRefused            Finish failed, or RestrictAccount
                    RestrictAccount        AccountRestricted        Finish failed, or deferred
                    LookUpMessage          MessageLookedUp          reconciliation.py: Finish,
-                                                                   Reconnect, WaitUntilAllowed
+                                                                   Reconnect, FetchMedia
                    Reconnect              Reconnected              Finish in doubt
 
-Rules:
+Without a URL, or with its file on disk, FetchMedia is left out. Rules:
 
 1. `Submit` follows only `OwnershipConfirmed`, under a claim that this attempt has stored, which names this dispatch
    and the session's link.
@@ -36,6 +38,7 @@ Rules:
 3. A claim is in time if the broker appended its record before the deadline, and not before the command: no clock of
    a host decides it. It counts only if nobody can have ended the dispatch before that record (resolved.py). Nothing is
    submitted under another one. One dispatch is submitted at most `MAX_SUBMITS` times.
+   A file is fetched before the claim of its submit, so a slow server costs no claim.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
 The shell (streams/sender/attempt_runner.py) executes each action and reports one observation, which answers it.
@@ -48,15 +51,11 @@ from streams.domain.errors import Error, error_for
 from streams.domain.phone.events import Failed, Result, Sent
 from streams.domain.sending import actions, reconciliation, refusals
 from streams.domain.sending import claim as claims
-from streams.domain.sending.actions import Action, Observation
+from streams.domain.sending.actions import Action, Observation, UnexpectedObservation
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
 from streams.domain.sending.command import SendCommand, decode_content
 from streams.domain.sending.reconciliation import AskToReconnect, SubmitAgain
 from streams.domain.sending.submit_history import SubmitHistory
-
-
-class UnexpectedObservation(Exception):
-    """The shell reported something that does not answer the current action."""
 
 
 class Attempt:
@@ -69,6 +68,7 @@ class Attempt:
         self.chat_id = ""  # until it is known
         self.looked_up_chat_id: str | None = None  # what WhatsApp answered in this attempt
         self._content: Mapping[str, object] = {}  # of the next submit
+        self._fetched_content: Mapping[str, object] | None = None  # once its file is on disk
         self._history = SubmitHistory()
         self._may_be_claimed = False  # by this attempt
         self._claim_stored: actions.ClaimStored | None = None  # the last claim of this attempt
@@ -154,18 +154,14 @@ class Attempt:
             case OpenClaim():
                 self._history = SubmitHistory(is_first=True)
                 self.chat_id = self.command.chat_id or ""
-                return (
-                    self._wait(now_s) if self.chat_id else actions.LookUpNumber(self.command.phone)
-                )
+                if not self.chat_id:
+                    return actions.LookUpNumber(self.command.phone)
+                return self._wait(now_s)
 
     def _next(self, observation: Observation, now_s: float) -> Action:
         match self.action, observation:
-            case actions.LookUpNumber(), _:
-                return self._after_number_lookup(observation, now_s)
-            case actions.WaitUntilAllowed(), actions.Allowed():
-                return actions.ConfirmOwnership()
-            case actions.WaitUntilAllowed(), actions.Denied(error, until_s):
-                return self._not_sent(now_s, error, until_s)
+            case ((actions.LookUpNumber() | actions.FetchMedia() | actions.WaitUntilAllowed()), _):
+                return self._after_preparation(observation, now_s)
             case actions.StoreClaim(), actions.ClaimStored():
                 self._claim_stored = observation
                 return actions.ConfirmOwnership()
@@ -182,30 +178,42 @@ class Attempt:
             ):
                 return actions.Finish(self._result_after_reconnect)
             case _:
-                raise _unexpected(self.action, observation)
+                raise UnexpectedObservation(self.action, observation)
 
-    def _after_number_lookup(self, observation: Observation, now_s: float) -> Action:
-        match observation:
-            case actions.NumberFound(chat_id, phone):
+    def _after_preparation(self, observation: Observation, now_s: float) -> Action:
+        match self.action, observation:
+            case actions.LookUpNumber(), actions.NumberFound(chat_id, phone):
                 self.chat_id = self.looked_up_chat_id = chat_id
                 moved = claims.moved_result(self.command, phone)
                 return actions.Finish(moved) if moved is not None else self._wait(now_s)
-            case actions.NumberNotFound():
+            case actions.LookUpNumber(), actions.NumberNotFound():
                 return actions.Finish(Failed(error=Error("recipient_not_on_whatsapp")))
-            case actions.NumberLookupFailed(detail):
+            case actions.LookUpNumber(), actions.NumberLookupFailed(detail):
                 return self._not_sent(now_s, Error("lookup_failed", detail))
-            case actions.Denied(error, until_s):
+            case actions.FetchMedia(), actions.MediaFetched(content):
+                self._fetched_content = content
+                return self._wait(now_s)
+            case actions.FetchMedia(), actions.MediaNotFetched(error):
+                return self._not_sent(now_s, error)
+            case actions.WaitUntilAllowed(), actions.Allowed():
+                return actions.ConfirmOwnership()
+            case (
+                (actions.LookUpNumber() | actions.WaitUntilAllowed()),
+                actions.Denied(error, until_s),
+            ):
                 return self._not_sent(now_s, error, until_s)
             case _:
-                raise _unexpected(self.action, observation)
+                raise UnexpectedObservation(self.action, observation)
 
     # -- towards a submit
 
     def _wait(self, now_s: float) -> Action:
-        """A message whose content cannot be read waits for nothing."""
-        content = decode_content(self.command.content)
+        """A message whose content cannot be read waits for nothing; one without its file waits for that first."""
+        content = self._fetched_content or decode_content(self.command.content)
         if content is None:
             return self._not_sent(now_s, Error("internal_error", "the content cannot be read"))
+        if content.get("url"):
+            return actions.FetchMedia(content)
         self._content = content
         return actions.WaitUntilAllowed()
 
@@ -259,7 +267,7 @@ class Attempt:
                     return actions.RestrictAccount(error, self._history.link)
                 return self._refused(now_s, error)
             case _:
-                raise _unexpected(self.action, observation)
+                raise UnexpectedObservation(self.action, observation)
 
     def _after_message_lookup(self, observation: actions.MessageLookedUp, now_s: float) -> Action:
         assert observation.claim is not None, "the row of a message in doubt stays until its result"
@@ -290,7 +298,3 @@ class Attempt:
         return actions.Finish(
             self._history.refused_result(error, until_s, now_s, is_refused=is_refused)
         )
-
-
-def _unexpected(action: Action, observation: Observation) -> UnexpectedObservation:
-    return UnexpectedObservation(f"{type(observation).__name__} after {type(action).__name__}")

@@ -272,3 +272,14 @@ def encode(claim: Claim) -> bytes:
 def decode(data: bytes) -> Claim:
     """The row."""
     return _codec.decode(data)
+
+
+def find_send_time_s(claim: Claim) -> float | None:
+    """When its message was sent, or may have been; None: it was certainly not.
+
+    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
+    record (sender/clock.py). No host's wall clock has a part in it.
+    """
+    if isinstance(claim.result, Sent | OutcomeUnknown):
+        return claim.result.at_s
+    return claim.claimed_at_s if claim.is_open else None

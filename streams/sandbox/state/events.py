@@ -116,6 +116,14 @@ class InboundConfirmed(Event, frozen=True, kw_only=True, tag="inbound_confirmed"
     whatsapp_id: str
 
 
+class ChatStateChanged(Event, frozen=True, kw_only=True, tag="chatstate", rename={"from_": "from"}):
+    """What the recipient `to` sees of the account: it is `composing`, `recording`, or `paused` again."""
+
+    from_: str
+    to: str
+    state: str
+
+
 AnyEvent: TypeAlias = (
     Linked
     | Unlinked
@@ -127,4 +135,5 @@ AnyEvent: TypeAlias = (
     | ReceiptConfirmed
     | Inbound
     | InboundConfirmed
+    | ChatStateChanged
 )

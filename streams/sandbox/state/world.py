@@ -11,6 +11,7 @@ from typing import Any
 
 from streams.sandbox.state.events import (
     AnyEvent,
+    ChatStateChanged,
     GroupChanged,
     Inbound,
     InboundConfirmed,
@@ -98,6 +99,7 @@ class World:
             ReceiptConfirmed: self._apply_receipt_confirmed,
             Inbound: self._apply_inbound,
             InboundConfirmed: self._apply_inbound_confirmed,
+            ChatStateChanged: lambda _: None,
         }
 
     # -- reading

@@ -9,12 +9,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.accounts.pacing import MAX_PACE_WAIT_S
 from streams.domain.accounts.restriction import Restriction
 from streams.domain.errors import Error
 from streams.domain.sending import actions
 from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.sender.clock import Clock
+from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.whatsapp.driver import Driver, Phase
 from streams.whatsapp.errors import BrowserError
@@ -32,14 +33,15 @@ class SendPermission:
         self,
         *,
         browser_session: BrowserSession,
-        pacer: Pacer,
+        pace: AccountPace,
         restrictions: RestrictionStore,
         on_paced: Callable[[], object],
         clock: Clock,
     ) -> None:
         """`on_paced` is called when a dispatch is deferred because of the account's pace."""
         self._browser_session = browser_session
-        self._pacer = pacer
+        self._pacer = pace.pacer
+        self._stranger_pacer = pace.stranger_pacer
         self._restrictions = restrictions
         self._on_paced = on_paced
         self._clock = clock
@@ -56,9 +58,11 @@ class SendPermission:
             return actions.Denied(restriction.denial, restriction.until_s)
         return driver
 
-    async def wait_for_submit(self, deadline_mono_s: float) -> Driver | actions.Denied:
+    async def wait_for_submit(
+        self, deadline_mono_s: float, *, is_stranger: bool = False
+    ) -> Driver | actions.Denied:
         """The same for one submit, which also keeps the pace. Garbage is collected now and then before it."""
-        driver = await self._wait_for_pace(deadline_mono_s)
+        driver = await self._wait_for_pace(deadline_mono_s, is_stranger)
         if isinstance(driver, actions.Denied):
             return driver
         self._submits_since_gc += 1
@@ -67,15 +71,17 @@ class SendPermission:
         self._submits_since_gc = 0
         if not await _collect_page_garbage(driver):
             return driver
-        return await self._wait_for_pace(deadline_mono_s)  # the page is being reloaded
+        return await self._wait_for_pace(deadline_mono_s, is_stranger)  # the page is being reloaded
 
-    async def _wait_for_pace(self, deadline_mono_s: float) -> Driver | actions.Denied:
+    async def _wait_for_pace(
+        self, deadline_mono_s: float, is_stranger: bool
+    ) -> Driver | actions.Denied:
         while True:
             driver = await self.wait_for_driver(deadline_mono_s)
             if isinstance(driver, actions.Denied):
                 return driver
             now_mono_s = self._clock.monotonic_s()
-            wait_s, code = self._pacer.next_wait_s(now_mono_s)
+            wait_s, code = self._next_wait_s(now_mono_s, is_stranger)
             if wait_s <= 0:
                 return driver
             if wait_s > min(MAX_PACE_WAIT_S, deadline_mono_s - now_mono_s):
@@ -83,6 +89,12 @@ class SendPermission:
                 error = Error(code or "account_rate_limited")
                 return actions.Denied(error, self._clock.now_s() + wait_s)
             await asyncio.sleep(wait_s)
+
+    def _next_wait_s(self, now_mono_s: float, is_stranger: bool) -> tuple[float, str]:
+        wait_s, code = self._pacer.next_wait_s(now_mono_s)
+        if not is_stranger:
+            return wait_s, code
+        return max((wait_s, code), self._stranger_pacer.next_wait_s(now_mono_s))
 
     async def collect_garbage(self) -> None:
         """Have the page collect its garbage now, unless it has none or waits for an ack.

@@ -9,49 +9,30 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from streams.domain.accounts.pacing import Pacer
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending import actions
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.command import SendCommand
+from streams.domain.sending.command import SendCommand, decode_content
+from streams.sender.attempts.media_fetcher import Media, MediaFetcher
 from streams.sender.attempts.permission import SendPermission
+from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.reconciler import Reconciler
+from streams.sender.attempts.running import RunningAttempt
 from streams.sender.attempts.submitter import Fence, Limits, Submitter
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import driver as browser
-from streams.whatsapp.driver import Driver
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class RunningAttempt:
-    """An attempt, the id of its message, and the page that it may use.
-
-    `deadline_mono_s`: at first an estimate, then bounded by the append time of the claim. `turn_ended` is set as
-    soon as other attempts may go on.
-    """
-
-    attempt: Attempt
-    whatsapp_id: str
-    deadline_mono_s: float
-    driver: Driver | None = None  # since `Allowed`
-    turn_ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def command(self) -> SendCommand:
-        """The dispatch."""
-        return self.attempt.command
 
 
 # What two attempts may not do at the same time: the submits keep their order and their pace.
@@ -76,13 +57,15 @@ class AttemptRunner:
         *,
         browser_session: BrowserSession,
         claim_store: ClaimStore,
-        pacer: Pacer,
+        pace: AccountPace,
         restrictions: RestrictionStore,
         new_chats: NewChatGuard,
         limits: Limits,
+        prelude: Prelude,
         fence: Fence,
         on_paced: Callable[[], object],
         on_refused: Callable[[int], object],
+        media: Media,
         clock: Clock,
     ) -> None:
         """`on_paced` is called when a dispatch is deferred because of the account's pace, `on_refused`
@@ -92,13 +75,14 @@ class AttemptRunner:
         self._reconciler = Reconciler(browser_session, clock)
         self._permission = SendPermission(
             browser_session=browser_session,
-            pacer=pacer,
+            pace=pace,
             restrictions=restrictions,
             on_paced=on_paced,
             clock=clock,
         )
+        self._prelude = prelude
         self._submitter = Submitter(
-            pacer=pacer,
+            pace=pace,
             new_chats=new_chats,
             limits=limits,
             fence=fence,
@@ -110,6 +94,7 @@ class AttemptRunner:
         self._fence = fence
         self._clock = clock
         self._ack_patience_s = limits.ack_patience_s
+        self._media_fetcher = MediaFetcher(media, limits.media_patience_s, clock)
         self._turn_lock = asyncio.Lock()
 
     # -- ahead of its submit
@@ -124,6 +109,11 @@ class AttemptRunner:
     async def look_up(self, running: RunningAttempt) -> None:
         """Look the number up, if that comes first."""
         if isinstance(running.attempt.action, actions.LookUpNumber):
+            await self._step(running)
+
+    async def fetch_media(self, running: RunningAttempt) -> None:
+        """Fetch the file, if that comes first."""
+        if running.is_fetching:
             await self._step(running)
 
     async def claim_ahead(self, running: RunningAttempt) -> None:
@@ -159,13 +149,26 @@ class AttemptRunner:
         try:
             while (result := running.attempt.result) is None:
                 if isinstance(running.attempt.action, _TURN_ACTIONS):
+                    await self._run_prelude(running)
                     await self._take_turn(running)
+                    await self._prelude.end(running, running.attempt.chat_id)
                 else:
                     running.turn_ended.set()
                     await self._step(running)
         finally:
             running.turn_ended.set()
+            running.release()
         return result
+
+    async def _run_prelude(self, running: RunningAttempt) -> None:
+        """Before the first submit only. What it denies, the turn has nothing to do for."""
+        attempt = running.attempt
+        if attempt.submit_count or not isinstance(attempt.action, actions.WaitUntilAllowed):
+            return
+        content = decode_content(running.command.content) or {}
+        denied = await self._prelude.run(running, attempt.chat_id, content)
+        if denied is not None:
+            attempt.observe(denied, self._clock.now_s())
 
     async def _take_turn(self, running: RunningAttempt) -> None:
         """Go on until nothing more has to be done alone, or the ack is late. A late ack is waited for outside."""
@@ -205,8 +208,8 @@ class AttemptRunner:
 
     async def _execute(self, running: RunningAttempt, action: Action) -> Observation:
         match action:
-            case actions.LookUpNumber(phone):
-                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.LookUpNumber() | actions.FetchMedia():
+                return await self._prepare(running, action)
             case actions.WaitUntilAllowed():
                 return await self._wait_until_allowed(running)
             case actions.StoreClaim(claim):
@@ -234,6 +237,18 @@ class AttemptRunner:
 
     # -- actions
 
+    async def _prepare(
+        self, running: RunningAttempt, action: actions.LookUpNumber | actions.FetchMedia
+    ) -> Observation:
+        match action:
+            case actions.LookUpNumber(phone):
+                return await self._look_up_number(phone, running.deadline_mono_s)
+            case actions.FetchMedia(content):
+                observation, running.media = await self._media_fetcher.fetch(
+                    content, running.whatsapp_id, running.deadline_mono_s
+                )
+                return observation
+
     async def _look_up_number(self, phone: str, deadline_mono_s: float) -> Observation:
         driver = await self._permission.wait_for_driver(deadline_mono_s)
         if isinstance(driver, actions.Denied):
@@ -250,7 +265,9 @@ class AttemptRunner:
 
     async def _wait_until_allowed(self, running: RunningAttempt) -> Observation:
         running.driver = None
-        driver = await self._permission.wait_for_submit(running.deadline_mono_s)
+        driver = await self._permission.wait_for_submit(
+            running.deadline_mono_s, is_stranger=running.is_stranger
+        )
         if isinstance(driver, actions.Denied):
             return driver
         running.driver = driver
@@ -265,6 +282,8 @@ class AttemptRunner:
             action.chat_id,
             action.content,
             running.deadline_mono_s,
+            is_stranger=running.is_stranger,
+            media_path=running.media.path if running.media else None,
         )
 
 

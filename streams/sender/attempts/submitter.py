@@ -8,9 +8,10 @@ that time no other process can own the send topic yet, even if the call took lon
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
-from streams.domain.accounts.pacing import MAX_PACE_WAIT_S, Pacer
+from streams.domain.accounts.pacing import MAX_PACE_WAIT_S
 from streams.domain.errors import error_for
 from streams.domain.sending import actions
 from streams.domain.sending.actions import Observation
@@ -19,8 +20,10 @@ from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
+from streams.sender.pace.account_pace import AccountPace
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission
+from streams.whatsapp.limits import MAX_UPLOAD_S
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +52,16 @@ class Limits:
     ack_timeout_s: float
     lease_s: float
     ack_patience_s: float = 1.0  # after this time without an ack, other messages go on
+    media_patience_s: float = 5.0  # after this time without its file, a message is handed back
 
     @property
     def max_dispatch_s(self) -> float:
         """No dispatch is worked on for longer than this, whatever happens: the acks are the smaller part."""
         submit_s = MAX_PACE_WAIT_S + self.lease_s + self.ack_timeout_s + 10.0
         reconcile_s = RECONCILE_TIMEOUT_S + 15.0
-        return MAX_SUBMITS * (submit_s + reconcile_s) + 15.0  # a reconnect
+        reconnect_s = 15.0
+        media_s = 2 * self.media_patience_s + MAX_UPLOAD_S
+        return MAX_SUBMITS * (submit_s + reconcile_s) + reconnect_s + media_s
 
 
 class Submitter:
@@ -64,7 +70,7 @@ class Submitter:
     def __init__(
         self,
         *,
-        pacer: Pacer,
+        pace: AccountPace,
         new_chats: NewChatGuard,
         limits: Limits,
         fence: Fence,
@@ -72,7 +78,9 @@ class Submitter:
         clock: Clock,
     ) -> None:
         """`on_refused` is called with the code of each refusal by WhatsApp's server."""
-        self._pacer = pacer
+        self._pacer = pace.pacer
+        self._stranger_pacer = pace.stranger_pacer
+        self._random_fraction = pace.random_fraction
         self._new_chats = new_chats
         self._limits = limits
         self._fence = fence
@@ -87,6 +95,9 @@ class Submitter:
         chat_id: str,
         content: Mapping[str, object],
         deadline_mono_s: float,
+        *,
+        is_stranger: bool = False,
+        media_path: Path | None = None,
     ) -> Observation:
         """Submit this message now, before the deadline of its claim, and wait for its ack."""
         now_mono_s = self._clock.monotonic_s()
@@ -98,16 +109,20 @@ class Submitter:
             submit_before_mono_s=min(deadline_mono_s, lease_end_mono_s),
             reply_to=command.reply_to,
             ack_timeout_s=self._limits.ack_timeout_s,
+            media_path=media_path,
         )
         if now_mono_s >= submission.submit_before_mono_s:
             return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
         may_be_sent = True  # also if the call is cancelled, or fails
-        self._pacer.record_submit(now_mono_s)
+        pacers = [self._pacer, self._stranger_pacer] if is_stranger else [self._pacer]
+        for pacer in pacers:
+            pacer.record_submit(now_mono_s, self._random_fraction())
         try:
             result = await self._new_chats.submit(driver.submit, submission)
             may_be_sent = isinstance(result, browser.ServerAccepted | browser.InDoubt)
         finally:
-            self._pacer.record_answer(self._clock.monotonic_s(), may_be_sent=may_be_sent)
+            for pacer in pacers:
+                pacer.record_answer(self._clock.monotonic_s(), may_be_sent=may_be_sent)
         return self._observe(command, result, deadline_mono_s)
 
     def _observe(

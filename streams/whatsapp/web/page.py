@@ -170,6 +170,21 @@ class WhatsAppPage:
             until_s=answer.get("until_s"),
         )
 
+    async def choose_file(self, name: str, argument: object, path: Path, timeout_s: float) -> None:
+        """Choose this file in the input element that the adapter returns. Raises PageFailure.
+
+        The element only gets the path: Chromium reads the file from disk when the page does.
+        """
+        if self._adapter is None:
+            raise PageNavigated("the adapter is not in the page")
+        handle = await call_with_timeout(
+            self._adapter.evaluate_handle(_CALL_SCRIPT, [name, argument]), timeout_s
+        )
+        element = handle.as_element()
+        assert element is not None, "the adapter returns an input element"
+        await call_with_timeout(element.set_input_files(path), timeout_s)
+        await call_with_timeout(element.dispose(), timeout_s)
+
     async def collect_garbage(self) -> tuple[float, float]:
         """Run V8's garbage collector.
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import diagnosing
+from streams.whatsapp.chats import IS_NEW_CHAT_TIMEOUT_S, TYPING_TIMEOUT_S
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
@@ -160,7 +161,7 @@ class WhatsAppWeb:
                 _NOT_READY_CODES.get(self.session.phase, "not_logged_in"), str(error)
             )
         before_ms = page.to_page_ms(submission.submit_before_mono_s)
-        media_s = upload_timeout_s(submission.content)
+        media_s = upload_timeout_s(submission)
         argument = answers.encode_submission(submission, before_ms, media_s)
         try:
             if is_media(submission.content):
@@ -176,7 +177,7 @@ class WhatsAppWeb:
         self, page: WhatsAppPage, submission: Submission, argument: Mapping[str, object]
     ) -> SubmitResult:
         remaining_s = max(0.0, submission.submit_before_mono_s - time.monotonic())
-        waits_s = upload_timeout_s(submission.content) + submission.ack_timeout_s
+        waits_s = upload_timeout_s(submission) + submission.ack_timeout_s
         timeout_s = remaining_s + waits_s + self._config.timeouts.answer_s
         try:
             await page.call("submit", argument, timeout_s)
@@ -185,6 +186,25 @@ class WhatsAppWeb:
         except PageFailure as error:
             return InDoubt("outcome_unknown", str(error))
         return ServerAccepted(self._now_s())
+
+    async def is_new_chat(self, chat_id: str) -> bool:  # noqa: D102
+        try:
+            answer = await self._require_ready_page().call(
+                "is_new_chat", {"chat_id": chat_id}, IS_NEW_CHAT_TIMEOUT_S
+            )
+        except (AdapterError, PageFailure) as error:
+            log.info("the page cannot tell whether a chat is new: %s", error)
+            return True
+        return bool(answer["is_new"])
+
+    async def set_typing(self, chat_id: str, *, is_typing: bool) -> bool:  # noqa: D102
+        argument = {"chat_id": chat_id, "is_typing": is_typing}
+        try:
+            await self._require_ready_page().call("set_typing", argument, TYPING_TIMEOUT_S)
+        except (AdapterError, PageFailure) as error:
+            log.info("the typing indication was not changed: %s", error)
+            return False
+        return True
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """Returns nothing when the page cannot answer."""

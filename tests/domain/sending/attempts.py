@@ -12,6 +12,7 @@ from streams.domain.sending.actions import (
     ClaimStored,
     ConfirmOwnership,
     Denied,
+    FetchMedia,
     Finish,
     LookUpMessage,
     LookUpNumber,
@@ -50,6 +51,9 @@ COMMAND = SendCommand(
     content=b'{"type":"text"}',
     chat_id=CHAT,
 )
+URL_CONTENT = {"type": "image", "url": "https://example.com/a.png"}
+FILE_CONTENT = {"type": "image", "mime": "image/png", "filename": "image.png"}
+WITH_URL = msgspec.structs.replace(COMMAND, content=msgspec.json.encode(URL_CONTENT))
 WITHOUT_CHAT = msgspec.structs.replace(COMMAND, chat_id=None)
 CLAIM = Claim(
     phone="+60123456789",
@@ -93,6 +97,7 @@ def submitted() -> Attempt:
 
 ATTEMPTS: dict[type, Callable[[], Attempt]] = {
     LookUpNumber: lambda: begin(WITHOUT_CHAT),
+    FetchMedia: lambda: begin(WITH_URL),
     WaitUntilAllowed: begin,
     ConfirmOwnership: lambda: after(Allowed()),
     StoreClaim: lambda: after(Allowed(), OwnershipConfirmed("link-1", None)),

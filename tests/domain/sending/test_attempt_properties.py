@@ -4,47 +4,42 @@ The machine drives `Attempt`, the class that the sender runs. Between any two ac
 crash, close, or fail in itself; what is durable stays, and the command is delivered again.
 """
 
+from collections.abc import Mapping
+
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from streams.domain.errors import Error
-from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, ReceiptKind, Result, Sent
+from streams.domain.phone.events import Deferred, Failed, OutcomeUnknown, Result, Sent
 from streams.domain.sending import actions, reconciliation
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Observation
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
-from streams.domain.sending.reconciliation import InStore, LookupUnavailable, NotInStore
 from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
-from tests.domain.sending.attempts import CHAT, NUMBER_OBSERVATIONS, ProcessEnded
+from tests.domain.sending.attempts import (
+    CHAT,
+    FILE_CONTENT,
+    NUMBER_OBSERVATIONS,
+    URL_CONTENT,
+    ProcessEnded,
+)
+from tests.domain.sending.whatsapp_model import WhatsAppModel
 
 PHONE = "+60123456789"
 
 
-class MessageMachine(RuleBasedStateMachine):
-    """One message under a dispatcher, a person, a page and crashes that do as they like.
-
-    `stores` is the store of each link. It is truthful, as WhatsApp's is: a message that was handed over
-    is in it, with its ack. A message with ack 0 is pending in the page that has sent it, and is sent by no
-    later page. The server's ack may come late, or never, and the phone's receipts in any order. The recipient
-    drops a repeat of one link, because it has the same id; so `arrived_links` must stay within what is
-    permitted.
-    """
+class MessageMachine(WhatsAppModel):
+    """One message under a dispatcher, a person, a page and crashes that do as they like."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now_s = 1000.0
-        self.link = 1
-        self.row: Claim | None = None
-        self.stores: dict[int, int] = {}
-        self.is_pending = False  # in the page of now, for the store of this link
-        self.arrived_links: set[int] = set()
         self.claim_stored = actions.ClaimStored(0.0)
         self.was_refused = False  # by the server, the last time
-        self.permitted = 1  # one message, and one more each time a person allows a duplicate
-        self.is_looked_up_since_submit = True
+        self.content: dict[str, object] | None = None  # the same in every dispatch
+        self.is_file_gone = False  # for good
         self.commands: list[SendCommand] = []
         self.steps_left = 0
         self.ending = "crash"
@@ -74,6 +69,8 @@ class MessageMachine(RuleBasedStateMachine):
         self._handle(data.draw(st.sampled_from(self.commands)), data)
 
     def _dispatch(self, data: st.DataObject, timeout_s: float, *, allow_duplicate: bool) -> None:
+        if self.content is None:
+            self.content = data.draw(st.sampled_from([{"type": "text"}, URL_CONTENT]))
         command = SendCommand(
             phone=PHONE,
             id="m1",
@@ -81,50 +78,13 @@ class MessageMachine(RuleBasedStateMachine):
             account="main",
             appended_at_s=self.now_s,
             timeout_s=timeout_s,
-            content=b"{}",
+            content=msgspec.json.encode(self.content),
             chat_id=data.draw(st.sampled_from([CHAT, None]), label="chat id"),
             allow_duplicate=allow_duplicate,
         )
         self.commands.append(command)
         self.last_result = None
         self._handle(command, data)
-
-    # -- WhatsApp
-
-    @rule(by_s=st.sampled_from([1.0, 30.0]))
-    def time_passes(self, by_s: float) -> None:
-        """Nothing happens for a while."""
-        self.now_s += by_s
-
-    @rule()
-    def link_again(self) -> None:
-        """A person links the account again: its store begins empty."""
-        self.link += 1
-        self.is_pending = False
-
-    @rule()
-    def reload(self) -> None:
-        """Another page sends nothing of what was pending."""
-        self.is_pending = False
-
-    @precondition(lambda self: self.is_pending)
-    @rule(is_acked=st.booleans())
-    def send_pending(self, *, is_acked: bool) -> None:
-        """The page connects again, and sends what is pending; the ack may be lost once more."""
-        self._arrive()
-        if is_acked:
-            self.stores[self.link], self.is_pending = 1, False
-
-    @precondition(lambda self: self.arrived_links)
-    @rule(kind=st.sampled_from(["sent", "delivered", "read", "played"]))
-    def give_receipt(self, kind: ReceiptKind) -> None:
-        """A late ack or a receipt is seen: at any time, in any order, and repeated."""
-        if self.row is not None:
-            self.row = claims.with_receipt(self.row, kind) or self.row
-
-    def _arrive(self) -> None:
-        self.arrived_links.add(self.link)
-        assert len(self.arrived_links) <= self.permitted, "the recipient got it twice"
 
     # -- the sender
 
@@ -158,7 +118,9 @@ class MessageMachine(RuleBasedStateMachine):
         if isinstance(result, Sent):
             assert self.arrived_links, "nothing was sent"
         if isinstance(result, OutcomeUnknown):
-            assert self.link > 1 or self.was_refused, "nothing makes the outcome unknown"
+            assert self.link > 1 or self.was_refused or self.is_file_gone, (
+                "nothing makes the outcome unknown"
+            )
         if isinstance(result, Failed) and self.permitted == 1:
             assert not self.arrived_links, "the recipient has a message that has failed"
         if is_latest:
@@ -188,16 +150,12 @@ class MessageMachine(RuleBasedStateMachine):
         match attempt.action:
             case actions.LookUpNumber():
                 return data.draw(st.sampled_from(NUMBER_OBSERVATIONS))
+            case actions.FetchMedia(content):
+                return self._fetch(attempt, content, data)
             case actions.WaitUntilAllowed():
                 return self._wait(attempt, data)
-            case actions.StoreClaim(claim):
-                self.row = claim
-                claim_stored = self._append_claim(data)
-                self._may_link_again(data)
-                self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="response")
-                return claim_stored
-            case actions.ConfirmOwnership():
-                return actions.OwnershipConfirmed(str(self.link), self.row)
+            case actions.StoreClaim() | actions.ConfirmOwnership():
+                return self._claim(attempt.action, data)
             case actions.Submit():
                 return self._submit(attempt, data)
             case actions.Reconnect():
@@ -209,6 +167,32 @@ class MessageMachine(RuleBasedStateMachine):
                 return actions.AccountRestricted()
             case actions.Finish():
                 raise AssertionError("nothing is executed after the result")
+
+    def _claim(
+        self, action: actions.StoreClaim | actions.ConfirmOwnership, data: st.DataObject
+    ) -> Observation:
+        if isinstance(action, actions.ConfirmOwnership):
+            return actions.OwnershipConfirmed(str(self.link), self.row)
+        self.row = action.claim
+        claim_stored = self._append_claim(data)
+        self._may_link_again(data)
+        self.now_s += data.draw(st.sampled_from([0.0, 0.0, 5.0]), label="response")
+        return claim_stored
+
+    def _fetch(
+        self, attempt: Attempt, content: Mapping[str, object], data: st.DataObject
+    ) -> Observation:
+        assert content == URL_CONTENT
+        assert not attempt.is_withdrawable, "claimed before its file was on disk"
+        assert attempt.claim_ahead(str(self.link), self.row, self.now_s) is None
+        self.now_s += data.draw(st.sampled_from([0.0, 5.0, 30.0]), label="download")
+        self._may_link_again(data)
+        self._may_get_receipt(data)
+        code = data.draw(
+            st.sampled_from(["", "", "", "media_pending", "media_fetch_failed", "media_rejected"])
+        )
+        self.is_file_gone = code == "media_rejected"
+        return actions.MediaNotFetched(Error(code)) if code else actions.MediaFetched(FILE_CONTENT)
 
     def _wait(self, attempt: Attempt, data: st.DataObject) -> Observation:
         if data.draw(st.booleans(), label="claim ahead"):
@@ -229,22 +213,10 @@ class MessageMachine(RuleBasedStateMachine):
         self.claim_stored = actions.ClaimStored(self.now_s, resolved)
         return self.claim_stored
 
-    def _reconnect(self, data: st.DataObject) -> Observation:
-        if self.is_pending:
-            self.send_pending(is_acked=data.draw(st.booleans(), label="acked"))
-        self._may_get_receipt(data)
-        return actions.Reconnected()
-
-    def _may_get_receipt(self, data: st.DataObject) -> None:
-        if self.arrived_links and data.draw(st.sampled_from([False] * 4 + [True]), label="receipt"):
-            self.give_receipt("sent")
-
-    def _may_link_again(self, data: st.DataObject) -> None:
-        if data.draw(st.sampled_from([False] * 7 + [True]), label="linked again"):
-            self.link_again()
-
     def _submit(self, attempt: Attempt, data: st.DataObject) -> Observation:
         command = attempt.command
+        assert isinstance(attempt.action, actions.Submit)
+        assert "url" not in attempt.action.content, "submitted without its file"
         assert attempt.submit_count <= reconciliation.MAX_SUBMITS
         assert self.row is not None
         assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
@@ -287,13 +259,6 @@ class MessageMachine(RuleBasedStateMachine):
             case _:
                 pass
         return actions.SubmitUncertain()
-
-    def _look_up(self, data: st.DataObject) -> reconciliation.StoreLookup:
-        if data.draw(st.sampled_from([False, False, False, True]), label="lookup fails"):
-            return LookupUnavailable("the page is gone")
-        self.is_looked_up_since_submit = True
-        ack = self.stores.get(self.link)
-        return NotInStore() if ack is None else InStore(ack, self.is_pending)
 
 
 MessageMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

@@ -14,10 +14,13 @@ from streams.domain.sending.actions import (
     ClaimStored,
     ConfirmOwnership,
     Denied,
+    FetchMedia,
     Finish,
     HeldBack,
     LookUpMessage,
     LookUpNumber,
+    MediaFetched,
+    MediaNotFetched,
     NotSubmitted,
     NumberFound,
     NumberLookupFailed,
@@ -32,9 +35,9 @@ from streams.domain.sending.actions import (
     SubmitAccepted,
     SubmitRefused,
     SubmitUncertain,
+    UnexpectedObservation,
     WaitUntilAllowed,
 )
-from streams.domain.sending.attempt import UnexpectedObservation
 from streams.domain.sending.reconciliation import (
     MIN_PENDING_DELAY_S,
     STALL_TIMEOUT_S,
@@ -47,6 +50,7 @@ from tests.domain.sending.attempts import (
     CHAT,
     CLAIM,
     DISCONNECTED,
+    FILE_CONTENT,
     NOW_S,
     PENDING,
     PENDING_DETAIL,
@@ -69,6 +73,8 @@ HELD_BACK = Deferred(
     is_held_back=True,
 )
 
+NOT_FETCHED = Error("media_fetch_failed", "the server answered with status 404")
+PENDING_FILE = Error("media_pending")
 PROVED_CLAIM = msgspec.structs.replace(CLAIM, receipt="sent")
 
 TABLE: list[tuple[type, Observation, Action]] = [
@@ -77,6 +83,9 @@ TABLE: list[tuple[type, Observation, Action]] = [
     (LookUpNumber, NumberNotFound(), failed("recipient_not_on_whatsapp")),
     (LookUpNumber, NumberLookupFailed("no answer"), failed("lookup_failed", "no answer")),
     (LookUpNumber, Denied(DISCONNECTED), Finish(Deferred(error=DISCONNECTED))),
+    (FetchMedia, MediaFetched(FILE_CONTENT), WaitUntilAllowed()),
+    (FetchMedia, MediaNotFetched(NOT_FETCHED), Finish(Failed(error=NOT_FETCHED))),
+    (FetchMedia, MediaNotFetched(PENDING_FILE), Finish(Deferred(error=PENDING_FILE))),
     (WaitUntilAllowed, Allowed(), ConfirmOwnership()),
     (WaitUntilAllowed, Denied(DISCONNECTED, 70.0), Finish(Deferred(error=DISCONNECTED, until_s=70.0))),
     (ConfirmOwnership, OwnershipConfirmed("link-1", None), StoreClaim(CLAIM)),
@@ -129,6 +138,8 @@ OBSERVATIONS: list[Observation] = [
     NumberFound(CHAT),
     NumberNotFound(),
     NumberLookupFailed("no answer"),
+    MediaFetched(FILE_CONTENT),
+    MediaNotFetched(NOT_FETCHED),
     Allowed(),
     Denied(DISCONNECTED),
     ClaimStored(NOW_S),

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from streams.contract.request.content import CONTENT_KINDS
-from streams.contract.request.not_built_yet import UNSUPPORTED_FEATURES
 from streams.whatsapp.driver import MessageFound, NotSubmitted, ServerAccepted
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import PEER_CHAT, make_message, make_text
@@ -274,6 +273,6 @@ async def test_each_supported_kind_has_a_sender_and_a_test() -> None:
     source = (files("streams.whatsapp") / "web" / "adapter" / "contents.js").read_text("utf-8")
     (table,) = re.findall(r"const SENDERS = \{\n(.*?)\n  \};", source, re.DOTALL)
     senders = set(re.findall(r"^    (\w+): ", table, re.MULTILINE))
-    supported_kinds = set(CONTENT_KINDS) - set(UNSUPPORTED_FEATURES) - {"template"}
+    supported_kinds = set(CONTENT_KINDS) - {"template"}
     assert senders == supported_kinds
     assert {case.content["type"] for case in CASES.values()} | {"reaction"} == supported_kinds

@@ -223,7 +223,7 @@ def _apply_deferred(
         return transition.publish_queued(updated, reason, due_at_s)
     if is_repeated_now:
         return transition.put_message(updated)
-    reason = "retry" if error.is_deadline_exceeded else "rate_limited"
+    reason = "retry" if error.is_only_late else "rate_limited"
     return transition.publish_queued(updated, reason, updated.not_before_s)
 
 

@@ -108,7 +108,9 @@
       const sending = parts.sending({
         ...base, ...acks.internal, ...store.internal, ...contents.internal,
       });
-      addCalls({ ...groups.calls, ...store.calls, ...contents.calls });
+      const chats = parts.chats({ ...base, ...store.internal });
+      addCalls({ ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls });
+      Object.assign(adapter, contents.elements); // not calls: what they return is used as it is
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;
       shared.late = { ...store.internal, ...attempts.internal };

@@ -7,7 +7,7 @@
 
   const { WPP, functions, AdapterError, buildKey, findMessage, sendReaction } = shared;
 
-  /* ---------- media: chunks of base64 that become one file ---------- */
+  /* ---------- media: chunks of base64, or a file on disk, that become one file ---------- */
 
   const mediaChunks = new Map();
 
@@ -18,14 +18,24 @@
     return {};
   }
 
+  const mediaInputs = new Map(); // input elements, each with a file that is read from disk only when it is needed
+
+  function media_input({ token }) {
+    const input = Object.assign(document.createElement("input"), { type: "file" });
+    mediaInputs.set(token, input);
+    return input;
+  }
+
   function drop_media({ token }) {
     mediaChunks.delete(token);
+    mediaInputs.delete(token);
     return {};
   }
 
   function buildFile({ id, content }) {
     const type = content.mime || "application/octet-stream";
-    return new File(mediaChunks.get(id) || [], content.filename || `${content.type}`, { type });
+    const input = mediaInputs.get(id);
+    return new File(input ? [...input.files] : mediaChunks.get(id) || [], content.filename || `${content.type}`, { type });
   }
 
   /* ---------- options ---------- */
@@ -157,6 +167,7 @@
 
   return {
     calls: { add_media_chunk, drop_media },
+    elements: { media_input },
     internal: { buildOptions, sendContent, restoreFile, dropMedia: drop_media },
   };
 }

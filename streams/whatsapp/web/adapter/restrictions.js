@@ -110,6 +110,10 @@
     return canSend === null ? isTrusted(chat) : canSend === true;
   }
 
+  // Whether this person never wrote to the account.
+  const isStranger = (chat, contact) =>
+    !isAllowed("canSendMsgWhileCapped", loadCapUtils, chat, contact || (chat && chat.contact));
+
   // Null, or why a message to this contact would be refused, and until when.
   function findNewChatRestriction(chat, contact, isNewChatAllowed = true) {
     const person = contact || (chat && chat.contact);
@@ -149,5 +153,5 @@
     };
   }
 
-  return { findBan, findNewChatRestriction, readRestrictions, subscribe };
+  return { findBan, findNewChatRestriction, isStranger, readRestrictions, subscribe };
 }

@@ -82,6 +82,10 @@
       "WAWebSchemaReactions.getReactionsTable": null,
       "WAWebGroupMetadataCollection.default": "GroupMetadataStore",
     },
+    typing: {
+      "WAWebPresenceChatAction.markComposing": "ChatPresence.markComposing",
+      "WAWebPresenceChatAction.markPaused": "ChatPresence.markPaused",
+    },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,
       "WAWebDBProcessMessage.DuplicateMessageError": null,

@@ -197,7 +197,9 @@ define("WAWebUpdateUnreadChatAction", (exports) => {
 });
 
 define("WAWebPresenceChatAction", (exports, require) => {
-  const sendState = (state) => async () => { require("WAWebSandboxWire").send("chatstate", { state }); };
+  const sendState = (state) => async (chat) => {
+    require("WAWebSandboxWire").send("chatstate", { state, to: chat.id.toString() });
+  };
   exports.markComposing = sendState("composing");
   exports.markPaused = sendState("paused");
   exports.markRecording = sendState("recording");

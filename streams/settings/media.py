@@ -1,0 +1,30 @@
+"""The settings of files that are fetched by URL: a group of groups.py. Reads nothing."""
+
+from dataclasses import dataclass
+
+from streams.settings.types import AtLeast0, AtLeast1, Network, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaSettings:
+    """Files that are fetched by URL."""
+
+    media_max_mb: AtLeast1 = setting(
+        100, "Size of the largest file that is fetched, in MB. WhatsApp's own limits hold too."
+    )
+    media_timeout_s: AtLeast1 = setting(
+        120, "A file that is not fetched within this many seconds ends as `media_fetch_failed`."
+    )
+    media_cache_mb: AtLeast1 = setting(
+        1024, "MB of fetched files that are kept, for all accounts of this machine together."
+    )
+    media_cache_s: AtLeast0 = setting(
+        300,
+        "For this many seconds, a URL that was fetched is not requested again. "
+        "After that, the server is asked whether the file has changed.",
+    )
+    media_allowed_networks: tuple[Network, ...] = setting(
+        (),
+        "Networks that are not public and from which files may be fetched all the same, for example "
+        "10.1.0.0/16. Callers can then reach every web server in them.",
+    )

@@ -56,7 +56,7 @@ PUBLIC_TOPICS: tuple[Topic, ...] = (
     Topic(
         name="inbound",
         direction="out",
-        key="phone, E.164",
+        key="phone (E.164), chat id or group",
         value="received message (JSON)",
         partitions="keyed",
         retention_ms=7 * DAY_MS,

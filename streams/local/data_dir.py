@@ -14,7 +14,7 @@ from streams.settings import Settings
 from streams.system.private_files import tighten_folder
 
 OWN_NAMES: Final = frozenset(
-    {"kafka", "logs", "media-cache", "ports", "profiles", "run", "sandbox", "tables"}
+    {"kafka", "logs", "media", "media-cache", "ports", "profiles", "run", "sandbox", "tables"}
 )
 
 

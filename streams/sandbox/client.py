@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 from streams.sandbox.state.faults import FaultValue
@@ -98,10 +99,10 @@ class SandboxClient:
         return self._call("POST", "/scan", body)["phone"]
 
     def write_to_account(
-        self, from_: str, to: str, body: str, *, reply_to: str | None = None
+        self, from_: str, to: str, body: str = "", *, reply_to: str | None = None, **fields: object
     ) -> str:
-        """Somebody writes to the account `to`. Returns the message's id."""
-        message = _without_none(to=to, body=body, reply_to=reply_to) | {"from": from_}
+        """Somebody writes to the account `to`. `fields` are those of `POST /inbound`. Returns the message's id."""
+        message = _without_none(to=to, body=body, reply_to=reply_to, **fields) | {"from": from_}
         return self._call("POST", "/inbound", message)["whatsapp_id"]
 
     def read_messages(self, by: str, to: str, *, group: str | None = None) -> int:
@@ -193,10 +194,10 @@ class AsyncSandboxClient:
         return await asyncio.to_thread(self._client.enter_pairing_code, pairing_code, phone)
 
     async def write_to_account(  # noqa: D102
-        self, from_: str, to: str, body: str, *, reply_to: str | None = None
+        self, from_: str, to: str, body: str = "", *, reply_to: str | None = None, **fields: object
     ) -> str:
         return await asyncio.to_thread(
-            self._client.write_to_account, from_, to, body, reply_to=reply_to
+            partial(self._client.write_to_account, from_, to, body, reply_to=reply_to, **fields)
         )
 
     async def read_messages(self, by: str, to: str, *, group: str | None = None) -> int:  # noqa: D102

@@ -4,7 +4,7 @@
     GET /log        messages so far (`?after=SEQ`; `?event=all`: every event)
     POST /scan      {"qr", "phone"?} or {"pairing_code", "phone"?}
     POST /numbers   {"+60…": {"on_whatsapp": false, "chat_id"?: …}, …}
-    POST /inbound   {"from", "to", "body", "reply_to"?}
+    POST /inbound   see inbound.py
     POST /read      {"by", "to", "group"?}
     POST /groups    {"id"?, "subject"?, "members", "admins"?, "admins_only"?}: its members from now on
     POST /faults    see state/faults.py; DELETE /faults
@@ -20,13 +20,13 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
+from streams.sandbox.inbound import InboundBody, Phone, make_inbound
 from streams.sandbox.linking import LinkingRefused
 from streams.sandbox.server import Server
 from streams.sandbox.state.events import NumberLookup
 from streams.sandbox.state.faults import InvalidFault
 from streams.sandbox.state.world import UnknownAccount
 
-_Phone = Annotated[str, msgspec.Meta(pattern=r"^\+[0-9]{5,20}$")]
 _HTTP_STATUS: dict[type[Exception], int] = {
     msgspec.ValidationError: 400,
     msgspec.DecodeError: 400,
@@ -43,27 +43,20 @@ class _RequestBody(msgspec.Struct, forbid_unknown_fields=True):
 class _ScanBody(_RequestBody, kw_only=True):
     qr: str | None = None
     pairing_code: str | None = None
-    phone: _Phone | None = None
-
-
-class _InboundBody(_RequestBody, kw_only=True, rename={"from_": "from"}):
-    from_: _Phone
-    to: _Phone
-    body: str
-    reply_to: str | None = None
+    phone: Phone | None = None
 
 
 class _ReadBody(_RequestBody, kw_only=True):
-    by: _Phone
-    to: _Phone
+    by: Phone
+    to: Phone
     group: str | None = None
 
 
 class _GroupBody(_RequestBody, kw_only=True):
-    members: list[_Phone]
+    members: list[Phone]
     id: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(-[0-9]+)?@g\.us$")] | None = None
     subject: str = "Group"
-    admins: list[_Phone] = []
+    admins: list[Phone] = []
     admins_only: bool = False
 
 
@@ -140,15 +133,13 @@ class Control:
 
     async def numbers(self, request: web.Request) -> web.Response:
         """Set what look-ups answer."""
-        self._server.set_numbers(await _read_body(request, dict[_Phone, NumberLookup]))
+        self._server.set_numbers(await _read_body(request, dict[Phone, NumberLookup]))
         return _json_response({})
 
     async def inbound(self, request: web.Request) -> web.Response:
         """Somebody writes to an account."""
-        body = await _read_body(request, _InboundBody)
-        whatsapp_id = await self._server.phones.write_to_account(
-            body.from_, body.to, body.body, body.reply_to
-        )
+        inbound = make_inbound(await _read_body(request, InboundBody))
+        whatsapp_id = await self._server.phones.write_to_account(inbound)
         return _json_response({"whatsapp_id": whatsapp_id})
 
     async def read(self, request: web.Request) -> web.Response:

@@ -6,8 +6,9 @@ never be sent before the ack.
 """
 
 import asyncio
-import secrets
+import base64
 import time
+from datetime import datetime
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
@@ -88,15 +89,13 @@ class Phones:
             await self._send_receipt(shown.message, AckLevel.READ)
         return len(unread)
 
-    async def write_to_account(self, from_: str, to: str, body: str, reply_to: str | None) -> str:
+    async def write_to_account(self, inbound: Inbound) -> str:
         """Somebody writes to an account. Returns the message's id. Raises UnknownAccount."""
-        self._store.world.get_account(to)
-        whatsapp_id = "3A" + secrets.token_hex(9).upper()
-        inbound = Inbound(from_=from_, to=to, whatsapp_id=whatsapp_id, body=body, reply_to=reply_to)
-        inbound = self._store.record(inbound)
-        for page in self._pages.of_account(to):
-            await self._send_inbound(page, inbound)
-        return whatsapp_id
+        self._store.world.get_account(inbound.to)
+        recorded = self._store.record(inbound)
+        for page in self._pages.of_account(inbound.to):
+            await self._send_inbound(page, recorded)
+        return recorded.whatsapp_id
 
     async def catch_up(self, page: Connection, phone: str) -> None:
         """Send a page that has reconnected what it has not confirmed."""
@@ -132,16 +131,30 @@ class Phones:
     async def _send_inbound(self, page: Connection, inbound: Inbound) -> None:
         ids = self._store.world.ids_of_phone(inbound.from_)
         quoted = self._store.world.find_message(inbound.from_, inbound.reply_to or "")
+        has_lid = self._defaults.lid_chats or inbound.is_hidden
         await page.send(
             "inbound",
             id=inbound.whatsapp_id,
+            type=inbound.type,
             body=inbound.body,
+            details=inbound.details,
+            group=inbound.group,
+            name=inbound.name,
+            target=inbound.target,
             quoted=inbound.reply_to,
             quoted_body=quoted.message.body if quoted else None,
-            t=int(time.time()),
-            pn=ids.pn,
-            **{"from": ids.lid if self._defaults.lid_chats else ids.pn},
+            t=int(datetime.fromisoformat(inbound.at).timestamp()),
+            pn=None if inbound.is_hidden else ids.pn,
+            **{"from": ids.lid if has_lid else ids.pn},
         )
+
+    def serve_file(self, whatsapp_id: str) -> tuple[int, bytes]:
+        """The HTTP status, and the file of a message to an account."""
+        error = self._faults.consume("download_error", None)
+        if error is not None:
+            return int(error), b""
+        data = self._store.world.find_file(whatsapp_id)
+        return (404, b"") if data is None else (200, base64.b64decode(data))
 
     # -- what pages confirm
 

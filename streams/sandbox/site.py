@@ -48,6 +48,7 @@ _MODULES = (
     "messages/addons",
     "messages/media",
     "messages/receipts",
+    "contents/inbox",
     "messages/outbox",
     "contents/vcards",
     "contents/edits",
@@ -94,6 +95,7 @@ class Site:
                 web.get("/status.json", self.status),
                 web.get("/ws/chat", self.chat),
                 web.post("/mms/upload", self.upload),
+                web.get("/mms/download/{whatsapp_id}", self.download),
             ]
         )
         return application
@@ -135,6 +137,11 @@ class Site:
         status = await self._server.messages.receive_upload(await request.json())
         answer = {"directPath": f"/v/t62/{secrets.token_hex(8)}"} if status == 200 else {}
         return web.json_response(answer, status=status)
+
+    async def download(self, request: web.Request) -> web.Response:
+        """A page downloads a file that somebody sent to it."""
+        status, data = self._server.phones.serve_file(request.match_info["whatsapp_id"])
+        return web.Response(body=data, status=status, content_type="application/octet-stream")
 
     async def chat(self, request: web.Request) -> web.WebSocketResponse:
         """A page's connection. Its first message is the hello."""

@@ -36,15 +36,18 @@ from streams.runtime.factory import create_app
 from streams.runtime.table import DurableTable
 from streams.sender import claim_store
 from streams.sender.account import QrPrinter
-from streams.sender.browser_memory import BrowserMemoryCollector
+from streams.sender.attempts.submitter import make_limits
 from streams.sender.clock import Clock
+from streams.sender.inbound.records import publish as publish_inbound
 from streams.sender.linking.instruction_reader import InstructionReader
 from streams.sender.metrics import Metrics
-from streams.sender.ownership import Ports, SendTopicOwnership, make_limits
+from streams.sender.monitoring.browser_memory import BrowserMemoryCollector
+from streams.sender.ownership import SendTopicOwnership
+from streams.sender.ports import Ports
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web.launch import BrowserConfig
+from streams.whatsapp.web.launch import make_browser_config
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 log = logging.getLogger(__name__)
@@ -104,6 +107,7 @@ class Sender:
             make_driver=lambda: make_driver(now_s=self.broker_clock.now_s),
             publish_events=self._publish_events,
             publish_account=self._publish_account,
+            publish_inbound=partial(publish_inbound, self.app.publisher, self.names.inbound),
             publish_groups=self._publish_groups,
             nack=self.app.nack,
             on_failure=self._crash,
@@ -118,7 +122,8 @@ class Sender:
 
     def _register_agents(self) -> None:
         app, obstacles = self.app, self.app.obstacles
-        app.target_topics |= {self.names.phone, self.names.accounts, self.names.account_requests}
+        names = self.names
+        app.target_topics |= {names.phone, names.accounts, names.account_requests, names.inbound}
         obstacles.observers.append(
             ObstacleMetrics(
                 self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
@@ -258,19 +263,6 @@ class Sender:
             rate_limit_tracking=0,
             under_replicated_topics=len(self.app.obstacles.under_replicated),
         )
-
-
-def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
-    """The configuration of the account's browser."""
-    return BrowserConfig(
-        profile_dir=settings.data_dir / "profiles" / account,
-        executable=settings.browser_executable,
-        bundle=settings.whatsapp_bundle,
-        extra_args=settings.whatsapp_browser_args,
-        whatsapp_url=settings.whatsapp_url,
-        page_heap_mb=settings.whatsapp_page_heap_mb,
-        min_free_disk_mb=settings.min_free_disk_mb,
-    )
 
 
 def _has_no_shorter_form(_: OutgoingRecord) -> None:

@@ -17,8 +17,9 @@ from streams.domain.errors import Error
 from streams.sender.clock import Clock
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp.diagnosis import Diagnosis, hide_personal
-from streams.whatsapp.driver import Driver, IncomingMessage, Phase, Receipt, SessionState
+from streams.whatsapp.driver import Driver, Phase, Receipt, SessionState
 from streams.whatsapp.errors import BrowserError
+from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class BrowserSession:
         make_driver: Callable[[], Driver],
         *,
         on_change: Callable[[SessionState], None],
-        on_received: Callable[[Receipt | IncomingMessage], None],
+        on_received: Callable[[Receipt | IncomingHint], None],
         clock: Clock,
         admit: Callable[[SessionState], SessionState] = lambda state: state,
     ) -> None:
@@ -85,6 +86,10 @@ class BrowserSession:
     def driver(self) -> Driver | None:
         """The driver, whatever its state."""
         return self._driver
+
+    def get_ready_driver(self) -> Driver | None:
+        """The driver while its session is ready."""
+        return self._driver if self._state.phase is Phase.READY else None
 
     async def diagnose(self) -> Diagnosis:
         """The driver's diagnosis; between two drivers, only why there is none."""

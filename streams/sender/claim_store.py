@@ -221,6 +221,10 @@ class ClaimStore:
 
     # -- many rows
 
+    def scan_others(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+        """The values with this prefix, which is not that of claims. Without those that are being written."""
+        return list(self._table.scan(PARTITION, prefix))
+
     def read_batch(self, after: bytes = b"") -> tuple[list[tuple[str, Claim]], bytes]:
         """The next rows after the key `after`, and the last one's key; b"" when there are none."""
         items = list(islice(self._table.scan(PARTITION, _KEY_PREFIX, after=after), BATCH_SIZE))

@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from streams.contract.account import AccountRecord
 from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown, Result, Sent
 from streams.whatsapp.driver import AckCounts, Driver, InDoubt, Submission, SubmitResult
+from streams.whatsapp.incoming import IncomingMessage
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _MISSING_ACK_CODE: Final = "outcome_unknown"
@@ -125,6 +126,12 @@ class Metrics:
             ["ack"],
             registry=registry,
         )
+        self.inbound = Counter(
+            "wa_sender_inbound",
+            "Messages to the account that were published on wa.inbound, by type",
+            ["type"],
+            registry=registry,
+        )
         self.doubts_resolved = Counter(
             "wa_sender_doubts_resolved",
             "Messages in doubt that were sent after all, by what proved it: receipt, lookup",
@@ -167,6 +174,10 @@ class Metrics:
         """A dispatch has been concluded."""
         error = result.error if isinstance(result, Failed | Deferred | OutcomeUnknown) else None
         self.outcomes.labels(RESULT_NAMES[type(result)], error.code if error else "").inc()
+
+    def record_inbound(self, message: IncomingMessage) -> None:
+        """A message to the account is on `wa.inbound`."""
+        self.inbound.labels(message.type).inc()
 
     def record_refusal(self, server_code: int) -> None:
         """WhatsApp's server refused a message. The label has at most a thousand values, and `other`."""

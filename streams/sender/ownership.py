@@ -8,70 +8,42 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
-from streams.domain.accounts.linking import Instructions, LinkedNumber
+from streams.domain.accounts.linking import Instructions
 from streams.domain.accounts.pacing import DAY_S
-from streams.domain.phone.events import Event
 from streams.domain.sending.claim import Claim, find_send_time_s
 from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
-from streams.sender.attempts.media_fetcher import Media
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
-from streams.sender.attempts.submitter import Fence, Limits
+from streams.sender.attempts.submitter import make_limits
 from streams.sender.browser_session import BrowserSession
-from streams.sender.claim_store import ClaimStore, Table
-from streams.sender.clock import Clock
+from streams.sender.claim_store import ClaimStore
 from streams.sender.conclusion import ResultWriter
-from streams.sender.groups import GroupReporter, PublishGroups
+from streams.sender.groups import GroupReporter
+from streams.sender.inbound.downloads import make_downloader
+from streams.sender.inbound.follower import InboundFollower
+from streams.sender.inbound.position_store import PositionStore
 from streams.sender.linking.controller import LinkController
-from streams.sender.metrics import Metrics
+from streams.sender.monitoring.page_monitor import PageMonitor
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace, make_pace_rules
-from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
+from streams.sender.ports import Ports
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.settings import Settings
 from streams.system.tasks import cancel_tasks
-from streams.whatsapp.driver import Driver, Phase, SessionState
+from streams.whatsapp.driver import Driver, Phase, Receipt, SessionState
+from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S: Final = 30.0
 GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives events
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What an ownership needs of Kafka and of the browser.
-
-    `publish_events` writes to the phone log, `publish_account` to `wa.accounts`, `publish_groups` and `store_number` to
-    `wa.internal.accounts`; what they wrote is durable when they return. `catch_up_requests` returns when all is
-    applied that persons have requested; False: that takes too long. `media` fetches files by URL. `read_send_end`
-    gives the end offset of the send topic. `nack` is for records that stay without an outcome, `on_failure` for an
-    error that must end the process. `show_session` shows a person the QR code.
-    """
-
-    table: Table
-    read_send_end: Callable[[], Awaitable[int]]
-    fence: Fence
-    make_driver: Callable[[], Driver]
-    publish_events: Callable[[Sequence[Event]], Awaitable[object]]
-    publish_account: Callable[[AccountRecord], Awaitable[object]]
-    publish_groups: PublishGroups
-    nack: Callable[[Any], object]
-    on_failure: Callable[[BaseException], object]
-    media: Media
-    metrics: Metrics
-    clock: Clock
-    store_number: Callable[[LinkedNumber], Awaitable[object]]
-    catch_up_requests: Callable[[], Awaitable[bool]]
-    show_session: Callable[[SessionState], object] = lambda session: None
 
 
 class SendTopicOwnership:
@@ -129,7 +101,7 @@ class SendTopicOwnership:
         self.browser_session = BrowserSession(
             lambda: ports.metrics.acks.follow(ports.make_driver()),
             on_change=self._on_session_change,
-            on_received=self._receipts.receive,
+            on_received=self._on_received,
             clock=clock,
             admit=self._link_controller.admit,
         )
@@ -137,6 +109,16 @@ class SendTopicOwnership:
             account=account,
             browser_session=self.browser_session,
             publish=ports.publish_groups,
+            now_s=clock.now_s,
+        )
+        self._inbound = InboundFollower(
+            account,
+            positions=PositionStore(self._claim_store),
+            downloader=make_downloader(settings, account, self.browser_session.get_ready_driver),
+            get_page=self.browser_session.get_ready_driver,
+            publish_messages=ports.publish_inbound,
+            publish_events=ports.publish_events,
+            on_published=ports.metrics.record_inbound,
             now_s=clock.now_s,
         )
         self._runner = AttemptRunner(
@@ -189,6 +171,7 @@ class SendTopicOwnership:
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
+        self._spawn(self._inbound.run(), "inbound")
         self._spawn(self._account_publisher.run(), "account")
         self._spawn(self._link_controller.run(), "link")
         self._spawn(self._groups.run(), "groups")
@@ -274,6 +257,13 @@ class SendTopicOwnership:
         self._page_monitor.update(session)
         if session.phase is Phase.READY:
             self._ready_event.set()
+            self._inbound.notify_ready()
+
+    def _on_received(self, received: Receipt | IncomingHint) -> None:
+        if isinstance(received, IncomingHint):
+            self._inbound.notify(received)
+        else:
+            self._receipts.receive(received)
 
     async def _refresh_acks(self) -> None:
         """Whenever the session is ready, also if it was lost and came back during a refresh."""
@@ -291,8 +281,3 @@ class SendTopicOwnership:
             await self._page_monitor.record_versions(driver)
         except Exception:
             log.exception("the versions of WhatsApp's page cannot be read")
-
-
-def make_limits(settings: Settings) -> Limits:
-    """How long a submit may take."""
-    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

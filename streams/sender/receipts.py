@@ -17,7 +17,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim
 from streams.sender.claim_store import ClaimStore
 from streams.sender.metrics import Metrics
-from streams.whatsapp.driver import RECEIPT_KINDS_BY_ACK, Driver, IncomingMessage, Receipt
+from streams.whatsapp.driver import RECEIPT_KINDS_BY_ACK, Driver, Receipt
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
@@ -74,10 +74,9 @@ class ReceiptTracker:
 
     # -- receiving
 
-    def receive(self, receipt: Receipt | IncomingMessage) -> None:
-        """Take a receipt of the driver. Incoming messages are not published yet."""
-        if isinstance(receipt, Receipt):
-            self._received.put_nowait(receipt)
+    def receive(self, receipt: Receipt) -> None:
+        """Take a receipt of the driver."""
+        self._received.put_nowait(receipt)
 
     async def refresh_acks(self, driver: Driver) -> None:
         """Read the acks of the latest messages that are in doubt, unknown, or not read yet."""

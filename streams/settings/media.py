@@ -1,4 +1,4 @@
-"""The settings of files that are fetched by URL: a group of groups.py. Reads nothing."""
+"""The settings of files that are fetched by URL and of those that are received: a group of groups.py. Reads nothing."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from streams.settings.types import AtLeast0, AtLeast1, Network, setting
 
 @dataclass(frozen=True, kw_only=True)
 class MediaSettings:
-    """Files that are fetched by URL."""
+    """Files that are fetched by URL, and files that are received."""
 
     media_max_mb: AtLeast1 = setting(
         100, "Size of the largest file that is fetched, in MB. WhatsApp's own limits hold too."
@@ -27,4 +27,12 @@ class MediaSettings:
         (),
         "Networks that are not public and from which files may be fetched all the same, for example "
         "10.1.0.0/16. Callers can then reach every web server in them.",
+    )
+    media_store: str | None = setting(
+        None,
+        "Where received files go: a folder, or an address of fsspec such as `s3://bucket/folder`. "
+        "Without it: the folder `media` in the data folder.",
+    )
+    inbound_media_max_mb: AtLeast0 = setting(
+        100, "A larger file that is received is not downloaded. 0: none is."
     )

@@ -18,7 +18,6 @@ from streams.whatsapp.driver import (
     AckCounts,
     AckLevel,
     FindResult,
-    IncomingMessage,
     InDoubt,
     LookupFailed,
     LookUpResult,
@@ -34,6 +33,7 @@ from streams.whatsapp.driver import (
     SubmitResult,
 )
 from streams.whatsapp.groups import GroupList
+from streams.whatsapp.incoming import IncomingHint
 
 _NOT_READY_CODES = {
     Phase.RESTRICTED: "account_restricted",
@@ -163,7 +163,7 @@ class FakeDriver(FakeWhatsApp):
             raise script.result
         return script.result
 
-    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:  # noqa: D102
+    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:  # noqa: D102
         while (incoming := await self._incoming.get()) is not None:
             yield incoming
 

@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from streams.testing.fake_incoming import FakeIncomingStore
 from streams.testing.fake_store import FakeStore, SentMessage
 from streams.whatsapp.driver import (
     RECEIPT_KINDS_BY_ACK,
     AckCounts,
     AckLevel,
-    IncomingMessage,
     InDoubt,
     NewChatQuota,
     NotSubmitted,
@@ -30,6 +30,7 @@ from streams.whatsapp.driver import (
 )
 from streams.whatsapp.errors import BrowserError
 from streams.whatsapp.groups import Group
+from streams.whatsapp.incoming import IncomingHint, IncomingMessage
 
 _ACKS: Mapping[ReceiptKind, int] = {kind: ack for ack, kind in RECEIPT_KINDS_BY_ACK.items()}
 
@@ -50,7 +51,7 @@ class Script:
     may_return: asyncio.Event | None = None  # the submit returns when it is set
 
 
-class FakeWhatsApp:
+class FakeWhatsApp(FakeIncomingStore):
     """The account, its store and its session. A test scripts it through these methods."""
 
     def __init__(
@@ -61,6 +62,7 @@ class FakeWhatsApp:
         now_s: Callable[[], float] = time.time,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self.store = FakeStore()
         self.submissions: list[Submission] = []  # every call of `submit`
         self.lookups: list[str] = []  # every number that was looked up
@@ -94,7 +96,7 @@ class FakeWhatsApp:
         self._delay: asyncio.Event | None = None  # of the submit that is being made
         self._session = SessionState(Phase.STOPPED, since_s=now_s())
         self._session_queues: set[asyncio.Queue[SessionState]] = set()
-        self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Receipt | IncomingHint | None] = asyncio.Queue()
 
     @property
     def sent(self) -> list[SentMessage]:
@@ -209,14 +211,19 @@ class FakeWhatsApp:
         self._link_count += 1
         self.set_phase(Phase.READY)
 
-    def emit(self, incoming: Receipt | IncomingMessage) -> None:
-        """The page reports a receipt or a message; the ack of a message that is known follows a receipt."""
+    def emit(self, incoming: Receipt | IncomingHint) -> None:
+        """The page reports a receipt, or that there is something to read; the ack of a message follows its receipt."""
         if isinstance(incoming, Receipt):
             self.store.raise_ack(incoming.whatsapp_id, _ACKS[incoming.kind])
             self._count(incoming)
-        else:
-            self.acquaintances.add(chat_of(incoming.from_))
         self._incoming.put_nowait(incoming)
+
+    def emit_message(self, message: IncomingMessage) -> None:
+        """A message to the account arrives, and the page reports that there is something to read."""
+        if message.phone is not None:
+            self.acquaintances.add(chat_of(message.phone))
+        self.store_message(message)
+        self.emit(IncomingHint())
 
     def emit_receipt(self, whatsapp_id: str, kind: ReceiptKind) -> None:
         """The recipient's phone reports this of a message, or with `sent` the server."""

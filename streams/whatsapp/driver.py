@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from streams.whatsapp.chats import ChatCalls
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.groups import GroupList
+from streams.whatsapp.incoming import IncomingHint, IncomingStore
 from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
 
 
@@ -199,23 +200,12 @@ class Receipt:
     at_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingMessage:
-    """A message to the account. `from_` is E.164, or a chat id where WhatsApp hides the number."""
-
-    from_: str
-    whatsapp_id: str
-    type: str
-    body: str
-    at_s: float
-
-
 SubmitResult: TypeAlias = ServerAccepted | NotSubmitted | ServerRefused | InDoubt
 LookUpResult: TypeAlias = OnWhatsApp | NotOnWhatsApp | LookupFailed
 FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
 
-class Driver(ChatCalls, Protocol):
+class Driver(ChatCalls, IncomingStore, Protocol):
     """The session of one account. Only `start`, `request_pairing_code` and `logout` raise (errors.py)."""
 
     async def start(self) -> None:
@@ -252,8 +242,8 @@ class Driver(ChatCalls, Protocol):
         """
         ...
 
-    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:
-        """Receipts and messages from recipients' phones, for one reader, until `stop`."""
+    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:
+        """Receipts, and hints that there are messages to read, for one reader, until `stop`."""
         ...
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:

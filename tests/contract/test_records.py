@@ -11,6 +11,13 @@ from msgspec.structs import replace
 from streams.contract import account, inbound, status, timestamps
 from streams.contract.account import AccountRecord, NewChatQuota
 from streams.contract.errors import ErrorInfo
+from streams.contract.inbound import (
+    InboundContact,
+    InboundLocation,
+    InboundMedia,
+    InboundMessage,
+    InboundPoll,
+)
 
 FULL_EVENT = status.make(
     id="order-8841-shipped",
@@ -37,13 +44,23 @@ ACCOUNT = AccountRecord(
         total=200, used=17, is_used_up=False, resets_at="2026-12-01T00:00:00.000Z"
     ),
 )
-INBOUND = inbound.make(
+INBOUND = InboundMessage(
+    event_id="main/3A01",
     account="main",
     from_="+60123456789",
-    whatsapp_id="3EB0",
-    type="chat",
-    body="STOP",
+    chat_id="798765432106@lid",
+    whatsapp_id="3A01",
+    type="image",
     at="2026-11-24T09:00:00.000Z",
+    name="Ann",
+    caption="STOP",
+    reply_to="3EB0",
+    media=InboundMedia(
+        url="file:///media/3A01.jpg", mime="image/jpeg", size=3, sha256="ab", filename="a.jpg"
+    ),
+    location=InboundLocation(latitude=1.0, longitude=2.0, name="Home"),
+    contacts=(InboundContact(name="Bob", phones=("+60",)),),
+    poll=InboundPoll(question="Which?", options=("a", "b")),
 )
 
 
@@ -183,6 +200,15 @@ def test_the_summary_of_an_account_is_not_private() -> None:
 def test_a_received_message_names_its_writer_from() -> None:
     """The field is `from`, although Python reserves this word."""
     decoded = json.loads(inbound.encode(INBOUND))
-    assert (decoded["from"], decoded["event_id"]) == ("+60123456789", "main/3EB0")
+    assert (decoded["from"], decoded["event_id"]) == ("+60123456789", "main/3A01")
     assert inbound.decode(inbound.encode(INBOUND)) == INBOUND
     assert ("ce_type", b"wa.message.received") in inbound.build_headers(INBOUND)
+
+
+def test_the_key_of_a_received_message_is_its_chat() -> None:
+    """A group comes before its writers, so that its order is kept; a hidden number gives way to the chat."""
+    hidden = replace(INBOUND, from_=None)
+    assert INBOUND.key == "+60123456789"
+    assert hidden.key == "798765432106@lid"
+    assert replace(INBOUND, group="1@g.us").key == replace(hidden, group="1@g.us").key == "1@g.us"
+    assert json.loads(inbound.encode(hidden))["from"] is None

@@ -35,7 +35,8 @@ from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk, InMemoryTable
-from streams.whatsapp.driver import Phase, SessionState
+from streams.whatsapp.driver import Phase, Receipt, SessionState
+from streams.whatsapp.incoming import IncomingHint
 from tests.sender.attempts.fake_media import FakeMedia
 
 
@@ -146,7 +147,7 @@ class FastSender:
         self.session = BrowserSession(
             lambda: self.metrics.acks.follow(self.driver),
             on_change=self._on_session_change,
-            on_received=self.receipts.receive,
+            on_received=self._on_received,
             clock=clock,
         )
         self.runner = AttemptRunner(
@@ -203,6 +204,10 @@ class FastSender:
 
     def _on_paced(self) -> None:
         self.paced_count += 1
+
+    def _on_received(self, received: Receipt | IncomingHint) -> None:
+        if isinstance(received, Receipt):
+            self.receipts.receive(received)
 
     def _on_session_change(self, state: SessionState) -> None:
         self.session_states.append(state)

@@ -7,7 +7,8 @@ import aiohttp
 import psutil
 import pytest
 
-from streams.domain.phone.events import Deferred, OutcomeUnknown, Sent
+from streams.contract import inbound
+from streams.domain.phone.events import Deferred, InboundSeen, OutcomeUnknown, Sent
 from streams.runtime.exit_codes import ExitCode
 from tests.sender.conftest import ACCOUNT, SenderHarness, get_settings
 from tests.support.system import Worker
@@ -54,6 +55,43 @@ async def test_the_sender_dies_between_claim_and_outcome(crash_harness: SenderHa
     harness.system.start_sender()
     assert isinstance(await harness.wait_for_result(send), Sent)
     assert await harness.count_shown("sender") == 1
+
+
+async def test_messages_to_the_account_survive_a_dead_sender(crash_harness: SenderHarness) -> None:
+    """What arrives before, while and after the sender is dead is on `wa.inbound`, in order, with its file."""
+    harness, writers = crash_harness, ("+60120000007", "+60120000008")
+    topic = harness.caller.follow(harness.caller.names.inbound)
+    to = (
+        harness.read_account_record().get("phone")
+        or (await harness.wait_for_state("ready"))["phone"]
+    )
+    expected: dict[str, list[str]] = {writer: [] for writer in writers}
+
+    async def write(**fields: object) -> None:
+        for writer in writers:
+            expected[writer].append(await harness.control.write_to_account(writer, to, **fields))
+
+    def received(writer: str) -> list[str]:
+        messages = [inbound.decode(record.value) for record in topic]
+        return list(dict.fromkeys(m.whatsapp_id for m in messages if m.from_ == writer))
+
+    for n in range(3):
+        await write(body=f"before {n}")
+    await wait_until(lambda: received(writers[0]))
+    harness.system.workers[0].kill()
+    await write(type="image", media={"data": "iVBORw==", "mime": "image/png"})
+    harness.system.start_sender()
+    await write(body="after")
+    for writer in writers:
+        await wait_until(lambda writer=writer: received(writer) == expected[writer])
+    media = [m.media for record in topic if (m := inbound.decode(record.value)).media]
+    assert {item and item.size for item in media} == {4}
+    ids = {whatsapp_id for ids in expected.values() for whatsapp_id in ids}
+
+    def has_events() -> bool:
+        return ids == {e.whatsapp_id for e in harness.read_events() if isinstance(e, InboundSeen)}
+
+    await wait_until(has_events)
 
 
 async def test_a_claim_of_a_link_that_is_gone(crash_harness: SenderHarness) -> None:

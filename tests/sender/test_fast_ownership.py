@@ -9,12 +9,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streams.contract.account import AccountRecord
+from streams.contract.inbound import InboundMessage
 from streams.domain.accounts.groups import GroupReport
 from streams.domain.accounts.linking import Instructions, LinkedNumber
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
 from streams.sender.metrics import Metrics
-from streams.sender.ownership import Ports, SendTopicOwnership
+from streams.sender.ownership import SendTopicOwnership
+from streams.sender.ports import Ports
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
@@ -36,6 +38,9 @@ def make_ownership(
 
     async def publish_account(record: AccountRecord) -> None:
         accounts.append(record)
+
+    async def publish_inbound(messages: Sequence[InboundMessage]) -> None:
+        assert not messages
 
     async def publish_groups(_: GroupReport) -> None:
         return
@@ -59,6 +64,7 @@ def make_ownership(
             make_driver=lambda: earlier.driver,
             publish_events=publish_events,
             publish_account=publish_account,
+            publish_inbound=publish_inbound,
             publish_groups=publish_groups,
             nack=lambda _: None,
             on_failure=lambda error: pytest.fail(str(error)),

@@ -8,8 +8,9 @@ import pytest
 from streams.domain.phone.events import ReceiptSeen, Sent
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import receipts as receipts_module
-from streams.whatsapp.driver import IncomingMessage, Phase
+from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
+from tests.support.incoming import make_incoming
 
 WHATSAPP_ID = derive_whatsapp_id("wa", "main", "+60123456789", "a")
 
@@ -65,7 +66,7 @@ async def test_the_row_keeps_its_result(sender: FastSender) -> None:
 async def test_what_is_not_a_receipt_of_ours_is_ignored(sender: FastSender) -> None:
     """Messages that a person wrote on the phone, and messages to the account, are ignored."""
     sender.driver.emit_receipt("3EB0UNKNOWN", "read")
-    sender.driver.emit(IncomingMessage("+60120000009", "3EB0IN", "text", "hello", 1.0))
+    sender.driver.emit_message(make_incoming("3A0001"))
     sender.driver.emit_receipt(WHATSAPP_ID, "delivered")
     await until(lambda: kinds(sender))
     await run_until_idle()

@@ -135,6 +135,7 @@ async def test_the_list_has_every_group(open_document: OpenDocument) -> None:
         "linking",
         "restrictions",
         "look_ups",
+        "incoming",
         "typing",
         "resend",
     }

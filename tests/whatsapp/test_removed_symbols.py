@@ -18,6 +18,7 @@ ONE_OF_EACH_GROUP = {
     "linking/refreshQR": "WAWebLaunchSocketUtils.refreshQR",
     "restrictions/getCappingData": "WAWebIndividualNewChatMessageCappingLimitUtils.getCappingData",
     "look_ups/queryWidExists": "WAWebQueryExistsJob.queryWidExists",
+    "incoming/getMessageTable": "WAWebSchemaMessage.getMessageTable",
     "typing/markComposing": "WAWebPresenceChatAction.markComposing",
     "resend/resendMsg": "WAWebResendMsgAction.resendMsg",
 }

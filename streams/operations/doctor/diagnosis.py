@@ -12,10 +12,10 @@ import msgspec
 
 from streams.observability.run_file import RunFile, read_run_file
 from streams.operations.errors import CommandFailed
-from streams.sender.app import make_browser_config
 from streams.settings import Settings
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import Driver, Phase
+from streams.whatsapp.web.launch import make_browser_config
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 
 _ANSWER_TIMEOUT: Final = aiohttp.ClientTimeout(total=30.0)

@@ -101,13 +101,24 @@ class ReceiptConfirmed(Event, frozen=True, kw_only=True, tag="receipt_confirmed"
 
 
 class Inbound(Event, frozen=True, kw_only=True, tag="inbound", rename={"from_": "from"}):
-    """Somebody wrote to an account."""
+    """Somebody wrote to an account, or changed what he wrote (`edit`, `revoke`, `reaction` of `target`).
+
+    `type` is WhatsApp's own. `details` are the fields that the page gets with a message of this type. `file` is in
+    base64. With `is_hidden`, WhatsApp does not tell the writer's number.
+    """
 
     from_: str
     to: str
     whatsapp_id: str
     body: str
     reply_to: str | None = None
+    type: str = "chat"
+    group: str | None = None
+    name: str | None = None
+    is_hidden: bool = False
+    target: str | None = None
+    details: dict[str, Any] = {}
+    file: str | None = None
 
 
 class InboundConfirmed(Event, frozen=True, kw_only=True, tag="inbound_confirmed"):

@@ -13,6 +13,7 @@
                                receipts_unacked     true: receipts come although the ack was lost
     a file is uploaded         upload_hangs         true: the upload never ends
                                upload_error         the HTTP status of the refusal
+    a file is downloaded       download_error       the HTTP status of the refusal
     a number is looked up      lookup_error         true or an error code
     a page is loaded           slow_page_ms         milliseconds before its modules
                                never_ready          true: its modules never come
@@ -122,6 +123,7 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "receipts_unacked": FaultKind(Trigger.RECEIPT, (bool,)),
     "upload_hangs": FaultKind(Trigger.UPLOAD, (bool,)),
     "upload_error": FaultKind(Trigger.UPLOAD, (int,)),
+    "download_error": FaultKind(Trigger.UPLOAD, (int,)),
     "lookup_error": FaultKind(Trigger.LOOK_UP, (bool, int)),
     "slow_page_ms": FaultKind(Trigger.PAGE, (int,)),
     "never_ready": FaultKind(Trigger.PAGE, (bool,)),

@@ -86,6 +86,7 @@ class World:
         self._phones_by_device: dict[str, str] = {}
         self._numbers: dict[str, NumberLookup] = {}
         self._phones_by_chat_id: dict[str, str] = {}
+        self._files: dict[str, str] = {}
         self.groups: dict[str, GroupChanged] = {}  # as they are now
         self._former_members: defaultdict[str, set[str]] = defaultdict(set)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -159,6 +160,10 @@ class World:
         """The message with this id on the recipient's phone."""
         return self._shown_messages.get((to, whatsapp_id))
 
+    def find_file(self, whatsapp_id: str) -> str | None:
+        """The file of a message to an account, in base64."""
+        return self._files.get(whatsapp_id)
+
     # -- applying events
 
     def apply(self, event: AnyEvent) -> None:
@@ -231,6 +236,8 @@ class World:
         account = self.get_account(event.to)
         account.inbox[event.whatsapp_id] = event
         account.correspondents.add(event.from_)
+        if event.file is not None:
+            self._files[event.whatsapp_id] = event.file
 
     def _apply_inbound_confirmed(self, event: InboundConfirmed) -> None:
         for account in self.accounts.values():

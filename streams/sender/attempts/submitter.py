@@ -21,6 +21,7 @@ from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
+from streams.settings import Settings
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission
 from streams.whatsapp.limits import MAX_UPLOAD_S
@@ -142,3 +143,8 @@ class Submitter:
             case browser.ServerRefused(server_code, detail):
                 self._on_refused(server_code)
                 return actions.SubmitRefused(server_code, detail)
+
+
+def make_limits(settings: Settings) -> Limits:
+    """How long a submit may take."""
+    return Limits(ack_timeout_s=settings.ack_timeout_s, lease_s=settings.kafka_session_timeout_s)

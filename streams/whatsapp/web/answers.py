@@ -11,7 +11,6 @@ from streams.whatsapp.driver import (
     RECEIPT_KINDS_BY_ACK,
     AckCounts,
     AckLevel,
-    IncomingMessage,
     InDoubt,
     NotSubmitted,
     Receipt,
@@ -20,6 +19,7 @@ from streams.whatsapp.driver import (
     SubmitResult,
 )
 from streams.whatsapp.errors import AdapterError, PageFailure, PageLost, PageNavigated
+from streams.whatsapp.incoming import IncomingHint
 
 _NEW_CHATS_RESTRICTED = "new_chats_restricted"
 _SESSION_CODES = frozenset({"not_logged_in", "disconnected", "account_restricted"})
@@ -79,14 +79,13 @@ def decode_submit_error(error: AdapterError) -> SubmitResult:
     return NotSubmitted(code, str(error))
 
 
-def decode_event(event: Mapping[str, Any], now_s: float) -> Receipt | IncomingMessage | None:
+def decode_event(event: Mapping[str, Any], now_s: float) -> Receipt | IncomingHint | None:
     """The value of an event of the adapter's `listen`; None for an ack that was reported before.
 
-    A receipt is as old as its report. A message has the time of WhatsApp's server, if the page has it.
+    A receipt is as old as its report.
     """
-    if event["kind"] == "received":
-        at_s = float(event["at_s"] or now_s)
-        return IncomingMessage(event["from"], event["id"], event["type"], event["body"], at_s)
+    if event["kind"] == "hint":
+        return IncomingHint(is_change=event["about"] == "changes")
     if not event["is_new"]:
         return None
     return Receipt(event["id"], RECEIPT_KINDS_BY_ACK[event["ack"]], now_s)

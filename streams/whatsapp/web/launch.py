@@ -18,6 +18,7 @@ from pathlib import Path
 from playwright.async_api import BrowserContext, CDPSession, Page, Playwright, async_playwright
 from playwright.async_api import Error as PlaywrightError
 
+from streams.settings import Settings
 from streams.whatsapp.install import chromium_sandbox, executable
 from streams.whatsapp.install.executable import Executable
 from streams.whatsapp.web.calls import call_with_timeout
@@ -62,6 +63,19 @@ class BrowserConfig:
     min_free_disk_mb: int = 0  # with less, the profile is not opened
     timeouts: Timeouts = field(default_factory=Timeouts)
     recovery: RecoverySettings = field(default_factory=RecoverySettings)
+
+
+def make_browser_config(settings: Settings, account: str) -> BrowserConfig:
+    """The configuration of the account's browser."""
+    return BrowserConfig(
+        profile_dir=settings.data_dir / "profiles" / account,
+        executable=settings.browser_executable,
+        bundle=settings.whatsapp_bundle,
+        extra_args=settings.whatsapp_browser_args,
+        whatsapp_url=settings.whatsapp_url,
+        page_heap_mb=settings.whatsapp_page_heap_mb,
+        min_free_disk_mb=settings.min_free_disk_mb,
+    )
 
 
 class Chromium:

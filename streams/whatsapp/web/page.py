@@ -24,6 +24,7 @@ from streams.whatsapp.start_timer import StartTimer
 from streams.whatsapp.web.calls import call_with_timeout, translate_error
 from streams.whatsapp.web.launch import Chromium, Timeouts
 
+_ADAPTER_DIR: Final = Path(__file__).parent / "adapter"
 # Must be set before the bundle runs: otherwise wa-js reports to Google and uses the preview servers of
 # third parties.
 _WA_JS_CONFIG: Final = (
@@ -67,14 +68,14 @@ _WAIT_UNTIL_READY_SCRIPT: Final = f"""(wait_ms) => new Promise((resolve) => {{
 
 
 def load_script(name: str) -> str:
-    """A file of the folder `adapter`, as an expression: a function."""
-    source = (Path(__file__).parent / "adapter" / f"{name}.js").read_text(encoding="utf-8")
-    return f"({source})"
+    """A file in the folder `adapter`, as an expression: a function."""
+    [path] = _ADAPTER_DIR.rglob(f"{name}.js")
+    return f"({path.read_text(encoding='utf-8')})"
 
 
 def _load_adapter() -> str:
-    """The files of the folder `adapter` as one expression: a function that returns the adapter."""
-    names = {file.stem for file in (Path(__file__).parent / "adapter").glob("*.js")}
+    """The files in the folder `adapter` as one expression: a function that returns the adapter."""
+    names = {file.stem for file in _ADAPTER_DIR.rglob("*.js")}
     parts = [f"{name}: {load_script(name)}" for name in sorted(names - {"adapter", "diagnosis"})]
     return f"() => {{ {_REQUIRE_WA_JS} return {load_script('adapter')}({{{', '.join(parts)}}}); }}"
 

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from streams.whatsapp.driver import AckCounts, IncomingMessage, Phase, Receipt, SessionState
+from streams.whatsapp.driver import AckCounts, Phase, Receipt, SessionState
+from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.reasons import STORAGE_REASONS, describe_reason
 from streams.whatsapp.web import answers
 from streams.whatsapp.web.link_history import LinkHistory
@@ -47,7 +48,7 @@ class SessionTracker:
         self._session = SessionState(Phase.STARTING, since_s=now_s())
         self._ack_counts = AckCounts()
         self._watchers: set[asyncio.Queue[SessionState]] = set()
-        self._incoming: asyncio.Queue[Receipt | IncomingMessage | None] = asyncio.Queue()
+        self._incoming: asyncio.Queue[Receipt | IncomingHint | None] = asyncio.Queue()
 
     # -- the life of a browser
 
@@ -87,7 +88,7 @@ class SessionTracker:
         finally:
             self._watchers.discard(queue)
 
-    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:
+    async def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:
         """Receipts and messages, for one reader, until `stop`."""
         while True:
             incoming = await self._incoming.get()

@@ -17,7 +17,6 @@ from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
     FindResult,
-    IncomingMessage,
     InDoubt,
     LookupFailed,
     LookUpResult,
@@ -43,8 +42,10 @@ from streams.whatsapp.errors import (
     PageNavigated,
 )
 from streams.whatsapp.groups import GroupList
+from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.install import bundle, executable
 from streams.whatsapp.web import answers
+from streams.whatsapp.web.incoming.store import WebIncomingStore
 from streams.whatsapp.web.launch import BrowserConfig
 from streams.whatsapp.web.media import is_media, upload, upload_timeout_s
 from streams.whatsapp.web.page import WhatsAppPage
@@ -63,7 +64,7 @@ _NOT_READY_CODES = {
 }
 
 
-class WhatsAppWeb:
+class WhatsAppWeb(WebIncomingStore):
     """A `Driver`; driver.py says what each call means."""
 
     def __init__(
@@ -74,6 +75,7 @@ class WhatsAppWeb:
         now_s: Callable[[], float] = time.time,
     ) -> None:
         """`now_s` is the clock of all times that are reported: a sender gives the broker's."""
+        super().__init__(self._require_ready_page, config.timeouts.look_up_s)
         self._config = config
         self._now_s = now_s
         self._random_fraction = random_fraction
@@ -127,7 +129,7 @@ class WhatsAppWeb:
     def watch_session(self) -> AsyncIterator[SessionState]:  # noqa: D102
         return self._tracker.watch_session()
 
-    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingMessage]:  # noqa: D102
+    def watch_incoming(self) -> AsyncIterator[Receipt | IncomingHint]:  # noqa: D102
         return self._tracker.watch_incoming()
 
     # -- calls

@@ -53,6 +53,11 @@ PARTS = {
     "AccountState",
     "NewChatQuota",
     "DeadLetterOutcome",
+    "InboundType",
+    "InboundMedia",
+    "InboundLocation",
+    "InboundContact",
+    "InboundPoll",
 }
 
 # -- quicktype

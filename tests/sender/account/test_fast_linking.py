@@ -13,7 +13,7 @@ from streams.domain.phone.events import Deferred, Event, Outcome, Sent
 from streams.domain.sending import command as commands
 from streams.sender.ownership import SendTopicOwnership
 from streams.testing.fake_driver import FakeDriver
-from streams.whatsapp.driver import IncomingMessage, Phase
+from streams.whatsapp.driver import Phase
 from streams.whatsapp.errors import LinkFailed
 from tests.sender.fast import FastSender, Record, make_command, until
 from tests.sender.test_fast_ownership import make_ownership
@@ -96,10 +96,10 @@ async def test_another_number_sends_nothing(world: LinkWorld) -> None:
     result = (await world.send("a")).result
     assert isinstance(result, Deferred)
     assert result.error.code == "not_logged_in"
-    message = IncomingMessage("+60123456789", "id", "text", "for somebody else", 1.0)
-    world.driver.emit(message)
     assert (world.driver.sent, world.driver.submissions) == ([], [])
-    assert (await world.ownership.browser_session.diagnose()).reason == "other_number"
+    session = world.ownership.browser_session
+    assert session.get_ready_driver() is None, "what is written to that number is read by nobody"
+    assert (await session.diagnose()).reason == "other_number"
     world.instruct(phone=OTHER)
     await world.wait_for("ready")
     assert isinstance((await world.send("b")).result, Sent)

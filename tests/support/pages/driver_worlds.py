@@ -15,7 +15,6 @@ import pytest_asyncio
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.driver import (
     Driver,
-    IncomingMessage,
     Phase,
     Receipt,
     SessionState,
@@ -24,7 +23,9 @@ from streams.whatsapp.driver import (
 from streams.whatsapp.web.launch import Timeouts
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import link, make_browser_config, wait_for_phase
+from tests.support.incoming import make_incoming
 from tests.support.sandbox import Sandbox, SandboxControl
+from tests.support.waiting import wait_until
 
 
 class World(Protocol):
@@ -71,7 +72,7 @@ class FakeWorld:
         self.driver.restrict_new_chats(lock)
 
     async def write_to_account(self, phone: str) -> None:
-        self.driver.emit(IncomingMessage(phone, "3EB0CC17", "text", "hello", time.time()))
+        self.driver.emit_message(make_incoming("3ACC17", phone=phone))
 
     async def deliver(self, whatsapp_id: str) -> None:
         self.driver.emit_receipt(whatsapp_id, "delivered")
@@ -117,11 +118,14 @@ class RealWorld:
     async def write_to_account(self, phone: str) -> None:
         account = self.driver.session.phone
         assert account is not None
-        await self.control.write_to_account(phone, account, "hello")
-        async with asyncio.timeout(20):
-            async for incoming in self.driver.watch_incoming():
-                if isinstance(incoming, IncomingMessage):
-                    return
+        whatsapp_id = await self.control.write_to_account(phone, account, "hello")
+        confirmed = {"event": "inbound_confirmed", "whatsapp_id": whatsapp_id}
+
+        async def is_confirmed() -> bool:
+            events = await self.control.fetch_events()
+            return any(confirmed.items() <= event.items() for event in events)
+
+        await wait_until(is_confirmed, message="the page does not have the message")
 
     async def deliver(self, whatsapp_id: str) -> None:
         """The sandbox's phones report each message by themselves."""

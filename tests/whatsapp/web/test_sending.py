@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from streams.domain.inbound.position import FIRST_ROW
+from streams.domain.inbound.reader import ReadRequest
 from streams.whatsapp.driver import (
-    IncomingMessage,
     InDoubt,
     LookupFailed,
     MessageFound,
@@ -22,6 +23,7 @@ from streams.whatsapp.driver import (
     ServerAccepted,
     ServerRefused,
 )
+from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER,
@@ -207,14 +209,14 @@ async def test_a_reply_names_a_message_of_the_chat(
 async def test_receipts_and_inbound_messages_come_back(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:
-    """The driver reports delivered, read, and what somebody writes to the account."""
+    """The driver reports delivered, read, and that there is a message to read."""
     phone = shared_driver.session.phone
     assert phone is not None
     assert isinstance(await shared_driver.submit(make_text("3EB0AA16")), ServerAccepted)
     kinds: list[str] = []
     async with asyncio.timeout(10):
         async for incoming in shared_driver.watch_incoming():
-            if isinstance(incoming, IncomingMessage):
+            if isinstance(incoming, IncomingHint):
                 break
             if incoming.whatsapp_id != "3EB0AA16":
                 continue
@@ -226,8 +228,11 @@ async def test_receipts_and_inbound_messages_come_back(
         else:
             raise AssertionError("the driver stopped")
     assert set(kinds) == {"delivered", "read"}
-    assert (incoming.from_, incoming.type, incoming.body) == (PEER, "text", "thanks")
-    assert abs(incoming.at_s - time.time()) < 60
+    batch = await shared_driver.read_messages(ReadRequest(FIRST_ROW - 1, "", 0.0))
+    assert batch is not None
+    [message] = batch.messages
+    assert (message.phone, message.type, message.content) == (PEER, "text", {"body": "thanks"})
+    assert abs(message.at_s - time.time()) < 60
 
 
 async def test_the_page_works_after_a_garbage_collection(shared_driver: WhatsAppWeb) -> None:

@@ -5,7 +5,7 @@
  * A page without a connection never becomes "fully ready", and its state must be known all the same: so
  * the calls that need the whole page are added later. Each call returns {ok: true, …} or {ok: false, code,
  * message}. A call may not throw, and the adapter may not leave a global behind. `parts` are the other files
- * of this folder; page.py puts them together.
+ * of this folder and of those in it; page.py puts them together.
  */
 (parts) => {
   "use strict";
@@ -109,7 +109,10 @@
         ...base, ...acks.internal, ...store.internal, ...contents.internal,
       });
       const chats = parts.chats({ ...base, ...store.internal });
-      addCalls({ ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls });
+      const incoming = parts.incoming({ ...base, ...store.internal, ...session.internal });
+      addCalls({
+        ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls, ...incoming.calls,
+      });
       Object.assign(adapter, contents.elements); // not calls: what they return is used as it is
       // The result of `submit` has fields of its own, also when it failed.
       adapter.submit = sending.submit;

@@ -64,32 +64,17 @@
     "offline_delivery_end_from_bridge", "offline_delivery_state_reset_from_bridge",
     "offline_progress_update_from_bridge",
   ];
-  const CONTENT_TYPES = {
-    chat: "text", ptt: "audio", vcard: "contact", multi_vcard: "contact", poll_creation: "poll",
-  };
-  const SYSTEM_TYPES = new Set([
-    "call_log", "ciphertext", "e2e_notification", "gp2", "notification", "notification_template",
-    "protocol", "revoked",
-  ]);
+  // Of each kind one that Python does not have yet is enough, so a flood of messages displaces no receipt.
+  const hinted = new Set();
 
-  function findPhone(wid) {
-    const phoneWid = wid.isLid() ? WPP.whatsapp.lidPnCache.getPhoneNumber(wid) : wid;
-    return phoneWid ? `+${phoneWid.user}` : String(wid);
-  }
-
-  function onMessage(message) {
-    const { id } = message;
-    if (id.fromMe || !id.remote.isUser() || SYSTEM_TYPES.has(message.type)) return;
-    const text = message.type === "chat" ? message.body : message.caption;
-    addEvent({
-      kind: "received", from: findPhone(id.remote), id: id.id, at_s: message.t || null,
-      type: CONTENT_TYPES[message.type] || message.type, body: text || "",
-    });
+  function addHint(about) {
+    if (hinted.has(about)) return;
+    hinted.add(about);
+    addEvent({ kind: "hint", about });
   }
 
   function subscribe() {
     for (const name of STATE_EVENTS) WPP.on(name, markStateChanged);
-    WPP.on("chat.new_message", onMessage);
     readOrNull("Cmd", () => {
       for (const name of CMD_EVENTS) WPP.whatsapp.Cmd.on(name, markStateChanged);
     });
@@ -112,6 +97,7 @@
   }
 
   async function listen({ after, state_version, wait_ms }) {
+    for (const event of events) if (event.kind === "hint" && event.seq <= after) hinted.delete(event.about);
     events = events.filter((event) => event.seq > after);
     await waitForNews(wait_ms, () => events.length > 0 || stateVersion !== state_version);
     return { events, last: lastSeq, state_version: stateVersion, state: await readState() };
@@ -126,5 +112,5 @@
   }
 
   subscribe();
-  return { calls: { listen, reconnect }, internal: { addEvent } };
+  return { calls: { listen, reconnect }, internal: { addEvent, addHint } };
 }

@@ -82,6 +82,11 @@
       "WAWebSchemaReactions.getReactionsTable": null,
       "WAWebGroupMetadataCollection.default": "GroupMetadataStore",
     },
+    incoming: {
+      "WAWebSchemaMessage.getMessageTable": null,
+      "WAWebDBMessageSerialization.messageFromDbRow": null,
+      "WAWebReactionsMsgAction.addOrUpdateReactionsModelCollection": null,
+    },
     typing: {
       "WAWebPresenceChatAction.markComposing": "ChatPresence.markComposing",
       "WAWebPresenceChatAction.markPaused": "ChatPresence.markPaused",

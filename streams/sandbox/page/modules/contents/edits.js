@@ -73,7 +73,10 @@ define("WAWebProcessAddonsJob", (exports, require) => {
   exports.processEditProtocolMsgsJob = async (edits) => {
     for (const { protocolMessageKey, body, caption, ...edit } of edits) {
       const changes = edit.editMsgType === "chat" ? { body } : { caption };
-      await require("WAWebDBUpdateMessageTable").updateMessageTable(protocolMessageKey, changes);
+      await require("WAWebDBUpdateMessageTable").updateMessageTable(protocolMessageKey, {
+        ...changes, latestEditMsgKey: String(edit.latestEditMsgKey),
+        latestEditSenderTimestampMs: edit.latestEditSenderTimestampMs,
+      });
       const model = require("WAWebMsgCollection").MsgCollection.get(protocolMessageKey);
       const { latestEditMsgKey, latestEditSenderTimestampMs } = edit;
       if (model) model.set({ ...changes, latestEditMsgKey, latestEditSenderTimestampMs });

@@ -94,5 +94,20 @@ define("WAWebMediaInMemoryBlobCache", (exports) => {
   exports.InMemoryMediaBlobCache = new exports.InMemoryMediaBlobCacheImpl();
 });
 
+/* A file that somebody sent to the account. It is in memory until the page is reloaded. */
+define("WAWebMediaDownload", (exports, require) => {
+  exports.getMediaData = (message) => {
+    if (!require("WAWebMsgModelUtils").typeIsMms(message)) return undefined;
+    return { filehash: message.filehash, mimetype: message.mimetype };
+  };
+
+  exports.download = async ({ filehash, directPath }) => {
+    const response = await fetch(directPath);
+    if (!response.ok) throw new Error(`download failed: ${response.status}`);
+    const { InMemoryMediaBlobCache } = require("WAWebMediaInMemoryBlobCache");
+    InMemoryMediaBlobCache.put(filehash, await response.blob());
+  };
+});
+
 /* WhatsApp measures its uploads; nothing follows from it. */
 defineStubs("WAWebStartMediaUploadQpl", ["startMediaUploadQpl"], {});

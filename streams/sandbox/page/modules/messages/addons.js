@@ -6,6 +6,7 @@
 /* The table. The real one has an index on `msgKey`, too. */
 define("WAWebSchemaReactions", (exports, require) => {
   exports.getReactionsTable = () => ({
+    all: () => require("WAWebSandboxStorage").getAll("reactions"),
     equals: async ([index], value) =>
       (await require("WAWebSandboxStorage").getAll("reactions")).filter((row) => row[index] === value),
   });

@@ -11,19 +11,23 @@ define("WAWebDBMessageSerialization", (exports, require) => {
   const STORED = [
     "ack", "isSendFailure", "errorCode", "body", "type", "t", "quotedStanzaID", "quotedMsg", "caption", "filename",
     "mimetype", "size", "filehash", "directPath", "lat", "lng", "loc", "pollName", "pollOptions",
-    "pollSelectableOptionsCount", "vcardFormattedName", "receipts",
+    "pollSelectableOptionsCount", "vcardFormattedName", "vcardList", "receipts", "subtype", "revokeTimestamp",
+    "latestEditSenderTimestampMs", "editMsgType", "isVideoCall",
   ];
-  const STORED_WIDS = ["from", "to", "quotedParticipant"];
+  const STORED_WIDS = ["from", "to", "author", "quotedParticipant"];
+  const STORED_KEYS = ["protocolMessageKey", "latestEditMsgKey"];
 
   exports.dbRowFromMessage = (message) => {
     const row = { id: String(message.id), chatId: String(message.id.remote) };
     for (const name of STORED) if (message[name] !== undefined) row[name] = message[name];
-    for (const name of STORED_WIDS) if (message[name]) row[name] = String(message[name]);
+    for (const name of [...STORED_WIDS, ...STORED_KEYS]) if (message[name]) row[name] = String(message[name]);
     return row;
   };
 
   exports.messageFromDbRow = ({ chatId, rowId, ...row }) => {
-    const message = { ...row, id: require("WAWebMsgKey").from(row.id) };
+    const MsgKey = require("WAWebMsgKey");
+    const message = { ...row, id: MsgKey.from(row.id) };
+    for (const name of STORED_KEYS) if (row[name]) message[name] = MsgKey.from(row[name]);
     for (const name of STORED_WIDS) if (row[name]) message[name] = createWid(row[name]);
     return message;
   };
@@ -34,10 +38,15 @@ define("WAWebDBProcessMessage", (exports, require) => {
     name = "DuplicateMessageError";
   }
 
-  let lastRowId = 0;
-  function createRowId() {
-    lastRowId = Math.max(lastRowId + 1, Date.now() * 1000);
-    return lastRowId;
+  const FIRST_ROW_ID = 1e9; // what a phone gives to a new link as its history is below
+
+  // One more than the highest that is there, over all chats (source: WAWebDBStoreMessage).
+  function addRows(table, rows) {
+    const request = table.index("rowId").openKeyCursor(null, "prev");
+    request.onsuccess = () => {
+      const first = request.result ? request.result.key + 1 : FIRST_ROW_ID;
+      rows.forEach((row, index) => table.add({ ...row, rowId: first + index }));
+    };
   }
 
   function updateChat(chats, id, t) {
@@ -51,11 +60,11 @@ define("WAWebDBProcessMessage", (exports, require) => {
   // `bulkCreate` fails with a constraint error).
   exports.storeMessages = async (messages, chatId) => {
     const { dbRowFromMessage } = require("WAWebDBMessageSerialization");
-    const rows = messages.map((message) => ({ ...dbRowFromMessage(message), rowId: createRowId() }));
+    const rows = messages.map(dbRowFromMessage);
     try {
       await require("WAWebSandboxStorage").transact(["message", "chat"], "readwrite", (table, chats) => {
         updateChat(chats, String(chatId), rows[rows.length - 1].t);
-        rows.forEach((row) => table.add(row));
+        addRows(table, rows);
       });
     } catch (error) {
       throw error && error.name === "ConstraintError" ? new DuplicateMessageError() : error;
@@ -118,4 +127,30 @@ define("WAWebDBMessageFindLocal", (exports, require) => {
   };
   exports.msgFindBefore = (query) => exports.msgFindByDirection({ ...query, direction: "before" });
   exports.msgFindAfter = (query) => exports.msgFindByDirection({ ...query, direction: "after" });
+});
+
+/* The table as the page's own code reads it: the few calls of the real one that are used here. */
+define("WAWebSchemaMessage", (exports, require) => {
+  const storage = require("WAWebSandboxStorage");
+
+  async function readRange(range, { limit, reverse }) {
+    const rows = [];
+    await storage.transact(["message"], "readonly", (table) => {
+      const request = table.index("rowId").openCursor(range, reverse ? "prev" : "next");
+      request.onsuccess = () => {
+        if (!request.result || rows.length >= limit) return;
+        rows.push(request.result.value);
+        request.result.continue();
+      };
+    });
+    return rows;
+  }
+
+  exports.getMessageTable = () => ({
+    between: (index, lower, upper, options) => {
+      const { lowerInclusive, upperInclusive } = options;
+      return readRange(IDBKeyRange.bound(lower, upper, !lowerInclusive, !upperInclusive), options);
+    },
+    bulkGet: (keys) => Promise.all(keys.map((key) => storage.get("message", key))),
+  });
 });

@@ -46,6 +46,10 @@ define("WAWebMsgModel", (exports, require) => {
       return !this.local && this.id.fromMe && this.ack < require("WAWebAck").ACK.SENT;
     }
 
+    get mediaData() { return require("WAWebMediaDownload").getMediaData(this); }
+
+    downloadMedia() { return require("WAWebMediaDownload").download(this); }
+
     cancelUpload() { require("WAWebMedia").cancelUploadMsg(this); }
 
     async resumeUpload() {

@@ -1,6 +1,6 @@
 /*
- * What comes from recipients' phones: receipts of our messages, and messages to the account. Each is
- * confirmed to the server only after it is stored. Nothing here may send a message.
+ * Receipts of our messages, from recipients' phones. Each is confirmed to the server only after it is stored.
+ * Nothing here may send a message.
  */
 
 /*
@@ -38,7 +38,7 @@ define("WAWebHandleDirectChatReceipt", (exports, require) => {
 
 defineStubs("WAWebHandleStatusReceipt", ["handleStatusSimpleReceipt"]);
 
-define("WAWebSandboxInbox", (exports, require) => {
+define("WAWebSandboxReceipts", (exports, require) => {
   const ACKS = { delivery: 2, read: 3, played: 4 };
 
   // Of a group, each member reports on its own.
@@ -51,56 +51,5 @@ define("WAWebSandboxInbox", (exports, require) => {
     if (participant) await require("WAWebHandleGroupChatReceipt").handleGroupSimpleReceipt(receipt);
     else await require("WAWebHandleDirectChatReceipt").handleChatSimpleReceipt(receipt);
     require("WAWebSandboxWire").send("receipt_confirmed", { type, from, ids, participant });
-  };
-
-  function buildQuote({ quoted, quoted_body: body }, me) {
-    if (!quoted) return {};
-    const quotedMsg = body === null ? undefined : { type: "chat", body };
-    return { quotedStanzaID: quoted, quotedParticipant: me, quotedMsg };
-  }
-
-  function buildValues({ id, from, body, t, ...quote }) {
-    const MsgKey = require("WAWebMsgKey");
-    const remote = require("WAWebWidFactory").createWid(from);
-    const { getMeUserMatchingAddressingModeOrThrow } = require("WAWebUserPrefsMeUser");
-    const me = getMeUserMatchingAddressingModeOrThrow(remote);
-    return {
-      id: new MsgKey({ fromMe: false, remote, id }), from: remote, to: me, body, type: "chat", t,
-      self: "in", isNewMsg: true, ack: 1,
-      ...buildQuote(quote, me),
-    };
-  }
-
-  // The other side has written: its token proves that to the server (source: WAWebReachoutTimelockUtils).
-  async function updateChat(chat, t, token) {
-    chat.set({ t, tcToken: token, tcTokenTimestamp: t, unreadCount: (chat.unreadCount || 0) + 1 });
-    const { unreadCount, tcToken, tcTokenTimestamp } = chat;
-    const row = { id: String(chat.id), t, unreadCount, tcToken, tcTokenTimestamp };
-    await require("WAWebSandboxStorage").put("chat", row);
-  }
-
-  async function learnIds({ from, pn }) {
-    const { createWid } = require("WAWebWidFactory");
-    const [lid, phoneNumber] = [createWid(from), pn && createWid(pn)];
-    if (!phoneNumber || !lid.isLid()) return;
-    const { createLidPnMappings } = require("WAWebDBCreateLidPnMappings");
-    await createLidPnMappings({ mappings: [{ lid, pn: phoneNumber }] });
-  }
-
-  exports.receiveMessage = async (inbound) => {
-    const { MsgCollection } = require("WAWebMsgCollection");
-    const { storeMessages, DuplicateMessageError } = require("WAWebDBProcessMessage");
-    const values = buildValues(inbound);
-    await learnIds(inbound);
-    try {
-      await storeMessages([values], values.id.remote);
-      await MsgCollection.processMultipleMessages(values.from, [values], { add: "after" });
-      const chat = require("WAWebChatCollection").ChatCollection.get(values.from);
-      chat.lastReceivedKey = values.id;
-      await updateChat(chat, values.t, `token-of-${values.from}`);
-    } catch (error) {
-      if (!(error instanceof DuplicateMessageError)) throw error; // a message that came twice
-    }
-    require("WAWebSandboxWire").send("inbound_confirmed", { id: inbound.id });
   };
 });

@@ -31,10 +31,11 @@ define("WAWebSandboxStorage", (exports) => {
   const STORES = ["message", "chat", "lid-pn-mapping", "reactions"];
 
   let opening = null;
-  const open = () => (opening ||= openDatabase("model-storage", 2, (database) => {
+  const open = () => (opening ||= openDatabase("model-storage", 3, (database) => {
     for (const name of [...database.objectStoreNames]) database.deleteObjectStore(name);
     const [messages] = STORES.map((name) => database.createObjectStore(name, { keyPath: "id" }));
     messages.createIndex("chat", ["chatId", "rowId"]); // the messages of a chat, in order
+    messages.createIndex("rowId", "rowId", { unique: true }); // all messages, in the order of their arrival
   }));
 
   const read = (storeName, operate) => runInTransaction(open(), storeName, "readonly", operate);

@@ -81,7 +81,7 @@ define("WAWebSandboxWire", (exports, require) => {
       require("WAWebNewChatMessageCappingNotificationHandler").handleCapStatusUpdate(update),
     crash,
     ack: (ack) => require("WAWebSandboxOutbox").receiveAck(ack),
-    receipt: (receipt) => require("WAWebSandboxInbox").receiveReceipt(receipt),
+    receipt: (receipt) => require("WAWebSandboxReceipts").receiveReceipt(receipt),
     group: (update) => require("WAWebSandboxGroups").receiveGroup(update),
     inbound: (inbound) => require("WAWebSandboxInbox").receiveMessage(inbound),
   };

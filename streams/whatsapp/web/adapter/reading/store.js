@@ -181,6 +181,8 @@
 
   return {
     calls: { look_up, find_message, read_acks },
-    internal: { buildKey, findInMemory, findMessage, reloadMessage, findReactionAck, listChats, hasLeft },
+    internal: {
+      buildKey, findInMemory, findMessage, loadMessages, reloadMessage, findReactionAck, listChats, hasLeft,
+    },
   };
 }

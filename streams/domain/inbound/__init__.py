@@ -1,0 +1,1 @@
+"""Received messages: which are read next from WhatsApp Web, and which are published."""

@@ -1,0 +1,1 @@
+"""Messages to the account: read from WhatsApp Web, published on `wa.inbound`."""

@@ -1,0 +1,1 @@
+"""Messages to the account: read through the adapter, and decoded."""

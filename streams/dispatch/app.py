@@ -35,7 +35,7 @@ from streams.dispatch.request_reader import create_request_reader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
-from streams.domain.accounts.requests import check_record
+from streams.domain.accounts.linking import check_record
 from streams.domain.accounts.routing import parse_weights
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_S: Final = 60.0
 FULL_SEARCH_INTERVAL_S: Final = 600.0
+MAX_RESTARTS: Final = (
+    5  # of one reading: messages may be deleted while it goes on, but not for ever
+)
 MAX_AGE_S: Final = (
     7 * 86_400.0
 )  # an account without a position begins here: the topic keeps records for as long
@@ -119,7 +122,7 @@ class InboundFollower:
     async def _read_messages(self, page: IncomingStore) -> bool:
         """Publish everything that is there. False if the page cannot answer: it becomes ready again."""
         reader = self._open_reader()
-        has_more = True
+        has_more, restarts = True, 0
         while has_more or reader.unfinished:
             request = reader.next_read() if has_more else None
             if request is None:
@@ -129,7 +132,10 @@ class InboundFollower:
                 if batch is None:
                     return False
                 self._chats.add(self._select(reader.accept(request, batch)))
-                has_more = not batch.is_anchored or batch.last_row > request.row
+                restarts += not batch.is_anchored
+                has_more = restarts <= MAX_RESTARTS and (
+                    not batch.is_anchored or batch.last_row > request.row
+                )
             await self._positions.save(reader.position)
         await self._save_changes()
         return True

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_S: Final = 60.0
 FULL_SEARCH_INTERVAL_S: Final = 600.0
+RECENT_ROWS: Final = 300  # a change of an older message is found by the next full search
 MAX_RESTARTS: Final = (
     5  # of one reading: messages may be deleted while it goes on, but not for ever
 )
@@ -60,6 +61,9 @@ class InboundFollower:
         self._wake_event = asyncio.Event()
         self._has_changes = False
         self._full_search_due_s = 0.0
+        self._searched_row = (
+            0  # when changes were last looked for, everything up to it was published
+        )
         self._reader: Reader[IncomingMessage] | None = None
         self._published_changes: list[str] = []
 
@@ -98,12 +102,16 @@ class InboundFollower:
         is_full = self._now_s() >= self._full_search_due_s
         had_hint, self._has_changes = self._has_changes, False
         changes: list[IncomingMessage] | None = []
+        row = self._open_reader().position.row
         if is_full or had_hint:
-            changes = await self._find_changes(page, is_full=is_full)
+            after_row = 0 if is_full else self._searched_row - RECENT_ROWS
+            changes = await self._find_changes(page, after_row)
         if changes is None or not await self._read_messages(page):
             self._has_changes |= had_hint  # the page cannot answer: it becomes ready again
             return
         await self._publish_changes(changes)
+        if is_full or had_hint:
+            self._searched_row = row
         if is_full:
             self._full_search_due_s = self._now_s() + FULL_SEARCH_INTERVAL_S
             await self._positions.forget_changes(self._now_s())
@@ -164,14 +172,14 @@ class InboundFollower:
     # -- changes
 
     async def _find_changes(
-        self, page: IncomingStore, *, is_full: bool
+        self, page: IncomingStore, after_row: int
     ) -> list[IncomingMessage] | None:
         """The edits, revokes and reactions that are not published; None if the page cannot answer."""
         since_s = max(self._now_s() - CHANGE_WINDOW_S, self._open_reader().position.started_s)
         found: dict[str, IncomingMessage] = {}
         before_row: int | None = None
         while True:
-            batch = await page.read_changes(since_s, is_full=is_full, before_row=before_row)
+            batch = await page.read_changes(since_s, after_row=after_row, before_row=before_row)
             if batch is None:
                 return None
             for change in batch.changes:

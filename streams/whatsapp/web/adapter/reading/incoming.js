@@ -247,11 +247,11 @@
     return recent.flatMap((row) => tryRead(() => describeReaction(row)) || []);
   }
 
-  // Everything since this time, a part at a time; or only of the latest messages, if `is_full` is false.
-  async function read_changes({ is_full, since_s, before_row }) {
+  // Everything since this time and after this row, a part at a time.
+  async function read_changes({ after_row, since_s, before_row }) {
     const rows = await readRowsBefore(before_row, SCAN_LIMIT);
     const last = rows[rows.length - 1];
-    const isLast = !is_full || rows.length < SCAN_LIMIT || (last.t ?? 0) < since_s;
+    const isLast = rows.length < SCAN_LIMIT || (last.t ?? 0) < since_s || last.rowId <= after_row;
     const reactions = before_row === null ? await readReactions(since_s) : [];
     return { changes: [...describeAll(rows, since_s), ...reactions], next_row: isLast ? null : last.rowId };
   }

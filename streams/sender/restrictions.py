@@ -35,6 +35,8 @@ class RestrictionStore:
         self._restrictions: dict[str, Restriction] = {}
         self._limits = NewChatLimits()
         self._request: AccountRequest | None = None
+        self._has_been_unlinked = False  # in this ownership: the next link is new
+        self._last_link: str | None = None
 
     @property
     def request(self) -> AccountRequest | None:
@@ -120,6 +122,7 @@ class RestrictionStore:
 
     def record_session(self, session: SessionState) -> None:
         """A ban outlives the session that shows it, which is perhaps only connected again."""
+        self._follow_link(session)
         if session.phase is not Phase.RESTRICTED:
             return
         restriction = stored.restriction_of_ban(
@@ -132,6 +135,26 @@ class RestrictionStore:
         if restriction is not None:
             self._store(restriction)
             self._on_change()
+
+    def _follow_link(self, session: SessionState) -> None:
+        """A link that was made now is a new beginning. That of another profile of the account, which was made before,
+        is not: what restricts the account goes on under it.
+        """
+        if session.phase in (Phase.LINKING, Phase.LOGGED_OUT):
+            self._has_been_unlinked = True
+        if session.phase is not Phase.READY or session.link == self._last_link:
+            return
+        is_new, self._last_link, self._has_been_unlinked = (
+            self._has_been_unlinked,
+            session.link,
+            False,
+        )
+        for restriction in () if is_new else list(self._restrictions.values()):
+            kept = stored.keep_under(restriction, session.link, session.since_s)
+            if kept != restriction:
+                log.warning("the restriction %s goes on under another link", kept.code)
+                self._store(kept)
+                self._on_change()
 
     def update_limits(
         self, limits: NewChatLimits, link: str | None, now_s: float, *, is_readable: bool

@@ -133,6 +133,19 @@ def lift(restriction: Restriction, at_s: float) -> Restriction:
     return replace(restriction, until_s=at_s, has_no_end=False, is_lifted=True)
 
 
+def keep_under(restriction: Restriction, link: str | None, now_s: float) -> Restriction:
+    """The restriction under another link of the same account that nobody has made since.
+
+    A standby has a link of its own. Without this, it would send what WhatsApp has forbidden the account under the first
+    link.
+    """
+    return (
+        replace(restriction, link=link)
+        if restriction.is_in_force(restriction.link, now_s)
+        else restriction
+    )
+
+
 def clamp(restriction: Restriction, now_s: float) -> Restriction:
     """The restriction as it can be now: it has begun, and lasts no longer than its rule allows.
 

@@ -24,6 +24,7 @@ from streams.client.requests import (
     build_request,
     encode_batch,
     encode_cancel,
+    encode_change,
     encode_consent,
     encode_request,
     refuse_unknown,
@@ -174,6 +175,16 @@ class WhatsApp:
         cancel = encode_cancel(to, id, batch_id, request_id)
         await self._producer.produce(cancel)
         return cancel.id
+
+    async def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
+        """Give a message that was sent another text. Returns the edit's own id; raises as `send`."""
+        await self._producer.produce(request := encode_change(to, id, body, request_id))
+        return request.id
+
+    async def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
+        """Delete a sent message for everyone, or cancel a waiting one. Returns the revoke's own id."""
+        await self._producer.produce(request := encode_change(to, id, None, request_id))
+        return request.id
 
     async def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
         """Set whether a recipient gets marketing messages: `opted_out` or `opted_in`.

@@ -12,6 +12,7 @@ from streams.client.requests import (
     encode_batch,
     encode_cancel,
     encode_change,
+    encode_consent,
     encode_request,
 )
 from streams.client.whatsapp import _require_time
@@ -184,3 +185,19 @@ def test_a_wrong_change_is_refused(id: str, body: str, request_id: str) -> None:
     """Before it is produced: without a text, without a message, or under the id of the message."""
     with pytest.raises(RequestInvalid):
         encode_change("+60123456789", id, body, request_id)
+
+
+def test_a_consent_has_the_key_of_its_recipient() -> None:
+    """So it does not overtake the messages to it."""
+    request = encode_consent("+60 12-345 6789", "opted_out", "r")
+    assert (request.id, request.key) == (
+        "r",
+        encode_request({"to": "+60123456789", "text": "x"}).key,
+    )
+    assert orjson.loads(request.value)["consent"] == "opted_out"
+
+
+def test_a_wrong_consent_is_refused() -> None:
+    """Before anything is produced."""
+    with pytest.raises(RequestInvalid, match="opted_out, opted_in"):
+        encode_consent("+60123456789", "stop", None)

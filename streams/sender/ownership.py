@@ -199,6 +199,7 @@ class SendTopicOwnership:
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")
+        self._spawn(self._pace.delivery_watch.run(), "delivery-watch")
         self.browser_session.open()
 
     async def close(self) -> None:

@@ -99,7 +99,7 @@ async def main(mb: int) -> None:
         cache = MediaCache(folder / "media", "benchmark", max_bytes=4096 * _MIB, max_age_s=300)
         source = MediaSource(
             cache,
-            WebClient(parse_networks(["127.0.0.0/8"])),
+            {"http": WebClient(parse_networks(["127.0.0.0/8"]))},
             max_file_bytes=2048 * _MIB,
             timeout_s=300,
         )

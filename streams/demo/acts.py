@@ -1,14 +1,29 @@
 """The acts of the demo: what is requested, replayed and awaited, in their order. The verdict is `judge`'s."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import orjson
 from aiokafka import AIOKafkaProducer
 
 from streams.client import SENT_STATUSES, WhatsApp
 from streams.contract.status import StatusEvent
+from streams.contract.timestamps import format_rfc3339
 from streams.demo import judge
+from streams.demo.campaign import (
+    BATCH_ID,
+    OPTED_OUT_PHONE,
+    SCHEDULED_IN_S,
+    TEMPLATE,
+    build_cancelled_request,
+    build_members,
+    build_scheduled_request,
+    build_unwanted_request,
+    encode_batch,
+    encode_cancel,
+)
 from streams.demo.judge import Evidence, Finding
 from streams.demo.screen import DemoScreen
 from streams.demo.script import (
@@ -28,12 +43,16 @@ from streams.kafka.topics import names
 from streams.local.stack import LocalStack
 from streams.operations import dead_letters
 from streams.operations.audit.reading import audit
+from streams.operations.batches.sending import read_progress
+from streams.operations.consent import read_consents
 from streams.operations.selection import DeadLetterFilter, select
+from streams.operations.templates import parse_templates, put_templates
 from streams.sandbox.client import SandboxClient
 from streams.system.tasks import race
 
 LOOKUP_CACHE_S: Final = 1
 _ANSWER_TIMEOUT_S: Final = 1.0  # a dead letter follows its status
+_CONSENT_POLL_S: Final = 0.2
 _FINISH_TIMEOUT_S: Final = 180.0  # the flooded phone alone takes a minute
 
 
@@ -84,18 +103,65 @@ class DemoRun:
         self._screen.show_step(
             f"one phone has {FLOOD_SIZE} requests: at most {RATE_LIMIT_PER_MINUTE} are sent in any 60 s"
         )
+        await self._play_scheduled()
+        await self._play_campaign()
+        await self._play_opt_out()
         await self._wait_until(self._are_all_finished)
 
     async def _produce(self, requests: Sequence[DemoRequest], step: str) -> None:
         self._screen.show_step(step)
         self._requests += requests
+        await self._produce_records([(request.key, request.value) for request in requests])
+
+    async def _produce_records(self, records: Sequence[tuple[bytes | None, bytes]]) -> None:
         outbound = names(self._settings).outbound
         async with AIOKafkaProducer(**producer_options(self._settings)) as producer:
-            deliveries = [
-                await producer.send(outbound, request.value, key=request.key)
-                for request in requests
-            ]
+            deliveries = [await producer.send(outbound, value, key=key) for key, value in records]
             await asyncio.gather(*deliveries)
+
+    async def _play_scheduled(self) -> None:
+        """One message waits for its time; another one is withdrawn while it waits."""
+        now_s = time.time()
+        send_at_s = now_s + SCHEDULED_IN_S
+        scheduled = build_scheduled_request(format_rfc3339(send_at_s), send_at_s)
+        cancelled = build_cancelled_request(format_rfc3339(now_s + 3600))
+        await self._produce(
+            [scheduled, cancelled], f"a message in {SCHEDULED_IN_S:g} s, and one in an hour"
+        )
+        await self._wait_until(lambda: "accepted" in self._status_events.get(cancelled.id, {}))
+        self._screen.show_step("the one in an hour is withdrawn")
+        await self._produce_records([(cancelled.key, encode_cancel(cancelled))])
+
+    async def _play_campaign(self) -> None:
+        """A batch from a template, just after one account was logged out by its phone."""
+        await put_templates(self._settings, parse_templates("demo", orjson.dumps(TEMPLATE)))
+        account = (await self._fetch_account_phones())[0]
+        self._screen.show_step(f"{account} logs this device out: the other account sends for it")
+        await asyncio.to_thread(self._sandbox.add_faults, {"logout": True}, account=account)
+        members = build_members()
+        self._requests += members
+        self._screen.show_step(f"a campaign of {len(members)} messages from a template")
+        await self._produce_records([(BATCH_ID.encode(), encode_batch(members))])
+
+    async def _play_opt_out(self) -> None:
+        """Somebody writes STOP, and gets no marketing message any more."""
+        account = (await self._fetch_account_phones())[-1]
+        self._screen.show_step(f"{OPTED_OUT_PHONE} writes STOP")
+        await asyncio.to_thread(self._sandbox.write_to_account, OPTED_OUT_PHONE, account, "STOP")
+        while not await self._has_opted_out():  # noqa: ASYNC110 - the topic gives no event
+            await asyncio.sleep(_CONSENT_POLL_S)
+        await self._produce([build_unwanted_request()], "marketing for them is refused")
+
+    async def _has_opted_out(self) -> bool:
+        consents = await read_consents(self._settings)
+        return any(
+            consent.phone == OPTED_OUT_PHONE and consent.consent == "opted_out"
+            for consent in consents
+        )
+
+    async def _fetch_account_phones(self) -> list[str]:
+        overview = await asyncio.to_thread(self._sandbox.fetch_overview)
+        return [account.phone for account in overview.accounts]
 
     async def _replay_stranger(self) -> None:
         """The number joins WhatsApp, and its dead letter is replayed."""
@@ -169,4 +235,5 @@ class DemoRun:
             events=[event async for event in whatsapp.history()],
             letters=await dead_letters.read_letters(self._settings),
             replayed=self._replayed_ids,
+            batch=await read_progress(self._settings, BATCH_ID),
         )

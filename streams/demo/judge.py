@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from streams.contract.batch import BatchProgress
 from streams.contract.dead_letter import DeadLetter
 from streams.contract.status import StatusEvent
 from streams.demo.script import DemoRequest
@@ -28,6 +29,7 @@ class Evidence:
     events: Sequence[StatusEvent]
     letters: Sequence[DeadLetter]
     replayed: Sequence[str]  # ids of requests that were replayed
+    batch: BatchProgress | None = None  # the last progress of the campaign
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ def judge(requests: Sequence[DemoRequest], evidence: Evidence, limit: int) -> li
         _check_refused(requests, evidence),
         _check_dead_letters(requests, evidence),
         _check_replayed(shown, request_ids, evidence),
+        _check_times(requests, shown, request_ids),
+        _check_batch(evidence),
+        _check_accounts(evidence),
     ]
 
 
@@ -234,6 +239,52 @@ def _check_replayed(
         problems = ["no dead letter was replayed"]
     summary = f"{len(evidence.replayed)} dead letter replayed and sent"
     return Finding("replayed", summary, tuple(problems))
+
+
+def _check_times(
+    requests: Sequence[DemoRequest], shown: Sequence[LoggedMessage], request_ids: Mapping[str, str]
+) -> Finding:
+    """A scheduled message does not come before its time, and a cancelled one not at all."""
+    expected = {request.id: request for request in requests}
+    arrived_s = {
+        _request_id_of(row, request_ids): datetime.fromisoformat(row["at"]).timestamp()
+        for row in shown
+    }
+    scheduled = [request for request in requests if request.not_before_s]
+    cancelled = [request for request in requests if request.expected_status == "cancelled"]
+    problems = [
+        f"{id}: {expected[id].not_before_s - at_s:.1f} s too early"
+        for id, at_s in arrived_s.items()
+        if id in expected and at_s < expected[id].not_before_s
+    ]
+    problems += [
+        f"{request.id}: sent, though cancelled" for request in cancelled if request.id in arrived_s
+    ]
+    return Finding(
+        "times", f"{len(scheduled)} scheduled, {len(cancelled)} cancelled", tuple(problems)
+    )
+
+
+def _check_batch(evidence: Evidence) -> Finding:
+    """`wa.batches` says what `wa.status` says."""
+    if evidence.batch is None:
+        return Finding("batch", "no progress", ("wa.batches has no record of the campaign",))
+    batch = evidence.batch
+    sent = {e.id for e in evidence.events if e.batch_id == batch.batch_id and e.status == _SENT}
+    problems = (
+        [f"sent {batch.sent}, but {len(sent)} by wa.status"] if len(sent) != batch.sent else []
+    )
+    if batch.finished_at is None or batch.sent != batch.total:
+        problems.append(f"sent {batch.sent} of {batch.total}, finished_at {batch.finished_at}")
+    return Finding("batch", f"{batch.sent} of {batch.total} sent", tuple(problems))
+
+
+def _check_accounts(evidence: Evidence) -> Finding:
+    """More than one account has sent; which one does, is decided for each new conversation."""
+    counts = Counter(event.account for event in evidence.events if event.status == _SENT)
+    problems = () if len(counts) > 1 else ("one account has sent everything",)
+    summary = ", ".join(f"{n} by {account}" for account, n in sorted(counts.items(), key=str))
+    return Finding("accounts", summary, problems)
 
 
 def _request_id_of(row: LoggedMessage, request_ids: Mapping[str, str]) -> str:

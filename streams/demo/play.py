@@ -25,6 +25,7 @@ from streams.supervisor.shutdown import ShutdownSignal
 
 # These describe the machine; all other settings of the user are left out.
 _MACHINE_SETTINGS: Final = ("BROWSER_EXECUTABLE", "WHATSAPP_BUNDLE", "LOG_LEVEL")
+ACCOUNTS: Final = ("north", "south")
 _ORPHAN_EXIT_TIMEOUT_S: Final = 5.0
 
 
@@ -52,6 +53,7 @@ def _make_settings(folder: Path) -> Settings:
         web_port=0,
         sandbox_port=0,
         partitions=4,
+        accounts=ACCOUNTS,
         rate_limit_per_minute=RATE_LIMIT_PER_MINUTE,
         account_rate_per_minute=0,
         lookup_cache_s=LOOKUP_CACHE_S,
@@ -81,7 +83,7 @@ async def _run_stack(settings: Settings, screen: DemoScreen) -> list[Finding]:
         shutdown = ShutdownSignal(kill=stack.kill, on_message=screen.show_step)
 
         async def run_acts() -> None:
-            screen.show_step("starting Kafka, the simulated WhatsApp, a dispatcher and a sender")
+            screen.show_step("starting Kafka, the simulated WhatsApp, a dispatcher and two senders")
             await stack.start()
             verdict.extend(await DemoRun(stack, screen).run())
 

@@ -29,11 +29,12 @@ class DemoRequest:
     id: str
     to: str | None
     value: bytes
-    expected_status: str = "sent"  # or "rejected", or "failed"
+    expected_status: str = "sent"  # or "rejected", "failed" or "cancelled"
     code: str | None = None  # the code of the expected error
     is_repeat: bool = False  # repeats an earlier request: no second message may be sent
     kind: str = ""  # the type of the content
     expected_text: str = ""  # what the phone shows, if that is text
+    not_before_s: float = 0.0  # it must not arrive before this time
 
     @property
     def key(self) -> bytes | None:

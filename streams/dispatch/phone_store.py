@@ -6,7 +6,7 @@
 | `m` phone \\0 id                  | a message's row                                               |
 | `s` phone \\0 queue \\0 seq        | the id of the message in this slot of the queue               |
 | `d` phone \\0 id                  | the payload: content and original record of an open message   |
-| `c` phone                        | what was decided about marketing messages; no retention removes it |
+| `o` phone                        | what was decided about marketing messages; no retention removes it |
 | `t` phone \\0 id                  | when a message is due or expires (for the start of the timers) |
 
 There is one table, so that one batch of one partition holds everything that an event changed, the
@@ -30,7 +30,7 @@ from streams.domain.phone.state import Journal, Message, Payload, Phone
 from streams.runtime.store.rows import NotARow, UndecodableRow
 from streams.runtime.table import Change, DurableTable
 
-PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME, CONSENT = b"p", b"m", b"s", b"d", b"t", b"c"
+PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME, CONSENT = b"p", b"m", b"s", b"d", b"t", b"o"
 _SEQ = struct.Struct(">Q")
 _TIME = struct.Struct(">d")
 # How the values of each kind of row are decoded. A row of a kind that is missing is not recovered.

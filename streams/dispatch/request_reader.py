@@ -41,13 +41,15 @@ class Rejected(Exception):
 class RequestReader:
     """`default_region`: of numbers without a country code; None: they are not valid.
 
-    `allowed_networks`: from which files may be fetched although they are not public.
+    `allowed_networks`: from which files may be fetched although they are not public. `media_schemes`: by which they may
+    be fetched, besides http and https.
     """
 
     default_region: str | None
     max_request_bytes: int
     templates: TemplateLibrary
     allowed_networks: tuple[Network, ...] = ()
+    media_schemes: tuple[str, ...] = ()
 
     def parse(self, record: SourceRecord) -> AnyRequest:
         """What the record requests. Raises Tombstone and Rejected."""
@@ -135,7 +137,7 @@ class RequestReader:
 
     def _check_url(self, url: str) -> None:
         """What can be seen without a look-up; the sender checks each address that it connects to."""
-        address = parse_address(media_url.check(url))
+        address = parse_address(media_url.check(url, self.media_schemes))
         if address is not None and not is_allowed(address, self.allowed_networks):
             detail = (
                 "content.url: is at an address that is not public; see WA_MEDIA_ALLOWED_NETWORKS"
@@ -162,6 +164,7 @@ def create_request_reader(settings: Settings, templates: TemplateLibrary) -> Req
         settings.max_request_bytes,
         templates,
         parse_networks(settings.media_allowed_networks),
+        settings.media_schemes,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from streams.domain.addresses import parse_networks
 from streams.media.cache import MediaCache
+from streams.media.remote import RemoteClient
 from streams.media.source import MediaSource
 from streams.media.web import WebClient
 from streams.settings import Settings
@@ -21,9 +22,11 @@ def create_source(settings: Settings, owner: str, closing: AsyncExitStack) -> Me
         max_bytes=settings.media_cache_mb * _MIB,
         max_age_s=settings.media_cache_s,
     )
+    web = WebClient(parse_networks(settings.media_allowed_networks))
+    remote = RemoteClient(settings.media_schemes)
     source = MediaSource(
         cache,
-        WebClient(parse_networks(settings.media_allowed_networks)),
+        {"http": web, "https": web, **dict.fromkeys(settings.media_schemes, remote)},
         max_file_bytes=settings.media_max_mb * _MIB,
         timeout_s=settings.media_timeout_s,
         min_free_bytes=settings.min_free_disk_mb * _MIB,

@@ -17,7 +17,7 @@ for it a thousand times. A download ends after `timeout_s`, whatever the server 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -37,7 +37,7 @@ _MAX_FAILURES: Final = 1000
 
 
 class Downloader(Protocol):
-    """Fetches files by one kind of URL (web.py)."""
+    """Fetches files by one kind of URL (web.py, remote.py)."""
 
     async def download(
         self, url: str, path: Path, max_bytes: int, known: Validators
@@ -80,16 +80,17 @@ class MediaSource:
     def __init__(
         self,
         cache: MediaCache,
-        downloader: Downloader,
+        downloaders: Mapping[str, Downloader],
         *,
         max_file_bytes: int,
         timeout_s: float,
         patience_s: float = 5.0,
         min_free_bytes: int = 0,
     ) -> None:
+        """`downloaders`: by the scheme of the URL."""
         self.max_file_bytes = max_file_bytes
         self._cache = cache
-        self._downloader = downloader
+        self._downloaders = downloaders
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._min_free_bytes = min_free_bytes
@@ -100,7 +101,8 @@ class MediaSource:
     async def close(self) -> None:
         """End the downloads. Files in use stay until they are released, or until the next process of this name."""
         await cancel_tasks(*(job.task for job in self._jobs.values()))
-        await self._downloader.close()
+        for downloader in set(self._downloaders.values()):
+            await downloader.close()
 
     async def fetch(
         self, url: str, *, max_bytes: int, message_id: str, wait_s: float
@@ -204,7 +206,8 @@ class MediaSource:
         path = self._cache.make_path()
         try:
             validators = known.validators if known else Validators()
-            download = await self._downloader.download(url, path, max_bytes, validators)
+            downloader = self._get_downloader(url)
+            download = await downloader.download(url, path, max_bytes, validators)
             if download is None and known is not None:
                 await asyncio.to_thread(self._cache.refresh, url)
                 return known
@@ -214,6 +217,12 @@ class MediaSource:
             return download
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    def _get_downloader(self, url: str) -> Downloader:
+        downloader = self._downloaders.get(url.partition(":")[0].lower())
+        if downloader is None:  # it was allowed at acceptance, and is not allowed here
+            raise errors.not_allowed("WA_MEDIA_SCHEMES of this sender does not allow its scheme")
+        return downloader
 
     def _require_room(self) -> None:
         if self._cache.free_bytes() < self._min_free_bytes:

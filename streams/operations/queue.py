@@ -11,6 +11,9 @@ from typing import Final
 from aiokafka import TopicPartition
 
 from streams.dispatch import phone_store
+from streams.domain.consent import state as consents
+from streams.domain.consent.state import Consent
+from streams.domain.conversation import Conversation, is_current
 from streams.domain.numbers import InvalidPhone
 from streams.domain.phone import state as stored
 from streams.domain.phone import waiting
@@ -79,6 +82,16 @@ class RecipientQueue:
         return min((queued.message.accepted_at_s for queued in self.messages), default=0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What the rows say of one recipient: also if nothing waits for it."""
+
+    queue: RecipientQueue | None
+    account: str | None  # the last one used or written to
+    conversation: Conversation | None
+    consent: Consent | None
+
+
 def parse_recipient(settings: Settings, phone: str) -> str:
     """The recipient's number as the rows have it.
 
@@ -91,20 +104,44 @@ def parse_recipient(settings: Settings, phone: str) -> str:
         raise UsageError(f"{phone}: {error}") from None
 
 
-async def read_queues(
-    settings: Settings, phone: str | None, on_progress: OnProgress
-) -> list[RecipientQueue]:
-    """Every recipient with open messages, or this one; those that wait longest come first.
+async def read_queues(settings: Settings, on_progress: OnProgress) -> list[RecipientQueue]:
+    """Every recipient with open messages; those that wait longest come first.
 
     Raises:
         KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
     """
+    rows = await _load_rows(settings, None, on_progress)
+    return sorted(rows.build_queues(), key=lambda queue: (queue.oldest_s, queue.row.phone))
+
+
+async def read_recipient(
+    settings: Settings, phone: str, now_s: float, on_progress: OnProgress
+) -> Recipient:
+    """This recipient. Its conversation, if it goes on at this time.
+
+    Raises:
+        KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
+    """
+    rows = await _load_rows(settings, phone, on_progress)
+    row = rows.last_row
+    conversation = row.conversation if row is not None else None
+    if conversation and not is_current(conversation, now_s, settings.conversation_expiry_s):
+        conversation = None
+    return Recipient(
+        queue=next(iter(rows.build_queues()), None),
+        account=row.account if row is not None else None,
+        conversation=conversation,
+        consent=rows.consent,
+    )
+
+
+async def _load_rows(settings: Settings, phone: str | None, on_progress: OnProgress) -> "_Rows":
     topic = changelog_topic(dispatch_app_id(settings), ROWS)
     partition = None if phone is None else choose_partition(phone.encode(), settings.partitions)
     rows = _Rows(phone)
     async with open_reader(settings, topic, partition=partition) as reader:
         await _read_rows(reader, rows, on_progress)
-    return sorted(rows.build_queues(), key=lambda queue: (queue.oldest_s, queue.row.phone))
+    return rows
 
 
 async def count_unread(settings: Settings) -> int:
@@ -135,6 +172,8 @@ class _Rows:
 
     def __init__(self, phone: str | None) -> None:
         self._only_phone = phone
+        self.last_row: Phone | None = None  # of the only phone
+        self.consent: Consent | None = None
         self._phones: dict[str, Phone] = {}
         self._messages: dict[str, dict[str, Message]] = {}
 
@@ -147,9 +186,12 @@ class _Rows:
             self._apply_phone(phone, value)
         elif kind == phone_store.MESSAGE:
             self._apply_message(phone, request_id, value)
+        elif kind == phone_store.CONSENT and self._only_phone is not None:
+            self.consent = None if value is None else consents.decode(value)
 
     def _apply_phone(self, phone: str, value: bytes | None) -> None:
         row = None if value is None else stored.decode_phone(value)
+        self.last_row = row if self._only_phone is not None else None
         if row is None or not (row.waiting_count or row.in_flight):
             self._phones.pop(phone, None)
         else:

@@ -17,6 +17,13 @@ from streams.system.network import is_loopback
 
 # What people write for a country that has another code.
 _OTHER_CODES: Final = {"UK": "GB", "EN": "GB", "EL": "GR", "TP": "TL", "BU": "MM", "ZR": "CD"}
+# Of fsspec: this machine's own files and memory, and what wraps another scheme. http has a client of its own.
+_LOCAL_SCHEMES: Final = frozenset(
+    {
+        *("file", "local", "memory", "data", "http", "https", "generic", "reference", "dir", "zip"),
+        *("tar", "libarchive", "simplecache", "filecache", "blockcache", "cached", "git"),
+    }
+)
 
 
 def check_kafka(settings: KafkaSettings) -> None:
@@ -91,6 +98,16 @@ def _check_networks(networks: tuple[str, ...]) -> None:
             ) from error
 
 
+def _check_schemes(schemes: tuple[str, ...]) -> None:
+    """Raises SettingError if one would give callers the files or the network of this machine."""
+    for scheme in schemes:
+        if scheme in _LOCAL_SCHEMES:
+            raise SettingError(
+                f"WA_MEDIA_SCHEMES={','.join(schemes)}: {scheme} does not name a remote store; "
+                "write for example s3"
+            )
+
+
 def _check_warm_up(text: str) -> None:
     """Raises SettingError if the ladder cannot be read, or allows less on a later day."""
     try:
@@ -131,6 +148,7 @@ def check_settings(settings: Settings) -> None:
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
     _check_networks(settings.media_allowed_networks)
+    _check_schemes(settings.media_schemes)
     _check_warm_up(settings.warm_up)
     _check_words(settings)
     if not settings.accounts:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from streams.settings.types import AtLeast0, AtLeast1, Network, setting
+from streams.settings.types import AtLeast0, AtLeast1, Network, UrlScheme, setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,11 @@ class MediaSettings:
         300,
         "For this many seconds, a URL that was fetched is not requested again. "
         "After that, the server is asked whether the file has changed.",
+    )
+    media_schemes: tuple[UrlScheme, ...] = setting(
+        (),
+        "Schemes besides http and https that the URL of a file may have, for example s3,gs. They need fsspec and its "
+        "packages, with credentials of their own; callers can send everything that these can read.",
     )
     media_allowed_networks: tuple[Network, ...] = setting(
         (),

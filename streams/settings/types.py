@@ -68,6 +68,13 @@ HoursOfDay = Annotated[
         description="two times of day, like 21:00-08:00",
     ),
 ]
+UrlScheme = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9+.-]{0,31}$",
+        description="the first word of an address in lower case, like s3",
+    ),
+]
 Network = Annotated[
     str,
     Meta(

@@ -9,6 +9,9 @@ from aiokafka import AIOKafkaProducer
 
 from streams.cli import output
 from streams.contract import status
+from streams.domain.consent import state as consents
+from streams.domain.consent.state import after_request
+from streams.domain.conversation import Conversation
 from streams.domain.phone import state as stored
 from streams.domain.phone.state import InFlight, Message, Phone, PriorityQueue, State
 from streams.embedded_kafka.broker import EmbeddedBroker
@@ -43,12 +46,16 @@ def rows() -> Sequence[tuple[str, bytes, bytes]]:
     queue = PriorityQueue(head=0, tail=50, count=50)
     limited = make_message(LONG_ID, seq=0, last_reason="rate_limited", priority="urgent")
     one = {"urgent": PriorityQueue(head=0, tail=1, count=1)}
+    conversation = Conversation(received_count=2, last_received_at_s=time.time() - 120)
     phones = [
         (
             Phone(phone=FLOODED, queues={"normal": queue}, scheduled_count=1, in_flight=flight),
             flooded,
         ),
-        (Phone(phone=IDLE), [make_message("sent", state=State.SENT)]),
+        (
+            Phone(phone=IDLE, account="main", conversation=conversation),
+            [make_message("sent", state=State.SENT)],
+        ),
         (Phone(phone=ONE, queues=one, timer_at_s=time.time() + 30), [limited]),
     ]
     result: list[tuple[str, bytes, bytes]] = []
@@ -58,6 +65,8 @@ def rows() -> Sequence[tuple[str, bytes, bytes]]:
         for message in messages:
             message_key = b"m" + key + b"\0" + message.id.encode()
             result.append((row.phone, message_key, stored.encode_message(message)))
+    consent = after_request("opted_out", "crm-1", time.time())
+    result.append((IDLE, b"o" + IDLE.encode(), consents.encode(consent)))
     return result
 
 
@@ -100,6 +109,15 @@ def test_the_messages_of_one_recipient(world: Settings, command: Command) -> Non
     assert [row["reason"] for row in ran.objects][:2] == ["in_flight", "in_turn"]
     assert command("queue", IDLE, "--json", settings=world).objects == []
     assert command("queue", "nobody", settings=world).code == 2
+
+
+def test_what_is_stored_of_one_recipient(world: Settings, command: Command) -> None:
+    """Its conversation and its consent are shown, also if nothing waits."""
+    notes = command("queue", IDLE, settings=world).err
+    assert "conversation on main: 2 received (last 2 min ago), 0 sent\n" in notes
+    assert ", by an operator\n" in notes
+    assert "opted out since " in notes
+    assert "conversation" not in command("queue", ONE, settings=world).err
 
 
 def test_the_tables_fit_and_break_no_id(world: Settings, command: Command) -> None:

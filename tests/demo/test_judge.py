@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
 from streams.contract import status
+from streams.contract.batch import BatchProgress
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.contract.errors import ErrorInfo
 from streams.contract.status import StatusEvent
@@ -16,7 +18,7 @@ from streams.demo.judge import Evidence, Finding, describe_audit, judge, max_in_
 from streams.demo.script import DemoRequest
 from streams.operations.audit.facts import Report, Violation
 
-A, B = "+60115550001", "+60115550002"
+A, B, C = "+60115550001", "+60115550002", "+60115550003"
 LIMIT = 2
 
 
@@ -34,7 +36,17 @@ REQUESTS = [
     replace(make_request("b2", B), kind="reaction", expected_text="👍"),
     make_request("bad", B, expected_status="rejected", code="schema_violation"),
     make_request("late", B, expected_status="failed", code="recipient_not_on_whatsapp"),
+    make_request("soon", C, not_before_s=1e9 + 70),
+    make_request("gone", C, expected_status="cancelled"),
 ]
+BATCH = BatchProgress(
+    batch_id="batch",
+    total=1,
+    accepted=1,
+    sent=1,
+    started_at=format_rfc3339(1e9),
+    finished_at=format_rfc3339(1e9 + 71),
+)
 
 
 def row(id: str, to: str, at_s: float, *, shown: bool = True, **more: Any) -> dict[str, Any]:
@@ -42,7 +54,7 @@ def row(id: str, to: str, at_s: float, *, shown: bool = True, **more: Any) -> di
     return fields | {"to": to, "at": format_rfc3339(1e9 + at_s), "shown": shown} | more
 
 
-def event(id: str, word: str, code: str | None = None) -> StatusEvent:
+def event(id: str, word: str, code: str | None = None, **more: Any) -> StatusEvent:
     error = ErrorInfo(code=code, class_="invalid", title="t") if code else None
     whatsapp_id = None if error else f"W-{id}"
     made = status.make(
@@ -53,6 +65,7 @@ def event(id: str, word: str, code: str | None = None) -> StatusEvent:
         to=A,
         whatsapp_id=whatsapp_id,
         error=error,  # type: ignore[arg-type]
+        **({"account": "north"} | more),
     )
     return made
 
@@ -89,15 +102,20 @@ def good() -> Evidence:
             row("a2", A, 4, shown=False),  # the phone dropped a repeat of an id
             row("a3", A, 61),
             row("late", B, 62),
+            row("soon", C, 71),
         ],
         events=[
             *(event(id, word) for id in sent for word in ("sent", "delivered")),
             event("b2", "sent"),
+            event("soon", "sent", account="south", batch_id="batch"),
+            event("soon", "delivered", account="south", batch_id="batch"),
+            event("gone", "cancelled"),
             event("bad", "rejected", "schema_violation"),
             event("late", "failed", "recipient_not_on_whatsapp"),
         ],
         letters=[letter(request) for request in REQUESTS if request.code],
         replayed=["late"],
+        batch=BATCH,
     )
 
 
@@ -172,6 +190,33 @@ SPOILED: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
         {"dead letters"},
     ),
     "not replayed": (lambda e: replace(e, replayed=[]), {"replayed"}),
+    "too early": (
+        lambda e: replace(e, log=[row("soon", C, 69) if r["to"] == C else r for r in e.log]),
+        {"times"},
+    ),
+    "cancelled and sent": (
+        lambda e: replace(
+            e,
+            log=[*e.log, row("gone", C, 72)],
+            events=[*e.events, event("gone", "sent"), event("gone", "delivered")],
+        ),
+        {"times"},
+    ),
+    "no progress": (lambda e: replace(e, batch=None), {"batch"}),
+    "unfinished": (
+        lambda e: replace(e, batch=msgspec.structs.replace(BATCH, finished_at=None)),
+        {"batch"},
+    ),
+    "wrong progress": (
+        lambda e: replace(e, batch=msgspec.structs.replace(BATCH, sent=2, total=2)),
+        {"batch"},
+    ),
+    "one account": (
+        lambda e: replace(
+            e, events=[msgspec.structs.replace(x, account="north") for x in e.events]
+        ),
+        {"accounts"},
+    ),
     "replay lost": (lambda e: without(e, "late"), {"sent", "lost", "replayed"}),
 }
 

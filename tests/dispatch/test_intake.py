@@ -247,3 +247,40 @@ def test_a_bug_in_intake_is_an_answer(
     assert letter.value == orjson.dumps(REQUEST)
     assert orjson.loads(status.value or b"")["error"]["code"] == "internal_error"
     assert "intake failed on wa.outbound:3:17" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("ftp://example.com/a.png", "media_url_not_allowed"),
+        ("file:///etc/passwd", "media_url_not_allowed"),
+        ("https://user:secret@example.com/a.png", "media_url_not_allowed"),
+        ("http://127.0.0.1:8080/metrics", "media_url_not_allowed"),
+        ("http://169.254.169.254/latest/meta-data", "media_url_not_allowed"),
+        ("http://[::ffff:10.0.0.1]/", "media_url_not_allowed"),
+        ("https:///a.png", "schema_violation"),
+        ("https://example.com:99999/a.png", "schema_violation"),
+        ("https://[::1/a.png", "schema_violation"),
+        ("example.com/a.png", "schema_violation"),
+    ],
+)
+def test_a_url_that_cannot_be_fetched_is_rejected_at_once(
+    intake: Intake, url: str, code: str
+) -> None:
+    """What can be seen in it is not left to the sender; the detail does not repeat the URL."""
+    content = {"type": "image", "url": url}
+    disposition, (_, status) = intake.handle(
+        record({"to": "+60123456789", "content": content}), NOW_S
+    )
+    assert disposition is Disposition.REJECTED
+    error = orjson.loads(status.value or b"")["error"]
+    assert (error["code"], error["class"]) == (code, "invalid")
+    assert error["detail"].startswith("content.url: ")
+    assert "secret" not in error["detail"]
+
+
+def test_a_url_is_passed_on_to_the_sender(intake: Intake) -> None:
+    """Nothing is fetched at acceptance."""
+    content = {"type": "document", "url": "https://example.com/bill.pdf", "caption": "see"}
+    _, outgoing = intake.handle(record({"to": "+60123456789", "content": content}), NOW_S)
+    assert orjson.loads(forwarded(outgoing).content) == content

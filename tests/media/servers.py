@@ -131,7 +131,7 @@ async def open_source(
     """The files of URLs, as one sender has them."""
     source = MediaSource(
         MediaCache(folder, owner, max_bytes=max_cache_bytes, max_age_s=max_age_s),
-        WebClient(parse_networks(networks)),
+        {"http": WebClient(parse_networks(networks))},
         max_file_bytes=1 << 20,
         timeout_s=timeout_s,
         patience_s=patience_s,

@@ -14,7 +14,7 @@ from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.replication import TOO_FEW_COPIES, fetch_under_replicated
 from streams.local import run_dir
 from streams.operations import queue as operations
-from streams.operations.queue import QueuedMessage, RecipientQueue
+from streams.operations.queue import QueuedMessage, Recipient, RecipientQueue
 from streams.settings import Settings, load
 
 _QUEUE_COLUMNS = ("to", "waits", "why", "until", "oldest")
@@ -29,12 +29,13 @@ _MESSAGE_DETAILS = ("id",)
 def queue(phone: str | None, as_json: bool) -> None:
     """Show what waits and why, for each recipient or, message by message, for PHONE.
 
-    It reads what the dispatchers have stored, so it shows the whole cluster.
+    For PHONE it shows the conversation too, and what was decided about marketing messages. It reads what the
+    dispatchers have stored, so it shows the whole cluster.
     """
     settings = run_dir.resolve_kafka(load())
     recipient = None if phone is None else operations.parse_recipient(settings, phone)
     with output.Progress("reading the queues") as progress:
-        queues, now_s, unread = asyncio.run(_read(settings, recipient, progress))
+        queues, about, now_s, unread = asyncio.run(_read(settings, recipient, progress))
         lacking = asyncio.run(fetch_under_replicated(settings))
     if recipient is None:
         rows = [_to_json(queue) if as_json else _to_row(queue, now_s) for queue in queues]
@@ -46,17 +47,47 @@ def queue(phone: str | None, as_json: bool) -> None:
             for queued in queue.messages
         ]
         output.print_records(messages, _MESSAGE_COLUMNS, _MESSAGE_DETAILS, as_json=as_json)
+    for line in about:
+        output.print_note(line)
     output.print_note(_summarize(queues, unread))
     if lacking:
         output.print_note(TOO_FEW_COPIES.format(len(lacking)))
 
 
 async def _read(
-    settings: Settings, recipient: str | None, progress: output.Progress
-) -> tuple[list[RecipientQueue], float, int]:
+    settings: Settings, phone: str | None, progress: output.Progress
+) -> tuple[list[RecipientQueue], list[str], float, int]:
+    """The queues, and lines about the only recipient."""
     now_s = await fetch_broker_time_s(settings)
-    queues = await operations.read_queues(settings, recipient, progress.show)
-    return queues, now_s, await operations.count_unread(settings)
+    about: list[str] = []
+    if phone is None:
+        queues = await operations.read_queues(settings, progress.show)
+    else:
+        recipient = await operations.read_recipient(settings, phone, now_s, progress.show)
+        queues = [recipient.queue] if recipient.queue is not None else []
+        about = _describe(recipient, now_s)
+    return queues, about, now_s, await operations.count_unread(settings)
+
+
+def _describe(recipient: Recipient, now_s: float) -> list[str]:
+    """Its conversation, and what it has decided about marketing messages."""
+    lines: list[str] = []
+    if (conversation := recipient.conversation) is not None:
+        received = _format_count(
+            "received", conversation.received_count, conversation.last_received_at_s, now_s
+        )
+        sent = _format_count("sent", conversation.sent_count, conversation.last_sent_at_s, now_s)
+        account = f" on {recipient.account}" if recipient.account else ""
+        lines.append(f"conversation{account}: {received}, {sent}")
+    if (consent := recipient.consent) is not None:
+        at = format_minute(format_rfc3339(consent.at_s))
+        decided_by = "an operator" if consent.source == "operator" else "a message"
+        lines.append(f"{consent.status.replace('_', ' ')} since {at}, by {decided_by}")
+    return lines
+
+
+def _format_count(verb: str, count: int, last_s: float, now_s: float) -> str:
+    return f"{count} {verb}" + (f" (last {format_age(now_s - last_s)} ago)" if count else "")
 
 
 def _summarize(queues: list[RecipientQueue], unread: int) -> str:

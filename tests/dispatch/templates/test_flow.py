@@ -10,7 +10,7 @@ import pytest
 
 from streams.contract.timestamps import parse_rfc3339
 from streams.kafka.topics import names
-from streams.operations.queue import read_queues
+from streams.operations.queue import read_recipient
 from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
 from tests.support.system import SystemUnderTest
@@ -77,7 +77,8 @@ async def test_a_marketing_template_waits_for_the_end_of_quiet_hours(
     code = await request(caller, "code", params={"n": 1234})
     command = await fake_sender.take_command()
     assert command.id == code
-    (queue,) = await read_queues(settings, TO, lambda part: None)
+    queue = (await read_recipient(settings, TO, time.time(), lambda part: None)).queue
+    assert queue is not None
     reasons = {each.message.id: each.explanation[:2] for each in queue.messages}
     assert reasons[sale] == ("quiet_hours", due_s)
     await fake_sender.publish_outcome(command)

@@ -18,10 +18,9 @@ from streams.domain.accounts.pacing import DAY_S
 from streams.domain.accounts.requests import AccountRequest
 from streams.domain.phone.events import Event
 from streams.domain.sending.claim import Claim, find_send_time_s
-from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
 from streams.sender.attempts.media_fetcher import Media
-from streams.sender.attempts.prelude import Prelude
+from streams.sender.attempts.prelude import Prelude, make_typing_rule
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import Fence, make_limits
 from streams.sender.browser_session import BrowserSession
@@ -153,7 +152,7 @@ class SendTopicOwnership:
                 browser_session=self.browser_session,
                 pace=self._pace,
                 new_chats=self._new_chats,
-                typing=TypingRule(settings.typing_max_ms / 1000 if settings.typing else 0.0),
+                typing=make_typing_rule(settings),
                 clock=clock,
             ),
             fence=ports.fence,

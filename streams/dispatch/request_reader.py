@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from streams.contract.errors import InvalidRequest, PartialRequest
 from streams.contract.request import content, media, media_url
+from streams.contract.request.changes import EditContent, RevokeContent
 from streams.contract.request.content import (
     MEDIA_CLASSES,
     ContactContent,
@@ -23,7 +24,7 @@ from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
 from streams.domain.addresses import Network, is_allowed, parse_address, parse_networks
 from streams.domain.errors import Error
 from streams.domain.numbers import InvalidPhone, to_e164
-from streams.domain.phone.events import RequestInfo, RequestReceived, SourceRecord
+from streams.domain.phone.events import MessageChange, RequestInfo, RequestReceived, SourceRecord
 from streams.domain.recipients import to_recipient
 from streams.settings import Settings
 
@@ -68,6 +69,8 @@ class RequestReader:
             phone = self._read_recipient(request.to)
             if isinstance(request.content, TemplateContent):
                 request, content_json, refusal = self._render(request, request.content, now_s)
+            elif isinstance(request.content, EditContent | RevokeContent):
+                content_json, refusal = request.content_json, None
             else:
                 normalized, refusal = self._normalize_content(request.content), None
                 is_changed = normalized is not request.content
@@ -184,7 +187,15 @@ def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> 
         replay_count=request.replay_count,
         allow_duplicate=request.is_replay_forced,
         members=() if member is None else (member,),
+        change=_make_change(request),
     )
+
+
+def _make_change(request: Request) -> MessageChange | None:
+    if request.changed_id is None:
+        return None
+    kind = "edit" if isinstance(request.content, EditContent) else "revoke"
+    return MessageChange(kind=kind, changed_id=request.changed_id)
 
 
 def make_partial(request: AnyRequest) -> PartialRequest:

@@ -11,6 +11,7 @@ from streams.domain.accounts.groups import AccountGroup, GroupReport, is_due
 from streams.sender.browser_session import BrowserSession
 
 INTERVAL_S: Final = 5.0
+FIRST_INTERVAL_S: Final = 1.0  # until the session is ready
 
 PublishGroups = Callable[[GroupReport], Awaitable[object]]
 
@@ -38,7 +39,7 @@ class GroupReporter:
         """Until cancelled."""
         while True:
             await self.run_once()
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(self._interval_s if self._published else FIRST_INTERVAL_S)
 
     async def run_once(self) -> None:
         """Publish the list, if the page gives one and it is due."""

@@ -87,7 +87,7 @@ def test_only_a_readable_id_is_used(value: bytes, id_: str | None) -> None:
         ({"batch_id": "b", "request_id": "c-1"}, "c-1"),
     ],
 )
-@pytest.mark.parametrize("kind", ["cancel", "Cancel "])
+@pytest.mark.parametrize("kind", ["cancel", "Cancel ", "edit", "revoke"])
 def test_a_cancel_is_never_answered_under_the_id_that_it_names(
     kind: str, fields: dict[str, Any], id_: str | None
 ) -> None:

@@ -50,6 +50,8 @@ _OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {
     "outbound": (
         ("batch", "Requests many messages.", "batch"),
         ("cancel", "Withdraws one message, all of a recipient, or a batch.", "cancel"),
+        ("edit", "Gives a message that was sent another text.", "edit"),
+        ("revoke", "Deletes a message for everyone.", "revoke"),
         ("consent", "Sets whether a recipient gets marketing messages.", "consent"),
     ),
 }

@@ -14,6 +14,7 @@ from streams.contract.batch import BatchProgress
 from streams.contract.dead_letter import DeadLetterInfo
 from streams.contract.export.portable import portable
 from streams.contract.inbound import InboundMessage
+from streams.contract.request.changes import EditForm, RevokeForm
 from streams.contract.request.content import MEDIA_CLASSES
 from streams.contract.request.form import RequestForm
 from streams.contract.request.kinds import BatchForm, CancelForm, ConsentForm
@@ -28,6 +29,8 @@ _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "request": (RequestForm, "Request", "A record of wa.outbound."),
     "batch": (BatchForm, "BatchRequest", "A record of wa.outbound."),
     "cancel": (CancelForm, "CancelRequest", "A record of wa.outbound."),
+    "edit": (EditForm, "EditRequest", "A record of wa.outbound."),
+    "revoke": (RevokeForm, "RevokeRequest", "A record of wa.outbound."),
     "consent": (ConsentForm, "ConsentRequest", "A record of wa.outbound."),
     "batch-progress": (BatchProgress, "BatchProgress", "A record of wa.batches."),
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),

@@ -14,7 +14,8 @@ from streams.contract import cloudevents, record_size, replay, strict_json
 from streams.contract.errors import InvalidRequest, PartialRequest, Tombstone
 from streams.contract.headers import Headers, TraceContext
 from streams.contract.replay import ReplayInfo
-from streams.contract.request import content, kinds, partial
+from streams.contract.request import changes, content, kinds, partial
+from streams.contract.request.changes import EditContent, RevokeContent
 from streams.contract.request.content import Content, TextContent
 from streams.contract.request.form import (
     MAX_ID_CHARACTERS,
@@ -40,11 +41,11 @@ _ALLOWED_VALUES: dict[str, Sequence[str]] = {
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid request for one message. Times are epoch seconds; 0.0 means none."""
+    """A valid request for one message, or for a change of one. Times are epoch seconds; 0.0 means none."""
 
     id: str | None  # None: the id is derived from the record's position
     to: str
-    content: Content
+    content: Content | EditContent | RevokeContent
     content_json: bytes
     priority: Priority = "normal"
     category: Category = "transactional"
@@ -53,6 +54,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ttl_s: float = 0.0
     account: str | None = None
     reply_to: str | None = None
+    changed_id: str | None = None  # the id of the earlier message that an edit or a revoke changes
     batch_id: str | None = None
     metadata: bytes = b""  # JSON, compact
     trace: TraceContext = ()
@@ -133,6 +135,8 @@ class _RequestReader:
                 return kinds.read_batch(body, self._envelope.trace)
             case "cancel" if not is_message:
                 return kinds.read_cancel(body, self._envelope.trace)
+            case "edit" | "revoke" if not is_message:
+                return self._build_change(changes.read_change(body))
             case "consent" if not is_message:
                 return kinds.read_consent(body, self._envelope.trace)
             case _:
@@ -163,6 +167,23 @@ class _RequestReader:
             reply_to=form.reply_to,
             batch_id=_get_batch_id(form),
             metadata=encode_metadata(form.metadata),
+            trace=self._envelope.trace,
+            replay_of=self._replay.dead_letter_id,
+            replay_count=self._replay.count,
+            is_replay_forced=self._replay.is_forced,
+        )
+
+    def _build_change(self, form: changes.ChangeForm) -> Request:
+        """It overtakes what waits: an edit is possible for a few minutes only."""
+        change = changes.make_content(form)
+        request_id = form.request_id or self._replay.request_id
+        return Request(
+            id=None if request_id is None else _require_id("request_id", request_id),
+            to=form.to,
+            content=change,
+            content_json=msgspec.json.encode(change),
+            priority="urgent",
+            changed_id=form.id,
             trace=self._envelope.trace,
             replay_of=self._replay.dead_letter_id,
             replay_count=self._replay.count,

@@ -23,7 +23,7 @@ from streams.contract.request.form import encode_metadata, is_id
 _MAX_TO_CHARACTERS: Final = 128
 _MAX_ID_DIGITS: Final = 20
 _UNREADABLE: Final = object()  # in place of a value that cannot be trusted
-_OWN_ID_KINDS: Final = ("cancel", "consent")  # their id is `request_id`
+_OWN_ID_KINDS: Final = ("cancel", "consent", "edit", "revoke")  # their id is `request_id`
 
 
 def make_partial(

@@ -146,7 +146,7 @@ class RecordMapper:
             timeout_s=effect.timeout_s,
             submit_before_s=effect.submit_before_s,
             content=payload.content,
-            reply_to=payload.reply_to,
+            reply_to=effect.changed_whatsapp_id or payload.reply_to,
             chat_id=effect.chat_id,
             allow_duplicate=effect.allow_duplicate,
             trace=context.get_echo_source(effect.id).trace,

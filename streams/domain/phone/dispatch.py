@@ -149,6 +149,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             submit_before_s=get_submit_before_s(transition, message),
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
+            changed_whatsapp_id=message.change.whatsapp_id if message.change else None,
         )
     )
     in_flight = InFlight(

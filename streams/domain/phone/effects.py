@@ -84,6 +84,7 @@ class Dispatch(Stored, frozen=True, tag="dispatch"):
     submit_before_s: float = 0.0  # nor at or after this time: its expiry, or quiet hours; 0: none
     chat_id: str | None = None
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
+    changed_whatsapp_id: str | None = None  # of the message that it edits or revokes
 
 
 class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):

@@ -41,6 +41,14 @@ class BatchMember(Stored, frozen=True):
     index: int
 
 
+class MessageChange(Stored, frozen=True):
+    """An earlier message of the same recipient is edited or revoked. `whatsapp_id`: that of it, once it is known."""
+
+    kind: Literal["edit", "revoke"]
+    changed_id: str
+    whatsapp_id: str = ""
+
+
 class RequestInfo(Stored, frozen=True):
     """What the caller requested, without the content, which only the sender needs."""
 
@@ -59,6 +67,7 @@ class RequestInfo(Stored, frozen=True):
     replay_count: int = 0
     allow_duplicate: bool = False  # a person replays it although the message may have arrived
     members: tuple[BatchMember, ...] = ()  # its places in batches
+    change: MessageChange | None = None  # it is not a message, but changes one
 
 
 class Forwarding(Stored, frozen=True):

@@ -193,6 +193,7 @@ def _make_request_info(message: Message) -> RequestInfo:
         batch_id=message.batch_id,
         members=message.members,
         metadata=message.metadata,
+        change=message.change,
         trace=message.trace,
         replay_count=message.replay_count,
     )

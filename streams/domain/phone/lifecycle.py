@@ -78,6 +78,9 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.DELIVERED: _TO_QUEUE,
         State.READ: _TO_QUEUE,
         State.PLAYED: _TO_QUEUE,
+        # A revoke of a message that waits is a cancel of it.
+        State.SCHEDULED: frozenset({State.CANCELLED}),
+        State.WAITING: frozenset({State.CANCELLED}),
     },
     CancelRequested: {
         State.SCHEDULED: frozenset({State.CANCELLED}),

@@ -86,6 +86,7 @@ class Message(Stored, frozen=True):
     dead_letter_id: str = ""  # the dead letter in which it ended
     last_status: PublishStatus | None = None  # the answer to a repeat of the request
     forwarding: Forwarding | None = None  # it named another number of this recipient
+    change: events.MessageChange | None = None  # it edits or revokes an earlier message
 
     @property
     def wake_at_s(self) -> float:

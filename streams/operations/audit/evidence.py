@@ -178,6 +178,7 @@ def _make_request_fact(coordinates: str, append_s: float, request: Request) -> R
         queue=f"{request.priority} {request.category}",
         # A template may have a category of its own.
         is_plain=request.account is None
+        and request.changed_id is None
         and not request.send_at_s
         and not isinstance(request.content, TemplateContent),
         replay_of=request.replay_of,

@@ -33,6 +33,8 @@ _NOT_SUBMITTED_CODES = frozenset(
         "recipient_not_on_whatsapp",
         "not_in_group",
         "group_admins_only",
+        "too_late_to_edit",
+        "too_late_to_revoke",
         "content_refused",
         "media_rejected",
         "media_too_large",

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone import lifecycle
+from streams.domain.phone import events, lifecycle
 from streams.domain.phone import step as step_module
 from streams.domain.phone.events import (
     CancelRequested,
@@ -140,13 +140,7 @@ def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) ->
     else:
         bring_to(world, before)
     if event is RequestReceived:
-        existing = world.messages.get("a")
-        world.submit(
-            "a",
-            replay_of=existing.dead_letter_id if existing else None,
-            allow_duplicate=before in DELIVERY_STATES,
-            send_at_s=world.now_s + 100 if after is State.SCHEDULED else 0.0,
-        )
+        request(world, before, after)
     elif event is Outcome:
         assert isinstance(after, State)
         world.conclude(RESULTS[after])
@@ -158,6 +152,18 @@ def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) ->
     else:
         world.now_s += world.policy.idempotency_window_s if event is RetentionElapsed else 0.0
         world.apply(EVENTS[event])
+
+
+def request(world: PhoneWorld, before: Stage, after: Stage) -> None:
+    """The message is requested, again or for the first time; or it is revoked."""
+    if after is State.CANCELLED:
+        world.submit("r", change=events.MessageChange(kind="revoke", changed_id="a"))
+        return
+    existing = world.messages.get("a")
+    replay_of = existing.dead_letter_id if existing else None
+    send_at_s = world.now_s + 100 if after is State.SCHEDULED else 0.0
+    is_forced = before in DELIVERY_STATES
+    world.submit("a", replay_of=replay_of, allow_duplicate=is_forced, send_at_s=send_at_s)
 
 
 def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:

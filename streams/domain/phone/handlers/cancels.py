@@ -48,7 +48,7 @@ def apply_cancel(transition: Transition, event: CancelRequested) -> bool:
 def cancel_withdrawn(transition: Transition) -> None:
     """A message whose batch was cancelled while a sender had it has come back unsent."""
     for head in transition.get_heads():
-        if head.is_withdrawn and _is_cancellable(head):
+        if head.is_withdrawn and is_cancellable(head):
             transition.complete(head, State.CANCELLED, attempt=head.attempts)
 
 
@@ -63,7 +63,7 @@ def _remember(transition: Transition, event: CancelRequested) -> bool:
     return True
 
 
-def _is_cancellable(message: Message) -> bool:
+def is_cancellable(message: Message) -> bool:
     """Whether it certainly was not sent, and nobody sends it now."""
     if message.state is State.WAITING:
         return message.pinned_to is None
@@ -71,7 +71,7 @@ def _is_cancellable(message: Message) -> bool:
 
 
 def _cancel_message(transition: Transition, event: CancelRequested, message: Message) -> bool:
-    if _is_cancellable(message):
+    if is_cancellable(message):
         transition.complete(message, State.CANCELLED, attempt=message.attempts)
         return True
     if event.source_record is None:
@@ -96,7 +96,7 @@ def _cancel_waiting(transition: Transition, event: CancelRequested) -> bool:
     cancelled_count = 0
     for request_id in transition.list_waiting_ids():
         message = transition.get_message(request_id)
-        if message is None or message.offset >= before_offset or not _is_cancellable(message):
+        if message is None or message.offset >= before_offset or not is_cancellable(message):
             continue
         if cancelled_count == MAX_CANCELLED_PER_EVENT:
             rest = replace(event, before_offset=before_offset, is_continued=True)

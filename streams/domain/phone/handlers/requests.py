@@ -16,7 +16,7 @@ from streams.domain.errors import Error
 from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import BatchMember, RequestInfo, RequestReceived, ScheduleDue
-from streams.domain.phone.handlers import consent
+from streams.domain.phone.handlers import changes, consent
 from streams.domain.phone.scheduling.quiet import hold_back
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
@@ -33,6 +33,8 @@ def apply_request(
         _answer_repeat(transition, event, existing)
     elif forwarding.forward_arrival(transition, event):
         pass
+    elif changes.is_for_waiting(transition, event):
+        _cancel_waiting(transition, event, existing)
     elif (error := _find_error(transition, event, account_names)) is not None:
         _reject_request(transition, event, existing, error)
     else:
@@ -65,6 +67,8 @@ def _find_error(
     request = event.request
     if event.refusal is not None:
         return event.refusal
+    if (refusal := changes.find_refusal(transition, event)) is not None:
+        return refusal
     if event.forwarding is not None and event.forwarding.is_accepted:
         return None
     if request.category == "marketing" and is_opted_out(transition.get_consent()):
@@ -123,6 +127,7 @@ def _accept_request(
 ) -> Message:
     if event.request.replay_of is not None:  # no cached answer decides a replay
         transition.update_phone(chat=None)
+    event = changes.complete(transition, event)
     message = _make_message(event, transition.offset, transition.append_s, existing)
     if event.forwarding is not None:
         transition.merge_send_times(event.forwarding.send_times_s)
@@ -139,6 +144,15 @@ def _accept_request(
     if message.state is not State.SCHEDULED:
         return hold_back(transition, message)
     return transition.publish_queued(message, "scheduled", message.send_at_s)
+
+
+def _cancel_waiting(
+    transition: Transition, event: RequestReceived, existing: Message | None
+) -> None:
+    """A revoke of a message that waits: nothing is sent for either."""
+    changes.cancel_changed(transition, event)
+    revoke = _accept_request(transition, event, existing)
+    transition.complete(revoke, State.CANCELLED, attempt=revoke.attempts)
 
 
 def _publish_accepted(transition: Transition, message: Message, queue_position: int) -> Message:
@@ -182,6 +196,7 @@ def _make_message(
         first_failed_at_s=arrival.first_failed_at_s if arrival else 0.0,
         not_before_s=arrival.not_before_s if arrival else 0.0,
         forwarding=replace(arrival, send_times_s=()) if arrival else None,
+        change=request.change,
     )
 
 

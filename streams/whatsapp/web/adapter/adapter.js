@@ -104,9 +104,10 @@
       const gate = parts.gate({ ...shared, ...attempts.internal });
       const base = { ...shared, ...groups.internal, ...attempts.internal, ...gate.internal };
       const store = parts.store(base);
-      const contents = parts.contents({ ...base, ...store.internal });
+      const changes = parts.changes({ ...base, ...store.internal });
+      const contents = parts.contents({ ...base, ...store.internal, ...changes.internal });
       const sending = parts.sending({
-        ...base, ...acks.internal, ...store.internal, ...contents.internal,
+        ...base, ...acks.internal, ...store.internal, ...changes.internal, ...contents.internal,
       });
       const chats = parts.chats({ ...base, ...store.internal });
       const incoming = parts.incoming({ ...base, ...store.internal, ...session.internal });

@@ -5,7 +5,8 @@
  *
  *   addAndSendMsgToChat (WAWebSendMsgChatAction)         stores a new message and sends it
  *   addAndSendAddonToChat (WAWebSendAddonMsgChatAction)  the same for a reaction
- *   sendMsgRecord (WAWebSendMsgRecordAction)             sends what is stored, also for resendMsg
+ *   sendMsgRecord (WAWebSendMsgRecordAction)             sends what is stored, also for resendMsg; the only
+ *                                                        way of an edit and of a revoke
  */
 (shared) => {
   "use strict";
@@ -13,6 +14,7 @@
   const { WPP, functions, AdapterError, attempts, hooks, missing, tryRead, loadModule } = shared;
 
   const reactions = new Map(); // attempts of reactions, by target and emoji
+  const changes = new Map(); // attempts of edits and revokes, by the id of the message that they change
 
   // By the module's name, else by what it exports: a search looks at every module of the page.
   function findModule(moduleName, name) {
@@ -78,12 +80,16 @@
     return promises;
   };
 
+  const findChange = ({ protocolMessageKey }) => protocolMessageKey && changes.get(protocolMessageKey.id);
+
   const wrapRecord = (send) => function (model) {
-    const attempt = findAttempt(model);
+    const change = findChange(model);
+    const attempt = change || findAttempt(model);
     if (attempt && attempt.isCertainlyUnsent) {
       throw attempt.close(new AdapterError("outcome_unknown", "its submit has ended"));
     }
     if (!attempt || attempt.isEnded) return send.apply(this, arguments);
+    if (change) change.pass(change.chat);
     attempt.onRecord(model);
     const sent = callFor(attempt, () => send.apply(this, arguments));
     sent.then((result) => attempt.onResult(result), (error) => attempt.onError(error));
@@ -118,12 +124,27 @@
     }
   }
 
+  // While `call` runs, an edit or a revoke of this message belongs to the attempt.
+  async function sendChange(attempt, target, call) {
+    changes.set(target, attempt);
+    try {
+      return await call();
+    } finally {
+      if (changes.get(target) === attempt) changes.delete(target);
+    }
+  }
+
   const hasMessageGate = wrap("WAWebSendMsgChatAction", "addAndSendMsgToChat", wrapMessage);
   hooks.hasRecord = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
   const hasReactionGate = wrap("WAWebSendAddonMsgChatAction", "addAndSendAddonToChat", wrapReaction);
-  const isAbsent = (type) =>
-    absent.has(type === "reaction" ? "addAndSendAddonToChat" : "addAndSendMsgToChat");
-  const isGated = (type) => (type === "reaction" ? hasReactionGate : hasMessageGate);
+  const OTHER_GATES = {
+    reaction: ["addAndSendAddonToChat", hasReactionGate],
+    edit: ["sendMsgRecord", hooks.hasRecord],
+    revoke: ["sendMsgRecord", hooks.hasRecord],
+  };
+  const getGate = (type) => OTHER_GATES[type] || ["addAndSendMsgToChat", hasMessageGate];
+  const isAbsent = (type) => absent.has(getGate(type)[0]);
+  const isGated = (type) => getGate(type)[1];
 
-  return { internal: { findModule, isGated, isAbsent, sendReaction } };
+  return { internal: { findModule, isGated, isAbsent, sendReaction, sendChange } };
 }

@@ -9,7 +9,7 @@
   const {
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
     isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, hasLeft,
-    startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia, isGroup, requireWritable,
+    startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia, isGroup, requireWritable, isChange,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -85,7 +85,7 @@
     );
   }
 
-  async function sendNew(attempt, submission) {
+  async function sendNew(attempt, submission, isRepeated = false) {
     const chat = await openChat(submission);
     attempt.chat = chat;
     requireUnblocked(chat);
@@ -95,10 +95,10 @@
     const options = await buildOptions(chat, submission);
     if (isGated(submission.content.type)) {
       attempt.check(chat);
-      followCall(attempt, sendContent(chat, submission, options, attempt));
+      followCall(attempt, sendContent(chat, submission, options, attempt, isRepeated));
     } else {
       attempt.pass(chat);
-      followUngatedCall(attempt, sendContent(chat, submission, options, attempt));
+      followUngatedCall(attempt, sendContent(chat, submission, options, attempt, isRepeated));
     }
     return attempt.outcome;
   }
@@ -160,9 +160,9 @@
   async function runAttempt(submission, model) {
     const attempt = startAttempt(submission, isInDoubt(submission.id, model));
     try {
-      // A reaction is sent again as a new one.
-      const isStored = model && !model.isReaction;
-      const run = isStored ? sendAgain(attempt, model, submission) : sendNew(attempt, submission);
+      // A reaction, an edit and a revoke are sent again as new ones.
+      const isStored = model && !model.isReaction && !isChange(submission.content.type);
+      const run = isStored ? sendAgain(attempt, model, submission) : sendNew(attempt, submission, Boolean(model));
       await Promise.race([run, attempt.failed]);
     } finally {
       if (!attempt.isPassed) attempt.close(new AdapterError("page_error", "the attempt has ended"));

@@ -5,7 +5,9 @@
 (shared) => {
   "use strict";
 
-  const { WPP, functions, AdapterError, buildKey, findMessage, sendReaction } = shared;
+  const {
+    WPP, functions, AdapterError, buildKey, findMessage, sendReaction, isChange, requireChanged, sendMessageChange,
+  } = shared;
 
   /* ---------- media: chunks of base64, or a file on disk, that become one file ---------- */
 
@@ -61,6 +63,7 @@
     const { type, message_id } = submission.content;
     if (!SENDERS[type]) throw refuse(`unknown content type ${type}`);
     if (type === "reaction") return { message: await requireMessage(submission, message_id) };
+    if (isChange(type)) return { message: await requireChanged(submission) };
     const options = { ...BASE_OPTIONS, messageId: buildKey(chat.id, submission.id), waitForAck: true };
     if (submission.reply_to) options.quotedMsg = await requireQuotable(submission);
     return options;
@@ -138,10 +141,12 @@
     contact: sendContact,
     poll: sendPoll,
     reaction: sendEmoji,
+    edit: sendMessageChange,
+    revoke: sendMessageChange,
   };
 
-  const sendContent = (chat, submission, options, attempt) =>
-    SENDERS[submission.content.type](chat, submission, options, attempt);
+  const sendContent = (chat, submission, options, attempt, isRepeated) =>
+    SENDERS[submission.content.type](chat, submission, options, attempt, isRepeated);
 
   /* ---------- a stored file ---------- */
 

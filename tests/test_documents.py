@@ -32,8 +32,8 @@ from streams.observability.lag import LagMetrics
 from streams.observability.metrics import DispatcherMetrics, new_registry
 from streams.runtime.exit_codes import ExitCode
 from streams.sandbox.state.faults import FAULT_KINDS
-from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.metrics import Metrics as SenderMetrics
+from streams.sender.monitoring.browser_memory import BrowserMemoryCollector
 from streams.settings import Settings, describe
 
 ROOT = Path(__file__).parents[1]

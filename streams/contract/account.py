@@ -35,6 +35,17 @@ class NewChatQuota(msgspec.Struct, frozen=True, kw_only=True):
     resets_at: Annotated[Timestamp, Meta(description="When the next period begins.")] | None = None
 
 
+class AppliedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person has requested for the account."""
+
+    requested: Annotated[
+        Literal["active", "paused", "logged_out", "removed"],
+        Meta(title="RequestedState", description="`active`: it was resumed, linked or added."),
+    ]
+    by: Annotated[str, Meta(description="Who requested it, and on which machine.")]
+    at: Annotated[Timestamp, Meta(description="When it was requested.")]
+
+
 class WarmUp(msgspec.Struct, frozen=True, kw_only=True):
     """The step of the warm-up ladder that holds now. Each limit is one of any 24 hours; null: none."""
 
@@ -65,6 +76,25 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     ]
     since: Annotated[Timestamp, Meta(description="When this state began.")]
     phone: Annotated[str, Meta(description="The account's own number, E.164.")] | None = None
+    linked_phone: (
+        Annotated[
+            str,
+            Meta(
+                description="The number of the account's first link, or that a person has confirmed, E.164. "
+                "The account sends from no other one."
+            ),
+        ]
+        | None
+    ) = None
+    request: (
+        Annotated[
+            AppliedRequest,
+            Meta(
+                description="The last request of a person; its sender acts on it since this record."
+            ),
+        ]
+        | None
+    ) = None
     reason: Annotated[str, Meta(description="Why it is in this state.")] | None = None
     until: (
         Annotated[
@@ -168,9 +198,15 @@ def summarize_account(record: AccountRecord) -> dict[str, Any]:
     return {name: fields[name] for name in _SUMMARY_FIELDS}
 
 
+# These states are a person's wish.
+_REQUESTED_REASONS: Final = ("requested", "logout_requested")
+
+
 def describe_account(record: AccountRecord) -> str:
     """The state in a few words: `syncing (40 %)`, `restricted: temporarily_banned until …`."""
     progress = "" if record.progress is None else f" ({record.progress} %)"
     reason = f": {record.reason}" if record.reason else ""
+    if record.request is not None and record.reason in _REQUESTED_REASONS:
+        reason += f" by {record.request.by}"
     until = f" until {record.until}" if record.until else ""
     return f"{record.state}{progress}{reason}{until}"

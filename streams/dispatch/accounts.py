@@ -21,7 +21,11 @@ from streams.domain.accounts.routing import MAX_BUSY_S, Availability
 
 log = logging.getLogger(__name__)
 
-_HELD: Final = {"paused": Availability.DOWN, "removed": Availability.REMOVED}
+_HELD: Final = {
+    "paused": Availability.DOWN,
+    "logged_out": Availability.DOWN,
+    "removed": Availability.REMOVED,
+}
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from streams.dispatch.request_reader import create_request_reader
 from streams.dispatch.sweep import BATCH_SIZE, Sweep
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.dispatch.timer_service import TimerService
-from streams.domain.accounts.requests import check_record
+from streams.domain.accounts.linking import check_record
 from streams.domain.accounts.routing import parse_weights
 from streams.domain.phone.clock_steps import correct_phone
 from streams.kafka import topics
@@ -180,13 +180,14 @@ class Dispatcher:
 
     def _register_agents(self) -> None:
         app = self.app
-        app.target_topics |= {self.names.status, self.names.dlq, self.names.batches}
+        names = self.names
+        app.target_topics |= {names.status, names.dlq, names.batches, names.consent}
         for name, topic, agent in (
-            ("intake", self.names.outbound, self._process_requests),
-            ("phone-stage", self.names.phone, self._process_phone_log),
-            ("batch-stage", self.names.batch, self._process_batch_log),
+            ("intake", names.outbound, self._process_requests),
+            ("phone-stage", names.phone, self._process_phone_log),
+            ("batch-stage", names.batch, self._process_batch_log),
         ):
-            source = app.raw_topic(topic, is_free=topic == self.names.outbound)
+            source = app.raw_topic(topic, is_free=topic == names.outbound)
             app.agent(source, name=name, isolated_partitions=True)(agent)
         self.table.on_recovered(self._rebuild_state)
         app.before_join(self._start_probes)
@@ -196,9 +197,8 @@ class Dispatcher:
         app.task(self.sweep.run)
         app.task(self.queue_survey.run)
         app.task(self.account_monitor.run)
-        app.task(self.resolver.run)
-        app.task(self.drain_reporter.run)
-        app.task(self.batch_stage.run)
+        for part in (self.resolver, self.drain_reporter, self.batch_stage):
+            app.task(part.run)
 
     async def _rebuild_state(self) -> None:
         """After a recovery and before any event: build what is derived from the rows."""

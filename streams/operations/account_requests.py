@@ -1,4 +1,4 @@
-"""What a person requests for an account: pause it, resume it, remove it, add it.
+"""What a person requests for an account: pause it, resume it, log it out, remove it, add it.
 
 A request is a record on a compacted topic, so it holds for every process, now and after every restart. Nothing here
 starts or stops a process.
@@ -12,6 +12,8 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
+
+import msgspec
 
 from streams.domain.accounts.requests import (
     AccountRequest,
@@ -91,14 +93,24 @@ async def _publish(settings: Settings, account: str, requested: RequestedState) 
     request = AccountRequest(
         account=account,
         requested=requested,
-        by=f"{_get_user()}@{socket.gethostname()}",
+        by=describe_person(),
         at_s=await fetch_broker_time_s(settings),
     )
+    await publish_record(settings, request_key(account), request)
+    return request
+
+
+async def publish_record(settings: Settings, key: bytes, record: msgspec.Struct) -> None:
+    """Write a record of `wa.internal.accounts`; it is durable when this returns."""
     topic = names(settings).account_requests
     async with open_producer(settings, topic) as producer:
         with translate_errors(bootstrap_servers(settings)), translate_refusals(topic):
-            await producer.send_and_wait(topic, encode(request), key=request_key(account))
-    return request
+            await producer.send_and_wait(topic, encode(record), key=key)
+
+
+def describe_person() -> str:
+    """Who makes a request, and on which machine."""
+    return f"{_get_user()}@{socket.gethostname()}"
 
 
 def _get_user() -> str:

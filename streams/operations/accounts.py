@@ -1,23 +1,23 @@
-"""The sending accounts, as their senders describe them on `wa.accounts`: list them, link one with a phone."""
+"""The sending accounts, as their senders describe them on `wa.accounts`: list them, follow their QR codes."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from aiokafka.errors import KafkaError
 
 from streams.contract import account as wire
-from streams.contract.account import AccountRecord, describe_account
+from streams.contract.account import AccountRecord
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.reader import Record, TopicNotFound, open_reader
 from streams.kafka.topics import names
 from streams.observability.account_status import AccountStatus
 from streams.operations.account_requests import find_accounts
-from streams.operations.errors import CommandFailed, UsageError
+from streams.operations.errors import UsageError
 from streams.settings import Settings
 from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks, race
 
@@ -61,94 +61,18 @@ async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
     now_s = await fetch_broker_time_s(settings)
     async with open_reader(settings, names(settings).accounts) as reader:
         async for record in reader.read_to_end():
-            account_record = _decode_record(record)
+            account_record = decode_record(record)
             if record.value is None and record.key is not None:
                 statuses.pop(record.key.decode(errors="replace"), None)  # the account was removed
             if account_record is not None:
                 name = account_record.account
-                statuses[name] = AccountStatus(name, account_record, _get_age_s(record, now_s))
+                statuses[name] = AccountStatus(name, account_record, get_age_s(record, now_s))
     return {name: status for name, status in sorted(statuses.items()) if name in existing}
 
 
-def _get_age_s(record: Record, now_s: float) -> float:
+def get_age_s(record: Record, now_s: float) -> float:
+    """How old this record of `wa.accounts` is."""
     return max(0.0, now_s - record.timestamp / 1000)
-
-
-class LinkListener(Protocol):
-    """What a person sees while an account waits to be linked."""
-
-    async def show_code(self, qr: str) -> None:
-        """A new QR code, which can be scanned now."""
-        ...
-
-    def show_state(self, record: AccountRecord) -> None:
-        """The account is in another state now."""
-        ...
-
-
-async def wait_until_linked(
-    settings: Settings,
-    account: str,
-    listener: LinkListener,
-    *,
-    timeout_s: float,
-    owner: str | None = None,
-) -> AccountRecord:
-    """Wait until a phone has linked the account.
-
-    The topic keeps the past: a record counts only if it was written after this call, or if it is the last
-    one, fresh and from the running sender `owner` (`host:pid`). So a code that has expired is never shown.
-
-    Raises:
-        CommandFailed: it was not linked in time.
-    """
-    last: AccountRecord | None = None
-    last_code: str | None = None
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for record in _follow_account(settings, account, owner):
-                if record.state == "ready":
-                    return record
-                if last is None or (record.state, record.reason) != (last.state, last.reason):
-                    listener.show_state(record)
-                last = record
-                if record.qr is not None and record.qr != last_code:
-                    await listener.show_code(record.qr)
-                last_code = record.qr
-    except TimeoutError:
-        raise CommandFailed(_describe_unlinked(account, last, timeout_s)) from None
-    raise AssertionError("unreachable: a topic has no end")
-
-
-def _describe_unlinked(account: str, last: AccountRecord | None, timeout_s: float) -> str:
-    if last is None:
-        return (
-            f"no heartbeat of {account} came within {timeout_s:g} s: is its sender running "
-            "(`wa-streams ps`)?"
-        )
-    return f"{account} was not linked within {timeout_s:g} s: it is {describe_account(last)}"
-
-
-async def _follow_account(
-    settings: Settings, account: str, owner: str | None
-) -> AsyncIterator[AccountRecord]:
-    """The account's last record, if it is fresh and from this owner; then those that are written from now on."""
-    now_s = await fetch_broker_time_s(settings)
-    async with open_reader(settings, names(settings).accounts) as reader:
-        end_offsets = await reader.end_offsets()
-        last: Record | None = None
-        async for record in reader.read_to_end():
-            if record.key == account.encode():
-                last = record
-        reader.seek(end_offsets)
-        if last is not None and owner is not None:
-            status = AccountStatus(account, _decode_record(last), _get_age_s(last, now_s))
-            if status.record is not None and status.record.owner == owner and not status.is_stale:
-                yield status.record
-        async for record in reader.follow():
-            account_record = _decode_record(record)
-            if account_record is not None and account_record.account == account:
-                yield account_record
 
 
 class LinkCodeWatcher:
@@ -210,7 +134,7 @@ class LinkCodeWatcher:
             await reader.seek_to_end()
             is_following.set()
             async for record in reader.follow():
-                self.handle_record(_decode_record(record))
+                self.handle_record(decode_record(record))
 
     def handle_record(self, record: AccountRecord | None) -> None:
         """The account is in this state now; a code is reported once, and again when it must disappear."""
@@ -241,7 +165,7 @@ async def _wait_for_event(event: asyncio.Event) -> None:
     await event.wait()
 
 
-def _decode_record(record: Record) -> AccountRecord | None:
+def decode_record(record: Record) -> AccountRecord | None:
     """The account record; None for a tombstone and for a record that another program wrote."""
     try:
         return None if record.value is None else wire.decode(record.value)

@@ -17,6 +17,7 @@ from streams.contract.account import (
     HEARTBEAT_INTERVAL_S,
     AccountRecord,
     AccountState,
+    AppliedRequest,
     NewChatQuota,
     SlowReturn,
     WarmUp,
@@ -60,8 +61,11 @@ class AccountPublisher:
         pace: AccountPace,
         publish: Callable[[AccountRecord], Awaitable[object]],
         clock: Clock,
+        get_linked_phone: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`get_linked_phone`: the number that belongs to the account's name."""
         self._name = name
+        self._get_linked_phone = get_linked_phone
         self._owner = owner
         self._restrictions = restrictions
         self._new_chats = new_chats
@@ -136,11 +140,13 @@ class AccountPublisher:
             state=cast(AccountState, condition.state),
             since=format_rfc3339(condition.since_s),
             phone=session.phone,
+            linked_phone=self._get_linked_phone(),
+            request=self._make_request(),
             reason=condition.reason,
             until=_format_time(condition.until_s),
             progress=session.progress,
-            qr=session.qr,
-            pairing_code=session.pairing_code,
+            qr=None if condition.state == "logged_out" else session.qr,
+            pairing_code=None if condition.state == "logged_out" else session.pairing_code,
             sent_last_minute=self._pacer.count_last_minute(now_mono_s),
             sent_today=self._pacer.count_last_day(now_mono_s),
             free_at=_format_time(max(now_s + busy_s if busy_s else 0.0, pause_s)),
@@ -162,6 +168,11 @@ class AccountPublisher:
         request = self._restrictions.held_by
         if request is not None and request.requested == "removed":
             return _Condition("stopped", request.at_s, "removed", 0.0)
+        if request is not None and request.requested == "logged_out":
+            if session.phase in (Phase.LINKING, Phase.LOGGED_OUT):
+                return _Condition("logged_out", request.at_s, "requested", 0.0)
+            if session.phase is Phase.READY:
+                return _Condition("paused", request.at_s, "logout_requested", 0.0)
         if session.phase is Phase.READY:
             if request is not None:
                 return _Condition("paused", request.at_s, "requested", 0.0)
@@ -174,6 +185,14 @@ class AccountPublisher:
             if block is not None:
                 return _Condition(phase, session.since_s, block.code, block.until_s)
         return _Condition(phase, session.since_s, session.reason, session.until_s or 0.0)
+
+    def _make_request(self) -> AppliedRequest | None:
+        request = self._restrictions.request
+        if request is None:
+            return None
+        return AppliedRequest(
+            requested=request.requested, by=request.by, at=format_rfc3339(request.at_s)
+        )
 
     def _make_warm_up(self, limits: AccountLimits, now_s: float) -> WarmUp | None:
         if limits.step == NO_LIMIT:

@@ -16,11 +16,11 @@ from faust.types import TP
 from streams.contract import account as accounts
 from streams.contract.account import AccountRecord, describe_account
 from streams.domain.accounts.groups import GroupReport, encode_groups, groups_key
-from streams.domain.accounts.requests import check_record, decode_request, request_key
+from streams.domain.accounts.linking import Instructions, LinkedNumber, number_key
+from streams.domain.accounts.requests import encode
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
 from streams.kafka import topics
-from streams.kafka.view import CompactedView
 from streams.media.factory import create_source
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
@@ -37,11 +37,13 @@ from streams.runtime.table import DurableTable
 from streams.sender import claim_store
 from streams.sender.account import QrPrinter
 from streams.sender.attempts.submitter import make_limits
-from streams.sender.browser_memory import BrowserMemoryCollector
 from streams.sender.clock import Clock
 from streams.sender.inbound.records import publish as publish_inbound
+from streams.sender.linking.instruction_reader import InstructionReader
 from streams.sender.metrics import Metrics
-from streams.sender.ownership import Ports, SendTopicOwnership
+from streams.sender.monitoring.browser_memory import BrowserMemoryCollector
+from streams.sender.ownership import SendTopicOwnership
+from streams.sender.ports import Ports
 from streams.settings import Settings
 from streams.whatsapp.driver import Driver, SessionState
 from streams.whatsapp.install import bundle, executable
@@ -89,16 +91,13 @@ class Sender:
         BrowserMemoryCollector(self.registry, make_browser_config(settings, account).profile_dir)
         register_store_metrics(self.registry, self.table)
         self.ownership: SendTopicOwnership | None = None
-        self.requests = CompactedView(
-            settings,
-            self.names.account_requests,
-            on_change=self._on_request,
-            check=check_record,
+        self.instructions = InstructionReader(
+            settings, account, self.names.account_requests, self._on_instructions
         )
         AccountCollector(
             self.registry,
             self._get_account_statuses,
-            (self.account_monitor.malformed, self.requests.malformed),
+            (self.account_monitor.malformed, self.instructions.malformed),
         )
         self._exit_stack = AsyncExitStack()
         self._ports = Ports(
@@ -115,6 +114,8 @@ class Sender:
             media=create_source(settings, name, self._exit_stack),
             metrics=Metrics(self.registry),
             clock=Clock(self.broker_clock.now_s),
+            store_number=self._store_number,
+            catch_up_requests=self.instructions.catch_up,
             show_session=show_session,
         )
         self._register_agents()
@@ -134,29 +135,24 @@ class Sender:
         app.task(self.account_monitor.run)
         self.table.on_recovered(self._start_ownership)
         app.before_revocation(self._end_ownership)
-        app.before_join(self._follow_requests)
+        app.before_join(self._follow_instructions)
         app.before_join(self._start_probes)
         app.after_last_event(self._exit_stack.aclose)
 
     # -- what a person requests
 
-    async def _follow_requests(self) -> None:
-        self._exit_stack.push_async_callback(self.requests.stop)
-        await self.requests.start()
+    async def _follow_instructions(self) -> None:
+        self._exit_stack.push_async_callback(self.instructions.stop)
+        await self.instructions.start()
 
-    def _on_request(self, key: bytes, value: bytes | None, append_s: float) -> None:
-        request = decode_request(key, value or b"")
-        if request is None or request.account != self.account:
-            return
-        log.warning("a person requests that the account %s is %s", self.account, request.requested)
-        if request.requested == "removed":
-            log.warning(
-                "nothing is dispatched to it any more: stop this sender, and take the account out of "
-                "WA_ACCOUNTS; `wa-streams accounts add %s` undoes it",
-                self.account,
-            )
+    def _on_instructions(self, instructions: Instructions) -> None:
         if self.ownership is not None:
-            self.ownership.apply_request(request)
+            self.ownership.apply_instructions(instructions)
+
+    async def _store_number(self, number: LinkedNumber) -> None:
+        topic, key = self.names.account_requests, number_key(number.account)
+        record = OutgoingRecord(topic, encode(number), key)
+        await self.app.publisher.publish_shortened([record], _has_no_shorter_form)
 
     # -- ownership
 
@@ -166,9 +162,9 @@ class Sender:
             log.info("standing by: another process owns the send topic of %s", self.account)
             return
         ownership = SendTopicOwnership(self.settings, self.account, self._ports)
-        value = self.requests.get(request_key(self.account))
-        await ownership.open(decode_request(request_key(self.account), value) if value else None)
+        await ownership.open(self.instructions.read())
         self.ownership = ownership
+        ownership.apply_instructions(self.instructions.read())  # what has changed meanwhile
 
     async def _end_ownership(self) -> None:
         ownership, self.ownership = self.ownership, None

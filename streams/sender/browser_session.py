@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Final
 
+from msgspec.structs import replace
+
 from streams.domain.backoff import Backoff, BackoffSeries
 from streams.domain.errors import Error
 from streams.sender.clock import Clock
@@ -55,7 +57,10 @@ class BrowserSession:
         on_change: Callable[[SessionState], None],
         on_received: Callable[[Receipt | IncomingHint], None],
         clock: Clock,
+        admit: Callable[[SessionState], SessionState] = lambda state: state,
     ) -> None:
+        """`admit` decides as what a state of the driver counts, for everybody who uses this session."""
+        self._admit = admit
         self._make_driver = make_driver
         self._on_change = on_change
         self._on_received = on_received
@@ -63,6 +68,7 @@ class BrowserSession:
         self._task: asyncio.Task[None] | None = None
         self._clock = clock
         self._state = SessionState(Phase.STOPPED, since_s=clock.now_s())
+        self._reported_state = self._state
         self._change_event = asyncio.Event()
         self._lost_at_s = clock.monotonic_s()
 
@@ -70,6 +76,11 @@ class BrowserSession:
     def state(self) -> SessionState:
         """The state of the session; STOPPED while there is no driver."""
         return self._state
+
+    @property
+    def reported_state(self) -> SessionState:
+        """The state as the driver reports it: only for the decision whether the session may be used."""
+        return self._reported_state
 
     @property
     def driver(self) -> Driver | None:
@@ -82,9 +93,12 @@ class BrowserSession:
 
     async def diagnose(self) -> Diagnosis:
         """The driver's diagnosis; between two drivers, only why there is none."""
-        if self._driver is not None:
-            return await self._driver.diagnose()
         state = self._state
+        if self._driver is not None:
+            diagnosis = await self._driver.diagnose()
+            if state.phase is self._reported_state.phase:
+                return diagnosis
+            return replace(diagnosis, phase=str(state.phase), reason=hide_personal(state.reason))
         return Diagnosis(
             taken_at_s=self._clock.now_s(),
             phase=str(state.phase),
@@ -146,9 +160,21 @@ class BrowserSession:
 
     async def _forward_received(self, driver: Driver) -> None:
         async for received in driver.watch_incoming():
-            self._on_received(received)
+            if self._is_own_session():
+                self._on_received(received)
 
-    def _set_state(self, state: SessionState) -> None:
+    def _is_own_session(self) -> bool:
+        """Whether what the page receives is the account's; a page with another number counts as `linking`."""
+        return self._state.phase is not Phase.LINKING or self._reported_state.phase is Phase.LINKING
+
+    def apply_admission(self) -> None:
+        """As what the current state of the driver counts may have changed."""
+        if self._admit(self._reported_state) != self._state:
+            self._set_state(self._reported_state)
+
+    def _set_state(self, reported_state: SessionState) -> None:
+        self._reported_state = reported_state
+        state = self._admit(reported_state)
         was_ready = self._state.phase is Phase.READY
         self._state = state
         if was_ready and state.phase is not Phase.READY:

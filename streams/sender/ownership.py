@@ -8,34 +8,30 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from streams.contract.account import AccountRecord
-from streams.contract.inbound import InboundMessage
+from streams.domain.accounts.linking import Instructions
 from streams.domain.accounts.pacing import DAY_S
-from streams.domain.accounts.requests import AccountRequest
-from streams.domain.phone.events import Event
 from streams.domain.sending.claim import Claim, find_send_time_s
 from streams.sender.account import AccountPublisher
-from streams.sender.attempts.media_fetcher import Media
 from streams.sender.attempts.prelude import Prelude, make_typing_rule
 from streams.sender.attempts.runner import AttemptRunner
-from streams.sender.attempts.submitter import Fence, make_limits
+from streams.sender.attempts.submitter import make_limits
 from streams.sender.browser_session import BrowserSession
-from streams.sender.claim_store import ClaimStore, Table
-from streams.sender.clock import Clock
+from streams.sender.claim_store import ClaimStore
 from streams.sender.conclusion import ResultWriter
-from streams.sender.groups import GroupReporter, PublishGroups
+from streams.sender.groups import GroupReporter
 from streams.sender.inbound.downloads import make_downloader
 from streams.sender.inbound.follower import InboundFollower
 from streams.sender.inbound.position_store import PositionStore
-from streams.sender.metrics import Metrics
+from streams.sender.linking.controller import LinkController
+from streams.sender.monitoring.page_monitor import PageMonitor
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace, make_pace_rules
-from streams.sender.page_monitor import PageMonitor
 from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
+from streams.sender.ports import Ports
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
 from streams.settings import Settings
@@ -47,32 +43,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S: Final = 30.0
 GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives events
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What an ownership needs of Kafka and of the browser.
-
-    `publish_events` writes to the phone log, `publish_account` to `wa.accounts`, `publish_inbound` to `wa.inbound` and
-    `publish_groups` to `wa.internal.accounts`; what they wrote is durable when they return. `media` fetches files by
-    URL. `read_send_end` gives the end offset of the send topic. `nack` is for records that stay without an outcome,
-    `on_failure` for an error that must end the process. `show_session` shows a person the QR code.
-    """
-
-    table: Table
-    read_send_end: Callable[[], Awaitable[int]]
-    fence: Fence
-    make_driver: Callable[[], Driver]
-    publish_events: Callable[[Sequence[Event]], Awaitable[object]]
-    publish_account: Callable[[AccountRecord], Awaitable[object]]
-    publish_inbound: Callable[[Sequence[InboundMessage]], Awaitable[object]]
-    publish_groups: PublishGroups
-    nack: Callable[[Any], object]
-    on_failure: Callable[[BaseException], object]
-    media: Media
-    metrics: Metrics
-    clock: Clock
-    show_session: Callable[[SessionState], object] = lambda session: None
 
 
 class SendTopicOwnership:
@@ -111,6 +81,14 @@ class SendTopicOwnership:
             pace=self._pace,
             publish=self._publish_account,
             clock=clock,
+            get_linked_phone=lambda: self._link_controller.linked_phone,
+        )
+        self._link_controller = LinkController(
+            account,
+            lambda: self.browser_session,
+            store_number=ports.store_number,
+            catch_up=ports.catch_up_requests,
+            clock=clock,
         )
         self._receipts = ReceiptTracker(
             account=account,
@@ -124,6 +102,7 @@ class SendTopicOwnership:
             on_change=self._on_session_change,
             on_received=self._on_received,
             clock=clock,
+            admit=self._link_controller.admit,
         )
         self._groups = GroupReporter(
             account=account,
@@ -181,19 +160,19 @@ class SendTopicOwnership:
 
     # -- life
 
-    async def open(self, request: AccountRequest | None = None) -> None:
-        """Read the rows, then begin. `request`: what a person has requested for the account."""
+    async def open(self, instructions: Instructions | None = None) -> None:
+        """Read the rows, then begin. `instructions`: what persons have requested."""
         await self._claim_store.open()
         await self._load_recent_sends()
         self._restrictions.load()
         self._pace.load()
-        if request is not None:
-            self._restrictions.apply_request(request)
+        self.apply_instructions(instructions or Instructions())
         self._new_chats.load()
         self.pipeline.open()
         self._spawn(self._receipts.run(), "receipts")
         self._spawn(self._inbound.run(), "inbound")
         self._spawn(self._account_publisher.run(), "account")
+        self._spawn(self._link_controller.run(), "link")
         self._spawn(self._groups.run(), "groups")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
@@ -222,9 +201,13 @@ class SendTopicOwnership:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ports.on_failure(error)
 
-    def apply_request(self, request: AccountRequest) -> None:
-        """A person requests this for the account."""
-        self._restrictions.apply_request(request)
+    def apply_instructions(self, instructions: Instructions) -> None:
+        """Persons request this for the account, and these are the numbers of all accounts."""
+        request = instructions.request
+        if request is not None and request != self._restrictions.request:
+            self._restrictions.apply_request(request)
+        self._link_controller.set_instructions(instructions)
+        self._account_publisher.notify_change()
 
     # -- rows
 

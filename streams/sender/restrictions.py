@@ -43,6 +43,11 @@ class RestrictionStore:
         self._request: AccountRequest | None = None
 
     @property
+    def request(self) -> AccountRequest | None:
+        """The last request of a person; None: there was none."""
+        return self._request
+
+    @property
     def held_by(self) -> AccountRequest | None:
         """The request of a person because of which nothing is sent."""
         is_held = self._request is not None and self._request.requested != "active"
@@ -54,7 +59,7 @@ class RestrictionStore:
         return self._restrictions.values()
 
     def apply_request(self, request: AccountRequest) -> None:
-        """A person pauses, resumes or removes the account. To resume it lifts what restricts it since before."""
+        """A person requests another state. To resume the account lifts what restricts it since before."""
         self._request = request
         if request.requested == "active":
             for code, restriction in self._restrictions.items():

@@ -30,7 +30,7 @@ class ConsentSettings:
     opt_out_words: tuple[Word, ...] = setting(
         DEFAULT_OPT_OUT_WORDS,
         "A received message that is nothing but one of these words opts out of marketing messages. "
-        "Case and punctuation do not matter. An empty list turns this off.",
+        "Case and punctuation do not matter. An empty list in the file turns this off.",
     )
     opt_in_words: tuple[Word, ...] = setting(
         DEFAULT_OPT_IN_WORDS, "A received message that is nothing but one of these ends an opt-out."

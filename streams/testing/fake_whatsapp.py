@@ -200,8 +200,12 @@ class FakeWhatsApp(FakeIncomingStore):
         self.set_phase(Phase.SYNCING)
         self.set_phase(Phase.READY)
 
-    def link_account(self) -> None:
-        """A person links the account, again or for the first time: a new link with an empty store."""
+    def link_account(self, phone: str | None = None) -> None:
+        """A person links the account, again or for the first time: a new link with an empty store.
+
+        `phone`: with this phone, and not with the one of the driver.
+        """
+        self._phone = phone or self._phone
         self._is_linked = True
         self.store.clear()
         self._link_count += 1

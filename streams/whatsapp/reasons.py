@@ -84,6 +84,24 @@ REASONS: Final = MappingProxyType(
         "missing_enc_salt": _STORAGE,
         "missing_screen_lock_salt": _STORAGE,
         # linking
+        "other_number": (
+            "The page is linked with another number than the account, so nothing is sent: link the account's "
+            "own phone with `wa-streams accounts link`, or confirm the new number with `--confirm-number`."
+        ),
+        "number_in_use": (
+            "Another account has this number already, so nothing is sent: link another phone, or remove the "
+            "other account."
+        ),
+        "own_number_unknown": (
+            "WhatsApp's page does not tell the number that it is linked with, so nothing is sent: install a newer "
+            "version of wa-streams or wa-js."
+        ),
+        "pairing_refused": (
+            "WhatsApp gave no pairing code: check the number, wait some minutes, or link by QR code."
+        ),
+        # requested by a person
+        "requested": "A person has requested it: `wa-streams accounts resume` or `accounts link` undoes it.",
+        "logout_requested": "A person has requested the logout: it follows as soon as the page can do it.",
         "qr_expired": "Nobody scanned the QR code; a new one comes by itself.",
         # restrictions
         "temporarily_banned": (

@@ -16,7 +16,8 @@ from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
 from streams.kafka.connection import producer_options
 from streams.kafka.topics import names
-from streams.operations import accounts as operations
+from streams.operations import accounts as accounts_operations
+from streams.operations.linking import link as operations
 from streams.settings import Settings
 from tests.cli.conftest import Command
 from tests.support.broker import make_settings
@@ -92,6 +93,9 @@ class Listener:
     async def show_code(self, qr: str) -> None:
         self.codes.append(qr)
 
+    async def show_pairing_code(self, code: str) -> None:
+        self.codes.append(code)
+
     def show_state(self, record: AccountRecord) -> None:
         return
 
@@ -134,7 +138,7 @@ def test_a_silent_account_is_down(
     async def fetch_broker_time_s(_: Settings) -> float:
         return time.time() + 300
 
-    monkeypatch.setattr(operations, "fetch_broker_time_s", fetch_broker_time_s)
+    monkeypatch.setattr(accounts_operations, "fetch_broker_time_s", fetch_broker_time_s)
     (row,) = command("accounts", "list", "--json", settings=world).objects
     assert (row["state"], row["stale"], row["last_state"]) == ("down", True, "linking")
     assert (row["qr"], row["phone"]) == (None, PHONE)
@@ -153,7 +157,7 @@ async def test_a_code_disappears_when_it_is_scanned_or_old() -> None:
         if qr is None:
             is_gone.set()
 
-    watcher = operations.LinkCodeWatcher(on_code, code_lifetime_s=0.05)
+    watcher = accounts_operations.LinkCodeWatcher(on_code, code_lifetime_s=0.05)
     for record in (
         make_record("linking", qr="one"),
         make_record("linking", qr="one"),

@@ -7,7 +7,13 @@ import orjson
 import pytest
 
 from streams.client import RequestInvalid, WhatsApp
-from streams.client.requests import build_request, encode_batch, encode_cancel, encode_request
+from streams.client.requests import (
+    build_request,
+    encode_batch,
+    encode_cancel,
+    encode_consent,
+    encode_request,
+)
 from streams.client.whatsapp import _require_time
 from streams.settings import SettingError, load_client
 
@@ -153,3 +159,19 @@ def test_one_wrong_member_is_an_error_of_the_batch() -> None:
     with pytest.raises(RequestInvalid, match="batch_id"):
         encode_batch("b" * 101, [{"to": PHONE, "text": "x"}])
     assert encode_batch("b", []) == []
+
+
+def test_a_consent_has_the_key_of_its_recipient() -> None:
+    """So it does not overtake the messages to it."""
+    request = encode_consent("+60 12-345 6789", "opted_out", "r")
+    assert (request.id, request.key) == (
+        "r",
+        encode_request({"to": "+60123456789", "text": "x"}).key,
+    )
+    assert orjson.loads(request.value)["consent"] == "opted_out"
+
+
+def test_a_wrong_consent_is_refused() -> None:
+    """Before anything is produced."""
+    with pytest.raises(RequestInvalid, match="opted_out, opted_in"):
+        encode_consent("+60123456789", "stop", None)

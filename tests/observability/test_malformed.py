@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streams.domain.accounts.requests import AccountRequest, check_record, encode
+from streams.domain.accounts.linking import check_record
+from streams.domain.accounts.requests import AccountRequest, encode
 from streams.kafka.view import CompactedView
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.settings import Settings

@@ -11,10 +11,12 @@ from prometheus_client import CollectorRegistry
 from streams.contract.account import AccountRecord
 from streams.contract.inbound import InboundMessage
 from streams.domain.accounts.groups import GroupReport
+from streams.domain.accounts.linking import Instructions, LinkedNumber
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
 from streams.sender.metrics import Metrics
-from streams.sender.ownership import Ports, SendTopicOwnership
+from streams.sender.ownership import SendTopicOwnership
+from streams.sender.ports import Ports
 from streams.settings import load
 from streams.testing.memory_table import InMemoryTable
 from streams.whatsapp.diagnosis import Diagnosis
@@ -46,11 +48,17 @@ def make_ownership(
     async def read_send_end() -> int:
         return earlier.send_end
 
-    return SendTopicOwnership(
+    async def catch_up() -> bool:
+        return True
+
+    async def store_number(number: LinkedNumber) -> None:
+        ownership.apply_instructions(Instructions(numbers={number.account: number}))
+
+    ownership = SendTopicOwnership(
         load({"WA_CONFIG": ""}, data_dir=tmp_path),
         "main",
         Ports(
-            table=cast("Any", InMemoryTable(earlier.disk)),
+            table=cast("Any", InMemoryTable(earlier.disk, earlier.get_now_s)),
             read_send_end=read_send_end,
             fence=OpenFence(),
             make_driver=lambda: earlier.driver,
@@ -63,8 +71,11 @@ def make_ownership(
             media=FakeMedia(),
             metrics=Metrics(registry),
             clock=earlier.clock,
+            store_number=store_number,
+            catch_up_requests=catch_up,
         ),
     )
+    return ownership
 
 
 async def test_a_message_left_in_doubt_by_an_earlier_process(

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streams.sender.metrics import Metrics
-from streams.sender.page_monitor import GROUPS, PageMonitor
+from streams.sender.monitoring.page_monitor import GROUPS, PageMonitor
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.diagnosis import Diagnosis, Document, PageDiagnosis
 from streams.whatsapp.driver import Phase, SessionState

@@ -19,7 +19,7 @@ def read_account_record(caller: Caller, account: str = "main") -> dict[str, Any]
 async def link_account(
     caller: Caller, control: SandboxControl, account: str = "main"
 ) -> dict[str, Any]:
-    """Scan the account's QR code as soon as it is shown. Returns its record once it is ready."""
+    """Scan the account's QR code as soon as it is shown, with its own phone. Returns its record once it is ready."""
     scanned_codes: set[str] = set()
 
     async def scan_new_code() -> dict[str, Any] | None:
@@ -28,7 +28,7 @@ async def link_account(
             return record
         if record.get("qr") and record["qr"] not in scanned_codes:
             scanned_codes.add(record["qr"])
-            await control.scan(record["qr"])
+            await control.scan(record["qr"], record["linked_phone"])
         return None
 
     return await wait_until(

@@ -1,28 +1,20 @@
-"""`accounts`: list the sending accounts, link one with a phone."""
+"""`accounts`: the group, and the list of the sending accounts."""
 
 import asyncio
-import socket
-import sys
 
 import click
 import msgspec
 
-from streams.cli import account_requests, output
-from streams.cli.options import sandbox_option, timeout_option
-from streams.cli.rendering import format_link_instructions
+from streams.cli import account_link, account_requests, output
 from streams.cli.time_param import format_minute
-from streams.contract.account import AccountRecord, SlowReturn, describe_account
+from streams.contract.account import AccountRecord, SlowReturn
 from streams.domain.accounts.groups import REFRESH_S
 from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
 from streams.local import run_dir
 from streams.observability.account_status import AccountStatus
-from streams.observability.run_file import read_run_file
 from streams.operations import accounts as operations
 from streams.operations.groups import read_groups
-from streams.operations.sandbox import find_sandbox_url
-from streams.sandbox.client import SandboxClient, SandboxRefused
 from streams.settings import load
-from streams.system.qr_code import render_qr
 from streams.whatsapp.reasons import explain_reason
 
 # Together not wider than 80 characters; the rest is in `--json`.
@@ -35,7 +27,7 @@ _DETAILS = ("weight", "sent_today", "daily_cap", "new_chats", "warm_up", "slow_r
 
 @click.group()
 def accounts() -> None:
-    """List, link, add, remove, pause and resume the sending accounts."""
+    """List, link, add, remove, pause, resume and log out the sending accounts."""
 
 
 for command in (
@@ -43,6 +35,8 @@ for command in (
     account_requests.remove,
     account_requests.pause,
     account_requests.resume,
+    account_requests.logout,
+    account_link.link,
 ):
     accounts.add_command(command)
 
@@ -152,65 +146,3 @@ def groups_(account: str, as_json: bool) -> None:
         output.print_note(f"this list is {listed.age_s / 60:.0f} minutes old: is {account} ready?")
     if not listed.report.is_complete:
         output.print_note("the account is in more groups than are listed")
-
-
-@accounts.command()
-@click.argument("account")
-@timeout_option(300.0)
-@sandbox_option
-@output.json_option
-def link(account: str, timeout_s: float, sandbox: bool, as_json: bool) -> None:
-    """Show the QR codes of ACCOUNT until a phone has scanned one. Its sender must be running.
-
-    A state counts only if the running sender has published it now, so the first code may take 10 s.
-    """
-    settings = run_dir.resolve_kafka(load())
-    asyncio.run(operations.require_existing(settings, account))
-    sender = read_run_file(settings.data_dir, f"sender-{account}")
-    if sender is None:
-        output.print_note(
-            f"no sender of {account} runs on {settings.data_dir}; waiting for one elsewhere"
-        )
-    sandbox_client = SandboxClient(find_sandbox_url(settings)) if sandbox else None
-    record = asyncio.run(
-        operations.wait_until_linked(
-            settings,
-            account,
-            _LinkScreen(account, sandbox_client, is_quiet=as_json),
-            timeout_s=timeout_s,
-            owner=f"{socket.gethostname()}:{sender.pid}" if sender else None,
-        )
-    )
-    if as_json:
-        output.print_json(msgspec.to_builtins(record))
-    else:
-        output.print_data(f"{account} is linked with {record.phone}")
-
-
-class _LinkScreen:
-    """Shows the codes, or lets a phone of the sandbox scan them."""
-
-    def __init__(self, account: str, sandbox: SandboxClient | None, *, is_quiet: bool) -> None:
-        self._account = account
-        self._sandbox = sandbox
-        self._is_quiet = is_quiet
-
-    def show_state(self, record: AccountRecord) -> None:
-        """One line, so that a person sees why no code comes."""
-        if not self._is_quiet:
-            output.print_note(f"{self._account} is {describe_account(record)}")
-
-    async def show_code(self, qr: str) -> None:
-        """Each new code, on stderr."""
-        if self._sandbox is not None:
-            await self._scan(self._sandbox, qr)
-            return
-        code = "\n".join(render_qr(qr, use_colors=sys.stderr.isatty()))
-        output.print_note(f"{format_link_instructions(self._account)}\n{code}")
-
-    async def _scan(self, sandbox: SandboxClient, qr: str) -> None:
-        try:
-            await asyncio.to_thread(sandbox.scan, qr)
-        except SandboxRefused as error:  # the code has expired; the next one follows
-            if not self._is_quiet:
-                output.print_note(str(error))

@@ -6,17 +6,16 @@
     account `/` partition   DrainReport: what a removed account still has in flight in a partition
     account `/groups`       GroupReport: the groups of the account (groups.py)
 
-The topic is compacted. A field may be added with a default, and no field is renamed.
+linking.py has two more kinds. The topic is compacted. A field may be added with a default, and no field is renamed.
 """
 
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from streams.domain.accounts.groups import decode_groups
-
-# active: as its sender says; paused: nothing is dispatched to it; removed: there is no such account.
-RequestedState: TypeAlias = Literal["active", "paused", "removed"]
+# active: as its sender says; paused: nothing is dispatched to it; logged_out: neither, and its page is not linked;
+# removed: there is no such account.
+RequestedState: TypeAlias = Literal["active", "paused", "logged_out", "removed"]
 
 
 class AccountRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,8 +50,8 @@ def report_key(account: str, partition: int) -> bytes:
     return f"{account}/{partition}".encode()
 
 
-def encode(record: AccountRequest | DrainReport) -> bytes:
-    """The record's value."""
+def encode(record: msgspec.Struct) -> bytes:
+    """The value of a record of this topic, of any kind."""
     return msgspec.json.encode(record)
 
 
@@ -63,13 +62,6 @@ def decode_request(key: bytes, value: bytes) -> AccountRequest | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return request if request_key(request.account) == key else None
-
-
-def check_record(key: bytes, value: bytes) -> None:
-    """Raises ValueError for a record that is neither a request nor a report, nor a list of groups."""
-    is_request_or_report = decode_request(key, value) or decode_report(value)
-    if is_request_or_report is None and decode_groups(value) is None:
-        raise ValueError("neither a request nor a report")
 
 
 def decode_report(value: bytes) -> DrainReport | None:

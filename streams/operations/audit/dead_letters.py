@@ -17,6 +17,7 @@ from streams.operations.audit.facts import (
     Violation,
     unpack,
 )
+from streams.operations.audit.history import FAILURE_STATUSES
 
 
 def judge_letters(evidence: Evidence, terms: Terms, report: Report) -> None:
@@ -37,9 +38,7 @@ def judge_letters(evidence: Evidence, terms: Terms, report: Report) -> None:
 
 def _find_failures(log: MessageLog) -> list[StatusFact]:
     """Each final failure once, but those of an id that began again count apart."""
-    failures = {
-        fact.digest: fact for fact in unpack(log.events) if fact.status in ("failed", "unknown")
-    }
+    failures = {fact.digest: fact for fact in unpack(log.events) if fact.status in FAILURE_STATUSES}
     return list(failures.values())
 
 

@@ -12,6 +12,8 @@ from streams.contract.status import FINAL_STATUSES, Status
 from streams.operations.audit.facts import STATUSES, MessageLog, StatusFact, Terms, unpack
 
 DELIVERY_STATUSES: Final[tuple[Status, ...]] = ("sent", "delivered", "read", "played")
+# Each has a dead letter. `rejected` after `accepted`: the recipient has opted out.
+FAILURE_STATUSES: Final[tuple[Status, ...]] = ("failed", "rejected", "unknown")
 Report = Callable[[str, str, tuple[StatusFact, ...]], None]  # kind, detail, events
 
 
@@ -23,9 +25,7 @@ class History:
     facts: list[StatusFact] = field(default_factory=list)  # each one once, in order
     accepted: list[StatusFact] = field(default_factory=list)
     sent: list[StatusFact] = field(default_factory=list)
-    failures: list[StatusFact] = field(
-        default_factory=list
-    )  # failed, unknown: each has a dead letter
+    failures: list[StatusFact] = field(default_factory=list)  # each has a dead letter
     send_times: list[StatusFact] = field(default_factory=list)  # what counts against the limit
     new_messages: int = 0  # how often the id began again after the idempotency window
     clock_steps: int = 0
@@ -153,7 +153,7 @@ class _Tracer:
             self._completed_ms = fact.at_ms
         if fact.status == "accepted":
             history.accepted.append(fact)
-        elif fact.status in ("failed", "unknown"):
+        elif fact.status in FAILURE_STATUSES:
             history.failures.append(fact)
         elif fact.status == "sent":
             history.sent.append(fact)

@@ -13,7 +13,8 @@ from streams.domain.accounts.groups import (
     encode_groups,
     is_due,
 )
-from streams.domain.accounts.requests import check_record, decode_report, decode_request
+from streams.domain.accounts.linking import check_record
+from streams.domain.accounts.requests import decode_report, decode_request
 
 GROUPS = st.builds(
     AccountGroup,

@@ -233,6 +233,15 @@ def test_a_failure_without_its_dead_letter(topics: ForgedTopics) -> None:
     assert len(topics.judge().violations) == 3
 
 
+def test_a_message_of_a_recipient_who_opted_out_has_a_dead_letter(topics: ForgedTopics) -> None:
+    """It was rejected while it waited, after `accepted`."""
+    record = topics.request()
+    topics.events("accepted", "queued", "rejected")
+    assert topics.find_kinds() == {"dead_letter_missing"}
+    topics.letter(record)
+    assert topics.judge().violations == []
+
+
 def test_a_dead_letter_without_a_failure(topics: ForgedTopics) -> None:
     """Of a message that was sent, and of one of which no event exists."""
     record = topics.request()

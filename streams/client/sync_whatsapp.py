@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from streams.client.events import PositionedEvent
+from streams.client.events import PositionedEvent, PositionedMessage
 from streams.client.requests import RequestOptions
 from streams.client.responses import SendResponse
 from streams.client.whatsapp import WhatsApp
@@ -117,6 +117,20 @@ class SyncWhatsApp:
             id=id, to=to, since_s=since_s, after=after, group=group, skip_lost=skip_lost
         )
         return self._iterate(events)
+
+    def inbound(
+        self,
+        *,
+        since_s: float | None = None,
+        after: str | None = None,
+        group: str | None = None,
+        skip_lost: bool = False,
+    ) -> Generator[PositionedMessage, None, None]:
+        """As `WhatsApp.inbound`; stop as with `statuses`."""
+        messages = self._whatsapp.inbound(
+            since_s=since_s, after=after, group=group, skip_lost=skip_lost
+        )
+        return self._iterate(messages)
 
     def history(
         self, *, id: str | None = None, to: str | None = None, since_s: float = 0.0

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from streams.client import RequestInvalid, WhatsApp
+from streams.client.following import require_time
 from streams.client.requests import (
     build_request,
     encode_batch,
@@ -14,7 +15,6 @@ from streams.client.requests import (
     encode_consent,
     encode_request,
 )
-from streams.client.whatsapp import _require_time
 from streams.settings import SettingError, load_client
 
 PHONE = "+60123456789"
@@ -102,7 +102,7 @@ def test_settings_are_checked_at_once() -> None:
 def test_a_time_that_cannot_be_is_refused(since_s: float) -> None:
     """Kafka would answer with an error of its protocol."""
     with pytest.raises(ValueError, match="epoch"):
-        _require_time(since_s)
+        require_time(since_s)
 
 
 @pytest.mark.parametrize(

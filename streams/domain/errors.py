@@ -131,7 +131,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
     "not_in_group": (_PERMANENT, "No account that may send this is in the group"),
     "group_admins_only": (_PERMANENT, "Only administrators may write to the group"),
-    "media_rejected": (_PERMANENT, "WhatsApp refused the media"),
+    "media_rejected": (_PERMANENT, "The media cannot be sent as this kind of message"),
     "content_refused": (_PERMANENT, "WhatsApp Web refused the message before it was sent"),
     "internal_error": (_PERMANENT, "wa-streams failed on this message, before it was sent"),
     "blocked_by_recipient": (_PERMANENT, "The recipient has blocked the account"),

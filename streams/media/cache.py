@@ -1,6 +1,7 @@
 """The fetched files on disk: each content once, under its SHA-256, and for each URL a note of what it had last.
 
-    files/<sha256>             a file that was fetched whole, whatever its URLs are; its time is that of its last use
+    files/<sha256>             a file that was fetched whole, whatever its URLs are; its access time is that of its
+                               last use. Its other time never changes: Chromium reads no file that has changed
     urls/<sha256 of a URL>     a note; its time is that of the last answer of the server
     incoming/<owner>-<n>       a file in the making
     in-use/<owner>-<n>         a second name of a file that a message needs now
@@ -15,6 +16,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -99,7 +101,7 @@ class MediaCache:
     def take(self, download: Download) -> Path:
         """A name of the file that stays until it is released. Raises OSError, also if the file was evicted."""
         file, path = self._files / download.sha256, self._in_use / self.make_path().name
-        os.utime(file)
+        os.utime(file, ns=(time.time_ns(), file.stat().st_mtime_ns))
         try:
             path.hardlink_to(file)
         except FileNotFoundError:
@@ -118,23 +120,33 @@ class MediaCache:
         """Remove what is old, and the least recently used files beyond the bound; never `keep`."""
         oldest_s = time.time() - _MAX_UNUSED_S
         total_bytes = 0
-        for used_at_s, size_bytes, file in _list_newest_first(self._files):
+        for used_at_s, size_bytes, file in _list_newest_first(self._files, _get_access_s):
             total_bytes += size_bytes
             is_surplus = total_bytes > self._max_bytes or used_at_s < oldest_s
             if is_surplus and file.name != keep:
                 file.unlink(missing_ok=True)
                 total_bytes -= size_bytes
-        for noted_at_s, _, note in _list_newest_first(self._urls):
+        for noted_at_s, _, note in _list_newest_first(self._urls, _get_change_s):
             if noted_at_s < oldest_s:
                 note.unlink(missing_ok=True)
 
 
-def _list_newest_first(folder: Path) -> list[tuple[float, int, Path]]:
+def _get_access_s(status: os.stat_result) -> float:
+    return status.st_atime
+
+
+def _get_change_s(status: os.stat_result) -> float:
+    return status.st_mtime
+
+
+def _list_newest_first(
+    folder: Path, get_time_s: Callable[[os.stat_result], float]
+) -> list[tuple[float, int, Path]]:
     entries: list[tuple[float, int, Path]] = []
     for path in folder.iterdir():
         try:
             status = path.stat()
         except FileNotFoundError:  # another sender removes files too
             continue
-        entries.append((status.st_mtime, status.st_size, path))
+        entries.append((get_time_s(status), status.st_size, path))
     return sorted(entries, reverse=True)

@@ -30,6 +30,9 @@ from streams.system.tasks import cancel_tasks
 
 log = logging.getLogger(__name__)
 
+# A message that waits holds a place of its account, of which there are WA_ACCOUNT_MAX_IN_FLIGHT; one that is handed
+# back costs a few records.
+PATIENCE_S: Final = 1.0
 MAX_DOWNLOADS: Final = 32  # of one sender at a time
 # Longer than a message that was handed back waits before it comes again (streams/domain/backoff.py).
 _FAILURE_MEMORY_S: Final = 120.0
@@ -84,7 +87,7 @@ class MediaSource:
         *,
         max_file_bytes: int,
         timeout_s: float,
-        patience_s: float = 5.0,
+        patience_s: float = PATIENCE_S,
         min_free_bytes: int = 0,
     ) -> None:
         """`downloaders`: by the scheme of the URL."""

@@ -30,7 +30,7 @@ from streams.media.files import Download, IncomingFile, Validators
 
 MAX_REDIRECTS: Final = 5
 _CONNECT_TIMEOUT_S: Final = 10.0
-_SILENCE_TIMEOUT_S: Final = 20.0
+_SILENCE_TIMEOUT_S: Final = 60.0  # some servers make a file only when it is requested
 _CHUNK_BYTES: Final = 1 << 16
 _MAX_LOOKUP_THREADS: Final = 16  # of their own: a name server that does not answer holds a thread
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

@@ -49,10 +49,13 @@ async def test_many_messages_with_one_url_fetch_it_once(server: FileServer, tmp_
         while not server.requests:  # noqa: ASYNC110 - the server is in this process
             await asyncio.sleep(0)
         server.gate.set()
-        files = [*await asyncio.gather(*together), await fetch(source, url, "later")]
+        files = await asyncio.gather(*together)
+        changed_at_ns = files[0].path.stat().st_mtime_ns  # Chromium reads no file that has changed
+        files.append(await fetch(source, url, "later"))
         assert server.requests == {"/slow": 1}
         assert len({file.path for file in files}) == 51
         assert {file.path.stat().st_ino for file in files} == {files[0].path.stat().st_ino}
+        assert {file.path.stat().st_mtime_ns for file in files} == {changed_at_ns}
         for file in files:
             file.release()
         assert list((tmp_path / "in-use").iterdir()) == []

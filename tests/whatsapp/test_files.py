@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from streams.whatsapp.driver import NotSubmitted, ServerAccepted, Submission
+from streams.whatsapp.web.page import WhatsAppPage
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import make_message
 from tests.support.sandbox import SandboxControl
@@ -60,6 +61,31 @@ async def test_a_file_whose_upload_failed_is_sent_again(
     assert isinstance(result, NotSubmitted)
     assert result.code == "media_upload_failed"
     repeat = make_file_message("3EB0CE0A", path, PDF)
+    assert isinstance(await shared_driver.submit(repeat), ServerAccepted)
+    (row,) = await shared_control.fetch_new_messages()
+    assert row["details"]["filehash"] == details["filehash"]
+
+
+async def test_a_file_that_changes_after_it_was_chosen(
+    shared_driver: WhatsAppWeb,
+    shared_control: SandboxControl,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Chromium does not read it. That passes: the next attempt chooses it again."""
+    path, details = make_file(tmp_path, 80)
+    choose_file = WhatsAppPage.choose_file
+
+    async def choose_and_change(*arguments: Any) -> None:
+        await choose_file(*arguments)
+        os.utime(path, (1, 1))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WhatsAppPage, "choose_file", choose_and_change)
+        result = await shared_driver.submit(make_file_message("3EB0CE0C", path, PDF))
+    assert isinstance(result, NotSubmitted)
+    assert result.code == "media_upload_failed"
+    repeat = make_file_message("3EB0CE0C", path, PDF)
     assert isinstance(await shared_driver.submit(repeat), ServerAccepted)
     (row,) = await shared_control.fetch_new_messages()
     assert row["details"]["filehash"] == details["filehash"]

@@ -17,6 +17,7 @@ from streams.domain.sending import actions
 from streams.domain.sending.actions import Observation
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import MAX_SUBMITS
+from streams.media.source import PATIENCE_S
 from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
@@ -53,7 +54,9 @@ class Limits:
     ack_timeout_s: float
     lease_s: float
     ack_patience_s: float = 1.0  # after this time without an ack, other messages go on
-    media_patience_s: float = 5.0  # after this time without its file, a message is handed back
+    media_patience_s: float = (
+        PATIENCE_S  # after this time without its file, a message is handed back
+    )
 
     @property
     def max_dispatch_s(self) -> float:

@@ -114,6 +114,12 @@
     return sendReaction(attempt, message.id.id, emoji, call);
   }
 
+  // A file on disk that cannot be read, or has changed since it was chosen, is chosen again with the next attempt.
+  function getFileCode(error) {
+    if (error && error.name === "NotReadableError") return "media_upload_failed";
+    return error && error.code === "file_too_large" ? "media_too_large" : "media_rejected";
+  }
+
   // wa-js compares the size with WhatsApp's limit for the kind, and prepares the file. A file that is too
   // large, or that WhatsApp cannot prepare, is refused for good; a TypeError is a fault of the page.
   async function sendFile(chat, submission, options) {
@@ -125,8 +131,7 @@
       });
     } catch (error) {
       if (error instanceof TypeError || error instanceof AdapterError) throw error;
-      const code = error && error.code === "file_too_large" ? "media_too_large" : "media_rejected";
-      throw new AdapterError(code, String((error && error.message) || error));
+      throw new AdapterError(getFileCode(error), String((error && error.message) || error));
     }
   }
 

@@ -174,8 +174,7 @@ class WhatsApp:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        cancel = encode_cancel(to, id, batch_id, request_id)
-        await self._producer.produce(cancel)
+        await self._producer.produce(cancel := encode_cancel(to, id, batch_id, request_id))
         return cancel.id
 
     async def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
@@ -196,8 +195,7 @@ class WhatsApp:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        request = encode_consent(to, consent, request_id)
-        await self._producer.produce(request)
+        await self._producer.produce(request := encode_consent(to, consent, request_id))
         return request.id
 
     async def _follow(self, request: EncodedRequest) -> AsyncGenerator[StatusEvent, None]:

@@ -14,7 +14,13 @@ from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts import restriction as stored
 from streams.domain.accounts.new_chats import NewChatLimits
 from streams.domain.accounts.requests import AccountRequest
-from streams.domain.accounts.restriction import BANS, RESTRICTION_CODES, Restriction, Scope
+from streams.domain.accounts.restriction import (
+    BANS,
+    RESTRICTION_CODES,
+    UNDELIVERED,
+    Restriction,
+    Scope,
+)
 from streams.domain.errors import Error
 from streams.sender.claim_store import ClaimStore
 from streams.whatsapp.driver import Phase, SessionState
@@ -72,7 +78,7 @@ class RestrictionStore:
 
     def load(self) -> None:
         """Read them from the table, once the table is recovered. An earlier version had only one row."""
-        for key in (KEY, *map(_make_key, (*RESTRICTION_CODES, *BANS))):
+        for key in (KEY, *map(_make_key, (*RESTRICTION_CODES, *BANS, UNDELIVERED))):
             data = self._claim_store.read(key)
             if data is not None:
                 restriction = stored.decode(data)
@@ -109,8 +115,17 @@ class RestrictionStore:
             limits=self._limits,
             previous=self._restrictions.get(error.code),
         )
+        await self.begin(restriction)
+        return restriction
+
+    def get(self, code: str) -> Restriction | None:
+        """The last restriction of this code, also if it has ended."""
+        return self._restrictions.get(code)
+
+    async def begin(self, restriction: Restriction) -> None:
+        """Restrict the account; durable when this returns."""
         log.error(
-            "WhatsApp restricts the account: %s, for %s until %s",
+            "the account is restricted: %s, for %s until %s",
             restriction.code,
             restriction.scope,
             format_rfc3339(restriction.until_s),
@@ -118,7 +133,6 @@ class RestrictionStore:
         self._restrictions[restriction.code] = restriction
         self._on_change()
         await self._claim_store.write(_make_key(restriction.code), stored.encode(restriction))
-        return restriction
 
     def record_session(self, session: SessionState) -> None:
         """A ban outlives the session that shows it, which is perhaps only connected again."""

@@ -96,6 +96,14 @@ class SyncWhatsApp:
         """As `WhatsApp.cancel`."""
         return self._call(self._whatsapp.cancel, to, id, batch_id=batch_id, request_id=request_id)
 
+    def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
+        """As `WhatsApp.edit`."""
+        return self._call(self._whatsapp.edit, to, id, body, request_id=request_id)
+
+    def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
+        """As `WhatsApp.revoke`."""
+        return self._call(self._whatsapp.revoke, to, id, request_id=request_id)
+
     def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
         """As `WhatsApp.set_consent`."""
         return self._call(self._whatsapp.set_consent, to, consent, request_id=request_id)

@@ -28,6 +28,7 @@ from streams.client.requests import (
     build_request,
     encode_batch,
     encode_cancel,
+    encode_change,
     encode_consent,
     encode_request,
     refuse_unknown,
@@ -173,9 +174,18 @@ class WhatsApp:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        cancel = encode_cancel(to, id, batch_id, request_id)
-        await self._producer.produce(cancel)
+        await self._producer.produce(cancel := encode_cancel(to, id, batch_id, request_id))
         return cancel.id
+
+    async def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
+        """Give a message that was sent another text. Returns the edit's own id; raises as `send`."""
+        await self._producer.produce(request := encode_change(to, id, body, request_id))
+        return request.id
+
+    async def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
+        """Delete a sent message for everyone, or cancel a waiting one. Returns the revoke's own id."""
+        await self._producer.produce(request := encode_change(to, id, None, request_id))
+        return request.id
 
     async def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
         """Set whether a recipient gets marketing messages: `opted_out` or `opted_in`.
@@ -185,8 +195,7 @@ class WhatsApp:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        request = encode_consent(to, consent, request_id)
-        await self._producer.produce(request)
+        await self._producer.produce(request := encode_consent(to, consent, request_id))
         return request.id
 
     async def _follow(self, request: EncodedRequest) -> AsyncGenerator[StatusEvent, None]:

@@ -12,6 +12,7 @@ from streams.client.requests import (
     build_request,
     encode_batch,
     encode_cancel,
+    encode_change,
     encode_consent,
     encode_request,
 )
@@ -159,6 +160,31 @@ def test_one_wrong_member_is_an_error_of_the_batch() -> None:
     with pytest.raises(RequestInvalid, match="batch_id"):
         encode_batch("b" * 101, [{"to": PHONE, "text": "x"}])
     assert encode_batch("b", []) == []
+
+
+def test_a_change_names_its_message_and_has_an_id_of_its_own() -> None:
+    """An edit has a text, and a revoke has none; each has the key of the recipient's messages."""
+    edit = encode_change("+60 12-345 6789", "a", "hello", None)
+    revoke = encode_change("120363041234567890@G.US", "a", None, "r")
+    assert (edit.key, revoke.key) == (b"+60123456789", b"120363041234567890@g.us")
+    assert orjson.loads(edit.value) == {
+        "type": "edit",
+        "to": "+60 12-345 6789",
+        "id": "a",
+        "request_id": edit.id,
+        "content": {"type": "text", "body": "hello"},
+    }
+    assert orjson.loads(revoke.value)["type"] == "revoke"
+    assert revoke.id == "r"
+
+
+@pytest.mark.parametrize(
+    ("id", "body", "request_id"), [("a", "", "r"), ("", "x", "r"), ("a", "x", "a")]
+)
+def test_a_wrong_change_is_refused(id: str, body: str, request_id: str) -> None:
+    """Before it is produced: without a text, without a message, or under the id of the message."""
+    with pytest.raises(RequestInvalid):
+        encode_change("+60123456789", id, body, request_id)
 
 
 def test_a_consent_has_the_key_of_its_recipient() -> None:

@@ -10,7 +10,7 @@ It decides nothing about a message: limits, order and retries belong to the serv
 can use it at the same time.
 """
 
-from streams.client.events import SENT_STATUSES, PositionedEvent
+from streams.client.events import SENT_STATUSES, PositionedEvent, PositionedMessage
 from streams.client.positions import PositionLost
 from streams.client.recipients import is_for
 from streams.client.requests import RequestInvalid, RequestOptions
@@ -27,6 +27,7 @@ __all__ = [
     "KafkaUnreachable",
     "PositionLost",
     "PositionedEvent",
+    "PositionedMessage",
     "RequestInvalid",
     "RequestOptions",
     "SendResponse",

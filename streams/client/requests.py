@@ -158,6 +158,24 @@ def encode_cancel(
     return EncodedRequest(cancel_id, to or "", key, value)
 
 
+def encode_change(to: str, id: str, body: str | None, request_id: str | None) -> EncodedRequest:
+    """The record of an edit, or without a `body` of a revoke; without a `request_id` it gets one.
+
+    Raises:
+        RequestInvalid: a value breaks the contract.
+    """
+    change_id = request_id or uuid.uuid4().hex
+    fields: dict[str, object] = {"type": "revoke", "to": to, "id": id, "request_id": change_id}
+    if body is not None:
+        fields |= {"type": "edit", "content": {"type": "text", "body": body}}
+    value = _encode(fields)
+    # The key of the recipient's messages, so that it does not overtake them.
+    key = to_recipient_key(to).encode(errors="replace")
+    with _translate_refusal():
+        parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
+    return EncodedRequest(change_id, to, key, value)
+
+
 def encode_consent(to: str, consent: str, request_id: str | None) -> EncodedRequest:
     """The record that sets the consent of a recipient; without a `request_id` it gets one.
 

@@ -1,25 +1,32 @@
-"""Reads `wa.status` without a group, with the position after each event. The caller keeps the position, or nothing."""
+"""Reads `wa.status` or `wa.inbound` without a group, with the position after each event.
+
+The caller keeps the position, or nothing.
+"""
 
 from collections.abc import AsyncGenerator
+from typing import TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
-from streams.client.events import PositionedEvent, decode_event, with_position
+from streams.client.events import PositionedEvent, ReadRecord, read_status
 from streams.client.positions import Position, lost
-from streams.kafka.reader import METADATA_AGE_S, Reader, Record, open_reader
+from streams.kafka.reader import METADATA_AGE_S, Reader, open_reader
 from streams.settings import ClientSettings
 
+T = TypeVar("T")
 
-async def follow_status_log(
+
+async def follow_log(
     settings: ClientSettings,
     topic: str,
+    read: ReadRecord[T],
     *,
     after: Position | None = None,
     since_s: float | None = None,
     skip_lost: bool = False,
     metadata_age_s: float = METADATA_AGE_S,
-) -> AsyncGenerator[PositionedEvent, None]:
+) -> AsyncGenerator[T, None]:
     """Every event after this position, or since this time, or from now on; for ever.
 
     Raises:
@@ -32,7 +39,8 @@ async def follow_status_log(
         position = await _seek(reader, topic, after, since_s, skip_lost=skip_lost)
         try:
             async for record in reader.follow():
-                event = _read(record, position)
+                position.advance(record.partition, record.offset)
+                event = read(record.value, str(position))
                 if event is not None:
                     yield event
         except OffsetOutOfRangeError as error:
@@ -52,7 +60,8 @@ async def read_status_log(
         reader.seek(offsets)
         position = await _make_position(reader, offsets)
         async for record in reader.read_to_end():
-            event = _read(record, position)
+            position.advance(record.partition, record.offset)
+            event = read_status(record.value, str(position))
             if event is not None:
                 yield event
 
@@ -95,9 +104,3 @@ async def _make_position(reader: Reader, offsets: dict[TopicPartition, int]) -> 
 
 def _by_number(offsets: dict[TopicPartition, int]) -> dict[int, int]:
     return {partition.partition: offset for partition, offset in offsets.items()}
-
-
-def _read(record: Record, position: Position) -> PositionedEvent | None:
-    position.advance(record.partition, record.offset)
-    event = decode_event(record.value)
-    return None if event is None else with_position(event, str(position))

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from streams.client.events import PositionedEvent
+from streams.client.events import PositionedEvent, PositionedMessage
 from streams.client.requests import RequestOptions
 from streams.client.responses import SendResponse
 from streams.client.whatsapp import WhatsApp
@@ -96,6 +96,14 @@ class SyncWhatsApp:
         """As `WhatsApp.cancel`."""
         return self._call(self._whatsapp.cancel, to, id, batch_id=batch_id, request_id=request_id)
 
+    def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
+        """As `WhatsApp.edit`."""
+        return self._call(self._whatsapp.edit, to, id, body, request_id=request_id)
+
+    def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
+        """As `WhatsApp.revoke`."""
+        return self._call(self._whatsapp.revoke, to, id, request_id=request_id)
+
     def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
         """As `WhatsApp.set_consent`."""
         return self._call(self._whatsapp.set_consent, to, consent, request_id=request_id)
@@ -117,6 +125,20 @@ class SyncWhatsApp:
             id=id, to=to, since_s=since_s, after=after, group=group, skip_lost=skip_lost
         )
         return self._iterate(events)
+
+    def inbound(
+        self,
+        *,
+        since_s: float | None = None,
+        after: str | None = None,
+        group: str | None = None,
+        skip_lost: bool = False,
+    ) -> Generator[PositionedMessage, None, None]:
+        """As `WhatsApp.inbound`; stop as with `statuses`."""
+        messages = self._whatsapp.inbound(
+            since_s=since_s, after=after, group=group, skip_lost=skip_lost
+        )
+        return self._iterate(messages)
 
     def history(
         self, *, id: str | None = None, to: str | None = None, since_s: float = 0.0

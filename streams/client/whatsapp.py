@@ -5,17 +5,21 @@ Entering the context raises KafkaUnreachable if no broker answers. Later errors 
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import fields
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from streams.client.events import SENT_STATUSES, PositionedEvent, decode_event, with_position
-from streams.client.groups import follow_as_group, require_free_group
+from streams.client.events import (
+    SENT_STATUSES,
+    PositionedEvent,
+    PositionedMessage,
+    read_message,
+    read_status,
+)
+from streams.client.following import follow, require_time
 from streams.client.listener import StatusListener
-from streams.client.positions import parse_position
 from streams.client.producing import RequestProducer
 from streams.client.recipients import is_for
 from streams.client.requests import (
@@ -24,18 +28,17 @@ from streams.client.requests import (
     build_request,
     encode_batch,
     encode_cancel,
+    encode_change,
     encode_consent,
     encode_request,
     refuse_unknown,
 )
 from streams.client.responses import SendResponse, build_response
-from streams.client.status_log import follow_status_log, read_status_log
+from streams.client.status_log import read_status_log
 from streams.contract.status import StatusEvent
 from streams.domain.batch.events import default_id
 from streams.kafka.topics import names
 from streams.settings import ClientSettings, Settings, load_client
-
-_LAST_TIME_S = 253_402_300_799  # the end of the year 9999
 
 
 class WhatsApp:
@@ -171,9 +174,18 @@ class WhatsApp:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        cancel = encode_cancel(to, id, batch_id, request_id)
-        await self._producer.produce(cancel)
+        await self._producer.produce(cancel := encode_cancel(to, id, batch_id, request_id))
         return cancel.id
+
+    async def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
+        """Give a message that was sent another text. Returns the edit's own id; raises as `send`."""
+        await self._producer.produce(request := encode_change(to, id, body, request_id))
+        return request.id
+
+    async def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
+        """Delete a sent message for everyone, or cancel a waiting one. Returns the revoke's own id."""
+        await self._producer.produce(request := encode_change(to, id, None, request_id))
+        return request.id
 
     async def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
         """Set whether a recipient gets marketing messages: `opted_out` or `opted_in`.
@@ -183,8 +195,7 @@ class WhatsApp:
         Raises:
             RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
         """
-        request = encode_consent(to, consent, request_id)
-        await self._producer.produce(request)
+        await self._producer.produce(request := encode_consent(to, consent, request_id))
         return request.id
 
     async def _follow(self, request: EncodedRequest) -> AsyncGenerator[StatusEvent, None]:
@@ -225,33 +236,38 @@ class WhatsApp:
             ValueError: an argument is wrong, or two of the three are given.
             PositionLost: events were removed before they were read; with `skip_lost`, the oldest event follows.
         """
-        if sum(start is not None for start in (since_s, after, group)) > 1:
-            raise ValueError("give one of since_s, after and group")
-        if since_s is not None:
-            _require_time(since_s)
-        if group is not None:
-            require_free_group(self._settings, group)
-            events = self._follow_group(group, skip_lost=skip_lost)
-        else:
-            events = follow_status_log(
-                self._settings,
-                self._names.status,
-                after=None if after is None else parse_position(after),
-                since_s=since_s,
-                skip_lost=skip_lost,
-            )
+        events = follow(
+            self._settings,
+            self._names.status,
+            read_status,
+            since_s=since_s,
+            after=after,
+            group=group,
+            skip_lost=skip_lost,
+        )
         return self._select(events, id, to)
 
-    async def _follow_group(
-        self, group: str, *, skip_lost: bool
-    ) -> AsyncGenerator[PositionedEvent, None]:
-        topic = self._names.status
-        records = follow_as_group(self._settings, topic, group, skip_lost=skip_lost)
-        async with aclosing(records) as following:
-            async for record in following:
-                event = decode_event(record.value)
-                if event is not None:
-                    yield with_position(event, None)
+    def inbound(
+        self,
+        *,
+        since_s: float | None = None,
+        after: str | None = None,
+        group: str | None = None,
+        skip_lost: bool = False,
+    ) -> AsyncGenerator[PositionedMessage, None]:
+        """Follow the messages that people write to the accounts, for ever; from where, and errors: as `statuses`.
+
+        Delivery is at least once, in order for each chat: the same message always has the same `event_id`.
+        """
+        return follow(
+            self._settings,
+            self._names.inbound,
+            read_message,
+            since_s=since_s,
+            after=after,
+            group=group,
+            skip_lost=skip_lost,
+        )
 
     def history(
         self, *, id: str | None = None, to: str | None = None, since_s: float = 0.0
@@ -260,7 +276,7 @@ class WhatsApp:
 
         This reads the whole topic. A program that needs it often should follow `statuses` instead.
         """
-        _require_time(since_s)
+        require_time(since_s)
         events = read_status_log(self._settings, self._names.status, since_s=since_s)
         return self._select(events, id, to)
 
@@ -281,8 +297,3 @@ class WhatsApp:
             async for event in following:
                 if id in (None, event.id) and (to is None or is_for(event, to, self._region)):
                     yield event
-
-
-def _require_time(since_s: float) -> None:
-    if not math.isfinite(since_s) or not 0 <= since_s <= _LAST_TIME_S:
-        raise ValueError(f"since_s={since_s}: must be a time in epoch seconds")

@@ -129,11 +129,13 @@ def build_event_id(account: str, whatsapp_id: str) -> str:
 
 
 _decoder = msgspec.json.Decoder(InboundMessage)
+_WIRE_NAMES: Final = InboundMessage.__struct_encode_fields__
 
 
 def encode(message: InboundMessage) -> bytes:
-    """The record's value."""
-    return orjson.dumps(msgspec.to_builtins(message))
+    """The record's value. Fields that a subclass of the message adds are not part of it."""
+    fields = msgspec.to_builtins(message)
+    return orjson.dumps({name: fields[name] for name in _WIRE_NAMES if name in fields})
 
 
 def decode(value: bytes) -> InboundMessage:

@@ -11,6 +11,7 @@ the page has an `n` too, and its answer carries the same `n`.
                      ack, receipt, inbound, group, time_lock, new_chat_cap
 """
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Connection:
         self.is_restricted = False
         self.is_dead = False  # nothing passes it in either direction
         self.pairing: tuple[str, str] | None = None  # the code, and the phone it is for
+        self.inbound_lock = asyncio.Lock()  # messages to the account keep their order
         self._refs: deque[str] = deque(maxlen=_MAX_VALID_CODES)
         self._socket = socket
 

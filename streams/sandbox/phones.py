@@ -94,14 +94,16 @@ class Phones:
         self._store.world.get_account(inbound.to)
         recorded = self._store.record(inbound)
         for page in self._pages.of_account(inbound.to):
-            await self._send_inbound(page, recorded)
+            async with page.inbound_lock:
+                await self._send_inbound(page, recorded)
         return recorded.whatsapp_id
 
     async def catch_up(self, page: Connection, phone: str) -> None:
         """Send a page that has reconnected what it has not confirmed."""
         account = self._store.world.get_account(phone)
-        for inbound in list(account.inbox.values()):
-            await self._send_inbound(page, inbound)
+        async with page.inbound_lock:  # what comes meanwhile follows
+            for inbound in list(account.inbox.values()):
+                await self._send_inbound(page, inbound)
         for shown in list(account.unconfirmed.values()):
             if shown.message.to in self._store.world.groups:
                 if shown.acked and self._defaults.delivery_ms is not None:

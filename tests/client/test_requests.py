@@ -7,14 +7,15 @@ import orjson
 import pytest
 
 from streams.client import RequestInvalid, WhatsApp
+from streams.client.following import require_time
 from streams.client.requests import (
     build_request,
     encode_batch,
     encode_cancel,
+    encode_change,
     encode_consent,
     encode_request,
 )
-from streams.client.whatsapp import _require_time
 from streams.settings import SettingError, load_client
 
 PHONE = "+60123456789"
@@ -102,7 +103,7 @@ def test_settings_are_checked_at_once() -> None:
 def test_a_time_that_cannot_be_is_refused(since_s: float) -> None:
     """Kafka would answer with an error of its protocol."""
     with pytest.raises(ValueError, match="epoch"):
-        _require_time(since_s)
+        require_time(since_s)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,31 @@ def test_one_wrong_member_is_an_error_of_the_batch() -> None:
     with pytest.raises(RequestInvalid, match="batch_id"):
         encode_batch("b" * 101, [{"to": PHONE, "text": "x"}])
     assert encode_batch("b", []) == []
+
+
+def test_a_change_names_its_message_and_has_an_id_of_its_own() -> None:
+    """An edit has a text, and a revoke has none; each has the key of the recipient's messages."""
+    edit = encode_change("+60 12-345 6789", "a", "hello", None)
+    revoke = encode_change("120363041234567890@G.US", "a", None, "r")
+    assert (edit.key, revoke.key) == (b"+60123456789", b"120363041234567890@g.us")
+    assert orjson.loads(edit.value) == {
+        "type": "edit",
+        "to": "+60 12-345 6789",
+        "id": "a",
+        "request_id": edit.id,
+        "content": {"type": "text", "body": "hello"},
+    }
+    assert orjson.loads(revoke.value)["type"] == "revoke"
+    assert revoke.id == "r"
+
+
+@pytest.mark.parametrize(
+    ("id", "body", "request_id"), [("a", "", "r"), ("", "x", "r"), ("a", "x", "a")]
+)
+def test_a_wrong_change_is_refused(id: str, body: str, request_id: str) -> None:
+    """Before it is produced: without a text, without a message, or under the id of the message."""
+    with pytest.raises(RequestInvalid):
+        encode_change("+60123456789", id, body, request_id)
 
 
 def test_a_consent_has_the_key_of_its_recipient() -> None:

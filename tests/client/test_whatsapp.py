@@ -11,7 +11,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.client import SendResponse, WhatsApp
+from streams.contract import inbound
 from streams.contract import status as wire
+from streams.contract.inbound import InboundMessage
 from streams.contract.status import StatusEvent
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka import admin
@@ -182,6 +184,35 @@ async def test_statuses_follow_and_history_ends(world: Settings) -> None:
         assert last is not None
         assert wire.encode(last) == wire.encode(event("before", "sent"))
         assert await whatsapp.status("never") is None
+
+
+async def test_received_messages_are_followed_from_a_position(world: Settings) -> None:
+    """Each message has the position after it; what is not a message is skipped."""
+    topic = names(world).inbound
+    messages = [
+        InboundMessage(
+            event_id=f"main/{n}",
+            account="main",
+            from_=E164,
+            chat_id="1@lid",
+            whatsapp_id=str(n),
+            type="text",
+            at="2026-11-24T09:00:00.000Z",
+            body=str(n),
+        )
+        for n in range(3)
+    ]
+    async with AIOKafkaProducer(**producer_options(world)) as producer:
+        for value in (b"what?", *(inbound.encode(message) for message in messages)):
+            await producer.send_and_wait(topic, value, key=E164.encode())
+    async with WhatsApp(settings=world) as whatsapp:
+        following = whatsapp.inbound(since_s=0.0)
+        first = await anext(following)
+        await following.aclose()
+        assert inbound.encode(first) == inbound.encode(messages[0])
+        resumed = whatsapp.inbound(after=first.position)
+        assert [(await anext(resumed)).body for _ in range(2)] == ["1", "2"]
+        await resumed.aclose()
 
 
 async def test_a_record_that_is_not_an_event_is_skipped(world: Settings) -> None:

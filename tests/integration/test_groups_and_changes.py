@@ -1,4 +1,4 @@
-"""Messages to groups, edits and revokes through the running service, judged by the sandbox's log and the topics."""
+"""Groups, edits, revokes and opt-outs through the running service, judged by the sandbox's log and the topics."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -112,4 +112,26 @@ async def test_an_edit_and_a_revoke(
         ("revoke", ""),
     ]
     assert [row["details"].get("target") for row in rows] == [None, *[sent["whatsapp_id"]] * 2]
+    await check_by_audit(running.settings)
+
+
+async def test_a_recipient_who_writes_stop_gets_no_offers(
+    caller: Caller, module_control: SandboxControl, running: SystemUnderTest
+) -> None:
+    """What is scheduled is rejected, and so is what comes later; other messages arrive."""
+    phone = f"+90555{uuid4().int % 10_000_000:07}"
+    offer = request(phone, "Sale", category="marketing", send_at="2036-01-01T00:00:00Z")
+    parcel = request(phone, "Your parcel")
+    await caller.request(offer, parcel)
+    await caller.wait_for_status(parcel["id"], "sent")
+    (row,) = await rows_to(module_control, phone)
+    await module_control.write_to_account(phone, row["from"], "Stop.")
+    rejected = await caller.wait_for_status(offer["id"], "rejected")
+    assert rejected["error"]["code"] == "recipient_opted_out"
+    late, last = request(phone, "Sale", category="marketing"), request(phone, "Delivered")
+    await caller.request(late, last)
+    await caller.wait_for_status(last["id"], "sent")
+    assert caller.statuses(late["id"]) == ["rejected"]
+    bodies = [row["body"] for row in await rows_to(module_control, phone)]
+    assert bodies == ["Your parcel", "Delivered"]
     await check_by_audit(running.settings)

@@ -24,7 +24,8 @@
   async function set_typing({ chat_id, is_typing }) {
     requireConnection();
     const [known] = listChats(chat_id);
-    if (!known && !is_typing) return {};
+    // A group that the page does not have is not opened: the account may not be a member.
+    if (!known && (!is_typing || chat_id.endsWith("@g.us"))) return {};
     const chat = known || (await WPP.chat.find(chat_id));
     if (!chat) throw new AdapterError("lookup_failed", "the page has no such chat");
     const id = chat.id.toString();

@@ -15,9 +15,8 @@ from streams.contract.account import AccountRecord
 from streams.domain.accounts.linking import Instructions
 from streams.domain.accounts.pacing import DAY_S
 from streams.domain.sending.claim import Claim, find_send_time_s
-from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
-from streams.sender.attempts.prelude import Prelude
+from streams.sender.attempts.prelude import Prelude, make_typing_rule
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.submitter import make_limits
 from streams.sender.browser_session import BrowserSession
@@ -132,7 +131,7 @@ class SendTopicOwnership:
                 browser_session=self.browser_session,
                 pace=self._pace,
                 new_chats=self._new_chats,
-                typing=TypingRule(settings.typing_max_ms / 1000 if settings.typing else 0.0),
+                typing=make_typing_rule(settings),
                 clock=clock,
             ),
             fence=ports.fence,
@@ -178,6 +177,7 @@ class SendTopicOwnership:
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")
+        self._spawn(self._pace.delivery_watch.run(), "delivery-watch")
         self.browser_session.open()
 
     async def close(self) -> None:

@@ -14,7 +14,13 @@ from streams.contract.timestamps import format_rfc3339
 from streams.domain.accounts import restriction as stored
 from streams.domain.accounts.new_chats import NewChatLimits
 from streams.domain.accounts.requests import AccountRequest
-from streams.domain.accounts.restriction import BANS, RESTRICTION_CODES, Restriction, Scope
+from streams.domain.accounts.restriction import (
+    BANS,
+    RESTRICTION_CODES,
+    UNDELIVERED,
+    Restriction,
+    Scope,
+)
 from streams.domain.errors import Error
 from streams.sender.claim_store import ClaimStore
 from streams.whatsapp.driver import Phase, SessionState
@@ -35,6 +41,8 @@ class RestrictionStore:
         self._restrictions: dict[str, Restriction] = {}
         self._limits = NewChatLimits()
         self._request: AccountRequest | None = None
+        self._has_been_unlinked = False  # in this ownership: the next link is new
+        self._last_link: str | None = None
 
     @property
     def request(self) -> AccountRequest | None:
@@ -70,7 +78,7 @@ class RestrictionStore:
 
     def load(self) -> None:
         """Read them from the table, once the table is recovered. An earlier version had only one row."""
-        for key in (KEY, *map(_make_key, (*RESTRICTION_CODES, *BANS))):
+        for key in (KEY, *map(_make_key, (*RESTRICTION_CODES, *BANS, UNDELIVERED))):
             data = self._claim_store.read(key)
             if data is not None:
                 restriction = stored.decode(data)
@@ -107,8 +115,17 @@ class RestrictionStore:
             limits=self._limits,
             previous=self._restrictions.get(error.code),
         )
+        await self.begin(restriction)
+        return restriction
+
+    def get(self, code: str) -> Restriction | None:
+        """The last restriction of this code, also if it has ended."""
+        return self._restrictions.get(code)
+
+    async def begin(self, restriction: Restriction) -> None:
+        """Restrict the account; durable when this returns."""
         log.error(
-            "WhatsApp restricts the account: %s, for %s until %s",
+            "the account is restricted: %s, for %s until %s",
             restriction.code,
             restriction.scope,
             format_rfc3339(restriction.until_s),
@@ -116,10 +133,10 @@ class RestrictionStore:
         self._restrictions[restriction.code] = restriction
         self._on_change()
         await self._claim_store.write(_make_key(restriction.code), stored.encode(restriction))
-        return restriction
 
     def record_session(self, session: SessionState) -> None:
         """A ban outlives the session that shows it, which is perhaps only connected again."""
+        self._follow_link(session)
         if session.phase is not Phase.RESTRICTED:
             return
         restriction = stored.restriction_of_ban(
@@ -132,6 +149,26 @@ class RestrictionStore:
         if restriction is not None:
             self._store(restriction)
             self._on_change()
+
+    def _follow_link(self, session: SessionState) -> None:
+        """A link that was made now is a new beginning. That of another profile of the account, which was made before,
+        is not: what restricts the account goes on under it.
+        """
+        if session.phase in (Phase.LINKING, Phase.LOGGED_OUT):
+            self._has_been_unlinked = True
+        if session.phase is not Phase.READY or session.link == self._last_link:
+            return
+        is_new, self._last_link, self._has_been_unlinked = (
+            self._has_been_unlinked,
+            session.link,
+            False,
+        )
+        for restriction in () if is_new else list(self._restrictions.values()):
+            kept = stored.keep_under(restriction, session.link, session.since_s)
+            if kept != restriction:
+                log.warning("the restriction %s goes on under another link", kept.code)
+                self._store(kept)
+                self._on_change()
 
     def update_limits(
         self, limits: NewChatLimits, link: str | None, now_s: float, *, is_readable: bool

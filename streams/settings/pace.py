@@ -48,6 +48,11 @@ class PaceSettings:
         "day after the first link of its number, so many new recipients / so many messages in any 24 hours; "
         "0 means no limit.",
     )
+    max_undelivered_percent: Percent = _setting(
+        80,
+        "If more than this part of the recipients of a day (20 at least) got nothing within an hour, messages to "
+        "strangers stop for a day; 0 means never.",
+    )
     slow_return: bool = _setting(
         True,
         "After WhatsApp has restricted an account, its pace is a quarter, then half, then normal again.",

@@ -206,6 +206,7 @@ class FakeWhatsApp(FakeIncomingStore):
         `phone`: with this phone, and not with the one of the driver.
         """
         self._phone = phone or self._phone
+        self.set_phase(Phase.LINKING)
         self._is_linked = True
         self.store.clear()
         self._link_count += 1

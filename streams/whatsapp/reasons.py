@@ -112,6 +112,10 @@ REASONS: Final = MappingProxyType(
             "Another WhatsApp Web uses this link, and WhatsApp has closed this one: end the other one, then "
             "restart the sender."
         ),
+        "many_undelivered": (
+            "Most messages of the last day did not arrive: people may have blocked the account, or WhatsApp hides "
+            "it. Look at the phone; `wa-streams accounts resume` lets it write to strangers again."
+        ),
         "warm_up": (
             "A new account may write to few new people a day (WA_WARM_UP): messages to others go on, and "
             "those to strangers wait or use another account."

@@ -5,7 +5,13 @@ import pytest
 from streams.cli import output
 from streams.cli.commands import accounts
 from streams.cli.time_param import format_minute
-from streams.contract.account import AccountRecord, NewChatQuota, describe_account
+from streams.contract.account import (
+    AccountRecord,
+    NewChatQuota,
+    SlowReturn,
+    WarmUp,
+    describe_account,
+)
 from streams.observability.account_status import AccountStatus
 
 SINCE = "2026-11-24T09:00:00.000Z"
@@ -48,6 +54,24 @@ def test_a_row_shows_what_limits_the_account() -> None:
     capped = accounts._to_row(AccountStatus("main", make_record(sent_today=431, daily_cap=500)))
     assert (capped["sent_today"], capped["daily_cap"]) == (431, 500)
     assert accounts._to_row(AccountStatus("new"))["reason"] == "it has never run"
+
+
+def test_the_warm_up_and_the_slow_return_are_shown() -> None:
+    """The day, what is left of its limits, and the parts of the normal pace."""
+    warm_up = WarmUp(
+        day=3,
+        messages_per_day=80,
+        new_recipients_per_day=20,
+        new_recipients_today=5,
+        next_step_at=UNTIL,
+    )
+    returning = SlowReturn(messages_percent=25, new_chats_percent=50, ends_at=UNTIL)
+    record = make_record(warm_up=warm_up, slow_return=returning, sent_today=30, daily_cap=20)
+    row, end = accounts._to_row(AccountStatus("main", record)), format_minute(UNTIL)
+    assert row["warm_up"] == (f"day 3, left 0/20 messages, 15/20 new recipients, next step {end}")
+    assert row["slow_return"] == f"25 %, new chats 50 %, until {end}"
+    plain = accounts._to_row(AccountStatus("main", make_record()))
+    assert (plain["warm_up"], plain["slow_return"]) == (None, None)
 
 
 def test_the_table_fits_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -131,6 +131,18 @@ def test_the_sessions_lock_ends_a_restriction() -> None:
     assert not lifted.is_in_force("link-1", NOW_S + 2)
 
 
+@given(since_s=st.floats(0, 100), duration_s=st.floats(0, 100), has_no_end=st.booleans())
+def test_what_is_in_force_goes_on_under_the_link_of_a_standby(
+    since_s: float, duration_s: float, has_no_end: bool
+) -> None:
+    """Until the same end; one that has ended does not begin again."""
+    until_s = NOW_S - 100 + since_s + duration_s
+    before = Restriction("spam_flagged", NOW_S - 100, until_s, "link-1", has_no_end=has_no_end)
+    after = restrictions.keep_under(before, "link-2", NOW_S)
+    assert after.is_in_force("link-2", NOW_S) == before.is_in_force("link-1", NOW_S)
+    assert after.until_s == before.until_s
+
+
 def test_a_row_of_an_earlier_version_restricts_everything() -> None:
     """Its fields are read, and what they do not say is what they meant then."""
     old = Restriction(code="reachout_timelocked", since_s=NOW_S, until_s=NOW_S + 5, link="link-1")

@@ -109,6 +109,23 @@ async def test_a_ban_with_a_known_end_ends_then(sender: FastSender) -> None:
     assert get_state(sender)[0] == "ready"
 
 
+async def test_a_restriction_goes_on_under_the_link_of_a_standby(sender: FastSender) -> None:
+    """Its own profile was linked before. Only a link that is made now is a new beginning."""
+    link = sender.session.state.link
+    await sender.restrictions.restrict(Error("spam_flagged"), link, sender.now_s)
+    await sender.claims.flush()
+    standby = FastSender(disk=sender.disk)
+    standby.driver.link_account()  # long ago
+    await standby.open()
+    standby_link = standby.session.state.link
+    assert standby_link != link
+    assert get_state(standby) == ("restricted", "spam_flagged")
+    standby.driver.link_account()
+    await until(lambda: standby.session.state.link not in (None, standby_link))
+    await until(lambda: get_state(standby)[0] == "ready")
+    await standby.close()
+
+
 async def test_the_same_ban_does_not_begin_again_after_a_person_has_resumed(
     sender: FastSender,
 ) -> None:

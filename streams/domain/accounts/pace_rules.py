@@ -30,6 +30,7 @@ class PaceRules(msgspec.Struct, frozen=True):
     new_chat_interval_s: float = 0.0
     ladder: Ladder = Ladder()
     has_slow_return: bool = True
+    max_undelivered_percent: int = 0  # of the recipients of a day; 0: no alarm
 
 
 class AccountLimits(msgspec.Struct, frozen=True):

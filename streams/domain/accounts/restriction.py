@@ -7,6 +7,9 @@
     account_rate_limited              everything   60 s, doubled by each repetition, at most 1 h
     any other of class `restricted`   everything   24 h
 
+If most recipients get nothing (deliveries.py), new chats are forbidden for 24 h (`UNDELIVERED`): our own alarm, of
+which WhatsApp tells nothing.
+
 A ban that the session shows (`BANS`) forbids everything until the end that WhatsApp tells. If it tells none, a person
 ends it: a connection proves nothing, because WhatsApp lets a banned account connect now and then.
 
@@ -63,6 +66,7 @@ class Restriction(Stored, frozen=True):
 
 # What a session says of an account that WhatsApp has banned. `replaced` is not one: another page has the session.
 BANS: Final = ("temporarily_banned", "tos_block", "proxy_block")
+UNDELIVERED: Final = "many_undelivered"
 # The codes of which an account may have a restriction.
 RESTRICTION_CODES: Final = tuple(
     code
@@ -100,6 +104,14 @@ def restriction_after(
     return replace(restriction, until_s=until_s, is_shown=True)
 
 
+def restriction_for_undelivered(link: str | None, now_s: float) -> Restriction:
+    """The restriction of an account whose messages do not arrive."""
+    until_s = now_s + RESTRICTION_DURATION_S
+    return Restriction(
+        code=UNDELIVERED, since_s=now_s, until_s=until_s, link=link, scope="new_chats"
+    )
+
+
 def restriction_of_ban(
     reason: str | None,
     *,
@@ -133,6 +145,19 @@ def lift(restriction: Restriction, at_s: float) -> Restriction:
     return replace(restriction, until_s=at_s, has_no_end=False, is_lifted=True)
 
 
+def keep_under(restriction: Restriction, link: str | None, now_s: float) -> Restriction:
+    """The restriction under another link of the same account that nobody has made since.
+
+    A standby has a link of its own. Without this, it would send what WhatsApp has forbidden the account under the first
+    link.
+    """
+    return (
+        replace(restriction, link=link)
+        if restriction.is_in_force(restriction.link, now_s)
+        else restriction
+    )
+
+
 def clamp(restriction: Restriction, now_s: float) -> Restriction:
     """The restriction as it can be now: it has begun, and lasts no longer than its rule allows.
 
@@ -147,7 +172,8 @@ def clamp(restriction: Restriction, now_s: float) -> Restriction:
 
 def after_session(restriction: Restriction, limits: NewChatLimits, now_s: float) -> Restriction:
     """The restriction after the ready session has told its limits; over at `now_s` if it is lifted."""
-    if restriction.scope != "new_chats" or now_s >= restriction.until_s:
+    is_by_whatsapp = restriction.scope == "new_chats" and restriction.code != UNDELIVERED
+    if not is_by_whatsapp or now_s >= restriction.until_s:
         return restriction
     shown_until_s = _shown_until_s(Error(restriction.code), limits)
     if shown_until_s is None:

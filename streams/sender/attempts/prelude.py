@@ -17,6 +17,7 @@ from streams.sender.browser_session import BrowserSession
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
+from streams.settings import Settings
 from streams.whatsapp.driver import Driver, Phase
 
 
@@ -101,3 +102,8 @@ class Prelude:
         driver, state.typing_driver = state.typing_driver, None
         if driver is not None:
             await driver.set_typing(chat_id, is_typing=False)
+
+
+def make_typing_rule(settings: Settings) -> TypingRule:
+    """How long typing is shown."""
+    return TypingRule(settings.typing_max_ms / 1000 if settings.typing else 0.0)

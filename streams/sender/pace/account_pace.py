@@ -16,6 +16,7 @@ from streams.domain.accounts.pacing import MINUTE_S, CurrentPace, Pace, Pacer
 from streams.domain.accounts.warm_up import FirstLink, parse_ladder
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
+from streams.sender.pace.delivery_watch import DeliveryWatch
 from streams.sender.pace.recipient_log import RecipientLog
 from streams.sender.restrictions import RestrictionStore
 from streams.settings import Settings
@@ -44,6 +45,14 @@ class AccountPace:
         self._clock = clock
         self.random_fraction = random_fraction
         self.recipients = RecipientLog(claim_store, clock)
+        self._session = SessionState(Phase.STARTING)
+        self.delivery_watch = DeliveryWatch(
+            claim_store=claim_store,
+            restrictions=restrictions,
+            max_percent=rules.max_undelivered_percent,
+            get_session=lambda: self._session,
+            clock=clock,
+        )
         self._phone: str | None = None
         self._linked_mono_s: float | None = None  # None: no number is linked yet
         self.pacer = Pacer(
@@ -65,6 +74,7 @@ class AccountPace:
 
     def update_session(self, session: SessionState) -> None:
         """The session is now in this state. A ready one tells the account's number."""
+        self._session = session
         if session.phase is not Phase.READY or session.phone in (None, self._phone):
             return
         self._phone = session.phone
@@ -122,4 +132,5 @@ def make_pace_rules(settings: Settings) -> PaceRules:
         new_chat_interval_s=even_interval_s if new_chat_ms is None else new_chat_ms / 1000,
         ladder=parse_ladder(settings.warm_up),
         has_slow_return=settings.slow_return,
+        max_undelivered_percent=settings.max_undelivered_percent,
     )

@@ -185,3 +185,28 @@ async def test_nothing_is_shown_before_what_is_held_back(open_sender: OpenSender
     assert isinstance(await sender.send(make_command("e", chat_id=FRIEND)), Deferred)
     sender.driver.set_phase(Phase.RECONNECTING, reason="disconnected")
     assert len(sender.driver.typing) == shown
+
+
+async def test_messages_that_do_not_arrive_stop_those_to_strangers(
+    open_sender: OpenSender,
+) -> None:
+    """Most of the recipients got nothing: for a day only friends get messages, also after a restart."""
+    rules = PaceRules(UNPACED, max_undelivered_percent=80)
+    sender = await open_sender(rules=rules)
+    for number in range(20):
+        command = make_command(f"m{number}", chat_id=f"1{number}@lid", phone=f"+6012000{number:04}")
+        assert isinstance(await sender.send(command), Sent)
+    sender.advance(2000.0)
+    await sender.account_pace.delivery_watch.check()
+    assert isinstance(await sender.send(make_command("soon", chat_id=FIRST)), Sent)
+    sender.advance(2000.0)
+    await sender.account_pace.delivery_watch.check()
+    sender = await open_sender(sender, rules=rules)
+    held = await sender.send(make_command("a", chat_id=SECOND))
+    assert isinstance(held, Deferred)
+    assert held.error.code == "new_chats_restricted"
+    assert isinstance(await sender.send(make_command("b", chat_id=FRIEND)), Sent)
+    record = sender.account_publisher.make_record(sender.session.state)
+    assert (record.reason, record.new_chats_allowed) == ("many_undelivered", False)
+    sender.advance(DAY_S)
+    assert isinstance(await sender.send(make_command("c", chat_id=SECOND)), Sent)

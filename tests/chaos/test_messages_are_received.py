@@ -57,16 +57,16 @@ class Writers:
 async def kill_in_turn(
     stack: RunningStack, control: SandboxControl, done: asyncio.Event, dice: random.Random
 ) -> Counter[str]:
-    """Kill the page, the browser and the sender in turn until `done`."""
+    """Kill the page, the browser and the sender in turn until `done`, and each of them at least once."""
     killed: Counter[str] = Counter()
-    while not done.is_set():
+    while not done.is_set() or len(killed) < 3:
         victim = ("page", "browser-main", "sender-main")[sum(killed.values()) % 3]
         if victim == "page":
             await control.add_faults({"page_crash": True})
         else:
             await asyncio.to_thread(stack.kill, victim)
         killed[victim] += 1
-        await asyncio.sleep(dice.uniform(3.0, 8.0))
+        await asyncio.sleep(dice.uniform(1.0, 4.0))
     return killed
 
 

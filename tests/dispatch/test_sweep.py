@@ -8,6 +8,7 @@ import pytest
 from streams.dispatch import sweep as sweeping
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.sweep import Sweep
+from streams.domain.conversation import Conversation
 from streams.domain.phone import events
 from streams.domain.phone import state as stored
 from streams.domain.phone.events import RetentionElapsed
@@ -58,6 +59,17 @@ def test_completed_messages_past_their_time_are_named(disk: Disk) -> None:
     put(disk, Message(id="young", offset=1, state=State.SENT, completed_at_s=YOUNG_S), "a")
     put(disk, Message(id="open", offset=1, state=State.WAITING), "a")
     assert sweep_names(disk) == {"a": {"old"}}
+
+
+def test_ended_conversations_are_named(disk: Disk) -> None:
+    """Also of a recipient whose row is still needed; one that goes on is not."""
+    chat = Chat(chat_id="c", valid_until_s=NOW_S + 1)
+    ended, current = (
+        Conversation(received_count=1, last_received_at_s=NOW_S - age_s) for age_s in (10, 9)
+    )
+    put(disk, Phone(phone="ended", chat=chat, conversation=ended))
+    put(disk, Phone(phone="current", chat=chat, conversation=current))
+    assert sweep_names(disk) == {"ended": set()}
 
 
 def test_idle_phones_are_named(disk: Disk) -> None:

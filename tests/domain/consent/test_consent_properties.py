@@ -70,6 +70,7 @@ STEPS = st.lists(
         st.booleans(),
         st.sampled_from(sorted(RESULTS)),
     ),
+    min_size=10,
     max_size=40,
 )
 
@@ -143,7 +144,8 @@ def _check(world: PhoneWorld, effects: list[Effect]) -> None:
     """After an event that leaves the recipient opted out."""
     for effect in effects:
         if isinstance(effect, Dispatch) and world.messages[effect.id].is_marketing:
-            assert 0 < effect.submit_before_s <= world.now_s, "it might be submitted"
+            assert world.messages[effect.id].pinned_to is not None, "it was never submitted"
+            assert 0 < effect.submit_before_s <= world.now_s, "it might be submitted again"
     open_states = {State.WAITING, State.SCHEDULED}
     waiting = [m for m in world.messages.values() if m.is_marketing and m.state in open_states]
     assert all(message.pinned_to is not None for message in waiting), "it still waits"

@@ -28,6 +28,13 @@ from streams.settings import SettingError, load
         ("WARM_UP", "on", "must be off, default, or steps like 1:20/50"),
         ("WARM_UP", "1:20/50,3:10/60", "the step of day 3 must not allow less than the one before"),
         ("SEND_JITTER_PERCENT", "-1", "must be a percentage from 0 to 1000"),
+        (
+            "MEDIA_ALLOWED_NETWORKS",
+            "10.0.0.1/8",
+            "has host bits set; write for example 10.1.0.0/16",
+        ),
+        ("MEDIA_ALLOWED_NETWORKS", "intranet", "must be"),
+        ("MEDIA_SCHEMES", "s3,file", "file does not name a remote store; write for example s3"),
         ("WHATSAPP_URL", "web.whatsapp.com", "must be an address that begins with https://"),
     ],
 )

@@ -3,6 +3,7 @@
 What it says is what the rows say. A message behind another one of its recipient has no reason of its own.
 """
 
+from math import isfinite
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from streams.domain.phone.effects import QueuedReason
@@ -48,5 +49,5 @@ def explain(row: Phone, message: Message) -> Explanation:
     is_behind = in_flight is not None and message.last_reason != "no_account"
     if is_behind or not message.last_reason:
         return Explanation(IN_TURN, 0.0, message.account)
-    until_s = max(message.not_before_s, row.timer_at_s)
-    return Explanation(message.last_reason, until_s, message.account)
+    until_s = max(message.not_before_s, row.timer_at_s)  # infinite, if only its account lets it go
+    return Explanation(message.last_reason, until_s if isfinite(until_s) else 0.0, message.account)

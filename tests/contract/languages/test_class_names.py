@@ -55,6 +55,8 @@ PARTS = {
     "QueuedReason",
     "AccountState",
     "NewChatQuota",
+    "AppliedRequest",
+    "RequestedState",
     "EditedText",
     "ConsentStatus",
     "WarmUp",

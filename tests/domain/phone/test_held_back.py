@@ -216,3 +216,16 @@ def test_dispatches_that_come_too_late_do_not_follow_each_other_at_once(world: P
     assert world.now_s - start_s > 30
     reasons = {e.reason for e in world.effects if isinstance(e, PublishStatus)} - {None}
     assert reasons == {"retry"}
+
+
+def test_a_message_whose_file_is_still_fetched_waits_for_a_retry(world: PhoneWorld) -> None:
+    """No limit is reached, so that is not the reason; no attempt is counted, however long it takes."""
+    world.submit("a")
+    for _ in range(8):
+        world.conclude(Deferred(error=Error("media_pending")))
+        wake(world)
+    reasons = {e.reason for e in world.effects if isinstance(e, PublishStatus)} - {None}
+    assert reasons == {"retry"}
+    world.conclude(Sent(at_s=world.now_s))
+    sent = [effect for effect in world.effects if isinstance(effect, PublishStatus)][-1]
+    assert (sent.status, sent.attempt) == ("sent", 1)

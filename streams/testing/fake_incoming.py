@@ -45,7 +45,7 @@ class FakeIncomingStore:
         return ReadBatch(fresh, row, key, pending)
 
     async def read_changes(  # noqa: D102
-        self, since_s: float, *, is_full: bool, before_row: int | None = None
+        self, since_s: float, *, after_row: int, before_row: int | None = None
     ) -> ChangeBatch | None:
         if not self.is_readable:
             return None

@@ -87,11 +87,11 @@ class IncomingStore(Protocol):
         ...
 
     async def read_changes(
-        self, since_s: float, *, is_full: bool, before_row: int | None = None
+        self, since_s: float, *, after_row: int, before_row: int | None = None
     ) -> ChangeBatch | None:
         """Edits, revokes and reactions since then; None while the page cannot answer.
 
-        Those of the latest messages, or, with `is_full`, of all; then a part at a time, from `before_row` on.
+        Those of messages after `after_row`, a part at a time, from `before_row` on.
         """
         ...
 

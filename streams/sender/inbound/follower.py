@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 CHECK_INTERVAL_S: Final = 60.0
 FULL_SEARCH_INTERVAL_S: Final = 600.0
+RECENT_ROWS: Final = 300  # a change of an older message is found by the next full search
+MAX_RESTARTS: Final = (
+    5  # of one reading: messages may be deleted while it goes on, but not for ever
+)
 MAX_AGE_S: Final = (
     7 * 86_400.0
 )  # an account without a position begins here: the topic keeps records for as long
@@ -57,6 +61,9 @@ class InboundFollower:
         self._wake_event = asyncio.Event()
         self._has_changes = False
         self._full_search_due_s = 0.0
+        self._searched_row = (
+            0  # when changes were last looked for, everything up to it was published
+        )
         self._reader: Reader[IncomingMessage] | None = None
         self._published_changes: list[str] = []
 
@@ -95,12 +102,16 @@ class InboundFollower:
         is_full = self._now_s() >= self._full_search_due_s
         had_hint, self._has_changes = self._has_changes, False
         changes: list[IncomingMessage] | None = []
+        row = self._open_reader().position.row
         if is_full or had_hint:
-            changes = await self._find_changes(page, is_full=is_full)
+            after_row = 0 if is_full else self._searched_row - RECENT_ROWS
+            changes = await self._find_changes(page, after_row)
         if changes is None or not await self._read_messages(page):
             self._has_changes |= had_hint  # the page cannot answer: it becomes ready again
             return
         await self._publish_changes(changes)
+        if is_full or had_hint:
+            self._searched_row = row
         if is_full:
             self._full_search_due_s = self._now_s() + FULL_SEARCH_INTERVAL_S
             await self._positions.forget_changes(self._now_s())
@@ -119,7 +130,7 @@ class InboundFollower:
     async def _read_messages(self, page: IncomingStore) -> bool:
         """Publish everything that is there. False if the page cannot answer: it becomes ready again."""
         reader = self._open_reader()
-        has_more = True
+        has_more, restarts = True, 0
         while has_more or reader.unfinished:
             request = reader.next_read() if has_more else None
             if request is None:
@@ -129,7 +140,10 @@ class InboundFollower:
                 if batch is None:
                     return False
                 self._chats.add(self._select(reader.accept(request, batch)))
-                has_more = not batch.is_anchored or batch.last_row > request.row
+                restarts += not batch.is_anchored
+                has_more = restarts <= MAX_RESTARTS and (
+                    not batch.is_anchored or batch.last_row > request.row
+                )
             await self._positions.save(reader.position)
         await self._save_changes()
         return True
@@ -158,14 +172,14 @@ class InboundFollower:
     # -- changes
 
     async def _find_changes(
-        self, page: IncomingStore, *, is_full: bool
+        self, page: IncomingStore, after_row: int
     ) -> list[IncomingMessage] | None:
         """The edits, revokes and reactions that are not published; None if the page cannot answer."""
         since_s = max(self._now_s() - CHANGE_WINDOW_S, self._open_reader().position.started_s)
         found: dict[str, IncomingMessage] = {}
         before_row: int | None = None
         while True:
-            batch = await page.read_changes(since_s, is_full=is_full, before_row=before_row)
+            batch = await page.read_changes(since_s, after_row=after_row, before_row=before_row)
             if batch is None:
                 return None
             for change in batch.changes:

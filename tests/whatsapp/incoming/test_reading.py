@@ -48,11 +48,11 @@ class Reading:
 
         return await wait_until(search, message="the page does not have the message")
 
-    async def find_change(self, whatsapp_id: str, *, is_full: bool = False) -> IncomingMessage:
+    async def find_change(self, whatsapp_id: str) -> IncomingMessage:
         """The change with this id, as soon as the page has it."""
 
         async def search() -> IncomingMessage | None:
-            batch = await self.driver.read_changes(0.0, is_full=is_full)
+            batch = await self.driver.read_changes(0.0, after_row=0)
             assert batch is not None
             return next((c for c in batch.changes if c.whatsapp_id == whatsapp_id), None)
 
@@ -127,7 +127,7 @@ async def test_changes_have_ids_of_their_own(reading: Reading) -> None:
     assert (reaction.type, reaction.content) == ("reaction", {"message_id": target, "emoji": "x"})
     assert reaction.phone == PEER
     revoke_id = await reading.write(type="revoke", message_id=target)
-    revoke = await reading.find_change(revoke_id, is_full=True)
+    revoke = await reading.find_change(revoke_id)
     assert (revoke.type, revoke.content) == ("revoke", {"message_id": target})
     batch = await reading.read(ReadRequest(before.row, before.key, 0.0))
     assert batch.is_anchored

@@ -41,6 +41,7 @@ _CHANGES: Final = frozenset({"edit", "revoke", "reaction"})
 _PENDING_TYPES: Final = frozenset({"ciphertext"})
 _MEDIA_TYPES: Final = frozenset({"image", "video", "audio", "document", "sticker"})
 _MAX_ID: Final = 256
+_LAST_TIME_S: Final = 253_402_300_799.0  # the end of the year 9999
 _PHONE: Final = re.compile(r"^\+[0-9]{5,20}$")
 _TEL: Final = re.compile(r"^(?:item\d+\.)?TEL[^:]*:(.+)$", re.MULTILINE)
 _FN: Final = re.compile(r"^FN[^:]*:(.+)$", re.MULTILINE)
@@ -152,7 +153,7 @@ def _make_message(
         chat_id=chat_id,
         whatsapp_id=fields.text("id", _MAX_ID) or fields.text("key", 4 * _MAX_ID) or "unknown",
         type=type_,
-        at_s=max(0.0, at_s or 0.0),
+        at_s=min(max(0.0, at_s or 0.0), _LAST_TIME_S),
         phone=phone if phone and _PHONE.match(phone) else None,
         group=chat_id if chat_id.endswith("@g.us") else None,
         name=fields.text("name", MAX_NAME),

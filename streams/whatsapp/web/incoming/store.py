@@ -41,9 +41,9 @@ class WebIncomingStore:
         return None if answer is None else rows.decode_batch(answer)
 
     async def read_changes(  # noqa: D102
-        self, since_s: float, *, is_full: bool, before_row: int | None = None
+        self, since_s: float, *, after_row: int, before_row: int | None = None
     ) -> ChangeBatch | None:
-        argument = {"since_s": since_s, "is_full": is_full, "before_row": before_row}
+        argument = {"since_s": since_s, "after_row": after_row, "before_row": before_row}
         answer = await self._read("read_changes", argument)
         return None if answer is None else rows.decode_changes(answer)
 

@@ -97,6 +97,16 @@
     return clipper;
   }
 
+  // A stranger's device has chosen the id in it. A name that Python could have to cut or to replace would not be
+  // recognized again, so such a key has its hash as its name.
+  function nameKey(key) {
+    const text = String(key);
+    if (/^[\x21-\x7e]{1,512}$/.test(text)) return text;
+    let hash = 0;
+    for (let index = 0; index < text.length; index++) hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0;
+    return `odd:${text.length}:${hash}`;
+  }
+
   const parseKey = (key) => (typeof key === "string" ? WPP.whatsapp.MsgKey.fromString(key) : key);
 
   const isReceivedKey = ({ fromMe, remote }) =>
@@ -158,7 +168,7 @@
     const key = message.id;
     const target = message.protocolMessageKey && parseKey(message.protocolMessageKey).id;
     const described = {
-      row: row.rowId, key: String(row.id), id: key.id, type: message.type, t: message.t ?? null,
+      row: row.rowId, key: nameKey(row.id), id: key.id, type: message.type, t: message.t ?? null,
       quoted: clipper.clip(message.quotedStanzaID), target: target || null,
       ...describeWriter(key, message.author, clipper), ...describeContent(message, clipper),
     };
@@ -172,7 +182,7 @@
     } catch (error) {
       const key = parseKey(row.id);
       return {
-        row: row.rowId, key: String(row.id), id: key.id, remote: String(key.remote), type: "unreadable",
+        row: row.rowId, key: nameKey(row.id), id: key.id, remote: String(key.remote), type: "unreadable",
         t: row.t ?? null,
       };
     }
@@ -181,8 +191,8 @@
   /* ---------- reading messages ---------- */
 
   // A revoked message has another key than before.
-  const isAnchor = (row, number, key) => Boolean(row) && row.rowId === number
-    && (String(row.id) === key || String(row.protocolMessageKey) === key);
+  const isAnchor = (row, number, name) => Boolean(row) && row.rowId === number
+    && (nameKey(row.id) === name || nameKey(row.protocolMessageKey) === name);
 
   async function read_messages({ after_row, after_key, since_s, pending }) {
     const rows = await readRows(after_key ? after_row : after_row + 1, READ_LIMIT + 1);
@@ -196,7 +206,7 @@
       is_anchored: true,
       rows: rows.filter(isNew).map(describeSafely),
       pending: (await readByKeys(pending)).map(describeSafely),
-      last_row: last ? last.rowId : after_row, last_key: last ? String(last.id) : after_key,
+      last_row: last ? last.rowId : after_row, last_key: last ? nameKey(last.id) : after_key,
     };
   }
 
@@ -237,11 +247,11 @@
     return recent.flatMap((row) => tryRead(() => describeReaction(row)) || []);
   }
 
-  // Everything since this time, a part at a time; or only of the latest messages, if `is_full` is false.
-  async function read_changes({ is_full, since_s, before_row }) {
+  // Everything since this time and after this row, a part at a time.
+  async function read_changes({ after_row, since_s, before_row }) {
     const rows = await readRowsBefore(before_row, SCAN_LIMIT);
     const last = rows[rows.length - 1];
-    const isLast = !is_full || rows.length < SCAN_LIMIT || (last.t ?? 0) < since_s;
+    const isLast = rows.length < SCAN_LIMIT || (last.t ?? 0) < since_s || last.rowId <= after_row;
     const reactions = before_row === null ? await readReactions(since_s) : [];
     return { changes: [...describeAll(rows, since_s), ...reactions], next_row: isLast ? null : last.rowId };
   }

@@ -65,3 +65,23 @@ def test_values_are_accepted_as_people_write_them(
     file = tmp_path / "settings.toml"
     file.write_text(f'WA_{variable} = "{value}"')
     assert getattr(load({"WA_CONFIG": str(file)}), variable.lower()) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        (
+            "MEDIA_ALLOWED_NETWORKS",
+            "10.0.0.1/8",
+            "has host bits set; write for example 10.1.0.0/16",
+        ),
+        ("MEDIA_ALLOWED_NETWORKS", "127.0.0.1,intranet", "is an IP address or a network"),
+        ("MEDIA_SCHEMES", "s3,file", "file does not name a remote store; write for example s3"),
+    ],
+)
+def test_an_item_that_is_only_wrong_in_use_is_refused(
+    variable: str, value: str, remedy: str
+) -> None:
+    """The same for an item of a list."""
+    with pytest.raises(SettingError, match=f"^WA_{variable}=.*{re.escape(remedy)}"):
+        load({"WA_CONFIG": "", f"WA_{variable}": value})

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -110,16 +111,19 @@ class _LinkScreen:
         self._sandbox = sandbox
         self._png = png
         self._is_quiet = is_quiet
+        self._own_phone: str | None = None
 
     def show_state(self, record: AccountRecord) -> None:
-        """One line, so that a person sees why no code comes."""
+        """One line, so that a person sees why no code comes. A phone of the sandbox is the account's own one."""
+        self._own_phone = record.linked_phone
         if not self._is_quiet:
             output.print_note(f"{self._account} is {describe_account(record)}")
 
     async def show_code(self, qr: str) -> None:
         """Each new code, on stderr and in the file."""
         if self._sandbox is not None:
-            await self._use(self._sandbox.scan, qr)
+            scan = partial(self._sandbox.scan, phone=self._own_phone)
+            await self._use(scan, qr)
             return
         if self._png is not None:
             write_png(qr, self._png)

@@ -10,6 +10,7 @@ from streams.domain.accounts.requests import AccountRequest, DrainReport, encode
 from streams.kafka import admin, connection, topics
 from streams.operations import account_requests as operations
 from streams.operations.errors import CommandFailed
+from streams.operations.linking import link as linking
 from streams.settings import Settings
 from tests.cli.conftest import Command
 from tests.support.broker import OwnBroker, make_settings
@@ -48,6 +49,33 @@ def test_the_last_request_of_an_account_counts(command: Command, settings: Setti
         assert (result.code, result.objects[0]["requested"]) == (0, requested)
     requests = asyncio.run(operations.read_requests(settings))
     assert requests["paused"].requested == "paused"
+
+
+def test_a_request_without_a_sender(command: Command, settings: Settings) -> None:
+    """It holds, and the command says what that means: a pause is in force, a logout is not done."""
+    result = command("accounts", "pause", "paused", "--json", settings=settings)
+    assert (result.code, result.objects[0]["acknowledged"]) == (0, False)
+    result = command("accounts", "logout", "paused", "--yes", settings=settings)
+    assert result.code == 1
+    assert "no sender of paused answers" in result.error_line
+    requests = asyncio.run(operations.read_requests(settings))
+    assert requests["paused"].requested == "logged_out"
+
+
+def test_a_number_is_confirmed_for_one_account(command: Command, settings: Settings) -> None:
+    """Another account cannot have it; what is not a number is refused before anything is written."""
+    options = ("--timeout", "1", "--confirm-number")
+    result = command("accounts", "link", "main", *options, "+905550000001", settings=settings)
+    assert result.code == 1
+    assert asyncio.run(linking.read_numbers(settings))["main"].linked_phone == "+905550000001"
+    for number, problem in (("+905550000001", "is the number of the account main"), ("12x", "12x")):
+        result = command("accounts", "link", "paused", *options, number, settings=settings)
+        assert result.code == 2
+        assert problem in result.err
+    result = command(
+        "accounts", "link", "main", "--code", "nobody", "--timeout", "1", settings=settings
+    )
+    assert result.code == 2
 
 
 def test_an_account_that_there_is_not(command: Command, settings: Settings) -> None:

@@ -28,6 +28,7 @@ from streams.demo.judge import Evidence, Finding
 from streams.demo.screen import DemoScreen
 from streams.demo.script import (
     FLOOD_SIZE,
+    FLOODED_PHONE,
     NOT_ON_WHATSAPP,
     RATE_LIMIT_PER_MINUTE,
     REACTION_PHONE,
@@ -103,8 +104,8 @@ class DemoRun:
         self._screen.show_step(
             f"one phone has {FLOOD_SIZE} requests: at most {RATE_LIMIT_PER_MINUTE} are sent in any 60 s"
         )
-        await self._play_scheduled()
         await self._play_campaign()
+        await self._play_scheduled()
         await self._play_opt_out()
         await self._wait_until(self._are_all_finished)
 
@@ -135,6 +136,8 @@ class DemoRun:
     async def _play_campaign(self) -> None:
         """A batch from a template, just after one account was logged out by its phone."""
         await put_templates(self._settings, parse_templates("demo", orjson.dumps(TEMPLATE)))
+        # A receipt that comes while the account is logged out never reaches it.
+        await self._wait_until(self._is_nothing_under_way)
         account = (await self._fetch_account_phones())[0]
         self._screen.show_step(f"{account} logs this device out: the other account sends for it")
         await asyncio.to_thread(self._sandbox.add_faults, {"logout": True}, account=account)
@@ -213,6 +216,15 @@ class DemoRun:
 
     def _are_all_finished(self) -> bool:
         return all(self._is_finished(request) for request in self._requests)
+
+    def _is_nothing_under_way(self) -> bool:
+        """Each request is finished, but for those that the flooded phone may not receive yet."""
+        flood = [request for request in self._requests if request.to == FLOODED_PHONE]
+        others = [request for request in self._requests if request.to != FLOODED_PHONE]
+        sent = [request for request in flood if self._find_sent_event(request.id) is not None]
+        return len({request.id for request in sent}) == RATE_LIMIT_PER_MINUTE and all(
+            self._is_finished(request) for request in (*others, *sent)
+        )
 
     def _is_finished(self, request: DemoRequest) -> bool:
         if request.expected_status == "sent" or request.id in self._replayed_ids:

@@ -48,6 +48,7 @@ def test_every_topic_that_a_worker_needs_is_specified() -> None:
         "x.internal.phone": 5,
         "x.internal.batch": 5,
         "x.internal.clock": 1,
+        "x.internal.consent": 5,
         "x.internal.accounts": 1,
         "x-dispatch-rows-changelog": 5,
         "x.internal.send.a": 1,
@@ -63,7 +64,7 @@ def test_every_name_has_a_specification() -> None:
     name = topics.names(settings)
     specified = _specs(settings)
     used_names = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
-    used_names |= {name.batches, name.batch}
+    used_names |= {name.batches, name.batch, name.consent}
     used_names |= {name.phone, name.clock, name.account_requests, name.send("a"), name.send("b")}
     used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     used_names |= {
@@ -74,9 +75,10 @@ def test_every_name_has_a_specification() -> None:
 
 
 def test_what_nothing_else_keeps_is_never_removed_by_age() -> None:
-    """A table's changelog, an account's state and a template outlive any retention."""
+    """A table's changelog, an account's state, a template and a consent outlive any retention."""
+    kept = ("-changelog", ".accounts", ".batches", ".templates", ".consent")
     for name, spec in _specs(_settings()).items():
-        compacted = name.endswith(("-changelog", ".accounts", ".batches", ".templates"))
+        compacted = name.endswith(kept)
         assert spec.config["cleanup.policy"] == ("compact" if compacted else "delete")
         assert ("retention.ms" in spec.config) is not compacted
         assert ("max.compaction.lag.ms" in spec.config) is compacted

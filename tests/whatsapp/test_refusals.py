@@ -16,13 +16,13 @@ from streams.domain.phone.events import Failed
 from streams.domain.sending import claim as claims
 from streams.domain.sending import refusals
 from streams.whatsapp.driver import (
-    IncomingMessage,
     MessageNotFound,
     NotSubmitted,
     Phase,
     ServerAccepted,
     ServerRefused,
 )
+from streams.whatsapp.incoming import IncomingHint
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import (
     PEER,
@@ -174,9 +174,9 @@ async def test_messages_on_disk_can_be_quoted(
     phone = shared_driver.session.phone
     assert phone is not None
     assert isinstance(await shared_driver.submit(make_text("3EB0CE90")), ServerAccepted)
-    await shared_control.write_to_account(PEER, phone, "a question")
+    question_id = await shared_control.write_to_account(PEER, phone, "a question")
     async for incoming in shared_driver.watch_incoming():
-        if isinstance(incoming, IncomingMessage) and incoming.body == "a question":
+        if isinstance(incoming, IncomingHint):
             break
     else:
         raise AssertionError("the message never came")
@@ -184,13 +184,13 @@ async def test_messages_on_disk_can_be_quoted(
     await shared_driver.start()
     await wait_for_phase(shared_driver, Phase.READY)
     await shared_control.set_mark()
-    answers = {"3EB0CE91": "3EB0CE90", "3EB0CE92": incoming.whatsapp_id}
+    answers = {"3EB0CE91": "3EB0CE90", "3EB0CE92": question_id}
     for whatsapp_id, quoted_id in answers.items():
         reply = make_text(whatsapp_id, reply_to=quoted_id)
         assert isinstance(await shared_driver.submit(reply), ServerAccepted)
     for whatsapp_id, target_id in {
         "3EB0CE93": "3EB0CE90",
-        "3EB0CE94": incoming.whatsapp_id,
+        "3EB0CE94": question_id,
     }.items():
         content = {**REACTION, "message_id": target_id}
         assert isinstance(

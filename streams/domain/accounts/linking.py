@@ -75,8 +75,8 @@ class Instructions(msgspec.Struct, frozen=True):
 class LinkSituation(msgspec.Struct, frozen=True, kw_only=True):
     """The session as far as its link is concerned.
 
-    `handled_at_s`: the time of the last link request for which it was logged out. The last two are times of the
-    broker's clock.
+    `handled_at_s`: the time of the last link request that has got its code, or for which it was logged out. The last
+    two are times of the broker's clock.
     """
 
     is_linked: bool

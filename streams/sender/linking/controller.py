@@ -129,6 +129,10 @@ class LinkController:
 
     async def _act(self) -> None:
         session = self._get_session()
+        link_request = self._instructions.link_request
+        if link_request is not None and session.reported_state.phase is Phase.LINKING:
+            # It has its code. A wrong phone that takes it stays linked, so that a person can confirm its number.
+            self._handled_at_s = link_request.at_s
         action = next_action(
             self._describe(session.reported_state), self._instructions, self._clock.now_s()
         )

@@ -131,6 +131,17 @@ async def test_a_wrong_phone_is_logged_out_for_the_right_one(world: LinkWorld) -
     await world.wait_for("linking", "other_number")
 
 
+async def test_a_wrong_phone_that_takes_the_code_can_be_confirmed(world: LinkWorld) -> None:
+    """It is not logged out by the request that showed the code: a person decides about its number."""
+    await world.driver.logout()
+    await world.wait_for("linking")
+    world.instruct(pairing_phone=None)
+    world.driver.link_account(OTHER)
+    await world.wait_for("linking", "other_number")
+    world.instruct(phone=OTHER, pairing_phone=None)
+    assert (await world.wait_for("ready")).phone == OTHER
+
+
 async def test_a_requested_logout_lasts(world: LinkWorld, tmp_path: Path) -> None:
     """The record names who requested it, shows no code, and says the same after a restart, until it is linked."""
     world.instruct("logged_out")

@@ -14,7 +14,7 @@
   if (!store) missing.add("GroupMetadataCollection");
 
   const buildWid = (chatId) => WPP.whatsapp.WidFactory.createWid(chatId);
-  const isGroup = (chatId) => buildWid(chatId).isGroup();
+  const isGroup = (chatId) => chatId.endsWith("@g.us"); // also of what is no id at all
   const getMetadata = (wid) => (store ? store.get(wid) : null);
 
   /* ---------- the account in a group ---------- */

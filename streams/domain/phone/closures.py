@@ -10,9 +10,10 @@ its own account can find out what became of it.
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from streams.domain.accounts.routing import AccountCapacities
-from streams.domain.phone.state import Closure, Message
+from streams.domain.phone.state import Closure, Message, State
 from streams.domain.phone.transition import Transition
 
 
@@ -34,6 +35,18 @@ def close_account(
     """The account may not write to this recipient before then."""
     closure = Closure(until_s=max(until_s, retry_at_s), retry_at_s=retry_at_s)
     transition.update_phone(closures=transition.phone.closures | {account: closure})
+
+
+def release_to_others(message: Message) -> Message:
+    """The message that a closed account handed back: it waits again, for any other account."""
+    return replace(
+        message,
+        state=State.WAITING,
+        deferrals=message.deferrals + 1,
+        pinned_to=None,
+        in_doubt_since_s=0.0,
+        last_reason="",  # a `queued` from now on has another time
+    )
 
 
 def close_to_group(transition: Transition, account: str, *, until_s: float) -> None:

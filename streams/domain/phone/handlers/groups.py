@@ -12,12 +12,10 @@ looked up: somebody may add it to the group meanwhile.
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.errors import Error
-from streams.domain.phone.closures import close_to_group, open_to_group
-from streams.domain.phone.state import Message, State
+from streams.domain.phone.closures import close_to_group, open_to_group, release_to_others
+from streams.domain.phone.state import Message
 from streams.domain.phone.transition import Transition
 
 MIN_CLOSED_S: Final = 60.0  # without it, two accounts would hand a message to each other for ever
@@ -38,15 +36,7 @@ def hand_over(
     if not _is_any_left(transition, message, accounts):
         open_to_group(transition)
         return None
-    waiting = replace(
-        message,
-        state=State.WAITING,
-        deferrals=message.deferrals + 1,
-        pinned_to=None,
-        in_doubt_since_s=0.0,
-        last_reason="",  # a `queued` from now on has another time
-    )
-    return transition.put_message(waiting)
+    return transition.put_message(release_to_others(message))
 
 
 def _is_any_left(transition: Transition, message: Message, accounts: AccountCapacities) -> bool:

@@ -21,7 +21,7 @@ from streams.domain import backoff
 from streams.domain.accounts.routing import MAX_BUSY_S, AccountCapacities, is_any_ready
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone import forwarding
-from streams.domain.phone.closures import close_account
+from streams.domain.phone.closures import close_account, release_to_others
 from streams.domain.phone.events import (
     Deferred,
     Failed,
@@ -274,15 +274,7 @@ def _close_account(
     # Not at once again, even if the sender's time has passed already.
     retry_at_s = transition.now_s + backoff.deferral_delay_s(message.deferrals)
     close_account(transition, account, until_s=until_s, retry_at_s=retry_at_s)
-    updated = replace(
-        message,
-        state=State.WAITING,
-        deferrals=message.deferrals + 1,
-        pinned_to=None,
-        in_doubt_since_s=0.0,
-        last_reason="",  # a `queued` from now on has another time
-    )
-    return transition.put_message(updated)
+    return transition.put_message(release_to_others(message))
 
 
 def _apply_unknown(

@@ -1,6 +1,6 @@
 """What the core gets: Kafka's records and the settings in its own terms. Decides nothing, reads nothing."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from faust.types import EventT
 
@@ -9,6 +9,14 @@ from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours
 from streams.settings import Settings
+
+
+class LogRecord(NamedTuple):
+    """A record of the phone log or the batch log, with the time at which the broker appended it."""
+
+    offset: int
+    data: bytes | None
+    append_s: float
 
 
 def to_source_record(event: EventT[Any]) -> SourceRecord:

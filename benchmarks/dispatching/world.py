@@ -80,6 +80,7 @@ class World:
     producer: AIOKafkaProducer
     statuses: StatusCounter = field(default_factory=StatusCounter)
     dispatchers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    program: tuple[str, ...] = ("-m", "streams.cli")  # what a dispatcher is started with
     _last_number: int = 0
 
     # -- processes
@@ -101,7 +102,7 @@ class World:
     async def start_dispatcher(self, number: int = 1) -> subprocess.Popen[bytes]:
         """Start it, and wait until it is ready."""
         name = f"dispatch-{number}"
-        process = self.start_process("-m", "streams.cli", "dispatch", "--name", name)
+        process = self.start_process(*self.program, "dispatch", "--name", name)
         await wait_until(lambda: self._is_ready(name, process), timeout_s=READY_TIMEOUT_S)
         self.dispatchers.append(process)
         return process

@@ -15,7 +15,7 @@ from streams.contract.errors import PartialRequest, Tombstone
 from streams.contract.request.kinds import Batch, Cancel, SetConsent
 from streams.contract.request.parse import Request
 from streams.dispatch.batches import fan_out
-from streams.dispatch.outbox import Outbox
+from streams.dispatch.commits.outbox import Outbox
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.request_reader import Rejected, RequestReader, make_partial

@@ -30,7 +30,7 @@ from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
-from streams.domain.phone.grouping import take_first_of_each
+from streams.domain.phone.scheduling.grouping import take_first_of_each
 from streams.domain.policy import Policy
 
 log = logging.getLogger(__name__)

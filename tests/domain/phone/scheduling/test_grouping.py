@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.phone.grouping import take_first_of_each
+from streams.domain.phone.scheduling.grouping import take_first_of_each
 
 Item = tuple[str, int]  # phone and offset
 

@@ -18,6 +18,7 @@ from streams.dispatch.accounts import Accounts
 from streams.dispatch.commits.committer import Committer
 from streams.dispatch.commits.decider import Decider
 from streams.dispatch.commits.decision import (
+    Decision,
     EventDisposition,
     StageMetrics,
     split_by_size,
@@ -30,7 +31,7 @@ from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
 from streams.domain.phone.events import Event
-from streams.domain.phone.scheduling.grouping import take_first_of_each
+from streams.domain.phone.scheduling.grouping import CommitPhones
 from streams.domain.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -85,13 +86,28 @@ class PhoneStage:
                 dispositions[record.offset] = EventDisposition.MALFORMED
             else:
                 remaining.append((event, record))
+        phones = {event.phone for event, _ in remaining}
         while remaining:
-            group, remaining = take_first_of_each(remaining, lambda pair: pair[0].phone)
-            decisions = [self._decider.decide(store, event, record) for event, record in group]
+            commit = CommitPhones(phones)
+            decisions, remaining = self._decide(store, remaining, commit)
             for part in split_by_size(decisions):
                 for decision in await self._committer.commit(store, part):
-                    dispositions[decision.record.offset] = decision.disposition
+                    if not decision.is_granted:
+                        dispositions[decision.record.offset] = decision.disposition
         return [dispositions[record.offset] for record in records]
+
+    def _decide(
+        self, store: PhoneStore, pairs: Sequence[tuple[Event, LogRecord]], commit: CommitPhones
+    ) -> tuple[list[Decision], list[tuple[Event, LogRecord]]]:
+        """The decisions that may share a commit, and the events that must wait for it."""
+        decisions: list[Decision] = []
+        waiting: list[tuple[Event, LogRecord]] = []
+        for event, record in pairs:
+            if commit.is_taken(event.phone):
+                waiting.append((event, record))
+            else:
+                decisions += self._decider.decide_with_turns(store, event, record, commit)
+        return decisions, waiting
 
 
 def _decode_event(partition: int, record: LogRecord) -> Event | None:

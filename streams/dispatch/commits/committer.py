@@ -54,9 +54,25 @@ class Committer:
             if len(decisions) == 1:
                 return [await self._commit_too_large(store, decisions[0])]
             log.warning("a commit of %d events is too large: one by one", len(decisions))
-            return [each for one in decisions for each in await self.commit(store, [one])]
+            return await self._commit_alone(store, decisions)
         await self._publish(store, decisions)
         return list(decisions)
+
+    async def _commit_alone(
+        self, store: PhoneStore, decisions: Sequence[Decision]
+    ) -> list[Decision]:
+        committed: list[Decision] = []
+        named: set[str] = set()  # the phones that a row names which is committed
+        for decision in decisions:
+            phone = decision.event.phone
+            if decision.is_granted and phone not in named:
+                # The row that should name it was abandoned. It waits on, and is woken by an event.
+                self.timer_service.decide_phone(store.partition, phone, decision.before)
+                continue
+            [done] = await self.commit(store, [decision])
+            committed.append(done)
+            named.update(done.row.journal.turns if done.row else ())
+        return committed
 
     async def _commit_too_large(self, store: PhoneStore, decision: Decision) -> Decision:
         """The rows of this event alone are too large: its message ends, or the event is skipped."""

@@ -6,9 +6,11 @@ No content of an event makes this raise, and nothing that it logs holds a phone 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import Final, TypeGuard
+
+from msgspec import structs
 
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.commits.decision import (
@@ -31,15 +33,24 @@ from streams.domain.phone.events import (
     ReceiptSeen,
     RequestReceived,
     Sent,
+    TimerFired,
 )
 from streams.domain.phone.handlers import receipts
 from streams.domain.phone.lifecycle import IllegalTransition
+from streams.domain.phone.scheduling.grouping import (
+    MAX_TURNS_PER_EVENT,
+    CommitPhones,
+    frees_place,
+)
 from streams.domain.phone.state import Phone
 from streams.domain.phone.step import step
 from streams.domain.policy import Policy
 from streams.runtime.broker.publisher import DurabilityError
 
 log = logging.getLogger(__name__)
+
+# Nothing of such an event has to be published again, so a second event of its phone may share its commit.
+_HARMLESS: Final = (EventDisposition.ALREADY_APPLIED, EventDisposition.UNCHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,67 @@ class Decider:
     record_mapper: RecordMapper
     metrics: StageMetrics
     accept_s: Callable[[float], float]
+
+    def decide_with_turns(
+        self, store: PhoneStore, event: Event, record: LogRecord, commit: CommitPhones
+    ) -> list[Decision]:
+        """What this event comes to, and then what it comes to for the phones that get the places which it frees.
+
+        Raises as `decide` does.
+        """
+        decision = self.decide(store, event, record)
+        if decision.disposition in _HARMLESS:
+            return [decision]
+        commit.take(event.phone)
+        if decision.is_republished:
+            return [decision, *self._repeat_turns(store, decision, commit)]
+        if not frees_place(decision.before, decision.row):
+            return [decision]
+        granted = self._grant_turns(store, record, commit)
+        return [self._name_turns(store, decision, granted), *granted]
+
+    def _grant_turns(
+        self, store: PhoneStore, record: LogRecord, commit: CommitPhones
+    ) -> list[Decision]:
+        scheduler = self.timer_service.get_scheduler(store.partition)
+        availability = self.accounts.get_availability(self.accept_s(record.append_s))
+        granted: list[Decision] = []
+        while len(granted) < MAX_TURNS_PER_EVENT:
+            wake = scheduler.take_turn(
+                availability,
+                self.accounts.without_new_chats,
+                lambda phone: commit.may_get_turn(phone, store.get_phone(phone), record.offset),
+            )
+            if wake is None:
+                break
+            commit.take(wake.phone)
+            decision = self.decide(store, wake, record)
+            if decision.row is None:
+                break
+            granted.append(replace(decision, is_granted=True))
+        return granted
+
+    def _name_turns(
+        self, store: PhoneStore, decision: Decision, granted: list[Decision]
+    ) -> Decision:
+        """The row of the phone that freed the places names the others: so a replay finds them."""
+        if not granted or decision.row is None:
+            return decision
+        turns = tuple(each.event.phone for each in granted)
+        journal = structs.replace(decision.row.journal, turns=turns)
+        row = structs.replace(decision.row, journal=journal)
+        return replace(decision, row=row, changes=store.make_changes(row, decision.event))
+
+    def _repeat_turns(
+        self, store: PhoneStore, decision: Decision, commit: CommitPhones
+    ) -> Iterator[Decision]:
+        """The phones to which the event gave places before a crash, unless a newer event has changed them since."""
+        for phone in decision.row.journal.turns if decision.row else ():
+            row = store.get_phone(phone)
+            if row is not None and row.offset == decision.record.offset:
+                commit.take(phone)
+                wake = TimerFired(phone=phone, timer_version=row.timer_version)
+                yield replace(self.decide(store, wake, decision.record), is_granted=True)
 
     def decide(self, store: PhoneStore, event: Event, record: LogRecord) -> Decision:
         """What this event comes to. Everything that was decided about its phone before must be committed.

@@ -71,6 +71,7 @@ class Decision:
     changes: Sequence[Change] = ()  # everything that is written with the row, the row first
     answers: Sequence[OutgoingRecord] = field(default_factory=tuple[OutgoingRecord, ...])
     is_turn_over: bool = True  # the phone's row is known, so what waits for it is up to date
+    is_granted: bool = False  # its phone got the place that the event of another phone has freed
 
     @property
     def is_republished(self) -> bool:
@@ -92,11 +93,15 @@ class Decision:
 
 
 def split_by_size(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
-    """The decisions of each commit, in their order: as many as fit, at least one."""
+    """The decisions of each commit, in their order: as many as fit, at least one.
+
+    A phone that got a place stays with the one that freed it: the row of that one names it.
+    """
     part: list[Decision] = []
     size_bytes = 0
     for decision in decisions:
-        if part and size_bytes + decision.size_bytes > MAX_COMMIT_BYTES:
+        is_full = size_bytes + decision.size_bytes > MAX_COMMIT_BYTES
+        if part and is_full and not decision.is_granted:
             yield part
             part, size_bytes = [], 0
         part.append(decision)

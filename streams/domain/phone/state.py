@@ -221,6 +221,7 @@ class Journal(Stored, frozen=True):
     consent: Consent | None = None  # what was decided; the row of the consent outlives this one
     is_consent_removed: bool = False
     effects: tuple[Effect, ...] = ()
+    turns: tuple[str, ...] = ()  # other phones whose rows were written too, as they got a place
 
 
 class Phone(Stored, frozen=True):

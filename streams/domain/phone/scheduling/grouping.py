@@ -1,30 +1,47 @@
-"""Which events of a group may share a commit: at most one of each phone, in the order of the log.
+"""Which phones may share a commit: at most one event of each, in the order of the log.
 
 The journal of a row holds what one event changed and caused. If two events of a phone shared a commit, the effects of
-the first one could not be published again after a crash. Events of different phones do not see each other's rows, so
-their order does not matter. Nothing is applied here.
+the first one could not be published again after a crash.
+
+An event that frees a place at an account gives the turn to the phone that waits for it, in the same commit. The second
+row gets the offset of that event too, so its row must not be newer: an event that it has seen would be applied again
+after a crash. And nothing else of the group may be about that phone: an event that changed nothing before would be
+decided again on another row. Nothing is applied here.
 """
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Final
 
-T = TypeVar("T")
+from streams.domain.phone.state import Phone
+
+MAX_TURNS_PER_EVENT: Final = 4  # the others get an event of their own
 
 
-def take_first_of_each(
-    items: Sequence[T], get_phone: Callable[[T], str]
-) -> tuple[list[T], list[T]]:
-    """The first item of each phone, and the others, which must wait until the first ones are committed.
+class CommitPhones:
+    """The phones that one commit changes."""
 
-    Both keep their order. An item that waits never overtakes an earlier one of its phone. As items that wait are taken
-    before what arrives later, the order of each phone is that of the log.
-    """
-    first: dict[str, T] = {}
-    others: list[T] = []
-    for item in items:
-        phone = get_phone(item)
-        if phone in first:
-            others.append(item)
-        else:
-            first[phone] = item
-    return list(first.values()), others
+    def __init__(self, group_phones: Iterable[str]) -> None:
+        """`group_phones`: all phones that the group of events is about, in this commit or another."""
+        self._group_phones = frozenset(group_phones)
+        self._taken: set[str] = set()
+
+    def take(self, phone: str) -> None:
+        """The commit changes this phone."""
+        self._taken.add(phone)
+
+    def is_taken(self, phone: str) -> bool:
+        """Whether the next event of this phone must wait until the commit is done."""
+        return phone in self._taken
+
+    def may_get_turn(self, phone: str, row: Phone | None, offset: int) -> bool:
+        """Whether the event at this offset may change this phone too, whose row is this."""
+        if row is None or row.offset >= offset:
+            return False
+        return phone not in self._group_phones and phone not in self._taken
+
+
+def frees_place(before: Phone | None, row: Phone | None) -> bool:
+    """Whether an account has a place more than before, now that the phone's row is this."""
+    if before is None or before.in_flight is None or row is None or row.is_removed:
+        return False
+    return row.in_flight is None or row.in_flight.account != before.in_flight.account

@@ -4,14 +4,13 @@ The scheduler decides when a phone gets an event (`TimerFired`, `ScheduleDue`), 
 then does. It only names the events; the timer service publishes them. There is no clock, no randomness
 and no I/O here.
 
-Each account has `max_in_flight` slots for dispatches in this partition. While phones wait for a slot,
-only the phone whose turn it is gets one. So a flood to one phone starves no other phone, and an urgent
-message overtakes across phones.
+Each account has `max_in_flight` slots for dispatches in this partition. While phones wait for a slot, only the phone whose
+turn it is gets one. So a flood to one phone starves no other phone, and an urgent message overtakes across phones.
 """
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -209,10 +208,25 @@ class Scheduler:
             wait_key = self._get_next_wait_key(availabilities, without_new_chats)
             if wait_key is None:
                 break
-            phone = heapq.heappop(self._wait_queues[wait_key]).phone
-            self._pending_wakes[phone] = wait_key
-            wakes.append(TimerFired(phone=phone, timer_version=self._waiting[phone].timer_version))
+            wakes.append(self._wake_first(wait_key))
         return wakes
+
+    def take_turn(
+        self,
+        availabilities: Mapping[str, Availability],
+        without_new_chats: Collection[str],
+        is_allowed: Callable[[str], bool],
+    ) -> TimerFired | None:
+        """The wake-up of the phone whose turn it is, to be applied at once; None: it is left to `wake_phones`."""
+        wait_key = self._get_next_wait_key(availabilities, without_new_chats)
+        if wait_key and is_allowed(self._wait_queues[wait_key][0].phone):
+            return self._wake_first(wait_key)
+        return None
+
+    def _wake_first(self, wait_key: WaitKey) -> TimerFired:
+        phone = heapq.heappop(self._wait_queues[wait_key]).phone
+        self._pending_wakes[phone] = wait_key
+        return TimerFired(phone=phone, timer_version=self._waiting[phone].timer_version)
 
     def _pop_due_timers(self, now_s: float) -> Iterator[TimerFired]:
         while self._timers and self._timers[0][0] <= now_s:

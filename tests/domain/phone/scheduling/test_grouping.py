@@ -1,39 +1,50 @@
-"""Which events of a group may share a commit, against a naive model."""
+"""Which phones may share a commit, against a naive model."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.phone.scheduling.grouping import take_first_of_each
+from streams.domain.phone.scheduling.grouping import CommitPhones, frees_place
+from streams.domain.phone.state import InFlight, Phone
 
-Item = tuple[str, int]  # phone and offset
+phones = st.sampled_from("abcde")
 
-groups = st.lists(st.sampled_from("abc")).map(
-    lambda phones: [(phone, offset) for offset, phone in enumerate(phones)]
+
+@given(st.lists(phones), st.lists(phones), st.lists(phones), phones, st.integers(0, 3))
+def test_a_phone_gets_a_turn_if_nothing_else_is_about_it(
+    group: list[str], taken: list[str], others: list[str], phone: str, row_offset: int
+) -> None:
+    """It has no event in the group, is not in the commit, and its row is older than the event."""
+    commit = CommitPhones([*group, *taken])
+    for each in [*taken, *others]:
+        commit.take(each)
+    row = Phone(phone=phone, offset=row_offset)
+    expected = phone not in group + taken + others and row_offset < 2
+    assert commit.may_get_turn(phone, row, 2) is expected
+    assert not commit.may_get_turn(phone, None, 2)
+    assert commit.is_taken(phone) is (phone in taken + others)
+
+
+rows = st.none() | st.builds(
+    Phone,
+    phone=st.just("a"),
+    in_flight=st.none()
+    | st.builds(InFlight, id=phones, account=phones, dispatch_number=st.just(1)),
+    is_removed=st.booleans(),
 )
 
 
-def get_phone(item: Item) -> str:
-    return item[0]
+@given(rows, rows)
+def test_a_place_is_free_when_its_account_has_less_in_flight(
+    before: Phone | None, row: Phone | None
+) -> None:
+    """A message of the phone that goes to the same account takes the place itself."""
+
+    def count(phone: Phone | None, account: str) -> int:
+        return int(phone is not None and bool(phone.in_flight) and _account(phone) == account)
+
+    is_free = any(count(row, account) < count(before, account) for account in "abcde")
+    assert frees_place(before, row) is (is_free and row is not None and not row.is_removed)
 
 
-@given(groups)
-def test_the_first_event_of_each_phone_is_taken(items: list[Item]) -> None:
-    """It is the one before which there is no other of its phone; everything keeps its order."""
-    taken, others = take_first_of_each(items, get_phone)
-    is_first = [all(get_phone(b) != get_phone(a) for b in items[:at]) for at, a in enumerate(items)]
-    assert taken == [item for item, first in zip(items, is_first, strict=True) if first]
-    assert others == [item for item, first in zip(items, is_first, strict=True) if not first]
-
-
-@given(groups)
-def test_every_event_is_taken_once_in_the_order_of_its_phone(items: list[Item]) -> None:
-    """As often as one phone has events, and no oftener, a commit follows."""
-    remaining, order, commits = list(items), list[Item](), 0
-    while remaining:
-        taken, remaining = take_first_of_each(remaining, get_phone)
-        order += taken
-        commits += 1
-    for phone in "abc":
-        assert [i for i in order if i[0] == phone] == [i for i in items if i[0] == phone]
-    assert len(order) == len(items)
-    assert commits == max((sum(i[0] == phone for i in items) for phone in "abc"), default=0)
+def _account(phone: Phone) -> str:
+    return phone.in_flight.account if phone.in_flight else ""

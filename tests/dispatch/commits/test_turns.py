@@ -56,7 +56,10 @@ class ExpectedRows(CheckedRows):
 class TurnWorld:
     """A log that grows: requests at its start, then the outcomes and the timers that follow from them."""
 
-    def __init__(self, phones: list[int], kills: list[Kill], sizes: list[int]) -> None:
+    def __init__(
+        self, phones: list[int], kills: list[Kill], sizes: list[int], *, late: int = 0
+    ) -> None:
+        """One request to each of `phones`; so many of them arrive one by one, while the others are handled."""
         self.disk = Disk()
         self.rows = ExpectedRows()
         self.disk.rows = self.rows
@@ -66,9 +69,13 @@ class TurnWorld:
         self._now = [START_S]
         self._answered: set[tuple[str, str, int]] = set()
         self._attempted = 0  # all offsets before it were given to the stage at least once
-        for number, phone in enumerate(phones):
-            event = request(f"r{number}", number)
-            self._append(replace(event, phone=f"+6012345678{phone}"))
+        self._late = [
+            replace(request(f"r{number}", number), phone=f"+6012345678{phone}")
+            for number, phone in enumerate(phones)
+        ]
+        while len(self._late) > min(late, len(phones) - 1):
+            self._append(self._late.pop(0))
+        self._first_count = len(self.log)
 
     def _append(self, event: Event) -> None:
         self._now[0] += STEP_S
@@ -89,7 +96,10 @@ class TurnWorld:
                     self._check(group, done)
                     position += len(group)
                 self._attempted = max(self._attempted, group[-1].offset + 1)
-                self._answer()
+                if self._attempted >= self._first_count:
+                    self._answer()
+                if self._late:
+                    self._append(self._late.pop(0))
 
     def _restart(self, position: int) -> int:
         return max(0, position - self._kills.pop(0).lost_commits)
@@ -151,13 +161,13 @@ class TurnWorld:
 requested_phones = st.lists(st.integers(0, 4), min_size=2, max_size=10)
 
 
-@given(requested_phones, kill_lists, group_sizes)
-@settings(max_examples=200, deadline=None)
+@given(requested_phones, kill_lists, group_sizes, st.integers(0, 5))
+@settings(max_examples=300, deadline=None)
 def test_every_message_is_sent_whatever_is_killed(
-    phones: list[int], kills: list[Kill], sizes: list[int]
+    phones: list[int], kills: list[Kill], sizes: list[int], late: int
 ) -> None:
     """No place is taken twice, no event is lost, and what a row caused is published, and nothing else."""
-    world = TurnWorld(phones, kills, sizes)
+    world = TurnWorld(phones, kills, sizes, late=late)
     world.run()
     messages, _ = new_store(world.disk).scan_messages(b"", 1000)
     assert {message.state for _, message in messages} == {State.SENT}

@@ -4,8 +4,8 @@ The scheduler decides when a phone gets an event (`TimerFired`, `ScheduleDue`), 
 then does. It only names the events; the timer service publishes them. There is no clock, no randomness
 and no I/O here.
 
-Each account has `max_in_flight` slots for dispatches in this partition. While phones wait for a slot, only the phone whose
-turn it is gets one. So a flood to one phone starves no other phone, and an urgent message overtakes across phones.
+Each account has `max_in_flight` slots for dispatches in this partition. While phones wait for a slot, only the phone
+whose turn it is gets one. So a flood to one phone starves no other, and an urgent message overtakes across phones.
 """
 
 import heapq

@@ -25,7 +25,7 @@ from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.phone_store import PhoneStore, _row_changes  # pyright: ignore[reportPrivateUsage]
+from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
 from streams.domain.phone.effects import Dispatch
@@ -112,7 +112,7 @@ class Stage:
             policy=POLICY,
         )
         assert isinstance(row, Phone)
-        self._table.write(list(_row_changes(row, event)))
+        self._table.write(self._store.make_changes(row, event))
         self.timer_service.update_phone(0, row.phone, row)
         if any(isinstance(effect, Dispatch) for effect in row.journal.effects):
             self._in_flight.append(row)

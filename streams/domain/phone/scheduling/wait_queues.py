@@ -63,7 +63,7 @@ class WaitQueues:
 
     def is_wanted(self, account: str, without_new_chats: Collection[str]) -> bool:
         """Whether a phone waits that this account will do for."""
-        if not self._queues:
+        if account not in self._keys and None not in self._keys:
             return False
         return any(
             wait_key.admits(account, without_new_chats) and self.get_head(wait_key) is not None

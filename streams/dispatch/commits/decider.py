@@ -40,7 +40,7 @@ from streams.domain.phone.lifecycle import IllegalTransition
 from streams.domain.phone.scheduling.grouping import (
     MAX_TURNS_PER_EVENT,
     CommitPhones,
-    frees_place,
+    find_free_place,
 )
 from streams.domain.phone.state import Phone
 from streams.domain.phone.step import step
@@ -77,19 +77,21 @@ class Decider:
         commit.take(event.phone)
         if decision.is_republished:
             return [decision, *self._repeat_turns(store, decision, commit)]
-        if not frees_place(decision.before, decision.row):
+        account = find_free_place(decision.before, decision.row)
+        if account is None:
             return [decision]
-        granted = self._grant_turns(store, record, commit)
+        granted = self._grant_turns(store, account, record, commit)
         return [self._name_turns(store, decision, granted), *granted]
 
     def _grant_turns(
-        self, store: PhoneStore, record: LogRecord, commit: CommitPhones
+        self, store: PhoneStore, account: str, record: LogRecord, commit: CommitPhones
     ) -> list[Decision]:
         scheduler = self.timer_service.get_scheduler(store.partition)
         availability = self.accounts.get_availability(self.accept_s(record.append_s))
         granted: list[Decision] = []
         while len(granted) < MAX_TURNS_PER_EVENT:
             wake = scheduler.take_turn(
+                account,
                 availability,
                 self.accounts.without_new_chats,
                 lambda phone: commit.may_get_turn(phone, store.get_phone(phone), record.offset),

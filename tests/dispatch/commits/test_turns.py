@@ -135,7 +135,7 @@ class TurnWorld:
     def _wake(self, stage: Any) -> bool:
         """The timer service publishes what is due; a minute later, if nothing is due now."""
         for _ in range(2):
-            due = stage.timer_service._collect_due_records()
+            due = stage.timer_service.collect_due_records()
             for record in due:
                 self._append(events.decode(record.value))
             if due:

@@ -40,8 +40,10 @@ class CommitPhones:
         return phone not in self._group_phones and phone not in self._taken
 
 
-def frees_place(before: Phone | None, row: Phone | None) -> bool:
-    """Whether an account has a place more than before, now that the phone's row is this."""
+def find_free_place(before: Phone | None, row: Phone | None) -> str | None:
+    """The account that has a place more than before, now that the phone's row is this; None: there is none."""
     if before is None or before.in_flight is None or row is None or row.is_removed:
-        return False
-    return row.in_flight is None or row.in_flight.account != before.in_flight.account
+        return None
+    account = before.in_flight.account
+    is_free = row.in_flight is None or row.in_flight.account != account
+    return account if is_free else None

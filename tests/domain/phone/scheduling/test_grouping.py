@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.phone.scheduling.grouping import CommitPhones, frees_place
+from streams.domain.phone.scheduling.grouping import CommitPhones, find_free_place
 from streams.domain.phone.state import InFlight, Phone
 
 phones = st.sampled_from("abcde")
@@ -42,8 +42,10 @@ def test_a_place_is_free_when_its_account_has_less_in_flight(
     def count(phone: Phone | None, account: str) -> int:
         return int(phone is not None and bool(phone.in_flight) and _account(phone) == account)
 
-    is_free = any(count(row, account) < count(before, account) for account in "abcde")
-    assert frees_place(before, row) is (is_free and row is not None and not row.is_removed)
+    free = [account for account in "abcde" if count(row, account) < count(before, account)]
+    expected = free if row is not None and not row.is_removed else []
+    account = find_free_place(before, row)
+    assert ([] if account is None else [account]) == expected
 
 
 def _account(phone: Phone) -> str:

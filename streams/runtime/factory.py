@@ -59,6 +59,7 @@ def create_app(
             event_timeout_s, settings.kafka_session_timeout_s
         ),
         read_retention_s=lambda topic: admin.read_tombstone_retention_s(settings, topic),
+        consumer_options=connection.client_options(settings),
         release_dir=directory.release,
         broker=broker,
         broker_credentials=credentials,

@@ -96,6 +96,7 @@ class DurableTable:
         async with self._recovery_lock:
             if not self._app.has_recovered_assignment():
                 return  # revoked again in the meantime: another recovery follows
+            self._store.make_durable()
             assigned = self._app.assignor.assigned_actives()
             self._owned_partitions = frozenset(
                 tp.partition for tp in assigned if tp.topic == self.changelog

@@ -9,14 +9,13 @@ mismatch"), raise in the middle of an event, or skip a batch of the changelog wi
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import faust
 from faust.stores import rocksdb
 from faust.types import TP
-from rocksdict import Rdict, WriteBatch
+from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
@@ -39,6 +38,8 @@ PROBATION_S = 600.0  # a store that is damaged again within this time after a re
 MAX_UNDECODABLE_ROWS = 100  # of a partition; more are not an accident, but another version's rows
 # In the store: how many rows of its changelog could not be decoded.
 _UNDECODABLE_COUNT_KEY = b"__faust\0undecodable"
+_UNLOGGED = WriteOptions()
+_UNLOGGED.disable_wal = True  # type: ignore[method-assign,assignment]  # a property; the stub is wrong
 
 
 class LocalStore(rocksdb.Store):
@@ -49,6 +50,7 @@ class LocalStore(rocksdb.Store):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.skipped_records = 0  # of changelogs, in this process
+        self._unlogged_partitions: set[int] = set()  # their newest rows are in memory only
 
     @property
     def rebuilds(self) -> int:
@@ -186,36 +188,57 @@ class LocalStore(rocksdb.Store):
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
             self.raise_or_terminate(tp.partition, error)
 
-    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Take records of the changelog into the stores, with their offset. Skips what is not a row."""
-        messages: defaultdict[int, list[Any]] = defaultdict(list)
-        for event in batch:
-            messages[event.message.partition].append(event.message)
-        for partition, partition_messages in messages.items():
-            try:
-                self._apply(partition, partition_messages)
-            except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
-                self.raise_or_terminate(partition, error)
+    def load(self, partition: int, records: Sequence[Any], next_offset: int) -> None:
+        """Take records of the changelog into the store: it is up to date to `next_offset` then. Skips what is no row.
 
-    def _apply(self, partition: int, messages: list[Any]) -> None:
+        Rows and offset are in one batch, which is not logged: after a crash, both are as they were at some earlier
+        time, and the recovery goes on from there. Before anything else is written, call `make_durable`.
+        """
+        try:
+            self._load(partition, records, next_offset)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self.raise_or_terminate(partition, error)
+
+    def _load(self, partition: int, records: Sequence[Any], next_offset: int) -> None:
         database = self._db_for_partition(partition)
-        undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
         changes = WriteBatch(raw_mode=True)
-        for message in messages:
+        if records:
+            self._add_rows(partition, database, changes, records)
+            self.put_latest(partition, changes, max(record.timestamp for record in records) / 1000)
+        appended_s = records[-1].timestamp / 1000 if records else None
+        self.put_position(changes, next_offset - 1, appended_s)
+        self._unlogged_partitions.add(partition)
+        database.write(changes, _UNLOGGED)
+
+    def _add_rows(
+        self, partition: int, database: Rdict, changes: WriteBatch, records: Sequence[Any]
+    ) -> None:
+        undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
+        for record in records:
+            key, value = record.key, record.value
             try:
-                check_record(message.key, message.value, self.check_row)
+                check_record(key, value, self.check_row)
             except (NotARow, UndecodableRow) as error:
-                self._count_skipped(partition, message.offset, error)
+                self._count_skipped(partition, record.offset, error)
                 undecodable_count += isinstance(error, UndecodableRow)
                 if undecodable_count > MAX_UNDECODABLE_ROWS:
-                    self._refuse_changelog(partition, message.offset)
+                    self._refuse_changelog(partition, record.offset)
             else:
-                _add_change(changes, message.key, message.value)
+                _add_change(changes, key, value)
         changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
-        last = max(messages, key=lambda message: message.offset)
-        self.put_position(changes, last.offset, last.timestamp)
-        self.put_latest(partition, changes, max(message.timestamp for message in messages))
-        database.write(changes)
+
+    def make_durable(self) -> None:
+        """Write what was loaded to files. A store that was closed without that has an earlier offset, too."""
+        for partition in self._unlogged_partitions & self._dbs.keys():
+            try:
+                self._dbs[partition].flush()
+            except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+                self.raise_or_terminate(partition, error)
+        self._unlogged_partitions.clear()
+
+    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
+        """Faust's way, which is not used: nothing but `load` may write what a changelog holds."""
+        assert not list(batch), "a record of a changelog was delivered"
 
     def put_position(self, changes: WriteBatch, offset: int, appended_s: float | None) -> None:
         """Let this batch say up to which record it holds the changelog, and when that was appended, if known."""

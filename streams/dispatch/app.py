@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
 from streams.dispatch.accounts import Accounts
@@ -19,7 +18,8 @@ from streams.dispatch.batches.group import LogRecord
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BatchStore, check_row
 from streams.dispatch.conversion import make_policy, to_source_record
-from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
+from streams.dispatch.flights.barrier import BarrierWriter
+from streams.dispatch.flights.claim_reader import ClaimReader
 from streams.dispatch.flights.drain_reporter import DrainReporter
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
@@ -114,15 +114,16 @@ class Dispatcher:
             self.clock.latest_s,
             weights=parse_weights(settings.account_weights),
         )
+        barriers = BarrierWriter(self.app.publisher.publish, name, self.names.send)
         self.resolver = Resolver(
             self.timer_service.flights,
-            ClaimReader(settings, self._write_barrier),
+            ClaimReader(settings, barriers),
             self.publisher,
             self.metrics,
             phone_topic=self.names.phone,
             namespace=settings.topic_prefix,
             policy=self.policy,
-            is_sender_alive=self.accounts.is_sender_alive,
+            senders=self.accounts,
         )
         self.drain_reporter = DrainReporter(
             self.accounts,
@@ -245,9 +246,6 @@ class Dispatcher:
                 registry=self.registry,
             )
         )
-
-    async def _write_barrier(self, topic: str) -> RecordMetadata:
-        return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
 
     async def _load_views(self) -> None:
         for view in (self.view, self.requests_view, self.templates_view):

@@ -159,7 +159,7 @@ class PhoneStage:
             return await self._abandon(
                 store, before, event, offset, append_s, EventDisposition.FAILED
             )
-        self.gauges.update(before, row)
+        self.gauges.update(store.partition, before, row)
         report_changes(row, self.metrics)
         return EventDisposition.APPLIED
 
@@ -191,7 +191,7 @@ class PhoneStage:
         except RecordTooLarge:
             log.exception(self._count_error("too_large", store, event, offset))
             return await self._skip(store, event, append_s)
-        self.gauges.update(before, row)
+        self.gauges.update(store.partition, before, row)
         return disposition
 
     async def _skip(self, store: PhoneStore, event: Event, append_s: float) -> EventDisposition:

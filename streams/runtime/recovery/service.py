@@ -143,6 +143,7 @@ class Recovery(FaustRecovery):
         self, consumer: Any, tps: set[TP], destination: Counter[TP], title: str
     ) -> None:
         # If the brokers do not answer for too long, Faust gives this recovery up, and the watchdog ends the process.
+        self._discard_old_indexes(tps, destination)
         offsets = {tp: destination[tp] for tp in tps if destination[tp] is not None}
         behind = {tp: at for tp, at in offsets.items() if at < self.active_highwaters[tp]}
         if behind:
@@ -152,6 +153,12 @@ class Recovery(FaustRecovery):
             except AppStopped as error:
                 raise ServiceStopped from error
         await super()._build_offsets(consumer, tps, destination, title)
+
+    def _discard_old_indexes(self, tps: set[TP], destination: Counter[TP]) -> None:
+        for tp in tps:
+            is_filled = destination[tp] is not None
+            if is_filled and self._get_store(tp).discard_old_index(tp.partition):
+                destination[tp] = None  # type: ignore[assignment]  # as below
 
     async def _discard_stale(
         self, consumer: Any, behind: dict[TP, int], destination: Counter[TP]

@@ -20,6 +20,7 @@ from rocksdict import Rdict, WriteBatch, WriteOptions
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
 from streams.runtime.store.errors import StoreProblem, classify
+from streams.runtime.store.index import INDEX_VERSION_KEY, NO_INDEX, Change, Index
 from streams.runtime.store.rows import (
     APPENDED_KEY,
     LATEST_APPENDED_KEY,
@@ -46,6 +47,7 @@ class LocalStore(rocksdb.Store):
     """The stores of one table, by partition."""
 
     check_row: CheckRow = staticmethod(accept_any_row)
+    index: Index = NO_INDEX
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -70,6 +72,8 @@ class LocalStore(rocksdb.Store):
             self._set_aside(partition, str(error))
             database = super()._open_for_partition(partition)
         self._watch_probation(partition)
+        if database.get(self.offset_key) is None:  # everything is read from the changelog
+            database.put(INDEX_VERSION_KEY, self.index.version)
         return database
 
     def _watch_probation(self, partition: int) -> None:
@@ -145,6 +149,26 @@ class LocalStore(rocksdb.Store):
 
     def discard_stale(self, partition: int, max_age_s: float) -> None:
         """Delete a store that may have missed a deletion, so that it is rebuilt from the changelog's beginning."""
+        self._discard(partition, "is too old")
+        log.warning(
+            "the store of %s was not used for more than %.1f h, is removed and is rebuilt from the changelog: rows "
+            "that were deleted meanwhile could come back",
+            self._describe(partition),
+            max_age_s / 3600,
+        )
+
+    def discard_old_index(self, partition: int) -> bool:
+        """Delete a store whose index another version has made; returns whether it was one."""
+        if self._read(partition, INDEX_VERSION_KEY) == self.index.version:
+            return False
+        self._discard(partition, "has the index of another version")
+        log.warning(
+            "the store of %s has the index of another version, and is rebuilt from the changelog",
+            self._describe(partition),
+        )
+        return True
+
+    def _discard(self, partition: int, problem: str) -> None:
         database = self._dbs.pop(partition, None)
         if database is not None:
             database.close()
@@ -152,13 +176,7 @@ class LocalStore(rocksdb.Store):
             quarantine.discard(self.partition_path(partition))
         except OSError as error:
             self._end_if_disk_full(partition, error)
-            self._require_person(partition, "is too old and cannot be removed", str(error))
-        log.warning(
-            "the store of %s was not used for more than %.1f h, is removed and is rebuilt from the changelog: rows "
-            "that were deleted meanwhile could come back",
-            self._describe(partition),
-            max_age_s / 3600,
-        )
+            self._require_person(partition, f"{problem} and cannot be removed", str(error))
 
     def read_appended_s(self, partition: int) -> float | None:
         """When the last record that the store holds was appended, by the broker's clock; None: it does not say."""
@@ -203,17 +221,18 @@ class LocalStore(rocksdb.Store):
         database = self._db_for_partition(partition)
         changes = WriteBatch(raw_mode=True)
         if records:
-            self._add_rows(partition, database, changes, records)
+            self._add_records(partition, database, changes, records)
             self.put_latest(partition, changes, max(record.timestamp for record in records) / 1000)
         appended_s = records[-1].timestamp / 1000 if records else None
         self.put_position(changes, next_offset - 1, appended_s)
         self._unlogged_partitions.add(partition)
         database.write(changes, _UNLOGGED)
 
-    def _add_rows(
+    def _add_records(
         self, partition: int, database: Rdict, changes: WriteBatch, records: Sequence[Any]
     ) -> None:
         undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
+        rows: list[Change] = []
         for record in records:
             key, value = record.key, record.value
             try:
@@ -224,8 +243,18 @@ class LocalStore(rocksdb.Store):
                 if undecodable_count > MAX_UNDECODABLE_ROWS:
                     self._refuse_changelog(partition, record.offset)
             else:
-                _add_change(changes, key, value)
+                rows.append((key, value))
+        self.add_rows(changes, rows)
         changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
+
+    def add_rows(self, batch: WriteBatch, rows: Sequence[Change]) -> None:
+        """Add changes of rows to the batch, with what they mean to the index."""
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self.index.add_changes(batch, rows)
 
     def make_durable(self) -> None:
         """Write what was loaded to files. A store that was closed without that has an earlier offset, too."""
@@ -261,13 +290,6 @@ class LocalStore(rocksdb.Store):
             f"more than {MAX_UNDECODABLE_ROWS} rows of {self._describe(partition)} cannot be decoded, the last at "
             f"offset {offset}: run the version that wrote them",
         )
-
-
-def _add_change(changes: WriteBatch, key: bytes, value: bytes | None) -> None:
-    if value is None:
-        changes.delete(key)
-    else:
-        changes.put(key, value)
 
 
 class Table(faust.Table[Any, Any]):

@@ -6,6 +6,7 @@ Derived data. What waits is counted when the rows are recovered. To count the re
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from streams.domain.phone.state import Phone
@@ -17,6 +18,29 @@ CONVERSATIONS = "conversations"
 _REMEMBERED_SLICES: Final = 50
 
 
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """The phones above `after`, up to `until` or the last one, with the offsets of the rows that the walk has seen."""
+
+    partition: int
+    after: str
+    until: str | None
+    offsets: dict[str, int]
+
+    def covers(self, partition: int, phone: str) -> bool:
+        """Whether the walk has passed this phone here."""
+        is_before_end = self.until is None or phone <= self.until
+        return self.partition == partition and self.after < phone and is_before_end
+
+    def take(self, row: Phone) -> bool:
+        """Whether this change of a row came after the walk; the row is the last one that was counted then."""
+        offset = self.offsets.get(row.phone)
+        if row.is_removed if offset is None else offset >= row.offset:
+            return False
+        self.offsets[row.phone] = row.offset
+        return True
+
+
 class Gauges:
     """Counts over the partitions that this process owns.
 
@@ -26,13 +50,13 @@ class Gauges:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._positions: dict[int, str] = {}  # of the walk, in each partition that is not counted
-        self._recent: deque[dict[str, int]] = deque(maxlen=_REMEMBERED_SLICES)  # phone → offset
+        self._slices: deque[_Slice] = deque(maxlen=_REMEMBERED_SLICES)
 
     def clear(self) -> None:
         """Forget everything: this process may own other partitions now."""
         self._counts.clear()
         self._positions.clear()
-        self._recent.clear()
+        self._slices.clear()
 
     def begin(self, partition: int) -> None:
         """The phones of this partition are to be counted by the walk."""
@@ -54,21 +78,28 @@ class Gauges:
         """The walk goes on over these phones, which are the next ones; none: it is at its end."""
         if partition not in self._positions:
             return  # revoked meanwhile
-        if not rows:
-            del self._positions[partition]
-            return
+        after, until = self._positions[partition], rows[-1].phone if rows else None
+        offsets = {row.phone: row.offset for row in rows}
+        self._slices.append(_Slice(partition, after, until, offsets))
         for row in rows:
             self._counts.update(_count_row(row))
-        self._recent.append({row.phone: row.offset for row in rows})
-        self._positions[partition] = rows[-1].phone
+        if until is None:
+            del self._positions[partition]
+        else:
+            self._positions[partition] = until
+
+    def end_walk(self) -> None:
+        """Every event that was in progress while a phone was counted is done by now."""
+        self._slices.clear()
 
     def update(self, partition: int, before: Phone | None, after: Phone) -> None:
         """A phone's row changed from `before` to `after`; None: it had none."""
         self._counts[QUEUED] += _count_waiting(after) - _count_waiting(before)
         position = self._positions.get(partition)
-        if position is not None:
-            is_counted_after = any(rows.get(after.phone) == after.offset for rows in self._recent)
-            if after.phone > position or is_counted_after:
+        if position is not None and after.phone > position:
+            return
+        for passed in self._slices:
+            if passed.covers(partition, after.phone) and not passed.take(after):
                 return
         self._counts.subtract(_count_row(before))
         self._counts.update(_count_row(after))

@@ -35,6 +35,8 @@ class PhoneCensus:
     def count_slice(self) -> bool:
         """Count the next phones of a partition; returns whether there was a partition to count."""
         uncounted = self._gauges.uncounted_partitions()
+        if not uncounted:
+            self._gauges.end_walk()
         store = next((s for s in self._owned_stores() if s.partition in uncounted), None)
         if store is None:
             return False

@@ -9,7 +9,7 @@ mismatch"), raise in the middle of an event, or skip a batch of the changelog wi
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import faust
@@ -84,10 +84,7 @@ class LocalStore(rocksdb.Store):
     # -- damage
 
     def raise_or_terminate(self, partition: int, error: Exception) -> NoReturn:
-        """Handle an exception of a call to RocksDB: set a damaged store aside and end the process.
-
-        Raises it again if it says nothing about the store.
-        """
+        """An exception of RocksDB: set a damaged store aside and end the process; any other is raised again."""
         self._end_if_disk_full(partition, error)
         if classify(error) is StoreProblem.DAMAGED:
             self.rebuild_at_next_start(partition, error)
@@ -161,11 +158,8 @@ class LocalStore(rocksdb.Store):
         """Delete a store whose index another version has made; returns whether it was one."""
         if self._read(partition, INDEX_VERSION_KEY) == self.index.version:
             return False
-        self._discard(partition, "has the index of another version")
-        log.warning(
-            "the store of %s has the index of another version, and is rebuilt from the changelog",
-            self._describe(partition),
-        )
+        self._discard(partition, problem := "has the index of another version")
+        log.warning("the store of %s %s, and is rebuilt", self._describe(partition), problem)
         return True
 
     def _discard(self, partition: int, problem: str) -> None:
@@ -264,10 +258,6 @@ class LocalStore(rocksdb.Store):
             except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
                 self.raise_or_terminate(partition, error)
         self._unlogged_partitions.clear()
-
-    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Faust's way, which is not used: nothing but `load` may write what a changelog holds."""
-        assert not list(batch), "a record of a changelog was delivered"
 
     def put_position(self, changes: WriteBatch, offset: int, appended_s: float | None) -> None:
         """Let this batch say up to which record it holds the changelog, and when that was appended, if known."""

@@ -61,9 +61,11 @@ class App(faust.App):
         read_retention_s: ReadRetentionS,
         consumer_options: Mapping[str, Any],
         release_dir: Callable[[], None] = lambda: None,
+        is_leaving_at_stop: bool = False,
         **options: Any,
     ) -> None:
         self.fence = fence
+        self.is_leaving_at_stop = is_leaving_at_stop
         self.partitions = partitions
         self.event_timeout_s = event_timeout_s
         self.source_topics: set[str] = set()  # topics that are read

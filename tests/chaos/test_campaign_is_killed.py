@@ -127,6 +127,8 @@ async def watch_memory(stack: RunningStack, peaks: dict[str, Counter[str]]) -> N
 def measure_memory_mb(pid: int | None, *, is_tree: bool) -> Counter[str]:
     """Private memory (USS), by kind: of a browser, that of all its processes, without Playwright's driver."""
     sizes_mb: Counter[str] = Counter()
+    if pid is None:  # psutil would take our own process, and so the whole stack
+        return sizes_mb
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         children = process.children(recursive=True) if is_tree else []

@@ -63,8 +63,10 @@ def decode_dispatch(
     record: SendRecord, appended_at_s: float, offset: int, *, namespace: str, account: str
 ) -> PendingDispatch | None:
     """The dispatch of this record, which the broker appended at this time; None if it is not a command."""
+    if record.value is None:
+        return None
     try:
-        send_command = command.decode(record.value or b"", appended_at_s, offset)
+        send_command = command.decode(record.value, appended_at_s, offset)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # Without the exception, whose text may hold a phone number.
         log.error("a record of the send topic is not a command: skipped")  # noqa: TRY400

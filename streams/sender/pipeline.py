@@ -141,7 +141,8 @@ class SendPipeline:
             record, appended_at_s, offset, namespace=self._namespace, account=self._account
         )
         if dispatch is None:
-            self._metrics.malformed_records.inc()
+            # A record without a value is a marker of a dispatcher (streams/dispatch/flights/barrier.py).
+            self._metrics.malformed_records.inc(record.value is not None)
             record.ack()
             return
         self._pending.add(dispatch)

@@ -14,6 +14,8 @@ from streams.domain.phone.events import (
     Event,
     Failed,
     FlightOverdue,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     Moved,
     Outcome,
@@ -23,6 +25,7 @@ from streams.domain.phone.events import (
     ScheduleDue,
     TimerFired,
 )
+from streams.domain.phone.handlers import forgetting
 from streams.domain.phone.lifecycle import (
     DISPATCH_TRANSITIONS,
     TRANSITIONS,
@@ -120,8 +123,10 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
 
 def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:
     """From the state before, let an event of this type bring about the state after."""
-    if event is FlightOverdue:
-        cause_by_silence(world, after)
+    if event in (FlightOverdue, ForgetContinued):
+        cause_by_silence(world, after) if event is FlightOverdue else cause_by_forgetting(
+            world, before, after
+        )
         return
     if event is Outcome and before is State.SENT:
         bring_to(world, State.DISPATCHED)
@@ -164,6 +169,20 @@ def request(world: PhoneWorld, before: Stage, after: Stage) -> None:
     send_at_s = world.now_s + 100 if after is State.SCHEDULED else 0.0
     is_forced = before in DELIVERY_STATES
     world.submit("a", replay_of=replay_of, allow_duplicate=is_forced, send_at_s=send_at_s)
+
+
+def cause_by_forgetting(world: PhoneWorld, before: Stage, after: Stage) -> None:
+    """Of a message that was removed, a remainder is stored. One event does not cancel everything that waits."""
+    if before is Absent.NEW:
+        bring_to(world, after)
+    if after is State.CANCELLED and before is not Absent.NEW:
+        world.accounts = {}
+        for index in range(forgetting.MAX_PER_EVENT):
+            world.submit(f"0{index}")
+    if before is not Absent.NEW:
+        bring_to(world, before)
+    world.apply(EVENTS[ForgetRequested])
+    world.apply(EVENTS[ForgetContinued])
 
 
 def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:

@@ -33,6 +33,7 @@ from streams.domain.phone.events import (
     ConsentRequested,
     Event,
     Failed,
+    ForgetRequested,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -201,7 +202,7 @@ class PhoneStage:
 
     async def _answer_request(self, store: PhoneStore, event: Event, append_s: float) -> None:
         """A request that has no row ends as failed. What is known of an older one of its id stays true."""
-        is_answered = isinstance(event, CancelRequested | ConsentRequested)
+        is_answered = isinstance(event, CancelRequested | ConsentRequested | ForgetRequested)
         if is_answered and event.source_record is not None:
             answer = self.record_mapper.map_failed(event, event.source_record, append_s)
             await self.publisher.publish(answer)

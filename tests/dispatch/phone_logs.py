@@ -13,6 +13,8 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     Moved,
     Outcome,
@@ -163,6 +165,14 @@ class LogWriter:
                     request_id=st.just(f"r{place}"),
                     source_record=st.just(record),
                 ),
+                st.builds(
+                    ForgetRequested,
+                    phone=st.just(PHONE),
+                    request_id=st.just(f"g{place}"),
+                    source_record=st.just(record),
+                    keep_opt_out=st.booleans(),
+                ),
+                st.builds(ForgetContinued, phone=st.just(PHONE)),
                 st.builds(
                     TimerFired,
                     phone=st.just(PHONE),

@@ -58,6 +58,7 @@ class StageWorld:
                 "batch",
                 "consent",
                 "outbound",
+                "forget",
             ),
             self.publisher,
             self.metrics,

@@ -109,6 +109,7 @@ class FlightWorld:
                 "batch",
                 "consent",
                 "outbound",
+                "forget",
             ),
             publisher,
             InMemoryStageMetrics(),

@@ -9,11 +9,10 @@ from typing import Literal, TypeAlias
 from streams.domain.consent.state import Consent, ConsentStatus
 from streams.domain.errors import Error
 from streams.domain.phone.values.forgetting import ForgetContinued, ForgetRequested
+from streams.domain.phone.values.queue_rows import Priority
 from streams.domain.phone.values.source_record import BatchMember, MessageChange, SourceRecord
 from streams.domain.stored import Codec, Stored
 
-Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
-PRIORITIES: tuple[Priority, ...] = ("urgent", "normal", "bulk")
 ReceiptKind: TypeAlias = Literal["sent", "delivered", "read", "played"]
 
 

@@ -7,7 +7,6 @@ from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import (
-    PRIORITIES,
     CancelRequested,
     Deferred,
     Failed,
@@ -20,6 +19,7 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.domain.phone.state import OPEN_STATES, State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
 from tests.domain.phone.forget_rules import ForgetRules

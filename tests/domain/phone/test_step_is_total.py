@@ -7,7 +7,6 @@ from streams.domain.abandonment import abandon
 from streams.domain.consent.state import after_request
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.events import (
-    PRIORITIES,
     CancelRequested,
     ConsentMoved,
     ConsentRequested,
@@ -32,6 +31,7 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.domain.phone.state import State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld

@@ -3,9 +3,13 @@
 A field may be added with a default, and no field may be renamed. queue.py changes them.
 """
 
+from typing import Literal, TypeAlias
+
 from streams.domain.accounts.routing import BlockedReason
-from streams.domain.phone.events import Priority
 from streams.domain.stored import Stored
+
+Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
+PRIORITIES: tuple[Priority, ...] = ("urgent", "normal", "bulk")
 
 
 class PriorityQueue(Stored, frozen=True):

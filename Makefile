@@ -5,11 +5,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PROCESSES ?= 2
+MESSAGES ?= 5000
 LANGUAGES := tests/contract/languages
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools demo test chaos symbols overrides peers check format lock package schemas clean
+.PHONY: help setup schema-tools demo test chaos symbols overrides peers profile check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +53,9 @@ overrides: setup ## switch off each override of Faust in a copy and check that i
 
 peers: setup ## let whatsapp-web.js, WPPConnect, WPP_Whatsapp and wa-js judge the sandbox (CLIENT=… for one): four minutes
 	$(BIN)/python -m tests.peers $(CLIENT)
+
+profile: setup ## show where a dispatcher spends its time: about two minutes
+	$(BIN)/python -m benchmarks.dispatcher_profile --messages $(MESSAGES)
 
 check: .venv/.installed ## check format, lint, types and import rules
 	$(BIN)/ruff format --check .

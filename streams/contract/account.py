@@ -155,7 +155,15 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     degraded: Annotated[
         tuple[str, ...], Meta(description="Functions that WhatsApp's page no longer offers.")
     ] = ()
-    owner: Annotated[str, Meta(description="The sender's process, `host:pid`.")] | None = None
+    owner: (
+        Annotated[
+            str,
+            Meta(
+                description="The sender's process, `host:pid`; null: none sends for the account any more."
+            ),
+        ]
+        | None
+    ) = None
 
 
 _decoder = msgspec.json.Decoder(AccountRecord)

@@ -37,6 +37,7 @@ class _Account:
     free_at_s: float = 0.0
     silent_from_mono_s: float = 0.0
     is_silent: bool = False
+    stopped_from_mono_s: float | None = None  # its sender has published that it ends
 
     @property
     def can_send(self) -> bool:
@@ -78,18 +79,26 @@ class Accounts:
         if value is None:
             self._accounts.pop(name, None)
         else:
-            self._accounts[name] = self._make_account(record, append_s)
+            self._accounts[name] = self._make_account(record, append_s, self._accounts.get(name))
         self._update_new_chats(name, is_allowed=record is None or record.new_chats_allowed)
         self._report_change(name, previous)
 
-    def _make_account(self, record: AccountRecord | None, append_s: float) -> _Account:
+    def _make_account(
+        self, record: AccountRecord | None, append_s: float, previous: _Account | None
+    ) -> _Account:
         age_s = max(0.0, self._now_s() - append_s) if self._now_s is not None else 0.0
+        stopped_from_mono_s = None
+        if record is not None and _has_stopped(record):
+            stopped_from_mono_s = previous.stopped_from_mono_s if previous is not None else None
+            if stopped_from_mono_s is None:
+                stopped_from_mono_s = self._monotonic_s() - age_s
         return _Account(
             is_ready=record is not None and record.state == "ready",
-            has_sender=record is not None and record.state != "stopped",
+            has_sender=record is not None and not _has_stopped(record),
             free_at_s=parse_rfc3339(record.free_at) if record and record.free_at else 0.0,
             silent_from_mono_s=self._monotonic_s() + MAX_HEARTBEAT_AGE_S - age_s,
             is_silent=age_s > MAX_HEARTBEAT_AGE_S,
+            stopped_from_mono_s=stopped_from_mono_s,
         )
 
     def apply_request(self, key: bytes, value: bytes | None, append_s: float) -> None:
@@ -145,6 +154,29 @@ class Accounts:
         state = self._accounts.get(name)
         return state is not None and state.has_sender and not state.is_silent
 
+    def lost_for_s(self, name: str) -> float:
+        """For how long the account has been without a sender, by its own last record or its silence; 0: it has one.
+
+        Nothing is known of an account without a record.
+        """
+        state = self._accounts.get(name)
+        if state is None or state.silent_from_mono_s == 0.0:
+            return 0.0
+        if state.stopped_from_mono_s is not None:
+            return self._monotonic_s() - state.stopped_from_mono_s
+        return self._monotonic_s() - state.silent_from_mono_s if state.is_silent else 0.0
+
+    def can_others_send(self, name: str) -> bool:
+        """Whether an account besides this one is ready, and no person holds it."""
+        return any(
+            state.can_send and other != name and not self._is_held(other)
+            for other, state in self._accounts.items()
+        )
+
+    def _is_held(self, name: str) -> bool:
+        request = self._requests.get(name)
+        return request is not None and request.requested != "active"
+
     def _update_new_chats(self, name: str, *, is_allowed: bool) -> None:
         if is_allowed == (name not in self._without_new_chats):
             return
@@ -175,6 +207,11 @@ class Accounts:
         """When the next busy account will be free; infinity if none is busy."""
         times_s = (state.free_at_s for state in self._accounts.values())
         return min((at_s for at_s in times_s if at_s > now_s), default=float("inf"))
+
+
+def _has_stopped(record: AccountRecord) -> bool:
+    """Whether its sender has ended. While a browser is restarted, the state is `stopped` too, and has an owner."""
+    return record.state == "stopped" and record.owner is None
 
 
 def _get_availability(state: _Account, now_s: float) -> Availability:

@@ -11,15 +11,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
-from aiokafka.structs import RecordMetadata
 from faust.types import EventT
 
 from streams.dispatch.accounts import Accounts
-from streams.dispatch.batches.group import LogRecord
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BatchStore, check_row
-from streams.dispatch.conversion import make_policy, to_source_record
-from streams.dispatch.flights.claim_reader import BARRIER_KEY, PARTITION, ClaimReader
+from streams.dispatch.conversion import (
+    make_policy,
+    read_append_s,
+    to_log_records,
+    to_source_record,
+)
+from streams.dispatch.flights.barrier import BarrierWriter
+from streams.dispatch.flights.claim_reader import ClaimReader
 from streams.dispatch.flights.drain_reporter import DrainReporter
 from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
@@ -114,15 +118,16 @@ class Dispatcher:
             self.clock.latest_s,
             weights=parse_weights(settings.account_weights),
         )
+        barriers = BarrierWriter(self.app.publisher.publish, name, self.names.send)
         self.resolver = Resolver(
             self.timer_service.flights,
-            ClaimReader(settings, self._write_barrier),
+            ClaimReader(settings, barriers),
             self.publisher,
             self.metrics,
             phone_topic=self.names.phone,
             namespace=settings.topic_prefix,
             policy=self.policy,
-            is_sender_alive=self.accounts.is_sender_alive,
+            senders=self.accounts,
         )
         self.drain_reporter = DrainReporter(
             self.accounts,
@@ -246,9 +251,6 @@ class Dispatcher:
             )
         )
 
-    async def _write_barrier(self, topic: str) -> RecordMetadata:
-        return await self.app.publisher.publish(topic, None, key=BARRIER_KEY, partition=PARTITION)
-
     async def _load_views(self) -> None:
         for view in (self.view, self.requests_view, self.templates_view):
             self._exit_stack.push_async_callback(view.stop)
@@ -256,38 +258,31 @@ class Dispatcher:
             view.report_all()
 
     async def _process_requests(self, stream: Any) -> None:
-        async for event in stream.events():
-            record = to_source_record(event)
-            append_s = self._get_append_time_s(event)
-            disposition = await self.intake.process(record, append_s, self.publisher)
-            if disposition is Disposition.FAILED:
-                self.metrics.count_internal_error("intake")
-            self.metrics.count_record(disposition.value, self.clock.now_s() - append_s)
+        async def handle(events: Sequence[EventT[Any]]) -> None:
+            now_s = self.clock.now_s()
+            records = [(to_source_record(event), read_append_s(event, now_s)) for event in events]
+            dispositions = await self.intake.process_group(records, self.publisher)
+            now_s = self.clock.now_s()
+            for disposition, (_, append_s) in zip(dispositions, records, strict=True):
+                if disposition is Disposition.FAILED:
+                    self.metrics.count_internal_error("intake")
+                self.metrics.count_record(disposition.value, now_s - append_s)
+
+        await process_in_groups(self.app, stream, handle)
 
     async def _process_phone_log(self, stream: Any) -> None:
-        async for event in stream.events():
-            message: Any = event.message
-            store = PhoneStore(self.table, message.partition)
-            append_s = self._get_append_time_s(event)
-            await self.phone_stage.handle(store, message.offset, message.value, append_s)
+        async def handle(events: Sequence[EventT[Any]]) -> None:
+            store = PhoneStore(self.table, events[0].message.partition)
+            await self.phone_stage.handle_group(store, to_log_records(events, self.clock.now_s()))
+
+        await process_in_groups(self.app, stream, handle)
 
     async def _process_batch_log(self, stream: Any) -> None:
         async def handle(events: Sequence[EventT[Any]]) -> None:
             store = BatchStore(self.table, events[0].message.partition)
-            records = [
-                LogRecord(event.message.offset, event.message.value, self._get_append_time_s(event))
-                for event in events
-            ]
-            await self.batch_stage.handle(store, records)
+            await self.batch_stage.handle(store, to_log_records(events, self.clock.now_s()))
 
         await process_in_groups(self.app, stream, handle)
-
-    def _get_append_time_s(self, event: EventT[Any]) -> float:
-        """When the broker appended the record. One that was not stamped counts from now, which is never too early."""
-        if event.message.timestamp_type == topics.APPEND_TIME_TYPE:
-            return event.message.timestamp
-        log.error("%s was not stamped by the broker", to_source_record(event).coordinates)
-        return self.clock.now_s()
 
     def _apply_clock_jump(self, jump_s: float) -> None:
         """After a step back, timers must not wait for the old time. A jump ahead is accepted by the clock, later."""

@@ -1,6 +1,8 @@
 """What the core gets: Kafka's records and the settings in its own terms. Decides nothing, reads nothing."""
 
-from typing import Any
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from faust.types import EventT
 
@@ -8,7 +10,18 @@ from streams.domain.consent.words import normalize_all
 from streams.domain.phone.events import SourceRecord
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours
+from streams.kafka import topics
 from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class LogRecord(NamedTuple):
+    """A record of the phone log or the batch log, with the time at which the broker appended it."""
+
+    offset: int
+    data: bytes | None
+    append_s: float
 
 
 def to_source_record(event: EventT[Any]) -> SourceRecord:
@@ -23,6 +36,22 @@ def to_source_record(event: EventT[Any]) -> SourceRecord:
         value=message.value,
         headers=tuple((name, value) for name, value in message.headers or ()),
     )
+
+
+def to_log_records(events: Sequence[EventT[Any]], now_s: float) -> list[LogRecord]:
+    """The Kafka records as a stage applies them."""
+    return [
+        LogRecord(event.message.offset, event.message.value, read_append_s(event, now_s))
+        for event in events
+    ]
+
+
+def read_append_s(event: EventT[Any], now_s: float) -> float:
+    """When the broker appended the record. One that was not stamped counts from now, which is never too early."""
+    if event.message.timestamp_type == topics.APPEND_TIME_TYPE:
+        return event.message.timestamp
+    log.error("%s was not stamped by the broker", to_source_record(event).coordinates)
+    return now_s
 
 
 def make_policy(settings: Settings) -> Policy:

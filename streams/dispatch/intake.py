@@ -5,9 +5,9 @@ is a repeat, and whether the queue has room, is decided where the phone's row is
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from msgspec.structs import replace
 
@@ -15,6 +15,7 @@ from streams.contract.errors import PartialRequest, Tombstone
 from streams.contract.request.kinds import Batch, Cancel, Forget, SetConsent
 from streams.contract.request.parse import Request
 from streams.dispatch.batches import fan_out
+from streams.dispatch.commits.outbox import Outbox
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.request_reader import Rejected, RequestReader, make_partial
@@ -31,9 +32,6 @@ from streams.domain.phone.events import (
 )
 
 log = logging.getLogger(__name__)
-
-# A small batch may become large: each member of a template with a picture contains the picture.
-MAX_PENDING_BYTES: Final = 8 << 20
 
 
 class Disposition(StrEnum):
@@ -57,22 +55,31 @@ class Intake:
     async def process(
         self, record: SourceRecord, now_s: float, publisher: Publisher
     ) -> Disposition:
-        """Handle the record; return when everything that follows from it is on the broker."""
-        disposition, records = await self.handle_up_to_date(record, now_s)
-        if disposition is Disposition.FANNED_OUT:
-            return await self._fan_out(record, now_s, publisher)
-        is_rejected = await self._publish(records, now_s, publisher)
-        return Disposition.REJECTED if is_rejected else disposition
+        """Handle one record: a group of one."""
+        [disposition] = await self.process_group([(record, now_s)], publisher)
+        return disposition
 
-    async def _publish(
-        self, records: list[OutgoingRecord], now_s: float, publisher: Publisher
-    ) -> bool:
-        """Whether a request among them is rejected instead, because its event is too large."""
-        rejections: list[OutgoingRecord] = []
-        for refused in await publisher.publish(records):
-            rejections += self._reject_refused(refused, now_s)
-        await publisher.publish(rejections)
-        return bool(rejections)
+    async def process_group(
+        self, records: Sequence[tuple[SourceRecord, float]], publisher: Publisher
+    ) -> list[Disposition]:
+        """Handle records, each with its append time; return when everything that follows is on the broker.
+
+        What follows from them is published together, in their order. The members of a batch are published before
+        the records behind the batch are handled.
+        """
+        outbox = Outbox(publisher, self._reject_refused)
+        dispositions: list[Disposition] = []
+        for record, now_s in records:
+            disposition, outgoing = await self.handle_up_to_date(record, now_s)
+            await outbox.put(outgoing, now_s)
+            if disposition is Disposition.FANNED_OUT:
+                disposition = await self._fan_out(record, now_s, outbox)
+            dispositions.append(disposition)
+        await outbox.flush()
+        return [
+            Disposition.REJECTED if record.coordinates in outbox.rejected else disposition
+            for (record, _), disposition in zip(records, dispositions, strict=True)
+        ]
 
     async def handle_up_to_date(
         self, record: SourceRecord, now_s: float
@@ -131,9 +138,7 @@ class Intake:
 
     # -- a batch
 
-    async def _fan_out(
-        self, record: SourceRecord, now_s: float, publisher: Publisher
-    ) -> Disposition:
+    async def _fan_out(self, record: SourceRecord, now_s: float, outbox: Outbox) -> Disposition:
         """The events and answers of all members, then what opens the batch: a cancel of it must find them there."""
         try:
             batch = self.reader.parse(record)
@@ -141,24 +146,18 @@ class Intake:
             member_records = list(fan_out.split(batch, record))
         except Exception:
             log.exception("intake failed on %s", record.coordinates)
-            await publisher.publish(self._reject_failed(record, now_s))
+            await outbox.put(self._reject_failed(record, now_s), now_s)
             return Disposition.FAILED
-        pending: list[OutgoingRecord] = []
         members: list[tuple[str, str] | None] = []
-        pending_bytes = 0
         for member_record in member_records:
             _, outgoing = await self.handle_up_to_date(member_record, now_s)
             members.append(self._find_member(outgoing, batch.batch_id, member_record))
-            pending += outgoing
-            pending_bytes += sum(len(each.value or b"") for each in outgoing)
-            if pending_bytes > MAX_PENDING_BYTES:
-                await self._publish(pending, now_s, publisher)
-                pending, pending_bytes = [], 0
-        await self._publish(pending, now_s, publisher)
+            await outbox.put(outgoing, now_s)
+        await outbox.flush()
         opened = BatchOpened(
             batch_id=batch.batch_id, first=batch.first, total=batch.total, members=tuple(members)
         )
-        await publisher.publish([self.record_mapper.batches.make_record(opened)])
+        await outbox.put([self.record_mapper.batches.make_record(opened)], now_s)
         return Disposition.FANNED_OUT
 
     def _find_member(
@@ -227,10 +226,12 @@ class Intake:
 
     # -- rejecting
 
-    def _reject_refused(self, refused: OutgoingRecord, now_s: float) -> list[OutgoingRecord]:
-        """The answer to a valid request whose event the phone log does not take."""
+    def _reject_refused(
+        self, refused: OutgoingRecord, now_s: float
+    ) -> tuple[str, list[OutgoingRecord]]:
+        """The coordinates of a valid request whose event the phone log does not take, and its answer."""
         if refused.topic != self.phone_log:
-            return []
+            return "", []
         event = events.decode(refused.value or b"")
         assert isinstance(
             event, RequestReceived | CancelRequested | ConsentRequested | ForgetRequested
@@ -241,7 +242,8 @@ class Intake:
             f"the record: is larger than {self.phone_log} takes; set WA_MAX_REQUEST_BYTES lower"
         )
         partial = make_partial(self.reader.parse(record))
-        return self._reject(record, partial, Error("record_too_large", detail), now_s)
+        answer = self._reject(record, partial, Error("record_too_large", detail), now_s)
+        return record.coordinates, answer
 
     def _reject_failed(self, record: SourceRecord, now_s: float) -> list[OutgoingRecord]:
         error = Error("internal_error", "see the log of the dispatcher")

@@ -16,7 +16,7 @@ after the effects that need it are published.
 """
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -152,18 +152,24 @@ class PhoneStore:
 
     # -- writing
 
-    async def commit(self, row: Phone, event: Event) -> None:
-        """Make durable everything that the event changed, except the removal of payloads."""
+    def make_changes(self, row: Phone, event: Event) -> list[Change]:
+        """Everything that the event changed, except the removal of payloads. The phone's row comes first."""
         changes = list(_row_changes(row, event))
         assert all(key[:1] in _DECODERS for key, _ in changes), "such a row is not recovered"
+        return changes
+
+    async def commit(self, changes: Sequence[Change]) -> None:
+        """Make the changes of some events durable, all or none."""
         await self._table.write(self.partition, changes)
 
-    async def delete_spent_payloads(self, row: Phone) -> None:
-        """Remove the payloads that nothing needs any more; the effects must be published."""
-        request_ids = row.journal.removed_payloads
-        if request_ids:
-            keys = [_request_key(PAYLOAD, row.phone, request_id) for request_id in request_ids]
-            await self._table.write(self.partition, [(key, None) for key in keys])
+    async def delete_spent_payloads(self, rows: Sequence[Phone]) -> None:
+        """Remove the payloads that nothing needs any more; the effects of these rows must be published."""
+        keys = [
+            _request_key(PAYLOAD, row.phone, request_id)
+            for row in rows
+            for request_id in row.journal.removed_payloads
+        ]
+        await self._table.write(self.partition, [(key, None) for key in keys])
 
 
 def split_row_key(key: bytes) -> tuple[bytes, str, str]:

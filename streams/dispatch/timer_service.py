@@ -65,9 +65,16 @@ class TimerService:
 
     def update_phone(self, partition: int, phone: str, row: Phone | None) -> None:
         """An event was applied, and the phone's row is this now; None: it has none."""
+        self.decide_phone(partition, phone, row)
         self.flights.update(partition, phone, row)
-        self._update_scheduler(partition, phone, row)
         self.notify()
+
+    def decide_phone(self, partition: int, phone: str, row: Phone | None) -> None:
+        """It is decided that the phone's row will be this, so the next decision sees the places that it takes.
+
+        `flights` must not learn of it before its command is published: they count the time from then.
+        """
+        self._update_scheduler(partition, phone, row)
 
     def _update_scheduler(self, partition: int, phone: str, row: Phone | None) -> None:
         scheduler = self.get_scheduler(partition)

@@ -121,6 +121,11 @@ class App(faust.App):
         self._before_revocation.append(callback)
         return callback
 
+    def track(self, event: EventT[Any]) -> None:
+        """An agent has taken this event from its queue by itself: a rebalance waits for it, as for all in progress."""
+        event.message.tracked = True
+        self.typed_consumer._unacked_messages.add(event.message)
+
     def nack(self, event: EventT[Any]) -> None:
         """Give an event back that will not be acknowledged: it is not waited for, and is read again."""
         self.typed_consumer._unacked_messages.discard(event.message)

@@ -1,55 +1,50 @@
 """Takes the events of a partition in groups, so that many can share one commit.
 
-A group is what has arrived since the last one, and waits for nothing more. Its events are acknowledged when it is done.
-If it cannot be finished here, its events are abandoned, and whoever has the partition next reads them again. What an
-event means is not known here. The handler must not mind an event that comes again.
+A group is the next event and all that have arrived behind it; it waits for nothing more. Its events are acknowledged
+when it is done. If it cannot be finished here, its events are abandoned, and whoever has the partition next reads them
+again. What an event means is not known here. The handler must not mind an event that comes again.
+
+Only the first event of a group comes through Faust's iterator, which takes several turns of the event loop for each.
+The others are taken from the agent's queue at once.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from faust.types import EventT
 
-from streams.runtime.protocols import AbandoningApp
-from streams.system.tasks import cancel_tasks, race
+from streams.runtime.protocols import GroupingApp
 
-MAX_GROUP_EVENTS: Final = 500
+MAX_GROUP_EVENTS: Final = 200
 
 Event = EventT[Any]
 
 
 async def process_in_groups(
-    app: AbandoningApp, stream: Any, handle: Callable[[Sequence[Event]], Awaitable[None]]
+    app: GroupingApp,
+    stream: Any,
+    handle: Callable[[Sequence[Event]], Awaitable[None]],
 ) -> None:
-    """Pass each group to `handle`, in the order of the log, until cancelled.
+    """Pass each group to `handle`, in the order of the log, until the stream ends.
 
     Raises:
         PartitionRevoked, AppStopped: by `handle`; the group is abandoned.
     """
-    inbox = _Inbox(app, stream)
-    reader_task = asyncio.create_task(inbox.read())
-    try:
-        while True:
-            # What is taken here cannot be lost by a cancellation: nothing is awaited before it is handled.
-            await race(inbox.wait(), _wait_for_end(reader_task))
-            events = inbox.take_all()
-            if not events:
-                return  # the stream has ended, because the app is stopping
-            await _process_group(app, events, handle)
-    finally:
-        await cancel_tasks(reader_task)
-        for event in inbox.take_all():
-            app.abandon(event)
+    unacknowledged = stream.noack()
+    queue = unacknowledged.channel.queue
+    async for event in unacknowledged.events():
+        await _process_group(app, event, queue, handle)
 
 
 async def _process_group(
-    app: AbandoningApp,
-    events: Sequence[Event],
+    app: GroupingApp,
+    first: Event,
+    queue: Any,
     handle: Callable[[Sequence[Event]], Awaitable[None]],
 ) -> None:
-    is_done = False
+    events, is_done = [first], False
     try:
+        _take_arrived(app, queue, events)
         await handle(events)
         is_done = True
     finally:
@@ -60,34 +55,12 @@ async def _process_group(
                 app.abandon(event)
 
 
-async def _wait_for_end(reader_task: asyncio.Task[None]) -> None:
-    await asyncio.shield(reader_task)  # it reads on while the caller handles a group
+def _take_arrived(app: GroupingApp, queue: Any, events: list[Event]) -> None:
+    """Append what is in the queue now.
 
-
-class _Inbox:
-    """The events of a stream that were not taken yet."""
-
-    def __init__(self, app: AbandoningApp, stream: Any) -> None:
-        self._app = app
-        self._stream = stream
-        self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_GROUP_EVENTS)
-        self._has_events = asyncio.Event()
-
-    async def read(self) -> None:
-        """Read the stream until it ends. The events are not acknowledged."""
-        async for event in self._stream.noack().events():
-            try:
-                await self._events.put(event)
-            except asyncio.CancelledError:
-                self._app.abandon(event)
-                raise
-            self._has_events.set()
-
-    async def wait(self) -> None:
-        """Return once an event is there."""
-        await self._has_events.wait()
-
-    def take_all(self) -> list[Event]:
-        """What is there now."""
-        self._has_events.clear()
-        return [self._events.get_nowait() for _ in range(self._events.qsize())]
+    Faust's iterator skips events of an earlier assignment. None of them is here, behind an event of the current one.
+    """
+    while len(events) < MAX_GROUP_EVENTS and not queue.empty():
+        event = queue.get_nowait()
+        app.track(event)
+        events.append(event)

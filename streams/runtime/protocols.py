@@ -47,6 +47,14 @@ class AbandoningApp(Protocol):
         ...
 
 
+class GroupingApp(AbandoningApp, Protocol):
+    """The app as an agent uses it that takes events from its queue by itself."""
+
+    def track(self, event: EventT[Any]) -> None:
+        """This event is in progress from now on."""
+        ...
+
+
 class RecoveredTable(Protocol):
     """A durable table as the app uses it in a rebalance."""
 

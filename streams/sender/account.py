@@ -77,9 +77,12 @@ class AccountPublisher:
         self._pending_sessions: deque[SessionState] = deque()
         self._change_event = asyncio.Event()
         self._logged: tuple[str, str | None] | None = None
+        self._stopping_since_s: float | None = None
 
     def update_session(self, session: SessionState) -> None:
         """The session is now in this state. Every phase is published, but only the last state of a phase."""
+        if self._stopping_since_s is not None:
+            return
         if self._pending_sessions and self._pending_sessions[-1].phase is session.phase:
             self._pending_sessions.pop()
         self._pending_sessions.append(session)
@@ -106,11 +109,17 @@ class AccountPublisher:
         except TimeoutError:
             return
 
+    def begin_stop(self) -> None:
+        """Every record from now on says that no process sends for the account, so that dispatchers move on at once.
+
+        What is being submitted may still be concluded.
+        """
+        self._stopping_since_s = self._clock.now_s()
+        self._change_event.set()
+
     async def publish_stopped(self) -> None:
         """Publish that no process sends for the account any more."""
-        self._session = SessionState(
-            Phase.STOPPED, phone=self._session.phone, since_s=self._clock.now_s()
-        )
+        self.begin_stop()
         await self._publish_record()
 
     async def _publish_record(self) -> None:
@@ -135,6 +144,8 @@ class AccountPublisher:
         condition = self._get_condition(session, restriction, now_s)
         limits = self._pace.get_limits()
         pause_s = restriction.until_s if restriction is not None and restriction.is_pause else 0.0
+        is_stopping = self._stopping_since_s is not None
+        has_codes = condition.state != "logged_out" and not is_stopping
         return AccountRecord(
             account=self._name,
             state=cast(AccountState, condition.state),
@@ -145,8 +156,8 @@ class AccountPublisher:
             reason=condition.reason,
             until=_format_time(condition.until_s),
             progress=session.progress,
-            qr=None if condition.state == "logged_out" else session.qr,
-            pairing_code=None if condition.state == "logged_out" else session.pairing_code,
+            qr=session.qr if has_codes else None,
+            pairing_code=session.pairing_code if has_codes else None,
             sent_last_minute=self._pacer.count_last_minute(now_mono_s),
             sent_today=self._pacer.count_last_day(now_mono_s),
             free_at=_format_time(max(now_s + busy_s if busy_s else 0.0, pause_s)),
@@ -157,7 +168,7 @@ class AccountPublisher:
             time_lock_until=_format_time(self._new_chats.time_lock_until_s),
             new_chat_quota=self._make_quota(),
             degraded=session.degraded,
-            owner=self._owner,
+            owner=None if is_stopping else self._owner,
         )
 
     def _get_condition(
@@ -168,6 +179,8 @@ class AccountPublisher:
         request = self._restrictions.held_by
         if request is not None and request.requested == "removed":
             return _Condition("stopped", request.at_s, "removed", 0.0)
+        if self._stopping_since_s is not None:
+            return _Condition("stopped", self._stopping_since_s, None, 0.0)
         if request is not None and request.requested == "logged_out":
             if session.phase in (Phase.LINKING, Phase.LOGGED_OUT):
                 return _Condition("logged_out", request.at_s, "requested", 0.0)

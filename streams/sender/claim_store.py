@@ -17,7 +17,12 @@ from msgspec.structs import replace
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import PREFIX
-from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
+from streams.domain.sending.resolved import (
+    BARRIER_PREFIX,
+    NOTHING_RESOLVED,
+    Resolved,
+    decode_barrier,
+)
 from streams.runtime.batching import ITERATIONS_TO_NEXT_WRITE, join_next_request
 from streams.runtime.store.rows import UndecodableRow
 from streams.runtime.table import Appended, Change
@@ -106,8 +111,11 @@ class ClaimStore:
 
     async def open(self) -> None:
         """The table has been recovered: find out what somebody may have ended meanwhile. Nothing is written before."""
+        barriers = self._table.scan(PARTITION, BARRIER_PREFIX)
+        noticed = self._table.get(PARTITION, _NOTICED_KEY) or b"0"
+        resolved_before = [decode_barrier(value) for value in (noticed, *(v for _, v in barriers))]
         self.resolved = Resolved(
-            noticed_before=int(self._table.get(PARTITION, _NOTICED_KEY) or b"0"),
+            noticed_before=max(resolved_before),
             recovered_before=await self._read_send_end(),
             latest_s=self._table.latest_appended_s(PARTITION),
         )

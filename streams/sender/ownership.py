@@ -193,6 +193,7 @@ class SendTopicOwnership:
 
     async def close(self) -> None:
         """Finish what can be finished soon, end the browser, publish that the account has stopped."""
+        self._account_publisher.begin_stop()
         await self.pipeline.close()
         await self.browser_session.close()
         await cancel_tasks(*self._tasks)

@@ -130,7 +130,8 @@ class SendPipeline:
         if self._is_closing:
             self._nack(record)
             return
-        dispatch = self._decode_record(record, appended_at_s, offset)
+        is_marker = record.value is None  # of a dispatcher (streams/dispatch/flights/barrier.py)
+        dispatch = None if is_marker else self._decode_record(record, appended_at_s, offset)
         if dispatch is None:
             record.ack()
             return

@@ -1,5 +1,6 @@
-"""Logs of one phone for the tests of crash points: events of every type, mostly such as fit. Tests nothing itself."""
+"""Logs of some phones for the tests of crash points: events of every type, mostly such as fit. Tests nothing itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -30,11 +31,12 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.state import State
 from streams.domain.policy import Policy
-from streams.testing.phone_world import PHONE, PhoneWorld
+from streams.testing.phone_world import PhoneWorld
 
 ACCOUNTS = ("main", "other")
 START_S = 1_000_000.0
 GAP_S, PAUSE_S = 30.0, 700.0
+PHONES = ("+60123456789", "+60123456790", "+60123456791")
 OTHER = "+60111111111"  # the number of the chat, after `Moved`
 POLICY = Policy(
     rate_limit_per_minute=3,
@@ -72,22 +74,25 @@ results = st.sampled_from(
 
 
 class LogWriter:
-    """Draws the next event of a log: mostly one that fits the phone, as a model run shows it."""
+    """Draws the next event of a phone: mostly one that fits it, as a model run shows it."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
+    def __init__(self, draw: st.DrawFn, phone: str) -> None:
         self._draw = draw
+        self._phone = phone
         self._model = PhoneWorld(
+            phone=phone,
             policy=POLICY,
             accounts={name: Capacity(is_ready=True, free_slots=8) for name in ACCOUNTS},
             now_s=START_S,
         )
 
-    def write(self, place: int) -> LogEntry:
+    def write(self, place: int, last_s: float) -> LogEntry:
+        """The event at this place of the log; the one before it came at `last_s`."""
         is_after_pause = self._draw(st.sampled_from([False] * 5 + [True]))
         is_in_flight = self._model.row is not None and self._model.row.in_flight is not None
         likely = self._outcome if is_in_flight else self._request
         kinds = [likely, likely, self._request, self._outcome, self._receipt, self._other]
-        self._model.now_s += PAUSE_S if is_after_pause else GAP_S
+        self._model.now_s = last_s + (PAUSE_S if is_after_pause else GAP_S)
         self._model.offset = place - 1
         event = self._draw(st.sampled_from(kinds))(place)
         self._model.apply(event)
@@ -109,7 +114,9 @@ class LogWriter:
         )
         record = SourceRecord(topic="out", partition=0, offset=place, value=b"v%d" % place)
         content = b'{"body":"%d"}' % place
-        return RequestReceived(phone=PHONE, request=info, source_record=record, content=content)
+        return RequestReceived(
+            phone=self._phone, request=info, source_record=record, content=content
+        )
 
     def _outcome(self, _: int) -> Event:
         in_flight = self._model.row and self._model.row.in_flight
@@ -117,7 +124,7 @@ class LogWriter:
             st.sampled_from([True, True, True, False])
         )
         return Outcome(
-            phone=PHONE,
+            phone=self._phone,
             id=in_flight.id if in_flight and is_fitting else self._draw(ids),
             dispatch_number=in_flight.dispatch_number
             if in_flight and is_fitting
@@ -129,7 +136,7 @@ class LogWriter:
 
     def _receipt(self, _: int) -> Event:
         return ReceiptSeen(
-            phone=PHONE,
+            phone=self._phone,
             id=self._draw(ids),
             account=self._draw(account_names),
             whatsapp_id="3EB0",
@@ -146,52 +153,66 @@ class LogWriter:
             st.one_of(
                 st.builds(
                     CancelRequested,
-                    phone=st.just(PHONE),
+                    phone=st.just(self._phone),
                     id=st.one_of(st.none(), ids),
                     cancel_id=st.just(f"c{place}"),
                     source_record=st.sampled_from([None, record, record]),
                 ),
                 st.builds(
                     InboundSeen,
-                    phone=st.just(PHONE),
+                    phone=st.just(self._phone),
                     account=account_names,
                     whatsapp_id=ids,
                     text=st.sampled_from([None, "STOP", "start"]),
                 ),
                 st.builds(
                     ConsentRequested,
-                    phone=st.just(PHONE),
+                    phone=st.just(self._phone),
                     consent=st.sampled_from(["opted_out", "opted_in"]),
                     request_id=st.just(f"r{place}"),
                     source_record=st.just(record),
                 ),
                 st.builds(
                     ForgetRequested,
-                    phone=st.just(PHONE),
+                    phone=st.just(self._phone),
                     request_id=st.just(f"g{place}"),
                     source_record=st.just(record),
                     keep_opt_out=st.booleans(),
                 ),
-                st.builds(ForgetContinued, phone=st.just(PHONE)),
+                st.builds(ForgetContinued, phone=st.just(self._phone)),
                 st.builds(
                     TimerFired,
-                    phone=st.just(PHONE),
+                    phone=st.just(self._phone),
                     timer_version=st.sampled_from([timer_version, timer_version, 1]),
                 ),
                 st.builds(
-                    ScheduleDue, phone=st.just(PHONE), id=st.sampled_from(scheduled or ["a"])
+                    ScheduleDue, phone=st.just(self._phone), id=st.sampled_from(scheduled or ["a"])
                 ),
                 st.builds(
                     RetentionElapsed,
-                    phone=st.just(PHONE),
+                    phone=st.just(self._phone),
                     ids=st.sampled_from([tuple(self._model.messages), ("a", "b")]),
                 ),
             )
         )
 
 
+def append_times_s(log: Sequence[LogEntry]) -> list[float]:
+    """When the broker appended each event."""
+    times_s: list[float] = []
+    for entry in log:
+        last_s = times_s[-1] if times_s else START_S
+        times_s.append(last_s + (PAUSE_S if entry.is_after_pause else GAP_S))
+    return times_s
+
+
 @st.composite
 def logs(draw: st.DrawFn) -> list[LogEntry]:
-    """A phone's log, with events of every type."""
-    writer = LogWriter(draw)
-    return [writer.write(place) for place in range(draw(st.integers(3, 18)))]
+    """The log of one to three phones, with events of every type."""
+    phones = PHONES[: draw(st.integers(1, len(PHONES)))]
+    writers = [LogWriter(draw, phone) for phone in phones]
+    log: list[LogEntry] = []
+    for place in range(draw(st.integers(3, 18))):
+        last_s = append_times_s(log)[-1] if log else START_S
+        log.append(draw(st.sampled_from(writers)).write(place, last_s))
+    return log

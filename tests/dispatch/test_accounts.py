@@ -8,6 +8,7 @@ from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
+from streams.domain.accounts.requests import AccountRequest, encode
 from streams.domain.accounts.routing import Availability
 
 NOW_S = 1_000_000_000.0
@@ -168,3 +169,22 @@ def test_a_step_of_the_brokers_clock_silences_nobody() -> None:
     time.pass_s(31)
     accounts.check_heartbeats()
     assert accounts.get_availability(time.broker_s) == {"main": Availability.DOWN}
+
+
+def test_an_account_without_a_record_is_not_lost() -> None:
+    """It is configured, and its sender may not have started yet."""
+    accounts = Accounts(lambda: None, ["main"])
+    accounts.check_heartbeats()
+    assert accounts.lost_for_s("main") == 0.0
+    assert accounts.lost_for_s("unheard-of") == 0.0
+
+
+def test_an_account_that_a_person_holds_takes_nothing_over() -> None:
+    """Its sender says `ready` until it has read the request."""
+    accounts = Accounts(lambda: None)
+    accounts.apply_record(b"main", record())
+    assert accounts.can_others_send("other")
+    assert not accounts.can_others_send("main")
+    paused = AccountRequest(account="main", requested="paused", by="me", at_s=5.0)
+    accounts.apply_request(b"main", encode(paused), 0.0)
+    assert not accounts.can_others_send("other")

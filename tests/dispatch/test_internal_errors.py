@@ -7,8 +7,8 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
-from streams.dispatch import phone_stage as phone_stage_module
-from streams.dispatch.phone_stage import EventDisposition
+from streams.dispatch.commits import decider as decider_module
+from streams.dispatch.commits.decision import EventDisposition
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import (
@@ -69,7 +69,7 @@ def break_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("+60123456789")
 
-    monkeypatch.setattr(phone_stage_module, "step", fail)
+    monkeypatch.setattr(decider_module, "step", fail)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from typing import Any, cast
 
 import orjson
 import pytest
 
 from streams.contract import dead_letter
-from streams.dispatch import phone_stage as phone_stage_module
-from streams.dispatch.phone_stage import EventDisposition
+from streams.dispatch.commits import decider as decider_module
+from streams.dispatch.commits.decision import EventDisposition
+from streams.dispatch.conversion import LogRecord
 from streams.domain.phone.events import (
     ReceiptSeen,
     TimerFired,
@@ -28,7 +28,7 @@ def world() -> StageWorld:
 
 @pytest.fixture
 def illegal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(phone_stage_module, "step", lambda *_, **__: ILLEGAL)
+    monkeypatch.setattr(decider_module, "step", lambda *_, **__: ILLEGAL)
 
 
 @pytest.mark.usefixtures("illegal")
@@ -58,7 +58,7 @@ def test_the_stage_goes_on_after_an_illegal_transition(
 ) -> None:
     """The next event of the same phone is applied."""
     with monkeypatch.context() as patch:
-        patch.setattr(phone_stage_module, "step", lambda *_, **__: ILLEGAL)
+        patch.setattr(decider_module, "step", lambda *_, **__: ILLEGAL)
         world.handle(0, request("a"))
     world.take_topics()
     assert world.handle(1, request("b")) is EventDisposition.APPLIED
@@ -82,8 +82,8 @@ def test_a_journal_killed_before_its_publication_is_whole(world: StageWorld) -> 
     """The payload is removed only after the effects, so the dead letter is published the second time."""
     world.handle(0, request("a"))
     world.take_topics()
-    row = world.stage._step(world.store, world.store.get_phone(PHONE), FAILED, 1, NOW_S)
-    asyncio.run(world.store.commit(cast("Any", row), FAILED))
+    decision = world.stage._decider.decide(world.store, FAILED, LogRecord(1, None, NOW_S))
+    asyncio.run(world.store.commit(decision.changes))
     assert world.handle(1, FAILED) is EventDisposition.REPUBLISHED
     assert world.take_topics() == ["status", "dlq"]
     assert world.metrics.missing_payloads == []

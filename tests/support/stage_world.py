@@ -7,8 +7,9 @@ from streams.contract import account
 from streams.contract.account import AccountRecord
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.commits.decision import EventDisposition
 from streams.dispatch.gauges import Gauges
-from streams.dispatch.phone_stage import EventDisposition, PhoneStage
+from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService

@@ -4,22 +4,13 @@ Each row ends with the offset of the last event that changed it, and with all pr
 crash replays the group to the same result, from any of its events. Nothing is written here.
 """
 
-from typing import NamedTuple
-
 from msgspec.structs import replace
 
 from streams.dispatch.batches.store import BatchStore
+from streams.dispatch.conversion import LogRecord
 from streams.domain.batch.events import MemberChanged
 from streams.domain.batch.state import Batch, BatchChanges, PublishProgress
 from streams.domain.batch.step import step
-
-
-class LogRecord(NamedTuple):
-    """A record of the batch log, with the time at which the broker appended it."""
-
-    offset: int
-    data: bytes | None
-    append_s: float
 
 
 class MemberGroup:

@@ -18,8 +18,9 @@ from streams.contract import batch as contract
 from streams.contract.batch import BatchProgress
 from streams.contract.errors import PartialRequest
 from streams.contract.timestamps import format_rfc3339
-from streams.dispatch.batches.group import LogRecord, MemberGroup
+from streams.dispatch.batches.group import MemberGroup
 from streams.dispatch.batches.store import BatchStore
+from streams.dispatch.conversion import LogRecord
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch import events as batch_events

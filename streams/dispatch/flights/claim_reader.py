@@ -1,22 +1,21 @@
-"""The claims of an account, read from the changelog of its sender's table. It writes one kind of record: a barrier.
+"""The claims of an account, read from the changelog of its sender's table, up to a barrier (barrier.py).
 
-A barrier is a tombstone under a key of its own, so it is no row. When the broker has acknowledged it, everything that
-was appended before it can be read by everybody: a record that is appended and not yet replicated is not, and a
-broker that was frozen may still show an old end. A sender notices a barrier before its next record, and does not submit
-what was dispatched before it (domain/sending/resolved.py).
+When the broker has acknowledged the barrier, everything that was appended before it can be read by everybody: a record
+that is appended and not yet replicated is not, and a broker that was frozen may still show an old end. Nothing is
+written here.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
+from streams.dispatch.flights.barrier import PARTITION, BarrierWriter
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.kafka import topics
@@ -26,15 +25,11 @@ from streams.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BARRIER_KEY: Final = b"barrier"
-PARTITION: Final = 0
 STALL_TIMEOUT_S: Final = 15.0  # without a record
 _POLL_MS: Final = 500
 _MAX_RECORDS: Final = 2000  # at once: a few milliseconds
 # A row that cannot be read: the message may have been sent.
 _UNREADABLE: Final = Claim(phone="", id="", dispatch_number=0)
-
-Barrier = Callable[[str], Awaitable[RecordMetadata]]
 
 
 class ClaimsUnreadable(Exception):
@@ -46,10 +41,14 @@ class ClaimsUnreadable(Exception):
 
 
 class ClaimsRead(NamedTuple):
-    """Rows by id, as they were at the barrier, whose append time is `appended_s`."""
+    """Rows by id, as they were at the barrier, whose append time is `appended_s`.
+
+    `is_last_word`: no claim behind the barrier counts, whatever the clocks say.
+    """
 
     rows: Mapping[str, Claim | None]
     appended_s: float
+    is_last_word: bool
 
 
 class Claims(Protocol):
@@ -71,10 +70,10 @@ class Claims(Protocol):
 class ClaimReader:
     """Reads changelogs, and goes on where it was while the same ids are asked for."""
 
-    def __init__(self, settings: Settings, write_barrier: Barrier) -> None:
-        """`write_barrier` writes a barrier to this topic; it may wait for as long as the broker does not answer."""
+    def __init__(self, settings: Settings, barriers: BarrierWriter) -> None:
+        """`barriers` may wait for as long as the broker does not answer."""
         self._settings = settings
-        self._write_barrier = write_barrier
+        self._barriers = barriers
         self._changelogs: dict[str, _Changelog] = {}
 
     async def read(self, account: str, whatsapp_ids: Collection[str]) -> ClaimsRead:
@@ -94,9 +93,8 @@ class ClaimReader:
 
     async def _open(self, account: str) -> "_Changelog":
         app_id = topics.sender_app_id(self._settings, account)
-        changelog = _Changelog(
-            self._settings, topics.changelog_topic(app_id, topics.SENDS), self._write_barrier
-        )
+        topic = topics.changelog_topic(app_id, topics.SENDS)
+        changelog = _Changelog(self._settings, account, topic, self._barriers)
         await changelog.start()
         return changelog
 
@@ -109,10 +107,14 @@ class ClaimReader:
 class _Changelog:
     """One changelog. It keeps the rows that were asked for, and no others."""
 
-    def __init__(self, settings: Settings, topic: str, write_barrier: Barrier) -> None:
+    def __init__(
+        self, settings: Settings, account: str, topic: str, barriers: BarrierWriter
+    ) -> None:
+        self._account = account
         self._topic = topic
         self._partition = TopicPartition(topic, PARTITION)
-        self._write_barrier = write_barrier
+        self._barriers = barriers
+        self._has_send_topic = True
         self._rows: dict[bytes, bytes | None] = {}
         self._consumer = AIOKafkaConsumer(
             **client_options(settings), enable_auto_commit=False, auto_offset_reset="none"
@@ -122,8 +124,9 @@ class _Changelog:
         """Raises ClaimsUnreadable: there is no such topic, and none is created by looking for it."""
         async with asyncio.timeout(STALL_TIMEOUT_S):
             await self._consumer.start()
-            is_missing = self._topic not in await self._consumer.topics()
-        if is_missing:
+            existing = await self._consumer.topics()
+        self._has_send_topic = self._barriers.get_send_topic(self._account) in existing
+        if self._topic not in existing:
             await self._consumer.stop()
             raise ClaimsUnreadable(f"there is no topic {self._topic}", is_missing=True)
         self._consumer.assign([self._partition])
@@ -137,10 +140,12 @@ class _Changelog:
             self._rows = dict.fromkeys(keys)
             await self._consumer.seek_to_beginning(self._partition)
         async with asyncio.timeout(STALL_TIMEOUT_S):
-            barrier = await self._write_barrier(self._topic)
+            barrier = await self._barriers.write(
+                self._account, self._topic, has_send_topic=self._has_send_topic
+            )
         await self._read_through(barrier.offset)
         rows = {keys[key]: _decode(self._rows[key]) for key in keys}
-        return ClaimsRead(rows, require_append_time(barrier))
+        return ClaimsRead(rows, require_append_time(barrier), self._has_send_topic)
 
     async def _read_through(self, last_offset: int) -> None:
         progress_s = time.monotonic()

@@ -7,7 +7,7 @@ log. Which result follows from a claim is decided in domain/sending/unanswered.p
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 class Patience:
     """How long each step waits, in seconds."""
 
-    interval_s: float = 1.0  # between two rounds
+    interval_s: float = 0.5  # between two rounds
+    # An account is without a sender for this long before its messages are handed over: a standby, or a restart, may
+    # take them in this time. It also covers a command that was published twice, and arrives late.
+    lost_s: float = 2.0
     # After the last deadline: covers the difference between the clocks of two brokers.
     margin_s: float = 5.0
     # A sender that is alive answers itself, even if its page does not: much later than its deadline.
@@ -43,6 +46,22 @@ class Patience:
 
 
 DEFAULT_PATIENCE: Final = Patience()
+
+
+class Senders(Protocol):
+    """What the resolver needs to know of the accounts' senders."""
+
+    def is_sender_alive(self, name: str) -> bool:
+        """Whether a process of this account runs, whatever the account can do now."""
+        ...
+
+    def lost_for_s(self, name: str) -> float:
+        """For how long the account has certainly been without a sender; 0: it may have one."""
+        ...
+
+    def can_others_send(self, name: str) -> bool:
+        """Whether another account is ready."""
+        ...
 
 
 class FlightMetrics(Protocol):
@@ -66,7 +85,7 @@ class Resolver:
         phone_topic: str,
         namespace: str,
         policy: Policy,
-        is_sender_alive: Callable[[str], bool],
+        senders: Senders,
         patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._flights = flights
@@ -76,7 +95,7 @@ class Resolver:
         self._phone_topic = phone_topic
         self._namespace = namespace
         self._policy = policy
-        self._is_sender_alive = is_sender_alive
+        self._senders = senders
         self._patience = patience
         self._unreadable_since_s: dict[str, float] = {}  # monotonic
 
@@ -99,8 +118,8 @@ class Resolver:
             log.exception("a round of the resolver failed")
 
     async def run_once(self) -> None:
-        """Go on with each flight that is overdue now, by one step."""
-        overdue = [flight for flight in self._flights if self._is_overdue(flight)]
+        """Go on with each flight that has to end now, by one step."""
+        overdue = [flight for flight in self._flights if self._has_to_end(flight)]
         await self._report([flight for flight in overdue if self._is_to_be_reported(flight)])
         to_resolve: defaultdict[str, list[Flight]] = defaultdict(list)
         for flight in overdue:
@@ -112,17 +131,38 @@ class Resolver:
 
     # -- which flights
 
-    def _is_overdue(self, flight: Flight) -> bool:
-        return flight.is_overdue(self._flights.now(), self._get_margin_s(flight))
+    def _has_to_end(self, flight: Flight) -> bool:
+        is_overdue = flight.is_overdue(self._flights.now(), self._get_margin_s(flight))
+        return is_overdue or self._is_to_be_handed_over(flight)
+
+    def _is_to_be_handed_over(self, flight: Flight) -> bool:
+        """Whether its account has lost its sender, and another one can have the message before the deadline.
+
+        A message in doubt cannot move. The barrier makes the answer exact, also if the sender is not lost.
+        """
+        account = flight.in_flight.account
+        if (
+            flight.in_flight.is_in_doubt
+            or self._senders.lost_for_s(account) < self._patience.lost_s
+        ):
+            return False
+        since = flight.published_by or flight.since
+        is_new = self._flights.now().mono_s < since.mono_s + self._patience.lost_s
+        return not is_new and self._senders.can_others_send(account)
 
     def _get_margin_s(self, flight: Flight) -> float:
-        is_alive = self._is_sender_alive(flight.in_flight.account)
+        is_alive = self._senders.is_sender_alive(flight.in_flight.account)
         return self._patience.alive_margin_s if is_alive else self._patience.margin_s
 
     def _is_closed(self, flight: Flight) -> bool:
-        """Whether no claim can be in time any more, or the broker's clock will not say so for long."""
+        """Whether no claim can be in time any more, or the broker's clock will not say so for long.
+
+        What is handed over need not wait for that: no claim behind the barrier counts.
+        """
         if flight.published_by is None:
             return False
+        if self._is_to_be_handed_over(flight):
+            return True
         now, margin_s = self._flights.now(), self._get_margin_s(flight)
         if now.broker_s >= flight.closes_at_s + self._patience.margin_s:
             return True
@@ -195,9 +235,9 @@ class Resolver:
             flight.in_flight,
             claims.rows[self._derive_id(flight)],
             now_s=claims.appended_s,
-            closes_at_s=flight.closes_at_s,
+            closes_at_s=0.0 if claims.is_last_word else flight.closes_at_s,
             idempotency_window_s=self._policy.idempotency_window_s,
-            is_sender_alive=self._is_sender_alive(flight.in_flight.account),
+            is_sender_alive=self._senders.is_sender_alive(flight.in_flight.account),
         )
 
     def _make_outcome(self, flight: Flight, result: Result) -> Outcome:

@@ -1,7 +1,7 @@
-"""What became of a dispatch that no sender answers, read from its claim after its deadline. Pure.
+"""What became of a dispatch that no sender answers, read from its claim. Pure.
 
-A sender submits nothing without a claim that the broker has appended before the deadline. So after the deadline the
-claims decide, and nothing is guessed:
+A sender submits nothing without a claim that the broker has appended before the deadline, and before a barrier for the
+dispatch (resolved.py). So behind either the claims decide, and nothing is guessed:
 
     the row of its WhatsApp id              result
     -------------------------------------   ----------------------------------------------------------
@@ -38,7 +38,7 @@ def result_of_unanswered(
 ) -> Result:
     """The outcome of the dispatch. `claim`: its row, as it was at the append time `now_s`.
 
-    From `closes_at_s` on no claim is in time.
+    From `closes_at_s` on no claim is in time; 0: it was read up to a barrier, behind which no claim counts.
     """
     if claim is None:
         result = _result_without_row(in_flight, now_s, idempotency_window_s)

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 
 from streams.contract import batch as contract
 from streams.contract.batch import BatchProgress
-from streams.dispatch.batches.group import LogRecord
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BATCH, BatchStore
+from streams.dispatch.conversion import LogRecord
 from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch import events as batch_events
 from streams.domain.batch import state as stored

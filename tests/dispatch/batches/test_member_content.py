@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.dispatch.intake import MAX_PENDING_BYTES, Disposition, Intake
+from streams.dispatch.commits.outbox import MAX_PENDING_BYTES
+from streams.dispatch.intake import Disposition, Intake
 from streams.domain.batch import events as batch_events
 from streams.domain.batch.events import BatchOpened
 from streams.domain.phone.events import BatchMember

@@ -45,6 +45,7 @@ class FakeClaims:
         self._now_s = now_s
         self.rows: dict[str, Claim] = {}
         self.error: ClaimsUnreadable | None = None
+        self.is_last_word = True
         self.reads: list[str] = []
 
     async def read(self, account: str, whatsapp_ids: Collection[str]) -> ClaimsRead:
@@ -53,7 +54,7 @@ class FakeClaims:
         if self.error is not None:
             raise self.error
         rows = {whatsapp_id: self.rows.get(whatsapp_id) for whatsapp_id in whatsapp_ids}
-        return ClaimsRead(rows, self._now_s())
+        return ClaimsRead(rows, self._now_s(), self.is_last_word)
 
     async def close(self, except_accounts: Collection[str] = ()) -> None:
         """See `Claims`."""
@@ -123,7 +124,7 @@ class FlightWorld:
             phone_topic="phone",
             namespace=NAMESPACE,
             policy=POLICY,
-            is_sender_alive=self.accounts.is_sender_alive,
+            senders=self.accounts,
         )
         phones, _ = self.store.scan_phones(b"", 100)
         for row in phones:
@@ -136,9 +137,12 @@ class FlightWorld:
 
     # -- what happens
 
-    def set_account(self, name: str, state: accounts_contract.AccountState) -> None:
+    def set_account(
+        self, name: str, state: accounts_contract.AccountState, owner: str | None = None
+    ) -> None:
         """The account's sender publishes its state."""
-        record = AccountRecord(account=name, state=state, since=format_rfc3339(self.now_s))
+        since = format_rfc3339(self.now_s)
+        record = AccountRecord(account=name, state=state, since=since, owner=owner)
         self.accounts.apply_record(name.encode(), accounts_contract.encode(record), self.now_s)
 
     def submit(self, request_id: str) -> None:
@@ -167,6 +171,12 @@ class FlightWorld:
         """Both clocks go on."""
         self.now_s += by_s
         self.mono_s += by_s
+
+    def fire_timers(self, after_s: float) -> None:
+        """What is due after this time happens."""
+        self.pass_time(after_s)
+        asyncio.run(self.stage.publisher.publish(self.timer_service._collect_due_records()))
+        self.run()
 
     def resolve(self, after_s: float = 0.0, rounds: int = 3) -> None:
         """Some rounds of the resolver, after this time."""

@@ -18,11 +18,11 @@ OPEN = Claim(phone=PHONE, id="a", dispatch_number=1, chat_id="c", claimed_at_s=1
 
 @pytest.fixture
 def world() -> FlightWorld:
-    """`a` was dispatched to the account `main`, whose sender died; `other` is ready."""
+    """`a` was dispatched to `main`, of which nothing is known any more: only the deadline decides. `other` is ready."""
     world = FlightWorld()
     world.set_account("main", "ready")
     world.submit("a")
-    world.set_account("main", "stopped")
+    world.accounts.apply_record(b"main", None, world.now_s)
     world.set_account("other", "ready")
     return world
 
@@ -187,7 +187,8 @@ def test_a_command_whose_publication_is_not_known_is_marked_first(world: FlightW
 
 
 def test_a_broker_whose_clock_was_set_back(world: FlightWorld) -> None:
-    """A sender that wakes up could still claim it, so it stays with its account; other messages go on."""
+    """A sender that wakes up could still claim it, as no barrier names it: it stays with its account."""
+    world.claims.is_last_word = False
     world.now_s -= 86_400
     world.resolve(after_s=ENDS_AFTER_S)
     assert world.outcome_count == 0

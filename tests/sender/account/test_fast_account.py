@@ -215,3 +215,18 @@ async def test_a_stopped_account_keeps_its_phone(sender: FastSender) -> None:
     record = sender.account_records[-1]
     assert (record.state, record.phone) == ("stopped", "+905550000001")
     assert record.since == format_rfc3339(sender.now_s)
+
+
+async def test_a_sender_that_begins_to_end_says_so_at_once(sender: FastSender) -> None:
+    """Nobody owns the account from then on, whatever becomes of its browser meanwhile."""
+    sender.account_publisher.update_session(
+        SessionState(Phase.LINKING, qr="1", phone="+905550000001")
+    )
+    await until(lambda: states(sender)[-1] == "linking")
+    sender.account_publisher.begin_stop()
+    await until(lambda: states(sender)[-1] == "stopped")
+    sender.account_publisher.update_session(SessionState(Phase.STOPPED))
+    await sender.account_publisher.publish_stopped()
+    for record in sender.account_records[-2:]:
+        assert (record.state, record.owner, record.qr) == ("stopped", None, None)
+        assert record.phone == "+905550000001"

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from streams.domain.phone.events import Deferred, Sent
+from streams.domain.sending.resolved import barrier_key, encode_barrier
+from streams.testing.memory_table import Disk
 from tests.sender.fast import FastSender, make_command
 
 
@@ -75,3 +77,26 @@ async def test_a_recovered_barrier_counts_for_what_was_published_before(
     sender.send_end = 0
     assert is_refused(await sender.send(command)) == (age_s < 0)
     assert isinstance(await sender.send(make_command("b", timeout_s=30.0)), Sent)
+
+
+@pytest.mark.parametrize("end", [1, 2])
+async def test_a_recovered_barrier_names_what_it_is_about(sender: FastSender, end: int) -> None:
+    """Its dispatcher has handed over what was published before, although no deadline was over."""
+    barriers = {barrier_key("dispatch-1"): end, barrier_key("dispatch-2"): 0}
+    sender.disk.rows |= {key: encode_barrier(value) for key, value in barriers.items()}
+    sender.send_end = 3
+    await sender.open()
+    sender.send_end = 0
+    results = [await sender.send(make_command(f"{number}")) for number in range(3)]
+    assert [is_refused(result) for result in results] == [number < end for number in range(3)]
+
+
+@pytest.mark.parametrize("value", [b"-1", b"x", b"", b"9" * 5000])
+async def test_a_barrier_without_meaning_refuses_nothing_new(value: bytes) -> None:
+    """Others have written it: what is published is sent."""
+    disk = Disk()
+    disk.rows[barrier_key("dispatch-1")] = value
+    sender = FastSender(disk=disk)
+    await sender.open()
+    assert isinstance(await sender.send(make_command("a")), Sent)
+    await sender.close()

@@ -1,4 +1,4 @@
-"""A dispatch without an outcome although its deadline is over: it is marked, and in the end given up.
+"""A dispatch without an outcome, whose deadline is over or whose sender is lost: it is marked, and in the end given up.
 
 The mark makes the resolver's answer exact (streams/dispatch/flights): once it is stored, the row's journal holds the
 dispatch no longer, so its command is not published again. The resolver then reads the claims and publishes the

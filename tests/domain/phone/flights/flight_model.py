@@ -57,11 +57,14 @@ class Model:
     is_strict: bool = True  # the sender refuses a claim from before its command
     is_ordered: bool = True  # the sender refuses a claim behind a barrier
     is_careful: bool = True  # the resolver waits for the mark, and for the last deadline
+    is_early: bool = False  # the resolver does not wait for any deadline: the sender is lost
+    has_offset: bool = True  # a barrier holds the end of the send topic
     reads: int = 2  # of the resolver, which repeats an answer without an effect
     sender: Sender = Sender()
     commands: tuple[SendCommand, ...] = ()
     claim: Claim | None = None
     has_barrier: bool = False  # behind the sender's last own record
+    barrier_before: int = 0  # the offset in the latest barrier
     latest_s: float = 0.0  # of all append times in the changelog
     resolved: Resolved = NOTHING_RESOLVED
     other_writes: int = 0  # of the sender, about something else
@@ -93,6 +96,7 @@ class Model:
             tuple(map(_describe_command, self.commands)),
             _describe_claim(self.claim),
             (self.has_barrier, self.resolved, self.other_writes, self.restarts),
+            self.barrier_before if self.restarts else 0,
             self.latest_s if self.restarts else 0.0,
             self.submitted_by,
         )

@@ -90,7 +90,9 @@ def crash(model: Model) -> Iterator[Model]:
 def mark(model: Model) -> Iterator[Model]:
     """The resolver reports the flight as overdue."""
     in_flight = model.in_flight
-    if in_flight is None or in_flight.overdue_since_s or model.log or model.now_s < TIMEOUT_S:
+    if in_flight is None or in_flight.overdue_since_s or model.log:
+        return
+    if model.now_s < TIMEOUT_S and not model.is_early:
         return
     model.log += (
         FlightOverdue(
@@ -101,7 +103,7 @@ def mark(model: Model) -> Iterator[Model]:
 
 
 def read_claims(model: Model) -> Iterator[Model]:
-    """The resolver reads the claims up to a barrier, once no claim can be in time."""
+    """The resolver reads the claims up to a barrier, once no claim can be in time, or the sender is lost."""
     in_flight = model.in_flight
     if in_flight is None:
         return
@@ -110,9 +112,12 @@ def read_claims(model: Model) -> Iterator[Model]:
         if not in_flight.overdue_since_s or model.published_by_s is None:
             return
         closes_at_s = model.published_by_s + TIMEOUT_S
+    if model.is_early:
+        closes_at_s = 0.0
     if model.read is not None or not model.reads or model.now_s < closes_at_s:
         return
     model.has_barrier, model.latest_s = True, max(model.latest_s, model.now_s)
+    model.barrier_before = len(model.commands) if model.has_offset else 0
     result = result_of_unanswered(
         in_flight,
         model.claim if in_flight.account == "a" else None,

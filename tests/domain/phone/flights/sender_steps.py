@@ -84,7 +84,10 @@ def restart(model: Model) -> Iterator[Model]:
     model.sender = Sender(sender.taken - (sender.command is not None))
     model.has_barrier = False
     model.resolved = msgspec_replace(
-        model.resolved, recovered_before=len(model.commands), latest_s=model.latest_s
+        model.resolved,
+        noticed_before=max(model.resolved.noticed_before, model.barrier_before),
+        recovered_before=len(model.commands),
+        latest_s=model.latest_s,
     )
     yield model
 

@@ -77,3 +77,26 @@ def test_a_sender_that_accepts_a_claim_behind_a_barrier_is_found_out(
     """Its append time lies between the command and the deadline, and says nothing."""
     _, wrong = explore(steps=1, step_s=SMALL_STEP_S, crashes=0, reads=1, is_ordered=False, **sender)
     assert wrong
+
+
+@pytest.mark.parametrize("sender", SENDERS, ids=["claims", "writes another row", "restarts"])
+def test_a_message_that_is_handed_over_before_its_deadline_is_submitted_once(
+    sender: dict[str, int],
+) -> None:
+    """Its sender seemed to be lost, and goes on at any moment, or another process of the account does."""
+    count, wrong = explore(is_early=True, crashes=0, steps=1, reads=1, **sender)
+    assert count > 1000
+    assert wrong == []
+
+
+def test_a_message_that_is_handed_over_after_a_crash_is_submitted_once() -> None:
+    """Its command may be published again until its row is marked."""
+    count, wrong = explore(is_early=True, reads=1)
+    assert count > 1000
+    assert wrong == []
+
+
+def test_a_barrier_that_does_not_say_what_it_is_about_is_found_out() -> None:
+    """The process that recovers the table takes the barrier for one of an earlier deadline."""
+    _, wrong = explore(is_early=True, has_offset=False, crashes=0, reads=1, restarts=1)
+    assert wrong

@@ -1,0 +1,1 @@
+"""How events of the phone log are decided and committed, many together."""

@@ -49,6 +49,7 @@ def test_every_topic_that_a_worker_needs_is_specified() -> None:
         "x.internal.batch": 5,
         "x.internal.clock": 1,
         "x.internal.consent": 5,
+        "x.internal.forget": 1,
         "x.internal.accounts": 1,
         "x-dispatch-rows-changelog": 5,
         "x.internal.send.a": 1,

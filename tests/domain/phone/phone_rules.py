@@ -22,7 +22,7 @@ from streams.domain.phone.state import OPEN_STATES, State
 from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
-from tests.domain.phone.forget_rules import ForgetRules
+from tests.domain.phone.forgetting.forget_rules import ForgetRules
 
 ACCOUNTS = ("main", "other")
 ids = st.sampled_from([f"m{i}" for i in range(12)])

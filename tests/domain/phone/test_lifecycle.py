@@ -124,10 +124,8 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
 def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:
     """From the state before, let an event of this type bring about the state after."""
     if event in (FlightOverdue, ForgetContinued):
-        cause_by_silence(world, after) if event is FlightOverdue else cause_by_forgetting(
-            world, before, after
-        )
-        return
+        cause_by = cause_by_silence if event is FlightOverdue else cause_by_forgetting
+        return cause_by(world, before, after)
     if event is Outcome and before is State.SENT:
         bring_to(world, State.DISPATCHED)
         give_receipt(world, after.value)
@@ -173,14 +171,11 @@ def request(world: PhoneWorld, before: Stage, after: Stage) -> None:
 
 def cause_by_forgetting(world: PhoneWorld, before: Stage, after: Stage) -> None:
     """Of a message that was removed, a remainder is stored. One event does not cancel everything that waits."""
-    if before is Absent.NEW:
-        bring_to(world, after)
-    if after is State.CANCELLED and before is not Absent.NEW:
+    if before is not Absent.NEW and after is State.CANCELLED:
         world.accounts = {}
         for index in range(forgetting.MAX_PER_EVENT):
             world.submit(f"0{index}")
-    if before is not Absent.NEW:
-        bring_to(world, before)
+    bring_to(world, after if before is Absent.NEW else before)
     world.apply(EVENTS[ForgetRequested])
     world.apply(EVENTS[ForgetContinued])
 
@@ -192,7 +187,7 @@ def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:
     world.apply(EVENTS[Outcome])
 
 
-def cause_by_silence(world: PhoneWorld, after: Stage) -> None:
+def cause_by_silence(world: PhoneWorld, _before: Stage, after: Stage) -> None:
     """No sender answers a dispatch."""
     bring_to(world, State.DISPATCHED)
     if after is not State.UNKNOWN:

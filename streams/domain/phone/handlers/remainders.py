@@ -8,7 +8,7 @@ Older messages need nothing: their records were acknowledged long ago.
 
 from msgspec.structs import replace
 
-from streams.domain.phone.effects import PublishForgetReport, PublishStatus
+from streams.domain.phone.effects import PublishForgetReport
 from streams.domain.phone.state import Message, Phone
 from streams.domain.phone.transition import Transition
 from streams.domain.phone.values.forgetting import GRACE_S, remainder_id
@@ -67,18 +67,7 @@ def remove(transition: Transition, message: Message) -> None:
             queued_count=message.queued_count,
             completed_at_s=message.completed_at_s,
             dead_letter_id=message.dead_letter_id,
-            last_status=status and _strip(status),
+            last_status=status and replace(status, id=""),
             forgotten_at_s=transition.append_s,
         )
-    )
-
-
-def _strip(status: PublishStatus) -> PublishStatus:
-    """The status without what says anything about the recipient."""
-    return PublishStatus(
-        id="",
-        status=status.status,
-        event_id_suffix=status.event_id_suffix,
-        at_s=status.at_s,
-        attempt=status.attempt,
     )

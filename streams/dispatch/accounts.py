@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -45,6 +45,15 @@ class _Account:
         return self.is_ready and not self.is_silent
 
 
+class _Snapshot(NamedTuple):
+    """What the accounts can do at any time from `from_s` until before `until_s`, unless a record changes it."""
+
+    availability: Mapping[str, Availability]
+    from_s: float
+    until_s: float
+    next_free_s: float
+
+
 class Accounts:
     """Which accounts there are, and what they can do now. `on_change` is called when that changes.
 
@@ -64,6 +73,8 @@ class Accounts:
         self._requests: dict[str, AccountRequest] = {}
         self._without_new_chats: frozenset[str] = frozenset()
         self._summaries: dict[str, dict[str, Any]] = {}
+        self._snapshot: _Snapshot | None = None  # None: it must be made again
+        self._next_silent_mono_s = float("-inf")  # before then, no account becomes silent
         self._on_change = on_change
         self._now_s = now_s
         self._monotonic_s = monotonic_s
@@ -79,7 +90,9 @@ class Accounts:
         if value is None:
             self._accounts.pop(name, None)
         else:
-            self._accounts[name] = self._make_account(record, append_s, self._accounts.get(name))
+            state = self._make_account(record, append_s, self._accounts.get(name))
+            self._accounts[name] = state
+            self._next_silent_mono_s = min(self._next_silent_mono_s, state.silent_from_mono_s)
         self._update_new_chats(name, is_allowed=record is None or record.new_chats_allowed)
         self._report_change(name, previous)
 
@@ -112,6 +125,7 @@ class Accounts:
         else:
             self._requests[name] = request
             log.info("account %s: a person requests that it is %s", name, request.requested)
+        self._snapshot = None
         self._on_change()
 
     @property
@@ -122,11 +136,16 @@ class Accounts:
     def check_heartbeats(self) -> None:
         """Take the accounts for down whose senders have been silent for too long. To be called every second."""
         now_mono_s = self._monotonic_s()
+        if now_mono_s <= self._next_silent_mono_s:
+            return
         for name, state in self._accounts.items():
             if not state.is_silent and now_mono_s > state.silent_from_mono_s:
                 previous = self._describe(name)
                 state.is_silent = True
                 self._report_change(name, previous)
+        alive = [state for state in self._accounts.values() if not state.is_silent]
+        times_s = [state.silent_from_mono_s for state in alive]
+        self._next_silent_mono_s = min(times_s, default=float("inf"))
 
     def _describe(self, name: str) -> tuple[bool | None, float, frozenset[str]]:
         """What a change of this account is a change of; the first: whether it can send, None if there is none."""
@@ -147,6 +166,7 @@ class Accounts:
             )
             log.info("account %s is %s", name, "ready" if current[0] else why)
         if previous != current:
+            self._snapshot = None
             self._on_change()
 
     def is_sender_alive(self, name: str) -> bool:
@@ -194,19 +214,34 @@ class Accounts:
         return self._summaries
 
     def get_availability(self, now_s: float) -> Mapping[str, Availability]:
-        """What each account can do now."""
+        """What each account can do now. It is never changed: a change makes another mapping."""
+        return self._get_snapshot(now_s).availability
+
+    def next_free_s(self, now_s: float) -> float:
+        """When the next busy account will be free; infinity if none is busy."""
+        return self._get_snapshot(now_s).next_free_s
+
+    def _get_snapshot(self, now_s: float) -> "_Snapshot":
+        snapshot = self._snapshot
+        if snapshot is None or not snapshot.from_s <= now_s < snapshot.until_s:
+            snapshot = self._snapshot = self._make_snapshot(now_s)
+        return snapshot
+
+    def _make_snapshot(self, now_s: float) -> "_Snapshot":
         availability = dict.fromkeys(self._requests, Availability.DOWN)
         for name, state in self._accounts.items():
             availability[name] = _get_availability(state, now_s)
         for name, request in self._requests.items():
             if request.requested != "active":
                 availability[name] = _HELD[request.requested]
-        return availability
-
-    def next_free_s(self, now_s: float) -> float:
-        """When the next busy account will be free; infinity if none is busy."""
-        times_s = (state.free_at_s for state in self._accounts.values())
-        return min((at_s for at_s in times_s if at_s > now_s), default=float("inf"))
+        times_s = {state.free_at_s for state in self._accounts.values()}
+        changes_s = times_s | {free_at_s - MAX_BUSY_S for free_at_s in times_s}
+        return _Snapshot(
+            availability,
+            from_s=max((at_s for at_s in changes_s if at_s <= now_s), default=float("-inf")),
+            until_s=min((at_s for at_s in changes_s if at_s > now_s), default=float("inf")),
+            next_free_s=min((at_s for at_s in times_s if at_s > now_s), default=float("inf")),
+        )
 
 
 def _has_stopped(record: AccountRecord) -> bool:

@@ -113,10 +113,11 @@ class TimerService:
         """Until cancelled."""
         while True:
             self._notified.clear()
-            await self._publisher.publish(self._collect_due_records())
+            await self._publisher.publish(self.collect_due_records())
             await self._wait_until_next()
 
-    def _collect_due_records(self) -> list[OutgoingRecord]:
+    def collect_due_records(self) -> list[OutgoingRecord]:
+        """The events whose time or turn has come; each is returned once."""
         self._accounts.check_heartbeats()
         now_s = self._now_s()
         availability = self._accounts.get_availability(now_s)

@@ -5,6 +5,7 @@
     urls/<sha256 of a URL>     a note; its time is that of the last answer of the server
     incoming/<owner>-<n>       a file in the making
     in-use/<owner>-<n>         a second name of a file that a message needs now
+    locks/<sha256 of a URL>    held while a sender fetches from it, so that no other one does at the same time
 
 Several senders share the folder. The second name keeps a file that another one evicts. `owner` is the worker's name, of
 which there is one process at a time: what an earlier one left is removed. Only the owner of the folder may read it.
@@ -16,11 +17,13 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+import filelock
 import msgspec
 
 from streams.media.files import Download
@@ -28,7 +31,8 @@ from streams.system.private_files import PRIVATE_DIR_MODE
 
 log = logging.getLogger(__name__)
 
-_FOLDERS: Final = ("files", "urls", "incoming", "in-use")
+_FOLDERS: Final = ("files", "urls", "incoming", "in-use", "locks")
+_LOCK_POLL_S: Final = 0.1
 _MAX_UNUSED_S: Final = 86_400.0  # nothing is kept for longer without a use
 
 
@@ -38,7 +42,8 @@ class MediaCache:
     def __init__(self, folder: Path, owner: str, *, max_bytes: int, max_age_s: float) -> None:
         """A note is fresh for `max_age_s`. Beyond `max_bytes`, the files are removed that were not used for longest."""
         self._folder = folder
-        self._files, self._urls, self._incoming, self._in_use = (folder / name for name in _FOLDERS)
+        paths = [folder / name for name in _FOLDERS]
+        self._files, self._urls, self._incoming, self._in_use, self._locks = paths
         self._owner = owner
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
@@ -47,7 +52,7 @@ class MediaCache:
     def open(self) -> None:
         """Create the folder, and remove what an earlier process of this owner left. Raises OSError."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (self._folder, self._files, self._urls, self._incoming, self._in_use):
+        for folder in (self._folder, *(self._folder / name for name in _FOLDERS)):
             folder.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)
         for folder in (self._incoming, self._in_use):
             for path in folder.glob(f"{self._owner}-*"):
@@ -79,6 +84,16 @@ class MediaCache:
     def _note_path(self, url: str) -> Path:
         """The URL itself is not written down: it may be signed."""
         return self._urls / sha256(url.encode()).hexdigest()
+
+    @asynccontextmanager
+    async def lock(self, url: str) -> AsyncIterator[None]:
+        """Held by one sender of this machine at a time. To wait for it blocks nothing. Raises OSError."""
+        path = self._locks / self._note_path(url).name
+        async with filelock.AsyncFileLock(path, poll_interval=_LOCK_POLL_S):
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
 
     # -- files
 
@@ -126,9 +141,10 @@ class MediaCache:
             if is_surplus and file.name != keep:
                 file.unlink(missing_ok=True)
                 total_bytes -= size_bytes
-        for noted_at_s, _, note in _list_newest_first(self._urls, _get_change_s):
-            if noted_at_s < oldest_s:
-                note.unlink(missing_ok=True)
+        for folder in (self._urls, self._locks):  # a process that was killed leaves its locks
+            for changed_at_s, _, file in _list_newest_first(folder, _get_change_s):
+                if changed_at_s < oldest_s:
+                    file.unlink(missing_ok=True)
 
 
 def _get_access_s(status: os.stat_result) -> float:

@@ -204,6 +204,12 @@ class MediaSource:
             del self._failures[next(iter(self._failures))]
 
     async def _download(self, url: str, max_bytes: int) -> Download:
+        """What another sender of this machine is fetching is waited for, and then it is there."""
+        async with self._cache.lock(url):
+            fresh = await asyncio.to_thread(self._find_fresh, url)
+            return fresh or await self._download_alone(url, max_bytes)
+
+    async def _download_alone(self, url: str, max_bytes: int) -> Download:
         known = await asyncio.to_thread(self._cache.find, url)
         await asyncio.to_thread(self._require_room)
         path = self._cache.make_path()

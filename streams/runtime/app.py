@@ -59,9 +59,11 @@ class App(faust.App):
         watchdog_timeouts: WatchdogTimeouts,
         read_retention_s: ReadRetentionS,
         release_dir: Callable[[], None] = lambda: None,
+        is_leaving_at_stop: bool = False,
         **options: Any,
     ) -> None:
         self.fence = fence
+        self.is_leaving_at_stop = is_leaving_at_stop
         self.partitions = partitions
         self.event_timeout_s = event_timeout_s
         self.source_topics: set[str] = set()  # topics that are read

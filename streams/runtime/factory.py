@@ -32,13 +32,20 @@ _METADATA_MAX_AGE_MS = 10_000
 
 
 def create_app(
-    app_id: str, settings: Settings, *, name: str, partitions: int, event_timeout_s: float = 30.0
+    app_id: str,
+    settings: Settings,
+    *,
+    name: str,
+    partitions: int,
+    event_timeout_s: float = 30.0,
+    is_leaving_at_stop: bool = False,
 ) -> App:
     """Create the app of the worker `name`. From now on this process alone has the name on this data folder.
 
     `partitions`: the number of partitions of the topics and tables that move together. `event_timeout_s`: the
     longest time that an event may take. A rebalance waits this long for it; after that the watchdog ends
-    the process. The topics are checked when the app is run (worker.py).
+    the process. `is_leaving_at_stop`: when it is stopped, a standby takes over at once; else its partitions wait for
+    its return until its session ends. The topics are checked when the app is run (worker.py).
 
     Raises:
         WorkerAlreadyRunning: another live process has this name.
@@ -60,6 +67,7 @@ def create_app(
         ),
         read_retention_s=lambda topic: admin.read_tombstone_retention_s(settings, topic),
         release_dir=directory.release,
+        is_leaving_at_stop=is_leaving_at_stop,
         broker=broker,
         broker_credentials=credentials,
         **options,

@@ -22,6 +22,7 @@ class FencedApp(Protocol):
     """The app as its consumer, its consumer's thread and its producer use it."""
 
     consumer_generation_id: int
+    is_leaving_at_stop: bool
 
     @property
     def fence(self) -> Fence:

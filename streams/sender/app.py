@@ -84,6 +84,7 @@ class Sender:
             name=name,
             partitions=1,
             event_timeout_s=make_limits(settings).max_dispatch_s,
+            is_leaving_at_stop=True,
         )
         self.table = DurableTable(self.app, topics.SENDS, check_row=claim_store.check_row)
         self.registry = metrics.new_registry(name, lambda: self.get_readiness()[0])

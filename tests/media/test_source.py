@@ -72,6 +72,35 @@ async def test_another_sender_of_this_machine_finds_the_file(
     assert server.requests == {"/a.png": 1}
 
 
+async def test_two_senders_fetch_a_file_once(server: FileServer, tmp_path: Path) -> None:
+    """They need it at the same moment: the second one waits for the first, and takes what it left."""
+    url = f"{server.url}/slow"
+    async with open_source(tmp_path) as first, open_source(tmp_path, owner="other") as second:
+        together = [asyncio.create_task(fetch(source, url)) for source in (first, second)]
+        while not server.requests:  # noqa: ASYNC110 - the server is in this process
+            await asyncio.sleep(0)
+        server.gate.set()
+        files = await asyncio.gather(*together)
+    assert server.requests == {"/slow": 1}
+    assert files[0].sha256 == files[1].sha256
+
+
+async def test_a_sender_that_ends_lets_the_other_one_fetch(
+    server: FileServer, tmp_path: Path
+) -> None:
+    """Its lock ends with its download, whatever becomes of that."""
+    url = f"{server.url}/slow"
+    async with open_source(tmp_path, owner="other") as second:
+        async with open_source(tmp_path) as first:
+            await fetch_code(first, url, "m1", wait_s=0.0)
+            while not server.requests:  # noqa: ASYNC110 - the server is in this process
+                await asyncio.sleep(0)
+            waiting = asyncio.create_task(fetch(second, url))
+        server.gate.set()
+        assert (await waiting).size_bytes > 0
+    assert server.requests == {"/slow": 2}
+
+
 async def test_only_the_owner_can_read_the_files(server: FileServer, tmp_path: Path) -> None:
     """A file may be private, and its URL may be signed: it is written down nowhere."""
     async with open_source(tmp_path / "cache") as source:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,21 +139,40 @@ async def test_apps_of_one_process_have_their_own_fences(world: World):
 
 async def test_a_worker_without_partitions_stands_by(world: World):
     """Both workers are ready, and one of them says that it stands by."""
-    send_topic = names(world.settings).send("main")
-
-    def sender(name: str) -> App:
-        app = create_app("sender", world.settings, name=name, partitions=1)
-
-        @app.agent(app.raw_topic(send_topic), name="send_topic")
-        async def work(stream: Any) -> None:
-            async for _ in stream.events():
-                pass
-
-        return app
-
-    async with run_app(sender("sender-1")) as one, run_app(sender("sender-2")) as two:
+    async with (
+        run_app(make_sender(world.settings, "sender-1")) as one,
+        run_app(make_sender(world.settings, "sender-2")) as two,
+    ):
         await wait_until(lambda: one.readiness().is_ready)
         assert sorted((one.readiness().reason, two.readiness().reason)) == [
             "ready",
             "standing by: other workers have the partitions",
         ]
+
+
+def make_sender(settings: Settings, name: str) -> App:
+    """One of two members for one partition."""
+    app = create_app("sender", settings, name=name, partitions=1, is_leaving_at_stop=True)
+
+    @app.agent(app.raw_topic(names(settings).send("main")), name="send_topic")
+    async def work(stream: Any) -> None:
+        async for _ in stream.events():
+            pass
+
+    return app
+
+
+async def test_a_standby_takes_over_as_soon_as_a_worker_has_stopped(world: World):
+    """It does not wait for the end of the session, and gets the partition of a static member."""
+    session_s = 20
+    settings = replace(world.settings, kafka_session_timeout_s=session_s)
+    async with run_app(make_sender(settings, "sender-1")) as first:
+        assert first.assigned_partitions()
+        standby = make_sender(settings, "sender-2")
+        world.apps.append(standby)
+        await standby.start()
+        await wait_until(lambda: standby.readiness().is_ready)
+        [active, waiting] = sorted((first, standby), key=lambda app: not app.assigned_partitions())
+        await active.stop()
+        await wait_until(lambda: waiting.assigned_partitions(), timeout_s=session_s / 2)
+        await waiting.stop()

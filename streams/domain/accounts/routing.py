@@ -84,30 +84,41 @@ def choose_account(
     phone's last one. It is kept while it is ready, even when others are freer, so that a conversation
     keeps its sender. `closed_accounts` will not do for this phone now.
     """
+    if required_account is not None:
+        return _try_account(required_account, accounts, closed_accounts)
+    if preferred_account is not None and _is_usable(preferred_account, accounts, closed_accounts):
+        return _try_account(preferred_account, accounts, closed_accounts)
     usable = {
         name: capacity
         for name, capacity in accounts.items()
         if capacity.is_ready and name not in closed_accounts
     }
-    if required_account is not None:
-        return _try_account(required_account, usable)
-    if preferred_account is not None and preferred_account in usable:
-        return _try_account(preferred_account, usable)
     if not usable:
         return AccountChoice(blocked_reason="no_account")
-    return _try_account(_assign_account(phone, usable), usable)
+    return _try_account(_assign_account(phone, usable), accounts, closed_accounts)
+
+
+def _is_usable(name: str, accounts: AccountCapacities, closed_accounts: Collection[str]) -> bool:
+    capacity = accounts.get(name)
+    return capacity is not None and capacity.is_ready and name not in closed_accounts
 
 
 def _assign_account(phone: str, usable: AccountCapacities) -> str:
     """The account of a new conversation; one that may open no chats is the last choice."""
     candidates = {n: c for n, c in usable.items() if c.is_new_chat_allowed} or usable
+    if len({capacity.weight for capacity in candidates.values()}) == 1:
+        return max(candidates, key=lambda name: _hash(phone, name))  # as `_draw`, and cheaper
     return max(candidates, key=lambda name: _draw(phone, name, candidates[name].weight))
+
+
+def _hash(phone: str, account: str) -> bytes:
+    return blake2b(f"{account}/{phone}".encode(), digest_size=8).digest()
 
 
 def _draw(phone: str, account: str, weight: float) -> tuple[float, float]:
     """The account's number for this phone: the highest is its own in `weight` of all cases (Efraimidis, Spirakis)."""
-    digest = blake2b(f"{account}/{phone}".encode(), digest_size=8).digest()
-    fraction = ((int.from_bytes(digest) >> (64 - _HASH_BITS)) + 0.5) / 2**_HASH_BITS
+    number = int.from_bytes(_hash(phone, account)) >> (64 - _HASH_BITS)
+    fraction = (number + 0.5) / 2**_HASH_BITS
     return weight / -log(fraction), fraction
 
 
@@ -125,10 +136,11 @@ def is_any_ready(required_account: str | None, accounts: AccountCapacities) -> b
     )
 
 
-def _try_account(name: str, usable: AccountCapacities) -> AccountChoice:
-    capacity = usable.get(name)
-    if capacity is None:
+def _try_account(
+    name: str, accounts: AccountCapacities, closed_accounts: Collection[str]
+) -> AccountChoice:
+    if not _is_usable(name, accounts, closed_accounts):
         return AccountChoice(blocked_reason="no_account", required_account=name)
-    if capacity.free_slots > 0:
+    if accounts[name].free_slots > 0:
         return AccountChoice(account=name)
     return AccountChoice(blocked_reason="account_busy", required_account=name)

@@ -96,7 +96,7 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
     """Whether the event changes anything."""
     match event:
         case RequestReceived():
-            return requests.apply_request(transition, event, _get_names(accounts))
+            return requests.apply_request(transition, event, accounts)
         case CancelRequested():
             return cancels.apply_cancel(transition, event)
         case Outcome():
@@ -123,11 +123,6 @@ def _apply_time(transition: Transition, event: TimerFired | ScheduleDue | Retent
             return requests.apply_schedule_due(transition, event)
         case RetentionElapsed():
             return retention.apply_retention(transition, event)
-
-
-def _get_names(accounts: AccountCapacities) -> frozenset[str]:
-    """The accounts that a request may name."""
-    return frozenset(name for name, capacity in accounts.items() if not capacity.is_removed)
 
 
 def _apply_timer(transition: Transition, event: TimerFired) -> bool:

@@ -17,7 +17,7 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from streams.runtime.consumer.coordinator import current_fence
+from streams.runtime.consumer.coordinator import current_fence, is_leaving_at_stop
 from streams.runtime.consumer.fetch import last_empty_range
 from streams.runtime.consumer.offsets import OffsetRange
 from streams.runtime.protocols import FencedApp
@@ -50,9 +50,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Connect. The coordinator that is created in this call updates this app's fence."""
         token = current_fence.set(self.app.fence)
+        leaving_token = is_leaving_at_stop.set(self.app.is_leaving_at_stop)
         try:
             await super().on_start()
         finally:
+            is_leaving_at_stop.reset(leaving_token)
             current_fence.reset(token)
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:

@@ -175,7 +175,7 @@ class FlightWorld:
     def fire_timers(self, after_s: float) -> None:
         """What is due after this time happens."""
         self.pass_time(after_s)
-        asyncio.run(self.stage.publisher.publish(self.timer_service._collect_due_records()))
+        asyncio.run(self.stage.publisher.publish(self.timer_service.collect_due_records()))
         self.run()
 
     def resolve(self, after_s: float = 0.0, rounds: int = 3) -> None:

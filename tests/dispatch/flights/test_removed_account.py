@@ -76,7 +76,7 @@ def test_nothing_is_dispatched_to_a_paused_account(world: FlightWorld) -> None:
     world.submit("a")
     assert world.commands == []
     world.accounts.apply_request(NAME, request("active"), 0.0)
-    asyncio.run(world.stage.publisher.publish(world.timer_service._collect_due_records()))
+    asyncio.run(world.stage.publisher.publish(world.timer_service.collect_due_records()))
     world.run()
     assert [command.id for command in world.commands] == ["a"]
 

@@ -11,6 +11,7 @@ from tests.overrides.switches.switch import (
 )
 
 CONSUMER_FILE = "consumer/consumer.py"
+COORDINATOR_FILE = "consumer/coordinator.py"
 APP_FILE = "app.py"
 
 MEMBERSHIP = (
@@ -41,6 +42,13 @@ MEMBERSHIP = (
         "        if not assigned:",
         "        if False:",
         (MEMBER + "test_a_worker_without_partitions_stands_by",),
+    ),
+    Switch(
+        "a worker that stops leaves its group for a standby",
+        COORDINATOR_FILE,
+        "            await self._leave_group()\n",
+        "            pass\n",
+        (MEMBER + "test_a_standby_takes_over_as_soon_as_a_worker_has_stopped",),
     ),
     Switch(
         "a worker that comes back waits for its predecessor",

@@ -5,12 +5,12 @@ request, and nothing is sent. A replay of the dead letter in which a request end
 generation of its message.
 """
 
-from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Final
 
 from msgspec.structs import replace
 
+from streams.domain.accounts.routing import AccountCapacities, is_removed
 from streams.domain.consent.state import is_opted_out
 from streams.domain.errors import Error
 from streams.domain.phone import forwarding, queue
@@ -25,7 +25,7 @@ MAX_BATCHES: Final = 8  # of one message; the same message may be requested by s
 
 
 def apply_request(
-    transition: Transition, event: RequestReceived, account_names: Collection[str]
+    transition: Transition, event: RequestReceived, accounts: AccountCapacities
 ) -> bool:
     """Accept, reject or recognise the request."""
     request_id = event.request.id
@@ -36,7 +36,7 @@ def apply_request(
         pass
     elif changes.is_for_waiting(transition, event):
         _cancel_waiting(transition, event, existing)
-    elif (error := _find_error(transition, event, account_names)) is not None:
+    elif (error := _find_error(transition, event, accounts)) is not None:
         _reject_request(transition, event, existing, error)
     else:
         _accept_request(transition, event, existing)
@@ -64,7 +64,7 @@ def _merge_members(
 
 
 def _find_error(
-    transition: Transition, event: RequestReceived, account_names: Collection[str]
+    transition: Transition, event: RequestReceived, accounts: AccountCapacities
 ) -> Error | None:
     """Why the request cannot be accepted; None: it can, or it was, under another number of this recipient."""
     request = event.request
@@ -76,8 +76,8 @@ def _find_error(
         return None
     if request.category == "marketing" and is_opted_out(transition.get_consent()):
         return consent.make_error(transition)
-    if request.account is not None and request.account not in account_names:
-        return Error("unknown_account", _describe_unknown(request.account, account_names))
+    if request.account is not None and not _may_name(request.account, accounts):
+        return Error("unknown_account", _describe_unknown(request.account, accounts))
     waiting_count = transition.phone.waiting_count
     if waiting_count < transition.policy.max_queue:
         return None
@@ -85,8 +85,13 @@ def _find_error(
     return Error("queue_full", detail)
 
 
-def _describe_unknown(account: str, account_names: Collection[str]) -> str:
-    nearest = get_close_matches(account, sorted(account_names), n=1)
+def _may_name(account: str, accounts: AccountCapacities) -> bool:
+    return account in accounts and not is_removed(account, accounts)
+
+
+def _describe_unknown(account: str, accounts: AccountCapacities) -> str:
+    names = sorted(name for name in accounts if _may_name(name, accounts))
+    nearest = get_close_matches(account, names, n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"account: there is no account {account!r}{hint}"
 

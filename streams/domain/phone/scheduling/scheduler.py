@@ -4,15 +4,14 @@ The scheduler decides when a phone gets an event (`TimerFired`, `ScheduleDue`), 
 then does. It only names the events; the timer service publishes them. There is no clock, no randomness
 and no I/O here.
 
-Each account has `max_in_flight` slots for dispatches in this partition. While phones wait for a slot,
-only the phone whose turn it is gets one. So a flood to one phone starves no other phone, and an urgent
-message overtakes across phones.
+Each account has `max_in_flight` slots for dispatches in this partition. While phones wait for a slot of an
+account, only the phone whose turn it is gets one of it. So a flood to one phone starves no other phone, and an
+urgent message overtakes across phones. What an event costs does not grow with the number of phones that wait.
 """
 
 import heapq
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
 
 import msgspec
 
@@ -23,21 +22,17 @@ from streams.domain.accounts.routing import (
     Capacity,
 )
 from streams.domain.phone.events import ScheduleDue, TimerFired
+from streams.domain.phone.scheduling.capacities import Capacities
 from streams.domain.phone.scheduling.message_times import MessageTimes
+from streams.domain.phone.scheduling.slots import Slots
 from streams.domain.phone.scheduling.wait_keys import WaitKey, make_wait_key
+from streams.domain.phone.scheduling.wait_queues import QueuedPhone, WaitQueues
 from streams.domain.phone.state import Phone, Wait
 
 EARLY_TIMER_DELAY_S: Final = 0.5  # of a timer that fired before its time
 _NOT_READY: Final = (Availability.DOWN, Availability.CAPPED, Availability.REMOVED)
 MAX_PENDING_WAKES: Final = 64  # phones whose wake-up is on its way through the log at one time
-
-
-class QueuedPhone(NamedTuple):
-    """A phone's place in the queue of a `WaitKey`: by priority, then by arrival."""
-
-    priority_rank: int
-    arrival: int
-    phone: str
+_MIN_REBUILD_SIZE: Final = 1000
 
 
 class _WaitingPhone(msgspec.Struct):
@@ -54,13 +49,13 @@ class Scheduler:
 
     def __init__(self, max_in_flight: int, weights: Mapping[str, float] | None = None) -> None:
         """`weights`: the accounts' shares of new conversations."""
-        self._max_in_flight = max_in_flight
         self._weights = weights or {}
         self._waiting: dict[str, _WaitingPhone] = {}
-        self._in_flight: dict[str, str] = {}  # phone → account
-        self._in_flight_counts: Counter[str] = Counter()
-        self._pending_wakes: dict[str, WaitKey] = {}
-        self._wait_queues: defaultdict[WaitKey, list[QueuedPhone]] = defaultdict(list)
+        self._slots = Slots(max_in_flight)
+        self._wait_queues = WaitQueues(self._is_waiting)
+        self._new_keys: set[WaitKey] = set()  # of phones that joined since phones were woken
+        self._availabilities: Mapping[str, Availability] = {}  # when phones were woken last
+        self._without_new_chats: Collection[str] = ()
         self._timers: list[tuple[float, str, int]] = []  # time, phone, timer version
         self._fired_timers: set[str] = set()  # the phones whose timer's event is on its way
         self._message_times = MessageTimes()
@@ -72,19 +67,19 @@ class Scheduler:
 
     def iter_phones(self) -> Iterator[str]:
         """The phones that wait, have a message in flight, or have one with a time of its own."""
-        yield from {*self._waiting, *self._in_flight, *self._message_times.iter_phones()}
+        yield from {*self._waiting, *self._slots.in_flight, *self._message_times.iter_phones()}
 
     @property
     def in_flight_count(self) -> int:
         """How many dispatches senders have."""
-        return len(self._in_flight)
+        return len(self._slots.in_flight)
 
     # -- learning from rows
 
     def update(self, phone: str, row: Phone | None) -> None:
         """The phone's row is this now; None: it has none. This ends the phone's turn."""
-        had_pending_wake = self._pending_wakes.pop(phone, None) is not None
-        self._update_in_flight(phone, row.in_flight.account if row and row.in_flight else None)
+        had_pending_wake = self._slots.release(phone)
+        self._slots.set_in_flight(phone, row.in_flight.account if row and row.in_flight else None)
         if row is None or not (row.waits or row.timer_at_s):
             self._waiting.pop(phone, None)
             self._fired_timers.discard(phone)
@@ -96,20 +91,13 @@ class Scheduler:
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
         for wait in row.waits:
             if wait not in already_queued:
-                wait_queue = self._wait_queues[make_wait_key(wait)]
-                heapq.heappush(wait_queue, QueuedPhone(wait.priority_rank, arrival, phone))
+                wait_key = make_wait_key(wait)
+                self._wait_queues.push(wait_key, QueuedPhone(wait.priority_rank, arrival, phone))
+                self._new_keys.add(wait_key)
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
         """A message is to get a `ScheduleDue` at this time; 0: none. An event for one that has left is harmless."""
         self._message_times.set(phone, request_id, at_s)
-
-    def _update_in_flight(self, phone: str, account: str | None) -> None:
-        previous_account = self._in_flight.pop(phone, None)
-        if previous_account is not None:
-            self._in_flight_counts[previous_account] -= 1
-        if account is not None:
-            self._in_flight[phone] = account
-            self._in_flight_counts[account] += 1
 
     def _set_timer(
         self, phone: str, row: Phone, previous: _WaitingPhone | None, *, had_pending_wake: bool
@@ -128,6 +116,18 @@ class Scheduler:
             delay_s = EARLY_TIMER_DELAY_S if has_fired_early else 0.0
             timer = (row.timer_at_s + delay_s, phone, row.timer_version)
             heapq.heappush(self._timers, timer)
+        self._drop_stale_timers()
+
+    def _drop_stale_timers(self) -> None:
+        """The memory is bounded by the phones that wait, however often their times change."""
+        if len(self._timers) > max(_MIN_REBUILD_SIZE, 2 * len(self._waiting)):
+            self._timers = [timer for timer in self._timers if self._is_current(timer)]
+            heapq.heapify(self._timers)
+
+    def _is_current(self, timer: tuple[float, str, int]) -> bool:
+        _, phone, timer_version = timer
+        waiting = self._waiting.get(phone)
+        return waiting is not None and waiting.timer_version == timer_version
 
     def shift_timers(self, by_s: float) -> None:
         """The clock was set by this much: timers keep the time that they have left."""
@@ -147,44 +147,26 @@ class Scheduler:
         availabilities: Mapping[str, Availability],
         without_new_chats: Collection[str] = (),
     ) -> AccountCapacities:
-        """The accounts for this phone's next step; while it is another phone's turn, none is free.
+        """The accounts for this phone's next step; one that other phones wait for is free only for the next of them.
 
         `without_new_chats`: the accounts that may open no new chats now.
         """
-        has_pending_wake = phone in self._pending_wakes
-        is_contended = not has_pending_wake and any(
-            self._is_unblocked(wait_key, availabilities, without_new_chats)
-            for wait_key in self._iter_wait_keys()
-        )
-        return {
-            name: Capacity(
+        has_pending_wake = phone in self._slots.pending
+
+        def make_capacity(name: str, availability: Availability) -> Capacity:
+            is_contended = not has_pending_wake and self._wait_queues.is_wanted(
+                name, without_new_chats
+            )
+            is_free = availability is Availability.READY and not is_contended
+            return Capacity(
                 availability not in _NOT_READY,
-                0
-                if is_contended
-                else self._count_free_slots(name, availability, without_new_chats, phone),
+                self._slots.count_free(name, without_new_chats, phone) if is_free else 0,
                 name not in without_new_chats,
                 availability is Availability.REMOVED,
                 self._weights.get(name, DEFAULT_WEIGHT),
             )
-            for name, availability in availabilities.items()
-        }
 
-    def _count_free_slots(
-        self,
-        account: str,
-        availability: Availability,
-        without_new_chats: Collection[str],
-        except_phone: str = "",
-    ) -> int:
-        """Slots that are neither in use nor reserved for a phone on its way to its turn."""
-        if availability is not Availability.READY:
-            return 0
-        reserved = sum(
-            wait_key.admits(account, without_new_chats)
-            for phone, wait_key in self._pending_wakes.items()
-            if phone != except_phone
-        )
-        return max(0, self._max_in_flight - self._in_flight_counts[account] - reserved)
+        return Capacities(availabilities, make_capacity)
 
     # -- what is due
 
@@ -202,55 +184,86 @@ class Scheduler:
     ) -> list[TimerFired]:
         """The phones whose turn it is now, urgent ones first.
 
-        A slot is reserved for each of them until `update` says what its step made of it.
+        A slot is reserved for each of them until `update` says what its step made of it. `availabilities` is
+        another object whenever an account has changed.
         """
+        self._compare_accounts(availabilities, without_new_chats)
         wakes: list[TimerFired] = []
-        while len(self._pending_wakes) < MAX_PENDING_WAKES:
-            wait_key = self._get_next_wait_key(availabilities, without_new_chats)
-            if wait_key is None:
-                break
-            phone = heapq.heappop(self._wait_queues[wait_key]).phone
-            self._pending_wakes[phone] = wait_key
-            wakes.append(TimerFired(phone=phone, timer_version=self._waiting[phone].timer_version))
+        heads = self._collect_heads(availabilities, without_new_chats)
+        while heads and len(self._slots.pending) < MAX_PENDING_WAKES:
+            expected_head, number, wait_key = heapq.heappop(heads)
+            if not self._is_unblocked(wait_key, availabilities, without_new_chats):
+                continue  # the slots went to phones before it
+            head = self._wait_queues.get_head(wait_key)
+            if head == expected_head:  # otherwise the phone was woken for another of its messages
+                wakes.append(self._wake(wait_key))
+                head = self._wait_queues.get_head(wait_key)
+            if head is not None:
+                heapq.heappush(heads, (head, number, wait_key))
+        if not heads:
+            self._forget_changes()
         return wakes
+
+    def _wake(self, wait_key: WaitKey) -> TimerFired:
+        phone = self._wait_queues.pop(wait_key)
+        self._slots.reserve(phone, wait_key)
+        return TimerFired(phone=phone, timer_version=self._waiting[phone].timer_version)
 
     def _pop_due_timers(self, now_s: float) -> Iterator[TimerFired]:
         while self._timers and self._timers[0][0] <= now_s:
-            _, phone, timer_version = heapq.heappop(self._timers)
-            waiting = self._waiting.get(phone)
-            if waiting is not None and waiting.timer_version == timer_version:
+            timer = heapq.heappop(self._timers)
+            _, phone, timer_version = timer
+            if self._is_current(timer):
                 self._fired_timers.add(phone)
                 yield TimerFired(phone=phone, timer_version=timer_version)
 
     # -- the queues of phones
 
-    def _get_next_wait_key(
+    def _compare_accounts(
         self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str]
-    ) -> WaitKey | None:
-        """The queue whose first phone goes next."""
-        unblocked = [
-            wait_key
-            for wait_key in self._iter_wait_keys()
-            if self._is_unblocked(wait_key, availabilities, without_new_chats)
-        ]
-        return min(unblocked, key=lambda wait_key: self._wait_queues[wait_key][0], default=None)
+    ) -> None:
+        """Remember which accounts can do something else than when phones were woken last."""
+        changed_accounts = self._slots.changed_accounts
+        if without_new_chats != self._without_new_chats:
+            changed_accounts |= {*availabilities, *self._availabilities}
+            self._without_new_chats = without_new_chats
+        if availabilities is not self._availabilities:
+            previous, self._availabilities = self._availabilities, availabilities
+            changed_accounts |= {n for n, a in availabilities.items() if previous.get(n) is not a}
+            changed_accounts |= previous.keys() - availabilities.keys()
 
-    def _iter_wait_keys(self) -> Iterable[WaitKey]:
-        """The queues that have a phone; entries of phones that wait no more are dropped on the way."""
-        for wait_key in list(self._wait_queues):
-            wait_queue = self._wait_queues[wait_key]
-            while wait_queue and not self._is_waiting(wait_key, wait_queue[0]):
-                heapq.heappop(wait_queue)
-            if wait_queue:
-                yield wait_key
-            else:
-                del self._wait_queues[wait_key]
+    def _forget_changes(self) -> None:
+        """Every queue that can go on has been asked."""
+        self._slots.changed_accounts.clear()
+        self._slots.has_changed_for_any = False
+        self._new_keys.clear()
+
+    def _collect_heads(
+        self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str]
+    ) -> list[tuple[QueuedPhone, int, WaitKey]]:
+        """A heap of the first phones of the queues that can go on. Only what has changed can have made them so."""
+        changed_accounts = self._slots.changed_accounts
+        wait_keys = dict.fromkeys(self._new_keys)
+        for account in changed_accounts:
+            wait_keys |= dict.fromkeys(self._wait_queues.list_keys(account))
+        if self._slots.has_changed_for_any:
+            for account in availabilities:
+                wait_keys |= dict.fromkeys(self._wait_queues.list_keys(account))
+        if changed_accounts or self._slots.has_changed_for_any:
+            wait_keys |= dict.fromkeys(self._wait_queues.list_keys(None))
+        heads: list[tuple[QueuedPhone, int, WaitKey]] = []
+        for number, wait_key in enumerate(wait_keys):
+            head = self._wait_queues.get_head(wait_key)
+            if head is not None and self._is_unblocked(wait_key, availabilities, without_new_chats):
+                heads.append((head, number, wait_key))
+        heapq.heapify(heads)
+        return heads
 
     def _is_waiting(self, wait_key: WaitKey, queued: QueuedPhone) -> bool:
         waiting = self._waiting.get(queued.phone)
         if waiting is None or waiting.arrival != queued.arrival:
             return False
-        if queued.phone in self._pending_wakes:
+        if queued.phone in self._slots.pending:
             return False
         return any(
             (make_wait_key(wait), wait.priority_rank) == (wait_key, queued.priority_rank)
@@ -268,19 +281,18 @@ class Scheduler:
         If a phone waits for a busy account that is no longer ready, another account may take it. If it requires
         an account that was removed, its message fails.
         """
-        required = availabilities.get(wait_key.account) if wait_key.account is not None else None
+        account = wait_key.account
+        required = availabilities.get(account) if account is not None else None
         if required is Availability.REMOVED and not wait_key.is_in_doubt:
             return True
-        candidates = {
-            name: availability
-            for name, availability in availabilities.items()
-            if wait_key.admits(name, without_new_chats)
-        }
+        names = availabilities if account is None else (account,) if required is not None else ()
+        candidates = [name for name in names if wait_key.admits(name, without_new_chats)]
         if wait_key.reason == "account_busy" and all(
-            availability in _NOT_READY for availability in candidates.values()
+            availabilities[name] in _NOT_READY for name in candidates
         ):
             return True
         return any(
-            self._count_free_slots(name, availability, without_new_chats) > 0
-            for name, availability in candidates.items()
+            availabilities[name] is Availability.READY
+            and self._slots.count_free(name, without_new_chats) > 0
+            for name in candidates
         )

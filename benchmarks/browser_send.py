@@ -18,8 +18,8 @@ from pathlib import Path
 from playwright.async_api import async_playwright
 
 from benchmarks.browser_common import PEER_CHAT, Sandbox, machine, ready_driver, sandbox, send
-from streams.whatsapp.install import bundle, executable
-from streams.whatsapp.web import launch
+from streams.whatsapp.install import bundle, chromium_sandbox, executable
+from streams.whatsapp.web.chromium_arguments import chromium_arguments
 
 Send = Callable[[str], Awaitable[None]]
 _BLOCK = 50
@@ -36,11 +36,15 @@ async def bare(sandbox: Sandbox, profile: Path) -> AsyncIterator[Send]:
     """wa-js in a page, as its README shows it: no claim, no gate, no watchdog."""
     program = executable.find_chromium(None)
     version = await executable.read_version(program)
+    has_sandbox = await chromium_sandbox.find_obstacle(program) is None
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(
             str(profile),
             executable_path=program.path,
-            args=launch.chromium_arguments(program, version, sandbox.browser_args),
+            args=chromium_arguments(
+                program, version, sandbox.browser_args, has_sandbox=has_sandbox
+            ),
+            chromium_sandbox=has_sandbox,
         )
         page = context.pages[0]
         await page.goto("https://web.whatsapp.com/")
@@ -52,10 +56,12 @@ async def bare(sandbox: Sandbox, profile: Path) -> AsyncIterator[Send]:
             " && WPP.whatsapp.Stream.mode === 'MAIN'"
         )
 
-        async def send_bare(whatsapp_id: str) -> None:
-            assert await page.evaluate(_SEND, [PEER_CHAT, whatsapp_id, "hello"]) == "OK"
+        find_chat = "(chat) => WPP.chat.find(chat).then((model) => model.id.toString())"
+        chat_id = await page.evaluate(find_chat, PEER_CHAT)
 
-        await page.evaluate("(chat) => WPP.chat.find(chat).then(() => null)", PEER_CHAT)
+        async def send_bare(whatsapp_id: str) -> None:
+            assert await page.evaluate(_SEND, [chat_id, whatsapp_id, "hello"]) == "OK"
+
         yield send_bare
         await context.close()
 

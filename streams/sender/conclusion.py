@@ -1,4 +1,4 @@
-"""The end of a dispatch: its row remembers the result, its outcome is published, its record is acknowledged.
+"""The record of a dispatch, and its end: row, outcome, acknowledgement.
 
 In this order, so that a result that was published is known after a crash and never changes. `Sent` is
 the exception: its outcome is published while its row is being written, because a sender that finds
@@ -6,17 +6,24 @@ the claim still open reconciles the message, and publishes the same.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from streams.domain.phone.events import Outcome, Result, Sent
 from streams.domain.sending import claim as claims
+from streams.domain.sending import command
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.runtime.batching import ITERATIONS_TO_NEXT_RECORD, join_next_request
 from streams.sender.attempts.runner import RunningAttempt
 from streams.sender.claim_store import ClaimStore
+
+log = logging.getLogger(__name__)
 
 Publish = Callable[[Sequence[Outcome]], Awaitable[object]]
 OnConcluded = Callable[[str, Claim], object]
@@ -50,6 +57,22 @@ class PendingDispatch:
     def is_submitted(self) -> bool:
         """The page was given the message, in this process."""
         return self.running is not None and self.running.attempt.submit_count > 0
+
+
+def decode_dispatch(
+    record: SendRecord, appended_at_s: float, offset: int, *, namespace: str, account: str
+) -> PendingDispatch | None:
+    """The dispatch of this record, which the broker appended at this time; None if it is not a command."""
+    if record.value is None:
+        return None
+    try:
+        send_command = command.decode(record.value, appended_at_s, offset)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # Without the exception, whose text may hold a phone number.
+        log.error("a record of the send topic is not a command: skipped")  # noqa: TRY400
+        return None
+    whatsapp_id = derive_whatsapp_id(namespace, account, send_command.phone, send_command.id)
+    return PendingDispatch(record, send_command, whatsapp_id)
 
 
 Conclusion = tuple[PendingDispatch, Result]

@@ -5,32 +5,38 @@
               ahead     beside    next     a time    beside each other                    acknowledgement
                         each other
 
-Rows are read and numbers looked up a few dispatches ahead, but only one claim is stored ahead: every
-claim that a crash leaves open must be reconciled. A message whose ack is late holds up no other one, and neither does
-one whose file is being fetched: a recipient has one message in flight, so the order of each recipient's messages is
-kept. Results are written while the next dispatch is submitted. No record makes the pipeline raise: it is concluded, or
-logged and skipped.
+Rows are read and numbers looked up a few dispatches ahead. Claims are stored ahead for what is submitted next, several
+in one batch, and results are written behind it in the same way: turn_times.py says how many, because every claim that a
+crash leaves open must be reconciled. A message whose ack is late holds up no other one, and neither does one whose file
+is being fetched: a recipient has one message in flight, so the order of each recipient's messages is kept. No record
+makes the pipeline raise: it is concluded, or logged and skipped.
 """
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
-
 from streams.domain.phone.events import Result
-from streams.domain.sending import command
-from streams.domain.sending.message_id import derive_whatsapp_id
+from streams.domain.sending.turn_times import JOIN_RESULTS_S, MAX_CLAIMS_AHEAD, TurnTimes
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.running import RunningAttempt
-from streams.sender.conclusion import Conclusion, PendingDispatch, ResultWriter, SendRecord
+from streams.sender.conclusion import (
+    Conclusion,
+    PendingDispatch,
+    ResultWriter,
+    SendRecord,
+    decode_dispatch,
+)
 from streams.sender.metrics import Metrics
 from streams.system.tasks import cancel_tasks
 
 log = logging.getLogger(__name__)
 
-MAX_AHEAD: Final = 4
+# The claims of the next batch are stored while those of the last one are submitted.
+MAX_AHEAD: Final = MAX_CLAIMS_AHEAD + 4
 # If as many acks are late at a time, the connection is dead: nothing more is given to the page.
 MAX_UNANSWERED: Final = 8
 # How long a submit under way may still take when the send topic is given up; after that its claim stays open.
@@ -65,7 +71,8 @@ class SendPipeline:
         self._to_claim: asyncio.Queue[tuple[PendingDispatch, RunningAttempt]] = asyncio.Queue()
         self._to_submit: asyncio.Queue[tuple[PendingDispatch, RunningAttempt]] = asyncio.Queue()
         self._to_conclude: asyncio.Queue[Conclusion] = asyncio.Queue()
-        self._claim_permit = asyncio.Semaphore(1)
+        self._turn_times = TurnTimes()
+        self._unsubmitted_claims = 0
         self._pending: set[PendingDispatch] = set()  # accepted and not concluded
         self._ahead: set[PendingDispatch] = set()  # the pending ones whose turn has not ended
         self._change_event = asyncio.Event()
@@ -130,30 +137,18 @@ class SendPipeline:
         if self._is_closing:
             self._nack(record)
             return
-        is_marker = record.value is None  # of a dispatcher (streams/dispatch/flights/barrier.py)
-        dispatch = None if is_marker else self._decode_record(record, appended_at_s, offset)
+        dispatch = decode_dispatch(
+            record, appended_at_s, offset, namespace=self._namespace, account=self._account
+        )
         if dispatch is None:
+            # A record without a value is a marker of a dispatcher (streams/dispatch/flights/barrier.py).
+            self._metrics.malformed_records.inc(record.value is not None)
             record.ack()
             return
         self._pending.add(dispatch)
         self._metrics.in_progress.set(len(self._pending))
         self._ahead.add(dispatch)
         self._to_decide.put_nowait(dispatch)
-
-    def _decode_record(
-        self, record: SendRecord, appended_at_s: float, offset: int
-    ) -> PendingDispatch | None:
-        try:
-            send_command = command.decode(record.value or b"", appended_at_s, offset)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            # Without the exception, whose text may hold a phone number.
-            log.error("a record of the send topic is not a command: skipped")  # noqa: TRY400
-            self._metrics.malformed_records.inc()
-            return None
-        whatsapp_id = derive_whatsapp_id(
-            self._namespace, self._account, send_command.phone, send_command.id
-        )
-        return PendingDispatch(record, send_command, whatsapp_id)
 
     def _notify_change(self) -> None:
         """Wake every task that waits for a change."""
@@ -210,10 +205,15 @@ class SendPipeline:
 
     async def _claim_all(self) -> None:
         while True:
-            dispatch, running = await self._to_claim.get()
-            await self._claim_permit.acquire()
-            await self._runner.claim_ahead(running)
-            self._to_submit.put_nowait((dispatch, running))
+            batch = [await self._to_claim.get()]
+            while not (room := self._turn_times.room_for_claims(self._unsubmitted_claims)):
+                await self._change_event.wait()
+            while len(batch) < room and not self._to_claim.empty():
+                batch.append(self._to_claim.get_nowait())
+            self._unsubmitted_claims += len(batch)
+            await asyncio.gather(*(self._runner.claim_ahead(running) for _, running in batch))
+            for item in batch:
+                self._to_submit.put_nowait(item)
 
     # -- submit
 
@@ -221,12 +221,15 @@ class SendPipeline:
         while True:
             dispatch, running = await self._to_submit.get()
             await self._attempt_permits.acquire()
+            started_s = time.monotonic()
             task = asyncio.create_task(self._run_attempt(dispatch, running), name="attempt")
             self._attempts[task] = dispatch
             self._metrics.awaiting_ack.set(len(self._attempts))
             task.add_done_callback(self._on_attempt_done)
-            self._claim_permit.release()
+            self._unsubmitted_claims -= 1
+            self._notify_change()
             await running.turn_ended.wait()
+            self._turn_times.record(time.monotonic() - started_s)
             self._leave_queue(dispatch)
 
     async def _run_attempt(self, dispatch: PendingDispatch, running: RunningAttempt) -> None:
@@ -259,9 +262,7 @@ class SendPipeline:
 
     async def _conclude_all(self) -> None:
         while True:
-            batch = [await self._to_conclude.get()]
-            while not self._to_conclude.empty():
-                batch.append(self._to_conclude.get_nowait())
+            batch = await self._collect_conclusions()
             await self._results.write(batch)
             for dispatch, result in batch:
                 self._pending.discard(dispatch)
@@ -269,6 +270,22 @@ class SendPipeline:
                 self._to_conclude.task_done()
             self._metrics.in_progress.set(len(self._pending))
             self._notify_change()
+
+    async def _collect_conclusions(self) -> list[Conclusion]:
+        """The results that are there, and those of the next few turns if these end at once."""
+        batch = [await self._to_conclude.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(JOIN_RESULTS_S):
+                while len(batch) < self._turn_times.joined_results and self._is_submitting():
+                    batch.append(await self._to_conclude.get())
+        while not self._to_conclude.empty():
+            batch.append(self._to_conclude.get_nowait())
+        return batch
+
+    def _is_submitting(self) -> bool:
+        """Whether the result of another turn will come soon."""
+        is_claimed = not self._to_submit.empty() or not self._to_conclude.empty()
+        return not self._is_closing and (is_claimed or bool(self._attempts))
 
 
 async def _best_effort(work: Awaitable[object]) -> None:

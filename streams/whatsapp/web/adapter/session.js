@@ -11,7 +11,7 @@
   const { WPP, missing, readOrNull, connection, restrictions, linking } = shared;
 
   const MAX_EVENTS = 10000;
-  const BATCH_DELAY_MS = 50;
+  const BATCH_DELAY_MS = 100;
 
   /* ---------- state ---------- */
 
@@ -42,12 +42,25 @@
   let stateVersion = 1;
   let wake = () => {};
 
-  // Receipts come in bursts while messages are sent: a short delay puts many into one answer.
+  let batchTimer = null;
+  let isBatchDue = false;
+
+  // Receipts come in bursts while messages are sent: a short delay puts many into one answer, also what came
+  // while Python was between two calls.
+  function scheduleBatch() {
+    if (isBatchDue || batchTimer !== null || !events.length) return;
+    batchTimer = setTimeout(() => {
+      batchTimer = null;
+      isBatchDue = true;
+      wake();
+    }, BATCH_DELAY_MS);
+  }
+
   function addEvent(event) {
     lastSeq += 1;
     events.push({ seq: lastSeq, ...event });
     if (events.length > MAX_EVENTS) events.shift();
-    if (events.length === 1) setTimeout(() => wake(), BATCH_DELAY_MS);
+    scheduleBatch();
   }
 
   function markStateChanged() {
@@ -99,7 +112,9 @@
   async function listen({ after, state_version, wait_ms }) {
     for (const event of events) if (event.kind === "hint" && event.seq <= after) hinted.delete(event.about);
     events = events.filter((event) => event.seq > after);
-    await waitForNews(wait_ms, () => events.length > 0 || stateVersion !== state_version);
+    scheduleBatch();
+    await waitForNews(wait_ms, () => isBatchDue || stateVersion !== state_version);
+    isBatchDue = false;
     return { events, last: lastSeq, state_version: stateVersion, state: await readState() };
   }
 

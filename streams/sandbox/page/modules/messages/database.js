@@ -91,7 +91,7 @@ define("WAWebDBUpdateMessageTable", (exports, require) => {
 define("WAWebDBMsgUtils", (exports, require) => {
   exports.getMsgsByMsgKey = async (keys) => {
     const storage = require("WAWebSandboxStorage");
-    const rows = await Promise.all(keys.map((key) => storage.get("message", String(key))));
+    const rows = await storage.getMany("message", keys.map(String));
     return rows.filter(Boolean).map(require("WAWebDBMessageSerialization").messageFromDbRow);
   };
 });
@@ -151,6 +151,6 @@ define("WAWebSchemaMessage", (exports, require) => {
       const { lowerInclusive, upperInclusive } = options;
       return readRange(IDBKeyRange.bound(lower, upper, !lowerInclusive, !upperInclusive), options);
     },
-    bulkGet: (keys) => Promise.all(keys.map((key) => storage.get("message", key))),
+    bulkGet: (keys) => storage.getMany("message", keys),
   });
 });

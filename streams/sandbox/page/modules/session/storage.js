@@ -45,6 +45,12 @@ define("WAWebSandboxStorage", (exports) => {
   exports.initialize = async () => { await open(); };
   exports.put = (storeName, row) => write(storeName, (store) => store.put(row));
   exports.get = (storeName, key) => read(storeName, (store) => store.get(key));
+  // One transaction for all keys. The rows are in the order of the keys; undefined if there is none.
+  exports.getMany = async (storeName, keys) => {
+    const requests = [];
+    await read(storeName, (store) => { requests.push(...keys.map((key) => store.get(key))); });
+    return requests.map((request) => request.result);
+  };
   exports.getAll = (storeName) => read(storeName, (store) => store.getAll());
   exports.clear = () => Promise.all(STORES.map((name) => write(name, (store) => store.clear())));
 });

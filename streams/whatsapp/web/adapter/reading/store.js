@@ -104,10 +104,11 @@
     return models.find((model) => model.id.id === id && (model.id.fromMe || !isOwn));
   }
 
+  const findByKeys = (keys) => keys.map((key) => WPP.whatsapp.MsgStore.get(key)).find(Boolean);
+
   // Last by the bare id, for keys in a form that is not known.
   function findInMemory(id, chatId, isOwn = true) {
-    const store = WPP.whatsapp.MsgStore;
-    const model = listAllKeys(chatId, id, isOwn).map((key) => store.get(key)).find(Boolean);
+    const model = findByKeys(listAllKeys(chatId, id, isOwn));
     if (model) return model;
     return listChats(chatId).map((chat) => findInChat(chat, id, isOwn)).find(Boolean) || null;
   }
@@ -121,11 +122,15 @@
     throw new Error("WhatsApp Web has no getMessagesById");
   }
 
+  // Every message of the chat is looked at only once, after the database.
   async function findMessage(id, chatId, { isOwn = true } = {}) {
-    const model = findInMemory(id, chatId, isOwn);
+    const keys = listAllKeys(chatId, id, isOwn);
+    const model = findByKeys(keys);
     if (model) return model;
-    await loadMessages(listAllKeys(chatId, id, isOwn));
-    return findInMemory(id, chatId, isOwn);
+    const failure = await loadMessages(keys).then(() => null, (error) => error);
+    const found = findInMemory(id, chatId, isOwn);
+    if (failure && !found) throw failure;
+    return found;
   }
 
   // The model with what the database has of it, also if it is in memory.

@@ -29,10 +29,10 @@ from streams.whatsapp.web.recovery_policy import RecoverySettings
 
 log = logging.getLogger(__name__)
 
-# The heap that the driver needs for messages; media pass through it in chunks. Its code is interpreted, which costs
-# a tenth of a millisecond for each call, and glibc returns what is free: benchmarks/README.md has what each saves.
+# The heap that the driver needs for messages; media pass through it in chunks. The second
+# optimizing compiler is off, and glibc returns what is free: benchmarks/README.md has what each saves and costs.
 _NODE_OPTIONS = "--max-old-space-size=96 --max-semi-space-size=1"
-_NODE_FLAGS = ("--no-opt", "--no-maglev", "--max-lazy", "--optimize-for-size")
+_NODE_FLAGS = ("--no-opt", "--max-lazy")
 _NODE_ENVIRONMENT = "UV_THREADPOOL_SIZE=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536"
 
 # Playwright reads PLAYWRIGHT_NODEJS_PATH from our own environment (playwright/_impl/_driver.py:27).

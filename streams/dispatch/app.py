@@ -29,8 +29,9 @@ from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.health_report import HealthReport
 from streams.dispatch.intake import Disposition, Intake
+from streams.dispatch.phone_census import PhoneCensus
 from streams.dispatch.phone_stage import PhoneStage
-from streams.dispatch.phone_store import PhoneStore
+from streams.dispatch.phone_store import WAITING_PHONES, PhoneStore
 from streams.dispatch.publisher import KafkaPublisher
 from streams.dispatch.queue_survey import QueueSurvey
 from streams.dispatch.records.mapper import create_record_mapper
@@ -69,7 +70,7 @@ class Dispatcher:
         )
         self.names = topics.names(settings)
         self.policy = make_policy(settings)
-        self.table = DurableTable(self.app, topics.ROWS, check_row=check_row)
+        self.table = DurableTable(self.app, topics.ROWS, check_row=check_row, index=WAITING_PHONES)
         self.registry = metrics.new_registry(name, lambda: self.app.readiness().is_ready)
         metrics.register_store_metrics(self.registry, self.table)
         self.clock = create_worker_clock(
@@ -163,6 +164,7 @@ class Dispatcher:
         self.sweep = Sweep(
             self.owned_stores, self.publisher, self.names.phone, self.policy, self.clock.passed_s
         )
+        self.phone_census = PhoneCensus(self.gauges, self.owned_stores)
         self.queue_survey = QueueSurvey(self.registry, self._iter_waiting_phones, self.clock.now_s)
         self.account_monitor = AccountMonitor(settings, self.clock.now_s)
         AccountCollector(
@@ -202,6 +204,7 @@ class Dispatcher:
         app.task(self.sweep.run)
         app.task(self.queue_survey.run)
         app.task(self.account_monitor.run)
+        app.task(self.phone_census.run)
         for part in (self.resolver, self.drain_reporter, self.batch_stage):
             app.task(part.run)
 
@@ -211,6 +214,7 @@ class Dispatcher:
         self.gauges.clear()
         self.batch_stage.load()
         for store in self.owned_stores():
+            self.gauges.begin(store.partition)
             self.timer_service.load_scheduled(store)
             await self._load_phones(store)
         log.info(
@@ -220,14 +224,12 @@ class Dispatcher:
         )
 
     async def _load_phones(self, store: PhoneStore) -> None:
-        phones, last_key = store.scan_phones(b"", BATCH_SIZE)
-        while phones:
-            for row in phones:
-                corrected = correct_phone(row, self.clock.now_s(), self.policy)
-                self.timer_service.load_phone(store.partition, corrected)
-                self.gauges.update(None, row)
-            await asyncio.sleep(0)  # lets probes be answered
-            phones, last_key = store.scan_phones(last_key, BATCH_SIZE)
+        for number, row in enumerate(store.iter_waiting()):
+            corrected = correct_phone(row, self.clock.now_s(), self.policy)
+            self.timer_service.load_phone(store.partition, corrected)
+            self.gauges.load_waiting(row)
+            if number % BATCH_SIZE == BATCH_SIZE - 1:
+                await asyncio.sleep(0)  # lets probes be answered
 
     async def _start_probes(self) -> None:
         lag = LagExporter(

@@ -33,7 +33,7 @@ class HealthReport:
         """See `streams/observability/health.py`."""
         return health.health_document(
             is_ready=self.app.readiness().is_ready,
-            queue_length=self.gauges[gauges.QUEUED] + self.timer_service.count_in_flight(),
+            queue_length=self.gauges.queued + self.timer_service.count_in_flight(),
             cache_size=self.gauges[gauges.CACHED_LOOKUPS],
             conversation_states=self.gauges[gauges.CONVERSATIONS],
             rate_limit_tracking=self.gauges[gauges.RATE_LIMITED],

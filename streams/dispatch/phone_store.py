@@ -17,7 +17,7 @@ after the effects that need it are published.
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -26,7 +26,9 @@ from streams.domain.consent.state import Consent
 from streams.domain.phone import state as stored
 from streams.domain.phone.effects import ForwardRequest
 from streams.domain.phone.events import Event, RequestReceived
+from streams.domain.phone.scheduling.wait_view import is_idle
 from streams.domain.phone.state import Journal, Message, Payload, Phone
+from streams.runtime.store.index import Index, IndexChange
 from streams.runtime.store.rows import NotARow, UndecodableRow
 from streams.runtime.table import Change, DurableTable
 
@@ -45,6 +47,17 @@ _DECODERS: dict[bytes, Callable[[bytes], Any]] = {
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, struct.error)
 
 T = TypeVar("T")
+
+
+def index_row(key: bytes, value: bytes | None) -> IndexChange | None:
+    """What a change of this row means to the index of the phones that wait; None: it is not a phone's row."""
+    if not key.startswith(PHONE):
+        return None
+    return key, value is not None and not is_idle(value)
+
+
+# So that a start does not read all phones. Another version makes every store be rebuilt: change it with the rule.
+WAITING_PHONES: Final = Index(b"1", index_row)
 
 
 def check_row(key: bytes, value: bytes) -> None:
@@ -119,6 +132,13 @@ class PhoneStore:
         items = list(islice(self._table.scan(self.partition, PHONE, after=after), max_rows))
         phones = [self._decode(stored.decode_phone, PHONE, data) for _, data in items]
         return phones, _last_key(items)
+
+    def iter_waiting(self) -> Iterator[Phone]:
+        """The phones that wait for anything. Between two of them, the partition may be revoked (PartitionRevoked)."""
+        for key in self._table.scan_index(self.partition):
+            row = self.get_phone(key[1:].decode())
+            if row is not None:
+                yield row
 
     def scan_messages(self, after: bytes, max_rows: int) -> tuple[list[tuple[str, Message]], bytes]:
         """Up to `max_rows` messages after the key `after`, each with its phone, and the last key."""

@@ -13,9 +13,9 @@ def health_document(
     *,
     is_ready: bool,
     queue_length: int,
-    cache_size: int,
-    conversation_states: int,
-    rate_limit_tracking: int,
+    cache_size: int | None,
+    conversation_states: int | None,
+    rate_limit_tracking: int | None,
     dispatches_overdue: int = 0,
     under_replicated_topics: int = 0,
     accounts: Iterable[AccountStatus],
@@ -28,6 +28,7 @@ def health_document(
     look-up, `conversation_states` the conversations that are not forgotten yet, and `rate_limit_tracking` the
     recipients that were sent a message recently. `dispatches_overdue` counts the messages whose sender does not answer,
     and `under_replicated_topics` the topics of which a broker that is down, frozen or behind has a copy.
+    None: after its start, the process has not counted that yet.
     """
     statuses = list(accounts)
     return {

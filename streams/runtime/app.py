@@ -7,13 +7,13 @@ While the app stops, partitions are released only after the last event is done.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import faust
 from aiokafka import AIOKafkaProducer
-from faust.tables.recovery import Recovery
 from faust.types import TP, EventT
 from faust.types.transports import ConsumerT, TransportT
 from yarl import URL
@@ -30,6 +30,7 @@ from streams.runtime.parts.faust_parts import (
 )
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import ProduceObserver, RecoveredTable
+from streams.runtime.recovery.service import Recovery
 from streams.runtime.store.local_store import Table
 from streams.runtime.store.stale import ReadRetentionS, StaleStores
 from streams.runtime.watchdog import Watchdog, WatchdogTimeouts
@@ -58,6 +59,7 @@ class App(faust.App):
         event_timeout_s: float,
         watchdog_timeouts: WatchdogTimeouts,
         read_retention_s: ReadRetentionS,
+        consumer_options: Mapping[str, Any],
         release_dir: Callable[[], None] = lambda: None,
         is_leaving_at_stop: bool = False,
         **options: Any,
@@ -70,6 +72,7 @@ class App(faust.App):
         self.free_topics: set[str] = set()  # those with any number of partitions (assignor.py)
         self.target_topics: set[str] = set()  # topics that are written, besides those
         self.durable_tables: list[RecoveredTable] = []
+        self.consumer_options = consumer_options  # how to reach the brokers, for aiokafka
         self.stale_stores = StaleStores(read_retention_s)
         self.publisher = Publisher(self._started_producer)
         self.on_produce_response: ProduceObserver = lambda metadata, sent_s, received_s: None
@@ -157,9 +160,9 @@ class App(faust.App):
     def _describe_join(self) -> str:
         if self.fence.heartbeat_age_s() is None:
             return "joining the group"
-        remaining = self._recovery.active_remaining_total() if self.in_recovery else 0
-        if remaining > 0:
-            return f"recovering the tables, {remaining} records left"
+        progress = self._recovery.progress
+        if progress is not None and not progress.is_done:
+            return progress.describe(time.monotonic())
         return "taking over partitions"
 
     def obstacle(self) -> str | None:

@@ -66,6 +66,7 @@ def create_app(
             event_timeout_s, settings.kafka_session_timeout_s
         ),
         read_retention_s=lambda topic: admin.read_tombstone_retention_s(settings, topic),
+        consumer_options=connection.client_options(settings),
         release_dir=directory.release,
         is_leaving_at_stop=is_leaving_at_stop,
         broker=broker,

@@ -21,6 +21,7 @@ from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.gate import Gate
 from streams.runtime.protocols import TableApp
 from streams.runtime.store.changelog import Appended, Change, ChangelogWriter
+from streams.runtime.store.index import INDEX_PREFIX, NO_INDEX, Index
 from streams.runtime.store.local_store import LocalStore
 from streams.runtime.store.rows import (
     INTERNAL_PREFIX,
@@ -54,8 +55,18 @@ class DurableTable:
     that reads a row and writes it back must be the row's only writer in that time.
     """
 
-    def __init__(self, app: TableApp, name: str, *, check_row: CheckRow = accept_any_row) -> None:
-        """`check_row` raises for a record of the changelog that is not a row of this table: it is skipped."""
+    def __init__(
+        self,
+        app: TableApp,
+        name: str,
+        *,
+        check_row: CheckRow = accept_any_row,
+        index: Index = NO_INDEX,
+    ) -> None:
+        """`check_row` raises for a record of the changelog that is not a row of this table: it is skipped.
+
+        `index`: which rows `scan_index` finds.
+        """
         self._app = app
         self._table: Any = app.Table(
             name,
@@ -67,6 +78,7 @@ class DurableTable:
         self.changelog: str = self._table.changelog_topic.get_topic_name()
         self._store: LocalStore = self._table.data
         self._store.check_row = check_row
+        self._store.index = index
         self._changelog_writer = ChangelogWriter(app.publisher, self.changelog)
         self._gate = Gate()
         self._owned_partitions: frozenset[int] = frozenset()
@@ -96,6 +108,7 @@ class DurableTable:
         async with self._recovery_lock:
             if not self._app.has_recovered_assignment():
                 return  # revoked again in the meantime: another recovery follows
+            self._store.make_durable()
             assigned = self._app.assignor.assigned_actives()
             self._owned_partitions = frozenset(
                 tp.partition for tp in assigned if tp.topic == self.changelog
@@ -158,6 +171,11 @@ class DurableTable:
             yield from chunk
             start = chunk[-1][0] + b"\0"
 
+    def scan_index(self, partition: int) -> Iterator[bytes]:
+        """The keys of the rows that are in the index, in their order. Raises PartitionRevoked, also in the middle."""
+        for key, _ in self.scan(partition, INDEX_PREFIX):
+            yield key.removeprefix(INDEX_PREFIX)
+
     def _read_chunk(self, partition: int, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
         # No iterator outlives this call: it would keep the database and its lock open.
         try:
@@ -174,7 +192,7 @@ class DurableTable:
             key = cursor.key()
             if not key.startswith(prefix):
                 break
-            if not key.startswith(INTERNAL_PREFIX):
+            if not key.startswith(INTERNAL_PREFIX) or prefix.startswith(INTERNAL_PREFIX):
                 rows.append((key, cursor.value()))
             cursor.next()
         cursor.status()  # raises if the rows ended because they cannot be read
@@ -238,11 +256,7 @@ class DurableTable:
 
     def _apply(self, partition: int, changes: Sequence[Change], appended: Appended) -> None:
         batch = WriteBatch(raw_mode=True)
-        for key, value in changes:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+        self._store.add_rows(batch, changes)
         if appended.last_offset >= 0 and appended.follows_own:
             # Otherwise others' records lie before it: a recovery that follows now must still read them.
             self._store.put_position(batch, appended.last_offset, appended.at_s)

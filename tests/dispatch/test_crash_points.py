@@ -76,7 +76,7 @@ def new_stage(disk: Disk, now: list[float], max_in_flight: int = 8) -> PhoneStag
     gauges = Gauges()
     for row in new_store(disk).scan_phones(b"", 1000)[0]:
         timer_service.update_phone(0, row.phone, row)
-        gauges.update(None, row)
+        gauges.load_waiting(row)
     return PhoneStage(
         POLICY,
         accounts,

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from faust.transport import consumer as faust_consumer
 
 from streams.kafka import reader
 from streams.kafka.topics import ROWS
@@ -140,30 +139,6 @@ async def _with_empty_folder(app: App, world: World) -> App:
     await app.stop()
     shutil.rmtree(app.conf.appdir)
     return world.make_app()
-
-
-async def test_a_changelog_record_that_was_lost_on_its_way_is_read_again(
-    world: World, app: App, rows: DurableTable, monkeypatch: pytest.MonkeyPatch
-):
-    """Otherwise the table would have a hole that nobody notices."""
-    await rows.write(0, [(b"%03d" % number, b"x") for number in range(200)])
-    other = await _with_empty_folder(app, world)
-    table = DurableTable(other, ROWS)
-    _with_agent(other, world)
-    lost = {50, 51, 120}
-    original_getmany = faust_consumer.Consumer.getmany
-
-    async def getmany(self: Any, timeout: float) -> AsyncIterator[Any]:
-        async for partition, message in original_getmany(self, timeout):
-            if message.offset in lost and partition.partition == 0:
-                lost.discard(message.offset)
-            else:
-                yield partition, message
-
-    monkeypatch.setattr(faust_consumer.Consumer, "getmany", getmany)
-    async with run_app(other):
-        assert len(list(table.scan(0))) == 200
-    assert not lost
 
 
 async def test_writes_from_anywhere_are_safe_while_partitions_move(

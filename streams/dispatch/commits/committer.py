@@ -137,7 +137,7 @@ class Committer:
         """The event is done: who counts or watches the phone learns of it."""
         row = decision.row
         if row is not None and not decision.is_republished:
-            self.gauges.update(decision.before, row)
+            self.gauges.update(partition, decision.before, row)
         if row is not None and decision.disposition is EventDisposition.APPLIED:
             report_changes(row, self.metrics)
         if decision.is_turn_over:

@@ -2,7 +2,7 @@
 
 * **Gap rule.** Records are delivered contiguously (offsets.py, fetch.py). A gap means that records were lost on their
   way to this class, or were deleted from the log before they were read; the start of the log shows which. Lost: seek
-  back. Deleted: count them, log them, go on. The rule also holds for changelogs; otherwise a table would have holes.
+  back. Deleted: count them, log them, go on. Changelogs are not read here (recovery/changelogs.py).
 * **Delivery.** No source record is delivered between a revocation and the end of `perform_seek`, which seeks *every*
   source partition, also those without a commit and those at 0.
 * **Commit rule.** Commits go up to the oldest record that was delivered and is not acknowledged.
@@ -52,8 +52,6 @@ class Consumer(driver.Consumer):
         self.is_delivering = False
         # Of source partitions, from perform_seek to the next revocation.
         self._trackers: dict[TP, OffsetTracker] = {}
-        # Of changelog partitions, from seek_wait to the next revocation.
-        self._changelog_trackers: dict[TP, OffsetTracker] = {}
         self._gap_free_from: dict[tuple[TP, int], int] = {}
         self._resynced: set[TP] = set()
         self._generations = count(1)
@@ -90,7 +88,6 @@ class Consumer(driver.Consumer):
     def _clear_trackers(self) -> None:
         self.is_delivering = False
         self._trackers.clear()
-        self._changelog_trackers.clear()
 
     # -- where to read
 
@@ -150,14 +147,9 @@ class Consumer(driver.Consumer):
         )
         tracker.next_offset = earliest
 
-    async def seek_wait(self, partitions: Any) -> None:
-        """Seek changelogs to where their tables are; what was fetched before is not delivered."""
-        self._changelog_trackers |= {tp: OffsetTracker(offset) for tp, offset in partitions.items()}
-        await super().seek_wait(partitions)
-
     async def resync(self, partition: TP) -> None:
         """Read again from the next offset: records before it were deleted from the log, or lost on their way."""
-        tracker = self._tracker(partition)
+        tracker = self._trackers.get(partition)
         if tracker is None:
             return
         expected = tracker.next_offset
@@ -166,12 +158,9 @@ class Consumer(driver.Consumer):
         except (KafkaError, OSError) as error:
             self.log.warning("%s: %r", partition, error)
             return  # the watchdog tries again
-        if self._tracker(partition) is tracker and tracker.next_offset == expected:
+        if self._trackers.get(partition) is tracker and tracker.next_offset == expected:
             self._skip_deleted(partition, tracker, earliest)
             await self.seek(partition, tracker.next_offset)
-
-    def _tracker(self, partition: TP) -> OffsetTracker | None:
-        return self._trackers.get(partition) or self._changelog_trackers.get(partition)
 
     # -- delivering
 
@@ -205,16 +194,13 @@ class Consumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """The next contiguous records; each is entered in its tracker."""
         async for partition, message in super().getmany(timeout):
-            tracker = self._tracker(partition)
+            tracker = self._trackers.get(partition)
             if tracker is None or tracker.already_delivered(message.offset):
                 continue  # read again after the coming seek, or delivered already
             if not tracker.is_contiguous(self._gap_free_from[partition, message.offset]):
                 await self._resync_once(partition)
                 continue
-            if partition in self._trackers:
-                tracker.deliver(message.offset, record_size_bytes(message))
-            else:
-                tracker.skip(message.offset)
+            tracker.deliver(message.offset, record_size_bytes(message))
             yield partition, message
 
     async def _resync_once(self, partition: TP) -> None:

@@ -105,6 +105,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """The last range of the partition that was read and held nothing."""
         return last_empty_range(self._ensure_consumer(), partition)
 
+    def pause_changelogs(self, assigned: Iterable[Any]) -> None:
+        """Fetch nothing from the changelogs: a recovery reads them by itself. Called in this thread."""
+        changelogs: Any = self.app.tables.changelog_topics  # type: ignore[attr-defined]
+        self._ensure_consumer().pause(*(tp for tp in assigned if tp.topic in changelogs))
+
     @property
     def is_coordinator_dead(self) -> bool:
         """Whether the group's coordinator has ended with an error; nothing else reports it."""
@@ -113,9 +118,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class RebalanceListener(driver.ConsumerRebalanceListener):
-    """Gives every assignment a number."""
+    """Gives every assignment a number, and lets nothing be fetched from changelogs."""
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Called in the consumer's thread."""
-        generation = self._thread.consumer.start_generation()  # type: ignore[attr-defined]
-        await self._thread.on_partitions_assigned(ensure_TPset(assigned), generation)
+        thread: Any = self._thread
+        generation = thread.consumer.start_generation()
+        thread.pause_changelogs(assigned)
+        await thread.on_partitions_assigned(ensure_TPset(assigned), generation)

@@ -12,9 +12,9 @@ from mode.utils.queues import FlowControlEvent
 from streams.runtime.broker.publisher import AppStopped, PartitionRevoked
 from streams.runtime.consumer.consumer import Consumer
 from streams.runtime.exit_codes import ExitCode, terminate
-from streams.runtime.parts.recovery import Recovery
 from streams.runtime.producer import Producer
 from streams.runtime.protocols import AbandoningApp
+from streams.runtime.recovery.service import Recovery
 
 
 class Transport(driver.Transport):

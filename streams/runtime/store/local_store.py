@@ -9,18 +9,18 @@ mismatch"), raise in the middle of an event, or skip a batch of the changelog wi
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import faust
 from faust.stores import rocksdb
 from faust.types import TP
-from rocksdict import Rdict, WriteBatch
+from rocksdict import Rdict, WriteBatch, WriteOptions
 
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
 from streams.runtime.store.errors import StoreProblem, classify
+from streams.runtime.store.index import INDEX_VERSION_KEY, NO_INDEX, Change, Index
 from streams.runtime.store.rows import (
     APPENDED_KEY,
     LATEST_APPENDED_KEY,
@@ -39,16 +39,20 @@ PROBATION_S = 600.0  # a store that is damaged again within this time after a re
 MAX_UNDECODABLE_ROWS = 100  # of a partition; more are not an accident, but another version's rows
 # In the store: how many rows of its changelog could not be decoded.
 _UNDECODABLE_COUNT_KEY = b"__faust\0undecodable"
+_UNLOGGED = WriteOptions()
+_UNLOGGED.disable_wal = True  # type: ignore[method-assign,assignment]  # a property; the stub is wrong
 
 
 class LocalStore(rocksdb.Store):
     """The stores of one table, by partition."""
 
     check_row: CheckRow = staticmethod(accept_any_row)
+    index: Index = NO_INDEX
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.skipped_records = 0  # of changelogs, in this process
+        self._unlogged_partitions: set[int] = set()  # their newest rows are in memory only
 
     @property
     def rebuilds(self) -> int:
@@ -68,6 +72,8 @@ class LocalStore(rocksdb.Store):
             self._set_aside(partition, str(error))
             database = super()._open_for_partition(partition)
         self._watch_probation(partition)
+        if database.get(self.offset_key) is None:  # everything is read from the changelog
+            database.put(INDEX_VERSION_KEY, self.index.version)
         return database
 
     def _watch_probation(self, partition: int) -> None:
@@ -78,10 +84,7 @@ class LocalStore(rocksdb.Store):
     # -- damage
 
     def raise_or_terminate(self, partition: int, error: Exception) -> NoReturn:
-        """Handle an exception of a call to RocksDB: set a damaged store aside and end the process.
-
-        Raises it again if it says nothing about the store.
-        """
+        """An exception of RocksDB: set a damaged store aside and end the process; any other is raised again."""
         self._end_if_disk_full(partition, error)
         if classify(error) is StoreProblem.DAMAGED:
             self.rebuild_at_next_start(partition, error)
@@ -143,6 +146,23 @@ class LocalStore(rocksdb.Store):
 
     def discard_stale(self, partition: int, max_age_s: float) -> None:
         """Delete a store that may have missed a deletion, so that it is rebuilt from the changelog's beginning."""
+        self._discard(partition, "is too old")
+        log.warning(
+            "the store of %s was not used for more than %.1f h, is removed and is rebuilt from the changelog: rows "
+            "that were deleted meanwhile could come back",
+            self._describe(partition),
+            max_age_s / 3600,
+        )
+
+    def discard_old_index(self, partition: int) -> bool:
+        """Delete a store whose index another version has made; returns whether it was one."""
+        if self._read(partition, INDEX_VERSION_KEY) == self.index.version:
+            return False
+        self._discard(partition, problem := "has the index of another version")
+        log.warning("the store of %s %s, and is rebuilt", self._describe(partition), problem)
+        return True
+
+    def _discard(self, partition: int, problem: str) -> None:
         database = self._dbs.pop(partition, None)
         if database is not None:
             database.close()
@@ -150,13 +170,7 @@ class LocalStore(rocksdb.Store):
             quarantine.discard(self.partition_path(partition))
         except OSError as error:
             self._end_if_disk_full(partition, error)
-            self._require_person(partition, "is too old and cannot be removed", str(error))
-        log.warning(
-            "the store of %s was not used for more than %.1f h, is removed and is rebuilt from the changelog: rows "
-            "that were deleted meanwhile could come back",
-            self._describe(partition),
-            max_age_s / 3600,
-        )
+            self._require_person(partition, f"{problem} and cannot be removed", str(error))
 
     def read_appended_s(self, partition: int) -> float | None:
         """When the last record that the store holds was appended, by the broker's clock; None: it does not say."""
@@ -186,36 +200,64 @@ class LocalStore(rocksdb.Store):
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
             self.raise_or_terminate(tp.partition, error)
 
-    def apply_changelog_batch(self, batch: Iterable[Any], to_key: Any, to_value: Any) -> None:
-        """Take records of the changelog into the stores, with their offset. Skips what is not a row."""
-        messages: defaultdict[int, list[Any]] = defaultdict(list)
-        for event in batch:
-            messages[event.message.partition].append(event.message)
-        for partition, partition_messages in messages.items():
-            try:
-                self._apply(partition, partition_messages)
-            except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
-                self.raise_or_terminate(partition, error)
+    def load(self, partition: int, records: Sequence[Any], next_offset: int) -> None:
+        """Take records of the changelog into the store: it is up to date to `next_offset` then. Skips what is no row.
 
-    def _apply(self, partition: int, messages: list[Any]) -> None:
+        Rows and offset are in one batch, which is not logged: after a crash, both are as they were at some earlier
+        time, and the recovery goes on from there. Before anything else is written, call `make_durable`.
+        """
+        try:
+            self._load(partition, records, next_offset)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+            self.raise_or_terminate(partition, error)
+
+    def _load(self, partition: int, records: Sequence[Any], next_offset: int) -> None:
         database = self._db_for_partition(partition)
-        undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
         changes = WriteBatch(raw_mode=True)
-        for message in messages:
+        if records:
+            self._add_records(partition, database, changes, records)
+            self.put_latest(partition, changes, max(record.timestamp for record in records) / 1000)
+        appended_s = records[-1].timestamp / 1000 if records else None
+        self.put_position(changes, next_offset - 1, appended_s)
+        self._unlogged_partitions.add(partition)
+        database.write(changes, _UNLOGGED)
+
+    def _add_records(
+        self, partition: int, database: Rdict, changes: WriteBatch, records: Sequence[Any]
+    ) -> None:
+        undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
+        rows: list[Change] = []
+        for record in records:
+            key, value = record.key, record.value
             try:
-                check_record(message.key, message.value, self.check_row)
+                check_record(key, value, self.check_row)
             except (NotARow, UndecodableRow) as error:
-                self._count_skipped(partition, message.offset, error)
+                self._count_skipped(partition, record.offset, error)
                 undecodable_count += isinstance(error, UndecodableRow)
                 if undecodable_count > MAX_UNDECODABLE_ROWS:
-                    self._refuse_changelog(partition, message.offset)
+                    self._refuse_changelog(partition, record.offset)
             else:
-                _add_change(changes, message.key, message.value)
+                rows.append((key, value))
+        self.add_rows(changes, rows)
         changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
-        last = max(messages, key=lambda message: message.offset)
-        self.put_position(changes, last.offset, last.timestamp)
-        self.put_latest(partition, changes, max(message.timestamp for message in messages))
-        database.write(changes)
+
+    def add_rows(self, batch: WriteBatch, rows: Sequence[Change]) -> None:
+        """Add changes of rows to the batch, with what they mean to the index."""
+        for key, value in rows:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        self.index.add_changes(batch, rows)
+
+    def make_durable(self) -> None:
+        """Write what was loaded to files. A store that was closed without that has an earlier offset, too."""
+        for partition in self._unlogged_partitions & self._dbs.keys():
+            try:
+                self._dbs[partition].flush()
+            except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
+                self.raise_or_terminate(partition, error)
+        self._unlogged_partitions.clear()
 
     def put_position(self, changes: WriteBatch, offset: int, appended_s: float | None) -> None:
         """Let this batch say up to which record it holds the changelog, and when that was appended, if known."""
@@ -238,13 +280,6 @@ class LocalStore(rocksdb.Store):
             f"more than {MAX_UNDECODABLE_ROWS} rows of {self._describe(partition)} cannot be decoded, the last at "
             f"offset {offset}: run the version that wrote them",
         )
-
-
-def _add_change(changes: WriteBatch, key: bytes, value: bytes | None) -> None:
-    if value is None:
-        changes.delete(key)
-    else:
-        changes.put(key, value)
 
 
 class Table(faust.Table[Any, Any]):

@@ -9,7 +9,6 @@ from tests.overrides.switches.switch import (
     HUGE_BATCHES,
     OBSTACLES,
     REBALANCE,
-    TABLE,
     TRANSACTIONS,
     Switch,
 )
@@ -37,16 +36,6 @@ READING = (
         (GAPS + "test_a_record_that_was_lost_on_its_way_is_read_again",),
     ),
     Switch(
-        "changelogs are checked for gaps too",
-        CONSUMER_FILE,
-        "            tracker = self._tracker(partition)\n            if tracker is None or",
-        "            if partition in self._changelog_trackers:\n"
-        "                yield partition, message\n"
-        "                continue\n"
-        "            tracker = self._tracker(partition)\n            if tracker is None or",
-        (TABLE + "test_a_changelog_record_that_was_lost_on_its_way_is_read_again",),
-    ),
-    Switch(
         "a record that comes twice is delivered once",
         CONSUMER_FILE,
         "if tracker is None or tracker.already_delivered(message.offset):",
@@ -56,8 +45,8 @@ READING = (
     Switch(
         "nothing is delivered before the seek",
         CONSUMER_FILE,
-        "            tracker = self._tracker(partition)\n            if tracker is None or",
-        "            tracker = self._tracker(partition)\n"
+        "            tracker = self._trackers.get(partition)\n            if tracker is None or",
+        "            tracker = self._trackers.get(partition)\n"
         "            if tracker is None:\n"
         "                yield partition, message\n"
         "                continue\n"

@@ -1,8 +1,10 @@
 """Switches of the local stores."""
 
-from tests.overrides.switches.switch import DAMAGE, STALE, Switch
+from tests.overrides.switches.switch import DAMAGE, RECOVERY, STALE, Switch
 
 STORE_FILE = "store/local_store.py"
+RECOVERY_FILE = "recovery/service.py"
+CHANGELOGS_FILE = "recovery/changelogs.py"
 
 STORING = (
     Switch(
@@ -29,7 +31,7 @@ STORING = (
     Switch(
         "what is not a row is not recovered",
         STORE_FILE,
-        "                check_record(message.key, message.value, self.check_row)\n",
+        "                check_record(key, value, self.check_row)\n",
         "                pass\n",
         (DAMAGE + "test_what_is_not_a_row_is_not_recovered",),
     ),
@@ -42,9 +44,38 @@ STORING = (
     ),
     Switch(
         "a store that may have missed a deletion is rebuilt",
-        "parts/recovery.py",
+        RECOVERY_FILE,
         "                await self._discard_stale(consumer, behind, destination)\n",
         "",
         (STALE + "test_a_deleted_row_does_not_come_back[43260.0-True]",),
+    ),
+    Switch(
+        "changelogs are checked for gaps too",
+        CHANGELOGS_FILE,
+        "            if records and not self._is_next(tracker, records):",
+        "            if False:",
+        (RECOVERY + "test_records_that_were_lost_on_their_way_are_read_again[lose_beginning-2]",),
+    ),
+    Switch(
+        "aborted records are not rows",
+        CHANGELOGS_FILE,
+        '            isolation_level="read_committed",\n',
+        "",
+        (RECOVERY + "test_records_of_aborted_transactions_are_not_rows",),
+    ),
+    Switch(
+        "a recovery writes only for its own assignment",
+        RECOVERY_FILE,
+        "        if generation != self.app.consumer_generation_id:\n"
+        "            raise RebalanceAgain  # the store may be another process's by now\n",
+        "",
+        (RECOVERY + "test_a_rebalance_in_the_middle_begins_the_recovery_anew",),
+    ),
+    Switch(
+        "what was loaded is in files before anything is written",
+        "table.py",
+        "            self._store.make_durable()\n",
+        "",
+        (RECOVERY + "test_what_was_loaded_survives_a_kill",),
     ),
 )

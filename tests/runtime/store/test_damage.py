@@ -182,18 +182,18 @@ async def test_rows_of_another_version_are_not_dropped(
     app, rows = make_worker(world, refuse)
     store, database = rows._store, {}
     monkeypatch.setattr(store, "_db_for_partition", lambda partition: database)
-    messages = [_Message(number) for number in range(5)]
+    messages = [_Record(number) for number in range(5)]
     with pytest.raises(Terminated):
-        store._apply(0, messages)
+        store.load(0, messages, 5)
     assert ended_with[0][0] is ExitCode.STORE_DAMAGED
     assert "partition 0 cannot be decoded, the last at offset 3" in ended_with[0][1]
     await app.stop()
 
 
-class _Message:
+class _Record:
     """A record of the changelog."""
 
-    key, value = b"k", b"newer"
+    key, value, timestamp = b"k", b"newer", 0
 
     def __init__(self, offset: int) -> None:
         self.offset = offset

@@ -14,7 +14,7 @@ from faust.types import TP
 from streams.kafka import admin
 from streams.kafka.connection import admin_client
 from streams.kafka.topics import APPEND_TIME, TIMESTAMP_TYPE
-from streams.runtime.parts import recovery
+from streams.runtime.recovery import service as recovery
 from streams.runtime.store import quarantine
 from streams.runtime.store.rows import TOPIC_ID_PREFIX
 from streams.runtime.store.stale import StaleStores, StoreState

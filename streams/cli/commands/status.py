@@ -11,13 +11,13 @@ from streams.cli.time_param import TimeParam, TypedTime, resolve_time
 from streams.local import run_dir
 from streams.operations import messages
 from streams.operations.batches import sending
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import CommandFailed, UsageError
 from streams.operations.queue import parse_recipient
 from streams.settings import Settings, load
 
 
 @click.command()
-@click.argument("id", required=False)
+@click.argument("id", metavar="[ID|PHONE|BATCH]", required=False)
 @click.option("--follow", "-f", is_flag=True, help="then print new ones, until Ctrl-C")
 @click.option(
     "--since",
@@ -32,10 +32,12 @@ def status(
 ) -> None:
     """Print the status events of requests.
 
-    Of the request ID, of the requests to one recipient, or of all requests in the last hour. If ID is a batch, print
-    how far it is.
+    Of the request ID, of the requests to one recipient, or of all requests in the last hour. A recipient is a group, or
+    a number with `+`. Of a BATCH, print how far it is.
     """
     settings = run_dir.resolve_kafka(load())
+    if id is not None and to is None and _is_recipient(settings, id):
+        id, to = None, id
     if follow and id is not None and _print_batch(settings, id, as_json, follow=True):
         return
     recipient = None if to is None else parse_recipient(settings, to)
@@ -47,7 +49,20 @@ def status(
             raise
         return  # the regular end
     if id is not None and not count and not _print_batch(settings, id, as_json):
-        raise CommandFailed(f"there is no status of {id}; is this the id of a request or a batch?")
+        raise CommandFailed(
+            f"there is no status of {id}; is this the id of a request or a batch? Write a number with `+`"
+        )
+
+
+def _is_recipient(settings: Settings, text: str) -> bool:
+    """Whether this names a recipient and not a request. Digits alone may be an id, so a number needs its `+`."""
+    if not text.startswith("+") and not text.endswith("@g.us"):
+        return False
+    try:
+        parse_recipient(settings, text)
+    except UsageError:
+        return False
+    return True
 
 
 def _print_batch(settings: Settings, id: str, as_json: bool, *, follow: bool = False) -> bool:

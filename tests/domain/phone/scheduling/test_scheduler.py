@@ -109,6 +109,18 @@ def test_a_timer_fires_once_and_only_the_latest() -> None:
     assert (scheduler.pop_due_events(99.0), scheduler.next_timer_at_s()) == ([], float("inf"))
 
 
+def test_memory_is_bounded_by_the_phones_that_wait() -> None:
+    """A timer that was replaced long before its time leaves nothing behind, and the current ones stay."""
+    scheduler = Scheduler(max_in_flight=1)
+    for version in range(20_000):
+        scheduler.update("a", Phone(phone="a", timer_version=version, timer_at_s=1e9 - version))
+        scheduler.update("b", Phone(phone="b", timer_version=version, timer_at_s=1e9))
+    assert len(scheduler._timers) <= 1001  # pyright: ignore[reportPrivateUsage]
+    assert scheduler.next_timer_at_s() <= 1e9 - 19_999
+    due = {timer.phone: timer.timer_version for timer in scheduler.pop_due_events(1e9)}
+    assert due == {"a": 19_999, "b": 19_999}
+
+
 class PartitionMachine(RuleBasedStateMachine):
     """Phones that want to send, accounts that come and go, wake-ups that take their time."""
 

@@ -37,6 +37,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "audit": "checks.audit:audit",
     "accounts": "accounts:accounts",
     "consent": "messages.consent:consent",
+    "forget": "messages.forget:forget",
     "templates": "messages.templates:templates",
     "topics": "topics:topics",
     "dispatch": "dispatch:dispatch",

@@ -191,6 +191,22 @@ def encode_consent(to: str, consent: str, request_id: str | None) -> EncodedRequ
     return EncodedRequest(id_, to, key, value)
 
 
+def encode_forget(to: str, *, keep_opt_out: bool, request_id: str | None) -> EncodedRequest:
+    """The record that forgets a recipient; without a `request_id` it gets one.
+
+    Raises:
+        RequestInvalid: a value breaks the contract.
+    """
+    id_ = request_id or uuid.uuid4().hex
+    fields = {"to": to, "keep_opt_out": keep_opt_out, "request_id": id_}
+    value = _encode({"type": "forget", **fields})
+    # The key of the recipient's messages, so that it does not overtake them.
+    key = to_recipient_key(to).encode(errors="replace")
+    with _translate_refusal():
+        parse_record(value, (), max_bytes=_MAX_BYTES, key=key)
+    return EncodedRequest(id_, to, key, value)
+
+
 @contextmanager
 def _translate_refusal() -> Iterator[None]:
     """What the contract's reader refuses, with the field apart from the reason."""

@@ -108,6 +108,12 @@ class SyncWhatsApp:
         """As `WhatsApp.set_consent`."""
         return self._call(self._whatsapp.set_consent, to, consent, request_id=request_id)
 
+    def forget(self, to: str, *, keep_opt_out: bool = False, request_id: str | None = None) -> str:
+        """As `WhatsApp.forget`."""
+        return self._call(
+            self._whatsapp.forget, to, keep_opt_out=keep_opt_out, request_id=request_id
+        )
+
     # -- reading
 
     def statuses(

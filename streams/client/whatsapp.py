@@ -21,15 +21,13 @@ from streams.client.events import (
 from streams.client.following import follow, require_time
 from streams.client.listener import StatusListener
 from streams.client.producing import RequestProducer
+from streams.client.recipient_calls import RecipientCalls
 from streams.client.recipients import is_for
 from streams.client.requests import (
     EncodedRequest,
     RequestOptions,
     build_request,
     encode_batch,
-    encode_cancel,
-    encode_change,
-    encode_consent,
     encode_request,
     refuse_unknown,
 )
@@ -41,7 +39,7 @@ from streams.kafka.topics import names
 from streams.settings import ClientSettings, Settings, load_client
 
 
-class WhatsApp:
+class WhatsApp(RecipientCalls):
     """A connection, used as an async context manager. Do not share it between event loops."""
 
     def __init__(
@@ -158,45 +156,6 @@ class WhatsApp:
             ]
         await self._producer.produce(*encoded)
         return [SendResponse(request_id) for request_id in ids]
-
-    async def cancel(
-        self,
-        to: str | None = None,
-        id: str | None = None,
-        *,
-        batch_id: str | None = None,
-        request_id: str | None = None,
-    ) -> str:
-        """Cancel one message (`to` and `id`), all that wait for a recipient (`to`), or a batch (`batch_id`).
-
-        Returns the cancel's own id once Kafka has it. If nothing can be cancelled, a status `rejected` has this id.
-
-        Raises:
-            RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
-        """
-        await self._producer.produce(cancel := encode_cancel(to, id, batch_id, request_id))
-        return cancel.id
-
-    async def edit(self, to: str, id: str, body: str, *, request_id: str | None = None) -> str:
-        """Give a message that was sent another text. Returns the edit's own id; raises as `send`."""
-        await self._producer.produce(request := encode_change(to, id, body, request_id))
-        return request.id
-
-    async def revoke(self, to: str, id: str, *, request_id: str | None = None) -> str:
-        """Delete a sent message for everyone, or cancel a waiting one. Returns the revoke's own id."""
-        await self._producer.produce(request := encode_change(to, id, None, request_id))
-        return request.id
-
-    async def set_consent(self, to: str, consent: str, *, request_id: str | None = None) -> str:
-        """Set whether a recipient gets marketing messages: `opted_out` or `opted_in`.
-
-        Returns the request's own id once Kafka has it. With `opted_out`, marketing messages that wait are rejected.
-
-        Raises:
-            RequestInvalid, TopicNotFound, TopicForbidden: as `send`.
-        """
-        await self._producer.produce(request := encode_consent(to, consent, request_id))
-        return request.id
 
     async def _follow(self, request: EncodedRequest) -> AsyncGenerator[StatusEvent, None]:
         """Produce the request, and yield its events from then on."""

@@ -188,7 +188,7 @@ class Dispatcher:
     def _register_agents(self) -> None:
         app = self.app
         names = self.names
-        app.target_topics |= {names.status, names.dlq, names.batches, names.consent}
+        app.target_topics |= {names.status, names.dlq, names.batches, names.consent, names.forget}
         for name, topic, agent in (
             ("intake", names.outbound, self._process_requests),
             ("phone-stage", names.phone, self._process_phone_log),

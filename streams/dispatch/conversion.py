@@ -72,4 +72,5 @@ def make_policy(settings: Settings) -> Policy:
         opt_in_words=normalize_all(settings.opt_in_words),
         opt_out_reply=settings.opt_out_reply or "",
         opt_in_reply=settings.opt_in_reply or "",
+        opt_out_secret=(settings.opt_out_secret or "").encode(),
     )

@@ -12,7 +12,7 @@ from enum import StrEnum
 from msgspec.structs import replace
 
 from streams.contract.errors import PartialRequest, Tombstone
-from streams.contract.request.kinds import Batch, Cancel, SetConsent
+from streams.contract.request.kinds import Batch, Cancel, Forget, SetConsent
 from streams.contract.request.parse import Request
 from streams.dispatch.batches import fan_out
 from streams.dispatch.commits.outbox import Outbox
@@ -26,6 +26,7 @@ from streams.domain.phone import events
 from streams.domain.phone.events import (
     CancelRequested,
     ConsentRequested,
+    ForgetRequested,
     RequestReceived,
     SourceRecord,
 )
@@ -119,6 +120,8 @@ class Intake:
                     return Disposition.FORWARDED, [self._make_cancel(request, record)]
                 case SetConsent():
                     return Disposition.FORWARDED, [self._make_consent(request, record)]
+                case Forget():
+                    return Disposition.FORWARDED, [self._make_forget(request, record)]
                 case Request():
                     event = self.reader.make_event(request, record, now_s)
                     return Disposition.FORWARDED, [self._make_record(event)]
@@ -129,7 +132,7 @@ class Intake:
             return Disposition.REJECTED, answer
 
     def _make_record(
-        self, event: RequestReceived | CancelRequested | ConsentRequested
+        self, event: RequestReceived | CancelRequested | ConsentRequested | ForgetRequested
     ) -> OutgoingRecord:
         return OutgoingRecord(self.phone_log, events.encode(event), key=event.phone.encode())
 
@@ -207,6 +210,20 @@ class Intake:
             )
         )
 
+    # -- forgetting
+
+    def _make_forget(self, request: Forget, record: SourceRecord) -> OutgoingRecord:
+        """Raises Rejected."""
+        return self._make_record(
+            ForgetRequested(
+                phone=self.reader.read_recipient(request),
+                request_id=request.request_id or record.coordinates,
+                source_record=record,
+                keep_opt_out=request.keep_opt_out,
+                trace=request.trace,
+            )
+        )
+
     # -- rejecting
 
     def _reject_refused(
@@ -216,7 +233,9 @@ class Intake:
         if refused.topic != self.phone_log:
             return "", []
         event = events.decode(refused.value or b"")
-        assert isinstance(event, RequestReceived | CancelRequested | ConsentRequested)
+        assert isinstance(
+            event, RequestReceived | CancelRequested | ConsentRequested | ForgetRequested
+        )
         record = event.source_record
         assert record is not None
         detail = (

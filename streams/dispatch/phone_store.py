@@ -7,6 +7,7 @@
 | `s` phone \\0 queue \\0 seq        | the id of the message in this slot of the queue               |
 | `d` phone \\0 id                  | the payload: content and original record of an open message   |
 | `o` phone                        | what was decided about marketing messages; no retention removes it |
+| `h` hash of a phone               | the opt-out of a forgotten recipient, kept because a person asked for it |
 | `t` phone \\0 id                  | when a message is due or expires (for the start of the timers) |
 
 There is one table, so that one batch of one partition holds everything that an event changed, the
@@ -33,6 +34,7 @@ from streams.runtime.store.rows import NotARow, UndecodableRow
 from streams.runtime.table import Change, DurableTable
 
 PHONE, MESSAGE, SLOT, PAYLOAD, SCHEDULED_TIME, CONSENT = b"p", b"m", b"s", b"d", b"t", b"o"
+KEPT_OPT_OUT = b"h"
 _SEQ = struct.Struct(">Q")
 _TIME = struct.Struct(">d")
 # How the values of each kind of row are decoded. A row of a kind that is missing is not recovered.
@@ -42,6 +44,7 @@ _DECODERS: dict[bytes, Callable[[bytes], Any]] = {
     SLOT: bytes.decode,
     PAYLOAD: stored.decode_payload,
     CONSENT: consent.decode,
+    KEPT_OPT_OUT: consent.decode,
     SCHEDULED_TIME: _TIME.unpack,
 }
 _DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, struct.error)
@@ -120,6 +123,17 @@ class PhoneStore:
         data = self._table.get(self.partition, CONSENT + phone.encode())
         return None if data is None else self._decode(consent.decode, CONSENT, data)
 
+    def get_kept_opt_out(self, key: str) -> Consent | None:
+        """The opt-out of a forgotten recipient."""
+        data = self._table.get(self.partition, KEPT_OPT_OUT + key.encode())
+        return None if data is None else self._decode(consent.decode, KEPT_OPT_OUT, data)
+
+    def list_message_ids(self, phone: str, after: str, max_count: int) -> list[str]:
+        """The next ids of the phone's messages after this one."""
+        prefix, after_key = (_request_key(MESSAGE, phone, id_) for id_ in ("", after))
+        items = islice(self._table.scan(self.partition, prefix, after=after_key), max_count)
+        return [_split_key(key)[1] for key, _ in items]
+
     def scan_scheduled(self) -> Iterator[tuple[str, str, float]]:
         """Phone, id and `wake_at_s` of every message that has one. Do not await while iterating."""
         for key, data in self._table.scan(self.partition, SCHEDULED_TIME):
@@ -191,6 +205,9 @@ def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
     if journal.consent is not None or journal.is_consent_removed:
         value = None if journal.consent is None else consent.encode(journal.consent)
         yield CONSENT + row.phone.encode(), value
+    if (kept := journal.kept_opt_out) is not None:
+        value = None if kept.consent is None else consent.encode(kept.consent)
+        yield KEPT_OPT_OUT + kept.key.encode(), value
     for message in journal.messages:
         yield _request_key(MESSAGE, row.phone, message.id), stored.encode_message(message)
         yield from _scheduled_time_changes(row.phone, message)

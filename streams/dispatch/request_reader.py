@@ -17,7 +17,7 @@ from streams.contract.request.content import (
     Content,
     TemplateContent,
 )
-from streams.contract.request.kinds import Batch, Cancel, SetConsent
+from streams.contract.request.kinds import Batch, Cancel, Forget, SetConsent
 from streams.contract.request.parse import AnyRequest, Request, parse, parse_record
 from streams.dispatch.batches import fan_out
 from streams.dispatch.templates.library import TemplateLibrary, TemplateRefused
@@ -89,7 +89,7 @@ class RequestReader:
             refusal=refusal,
         )
 
-    def read_recipient(self, request: Cancel | SetConsent) -> str:
+    def read_recipient(self, request: Cancel | SetConsent | Forget) -> str:
         """The number of a request about a recipient. Raises Rejected."""
         try:
             return self._read_recipient(request.to or "")
@@ -201,7 +201,7 @@ def _make_change(request: Request) -> MessageChange | None:
 def make_partial(request: AnyRequest) -> PartialRequest:
     """What an answer repeats of a request."""
     match request:
-        case Cancel() | SetConsent():
+        case Cancel() | SetConsent() | Forget():
             return PartialRequest(id=request.request_id, to=request.to, trace=request.trace)
         case Batch():
             return PartialRequest(batch_id=request.batch_id, trace=request.trace)

@@ -14,7 +14,7 @@ from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.dispatch.timer_service import make_event_record
 from streams.domain.phone.events import RetentionElapsed
-from streams.domain.phone.handlers import retention
+from streams.domain.phone.handlers import remainders, retention
 from streams.domain.policy import Policy
 from streams.runtime.table import PartitionRevoked
 
@@ -83,5 +83,6 @@ class Sweep:
         now_s = self._now_s()
         for row in phones:
             is_idle = retention.is_idle(row, now_s, self._policy)
+            is_idle = is_idle or remainders.has_expired(row, now_s)
             if is_idle or retention.has_ended_conversation(row, now_s, self._policy):
                 yield row.phone

@@ -45,6 +45,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     opt_out_reply: str = ""
     opt_in_reply: str = ""
 
+    # The key of the hashes under which the opt-outs of forgotten recipients are kept.
+    opt_out_secret: bytes = b""
+
     # For this long a number need not be looked up again: one on WhatsApp, one that is not.
     lookup_cache_found_s: float = 604_800.0
     lookup_cache_s: float = 600.0

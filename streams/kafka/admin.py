@@ -106,6 +106,17 @@ async def read_tombstone_retention_s(settings: Settings, topic: str) -> float:
     return int(configs[topic]["delete.retention.ms"]) / 1000
 
 
+async def read_topic_configs(settings: Settings, topics: list[str]) -> dict[str, dict[str, str]]:
+    """The configuration of each of these topics that exists, as the brokers apply it.
+
+    Raises:
+        KafkaUnreachable: no broker answers.
+    """
+    async with connection.admin_client(settings) as client:
+        existing = await partition_counts(client)
+        return await _describe_configs(client, [topic for topic in topics if topic in existing])
+
+
 async def partition_counts(client: AIOKafkaAdminClient) -> dict[str, int]:
     """The number of partitions of each topic on the brokers that our user may see."""
     return {topic["topic"]: len(topic["partitions"]) for topic in await _describe_topics(client)}

@@ -55,6 +55,7 @@ class Names:
     consent: str
     clock: str
     account_requests: str
+    forget: str
 
     def send(self, account: str) -> str:
         """The send topic of an account: what its sender must send."""
@@ -80,7 +81,8 @@ def names(settings: ClientSettings) -> Names:
     prefix = settings.topic_prefix
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
     internal = {
-        name: f"{prefix}.internal.{name}" for name in ("phone", "batch", "clock", "consent")
+        name: f"{prefix}.internal.{name}"
+        for name in ("phone", "batch", "clock", "consent", "forget")
     }
     account_requests = f"{prefix}.internal.accounts"
     return Names(prefix=prefix, account_requests=account_requests, **internal, **public)
@@ -111,6 +113,7 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
     specs.append(_spec(settings, topic_names.consent, settings.partitions, _compact_config(MIB)))
     specs.append(_spec(settings, topic_names.clock, 1, _clock_config()))
     specs.append(_spec(settings, topic_names.account_requests, 1, _compact_config(MIB)))
+    specs.append(_spec(settings, topic_names.forget, 1, _compact_config(MIB)))
     rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)
     specs.append(
         _spec(

@@ -17,8 +17,8 @@ from streams.domain.conversation import Conversation, is_current
 from streams.domain.numbers import InvalidPhone
 from streams.domain.phone import state as stored
 from streams.domain.phone import waiting
-from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.state import Message, Phone, State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.phone.waiting import Explanation
 from streams.domain.recipients import to_recipient
 from streams.kafka import lag

@@ -53,6 +53,7 @@ _MODULES = (
     "contents/vcards",
     "contents/edits",
     "contents/revokes",
+    "contents/deleting",
     "contents/files",
     "session/screen",
     "session/wire",

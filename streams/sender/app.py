@@ -38,6 +38,7 @@ from streams.sender import claim_store
 from streams.sender.account import QrPrinter
 from streams.sender.attempts.submitter import make_limits
 from streams.sender.clock import Clock
+from streams.sender.forgetting.instructions import ForgetInstructions
 from streams.sender.inbound.records import publish as publish_inbound
 from streams.sender.linking.instruction_reader import InstructionReader
 from streams.sender.metrics import Metrics
@@ -95,6 +96,9 @@ class Sender:
         self.instructions = InstructionReader(
             settings, account, self.names.account_requests, self._on_instructions
         )
+        self.forget_instructions = ForgetInstructions(
+            settings, account, self.names.forget, self._publish
+        )
         AccountCollector(
             self.registry,
             self._get_account_statuses,
@@ -117,6 +121,7 @@ class Sender:
             clock=Clock(self.broker_clock.now_s),
             store_number=self._store_number,
             catch_up_requests=self.instructions.catch_up,
+            forget_instructions=self.forget_instructions,
             show_session=show_session,
         )
         self._register_agents()
@@ -125,6 +130,7 @@ class Sender:
         app, obstacles = self.app, self.app.obstacles
         names = self.names
         app.target_topics |= {names.phone, names.accounts, names.account_requests, names.inbound}
+        app.target_topics.add(names.forget)
         obstacles.observers.append(
             ObstacleMetrics(
                 self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
@@ -143,8 +149,9 @@ class Sender:
     # -- what a person requests
 
     async def _follow_instructions(self) -> None:
-        self._exit_stack.push_async_callback(self.instructions.stop)
-        await self.instructions.start()
+        for reader in (self.instructions, self.forget_instructions):
+            self._exit_stack.push_async_callback(reader.stop)
+            await reader.start()
 
     def _on_instructions(self, instructions: Instructions) -> None:
         if self.ownership is not None:
@@ -211,7 +218,7 @@ class Sender:
         key = groups_key(self.account)
         await self._publish(self.names.account_requests, encode_groups(report), key)
 
-    async def _publish(self, topic: str, value: bytes, key: bytes) -> None:
+    async def _publish(self, topic: str, value: bytes | None, key: bytes) -> None:
         outgoing = OutgoingRecord(topic, value, key)
         await self.app.publisher.publish_shortened([outgoing], _has_no_shorter_form)
 

@@ -22,6 +22,7 @@ from streams.sender.attempts.submitter import make_limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.conclusion import ResultWriter
+from streams.sender.forgetting.forgetter import Forgetter
 from streams.sender.groups import GroupReporter
 from streams.sender.inbound.downloads import make_downloader
 from streams.sender.inbound.follower import InboundFollower
@@ -155,6 +156,15 @@ class SendTopicOwnership:
             on_failure=ports.on_failure,
             metrics=ports.metrics,
         )
+        self._forgetter = Forgetter(
+            account,
+            instructions=ports.forget_instructions,
+            claim_store=self._claim_store,
+            recipients=self._pace.recipients,
+            get_page=self.browser_session.get_ready_driver,
+            on_forgotten=self._receipts.forget,
+            clock=clock,
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._ready_event = asyncio.Event()
 
@@ -174,6 +184,7 @@ class SendTopicOwnership:
         self._spawn(self._account_publisher.run(), "account")
         self._spawn(self._link_controller.run(), "link")
         self._spawn(self._groups.run(), "groups")
+        self._spawn(self._forgetter.run(), "forget")
         self._spawn(self._refresh_acks(), "ack-refresh")
         self._spawn(self._sweep_claims(), "sweep")
         self._spawn(self._collect_garbage(), "gc")
@@ -259,6 +270,7 @@ class SendTopicOwnership:
         if session.phase is Phase.READY:
             self._ready_event.set()
             self._inbound.notify_ready()
+            self._forgetter.notify()
 
     def _on_received(self, received: Receipt | IncomingHint) -> None:
         if isinstance(received, IncomingHint):

@@ -12,6 +12,7 @@ from streams.sender.attempts.media_fetcher import Media
 from streams.sender.attempts.submitter import Fence
 from streams.sender.claim_store import Table
 from streams.sender.clock import Clock
+from streams.sender.forgetting.instructions import ForgetInstructions
 from streams.sender.groups import PublishGroups
 from streams.sender.metrics import Metrics
 from streams.whatsapp.driver import Driver, SessionState
@@ -43,4 +44,5 @@ class Ports:
     clock: Clock
     store_number: Callable[[LinkedNumber], Awaitable[object]]
     catch_up_requests: Callable[[], Awaitable[bool]]
+    forget_instructions: ForgetInstructions
     show_session: Callable[[SessionState], object] = lambda session: None

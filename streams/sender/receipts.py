@@ -72,6 +72,11 @@ class ReceiptTracker:
         if len(watched) > MAX_WATCHED:
             watched.popitem(last=False)
 
+    def forget(self, whatsapp_id: str) -> None:
+        """Its recipient is forgotten: its ack is not read any more."""
+        self._unproved.pop(whatsapp_id, None)
+        self._unread.pop(whatsapp_id, None)
+
     # -- receiving
 
     def receive(self, receipt: Receipt) -> None:
@@ -116,7 +121,8 @@ class ReceiptTracker:
         for receipt in batch:
             whatsapp_id = receipt.whatsapp_id
             claim = updated_claims.get(whatsapp_id) or self._claim_store.get(whatsapp_id)
-            updated = None if claim is None else claims.with_receipt(claim, receipt.kind)
+            is_wanted = claim is not None and not claim.is_forgotten
+            updated = claims.with_receipt(claim, receipt.kind) if claim and is_wanted else None
             if updated is None:
                 continue  # a message that a person wrote on the phone, or an old receipt
             updated_claims[whatsapp_id] = updated

@@ -35,6 +35,12 @@ class ConsentSettings:
     opt_in_words: tuple[Word, ...] = setting(
         DEFAULT_OPT_IN_WORDS, "A received message that is nothing but one of these ends an opt-out."
     )
+    opt_out_secret: str | None = setting(
+        None,
+        "Secret with which the numbers of forgotten recipients are hashed whose opt-out is kept. With another one, "
+        "they are not found any more. Without one, whoever can read the dispatcher's table can try all numbers out.",
+        secret=True,
+    )
     opt_out_reply: Text | None = setting(
         None, "Text that confirms an opt-out to the recipient. Without it, nothing is sent."
     )

@@ -174,6 +174,12 @@ class FakeDriver(FakeWhatsApp):
         self.typing.append((chat_id, is_typing, len(self.sent)))
         return True
 
+    async def delete_chat(self, chat_id: str) -> bool | None:  # noqa: D102
+        if self._session.phase is not Phase.READY:
+            return None
+        self.deleted_chats.append(chat_id)
+        return True
+
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:  # noqa: D102
         if not self._can_look_up():
             return {}

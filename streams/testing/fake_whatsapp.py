@@ -66,6 +66,7 @@ class FakeWhatsApp(FakeIncomingStore):
         self.store = FakeStore()
         self.submissions: list[Submission] = []  # every call of `submit`
         self.lookups: list[str] = []  # every number that was looked up
+        self.deleted_chats: list[str] = []
         self.typing: list[
             tuple[str, bool, int]
         ] = []  # chat, whether it began, messages sent before

@@ -53,6 +53,7 @@ class PhoneWorld:
     slots: dict[tuple[str, int], str] = field(default_factory=dict)
     payloads: set[str] = field(default_factory=set)
     consent: Consent | None = None
+    kept_opt_outs: dict[str, Consent] = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
     changes: list[tuple[type[Event], Stage, Stage]] = field(default_factory=list)
 
@@ -72,6 +73,15 @@ class PhoneWorld:
         """See `RowReader`."""
         assert phone == self.phone
         return self.consent
+
+    def get_kept_opt_out(self, key: str) -> Consent | None:
+        """See `RowReader`."""
+        return self.kept_opt_outs.get(key)
+
+    def list_message_ids(self, phone: str, after: str, max_count: int) -> list[str]:
+        """See `RowReader`."""
+        assert phone == self.phone
+        return sorted(id_ for id_ in self.messages if id_ > after)[:max_count]
 
     def get_timed_ids(self, phone: str) -> list[str]:
         """See `RowReader`."""
@@ -135,6 +145,10 @@ class PhoneWorld:
                 self.slots[slot.queue, slot.seq] = slot.id
         if journal.consent is not None or journal.is_consent_removed:
             self.consent = journal.consent
+        if journal.kept_opt_out is not None:
+            self.kept_opt_outs.pop(journal.kept_opt_out.key, None)
+            if journal.kept_opt_out.consent is not None:
+                self.kept_opt_outs[journal.kept_opt_out.key] = journal.kept_opt_out.consent
         if journal.new_payload_id is not None:
             self.payloads.add(journal.new_payload_id)
         self.payloads -= set(journal.removed_payloads)

@@ -1,7 +1,7 @@
 """The part of the driver that is about one chat, besides its messages. Nothing here sends a message.
 
-No call raises anything: what the page cannot answer has a safe answer. Both calls only make a sender more careful,
-so that a page without them still sends.
+No call raises anything: what the page cannot answer has a safe answer. A page without these calls still sends: the
+first two only make a sender more careful.
 """
 
 from typing import Final, Protocol
@@ -9,6 +9,7 @@ from typing import Final, Protocol
 # A page that takes longer does not hold up the message.
 TYPING_TIMEOUT_S: Final = 2.0
 IS_NEW_CHAT_TIMEOUT_S: Final = 5.0
+DELETE_CHAT_TIMEOUT_S: Final = 60.0
 
 
 class ChatCalls(Protocol):
@@ -26,5 +27,12 @@ class ChatCalls(Protocol):
         """Show the person that the account is typing, or that it has stopped.
 
         False if the page could not: nobody has seen anything, and nothing else follows from it.
+        """
+        ...
+
+    async def delete_chat(self, chat_id: str) -> bool | None:
+        """Delete the chat and its messages, as a person does in WhatsApp Web.
+
+        Whether there was one; None: the page cannot do it now, and it is to be tried again.
         """
         ...

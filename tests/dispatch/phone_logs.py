@@ -14,6 +14,8 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     Moved,
     Outcome,
@@ -170,6 +172,14 @@ class LogWriter:
                     request_id=st.just(f"r{place}"),
                     source_record=st.just(record),
                 ),
+                st.builds(
+                    ForgetRequested,
+                    phone=st.just(self._phone),
+                    request_id=st.just(f"g{place}"),
+                    source_record=st.just(record),
+                    keep_opt_out=st.booleans(),
+                ),
+                st.builds(ForgetContinued, phone=st.just(self._phone)),
                 st.builds(
                     TimerFired,
                     phone=st.just(self._phone),

@@ -31,6 +31,8 @@ from streams.domain.phone.events import (
     CancelRequested,
     ConsentMoved,
     ConsentRequested,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     RequestReceived,
 )
@@ -51,6 +53,15 @@ from tests.dispatch.phone_logs import (
     LogEntry,
     append_times_s,
     logs,
+)
+
+FORWARDED = (
+    RequestReceived
+    | CancelRequested
+    | InboundSeen
+    | ConsentRequested
+    | ConsentMoved
+    | ForgetRequested
 )
 
 
@@ -90,6 +101,7 @@ def new_stage(disk: Disk, now: list[float], max_in_flight: int = 8) -> PhoneStag
             "batch",
             "consent",
             "outbound",
+            "forget",
         ),
         publisher,
         InMemoryStageMetrics(),
@@ -168,15 +180,13 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
             published.add(("dlq", str(record.key), dead_letter_id, str(record.value)))
         elif record.topic == "batch":
             published.add(("batch", str(batch_events.decode(record.value or b""))))
-        elif record.topic in ("consent", "outbound"):
+        elif record.topic in ("consent", "outbound", "forget"):
             published.add((record.topic, str(record.key), str(record.value)))
         elif record.topic == "phone":
             event = events.decode(record.value or b"")
-            assert isinstance(
-                event,
-                RequestReceived | CancelRequested | InboundSeen | ConsentRequested | ConsentMoved,
-            )
-            assert record.key == event.phone.encode() == OTHER.encode()
+            assert isinstance(event, FORWARDED | ForgetContinued)
+            assert record.key == event.phone.encode()
+            assert isinstance(event, ForgetContinued) or event.phone == OTHER
             published.add(("forwarded", str(event)))
         else:
             send = command.decode(record.value or b"", 0.0)

@@ -28,6 +28,7 @@ def intake() -> Intake:
         "batch",
         "consent",
         "wa.outbound",
+        "forget",
     )
     return Intake("phone", record_mapper, RequestReader("MY", 1000, TemplateLibrary(lambda: NOW_S)))
 

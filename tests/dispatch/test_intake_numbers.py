@@ -19,6 +19,7 @@ def make_intake(region: str | None) -> Intake:
         "batch",
         "consent",
         "wa.outbound",
+        "forget",
     )
     templates = TemplateLibrary(lambda: NOW_S)
     return Intake("phone", record_mapper, RequestReader(region, 1000, templates))

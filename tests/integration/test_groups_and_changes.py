@@ -1,4 +1,4 @@
-"""Groups, edits, revokes and opt-outs through the running service, judged by the sandbox's log and the topics."""
+"""Groups, edits, revokes, opt-outs and forgetting, through the running service: by the sandbox's log and the topics."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -7,7 +7,10 @@ from uuid import uuid4
 import pytest
 
 from streams.operations.errors import CommandFailed
+from streams.operations.forgetting.requesting import forget
+from streams.operations.forgetting.traces import list_traces
 from streams.operations.groups import read_groups
+from streams.operations.queue import read_recipient
 from tests.support.browser import SandboxControl
 from tests.support.caller import Caller
 from tests.support.system import SystemUnderTest
@@ -135,3 +138,32 @@ async def test_a_recipient_who_writes_stop_gets_no_offers(
     bodies = [row["body"] for row in await rows_to(module_control, phone)]
     assert bodies == ["Your parcel", "Delivered"]
     await check_by_audit(running.settings)
+
+
+async def test_a_recipient_is_forgotten(
+    caller: Caller, module_control: SandboxControl, running: SystemUnderTest
+) -> None:
+    """Rows, claims and chat go. The same record sends nothing again, and a new request does; the opt-out stays."""
+    settings, phone = running.settings, f"+90555{uuid4().int % 10_000_000:07}"
+    message, later = request(phone, "hello"), request(phone, "x", send_at="2036-01-01T00:00:00Z")
+    consent = {"type": "consent", "to": phone, "consent": "opted_out", "request_id": uuid4().hex}
+    await caller.request(message, later, consent)
+    await caller.wait_for_status(message["id"], "delivered")
+    progress = await forget(settings, phone, keep_opt_out=True, timeout_s=60)
+    assert progress.is_complete
+    (report,) = progress.reports.values()
+    assert (report.messages, report.cancelled, report.consent) == (2, 1, "kept_as_hash")
+    assert [(answer.claims, answer.has_chat) for answer in progress.answers.values()] == [(1, True)]
+    recipient = await read_recipient(settings, phone, 0.0, lambda *_: None)
+    assert recipient.consent is None
+    offer, last = request(phone, "Sale", category="marketing"), request(phone, "hello again")
+    await caller.request(message, offer, last)
+    await caller.wait_for_status(last["id"], "delivered")
+    assert caller.statuses(offer["id"]) == ["rejected"]
+    assert [row["body"] for row in await rows_to(module_control, phone)] == ["hello", "hello again"]
+    again = await forget(settings, phone, keep_opt_out=False, timeout_s=60)
+    assert {report.consent for report in again.reports.values()} == {"removed"}
+    traces = {trace.topic: trace for trace in await list_traces(settings)}
+    assert all(trace.until for trace in traces.values())
+    assert caller.names.dlq in traces
+    await check_by_audit(settings)

@@ -49,6 +49,7 @@ def test_every_topic_that_a_worker_needs_is_specified() -> None:
         "x.internal.batch": 5,
         "x.internal.clock": 1,
         "x.internal.consent": 5,
+        "x.internal.forget": 1,
         "x.internal.accounts": 1,
         "x-dispatch-rows-changelog": 5,
         "x.internal.send.a": 1,
@@ -64,7 +65,7 @@ def test_every_name_has_a_specification() -> None:
     name = topics.names(settings)
     specified = _specs(settings)
     used_names = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
-    used_names |= {name.batches, name.batch, name.consent}
+    used_names |= {name.batches, name.batch, name.consent, name.forget}
     used_names |= {name.phone, name.clock, name.account_requests, name.send("a"), name.send("b")}
     used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     used_names |= {
@@ -75,8 +76,8 @@ def test_every_name_has_a_specification() -> None:
 
 
 def test_what_nothing_else_keeps_is_never_removed_by_age() -> None:
-    """A table's changelog, an account's state, a template and a consent outlive any retention."""
-    kept = ("-changelog", ".accounts", ".batches", ".templates", ".consent")
+    """A table's changelog, an account's state, a template, a consent, and who is to be forgotten, outlive it."""
+    kept = ("-changelog", ".accounts", ".batches", ".templates", ".consent", ".forget")
     for name, spec in _specs(_settings()).items():
         compacted = name.endswith(kept)
         assert spec.config["cleanup.policy"] == ("compact" if compacted else "delete")

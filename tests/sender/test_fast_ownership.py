@@ -14,6 +14,7 @@ from streams.domain.accounts.groups import GroupReport
 from streams.domain.accounts.linking import Instructions, LinkedNumber
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
+from streams.sender.forgetting.instructions import ForgetInstructions
 from streams.sender.metrics import Metrics
 from streams.sender.ownership import SendTopicOwnership
 from streams.sender.ports import Ports
@@ -48,6 +49,9 @@ def make_ownership(
     async def read_send_end() -> int:
         return earlier.send_end
 
+    async def publish_answer(topic: str, value: bytes | None, key: bytes) -> None:
+        """Nobody is forgotten here."""
+
     async def catch_up() -> bool:
         return True
 
@@ -73,6 +77,9 @@ def make_ownership(
             clock=earlier.clock,
             store_number=store_number,
             catch_up_requests=catch_up,
+            forget_instructions=ForgetInstructions(
+                load({"WA_CONFIG": ""}), "main", "forget", publish_answer
+            ),
         ),
     )
     return ownership

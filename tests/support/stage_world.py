@@ -59,6 +59,7 @@ class StageWorld:
                 "batch",
                 "consent",
                 "outbound",
+                "forget",
             ),
             self.publisher,
             self.metrics,

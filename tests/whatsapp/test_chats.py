@@ -1,17 +1,17 @@
-"""One chat in a real Chromium with the real wa-js: who is a stranger, and the typing indication."""
+"""One chat in a real Chromium with the real wa-js: who is a stranger, the typing indication, and its end."""
 
 import asyncio
 
 import pytest
 
-from streams.whatsapp.driver import OnWhatsApp, ServerAccepted
+from streams.whatsapp.driver import MessageNotFound, OnWhatsApp, ServerAccepted
 from streams.whatsapp.web.whatsapp_web import WhatsAppWeb
 from tests.support.browser import make_text
 from tests.support.sandbox import SandboxControl
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
-FRIEND, STRANGER = "+60123450001", "+60123450002"
+FRIEND, STRANGER, FORGOTTEN = "+60123450001", "+60123450002", "+60123450003"
 
 
 async def look_up(driver: WhatsAppWeb, phone: str) -> str:
@@ -51,3 +51,19 @@ async def test_typing_is_shown_and_ends(
     states = [(event["to"], event["state"]) for event in events if event["event"] == "chatstate"]
     assert states == [(STRANGER, "composing"), (STRANGER, "paused")]
     assert await shared_control.fetch_new_messages() == []
+
+
+async def test_a_deleted_chat_is_gone(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """Its messages are not found any more, and the next message to its person opens a new one."""
+    chat_id = await look_up(shared_driver, FORGOTTEN)
+    assert await shared_driver.delete_chat(chat_id) is False
+    whatsapp_id = "3EB0C767D82B0A0C1EC0F1"
+    message = make_text(whatsapp_id, "salut", chat_id=chat_id)
+    assert isinstance(await shared_driver.submit(message), ServerAccepted)
+    assert await shared_driver.delete_chat(chat_id) is True
+    assert await shared_driver.find_message(whatsapp_id, chat_id) == MessageNotFound()
+    assert await shared_driver.delete_chat(chat_id) is False
+    other = make_text("3EB0C767D82B0A0C1EC0F2", "hello again", chat_id=chat_id)
+    assert isinstance(await shared_driver.submit(other), ServerAccepted)

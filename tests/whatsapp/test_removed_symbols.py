@@ -20,6 +20,7 @@ ONE_OF_EACH_GROUP = {
     "look_ups/queryWidExists": "WAWebQueryExistsJob.queryWidExists",
     "incoming/getMessageTable": "WAWebSchemaMessage.getMessageTable",
     "typing/markComposing": "WAWebPresenceChatAction.markComposing",
+    "forgetting/sendDelete": "WAWebDeleteChatAction.sendDelete",
     "resend/resendMsg": "WAWebResendMsgAction.resendMsg",
 }
 

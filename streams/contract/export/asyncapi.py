@@ -53,6 +53,7 @@ _OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {
         ("edit", "Gives a message that was sent another text.", "edit"),
         ("revoke", "Deletes a message for everyone.", "revoke"),
         ("consent", "Sets whether a recipient gets marketing messages.", "consent"),
+        ("forget", "Forgets a recipient.", "forget"),
     ),
 }
 _STRING_SCHEMA: Final = {"type": "string"}

@@ -17,7 +17,7 @@ from streams.contract.inbound import InboundMessage
 from streams.contract.request.changes import EditForm, RevokeForm
 from streams.contract.request.content import MEDIA_CLASSES
 from streams.contract.request.form import RequestForm
-from streams.contract.request.kinds import BatchForm, CancelForm, ConsentForm
+from streams.contract.request.kinds import BatchForm, CancelForm, ConsentForm, ForgetForm
 from streams.contract.status import StatusEvent
 from streams.contract.template import TemplateRecord
 
@@ -32,6 +32,7 @@ _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "edit": (EditForm, "EditRequest", "A record of wa.outbound."),
     "revoke": (RevokeForm, "RevokeRequest", "A record of wa.outbound."),
     "consent": (ConsentForm, "ConsentRequest", "A record of wa.outbound."),
+    "forget": (ForgetForm, "ForgetRequest", "A record of wa.outbound."),
     "batch-progress": (BatchProgress, "BatchProgress", "A record of wa.batches."),
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
     "dead-letter-headers": (DeadLetterInfo, "DeadLetterHeaders", "Added to a record of wa.dlq."),

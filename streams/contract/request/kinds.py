@@ -1,4 +1,4 @@
-"""The kinds of request that are not messages: a batch of messages, a cancel, a consent. Reads no member of a batch.
+"""The kinds of request that are not messages: a batch of messages, a cancel, a consent, forgetting. Reads no member.
 
 A batch is read twice: its own fields here, and each member as a record of its own, so that an invalid member is
 rejected alone (streams/dispatch/batches/fan_out.py).
@@ -116,6 +116,29 @@ class ConsentForm(msgspec.Struct, frozen=True, kw_only=True):
     ) = None
 
 
+class ForgetForm(msgspec.Struct, frozen=True, kw_only=True):
+    """Forgets a recipient: what waits is cancelled, and everything that is stored of the recipient is removed."""
+
+    type: Literal["forget"]
+    to: Annotated[
+        str,
+        Meta(min_length=1, max_length=128, description="The recipient's phone number, or a group."),
+    ]
+    keep_opt_out: (
+        Annotated[
+            bool,
+            Meta(
+                description="Whether an opt-out is kept, under a hash of the number. Default: no."
+            ),
+        ]
+        | None
+    ) = None
+    request_id: (
+        Annotated[_Id, Meta(description="The id of this request, under which it is answered.")]
+        | None
+    ) = None
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """A valid batch. Its members are as they were written: they may be anything that JSON has."""
 
@@ -143,6 +166,23 @@ class SetConsent(msgspec.Struct, frozen=True, kw_only=True):
     consent: Literal["opted_out", "opted_in"]
     request_id: str | None = None
     trace: TraceContext = ()
+
+
+class Forget(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid request to forget a recipient."""
+
+    to: str
+    keep_opt_out: bool = False
+    request_id: str | None = None
+    trace: TraceContext = ()
+
+
+def read_forget(body: Mapping[str, Any], trace: TraceContext) -> Forget:
+    """Read a request to forget a recipient. Raises InvalidRequest."""
+    form = _decode(body, ForgetForm)
+    _require_id("request_id", form.request_id)
+    keep_opt_out = bool(form.keep_opt_out)
+    return Forget(to=form.to, keep_opt_out=keep_opt_out, request_id=form.request_id, trace=trace)
 
 
 def read_consent(body: Mapping[str, Any], trace: TraceContext) -> SetConsent:

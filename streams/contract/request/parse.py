@@ -25,7 +25,7 @@ from streams.contract.request.form import (
     encode_metadata,
     is_id,
 )
-from streams.contract.request.kinds import Batch, Cancel, SetConsent
+from streams.contract.request.kinds import Batch, Cancel, Forget, SetConsent
 from streams.contract.timestamps import EARLIEST_S
 from streams.contract.wording import describe
 
@@ -69,7 +69,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.expires_at_s
 
 
-AnyRequest: TypeAlias = Request | Batch | Cancel | SetConsent
+AnyRequest: TypeAlias = Request | Batch | Cancel | SetConsent | Forget
 
 
 def parse(
@@ -139,6 +139,8 @@ class _RequestReader:
                 return self._build_change(changes.read_change(body))
             case "consent" if not is_message:
                 return kinds.read_consent(body, self._envelope.trace)
+            case "forget" if not is_message:
+                return kinds.read_forget(body, self._envelope.trace)
             case _:
                 detail = "type: is not a kind of request here; a message has no type"
                 raise InvalidRequest("schema_violation", detail)

@@ -27,6 +27,7 @@ from streams.domain.phone.events import (
     CancelRequested,
     ConsentRequested,
     Event,
+    ForgetRequested,
     Outcome,
     ReceiptSeen,
     RequestReceived,
@@ -158,7 +159,7 @@ class Decider:
     def _answer(self, store: PhoneStore, event: Event, record: LogRecord) -> list[OutgoingRecord]:
         """A request that has no row ends as failed. What is known of an older one of its id stays true."""
         append_s = record.append_s
-        if isinstance(event, CancelRequested | ConsentRequested):
+        if isinstance(event, CancelRequested | ConsentRequested | ForgetRequested):
             source_record = event.source_record
             if source_record is None:
                 return []

@@ -14,6 +14,7 @@ from streams.dispatch.records.batch_events import BatchRecords
 from streams.dispatch.records.consents import ConsentRecords
 from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
+from streams.dispatch.records.forgetting import ForgetRecords
 from streams.dispatch.records.statuses import StatusRecords
 from streams.domain.errors import Error
 from streams.domain.phone import events
@@ -23,8 +24,10 @@ from streams.domain.phone.effects import (
     ForwardCancel,
     ForwardEvent,
     ForwardRequest,
+    InstructForget,
     PublishConsent,
     PublishDeadLetter,
+    PublishForgetReport,
     PublishStatus,
     RequestReply,
 )
@@ -32,6 +35,7 @@ from streams.domain.phone.events import (
     CancelRequested,
     ConsentRequested,
     Event,
+    ForgetRequested,
     RequestReceived,
     SourceRecord,
 )
@@ -75,6 +79,7 @@ class RecordMapper:
         batch_log: str,
         consent_topic: str,
         outbound: str,
+        forget_topic: str,
     ) -> None:
         self._phone_log = phone_log
         self._statuses = StatusRecords(status_topic)
@@ -82,6 +87,7 @@ class RecordMapper:
         self._send_topic_for = send_topic_for
         self.batches = BatchRecords(batch_log)
         self.consents = ConsentRecords(consent_topic, outbound)
+        self._forgetting = ForgetRecords(forget_topic)
 
     # -- effects of a row
 
@@ -122,8 +128,8 @@ class RecordMapper:
                 if record is None and context.add_missing(effect) == "already_published":
                     return None
                 return self._dead_letters.map_effect(context.get_account(effect.id), effect, record)
-            case PublishConsent() | RequestReply():
-                return self.consents.map_effect(context.phone, effect)
+            case PublishConsent() | RequestReply() | PublishForgetReport() | InstructForget():
+                return self._map_about_recipient(context.phone, effect)
             case ForwardCancel() | ForwardEvent():
                 key = effect.event.phone.encode()
                 return OutgoingRecord(self._phone_log, events.encode(effect.event), key=key)
@@ -134,6 +140,15 @@ class RecordMapper:
                 return OutgoingRecord(
                     self._phone_log, events.encode(request), key=request.phone.encode()
                 )
+
+    def _map_about_recipient(
+        self,
+        phone: str,
+        effect: PublishConsent | RequestReply | PublishForgetReport | InstructForget,
+    ) -> OutgoingRecord:
+        if isinstance(effect, PublishConsent | RequestReply):
+            return self.consents.map_effect(phone, effect)
+        return self._forgetting.map_effect(phone, effect)
 
     def _map_dispatch(
         self, context: EffectContext, effect: Dispatch, payload: Payload
@@ -179,9 +194,12 @@ class RecordMapper:
         return [letter, self._statuses.map_rejection(record, partial, phone, error, now_s)]
 
     def map_failed(
-        self, event: CancelRequested | ConsentRequested, record: SourceRecord, now_s: float
+        self,
+        event: CancelRequested | ConsentRequested | ForgetRequested,
+        record: SourceRecord,
+        now_s: float,
     ) -> list[OutgoingRecord]:
-        """The answer to a cancel or a consent on which this program itself failed."""
+        """The answer to a request about a recipient on which this program itself failed."""
         error = Error("internal_error", "see the log of the dispatcher")
         id_ = event.cancel_id if isinstance(event, CancelRequested) else event.request_id
         partial = PartialRequest(id=id_ or None, trace=event.trace)
@@ -222,4 +240,5 @@ def create_record_mapper(names: Names) -> RecordMapper:
         names.batch,
         names.consent,
         names.outbound,
+        names.forget,
     )

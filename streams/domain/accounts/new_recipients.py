@@ -41,6 +41,13 @@ class NewRecipients:
         """The account is about to write to them for the first time."""
         self._times_s[key] = now_s
 
+    def rename(self, key: str, other_key: str) -> None:
+        """This one counts under the other key from now on."""
+        if key in self._times_s:
+            self._times_s = {
+                other_key if k == key else k: at_s for k, at_s in self._times_s.items()
+            }
+
     def count_last_day(self, now_s: float) -> int:
         """How many there were in the last 24 hours."""
         return len(self._recent_s(now_s))

@@ -43,6 +43,8 @@ def correct_phone(row: Phone, now_s: float, policy: Policy) -> Phone:
         conversation=row.conversation and _correct_conversation(row.conversation, shift_s, now_s),
         send_times_s=tuple(_move(at_s, shift_s, now_s) for at_s in row.send_times_s),
         last_active_s=min(row.last_active_s, now_s),
+        forgotten=row.forgotten
+        and replace(row.forgotten, at_s=_move(row.forgotten.at_s, shift_s, now_s)),
     )
     return row if corrected == row else corrected
 
@@ -59,6 +61,7 @@ def correct_message(row: Message, now_s: float) -> Message:
         held_back_until_s=_move(row.held_back_until_s, shift_s, latest_s),
         first_failed_at_s=_move(row.first_failed_at_s, shift_s, now_s),
         completed_at_s=_move(row.completed_at_s, shift_s, now_s),
+        forgotten_at_s=_move(row.forgotten_at_s, shift_s, now_s),
     )
     return row if corrected == row else corrected
 

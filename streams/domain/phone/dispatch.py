@@ -20,7 +20,6 @@ from streams.domain.errors import Error
 from streams.domain.phone import forwarding
 from streams.domain.phone.closures import ClosedAccounts, find_closed, open_accounts
 from streams.domain.phone.effects import Dispatch
-from streams.domain.phone.events import PRIORITIES
 from streams.domain.phone.handlers import cancels, consent
 from streams.domain.phone.overtaking import EarlierMessages
 from streams.domain.phone.scheduling.quiet import (
@@ -31,6 +30,7 @@ from streams.domain.phone.scheduling.quiet import (
 )
 from streams.domain.phone.state import Chat, InFlight, Message, Phone, State, Wait
 from streams.domain.phone.transition import Transition
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.recipients import is_group
 
 MAX_GIVEN_UP_PER_EVENT: Final = 50  # a longer row of them goes on with the next timer

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, TypedDict
 
 from streams.domain.consent.state import Consent
 from streams.domain.errors import Error
+from streams.domain.forgetting import ForgetReport
 from streams.domain.phone.events import (
     CancelRequested,
     ConsentMoved,
@@ -19,6 +20,7 @@ from streams.domain.phone.events import (
     OptOutContinued,
     RequestInfo,
 )
+from streams.domain.phone.values.forgetting import ForgetContinued, ForgetRequested
 from streams.domain.stored import Stored
 
 Status: TypeAlias = Literal[
@@ -128,7 +130,14 @@ class ForwardCancel(Stored, frozen=True, tag="forward_cancel"):
 class ForwardEvent(Stored, frozen=True, tag="forward_event"):
     """This event goes on through the log, to the phone that it names."""
 
-    event: InboundSeen | ConsentRequested | ConsentMoved | OptOutContinued
+    event: (
+        InboundSeen
+        | ConsentRequested
+        | ConsentMoved
+        | OptOutContinued
+        | ForgetRequested
+        | ForgetContinued
+    )
 
 
 class PublishConsent(Stored, frozen=True, tag="publish_consent"):
@@ -145,6 +154,21 @@ class RequestReply(Stored, frozen=True, tag="request_reply"):
     text: str
 
 
+class PublishForgetReport(Stored, frozen=True, tag="publish_forget_report"):
+    """How far a request to forget this phone is; None: nobody needs its report any more."""
+
+    request_id: str
+    report: ForgetReport | None
+
+
+class InstructForget(Stored, frozen=True, tag="instruct_forget"):
+    """The account's sender is to forget this phone too. `chat_id`: WhatsApp's chat of it, if that is known."""
+
+    request_id: str
+    account: str
+    chat_id: str | None
+
+
 Effect: TypeAlias = (
     PublishStatus
     | Dispatch
@@ -154,4 +178,6 @@ Effect: TypeAlias = (
     | ForwardEvent
     | PublishConsent
     | RequestReply
+    | PublishForgetReport
+    | InstructForget
 )

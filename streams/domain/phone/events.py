@@ -8,45 +8,12 @@ from typing import Literal, TypeAlias
 
 from streams.domain.consent.state import Consent, ConsentStatus
 from streams.domain.errors import Error
+from streams.domain.phone.values.forgetting import ForgetContinued, ForgetRequested
+from streams.domain.phone.values.queue_rows import Priority
+from streams.domain.phone.values.source_record import BatchMember, MessageChange, SourceRecord
 from streams.domain.stored import Codec, Stored
 
-Priority: TypeAlias = Literal["urgent", "normal", "bulk"]
-PRIORITIES: tuple[Priority, ...] = ("urgent", "normal", "bulk")
 ReceiptKind: TypeAlias = Literal["sent", "delivered", "read", "played"]
-
-
-class SourceRecord(Stored, frozen=True):
-    """A record of `wa.outbound` as it came, byte for byte: a dead letter must give it back."""
-
-    topic: str
-    partition: int
-    offset: int
-    member: int | None = None  # of a batch: the index of the member whose request this is
-    timestamp_ms: int = 0
-    key: bytes | None = None
-    value: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-    @property
-    def coordinates(self) -> str:
-        """Its place in the topic: `wa.outbound:3:4711`; of a member of a batch: `wa.outbound:3:4711/5`."""
-        place = f"{self.topic}:{self.partition}:{self.offset}"
-        return place if self.member is None else f"{place}/{self.member}"
-
-
-class BatchMember(Stored, frozen=True):
-    """The place of a message in a batch, which counts what becomes of it."""
-
-    batch_id: str
-    index: int
-
-
-class MessageChange(Stored, frozen=True):
-    """An earlier message of the same recipient is edited or revoked. `whatsapp_id`: that of it, once it is known."""
-
-    kind: Literal["edit", "revoke"]
-    changed_id: str
-    whatsapp_id: str = ""
 
 
 class RequestInfo(Stored, frozen=True):
@@ -258,6 +225,8 @@ Event: TypeAlias = (
     | ConsentRequested
     | ConsentMoved
     | OptOutContinued
+    | ForgetRequested
+    | ForgetContinued
     | FlightOverdue
     | TimerFired
     | ScheduleDue

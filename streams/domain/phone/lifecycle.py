@@ -8,6 +8,7 @@
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
     WAITING ▶ FORWARDED (its chat has another number)
     every completed message ▶ REMOVED
+    NEW ▶ every final state: what is left of a forgotten message
 
 Nothing follows FAILED, REJECTED, EXPIRED and CANCELLED but a replay: a receipt of such a message is counted, and
 changes nothing.
@@ -36,6 +37,8 @@ from streams.domain.phone.events import (
     ConsentRequested,
     Event,
     FlightOverdue,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     OptOutContinued,
     Outcome,
@@ -67,6 +70,28 @@ _OPT_OUT: Final[Changes] = {
     State.WAITING: frozenset({State.REJECTED}),
 }
 
+_ENDED: Final[tuple[Stage, ...]] = (
+    State.SENT,
+    State.DELIVERED,
+    State.READ,
+    State.PLAYED,
+    State.FAILED,
+    State.REJECTED,
+    State.EXPIRED,
+    State.CANCELLED,
+    State.UNKNOWN,
+)
+_CANCEL: Final[Changes] = {
+    State.SCHEDULED: frozenset({State.CANCELLED}),
+    State.WAITING: frozenset({State.CANCELLED}),
+}
+# What has ended is removed, and a remainder of it is stored (values/forgetting.py).
+_FORGET: Final[Changes] = {
+    **_CANCEL,
+    Absent.NEW: frozenset(_ENDED),
+    **dict.fromkeys(_ENDED, _REMOVED),
+}
+
 TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
     RequestReceived: {
         Absent.NEW: _TO_QUEUE,
@@ -82,10 +107,7 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.SCHEDULED: frozenset({State.CANCELLED}),
         State.WAITING: frozenset({State.CANCELLED}),
     },
-    CancelRequested: {
-        State.SCHEDULED: frozenset({State.CANCELLED}),
-        State.WAITING: frozenset({State.CANCELLED}),
-    },
+    CancelRequested: _CANCEL,
     Outcome: {
         State.DISPATCHED: frozenset({State.SENT, State.WAITING, State.FAILED, State.UNKNOWN}),
         # A late outcome: of a dispatch that was ended without its sender.
@@ -110,19 +132,11 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
     ConsentRequested: _OPT_OUT,
     ConsentMoved: _OPT_OUT,
     OptOutContinued: _OPT_OUT,
+    ForgetRequested: _CANCEL,
+    ForgetContinued: _FORGET,
     TimerFired: {},
     ScheduleDue: {State.SCHEDULED: frozenset({State.WAITING})},
-    RetentionElapsed: {
-        State.SENT: _REMOVED,
-        State.DELIVERED: _REMOVED,
-        State.READ: _REMOVED,
-        State.PLAYED: _REMOVED,
-        State.FAILED: _REMOVED,
-        State.REJECTED: _REMOVED,
-        State.EXPIRED: _REMOVED,
-        State.CANCELLED: _REMOVED,
-        State.UNKNOWN: _REMOVED,
-    },
+    RetentionElapsed: dict.fromkeys(_ENDED, _REMOVED),
 }
 
 DISPATCH_TRANSITIONS: Final[Changes] = {

@@ -11,8 +11,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streams.domain.phone.events import PRIORITIES, Priority
+from streams.domain.phone.events import Priority
 from streams.domain.phone.state import Message, Parked, Phone, PriorityQueue
+from streams.domain.phone.values.queue_rows import PRIORITIES
 
 MAX_BULK_SKIPS: Final = 4
 

@@ -27,6 +27,13 @@ from streams.domain.phone.state import (
     State,
     Wait,
 )
+from streams.domain.phone.values.forgetting import (
+    Forgetting,
+    Forgotten,
+    KeptOptOut,
+    opt_out_key,
+    remainder_id,
+)
 from streams.domain.policy import Policy
 
 
@@ -42,6 +49,9 @@ class PhoneChanges(TypedDict, total=False):
     closures: dict[str, Closure]
     chat: Chat | None
     alias: Alias | None
+    other_numbers: tuple[str, ...]
+    forgetting: Forgetting | None
+    forgotten: Forgotten | None
     scheduled_count: int
     last_arrival: int
     recent_cancels: tuple[str, ...]
@@ -78,6 +88,8 @@ class RowChanges:
         self._messages: dict[str, Message | None] = {}  # as changed here; None: removed
         self._consent: Consent | None = None
         self._is_consent_read = self._is_consent_changed = False
+        self._kept_opt_out: KeptOptOut | None = None  # as changed here
+        self._has_kept_opt_out = False  # the consent was read from there
         self._slots: dict[tuple[str, int], str | None] = {}
 
     # -- consent
@@ -87,7 +99,13 @@ class RowChanges:
         if not self._is_consent_read:
             self._is_consent_read = True
             self._consent = self._rows.get_consent(self.phone.phone)
+            if self._consent is None:
+                self._consent = self._rows.get_kept_opt_out(self._get_opt_out_key())
+                self._has_kept_opt_out = self._consent is not None
         return self._consent
+
+    def _get_opt_out_key(self) -> str:
+        return opt_out_key(self.policy.opt_out_secret, self.phone.phone)
 
     def is_unwanted(self, message: Message) -> bool:
         """Whether it is a marketing message to a recipient who has opted out."""
@@ -95,9 +113,22 @@ class RowChanges:
 
     def put_consent(self, consent: Consent | None) -> Consent | None:
         """Store what was decided; None: it is stored with another number of the same chat."""
+        if self._has_kept_opt_out:  # the number has come back, and is no secret any more
+            self._kept_opt_out = KeptOptOut(key=self._get_opt_out_key(), consent=None)
         self._is_consent_read = self._is_consent_changed = True
         self._consent = consent
         return consent
+
+    def keep_opt_out(self, consent: Consent) -> Consent:
+        """Keep the opt-out of a recipient that is forgotten, without anything that names the recipient."""
+        bare = Consent(
+            status=consent.status,
+            source=consent.source,
+            at_s=consent.at_s,
+            written_at_s=consent.written_at_s,
+        )
+        self._kept_opt_out = KeptOptOut(key=self._get_opt_out_key(), consent=bare)
+        return bare
 
     # -- reading
 
@@ -111,6 +142,16 @@ class RowChanges:
             if row is not None:
                 return self._correct_times(row)
         return self._stored_messages[request_id]
+
+    def get_remainder(self, request_id: str) -> Message | None:
+        """What is left of a message of this id that was forgotten a short time ago."""
+        if self.phone.forgotten is None and self.phone.forgetting is None:
+            return None
+        return self.get_message(remainder_id(self.phone.phone, request_id))
+
+    def list_message_ids(self, after: str, max_count: int) -> list[str]:
+        """The next ids of the rows of messages after this one; what was changed here may be among them."""
+        return self._rows.list_message_ids(self.phone.phone, after, max_count)
 
     def _correct_times(self, row: Message) -> Message:
         """The message with times that are possible now; they are stored, so that they come closer with each event."""

@@ -31,6 +31,14 @@ class RowReader(Protocol):
         """What was decided about marketing messages to this phone; None: nothing."""
         ...
 
+    def get_kept_opt_out(self, key: str) -> Consent | None:
+        """The opt-out of a forgotten recipient (values/forgetting.py)."""
+        ...
+
+    def list_message_ids(self, phone: str, after: str, max_count: int) -> list[str]:
+        """The next ids of the phone's messages after this one, in the order of their bytes."""
+        ...
+
     def get_timed_ids(self, phone: str) -> list[str]:
         """The ids of the phone's messages that are scheduled or expire."""
         ...

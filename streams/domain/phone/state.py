@@ -11,12 +11,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from streams.domain.accounts.routing import BlockedReason
 from streams.domain.consent.state import Consent
 from streams.domain.conversation import Conversation
 from streams.domain.phone import events
 from streams.domain.phone.effects import Effect, PublishStatus, QueuedReason
 from streams.domain.phone.events import Forwarding, Priority, ReceiptKind, SourceRecord
+from streams.domain.phone.values.forgetting import Forgetting, Forgotten, KeptOptOut
+from streams.domain.phone.values.queue_rows import Parked, PriorityQueue, QueueSlot, Wait
 from streams.domain.stored import Codec, Stored
 
 
@@ -87,6 +88,7 @@ class Message(Stored, frozen=True):
     last_status: PublishStatus | None = None  # the answer to a repeat of the request
     forwarding: Forwarding | None = None  # it named another number of this recipient
     change: events.MessageChange | None = None  # it edits or revokes an earlier message
+    forgotten_at_s: float = 0.0  # it is what is left of a forgotten message (forgetting.py)
 
     @property
     def wake_at_s(self) -> float:
@@ -122,28 +124,6 @@ class Payload(Stored, frozen=True):
     reply_to: str | None = None
 
 
-class PriorityQueue(Stored, frozen=True):
-    """The queue of a priority, of its marketing messages, or of those of either that require one account.
-
-    It has the slots `head`..`tail - 1`, of which `count` hold a message.
-    """
-
-    head: int = 0
-    tail: int = 0
-    count: int = 0
-
-
-class Parked(Stored, frozen=True):
-    """A message with an attempt in doubt, or that had one: it stands alone, in no queue.
-
-    Until its account has found out what became of the attempt, only messages that may use the same account
-    must wait for it.
-    """
-
-    id: str
-    priority: Priority
-
-
 class InFlight(Stored, frozen=True):
     """The one message of a phone that a sender has.
 
@@ -160,21 +140,6 @@ class InFlight(Stored, frozen=True):
     is_in_doubt: bool = False  # it was dispatched to be reconciled
     has_chat: bool = False  # with the answer of an earlier look-up, so its sender makes none
     allow_duplicate: bool = False
-
-
-class Wait(Stored, frozen=True):
-    """What the head of a queue waits for besides a time.
-
-    `account_busy`: a free slot of an account. `no_account`: an account that is ready.
-    """
-
-    reason: BlockedReason
-    account: str | None = None  # the only account that will do; None: any
-    priority_rank: int = 0  # of the message: 0 urgent, 1 normal, 2 bulk
-    # Both in alphabetical order: these will not do, and these only once they may open new chats again.
-    closed_accounts: tuple[str, ...] = ()
-    without_new_chats: tuple[str, ...] = ()
-    is_in_doubt: bool = False  # only its own account can find out what became of it
 
 
 class Closure(Stored, frozen=True):
@@ -202,14 +167,6 @@ class Alias(Stored, frozen=True):
     learned_at_s: float
 
 
-class QueueSlot(Stored, frozen=True):
-    """A change of the index: this slot of this queue holds this message now, or none."""
-
-    queue: str
-    seq: int
-    id: str | None
-
-
 class Journal(Stored, frozen=True):
     """What the event at the row's offset changed besides the row, and what it caused."""
 
@@ -220,6 +177,7 @@ class Journal(Stored, frozen=True):
     removed_payloads: tuple[str, ...] = ()
     consent: Consent | None = None  # what was decided; the row of the consent outlives this one
     is_consent_removed: bool = False
+    kept_opt_out: KeptOptOut | None = None  # the opt-out of a forgotten recipient has changed
     effects: tuple[Effect, ...] = ()
 
 
@@ -246,6 +204,9 @@ class Phone(Stored, frozen=True):
     in_flight: InFlight | None = None
     recent_cancels: tuple[str, ...] = ()  # records of cancels that were applied, the newest last
     last_active_s: float = 0.0
+    other_numbers: tuple[str, ...] = ()  # of the same chat, which have forwarded something to it
+    forgetting: Forgetting | None = None  # it is being forgotten
+    forgotten: Forgotten | None = None  # it was, a short time ago
     is_removed: bool = False  # the row is to be removed
     journal: Journal = Journal()
 

@@ -11,6 +11,8 @@
 | ConsentRequested | an operator opts the recipient out or in                                          |
 | ConsentMoved     | what was decided for another number of the chat counts here                       |
 | OptOutContinued  | more of the marketing messages that waited at the opt-out end                     |
+| ForgetRequested  | a person wants the recipient forgotten: what waits is cancelled, the rest removed  |
+| ForgetContinued  | more of it is removed than one event does                                         |
 | TimerFired       | the time or the turn that the row waits for has come                              |
 | ScheduleDue      | a scheduled message joins its queue; one that waits expires, wherever it stands   |
 | RetentionElapsed | completed messages past their time are removed, then the idle phone               |
@@ -29,6 +31,8 @@ from streams.domain.phone.events import (
     ConsentRequested,
     Event,
     FlightOverdue,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     OptOutContinued,
     Outcome,
@@ -41,6 +45,7 @@ from streams.domain.phone.events import (
 from streams.domain.phone.handlers import (
     cancels,
     consent,
+    forgetting,
     inbound,
     outcomes,
     overdue,
@@ -76,10 +81,12 @@ def step(
     append_s = now_s if append_s is None else append_s
     transition = Transition(row, event, offset, rows, policy, now_s=now_s, append_s=append_s)
     try:
+        forgetting.note_other_numbers(transition, event)
         if not _apply(transition, event, accounts):
             return None
-        if not transition.phone.is_removed:
+        if not transition.phone.is_removed and not forgetting.is_cancelling(transition.phone):
             dispatch_next(transition, accounts)
+            forgetting.note_ended(transition)
     except TransitionRefused as refused:
         return refused.illegal
     return transition.finish(is_active=not isinstance(event, RetentionElapsed))
@@ -102,6 +109,8 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
             return inbound.apply_inbound(transition, event)
         case ConsentRequested() | ConsentMoved() | OptOutContinued():
             return consent.apply_consent_event(transition, event)
+        case ForgetRequested() | ForgetContinued():
+            return forgetting.apply_forget_event(transition, event, accounts)
         case TimerFired() | ScheduleDue() | RetentionElapsed():
             return _apply_time(transition, event)
 

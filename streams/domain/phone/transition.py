@@ -17,8 +17,10 @@ from streams.domain.phone.effects import (
     ForwardCancel,
     ForwardEvent,
     ForwardRequest,
+    InstructForget,
     PublishConsent,
     PublishDeadLetter,
+    PublishForgetReport,
     PublishStatus,
     QueuedReason,
     RequestReply,
@@ -47,6 +49,8 @@ EffectT = TypeVar(
     ForwardEvent,
     PublishConsent,
     RequestReply,
+    PublishForgetReport,
+    InstructForget,
     Effect,
 )
 CompletedState: TypeAlias = Literal[
@@ -200,6 +204,7 @@ class Transition(RowChanges):
             removed_payloads=tuple(self._removed_payloads),
             consent=self._consent if self._is_consent_changed else None,
             is_consent_removed=self._is_consent_changed and self._consent is None,
+            kept_opt_out=self._kept_opt_out,
             effects=tuple(self._effects),
         )
         last_active_s = self.append_s if is_active else self.phone.last_active_s

@@ -45,6 +45,7 @@ from streams.domain.stored import Codec, Stored
 
 # Two brokers lead the topics of the command and of the claim, and their clocks differ by this at most.
 MAX_BROKER_SKEW_S: Final = 5.0
+FORGOTTEN_RETENTION_S: Final = 86_400.0  # the day for which an account's messages are counted
 DEFERRED_RETENTION_S: Final = 3600.0  # far more than a sender may hold a dispatch
 
 RowReceipt = Literal[""] | ReceiptKind
@@ -63,6 +64,7 @@ class Claim(Stored, frozen=True):
     allow_duplicate: bool = False  # claimed because a person has allowed a duplicate
     result: Result | None = None  # None: open
     concluded_at_s: float = 0.0
+    is_forgotten: bool = False  # what is left of it (forgotten.py)
     receipt: RowReceipt = ""  # the furthest one; any of them proves that the message arrived
 
     @property
@@ -177,6 +179,8 @@ def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
 
 def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
     """When the row is no longer needed: no dispatch and no receipt of it will come."""
+    if claim.is_forgotten:
+        return claim.concluded_at_s + FORGOTTEN_RETENTION_S
     if claim.result is None:
         return claim.claimed_at_s + idempotency_window_s
     if isinstance(claim.result, Deferred | Moved):

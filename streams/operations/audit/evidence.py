@@ -15,7 +15,7 @@ from streams.contract.dead_letter import InvalidDeadLetter
 from streams.contract.errors import InvalidRequest, Tombstone
 from streams.contract.headers import Headers
 from streams.contract.request.content import TemplateContent
-from streams.contract.request.kinds import Batch
+from streams.contract.request.kinds import Batch, Forget
 from streams.contract.request.parse import Request, parse_record
 from streams.dispatch.batches import fan_out
 from streams.domain.numbers import InvalidPhone
@@ -48,6 +48,7 @@ class Evidence:
         self.request_count = self.event_count = self.letter_count = 0
         self.unreadable_records: list[str] = []  # of `wa.status`, which only the service writes
         self.foreign_letter_count = 0  # records of other programs in `wa.dlq`
+        self.forgotten: dict[str, float] = {}  # recipient → when it was last requested to forget it
 
     def iterate_logs(self) -> Iterator[MessageLog]:
         """Every message."""
@@ -97,6 +98,8 @@ class Evidence:
                 self._add_record(member, append_s)
         elif isinstance(request, Request):
             self._add_message(request, record.coordinates, append_s)
+        elif isinstance(request, Forget):
+            self._add_forget(request, append_s)
         else:
             self.request_count += 1  # a cancel: it is answered only if nothing can be cancelled
 
@@ -110,6 +113,13 @@ class Evidence:
             return
         log = self._get_log(phone, id_)
         log.requests += (_make_request_fact(coordinates, append_s, request),)
+
+    def _add_forget(self, request: Forget, append_s: float) -> None:
+        self.request_count += 1
+        try:
+            self.forgotten[to_recipient(request.to, self._region)] = append_s
+        except InvalidPhone:
+            return  # its answer is read like any other
 
     def add_status(self, record: str, value: bytes | None) -> None:
         """A record of `wa.status`. `record` is its topic, partition and offset."""

@@ -107,6 +107,15 @@ def _judge_order(evidence: Evidence, histories: list[History], report: Report) -
 # -- one message
 
 
+def _was_forgotten(evidence: Evidence, message: Thread) -> bool:
+    """Whether its recipient was forgotten after it, and it was requested again since: its id was free again."""
+    forgotten_s = evidence.forgotten.get(message.log.phone)
+    if forgotten_s is None:
+        return False
+    is_older = any(fact.at_ms / 1000 < forgotten_s for fact in message.facts)
+    return is_older and any(request.append_s > forgotten_s for request in message.requests)
+
+
 def _judge_thread(
     evidence: Evidence,
     message: Thread,
@@ -115,6 +124,9 @@ def _judge_thread(
     whatsapp_ids: dict[int, MessageLog],
 ) -> None:
     report.messages += 1
+    if _was_forgotten(evidence, message):
+        report.leave_unjudged("message: its recipient was forgotten between two requests")
+        return
     add = partial(_report_events, evidence, message.log, report)
     if not message.facts:
         for request in message.requests:

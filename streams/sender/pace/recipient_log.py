@@ -5,6 +5,7 @@ many may be, is decided in streams/domain/accounts/new_recipients.py.
 """
 
 import asyncio
+import secrets
 from typing import Final
 
 from streams.domain.accounts import new_recipients as stored
@@ -44,6 +45,17 @@ class RecipientLog:
         await self._claim_store.write(
             key.encode(), stored.encode(NewRecipient(at_s=self._clock.now_s()))
         )
+
+    async def forget(self, chat_id: str) -> None:
+        """The person is forgotten, and still counts: under a key that follows from nothing."""
+        key, anonymous_key = self._make_key(chat_id), _PREFIX.decode() + secrets.token_hex(12)
+        row = self._claim_store.read(key.encode())
+        self._recipients.rename(key, anonymous_key)
+        if row is not None:
+            await asyncio.gather(
+                self._claim_store.write(anonymous_key.encode(), row),
+                self._claim_store.write(key.encode(), None),
+            )
 
     def count_last_day(self) -> int:
         """How many there were in the last 24 hours."""

@@ -29,8 +29,11 @@ from streams.whatsapp.web.recovery_policy import RecoverySettings
 
 log = logging.getLogger(__name__)
 
-# The heap that the driver needs for messages; media pass through it in chunks.
+# The heap that the driver needs for messages; media pass through it in chunks. The second
+# optimizing compiler is off, and glibc returns what is free: benchmarks/README.md has what each saves and costs.
 _NODE_OPTIONS = "--max-old-space-size=96 --max-semi-space-size=1"
+_NODE_FLAGS = ("--no-opt", "--max-lazy")
+_NODE_ENVIRONMENT = "UV_THREADPOOL_SIZE=1 MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536"
 
 # Playwright reads PLAYWRIGHT_NODEJS_PATH from our own environment (playwright/_impl/_driver.py:27).
 _environment_lock = asyncio.Lock()
@@ -205,7 +208,7 @@ def _write_driver_wrapper(state_dir: Path, configured_node: str | None) -> Path:
         if configured_node
         else Path(playwright.__file__).parent / "driver" / "node"
     )
-    exports = f'export UV_THREADPOOL_SIZE=1 NODE_OPTIONS="{_NODE_OPTIONS} $NODE_OPTIONS"\n'
+    exports = f'export {_NODE_ENVIRONMENT} NODE_OPTIONS="{_NODE_OPTIONS} $NODE_OPTIONS"\n'
     # A killed driver leaves its folder of artifacts behind; here, it is removed before the next launch.
     tmp_dir = state_dir / DRIVER_TMP_DIR
     tmp_dir.mkdir(exist_ok=True)
@@ -214,6 +217,7 @@ def _write_driver_wrapper(state_dir: Path, configured_node: str | None) -> Path:
         node,
         signal.SIGKILL,
         f"{exports}export TMPDIR={shlex.quote(str(tmp_dir))}\n",
+        arguments=() if configured_node else _NODE_FLAGS,  # another Node may not know them
     )
 
 

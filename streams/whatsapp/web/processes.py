@@ -10,6 +10,7 @@ import os
 import select
 import shlex
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -21,10 +22,18 @@ _KILL_TIMEOUT_S = 5.0
 
 
 def write_wrapper(
-    script: Path, program: Path, death_signal: signal.Signals, environment_lines: str = ""
+    script: Path,
+    program: Path,
+    death_signal: signal.Signals,
+    environment_lines: str = "",
+    *,
+    arguments: Sequence[str] = (),
 ) -> Path:
-    """Write a script that becomes `program`, leaves its pid in `<script>.pid` and dies with its parent."""
-    command = bind_to_parent([str(program)], death_signal)
+    """Write a script that becomes `program`, leaves its pid in `<script>.pid` and dies with its parent.
+
+    `arguments` come before those that the script is given.
+    """
+    command = bind_to_parent([str(program), *arguments], death_signal)
     pid_file = shlex.quote(f"{script}.pid")
     script.write_text(
         f'#!/bin/sh\necho $$ > {pid_file}\n{environment_lines}exec {shlex.join(command)} "$@"\n'

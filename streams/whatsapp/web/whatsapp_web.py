@@ -11,8 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from streams.system.tasks import cancel_tasks
-from streams.whatsapp import diagnosing
-from streams.whatsapp.chats import IS_NEW_CHAT_TIMEOUT_S, TYPING_TIMEOUT_S
+from streams.whatsapp import chats, diagnosing
 from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.driver import (
     AckCounts,
@@ -191,22 +190,28 @@ class WhatsAppWeb(WebIncomingStore):
 
     async def is_new_chat(self, chat_id: str) -> bool:  # noqa: D102
         try:
-            answer = await self._require_ready_page().call(
-                "is_new_chat", {"chat_id": chat_id}, IS_NEW_CHAT_TIMEOUT_S
-            )
+            page, timeout_s = self._require_ready_page(), chats.IS_NEW_CHAT_TIMEOUT_S
+            return (await page.call("is_new_chat", {"chat_id": chat_id}, timeout_s))["is_new"]
         except (AdapterError, PageFailure) as error:
             log.info("the page cannot tell whether a chat is new: %s", error)
             return True
-        return bool(answer["is_new"])
 
     async def set_typing(self, chat_id: str, *, is_typing: bool) -> bool:  # noqa: D102
         argument = {"chat_id": chat_id, "is_typing": is_typing}
         try:
-            await self._require_ready_page().call("set_typing", argument, TYPING_TIMEOUT_S)
+            await self._require_ready_page().call("set_typing", argument, chats.TYPING_TIMEOUT_S)
         except (AdapterError, PageFailure) as error:
             log.info("the typing indication was not changed: %s", error)
             return False
         return True
+
+    async def delete_chat(self, chat_id: str) -> bool | None:  # noqa: D102
+        try:
+            page, timeout_s = self._require_ready_page(), chats.DELETE_CHAT_TIMEOUT_S
+            return (await page.call("delete_chat", {"chat_id": chat_id}, timeout_s))["was_there"]
+        except (AdapterError, PageFailure) as error:
+            log.warning("a chat was not deleted: %s", error)
+            return None
 
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """Returns nothing when the page cannot answer."""

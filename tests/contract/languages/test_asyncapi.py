@@ -15,6 +15,7 @@ def test_the_official_parser_accepts_the_asyncapi_document() -> None:
         "batch": {"payload": "BatchRequest", "headers": None},
         "cancel": {"payload": "CancelRequest", "headers": None},
         "consent": {"payload": "ConsentRequest", "headers": None},
+        "forget": {"payload": "ForgetRequest", "headers": None},
         "edit": {"payload": "EditRequest", "headers": None},
         "revoke": {"payload": "RevokeRequest", "headers": None},
         "batchProgress": {"payload": "BatchProgress", "headers": None},

@@ -22,7 +22,14 @@ TEMPLATES = {"hello": "Hello {{ name }}", "long": "{{ name }}" * 60}
 def make_intake() -> Intake:
     """One that has read no template yet."""
     record_mapper = RecordMapper(
-        "status", "dlq", "phone", lambda name: f"send.{name}", "batch", "consent", "outbound"
+        "status",
+        "dlq",
+        "phone",
+        lambda name: f"send.{name}",
+        "batch",
+        "consent",
+        "outbound",
+        "forget",
     )
     library = TemplateLibrary(lambda: NOW_S)
     library.follow(Topic(library))

@@ -45,7 +45,14 @@ def new_stage(disk: Disk) -> BatchStage:
     stage = BatchStage(
         InMemoryPublisher(disk),
         RecordMapper(
-            "status", "dlq", "phone", lambda name: f"send.{name}", "batch", "consent", "outbound"
+            "status",
+            "dlq",
+            "phone",
+            lambda name: f"send.{name}",
+            "batch",
+            "consent",
+            "outbound",
+            "forget",
         ),
         InMemoryStageMetrics(),
         progress_topic="batches",

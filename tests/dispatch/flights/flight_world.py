@@ -110,6 +110,7 @@ class FlightWorld:
                 "batch",
                 "consent",
                 "outbound",
+                "forget",
             ),
             publisher,
             InMemoryStageMetrics(),

@@ -61,6 +61,7 @@ class Stage:
             "batch",
             "consent",
             "outbound",
+            "forget",
         )
         self.intake = Intake("phone", mapper, RequestReader("MY", 1_000_000, self.library))
         self._offset = 0

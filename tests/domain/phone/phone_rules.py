@@ -7,7 +7,6 @@ from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import (
-    PRIORITIES,
     CancelRequested,
     Deferred,
     Failed,
@@ -20,9 +19,10 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.domain.phone.state import OPEN_STATES, State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, PhoneWorld
-from tests.domain.phone.overdue_rules import OverdueRules
+from tests.domain.phone.forgetting.forget_rules import ForgetRules
 
 ACCOUNTS = ("main", "other")
 ids = st.sampled_from([f"m{i}" for i in range(12)])
@@ -30,7 +30,7 @@ errors = st.sampled_from(sorted(CODES)).map(Error)
 delays = st.floats(0, 5)
 
 
-class PhoneRules(OverdueRules):
+class PhoneRules(ForgetRules):
     """A phone whose caller, sender, clock and accounts do anything at any time."""
 
     def __init__(self) -> None:
@@ -85,10 +85,11 @@ class PhoneRules(OverdueRules):
     def submit_again(self, request_id: str) -> None:
         self.world.submit(request_id)
 
-    @precondition(lambda self: any(m.dead_letter_id for m in self.world.messages.values()))
+    @precondition(lambda self: any(self.world.messages[i].dead_letter_id for i in self.real_ids()))
     @rule(data=st.data(), is_forced=st.booleans())
     def replay(self, data: st.DataObject, *, is_forced: bool) -> None:
-        dead = [m for m in self.world.messages.values() if m.dead_letter_id]
+        messages = [self.world.messages[i] for i in self.real_ids()]
+        dead = [message for message in messages if message.dead_letter_id]
         message = data.draw(st.sampled_from(dead))
         if is_forced:
             self.forced.add(message.id)
@@ -99,11 +100,11 @@ class PhoneRules(OverdueRules):
             allow_duplicate=is_forced,
         )
 
-    @precondition(lambda self: self.world.messages)
+    @precondition(lambda self: self.real_ids())
     @rule(data=st.data(), kind=st.sampled_from(["one", "one", "member", "all"]))
     def cancel(self, data: st.DataObject, kind: str) -> None:
         """A caller withdraws one message or all, or the batch of one is cancelled."""
-        request_id = data.draw(st.sampled_from(sorted(self.world.messages)))
+        request_id = data.draw(st.sampled_from(self.real_ids()))
         place = self.world.offset + 1
         record = SourceRecord(topic="wa.outbound", partition=1, offset=place)
         self.world.apply(
@@ -186,11 +187,11 @@ class PhoneRules(OverdueRules):
             if message.wake_at_s and message.wake_at_s <= self.world.now_s:
                 self.world.apply(ScheduleDue(phone=PHONE, id=message.id))
 
-    @precondition(lambda self: self.world.messages)
+    @precondition(lambda self: self.real_ids())
     @rule(data=st.data(), receipt=st.sampled_from(["sent", "delivered", "read", "played"]))
     def receipt_is_seen(self, data: st.DataObject, receipt: str) -> None:
         """A late ack or a receipt: of any message, at any time, in any order, and repeated."""
-        message = self.world.messages[data.draw(st.sampled_from(sorted(self.world.messages)))]
+        message = self.world.messages[data.draw(st.sampled_from(self.real_ids()))]
         if message.state is State.DISPATCHED or message.pinned_to:
             self.arrive(message.id)  # at the latest: the receipt proves it
         event = ReceiptSeen(

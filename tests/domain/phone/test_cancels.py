@@ -13,7 +13,6 @@ from streams.domain.phone.effects import (
     PublishStatus,
 )
 from streams.domain.phone.events import (
-    PRIORITIES,
     CancelRequested,
     Deferred,
     Failed,
@@ -26,6 +25,7 @@ from streams.domain.phone.events import (
 )
 from streams.domain.phone.handlers.cancels import MAX_CANCELLED_PER_EVENT
 from streams.domain.phone.state import State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld

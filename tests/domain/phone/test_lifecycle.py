@@ -14,6 +14,8 @@ from streams.domain.phone.events import (
     Event,
     Failed,
     FlightOverdue,
+    ForgetContinued,
+    ForgetRequested,
     InboundSeen,
     Moved,
     Outcome,
@@ -23,6 +25,7 @@ from streams.domain.phone.events import (
     ScheduleDue,
     TimerFired,
 )
+from streams.domain.phone.handlers import forgetting
 from streams.domain.phone.lifecycle import (
     DISPATCH_TRANSITIONS,
     TRANSITIONS,
@@ -120,9 +123,9 @@ def bring_to(world: PhoneWorld, state: Stage) -> None:
 
 def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:
     """From the state before, let an event of this type bring about the state after."""
-    if event is FlightOverdue:
-        cause_by_silence(world, after)
-        return
+    if event in (FlightOverdue, ForgetContinued):
+        cause_by = cause_by_silence if event is FlightOverdue else cause_by_forgetting
+        return cause_by(world, before, after)
     if event is Outcome and before is State.SENT:
         bring_to(world, State.DISPATCHED)
         give_receipt(world, after.value)
@@ -166,6 +169,17 @@ def request(world: PhoneWorld, before: Stage, after: Stage) -> None:
     world.submit("a", replay_of=replay_of, allow_duplicate=is_forced, send_at_s=send_at_s)
 
 
+def cause_by_forgetting(world: PhoneWorld, before: Stage, after: Stage) -> None:
+    """Of a message that was removed, a remainder is stored. One event does not cancel everything that waits."""
+    if before is not Absent.NEW and after is State.CANCELLED:
+        world.accounts = {}
+        for index in range(forgetting.MAX_PER_EVENT):
+            world.submit(f"0{index}")
+    bring_to(world, after if before is Absent.NEW else before)
+    world.apply(EVENTS[ForgetRequested])
+    world.apply(EVENTS[ForgetContinued])
+
+
 def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:
     """The dispatch has an outcome already."""
     bring_to(world, State.DISPATCHED)
@@ -173,7 +187,7 @@ def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:
     world.apply(EVENTS[Outcome])
 
 
-def cause_by_silence(world: PhoneWorld, after: Stage) -> None:
+def cause_by_silence(world: PhoneWorld, _before: Stage, after: Stage) -> None:
     """No sender answers a dispatch."""
     bring_to(world, State.DISPATCHED)
     if after is not State.UNKNOWN:

@@ -7,7 +7,6 @@ from streams.domain.abandonment import abandon
 from streams.domain.consent.state import after_request
 from streams.domain.errors import CODES, Error
 from streams.domain.phone.events import (
-    PRIORITIES,
     CancelRequested,
     ConsentMoved,
     ConsentRequested,
@@ -15,6 +14,8 @@ from streams.domain.phone.events import (
     Event,
     Failed,
     FlightOverdue,
+    ForgetContinued,
+    ForgetRequested,
     Forwarding,
     InboundSeen,
     OptOutContinued,
@@ -30,6 +31,7 @@ from streams.domain.phone.events import (
     TimerFired,
 )
 from streams.domain.phone.state import State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours
 from streams.testing.phone_world import PHONE, PhoneWorld
@@ -100,6 +102,14 @@ def _events() -> st.SearchStrategy[Event]:
             consent=st.builds(after_request, statuses, st.just("r"), st.just(5.0)),
             forwarding=st.just(Forwarding(requested_phone=PHONE, path=(), learned_at_s=0.0)),
         ),
+        st.builds(
+            ForgetRequested,
+            phone=phone,
+            request_id=ids,
+            source_record=record,
+            keep_opt_out=st.booleans(),
+        ),
+        st.builds(ForgetContinued, phone=phone),
         st.builds(OptOutContinued, phone=phone, before_offset=number),
         st.builds(TimerFired, phone=phone, timer_version=number),
         st.builds(ScheduleDue, phone=phone, id=ids),

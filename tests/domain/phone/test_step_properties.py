@@ -8,6 +8,7 @@ from hypothesis.stateful import invariant
 from streams.domain.phone.effects import Dispatch, Effect, PublishStatus
 from streams.domain.phone.lifecycle import DISPATCH_TRANSITIONS, TRANSITIONS
 from streams.domain.phone.state import DELIVERY_STATES, OPEN_STATES, Phone, State
+from streams.domain.phone.values.forgetting import remainder_id
 from streams.testing.phone_world import PHONE
 from tests.domain.phone.phone_rules import PhoneRules
 
@@ -68,7 +69,7 @@ class PhoneMachine(PhoneRules):
         """A phone with messages has one in flight, a timer, or something to wait for."""
         row = self.world.row
         if row is not None and row.waiting_count - row.scheduled_count > 0:
-            assert row.in_flight or row.timer_at_s or row.waits
+            assert row.in_flight or row.timer_at_s or row.waits or row.forgetting
 
     @invariant()
     def every_change_is_in_the_table(self) -> None:
@@ -102,6 +103,8 @@ class PhoneMachine(PhoneRules):
                 self.first_dispatches.setdefault((message.id, message.offset), dispatch)
         if not isinstance(effect, PublishStatus):
             return
+        if effect.id not in self.world.messages and self._is_forgotten(effect.id):
+            return  # the answer to a repeat of a forgotten request
         earlier = self.published.get(effect.id, [])
         if earlier and effect == earlier[-1]:
             return  # the answer to a repeat
@@ -123,6 +126,9 @@ class PhoneMachine(PhoneRules):
             assert effect.event_id_suffix == str(self.world.messages[effect.id].generation)
             earlier = []
         self.published[effect.id] = [*earlier, effect]
+
+    def _is_forgotten(self, request_id: str) -> bool:
+        return remainder_id(PHONE, request_id) in self.world.messages
 
     def teardown(self) -> None:
         """Messages of one priority and account were first dispatched in the order of their acceptance."""

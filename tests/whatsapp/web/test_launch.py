@@ -109,3 +109,12 @@ async def _wait_for_file(path: Path) -> None:
     async with asyncio.timeout(10):
         while not path.exists() or not path.read_text():  # noqa: ASYNC110 - a file gives no event
             await asyncio.sleep(0.01)
+
+
+def test_arguments_of_the_program_come_before_those_of_the_call(tmp_path: Path) -> None:
+    """Node reads its own flags only before the name of the program that it runs."""
+    script = processes.write_wrapper(
+        tmp_path / "child", Path("/bin/echo"), signal.SIGKILL, arguments=("--first", "a b")
+    )
+    output = subprocess.run([script, "last"], check=True, stdout=subprocess.PIPE).stdout
+    assert output == b"--first a b last\n"

@@ -16,7 +16,7 @@ from streams.domain.errors import Error
 from streams.domain.phone import forwarding, queue
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
 from streams.domain.phone.events import BatchMember, RequestInfo, RequestReceived, ScheduleDue
-from streams.domain.phone.handlers import changes, consent
+from streams.domain.phone.handlers import changes, consent, remainders
 from streams.domain.phone.scheduling.quiet import hold_back
 from streams.domain.phone.state import DELIVERY_STATES, Message, State
 from streams.domain.phone.transition import Transition
@@ -28,7 +28,8 @@ def apply_request(
     transition: Transition, event: RequestReceived, accounts: AccountCapacities
 ) -> bool:
     """Accept, reject or recognise the request."""
-    existing = transition.get_message(event.request.id)
+    request_id = event.request.id
+    existing = transition.get_message(request_id) or transition.get_remainder(request_id)
     if existing is not None and not _is_replay(existing, event.request):
         _answer_repeat(transition, event, existing)
     elif forwarding.forward_arrival(transition, event):
@@ -44,6 +45,8 @@ def apply_request(
 
 def _answer_repeat(transition: Transition, event: RequestReceived, existing: Message) -> None:
     """The repeat may be a member of a batch: from now on, this batch counts the message, too."""
+    if existing.forgotten_at_s:
+        return remainders.answer_repeat(transition, existing, event.request.id)
     members = _merge_members(existing.members, event.request.members)
     if members != existing.members:
         existing = transition.put_message(replace(existing, members=members))
@@ -217,7 +220,7 @@ def _reject_request(
         at_s=transition.append_s,
         error=error,
     )
-    if existing is not None:
+    if existing is not None and not existing.forgotten_at_s:
         transition.put_message(replace(existing, dead_letter_id=coordinates, last_status=status))
     transition.emit(status)
     transition.emit(

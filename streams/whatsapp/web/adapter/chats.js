@@ -1,6 +1,6 @@
 /*
- * One chat, besides its messages: whether its person is a stranger, and the typing indication. Nothing here
- * may send a message.
+ * One chat, besides its messages: whether its person is a stranger, the typing indication, and its end. Nothing
+ * here may send a message.
  */
 (shared) => {
   "use strict";
@@ -33,5 +33,16 @@
     return {};
   }
 
-  return { calls: { is_new_chat, set_typing } };
+  // Only chats that the page has: wa-js would create one that it has not, only to delete it.
+  async function delete_chat({ chat_id }) {
+    requireConnection();
+    const chats = listChats(chat_id);
+    for (const { id } of chats) {
+      const { status } = await WPP.chat.delete(id.toString());
+      if (status !== 200) throw new AdapterError("page_error", `the chat was not deleted (${status})`);
+    }
+    return { was_there: chats.length > 0 };
+  }
+
+  return { calls: { is_new_chat, set_typing, delete_chat } };
 }

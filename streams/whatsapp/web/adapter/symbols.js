@@ -96,6 +96,9 @@
       "WAWebPresenceChatAction.markComposing": "ChatPresence.markComposing",
       "WAWebPresenceChatAction.markPaused": "ChatPresence.markPaused",
     },
+    forgetting: {
+      "WAWebDeleteChatAction.sendDelete": "functions.sendDelete",
+    },
     resend: {
       "WAWebResendMsgAction.resendMsg": null,
       "WAWebDBProcessMessage.DuplicateMessageError": null,

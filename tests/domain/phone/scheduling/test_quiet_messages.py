@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishStatus
-from streams.domain.phone.events import PRIORITIES, Deferred, Failed, ScheduleDue, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Failed, ScheduleDue, Sent, TimerFired
 from streams.domain.phone.state import State
+from streams.domain.phone.values.queue_rows import PRIORITIES
 from streams.domain.phone.waiting import explain
 from streams.domain.policy import Policy
 from streams.domain.quiet_hours import parse_quiet_hours

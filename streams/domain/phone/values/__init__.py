@@ -1,0 +1,1 @@
+"""Values that the events and rows of a phone hold."""

@@ -1,0 +1,41 @@
+"""What is left of a claim when its recipient is forgotten. Pure.
+
+    the claim is of a message that     what is left of it
+    --------------------------------   -----------------------------------------------------------------
+    was sent, or may have been         its result, without number, id and chat, for a day
+    was certainly not sent             nothing: another dispatch of it has a deadline
+    was claimed after the request      all of it: it is to a recipient that was never seen before
+
+So a command that is read twice after a crash sends nothing again, and today's count of the account stays right.
+"""
+
+from streams.domain.errors import Error
+from streams.domain.phone.events import OutcomeUnknown, Sent
+from streams.domain.sending.claim import FORGOTTEN_RETENTION_S, Claim
+
+
+def is_to_forget(claim: Claim, phone: str, requested_at_s: float) -> bool:
+    """Whether the claim is of this number, and older than the request."""
+    return claim.phone == phone and claim.claimed_at_s <= requested_at_s
+
+
+def make_remainder(claim: Claim, now_s: float) -> Claim | None:
+    """What is left of the claim; None: nothing."""
+    latest_s = max(claim.claimed_at_s, claim.concluded_at_s)
+    is_uncertain = claim.result is None or isinstance(claim.result, OutcomeUnknown)
+    if latest_s + FORGOTTEN_RETENTION_S <= now_s or not (
+        is_uncertain or isinstance(claim.result, Sent)
+    ):
+        return None
+    at_s = claim.result.at_s if isinstance(claim.result, Sent | OutcomeUnknown) else latest_s
+    unknown = OutcomeUnknown(at_s=at_s, error=Error("outcome_unknown", "it was forgotten"))
+    return Claim(
+        phone="",
+        id="",
+        dispatch_number=claim.dispatch_number,
+        claimed_at_s=claim.claimed_at_s,
+        result=unknown if is_uncertain else claim.result,
+        concluded_at_s=latest_s,
+        receipt=claim.receipt,
+        is_forgotten=True,
+    )

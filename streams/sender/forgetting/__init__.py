@@ -1,0 +1,1 @@
+"""A forgotten recipient, at one account: what this sender remembers of it, and its chat."""

@@ -37,14 +37,13 @@ log = logging.getLogger(__name__)
 
 _SCAN_CHUNK_ROWS = 256
 
-# For each partition. Faust's defaults are 2 GiB of cache and 192 MiB of write buffers for each.
+# For each partition; what they share is in store/memory.py. Faust's defaults are 2 GiB of cache and 192 MiB of write
+# buffers for each.
 _ROCKSDB_OPTIONS = {
     "driver": "rocksdict",
-    "block_cache_size": 8 << 20,
     "write_buffer_size": 8 << 20,
     "max_write_buffer_number": 2,
     "max_open_files": 256,
-    "bloom_filter_size": 10,
 }
 
 

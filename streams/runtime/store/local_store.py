@@ -21,6 +21,7 @@ from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
 from streams.runtime.store.errors import StoreProblem, classify
 from streams.runtime.store.index import INDEX_VERSION_KEY, NO_INDEX, Change, Index
+from streams.runtime.store.memory import make_options
 from streams.runtime.store.rows import (
     APPENDED_KEY,
     LATEST_APPENDED_KEY,
@@ -51,6 +52,7 @@ class LocalStore(rocksdb.Store):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.rocksdb_options = make_options(self.options)
         self.skipped_records = 0  # of changelogs, in this process
         self._unlogged_partitions: set[int] = set()  # their newest rows are in memory only
 
@@ -58,8 +60,6 @@ class LocalStore(rocksdb.Store):
     def rebuilds(self) -> int:
         """How many stores were set aside in this worker's folder."""
         return quarantine.count_rebuilds(self.partition_path(0).parent)
-
-    # -- opening
 
     def _open_for_partition(self, partition: int) -> Rdict:
         if damage := quarantine.read_damage(self.partition_path(partition)):

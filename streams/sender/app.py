@@ -190,6 +190,8 @@ class Sender:
         async for event in stream.noack().events():
             if self.ownership is None:
                 self.app.nack(event)
+            elif event.message.value is None:  # a marker (streams/dispatch/flights/barrier.py)
+                event.ack()
             else:
                 timestamp, offset = event.message.timestamp, event.message.offset
                 await self.ownership.pipeline.accept(event, timestamp, offset)

@@ -141,8 +141,7 @@ class SendPipeline:
             record, appended_at_s, offset, namespace=self._namespace, account=self._account
         )
         if dispatch is None:
-            # A record without a value is a marker of a dispatcher (streams/dispatch/flights/barrier.py).
-            self._metrics.malformed_records.inc(record.value is not None)
+            self._metrics.malformed_records.inc()
             record.ack()
             return
         self._pending.add(dispatch)

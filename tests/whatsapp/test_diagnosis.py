@@ -137,6 +137,7 @@ async def test_the_list_has_every_group(open_document: OpenDocument) -> None:
         "look_ups",
         "incoming",
         "typing",
+        "forgetting",
         "resend",
     }
     addresses = [row["address"] for row in checked]

@@ -73,3 +73,8 @@ def format_clock(rfc3339: str) -> str:
 def format_minute(rfc3339: str) -> str:
     """The local day and time of a time in RFC 3339, to the minute."""
     return datetime.fromisoformat(rfc3339).astimezone().strftime("%m-%d %H:%M")
+
+
+def format_day(rfc3339: str) -> str:
+    """The local day of a time in RFC 3339, with its year: for what lies months ahead."""
+    return datetime.fromisoformat(rfc3339).astimezone().strftime("%Y-%m-%d")

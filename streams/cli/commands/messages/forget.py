@@ -9,7 +9,7 @@ from msgspec import to_builtins
 
 from streams.cli import output
 from streams.cli.options import timeout_option
-from streams.cli.time_param import format_minute
+from streams.cli.time_param import format_day
 from streams.local import run_dir
 from streams.operations.forgetting.requesting import ForgetProgress
 from streams.operations.forgetting.requesting import forget as request_forgetting
@@ -83,17 +83,15 @@ def _describe(progress: ForgetProgress, traces: list[Trace]) -> dict[str, Any]:
 
 def _print(result: dict[str, Any], traces: list[Trace]) -> None:
     output.print_data(
-        f"removed: {result['messages']} messages ({result['cancelled']} cancelled), "
+        f"messages removed: {result['messages']}, of which cancelled: {result['cancelled']}; "
         f"consent: {result['consent'].replace('_', ' ')}"
     )
     if result["unfinished"]:
-        output.print_data(
-            f"pending: {result['unfinished']} messages that are being sent or in doubt"
-        )
+        output.print_data(f"pending, being sent or in doubt: {result['unfinished']}")
     for account in result["accounts"]:
         output.print_data(_describe_account(account))
     rows = [
-        {"topic": t.topic, "holds": t.holds, "until": format_minute(t.until) if t.until else "-"}
+        {"topic": t.topic, "holds": t.holds, "until": format_day(t.until) if t.until else "-"}
         for t in traces
     ]
     output.print_rows(rows, ("topic", "holds", "until"), as_json=False)

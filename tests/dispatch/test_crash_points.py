@@ -179,7 +179,7 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
             dead_letter_id = str(dict(record.headers)["wa-dlq-id"])
             published.add(("dlq", str(record.key), dead_letter_id, str(record.value)))
         elif record.topic == "batch":
-            published.add(("batch", str(batch_events.decode(record.value or b""))))
+            published |= _read_member_changes(batch_events.decode(record.value or b""))
         elif record.topic in ("consent", "outbound", "forget"):
             published.add((record.topic, str(record.key), str(record.value)))
         elif record.topic == "phone":
@@ -194,6 +194,12 @@ def read_published(disk: Disk) -> set[tuple[str, ...]]:
                 (record.topic, send.phone, send.id, str(send.dispatch_number), str(send.content))
             )
     return published
+
+
+def _read_member_changes(event: batch_events.BatchEvent) -> set[tuple[str, ...]]:
+    """One by one: which of them share a record depends on the groups."""
+    assert isinstance(event, batch_events.MembersChanged)
+    return {("batch", event.batch_id, str(index), status) for index, status in event.changes}
 
 
 @given(logs(), kill_lists, group_sizes)

@@ -14,6 +14,7 @@ from streams.domain.batch.events import (
     BatchOpened,
     BatchRetentionElapsed,
     MemberChanged,
+    MembersChanged,
     MemberStatus,
 )
 from streams.domain.batch.state import (
@@ -93,6 +94,25 @@ statuses = st.sampled_from(get_args(MemberStatus))
 # Members of three chunks.
 indexes = st.sampled_from([0, 1, 2, CHUNK_SIZE - 1, CHUNK_SIZE, 2 * CHUNK_SIZE + 1])
 TOTAL = 2 * CHUNK_SIZE + 2
+
+
+@given(st.lists(st.lists(st.tuples(indexes, statuses), min_size=1, max_size=8), max_size=8))
+@settings(max_examples=100, deadline=None)
+def test_joined_changes_are_those_of_single_ones(
+    groups: list[list[tuple[int, MemberStatus]]],
+) -> None:
+    """However many changes share a record, each member has the same status in the end, and the counts are the same."""
+    joined, single = BatchWorld(), BatchWorld()
+    for world in (joined, single):
+        world.open(0, 1000, TOTAL)
+    for group in groups:
+        joined.apply(MembersChanged(batch_id="b", changes=tuple(group)))
+        for index, status in group:
+            single.change(index, status)
+    assert joined.chunks == single.chunks
+    assert joined.row is not None and single.row is not None
+    assert joined.row.counts == single.row.counts
+    assert joined.row.pending_count == single.row.pending_count
 
 
 @given(

@@ -29,6 +29,7 @@ from streams.domain.batch.events import (
     BatchEvent,
     BatchRetentionElapsed,
     MemberChanged,
+    MembersChanged,
     default_id,
 )
 from streams.domain.batch.state import (
@@ -94,7 +95,7 @@ class BatchStage:
         group = MemberGroup(store)
         for record in records:
             event = self._decode(store, record)
-            if isinstance(event, MemberChanged):
+            if isinstance(event, MemberChanged | MembersChanged):
                 with self._catch_internal_error(store, record):
                     group.apply(event, record, keep_s=self._keep_s)
             elif event is not None:

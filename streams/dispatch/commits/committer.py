@@ -107,6 +107,8 @@ class Committer:
                 mapped = self._map(store, decision, decision.row)
                 mapped_rows.append((decision, mapped))
                 records += mapped.records
+        member_changes = [change for _, mapped in mapped_rows for change in mapped.member_changes]
+        records += self.record_mapper.batches.join(member_changes)
         refused = await self.publisher.publish(records)
         await self._end_undispatched(store.partition, mapped_rows, refused)
         await store.delete_spent_payloads([each.row for each in decisions if each.row is not None])
@@ -126,7 +128,7 @@ class Committer:
             kind, record = "unreadable", decision.record
             log.exception(count_error(self.metrics, kind, store.partition, record, event))
             answers = self.decider.skip(store, event, record).answers
-            return MappedRow(list(answers), [], [])
+            return MappedRow(list(answers), [], [], [])
         for missing in mapped.missing_payloads:
             self.metrics.count_missing_payload(missing.case)
             if missing.case == "lost":

@@ -1,13 +1,18 @@
 """What a batch learns of its members, as records of the batch log. Decides nothing: statuses are decided elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from streams.contract.errors import PartialRequest
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.context import EchoSource
 from streams.domain.batch import events as batch_events
-from streams.domain.batch.events import BatchEvent, MemberChanged, MemberStatus
+from streams.domain.batch.events import (
+    BatchEvent,
+    MemberChanged,
+    MembersChanged,
+    MemberStatus,
+)
 from streams.domain.phone.effects import PublishStatus, Status
 from streams.domain.phone.events import BatchMember, Event, RequestReceived
 from streams.domain.phone.state import Message
@@ -35,19 +40,19 @@ class BatchRecords:
 
     def map_status(
         self, effect: PublishStatus, source: EchoSource, event: Event
-    ) -> list[OutgoingRecord]:
+    ) -> list[MemberChanged]:
         """A message, or a request that has no row, has this status: its batches count it."""
         if isinstance(source, PartialRequest):
             return []
-        records = list(self._map_duplicates(source, event))
+        changes = list(self._map_duplicates(source, event))
         status = _MEMBER_STATUSES.get(effect.status)
         if status is None and isinstance(event, RequestReceived):
             status = "accepted"  # a repeat of a message that waits: it may be new to this batch
         if status is not None:
-            records += [self.make_changed(member, status) for member in source.members]
-        return records
+            changes += [_make_change(member, status) for member in source.members]
+        return changes
 
-    def _map_duplicates(self, source: EchoSource, event: Event) -> Iterator[OutgoingRecord]:
+    def _map_duplicates(self, source: EchoSource, event: Event) -> Iterator[MemberChanged]:
         """The request repeats a message that is another member of the same batch."""
         if not isinstance(event, RequestReceived) or not isinstance(source, Message):
             return
@@ -56,15 +61,28 @@ class BatchRecords:
         indexes = {member.batch_id: member.index for member in source.members}
         for member in event.request.members:
             if indexes.get(member.batch_id, member.index) != member.index:
-                yield self.make_changed(member, "duplicate")
+                yield _make_change(member, "duplicate")
+
+    def join(self, changes: Iterable[MemberChanged]) -> list[OutgoingRecord]:
+        """One record for each batch, however many of its members a commit has changed."""
+        by_batch: dict[str, list[tuple[int, MemberStatus]]] = {}
+        for change in changes:
+            by_batch.setdefault(change.batch_id, []).append((change.index, change.status))
+        return [
+            self.make_record(MembersChanged(batch_id=batch_id, changes=tuple(statuses)))
+            for batch_id, statuses in by_batch.items()
+        ]
 
     def make_changed(self, member: BatchMember, status: MemberStatus) -> OutgoingRecord:
         """This member has this status now."""
-        changed = MemberChanged(batch_id=member.batch_id, index=member.index, status=status)
-        return self.make_record(changed)
+        return self.make_record(_make_change(member, status))
 
     def make_record(self, event: BatchEvent) -> OutgoingRecord:
         """The record of an event; its key chooses the partition of the batch."""
         return OutgoingRecord(
             self._topic, batch_events.encode(event), key=event.batch_id.encode(errors="replace")
         )
+
+
+def _make_change(member: BatchMember, status: MemberStatus) -> MemberChanged:
+    return MemberChanged(batch_id=member.batch_id, index=member.index, status=status)

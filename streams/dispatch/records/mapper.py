@@ -16,6 +16,7 @@ from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.forgetting import ForgetRecords
 from streams.dispatch.records.statuses import StatusRecords
+from streams.domain.batch.events import MemberChanged
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.effects import (
@@ -52,6 +53,7 @@ class MappedRow:
     records: list[OutgoingRecord]
     missing_payloads: list[MissingPayload]
     dispatches: list[tuple[Dispatch, OutgoingRecord | None]]  # with the record for the sender
+    member_changes: list[MemberChanged]  # for the batches; those of a commit are joined
 
     def find_undispatched(self, refused: Sequence[OutgoingRecord]) -> list[tuple[Dispatch, Error]]:
         """The dispatches of which no sender gets to know, and why; `refused` are too large for their topics."""
@@ -96,14 +98,14 @@ class RecordMapper:
     ) -> MappedRow:
         """What the event that wrote this row caused. The row is durable already."""
         context = EffectContext(row, event, store, is_republished)
-        mapped = MappedRow([], [], [])
+        mapped = MappedRow([], [], [], [])
         for effect in row.journal.effects:
             record = self._map_effect(effect, context)
             if record is not None:
                 mapped.records.append(record)
             if isinstance(effect, PublishStatus):
                 echo_source = context.get_echo_source(effect.id)
-                mapped.records.extend(self.batches.map_status(effect, echo_source, event))
+                mapped.member_changes.extend(self.batches.map_status(effect, echo_source, event))
             if isinstance(effect, Dispatch):
                 mapped.dispatches.append((effect, record))
         mapped.missing_payloads.extend(context.missing_payloads)
@@ -226,7 +228,7 @@ class RecordMapper:
                 request,
                 event.forwarding.requested_phone if event.forwarding else None,
             ),
-            *self.batches.map_status(status_effect, request, event),
+            *self.batches.join(self.batches.map_status(status_effect, request, event)),
         ]
 
 

@@ -42,6 +42,13 @@ class MemberChanged(Stored, frozen=True, tag="member_changed"):
     status: MemberStatus
 
 
+class MembersChanged(Stored, frozen=True, tag="members_changed"):
+    """Members have these statuses now: what one commit of the phone stage has changed, in its order."""
+
+    batch_id: str
+    changes: tuple[tuple[int, MemberStatus], ...]  # index and status
+
+
 class BatchCancelRequested(Stored, frozen=True, tag="batch_cancel_requested"):
     """A caller withdraws the batch."""
 
@@ -57,7 +64,9 @@ class BatchRetentionElapsed(Stored, frozen=True, tag="batch_retention_elapsed"):
     batch_id: str
 
 
-BatchEvent: TypeAlias = BatchOpened | MemberChanged | BatchCancelRequested | BatchRetentionElapsed
+BatchEvent: TypeAlias = (
+    BatchOpened | MemberChanged | MembersChanged | BatchCancelRequested | BatchRetentionElapsed
+)
 
 _codec: Codec[BatchEvent] = Codec(BatchEvent)
 

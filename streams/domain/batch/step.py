@@ -6,6 +6,7 @@ each member was sent or has ended otherwise; it is open again while a dead lette
 published at most once in `PROGRESS_INTERVAL_S`, and when the batch is finished. The time is that of the log.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from streams.domain.batch.events import (
     BatchOpened,
     BatchRetentionElapsed,
     MemberChanged,
+    MembersChanged,
     MemberStatus,
 )
 from streams.domain.batch.state import (
@@ -53,7 +55,9 @@ def step(
         case BatchOpened():
             changes = _open(before, event, now_s)
         case MemberChanged():
-            changes = _change_member(before, event, rows)
+            changes = _change_members(before, ((event.index, event.status),), rows)
+        case MembersChanged():
+            changes = _change_members(before, event.changes, rows)
         case BatchCancelRequested():
             changes = _cancel(before, event)
         case BatchRetentionElapsed():
@@ -78,21 +82,27 @@ def _open(row: Batch, event: BatchOpened, now_s: float) -> BatchChanges:
     return BatchChanges(row=opened, members={event.first: Members(members=event.members)})
 
 
-def _change_member(row: Batch, event: MemberChanged, rows: BatchReader) -> BatchChanges | None:
-    number, place = divmod(event.index, CHUNK_SIZE)
-    chunk = rows.get_chunk(row.batch_id, number) or bytes(CHUNK_SIZE)
-    old = STATUSES.get(chunk[place])
-    if not _is_change(old, event.status):
-        return None
+def _change_members(
+    row: Batch, statuses: Iterable[tuple[int, MemberStatus]], rows: BatchReader
+) -> BatchChanges | None:
     counts: dict[MemberStatus, int] = dict(row.counts)
-    if old is not None:
-        counts[old] -= 1
-    counts[event.status] = counts.get(event.status, 0) + 1
-    changed = bytearray(chunk)
-    changed[place] = CODES[event.status]
+    chunks: dict[int, bytearray] = {}
+    for index, status in statuses:
+        number, place = divmod(index, CHUNK_SIZE)
+        stored = chunks.get(number) or rows.get_chunk(row.batch_id, number) or bytes(CHUNK_SIZE)
+        old = STATUSES.get(stored[place])
+        if not _is_change(old, status):
+            continue
+        if old is not None:
+            counts[old] -= 1
+        counts[status] = counts.get(status, 0) + 1
+        chunks.setdefault(number, bytearray(stored))[place] = CODES[status]
+    if not chunks:
+        return None
     counts = {status: count for status, count in counts.items() if count}
     return BatchChanges(
-        row=replace(row, counts=counts, effects=()), chunks={number: bytes(changed)}
+        row=replace(row, counts=counts, effects=()),
+        chunks={number: bytes(chunk) for number, chunk in chunks.items()},
     )
 
 

@@ -21,6 +21,7 @@ from streams.domain.batch.events import (
     BatchOpened,
     BatchRetentionElapsed,
     MemberChanged,
+    MembersChanged,
 )
 from streams.domain.phone import events
 from streams.domain.phone.events import CancelRequested, SourceRecord
@@ -134,7 +135,11 @@ statuses = st.sampled_from(["accepted", "sent", "delivered", "failed", "cancelle
 batch_log_events = st.one_of(
     st.sampled_from([0, 3]).map(opened),
     st.builds(MemberChanged, batch_id=st.just("b"), index=st.integers(0, 5), status=statuses),
-    st.builds(MemberChanged, batch_id=st.just("b"), index=st.integers(0, 5), status=statuses),
+    st.builds(
+        MembersChanged,
+        batch_id=st.just("b"),
+        changes=st.lists(st.tuples(st.integers(0, 5), statuses), min_size=1, max_size=4).map(tuple),
+    ),
     st.integers(0, 3).map(cancel),
     st.just(BatchRetentionElapsed(batch_id="b")),
 )

@@ -23,7 +23,6 @@ from streams.dispatch.conversion import LogRecord
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
-from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.batch import events as batch_events
 from streams.domain.phone import events
@@ -54,6 +53,7 @@ from tests.dispatch.phone_logs import (
     append_times_s,
     logs,
 )
+from tests.support.stage_world import make_record_mapper
 
 FORWARDED = (
     RequestReceived
@@ -93,16 +93,7 @@ def new_stage(disk: Disk, now: list[float], max_in_flight: int = 8) -> PhoneStag
         accounts,
         timer_service,
         gauges,
-        RecordMapper(
-            "status",
-            "dlq",
-            "phone",
-            lambda account: f"send.{account}",
-            "batch",
-            "consent",
-            "outbound",
-            "forget",
-        ),
+        make_record_mapper(),
         publisher,
         InMemoryStageMetrics(),
         lambda append_s: append_s,

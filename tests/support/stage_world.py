@@ -36,6 +36,20 @@ NOW_S = 1_000_000.0
 READY = AccountRecord(account="main", state="ready", since=format_rfc3339(0))
 
 
+def make_record_mapper() -> RecordMapper:
+    """One that knows the topics by short names."""
+    return RecordMapper(
+        "status",
+        "dlq",
+        "phone",
+        lambda account: f"send.{account}",
+        "batch",
+        "consent",
+        "outbound",
+        "forget",
+    )
+
+
 class StageWorld:
     """One phone stage on a disk in memory."""
 
@@ -51,16 +65,7 @@ class StageWorld:
             accounts,
             TimerService(accounts, self.publisher, "phone", 8, lambda: NOW_S),
             Gauges(),
-            RecordMapper(
-                "status",
-                "dlq",
-                "phone",
-                lambda name: f"send.{name}",
-                "batch",
-                "consent",
-                "outbound",
-                "forget",
-            ),
+            make_record_mapper(),
             self.publisher,
             self.metrics,
             lambda append_s: append_s,

@@ -8,11 +8,11 @@ import orjson
 
 from streams.dispatch.intake import Disposition, Intake
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
+from tests.support.stage_world import make_record_mapper
 
 NOW_S = 1_790_000_000.0
 MIB = 1 << 20
@@ -21,16 +21,7 @@ TEMPLATES = {"hello": "Hello {{ name }}", "long": "{{ name }}" * 60}
 
 def make_intake() -> Intake:
     """One that has read no template yet."""
-    record_mapper = RecordMapper(
-        "status",
-        "dlq",
-        "phone",
-        lambda name: f"send.{name}",
-        "batch",
-        "consent",
-        "outbound",
-        "forget",
-    )
+    record_mapper = make_record_mapper()
     library = TemplateLibrary(lambda: NOW_S)
     library.follow(Topic(library))
     return Intake("phone", record_mapper, RequestReader(None, MIB, library))

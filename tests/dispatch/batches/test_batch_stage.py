@@ -12,7 +12,6 @@ from streams.contract.batch import BatchProgress
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BATCH, BatchStore
 from streams.dispatch.conversion import LogRecord
-from streams.dispatch.records.mapper import RecordMapper
 from streams.domain.batch import events as batch_events
 from streams.domain.batch import state as stored
 from streams.domain.batch.events import (
@@ -32,6 +31,7 @@ from streams.testing.memory_table import (
     InMemoryTable,
     ProcessKilled,
 )
+from tests.support.stage_world import make_record_mapper
 
 START_S = 1_000_000.0
 KEEP_S = 50.0
@@ -45,16 +45,7 @@ def new_stage(disk: Disk) -> BatchStage:
     """A fresh process on what survived."""
     stage = BatchStage(
         InMemoryPublisher(disk),
-        RecordMapper(
-            "status",
-            "dlq",
-            "phone",
-            lambda name: f"send.{name}",
-            "batch",
-            "consent",
-            "outbound",
-            "forget",
-        ),
+        make_record_mapper(),
         InMemoryStageMetrics(),
         progress_topic="batches",
         phone_log="phone",

@@ -16,7 +16,6 @@ from streams.dispatch.flights.resolver import Resolver
 from streams.dispatch.gauges import Gauges
 from streams.dispatch.phone_stage import PhoneStage
 from streams.dispatch.phone_store import PhoneStore
-from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.phone import events
 from streams.domain.phone.events import Event, RequestInfo, RequestReceived, SourceRecord
@@ -32,6 +31,7 @@ from streams.testing.memory_table import (
     InMemoryStageMetrics,
     InMemoryTable,
 )
+from tests.support.stage_world import make_record_mapper
 
 PHONE = "+60123456789"
 NAMESPACE = "wa"
@@ -102,16 +102,7 @@ class FlightWorld:
             self.accounts,
             self.timer_service,
             Gauges(),
-            RecordMapper(
-                "status",
-                "dlq",
-                "phone",
-                lambda name: f"send.{name}",
-                "batch",
-                "consent",
-                "outbound",
-                "forget",
-            ),
+            make_record_mapper(),
             publisher,
             InMemoryStageMetrics(),
             lambda append_s: append_s,

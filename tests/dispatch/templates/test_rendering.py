@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from streams.dispatch.intake import Disposition, Intake
-from streams.dispatch.records.mapper import RecordMapper
 from streams.dispatch.request_reader import RequestReader
 from streams.dispatch.templates.library import TemplateLibrary
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.events import RequestReceived, SourceRecord
 from streams.testing.phone_world import PhoneWorld
+from tests.support.stage_world import make_record_mapper
 
 NOW_S = 1_790_000_000.0
 
@@ -53,16 +53,7 @@ class Stage:
         self.library = TemplateLibrary(lambda: self.passed_s, monotonic_s=lambda: self.mono_s)
         self.topic = Topic(self.library)
         self.library.follow(self.topic)
-        mapper = RecordMapper(
-            "status",
-            "dlq",
-            "phone",
-            lambda account: f"send.{account}",
-            "batch",
-            "consent",
-            "outbound",
-            "forget",
-        )
+        mapper = make_record_mapper()
         self.intake = Intake("phone", mapper, RequestReader("MY", 1_000_000, self.library))
         self._offset = 0
 

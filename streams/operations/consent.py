@@ -13,7 +13,7 @@ from streams.dispatch.records.consents import ConsentRecord, decode
 from streams.domain.consent.state import ConsentStatus
 from streams.kafka.reader import Record, open_reader
 from streams.kafka.topics import names
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import no_answer
 from streams.operations.queue import parse_recipient
 from streams.settings import Settings
 
@@ -62,10 +62,7 @@ async def set_consent(
             return await _find_answer(reader.follow(), request_id)
     except TimeoutError:
         hint = f"; `wa-streams status {request_id}` shows whether it was rejected"
-        raise CommandFailed(
-            f"no answer within {timeout_s:g} s; the request stays in the queue. Is a dispatcher running "
-            f"(`wa-streams ps`)?{hint if request_id else ''}"
-        ) from None
+        raise no_answer(timeout_s, hint if request_id else "") from None
 
 
 async def _find_answer(records: AsyncIterator[Record], request_id: str) -> ConsentRecord:

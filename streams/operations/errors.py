@@ -32,6 +32,14 @@ class CommandFailed(CommandError):
     """
 
 
+def no_answer(timeout_s: float, hint: str = "") -> CommandFailed:
+    """No dispatcher has answered a request that Kafka has. `hint`: what else the user can look at."""
+    return CommandFailed(
+        f"no answer within {timeout_s:g} s; the request stays in the queue. "
+        f"Is a dispatcher running (`wa-streams ps`)?{hint}"
+    )
+
+
 class CommandInterrupted(CommandError):
     """A person ended it with Ctrl-C, or a program with SIGTERM; its clean-up is done."""
 

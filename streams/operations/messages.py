@@ -11,7 +11,7 @@ from streams.client.requests import build_request
 from streams.contract.request import media
 from streams.contract.status import StatusEvent
 from streams.kafka.broker_clock import fetch_broker_time_s
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import CommandFailed, no_answer
 from streams.settings import Settings
 
 _RECENT_S = 3600.0
@@ -68,16 +68,13 @@ async def send_and_wait(
                 if event.status in SENT_STATUSES or event.is_final:
                     return event
     except TimeoutError:
+        if last is None:
+            raise no_answer(timeout_s) from None
         raise CommandFailed(_describe_timeout(request_id, last, timeout_s)) from None
     raise AssertionError("unreachable: a topic has no end")
 
 
-def _describe_timeout(request_id: str, last: StatusEvent | None, timeout_s: float) -> str:
-    if last is None:
-        return (
-            f"no answer within {timeout_s:g} s; the request stays in the queue. "
-            "Is a dispatcher running (`wa-streams ps`)?"
-        )
+def _describe_timeout(request_id: str, last: StatusEvent, timeout_s: float) -> str:
     reason = f" ({last.reason})" if last.reason else ""
     due = f", due at {last.due_at}" if last.due_at else ""
     ahead = f", {last.queue_position} ahead of it" if last.queue_position else ""

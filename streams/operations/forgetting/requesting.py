@@ -12,7 +12,7 @@ from streams.client import WhatsApp
 from streams.domain.forgetting import ForgetAnswer, ForgetReport, decode
 from streams.kafka.reader import Record, open_reader
 from streams.kafka.topics import names
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import no_answer
 from streams.operations.queue import parse_recipient
 from streams.settings import Settings
 
@@ -80,10 +80,7 @@ async def forget(
             await _follow(reader.follow(), progress)
     except TimeoutError:
         if progress is None or not progress.reports:
-            raise CommandFailed(
-                f"no answer within {timeout_s:g} s; the request stays in the queue. Is a dispatcher running "
-                "(`wa-streams ps`)?"
-            ) from None
+            raise no_answer(timeout_s) from None
     assert progress is not None, "it was requested"
     return progress
 

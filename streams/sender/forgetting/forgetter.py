@@ -70,8 +70,9 @@ class Forgetter:
 
     async def run_once(self) -> bool:
         """Do what can be done now; returns whether that was everything."""
-        is_done = True
-        for pending in self._instructions.list_pending():
+        is_done, instructions = True, self._instructions.list_pending()
+        self._answered.intersection_update(pending.key for pending in instructions)
+        for pending in instructions:
             if pending.key in self._answered:
                 continue  # the topic is read a moment later
             page = self._get_page()

@@ -221,13 +221,13 @@ class Accounts:
         """When the next busy account will be free; infinity if none is busy."""
         return self._get_snapshot(now_s).next_free_s
 
-    def _get_snapshot(self, now_s: float) -> "_Snapshot":
+    def _get_snapshot(self, now_s: float) -> _Snapshot:
         snapshot = self._snapshot
         if snapshot is None or not snapshot.from_s <= now_s < snapshot.until_s:
             snapshot = self._snapshot = self._make_snapshot(now_s)
         return snapshot
 
-    def _make_snapshot(self, now_s: float) -> "_Snapshot":
+    def _make_snapshot(self, now_s: float) -> _Snapshot:
         availability = dict.fromkeys(self._requests, Availability.DOWN)
         for name, state in self._accounts.items():
             availability[name] = _get_availability(state, now_s)

@@ -164,9 +164,7 @@ class Committer:
 
 
 async def _write(store: PhoneStore, decisions: Sequence[Decision]) -> None:
-    changes = [change for decision in decisions for change in decision.changes]
-    if changes:
-        await store.commit(changes)
+    await store.commit([change for decision in decisions for change in decision.changes])
 
 
 def _make_outcome(phone: str, effect: Dispatch, error: Error) -> Outcome:

@@ -130,9 +130,8 @@ class ChangelogReader:
                 continue
             if records:
                 tracker.skip(records[-1].offset)
-            tracker.committable_offset(
-                last_empty_range(consumer, partition)
-            )  # crosses what is empty
+            # It also crosses what is empty.
+            tracker.committable_offset(last_empty_range(consumer, partition))
             if tracker.next_offset > start:
                 yield Chunk(partition, records, tracker.next_offset)
 

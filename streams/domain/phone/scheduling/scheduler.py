@@ -216,9 +216,10 @@ class Scheduler:
         """The next phone at this account, to be woken at once; None: that is left to `wake_phones`."""
         wait_keys = (*self._wait_queues.list_keys(account), *self._wait_queues.list_keys(None))
         heads = self._list_heads(wait_keys, availabilities, without_new_chats)
-        if not heads or not is_allowed(min(heads)[0].phone):
+        if not heads:
             return None
-        return self._wake(min(heads)[2])
+        head, _, wait_key = min(heads)
+        return self._wake(wait_key) if is_allowed(head.phone) else None
 
     def _wake(self, wait_key: WaitKey) -> TimerFired:
         phone = self._wait_queues.pop(wait_key)

@@ -164,7 +164,9 @@ class Committer:
 
 
 async def _write(store: PhoneStore, decisions: Sequence[Decision]) -> None:
-    await store.commit([change for decision in decisions for change in decision.changes])
+    changes = [change for decision in decisions for change in decision.changes]
+    if changes:
+        await store.commit(changes)
 
 
 def _make_outcome(phone: str, effect: Dispatch, error: Error) -> Outcome:

@@ -260,5 +260,5 @@ class Intake:
         phone = self.reader.find_phone(partial.to)
         answer = self.record_mapper.map_rejected(record, partial, phone, error, now_s)
         if member is not None:
-            answer.append(self.record_mapper.batches.make_changed(member, "rejected"))
+            answer += self.record_mapper.batches.join([(member, "rejected")])
         return answer

@@ -13,7 +13,6 @@ from streams.domain.batch.events import (
     BatchEvent,
     BatchOpened,
     BatchRetentionElapsed,
-    MemberChanged,
     MembersChanged,
     MemberStatus,
 )
@@ -73,7 +72,7 @@ class BatchWorld:
         return self.apply(BatchOpened(batch_id="b", first=first, total=total, members=members))
 
     def change(self, index: int, status: MemberStatus) -> tuple[BatchEffect, ...]:
-        return self.apply(MemberChanged(batch_id="b", index=index, status=status))
+        return self.apply(MembersChanged(batch_id="b", changes=((index, status),)))
 
     def cancel(self, offset: int = 5) -> tuple[BatchEffect, ...]:
         record = SourceRecord(topic="wa.outbound", partition=0, offset=offset)

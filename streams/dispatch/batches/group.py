@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from streams.dispatch.batches.store import BatchStore
 from streams.dispatch.conversion import LogRecord
-from streams.domain.batch.events import MemberChanged, MembersChanged
+from streams.domain.batch.events import MembersChanged
 from streams.domain.batch.state import Batch, BatchChanges, PublishProgress
 from streams.domain.batch.step import step
 
@@ -26,9 +26,7 @@ class MemberGroup:
         """See `BatchReader`."""
         return self._chunks.get((batch_id, number)) or self.store.get_chunk(batch_id, number)
 
-    def apply(
-        self, event: MemberChanged | MembersChanged, record: LogRecord, *, keep_s: float
-    ) -> None:
+    def apply(self, event: MembersChanged, record: LogRecord, *, keep_s: float) -> None:
         """Apply an event. One that its row has seen changes nothing; the last one of a row repeats its effects."""
         row = self._rows.get(event.batch_id) or self.store.get_batch(event.batch_id)
         if row is not None and record.offset <= row.offset:

@@ -28,7 +28,6 @@ from streams.domain.batch.events import (
     BatchCancelRequested,
     BatchEvent,
     BatchRetentionElapsed,
-    MemberChanged,
     MembersChanged,
     default_id,
 )
@@ -95,7 +94,7 @@ class BatchStage:
         group = MemberGroup(store)
         for record in records:
             event = self._decode(store, record)
-            if isinstance(event, MemberChanged | MembersChanged):
+            if isinstance(event, MembersChanged):
                 with self._catch_internal_error(store, record):
                     group.apply(event, record, keep_s=self._keep_s)
             elif event is not None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from streams.contract.errors import PartialRequest
 from streams.dispatch.phone_store import PhoneStore
 from streams.dispatch.publisher import OutgoingRecord
-from streams.dispatch.records.batch_events import BatchRecords
+from streams.dispatch.records.batch_events import BatchRecords, MemberChange
 from streams.dispatch.records.consents import ConsentRecords
 from streams.dispatch.records.context import EffectContext, MissingPayload
 from streams.dispatch.records.dead_letters import DeadLetterRecords, describe_cut
 from streams.dispatch.records.forgetting import ForgetRecords
 from streams.dispatch.records.statuses import StatusRecords
-from streams.domain.batch.events import MemberChanged
 from streams.domain.errors import Error
 from streams.domain.phone import events
 from streams.domain.phone.effects import (
@@ -53,7 +52,7 @@ class MappedRow:
     records: list[OutgoingRecord]
     missing_payloads: list[MissingPayload]
     dispatches: list[tuple[Dispatch, OutgoingRecord | None]]  # with the record for the sender
-    member_changes: list[MemberChanged]  # for the batches; those of a commit are joined
+    member_changes: list[MemberChange]  # for the batches; those of a commit are joined
 
     def find_undispatched(self, refused: Sequence[OutgoingRecord]) -> list[tuple[Dispatch, Error]]:
         """The dispatches of which no sender gets to know, and why; `refused` are too large for their topics."""

@@ -34,16 +34,8 @@ class BatchOpened(Stored, frozen=True, tag="batch_opened"):
     members: tuple[tuple[str, str] | None, ...]
 
 
-class MemberChanged(Stored, frozen=True, tag="member_changed"):
-    """A member has this status now."""
-
-    batch_id: str
-    index: int
-    status: MemberStatus
-
-
 class MembersChanged(Stored, frozen=True, tag="members_changed"):
-    """Members have these statuses now: what one commit of the phone stage has changed, in its order."""
+    """Members have these statuses now: all that one commit of the phone stage has changed, or one that was rejected."""
 
     batch_id: str
     changes: tuple[tuple[int, MemberStatus], ...]  # index and status
@@ -64,9 +56,7 @@ class BatchRetentionElapsed(Stored, frozen=True, tag="batch_retention_elapsed"):
     batch_id: str
 
 
-BatchEvent: TypeAlias = (
-    BatchOpened | MemberChanged | MembersChanged | BatchCancelRequested | BatchRetentionElapsed
-)
+BatchEvent: TypeAlias = BatchOpened | MembersChanged | BatchCancelRequested | BatchRetentionElapsed
 
 _codec: Codec[BatchEvent] = Codec(BatchEvent)
 

@@ -6,7 +6,6 @@ each member was sent or has ended otherwise; it is open again while a dead lette
 published at most once in `PROGRESS_INTERVAL_S`, and when the batch is finished. The time is that of the log.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,7 +15,6 @@ from streams.domain.batch.events import (
     BatchEvent,
     BatchOpened,
     BatchRetentionElapsed,
-    MemberChanged,
     MembersChanged,
     MemberStatus,
 )
@@ -54,10 +52,8 @@ def step(
     match event:
         case BatchOpened():
             changes = _open(before, event, now_s)
-        case MemberChanged():
-            changes = _change_members(before, ((event.index, event.status),), rows)
         case MembersChanged():
-            changes = _change_members(before, event.changes, rows)
+            changes = _change_members(before, event, rows)
         case BatchCancelRequested():
             changes = _cancel(before, event)
         case BatchRetentionElapsed():
@@ -82,12 +78,10 @@ def _open(row: Batch, event: BatchOpened, now_s: float) -> BatchChanges:
     return BatchChanges(row=opened, members={event.first: Members(members=event.members)})
 
 
-def _change_members(
-    row: Batch, statuses: Iterable[tuple[int, MemberStatus]], rows: BatchReader
-) -> BatchChanges | None:
+def _change_members(row: Batch, event: MembersChanged, rows: BatchReader) -> BatchChanges | None:
     counts: dict[MemberStatus, int] = dict(row.counts)
     chunks: dict[int, bytearray] = {}
-    for index, status in statuses:
+    for index, status in event.changes:
         number, place = divmod(index, CHUNK_SIZE)
         stored = chunks.get(number) or rows.get_chunk(row.batch_id, number) or bytes(CHUNK_SIZE)
         old = STATUSES.get(stored[place])

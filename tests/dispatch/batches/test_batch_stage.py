@@ -19,8 +19,8 @@ from streams.domain.batch.events import (
     BatchEvent,
     BatchOpened,
     BatchRetentionElapsed,
-    MemberChanged,
     MembersChanged,
+    MemberStatus,
 )
 from streams.domain.phone import events
 from streams.domain.phone.events import CancelRequested, SourceRecord
@@ -122,10 +122,15 @@ def opened(first: int) -> BatchOpened:
     return BatchOpened(batch_id="b", first=first, total=6, members=members)
 
 
+def change(index: int, status: MemberStatus) -> MembersChanged:
+    """One member has this status now."""
+    return MembersChanged(batch_id="b", changes=((index, status),))
+
+
 statuses = st.sampled_from(["accepted", "sent", "delivered", "failed", "cancelled", "duplicate"])
 batch_log_events = st.one_of(
     st.sampled_from([0, 3]).map(opened),
-    st.builds(MemberChanged, batch_id=st.just("b"), index=st.integers(0, 5), status=statuses),
+    st.builds(change, index=st.integers(0, 5), status=statuses),
     st.builds(
         MembersChanged,
         batch_id=st.just("b"),
@@ -151,7 +156,7 @@ def test_every_crash_point_ends_the_same(
 
 def test_a_status_that_is_read_again_after_its_batch_was_forgotten() -> None:
     """It publishes nothing, and is forgotten with the next sweep."""
-    status = MemberChanged(batch_id="b", index=0, status="accepted")
+    status = change(0, "accepted")
     forget = BatchRetentionElapsed(batch_id="b")
     disk = run([(status, 0.1), (forget, 60.0), (status, 0.1)], [], [])
     assert disk.rows != {}
@@ -168,7 +173,7 @@ def test_a_cancel_names_each_forwarded_member() -> None:
 
 def test_progress_that_is_not_due_is_published_a_second_later() -> None:
     """What changes within a second after the last progress is not lost, also if nothing follows."""
-    changes = [(MemberChanged(batch_id="b", index=i, status="sent"), 0.1) for i in range(3)]
+    changes = [(change(i, "sent"), 0.1) for i in range(3)]
     disk = run([(opened(0), 0.1), *changes], [], [])
     progress = last_progress(disk)
     assert progress is not None
@@ -185,7 +190,7 @@ def test_what_is_no_event_is_skipped() -> None:
 
 def test_changes_that_arrive_together_are_one_commit() -> None:
     """They are counted as if each had been committed alone, and their progress is published once."""
-    changes = [(MemberChanged(batch_id="b", index=i, status="sent"), 2.0) for i in range(6)]
+    changes = [(change(i, "sent"), 2.0) for i in range(6)]
     disk = run([(opened(0), 0.1), (opened(3), 0.1), *changes], [], [1, 1, 6])
     assert disk.write_count == 3
     assert [contract.decode(r.value or b"").sent for r in disk.topics if r.topic == "batches"] == [

@@ -9,7 +9,7 @@ import pytest
 from streams.contract import dead_letter
 from streams.dispatch.intake import Disposition, Intake
 from streams.domain.batch import events as batch_events
-from streams.domain.batch.events import BatchCancelRequested, BatchOpened, MemberChanged
+from streams.domain.batch.events import BatchCancelRequested, BatchOpened, MembersChanged
 from streams.domain.phone import events
 from streams.domain.phone.events import BatchMember, CancelRequested, SourceRecord
 from tests.dispatch.batches.intake_stage import (
@@ -79,7 +79,7 @@ def test_an_invalid_member_is_rejected_alone(
     parsed = dead_letter.parse(letter.key, letter.value, letter.headers)
     assert (parsed.info.id, parsed.info.request_id) == ("wa.outbound:3:17/1", member_id)
     changed, opened = (batch_events.decode(r.value or b"") for r in of_topic(records, "batch"))
-    assert changed == MemberChanged(batch_id="b", index=1, status="rejected")
+    assert changed == MembersChanged(batch_id="b", changes=((1, "rejected"),))
     assert isinstance(opened, BatchOpened)
     assert [member is None for member in opened.members] == [False, True, False]
 

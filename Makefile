@@ -40,7 +40,7 @@ demo: setup ## run the main job on this machine, against a simulated WhatsApp: u
 
 test: setup schema-tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
 	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
-		--max-worker-restart 2 --durations 10
+		--max-worker-restart 0 --instafail --durations 10
 
 chaos: setup ## kill and freeze each process and broker, and let WhatsApp misbehave in every way: about an hour and a half
 	$(BIN)/python -m pytest -m chaos -s

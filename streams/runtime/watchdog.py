@@ -131,9 +131,13 @@ class Watchdog:
         if self._app.obstacle() or not await self._is_broker_reachable():
             self._stall_timer = StallTimer()  # a restart would not help
             return
+        if self._app.should_stop:
+            return  # since this check began: what has ended now was stopped
         if self._app.typed_consumer.started and self._app.typed_consumer.is_coordinator_dead:
             self._terminate(ExitCode.NOT_READY, "the group's coordinator has died")
         marks = await self._collect_marks()
+        if self._app.should_stop:
+            return
         for key, stalled_s in self._stall_timer.update(elapsed_s, marks).items():
             if key == READINESS:
                 self._check_readiness(stalled_s)

@@ -119,6 +119,24 @@ async def test_a_coordinator_that_has_died_is_noticed(watched: Watched):
 
 
 @pytest.mark.broker
+async def test_a_check_that_is_overtaken_by_a_stop_ends_no_process(world: World):
+    """The coordinator's task ends in a stop too. The check began before, and the broker answered late."""
+    watched = Watched(world)
+    async with run_app(watched.app):
+        coordinator = watched.app.typed_consumer._thread._ensure_consumer()._coordinator
+
+        async def answer_late() -> bool:
+            await wait_until(coordinator._coordination_task.done)
+            return True
+
+        watched.app.watchdog._is_broker_reachable = answer_late  # type: ignore[method-assign]
+        checking = asyncio.ensure_future(watched.app.watchdog.check(0.1))
+        await asyncio.sleep(0)  # it waits for the broker now
+    await checking
+    assert watched.endings == []
+
+
+@pytest.mark.broker
 async def test_a_broker_that_does_not_answer_ends_no_process(own_broker: OwnBroker, tmp_path: Path):
     """A restart would not help; it would only add load."""
     async with create_world(make_settings(own_broker, tmp_path)) as world:

@@ -6,6 +6,7 @@ The project's code comes from the wheel alone; the packages that it requires are
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -101,7 +102,7 @@ def _make_read_only(folder: Path) -> None:
 
 
 def _seed_cache(user: User) -> None:
-    """Give the user what these tests have fetched already, as links to files that it cannot write."""
+    """Give the user what these tests have fetched already: links to files that it can read, copies of the others."""
     for entry in (jars.install(), bundle.install_bundle(lambda _: None).parents[4]):
         shutil.copytree(
             entry, user.home / ".cache" / "wa-streams" / entry.name, copy_function=_link_or_copy
@@ -111,16 +112,20 @@ def _seed_cache(user: User) -> None:
         target = user.home / ".cache" / "ms-playwright"
         shutil.copytree(downloads, target, copy_function=_link_or_copy)
     if user.id is not None:
-        for folder in ((user.home / ".cache"), *(user.home / ".cache").rglob("*")):
-            if folder.is_dir():
-                os.chown(folder, user.id, user.id)
+        for path in ((user.home / ".cache"), *(user.home / ".cache").rglob("*")):
+            if path.stat().st_nlink == 1 or path.is_dir():
+                os.chown(path, user.id, user.id)
 
 
 def _link_or_copy(source: str, target: str) -> None:
+    """What `wa-streams setup` has fetched is private to its user."""
     try:
-        os.link(source, target)
+        if Path(source).stat().st_mode & stat.S_IROTH:
+            os.link(source, target)
+            return
     except OSError:  # another file system
-        shutil.copy2(source, target)
+        pass
+    shutil.copy2(source, target)
 
 
 def test_the_code_comes_from_the_wheel(server: Environment, user: User) -> None:

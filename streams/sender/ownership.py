@@ -24,7 +24,7 @@ from streams.sender.claim_store import ClaimStore
 from streams.sender.conclusion import ResultWriter
 from streams.sender.forgetting.forgetter import Forgetter
 from streams.sender.groups import GroupReporter
-from streams.sender.inbound.downloads import make_downloader
+from streams.sender.inbound.downloads import make_downloader, make_store
 from streams.sender.inbound.follower import InboundFollower
 from streams.sender.inbound.position_store import PositionStore
 from streams.sender.linking.controller import LinkController
@@ -111,10 +111,13 @@ class SendTopicOwnership:
             publish=ports.publish_groups,
             now_s=clock.now_s,
         )
+        media_store = make_store(settings)
         self._inbound = InboundFollower(
             account,
             positions=PositionStore(self._claim_store),
-            downloader=make_downloader(settings, account, self.browser_session.get_ready_driver),
+            downloader=make_downloader(
+                settings, account, media_store, self.browser_session.get_ready_driver
+            ),
             get_page=self.browser_session.get_ready_driver,
             publish_messages=ports.publish_inbound,
             publish_events=ports.publish_events,
@@ -161,6 +164,7 @@ class SendTopicOwnership:
             instructions=ports.forget_instructions,
             claim_store=self._claim_store,
             recipients=self._pace.recipients,
+            media_store=media_store,
             get_page=self.browser_session.get_ready_driver,
             on_forgotten=self._receipts.forget,
             clock=clock,

@@ -29,8 +29,8 @@ _FOR_EVER_MS: Final = 100 * 365 * 86_400_000  # Kafka's own "no limit" is larger
 OUTSIDE: Final = (
     "the account's phone keeps its own copy of the chat: delete it there too",
     "the recipient's phone and WhatsApp's servers are not touched",
-    "files that the recipient sent stay in WA_MEDIA_STORE, and files that were sent stay in the media cache until it "
-    "needs the room",
+    "files that the recipient sent to groups stay in WA_MEDIA_STORE, and files that were sent stay in the media cache "
+    "until it needs the room",
     "whoever reads wa.status, wa.inbound or wa.dlq may have copies",
 )
 

@@ -1,4 +1,5 @@
-"""Forgets a recipient at one account: its claims, its place among the new recipients, its chat in WhatsApp Web.
+"""Forgets a recipient at one account: its claims, its place among the new recipients, its chat in WhatsApp Web, and the
+files that were received in that chat.
 
 Only a ready page can delete a chat, so an instruction waits until there is one. It also waits while a newer message to
 the same recipient is on its way: its chat is needed. Each part may be done twice, so a crash needs no care: without an
@@ -16,6 +17,7 @@ from streams.domain.sending.forgotten import is_to_forget, make_remainder
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
 from streams.sender.forgetting.instructions import ForgetInstructions, PendingInstruction
+from streams.sender.inbound.media_store import MediaStore, MediaStoreUnavailable
 from streams.sender.pace.recipient_log import RecipientLog
 from streams.whatsapp.chats import ChatCalls
 
@@ -36,6 +38,7 @@ class Forgetter:
         instructions: ForgetInstructions,
         claim_store: ClaimStore,
         recipients: RecipientLog,
+        media_store: MediaStore,
         get_page: Callable[[], ChatCalls | None],
         on_forgotten: Callable[[str], object],
         clock: Clock,
@@ -45,6 +48,7 @@ class Forgetter:
         self._instructions = instructions
         self._claim_store = claim_store
         self._recipients = recipients
+        self._media_store = media_store
         self._get_page = get_page
         self._on_forgotten = on_forgotten
         self._clock = clock
@@ -96,6 +100,11 @@ class Forgetter:
             if was_there is None:
                 return False
             has_chat = has_chat or was_there
+        try:
+            files = await self._remove_files(phone, chat_ids)
+        except MediaStoreUnavailable as error:
+            log.warning("the files of a recipient are not removed yet: %s", error)
+            return False
         for chat_id in chat_ids:
             await self._recipients.forget(chat_id)
         await self._forget_claims(old)
@@ -105,12 +114,19 @@ class Forgetter:
                 account=self._account,
                 request_id=pending.instruction.request_id,
                 claims=len(old),
+                files=files,
                 has_chat=has_chat,
                 at_s=self._clock.now_s(),
             ),
         )
-        log.warning("a recipient was forgotten: %d claims, %s", len(old), _describe(has_chat))
+        text = "a recipient was forgotten: %d claims, %d files, %s"
+        log.warning(text, len(old), files, _describe(has_chat))
         return True
+
+    async def _remove_files(self, phone: str, chat_ids: list[str]) -> int:
+        """A file is kept under the number, or under the chat's id while WhatsApp hid the number."""
+        chats = dict.fromkeys((phone, *chat_ids))
+        return sum([await self._media_store.remove_chat(self._account, chat) for chat in chats])
 
     async def _forget_claims(self, rows: list[tuple[str, Claim]]) -> None:
         now_s = self._clock.now_s()

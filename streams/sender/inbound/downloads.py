@@ -83,8 +83,9 @@ class MediaDownloader:
         opened = await page.open_media(message.key, self._max_bytes)
         if isinstance(opened, MediaFailed):
             return opened
+        chat = message.group or message.phone or message.chat_id
         try:
-            async with self._store.create(self._account, message.key, media.mime) as writer:
+            async with self._store.create(self._account, chat, message.key, media.mime) as writer:
                 for start in range(0, opened.size, _PART_BYTES):
                     part = await page.read_media(opened.token, start, start + _PART_BYTES)
                     if isinstance(part, MediaFailed):
@@ -97,11 +98,18 @@ class MediaDownloader:
             await page.close_media(opened.token)
 
 
+def make_store(settings: Settings) -> MediaStore:
+    """The store that the settings describe."""
+    return MediaStore(settings.media_store or settings.data_dir / "media")
+
+
 def make_downloader(
-    settings: Settings, account: str, get_page: Callable[[], IncomingStore | None]
+    settings: Settings,
+    account: str,
+    store: MediaStore,
+    get_page: Callable[[], IncomingStore | None],
 ) -> MediaDownloader:
     """The downloader that the settings describe."""
-    store = MediaStore(settings.media_store or settings.data_dir / "media")
     return MediaDownloader(
         account, store, get_page, max_bytes=settings.inbound_media_max_mb * 1_000_000
     )

@@ -1,13 +1,15 @@
 """Where received files go: a folder of this machine, or an address of `fsspec`. What is in a file is not looked at.
 
-Names follow from the account and the key of the message, never from what a stranger wrote. A file is complete before
-its name exists, and only its owner can read it. Writing the same file again gives the same name.
+Names follow from the account, the chat and the key of the message, never from what a stranger wrote. A file is complete
+before its name exists, and only its owner can read it. Writing the same file again gives the same name. The files of a
+chat share a folder, so that they can be removed when its recipient is forgotten.
 """
 
 import asyncio
 import hashlib
 import importlib
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import IO, Any, Final, NamedTuple, Protocol
 from streams.system.private_files import PRIVATE_DIR_MODE
 
 _FILE_MODE: Final = 0o600
+_PART_SUFFIX: Final = ".part"
 _EXTENSIONS: Final = {
     "image/jpeg": ".jpg",
     "image/png": ".png",
@@ -61,9 +64,11 @@ class MediaStore:
         self._is_remote = "://" in self._address and not self._address.startswith("file://")
 
     @asynccontextmanager
-    async def create(self, account: str, key: str, mime: str | None) -> AsyncIterator[MediaWriter]:
-        """Write a file. Raises MediaStoreUnavailable."""
-        name = build_name(account, key, mime)
+    async def create(
+        self, account: str, chat: str, key: str, mime: str | None
+    ) -> AsyncIterator[MediaWriter]:
+        """Write the file of a message in a chat (a number, or WhatsApp's id). Raises MediaStoreUnavailable."""
+        name = build_name(account, chat, key, mime)
         writer = _RemoteWriter(self._address, name) if self._is_remote else self._open_local(name)
         try:
             yield writer
@@ -73,15 +78,52 @@ class MediaStore:
         finally:
             await asyncio.to_thread(writer.discard)
 
+    async def remove_chat(self, account: str, chat: str) -> int:
+        """Remove all files of a chat; returns how many there were. Raises MediaStoreUnavailable."""
+        name = build_folder(account, chat)
+        remove = self._remove_remote if self._is_remote else self._remove_local
+        try:
+            return await asyncio.to_thread(remove, name)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise MediaStoreUnavailable(f"WA_MEDIA_STORE cannot be emptied: {reason}") from error
+
+    def _remove_local(self, name: str) -> int:
+        folder = self._find_local(name)
+        if not folder.is_dir():
+            return 0
+        count = sum(1 for path in folder.iterdir() if path.suffix != _PART_SUFFIX)
+        shutil.rmtree(folder)
+        return count
+
+    def _remove_remote(self, name: str) -> int:
+        filesystem, path = open_filesystem(f"{self._address.rstrip('/')}/{name}")
+        if not filesystem.exists(path):
+            return 0
+        count = len(filesystem.find(path))
+        filesystem.rm(path, recursive=True)
+        return count
+
     def _open_local(self, name: str) -> "_LocalWriter":
-        return _LocalWriter(Path(self._address.removeprefix("file://")).expanduser() / name)
+        return _LocalWriter(self._find_local(name))
+
+    def _find_local(self, name: str) -> Path:
+        return Path(self._address.removeprefix("file://")).expanduser() / name
 
 
-def build_name(account: str, key: str, mime: str | None) -> str:
+def build_name(account: str, chat: str, key: str, mime: str | None) -> str:
     """The name of a message's file."""
-    digest = hashlib.sha256(f"{account}/{key}".encode()).hexdigest()[:40]
     extension = _EXTENSIONS.get((mime or "").partition(";")[0].strip().lower(), ".bin")
-    return f"{account}/{digest[:2]}/{digest}{extension}"
+    return f"{build_folder(account, chat)}/{_hash(account, key)}{extension}"
+
+
+def build_folder(account: str, chat: str) -> str:
+    """Where the files of a chat are."""
+    return f"{account}/{_hash(account, chat)}"
+
+
+def _hash(account: str, name: str) -> str:
+    return hashlib.sha256(f"{account}/{name}".encode()).hexdigest()[:40]
 
 
 class _Writer:
@@ -131,7 +173,7 @@ class _LocalWriter(_Writer):
     def __init__(self, path: Path) -> None:
         super().__init__(path.absolute().as_uri())
         self._path = path
-        self._part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self._part = path.with_name(f"{path.name}.{os.getpid()}{_PART_SUFFIX}")
 
     def open(self) -> IO[bytes]:
         """Only the owner can read it."""

@@ -1,5 +1,6 @@
 """A sender forgets a recipient: its claims, its place among the new recipients, and its chat."""
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -11,6 +12,7 @@ from streams.domain.sending.claim import Claim, claim_expires_at_s, decide
 from streams.domain.sending.forgotten import is_to_forget, make_remainder
 from streams.sender.forgetting.forgetter import Forgetter
 from streams.sender.forgetting.instructions import ForgetInstructions, PendingInstruction
+from streams.sender.inbound.media_store import MediaStore
 from streams.sender.pace.recipient_log import RecipientLog
 from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command
@@ -35,7 +37,9 @@ class FakeInstructions:
         self.answers.append(answer)
 
 
-def make_forgetter(sender: FastSender, instructions: FakeInstructions) -> Forgetter:
+def make_forgetter(
+    sender: FastSender, instructions: FakeInstructions, media_store: str | Path = "/nowhere"
+) -> Forgetter:
     """A forgetter on the rows and the page of this sender."""
     driver = sender.driver
     return Forgetter(
@@ -43,6 +47,7 @@ def make_forgetter(sender: FastSender, instructions: FakeInstructions) -> Forget
         instructions=cast("ForgetInstructions", instructions),
         claim_store=sender.claims,
         recipients=RecipientLog(sender.claims, sender.clock),
+        media_store=MediaStore(media_store),
         get_page=lambda: driver if driver.session.phase is Phase.READY else None,
         on_forgotten=lambda _: None,
         clock=sender.clock,
@@ -68,6 +73,40 @@ async def test_claims_and_chat_go() -> None:
     assert [(c.phone, c.id, c.chat_id, c.is_forgotten) for c in claims] == [("", "", None, True)]
     assert await forgetter.run_once()
     assert len(instructions.answers) == 1, "the topic is read a moment later"
+    await sender.close()
+
+
+@pytest.mark.parametrize("address", ["{folder}", "file://{folder}", "memory://media"])
+async def test_received_files_go(address: str, tmp_path: Path) -> None:
+    """Those of the chat, whether WhatsApp showed the number or not; nobody else's."""
+    sender = FastSender()
+    await sender.open()
+    store = MediaStore(address.format(folder=tmp_path / "media"))
+    own, hidden, others = "+60123456789", "77@lid", "+60123456780"
+    for chat, key in ((own, "1"), (own, "2"), (hidden, "3"), (others, "4")):
+        async with store.create("main", chat, key, "image/png") as writer:
+            await writer.write(b"picture")
+            await writer.finish()
+    instruction = ForgetInstruction(account="main", request_id="f", phone=own, chat_id=hidden)
+    instructions = FakeInstructions(PendingInstruction(b"key", instruction, 9e9))
+    forgetter = make_forgetter(sender, instructions, address.format(folder=tmp_path / "media"))
+    sender.driver.set_phase(Phase.READY)
+    assert await forgetter.run_once()
+    assert instructions.answers[0].files == 3
+    assert [await store.remove_chat("main", chat) for chat in (own, hidden, others)] == [0, 0, 1]
+    await sender.close()
+
+
+async def test_a_store_that_cannot_be_emptied_is_tried_again(tmp_path: Path) -> None:
+    """The recipient is not forgotten before its files are gone."""
+    sender = FastSender()
+    await sender.open()
+    instruction = ForgetInstruction(account="main", request_id="f", phone=PHONE)
+    instructions = FakeInstructions(PendingInstruction(b"key", instruction, 9e9))
+    forgetter = make_forgetter(sender, instructions, "nosuchscheme://bucket")
+    sender.driver.set_phase(Phase.READY)
+    assert not await forgetter.run_once()
+    assert instructions.answers == []
     await sender.close()
 
 

@@ -71,7 +71,13 @@ def _describe(progress: ForgetProgress, traces: list[Trace]) -> dict[str, Any]:
         "unfinished": sum(report.unfinished for report in reports),
         "consent": consents[0] if consents else "none",
         "accounts": [
-            {"account": a.account, "state": "done", "claims": a.claims, "had_chat": a.has_chat}
+            {
+                "account": a.account,
+                "state": "done",
+                "claims": a.claims,
+                "files": a.files,
+                "had_chat": a.has_chat,
+            }
             for a in answers
             if a.account not in pending
         ]
@@ -105,4 +111,4 @@ def _describe_account(account: dict[str, Any]) -> str:
     if account["state"] == "pending":
         return f"pending: account {account['account']}, when it is ready"
     chat = "its chat" if account["had_chat"] else "no chat"
-    return f"account {account['account']}: {account['claims']} claims, {chat}"
+    return f"account {account['account']}: {account['claims']} claims, {account['files']} files, {chat}"

@@ -1,7 +1,10 @@
 """What the dispatcher answers to its probes: whether it is ready, and its health as numbers. Reads only."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
+
+from prometheus_client import CollectorRegistry
 
 from streams.dispatch import gauges
 from streams.dispatch.gauges import Gauges
@@ -9,7 +12,9 @@ from streams.dispatch.timer_service import TimerService
 from streams.observability import health
 from streams.observability.account_monitor import AccountMonitor
 from streams.observability.metrics import DispatcherMetrics
+from streams.observability.probes import Server, serve_probes
 from streams.runtime.app import App
+from streams.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +45,17 @@ class HealthReport:
             dispatches_overdue=self.timer_service.flights.count_overdue(),
             under_replicated_topics=len(self.app.obstacles.under_replicated),
             accounts=self.account_monitor.get_statuses().values(),
+        )
+
+    def serve(
+        self, settings: Settings, name: str, registry: CollectorRegistry
+    ) -> AbstractAsyncContextManager[Server]:
+        """The server of the probes, while the context is open. Raises CannotListen."""
+        return serve_probes(
+            settings,
+            name,
+            settings.web_port,
+            readiness=self.get_readiness,
+            health=self.get_health,
+            registry=registry,
         )

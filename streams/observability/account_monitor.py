@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from aiokafka.errors import KafkaError
 from prometheus_client import CollectorRegistry
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streams.contract import account as wire
@@ -100,20 +100,41 @@ class AccountCollector(Collector):
             "1 for the current state of an account, 0 for the others; down: its sender is silent",
             labels=["account", "state"],
         )
-        age_s = GaugeMetricFamily(
-            "wa_account_heartbeat_age_seconds",
-            "Age of an account's last heartbeat, by the broker's clock",
-            labels=["account"],
-        )
+        gauges = {
+            name: GaugeMetricFamily(f"wa_account_{name}", meaning, labels=["account"])
+            for name, meaning in _ACCOUNT_GAUGES.items()
+        }
         for status in self._read():
             for name in STATES:
                 state.add_metric([status.name, name], float(name == status.state))
-            if status.record is not None:
-                age_s.add_metric([status.name], status.age_s)
+            for name, value in _measure(status).items():
+                gauges[name].add_metric([status.name], value)
         yield state
-        yield age_s
-        yield GaugeMetricFamily(
+        yield from gauges.values()
+        yield CounterMetricFamily(
             "wa_account_records_malformed",
             "Records about the accounts that could not be read and were skipped, since the start",
             value=sum(records.count for records in self._malformed),
         )
+
+
+_ACCOUNT_GAUGES: Final = {
+    "heartbeat_age_seconds": "Age of an account's last heartbeat, by the broker's clock",
+    "limited": "1 while WhatsApp, or a sign of a block, keeps an account from sending all it could",
+    "sent_today": "Messages that an account has sent in the last 24 hours",
+    "daily_cap": "Messages that an account may send in any 24 hours; absent: no cap",
+}
+
+
+def _measure(status: AccountStatus) -> dict[str, float]:
+    """The gauges of one account: none if it has never run, and of a silent one only how long it is silent."""
+    record = status.record
+    if record is None:
+        return {}
+    values = {"heartbeat_age_seconds": status.age_s}
+    if status.is_stale:
+        return values
+    # A ready account has a reason only if something limits it.
+    is_limited = record.state == "restricted" or bool(record.state == "ready" and record.reason)
+    values |= {"limited": float(is_limited), "sent_today": float(record.sent_today)}
+    return values if record.daily_cap is None else values | {"daily_cap": float(record.daily_cap)}

@@ -21,7 +21,9 @@ from prometheus_client import (
 )
 
 from streams.contract.status import Status
+from streams.observability.counters import LabelledCounter, ReadCounters
 from streams.observability.process_info import KafkaErrorCollector, read_version
+from streams.runtime.obstacles.monitor import ObstacleMonitor
 
 ReadValue = Callable[[], float]
 
@@ -78,7 +80,7 @@ class StoreCounts(Protocol):
 
 
 def register_store_metrics(registry: CollectorRegistry, table: StoreCounts) -> None:
-    """Add the gauges of a worker's table."""
+    """Add the counters of a worker's table."""
     definitions: dict[str, tuple[str, ReadValue]] = {
         "wa_store_rebuilds": (
             "Stores of this worker that were damaged or too old, and were rebuilt, ever",
@@ -89,7 +91,7 @@ def register_store_metrics(registry: CollectorRegistry, table: StoreCounts) -> N
             lambda: float(table.skipped_records),
         ),
     }
-    register_gauges(registry, definitions)
+    ReadCounters(registry, definitions)
 
 
 class PhaseGauge:
@@ -124,20 +126,18 @@ class DispatcherMetrics:
         overdue_s: ReadValue,
         flights_overdue: ReadValue,
     ) -> None:
-        self._records = Counter(
+        self._records = LabelledCounter(
+            registry,
             "wa_records",
             "Records of wa.outbound, by what became of them",
-            ["disposition"],
-            registry=registry,
+            "disposition",
+            initial=("forwarded", "rejected", "tombstone", "failed"),
         )
-        self._statuses = Counter(
-            "wa_statuses", "Status events published", ["status"], registry=registry
+        self._statuses = LabelledCounter(
+            registry, "wa_statuses", "Status events published", "status", initial=get_args(Status)
         )
-        self._dead_letters = Counter(
-            "wa_dead_letters",
-            "Dead letters published, by error code",
-            ["reason"],
-            registry=registry,
+        self._dead_letters = LabelledCounter(
+            registry, "wa_dead_letters", "Dead letters published, by error code", "reason"
         )
         self._age_s = Histogram(
             "wa_record_age_seconds",
@@ -155,49 +155,41 @@ class DispatcherMetrics:
             "Receipts of messages whose status says that they were not sent: wrong statuses",
             registry=registry,
         )
-        self._missing_payloads = Counter(
+        self._missing_payloads = LabelledCounter(
+            registry,
             "wa_missing_payloads",
             "Effects without a payload: already_published after a crash, or lost (a bug)",
-            ["case"],
-            registry=registry,
+            "case",
+            initial=("already_published", "lost"),
         )
-        self._resolved_flights = Counter(
+        self._resolved_flights = LabelledCounter(
+            registry,
             "wa_dispatches_resolved",
             "Dispatches that no sender answered, by what their claims said",
-            ["result"],
-            registry=registry,
+            "result",
+            initial=("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"),
         )
-        for result in ("not_claimed", "in_doubt", "deferred", "sent", "failed", "unknown"):
-            self._resolved_flights.labels(result)
-        self._consent_changes = Counter(
+        self._consent_changes = LabelledCounter(
+            registry,
             "wa_consent_changes",
             "Recipients that opted out of marketing messages, or in again",
-            ["change"],
-            registry=registry,
+            "change",
+            initial=("opted_out", "opted_in"),
         )
-        for change in ("opted_out", "opted_in"):
-            self._consent_changes.labels(change)
-        self._internal_errors = Counter(
+        self._internal_errors = LabelledCounter(
+            registry,
             "wa_internal_errors",
             "Records on which wa-streams itself failed: bugs, or records that others wrote",
-            ["kind"],
-            registry=registry,
+            "kind",
+            initial=("malformed", "step", "too_large", "unreadable", "intake"),
         )
-        for kind in ("malformed", "step", "too_large", "unreadable", "intake"):
-            self._internal_errors.labels(kind)
-        self._refused_records = Counter(
+        self._refused_records = LabelledCounter(
+            registry,
             "wa_refused_records",
             "Records that their topic did not take, because it is configured for smaller ones",
-            ["topic"],
-            registry=registry,
+            "topic",
         )
         self.internal_error_count = 0  # of this process
-        for case in ("already_published", "lost"):
-            self._missing_payloads.labels(case)
-        for disposition in ("forwarded", "rejected", "tombstone", "failed"):
-            self._records.labels(disposition)
-        for status in get_args(Status):
-            self._statuses.labels(status)
         definitions = {
             "wa_partitions": ("Assigned partitions of the phone log", partitions),
             "wa_phones_waiting": (
@@ -218,16 +210,16 @@ class DispatcherMetrics:
 
     def count_record(self, disposition: str, age_s: float) -> None:
         """Count a record that the intake has handled: `forwarded`, `rejected`, `tombstone` or `failed`."""
-        self._records.labels(disposition).inc()
+        self._records.inc(disposition)
         self._age_s.observe(max(age_s, 0.0))
 
     def count_status(self, status: str) -> None:
         """Count a published status event."""
-        self._statuses.labels(status).inc()
+        self._statuses.inc(status)
 
     def count_dead_letter(self, reason: str) -> None:
         """Count a published dead letter."""
-        self._dead_letters.labels(reason).inc()
+        self._dead_letters.inc(reason)
 
     def count_illegal_transition(self) -> None:
         """An event was refused because of an illegal change of state."""
@@ -235,7 +227,7 @@ class DispatcherMetrics:
 
     def count_resolved_flight(self, result: str) -> None:
         """Count a dispatch that got its outcome without its sender (`not_claimed`, `in_doubt` …)."""
-        self._resolved_flights.labels(result).inc()
+        self._resolved_flights.inc(result)
 
     def count_contradicting_receipt(self) -> None:
         """Count a receipt of a message that is `failed` or `expired`."""
@@ -243,20 +235,28 @@ class DispatcherMetrics:
 
     def count_consent_change(self, status: str) -> None:
         """Count a recipient that has `opted_out` or `opted_in`."""
-        self._consent_changes.labels(status).inc()
+        self._consent_changes.inc(status)
 
     def count_missing_payload(self, case: str) -> None:
         """An effect had no payload (`already_published`, `lost`)."""
-        self._missing_payloads.labels(case).inc()
+        self._missing_payloads.inc(case)
 
     def count_internal_error(self, kind: str) -> None:
         """This program failed on a record (phone_stage.py names the kinds; `intake`: reading a request)."""
-        self._internal_errors.labels(kind).inc()
+        self._internal_errors.inc(kind)
         self.internal_error_count += 1
 
     def count_refused_record(self, topic: str) -> None:
         """A record could not be written: it is too large for its topic."""
-        self._refused_records.labels(topic).inc()
+        self._refused_records.inc(topic)
+
+
+def observe_obstacles(obstacles: ObstacleMonitor, registry: CollectorRegistry) -> None:
+    """Add the metrics of the obstacles that this monitor finds."""
+    metrics = ObstacleMetrics(
+        registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
+    )
+    obstacles.observers.append(metrics)
 
 
 class ObstacleMetrics:
@@ -268,11 +268,11 @@ class ObstacleMetrics:
         topics: Callable[[], Sequence[str]],
         under_replicated: Callable[[], Sequence[str]],
     ) -> None:
-        self._obstacles = Counter(
+        self._obstacles = LabelledCounter(
+            registry,
             "wa_obstacles",
             "Times that a topic began to stand in the way: deleted, denied, or not taking records",
-            ["topic"],
-            registry=registry,
+            "topic",
         )
         gauge = Gauge("wa_obstructed_topics", "Topics that cannot be used now", registry=registry)
         gauge.set_function(lambda: len(topics()))
@@ -281,4 +281,4 @@ class ObstacleMetrics:
 
     def count_obstacle(self, topic: str) -> None:
         """A new obstacle stands in the way of this topic."""
-        self._obstacles.labels(topic).inc()
+        self._obstacles.inc(topic)

@@ -163,6 +163,7 @@ class SendPipeline:
                 await self._change_event.wait()
             running = self._runner.begin(dispatch.command, dispatch.whatsapp_id)
             dispatch.running = running
+            self._metrics.record_lookup(running.attempt)
             await self._runner.look_up(running)
             if running.is_fetching:
                 self._fetch(dispatch, running)
@@ -237,7 +238,7 @@ class SendPipeline:
         with self._metrics.submit_s.time():
             result = await self._runner.run(running)
         if running.attempt.is_proved_by_lookup:
-            self._metrics.doubts_resolved.labels("lookup").inc()
+            self._metrics.doubts_resolved.inc("lookup")
         self._finish(dispatch, result)
 
     def _on_attempt_done(self, task: asyncio.Task[None]) -> None:

@@ -139,9 +139,9 @@ class ReceiptTracker:
         """Write the receipt to the row of now, which may have got a result meanwhile."""
         claim = self._claim_store.get(receipt_event.whatsapp_id)
         updated = None if claim is None else claims.with_receipt(claim, receipt_event.receipt)
-        self._metrics.receipts.labels(receipt_event.receipt).inc()
+        self._metrics.receipts.inc(receipt_event.receipt)
         if receipt_event.whatsapp_id in self._unproved:
-            self._metrics.doubts_resolved.labels("receipt").inc()
+            self._metrics.doubts_resolved.inc("receipt")
         if updated is not None:
             self.watch(receipt_event.whatsapp_id, updated)
             self._claim_store.put_buffered(receipt_event.whatsapp_id, updated)

@@ -28,7 +28,7 @@ def test_poison_among_the_heartbeats_is_counted_and_logged_once(
     AccountCollector(registry, lambda: monitor.get_statuses().values(), (monitor.malformed,))
     for offset in (7, 7, 9):
         monitor.apply_record(make_record(POISON, offset))
-    assert registry.get_sample_value("wa_account_records_malformed") == 2
+    assert registry.get_sample_value("wa_account_records_malformed_total") == 2
     topic = f"{settings.topic_prefix}.accounts"
     assert [line.split(" cannot")[0] for line in caplog.messages] == [
         f"{topic}: the record at offset {offset} of partition 0" for offset in (7, 9)

@@ -80,6 +80,29 @@ def test_the_accounts_are_exported() -> None:
     assert read_samples(registry)["wa_account_state account=main state=down"] == 1
 
 
+def test_what_limits_an_account_is_exported() -> None:
+    """Restricted, or ready with a reason; a silent account has no numbers any more, and one without a cap no cap."""
+    records = {
+        "banned": AccountRecord(account="banned", state="restricted", since="", sent_today=7),
+        "careful": AccountRecord(
+            account="careful", state="ready", since="", reason="many_undelivered", daily_cap=9
+        ),
+        "free": AccountRecord(account="free", state="ready", since=""),
+    }
+    statuses = {name: AccountStatus(name, record, 12.0) for name, record in records.items()}
+    registry = CollectorRegistry()
+    AccountCollector(registry, lambda: statuses.values())
+    samples = read_samples(registry)
+    assert [samples[f"wa_account_limited account={name}"] for name in records] == [1, 1, 0]
+    assert samples["wa_account_sent_today account=banned"] == 7
+    assert samples["wa_account_daily_cap account=careful"] == 9
+    assert "wa_account_daily_cap account=free" not in samples
+    statuses["banned"] = AccountStatus("banned", records["banned"], 31.0)
+    samples = read_samples(registry)
+    assert samples["wa_account_heartbeat_age_seconds account=banned"] == 31
+    assert "wa_account_limited account=banned" not in samples
+
+
 def test_what_a_dispatcher_counts(registry: CollectorRegistry) -> None:
     """Records by disposition, statuses and dead letters are counted, from 0."""
     metrics = dispatcher(registry, lambda: 0)

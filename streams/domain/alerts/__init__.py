@@ -1,0 +1,1 @@
+"""Alerts: which condition of which metrics needs a person. Pure: one table for Prometheus and for `wa.alerts`."""

@@ -34,6 +34,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "status": "status:status",
     "queue": "queue:queue",
     "dlq": "dead_letters:dlq",
+    "alerts": "checks.alerts:alerts",
     "audit": "checks.audit:audit",
     "accounts": "accounts:accounts",
     "consent": "messages.consent:consent",

@@ -85,4 +85,12 @@ PUBLIC_TOPICS: tuple[Topic, ...] = (
         partitions=1,
         compacted=True,
     ),
+    Topic(
+        name="alerts",
+        direction="out",
+        key="alert name",
+        value="alert raised or cleared (JSON)",
+        partitions=1,
+        retention_ms=30 * DAY_MS,
+    ),
 )

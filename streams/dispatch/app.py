@@ -14,6 +14,7 @@ from typing import Any
 from faust.types import EventT
 
 from streams.dispatch.accounts import Accounts
+from streams.dispatch.alerts.wiring import add_alerts
 from streams.dispatch.batches.stage import BatchStage
 from streams.dispatch.batches.store import BatchStore, check_row
 from streams.dispatch.conversion import (
@@ -48,7 +49,6 @@ from streams.kafka.view import CompactedView
 from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.lag import LagExporter, LagMetrics
-from streams.observability.probes import serve_probes
 from streams.observability.worker_clock import create_worker_clock
 from streams.runtime.event_groups import process_in_groups
 from streams.runtime.factory import create_app
@@ -84,12 +84,7 @@ class Dispatcher:
             overdue_s=lambda: self.timer_service.overdue_s(),
             flights_overdue=lambda: self.timer_service.flights.count_overdue(),
         )
-        obstacles = self.app.obstacles
-        obstacles.observers.append(
-            metrics.ObstacleMetrics(
-                self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
-            )
-        )
+        metrics.observe_obstacles(self.app.obstacles, self.registry)
         shorten = make_shortener(self.names.status, self.names.dlq)
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
         self.accounts = Accounts(
@@ -172,6 +167,15 @@ class Dispatcher:
             lambda: self.account_monitor.get_statuses().values(),
             (self.account_monitor.malformed, self.requests_view.malformed),
         )
+        add_alerts(
+            self.app,
+            settings,
+            self.registry,
+            name,
+            self.publisher,
+            self.clock.now_s,
+            self.table.owned_partitions,
+        )
         self._exit_stack = AsyncExitStack()
         self._register_agents()
 
@@ -243,14 +247,7 @@ class Dispatcher:
             self.app, self.metrics, self.gauges, self.timer_service, self.account_monitor
         )
         await self._exit_stack.enter_async_context(
-            serve_probes(
-                self.settings,
-                self.name,
-                self.settings.web_port,
-                readiness=report.get_readiness,
-                health=report.get_health,
-                registry=self.registry,
-            )
+            report.serve(self.settings, self.name, self.registry)
         )
 
     async def _load_views(self) -> None:

@@ -50,12 +50,14 @@ class Names:
     accounts: str
     templates: str
     batches: str
+    alerts: str
     phone: str
     batch: str
     consent: str
     clock: str
     account_requests: str
     forget: str
+    samples: str
 
     def send(self, account: str) -> str:
         """The send topic of an account: what its sender must send."""
@@ -82,7 +84,7 @@ def names(settings: ClientSettings) -> Names:
     public = {topic.name: f"{prefix}.{topic.name}" for topic in PUBLIC_TOPICS}
     internal = {
         name: f"{prefix}.internal.{name}"
-        for name in ("phone", "batch", "clock", "consent", "forget")
+        for name in ("phone", "batch", "clock", "consent", "forget", "samples")
     }
     account_requests = f"{prefix}.internal.accounts"
     return Names(prefix=prefix, account_requests=account_requests, **internal, **public)
@@ -111,7 +113,9 @@ def required_topics(settings: Settings) -> list[TopicSpec]:
     specs.append(_spec(settings, topic_names.batch, settings.partitions, _internal_config()))
     # Nothing is ever removed from it: an opt-out has no end.
     specs.append(_spec(settings, topic_names.consent, settings.partitions, _compact_config(MIB)))
-    specs.append(_spec(settings, topic_names.clock, 1, _clock_config()))
+    specs.append(_spec(settings, topic_names.clock, 1, _brief_config(HOUR_MS)))
+    # Longer than any rule looks back (streams/domain/alerts/rules.py).
+    specs.append(_spec(settings, topic_names.samples, 1, _brief_config(3 * HOUR_MS)))
     specs.append(_spec(settings, topic_names.account_requests, 1, _compact_config(MIB)))
     specs.append(_spec(settings, topic_names.forget, 1, _compact_config(MIB)))
     rows_changelog = changelog_topic(dispatch_app_id(settings), ROWS)
@@ -151,9 +155,9 @@ def _spec(settings: Settings, name: str, partitions: int, config: dict[str, str]
     )
 
 
-def _clock_config() -> dict[str, str]:
-    """Each worker writes a record every few seconds, only to read its append time."""
-    return {**_delete_config(HOUR_MS, MIB), "segment.ms": str(HOUR_MS)}
+def _brief_config(retention_ms: int) -> dict[str, str]:
+    """Each worker writes a record every few seconds: to read its append time, and with its metrics."""
+    return {**_delete_config(retention_ms, MIB), "segment.ms": str(HOUR_MS)}
 
 
 def _internal_config() -> dict[str, str]:

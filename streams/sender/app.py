@@ -26,8 +26,9 @@ from streams.observability import metrics
 from streams.observability.account_monitor import AccountCollector, AccountMonitor
 from streams.observability.account_status import AccountStatus
 from streams.observability.health import health_document
-from streams.observability.metrics import ObstacleMetrics, register_store_metrics
+from streams.observability.metrics import observe_obstacles, register_store_metrics
 from streams.observability.probes import serve_probes
+from streams.observability.sampling import add_sampler
 from streams.observability.worker_clock import create_worker_clock
 from streams.runtime import worker
 from streams.runtime.broker.broker_requests import repeat_until_answered
@@ -127,15 +128,11 @@ class Sender:
         self._register_agents()
 
     def _register_agents(self) -> None:
-        app, obstacles = self.app, self.app.obstacles
-        names = self.names
+        app, names = self.app, self.names
         app.target_topics |= {names.phone, names.accounts, names.account_requests, names.inbound}
         app.target_topics.add(names.forget)
-        obstacles.observers.append(
-            ObstacleMetrics(
-                self.registry, lambda: obstacles.topics, lambda: obstacles.under_replicated
-            )
-        )
+        observe_obstacles(app.obstacles, self.registry)
+        add_sampler(app, self.settings, self.registry, self.name, with_accounts=False)
         app.agent(app.raw_topic(self.names.send(self.account)), name="send-pipeline")(
             self._process_dispatches
         )

@@ -29,6 +29,7 @@ def test_the_public_topics_are_those_of_the_contract() -> None:
         ("accounts", "out", None),
         ("batches", "out", None),
         ("templates", "in", None),
+        ("alerts", "out", 30 * DAY_MS),
     ]
     compacted = [topic.name for topic in PUBLIC_TOPICS if topic.compacted]
     assert compacted == ["accounts", "batches", "templates"]
@@ -45,9 +46,11 @@ def test_every_topic_that_a_worker_needs_is_specified() -> None:
         "x.accounts": 1,
         "x.batches": 1,
         "x.templates": 1,
+        "x.alerts": 1,
         "x.internal.phone": 5,
         "x.internal.batch": 5,
         "x.internal.clock": 1,
+        "x.internal.samples": 1,
         "x.internal.consent": 5,
         "x.internal.forget": 1,
         "x.internal.accounts": 1,
@@ -65,7 +68,7 @@ def test_every_name_has_a_specification() -> None:
     name = topics.names(settings)
     specified = _specs(settings)
     used_names = {name.outbound, name.status, name.dlq, name.inbound, name.accounts, name.templates}
-    used_names |= {name.batches, name.batch, name.consent, name.forget}
+    used_names |= {name.batches, name.batch, name.consent, name.forget, name.alerts, name.samples}
     used_names |= {name.phone, name.clock, name.account_requests, name.send("a"), name.send("b")}
     used_names.add(topics.changelog_topic(topics.dispatch_app_id(settings), topics.ROWS))
     used_names |= {

@@ -44,6 +44,11 @@ _MESSAGES: Final[dict[str, tuple[str, str, str | None]]] = {
         "A template in one language. The last record of a key counts, and one without a value removes it.",
         "template",
     ),
+    "alerts": (
+        "alert",
+        "An alert that was raised or cleared. A repeat has the same event_id.",
+        "alert",
+    ),
 }
 # The other messages of a topic.
 _OTHER_MESSAGES: Final[dict[str, tuple[tuple[str, str, str | None], ...]]] = {

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 
 from streams.contract.account import AccountRecord
+from streams.contract.alerts.record import AlertRecord
 from streams.contract.batch import BatchProgress
 from streams.contract.dead_letter import DeadLetterInfo
 from streams.contract.export.portable import portable
@@ -37,6 +38,7 @@ _RECORDS: Final[dict[str, tuple[type[msgspec.Struct], str, str]]] = {
     "status": (StatusEvent, "StatusEvent", "A record of wa.status."),
     "dead-letter-headers": (DeadLetterInfo, "DeadLetterHeaders", "Added to a record of wa.dlq."),
     "account": (AccountRecord, "AccountRecord", "A record of wa.accounts."),
+    "alert": (AlertRecord, "AlertRecord", "A record of wa.alerts."),
     "template": (TemplateRecord, "Template", "A record of wa.templates."),
     "inbound": (InboundMessage, "InboundMessage", "A record of wa.inbound."),
 }

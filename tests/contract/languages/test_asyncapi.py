@@ -24,4 +24,5 @@ def test_the_official_parser_accepts_the_asyncapi_document() -> None:
         "inbound": {"payload": "InboundMessage", "headers": "object"},
         "account": {"payload": "AccountRecord", "headers": None},
         "template": {"payload": "Template", "headers": None},
+        "alert": {"payload": "AlertRecord", "headers": None},
     }

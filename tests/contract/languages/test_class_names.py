@@ -20,6 +20,7 @@ from tests.contract.samples import ACCEPTED
 from tests.contract.test_records import ACCOUNT, FULL_EVENT, INBOUND
 
 RECORDS = {
+    "AlertRecord",
     "BatchProgress",
     "BatchRequest",
     "CancelRequest",
@@ -48,6 +49,8 @@ CONTENTS = {
     "ReactionContent",
 }
 PARTS = {
+    "AlertState",
+    "AlertSeverity",
     "Priority",
     "Category",
     "ErrorInfo",

@@ -12,7 +12,6 @@ from typing import Any, get_args
 
 import click
 import pytest
-from prometheus_client import CollectorRegistry
 
 from streams.cli.main import cli
 from streams.contract import dead_letter
@@ -25,21 +24,17 @@ from streams.contract.request.form import RequestForm
 from streams.contract.request.parse import parse
 from streams.contract.status import Reason, Status, StatusEvent
 from streams.contract.topics import PUBLIC_TOPICS
-from streams.dispatch.queue_survey import QueueSurvey
+from streams.domain.alerts.rules import RULES
 from streams.domain.errors import CODES
-from streams.observability.account_monitor import AccountCollector
-from streams.observability.lag import LagMetrics
-from streams.observability.metrics import DispatcherMetrics, new_registry
 from streams.runtime.exit_codes import ExitCode
 from streams.sandbox.state.faults import FAULT_KINDS
-from streams.sender.metrics import Metrics as SenderMetrics
-from streams.sender.monitoring.browser_memory import BrowserMemoryCollector
 from streams.settings import Settings, describe
+from tests.support.metrics import exported_metrics
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SETTINGS_PAGE = ROOT / "docs" / "settings.md"
-USER_DOCUMENTS = (README, *sorted((ROOT / "docs").glob("*.md")))
+USER_DOCUMENTS = (README, *sorted((ROOT / "docs").rglob("*.md")))
 DOCUMENTS = (
     *USER_DOCUMENTS,
     ROOT / "ARCHITECTURE.md",
@@ -128,17 +123,7 @@ def connect_headers() -> Iterator[str]:
 
 def metric_names() -> Iterator[str]:
     """Each metric of both workers."""
-    registry, sender_registry = new_registry("dispatch-1", bool), CollectorRegistry()
-    gauges = "partitions phones_waiting dispatches_in_flight overdue_s flights_overdue"
-    readers = dict.fromkeys(gauges.split(), lambda: 0.0)
-    DispatcherMetrics(registry, **readers)
-    LagMetrics(registry)
-    SenderMetrics(sender_registry)
-    AccountCollector(registry, list)
-    QueueSurvey(registry, list, float)
-    BrowserMemoryCollector(sender_registry, ROOT)
-    metrics = [*registry.collect(), *sender_registry.collect()]
-    yield from (metric.name for metric in metrics if metric.name.startswith("wa_"))
+    yield from (metric.name for metric in exported_metrics() if metric.name.startswith("wa_"))
 
 
 def command_names(group: click.Group = cli, prefix: str = "") -> Iterator[str]:
@@ -166,6 +151,7 @@ PUBLIC_WORDS = {
     "replay headers": tuple(REPLAY_HEADERS),
     "topics": tuple(f"wa.{topic.name}" for topic in PUBLIC_TOPICS),
     "metrics": tuple(metric_names()),
+    "alerts": tuple(rule.name for rule in RULES),
     "commands": tuple(command_names()),
     "exit codes": tuple(code.name for code in ExitCode),
     "faults": tuple(FAULT_KINDS),

@@ -41,7 +41,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.kafka.reader.TopicNotFound": (UsageError, "{}"),
     "streams.kafka.producing.TopicForbidden": (UsageError, "{}"),
     "streams.runtime.worker_dir.WorkerAlreadyRunning": (UsageError, "{}"),
-    "streams.observability.probes.CannotListen": (UsageError, "{}"),
+    "streams.observability.http_server.CannotListen": (UsageError, "{}"),
     "streams.sandbox.client.SandboxUnreachable": (CommandFailed, "{}"),
     "streams.sandbox.client.SandboxRefused": (CommandFailed, "{}"),
     "streams.sandbox.app.CannotStart": (UsageError, "{}"),

@@ -6,56 +6,25 @@ every request must carry the token. Without a token it answers only requests to 
 that no web page can reach it through a host name of its own (DNS rebinding).
 """
 
-import errno
 import hmac
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from streams.observability import run_file
-from streams.observability.process_info import read_version
+from streams.observability.http_server import CannotListen, Server, listen, serve_application
 from streams.settings import Settings
-from streams.system import network
 from streams.system.network import is_loopback
-
-log = logging.getLogger(__name__)
 
 ReadinessCheck = Callable[[], tuple[bool, str]]
 HealthSource = Callable[[], Mapping[str, Any]]
 # A JSON document; None: there is nothing to diagnose in this process now.
 DiagnosisSource = Callable[[], Awaitable[bytes | None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_SHUTDOWN_TIMEOUT_S: Final = 1.0
-
-
-class CannotListen(Exception):
-    """The server cannot start; the text is one line that says what to do."""
-
-
-class Server:
-    """A server that listens until it is closed."""
-
-    def __init__(self, runner: web.AppRunner, host: str) -> None:
-        self._runner = runner
-        self._host = host
-        self.port: int = runner.addresses[0][1]
-
-    @property
-    def url(self) -> str:
-        """The URL for this machine, without a slash at the end."""
-        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-    async def close(self) -> None:
-        """Stop listening and close the open connections. A second call does nothing."""
-        await self._runner.cleanup()
 
 
 async def start_server(
@@ -77,20 +46,22 @@ async def start_server(
     Raises:
         CannotListen: the port is taken, the address is not one of this machine, or a token is needed.
     """
+    _require_token(host, token)
+    probes = Probes(readiness, health, registry, diagnosis)
+    return await listen(_build_application(probes, token), host, port)
+
+
+def _require_token(host: str, token: str | None) -> None:
     if not token and not is_loopback(host):
         raise CannotListen(
             f"WA_WEB_HOST={host}: is not loopback; set WA_WEB_TOKEN too, or listen on 127.0.0.1"
         )
+
+
+def _build_application(probes: "Probes", token: str | None) -> web.Application:
     application = web.Application(middlewares=[_auth_middleware(token)])
-    application.add_routes(_Probes(readiness, health, registry, diagnosis).routes())
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise CannotListen(_describe_listen_error(error, host, port)) from error
-    return Server(runner, host)
+    application.add_routes(probes.routes())
+    return application
 
 
 @asynccontextmanager
@@ -109,55 +80,22 @@ async def serve_probes(
     Raises:
         CannotListen: see `start_server`.
     """
-    server = await start_server(
-        host=settings.web_host,
-        port=port or _choose_port(settings, name),
-        token=settings.web_token,
-        readiness=readiness,
-        health=health,
-        registry=registry,
-        diagnosis=diagnosis,
-    )
-    log.info("%s (wa-streams %s) listens on %s", name, read_version(), server.url)
-    try:
-        if not port:
-            run_file.save_port(settings.data_dir, name, server.port)
-        with run_file.managed_run_file(settings.data_dir, name) as write_run_file:
-            write_run_file(server.url)
-            yield server
-    finally:
-        await server.close()
+    _require_token(settings.web_host, settings.web_token)
+    probes = Probes(readiness, health, registry, diagnosis)
+    application = _build_application(probes, settings.web_token)
+    async with serve_application(settings, name, port, application) as server:
+        yield server
 
 
-def _choose_port(settings: Settings, name: str) -> int:
-    """A port that stays the worker's own: monitoring would lose one that changes at each restart."""
-    last_port = run_file.read_last_port(settings.data_dir, name)
-    if not is_loopback(settings.web_host):
-        return last_port  # whether it is free there is seen when it is opened
-    if last_port and network.is_free(last_port):
-        return last_port
-    if last_port:
-        log.warning("another program has the port %d of %s: it gets a new one", last_port, name)
-    return network.find_free()
-
-
-def _describe_listen_error(error: OSError, host: str, port: int) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"WA_WEB_PORT={port}: is taken on {host}; set another port, or 0 for any free one"
-    if error.errno == errno.EACCES:
-        return f"WA_WEB_PORT={port}: this user may not open it; set a port above 1023"
-    return f"WA_WEB_HOST={host}: cannot be listened on ({error.strerror}); set 127.0.0.1"
-
-
-class _Probes:
-    """The handlers."""
+class Probes:
+    """The handlers, without the access to them."""
 
     def __init__(
         self,
         readiness: ReadinessCheck,
         health: HealthSource,
         registry: CollectorRegistry,
-        diagnosis: DiagnosisSource | None,
+        diagnosis: DiagnosisSource | None = None,
     ) -> None:
         self._readiness = readiness
         self._health = health
@@ -210,7 +148,7 @@ def _auth_middleware(token: str | None) -> Any:
     @web.middleware
     async def authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
         if token:
-            if not _has_token(request, token):
+            if not has_token(request, token):
                 return _error_response(
                     401, "send WA_WEB_TOKEN as a bearer token", {"WWW-Authenticate": "Bearer"}
                 )
@@ -221,7 +159,8 @@ def _auth_middleware(token: str | None) -> Any:
     return authorize
 
 
-def _has_token(request: web.Request, token: str) -> bool:
+def has_token(request: web.Request, token: str) -> bool:
+    """Whether the request carries this bearer token."""
     authorization = request.headers.get("Authorization", "")
     scheme, _, credentials = authorization.partition(" ")
     is_equal = hmac.compare_digest(

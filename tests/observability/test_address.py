@@ -7,7 +7,8 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from streams.observability.probes import Server, serve_probes
+from streams.observability.http_server import Server
+from streams.observability.probes import serve_probes
 from streams.settings import load
 
 

@@ -14,12 +14,8 @@ from prometheus_client import CollectorRegistry, Counter
 from streams.contract.account import AccountRecord
 from streams.observability import health
 from streams.observability.account_status import AccountStatus
-from streams.observability.probes import (
-    CannotListen,
-    Server,
-    serve_probes,
-    start_server,
-)
+from streams.observability.http_server import CannotListen, Server
+from streams.observability.probes import serve_probes, start_server
 from streams.settings import load
 
 HEALTHY = health.health_document(

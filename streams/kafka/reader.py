@@ -83,7 +83,7 @@ class Reader:
     async def read_to_end(self) -> AsyncIterator[Record]:
         """Every record up to the end at the time of this call."""
         ends = await self.end_offsets()
-        while await self._is_behind(ends):
+        while await self.is_behind(ends):
             for record in await self._poll():
                 partition = TopicPartition(record.topic, record.partition)
                 if record.offset < ends[partition]:
@@ -91,9 +91,14 @@ class Reader:
 
     async def follow(self) -> AsyncIterator[Record]:
         """Every record, for ever."""
-        while True:
-            for record in await self._poll():
+        async for records in self.follow_batches():
+            for record in records:
                 yield record
+
+    async def follow_batches(self) -> AsyncIterator[list[Record]]:
+        """Every record, for ever, as they are fetched together; an empty list if none came for a moment."""
+        while True:
+            yield await self._poll()
 
     async def _poll(self) -> list[Record]:
         """The records of one fetch: those of a partition in their order, and the partitions merged by time."""
@@ -103,7 +108,8 @@ class Reader:
         batches = await self._consumer.getmany(timeout_ms=_POLL_MS)
         return merge(batches.values())
 
-    async def _is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
+    async def is_behind(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether there is something to read before these offsets."""
         for partition, end in ends.items():
             if await self._consumer.position(partition) < end:
                 return True

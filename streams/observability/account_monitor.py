@@ -32,9 +32,16 @@ _RETRY_DELAY_S: Final = 1.0
 class AccountMonitor:
     """The last record of each account, and its age by the broker's clock, which `now_s` tells."""
 
-    def __init__(self, settings: Settings, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now_s: Callable[[], float],
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` is called after each record; it must not block."""
         self._settings = settings
         self._now_s = now_s
+        self._on_change = on_change
         self._records: dict[str, tuple[AccountRecord, float]] = {}
         self.malformed = MalformedRecords(names(settings).accounts)
 
@@ -47,6 +54,7 @@ class AccountMonitor:
                     is_broken = False
                     async for record in reader.follow():
                         self.apply_record(record)
+                        self._on_change()
             except (KafkaError, KafkaUnreachable, TopicNotFound, OSError) as error:
                 if not is_broken:
                     log.warning("the accounts' heartbeats cannot be read: %s", error)

@@ -4,6 +4,7 @@ For servers that must know their port in advance. Keeps no port open and looks u
 """
 
 import ipaddress
+import itertools
 import random
 import socket
 
@@ -33,10 +34,19 @@ def is_free(port: int, host: str = HOST) -> bool:
 
 def find_free(excluded_port: int = 0) -> int:
     """Any free port, for a server that keeps it over its restarts."""
-    for port in random.sample(_CANDIDATES, len(_CANDIDATES)):
-        if port != excluded_port and is_free(port):
-            return port
-    raise NoFreePort(f"no free port from {_CANDIDATES.start} to {_CANDIDATES.stop - 1} on {HOST}")
+    [port] = find_several_free(1, excluded_port)
+    return port
+
+
+def find_several_free(count: int, excluded_port: int = 0) -> list[int]:
+    """So many free ports, each of them another one."""
+    candidates = random.sample(_CANDIDATES, len(_CANDIDATES))
+    free = (port for port in candidates if port != excluded_port and is_free(port))
+    ports = list(itertools.islice(free, count))
+    if len(ports) < count:
+        first, last = _CANDIDATES.start, _CANDIDATES.stop - 1
+        raise NoFreePort(f"no free port from {first} to {last} on {HOST}")
+    return ports
 
 
 def is_loopback(host: str) -> bool:

@@ -25,11 +25,14 @@ from tests.support.waiting import wait_until
 pytestmark = [pytest.mark.broker, pytest.mark.chaos]
 
 COUNT = 100
-RANK = ("accepted", "queued")  # no sender runs
+RANK = ("accepted", "queued", "cancelled")  # no sender runs
 
 
 async def test_every_request_is_answered(broker: EmbeddedBroker, tmp_path: Path):
-    """100 requests are accepted; then the store is damaged, and they and 100 others are requested."""
+    """100 requests are accepted and cancelled; then the store is damaged, and they and 100 others are requested.
+
+    A start reads the rows of recipients that wait, and would keep them in memory: these do not wait.
+    """
     settings = make_settings(broker, tmp_path, partitions=1)
     await admin.create_topics(settings)
     system = SystemUnderTest(settings)
@@ -37,6 +40,7 @@ async def test_every_request_is_answered(broker: EmbeddedBroker, tmp_path: Path)
         worker = system.start_dispatcher()
         await send(settings, "first")
         await wait_for_answers(settings, [worker], "first")
+        await cancel_all(settings, "first")
         for _ in range(2):  # at a start, RocksDB writes what it has to an SST file
             worker.kill(signal.SIGTERM)
             worker = system.start_dispatcher()
@@ -60,6 +64,19 @@ async def send(settings: Settings, batch: str) -> None:
             request = {"id": f"{batch}-{number}", "to": f"+6012345{number:04}", "text": "x" * 500}
             value = json.dumps(request).encode()
             await producer.send_and_wait(names(settings).outbound, value)
+
+
+async def cancel_all(settings: Settings, batch: str) -> None:
+    async with AIOKafkaProducer(**producer_options(settings)) as producer:
+        for number in range(COUNT):
+            request = {"type": "cancel", "to": f"+6012345{number:04}", "id": f"{batch}-{number}"}
+            await producer.send_and_wait(names(settings).outbound, json.dumps(request).encode())
+
+    async def are_all_cancelled() -> bool:
+        events = await read_events(settings)
+        return all(events[f"{batch}-{n}"][-1]["status"] == "cancelled" for n in range(COUNT))
+
+    await wait_until(are_all_cancelled, timeout_s=90, message="not cancelled")
 
 
 async def read_events(settings: Settings) -> dict[str, list[dict[str, Any]]]:

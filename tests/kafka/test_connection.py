@@ -42,17 +42,17 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A real Kafka with two more listeners."""
     folder = tmp_path_factory.mktemp("secured")
     pem = _certificate(folder / "broker.pem")
-    plain, sasl, mutual = network.find_free(), network.find_free(), network.find_free()
-    broker = EmbeddedBroker(folder, plain, extra_properties=_listeners(pem, plain, sasl, mutual))
+    plain, *others = network.find_several_free(4)
+    broker = EmbeddedBroker(folder, plain, extra_properties=_listeners(pem, plain, *others))
     broker.start()
+    sasl, mutual, _ = others
     yield Secured(f"127.0.0.1:{plain}", f"localhost:{sasl}", f"localhost:{mutual}", pem)
     broker.stop()
     shutil.rmtree(broker.directory / "log")
 
 
-def _listeners(pem: Path, plain: int, sasl: int, mutual: int) -> dict[str, str]:
+def _listeners(pem: Path, plain: int, sasl: int, mutual: int, controller: int) -> dict[str, str]:
     login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
-    controller = network.find_free()
     public = f"PLAINTEXT://127.0.0.1:{plain},SASLSSL://localhost:{sasl},MUTUAL://localhost:{mutual}"
     return {
         "listeners": f"{public},CONTROLLER://127.0.0.1:{controller}",

@@ -33,12 +33,14 @@ _PROPERTIES = {
 class ClusterBroker(OwnBroker):
     """One of the three."""
 
-    def __init__(self, cluster: "Cluster", node_id: int, data_dir: Path) -> None:
+    def __init__(
+        self, cluster: "Cluster", node_id: int, data_dir: Path, port: int, controller_port: int
+    ) -> None:
         self.node_id = node_id
-        self.controller_port = network.find_free()
+        self.controller_port = controller_port
         self.directory_id = _new_id()
         self._cluster = cluster
-        super().__init__(data_dir, port=network.find_free(), extra_properties={})
+        super().__init__(data_dir, port=port, extra_properties={})
 
     def _write_properties(self) -> None:
         self._extra_properties = {
@@ -64,8 +66,9 @@ class Cluster:
 
     def __init__(self, data_dir: Path) -> None:
         self.id = config.new_cluster_id()
+        ports = network.find_several_free(2 * SIZE)
         self.brokers = [
-            ClusterBroker(self, node_id, data_dir / f"broker-{node_id}")
+            ClusterBroker(self, node_id, data_dir / f"broker-{node_id}", ports.pop(), ports.pop())
             for node_id in range(1, SIZE + 1)
         ]
 

@@ -45,3 +45,12 @@ def test_loopback_hosts(host: str) -> None:
 def test_other_hosts(host: str) -> None:
     """All addresses are not loopback, nor is a name that may resolve to any address."""
     assert not network.is_loopback(host)
+
+
+def test_several_free_ports_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when there are no more than that; one more is an error."""
+    start = network.find_free()
+    monkeypatch.setattr(network, "_CANDIDATES", range(start, start + 1))
+    assert network.find_several_free(1) == [start]
+    with pytest.raises(network.NoFreePort):
+        network.find_several_free(2)

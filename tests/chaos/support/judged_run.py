@@ -46,8 +46,20 @@ class JudgedRun:
 
     @property
     def out_of_order(self) -> list[tuple[str, str]]:
-        """Pairs of texts that a phone showed in the wrong order."""
-        return self.verdict.find_out_of_order(read_number)
+        """Pairs of texts that a phone showed in the wrong order, although the later one was never in doubt.
+
+        A message in doubt waits for its own account alone: meanwhile the others go on, by another account.
+        """
+        in_doubt = {e["id"] for e in self.events if e.get("reason") == "attempt_in_doubt"}
+        ids = {request["text"]: request["id"] for request in self.requests}
+        pairs = self.verdict.find_out_of_order(read_number)
+        return [(first, later) for first, later in pairs if ids[later] not in in_doubt]
+
+    def describe_out_of_order(self) -> str:
+        """What became of each of these messages, and when."""
+        texts = {text for pair in self.out_of_order for text in pair}
+        ids = {request["id"] for request in self.requests if request["text"] in texts}
+        return "\n".join(str(event) for event in self.events if event["id"] in ids)
 
     def count_final(self) -> Counter[str]:
         """How many messages ended with which status. A receipt after `unknown` is not an end of its own."""
@@ -70,7 +82,7 @@ class JudgedRun:
         assert self.lost == []
         assert self.verdict.duplicates == []
         assert self.verdict.max_in_a_minute() <= self.limit
-        assert self.out_of_order == []
+        assert self.out_of_order == [], self.describe_out_of_order()
         assert self.count_final() == {"sent": len(self.requests)}
 
 

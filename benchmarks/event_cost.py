@@ -87,7 +87,22 @@ class Stage:
         self._offsets = count()
         self._phones = count()
         self._in_flight: deque[Phone] = deque()
+        self._account_count = accounts
+        self._changes = count()
         self.applied_count = 0
+
+    def change_account(self) -> None:
+        """One account is at its pace for a second, or no longer: each in turn."""
+        number = next(self._changes)
+        name, is_paced = (
+            f"account-{number % self._account_count}",
+            number // self._account_count % 2,
+        )
+        free_at = format_rfc3339(NOW_S + 1) if not is_paced else None
+        record = AccountRecord(
+            account=name, state="ready", since=format_rfc3339(0), free_at=free_at
+        )
+        self.accounts.apply_record(name.encode(), account.encode(record))
 
     def apply(self, data: bytes) -> None:
         """Apply one record of the phone log, and those that the timer service writes then."""
@@ -100,14 +115,14 @@ class Stage:
     def _apply_one(self, event: Event) -> None:
         self.applied_count += 1
         scheduler = self.timer_service.get_scheduler(0)
-        availability = self.accounts.get_availability(NOW_S)
+        availabilities = self.accounts.get_availabilities(NOW_S)
         row = step(
             self._store.get_phone(event.phone),
             event,
             offset=next(self._offsets),
             now_s=NOW_S,
             append_s=NOW_S,
-            accounts=scheduler.get_capacities(event.phone, availability),
+            accounts=scheduler.get_capacities(event.phone, availabilities),
             rows=self._store,
             policy=POLICY,
         )
@@ -165,6 +180,7 @@ class Case:
     waiting: int = 1  # messages that wait for each phone
     accounts: int = 1
     max_in_flight: int = 1_000_000
+    is_changing: bool = False  # an account changes before each request
 
 
 def prepare_scheduled(stage: Stage) -> None:
@@ -192,6 +208,8 @@ CASES: Final = {
     "phones waiting for an account that is down: 10,000": Case(prepare_closed),
     "accounts: 100": Case(accounts=100),
     "accounts: 1,000": Case(accounts=1000),
+    "accounts: 2, and one changes before each request": Case(accounts=2, is_changing=True),
+    "accounts: 1,000, and one changes before each request": Case(accounts=1000, is_changing=True),
     "phones waiting for 16 places of one account: 10,000": Case(prepare_waiting, max_in_flight=16),
     "phones waiting for 16 places of each of 100 accounts: 10,000": Case(
         prepare_waiting, accounts=100, max_in_flight=16
@@ -214,6 +232,8 @@ class Measurement:
         stage, applied_count = self._stage, self._stage.applied_count
         cpu_s = time.process_time()
         for request in requests:
+            if self._case.is_changing:
+                stage.change_account()
             stage.apply(request)
             stage.conclude_next()
         cpu_s = time.process_time() - cpu_s

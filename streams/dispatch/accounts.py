@@ -8,16 +8,19 @@ stop a dispatcher: its account counts as not ready.
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from streams.contract import account
 from streams.contract.account import MAX_HEARTBEAT_AGE_S, AccountRecord
 from streams.contract.timestamps import parse_rfc3339
+from streams.domain.accounts.availability.availabilities import Availabilities
+from streams.domain.accounts.availability.free_times import FreeTimes
 from streams.domain.accounts.requests import AccountRequest, decode_request
-from streams.domain.accounts.routing import MAX_BUSY_S, Availability
+from streams.domain.accounts.routing import Availability
 
 log = logging.getLogger(__name__)
 
@@ -45,20 +48,11 @@ class _Account:
         return self.is_ready and not self.is_silent
 
 
-class _Snapshot(NamedTuple):
-    """What the accounts can do at any time from `from_s` until before `until_s`, unless a record changes it."""
-
-    availability: Mapping[str, Availability]
-    from_s: float
-    until_s: float
-    next_free_s: float
-
-
 class Accounts:
     """Which accounts there are, and what they can do now. `on_change` is called when that changes.
 
     The `configured` ones exist before their first record. `now_s` is the broker's time: None counts every record
-    as new.
+    as new. `weights`: the shares of new conversations. What an event costs does not grow with the number of accounts.
     """
 
     def __init__(
@@ -68,16 +62,20 @@ class Accounts:
         *,
         now_s: Callable[[], float] | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         self._accounts = {name: _Account() for name in configured}
         self._requests: dict[str, AccountRequest] = {}
-        self._without_new_chats: frozenset[str] = frozenset()
         self._summaries: dict[str, dict[str, Any]] = {}
-        self._snapshot: _Snapshot | None = None  # None: it must be made again
+        self._availabilities = Availabilities(weights=weights)
+        self._free_times = FreeTimes()
+        self._at_s = 0.0  # the time of the availabilities
         self._next_silent_mono_s = float("-inf")  # before then, no account becomes silent
         self._on_change = on_change
         self._now_s = now_s
         self._monotonic_s = monotonic_s
+        for name in self._accounts:
+            self._update_availability(name)
 
     def apply_record(self, key: bytes | None, value: bytes | None, append_s: float = 0.0) -> None:
         """Apply a record of `wa.accounts`; one without a value means that the account was removed."""
@@ -125,7 +123,7 @@ class Accounts:
         else:
             self._requests[name] = request
             log.info("account %s: a person requests that it is %s", name, request.requested)
-        self._snapshot = None
+        self._update_availability(name)
         self._on_change()
 
     @property
@@ -147,16 +145,15 @@ class Accounts:
         times_s = [state.silent_from_mono_s for state in alive]
         self._next_silent_mono_s = min(times_s, default=float("inf"))
 
-    def _describe(self, name: str) -> tuple[bool | None, float, frozenset[str]]:
+    def _describe(self, name: str) -> tuple[bool | None, float, bool]:
         """What a change of this account is a change of; the first: whether it can send, None if there is none."""
         state = self._accounts.get(name)
+        may_open_chats = name not in self.without_new_chats
         if state is None:
-            return None, 0.0, self._without_new_chats
-        return state.can_send, state.free_at_s, self._without_new_chats
+            return None, 0.0, may_open_chats
+        return state.can_send, state.free_at_s, may_open_chats
 
-    def _report_change(
-        self, name: str, previous: tuple[bool | None, float, frozenset[str]]
-    ) -> None:
+    def _report_change(self, name: str, previous: tuple[bool | None, float, bool]) -> None:
         current = self._describe(name)
         state = self._accounts.get(name)
         if previous[0] != current[0]:
@@ -166,7 +163,7 @@ class Accounts:
             )
             log.info("account %s is %s", name, "ready" if current[0] else why)
         if previous != current:
-            self._snapshot = None
+            self._update_availability(name)
             self._on_change()
 
     def is_sender_alive(self, name: str) -> bool:
@@ -198,63 +195,50 @@ class Accounts:
         return request is not None and request.requested != "active"
 
     def _update_new_chats(self, name: str, *, is_allowed: bool) -> None:
-        if is_allowed == (name not in self._without_new_chats):
-            return
-        log.info("account %s may open %s chats", name, "new" if is_allowed else "no new")
-        self._without_new_chats ^= {name}
+        if is_allowed != (name not in self.without_new_chats):
+            log.info("account %s may open %s chats", name, "new" if is_allowed else "no new")
+            self._availabilities.set_new_chats(name, is_allowed=is_allowed)
 
     @property
-    def without_new_chats(self) -> frozenset[str]:
+    def without_new_chats(self) -> AbstractSet[str]:
         """The accounts that may write only to people who have written to them."""
-        return self._without_new_chats
+        return self._availabilities.without_new_chats
 
     @property
     def summaries(self) -> Mapping[str, Any]:
         """What explains the state of each account, for probes."""
         return self._summaries
 
-    def get_availability(self, now_s: float) -> Mapping[str, Availability]:
-        """What each account can do now. It is never changed: a change makes another mapping."""
-        return self._get_snapshot(now_s).availability
+    def get_availabilities(self, now_s: float) -> Availabilities:
+        """What each account can do at this time. It is always the same object, which this call brings up to date."""
+        if now_s != self._at_s:
+            changed = self._free_times.list_between(self._at_s, now_s)
+            self._at_s = now_s
+            for name in changed:
+                self._update_availability(name)
+        return self._availabilities
 
-    def next_free_s(self, now_s: float) -> float:
-        """When the next busy account will be free; infinity if none is busy."""
-        return self._get_snapshot(now_s).next_free_s
+    def next_change_s(self, now_s: float) -> float:
+        """When the next account can do something else because time passes; infinity if none will."""
+        return self._free_times.next_change_s(now_s)
 
-    def _get_snapshot(self, now_s: float) -> _Snapshot:
-        snapshot = self._snapshot
-        if snapshot is None or not snapshot.from_s <= now_s < snapshot.until_s:
-            snapshot = self._snapshot = self._make_snapshot(now_s)
-        return snapshot
+    def _update_availability(self, name: str) -> None:
+        state = self._accounts.get(name)
+        self._free_times.set(name, state.free_at_s if state is not None else 0.0)
+        self._availabilities.set(name, self._find_availability(name, state))
 
-    def _make_snapshot(self, now_s: float) -> _Snapshot:
-        availability = dict.fromkeys(self._requests, Availability.DOWN)
-        for name, state in self._accounts.items():
-            availability[name] = _get_availability(state, now_s)
-        for name, request in self._requests.items():
-            if request.requested != "active":
-                availability[name] = _HELD[request.requested]
-        times_s = {state.free_at_s for state in self._accounts.values()}
-        changes_s = times_s | {free_at_s - MAX_BUSY_S for free_at_s in times_s}
-        return _Snapshot(
-            availability,
-            from_s=max((at_s for at_s in changes_s if at_s <= now_s), default=float("-inf")),
-            until_s=min((at_s for at_s in changes_s if at_s > now_s), default=float("inf")),
-            next_free_s=min((at_s for at_s in times_s if at_s > now_s), default=float("inf")),
-        )
+    def _find_availability(self, name: str, state: _Account | None) -> Availability | None:
+        request = self._requests.get(name)
+        if request is not None and request.requested != "active":
+            return _HELD[request.requested]
+        if state is not None and state.can_send:
+            return self._free_times.get_availability(name, self._at_s)
+        return None if state is None and request is None else Availability.DOWN
 
 
 def _has_stopped(record: AccountRecord) -> bool:
     """Whether its sender has ended. While a browser is restarted, the state is `stopped` too, and has an owner."""
     return record.state == "stopped" and record.owner is None
-
-
-def _get_availability(state: _Account, now_s: float) -> Availability:
-    if not state.can_send:
-        return Availability.DOWN
-    if state.free_at_s > now_s + MAX_BUSY_S:
-        return Availability.CAPPED
-    return Availability.BUSY if state.free_at_s > now_s else Availability.READY
 
 
 def _decode_record(name: str, value: bytes | None) -> AccountRecord | None:

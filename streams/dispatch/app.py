@@ -88,7 +88,10 @@ class Dispatcher:
         shorten = make_shortener(self.names.status, self.names.dlq)
         self.publisher = KafkaPublisher(self.app.publisher, self.names, self.metrics, shorten)
         self.accounts = Accounts(
-            lambda: self.timer_service.notify(), settings.accounts, now_s=self.clock.now_s
+            lambda: self.timer_service.notify(),
+            settings.accounts,
+            now_s=self.clock.now_s,
+            weights=parse_weights(settings.account_weights),
         )
         self.view = CompactedView(
             settings, self.names.accounts, on_change=self.accounts.apply_record
@@ -112,7 +115,6 @@ class Dispatcher:
             max_in_flight,
             self.clock.passed_s,
             self.clock.latest_s,
-            weights=parse_weights(settings.account_weights),
         )
         barriers = BarrierWriter(self.app.publisher.publish, name, self.names.send)
         self.resolver = Resolver(

@@ -7,7 +7,7 @@ the second time and changes nothing. It never touches a row.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from streams.dispatch.accounts import Accounts
@@ -36,18 +36,15 @@ class TimerService:
         now_s: Callable[[], float],
         latest_s: Callable[[], float] | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
-        *,
-        weights: Mapping[str, float] | None = None,
     ) -> None:
         """`now_s` is a time that has certainly passed on the broker's clock, and `latest_s` one that has not.
 
-        None: the clock is known exactly. `weights`: the accounts' shares of new conversations.
+        None: the clock is known exactly.
         """
         self._accounts = accounts
         self._publisher = publisher
         self._topic = topic
         self._max_in_flight = max_in_flight
-        self._weights = weights
         self._now_s = now_s
         self._schedulers: dict[int, Scheduler] = {}
         self.flights = FlightTracker(latest_s or now_s, monotonic_s)
@@ -56,7 +53,7 @@ class TimerService:
     def get_scheduler(self, partition: int) -> Scheduler:
         """The scheduler of a partition."""
         if partition not in self._schedulers:
-            self._schedulers[partition] = Scheduler(self._max_in_flight, self._weights)
+            self._schedulers[partition] = Scheduler(self._max_in_flight)
         return self._schedulers[partition]
 
     def make_record(self, partition: int, event: Event) -> OutgoingRecord:
@@ -120,20 +117,19 @@ class TimerService:
         """The events whose time or turn has come; each is returned once."""
         self._accounts.check_heartbeats()
         now_s = self._now_s()
-        availability = self._accounts.get_availability(now_s)
-        without_new_chats = self._accounts.without_new_chats
+        availabilities = self._accounts.get_availabilities(now_s)
         return [
             make_event_record(self._topic, partition, event)
             for partition, scheduler in self._schedulers.items()
             for event in (
                 *scheduler.pop_due_events(now_s),
-                *scheduler.wake_phones(availability, without_new_chats),
+                *scheduler.wake_phones(availabilities),
             )
         ]
 
     async def _wait_until_next(self) -> None:
         now_s = self._now_s()
-        next_s = min(self._next_due_s(), self._accounts.next_free_s(now_s))
+        next_s = min(self._next_due_s(), self._accounts.next_change_s(now_s))
         wait_s = min(max(next_s - now_s, 0.0), _MAX_SLEEP_S)
         try:
             async with asyncio.timeout(wait_s):

@@ -30,6 +30,7 @@ from streams.domain.phone.lifecycle import Absent, IllegalTransition, Stage
 from streams.domain.phone.state import Message, Phone
 from streams.domain.phone.step import step
 from streams.domain.policy import Policy
+from streams.testing.fixed_capacities import FixedCapacities
 
 PHONE = "+60123456789"
 READY = {"main": Capacity(is_ready=True, free_slots=8)}
@@ -115,7 +116,7 @@ class PhoneWorld:
             offset=self.offset,
             now_s=self.now_s,
             append_s=self.append_s,
-            accounts=self.accounts,
+            accounts=FixedCapacities(self.accounts),
             rows=self,
             policy=self.policy,
         )

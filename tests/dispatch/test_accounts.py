@@ -32,13 +32,13 @@ def test_only_ready_accounts_send() -> None:
     """In every other state an account is down; without a record there is no account."""
     changes: list[int] = []
     accounts = Accounts(lambda: changes.append(1))
-    assert accounts.get_availability(NOW_S) == {}
+    assert accounts.get_availabilities(NOW_S) == {}
     accounts.apply_record(b"main", record("linking"))
-    assert accounts.get_availability(NOW_S) == {"main": Availability.DOWN}
+    assert accounts.get_availabilities(NOW_S) == {"main": Availability.DOWN}
     accounts.apply_record(b"main", record())
-    assert accounts.get_availability(NOW_S) == {"main": Availability.READY}
+    assert accounts.get_availabilities(NOW_S) == {"main": Availability.READY}
     accounts.apply_record(b"main", None)
-    assert accounts.get_availability(NOW_S) == {}
+    assert accounts.get_availabilities(NOW_S) == {}
     assert len(changes) == 3
 
 
@@ -55,18 +55,32 @@ def test_an_account_at_its_pace_is_busy_until_then() -> None:
     """The timer service can see when the account is free again."""
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", record(free_at_s=NOW_S + 30))
-    assert accounts.get_availability(NOW_S) == {"main": Availability.BUSY}
-    assert accounts.next_free_s(NOW_S) == NOW_S + 30
-    assert accounts.get_availability(NOW_S + 30) == {"main": Availability.READY}
-    assert accounts.next_free_s(NOW_S + 30) == float("inf")
+    assert accounts.get_availabilities(NOW_S) == {"main": Availability.BUSY}
+    assert accounts.next_change_s(NOW_S) == NOW_S + 30
+    assert accounts.get_availabilities(NOW_S + 30) == {"main": Availability.READY}
+    assert accounts.next_change_s(NOW_S + 30) == float("inf")
 
 
 def test_an_account_that_is_held_for_long_is_capped() -> None:
     """At its daily cap, for example: its conversations go to others until it is about to be free."""
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", record(free_at_s=NOW_S + 3600))
-    assert accounts.get_availability(NOW_S) == {"main": Availability.CAPPED}
-    assert accounts.get_availability(NOW_S + 3550) == {"main": Availability.BUSY}
+    assert accounts.get_availabilities(NOW_S) == {"main": Availability.CAPPED}
+    assert accounts.get_availabilities(NOW_S + 3550) == {"main": Availability.BUSY}
+
+
+def test_an_account_is_busy_again_if_the_clock_is_set_back() -> None:
+    """Also if somebody else asks for a time that is a little earlier: each gets the answer for its own time."""
+    accounts = Accounts(lambda: None)
+    accounts.apply_record(b"main", record(free_at_s=NOW_S + 30))
+    for after_s, availability in (
+        (31, Availability.READY),
+        (29, Availability.BUSY),
+        (31, Availability.READY),
+        (-3600, Availability.CAPPED),
+        (30, Availability.READY),
+    ):
+        assert accounts.get_availabilities(NOW_S + after_s) == {"main": availability}
 
 
 def test_which_accounts_may_open_no_new_chats() -> None:
@@ -77,7 +91,7 @@ def test_which_accounts_may_open_no_new_chats() -> None:
     for is_allowed in (False, False, True):
         accounts.apply_record(b"main", record(new_chats_allowed=is_allowed))
         assert accounts.without_new_chats == (frozenset() if is_allowed else {"main"})
-        assert accounts.get_availability(NOW_S) == {"main": Availability.READY}
+        assert accounts.get_availabilities(NOW_S) == {"main": Availability.READY}
     assert len(changes) == 3
     accounts.apply_record(b"main", record(new_chats_allowed=False))
     accounts.apply_record(b"main", None)
@@ -98,7 +112,7 @@ def test_an_account_whose_record_cannot_be_read_is_not_ready() -> None:
     accounts = Accounts(lambda: None)
     accounts.apply_record(b"main", b"rubbish")
     accounts.apply_record(None, record())
-    assert accounts.get_availability(NOW_S)["main"] is Availability.DOWN
+    assert accounts.get_availabilities(NOW_S)["main"] is Availability.DOWN
 
 
 class Time:
@@ -131,9 +145,9 @@ def test_a_silent_account_is_down(caplog: pytest.LogCaptureFixture) -> None:
     ):
         time.pass_s(seconds)
         accounts.check_heartbeats()
-        assert accounts.get_availability(time.broker_s) == {"main": availability}
+        assert accounts.get_availabilities(time.broker_s) == {"main": availability}
     accounts.apply_record(b"main", record(), time.broker_s)
-    assert accounts.get_availability(time.broker_s) == {"main": Availability.READY}
+    assert accounts.get_availabilities(time.broker_s) == {"main": Availability.READY}
     assert len(changes) == 3
     messages = [entry.getMessage() for entry in caplog.records]
     assert messages == [
@@ -150,10 +164,10 @@ def test_an_old_record_is_the_record_of_a_silent_account() -> None:
     accounts.apply_record(b"old", record(), time.broker_s - 3600)
     accounts.apply_record(b"new", record(), time.broker_s - 20)
     expected = {"old": Availability.DOWN, "new": Availability.READY}
-    assert accounts.get_availability(time.broker_s) == expected
+    assert accounts.get_availabilities(time.broker_s) == expected
     time.pass_s(10.1)
     accounts.check_heartbeats()
-    assert set(accounts.get_availability(time.broker_s).values()) == {Availability.DOWN}
+    assert set(accounts.get_availabilities(time.broker_s).values()) == {Availability.DOWN}
 
 
 def test_a_step_of_the_brokers_clock_silences_nobody() -> None:
@@ -164,11 +178,11 @@ def test_a_step_of_the_brokers_clock_silences_nobody() -> None:
     for step_s in (86_400, -90_000):
         time.broker_s += step_s
         accounts.check_heartbeats()
-        assert accounts.get_availability(time.broker_s) == {"main": Availability.READY}
+        assert accounts.get_availabilities(time.broker_s) == {"main": Availability.READY}
     accounts.apply_record(b"main", record(), time.broker_s + 5)  # before the step is noticed
     time.pass_s(31)
     accounts.check_heartbeats()
-    assert accounts.get_availability(time.broker_s) == {"main": Availability.DOWN}
+    assert accounts.get_availabilities(time.broker_s) == {"main": Availability.DOWN}
 
 
 def test_an_account_without_a_record_is_not_lost() -> None:

@@ -11,6 +11,7 @@ from streams.domain.accounts import pacing
 from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
 from streams.domain.errors import CODES, Error, ErrorClass, error_for
 from streams.domain.sending import message_id
+from streams.testing.fixed_capacities import FixedCapacities
 
 
 def test_an_unlisted_code_is_named_and_retried() -> None:
@@ -115,4 +116,7 @@ def test_routing(
     choice: AccountChoice,
 ) -> None:
     """The required account is chosen, else the phone's last one if it is ready, else one that is ready."""
-    assert choose_account(required, preferred, accounts, phone="+60123456789") == choice
+    assert (
+        choose_account(required, preferred, FixedCapacities(accounts), phone="+60123456789")
+        == choice
+    )

@@ -88,13 +88,12 @@ class Decider:
         self, store: PhoneStore, account: str, record: LogRecord, commit: CommitPhones
     ) -> list[Decision]:
         scheduler = self.timer_service.get_scheduler(store.partition)
-        availability = self.accounts.get_availability(self.accept_s(record.append_s))
+        availabilities = self.accounts.get_availabilities(self.accept_s(record.append_s))
         granted: list[Decision] = []
         while len(granted) < MAX_TURNS_PER_EVENT:
             wake = scheduler.take_turn(
                 account,
-                availability,
-                self.accounts.without_new_chats,
+                availabilities,
                 lambda phone: commit.may_get_turn(phone, store.get_phone(phone), record.offset),
             )
             if wake is None:
@@ -181,16 +180,14 @@ class Decider:
     ) -> Phone | IllegalTransition | None:
         now_s = self.accept_s(record.append_s)
         scheduler = self.timer_service.get_scheduler(store.partition)
-        availability = self.accounts.get_availability(now_s)
+        availabilities = self.accounts.get_availabilities(now_s)
         return step(
             before,
             event,
             offset=record.offset,
             now_s=now_s,
             append_s=record.append_s,
-            accounts=scheduler.get_capacities(
-                event.phone, availability, self.accounts.without_new_chats
-            ),
+            accounts=scheduler.get_capacities(event.phone, availabilities),
             rows=store,
             policy=self.policy,
         )

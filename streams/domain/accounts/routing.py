@@ -4,17 +4,16 @@ Decides for one message from what the accounts can do now. An account that is cl
 ignored: it has handed a message back because WhatsApp forbids it to write to this recipient. Whose turn
 it is among phones is not decided here (scheduler.py).
 
-A new conversation gets its account by weighted rendezvous hashing: each account draws a number from its name and the
-phone, and the highest one wins. So conversations are spread by weight, and each partition decides alone. When an
-account comes or goes, only the conversations that it wins or loses move. A recipient who was forgotten gets the same
-account again, and not a stranger's number. The conversation waits for this account while it is busy: with
-"the first one that is free", the speed of the accounts would decide, and not their weights.
+A new conversation gets its account by weighted rendezvous hashing (availability/drawing.py): each account draws a
+number from its name and the phone, and the highest one wins. So conversations are spread by weight, and each partition
+decides alone. When an account comes or goes, only the conversations that it wins or loses move. A recipient who was
+forgotten gets the same account again, and not a stranger's number. The conversation waits for this account while it is
+busy: with "the first one that is free", the speed of the accounts would decide, and not their weights.
 """
 
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from hashlib import blake2b
-from math import log
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -25,7 +24,6 @@ BlockedReason: TypeAlias = Literal["no_account", "account_busy"]
 # hands its conversations to others.
 MAX_BUSY_S: Final = 120.0
 DEFAULT_WEIGHT: Final = 1.0
-_HASH_BITS: Final = 52  # a float holds each of these numbers, and a half more
 
 
 class Availability(StrEnum):
@@ -36,6 +34,9 @@ class Availability(StrEnum):
     CAPPED = "capped"  # ready, but it may send nothing for longer than `MAX_BUSY_S`
     DOWN = "down"
     REMOVED = "removed"  # by a person
+
+
+NOT_READY: Final = (Availability.DOWN, Availability.CAPPED, Availability.REMOVED)
 
 
 class Capacity(msgspec.Struct, frozen=True):
@@ -53,7 +54,19 @@ class Capacity(msgspec.Struct, frozen=True):
     )
 
 
-AccountCapacities: TypeAlias = Mapping[str, Capacity]
+class AccountCapacities(Mapping[str, Capacity]):
+    """The accounts with their capacities, by name. Few of them are asked for, so none need exist before it is."""
+
+    @abstractmethod
+    def draw(self, phone: str, closed_accounts: Collection[str]) -> str | None:
+        """The account of a new conversation, leaving out the closed ones; None: no other is ready.
+
+        One that may open no chats is the last choice.
+        """
+
+    @abstractmethod
+    def is_any_ready(self, except_account: str | None = None) -> bool:
+        """Whether an account besides this one is ready, also if it has no free slot now."""
 
 
 def is_removed(account: str | None, accounts: AccountCapacities) -> bool:
@@ -88,38 +101,15 @@ def choose_account(
         return _try_account(required_account, accounts, closed_accounts)
     if preferred_account is not None and _is_usable(preferred_account, accounts, closed_accounts):
         return _try_account(preferred_account, accounts, closed_accounts)
-    usable = {
-        name: capacity
-        for name, capacity in accounts.items()
-        if capacity.is_ready and name not in closed_accounts
-    }
-    if not usable:
+    drawn = accounts.draw(phone, closed_accounts)
+    if drawn is None:
         return AccountChoice(blocked_reason="no_account")
-    return _try_account(_assign_account(phone, usable), accounts, closed_accounts)
+    return _try_account(drawn, accounts, closed_accounts)
 
 
 def _is_usable(name: str, accounts: AccountCapacities, closed_accounts: Collection[str]) -> bool:
     capacity = accounts.get(name)
     return capacity is not None and capacity.is_ready and name not in closed_accounts
-
-
-def _assign_account(phone: str, usable: AccountCapacities) -> str:
-    """The account of a new conversation; one that may open no chats is the last choice."""
-    candidates = {n: c for n, c in usable.items() if c.is_new_chat_allowed} or usable
-    if len({capacity.weight for capacity in candidates.values()}) == 1:
-        return max(candidates, key=lambda name: _hash(phone, name))  # as `_draw`, and cheaper
-    return max(candidates, key=lambda name: _draw(phone, name, candidates[name].weight))
-
-
-def _hash(phone: str, account: str) -> bytes:
-    return blake2b(f"{account}/{phone}".encode(), digest_size=8).digest()
-
-
-def _draw(phone: str, account: str, weight: float) -> tuple[float, float]:
-    """The account's number for this phone: the highest is its own in `weight` of all cases (Efraimidis, Spirakis)."""
-    number = int.from_bytes(_hash(phone, account)) >> (64 - _HASH_BITS)
-    fraction = (number + 0.5) / 2**_HASH_BITS
-    return weight / -log(fraction), fraction
 
 
 def parse_weights(texts: Iterable[str]) -> dict[str, float]:
@@ -128,12 +118,14 @@ def parse_weights(texts: Iterable[str]) -> dict[str, float]:
     return {account: float(weight) for account, _, weight in pairs}
 
 
-def is_any_ready(required_account: str | None, accounts: AccountCapacities) -> bool:
-    """Whether an account is ready that may have the message, also if it has no free slot now."""
-    return any(
-        capacity.is_ready and required_account in (None, name)
-        for name, capacity in accounts.items()
-    )
+def is_any_ready(
+    required_account: str | None, accounts: AccountCapacities, except_account: str | None = None
+) -> bool:
+    """Whether an account besides this one is ready that may have the message, also if it has no free slot now."""
+    if required_account is None:
+        return accounts.is_any_ready(except_account)
+    capacity = accounts.get(required_account)
+    return required_account != except_account and capacity is not None and capacity.is_ready
 
 
 def _try_account(

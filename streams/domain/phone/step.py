@@ -102,7 +102,7 @@ def _apply(transition: Transition, event: Event, accounts: AccountCapacities) ->
         case Outcome():
             return outcomes.apply_outcome(transition, event, accounts)
         case FlightOverdue():
-            return overdue.apply_flight_overdue(transition, event)
+            return overdue.apply_flight_overdue(transition, event, accounts)
         case ReceiptSeen():
             return receipts.apply_receipt(transition, event)
         case InboundSeen():

@@ -38,7 +38,7 @@ def world() -> FlightWorld:
 
 def get_availability(world: FlightWorld) -> Availability | None:
     """What the dispatcher takes `main` for."""
-    return world.accounts.get_availability(world.now_s).get("main")
+    return world.accounts.get_availabilities(world.now_s).get("main")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_added_account_is_there_before_its_sender(world: FlightWorld) -> None
     """Requests may name it."""
     added = AccountRequest(account="new", requested="active", by="me", at_s=5.0)
     world.accounts.apply_request(b"new", encode(added), 0.0)
-    assert world.accounts.get_availability(world.now_s)["new"] is Availability.DOWN
+    assert world.accounts.get_availabilities(world.now_s)["new"] is Availability.DOWN
 
 
 def test_nothing_is_dispatched_to_a_paused_account(world: FlightWorld) -> None:

@@ -46,7 +46,7 @@ def last_queued(world: PhoneWorld) -> PublishStatus:
 
 def test_another_account_takes_it_at_once(world: PhoneWorld) -> None:
     """It was never submitted, so nothing pins it; the closed account is not asked again."""
-    world.accounts = BOTH
+    world.accounts = {"main": BOTH["main"]}
     world.submit("a")
     world.accounts = MAIN_LOCKED
     hand_back(world, world.now_s + 600)
@@ -113,7 +113,7 @@ def test_a_message_of_one_account_waits_for_it(world: PhoneWorld) -> None:
 
 def test_an_attempt_in_doubt_goes_to_its_account_all_the_same(world: PhoneWorld) -> None:
     """Only its own account can find out what became of it, also while that one is closed to the phone."""
-    world.accounts = BOTH
+    world.accounts = {"main": BOTH["main"]}
     world.submit("a")
     hand_back(world, 0.0, in_doubt=True)
     assert world.row is not None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from streams.domain.accounts.availability.availabilities import Availabilities
 from streams.domain.accounts.requests import (
     AccountRequest,
     DrainReport,
@@ -81,10 +82,12 @@ def test_a_phone_that_waits_for_it_is_woken_once() -> None:
     for phone, is_in_doubt in (("a", False), ("b", True)):
         wait = Wait(reason="no_account", account="main", is_in_doubt=is_in_doubt)
         scheduler.update(phone, Phone(phone=phone, timer_version=1, waits=(wait,)))
-    assert scheduler.wake_phones({"main": Availability.DOWN}) == []
-    woken = scheduler.wake_phones({"main": Availability.REMOVED})
+    assert scheduler.wake_phones(Availabilities({"main": Availability.DOWN})) == []
+    woken = scheduler.wake_phones(Availabilities({"main": Availability.REMOVED}))
     assert [timer.phone for timer in woken] == ["a"]
-    assert [timer.phone for timer in scheduler.wake_phones({"main": Availability.READY})] == ["b"]
+    assert [
+        timer.phone for timer in scheduler.wake_phones(Availabilities({"main": Availability.READY}))
+    ] == ["b"]
 
 
 def test_records_are_known_by_their_keys() -> None:

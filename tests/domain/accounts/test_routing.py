@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.domain.accounts.routing import AccountChoice, Capacity, choose_account
+from streams.testing.fixed_capacities import FixedCapacities
 
 PHONE = "+60123456789"
 BOTH = {"main": Capacity(True, 8), "other": Capacity(True, 2)}
@@ -61,7 +62,10 @@ def test_routing(
     choice: AccountChoice,
 ) -> None:
     """A closed account is ignored; one that may open no chats is taken last, except for its conversation."""
-    assert choose_account(required, preferred, accounts, closed, phone=PHONE) == choice
+    assert (
+        choose_account(required, preferred, FixedCapacities(accounts), closed, phone=PHONE)
+        == choice
+    )
 
 
 capacities = st.dictionaries(
@@ -79,7 +83,7 @@ def test_a_closed_account_is_never_chosen(
     required: str | None, preferred: str | None, accounts: dict[str, Capacity], closed: set[str]
 ) -> None:
     """And a message without a required account and conversation waits only for its own account."""
-    choice = choose_account(required, preferred, accounts, closed, phone=PHONE)
+    choice = choose_account(required, preferred, FixedCapacities(accounts), closed, phone=PHONE)
     usable = {n for n, c in accounts.items() if c.is_ready and c.free_slots and n not in closed}
     assert (choice.account is None) == (choice.blocked_reason is not None)
     if choice.account is not None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.domain.accounts.availability.availabilities import Availabilities
 from streams.domain.accounts.routing import (
     MAX_BUSY_S,
     Availability,
@@ -18,6 +19,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import Deferred, TimerFired
 from streams.domain.phone.scheduling.scheduler import Scheduler
+from streams.testing.fixed_capacities import FixedCapacities
 from streams.testing.phone_world import PHONE, PhoneWorld
 
 PHONES = tuple(f"+60{number}" for number in range(123_450_000, 123_451_000))
@@ -28,7 +30,10 @@ weights = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 5), min_size=1,
 def assign(weights: Mapping[str, float], phones: tuple[str, ...] = PHONES) -> dict[str, str]:
     """The account of each phone, if all accounts are idle."""
     accounts = {name: Capacity(True, 1, weight=weight) for name, weight in weights.items()}
-    choices = {phone: choose_account(None, None, accounts, phone=phone) for phone in phones}
+    choices = {
+        phone: choose_account(None, None, FixedCapacities(accounts), phone=phone)
+        for phone in phones
+    }
     return {phone: choice.account or "" for phone, choice in choices.items()}
 
 
@@ -66,12 +71,16 @@ def test_an_account_without_weight_takes_what_no_other_can() -> None:
 
 def test_a_capped_account_hands_its_conversations_to_others() -> None:
     """Also those that it has already; while every account is capped, a message waits for any of them."""
-    scheduler = Scheduler(max_in_flight=2, weights=parse_weights(["main=2"]))
+    scheduler, weights = Scheduler(max_in_flight=2), parse_weights(["main=2"])
     capped, ready = Availability.CAPPED, Availability.READY
-    capacities = scheduler.get_capacities("p", {"main": capped, "sales": ready})
+    capacities = scheduler.get_capacities(
+        "p", Availabilities({"main": capped, "sales": ready}, weights=weights)
+    )
     assert capacities["main"].weight == 2
     assert choose_account(None, "main", capacities, phone="p").account == "sales"
-    capacities = scheduler.get_capacities("p", {"main": capped, "sales": capped})
+    capacities = scheduler.get_capacities(
+        "p", Availabilities({"main": capped, "sales": capped}, weights=weights)
+    )
     choice = choose_account(None, "main", capacities, phone="p")
     assert (choice.blocked_reason, choice.required_account) == ("no_account", None)
 

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.domain.accounts.availability.availabilities import Availabilities
 from streams.domain.accounts.routing import Availability, Capacity, choose_account
 from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import InFlight, Phone, Wait
@@ -22,26 +23,32 @@ def test_a_closed_account_wakes_its_phones_when_it_may_open_chats() -> None:
     for phone in ("a", "b"):
         scheduler.update(phone, closed_to(phone, without_new_chats=("main",)))
     scheduler.update("c", closed_to("c", "main"))
-    assert scheduler.wake_phones({"main": READY}, {"main"}) == []
-    assert [timer.phone for timer in scheduler.wake_phones({"main": READY}, {"other"})] == ["a"]
+    assert scheduler.wake_phones(Availabilities({"main": READY}, {"main"})) == []
+    assert [
+        timer.phone for timer in scheduler.wake_phones(Availabilities({"main": READY}, {"other"}))
+    ] == ["a"]
 
 
 def test_a_closed_account_wakes_no_phone_and_holds_none_back() -> None:
     """Its free slots are for the others; an account that nobody knew of yet wakes the phone."""
     scheduler = Scheduler(max_in_flight=1)
     scheduler.update("a", closed_to("a", "main"))
-    assert scheduler.wake_phones({"main": READY}) == []
-    assert scheduler.get_capacities("b", {"main": READY}) == {"main": Capacity(True, 1)}
-    wakes = scheduler.wake_phones({"main": READY, "new": READY})
+    assert scheduler.wake_phones(Availabilities({"main": READY})) == []
+    assert scheduler.get_capacities("b", Availabilities({"main": READY})) == {
+        "main": Capacity(True, 1)
+    }
+    wakes = scheduler.wake_phones(Availabilities({"main": READY, "new": READY}))
     assert [timer.phone for timer in wakes] == ["a"]
-    capacities = scheduler.get_capacities("b", {"main": READY, "new": READY})
+    capacities = scheduler.get_capacities("b", Availabilities({"main": READY, "new": READY}))
     assert capacities == {"main": Capacity(True, 1), "new": Capacity(True, 0)}
 
 
 def test_the_capacity_says_who_may_open_chats() -> None:
     """The others are left for conversations."""
     scheduler = Scheduler(max_in_flight=1)
-    capacities = scheduler.get_capacities("a", {"main": READY, "other": READY}, {"main"})
+    capacities = scheduler.get_capacities(
+        "a", Availabilities({"main": READY, "other": READY}, {"main"})
+    )
     assert [capacities[name].is_new_chat_allowed for name in ("main", "other")] == [False, True]
 
 
@@ -52,24 +59,25 @@ phones = st.dictionaries(
 
 @given(
     closed_accounts=phones,
-    availabilities=st.dictionaries(st.sampled_from("abc"), st.sampled_from(Availability)),
+    ready_or_not=st.dictionaries(st.sampled_from("abc"), st.sampled_from(Availability)),
     without_new_chats=st.sets(st.sampled_from("abc")),
     slots=st.integers(1, 2),
 )
 @settings(deadline=None)
 def test_waking_comes_to_rest(
     closed_accounts: dict[str, set[str]],
-    availabilities: dict[str, Availability],
+    ready_or_not: dict[str, Availability],
     without_new_chats: set[str],
     slots: int,
 ) -> None:
     """While no account changes, no phone is woken for ever, and none waits for its account although it is free."""
+    availabilities = Availabilities(ready_or_not, without_new_chats)
     scheduler = Scheduler(max_in_flight=slots)
     rows = {phone: Phone(phone=phone) for phone in closed_accounts}
 
     def step(phone: str) -> None:
         closed = closed_accounts[phone]
-        capacities = scheduler.get_capacities(phone, availabilities, without_new_chats)
+        capacities = scheduler.get_capacities(phone, availabilities)
         choice = choose_account(None, None, capacities, closed, phone=phone)
         version = rows[phone].timer_version + 1
         if choice.account is not None:
@@ -89,7 +97,7 @@ def test_waking_comes_to_rest(
     for phone in rows:
         step(phone)
     for _ in range(20):
-        wakes = scheduler.wake_phones(availabilities, without_new_chats)
+        wakes = scheduler.wake_phones(availabilities)
         if not wakes:
             break
         for timer in wakes:

@@ -11,6 +11,7 @@ from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
 from streams.domain.phone.events import Deferred
 from streams.sender.browser_session import RECONNECT_TIMEOUT_S
+from streams.testing.fixed_capacities import FixedCapacities
 from streams.testing.phone_world import PhoneWorld
 from streams.whatsapp.driver import Phase
 from tests.dispatch.test_accounts import NOW_S, record
@@ -26,9 +27,9 @@ def test_the_dispatcher_moves_on_at_once(state: Any) -> None:
     accounts = Accounts(lambda: changes.append(1))
     accounts.apply_record(b"main", record())
     accounts.apply_record(b"main", record(state))
-    assert accounts.get_availability(NOW_S) == {"main": Availability.DOWN}
+    assert accounts.get_availabilities(NOW_S) == {"main": Availability.DOWN}
     assert len(changes) == 2
-    capacities = {"main": Capacity(False, 0), "sales": Capacity(True, 1)}
+    capacities = FixedCapacities({"main": Capacity(False, 0), "sales": Capacity(True, 1)})
     assert choose_account(None, "main", capacities, phone="p").account == "sales"
 
 

@@ -235,10 +235,9 @@ def _may_move(
     accounts: AccountCapacities,
 ) -> bool:
     """Its account is held for long by its own pace or cap, and another one is ready."""
-    others = {name: capacity for name, capacity in accounts.items() if name != event.account}
     is_held_for_long = result.until_s > transition.now_s + MAX_BUSY_S
     is_held = result.error.is_account_pace and is_held_for_long
-    return is_held and is_any_ready(message.account, others)
+    return is_held and is_any_ready(message.account, accounts, except_account=event.account)
 
 
 def _apply_refused(

@@ -8,6 +8,7 @@ reconciled here.
 
 from msgspec.structs import replace
 
+from streams.domain.accounts.routing import AccountCapacities
 from streams.domain.errors import Error
 from streams.domain.phone.events import FlightOverdue, Outcome, OutcomeUnknown, Sent
 from streams.domain.phone.handlers import outcomes
@@ -16,7 +17,9 @@ from streams.domain.phone.transition import Transition
 from streams.domain.policy import Policy
 
 
-def apply_flight_overdue(transition: Transition, event: FlightOverdue) -> bool:
+def apply_flight_overdue(
+    transition: Transition, event: FlightOverdue, accounts: AccountCapacities
+) -> bool:
     """The first time, the flight is marked; after `unknown_after_s` it ends. A receipt ends it at once."""
     in_flight = transition.phone.in_flight
     if in_flight is None:
@@ -25,7 +28,7 @@ def apply_flight_overdue(transition: Transition, event: FlightOverdue) -> bool:
         return False
     message = transition.get_message(event.id)
     if message is not None and message.early_receipt is not None:
-        return _end(transition, event, in_flight, Sent(at_s=transition.now_s))
+        return _end(transition, event, in_flight, Sent(at_s=transition.now_s), accounts)
     if not in_flight.overdue_since_s:
         transition.update_phone(in_flight=replace(in_flight, overdue_since_s=transition.now_s))
         return True
@@ -33,7 +36,8 @@ def apply_flight_overdue(transition: Transition, event: FlightOverdue) -> bool:
         return False
     detail = f"account {in_flight.account} did not answer, and its claims could not be read"
     error = Error("outcome_unknown", detail)
-    return _end(transition, event, in_flight, OutcomeUnknown(at_s=transition.now_s, error=error))
+    unknown = OutcomeUnknown(at_s=transition.now_s, error=error)
+    return _end(transition, event, in_flight, unknown, accounts)
 
 
 def give_up_at_s(in_flight: InFlight, policy: Policy) -> float:
@@ -42,7 +46,11 @@ def give_up_at_s(in_flight: InFlight, policy: Policy) -> float:
 
 
 def _end(
-    transition: Transition, event: FlightOverdue, in_flight: InFlight, result: Sent | OutcomeUnknown
+    transition: Transition,
+    event: FlightOverdue,
+    in_flight: InFlight,
+    result: Sent | OutcomeUnknown,
+    accounts: AccountCapacities,
 ) -> bool:
     outcome = Outcome(
         phone=event.phone,
@@ -52,4 +60,4 @@ def _end(
         whatsapp_id=event.whatsapp_id,
         result=result,
     )
-    return outcomes.apply_outcome(transition, outcome, {})  # no account decides about these
+    return outcomes.apply_outcome(transition, outcome, accounts)

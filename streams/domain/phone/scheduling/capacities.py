@@ -3,17 +3,18 @@
 Valid only during that step. Nothing is decided here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 
-from streams.domain.accounts.routing import Availability, Capacity
+from streams.domain.accounts.availability.availabilities import Availabilities
+from streams.domain.accounts.routing import AccountCapacities, Availability, Capacity
 
 
-class Capacities(Mapping[str, Capacity]):
+class Capacities(AccountCapacities):
     """The accounts of `availabilities`, each with the capacity that `make` gives."""
 
     def __init__(
         self,
-        availabilities: Mapping[str, Availability],
+        availabilities: Availabilities,
         make: Callable[[str, Availability], Capacity],
     ) -> None:
         self._availabilities = availabilities
@@ -38,3 +39,11 @@ class Capacities(Mapping[str, Capacity]):
     def __contains__(self, name: object) -> bool:
         """Whether there is such an account."""
         return name in self._availabilities
+
+    def draw(self, phone: str, closed_accounts: Collection[str]) -> str | None:
+        """The account of a new conversation."""
+        return self._availabilities.draw(phone, closed_accounts)
+
+    def is_any_ready(self, except_account: str | None = None) -> bool:
+        """Whether an account besides this one is ready."""
+        return self._availabilities.is_any_ready(except_account)

@@ -10,21 +10,17 @@ urgent message overtakes across phones. What an event costs does not grow with t
 """
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import msgspec
 
-from streams.domain.accounts.routing import (
-    DEFAULT_WEIGHT,
-    AccountCapacities,
-    Availability,
-    Capacity,
-)
+from streams.domain.accounts.availability.availabilities import Availabilities
+from streams.domain.accounts.routing import NOT_READY, AccountCapacities, Availability, Capacity
 from streams.domain.phone.events import ScheduleDue, TimerFired
 from streams.domain.phone.scheduling.capacities import Capacities
 from streams.domain.phone.scheduling.message_times import MessageTimes
-from streams.domain.phone.scheduling.slots import NOT_READY, Slots
+from streams.domain.phone.scheduling.slots import Slots
 from streams.domain.phone.scheduling.wait_keys import WaitKey, make_wait_key
 from streams.domain.phone.scheduling.wait_queues import QueuedPhone, WaitQueues
 from streams.domain.phone.state import Phone, Wait
@@ -49,15 +45,13 @@ class _WaitingPhone(msgspec.Struct):
 class Scheduler:
     """The phones of one partition."""
 
-    def __init__(self, max_in_flight: int, weights: Mapping[str, float] | None = None) -> None:
-        """`weights`: the accounts' shares of new conversations."""
-        self._weights = weights or {}
+    def __init__(self, max_in_flight: int) -> None:
         self._waiting: dict[str, _WaitingPhone] = {}
         self._slots = Slots(max_in_flight)
         self._wait_queues = WaitQueues(self._is_waiting)
         self._new_keys: set[WaitKey] = set()  # of phones that joined since phones were woken
-        self._availabilities: Mapping[str, Availability] = {}  # when phones were woken last
-        self._without_new_chats: Collection[str] = ()
+        self._availabilities = Availabilities()  # of the last time that phones were woken,
+        self._seen_version = 0  # and what was seen of them then
         self._timers: list[tuple[float, str, int]] = []  # time, phone, timer version
         self._fired_timers: set[str] = set()  # the phones whose timer's event is on its way
         self._message_times = MessageTimes()
@@ -143,16 +137,9 @@ class Scheduler:
 
     # -- what a step may use
 
-    def get_capacities(
-        self,
-        phone: str,
-        availabilities: Mapping[str, Availability],
-        without_new_chats: Collection[str] = (),
-    ) -> AccountCapacities:
-        """The accounts for this phone's next step; one that other phones wait for is free only for the next of them.
-
-        `without_new_chats`: the accounts that may open no new chats now.
-        """
+    def get_capacities(self, phone: str, availabilities: Availabilities) -> AccountCapacities:
+        """The accounts for this phone's next step; one that other phones wait for is free only for the next of them."""
+        without_new_chats = availabilities.without_new_chats
         has_pending_wake = phone in self._slots.pending
 
         def make_capacity(name: str, availability: Availability) -> Capacity:
@@ -165,7 +152,7 @@ class Scheduler:
                 self._slots.count_free(name, without_new_chats, phone) if is_free else 0,
                 name not in without_new_chats,
                 availability is Availability.REMOVED,
-                self._weights.get(name, DEFAULT_WEIGHT),
+                availabilities.get_weight(name),
             )
 
         return Capacities(availabilities, make_capacity)
@@ -181,20 +168,17 @@ class Scheduler:
         timer_at_s = self._timers[0][0] if self._timers else float("inf")
         return min(timer_at_s, self._message_times.next_at_s())
 
-    def wake_phones(
-        self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str] = ()
-    ) -> list[TimerFired]:
+    def wake_phones(self, availabilities: Availabilities) -> list[TimerFired]:
         """The phones whose turn it is now, urgent ones first.
 
-        A slot is reserved for each of them until `update` says what its step made of it. `availabilities` is
-        another object whenever an account has changed.
+        A slot is reserved for each of them until `update` says what its step made of it.
         """
-        self._compare_accounts(availabilities, without_new_chats)
+        self._note_changed_accounts(availabilities)
         wakes: list[TimerFired] = []
-        heads = self._collect_heads(availabilities, without_new_chats)
+        heads = self._collect_heads(availabilities)
         while heads and len(self._slots.pending) < MAX_PENDING_WAKES:
             expected_head, number, wait_key = heapq.heappop(heads)
-            if not self._slots.is_unblocked(wait_key, availabilities, without_new_chats):
+            if not self._slots.is_unblocked(wait_key, availabilities):
                 continue  # the slots went to phones before it
             head = self._wait_queues.get_head(wait_key)
             if head == expected_head:  # otherwise the phone was woken for another of its messages
@@ -209,13 +193,12 @@ class Scheduler:
     def take_turn(
         self,
         account: str,
-        availabilities: Mapping[str, Availability],
-        without_new_chats: Collection[str],
+        availabilities: Availabilities,
         is_allowed: Callable[[str], bool],
     ) -> TimerFired | None:
         """The next phone at this account, to be woken at once; None: that is left to `wake_phones`."""
         wait_keys = (*self._wait_queues.list_keys(account), *self._wait_queues.list_keys(None))
-        heads = self._list_heads(wait_keys, availabilities, without_new_chats)
+        heads = self._list_heads(wait_keys, availabilities)
         if not heads:
             return None
         head, _, wait_key = min(heads)
@@ -236,18 +219,14 @@ class Scheduler:
 
     # -- the queues of phones
 
-    def _compare_accounts(
-        self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str]
-    ) -> None:
+    def _note_changed_accounts(self, availabilities: Availabilities) -> None:
         """Remember which accounts can do something else than when phones were woken last."""
         changed_accounts = self._slots.changed_accounts
-        if without_new_chats != self._without_new_chats:
-            changed_accounts |= {*availabilities, *self._availabilities}
-            self._without_new_chats = without_new_chats
         if availabilities is not self._availabilities:
-            previous, self._availabilities = self._availabilities, availabilities
-            changed_accounts |= {n for n, a in availabilities.items() if previous.get(n) is not a}
-            changed_accounts |= previous.keys() - availabilities.keys()
+            changed_accounts.update(self._availabilities)
+            self._availabilities, self._seen_version = availabilities, 0
+        changed_accounts.update(availabilities.changed_since(self._seen_version))
+        self._seen_version = availabilities.version
 
     def _forget_changes(self) -> None:
         """Every queue that can go on has been asked."""
@@ -255,35 +234,27 @@ class Scheduler:
         self._slots.has_changed_for_any = False
         self._new_keys.clear()
 
-    def _collect_heads(
-        self, availabilities: Mapping[str, Availability], without_new_chats: Collection[str]
-    ) -> list[_Head]:
+    def _collect_heads(self, availabilities: Availabilities) -> list[_Head]:
         """A heap of the first phones of the queues that can go on. Only what has changed can have made them so."""
         changed_accounts = self._slots.changed_accounts
         wait_keys = dict.fromkeys(self._new_keys)
         for account in changed_accounts:
             wait_keys |= dict.fromkeys(self._wait_queues.list_keys(account))
         if self._slots.has_changed_for_any:
-            for account in availabilities:
-                wait_keys |= dict.fromkeys(self._wait_queues.list_keys(account))
-        if changed_accounts or self._slots.has_changed_for_any:
+            wait_keys |= dict.fromkeys(self._wait_queues.list_all_keys())
+        elif changed_accounts:
             wait_keys |= dict.fromkeys(self._wait_queues.list_keys(None))
-        heads = self._list_heads(wait_keys, availabilities, without_new_chats)
+        heads = self._list_heads(wait_keys, availabilities)
         heapq.heapify(heads)
         return heads
 
     def _list_heads(
-        self,
-        wait_keys: Iterable[WaitKey],
-        availabilities: Mapping[str, Availability],
-        without_new_chats: Collection[str],
+        self, wait_keys: Iterable[WaitKey], availabilities: Availabilities
     ) -> list[_Head]:
         heads: list[_Head] = []
         for number, wait_key in enumerate(wait_keys):
             head = self._wait_queues.get_head(wait_key)
-            if head is not None and self._slots.is_unblocked(
-                wait_key, availabilities, without_new_chats
-            ):
+            if head is not None and self._slots.is_unblocked(wait_key, availabilities):
                 heads.append((head, number, wait_key))
         return heads
 

@@ -5,13 +5,11 @@ never grows with the number of phones that wait. Nothing here decides who is wok
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Collection, Iterable, Mapping
 
-from streams.domain.accounts.routing import Availability
+from streams.domain.accounts.availability.availabilities import Availabilities
+from streams.domain.accounts.routing import NOT_READY, Availability
 from streams.domain.phone.scheduling.wait_keys import WaitKey
-
-NOT_READY: Final = (Availability.DOWN, Availability.CAPPED, Availability.REMOVED)
 
 
 class Slots:
@@ -91,29 +89,33 @@ class Slots:
             if wait_key.admits(account, without_new_chats)
         )
 
-    def is_unblocked(
-        self,
-        wait_key: WaitKey,
-        availabilities: Mapping[str, Availability],
-        without_new_chats: Collection[str],
-    ) -> bool:
+    def is_unblocked(self, wait_key: WaitKey, availabilities: Availabilities) -> bool:
         """Whether a step could now end differently for the phones in this queue.
 
         If a phone waits for a busy account that is no longer ready, another account may take it. If it requires
         an account that was removed, its message fails.
         """
-        account = wait_key.account
+        account, without_new_chats = wait_key.account, availabilities.without_new_chats
         required = availabilities.get(account) if account is not None else None
         if required is Availability.REMOVED and not wait_key.is_in_doubt:
             return True
-        names = availabilities if account is None else (account,) if required is not None else ()
-        candidates = [name for name in names if wait_key.admits(name, without_new_chats)]
-        if wait_key.reason == "account_busy" and all(
-            availabilities[name] in NOT_READY for name in candidates
+        if wait_key.reason == "account_busy" and not any(
+            wait_key.admits(name, without_new_chats)
+            for name, availability in _list_candidates(account, required, availabilities)
+            if availability not in NOT_READY
         ):
             return True
+        ready = availabilities.ready
         return any(
-            availabilities[name] is Availability.READY
+            wait_key.admits(name, without_new_chats)
             and self.count_free(name, without_new_chats) > 0
-            for name in candidates
+            for name in (ready if account is None else ready & {account})
         )
+
+
+def _list_candidates(
+    account: str | None, required: Availability | None, availabilities: Availabilities
+) -> Iterable[tuple[str, Availability]]:
+    if account is None:
+        return availabilities.items()
+    return () if required is None else ((account, required),)

@@ -61,6 +61,10 @@ class WaitQueues:
         """The queues of the phones for which only this account will do; None: of those that may use several."""
         return list(self._keys.get(account, ()))
 
+    def list_all_keys(self) -> list[WaitKey]:
+        """All queues."""
+        return list(self._queues)
+
     def is_wanted(self, account: str, without_new_chats: Collection[str]) -> bool:
         """Whether a phone waits that this account will do for."""
         if account not in self._keys and None not in self._keys:

@@ -4,12 +4,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from streams.domain.accounts.availability.availabilities import Availabilities
 from streams.domain.accounts.routing import Availability, Capacity, choose_account
 from streams.domain.phone.events import ScheduleDue, TimerFired
 from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import InFlight, Phone, Wait
 
-READY = {"main": Availability.READY}
+READY = Availabilities({"main": Availability.READY})
 
 
 def waiting(
@@ -72,8 +73,8 @@ def test_a_phone_that_waits_for_an_account_is_woken_when_there_is_one() -> None:
     scheduler = Scheduler(max_in_flight=1)
     for phone in ("a", "b"):
         scheduler.update(phone, waiting(phone, reason="no_account"))
-    assert scheduler.wake_phones({"main": Availability.DOWN}) == []
-    assert scheduler.wake_phones({}) == []
+    assert scheduler.wake_phones(Availabilities({"main": Availability.DOWN})) == []
+    assert scheduler.wake_phones(Availabilities()) == []
     assert [timer.phone for timer in scheduler.wake_phones(READY)] == ["a"]
 
 
@@ -81,13 +82,15 @@ def test_a_turn_of_an_account_that_died_is_given_up() -> None:
     """Another account may take the message, or it waits for one: the step decides."""
     scheduler = Scheduler(max_in_flight=1)
     scheduler.update("a", waiting("a"))
-    assert [timer.phone for timer in scheduler.wake_phones({"main": Availability.DOWN})] == ["a"]
+    assert [
+        timer.phone for timer in scheduler.wake_phones(Availabilities({"main": Availability.DOWN}))
+    ] == ["a"]
 
 
 def test_an_account_that_is_busy_is_waited_for() -> None:
     """It is ready, but has no slot until its pace allows it."""
     scheduler = Scheduler(max_in_flight=1)
-    busy = {"main": Availability.BUSY}
+    busy = Availabilities({"main": Availability.BUSY})
     assert scheduler.get_capacities("a", busy) == {"main": Capacity(True, 0)}
     scheduler.update("a", waiting("a"))
     assert scheduler.wake_phones(busy) == []
@@ -127,7 +130,7 @@ class PartitionMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.scheduler = Scheduler(max_in_flight=2)
-        self.availabilities = {"x": Availability.READY, "y": Availability.DOWN}
+        self.availabilities = Availabilities({"x": Availability.READY, "y": Availability.DOWN})
         self.rows: dict[str, Phone] = {}
         self.wakes: list[TimerFired] = []
 
@@ -169,7 +172,7 @@ class PartitionMachine(RuleBasedStateMachine):
 
     @rule(x=st.sampled_from(Availability), y=st.sampled_from(Availability))
     def accounts_change(self, x: Availability, y: Availability) -> None:
-        self.availabilities = {"x": x, "y": y}
+        self.availabilities = Availabilities({"x": x, "y": y})
 
     @rule()
     def phones_are_woken(self) -> None:
@@ -192,7 +195,7 @@ class PartitionMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When accounts work and dispatches end, every phone that waits gets its turn."""
-        self.availabilities = {"x": Availability.READY, "y": Availability.READY}
+        self.availabilities = Availabilities({"x": Availability.READY, "y": Availability.READY})
         for _ in range(100):
             self.phones_are_woken()
             while self.wakes:

@@ -4,6 +4,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from streams.domain.accounts.availability.availabilities import Availabilities
 from streams.domain.accounts.routing import Availability, BlockedReason
 from streams.domain.phone.scheduling.scheduler import Scheduler
 from streams.domain.phone.state import InFlight, Phone, Wait
@@ -38,8 +39,7 @@ class BothSchedulers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.scheduler, self.naive = Scheduler(2), NaiveScheduler(2)
-        self.accounts: dict[str, Availability] = {}
-        self.without: frozenset[str] = frozenset()
+        self.accounts = Availabilities()
         self.version = 0
 
     def update(self, phone: str, row: Phone) -> None:
@@ -60,26 +60,33 @@ class BothSchedulers(RuleBasedStateMachine):
     def is_unchanged(self, phone: str) -> None:
         self.update(phone, self.naive.rows.get(phone, Phone(phone=phone)))
 
-    @rule(accounts=st.dictionaries(names, st.sampled_from(Availability)))
-    def accounts_change(self, accounts: dict[str, Availability]) -> None:
-        self.accounts = accounts
+    @rule(name=names, availability=st.none() | st.sampled_from(Availability))
+    def an_account_changes(self, name: str, availability: Availability | None) -> None:
+        self.accounts.set(name, availability)
 
-    @rule(without=name_sets)
-    def new_chats_change(self, without: frozenset[str]) -> None:
-        self.without = without
+    @rule(name=names, is_allowed=st.booleans())
+    def new_chats_change(self, name: str, is_allowed: bool) -> None:
+        self.accounts.set_new_chats(name, is_allowed=is_allowed)
+
+    @rule(accounts=st.dictionaries(names, st.sampled_from(Availability)), without=name_sets)
+    def the_accounts_are_read_again(
+        self, accounts: dict[str, Availability], without: frozenset[str]
+    ) -> None:
+        self.accounts = Availabilities(accounts, without)
 
     @rule()
     def phones_are_woken(self) -> None:
-        woken = self.scheduler.wake_phones(self.accounts, self.without)
-        expected = self.naive.wake(self.accounts, self.without)
+        woken = self.scheduler.wake_phones(self.accounts)
+        expected = self.naive.wake(self.accounts, self.accounts.without_new_chats)
         assert [timer.phone for timer in woken] == expected
 
     @invariant()
     def the_same_slots_are_offered(self) -> None:
+        without = self.accounts.without_new_chats
         for phone in PHONES:
-            capacities = self.scheduler.get_capacities(phone, self.accounts, self.without)
+            capacities = self.scheduler.get_capacities(phone, self.accounts)
             offered = {name: capacity.free_slots for name, capacity in capacities.items()}
-            assert offered == self.naive.count_offered(phone, self.accounts, self.without)
+            assert offered == self.naive.count_offered(phone, self.accounts, without)
 
 
 TestBothSchedulers = BothSchedulers.TestCase

@@ -1,0 +1,1 @@
+"""What the accounts can do now, and the draw of one among many: all of it changed account by account."""

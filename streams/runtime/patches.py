@@ -38,6 +38,7 @@ def install() -> None:
     # Ten lines a second for each topic that is missing; obstacles/monitor.py reports it once.
     logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
     ak_fetcher.MemoryRecords = record_batches.RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
+    ak_fetcher.PartitionRecords = fetch.PartitionRecords
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator
     timeouts.install()

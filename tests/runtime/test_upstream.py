@@ -50,7 +50,7 @@ _C_ITERATOR = Path(faust._cython.__file__).with_name("streams.pyx")
 PARTS: dict[str, Any] = {
     # consumer/fetch
     "FetchResult": fetch.FetchResult.__base__,  # under its name, our class may be installed by now
-    "PartitionRecords": ak_fetcher.PartitionRecords,
+    "PartitionRecords": fetch.PartitionRecords.__base__,
     "Fetcher._proc_fetch_request": ak_fetcher.Fetcher._proc_fetch_request,
     "Fetcher.fetched_records": ak_fetcher.Fetcher.fetched_records,
     "TopicPartitionState": ak_subscription.TopicPartitionState,

@@ -29,6 +29,21 @@ class FetchBatch(list[ConsumerRecord[bytes, bytes]]):
     start_offset: int = -1
 
 
+def leave_as_it_is(data: bytes | None) -> bytes | None:
+    """As a consumer's deserializer of keys: it gets records as they are read, without a `ConsumerRecord` for each."""
+    return data
+
+
+class PartitionRecords(ak_fetcher.PartitionRecords):
+    """Replaces aiokafka's class of that name (patches.py)."""
+
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
+        """Of a record that is read once and forgotten, its offset, timestamp, key and value are enough."""
+        if self._key_deserializer is leave_as_it_is:
+            return record
+        return super()._consumer_record(tp, record)
+
+
 class FetchResult(ak_fetcher.FetchResult):
     """Replaces aiokafka's class of that name (patches.py)."""
 
@@ -52,7 +67,7 @@ class FetchResult(ak_fetcher.FetchResult):
         batch, size_bytes = FetchBatch(), 0
         for record in partition_records:
             batch.append(record)
-            size_bytes += record_size_bytes(record)
+            size_bytes += len(record.key or b"") + len(record.value or b"")
             if len(batch) == max_records or size_bytes >= MAX_TAKEN_BYTES:
                 self._update_position()
                 return batch

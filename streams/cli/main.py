@@ -41,9 +41,10 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "forget": "messages.forget:forget",
     "templates": "messages.templates:templates",
     "topics": "topics:topics",
-    "dispatch": "dispatch:dispatch",
-    "sender": "sender:sender",
-    "sandbox": "sandbox:sandbox",
+    "dispatch": "services.dispatch:dispatch",
+    "sender": "services.sender:sender",
+    "console": "services.console:console",
+    "sandbox": "services.sandbox:sandbox",
     "doctor": "doctor:doctor",
     "config": "config:config",
 }

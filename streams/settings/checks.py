@@ -158,6 +158,13 @@ def check_settings(settings: Settings) -> None:
             f"WA_ACCOUNTS={','.join(settings.accounts)}: must name each account only once"
         )
     _check_weights(settings)
+    if (
+        settings.console_view_token
+        and settings.console_view_token == settings.console_operate_token
+    ):
+        raise SettingError(
+            "WA_CONSOLE_VIEW_TOKEN: is the same as WA_CONSOLE_OPERATE_TOKEN; set another one"
+        )
     if not is_loopback(settings.web_host) and not settings.web_token:
         raise SettingError(
             f"WA_WEB_HOST={settings.web_host}: is not loopback; "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.settings.consent import ConsentSettings
+from streams.settings.console import ConsoleSettings
 from streams.settings.media import MediaSettings
 from streams.settings.pace import PaceSettings
 from streams.settings.types import (
@@ -211,17 +212,17 @@ class ClientSettings(MachineSettings, KafkaSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class WebSettings:
-    """The HTTP server of a worker: probes and metrics."""
+    """The HTTP server of a process: probes and metrics, and the console."""
 
-    web_host: str = _setting("127.0.0.1", "Address that probes and metrics listen on.")
+    web_host: str = _setting("127.0.0.1", "Address that probes, metrics and the console listen on.")
     web_port: Port = _setting(
         8080,
-        "Port of a worker's probes and metrics; 0 means any free one. "
-        "Under `up` it is the first dispatcher's, and the other workers take any free one.",
+        "Port of the console, or of a worker's probes and metrics; 0 means any free one. "
+        "Under `up` it is the console's, and the workers take any free one.",
     )
     web_token: str | None = _setting(
         None,
-        "Bearer token that callers must send. Required if WA_WEB_HOST is not loopback.",
+        "Bearer token of probes and metrics. Required if WA_WEB_HOST is not loopback.",
         secret=True,
     )
 
@@ -246,6 +247,7 @@ class LoggingSettings:
 @dataclass(frozen=True, kw_only=True)
 class Settings(  # the fields of the last base come first
     LoggingSettings,
+    ConsoleSettings,
     WebSettings,
     ClientSettings,
     MediaSettings,
@@ -270,6 +272,7 @@ GROUPS: Final[dict[str, type]] = {
     "media": MediaSettings,
     "machine": MachineSettings,
     "web": WebSettings,
+    "console": ConsoleSettings,
     "logging": LoggingSettings,
 }
 

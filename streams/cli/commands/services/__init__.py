@@ -1,0 +1,1 @@
+"""The commands that run one service in the foreground, as `up` runs it."""

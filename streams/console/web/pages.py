@@ -1,0 +1,186 @@
+"""The pages that only show: overview, accounts, queue, search, messages, conversations, batches. Changes nothing."""
+
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from streams.console.model import queries
+from streams.console.web.chart import build_chart
+from streams.console.web.console import Console, get_query, get_session, require_query
+from streams.console.web.rendering import PAGE_ROWS, read_offset, render
+from streams.contract.status import StatusEvent
+from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
+from streams.whatsapp.reasons import explain_reason
+
+_MINUTES: Final = 60
+_SEARCH_ROWS: Final = 100
+_CONVERSATION_ROWS: Final = 200
+
+
+class Pages:
+    """The handlers."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes and their handlers."""
+        return [
+            web.get("/", self.overview),
+            web.get("/accounts", self.accounts),
+            web.get("/account", self.account),
+            web.get("/queue", self.queue),
+            web.get("/search", self.search),
+            web.get("/message", self.message),
+            web.get("/conversation", self.conversation),
+            web.get("/batches", self.batches),
+            web.get("/batch", self.batch),
+        ]
+
+    async def overview(self, request: web.Request) -> web.Response:
+        """What happens now, and in the last hour."""
+        first_minute = int(self._console.now_s() // 60) - _MINUTES + 1
+
+        def query(connection: Any) -> tuple[Any, ...]:
+            return (
+                queries.count_by_minute(connection, first_minute),
+                queries.count_waiting(connection),
+                queries.count_dead_letters(connection),
+            )
+
+        counts, waiting, dead_letters = await self._console.model.read(query)
+        return self._render(
+            request,
+            "overview.html",
+            chart=build_chart(counts, first_minute, _MINUTES),
+            waiting=waiting,
+            dead_letters=dead_letters,
+            accounts=self._console.accounts.list(),
+        )
+
+    async def accounts(self, request: web.Request) -> web.Response:
+        """Each account with its state."""
+        weights = parse_weights(self._console.settings.account_weights)
+        return self._render(
+            request,
+            "accounts/list.html",
+            accounts=self._console.accounts.list(),
+            weights={name: int(weight) for name, weight in weights.items()},
+            default_weight=int(DEFAULT_WEIGHT),
+        )
+
+    async def account(self, request: web.Request) -> web.Response:
+        """One account, with the codes that link it."""
+        name = require_query(request, "name")
+        status = self._console.accounts.find(name)
+        if status is None:
+            raise web.HTTPNotFound(text=f"there is no account {name}")
+        return self._render(
+            request,
+            "accounts/account.html",
+            account=status,
+            request_of_person=self._console.accounts.find_request(name),
+            explanation=explain_reason(status.reason or ""),
+        )
+
+    async def queue(self, request: web.Request) -> web.Response:
+        """Whom something waits for; with `to`, what waits for this recipient."""
+        page_number, offset = read_offset(request)
+        recipient = self._console.read_recipient(get_query(request, "to"))
+        query = (
+            partial(queries.list_waiting, recipient=recipient, limit=PAGE_ROWS, offset=offset)
+            if recipient
+            else partial(queries.list_waiting_recipients, limit=PAGE_ROWS, offset=offset)
+        )
+        page = await self._console.model.read(query)
+        waiting = await self._console.model.read(queries.count_waiting)
+        template = "messages/queue_recipient.html" if recipient else "messages/queue.html"
+        return self._render(
+            request, template, page=page, page_number=page_number, to=recipient, waiting=waiting
+        )
+
+    async def search(self, request: web.Request) -> web.Response:
+        """Messages by recipient, id, batch or WhatsApp id."""
+        text = get_query(request, "q")
+        recipient = self._console.read_recipient(text) if text else ""
+        rows = (
+            await self._console.model.read(
+                partial(queries.search, text=text, recipient=recipient, limit=_SEARCH_ROWS)
+            )
+            if text
+            else []
+        )
+        return self._render(request, "messages/search.html", q=text, rows=rows, recipient=recipient)
+
+    async def message(self, request: web.Request) -> web.Response:
+        """The timeline of a message. One that was requested a moment ago may not be known yet."""
+        recipient = self._console.read_recipient(require_query(request, "to"))
+        id = require_query(request, "id")
+
+        def query(connection: Any) -> tuple[Any, ...]:
+            message = queries.find_message(connection, recipient, id)
+            return message, queries.list_events(connection, recipient, id)
+
+        message, events = await self._console.model.read(query)
+        return self._render(
+            request,
+            "messages/message.html",
+            to=recipient,
+            id=id,
+            message=message,
+            events=[msgspec.convert(event, StatusEvent) for event in events],
+        )
+
+    async def conversation(self, request: web.Request) -> web.Response:
+        """What was sent to a recipient, and what was received."""
+        recipient = self._console.read_recipient(require_query(request, "to"))
+        rows = await self._console.model.read(
+            partial(queries.list_conversation, recipient=recipient, limit=_CONVERSATION_ROWS)
+        )
+        if not get_session(request).can_operate:
+            rows = [_hide_texts(row) for row in rows]
+        return self._render(request, "messages/conversation.html", to=recipient, rows=rows)
+
+    async def batches(self, request: web.Request) -> web.Response:
+        """The batches with their progress."""
+        page_number, offset = read_offset(request)
+        page = await self._console.model.read(
+            partial(queries.list_batches, limit=PAGE_ROWS, offset=offset)
+        )
+        return self._render(request, "messages/batches.html", page=page, page_number=page_number)
+
+    async def batch(self, request: web.Request) -> web.Response:
+        """One batch with its messages."""
+        batch_id = require_query(request, "id")
+        page_number, offset = read_offset(request)
+
+        def query(connection: Any) -> tuple[Any, ...]:
+            return (
+                queries.find_batch(connection, batch_id),
+                queries.list_batch_messages(connection, batch_id, PAGE_ROWS, offset),
+            )
+
+        batch, page = await self._console.model.read(query)
+        return self._render(
+            request,
+            "messages/batch.html",
+            id=batch_id,
+            batch=batch,
+            page=page,
+            page_number=page_number,
+        )
+
+    def _render(self, request: web.Request, template: str, **values: Any) -> web.Response:
+        return render(self._console, request, template, **values)
+
+
+# What a person may see of a received message without seeing what was written.
+_VISIBLE: Final = ("direction", "time_s", "type", "account", "whatsapp_id", "at")
+
+
+def _hide_texts(row: dict[str, Any]) -> dict[str, Any]:
+    if row["direction"] == "out":
+        return row
+    return {name: row[name] for name in _VISIBLE if name in row} | {"is_hidden": True}

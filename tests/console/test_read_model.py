@@ -1,0 +1,287 @@
+"""The read model on a real broker: it holds what the topics say, and it can be lost in every way."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from streams.console.model import letters, queries
+from streams.console.model.database import ModelDamaged
+from streams.console.model.read_model import ReadModel
+from streams.domain import forgetting
+from streams.domain.forgetting import ForgetReport
+from streams.kafka.connection import admin_client
+from streams.kafka.topics import names
+from streams.settings import Settings
+from streams.system.tasks import cancel_tasks
+from tests.console.world import ERROR, OTHER_PHONE, PHONE, Topics, make_letter
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.broker
+
+DAY_S = 86_400.0
+
+
+@pytest_asyncio.fixture
+async def topics(settings: Settings) -> AsyncIterator[Topics]:
+    """Filled topics."""
+    async with Topics.open(settings) as topics:
+        await topics.fill()
+        yield topics
+
+
+@asynccontextmanager
+async def follow(topics: Topics, path: Path, **options: Any) -> AsyncIterator[ReadModel]:
+    """A read model that has read the topics."""
+    settings = options.pop("settings", topics.settings)
+    model = ReadModel(settings, path, now_s=lambda: topics.now_s, **options)
+    task = asyncio.create_task(model.run())
+    try:
+        await wait_until(lambda: model.is_current)
+        yield model
+    finally:
+        await cancel_tasks(task)
+
+
+async def read_status(model: ReadModel, id: str, to: str = PHONE) -> str | None:
+    """The status of a message; None if it is not there, or the file is being built."""
+    try:
+        row = await model.read(lambda connection: queries.find_message(connection, to, id))
+    except ModelDamaged:
+        return None
+    return row["status"] if row else None
+
+
+async def has_everything(model: ReadModel) -> bool:
+    """Whether the messages of `Topics.fill` are there."""
+    statuses = [await read_status(model, id) for id in ("sent-1", "waits-1")]
+    return statuses == ["delivered", "queued"]
+
+
+async def test_it_holds_what_the_topics_say(topics: Topics, tmp_path: Path) -> None:
+    """A message has its last status, its events in order, and what waits is counted by its reason."""
+    async with follow(topics, tmp_path / "model") as model:
+        assert await has_everything(model)
+        events = await model.read(lambda c: queries.list_events(c, PHONE, "sent-1"))
+        assert [event["status"] for event in events] == ["accepted", "sent", "delivered"]
+        assert await model.read(queries.count_waiting) == {"rate_limited": 1}
+        page = await model.read(lambda c: queries.list_waiting_recipients(c, 10, 0))
+        assert [(row["recipient"], row["waiting"]) for row in page.rows] == [(PHONE, 1)]
+        found = await model.read(lambda c: queries.search(c, "3EB0C7", "3EB0C7", 10))
+        assert [row["id"] for row in found] == ["sent-1"]
+        conversation = await model.read(lambda c: queries.list_conversation(c, PHONE, 10))
+        assert [row.get("body") or row["id"] for row in conversation] == [
+            "a received text", "waits-1", "sent-1",
+        ]  # fmt: skip
+        page = await model.read(lambda c: letters.list_dead_letters(c, {"batch_id": "b-1"}, 10, 0))
+        assert [(row["request_id"], row["recipient"]) for row in page.rows] == [
+            ("b-1/0", OTHER_PHONE)
+        ]
+        batch = await model.read(lambda c: queries.find_batch(c, "b-1"))
+        assert batch is not None
+        assert (batch["total"], batch["failed"]) == (1, 1)
+
+
+async def test_a_repeat_changes_nothing(topics: Topics, tmp_path: Path) -> None:
+    """Events come at least once: an old one that comes again is not the last status, and counts once."""
+    async with follow(topics, tmp_path / "model") as model:
+        await topics.put_event(
+            "sent-1", "sent", 49.0, account="main", whatsapp_id="3EB0C7", attempt=1
+        )
+        await topics.put_event("end", "accepted", 1.0)
+        await wait_until(lambda: read_status(model, "end"))
+        assert await read_status(model, "sent-1") == "delivered"
+        minutes = await model.read(lambda c: queries.count_by_minute(c, 0))
+        assert sum(counts.get("sent", 0) for counts in minutes.values()) == 1
+
+
+async def test_a_message_moves_to_the_number_of_its_chat(topics: Topics, tmp_path: Path) -> None:
+    """It is one message with all its events, and waits nowhere else."""
+    async with follow(topics, tmp_path / "model") as model:
+        await topics.put_event("moved", "accepted", 9.0, to="+5521987654321")
+        await topics.put_event(
+            "moved", "sent", 8.0, to="+552187654321", requested_to="+5521987654321"
+        )
+        await wait_until(lambda: read_status(model, "moved", "+552187654321"))
+        # The two numbers are in two partitions, whose order is not that of the log.
+        await wait_until(lambda: _is_moved(model))
+
+
+async def _is_moved(model: ReadModel) -> bool:
+    return await read_status(model, "moved", "+5521987654321") is None
+
+
+async def test_it_goes_on_where_it_ended(topics: Topics, tmp_path: Path) -> None:
+    """After a restart it reads only what is new: the positions are in the transaction of the rows."""
+    async with follow(topics, tmp_path / "model"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "model")) as connection, connection:
+        connection.execute("DELETE FROM messages WHERE id = 'sent-1'")
+    await topics.put_event("new", "accepted", 1.0)
+    async with follow(topics, tmp_path / "model") as model:
+        assert await read_status(model, "new") == "accepted"
+        assert await read_status(model, "sent-1") is None  # what was applied is not applied again
+        assert model.rebuilds == 0
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _overwrite(path: Path) -> None:
+    path.write_bytes(b"not a database " * 4096)
+
+
+def _change_version(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA user_version = 999")
+
+
+def _drop_table(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TABLE messages")
+
+
+@pytest.mark.parametrize("damage", [_delete, _overwrite, _change_version, _drop_table])
+async def test_a_damaged_file_is_built_again_at_the_start(
+    topics: Topics, tmp_path: Path, damage: Any
+) -> None:
+    """Whatever happened to it while no console ran."""
+    async with follow(topics, tmp_path / "model"):
+        pass
+    damage(tmp_path / "model")
+    await topics.put_event("new", "accepted", 1.0)
+    async with follow(topics, tmp_path / "model") as model:
+        await wait_until(lambda: has_everything(model))
+        assert await read_status(model, "new") == "accepted"
+
+
+@pytest.mark.parametrize("damage", [_delete, _overwrite])
+async def test_a_file_that_is_damaged_while_it_is_open_is_built_again(
+    topics: Topics, tmp_path: Path, damage: Any
+) -> None:
+    """It is noticed at the next record or look, unless the log beside the file still has every page."""
+    async with follow(topics, tmp_path / "model") as model:
+        damage(tmp_path / "model")
+        await topics.put_event("new", "accepted", 1.0)
+        await wait_until(lambda: read_status(model, "new"))
+        await wait_until(lambda: has_everything(model))
+
+
+async def test_a_locked_file_is_replaced(
+    topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that never lets go of it does not stop the console."""
+    monkeypatch.setattr("streams.console.model.database._LOCK_TIMEOUT_S", 0.1)
+    async with follow(topics, tmp_path / "model"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "model", isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        async with follow(topics, tmp_path / "model") as model:
+            await wait_until(lambda: has_everything(model))
+            assert model.rebuilds == 1
+
+
+async def test_topics_that_were_created_again_are_read_from_their_beginning(
+    topics: Topics, tmp_path: Path
+) -> None:
+    """The old positions mean nothing there, and the old rows are not of this service."""
+    async with follow(topics, tmp_path / "model"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "model")) as connection, connection:
+        connection.execute("UPDATE topics SET topic_id = 'another' WHERE topic LIKE '%.status'")
+        connection.execute("UPDATE messages SET status = 'failed'")
+    async with follow(topics, tmp_path / "model") as model:
+        await wait_until(lambda: has_everything(model))
+        assert model.rebuilds == 1
+
+
+async def test_records_of_other_programs_are_skipped(topics: Topics, tmp_path: Path) -> None:
+    """What cannot be read stops nothing."""
+    for value in (b"", b"\xff", b"[]", b'{"event_id": 1}', None):
+        for topic in ("status", "inbound", "batches", "dlq", "forget"):
+            await topics.put(topic, b"\xff", value)
+    await topics.put_event("after", "accepted", 1.0)
+    async with follow(topics, tmp_path / "model") as model:
+        assert await read_status(model, "after") == "accepted"
+        assert model.rebuilds == 0
+
+
+async def test_what_is_old_goes_and_what_waits_stays(topics: Topics, tmp_path: Path) -> None:
+    """Final messages go by age and by number, with their events; a message that waits stays, whatever its age."""
+    await topics.put_event("old-final", "failed", 9 * DAY_S, error=ERROR)
+    await topics.put_event("old-waits", "accepted", 9 * DAY_S)
+    await topics.put_event("last", "sent", 1.0)
+    settings = replace(topics.settings, console_max_messages=4)
+    async with follow(topics, tmp_path / "model", settings=settings, prune_interval_s=0.2) as model:
+        await wait_until(lambda: _is_gone(model, "old-final"))
+        await wait_until(lambda: _is_gone(model, "sent-1"))  # more than four messages
+        assert await read_status(model, "old-waits") == "accepted"
+        assert await read_status(model, "last") == "sent"
+        assert await model.read(lambda c: queries.list_events(c, PHONE, "old-final")) == []
+        assert len(await model.read(lambda c: queries.list_events(c, PHONE, "waits-1"))) == 2
+
+
+async def _is_gone(model: ReadModel, id: str) -> bool:
+    return await read_status(model, id) is None
+
+
+async def test_purged_dead_letters_go(topics: Topics, tmp_path: Path) -> None:
+    """What the topic no longer has is not shown."""
+    from aiokafka import TopicPartition
+    from aiokafka.admin import RecordsToDelete
+
+    async with follow(topics, tmp_path / "model", prune_interval_s=0.2) as model:
+        assert await model.read(queries.count_dead_letters) == 1
+        async with admin_client(topics.settings) as client:
+            dlq = names(topics.settings).dlq
+            await client.delete_records(
+                {
+                    TopicPartition(dlq, n): RecordsToDelete(-1)
+                    for n in range(topics.settings.partitions)
+                }
+            )
+        await wait_until(lambda: _has_no_letters(model))
+
+
+async def _has_no_letters(model: ReadModel) -> bool:
+    return await model.read(queries.count_dead_letters) == 0
+
+
+async def test_a_forgotten_recipient_is_removed(topics: Topics, tmp_path: Path) -> None:
+    """Everything of this number that is older than the report, and nothing of others."""
+    await topics.put_letter(make_letter("for-phone", topics.now_s, {"to": PHONE}))
+    report = ForgetReport(request_id="f-1", state="done")
+    key = forgetting.report_key("f-1", PHONE)
+    async with follow(topics, tmp_path / "model", prune_interval_s=0.2) as model:
+        assert await read_status(model, "sent-1") == "delivered"
+        await topics.put("forget", key, forgetting.encode(report))
+        await wait_until(lambda: _is_gone(model, "sent-1"))
+        assert await model.read(lambda c: queries.list_conversation(c, PHONE, 10)) == []
+        assert await read_status(model, "b-1/0", OTHER_PHONE) == "failed"
+        page = await model.read(lambda c: letters.list_dead_letters(c, {}, 10, 0))
+        assert [row["request_id"] for row in page.rows] == ["b-1/0"]
+
+
+async def test_a_failed_replay_stands_for_both(topics: Topics, tmp_path: Path) -> None:
+    """The earlier dead letter is not listed any more, and says which one replaced it."""
+    first = make_letter("again", topics.now_s - 5, {"to": PHONE})
+    replayed = make_letter(
+        "again", topics.now_s, {"to": PHONE}, id="wa.outbound:0:1", replay_count=1
+    )
+    headers = (("wa-replay-of", first.info.id.encode()),)
+    await topics.put_letter(first)
+    await topics.put_letter(type(replayed)(info=replayed.info, value=b"{}", headers=headers))
+    async with follow(topics, tmp_path / "model") as model:
+        page = await model.read(lambda c: letters.list_dead_letters(c, {"to": PHONE}, 10, 0))
+        assert page.rows == []  # the record of the replay cannot be read, so it has no recipient
+        assert await model.read(queries.count_dead_letters) == 2
+        letter = await model.read(lambda c: letters.find_dead_letter(c, first.info.id))
+        assert letter is not None
+        assert letter["replaced_by"] == "wa.outbound:0:1"

@@ -124,7 +124,7 @@ def test_all_lasting_data_is_on_volumes() -> None:
     volumes = [mount.split(":")[0] for mount in mounts]
     assert sorted(volumes) == sorted(COMPOSE["volumes"])
     assert f"kafka:{BROKER['KAFKA_LOG_DIRS']}" in mounts
-    for name in ("dispatch", "sender"):
+    for name in ("dispatch", "sender", "console"):
         assert [mount.split(":")[1] for mount in WA_SERVICES[name]["volumes"]] == ["/data"]
 
 
@@ -132,17 +132,17 @@ def test_workers_start_after_the_topics_exist() -> None:
     """A worker without topics would end at once; the topics need the broker."""
     assert WA_SERVICES["topics"]["command"] == ["topics", "create"]
     assert WA_SERVICES["topics"]["depends_on"] == {"broker": {"condition": "service_healthy"}}
-    for name in ("dispatch", "sender"):
+    for name in ("dispatch", "sender", "console"):
         expected = {"topics": {"condition": "service_completed_successfully"}}
         assert WA_SERVICES[name]["depends_on"] == expected
 
 
 def test_each_lasting_service_is_supervised() -> None:
     """It is restarted when it ends, and it has a probe."""
-    for name in ("broker", "dispatch", "sender"):
+    for name in ("broker", "dispatch", "sender", "console"):
         assert SERVICES[name]["restart"] == "unless-stopped"
         assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
-    for name in ("dispatch", "sender"):
+    for name in ("dispatch", "sender", "console"):
         _, python, option, program = SERVICES[name]["healthcheck"]["test"]
         assert (python, option) == ("python", "-c")
         compile(program, name, "exec")

@@ -218,7 +218,7 @@ def summarize(status: StackStatus) -> str:
     """The addresses of everything, in one line."""
     addresses = [
         f"Kafka {status.kafka}",
-        *([f"probes {status.web}"] if status.web else []),
+        *([f"console {status.web}"] if status.web else []),
         *([f"simulated WhatsApp {status.sandbox}"] if status.sandbox else []),
     ]
     return "ready: " + " · ".join(addresses)

@@ -14,7 +14,20 @@ from streams.settings import Settings
 from streams.system.private_files import tighten_folder
 
 OWN_NAMES: Final = frozenset(
-    {"kafka", "logs", "media", "media-cache", "ports", "profiles", "run", "sandbox", "tables"}
+    {
+        *(
+            "console",
+            "kafka",
+            "logs",
+            "media",
+            "media-cache",
+            "ports",
+            "profiles",
+            "run",
+            "sandbox",
+        ),
+        "tables",
+    }
 )
 
 

@@ -27,6 +27,7 @@ _PACKAGE_ROOT = Path(streams.__file__).parents[
 ]  # so that a service finds the package, installed or not
 # A sender finishes its current send, a dispatcher its current event; both then leave their groups.
 _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
+_CONSOLE_GRACE_S = 10.0
 
 _EXIT_NAMES = {int(code): code.name for code in ExitCode}
 
@@ -34,12 +35,11 @@ _EXIT_NAMES = {int(code): code.name for code in ExitCode}
 def build_dispatcher_spec(
     settings: Settings, http: aiohttp.ClientSession, number: int
 ) -> ServiceSpec:
-    """The n-th dispatcher, counted from 1. The first one listens on WA_WEB_PORT, the others on any port."""
+    """The n-th dispatcher, counted from 1. WA_WEB_PORT is the console's: it listens on any port."""
     name = f"dispatch-{number}"
-    port = settings.web_port if number == 1 else 0
     return ServiceSpec(
         name=name,
-        start=_make_start(replace(settings, web_port=port), name, "dispatch"),
+        start=_make_start(replace(settings, web_port=0), name, "dispatch"),
         probe=_make_worker_probe(settings, http, name),
         log=get_log_path(settings, name),
         grace_s=_DISPATCHER_GRACE_S,
@@ -58,6 +58,17 @@ def build_sender_spec(settings: Settings, http: aiohttp.ClientSession, account: 
         log=get_log_path(settings, name),
         grace_s=settings.ack_timeout_s + _SENDER_GRACE_S,
         exit_names=_EXIT_NAMES,
+    )
+
+
+def build_console_spec(settings: Settings, http: aiohttp.ClientSession) -> ServiceSpec:
+    """The console, on WA_WEB_PORT."""
+    return ServiceSpec(
+        name="console",
+        start=_make_start(settings, "console", "console"),
+        probe=_make_worker_probe(settings, http, "console"),
+        log=get_log_path(settings, "console"),
+        grace_s=_CONSOLE_GRACE_S,
     )
 
 

@@ -1,9 +1,9 @@
 """Everything that `up` runs on this machine, in its order.
 
     kafka-1 (unless WA_KAFKA_BOOTSTRAP_SERVERS is set) and sandbox (with `--sandbox`)
-        → topics → dispatchers → senders with their browsers
+        → topics → dispatchers and the console → senders with their browsers
 
-It stops in the reverse order: senders, dispatchers, sandbox, broker. How each service runs is in
+It stops in the reverse order: senders, console, dispatchers, sandbox, broker. How each service runs is in
 `services`; how a service is restarted is the supervisor's.
 """
 
@@ -109,6 +109,7 @@ class LocalStack:
         if on_topics_ready is not None:
             await on_topics_ready(self.settings)
         self._supervisor.start(*self._build_dispatcher_specs())
+        self._supervisor.start(services.build_console_spec(self.settings, self._http))
         await self._supervisor.wait_until_ready(*base_services)
         await self._start_senders()
         self._all_started = True
@@ -136,11 +137,11 @@ class LocalStack:
 
     def get_status(self) -> StackStatus:
         """The status that `ps` shows."""
-        dispatcher = read_run_file(self.settings.data_dir, "dispatch-1")
+        console = read_run_file(self.settings.data_dir, "console")
         return StackStatus(
             ready=self._all_started and self._supervisor.is_ready,
             kafka=self.settings.kafka_bootstrap_servers,
-            web=dispatcher.web if dispatcher else None,
+            web=console.web if console else None,
             sandbox=self.sandbox_url,
             parts=[
                 *(self._status_of(service) for service in self._supervisor.services),

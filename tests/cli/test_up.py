@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import orjson
 import psutil
@@ -55,6 +57,11 @@ class Up:
     def service(self, name: str) -> dict[str, Any]:
         """One service of it; empty if it does not exist."""
         return next((service for service in self.ps()["parts"] if service["name"] == name), {})
+
+    def read_page(self, path: str) -> str:
+        """A page of the console."""
+        with urlopen(self.ps()["web"] + path, timeout=WAITS_S) as response:
+            return response.read().decode()
 
     def below(self) -> list[int]:
         """Every process that belongs to it."""
@@ -155,7 +162,14 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         assert up.ps() == stack_status
         assert stack_status["ready"] is True
         names = [service["name"] for service in stack_status["parts"]]
-        assert names == ["kafka-1", "sandbox", "dispatch-1", "sender-main", "browser-main"]
+        assert names == [
+            "kafka-1",
+            "sandbox",
+            "dispatch-1",
+            "console",
+            "sender-main",
+            "browser-main",
+        ]
         assert {service["state"] for service in stack_status["parts"]} == {"ready"}
         assert all(is_running(service["pid"]) for service in stack_status["parts"])
 
@@ -166,6 +180,9 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         assert (bad.returncode, "invalid_phone" in bad.stderr) == (1, True)
         history = up.command("status", "one", "--json").stdout.splitlines()
         assert [orjson.loads(line)["status"] for line in history][:2] == ["accepted", "sent"]
+        page = up.read_page("/message?" + urlencode({"to": "+60115550001", "id": "one"}))
+        assert "Timeline" in page
+        assert ">sent<" in page
         with follows(up, "one") as following:
             assert following.stdout is not None
             assert orjson.loads(following.stdout.readline())["status"] == "accepted"
@@ -204,7 +221,7 @@ def test_everything_runs_and_nothing_is_left(tmp_path: Path) -> None:
         assert up.process.wait(WAITS_S) == 0
         assert not any(map(is_running, below))
         stopped = [line.split()[1] for line in up.log.read_text().splitlines() if "stopped" in line]
-        assert stopped == ["sender-main", "dispatch-1", "sandbox", "kafka-1"]
+        assert stopped == ["sender-main", "console", "dispatch-1", "sandbox", "kafka-1"]
         assert up.ps()["parts"] == []
 
 

@@ -98,6 +98,7 @@ async def fill_with_attacks(topics: Topics) -> None:
     media = InboundMedia(filename=ATTACK + TURNED, size=3)
     await topics.put_inbound(ATTACK, name=ATTACK + TURNED, caption=ATTACK, media=media)
     await topics.put_batch(ATTACK, 1)
+    await topics.put_alert("raised", summary=ATTACK, labels={"account": ATTACK}, runbook=ATTACK)
     await topics.put_account(account="sales-1", state="restricted", reason=ATTACK, phone=ATTACK)
     await topics.put_account(account="link-1", state="linking", qr=ATTACK)
 

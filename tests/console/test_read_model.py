@@ -269,6 +269,21 @@ async def test_a_forgotten_recipient_is_removed(topics: Topics, tmp_path: Path) 
         assert [row["request_id"] for row in page.rows] == ["b-1/0"]
 
 
+async def test_an_alert_is_listed_while_it_is_raised(topics: Topics, tmp_path: Path) -> None:
+    """A repeat of an earlier record changes nothing; alerts of other accounts are other alerts."""
+    await topics.put_alert("raised", ago_s=50)
+    await topics.put_alert("cleared", ago_s=40)
+    await topics.put_alert("raised", ago_s=50)
+    await topics.put_alert("raised", ago_s=30, labels={"account": "sales-1"}, severity="warning")
+    await topics.put_alert("raised", ago_s=20, alert="queue_old")
+    async with follow(topics, tmp_path / "model") as model:
+        listed = await model.read(queries.list_alerts)
+        assert [(a["alert"], a["labels"]["account"]) for a in listed] == [
+            ("queue_old", "main"),
+            ("account_silent", "sales-1"),
+        ]
+
+
 async def test_a_failed_replay_stands_for_both(topics: Topics, tmp_path: Path) -> None:
     """The earlier dead letter is not listed any more, and says which one replaced it."""
     first = make_letter("again", topics.now_s - 5, {"to": PHONE})

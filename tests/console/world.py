@@ -13,6 +13,8 @@ from aiokafka import AIOKafkaProducer
 from streams.console.app import open_console
 from streams.contract import account, batch, inbound, status
 from streams.contract.account import AccountRecord
+from streams.contract.alerts import record as alerts
+from streams.contract.alerts.record import AlertRecord
 from streams.contract.batch import BatchProgress
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
 from streams.contract.errors import ErrorInfo
@@ -116,6 +118,24 @@ class Topics:
         }
         message = InboundMessage(**(given | fields))
         await self.put("inbound", message.key.encode(), inbound.encode(message))
+
+    async def put_alert(self, state: Any, *, ago_s: float = 0.0, **fields: Any) -> None:
+        """Write an alert of a silent account, raised or cleared."""
+        at = format_rfc3339(self.now_s - ago_s)
+        given: dict[str, Any] = {
+            "event_id": f"account_silent/{state}",
+            "alert": "account_silent",
+            "state": state,
+            "severity": "critical",
+            "at": at,
+            "raised_at": at,
+            "summary": "Its sender is silent.",
+            "labels": {"account": "main"},
+            "threshold": 30.0,
+            "runbook": "docs/runbook/account_silent.md",
+        }
+        record = AlertRecord(**(given | fields))
+        await self.put("alerts", record.alert.encode(), alerts.encode(record))
 
     async def put_batch(self, batch_id: str, total: int, **counts: int) -> None:
         """Write the progress of a batch."""

@@ -65,6 +65,15 @@ def count_dead_letters(connection: sqlite3.Connection) -> int:
     return count
 
 
+def list_alerts(connection: sqlite3.Connection, limit: int = 100) -> list[Row]:
+    """The alerts that are raised, the critical ones first."""
+    rows = connection.execute(
+        "SELECT document FROM alerts WHERE is_raised ORDER BY at_s DESC LIMIT ?", (limit,)
+    )
+    documents = [orjson.loads(document) for (document,) in rows]
+    return sorted(documents, key=lambda alert: alert["severity"] != "critical")
+
+
 def list_waiting_recipients(connection: sqlite3.Connection, limit: int, offset: int) -> Page:
     """Whom something waits for: how much, since when, and why the oldest one waits."""
     return _fetch_page(

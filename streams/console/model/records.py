@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from streams.contract import batch, dead_letter, inbound, replay, status
+from streams.contract.alerts import record as alerts
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
 from streams.contract.headers import get_text
 from streams.contract.status import NO_RECIPIENT, StatusEvent
@@ -147,6 +148,19 @@ def _apply_batch(connection: sqlite3.Connection, record: Record, _: str | None) 
     )
 
 
+def _apply_alert(connection: sqlite3.Connection, record: Record, _: str | None) -> None:
+    alert = alerts.decode(record.value or b"")
+    key = alerts.make_event_id(
+        alert.alert, alert.labels, "", "raised"
+    )  # of the alert, not of a fact
+    is_raised, at_s = alert.state == "raised", parse_rfc3339(alert.at)
+    connection.execute(
+        """INSERT INTO alerts VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
+        SET is_raised = ?2, at_s = ?3, document = ?4 WHERE at_s <= ?3""",
+        (key, is_raised, at_s, record.value),
+    )
+
+
 def _apply_forget(connection: sqlite3.Connection, record: Record, _: str | None) -> None:
     """A recipient was forgotten: which one, only its number tells (retention.py)."""
     key = record.key or b""
@@ -166,6 +180,7 @@ _APPLY: Final[Mapping[str, Apply]] = {
     "dlq": _apply_dead_letter,
     "inbound": _apply_received,
     "batches": _apply_batch,
+    "alerts": _apply_alert,
     "forget": _apply_forget,
 }
 TOPICS: Final = tuple(_APPLY)

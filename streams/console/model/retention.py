@@ -35,6 +35,7 @@ def prune(
         f"DELETE FROM messages WHERE at_s < ? AND status NOT IN {_OPEN}", (before_s,)
     )
     connection.execute("DELETE FROM received WHERE at_s < ?", (before_s,))
+    connection.execute("DELETE FROM alerts WHERE at_s < ? AND NOT is_raised", (before_s,))
     connection.execute(
         "DELETE FROM received WHERE rowid <= (SELECT max(rowid) - ? FROM received)", (max_received,)
     )

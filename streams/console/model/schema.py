@@ -56,5 +56,9 @@ CREATE INDEX dead_letters_replay_of ON dead_letters (replay_of) WHERE replay_of 
 CREATE INDEX dead_letters_recipient ON dead_letters (recipient);
 CREATE INDEX dead_letters_batch ON dead_letters (batch_id) WHERE batch_id IS NOT NULL;
 
+CREATE TABLE alerts (
+    key TEXT PRIMARY KEY, is_raised INTEGER NOT NULL, at_s REAL NOT NULL, document BLOB NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE forgotten (key BLOB PRIMARY KEY, request_id TEXT NOT NULL, at_s REAL NOT NULL) WITHOUT ROWID;
 """

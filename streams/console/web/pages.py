@@ -48,15 +48,17 @@ class Pages:
                 queries.count_by_minute(connection, first_minute),
                 queries.count_waiting(connection),
                 queries.count_dead_letters(connection),
+                queries.list_alerts(connection),
             )
 
-        counts, waiting, dead_letters = await self._console.model.read(query)
+        counts, waiting, dead_letters, alerts = await self._console.model.read(query)
         return self._render(
             request,
             "overview.html",
             chart=build_chart(counts, first_minute, _MINUTES),
             waiting=waiting,
             dead_letters=dead_letters,
+            alerts=alerts,
             accounts=self._console.accounts.list(),
         )
 

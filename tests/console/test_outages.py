@@ -1,0 +1,51 @@
+"""A console whose broker goes away: it says so, loses nothing, and goes on when the broker is back."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from tests.console.world import PHONE, Topics, Visitor, visit
+from tests.support.broker import OwnBroker, make_settings
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+
+MESSAGE = {"to": PHONE, "text": "hello"}
+
+
+async def post(visitor: Visitor, key: str) -> tuple[int, dict[str, object]]:
+    """Send a request through the API."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+    url = f"{visitor.url}/api/messages"
+    async with visitor.http.post(url, data=orjson.dumps(MESSAGE), headers=headers) as response:
+        return response.status, orjson.loads(await response.read())
+
+
+async def test_a_broker_that_goes_and_comes_back(
+    own_broker: OwnBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile a request is answered with 503 and its id, and the pages show what was read before."""
+    monkeypatch.setattr("streams.console.web.api._PRODUCE_TIMEOUT_S", 3.0)
+    settings = make_settings(own_broker, tmp_path / "data", partitions=1)
+    async with Topics.open(settings) as topics:
+        await topics.fill()
+        async with visit(settings) as visitor:
+            await wait_until(lambda: _shows(visitor, "/queue", "rate_limited"))
+            assert (await post(visitor, "before"))[0] == 202
+            own_broker.kill()
+            status, document = await post(visitor, "during")
+            assert (status, document["messages"]) == (503, [{"id": "during", "to": PHONE}])
+            assert await _shows(visitor, "/queue", "rate_limited")
+            own_broker.start(print)
+
+            async def is_accepted() -> bool:
+                return (await post(visitor, "during"))[0] == 202
+
+            await wait_until(is_accepted)
+            await topics.put_event("after", "accepted", 1.0)
+            await wait_until(lambda: _shows(visitor, "/search?q=after", "1 messages"))
+
+
+async def _shows(visitor: Visitor, path: str, text: str) -> bool:
+    return text in (await visitor.get(path))[1]

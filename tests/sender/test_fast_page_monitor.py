@@ -1,6 +1,8 @@
 """What WhatsApp's page stops offering: one log line and a metric. No page, no Kafka."""
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -10,6 +12,8 @@ from streams.sender.monitoring.page_monitor import GROUPS, PageMonitor
 from streams.testing.fake_driver import FakeDriver
 from streams.whatsapp.diagnosis import Diagnosis, Document, PageDiagnosis
 from streams.whatsapp.driver import Phase, SessionState
+
+ADAPTER = Path(__file__).parents[2] / "streams" / "whatsapp" / "web" / "adapter"
 
 
 @pytest.fixture
@@ -26,6 +30,12 @@ def read_missing(registry: CollectorRegistry) -> dict[str, float | None]:
     """The metric, by group."""
     name = "wa_page_symbols_missing"
     return {group: registry.get_sample_value(name, {"group": group}) for group in GROUPS}
+
+
+def test_every_group_of_symbols_is_counted() -> None:
+    """A group that the adapter has and the metric has not would be missing without an alert."""
+    source = (ADAPTER / "symbols.js").read_text()
+    assert tuple(re.findall(r"^    (\w+): \{$", source, re.MULTILINE)) == GROUPS
 
 
 def test_a_symbol_that_disappears_is_logged_once(

@@ -19,6 +19,9 @@ GROUPS: Final = (
     "linking",
     "restrictions",
     "look_ups",
+    "incoming",
+    "typing",
+    "forgetting",
     "resend",
 )
 # In these phases the page itself has told its state. In the others nothing is known of it.

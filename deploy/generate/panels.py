@@ -181,6 +181,11 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
             {_rate("wa_sender_refusals_total", "code", per_s=60): "{{code}}"},
         ),
         Panel(
+            "Interruptions of a session, 1 h",
+            "short",
+            {"sum by (phase) (increase(wa_sender_interruptions_total[1h]))": "{{phase}}"},
+        ),
+        Panel(
             "Receipts a minute",
             "short",
             {_rate("wa_sender_receipts_total", "ack", per_s=60): "{{ack}}"},

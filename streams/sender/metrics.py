@@ -18,6 +18,7 @@ from streams.whatsapp.driver import (
     Driver,
     InDoubt,
     NotSubmitted,
+    Phase,
     ServerAccepted,
     ServerRefused,
     Submission,
@@ -149,6 +150,13 @@ class Metrics:
             "wa_sender_refusals",
             "Messages that WhatsApp's server refused, by its code",
             "code",
+        )
+        self.interruptions = LabelledCounter(
+            registry,
+            "wa_sender_interruptions",
+            "Times that a session was ready and then was not, by the phase that it came into",
+            "phase",
+            initial=[phase.value for phase in Phase if phase is not Phase.READY],
         )
         self.new_chat_quota = Gauge(
             "wa_account_new_chat_quota",

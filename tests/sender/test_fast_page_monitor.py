@@ -73,6 +73,18 @@ def test_a_symbol_that_comes_back_is_not_missing(
     assert set(read_missing(registry).values()) == {0}
 
 
+def test_an_interruption_is_counted_once(monitor: PageMonitor, registry: CollectorRegistry) -> None:
+    """Only from ready to something else, by what it became; the first connection is not one."""
+    phases = (Phase.STARTING, Phase.READY, Phase.READY, Phase.RECONNECTING, Phase.SYNCING)
+    for phase in (*phases, Phase.READY, Phase.RECONNECTING):
+        monitor.update(SessionState(phase))
+    counts = {
+        phase: registry.get_sample_value("wa_sender_interruptions_total", {"phase": phase.value})
+        for phase in (Phase.RECONNECTING, Phase.SYNCING, Phase.STARTING)
+    }
+    assert counts == {Phase.RECONNECTING: 2, Phase.SYNCING: 0, Phase.STARTING: 0}
+
+
 async def test_the_versions_of_the_page_are_a_metric(
     monitor: PageMonitor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

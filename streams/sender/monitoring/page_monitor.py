@@ -1,6 +1,6 @@
-"""Notices what WhatsApp's page stops offering, after an update of it: metrics, and one log line.
+"""Notices what WhatsApp's page stops offering, after an update of it, and each interruption of a session.
 
-`degraded` on `wa.accounts` has the same names. Sends nothing and decides nothing.
+Both are metrics; the first one is also a log line, and `degraded` on `wa.accounts` has the same names. Sends nothing and decides nothing.
 """
 
 import logging
@@ -35,10 +35,14 @@ class PageMonitor:
         self._account = account
         self._metrics = metrics
         self._missing: frozenset[str] = frozenset()
+        self._is_ready = False
         self._update_metric()
 
     def update(self, session: SessionState) -> None:
         """The session is in this state. A symbol is `group/name`; the disk, for example, is not one."""
+        if self._is_ready and session.phase is not Phase.READY:
+            self._metrics.interruptions.inc(session.phase.value)
+        self._is_ready = session.phase is Phase.READY
         missing = frozenset(name for name in session.degraded if "/" in name)
         if session.phase not in _PAGE_PHASES or missing == self._missing:
             return

@@ -242,7 +242,7 @@ class Metrics:
         """A dispatch begins: its number is looked up now, or an earlier answer came with it."""
         if isinstance(attempt.action, actions.LookUpNumber):
             self.lookups.inc("asked")
-        elif attempt.command.chat_id is not None:
+        elif attempt.command.chat_id is not None and not attempt.is_reconciling:
             self.lookups.inc("cached")
 
     def record_account(self, record: AccountRecord) -> None:

@@ -66,7 +66,7 @@ def _statuses(status: str) -> Increase:
 
 def _submits(result: str) -> Increase:
     selector = Selector("wa_sender_submits_total", having={"result": (result,)})
-    return Increase(selector, 10 * _MINUTE_S, by=_WORKER)
+    return Increase(selector, 5 * _MINUTE_S, by=_WORKER)
 
 
 def _lookups(result: str) -> Increase:

@@ -1,6 +1,7 @@
 """Notices what WhatsApp's page stops offering, after an update of it, and each interruption of a session.
 
-Both are metrics; the first one is also a log line, and `degraded` on `wa.accounts` has the same names. Sends nothing and decides nothing.
+Both are metrics; the first one is also a log line, and `degraded` on `wa.accounts` has the same names. Sends nothing
+and decides nothing.
 """
 
 import logging

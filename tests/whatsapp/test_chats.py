@@ -38,6 +38,18 @@ async def test_who_has_written_is_no_stranger(
             await asyncio.sleep(0.02)
 
 
+async def test_a_person_whom_the_page_does_not_know_is_no_missing_symbol(
+    shared_driver: WhatsAppWeb,
+) -> None:
+    """WhatsApp's own check fails without a contact; an alert says that a symbol is missing."""
+    assert await shared_driver.is_new_chat("60123459999@c.us")
+    assert shared_driver._supervisor is not None
+    page = shared_driver._supervisor.page
+    assert page is not None
+    answer = await page.call("listen", {"after": 0, "state_version": -1, "wait_ms": 0}, 10)
+    assert answer["state"]["missing"] == []
+
+
 async def test_typing_is_shown_and_ends(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:

@@ -105,8 +105,9 @@
   // The token that WhatsApp gives for somebody who has written to the account.
   const isTrusted = (chat) => Boolean(chat && chat.getTcToken && chat.getTcToken() != null);
 
+  // WhatsApp's own check fails without a contact, of somebody whom the page does not know: that is no missing symbol.
   function isAllowed(name, loadUtils, chat, contact) {
-    const canSend = readOrNull(name, () => loadUtils()[name]({ chat, contact }));
+    const canSend = contact ? readOrNull(name, () => loadUtils()[name]({ chat, contact })) : null;
     return canSend === null ? isTrusted(chat) : canSend === true;
   }
 

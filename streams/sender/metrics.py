@@ -1,6 +1,5 @@
 """The metrics of a sender. One object per process, on the registry that /metrics serves."""
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final, cast
 
@@ -52,7 +51,7 @@ class AckCollector(Collector):
         self._earlier = AckCounts()  # of the drivers before this one
         self._missing = 0
         self._submits = dict.fromkeys(_SUBMIT_NAMES.values(), 0)
-        self._last_ack_s = 0.0  # by the host's clock; 0: none yet
+        self._last_ack_s = 0.0  # in the driver's clock; 0: none yet
 
     def follow(self, driver: Driver) -> Driver:
         """Count this driver's acks from now on, and keep what the one before it has counted."""
@@ -65,7 +64,7 @@ class AckCollector(Collector):
         if isinstance(result, InDoubt) and result.code == _MISSING_ACK_CODE:
             self._missing += 1
         elif isinstance(result, ServerAccepted):
-            self._last_ack_s = time.time()
+            self._last_ack_s = result.at_s
 
     def _sum(self) -> AckCounts:
         current = AckCounts() if self._driver is None else self._driver.ack_counts

@@ -1,16 +1,13 @@
 """The HTTP API over real HTTP, with a real broker."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
-from streams.settings import Settings
 from tests.console.world import PHONE, Topics, Visitor, visit
 from tests.support.waiting import wait_until
 
@@ -18,14 +15,6 @@ pytestmark = pytest.mark.broker
 
 MESSAGE = {"to": "+60 12-345 6789", "content": {"type": "text", "body": "hello"}}
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest_asyncio.fixture
-async def topics(settings: Settings) -> AsyncIterator[Topics]:
-    """Filled topics."""
-    async with Topics.open(settings) as topics:
-        await topics.fill()
-        yield topics
 
 
 async def post(visitor: Visitor, body: Any, **headers: str) -> tuple[int, Any, str]:

@@ -1,6 +1,5 @@
 """The pages and the forms over real HTTP, with a real broker: what they show, to whom, and what they do."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
-import pytest_asyncio
 from yarl import URL
 
 from streams.console.web.server import require_token
@@ -26,14 +24,6 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.broker
 
 OUR_PAGES = ("/", "/accounts", "/queue", "/batches", "/dead-letters", "/send", "/search")
-
-
-@pytest_asyncio.fixture
-async def topics(settings: Settings) -> AsyncIterator[Topics]:
-    """Filled topics."""
-    async with Topics.open(settings) as topics:
-        await topics.fill()
-        yield topics
 
 
 async def wait_until_ready(visitor: Visitor) -> None:

@@ -1,67 +1,25 @@
-"""The read model on a real broker: it holds what the topics say, and it can be lost in every way."""
+"""The read model on a real broker: it holds what the topics say, and no more than it should."""
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from streams.console.model import letters, queries
-from streams.console.model.database import ModelDamaged
 from streams.console.model.read_model import ReadModel
 from streams.domain import forgetting
 from streams.domain.forgetting import ForgetReport
 from streams.kafka.connection import admin_client
 from streams.kafka.topics import names
-from streams.settings import Settings
-from streams.system.tasks import cancel_tasks
+from tests.console.models import follow, has_everything, read_status
 from tests.console.world import ERROR, OTHER_PHONE, PHONE, Topics, make_letter
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 
 DAY_S = 86_400.0
-
-
-@pytest_asyncio.fixture
-async def topics(settings: Settings) -> AsyncIterator[Topics]:
-    """Filled topics."""
-    async with Topics.open(settings) as topics:
-        await topics.fill()
-        yield topics
-
-
-@asynccontextmanager
-async def follow(topics: Topics, path: Path, **options: Any) -> AsyncIterator[ReadModel]:
-    """A read model that has read the topics."""
-    settings = options.pop("settings", topics.settings)
-    model = ReadModel(settings, path, now_s=lambda: topics.now_s, **options)
-    task = asyncio.create_task(model.run())
-    try:
-        await wait_until(lambda: model.is_current)
-        yield model
-    finally:
-        await cancel_tasks(task)
-
-
-async def read_status(model: ReadModel, id: str, to: str = PHONE) -> str | None:
-    """The status of a message; None if it is not there, or the file is being built."""
-    try:
-        row = await model.read(lambda connection: queries.find_message(connection, to, id))
-    except ModelDamaged:
-        return None
-    return row["status"] if row else None
-
-
-async def has_everything(model: ReadModel) -> bool:
-    """Whether the messages of `Topics.fill` are there."""
-    statuses = [await read_status(model, id) for id in ("sent-1", "waits-1")]
-    return statuses == ["delivered", "queued"]
 
 
 async def test_it_holds_what_the_topics_say(topics: Topics, tmp_path: Path) -> None:
@@ -128,78 +86,6 @@ async def test_it_goes_on_where_it_ended(topics: Topics, tmp_path: Path) -> None
         assert await read_status(model, "new") == "accepted"
         assert await read_status(model, "sent-1") is None  # what was applied is not applied again
         assert model.rebuilds == 0
-
-
-def _delete(path: Path) -> None:
-    path.unlink()
-
-
-def _overwrite(path: Path) -> None:
-    path.write_bytes(b"not a database " * 4096)
-
-
-def _change_version(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("PRAGMA user_version = 999")
-
-
-def _drop_table(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("DROP TABLE messages")
-
-
-@pytest.mark.parametrize("damage", [_delete, _overwrite, _change_version, _drop_table])
-async def test_a_damaged_file_is_built_again_at_the_start(
-    topics: Topics, tmp_path: Path, damage: Any
-) -> None:
-    """Whatever happened to it while no console ran."""
-    async with follow(topics, tmp_path / "model"):
-        pass
-    damage(tmp_path / "model")
-    await topics.put_event("new", "accepted", 1.0)
-    async with follow(topics, tmp_path / "model") as model:
-        await wait_until(lambda: has_everything(model))
-        assert await read_status(model, "new") == "accepted"
-
-
-@pytest.mark.parametrize("damage", [_delete, _overwrite])
-async def test_a_file_that_is_damaged_while_it_is_open_is_built_again(
-    topics: Topics, tmp_path: Path, damage: Any
-) -> None:
-    """It is noticed at the next record or look, unless the log beside the file still has every page."""
-    async with follow(topics, tmp_path / "model") as model:
-        damage(tmp_path / "model")
-        await topics.put_event("new", "accepted", 1.0)
-        await wait_until(lambda: read_status(model, "new"))
-        await wait_until(lambda: has_everything(model))
-
-
-async def test_a_locked_file_is_replaced(
-    topics: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A program that never lets go of it does not stop the console."""
-    monkeypatch.setattr("streams.console.model.database._LOCK_TIMEOUT_S", 0.1)
-    async with follow(topics, tmp_path / "model"):
-        pass
-    with closing(sqlite3.connect(tmp_path / "model", isolation_level=None)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        async with follow(topics, tmp_path / "model") as model:
-            await wait_until(lambda: has_everything(model))
-            assert model.rebuilds == 1
-
-
-async def test_topics_that_were_created_again_are_read_from_their_beginning(
-    topics: Topics, tmp_path: Path
-) -> None:
-    """The old positions mean nothing there, and the old rows are not of this service."""
-    async with follow(topics, tmp_path / "model"):
-        pass
-    with closing(sqlite3.connect(tmp_path / "model")) as connection, connection:
-        connection.execute("UPDATE topics SET topic_id = 'another' WHERE topic LIKE '%.status'")
-        connection.execute("UPDATE messages SET status = 'failed'")
-    async with follow(topics, tmp_path / "model") as model:
-        await wait_until(lambda: has_everything(model))
-        assert model.rebuilds == 1
 
 
 async def test_records_of_other_programs_are_skipped(topics: Topics, tmp_path: Path) -> None:

@@ -9,14 +9,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 
-from streams.cli.main import cli
 from streams.embedded_kafka import jars
 from streams.settings import SettingError, Settings, load, variable_name
 from streams.whatsapp.install import bundle
+from tests.support.command_line import check_command
 
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.kafka.yml").read_text())
@@ -59,13 +58,7 @@ def test_there_is_one_sender_for_each_account() -> None:
 @pytest.mark.parametrize("name", WA_SERVICES)
 def test_every_command_exists(name: str) -> None:
     """The command line itself parses it."""
-    group, arguments = cli, list(WA_SERVICES[name]["command"])
-    with click.Context(cli, info_name="wa-streams") as context:
-        while isinstance(group, click.Group):
-            _, command, arguments = group.resolve_command(context, arguments)
-            assert command is not None
-            group = command
-        group.make_context(name, arguments, parent=context)  # raises on what it cannot parse
+    check_command(WA_SERVICES[name]["command"])
 
 
 def test_the_brokers_variables_are_well_formed() -> None:

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
-import click
 import pytest
 
-from streams.cli.main import cli
 from streams.contract import dead_letter
 from streams.contract.account import AccountState
 from streams.contract.dead_letter import DeadLetter, DeadLetterInfo
@@ -29,6 +27,7 @@ from streams.domain.errors import CODES
 from streams.runtime.exit_codes import ExitCode
 from streams.sandbox.state.faults import FAULT_KINDS
 from streams.settings import Settings, describe
+from tests.support.command_line import command_names
 from tests.support.metrics import exported_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -124,17 +123,6 @@ def connect_headers() -> Iterator[str]:
 def metric_names() -> Iterator[str]:
     """Each metric of both workers."""
     yield from (metric.name for metric in exported_metrics() if metric.name.startswith("wa_"))
-
-
-def command_names(group: click.Group = cli, prefix: str = "") -> Iterator[str]:
-    """Each command, one in a group with the group's name before it."""
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from command_names(command, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}"
 
 
 PUBLIC_WORDS = {

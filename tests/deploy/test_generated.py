@@ -13,8 +13,8 @@ from deploy.generate.promql import to_promql
 from streams.domain.alerts.expressions import find_metrics
 from streams.domain.alerts.rules import RULES, Rule
 from tests.deploy.scenarios import SCENARIOS
+from tests.support.command_line import command_names
 from tests.support.metrics import exported_labels
-from tests.test_documents import command_names
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "runbook"

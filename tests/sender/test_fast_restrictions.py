@@ -176,16 +176,19 @@ async def test_another_account_takes_the_stranger(sender: FastSender) -> None:
     free_sender = make_sender()
     await free_sender.open()
     await tell_limits(sender, TimeLock(time.time() + 600, "DEFAULT"))
-    world = PhoneWorld(accounts={"main": Capacity(True, 8), "other": Capacity(True, 2)})
+    world = PhoneWorld(accounts={"north": Capacity(True, 8), "south": Capacity(True, 2)})
     world.submit("a")
-    senders = {"main": sender, "other": free_sender}
+    assert world.row and world.row.in_flight
+    drawn = world.row.in_flight.account
+    other = "south" if drawn == "north" else "north"
+    senders = {drawn: sender, other: free_sender}
     accounts: list[str] = []
     while world.row and (in_flight := world.row.in_flight):
         accounts.append(in_flight.account)
         number = in_flight.dispatch_number
         command = make_command("a", number=number, chat_id=STRANGER)
         world.conclude(await senders[in_flight.account].send(command))
-    assert accounts == ["main", "other"]
+    assert accounts == [drawn, other]
     assert world.statuses("a") == ["accepted", "sent"]
     assert (sent_texts(sender), sent_texts(free_sender)) == ([], ["a"])
     await free_sender.close()

@@ -146,6 +146,34 @@ async def test_what_strangers_write_runs_nothing(browser: Browser) -> None:
     assert await browser.page.locator(".qr svg path").count() > 0
 
 
+async def test_a_browser_can_send_the_forms(browser: Browser) -> None:
+    """What a browser adds to a form of ours is not what it adds to one of another site."""
+    page = browser.page
+    await browser.open("/send?" + urlencode({"to": PHONE, "id": "by-form"}))
+    await page.fill("#text", "hello")
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_role("status").filter(has_text="Kafka has the request").wait_for()
+    assert "by-form" in page.url
+    await browser.open("/account?name=main")
+    await page.get_by_role("button", name="Pause").click()
+    await page.get_by_role("status").filter(has_text="main is to be paused").wait_for()
+    await page.locator("#live", has_text="paused by").wait_for()
+    await browser.open("/dead-letters")
+    await page.get_by_role("checkbox", name="Select wa.outbound").first.check()
+    await page.get_by_role("button", name="Replay the selected").click()
+    await page.get_by_text("dead letters would be replayed").wait_for()
+    foreign = (
+        f"<form method=post action='{browser.url}/accounts/request'><button>Go</button></form>"
+    )
+    await page.route(
+        "http://evil.example/**",
+        lambda route: route.fulfill(body=foreign, content_type="text/html"),
+    )
+    await page.goto("http://evil.example/")
+    await page.get_by_role("button").click()
+    await page.get_by_text("403: the request comes from a page of another site").wait_for()
+
+
 async def test_an_open_page_shows_what_changes(browser: Browser, settings: Settings) -> None:
     """Without a reload, and without a violation of the policy by the library that does it."""
     await browser.open("/")

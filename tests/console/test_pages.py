@@ -109,7 +109,15 @@ async def test_with_a_token_nobody_sees_anything_without_it(topics: Topics) -> N
         async with visitor.http.post(f"{visitor.url}/login", data=form) as response:
             assert (response.status, response.url.path) == (200, "/")  # and not elsewhere
         (cookie,) = visitor.http.cookie_jar
-        assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
+        assert (cookie["httponly"], cookie["samesite"], cookie["secure"]) == (True, "Strict", "")
+        proxied = {"X-Forwarded-Proto": "https"}
+        async with visitor.http.post(
+            f"{visitor.url}/login", data=form, headers=proxied, allow_redirects=False
+        ) as response:
+            (cookie,) = response.cookies.values()
+            assert cookie["secure"] is True
+        async with visitor.http.post(f"{visitor.url}/login", data=form) as response:
+            assert response.status == 200  # with a cookie for this address again
         assert "Log out" in (await visitor.get("/"))[1]
         await visitor.post("/logout")
         assert "Token:" in (await visitor.get("/"))[1]

@@ -41,7 +41,7 @@ _HEADERS: Final = {
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with `no-referrer`, a browser sends a form of ours with `Origin: null`
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -150,8 +150,10 @@ async def _check_form(request: web.Request, session: Session) -> web.Response | 
 
 def set_session_cookie(request: web.Request, response: web.StreamResponse, cookie: str) -> None:
     """Give the browser its session. It is lost when the browser is closed."""
+    # A proxy says so; whoever lies about it only loses the own cookie.
+    is_secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
     response.set_cookie(
-        get_cookie_name(request), cookie, httponly=True, samesite="Strict", secure=request.secure
+        get_cookie_name(request), cookie, httponly=True, samesite="Strict", secure=is_secure
     )
 
 

@@ -87,20 +87,19 @@ class Stage:
         self._offsets = count()
         self._phones = count()
         self._in_flight: deque[Phone] = deque()
-        self._account_count = accounts
+        self.account_count = accounts
         self._changes = count()
         self.applied_count = 0
 
     def change_account(self) -> None:
-        """One account is at its pace for a second, or no longer: each in turn."""
+        """An account that is at its cap names another time; the first account never is, and the others are in turns."""
         number = next(self._changes)
-        name, is_paced = (
-            f"account-{number % self._account_count}",
-            number // self._account_count % 2,
-        )
-        free_at = format_rfc3339(NOW_S + 1) if not is_paced else None
+        name = f"account-{1 + number % (self.account_count - 1)}"
         record = AccountRecord(
-            account=name, state="ready", since=format_rfc3339(0), free_at=free_at
+            account=name,
+            state="ready",
+            since=format_rfc3339(0),
+            free_at=format_rfc3339(TOMORROW_S + number),
         )
         self.accounts.apply_record(name.encode(), account.encode(record))
 
@@ -201,6 +200,12 @@ def prepare_closed(stage: Stage) -> None:
         stage.send(stage.new_phone(), "w", account="closed")
 
 
+def prepare_capped(stage: Stage) -> None:
+    """All accounts but one are at their cap."""
+    for _ in range(stage.account_count - 1):
+        stage.change_account()
+
+
 CASES: Final = {
     SMALLEST: Case(),
     "waiting for the phone: 1,000": Case(waiting=1000),
@@ -208,8 +213,12 @@ CASES: Final = {
     "phones waiting for an account that is down: 10,000": Case(prepare_closed),
     "accounts: 100": Case(accounts=100),
     "accounts: 1,000": Case(accounts=1000),
-    "accounts: 2, and one changes before each request": Case(accounts=2, is_changing=True),
-    "accounts: 1,000, and one changes before each request": Case(accounts=1000, is_changing=True),
+    "accounts: 2, and one changes before each request": Case(
+        prepare_capped, accounts=2, is_changing=True
+    ),
+    "accounts: 1,000, and one changes before each request": Case(
+        prepare_capped, accounts=1000, is_changing=True
+    ),
     "phones waiting for 16 places of one account: 10,000": Case(prepare_waiting, max_in_flight=16),
     "phones waiting for 16 places of each of 100 accounts: 10,000": Case(
         prepare_waiting, accounts=100, max_in_flight=16

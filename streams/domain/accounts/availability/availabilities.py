@@ -82,15 +82,20 @@ class Availabilities(Mapping[str, Availability]):
         self._changes.pop(name, None)
         self._changes[name] = self.version
         availability = self._availabilities.get(name)
-        self._ready.discard(name)
-        self._pool.discard(name)
-        self._last_choices.discard(name)
         if availability is Availability.READY:
             self._ready.add(name)
-        if availability is not None and availability not in NOT_READY:
-            is_allowed = name not in self._without_new_chats
-            pool = self._pool if is_allowed else self._last_choices
+        else:
+            self._ready.discard(name)
+        is_usable = availability is not None and availability not in NOT_READY
+        is_allowed = name not in self._without_new_chats
+        self._update_pool(self._pool, name, is_in=is_usable and is_allowed)
+        self._update_pool(self._last_choices, name, is_in=is_usable and not is_allowed)
+
+    def _update_pool(self, pool: DrawPool, name: str, *, is_in: bool) -> None:
+        if is_in and name not in pool:
             pool.add(name, self.get_weight(name))
+        elif not is_in:
+            pool.discard(name)
 
     def changed_since(self, version: int) -> Iterator[str]:
         """The accounts that have changed after this version, also those that have gone."""

@@ -27,7 +27,7 @@ from streams.domain.consent.state import Consent
 from streams.domain.phone import state as stored
 from streams.domain.phone.effects import ForwardRequest
 from streams.domain.phone.events import Event, RequestReceived
-from streams.domain.phone.scheduling.wait_view import is_idle
+from streams.domain.phone.scheduling.wait_view import decode_wait_view, is_idle
 from streams.domain.phone.state import Journal, Message, Payload, Phone
 from streams.runtime.store.index import Index, IndexChange
 from streams.runtime.store.rows import NotARow, UndecodableRow
@@ -56,19 +56,24 @@ def index_row(key: bytes, value: bytes | None) -> IndexChange | None:
     """What a change of this row means to the index of the phones that wait; None: it is not a phone's row."""
     if not key.startswith(PHONE):
         return None
-    return key, value is not None and not is_idle(value)
+    return key, value is not None and not is_idle(decode_wait_view(value))
+
+
+def _index_decoded(key: bytes, row: Any) -> IndexChange | None:
+    return (key, not is_idle(row)) if key.startswith(PHONE) else None
 
 
 # So that a start does not read all phones. Another version makes every store be rebuilt: change it with the rule.
-WAITING_PHONES: Final = Index(b"1", index_row)
+WAITING_PHONES: Final = Index(b"1", index_row, _index_decoded)
 
 
-def check_row(key: bytes, value: bytes) -> None:
-    """Check a record of the changelog. Raises NotARow or UndecodableRow, without the phone number."""
-    decode = _DECODERS.get(key[:1])
+def check_row(key: bytes, value: bytes) -> Any:
+    """The row in this record of the changelog. Raises NotARow or UndecodableRow, without the phone number."""
+    kind = key[:1]
+    decode = _DECODERS.get(kind)
     if decode is None:
         raise NotARow("its key is not one of the table's")
-    _decode(decode, key[:1], value)
+    return _decode(decode, kind, value)
 
 
 def _decode(decode: Callable[[bytes], T], kind: bytes, value: bytes) -> T:

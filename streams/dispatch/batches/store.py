@@ -39,14 +39,13 @@ _DECODERS: Final[dict[bytes, Callable[[bytes], Any]]] = {
 _DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
 
 
-def check_row(key: bytes, value: bytes) -> None:
-    """Check a record of the changelog of the table. Raises NotARow or UndecodableRow."""
+def check_row(key: bytes, value: bytes) -> Any:
+    """The row in a record of the changelog of the table. Raises NotARow or UndecodableRow."""
     decode = _DECODERS.get(key[:1])
     if decode is None:
-        phone_store.check_row(key, value)
-        return
+        return phone_store.check_row(key, value)
     try:
-        decode(value)
+        return decode(value)
     except _DECODE_ERRORS as error:
         kind = key[:1].decode()
         raise UndecodableRow(

@@ -27,12 +27,21 @@ class BulkLoad:
     def __init__(self, write_buffer_bytes: int) -> None:
         """`write_buffer_bytes`: of a store, after its load."""
         self.partitions: set[int] = set()
+        # What the indexes of stores have that were empty: only for what is in an index is a removal written.
+        self.index_keys: dict[int, set[bytes]] = {}
         self._usual = {
             "level0_file_num_compaction_trigger": "4",
             "level0_slowdown_writes_trigger": "20",
             "level0_stop_writes_trigger": "36",
             "write_buffer_size": str(write_buffer_bytes),
         }  # but for the last, RocksDB's defaults
+
+    def note_opened(self, partition: int, *, is_empty: bool) -> None:
+        """The partition's store was opened; what was known of an earlier one counts no more."""
+        self.partitions.discard(partition)
+        self.index_keys.pop(partition, None)
+        if is_empty:
+            self.index_keys[partition] = set()
 
     def write(self, partition: int, database: Rdict, changes: WriteBatch) -> None:
         """Write one batch; the first one of a partition begins its load."""
@@ -51,4 +60,5 @@ class BulkLoad:
     def forget(self) -> None:
         """No store is being filled any more: the others were closed, and have an earlier offset."""
         self.partitions.clear()
+        self.index_keys.clear()
         memory.set_write_buffer_bytes(memory.WRITE_BUFFER_BYTES)

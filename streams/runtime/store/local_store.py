@@ -21,7 +21,7 @@ from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.store import quarantine
 from streams.runtime.store.bulk_load import BulkLoad
 from streams.runtime.store.errors import StoreProblem, classify
-from streams.runtime.store.index import INDEX_VERSION_KEY, NO_INDEX, Change, Index
+from streams.runtime.store.index import INDEX_VERSION_KEY, NO_INDEX, Change, Index, put_or_delete
 from streams.runtime.store.memory import make_options
 from streams.runtime.store.rows import (
     APPENDED_KEY,
@@ -71,8 +71,10 @@ class LocalStore(rocksdb.Store):
             self._set_aside(partition, str(error))
             database = super()._open_for_partition(partition)
         self._watch_probation(partition)
-        if database.get(self.offset_key) is None:  # everything is read from the changelog
+        is_empty = database.get(self.offset_key) is None  # everything is read from the changelog
+        if is_empty:
             database.put(INDEX_VERSION_KEY, self.index.version)
+        self._bulk_load.note_opened(partition, is_empty=is_empty)
         return database
 
     def _watch_probation(self, partition: int) -> None:
@@ -224,28 +226,25 @@ class LocalStore(rocksdb.Store):
         self, partition: int, database: Rdict, changes: WriteBatch, records: Sequence[Any]
     ) -> None:
         undecodable_count = int(database.get(_UNDECODABLE_COUNT_KEY) or b"0")
-        rows: list[Change] = []
+        index_keys = self._bulk_load.index_keys.get(partition)
         for record in records:
             key, value = record.key, record.value
             try:
-                check_record(key, value, self.check_row)
+                row = check_record(key, value, self.check_row)
             except (NotARow, UndecodableRow) as error:
                 self._count_skipped(partition, record.offset, error)
                 undecodable_count += isinstance(error, UndecodableRow)
                 if undecodable_count > MAX_UNDECODABLE_ROWS:
                     self._refuse_changelog(partition, record.offset)
             else:
-                rows.append((key, value))
-        self.add_rows(changes, rows)
+                put_or_delete(changes, key, value)
+                self.index.add_checked(changes, key, value, row, index_keys)
         changes.put(_UNDECODABLE_COUNT_KEY, b"%d" % undecodable_count)
 
     def add_rows(self, batch: WriteBatch, rows: Sequence[Change]) -> None:
         """Add changes of rows to the batch, with what they mean to the index."""
         for key, value in rows:
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
+            put_or_delete(batch, key, value)
         self.index.add_changes(batch, rows)
 
     def make_durable(self) -> None:

@@ -5,6 +5,7 @@ wrote. Such a record is not taken into the store, where every later read would f
 """
 
 from collections.abc import Callable
+from typing import Any
 
 # Keys of the table itself: see `is_internal`.
 INTERNAL_PREFIX = b"__faust\0"
@@ -25,20 +26,20 @@ class UndecodableRow(ValueError):
     """The key is one of the table's, and its value cannot be decoded."""
 
 
-# Raises NotARow or UndecodableRow.
-CheckRow = Callable[[bytes, bytes], None]
+# Returns the decoded row, for the table's index, or None. Raises NotARow or UndecodableRow.
+CheckRow = Callable[[bytes, bytes], Any]
 
 
 def accept_any_row(key: bytes, value: bytes) -> None:
     """For a table whose rows are not checked."""
 
 
-def check_record(key: bytes | None, value: bytes | None, check_row: CheckRow) -> None:
-    """Check a record of the changelog. Raises NotARow or UndecodableRow."""
+def check_record(key: bytes | None, value: bytes | None, check_row: CheckRow) -> Any:
+    """Check a record of the changelog; returns what `check_row` does. Raises NotARow or UndecodableRow."""
     if key is None or key == OFFSET_KEY:
         raise NotARow("no row has this key")
     if value is None or key.startswith(TOPIC_ID_PREFIX):
-        return
+        return None
     if key.startswith(INTERNAL_PREFIX):
         raise NotARow("no row has this key")
-    check_row(key, value)
+    return check_row(key, value)

@@ -31,8 +31,8 @@ STORING = (
     Switch(
         "what is not a row is not recovered",
         STORE_FILE,
-        "                check_record(key, value, self.check_row)\n",
-        "                pass\n",
+        "                row = check_record(key, value, self.check_row)\n",
+        "                row = None\n",
         (DAMAGE + "test_what_is_not_a_row_is_not_recovered",),
     ),
     Switch(

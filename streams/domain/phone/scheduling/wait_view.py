@@ -5,7 +5,7 @@ A start must find the recipients that wait among a million that do not: dispatch
 
 import msgspec
 
-from streams.domain.phone.state import InFlight, Parked, PriorityQueue, Wait
+from streams.domain.phone.state import InFlight, Parked, Phone, PriorityQueue, Wait
 from streams.domain.stored import Codec, Stored
 
 
@@ -19,22 +19,22 @@ class WaitView(Stored, frozen=True):
     scheduled_count: int = 0
     in_flight: InFlight | None = None
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no message waits, is scheduled or is in flight, and nothing is to wake the recipient."""
-        return not (
-            self.waits
-            or self.timer_at_s
-            or self.parked
-            or self.scheduled_count
-            or self.in_flight
-            or any(queue.count for queue in self.queues.values())
-        )
+
+def is_idle(row: WaitView | Phone) -> bool:
+    """Whether no message waits, is scheduled or is in flight, and nothing is to wake the recipient."""
+    return not (
+        row.waits
+        or row.timer_at_s
+        or row.parked
+        or row.scheduled_count
+        or row.in_flight
+        or any(queue.count for queue in row.queues.values())
+    )
 
 
 _views: Codec[WaitView] = Codec(WaitView)
 
 
-def is_idle(data: bytes) -> bool:
-    """Whether the recipient of this stored row waits for nothing. Raises as `decode_phone` does."""
-    return _views.decode(data).is_idle
+def decode_wait_view(data: bytes) -> WaitView:
+    """That part of a recipient's stored row. Raises as `decode_phone` does."""
+    return _views.decode(data)

@@ -8,7 +8,7 @@ While the app stops, partitions are released only after the last event is done.
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,6 +130,10 @@ class App(faust.App):
         """An agent has taken this event from its queue by itself: a rebalance waits for it, as for all in progress."""
         event.message.tracked = True
         self.typed_consumer._unacked_messages.add(event.message)
+
+    def acknowledge(self, events: Sequence[EventT[Any]]) -> None:
+        """These events of one partition are done."""
+        self.typed_consumer.acknowledge([event.message for event in events])
 
     def nack(self, event: EventT[Any]) -> None:
         """Give an event back that will not be acknowledged: it is not waited for, and is read again."""

@@ -48,10 +48,10 @@ async def _process_group(
         await handle(events)
         is_done = True
     finally:
-        for event in events:
-            if is_done:
-                event.ack()
-            else:
+        if is_done:
+            app.acknowledge(events)
+        else:
+            for event in events:
                 app.abandon(event)
 
 

@@ -117,13 +117,10 @@ def _faust_options(
         "broker_max_poll_interval": _YEAR_S,
         # -- reading
         "consumer_auto_offset_reset": "earliest",  # with `latest`, recoveries get stuck
-        "broker_max_poll_records": 200,
+        "broker_max_poll_records": 500,
         "consumer_metadata_max_age_ms": _METADATA_MAX_AGE_MS,
-        "stream_buffer_maxsize": 512,  # records in each actor's queue; the consumer limits their bytes
         "stream_wait_empty": True,  # otherwise the events in progress at SIGTERM are lost
-        # They determine how many events are processed again after a kill.
-        "broker_commit_interval": 0.5,
-        "broker_commit_every": 100,
+        "broker_commit_interval": 0.5,  # what was done since is done again after a kill
         # -- writing
         "producer_acks": -1,
         "producer_linger": 0.0,  # a longer one cuts awaited throughput to a third

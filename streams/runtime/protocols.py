@@ -4,12 +4,12 @@ The app makes its consumer, producer, tables and watchdog, and each of them refe
 to a Protocol of this file instead of the class, so only `app.py` imports them, and none of them imports `app.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
-from faust.types import TP, EventT
+from faust.types import TP, EventT, Message
 
 from streams.runtime.broker.publisher import Publisher
 from streams.runtime.fence import Fence
@@ -35,6 +35,20 @@ class FencedApp(Protocol):
         ...
 
     @property
+    def should_stop(self) -> bool:
+        """Whether it is stopping, or has stopped or crashed."""
+        ...
+
+    @property
+    def topics(self) -> Any:
+        """Faust's conductor, which knows the agents' queues."""
+        ...
+
+    def create_event(self, key: Any, value: Any, headers: Any, message: Message) -> EventT[Any]:
+        """What an agent gets of a record."""
+        ...
+
+    @property
     def on_produce_response(self) -> ProduceObserver:
         """Receives the metadata of each batch that the broker has confirmed, and when it was sent and received."""
         ...
@@ -53,6 +67,10 @@ class GroupingApp(AbandoningApp, Protocol):
 
     def track(self, event: EventT[Any]) -> None:
         """This event is in progress from now on."""
+        ...
+
+    def acknowledge(self, events: Sequence[EventT[Any]]) -> None:
+        """These events of one partition are done."""
         ...
 
 

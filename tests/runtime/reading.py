@@ -1,8 +1,10 @@
-"""An app that reads the source and records what it sees; its events may be left unacknowledged."""
+"""An app that reads the source and records what it sees; its events may be left unacknowledged, or batches lost."""
 
 import asyncio
 from typing import Any
 
+import pytest
+from faust.transport.consumer import ThreadDelegateConsumer
 from faust.types import TP
 
 from streams.runtime.factory import App
@@ -63,6 +65,22 @@ class RecordingApp:
 
 def numbered_values(start: int, end: int) -> list[bytes]:
     return [b"%d" % number for number in range(start, end)]
+
+
+def lose_batch(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Lose the next batch that holds anything, once, after the event is set. Losing it clears the event."""
+    losing = asyncio.Event()
+    fetch = ThreadDelegateConsumer._getmany
+
+    async def getmany(self: Any, active: Any, timeout: float) -> Any:
+        batches = await fetch(self, active, timeout)
+        if losing.is_set() and batches:
+            losing.clear()
+            return {}
+        return batches
+
+    monkeypatch.setattr(ThreadDelegateConsumer, "_getmany", getmany)
+    return losing
 
 
 def add_reader(app: App, world: World, values: list[bytes]) -> App:

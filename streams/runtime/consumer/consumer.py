@@ -11,30 +11,36 @@
   are not committed either: `perform_seek` goes back to the commit and delivers them again, with the new number. And
   nothing is processed twice, because every event in progress was waited for before the partitions were released.
 * **read_committed.** Records of aborted transactions are not delivered.
-* **Back-pressure.** A partition with too many unacknowledged bytes is not read further, however few records they are.
+* **Back-pressure.** A partition with too many unacknowledged bytes is not read further, however few records they are,
+  nor one with too many records in its agent's queue.
+* **Cost.** A fetch is delivered at once, past Faust's conductor, sensors and tasks, which cost more than the event.
 
 All of it runs in the app's event loop; what runs in the consumer's own thread is in thread.py.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from aiokafka.errors import KafkaError
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 from faust.types.transports import TPorTopicSet
+from mode.utils.futures import notify
 
 from streams.kafka.topic_ids import recreated_message
-from streams.runtime.consumer.fetch import gap_free_offsets, record_size_bytes
+from streams.runtime.consumer.fetch import FetchBatch, record_size_bytes
 from streams.runtime.consumer.offsets import OffsetTracker
 from streams.runtime.consumer.thread import ConsumerThread, RebalanceListener
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.protocols import FencedApp
 
 MAX_UNACKED_BYTES = 8 << 20  # delivered and not acknowledged, of one partition
+MAX_QUEUED_RECORDS = 400  # of one partition, before one more fetch
+_FETCH_TIMEOUT_S = 1.0
 _FULL_POLL_S = 0.05
 _IDLE_POLL_S = 1.0
 
@@ -52,8 +58,6 @@ class Consumer(driver.Consumer):
         self.is_delivering = False
         # Of source partitions, from perform_seek to the next revocation.
         self._trackers: dict[TP, OffsetTracker] = {}
-        self._gap_free_from: dict[tuple[TP, int], int] = {}
-        self._resynced: set[TP] = set()
         self._generations = count(1)
         super().__init__(*args, **options)
 
@@ -164,50 +168,60 @@ class Consumer(driver.Consumer):
 
     # -- delivering
 
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Deliver until the fetcher or the consumer is stopped. Faust's own starts two tasks for every record."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                batches, _ = await self._wait_next_records(_FETCH_TIMEOUT_S)
+                for partition, batch in (batches or {}).items():
+                    await self._deliver(ensure_TP(partition), batch)
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:
+                raise
+
     async def _wait_next_records(self, timeout: float) -> Any:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
-        full = self._buffered_partitions | {
-            partition for partition in self._trackers if self._is_full(partition)
-        }
+        full = {partition for partition in self._trackers if self._is_full(partition)}
         active = self._get_active_partitions() - full
         if not active:
             await self.sleep(_FULL_POLL_S if full else _IDLE_POLL_S)
             return {}, active
         # aiokafka does not notice that a partition has room again, only that records have arrived.
         records = await self._getmany(active, _FULL_POLL_S if full else timeout)
-        # If the flow has stopped in the meantime, Faust would seek back to the commits, in the middle of
-        # a rebalance or a recovery. The recovery does that at its end, and what came too late is read
-        # again then.
+        # If the flow has stopped in the meantime, a rebalance or a recovery is under way. It seeks at its end, and
+        # what came too late is read again then.
         return (records, active) if self.flow_active else (None, None)
 
     def _is_full(self, partition: TP) -> bool:
         tracker = self._apply_acks(partition)
-        return tracker is not None and tracker.unacked_bytes >= MAX_UNACKED_BYTES
+        if tracker is None or tracker.unacked_bytes >= MAX_UNACKED_BYTES:
+            return tracker is not None
+        return self._get_queue(partition).qsize() >= MAX_QUEUED_RECORDS
 
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        batches = await super()._getmany(active_partitions, timeout)
-        self._resynced.clear()
-        self._gap_free_from = dict(gap_free_offsets(batches))
-        return batches
-
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
-        """The next contiguous records; each is entered in its tracker."""
-        async for partition, message in super().getmany(timeout):
-            tracker = self._trackers.get(partition)
-            if tracker is None or tracker.already_delivered(message.offset):
-                continue  # read again after the coming seek, or delivered already
-            if not tracker.is_contiguous(self._gap_free_from[partition, message.offset]):
-                await self._resync_once(partition)
-                continue
-            tracker.deliver(message.offset, record_size_bytes(message))
-            yield partition, message
-
-    async def _resync_once(self, partition: TP) -> None:
-        """Once per fetch: all later records of it are behind the gap too."""
-        if partition not in self._resynced:
-            self._resynced.add(partition)
+    async def _deliver(self, partition: TP, batch: FetchBatch) -> None:
+        """Put the records into the queue of the partition's agent, each entered in the tracker."""
+        tracker = self._trackers.get(partition)
+        if tracker is None:
+            return  # read again after the coming seek
+        if batch and not tracker.is_contiguous(batch.start_offset):
             await self.resync(partition)
+            return
+        queue, create_event = self._get_queue(partition), self.app.create_event
+        for record in batch:
+            if tracker.already_delivered(record.offset):
+                continue
+            tracker.deliver(record.offset, record_size_bytes(record))
+            message = self._to_message(partition, record)
+            message.refcount = 1
+            queue.force_put_nowait(
+                create_event(message.key, message.value, message.headers, message)
+            )
+
+    def _get_queue(self, partition: TP) -> Any:
+        """The queue of the one agent that reads the partition. Its bound is in `_is_full`."""
+        [channel] = self.app.topics._tp_index[partition]
+        return channel.queue
 
     # -- committing
 
@@ -218,6 +232,15 @@ class Consumer(driver.Consumer):
         self.abandon(message)
         return False
 
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """`ack` for many events of one partition."""
+        generation = self.app.consumer_generation_id
+        for message in messages:
+            if message.generation_id == generation and not message.acked:
+                self._acked_index[message.tp].add(message.offset)
+            self.abandon(message)
+        notify(self._waiting_for_ack)
+
     def abandon(self, message: Message) -> None:
         """The event ends unfinished: nothing waits for it or commits it, and the partition's next owner reads it."""
         message.acked = True
@@ -226,15 +249,11 @@ class Consumer(driver.Consumer):
     async def _commit_offsets(
         self, offsets: Mapping[TP, int], start_new_transaction: bool = True
     ) -> bool:
-        """Faust takes what it failed to commit for committed, and would not try again."""
-        committed = {partition: self._committed_offset[partition] for partition in offsets}
-        is_committed = await super()._commit_offsets(offsets, start_new_transaction)
-        if not is_committed:
-            self._committed_offset.update(committed)
+        """Faust would take what it failed to commit for committed, and draw a table for its log at each commit."""
+        is_committed = await self._commit(offsets)
+        if is_committed:
+            self._committed_offset.update(offsets)
         return is_committed
-
-    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Faust's own record of gaps: nothing reads it here, and it would grow for ever."""
 
     def _filter_tps_with_pending_acks(self, topics: TPorTopicSet | None = None) -> Iterator[TP]:
         return (

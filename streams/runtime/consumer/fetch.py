@@ -9,13 +9,10 @@ When `getall` takes something, the requested position equals `next_fetch_offset`
 it takes covers exactly one offset range `[start, next_fetch_offset)`.
 """
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.consumer import fetcher as ak_fetcher
-from faust.transport.consumer import ensure_TP
-from faust.types import TP
 
 from streams.runtime.consumer.offsets import OffsetRange
 
@@ -93,13 +90,3 @@ def last_empty_range(consumer: AIOKafkaConsumer, partition: tuple[str, int]) -> 
     if subscription is None or subscription.assignment is None:
         return None
     return getattr(subscription.assignment.state_value(partition), _EMPTY_RANGE_ATTRIBUTE, None)
-
-
-def gap_free_offsets(batches: Mapping[Any, Any]) -> Iterator[tuple[tuple[TP, int], int]]:
-    """For each record of what was fetched, by partition, the offset from which on nothing is before it."""
-    for partition, batch in batches.items():
-        assert isinstance(batch, FetchBatch), "patches.install() was not called"
-        gap_free_from = batch.start_offset
-        for record in batch:
-            yield (ensure_TP(partition), record.offset), gap_free_from
-            gap_free_from = record.offset + 1

@@ -4,8 +4,9 @@ A switch replaces a piece of our source by what the behaviour would be without i
 does so in a copy, one at a time, and runs the named tests on a real broker: each must fail. A switch whose
 text is not in its file, or whose test does not exist, fails `test_switches.py`, which is quick.
 
-Not listed, because a test could only fail by the clock or by reading the log: that the producer yields before
-each request, that aiokafka's complaints about missing topics and Faust's own partition check and spinner are silent.
+Not listed, because a test could only fail by the clock or by reading the log: that the producer yields before each
+request, that fetches pause, that requests are encoded faster, that aiokafka's complaints about missing topics and
+Faust's own partition check and spinner are silent.
 """
 
 from tests.overrides.switches.brokers import BROKERS

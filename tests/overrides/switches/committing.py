@@ -54,13 +54,6 @@ COMMITTING = (
         (APP + "test_an_acknowledgement_after_a_nack_has_no_effect",),
     ),
     Switch(
-        "Faust's record of gaps does not grow",
-        CONSUMER_FILE,
-        "    async def _add_gap(",
-        "    async def _unused(",
-        (TRANSACTIONS + "test_gaps_leave_nothing_in_memory",),
-    ),
-    Switch(
         "an agent that raises",
         PARTS_FILE,
         "            terminate(\n"

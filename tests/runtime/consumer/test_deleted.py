@@ -8,8 +8,7 @@ from faust.types import TP
 from streams.kafka import connection
 from streams.runtime.consumer import consumer
 from streams.runtime.exit_codes import ExitCode
-from tests.runtime.losing import lose_batch
-from tests.runtime.reading import RecordingApp, numbered_values
+from tests.runtime.reading import RecordingApp, lose_batch, numbered_values
 from tests.runtime.world import World, run_app, wait_until
 
 pytestmark = pytest.mark.broker

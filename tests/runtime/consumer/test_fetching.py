@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.protocol.fetch import FetchRequest
+from faust.types import TP
 
 from streams.kafka.connection import client_options
-from streams.runtime.consumer.consumer import MAX_UNACKED_BYTES
+from streams.runtime.consumer.consumer import MAX_QUEUED_RECORDS, MAX_UNACKED_BYTES
 from streams.runtime.consumer.fetch import MAX_TAKEN_BYTES
-from tests.runtime.reading import RecordingApp
+from tests.runtime.reading import RecordingApp, numbered_values
 from tests.runtime.world import World, run_app, wait_until
 
 pytestmark = pytest.mark.broker
@@ -49,6 +50,24 @@ async def test_a_partition_full_of_bytes_is_not_read_further(world: World):
         for event in reading.events:
             event.ack()
         await wait_until(lambda: len(reading.positions) == 50)
+
+
+async def test_a_partition_full_of_records_is_not_read_further(world: World):
+    """This holds however small they are; when the agent has taken most of them, all are read."""
+    count = 5 * MAX_QUEUED_RECORDS
+    reading = RecordingApp(world)
+    reading.may_continue.clear()
+    async with run_app(reading.app):
+        await world.produce(numbered_values(0, count), partition=0)
+        _, tracker = reading.app.typed_consumer.progress()[TP(world.topics.outbound, 0)]
+        await wait_until(lambda: tracker.next_offset > MAX_QUEUED_RECORDS)
+        await world.produce([b"other"], partition=1)
+        _, other = reading.app.typed_consumer.progress()[TP(world.topics.outbound, 1)]
+        await wait_until(lambda: other.next_offset == 1)
+        assert tracker.next_offset < count
+        reading.may_continue.set()
+        await wait_until(lambda: len(reading.values) == count + 1)
+        await wait_until(world.has_no_lag)
 
 
 async def test_records_of_every_compression_and_shape_are_read(world: World):

@@ -56,16 +56,3 @@ async def test_aborted_records_are_not_delivered_and_leave_no_lag(
         await world.produce([b"last"])
         await again.wait_for_values(b"last")
     assert not reading.app.typed_consumer.deleted_counts
-
-
-async def test_gaps_leave_nothing_in_memory(world: World, transactional: AIOKafkaProducer):
-    """Every transaction leaves a gap, and Faust would keep a record of all of them."""
-    reading = RecordingApp(world)
-    async with run_app(reading.app):
-        for number in range(6):
-            await _transaction(
-                transactional, world, numbered_values(number, number + 1), commit=True
-            )
-        await reading.wait_for_values(*numbered_values(0, 6))
-        await wait_until(world.has_no_lag)
-        assert not any(reading.app.typed_consumer._gap.values())

@@ -13,7 +13,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -26,10 +25,18 @@ from aiokafka.structs import RecordMetadata
 from faust.exceptions import NotReady
 
 from streams.runtime.broker.pending_writes import PendingWrites
+from streams.runtime.broker.produce import Headers, OutgoingRecord, produce
+
+__all__ = [
+    "AppStopped",
+    "DurabilityError",
+    "OutgoingRecord",
+    "PartitionRevoked",
+    "Publisher",
+    "RecordTooLarge",
+]
 
 log = logging.getLogger(__name__)
-
-Headers = Sequence[tuple[str, bytes | None]]
 
 _RETRY_DELAY_S = 0.2
 _LOG_INTERVAL_S = 10.0
@@ -57,17 +64,6 @@ class PartitionRevoked(DurabilityError):
 
 class AppStopped(DurabilityError):
     """The app has stopped, or was not started."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingRecord:
-    """A record to publish. Without a partition, the key chooses it (murmur2); without a key, any one is taken."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None = None
-    partition: int | None = None
-    headers: Headers = ()
 
 
 class Publisher:
@@ -109,7 +105,7 @@ class Publisher:
 
         async def publish_remaining() -> None:
             producer = await self.started_producer()
-            for outcome in await _produce(producer, records[len(published) :]):
+            for outcome in await produce(producer, records[len(published) :]):
                 if isinstance(outcome, BaseException):
                     raise outcome
                 published.append(outcome)
@@ -162,31 +158,6 @@ class Publisher:
                     raise
 
             await _retry_until_acknowledged(attempt, f"a record for {', '.join(topics)}")
-
-
-async def _produce(
-    producer: AIOKafkaProducer, records: Sequence[OutgoingRecord]
-) -> list[RecordMetadata | BaseException]:
-    """What became of each record, up to the first that the producer did not even accept."""
-    acknowledged: list[Awaitable[RecordMetadata]] = []
-    refusals: list[BaseException] = []
-    for record in records:
-        try:
-            acknowledged.append(await _enqueue(producer, record))
-        except (KafkaError, OSError, TimeoutError) as error:
-            refusals.append(error)
-            break  # what is behind it must not overtake it
-    return [*await asyncio.gather(*acknowledged, return_exceptions=True), *refusals]
-
-
-async def _enqueue(producer: AIOKafkaProducer, record: OutgoingRecord) -> Awaitable[RecordMetadata]:
-    return await producer.send(
-        record.topic,
-        record.value,
-        key=record.key,
-        partition=record.partition,
-        headers=list(record.headers),
-    )
 
 
 async def _retry_until_acknowledged(

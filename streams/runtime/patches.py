@@ -15,6 +15,7 @@ from aiokafka.consumer import consumer as ak_consumer
 from aiokafka.consumer import fetcher as ak_fetcher
 
 from streams.kafka import timeouts
+from streams.runtime.broker import wire_format
 from streams.runtime.consumer import coordinator, fetch, record_batches
 
 FAUST_VERSION, AIOKAFKA_VERSION = "0.15.3", "0.14.0"
@@ -42,3 +43,4 @@ def install() -> None:
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator
     timeouts.install()
+    wire_format.install()

@@ -25,10 +25,13 @@ from aiokafka.consumer import consumer as ak_consumer
 from aiokafka.consumer import fetcher as ak_fetcher
 from aiokafka.consumer import group_coordinator as ak_coordinator
 from aiokafka.consumer import subscription_state as ak_subscription
+from aiokafka.partitioner import DefaultPartitioner, murmur2
 from aiokafka.producer import message_accumulator as ak_accumulator
 from aiokafka.producer import producer as ak_producer
 from aiokafka.producer import sender as ak_sender
 from aiokafka.producer import transaction_manager as ak_transactions
+from aiokafka.protocol.fetch import FetchRequest_v11, FetchResponse_v11
+from aiokafka.protocol.produce import ProduceRequest_v7, ProduceResponse_v7
 from faust.agents import agent as faust_agent
 from faust.app import base as faust_app
 from faust.assignor import partition_assignor
@@ -70,6 +73,13 @@ PARTS: dict[str, Any] = {
     "TransactionManager.set_pid_and_epoch": ak_transactions.TransactionManager.set_pid_and_epoch,
     "TransactionManager.has_pid": ak_transactions.TransactionManager.has_pid,
     "driver.Producer": driver.Producer,
+    # broker/produce, broker/wire_format
+    "murmur2": murmur2,
+    "DefaultPartitioner": DefaultPartitioner,
+    "FetchRequest_v11": FetchRequest_v11,
+    "FetchResponse_v11": FetchResponse_v11,
+    "ProduceRequest_v7": ProduceRequest_v7,
+    "ProduceResponse_v7": ProduceResponse_v7,
     # consumer/consumer, consumer/thread
     "faust Consumer": faust_consumer.Consumer,
     "faust ThreadDelegateConsumer": faust_consumer.ThreadDelegateConsumer,
@@ -137,6 +147,12 @@ RECORDED_HASHES: dict[str, str] = {
     "TransactionManager.set_pid_and_epoch": "1e174622d40d330f",
     "TransactionManager.has_pid": "becd34274ab9332d",
     "driver.Producer": "d160f20ab8ec007d",
+    "murmur2": "62179ca184949379",
+    "DefaultPartitioner": "37af0b3aa6871f16",
+    "FetchRequest_v11": "a6e818202eeca8bd",
+    "FetchResponse_v11": "66f6416366170bdb",
+    "ProduceRequest_v7": "09879a10fb25c524",
+    "ProduceResponse_v7": "3c82faef280f657b",
     "faust Consumer": "2a6a37200a4ddc55",
     "faust ThreadDelegateConsumer": "a1b934b198fae1c0",
     "faust Fetcher": "c922e4ab78d9e296",

@@ -1,8 +1,8 @@
 """The thread in which aiokafka's consumer runs, with the settings that Faust does not set.
 
-It sets `read_committed`, so that records of aborted transactions are not delivered; a short wait of fetches; the app's
-fence for the group's coordinator; and a number of its own for every assignment. A request that fails does not end the
-process: Faust would crash the app in the middle of its events.
+It sets `read_committed`, so that records of aborted transactions are not delivered; a short wait of fetches, and a
+pause between them; the app's fence for the group's coordinator; and a number of its own for every assignment. A request
+that fails does not end the process: Faust would crash the app in the middle of its events.
 """
 
 import asyncio
@@ -25,6 +25,9 @@ from streams.runtime.protocols import FencedApp
 # However long a fetch may wait, records arrive at once. But the broker answers the requests of one
 # connection in order, so requests for offsets wait behind a fetch: four times 1.5 s at each start.
 _FETCH_MAX_WAIT_MS = 200
+# A fetch costs about as much for a partition without a record as a record does: while there is work, records gather.
+_FETCH_PAUSE_PER_PARTITION_S = 0.000_2
+_MAX_FETCH_PAUSE_S = 0.005
 _RETRY_DELAY_S = 0.2
 COMMIT_TIMEOUT_S = 5.0  # far more than a broker needs; a commit is soon followed by another one
 _REFUSAL_MEMORY_S = (
@@ -53,6 +56,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         leaving_token = is_leaving_at_stop.set(self.app.is_leaving_at_stop)
         try:
             await super().on_start()
+            _pace_fetches(self._ensure_consumer()._fetcher)
         finally:
             is_leaving_at_stop.reset(leaving_token)
             current_fence.reset(token)
@@ -115,6 +119,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Whether the group's coordinator has ended with an error; nothing else reports it."""
         coordinator: Any = self._ensure_consumer()._coordinator
         return coordinator is not None and coordinator._coordination_task.done()
+
+
+def _pace_fetches(fetcher: Any) -> None:
+    """Let a while pass between the response to a fetch and the next one. A long poll without a record took longer."""
+    fetch, answered_mono_s = fetcher._proc_fetch_request, dict[int, float]()
+
+    async def fetch_paced(assignment: Any, node_id: int, request: Any) -> bool:
+        partitions = sum(len(partitions) for _, partitions in request.topics)
+        pause_s = min(partitions * _FETCH_PAUSE_PER_PARTITION_S, _MAX_FETCH_PAUSE_S)
+        elapsed_s = time.monotonic() - answered_mono_s.get(node_id, 0.0)
+        try:
+            await asyncio.sleep(max(0.0, pause_s - elapsed_s))
+        except asyncio.CancelledError:
+            return False  # as aiokafka does while it waits for the response
+        has_new_data: bool = await fetch(assignment, node_id, request)
+        answered_mono_s[node_id] = time.monotonic()
+        return has_new_data
+
+    fetcher._proc_fetch_request = fetch_paced
 
 
 class RebalanceListener(driver.ConsumerRebalanceListener):

@@ -11,8 +11,8 @@
 | `t` phone \\0 id                  | when a message is due or expires (for the start of the timers) |
 
 There is one table, so that one batch of one partition holds everything that an event changed, the
-phone's row first: wherever another row of the event is stored, that row is too. A payload is removed only
-after the effects that need it are published.
+phone's row first: wherever another row of the event is stored, that row is too. A payload that an effect of
+the event needs is removed only after the effects are published; any other one in the same batch.
 """
 
 import struct
@@ -25,7 +25,7 @@ import msgspec
 from streams.domain.consent import state as consent
 from streams.domain.consent.state import Consent
 from streams.domain.phone import state as stored
-from streams.domain.phone.effects import ForwardRequest
+from streams.domain.phone.effects import Dispatch, ForwardRequest, PublishDeadLetter
 from streams.domain.phone.events import Event, RequestReceived
 from streams.domain.phone.scheduling.wait_view import decode_wait_view, is_idle
 from streams.domain.phone.state import Journal, Message, Payload, Phone
@@ -178,7 +178,10 @@ class PhoneStore:
     # -- writing
 
     def make_changes(self, row: Phone, event: Event) -> list[Change]:
-        """Everything that the event changed, except the removal of payloads. The phone's row comes first."""
+        """Everything that the event changed, except the removal of payloads that its effects need.
+
+        The phone's row comes first.
+        """
         changes = list(_row_changes(row, event))
         assert all(key[:1] in _DECODERS for key, _ in changes), "such a row is not recovered"
         return changes
@@ -188,11 +191,12 @@ class PhoneStore:
         await self._table.write(self.partition, changes)
 
     async def delete_spent_payloads(self, rows: Sequence[Phone]) -> None:
-        """Remove the payloads that nothing needs any more; the effects of these rows must be published."""
+        """Remove the payloads that only effects of these rows needed, which must be published."""
         keys = [
             _request_key(PAYLOAD, row.phone, request_id)
             for row in rows
-            for request_id in row.journal.removed_payloads
+            if row.journal.removed_payloads
+            for request_id in _find_needed_payloads(row.journal)
         ]
         await self._table.write(self.partition, [(key, None) for key in keys])
 
@@ -240,6 +244,21 @@ def _payload_changes(phone: str, journal: Journal, event: Event) -> Iterator[Cha
             source_record=event.source_record, content=event.content, reply_to=event.reply_to
         )
         yield _request_key(PAYLOAD, phone, journal.new_payload_id), stored.encode_payload(payload)
+    needed = _find_needed_payloads(journal)
+    for request_id in journal.removed_payloads:
+        if request_id not in needed:
+            yield _request_key(PAYLOAD, phone, request_id), None
+
+
+def _find_needed_payloads(journal: Journal) -> set[str]:
+    """Those of the removed payloads that an effect is made of: without them it could not be published again."""
+    removed = set(journal.removed_payloads)
+    return removed and {
+        effect.id
+        for effect in journal.effects
+        if isinstance(effect, Dispatch | PublishDeadLetter | ForwardRequest)
+        and effect.id in removed
+    }
 
 
 def _last_key(items: list[tuple[bytes, bytes]]) -> bytes:

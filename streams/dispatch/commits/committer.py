@@ -98,7 +98,7 @@ class Committer:
     # -- what follows from the rows
 
     async def _publish(self, store: PhoneStore, decisions: Sequence[Decision]) -> None:
-        """The rows are durable; each effect is published before its payload is removed, and its event acknowledged."""
+        """The rows are durable: publish the effects, then remove the payloads that only they needed."""
         records: list[OutgoingRecord] = []
         mapped_rows: list[tuple[Decision, MappedRow]] = []
         for decision in decisions:

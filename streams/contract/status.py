@@ -150,6 +150,8 @@ def make(
 
 def encode(event: StatusEvent) -> bytes:
     """The record's value. Fields that a subclass of the event adds are not part of it."""
+    if type(event) is StatusEvent:
+        return _encoder.encode(event)
     fields = msgspec.to_builtins(event)
     return orjson.dumps({name: fields[name] for name in _WIRE_NAMES if name in fields})
 
@@ -160,6 +162,7 @@ def build_headers(event: StatusEvent, trace: TraceContext = ()) -> tuple[tuple[s
     return (*cloudevents.build_binary_headers(event_type, event.event_id, event.at), *trace)
 
 
+_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(StatusEvent)
 _WIRE_NAMES: Final = StatusEvent.__struct_encode_fields__
 

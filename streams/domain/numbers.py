@@ -94,6 +94,8 @@ def _choose_reading(readings: list[str], default_region: str | None) -> str:
 
 def _extract_digits(text: str) -> tuple[str, bool]:
     """The digits, with `+` in front if it is there, and whether it is a chat id of WhatsApp."""
+    if _DIGITS.fullmatch(text):
+        return text, False  # as programs write it: nothing is to be removed
     plain = _PREFIX.sub("", _normalize(text))
     without_suffix = _WHATSAPP_SUFFIX.sub("", plain)
     _check_characters(without_suffix)

@@ -14,7 +14,7 @@ import msgspec
 T = TypeVar("T")
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The base of everything that is stored."""
 
 

@@ -7,10 +7,10 @@ No content of an event makes this raise, and nothing that it logs holds a phone 
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeGuard
 
-from msgspec import structs
+from msgspec.structs import replace
 
 from streams.dispatch.accounts import Accounts
 from streams.dispatch.commits.decision import (
@@ -112,8 +112,8 @@ class Decider:
         if not granted or decision.row is None:
             return decision
         turns = tuple(each.event.phone for each in granted)
-        journal = structs.replace(decision.row.journal, turns=turns)
-        row = structs.replace(decision.row, journal=journal)
+        journal = replace(decision.row.journal, turns=turns)
+        row = replace(decision.row, journal=journal)
         return replace(decision, row=row, changes=store.make_changes(row, decision.event))
 
     def _repeat_turns(

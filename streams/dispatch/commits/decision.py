@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal, Protocol
+
+import msgspec
 
 from streams.dispatch.conversion import LogRecord
 from streams.dispatch.publisher import OutgoingRecord
@@ -59,8 +60,7 @@ class StageMetrics(ConsentMetrics, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What an event comes to: a row with its effects, or answers without a row, or nothing."""
 
     event: Event
@@ -69,7 +69,7 @@ class Decision:
     before: Phone | None = None
     row: Phone | None = None  # to be written, with its effects in the journal
     changes: Sequence[Change] = ()  # everything that is written with the row, the row first
-    answers: Sequence[OutgoingRecord] = field(default_factory=tuple[OutgoingRecord, ...])
+    answers: Sequence[OutgoingRecord] = ()
     is_turn_over: bool = True  # the phone's row is known, so what waits for it is up to date
     is_granted: bool = False  # its phone got the place that the event of another phone has freed
 
@@ -100,12 +100,13 @@ def split_by_size(decisions: Sequence[Decision]) -> Iterator[list[Decision]]:
     part: list[Decision] = []
     size_bytes = 0
     for decision in decisions:
-        is_full = size_bytes + decision.size_bytes > MAX_COMMIT_BYTES
+        added_bytes = decision.size_bytes
+        is_full = size_bytes + added_bytes > MAX_COMMIT_BYTES
         if part and is_full and not decision.is_granted:
             yield part
             part, size_bytes = [], 0
         part.append(decision)
-        size_bytes += decision.size_bytes
+        size_bytes += added_bytes
     if part:
         yield part
 

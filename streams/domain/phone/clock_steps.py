@@ -51,6 +51,8 @@ def correct_phone(row: Phone, now_s: float, policy: Policy) -> Phone:
 
 def correct_message(row: Message, now_s: float) -> Message:
     """The message's row with times that are possible at `now_s`, the append time of an event."""
+    if _is_possible(row, now_s):
+        return row
     shift_s = max(0.0, row.changed_s - now_s)
     latest_s = now_s + MAX_HOLD_S
     corrected = replace(
@@ -64,6 +66,16 @@ def correct_message(row: Message, now_s: float) -> Message:
         forgotten_at_s=_move(row.forgotten_at_s, shift_s, now_s),
     )
     return row if corrected == row else corrected
+
+
+def _is_possible(row: Message, now_s: float) -> bool:
+    """Whether nothing is to be corrected, which is cheaper to see than to do."""
+    if row.changed_s > now_s or row.first_failed_at_s > now_s or row.in_doubt_since_s > now_s:
+        return False
+    if row.completed_at_s > now_s or row.forgotten_at_s > now_s:
+        return False
+    latest_s = now_s + MAX_HOLD_S
+    return row.not_before_s <= latest_s and row.held_back_until_s <= latest_s
 
 
 def _correct_in_flight(in_flight: InFlight, shift_s: float, now_s: float) -> InFlight:

@@ -7,6 +7,7 @@ messages have queues of their own, because quiet hours hold back only them. The 
 depend on the length of a queue.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -43,12 +44,16 @@ def get_position(phone: Phone, message: Message) -> int:
 
 
 def _count_priority(phone: Phone, priority: Priority) -> int:
-    queued_count = sum(
-        queue.count for name, queue in phone.queues.items() if get_priority(name) == priority
-    )
-    return queued_count + sum(parked.priority == priority for parked in phone.parked)
+    count = 0
+    for name, queue in phone.queues.items():
+        if get_priority(name) == priority:
+            count += queue.count
+    for parked in phone.parked:
+        count += parked.priority == priority
+    return count
 
 
+@lru_cache(maxsize=1024)
 def get_priority(queue_name: str) -> str:
     """The priority of a queue: `normal`, `normal@sales-1`, `normal/marketing`."""
     return queue_name.partition("@")[0].partition("/")[0]

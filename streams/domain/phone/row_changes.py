@@ -6,58 +6,28 @@ that changes something stores the changed value and returns it. No message row i
 removed, that the life cycle does not allow (lifecycle.py).
 """
 
-from typing import TypedDict, Unpack
+from typing import Unpack
 
 from msgspec.structs import replace
 
 from streams.domain import conversation, rate_limit
 from streams.domain.consent.state import Consent, is_opted_out
-from streams.domain.conversation import Conversation
 from streams.domain.phone import clock_steps, lifecycle, queue
 from streams.domain.phone.events import Event, Priority
 from streams.domain.phone.row_reader import RowReader
 from streams.domain.phone.state import (
-    Alias,
-    Chat,
-    Closure,
-    InFlight,
     Message,
     Phone,
+    PhoneChanges,
     PriorityQueue,
     State,
-    Wait,
 )
 from streams.domain.phone.values.forgetting import (
-    Forgetting,
-    Forgotten,
     KeptOptOut,
     opt_out_key,
     remainder_id,
 )
 from streams.domain.policy import Policy
-
-
-class PhoneChanges(TypedDict, total=False):
-    """The fields of a phone's row that are changed by name; queues have methods of their own."""
-
-    timer_version: int
-    timer_at_s: float
-    waits: tuple[Wait, ...]
-    quiet_until_s: float
-    account: str | None
-    conversation: Conversation | None
-    closures: dict[str, Closure]
-    chat: Chat | None
-    alias: Alias | None
-    other_numbers: tuple[str, ...]
-    forgetting: Forgetting | None
-    forgotten: Forgotten | None
-    scheduled_count: int
-    last_arrival: int
-    recent_cancels: tuple[str, ...]
-    send_times_s: tuple[float, ...]
-    in_flight: InFlight | None
-    is_removed: bool
 
 
 class RowChanges:
@@ -91,6 +61,7 @@ class RowChanges:
         self._kept_opt_out: KeptOptOut | None = None  # as changed here
         self._has_kept_opt_out = False  # the consent was read from there
         self._slots: dict[tuple[str, int], str | None] = {}
+        self._heads: list[Message] | None = None  # None: something of them has changed
 
     # -- consent
 
@@ -194,10 +165,12 @@ class RowChanges:
     def record_bulk_skip(self, priority: Priority) -> Phone:
         """A message of this priority was dispatched: bulk may have been skipped once more."""
         self.phone = queue.count_bulk_skip(self.phone, priority)
+        self._heads = None
         return self.phone
 
     def _set_queue(self, name: str, priority_queue: PriorityQueue) -> PriorityQueue:
         self.phone = queue.replace_queue(self.phone, name, priority_queue)
+        self._heads = None
         return priority_queue
 
     # -- changing messages
@@ -211,8 +184,12 @@ class RowChanges:
         self._check_change(message.id, message.state)
         if message != self.get_message(message.id):
             message = replace(message, changed_s=self.append_s)
-            self._messages[message.id] = message
+            self._set_message(message.id, message)
         return message
+
+    def _set_message(self, request_id: str, message: Message | None) -> None:
+        self._messages[request_id] = message
+        self._heads = None
 
     def remove_message(self, message: Message) -> Message:
         """The message's row is removed.
@@ -221,7 +198,7 @@ class RowChanges:
             TransitionRefused: something may still happen to the message.
         """
         self._check_change(message.id, lifecycle.Absent.REMOVED)
-        self._messages[message.id] = None
+        self._set_message(message.id, None)
         return message
 
     def remove_forwarded(self, message: Message) -> Message:
@@ -232,7 +209,7 @@ class RowChanges:
         """
         message = self.dequeue(message)
         self._check_change(message.id, lifecycle.Absent.FORWARDED)
-        self._messages[message.id] = None
+        self._set_message(message.id, None)
         return message
 
     def _check_change(self, request_id: str, after: lifecycle.Stage) -> None:
@@ -242,9 +219,12 @@ class RowChanges:
 
     def get_heads(self) -> list[Message]:
         """The first message of each queue and the parked ones, in the order in which they are to be served."""
-        heads = [self._advance_to_head(name) for name in list(self.phone.queues)]
-        heads += [self.get_message(parked.id) for parked in self.phone.parked]
-        return queue.sort_heads(self.phone, [head for head in heads if head is not None])
+        if self._heads is None:
+            heads = [self._advance_to_head(name) for name in list(self.phone.queues)]
+            heads += [self.get_message(parked.id) for parked in self.phone.parked]
+            present = [head for head in heads if head is not None]
+            self._heads = queue.sort_heads(self.phone, present)
+        return list(self._heads)
 
     def list_waiting_ids(self) -> list[str]:
         """The ids of all messages in queues, of the parked ones and of those that are scheduled or expire."""
@@ -264,7 +244,8 @@ class RowChanges:
             request_id = self._get_slot(name, seq)
             message = self.get_message(request_id) if request_id is not None else None
             if message is not None:
-                self._set_queue(name, replace(priority_queue, head=seq))
+                if seq != priority_queue.head:
+                    self._set_queue(name, replace(priority_queue, head=seq))
                 return message
         return None
 
@@ -282,6 +263,7 @@ class RowChanges:
         """The message leaves its queue, or the parked or the scheduled messages."""
         if self.phone.is_parked(message.id):
             self.phone = queue.unpark(self.phone, message.id)
+            self._heads = None
             return self.put_message(message)
         if message.seq < 0:
             self.update_phone(scheduled_count=self.phone.scheduled_count - 1)
@@ -297,4 +279,5 @@ class RowChanges:
             return self.put_message(message)
         message = self.dequeue(message)
         self.phone = queue.park(self.phone, message)
+        self._heads = None
         return message

@@ -7,7 +7,7 @@ field may be renamed.
 """
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 
 import msgspec
 
@@ -224,6 +224,29 @@ class Phone(Stored, frozen=True):
         """Messages that wait, scheduled ones included, the one in flight excluded."""
         queued_count = sum(queue.count for queue in self.queues.values()) + len(self.parked)
         return queued_count + self.scheduled_count - (1 if self.in_flight else 0)
+
+
+class PhoneChanges(TypedDict, total=False):
+    """The fields of a phone's row that are changed by name; queues have methods of their own."""
+
+    timer_version: int
+    timer_at_s: float
+    waits: tuple[Wait, ...]
+    quiet_until_s: float
+    account: str | None
+    conversation: Conversation | None
+    closures: dict[str, Closure]
+    chat: Chat | None
+    alias: Alias | None
+    other_numbers: tuple[str, ...]
+    forgetting: Forgetting | None
+    forgotten: Forgotten | None
+    scheduled_count: int
+    last_arrival: int
+    recent_cancels: tuple[str, ...]
+    send_times_s: tuple[float, ...]
+    in_flight: InFlight | None
+    is_removed: bool
 
 
 _phones: Codec[Phone] = Codec(Phone)

@@ -6,7 +6,7 @@ from hypothesis.stateful import invariant, precondition, rule
 
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
-from streams.domain.phone.effects import Dispatch, Effect
+from streams.domain.phone.effects import Dispatch, Effect, PublishForgetReport
 from streams.domain.phone.events import Deferred, TimerFired
 from streams.testing.phone_world import PHONE
 from tests.domain.phone.phone_rules import errors
@@ -106,6 +106,12 @@ class TwoAccountsMachine(PhoneMachine):
 
     def _follow(self, effect: Effect) -> None:
         super()._follow(effect)
+        if (
+            isinstance(effect, PublishForgetReport)
+            and effect.report
+            and effect.report.state == "done"
+        ):
+            self.closed_until_s.clear()  # a recipient that is forgotten has no closures any more
         if not isinstance(effect, Dispatch):
             return
         account = effect.account

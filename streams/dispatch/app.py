@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+import uvloop
 from faust.types import EventT
 
 from streams.dispatch.accounts import Accounts
@@ -293,4 +294,5 @@ class Dispatcher:
 
 def run(settings: Settings, name: str) -> int:
     """Run a dispatcher until it is stopped; returns the exit code."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     return run_worker(Dispatcher(settings, name).app, settings)

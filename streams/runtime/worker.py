@@ -4,6 +4,7 @@ One process runs only one app. What ends the process at once (exit_codes.py) doe
 """
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -28,6 +29,7 @@ _SERVICE_MODULES = tuple(
     for service in (Agent, App, Consumer, ConsumerThread, LocalStore, Producer, TableManager)
 )
 EXIT_CRASHED = 1
+_GC_THRESHOLD = 20_000  # objects; Python's own 700 cost a dispatcher a tenth of its time
 _STOP_GRACE_PERIOD_S = 30.0
 
 
@@ -44,7 +46,15 @@ def run(app: App, settings: Settings) -> int:
         raise admin.InvalidTopics(problems)
     set_up_logging(settings, verbose_loggers=_SERVICE_MODULES)
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
+    _collect_seldom()
     return worker.run()
+
+
+def _collect_seldom() -> None:
+    """What was made up to now stays; and of what is made for an event, hardly anything is part of a cycle."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
 
 
 class Worker(faust.Worker):

@@ -1,6 +1,8 @@
 """Where a dispatcher spends its time while messages go through it (scenario a of `dispatcher`), by py-spy.
 
-    python -m benchmarks.dispatcher_profile [--messages N] [--output dispatcher.speedscope.json]
+    python -m benchmarks.dispatcher_profile [--messages N] [--places N] [--output dispatcher.speedscope.json]
+
+With 16 places of the account, it is scenario c.
 
 Open the file at https://www.speedscope.app (it is read in the browser), or with any other reader of that format.
 """
@@ -39,7 +41,13 @@ async def main(options: argparse.Namespace) -> None:
         broker = EmbeddedBroker(Path(folder) / "broker", port=0)
         await asyncio.to_thread(broker.start, lambda _: None)
         try:
-            opened = open_world(TREE, broker.bootstrap_servers, Path(folder), dispatchers=0)
+            opened = open_world(
+                TREE,
+                broker.bootstrap_servers,
+                Path(folder),
+                dispatchers=0,
+                max_in_flight=options.places,
+            )
             async with opened as world:
                 world.program = ("-c", _ALLOW_TRACING)
                 await world.start_dispatcher()
@@ -100,6 +108,7 @@ def report(samples: Iterable[tuple[list[str], float]]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--places", type=int, default=1_000_000, help="of the account")
     parser.add_argument("--output", type=Path, default=Path("dispatcher.speedscope.json"))
     options = parser.parse_args()
     print(machine())

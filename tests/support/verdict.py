@@ -82,6 +82,14 @@ async def check_by_audit(settings: Settings) -> None:
     assert report.requests > 0
 
 
+def find_in_doubt(events: Iterable[dict[str, Any]]) -> set[str]:
+    """The ids of the messages that were in doubt, by their status events.
+
+    Such a message waits for its own account alone. If that is not ready, later ones go before it, by another account.
+    """
+    return {event["id"] for event in events if event.get("reason") == "attempt_in_doubt"}
+
+
 def read_number(body: str) -> int:
     """The number at the end of a body such as `parcel/17`: the rank by which the tests judge the order."""
     return int(body.rpartition("/")[2])

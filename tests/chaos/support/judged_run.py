@@ -13,7 +13,7 @@ from streams.settings import Settings
 from tests.chaos.support.producers import BATCH, produce_plainly
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
-from tests.support.verdict import Verdict, check_by_audit, judge, read_number
+from tests.support.verdict import Verdict, check_by_audit, find_in_doubt, judge, read_number
 
 FINAL = {"sent", "failed", "rejected", "expired", "unknown"}
 
@@ -46,11 +46,8 @@ class JudgedRun:
 
     @property
     def out_of_order(self) -> list[tuple[str, str]]:
-        """Pairs of texts that a phone showed in the wrong order, although the later one was never in doubt.
-
-        A message in doubt waits for its own account alone: meanwhile the others go on, by another account.
-        """
-        in_doubt = {e["id"] for e in self.events if e.get("reason") == "attempt_in_doubt"}
+        """Pairs of texts that a phone showed in the wrong order, although the later one was never in doubt."""
+        in_doubt = find_in_doubt(self.events)
         ids = {request["text"]: request["id"] for request in self.requests}
         pairs = self.verdict.find_out_of_order(read_number)
         return [(first, later) for first, later in pairs if ids[later] not in in_doubt]

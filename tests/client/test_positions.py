@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import NewPartitions, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 
 from streams.client import PositionLost, TopicNotFound, WhatsApp
 from streams.client import groups as client_groups
@@ -19,7 +19,7 @@ from streams.kafka import admin
 from streams.kafka.connection import admin_client, producer_options
 from streams.kafka.topics import names
 from streams.settings import Settings
-from tests.support.broker import make_settings
+from tests.support.broker import add_partitions, make_settings
 
 pytestmark = pytest.mark.broker
 
@@ -63,9 +63,7 @@ async def test_reading_resumes_after_any_event(world: Settings) -> None:
         for number in (0, 4, 7):
             resumed = await read(whatsapp, 8 - number, after=events[number].position)
             assert sorted(id for id, _ in resumed) == sorted(ids[number + 1 :])
-        async with admin_client(world) as client:
-            total = world.partitions + 1
-            await client.create_partitions({names(world).status: NewPartitions(total_count=total)})
+        await add_partitions(world, names(world).status, world.partitions + 1)
         await publish(world, "added", partition=world.partitions)
         [(id, position)] = await read(whatsapp, 1, after=events[-1].position)
         assert id == "added"

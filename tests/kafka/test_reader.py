@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
-from aiokafka.admin import NewPartitions, NewTopic
+from aiokafka.admin import NewTopic
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.embedded_kafka.broker import EmbeddedBroker
 from streams.kafka.connection import admin_client, producer_options
 from streams.kafka.reader import Record, merge, open_reader
-from tests.support.broker import make_settings
+from tests.support.broker import add_partitions, make_settings
 
 TIMES_MS = st.lists(st.integers(0, 5), max_size=6)
 
@@ -36,7 +36,7 @@ async def test_added_partitions_are_read_and_no_record_comes_twice(
         ):
             records = reader.follow()
             assert (await anext(records)).value == b"old"
-            await admin.create_partitions({topic: NewPartitions(total_count=2)})
+            await add_partitions(settings, topic, 2)
             async with AIOKafkaProducer(**producer_options(settings)) as later_producer:
                 await later_producer.send_and_wait(topic, b"added", partition=1)
             assert (await anext(records)).value == b"added"

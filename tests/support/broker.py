@@ -14,10 +14,34 @@ from typing import Any, Protocol
 
 import psutil
 import pytest
+from aiokafka.admin import NewPartitions
 
 from streams.embedded_kafka.broker import EmbeddedBroker
+from streams.kafka import admin
+from streams.kafka.connection import admin_client
 from streams.settings import Settings, load
 from tests.support.clock import SteppedClock
+from tests.support.waiting import wait_until
+
+PARTITIONS_TIMEOUT_S = 30.0
+
+
+async def add_partitions(settings: Settings, topic: str, total: int) -> None:
+    """Return when the topic has so many partitions, and clients that ask for them get them.
+
+    The controller answers before the brokers show the new partitions, so whoever looked at once could miss them.
+    """
+    async with admin_client(settings) as client:
+        await client.create_partitions({topic: NewPartitions(total_count=total)})
+
+        async def are_visible() -> bool:
+            return (await admin.partition_counts(client)).get(topic) == total
+
+        await wait_until(
+            are_visible,
+            timeout_s=PARTITIONS_TIMEOUT_S,
+            message=f"{topic} never had {total} partitions",
+        )
 
 
 class KafkaEndpoint(Protocol):

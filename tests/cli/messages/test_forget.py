@@ -40,7 +40,7 @@ def test_what_is_pending_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     assert "messages removed: 3, of which cancelled: 1; consent: kept as hash" in printed.out
     assert "pending, being sent or in doubt: 1" in printed.out
-    assert "account main: 2 claims, its chat" in printed.out
+    assert "account main: 2 claims, 0 files, its chat" in printed.out
     assert "pending: account other" in printed.out
     assert "run the command again" in printed.err
 

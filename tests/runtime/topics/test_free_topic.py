@@ -1,11 +1,10 @@
 """`wa.outbound` may have any number of partitions, and get more while workers run; the tables stay where they are."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.admin import NewPartitions, NewTopic
+from aiokafka.admin import NewTopic
 
 from streams.kafka import admin, connection
 from streams.kafka.topics import ROWS, names, required_topics
@@ -14,6 +13,7 @@ from streams.runtime.factory import App
 from streams.runtime.table import DurableTable
 from streams.settings import Settings
 from tests.runtime.world import World, create_world, run_app, wait_until
+from tests.support.broker import add_partitions
 
 pytestmark = pytest.mark.broker
 
@@ -23,11 +23,6 @@ async def create_outbound(settings: Settings, partitions: int) -> None:
     spec = next(spec for spec in required_topics(settings) if spec.name == name)
     async with connection.admin_client(settings) as client:
         await client.create_topics([NewTopic(name, partitions, 1, topic_configs=spec.config)])
-
-
-async def add_partitions(settings: Settings, total: int) -> None:
-    async with connection.admin_client(settings) as client:
-        await client.create_partitions({names(settings).outbound: NewPartitions(total_count=total)})
 
 
 def make_worker(world: World, name: str, values: list[bytes]) -> tuple[App, DurableTable]:
@@ -96,7 +91,7 @@ async def test_partitions_that_are_added_are_read_without_a_restart(
             owned = rows_1.owned_partitions(), rows_2.owned_partitions()
             produced = await produce_everywhere(world, 3, "before")
             for total in (4, 6):
-                await add_partitions(settings, total)
+                await add_partitions(settings, names(settings).outbound, total)
                 await wait_until(lambda n=total: count_assigned(world, first, second) == n)
                 await world.producer.client.force_metadata_update()
                 produced.update(await produce_everywhere(world, total, f"with-{total}"))
@@ -124,13 +119,6 @@ async def test_the_other_topics_keep_their_number(settings: Settings) -> None:
     """The number of partitions of the phone log decides where the rows of a recipient are."""
     await admin.create_topics(settings)
     name = names(settings).phone
-    async with connection.admin_client(settings) as client:
-        await client.create_partitions({name: NewPartitions(total_count=5)})
-        await asyncio.wait_for(_until_visible(client, name, 5), 30)
+    await add_partitions(settings, name, 5)
     (problem,) = await admin.check_topics(settings)
     assert str(problem).startswith(f"{name}: found 5 partitions, needs 4; set WA_PARTITIONS")
-
-
-async def _until_visible(client: Any, topic: str, partitions: int) -> None:
-    while (await admin.partition_counts(client))[topic] != partitions:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)

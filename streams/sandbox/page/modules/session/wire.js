@@ -41,10 +41,13 @@ define("WAWebSandboxWire", (exports, require) => {
     resolve(answer);
   }
 
-  // V8 ends a process that grows an array beyond the maximum size.
+  // Chromium lays out nested elements recursively, and its process ends when the stack is full.
   function crash() {
-    const numbers = new Array(1 << 25);
-    for (;;) numbers.push(0);
+    let innermost = document.body;
+    for (let depth = 0; depth < 200_000; depth += 1) {
+      innermost = innermost.appendChild(document.createElement("div"));
+    }
+    return document.body.offsetHeight;
   }
 
   // The real server closes the stream after a pairing, and the page logs in. Source: WAWebHandleStreamError.

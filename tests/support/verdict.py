@@ -82,12 +82,25 @@ async def check_by_audit(settings: Settings) -> None:
     assert report.requests > 0
 
 
-def find_in_doubt(events: Iterable[dict[str, Any]]) -> set[str]:
-    """The ids of the messages that were in doubt, by their status events.
+def find_wrong_order(
+    pairs: Iterable[tuple[str, str]], events: Iterable[dict[str, Any]]
+) -> list[tuple[str, str]]:
+    """Of the pairs of ids that were shown in the wrong order, those that the contract does not allow.
 
-    Such a message waits for its own account alone. If that is not ready, later ones go before it, by another account.
+    A message in doubt waits for its own account alone. If that is not ready, others go before it, by another account.
     """
-    return {event["id"] for event in events if event.get("reason") == "attempt_in_doubt"}
+    in_doubt: set[str] = set()
+    accounts: dict[str, str] = {}
+    for event in events:
+        if event.get("reason") == "attempt_in_doubt":
+            in_doubt.add(event["id"])
+        if event["status"] == "sent":
+            accounts[event["id"]] = event["account"]
+    return [
+        (first, later)
+        for first, later in pairs
+        if later not in in_doubt or accounts.get(first) == accounts.get(later)
+    ]
 
 
 def read_number(body: str) -> int:

@@ -15,7 +15,7 @@ from statistics import median
 
 from tests.chaos.liveness.flow import Flow, Requested
 from tests.chaos.liveness.service import Service
-from tests.support.verdict import Verdict, check_by_audit, find_in_doubt, judge, read_number
+from tests.support.verdict import Verdict, check_by_audit, find_wrong_order, judge, read_number
 from tests.support.waiting import wait_until
 
 FINAL = {"sent", "failed", "rejected", "expired", "cancelled", "unknown"}
@@ -64,8 +64,7 @@ class Run:
         assert max(late_s.values()) <= max_late_s, _find_latest(late_s)
         assert self.verdict.duplicates == []
         pairs = self.verdict.find_out_of_order(read_number)
-        in_doubt = find_in_doubt(self.service.caller.status_events())
-        wrong = [(first, later) for first, later in pairs if later not in in_doubt]
+        wrong = find_wrong_order(pairs, self.service.caller.status_events())
         assert wrong == [], self._describe(wrong)
         final = self.read_final()
         assert {id: status for id, status in final.items() if status != "sent"} == not_sent

@@ -13,7 +13,7 @@ from streams.settings import Settings
 from tests.chaos.support.producers import BATCH, produce_plainly
 from tests.support.caller import Caller
 from tests.support.sandbox import SandboxControl
-from tests.support.verdict import Verdict, check_by_audit, find_in_doubt, judge, read_number
+from tests.support.verdict import Verdict, check_by_audit, find_wrong_order, judge, read_number
 
 FINAL = {"sent", "failed", "rejected", "expired", "unknown"}
 
@@ -46,16 +46,14 @@ class JudgedRun:
 
     @property
     def out_of_order(self) -> list[tuple[str, str]]:
-        """Pairs of texts that a phone showed in the wrong order, although the later one was never in doubt."""
-        in_doubt = find_in_doubt(self.events)
+        """Pairs of ids that a phone showed in the wrong order, and that the contract does not allow."""
         ids = {request["text"]: request["id"] for request in self.requests}
         pairs = self.verdict.find_out_of_order(read_number)
-        return [(first, later) for first, later in pairs if ids[later] not in in_doubt]
+        return find_wrong_order([(ids[a], ids[b]) for a, b in pairs], self.events)
 
     def describe_out_of_order(self) -> str:
         """What became of each of these messages, and when."""
-        texts = {text for pair in self.out_of_order for text in pair}
-        ids = {request["id"] for request in self.requests if request["text"] in texts}
+        ids = {id for pair in self.out_of_order for id in pair}
         return "\n".join(str(event) for event in self.events if event["id"] in ids)
 
     def count_final(self) -> Counter[str]:

@@ -25,12 +25,21 @@ class Pty:
         return os.read(self.master, 1 << 16).decode()
 
 
+def wait_for_threads(name: str) -> None:
+    """A thread that still writes must not meet the next file that gets the number of its descriptor."""
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(10.0)
+            assert not thread.is_alive()
+
+
 @pytest.fixture
 def pty() -> Iterator[Pty]:
     """A terminal that the test reads, or does not read."""
     master, slave = os.openpty()
     yield Pty(master, slave)
-    os.close(master)
+    os.close(master)  # ends a blocked write
+    wait_for_threads("screen")
     os.close(slave)
 
 
@@ -98,9 +107,6 @@ def test_a_slow_or_closed_pipe_holds_up_nothing() -> None:
         writer.write("x" * 10_000)
     writer.stop(timeout_s=0.1)
     os.close(reader)  # ends the blocked write with EPIPE
-    thread = next((thread for thread in threading.enumerate() if thread.name == "lines"), None)
-    if thread is not None:
-        thread.join(10.0)
-        assert not thread.is_alive()
+    wait_for_threads("lines")
     writer.write("nobody reads this")
     os.close(descriptor)

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -42,10 +41,9 @@ def silent_address() -> Iterator[str]:
 async def test_a_broker_that_is_silent_is_given_up(silent_address: str, settings: Settings):
     """With no other broker, a command says so, after one timeout."""
     lonely = replace(settings, kafka_bootstrap_servers=silent_address)
-    started_s = time.monotonic()
-    with pytest.raises(KafkaUnreachable):
-        await admin.check_topics(lonely)
-    assert time.monotonic() - started_s < 10 * CONNECT_TIMEOUT_S
+    async with asyncio.timeout(30):
+        with pytest.raises(KafkaUnreachable):
+            await admin.check_topics(lonely)
 
 
 @pytest.mark.broker

@@ -194,16 +194,15 @@ async def test_a_recreated_topic_is_read_again(settings: Settings) -> None:
 
 
 async def test_catching_up_reads_to_the_end(settings: Settings) -> None:
-    """What a producer has written before is there afterwards, each time, and nothing new costs little time."""
+    """What a producer has written before is there afterwards, each time, and nothing new is not waited for."""
     await admin.create_topics(settings)
     async with viewing(settings) as view, writing(settings) as put:
         for number in range(20):
             await put(b"a", b"%d" % number)
             assert await view.catch_up(30)
             assert view.get(b"a") == b"%d" % number
-        started_s = time.monotonic()
-        assert await view.catch_up(30)
-        assert time.monotonic() - started_s < 5
+        async with asyncio.timeout(20):
+            assert await view.catch_up(30)
 
 
 async def test_catching_up_has_a_bound(settings: Settings) -> None:

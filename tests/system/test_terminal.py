@@ -2,7 +2,6 @@
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -80,9 +79,8 @@ def test_a_terminal_that_takes_nothing_does_not_hold_up_the_exit(pty: Pty) -> No
     """A person has pressed Ctrl-S: `stop` returns after its timeout."""
     writer = make_writer(pty, lambda _columns, _lines: ["x" * 200_000], [])
     writer.start()
-    started_s = time.monotonic()
     writer.stop(timeout_s=0.1)
-    assert time.monotonic() - started_s < 5
+    assert "screen" in [thread.name for thread in threading.enumerate()]  # it was not waited for
 
 
 def test_lines_are_written_in_order() -> None:

@@ -16,12 +16,15 @@ from streams.demo.acts import LOOKUP_CACHE_S, DemoRun
 from streams.demo.judge import Finding
 from streams.demo.screen import DemoScreen
 from streams.demo.script import RATE_LIMIT_PER_MINUTE
+from streams.demo.start_limit import StartLimit
 from streams.local import run_dir
 from streams.local.stack import LocalStack, StackOptions
+from streams.local.status import ServiceStatus
 from streams.operations.errors import CommandInterrupted
 from streams.settings import PREFIX, Settings, load
 from streams.supervisor.orphans import adopt_orphans, kill_orphans
 from streams.supervisor.shutdown import ShutdownSignal
+from streams.system.tasks import race
 
 # These describe the machine; all other settings of the user are left out.
 _MACHINE_SETTINGS: Final = ("BROWSER_EXECUTABLE", "WHATSAPP_BUNDLE", "LOG_LEVEL")
@@ -65,6 +68,7 @@ def play(settings: Settings, screen: DemoScreen) -> list[Finding]:
 
     Raises:
         CommandInterrupted: a person interrupted it.
+        CommandFailed: the stack does not start.
     """
     with run_dir.hold_lock(settings):
         adopt_orphans()
@@ -77,14 +81,22 @@ def play(settings: Settings, screen: DemoScreen) -> list[Finding]:
 async def _run_stack(settings: Settings, screen: DemoScreen) -> list[Finding]:
     verdict: list[Finding] = []
     options = StackOptions(sandbox=True, sandbox_options=("--auto-scan",))
-    async with LocalStack(
-        settings, options, on_change=screen.show_service, on_progress=screen.show_step
-    ) as stack:
+    limit = StartLimit()
+
+    def on_change(service: ServiceStatus) -> None:
+        limit.note_service(service)
+        screen.show_service(service)
+
+    def on_progress(step: str) -> None:
+        limit.note_step(step)
+        screen.show_step(step)
+
+    async with LocalStack(settings, options, on_change=on_change, on_progress=on_progress) as stack:
         shutdown = ShutdownSignal(kill=stack.kill, on_message=screen.show_step)
 
         async def run_acts() -> None:
             screen.show_step("starting Kafka, the simulated WhatsApp, a dispatcher and two senders")
-            await stack.start()
+            await race(stack.start(), limit.enforce())
             verdict.extend(await DemoRun(stack, screen).run())
 
         if not await shutdown.run_until(run_acts()):

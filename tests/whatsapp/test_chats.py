@@ -33,7 +33,7 @@ async def test_who_has_written_is_no_stranger(
     account = shared_driver.session.phone
     assert account is not None
     await shared_control.write_to_account(FRIEND, account, "hello")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await shared_driver.is_new_chat(chat_id):  # noqa: ASYNC110 - the page gets it soon
             await asyncio.sleep(0.02)
 

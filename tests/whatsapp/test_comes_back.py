@@ -81,7 +81,7 @@ async def expect_recovery(driver: WhatsAppWeb) -> AsyncIterator[None]:
 
 async def wait_for_arrival(control: SandboxControl, whatsapp_id: str) -> None:
     """Wait until the sandbox has the message."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while whatsapp_id not in await control.fetch_new_ids():  # noqa: ASYNC110 - HTTP gives no event
             await asyncio.sleep(0.01)
 

@@ -45,7 +45,7 @@ async def group(
 
 async def wait_for_group(driver: WhatsAppWeb, expected: Group) -> None:
     """The page learns of a change by an event of the server."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             listed = await driver.list_groups()
             if listed is not None and expected in listed.groups:
@@ -55,7 +55,7 @@ async def wait_for_group(driver: WhatsAppWeb, expected: Group) -> None:
 
 async def next_receipt(driver: WhatsAppWeb, whatsapp_id: str) -> str:
     """The next receipt of this message."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for incoming in driver.watch_incoming():
             if isinstance(incoming, Receipt) and incoming.whatsapp_id == whatsapp_id:
                 return incoming.kind

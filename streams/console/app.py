@@ -1,15 +1,9 @@
 """The composition root of the console: the clock, the read model, the accounts, the server. Decides nothing."""
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, NamedTuple
-
-import filelock
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-from aiokafka.structs import RecordMetadata
 
 from streams.console.accounts import ConsoleAccounts
 from streams.console.model.read_model import ReadModel
@@ -20,28 +14,23 @@ from streams.console.web.live import Changes
 from streams.console.web.replays import ReplayRunner
 from streams.console.web.server import build_application, require_token
 from streams.kafka import admin
-from streams.kafka.broker_clock import BrokerClock
-from streams.kafka.producing import open_producer
-from streams.kafka.topics import names
 from streams.observability import health, metrics
 from streams.observability.account_monitor import AccountCollector
 from streams.observability.http_server import Server, serve_application
 from streams.observability.probes import Probes
-from streams.operations.errors import UsageError
+from streams.observability.service_clock import open_clock
 from streams.settings import Settings
+from streams.system.folder_lock import hold_folder
 from streams.system.tasks import cancel_tasks, run_all
 
-log = logging.getLogger(__name__)
-
 FOLDER: Final = "console"  # in the data folder
-_RETRY_DELAY_S: Final = 5.0
 
 
 async def run(settings: Settings, name: str) -> None:
     """Serve the console until cancelled.
 
     Raises:
-        UsageError: another console of this name runs on the data folder.
+        FolderInUse: another console of this name runs on the data folder.
         CannotListen: the port is taken, or a token is missing.
         KafkaUnreachable, InvalidTopics: no broker answers, or a topic is missing.
     """
@@ -67,11 +56,8 @@ async def open_console(settings: Settings, name: str) -> AsyncIterator[RunningCo
     if problems := await admin.check_topics(settings):
         raise admin.InvalidTopics(problems)
     async with AsyncExitStack() as stack:
-        stack.enter_context(_hold_lock(settings, name))
-        clock_topic = names(settings).clock
-        clock_producer = await stack.enter_async_context(open_producer(settings, clock_topic))
-        clock = BrokerClock(settings, _ProbePublisher(clock_producer, clock_topic).publish)
-        await clock.start()
+        stack.enter_context(hold_folder(settings.data_dir / FOLDER, name))
+        clock = await stack.enter_async_context(open_clock(settings))
         changes = Changes()
         model = ReadModel(
             settings,
@@ -102,44 +88,6 @@ async def open_console(settings: Settings, name: str) -> AsyncIterator[RunningCo
         )
         stack.callback(changes.close)
         yield RunningConsole(server, works)
-
-
-@contextmanager
-def _hold_lock(settings: Settings, name: str) -> Iterator[None]:
-    """Be the only console of this name on the data folder: another one would write the same file."""
-    folder = settings.data_dir / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UsageError(
-            f"another console named {name} runs on {settings.data_dir}; stop it, or give this one a --name"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-class _ProbePublisher:
-    """Writes the clock's probes. An outage is logged once; the clock goes on from what it knows."""
-
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
-        self._producer = producer
-        self._topic = topic
-
-    async def publish(self, value: bytes) -> RecordMetadata:
-        """Repeated until a broker has stamped it."""
-        is_broken = False
-        while True:
-            try:
-                return await self._producer.send_and_wait(self._topic, value, partition=0)
-            except KafkaError as error:
-                if not is_broken:
-                    log.warning("the broker's clock cannot be read: %s", error)
-                is_broken = True
-            await asyncio.sleep(_RETRY_DELAY_S)
 
 
 def _build_probes(console: Console, name: str) -> Probes:

@@ -100,6 +100,11 @@ def sender_app_id(settings: Settings, account: str) -> str:
     return f"{settings.topic_prefix}-sender-{account}"
 
 
+def webhooks_group(settings: Settings, endpoint: str) -> str:
+    """The group that has the positions of an endpoint of webhooks."""
+    return f"{settings.topic_prefix}-webhooks-{endpoint}"
+
+
 def changelog_topic(app_id: str, table: str) -> str:
     """Faust's name for the topic that a table is recovered from."""
     return f"{app_id}-{table}-changelog"

@@ -27,6 +27,7 @@ OWN_NAMES: Final = frozenset(
             "sandbox",
         ),
         "tables",
+        "webhooks",
     }
 )
 

@@ -28,6 +28,7 @@ _PACKAGE_ROOT = Path(streams.__file__).parents[
 # A sender finishes its current send, a dispatcher its current event; both then leave their groups.
 _SENDER_GRACE_S, _DISPATCHER_GRACE_S, _SANDBOX_GRACE_S = 15.0, 20.0, 10.0
 _CONSOLE_GRACE_S = 10.0
+_WEBHOOKS_GRACE_S = 10.0  # a delivery in flight is repeated
 
 _EXIT_NAMES = {int(code): code.name for code in ExitCode}
 
@@ -69,6 +70,17 @@ def build_console_spec(settings: Settings, http: aiohttp.ClientSession) -> Servi
         probe=_make_worker_probe(settings, http, "console"),
         log=get_log_path(settings, "console"),
         grace_s=_CONSOLE_GRACE_S,
+    )
+
+
+def build_webhooks_spec(settings: Settings, http: aiohttp.ClientSession) -> ServiceSpec:
+    """The webhooks. They listen on any port."""
+    return ServiceSpec(
+        name="webhooks",
+        start=_make_start(replace(settings, web_port=0), "webhooks", "webhooks"),
+        probe=_make_worker_probe(settings, http, "webhooks"),
+        log=get_log_path(settings, "webhooks"),
+        grace_s=_WEBHOOKS_GRACE_S,
     )
 
 

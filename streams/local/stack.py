@@ -1,9 +1,9 @@
 """Everything that `up` runs on this machine, in its order.
 
     kafka-1 (unless WA_KAFKA_BOOTSTRAP_SERVERS is set) and sandbox (with `--sandbox`)
-        → topics → dispatchers and the console → senders with their browsers
+        → topics → dispatchers, the console, and webhooks (if WA_WEBHOOKS_FILE is set) → senders with their browsers
 
-It stops in the reverse order: senders, console, dispatchers, sandbox, broker. How each service runs is in
+It stops in the reverse order: senders, webhooks, console, dispatchers, sandbox, broker. How each service runs is in
 `services`; how a service is restarted is the supervisor's.
 """
 
@@ -110,6 +110,8 @@ class LocalStack:
             await on_topics_ready(self.settings)
         self._supervisor.start(*self._build_dispatcher_specs())
         self._supervisor.start(services.build_console_spec(self.settings, self._http))
+        if self.settings.webhooks_file is not None:
+            self._supervisor.start(services.build_webhooks_spec(self.settings, self._http))
         await self._supervisor.wait_until_ready(*base_services)
         await self._start_senders()
         self._all_started = True

@@ -2,37 +2,31 @@
 
 The caller chooses the URL, so nothing here may trust it:
 
-* Every address that a name resolves to must be allowed; one that is not refuses the name.
-* The connection goes to an address that was checked, without another look-up. TLS still proves the name.
+* Only allowed addresses are connected to (`streams/system/allowed_addresses.py`).
 * Each redirect is a URL like the first one. No proxy of the environment is used: it would resolve the names itself.
 * A file is counted while it comes, whatever the server says of it. Cookies are neither kept nor sent.
 """
 
-import asyncio
-import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 from aiohttp import ClientResponse, ClientTimeout, hdrs
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.request import media_url
-from streams.domain.addresses import Network, is_allowed, parse_address
+from streams.domain.addresses import Network
 from streams.media import errors
 from streams.media.files import Download, IncomingFile, Validators
+from streams.system.allowed_addresses import AllowedAddresses
 
 MAX_REDIRECTS: Final = 5
 _CONNECT_TIMEOUT_S: Final = 10.0
 _SILENCE_TIMEOUT_S: Final = 60.0  # some servers make a file only when it is requested
 _CHUNK_BYTES: Final = 1 << 16
-_MAX_LOOKUP_THREADS: Final = 16  # of their own: a name server that does not answer holds a thread
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HEADERS: Final = {
     hdrs.ACCEPT: "*/*",
@@ -45,8 +39,7 @@ class WebClient:
     """One HTTP client. It may fetch several files at the same time."""
 
     def __init__(self, allowed_networks: Iterable[Network]) -> None:
-        self._allowed_networks = tuple(allowed_networks)
-        self._resolver = _CheckedResolver(self._require_allowed)
+        self._addresses = AllowedAddresses(allowed_networks, _refuse_address, "media-name")
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -54,7 +47,7 @@ class WebClient:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
-        await self._resolver.close()
+        self._addresses.close()
 
     async def download(
         self, url: str, path: Path, max_bytes: int, known: Validators
@@ -94,13 +87,8 @@ class WebClient:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
-                resolver=self._resolver,
-                use_dns_cache=False,
-                force_close=True,
-                limit=0,  # the number of downloads is limited
-                socket_factory=self._open_socket,
-            )
+            # The number of downloads is limited, so that of the connections is not.
+            connector = self._addresses.build_connector(force_close=True, limit=0)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -113,50 +101,11 @@ class WebClient:
             )
         return self._session
 
-    def _open_socket(self, address_info: Any) -> socket.socket:
-        """The last check: this is the address that is connected to, however it was found."""
-        family, kind, protocol, _, address = address_info
-        self._require_allowed(address[0])
-        return socket.socket(family=family, type=kind, proto=protocol)
 
-    def _require_allowed(self, host: str) -> None:
-        address = parse_address(host)
-        if address is None or not is_allowed(address, self._allowed_networks):
-            raise errors.not_allowed(
-                "the host has an address that is not public; the operator can set WA_MEDIA_ALLOWED_NETWORKS"
-            )
-
-
-class _CheckedResolver(AbstractResolver):
-    """Resolves names, and refuses one with any address that is not allowed."""
-
-    def __init__(self, require_allowed: Any) -> None:
-        self._require_allowed = require_allowed
-        self._threads = ThreadPoolExecutor(_MAX_LOOKUP_THREADS, "media-name")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Raises MediaError, or OSError if the name has no address."""
-        look_up = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
-        infos = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        for *_, address in infos:
-            self._require_allowed(str(address[0]))
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=port,
-                family=info_family,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for info_family, _, protocol, _, address in infos
-        ]
-
-    async def close(self) -> None:
-        """A look-up under way is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+def _refuse_address() -> Exception:
+    return errors.not_allowed(
+        "the host has an address that is not public; the operator can set WA_MEDIA_ALLOWED_NETWORKS"
+    )
 
 
 def _check_url(url: URL) -> None:

@@ -87,14 +87,14 @@ def _check_quiet_hours(text: str | None) -> None:
         )
 
 
-def _check_networks(networks: tuple[str, ...]) -> None:
+def _check_networks(variable: str, networks: tuple[str, ...]) -> None:
     """Raises SettingError if one is not a network."""
     for text in networks:
         try:
             ipaddress.ip_network(text)
         except ValueError as error:
             raise SettingError(
-                f"WA_MEDIA_ALLOWED_NETWORKS={','.join(networks)}: {error}; write for example 10.1.0.0/16"
+                f"{variable}={','.join(networks)}: {error}; write for example 10.1.0.0/16"
             ) from error
 
 
@@ -147,7 +147,8 @@ def check_settings(settings: Settings) -> None:
     check_region(settings)
     _check_url(settings.whatsapp_url)
     _check_quiet_hours(settings.quiet_hours)
-    _check_networks(settings.media_allowed_networks)
+    _check_networks("WA_MEDIA_ALLOWED_NETWORKS", settings.media_allowed_networks)
+    _check_networks("WA_WEBHOOKS_ALLOWED_NETWORKS", settings.webhooks_allowed_networks)
     _check_schemes(settings.media_schemes)
     _check_warm_up(settings.warm_up)
     _check_words(settings)

@@ -31,6 +31,7 @@ from streams.settings.types import (
     TopicPrefix,
 )
 from streams.settings.types import setting as _setting
+from streams.settings.webhooks import WebhookSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +248,7 @@ class LoggingSettings:
 @dataclass(frozen=True, kw_only=True)
 class Settings(  # the fields of the last base come first
     LoggingSettings,
+    WebhookSettings,
     ConsoleSettings,
     WebSettings,
     ClientSettings,
@@ -273,6 +275,7 @@ GROUPS: Final[dict[str, type]] = {
     "machine": MachineSettings,
     "web": WebSettings,
     "console": ConsoleSettings,
+    "webhooks": WebhookSettings,
     "logging": LoggingSettings,
 }
 

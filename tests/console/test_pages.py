@@ -16,8 +16,8 @@ from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.observability.http_server import CannotListen
 from streams.operations.account_requests import read_requests
-from streams.operations.errors import UsageError
 from streams.settings import Settings
+from streams.system.folder_lock import FolderInUse
 from tests.console.world import PHONE, Topics, Visitor, make_letter, visit
 from tests.support.waiting import wait_until
 
@@ -284,7 +284,7 @@ async def test_an_open_page_learns_of_a_change(topics: Topics) -> None:
 async def test_one_console_of_a_name_runs_on_a_data_folder(topics: Topics) -> None:
     """A second one would write the same file."""
     async with visit(topics.settings):
-        with pytest.raises(UsageError, match="another console named console"):
+        with pytest.raises(FolderInUse, match="another console named console"):
             async with visit(topics.settings):
                 pass
 

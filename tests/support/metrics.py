@@ -20,6 +20,7 @@ from streams.observability.metrics import (
 )
 from streams.sender.metrics import Metrics as SenderMetrics
 from streams.sender.monitoring.browser_memory import BrowserMemoryCollector
+from streams.webhooks.metrics import EndpointGauges, WebhookMetrics
 
 
 class _NoRows:
@@ -44,9 +45,17 @@ def make_registries() -> tuple[CollectorRegistry, CollectorRegistry]:
     return dispatcher, sender
 
 
+def make_webhook_registry() -> CollectorRegistry:
+    """That of the webhooks; an endpoint has waiting events."""
+    registry = new_registry("webhooks", bool)
+    WebhookMetrics(registry, lambda: {"crm": EndpointGauges(waiting=1, is_paused=False)})
+    return registry
+
+
 def exported_metrics() -> list[Metric]:
-    """Each metric family of both workers."""
-    return [metric for registry in make_registries() for metric in registry.collect()]
+    """Each metric family of both workers and of the webhooks."""
+    registries = (*make_registries(), make_webhook_registry())
+    return [metric for registry in registries for metric in registry.collect()]
 
 
 _SUFFIXES = {

@@ -1,0 +1,32 @@
+"""One process of a name in a folder, for services that write a file there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+
+class FolderInUse(Exception):
+    """Another process of this name uses the folder; the text is one line that says what to do."""
+
+
+@contextmanager
+def hold_folder(folder: Path, name: str) -> Iterator[None]:
+    """Be the only process of this name that writes to this folder, which is created.
+
+    Raises:
+        FolderInUse: there is another one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise FolderInUse(
+            f"another {folder.name} named {name} runs on {folder.parent}; stop it, or give this one a --name"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

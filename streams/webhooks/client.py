@@ -1,0 +1,112 @@
+"""Posts one event to one endpoint, and answers what came back. Decides nothing, and knows no retry.
+
+The URL is the operator's, but what answers there may be anybody's:
+
+* Only allowed addresses are connected to, and a redirect is not followed: it is an answer like any other.
+* The whole exchange has one time limit. Of a body only a little is read, so that the connection can be used again;
+  a longer one ends the connection. Cookies are neither kept nor sent.
+"""
+
+import asyncio
+from typing import Final
+
+import aiohttp
+from aiohttp import ClientResponse, ClientTimeout, hdrs
+
+from streams.domain.addresses import parse_networks
+from streams.domain.webhooks.conclusion import Answer
+from streams.settings import Settings
+from streams.system.allowed_addresses import AllowedAddresses
+
+_MAX_BODY_BYTES: Final = 1 << 16
+_BODY_TIMEOUT_S: Final = 2.0  # the event has arrived: nothing in the body matters
+
+
+class AddressNotAllowed(Exception):
+    """The host has an address that may not be connected to."""
+
+
+class EndpointClient:
+    """One HTTP client for all endpoints. An async context."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout_s = settings.webhooks_timeout_s
+        self._addresses = AllowedAddresses(
+            parse_networks(settings.webhooks_allowed_networks), _refuse_address, "webhook-name"
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "EndpointClient":
+        self._session = aiohttp.ClientSession(
+            connector=self._addresses.build_connector(limit=0),  # the deliveries are limited
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            timeout=ClientTimeout(total=None),  # ours is around everything
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._session is not None
+        await self._session.close()
+        self._addresses.close()
+
+    async def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        """The endpoint's answer. Never raises for what the endpoint or the network does."""
+        assert self._session is not None
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._session.post(
+                    url, headers=headers, data=body, allow_redirects=False
+                ) as response,
+            ):
+                await _drain(response)
+                return Answer(status=response.status, retry_after_s=_read_retry_after(response))
+        except TimeoutError:
+            return Answer(error=f"no answer within {self._timeout_s} s")
+        except AddressNotAllowed as error:
+            return Answer(error=str(error))
+        except aiohttp.ClientError as error:
+            return Answer(error=_describe(error))
+        except (OSError, ValueError) as error:  # of a name that cannot be encoded, for example
+            return Answer(error=f"the request cannot be made ({type(error).__name__})")
+
+
+async def _drain(response: ClientResponse) -> None:
+    """Read what little there is. The status has come, so nothing here is a failure."""
+    remaining = _MAX_BODY_BYTES
+    try:
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            while remaining > 0 and (piece := await response.content.read(remaining)):
+                remaining -= len(piece)
+    except (TimeoutError, aiohttp.ClientError):
+        remaining = 0
+    if remaining <= 0:
+        response.close()
+
+
+def _read_retry_after(response: ClientResponse) -> float:
+    """The seconds that the endpoint asks for; a date is ignored, because its clock may be another one."""
+    text = response.headers.get(hdrs.RETRY_AFTER, "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0.0
+
+
+def _refuse_address() -> Exception:
+    return AddressNotAllowed(
+        "the host has an address that is not public; the operator can set WA_WEBHOOKS_ALLOWED_NETWORKS"
+    )
+
+
+def _describe(error: aiohttp.ClientError) -> str:
+    """Without the text of the error, which may name the URL."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "the host has no address"
+        case aiohttp.ClientSSLError():
+            return "the server cannot prove who it is (TLS)"
+        case aiohttp.ClientConnectorError():
+            return "the server cannot be reached"
+        case aiohttp.ServerDisconnectedError():
+            return "the server closed the connection"
+        case _:
+            return f"the answer cannot be read ({type(error).__name__})"

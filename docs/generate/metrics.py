@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from docs.generate.markdown import code, page, table
 
 # The registries that the tests of deploy/ use too: one list of what workers export.
-from tests.support.metrics import exported_labels, make_registries
+from tests.support.metrics import exported_labels, make_registries, make_webhook_registry
 
 _INTRODUCTION: Final = """\
 Every metric that workers export, with its type and its labels. A histogram has `_bucket`, `_sum` and `_count`.
@@ -22,6 +22,7 @@ def render_metrics() -> str:
         {metric.name: metric for metric in registry.collect() if metric.name.startswith("wa_")}
         for registry in make_registries()
     )
+    webhooks = {metric.name: metric for metric in make_webhook_registry().collect()}
     shared = {name: metric for name, metric in dispatcher.items() if name in sender}
     return page(
         "Metrics",
@@ -29,6 +30,7 @@ def render_metrics() -> str:
         *_section("Every worker", shared),
         *_section("Dispatcher", {n: m for n, m in dispatcher.items() if n not in shared}),
         *_section("Sender", {n: m for n, m in sender.items() if n not in shared}),
+        *_section("Webhooks", {n: m for n, m in webhooks.items() if n.startswith("wa_webhook_")}),
     )
 
 

@@ -18,6 +18,10 @@ class WebhookSettings:
     webhooks_timeout_s: AtLeast1 = _setting(
         15, "An endpoint that does not answer within this many seconds has failed."
     )
+    webhooks_max_in_flight: AtLeast1 = _setting(
+        8,
+        "Events that are in flight to one endpoint at a time. They are of different recipients.",
+    )
     webhooks_allowed_networks: tuple[Network, ...] = _setting(
         (),
         "Networks that are not public and in which endpoints may be all the same, for example 10.1.0.0/16.",

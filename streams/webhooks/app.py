@@ -91,6 +91,7 @@ async def open_webhooks(
                 counters,
                 now_s=now_s,
                 random_fraction=random.random,
+                max_in_flight=settings.webhooks_max_in_flight,
                 poll_interval_s=poll_interval_s,
             )
             parts[endpoint.name] = _Part(

@@ -26,7 +26,6 @@ from streams.webhooks.store import Store, WaitingEvent
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT: Final = 8  # of one endpoint
 MAX_WAITING: Final = 10_000  # of one endpoint: beyond that, the topics keep the rest
 POLL_INTERVAL_S: Final = 1.0  # how soon a command of a person has an effect
 
@@ -43,6 +42,7 @@ class Deliverer:
         *,
         now_s: Callable[[], float],
         random_fraction: Callable[[], float],
+        max_in_flight: int,
         poll_interval_s: float = POLL_INTERVAL_S,
         max_waiting: int = MAX_WAITING,
     ) -> None:
@@ -52,6 +52,7 @@ class Deliverer:
         self._metrics = metrics
         self._now_s = now_s
         self._random_fraction = random_fraction
+        self._max_in_flight = max_in_flight
         self._poll_interval_s = poll_interval_s
         self._max_waiting = max_waiting
         self._queue = DeliveryQueue()
@@ -137,7 +138,7 @@ class Deliverer:
         now_s = self._now_s()
         if self.is_paused or now_s < self._health.hold_until_s:
             return
-        limit = 1 if self._health.is_struggling else MAX_IN_FLIGHT
+        limit = 1 if self._health.is_struggling else self._max_in_flight
         while len(self._deliveries) < limit and (number := self._queue.take(now_s)) is not None:
             self._deliveries.add(asyncio.create_task(self._deliver(number), name="webhook"))
 

@@ -99,19 +99,23 @@ class Follower:
         known = await asyncio.to_thread(store.load_positions, self._endpoint.name, topic, topic_id)
         begins = await reader.beginning_offsets()
         if known is None:
-            committed = await self._load_committed(name)
-            known = {tp.partition: offset for tp, offset in committed.items()}
-            if not known:
-                known = {tp.partition: at for tp, at in (await reader.end_offsets()).items()}
+            start = await self._find_start(reader, name)
+            known = {tp.partition: offset for tp, offset in start.items()}
             positions = {(topic, partition): offset for partition, offset in known.items()}
             args = (self._endpoint.name, (), topic_id, positions, self._now_s())
             await asyncio.to_thread(store.add, *args)
         self._count_lost(topic, known, begins)
         reader.seek({TopicPartition(name, partition): at for partition, at in known.items()})
 
-    async def _load_committed(self, name: str) -> dict[TopicPartition, int]:
+    async def _find_start(self, reader: Reader, name: str) -> dict[TopicPartition, int]:
+        """Where Kafka has the positions; else the end, which Kafka has before anything is read."""
         async with open_group_positions(self._settings, self._group, [name]) as positions:
-            return await positions.load()
+            committed = await positions.load()
+            if committed:
+                return committed
+            ends = await reader.end_offsets()
+            await positions.commit(ends)
+            return ends
 
     def _count_lost(
         self, topic: TopicName, known: dict[int, int], begins: dict[TopicPartition, int]

@@ -69,7 +69,7 @@ _SUFFIXES = {
 def exported_labels() -> dict[str, set[str]]:
     """The labels of each sample that workers export, by the sample's name, also of one that has no series yet."""
     labels: dict[str, set[str]] = {}
-    for registry in make_registries():
+    for registry in (*make_registries(), make_webhook_registry()):
         for collector in list(registry._collector_to_names):
             if isinstance(collector, MetricWrapperBase):
                 for suffix in _SUFFIXES[collector._type]:

@@ -9,7 +9,7 @@ from streams.settings import SettingError, Settings
 from streams.webhooks.endpoints import load_endpoints, make_secret
 from streams.webhooks.payload import build_headers, make_webhook_id
 
-SECRET = make_secret()
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8G"
 GOOD = f'url = "https://crm.example/hooks?key=hidden"\nsecret = "{SECRET}"\n'
 
 

@@ -1,4 +1,7 @@
-"""The settings of webhooks: where the endpoints are described, and what may be reached. Reads nothing."""
+"""The settings of webhooks: where the endpoints are described, and what may be reached. Reads nothing.
+
+The endpoints are in a file of their own, because each has a secret and filters: no variable holds a list of such.
+"""
 
 from dataclasses import dataclass
 

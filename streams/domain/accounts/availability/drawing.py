@@ -69,8 +69,8 @@ class DrawPool:
 
     def draw(self, phone: str, closed_accounts: Collection[str] = ()) -> str | None:
         """The account that wins this phone, leaving out the closed ones; None: there is no other."""
-        if not self._groups:
-            return None
+        if len(self._weights) <= 1:  # there is nobody to draw against
+            return next((name for name in self._weights if name not in closed_accounts), None)
         encryptor = _make_encryptor(phone)
         best: tuple[Draw, str] | None = None
         for weight, group in self._groups.items():

@@ -6,12 +6,15 @@ only in a record.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 EARLIEST_S: Final = 946_684_800.0  # 2000-01-01: an earlier time is a mistake, often one of the unit
 LATEST_S: Final = 253_402_300_799.0  # 9999-12-31T23:59:59: RFC 3339 has no later year
+_REMEMBERED_TIMES: Final = 256  # the records of one produce request have the same append time
 
 
+@lru_cache(maxsize=_REMEMBERED_TIMES)
 def format_rfc3339(epoch_s: float) -> str:
     """Format epoch seconds. A time before 1970 or after the year 9999 becomes the nearest valid time."""
     moment = datetime.fromtimestamp(min(max(epoch_s, 0.0), LATEST_S), UTC)

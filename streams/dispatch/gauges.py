@@ -101,8 +101,10 @@ class Gauges:
         for passed in self._slices:
             if passed.covers(partition, after.phone) and not passed.take(after):
                 return
-        self._counts.subtract(_count_row(before))
-        self._counts.update(_count_row(after))
+        counts_before, counts_after = _count_row(before), _count_row(after)
+        if counts_before != counts_after:
+            self._counts.subtract(counts_before)
+            self._counts.update(counts_after)
 
     def __getitem__(self, name: str) -> int | None:
         """The count of this name; None: not known yet."""

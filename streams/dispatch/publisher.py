@@ -57,7 +57,7 @@ class KafkaPublisher:
         for record in refused:
             self._metrics.count_refused_record(record.topic)
         for record in records:
-            if record not in refused:
+            if not refused or record not in refused:
                 self._count(record)
         return refused
 

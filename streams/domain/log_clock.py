@@ -34,8 +34,15 @@ class Bounds(NamedTuple):
 
     def age_to(self, mono_s: float) -> "Bounds":
         """The bounds at this moment, if no response has narrowed them since."""
-        drift_s = max(0.0, mono_s - self.at_mono_s) * _MAX_DRIFT
+        drift_s = self._drift_s(mono_s)
         return Bounds(self.low_s - drift_s, self.high_s + drift_s, mono_s)
+
+    def high_at(self, mono_s: float) -> float:
+        """The upper one of `age_to`. It is read for every event."""
+        return self.high_s + self._drift_s(mono_s)
+
+    def _drift_s(self, mono_s: float) -> float:
+        return max(0.0, mono_s - self.at_mono_s) * _MAX_DRIFT
 
     @property
     def middle_s(self) -> float:
@@ -107,15 +114,15 @@ class LogClock:
 
     def passed_s(self, mono_s: float) -> float:
         """A time that has passed for decisions, whatever the error of the estimate. For timers."""
-        return mono_s + self._accepted(mono_s).low_s
+        return mono_s + self._accepted(mono_s).age_to(mono_s).low_s
 
     def latest_s(self, mono_s: float) -> float:
         """A time that the broker's clock has not passed yet. What was appended before now has an earlier one."""
-        return mono_s + self.bounds.age_to(mono_s).high_s
+        return mono_s + self.bounds.high_at(mono_s)
 
     def accept_s(self, append_s: float, mono_s: float) -> float:
         """The time of a decision about a record with this append time: no later than is certain to have passed."""
-        return min(append_s, mono_s + self._accepted(mono_s).high_s)
+        return min(append_s, mono_s + self._accepted(mono_s).high_at(mono_s))
 
     def is_held(self, mono_s: float) -> bool:
         """Whether a jump forward is not accepted yet."""
@@ -123,10 +130,9 @@ class LogClock:
         return bool(self._held)
 
     def _accepted(self, mono_s: float) -> Bounds:
-        """The least bounds that are in force: the current ones, or some that were replaced."""
+        """The least bounds that are in force: the current ones, or some that were replaced. Not aged."""
         self._drop_expired(mono_s)
-        bounds = self._held[0].bounds if self._held else self.bounds
-        return bounds.age_to(mono_s)
+        return self._held[0].bounds if self._held else self.bounds
 
     def _drop_expired(self, mono_s: float) -> None:
         while self._held and self._held[0].until_mono_s <= mono_s:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from streams.dispatch.flights.claim_reader import Claims, ClaimsRead, ClaimsUnreadable
-from streams.dispatch.flights.tracker import Flight, FlightTracker
+from streams.dispatch.flights.tracker import Flight, FlightTracker, Instant
 from streams.dispatch.publisher import OutgoingRecord, Publisher
 from streams.domain.phone import events
 from streams.domain.phone.events import Deferred, Event, FlightOverdue, Outcome, Result
@@ -119,7 +119,8 @@ class Resolver:
 
     async def run_once(self) -> None:
         """Go on with each flight that has to end now, by one step."""
-        overdue = [flight for flight in self._flights if self._has_to_end(flight)]
+        now = self._flights.now()
+        overdue = [flight for flight in self._flights if self._has_to_end(flight, now)]
         await self._report([flight for flight in overdue if self._is_to_be_reported(flight)])
         to_resolve: defaultdict[str, list[Flight]] = defaultdict(list)
         for flight in overdue:
@@ -131,8 +132,8 @@ class Resolver:
 
     # -- which flights
 
-    def _has_to_end(self, flight: Flight) -> bool:
-        is_overdue = flight.is_overdue(self._flights.now(), self._get_margin_s(flight))
+    def _has_to_end(self, flight: Flight, now: Instant) -> bool:
+        is_overdue = flight.is_overdue(now, self._get_margin_s(flight))
         return is_overdue or self._is_to_be_handed_over(flight)
 
     def _is_to_be_handed_over(self, flight: Flight) -> bool:

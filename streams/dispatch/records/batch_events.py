@@ -41,6 +41,9 @@ class BatchRecords:
         """A message, or a request that has no row, has this status: its batches count it."""
         if isinstance(source, PartialRequest):
             return []
+        repeated = event.request.members if isinstance(event, RequestReceived) else ()
+        if not source.members and not repeated:
+            return []  # most messages belong to no batch
         changes = list(self._map_duplicates(source, event))
         status = _MEMBER_STATUSES.get(effect.status)
         if status is None and isinstance(event, RequestReceived):

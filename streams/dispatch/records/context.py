@@ -101,9 +101,9 @@ class EffectContext:
         )
         return Payload(source_record=record)
 
-    def get_requested_phone(self, request_id: str) -> str | None:
+    def get_requested_phone(self, request_id: str, message: EchoSource) -> str | None:
         """The number that the request names: this one (a repeat may use another), else the message's."""
-        event, message = self._event, self.get_echo_source(request_id)
+        event = self._event
         if isinstance(event, RequestReceived) and event.request.id == request_id:
             return event.forwarding.requested_phone if event.forwarding else None
         forwarding = message.forwarding if isinstance(message, Message) else None

@@ -114,7 +114,7 @@ class RecordMapper:
         match effect:
             case PublishStatus():
                 echo_source = context.get_echo_source(effect.id)
-                requested_phone = context.get_requested_phone(effect.id)
+                requested_phone = context.get_requested_phone(effect.id, echo_source)
                 return self._statuses.map_effect(
                     context.phone, effect, echo_source, requested_phone
                 )

@@ -47,10 +47,12 @@ class _Blocked(NamedTuple):
 
 def dispatch_next(transition: Transition, accounts: AccountCapacities) -> Phone:
     """Dispatch one message if the phone may have one now, else record what it waits for."""
-    transition.update_phone(timer_at_s=0.0, waits=())
     if transition.phone.in_flight is not None:
-        return transition.phone  # `quiet_until_s` explains those that wait meanwhile
-    transition.update_phone(quiet_until_s=0.0)
+        # `quiet_until_s` explains those that wait meanwhile
+        return transition.update_phone(timer_at_s=0.0, waits=())
+    phone = transition.update_phone(timer_at_s=0.0, waits=(), quiet_until_s=0.0)
+    if not (phone.queues or phone.parked or phone.alias):
+        return phone  # nothing waits
     cancels.cancel_withdrawn(transition)
     if not forwarding.forward_waiting(transition) or not _give_up_heads(transition, accounts):
         return transition.update_phone(timer_at_s=transition.now_s)

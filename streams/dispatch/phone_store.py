@@ -182,9 +182,13 @@ class PhoneStore:
 
         The phone's row comes first.
         """
-        changes = list(_row_changes(row, event))
-        assert all(key[:1] in _DECODERS for key, _ in changes), "such a row is not recovered"
+        changes = [self.make_phone_change(row), *_row_changes(row, event)]
+        assert _DECODERS.keys() >= {key[:1] for key, _ in changes}, "such a row is not recovered"
         return changes
+
+    def make_phone_change(self, row: Phone) -> Change:
+        """The first one of `make_changes`."""
+        return PHONE + row.phone.encode(), None if row.is_removed else stored.encode_phone(row)
 
     async def commit(self, changes: Sequence[Change]) -> None:
         """Make the changes of some events durable, all or none."""
@@ -210,7 +214,6 @@ def split_row_key(key: bytes) -> tuple[bytes, str, str]:
 
 def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
     journal = row.journal
-    yield PHONE + row.phone.encode(), None if row.is_removed else stored.encode_phone(row)
     if journal.consent is not None or journal.is_consent_removed:
         value = None if journal.consent is None else consent.encode(journal.consent)
         yield CONSENT + row.phone.encode(), value

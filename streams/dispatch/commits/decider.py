@@ -79,10 +79,13 @@ class Decider:
         if decision.is_republished:
             return [decision, *self._repeat_turns(store, decision, commit)]
         account = find_free_place(decision.before, decision.row)
-        if account is None:
+        if account is None or not self._is_awaited(store.partition, account):
             return [decision]
         granted = self._grant_turns(store, account, record, commit)
         return [self._name_turns(store, decision, granted), *granted]
+
+    def _is_awaited(self, partition: int, account: str) -> bool:
+        return self.timer_service.get_scheduler(partition).is_awaited(account)
 
     def _grant_turns(
         self, store: PhoneStore, account: str, record: LogRecord, commit: CommitPhones
@@ -114,7 +117,8 @@ class Decider:
         turns = tuple(each.event.phone for each in granted)
         journal = replace(decision.row.journal, turns=turns)
         row = replace(decision.row, journal=journal)
-        return replace(decision, row=row, changes=store.make_changes(row, decision.event))
+        changes = [store.make_phone_change(row), *decision.changes[1:]]
+        return replace(decision, row=row, changes=changes)
 
     def _repeat_turns(
         self, store: PhoneStore, decision: Decision, commit: CommitPhones

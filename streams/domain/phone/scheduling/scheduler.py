@@ -190,6 +190,10 @@ class Scheduler:
             self._forget_changes()
         return wakes
 
+    def is_awaited(self, account: str) -> bool:
+        """Whether phones may wait for a place at this account; False: certainly none does."""
+        return self._wait_queues.has_keys(account)
+
     def take_turn(
         self,
         account: str,

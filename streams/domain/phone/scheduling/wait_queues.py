@@ -65,9 +65,13 @@ class WaitQueues:
         """All queues."""
         return list(self._queues)
 
+    def has_keys(self, account: str) -> bool:
+        """Whether there are queues that this account may do for. Their entries may not count any more."""
+        return account in self._keys or None in self._keys
+
     def is_wanted(self, account: str, without_new_chats: Collection[str]) -> bool:
         """Whether a phone waits that this account will do for."""
-        if account not in self._keys and None not in self._keys:
+        if not self.has_keys(account):
             return False
         return any(
             wait_key.admits(account, without_new_chats) and self.get_head(wait_key) is not None

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
-from faust.types import TP, EventT, Message
+from faust.types import TP, EventT
 
 from streams.runtime.broker.publisher import Publisher
 from streams.runtime.fence import Fence
@@ -42,10 +42,6 @@ class FencedApp(Protocol):
     @property
     def topics(self) -> Any:
         """Faust's conductor, which knows the agents' queues."""
-        ...
-
-    def create_event(self, key: Any, value: Any, headers: Any, message: Message) -> EventT[Any]:
-        """What an agent gets of a record."""
         ...
 
     @property

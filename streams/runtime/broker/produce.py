@@ -71,7 +71,7 @@ async def _put_all(
     """Put the records into batches, in this order; each is added to `places`."""
     client: Any = producer.client
     partitions_of = {
-        topic: tuple(await client._wait_on_metadata(topic))
+        topic: _make_partitions(topic, tuple(await client._wait_on_metadata(topic)))
         for topic in dict.fromkeys(record.topic for record in records)
     }
     for record in records:
@@ -81,10 +81,10 @@ async def _put_all(
 
 
 def _choose_partition(
-    producer: Any, record: OutgoingRecord, partitions_of: Mapping[str, tuple[int, ...]]
+    producer: Any, record: OutgoingRecord, partitions_of: Mapping[str, Sequence[TopicPartition]]
 ) -> TopicPartition:
-    partitions = _make_partitions(record.topic, partitions_of[record.topic])
     if record.partition is None and record.key is not None:
+        partitions = partitions_of[record.topic]
         return partitions[_hash_key(record.key) % len(partitions)]
     number = producer._partition(record.topic, record.partition, None, None, None, None)
     return TopicPartition(record.topic, number)

@@ -207,7 +207,7 @@ class Consumer(driver.Consumer):
         if batch and not tracker.is_contiguous(batch.start_offset):
             await self.resync(partition)
             return
-        queue, create_event = self._get_queue(partition), self.app.create_event
+        queue, event_class = self._get_queue(partition), self.app.conf.Event
         for record in batch:
             if tracker.already_delivered(record.offset):
                 continue
@@ -215,7 +215,7 @@ class Consumer(driver.Consumer):
             message = self._to_message(partition, record)
             message.refcount = 1
             queue.force_put_nowait(
-                create_event(message.key, message.value, message.headers, message)
+                event_class(self.app, message.key, message.value, message.headers, message)
             )
 
     def _get_queue(self, partition: TP) -> Any:

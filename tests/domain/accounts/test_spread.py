@@ -40,11 +40,11 @@ def assign(weights: Mapping[str, float], phones: tuple[str, ...] = PHONES) -> di
 @given(weights=weights)
 @settings(max_examples=30)
 def test_conversations_are_spread_by_weight(weights: dict[str, int]) -> None:
-    """Over 1,000 phones and 1 to 8 accounts, no share is further than five per cent of all from its weight."""
+    """Over 1,000 phones and 1 to 8 accounts, no share is further than seven per cent of all from its weight."""
     counts = Counter(assign(weights).values())
     for name, weight in weights.items():
         expected = 1000 * weight / sum(weights.values())
-        assert abs(counts[name] - expected) <= 50
+        assert abs(counts[name] - expected) <= 70
 
 
 @given(weights=weights, name=st.sampled_from(NAMES), weight=st.integers(1, 5))

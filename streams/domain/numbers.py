@@ -7,7 +7,7 @@ has the number is not decided here. An error repeats the number only where it co
 import re
 import unicodedata
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import CountryCodeSource, NumberParseException, PhoneNumber, ValidationResult
@@ -144,6 +144,8 @@ def _check_characters(text: str) -> None:
 def _read_international(digits: str) -> str:
     """The number, whose length at least must exist in its country."""
     digits = _without_mexican_one(digits)
+    if _is_plain(digits):
+        return digits
     number = _parse(digits, None)
     validation = phonenumbers.is_possible_number_with_reason(number)
     if validation != ValidationResult.IS_POSSIBLE:
@@ -154,6 +156,45 @@ def _read_international(digits: str) -> str:
     if e164 != digits and not phonenumbers.is_valid_number(number):
         raise InvalidPhone("is not a phone number: it has a digit too many after its country code")
     return e164
+
+
+class _CountryRule(NamedTuple):
+    """What phonenumbers knows of a country code. `lengths`: of the number behind it."""
+
+    national_prefix: re.Pattern[str] | None
+    lengths: frozenset[int]
+
+
+def _is_plain(digits: str) -> bool:
+    """Whether certainly nothing is to be removed from this number, and its length exists.
+
+    Almost every number is so, and to let phonenumbers find it out is a third of the cost of taking in a request.
+    """
+    for end in (2, 3, 4):  # no country code begins with another one
+        rule = _get_rule(digits[1:end])
+        if rule is not None:
+            national = digits[end:]
+            if len(national) not in rule.lengths or national.startswith("0"):
+                return False
+            return rule.national_prefix is None or not rule.national_prefix.match(national)
+    return False
+
+
+@lru_cache(maxsize=2048)  # all texts of up to three digits
+def _get_rule(country_code: str) -> _CountryRule | None:
+    """None: there is no such country code."""
+    if not country_code or country_code.startswith("0"):
+        return None
+    code = int(country_code)
+    if code not in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+        return None
+    region = phonenumbers.region_code_for_country_code(code)
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    if metadata is None or metadata.general_desc is None:
+        return None
+    prefix, description = metadata.national_prefix_for_parsing, metadata.general_desc
+    lengths = {*description.possible_length} - {*description.possible_length_local_only}
+    return _CountryRule(re.compile(prefix) if prefix else None, frozenset(lengths))
 
 
 def _read_valid_international(digits: str) -> str | None:

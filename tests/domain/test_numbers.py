@@ -9,13 +9,15 @@ from itertools import product
 
 import phonenumbers
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from streams.domain.numbers import InvalidPhone, to_e164, to_key
 
 MALAYSIAN = "+60123456789"
+# WhatsApp's form of a Mexican number has a digit too many.
+COUNTRY_CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE.keys() - {52})
 REGIONS = sorted(phonenumbers.SUPPORTED_REGIONS)
 COMMON_TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE)
 SPARSE = 24  # every combination takes a minute, and each of these has its turn with many others
@@ -186,6 +188,23 @@ def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
         number = to_e164(text, "MY")
         assert re.fullmatch(r"\+\d{4,17}", number)
         assert to_e164(number) == to_e164(number, "DE") == number
+
+
+@given(st.sampled_from(COUNTRY_CODES), st.from_regex(r"[0-9]{4,13}", fullmatch=True))
+@settings(max_examples=1000)
+@example(39, "0612345678")
+@example(44, "02071234567")
+@example(54, "22971530714")  # as long as a number, and its first digits are a prefix
+@example(352, "15119162762")
+@example(375, "8380131717")
+def test_a_number_with_its_country_code_is_read_as_by_phonenumbers(code: int, rest: str) -> None:
+    """Also where it is read without phonenumbers: the same number, and none that phonenumbers finds impossible."""
+    text = f"+{code}{rest}"
+    with suppress(InvalidPhone):
+        number = to_e164(text)
+        parsed = phonenumbers.parse(text)
+        assert phonenumbers.is_possible_number(parsed)
+        assert number == phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
 
 
 def test_the_spellings_of_a_number_have_one_key() -> None:

@@ -16,6 +16,7 @@ from streams.whatsapp.driver import (
     AckCounts,
     Driver,
     InDoubt,
+    NotBegun,
     NotSubmitted,
     Phase,
     ServerAccepted,
@@ -59,6 +60,8 @@ class AckCollector(Collector):
         return cast("Driver", _CountingDriver(driver, self._record_submit))
 
     def _record_submit(self, result: SubmitResult) -> None:
+        if isinstance(result, NotBegun):  # the message is given to the page once more
+            return
         self._submits[_SUBMIT_NAMES[type(result)]] += 1
         # With another code an earlier attempt is in doubt, and this one has sent nothing.
         if isinstance(result, InDoubt) and result.code == _MISSING_ACK_CODE:

@@ -8,19 +8,20 @@
 Rows are read and numbers looked up a few dispatches ahead. Claims are stored ahead for what is submitted next, several
 in one batch, and results are written behind it in the same way: turn_times.py says how many, because every claim that a
 crash leaves open must be reconciled. A message whose ack is late holds up no other one, and neither does one whose file
-is being fetched: a recipient has one message in flight, so the order of each recipient's messages is kept. No record
-makes the pipeline raise: it is concluded, or logged and skipped.
+is being fetched: a recipient has one message in flight, so the order of each recipient's messages is kept. The page may
+have the next messages ahead, and submits one at a time all the same (attempts/turn_line.py). No record makes the
+pipeline raise: it is concluded, or logged and skipped.
 """
 
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from streams.domain.phone.events import Result
-from streams.domain.sending.turn_times import JOIN_RESULTS_S, MAX_CLAIMS_AHEAD, TurnTimes
+from streams.domain.sending.turn_times import JOIN_RESULTS_S, MAX_CLAIMS_AHEAD
 from streams.sender.attempts.runner import AttemptRunner
 from streams.sender.attempts.running import RunningAttempt
 from streams.sender.conclusion import (
@@ -71,7 +72,7 @@ class SendPipeline:
         self._to_claim: asyncio.Queue[tuple[PendingDispatch, RunningAttempt]] = asyncio.Queue()
         self._to_submit: asyncio.Queue[tuple[PendingDispatch, RunningAttempt]] = asyncio.Queue()
         self._to_conclude: asyncio.Queue[Conclusion] = asyncio.Queue()
-        self._turn_times = TurnTimes()
+        self._turn_times = runner.turn_times
         self._unsubmitted_claims = 0
         self._pending: set[PendingDispatch] = set()  # accepted and not concluded
         self._ahead: set[PendingDispatch] = set()  # the pending ones whose turn has not ended
@@ -221,16 +222,14 @@ class SendPipeline:
         while True:
             dispatch, running = await self._to_submit.get()
             await self._attempt_permits.acquire()
-            started_s = time.monotonic()
+            running.on_turn_end = partial(self._leave_queue, dispatch)
             task = asyncio.create_task(self._run_attempt(dispatch, running), name="attempt")
             self._attempts[task] = dispatch
             self._metrics.awaiting_ack.set(len(self._attempts))
             task.add_done_callback(self._on_attempt_done)
             self._unsubmitted_claims -= 1
             self._notify_change()
-            await running.turn_ended.wait()
-            self._turn_times.record(time.monotonic() - started_s)
-            self._leave_queue(dispatch)
+            await running.turn.next_may_join.wait()
 
     async def _run_attempt(self, dispatch: PendingDispatch, running: RunningAttempt) -> None:
         if running.attempt.is_reconciling:

@@ -46,6 +46,16 @@ async def race(*works: Coroutine[Any, Any, T]) -> T:
     return winner.result()
 
 
+async def await_or_cancel(task: "asyncio.Task[None]") -> None:
+    """Await it, and raise what it raises; it does not outlive a cancellation."""
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        await cancel_tasks(task)
+        raise
+    task.result()
+
+
 async def cancel_tasks(
     *tasks: asyncio.Future[Any], again_after_s: float = CANCEL_AGAIN_AFTER_S
 ) -> None:

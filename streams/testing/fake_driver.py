@@ -22,6 +22,7 @@ from streams.whatsapp.driver import (
     LookupFailed,
     LookUpResult,
     MessageNotFound,
+    NotBegun,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
@@ -105,6 +106,26 @@ class FakeDriver(FakeWhatsApp):
         return self.store.find(whatsapp_id) or MessageNotFound()
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
+        turn = self._turns[submission.whatsapp_id] = asyncio.get_running_loop().create_future()
+        result: SubmitResult = NotBegun()
+        try:
+            if await self._is_its_turn(submission):
+                result = await self._submit_now(submission)
+        finally:
+            turn.set_result(isinstance(result, ServerAccepted))
+        return result
+
+    async def _is_its_turn(self, submission: Submission) -> bool:
+        """Whether the message before it was accepted, or there is none."""
+        if submission.after is None:
+            return True
+        turn = self._turns.get(submission.after)
+        if turn is None:
+            return False
+        await asyncio.wait({turn}, timeout=submission.after_timeout_s)
+        return turn.done() and turn.result()
+
+    async def _submit_now(self, submission: Submission) -> SubmitResult:
         self.submissions.append(submission)
         result, delay = self._submit(submission), self._take_delay()
         await self._may_answer.wait()
@@ -136,7 +157,7 @@ class FakeDriver(FakeWhatsApp):
         return refusal
 
     def _find_refusal(self, submission: Submission) -> NotSubmitted | None:
-        if self._monotonic_s() >= submission.submit_before_mono_s:
+        if self.monotonic_s() >= submission.submit_before_mono_s:
             return NotSubmitted("timeout_before_submit", "too late")
         if submission.chat_id in self.acquaintances:
             return None

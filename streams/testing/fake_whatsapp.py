@@ -64,7 +64,7 @@ class FakeWhatsApp(FakeIncomingStore):
     ) -> None:
         super().__init__()
         self.store = FakeStore()
-        self.submissions: list[Submission] = []  # every call of `submit`
+        self.submissions: list[Submission] = []  # every submit that was begun
         self.lookups: list[str] = []  # every number that was looked up
         self.deleted_chats: list[str] = []
         self.typing: list[
@@ -80,7 +80,7 @@ class FakeWhatsApp(FakeIncomingStore):
         self.groups: list[Group] = []
         self._phone = phone
         self._now_s = now_s
-        self._monotonic_s = monotonic_s
+        self.monotonic_s = monotonic_s
         self._is_linked = is_linked
         self._link_count = 1
         self._is_running = False
@@ -92,6 +92,7 @@ class FakeWhatsApp(FakeIncomingStore):
         self._degraded: tuple[str, ...] = ()
         self._time_lock: TimeLock | None = None
         self._new_chat_quota: NewChatQuota | None = None
+        self._turns: dict[str, asyncio.Future[bool]] = {}  # whether a submit was accepted
         self._may_answer = asyncio.Event()
         self._may_answer.set()
         self._delay: asyncio.Event | None = None  # of the submit that is being made

@@ -8,10 +8,9 @@ What WhatsApp's server says has the time of that server (the ends of time locks 
 Waits are durations, and deadlines are times of the monotonic clock (`…_mono_s`).
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -20,6 +19,15 @@ from streams.whatsapp.diagnosis import Diagnosis
 from streams.whatsapp.groups import GroupList
 from streams.whatsapp.incoming import IncomingHint, IncomingStore
 from streams.whatsapp.limits import AckCounts, NewChatQuota, TimeLock
+from streams.whatsapp.submission import (
+    InDoubt as InDoubt,
+)  # what `submit` takes and returns is part of the port
+from streams.whatsapp.submission import NotBegun as NotBegun
+from streams.whatsapp.submission import NotSubmitted as NotSubmitted
+from streams.whatsapp.submission import ServerAccepted as ServerAccepted
+from streams.whatsapp.submission import ServerRefused as ServerRefused
+from streams.whatsapp.submission import Submission as Submission
+from streams.whatsapp.submission import SubmitResult as SubmitResult
 
 
 class AckLevel(IntEnum):
@@ -85,66 +93,6 @@ class SessionState:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """One message for WhatsApp, under an id that the caller has chosen.
-
-    `content` is the content of the request as JSON. Its file is in `data`, or at `media_path` until the result. After
-    `submit_before_mono_s` (of time.monotonic()) nothing may leave the page any more, also if it was frozen meanwhile.
-    From the submit on, the driver waits `ack_timeout_s` for the ack. Without `is_new_chat_allowed` it may go only to
-    somebody who has written to the account before.
-    """
-
-    whatsapp_id: str
-    chat_id: str
-    content: Mapping[str, object]
-    submit_before_mono_s: float
-    reply_to: str | None
-    ack_timeout_s: float
-    is_new_chat_allowed: bool = True
-    media_path: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerAccepted:
-    """WhatsApp's server has the message. `at_s` is the time when the ack was seen, never earlier."""
-
-    at_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class NotSubmitted:
-    """It is certain that nothing left the page, and that nothing will.
-
-    `until_s` (epoch): the same would happen before then.
-    """
-
-    code: str
-    detail: str
-    until_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ServerRefused:
-    """WhatsApp's server refused the message with this code (`ackErrorCode` in the page)."""
-
-    server_code: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class InDoubt:
-    """The message may or may not have left: call `find_message` before anything else is done.
-
-    With the code of a `NotSubmitted`, an earlier attempt is in doubt and this one sent nothing. `until_s`
-    (epoch): the same would happen before then.
-    """
-
-    code: str
-    detail: str
-    until_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class OnWhatsApp:
     """The number is on WhatsApp. `chat_id` is its chat there, and `phone` the number that WhatsApp has for it.
 
@@ -200,7 +148,6 @@ class Receipt:
     at_s: float
 
 
-SubmitResult: TypeAlias = ServerAccepted | NotSubmitted | ServerRefused | InDoubt
 LookUpResult: TypeAlias = OnWhatsApp | NotOnWhatsApp | LookupFailed
 FindResult: TypeAlias = MessageFound | MessageNotFound | LookupFailed
 
@@ -238,7 +185,7 @@ class Driver(ChatCalls, IncomingStore, Protocol):
 
         A message whose id is already in the store is not submitted anew. If the server has it, the result is
         `ServerAccepted`. If it is pending, `submit` waits for its ack. If it failed, or was left by an earlier page,
-        WhatsApp sends the stored message again under its id.
+        WhatsApp sends the stored message again under its id. `NotBegun` is a result only of one with `after`.
         """
         ...
 

@@ -99,6 +99,9 @@ class FastSender:
         self.skipped_s = 0.0
         self.append_delay_s = 0.0  # the broker appends a row so long after it was written
         clock = self.clock = Clock(self.get_now_s, self.get_monotonic_s)
+        self.driver.monotonic_s = (
+            self.get_monotonic_s
+        )  # a page has the clock of its sender's machine
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         self.send_end = 0  # of the send topic

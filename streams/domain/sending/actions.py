@@ -44,7 +44,10 @@ class ConfirmOwnership(msgspec.Struct, frozen=True):
 
 
 class Submit(msgspec.Struct, frozen=True):
-    """Give the message to WhatsApp: SubmitAccepted, SubmitUncertain, HeldBack, NotSubmitted, SubmitRefused."""
+    """Give the message to WhatsApp.
+
+    SubmitAccepted, SubmitUncertain, HeldBack, NotSubmitted, NotBegun, SubmitRefused.
+    """
 
     chat_id: str
     content: Mapping[str, object]
@@ -176,6 +179,10 @@ class NotSubmitted(msgspec.Struct, frozen=True):
     is_too_late: bool = False
 
 
+class NotBegun(msgspec.Struct, frozen=True):
+    """It was submitted ahead, and the message before it was not accepted: nothing was done for it, it waits again."""
+
+
 class SubmitRefused(msgspec.Struct, frozen=True):
     """WhatsApp's server answered with this code (refusals.py says what it means)."""
 
@@ -215,6 +222,7 @@ Observation = (
     | SubmitUncertain
     | HeldBack
     | NotSubmitted
+    | NotBegun
     | SubmitRefused
     | MessageLookedUp
     | Reconnected

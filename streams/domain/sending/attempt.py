@@ -24,6 +24,7 @@
                                           SubmitUncertain          LookUpMessage
                                           HeldBack                 Finish, in doubt
                                           NotSubmitted             Finish, not sent
+                          NotBegun                 WaitUntilAllowed
                                           SubmitRefused            Finish failed, or RestrictAccount
                    RestrictAccount        AccountRestricted        Finish failed, or deferred
                    LookUpMessage          MessageLookedUp          reconciliation.py: Finish,
@@ -41,7 +42,7 @@ Without a URL, or with its file on disk, FetchMedia is left out. Rules:
    A file is fetched before the claim of its submit, so a slow server costs no claim.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
-The shell (streams/sender/attempt_runner.py) executes each action and reports one observation, which answers it.
+The shell (streams/sender/attempts/runner.py) executes each action and reports one observation, which answers it.
 """
 
 from collections.abc import Mapping
@@ -67,7 +68,7 @@ class Attempt:
         self.claim_at_start = claim  # the row that a withdrawal restores
         self.chat_id = ""  # until it is known
         self.looked_up_chat_id: str | None = None  # what WhatsApp answered in this attempt
-        self._content: Mapping[str, object] = {}  # of the next submit
+        self.content: Mapping[str, object] = {}  # of the next submit
         self._fetched_content: Mapping[str, object] | None = None  # once its file is on disk
         self._history = SubmitHistory()
         self._may_be_claimed = False  # by this attempt
@@ -109,13 +110,11 @@ class Attempt:
 
         `link` is that of the session and `claim` the row, both at this moment.
         """
-        if not isinstance(self.action, actions.WaitUntilAllowed) or self._history.may_have_left:
+        is_waiting = isinstance(self.action, actions.WaitUntilAllowed)
+        if not is_waiting or self._history.may_have_left or link is None:
             return None
-        if link is None:
-            return None
-        if claim is not None and claim.receipt:
-            return None
-        return self._missing_claim(link, claim, now_s)
+        has_receipt = claim is not None and claim.receipt
+        return None if has_receipt else self._missing_claim(link, claim, now_s)
 
     def claimed_ahead(self, claim_stored: actions.ClaimStored) -> None:
         """The claim ahead is durable."""
@@ -214,7 +213,7 @@ class Attempt:
             return self._not_sent(now_s, Error("internal_error", "the content cannot be read"))
         if content.get("url"):
             return actions.FetchMedia(content)
-        self._content = content
+        self.content = content
         return actions.WaitUntilAllowed()
 
     def _claim_or_submit(self, link: str | None, claim: Claim | None, now_s: float) -> Action:
@@ -230,7 +229,7 @@ class Attempt:
         if not self._is_in_time(self._claim_stored):
             return self._not_sent(now_s, Error("deadline_exceeded"))
         self._history = self._history.after_submit(link)
-        return actions.Submit(self.chat_id, self._content)
+        return actions.Submit(self.chat_id, self.content)
 
     def _is_in_time(self, claim_stored: actions.ClaimStored) -> bool:
         is_in_time = claims.is_in_time(self.command, claim_stored.appended_at_s)
@@ -260,6 +259,9 @@ class Attempt:
             case actions.NotSubmitted(code, detail, until_s, is_too_late):
                 error = refusals.error_before_submit(code, detail, is_too_late=is_too_late)
                 return self._not_sent(now_s, error, until_s)
+            case actions.NotBegun():
+                self._history = self._history.without_last_submit()
+                return actions.WaitUntilAllowed()
             case actions.SubmitRefused(server_code, detail):
                 error = refusals.error_for_refusal(server_code, detail)
                 self._is_refused = refusals.is_about_message(server_code)
@@ -294,7 +296,5 @@ class Attempt:
         return actions.Finish(self._history.not_sent_result(error, until_s, now_s))
 
     def _refused(self, now_s: float, error: Error, until_s: float = 0.0) -> actions.Finish:
-        is_refused = self._is_refused
-        return actions.Finish(
-            self._history.refused_result(error, until_s, now_s, is_refused=is_refused)
-        )
+        refused_result, is_refused = self._history.refused_result, self._is_refused
+        return actions.Finish(refused_result(error, until_s, now_s, is_refused=is_refused))

@@ -38,6 +38,10 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         """The page is given the message under this link."""
         return replace(self, submit_count=self.submit_count + 1, link=link)
 
+    def without_last_submit(self) -> "SubmitHistory":
+        """The page was given the message, and certainly did nothing with it."""
+        return replace(self, submit_count=self.submit_count - 1)
+
     def after_lookup(self, lookup: StoreLookup, link: str | None) -> "SubmitHistory":
         """This lookup permits one more submit under this link."""
         return replace(

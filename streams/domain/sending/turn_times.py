@@ -3,7 +3,8 @@
 A claim ahead of its submit costs something after a crash: the message must be looked for, and no other account may send
 it meanwhile. So only that is claimed which will be submitted at once. A result that waits for others is published
 later. So only those wait for each other that end at nearly the same time. An account with a pace has turns of
-seconds: it claims one message ahead, and no result waits.
+seconds: it claims one message ahead, and no result waits. A message that the page has ahead of its turn begins at the
+moment of the ack before it: one is enough, unless turns are so short that the next one would come too late.
 """
 
 from typing import Final
@@ -12,6 +13,8 @@ CLAIM_AHEAD_S: Final = 0.1
 MAX_CLAIMS_AHEAD: Final = 8
 JOIN_RESULTS_S: Final = 0.05
 MAX_JOINED_RESULTS: Final = 4
+SUBMIT_AHEAD_S: Final = 0.05
+MAX_SUBMITS_AHEAD: Final = 2
 _WEIGHT: Final = 0.25  # of the last turn in the mean
 
 
@@ -36,6 +39,11 @@ class TurnTimes:
         """How many claims may be stored now, in one batch; none before half of the last batch was submitted."""
         max_ahead = self.claims_ahead
         return max_ahead - unsubmitted if unsubmitted <= max_ahead // 2 else 0
+
+    @property
+    def submits_ahead(self) -> int:
+        """How many messages the page may have ahead of their turns; at least one."""
+        return self._count_within(SUBMIT_AHEAD_S, MAX_SUBMITS_AHEAD)
 
     @property
     def joined_results(self) -> int:

@@ -40,12 +40,23 @@ class SendPermission:
     ) -> None:
         """`on_paced` is called when a dispatch is deferred because of the account's pace."""
         self._browser_session = browser_session
+        self._pace = pace
         self._pacer = pace.pacer
         self._stranger_pacer = pace.stranger_pacer
         self._restrictions = restrictions
         self._on_paced = on_paced
         self._clock = clock
         self._submits_since_gc = 0
+
+    def may_go_ahead(self) -> bool:
+        """Whether a message may be given to the page while another one waits for its ack.
+
+        Not if the account keeps an interval, nor before the page collects its garbage.
+        """
+        has_interval = self._pace.get_limits().messages.interval_s > 0
+        is_collecting = self._submits_since_gc + 1 >= GC_EVERY
+        wait_s, _ = self._pacer.next_wait_s(self._clock.monotonic_s())
+        return not has_interval and not is_collecting and wait_s <= 0
 
     async def wait_for_driver(self, deadline_mono_s: float) -> Driver | actions.Denied:
         """The driver of a ready session, for any request to WhatsApp; a restriction is not waited for."""

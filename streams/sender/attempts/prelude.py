@@ -25,9 +25,12 @@ class PreludeState(Protocol):
     """What the prelude reads and writes of an attempt that runs."""
 
     deadline_mono_s: float
-    turn_ended: asyncio.Event
     is_stranger: bool
     typing_driver: Driver | None
+
+    def end_turn(self) -> object:
+        """Others go on."""
+        ...
 
 
 class Prelude:
@@ -91,7 +94,7 @@ class Prelude:
     ) -> None:
         if not wait_s and not typing_s:
             return
-        state.turn_ended.set()  # others go on
+        state.end_turn()
         await asyncio.sleep(max(0.0, wait_s - typing_s))
         if typing_s and await driver.set_typing(chat_id, is_typing=True):
             state.typing_driver = driver

@@ -10,26 +10,29 @@ import logging
 import math
 from collections.abc import Callable
 
+from streams.contract.request.media import MAX_MB_BY_KIND
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending import actions
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
-from streams.domain.sending.command import SendCommand, decode_content
+from streams.domain.sending.command import SendCommand
+from streams.domain.sending.turn_times import TurnTimes
 from streams.sender.attempts.media_fetcher import Media, MediaFetcher
 from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.reconciler import Reconciler
 from streams.sender.attempts.running import RunningAttempt
 from streams.sender.attempts.submitter import Fence, Limits, Submitter
+from streams.sender.attempts.turn_line import Turn, TurnLine
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
-from streams.system.tasks import cancel_tasks
+from streams.system.tasks import await_or_cancel
 from streams.whatsapp import driver as browser
 
 log = logging.getLogger(__name__)
@@ -95,7 +98,12 @@ class AttemptRunner:
         self._clock = clock
         self._ack_patience_s = limits.ack_patience_s
         self._media_fetcher = MediaFetcher(media, limits.media_patience_s, clock)
-        self._turn_lock = asyncio.Lock()
+        self._turn_line = TurnLine(self._permission.may_go_ahead, clock)
+
+    @property
+    def turn_times(self) -> TurnTimes:
+        """How long the account's turns take."""
+        return self._turn_line.times
 
     # -- ahead of its submit
 
@@ -104,7 +112,7 @@ class AttemptRunner:
         claim = self._claim_store.get(whatsapp_id)
         deadline_mono_s = self._clock.to_monotonic_s(command.deadline_s)
         attempt = Attempt(command, claim, self._clock.now_s())
-        return RunningAttempt(attempt, whatsapp_id, deadline_mono_s)
+        return RunningAttempt(attempt, whatsapp_id, deadline_mono_s, turn=Turn(whatsapp_id))
 
     async def look_up(self, running: RunningAttempt) -> None:
         """Look the number up, if that comes first."""
@@ -153,10 +161,10 @@ class AttemptRunner:
                     await self._take_turn(running)
                     await self._prelude.end(running, running.attempt.chat_id)
                 else:
-                    running.turn_ended.set()
+                    running.end_turn()
                     await self._step(running)
         finally:
-            running.turn_ended.set()
+            running.end_turn()
             running.release()
         return result
 
@@ -165,37 +173,31 @@ class AttemptRunner:
         attempt = running.attempt
         if attempt.submit_count or not isinstance(attempt.action, actions.WaitUntilAllowed):
             return
-        content = decode_content(running.command.content) or {}
-        denied = await self._prelude.run(running, attempt.chat_id, content)
+        denied = await self._prelude.run(running, attempt.chat_id, attempt.content)
         if denied is not None:
             attempt.observe(denied, self._clock.now_s())
 
     async def _take_turn(self, running: RunningAttempt) -> None:
         """Go on until nothing more has to be done alone, or the ack is late. A late ack is waited for outside."""
         late_submit: asyncio.Task[None] | None = None
-        async with self._turn_lock:
+        turn = _prepare_turn(running)
+        with self._turn_line.place(turn):
             while late_submit is None and isinstance(running.attempt.action, _TURN_ACTIONS):
                 if isinstance(running.attempt.action, actions.Submit):
-                    late_submit = await self._step_with_patience(running)
-                else:
-                    await self._step(running)
+                    submit, patience_s = self._step(running), self._ack_patience_s
+                    late_submit = await self._turn_line.submit(turn, submit, patience_s)
+                    continue
+                if isinstance(running.attempt.action, actions.WaitUntilAllowed):
+                    await self._turn_line.wait(turn)
+                await self._step(running)
         if late_submit is not None:
-            running.turn_ended.set()
-            await _await_or_cancel(late_submit)
-
-    async def _step_with_patience(self, running: RunningAttempt) -> "asyncio.Task[None] | None":
-        """Submit; returns the task that waits for the ack, if it is late."""
-        submit = asyncio.create_task(self._step(running), name="submit")
-        try:
-            await asyncio.wait({submit}, timeout=self._ack_patience_s)
-        except asyncio.CancelledError:
-            await cancel_tasks(submit)
-            raise
-        return None if submit.done() else submit
+            running.end_turn()
+            await await_or_cancel(late_submit)
 
     async def collect_garbage(self) -> None:
         """Have the page collect its garbage between two attempts; what comes meanwhile waits."""
-        async with self._turn_lock:
+        with self._turn_line.place(turn := Turn()):
+            await self._turn_line.wait(turn)
             await self._permission.collect_garbage()
 
     async def _step(self, running: RunningAttempt) -> None:
@@ -284,14 +286,14 @@ class AttemptRunner:
             running.deadline_mono_s,
             is_stranger=running.is_stranger,
             media_path=running.media.path if running.media else None,
+            after=running.turn.predecessor,
         )
 
 
-async def _await_or_cancel(task: "asyncio.Task[None]") -> None:
-    """Await it; it does not outlive a cancellation."""
-    try:
-        await asyncio.wait({task})
-    except asyncio.CancelledError:
-        await cancel_tasks(task)
-        raise
-    task.result()
+def _prepare_turn(running: RunningAttempt) -> Turn:
+    """A file is put into the page before its submit, and so alone."""
+    attempt, turn = running.attempt, running.turn
+    turn.may_have_followers = attempt.content.get("type") not in MAX_MB_BY_KIND
+    is_new = attempt.is_withdrawable and not running.is_stranger
+    turn.may_go_ahead = turn.may_have_followers and is_new
+    return turn

@@ -2,7 +2,7 @@
 
 It is called right after `OwnershipConfirmed`, and calls the page without waiting for anything else. The page
 itself checks `Submission.submit_before_mono_s` once more, in the same iteration of its event loop as the submit: at
-that time no other process can own the send topic yet, even if the call took long.
+that time no other process can own the send topic yet, even if the call took long, or waited for the message before it.
 """
 
 import logging
@@ -102,8 +102,12 @@ class Submitter:
         *,
         is_stranger: bool = False,
         media_path: Path | None = None,
+        after: str | None = None,
     ) -> Observation:
-        """Submit this message now, before the deadline of its claim, and wait for its ack."""
+        """Submit this message before the deadline of its claim, and wait for its ack.
+
+        Now, or as soon as the message `after`, which the page has, is accepted.
+        """
         now_mono_s = self._clock.monotonic_s()
         lease_end_mono_s = now_mono_s + self._limits.lease_s - (self._fence.heartbeat_age_s() or 0)
         submission = Submission(
@@ -114,6 +118,8 @@ class Submitter:
             reply_to=command.reply_to,
             ack_timeout_s=self._limits.ack_timeout_s,
             media_path=media_path,
+            after=after,
+            after_timeout_s=self._limits.ack_patience_s,
         )
         if now_mono_s >= submission.submit_before_mono_s:
             return actions.NotSubmitted("timeout_before_submit", is_too_late=True)
@@ -140,6 +146,8 @@ class Submitter:
             case browser.InDoubt(_, detail):
                 log.warning("dispatch %d: %s: looking for its id", command.dispatch_number, detail)
                 return actions.SubmitUncertain()
+            case browser.NotBegun():
+                return actions.NotBegun()
             case browser.NotSubmitted(code, detail, until_s):
                 is_too_late = self._clock.monotonic_s() >= deadline_mono_s - PAGE_CLOCK_MARGIN_S
                 return actions.NotSubmitted(code, detail, until_s or 0.0, is_too_late)

@@ -12,6 +12,7 @@ from streams.whatsapp.driver import (
     AckCounts,
     AckLevel,
     InDoubt,
+    NotBegun,
     NotSubmitted,
     Receipt,
     ServerRefused,
@@ -57,6 +58,8 @@ def encode_submission(
         "ack_timeout_ms": submission.ack_timeout_s * 1000,
         "upload_timeout_ms": upload_timeout_s * 1000,
         "is_new_chat_allowed": submission.is_new_chat_allowed,
+        "after": submission.after,
+        "after_timeout_ms": submission.after_timeout_s * 1000,
     }
 
 
@@ -74,6 +77,8 @@ def decode_submit_error(error: AdapterError) -> SubmitResult:
     if error.handed_over:
         code = error.code if error.code == _NEW_CHATS_RESTRICTED else "outcome_unknown"
         return InDoubt(code, str(error), error.until_s)
+    if error.code == "not_begun":
+        return NotBegun()
     if error.code in _NOT_SUBMITTED_CODES:
         return NotSubmitted(error.code, error.detail, error.until_s)
     # A TypeError is a fault of the page, and a reload may cure it. A code of wa-js is about the message.

@@ -178,8 +178,8 @@ class WhatsAppWeb(WebIncomingStore):
         self, page: WhatsAppPage, submission: Submission, argument: Mapping[str, object]
     ) -> SubmitResult:
         remaining_s = max(0.0, submission.submit_before_mono_s - time.monotonic())
-        waits_s = upload_timeout_s(submission) + submission.ack_timeout_s
-        timeout_s = remaining_s + waits_s + self._config.timeouts.answer_s
+        remaining_s += submission.after_timeout_s + upload_timeout_s(submission)
+        timeout_s = remaining_s + submission.ack_timeout_s + self._config.timeouts.answer_s
         try:
             await page.call("submit", argument, timeout_s)
         except AdapterError as error:

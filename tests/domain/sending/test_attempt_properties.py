@@ -29,6 +29,11 @@ from tests.domain.sending.attempts import (
 from tests.domain.sending.whatsapp_model import WhatsAppModel
 
 PHONE = "+60123456789"
+NOTHING_SUBMITTED: list[Observation] = [
+    actions.NotBegun(),
+    actions.NotSubmitted("timeout_before_submit"),
+    actions.NotSubmitted("disconnected"),
+]
 
 
 class MessageMachine(WhatsAppModel):
@@ -238,9 +243,8 @@ class MessageMachine(WhatsAppModel):
                 self._arrive()
                 return actions.SubmitAccepted(self.now_s)
             case "no":
-                code = data.draw(st.sampled_from(["timeout_before_submit", "disconnected"]))
                 self.is_looked_up_since_submit = True
-                return actions.NotSubmitted(code)
+                return data.draw(st.sampled_from(NOTHING_SUBMITTED))
             case "refused":
                 self.stores[self.link] = -1
                 self.is_looked_up_since_submit = self.was_refused = True

@@ -90,8 +90,10 @@ async def test_a_process_that_is_frozen_after_its_claim(sender: FastSender) -> N
     await run_until_idle()
     sender.skipped_s += 31.0
     sender.driver.release_submits()
-    assert await sender.wait_for_result("b") == Deferred(error=TOO_LATE)
-    assert [submission.content["body"] for submission in sender.driver.submissions] == ["a"]
+    result = await sender.wait_for_result("b")
+    assert isinstance(result, Deferred)
+    assert result.error.code == TOO_LATE.code
+    assert [message.content["body"] for message in sender.driver.sent] == ["a"]
 
 
 async def test_a_message_expires_at_its_own_time(sender: FastSender) -> None:

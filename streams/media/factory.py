@@ -3,10 +3,13 @@
 from contextlib import AsyncExitStack
 from typing import Final
 
+from streams.contract.request.media_url import UPLOAD_SCHEME
 from streams.domain.addresses import parse_networks
 from streams.media.cache import MediaCache
 from streams.media.remote import RemoteClient
 from streams.media.source import MediaSource
+from streams.media.upload_client import UploadClient
+from streams.media.upload_store import UploadStore
 from streams.media.web import WebClient
 from streams.settings import Settings
 
@@ -23,10 +26,16 @@ def create_source(settings: Settings, owner: str, closing: AsyncExitStack) -> Me
         max_age_s=settings.media_cache_s,
     )
     web = WebClient(parse_networks(settings.media_allowed_networks))
+    uploads = UploadClient(UploadStore(settings))
     remote = RemoteClient(settings.media_schemes)
     source = MediaSource(
         cache,
-        {"http": web, "https": web, **dict.fromkeys(settings.media_schemes, remote)},
+        {
+            "http": web,
+            "https": web,
+            UPLOAD_SCHEME: uploads,
+            **dict.fromkeys(settings.media_schemes, remote),
+        },
         max_file_bytes=settings.media_max_mb * _MIB,
         timeout_s=settings.media_timeout_s,
         min_free_bytes=settings.min_free_disk_mb * _MIB,

@@ -21,7 +21,16 @@ _OTHER_CODES: Final = {"UK": "GB", "EN": "GB", "EL": "GR", "TP": "TL", "BU": "MM
 _LOCAL_SCHEMES: Final = frozenset(
     {
         *("file", "local", "memory", "data", "http", "https", "generic", "reference", "dir", "zip"),
-        *("tar", "libarchive", "simplecache", "filecache", "blockcache", "cached", "git"),
+        *(
+            "tar",
+            "libarchive",
+            "simplecache",
+            "filecache",
+            "blockcache",
+            "cached",
+            "git",
+            "wa-media",
+        ),
     }
 )
 

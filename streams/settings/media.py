@@ -33,9 +33,13 @@ class MediaSettings:
         "Networks that are not public and from which files may be fetched all the same, for example "
         "10.1.0.0/16. Callers can then reach every web server in them.",
     )
+    upload_retention_days: AtLeast1 = setting(
+        30,
+        "Days for which a file is kept that was uploaded to the HTTP API. A message that is sent later fails.",
+    )
     media_store: str | None = setting(
         None,
-        "Where received files go: a folder, or an address of fsspec such as `s3://bucket/folder`. "
+        "Where received and uploaded files go: a folder, or an address of fsspec such as `s3://bucket/folder`. "
         "Without it: the folder `media` in the data folder.",
     )
     inbound_media_max_mb: AtLeast0 = setting(

@@ -50,6 +50,14 @@ def problem(
     )
 
 
+class Refused(Exception):
+    """The request is answered with this problem."""
+
+    def __init__(self, response: web.Response) -> None:
+        super().__init__()
+        self.response = response
+
+
 def get_status(error: Exception) -> int:
     """The HTTP status of an expected error."""
     if isinstance(error, UsageError):

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from streams.console.web.access import Role
 from streams.console.web.actions import Actions
-from streams.console.web.api import MAX_BODY_BYTES, Api
+from streams.console.web.api.messages import MAX_BODY_BYTES, Api
+from streams.console.web.api.uploads import Uploads
 from streams.console.web.console import Console, get_query
 from streams.console.web.dead_letters import DeadLetterPages
 from streams.console.web.guard import (
@@ -56,6 +57,7 @@ def build_application(console: Console, replays: ReplayRunner, probes: Probes) -
             *Actions(console).routes(),
             *DeadLetterPages(console, replays).routes(),
             *Api(console).routes(),
+            *Uploads(console).routes(),
             web.get("/live", console.changes.handle),
             web.get("/send", entrance.show_form),
             web.get("/login", entrance.show_login),

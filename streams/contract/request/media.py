@@ -115,7 +115,7 @@ def _complete(content: MediaContent, detected: str | None, field: str) -> MediaC
     )
 
 
-def choose_kind(data: bytes, filename: str) -> str:
+def choose_kind(data: FileBytes, filename: str) -> str:
     """The kind of message as which a person would send this file."""
     media_type = _detect_all(data) or file_type.get_type_of_name(filename) or _DEFAULT_TYPE
     major = _major(media_type)

@@ -14,11 +14,12 @@ from streams.contract.request import file_type
 from streams.contract.request.content import FILENAME_PATTERN, MAX_FILENAME_CHARACTERS
 
 WEB_SCHEMES: Final = frozenset({"http", "https"})
+UPLOAD_SCHEME: Final = "wa-media"  # of what was uploaded with `POST /api/media`
 _FILENAME: Final = re.compile(FILENAME_PATTERN)
 
 
 def check(url: str, schemes: Collection[str] = ()) -> str:
-    """Returns the host. `schemes`: those that are allowed besides http and https.
+    """Returns the host. `schemes`: those that are allowed besides http, https and wa-media.
 
     Raises:
         InvalidRequest: the URL is not one, or may not be fetched.
@@ -28,7 +29,7 @@ def check(url: str, schemes: Collection[str] = ()) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise InvalidRequest("schema_violation", f"content.url: is not a URL ({error})") from error
-    if parts.scheme not in WEB_SCHEMES and parts.scheme not in schemes:
+    if parts.scheme not in {*WEB_SCHEMES, UPLOAD_SCHEME, *schemes}:
         allowed = ", ".join(sorted(WEB_SCHEMES | set(schemes)))
         raise _refuse(f"only {allowed} may be fetched; the operator can set WA_MEDIA_SCHEMES")
     if "@" in parts.netloc:

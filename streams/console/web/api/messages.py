@@ -18,7 +18,7 @@ from streams.console.model import queries
 from streams.console.web.access import Role
 from streams.console.web.console import Console
 from streams.console.web.guard import ROLE
-from streams.console.web.problems import EXPECTED_ERRORS, problem, problem_of
+from streams.console.web.problems import EXPECTED_ERRORS, Refused, problem, problem_of
 from streams.contract import record_size
 from streams.contract.request.kinds import MAX_MEMBERS
 from streams.observability.account_status import AccountStatus
@@ -28,14 +28,6 @@ _BODY_TIMEOUT_S: Final = 30.0
 _PRODUCE_TIMEOUT_S: Final = 30.0
 _KEY_HEADER: Final = "Idempotency-Key"
 _LINK_FIELDS: Final = ("qr", "pairing_code")
-
-
-class _Refused(Exception):
-    """The request is answered with this problem."""
-
-    def __init__(self, response: web.Response) -> None:
-        super().__init__()
-        self.response = response
 
 
 class Api:
@@ -58,7 +50,7 @@ class Api:
             requests, is_array = await _read_requests(request)
             max_bytes = self._console.settings.max_request_bytes
             encoded = _encode_all(requests, max_bytes, is_array=is_array)
-        except _Refused as refusal:
+        except Refused as refusal:
             return refusal.response
         messages = [{"id": item.id, "to": item.to} for item in encoded]
         try:
@@ -103,24 +95,24 @@ def _dump(document: Any) -> str:
 
 
 async def _read_requests(request: web.Request) -> tuple[list[Mapping[str, Any]], bool]:
-    """The requests of the body with their ids, and whether it is an array. Raises _Refused."""
+    """The requests of the body with their ids, and whether it is an array. Raises Refused."""
     if (
         request.content_type != "application/json"
     ):  # also so that no form of a web page can post here
-        raise _Refused(problem(415, "the content type must be application/json"))
+        raise Refused(problem(415, "the content type must be application/json"))
     try:
         async with asyncio.timeout(_BODY_TIMEOUT_S):
             body = orjson.loads(await request.read())
     except orjson.JSONDecodeError as error:
-        raise _Refused(
+        raise Refused(
             problem(400, f"the body is not JSON: {error}", code="malformed_json")
         ) from None
     except TimeoutError:
-        raise _Refused(problem(408, "the body did not arrive in time")) from None
+        raise Refused(problem(408, "the body did not arrive in time")) from None
     is_array = isinstance(body, list)
     requests: list[Any] = body if is_array else [body]
     if not 0 < len(requests) <= MAX_MEMBERS:
-        raise _Refused(problem(400, f"an array has 1 to {MAX_MEMBERS} requests"))
+        raise Refused(problem(400, f"an array has 1 to {MAX_MEMBERS} requests"))
     key = request.headers.get(_KEY_HEADER)
     return [
         _add_id(item, key, n if is_array else None) for n, item in enumerate(requests)
@@ -128,20 +120,20 @@ async def _read_requests(request: web.Request) -> tuple[list[Mapping[str, Any]],
 
 
 def _add_id(request: Any, key: str | None, index: int | None) -> Any:
-    """The request with the idempotency key as its id; in an array, with its index too. Raises _Refused."""
+    """The request with the idempotency key as its id; in an array, with its index too. Raises Refused."""
     if key is None or not isinstance(request, dict):
         return request
     id = key if index is None else f"{key}/{index}"
     if request.get("id") not in (None, id):
         detail = f"it has the id of the field and another one of the header {_KEY_HEADER}: give one of them"
-        raise _Refused(problem(400, detail, index=index, field="id"))
+        raise Refused(problem(400, detail, index=index, field="id"))
     return request | {"id": id}
 
 
 def _encode_all(
     requests: list[Mapping[str, Any]], max_bytes: int, *, is_array: bool
 ) -> list[EncodedRequest]:
-    """The records. Raises _Refused for the first request that is wrong."""
+    """The records. Raises Refused for the first request that is wrong."""
     encoded: list[EncodedRequest] = []
     for index, request in enumerate(requests):
         place = index if is_array else None
@@ -149,13 +141,13 @@ def _encode_all(
             item = encode_request(request)
         except RequestInvalid as error:
             response = problem(422, str(error), code=error.code, field=error.field, index=place)
-            raise _Refused(response) from None
+            raise Refused(response) from None
         except TypeError as error:
             response = problem(422, str(error), code="schema_violation", index=place)
-            raise _Refused(response) from None
+            raise Refused(response) from None
         if record_size.measure(item.key, item.value, ()) > max_bytes:
             detail = f"the request is larger than {max_bytes} bytes (WA_MAX_REQUEST_BYTES)"
-            raise _Refused(problem(413, detail, code="record_too_large", index=place))
+            raise Refused(problem(413, detail, code="record_too_large", index=place))
         encoded.append(item)
     return encoded
 

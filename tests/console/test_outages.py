@@ -26,7 +26,7 @@ async def test_a_broker_that_goes_and_comes_back(
     own_broker: OwnBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile a request is answered with 503 and its id, and the pages show what was read before."""
-    monkeypatch.setattr("streams.console.web.api._PRODUCE_TIMEOUT_S", 3.0)
+    monkeypatch.setattr("streams.console.web.api.messages._PRODUCE_TIMEOUT_S", 3.0)
     settings = make_settings(own_broker, tmp_path / "data", partitions=1)
     async with Topics.open(settings) as topics:
         await topics.fill()

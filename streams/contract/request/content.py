@@ -108,7 +108,8 @@ class _MediaBase(_ContentBase, frozen=True):
             Meta(
                 max_length=2048,
                 pattern=r"^[A-Za-z][A-Za-z0-9+.-]*://[^\s\\]+" + _END_OF_TEXT,
-                description="The address of the file: https or http, a scheme of WA_MEDIA_SCHEMES, or wa-media for an upload.",
+                description="The address of the file: https or http, a scheme of WA_MEDIA_SCHEMES, or wa-media "
+                "for an upload.",
             ),
         ]
         | None

@@ -11,7 +11,7 @@ CONSOLE_NPM := streams/console/npm
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools console-tools console-assets example-tools promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package schemas clean
+.PHONY: help setup schema-tools console-tools console-assets example-tools promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package release schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -117,6 +117,9 @@ schemas: .venv/.installed ## write the JSON Schemas from the code
 
 package: .venv/.installed ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
+
+release: tools ## build and install a release into dist/release, with its bill of materials: two minutes
+	$(BIN)/python -m deploy.release
 
 lock: ## resolve the dependencies again, with hashes and without registry addresses
 	$(COMPILE) pyproject.toml --extra server -o requirements/run.txt

@@ -4,7 +4,9 @@ They are compared with what exists: settings, commands, files, the version of th
 """
 
 import json
+import os
 import re
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -174,6 +176,30 @@ def test_the_image_is_built_once() -> None:
     assert len({service["image"] for service in WA_SERVICES.values()}) == 1
     for name, service in WA_SERVICES.items():
         assert service["pull_policy"] == ("build" if name in builders else "never")
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    """By the schema that is published with the specification."""
+    validator = ROOT / ".tools" / "venv" / "bin" / "check-jsonschema"
+    if not validator.is_file():
+        reason = "the validator is not installed; run make tools"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    run = subprocess.run(
+        [str(validator), *schema, str(ROOT / "docker-compose.kafka.yml")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_each_part_is_a_service_that_is_watched() -> None:
+    """What runs for good has a health check, restarts, and may write only to its volume and to memory."""
+    for name, service in SERVICES.items():
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"], name
+        if name != "topics":
+            assert service["healthcheck"] and service["restart"] == "unless-stopped", name
 
 
 def test_no_variable_is_required() -> None:

@@ -1,4 +1,4 @@
-"""Writes the pages of `docs/reference/` from the code: `python -m docs.generate`.
+"""Writes `docs/reference/` and the pictures of `docs/images/` from the code: `python -m docs.generate`.
 
 With `--check`, it writes nothing: it prints the names of pages that are not current, and exits with 1. The pages are
 never edited by hand. What a person has to explain stands on the other pages.
@@ -12,10 +12,12 @@ from typing import Final
 from docs.generate.codes import render_codes
 from docs.generate.commands import render_commands
 from docs.generate.metrics import render_metrics
+from docs.generate.pictures import render_architecture, render_deployment
 from docs.generate.records import render_records
 from docs.generate.topics import render_topics
 
 FOLDER: Final = Path(__file__).parents[1] / "reference"
+IMAGES: Final = Path(__file__).parents[1] / "images"
 
 
 def render_pages() -> dict[Path, str]:
@@ -26,6 +28,8 @@ def render_pages() -> dict[Path, str]:
         FOLDER / "metrics.md": render_metrics(),
         FOLDER / "records.md": render_records(),
         FOLDER / "topics.md": render_topics(),
+        IMAGES / "architecture.svg": render_architecture(),
+        IMAGES / "deployment.svg": render_deployment(),
     }
 
 

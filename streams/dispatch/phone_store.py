@@ -182,7 +182,7 @@ class PhoneStore:
 
         The phone's row comes first.
         """
-        changes = [self.make_phone_change(row), *_row_changes(row, event)]
+        changes = [self.make_phone_change(row), *_journal_changes(row.phone, row.journal, event)]
         assert _DECODERS.keys() >= {key[:1] for key, _ in changes}, "such a row is not recovered"
         return changes
 
@@ -212,45 +212,51 @@ def split_row_key(key: bytes) -> tuple[bytes, str, str]:
     return key[:1], phone.decode(errors="replace"), request_id
 
 
-def _row_changes(row: Phone, event: Event) -> Iterator[Change]:
-    journal = row.journal
-    if journal.consent is not None or journal.is_consent_removed:
-        value = None if journal.consent is None else consent.encode(journal.consent)
-        yield CONSENT + row.phone.encode(), value
-    if (kept := journal.kept_opt_out) is not None:
-        value = None if kept.consent is None else consent.encode(kept.consent)
-        yield KEPT_OPT_OUT + kept.key.encode(), value
+def _journal_changes(phone: str, journal: Journal, event: Event) -> list[Change]:
+    changes = [*_consent_changes(phone, journal)] if _has_consent(journal) else []
     for message in journal.messages:
-        yield _request_key(MESSAGE, row.phone, message.id), stored.encode_message(message)
-        yield from _scheduled_time_changes(row.phone, message)
+        changes.append((_request_key(MESSAGE, phone, message.id), stored.encode_message(message)))
+        if message.send_at_s or message.expires_at_s:
+            changes.append(_make_scheduled_time(phone, message))
     for request_id in journal.removed_messages:
-        yield _request_key(MESSAGE, row.phone, request_id), None
+        changes.append((_request_key(MESSAGE, phone, request_id), None))
     for effect in journal.effects:
         if isinstance(effect, ForwardRequest) and effect.is_stored:
-            yield _request_key(SCHEDULED_TIME, row.phone, effect.id), None
+            changes.append((_request_key(SCHEDULED_TIME, phone, effect.id), None))
     for slot in journal.slots:
         value = None if slot.id is None else slot.id.encode()
-        yield _slot_key(row.phone, slot.queue, slot.seq), value
-    yield from _payload_changes(row.phone, journal, event)
-
-
-def _scheduled_time_changes(phone: str, message: Message) -> Iterator[Change]:
-    if message.wake_at_s:
-        yield _request_key(SCHEDULED_TIME, phone, message.id), _TIME.pack(message.wake_at_s)
-    elif message.send_at_s or message.expires_at_s:
-        yield _request_key(SCHEDULED_TIME, phone, message.id), None
-
-
-def _payload_changes(phone: str, journal: Journal, event: Event) -> Iterator[Change]:
+        changes.append((_slot_key(phone, slot.queue, slot.seq), value))
     if journal.new_payload_id is not None and isinstance(event, RequestReceived):
         payload = Payload(
             source_record=event.source_record, content=event.content, reply_to=event.reply_to
         )
-        yield _request_key(PAYLOAD, phone, journal.new_payload_id), stored.encode_payload(payload)
-    needed = _find_needed_payloads(journal)
-    for request_id in journal.removed_payloads:
-        if request_id not in needed:
-            yield _request_key(PAYLOAD, phone, request_id), None
+        key = _request_key(PAYLOAD, phone, journal.new_payload_id)
+        changes.append((key, stored.encode_payload(payload)))
+    if journal.removed_payloads:
+        needed = _find_needed_payloads(journal)
+        spent = [id_ for id_ in journal.removed_payloads if id_ not in needed]
+        changes += [(_request_key(PAYLOAD, phone, request_id), None) for request_id in spent]
+    return changes
+
+
+def _has_consent(journal: Journal) -> bool:
+    is_changed = journal.consent is not None or journal.is_consent_removed
+    return is_changed or journal.kept_opt_out is not None
+
+
+def _consent_changes(phone: str, journal: Journal) -> Iterator[Change]:
+    if journal.consent is not None or journal.is_consent_removed:
+        value = None if journal.consent is None else consent.encode(journal.consent)
+        yield CONSENT + phone.encode(), value
+    if (kept := journal.kept_opt_out) is not None:
+        value = None if kept.consent is None else consent.encode(kept.consent)
+        yield KEPT_OPT_OUT + kept.key.encode(), value
+
+
+def _make_scheduled_time(phone: str, message: Message) -> Change:
+    """Of a message with times of its own; none is stored once no event is to come for it."""
+    time = _TIME.pack(message.wake_at_s) if message.wake_at_s else None
+    return _request_key(SCHEDULED_TIME, phone, message.id), time
 
 
 def _find_needed_payloads(journal: Journal) -> set[str]:

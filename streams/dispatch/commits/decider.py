@@ -93,16 +93,18 @@ class Decider:
         scheduler = self.timer_service.get_scheduler(store.partition)
         availabilities = self.accounts.get_availabilities(self.accept_s(record.append_s))
         granted: list[Decision] = []
+        rows: dict[str, Phone | None] = {}
+
+        def is_allowed(phone: str) -> bool:
+            rows[phone] = store.get_phone(phone)
+            return commit.may_get_turn(phone, rows[phone], record.offset)
+
         while len(granted) < MAX_TURNS_PER_EVENT:
-            wake = scheduler.take_turn(
-                account,
-                availabilities,
-                lambda phone: commit.may_get_turn(phone, store.get_phone(phone), record.offset),
-            )
+            wake = scheduler.take_turn(account, availabilities, is_allowed)
             if wake is None:
                 break
             commit.take(wake.phone)
-            decision = self.decide(store, wake, record)
+            decision = self.decide(store, wake, record, row=rows[wake.phone])
             if decision.row is None:
                 break
             granted.append(replace(decision, is_granted=True))
@@ -129,16 +131,21 @@ class Decider:
             if row is not None and row.offset == decision.record.offset:
                 commit.take(phone)
                 wake = TimerFired(phone=phone, timer_version=row.timer_version)
-                yield replace(self.decide(store, wake, decision.record), is_granted=True)
+                repeated = self.decide(store, wake, decision.record, row=row)
+                yield replace(repeated, is_granted=True)
 
-    def decide(self, store: PhoneStore, event: Event, record: LogRecord) -> Decision:
+    def decide(
+        self, store: PhoneStore, event: Event, record: LogRecord, *, row: Phone | None = None
+    ) -> Decision:
         """What this event comes to. Everything that was decided about its phone before must be committed.
+
+        `row`: that of its phone, if it was read already.
 
         Raises:
             PartitionRevoked: the rows are gone.
         """
         try:
-            decision = self._decide(store, event, record)
+            decision = self._decide(store, event, record, row)
         except DurabilityError:
             raise
         except Exception:
@@ -147,8 +154,10 @@ class Decider:
         self._take_places(store.partition, decision)
         return decision
 
-    def _decide(self, store: PhoneStore, event: Event, record: LogRecord) -> Decision:
-        before = store.get_phone(event.phone)
+    def _decide(
+        self, store: PhoneStore, event: Event, record: LogRecord, row: Phone | None
+    ) -> Decision:
+        before = row or store.get_phone(event.phone)
         if before is not None and record.offset < before.offset:
             return Decision(
                 event, record, EventDisposition.ALREADY_APPLIED, before, is_turn_over=False

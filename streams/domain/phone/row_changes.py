@@ -181,8 +181,8 @@ class RowChanges:
         Raises:
             TransitionRefused: its state cannot follow the state that it had.
         """
-        self._check_change(message.id, message.state)
-        if message != self.get_message(message.id):
+        before = self._check_change(message.id, message.state)
+        if message != before:
             message = replace(message, changed_s=self.append_s)
             self._set_message(message.id, message)
         return message
@@ -212,10 +212,12 @@ class RowChanges:
         self._set_message(message.id, None)
         return message
 
-    def _check_change(self, request_id: str, after: lifecycle.Stage) -> None:
+    def _check_change(self, request_id: str, after: lifecycle.Stage) -> Message | None:
+        """Returns the message as it is before the change. Raises TransitionRefused."""
         row = self.get_message(request_id)
         before = lifecycle.Absent.NEW if row is None else row.state
         lifecycle.check(self._event_type, before, after)
+        return row
 
     def get_heads(self) -> list[Message]:
         """The first message of each queue and the parked ones, in the order in which they are to be served."""

@@ -189,17 +189,16 @@ class Transition(RowChanges):
 
     def finish(self, *, is_active: bool) -> Phone:
         """The row with the event's offset and its journal; `is_active`: the event shows a phone in use."""
+        timer_version = self.phone.timer_version
         if _get_wait_state(self.phone) != _get_wait_state(self._initial_row):
-            self.update_phone(
-                timer_version=max(self.phone.timer_version, self._initial_row.timer_version + 1)
-            )
+            timer_version = max(timer_version, self._initial_row.timer_version + 1)
         messages = self._messages.items()
+        slots = self._slots.items()
+        # Lists on the way to tuples: many steps end here, and a generator is slower.
         journal = Journal(
-            messages=tuple(message for _, message in messages if message is not None),
-            removed_messages=tuple(id_ for id_, message in messages if message is None),
-            slots=tuple(
-                QueueSlot(queue=name, seq=seq, id=id_) for (name, seq), id_ in self._slots.items()
-            ),
+            messages=tuple([message for _, message in messages if message is not None]),
+            removed_messages=tuple([id_ for id_, message in messages if message is None]),
+            slots=tuple([QueueSlot(queue=name, seq=seq, id=id_) for (name, seq), id_ in slots]),
             new_payload_id=self._new_payload_id,
             removed_payloads=tuple(self._removed_payloads),
             consent=self._consent if self._is_consent_changed else None,
@@ -208,7 +207,13 @@ class Transition(RowChanges):
             effects=tuple(self._effects),
         )
         last_active_s = self.append_s if is_active else self.phone.last_active_s
-        return replace(self.phone, offset=self.offset, journal=journal, last_active_s=last_active_s)
+        return replace(
+            self.phone,
+            offset=self.offset,
+            timer_version=timer_version,
+            journal=journal,
+            last_active_s=last_active_s,
+        )
 
 
 def _get_wait_state(row: Phone) -> tuple[object, ...]:

@@ -39,6 +39,7 @@ class _WaitingPhone(msgspec.Struct):
     timer_version: int
     arrival: int
     waits: tuple[Wait, ...]
+    places: tuple[tuple[WaitKey, int], ...]  # of each wait, the queue and the priority there
     timer_at_s: float
 
 
@@ -82,13 +83,15 @@ class Scheduler:
             return
         previous = self._waiting.get(phone)
         arrival = self._get_arrival(previous)
-        self._waiting[phone] = _WaitingPhone(row.timer_version, arrival, row.waits, row.timer_at_s)
+        places = tuple((make_wait_key(wait), wait.priority_rank) for wait in row.waits)
+        self._waiting[phone] = _WaitingPhone(
+            row.timer_version, arrival, row.waits, places, row.timer_at_s
+        )
         self._set_timer(phone, row, previous, had_pending_wake=had_pending_wake)
         already_queued = previous.waits if previous is not None and not had_pending_wake else ()
-        for wait in row.waits:
+        for wait, (wait_key, rank) in zip(row.waits, places, strict=True):
             if wait not in already_queued:
-                wait_key = make_wait_key(wait)
-                self._wait_queues.push(wait_key, QueuedPhone(wait.priority_rank, arrival, phone))
+                self._wait_queues.push(wait_key, QueuedPhone(rank, arrival, phone))
                 self._new_keys.add(wait_key)
 
     def schedule(self, phone: str, request_id: str, at_s: float) -> None:
@@ -268,7 +271,4 @@ class Scheduler:
             return False
         if queued.phone in self._slots.pending:
             return False
-        return any(
-            (make_wait_key(wait), wait.priority_rank) == (wait_key, queued.priority_rank)
-            for wait in waiting.waits
-        )
+        return (wait_key, queued.priority_rank) in waiting.places

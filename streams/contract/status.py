@@ -94,6 +94,15 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ) = None
     error: ErrorInfo | None = None
     batch_id: str | None = None
+    template: (
+        Annotated[
+            str,
+            Meta(
+                description="`name/language` of the template, on `accepted`, if the request names one."
+            ),
+        ]
+        | None
+    ) = None
     metadata: Annotated[
         dict[str, Any],
         Meta(description="The metadata of the request. Absent if the request has none."),
@@ -123,6 +132,7 @@ def make(
     error: ErrorInfo | None = None,
     batch_id: str | None = None,
     metadata: bytes = b"",
+    template: str | None = None,
 ) -> StatusEvent:
     """Make the event of a fact. Times are epoch seconds; `event_id_suffix` distinguishes facts of one status.
 
@@ -144,6 +154,7 @@ def make(
         queue_position=queue_position,
         error=error,
         batch_id=batch_id,
+        template=template,
         metadata=msgspec.json.decode(metadata, type=dict[str, Any]) if metadata else {},
     )
 

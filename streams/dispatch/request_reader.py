@@ -66,9 +66,11 @@ class RequestReader:
     def make_event(self, request: Request, record: SourceRecord, now_s: float) -> RequestReceived:
         """The event of a request for one message. Raises Rejected and TemplatesBehind."""
         try:
-            phone = self._read_recipient(request.to)
+            phone, template = self._read_recipient(request.to), ""
             if isinstance(request.content, TemplateContent):
-                request, content_json, refusal = self._render(request, request.content, now_s)
+                request, content_json, template, refusal = self._render(
+                    request, request.content, now_s
+                )
             elif isinstance(request.content, EditContent | RevokeContent):
                 content_json, refusal = request.content_json, None
             else:
@@ -82,7 +84,7 @@ class RequestReader:
             raise Rejected(make_partial(request), wrong) from error
         return RequestReceived(
             phone=phone,
-            request=_make_request_info(request, record, now_s),
+            request=_make_request_info(request, record, now_s, template),
             source_record=record,
             content=content_json,
             reply_to=request.reply_to,
@@ -105,22 +107,23 @@ class RequestReader:
 
     def _render(
         self, request: Request, template: TemplateContent, now_s: float
-    ) -> tuple[Request, bytes, Error | None]:
-        """The request with the category of its template, and the content, or why there is none.
+    ) -> tuple[Request, bytes, str, Error | None]:
+        """The request with the category of its template, the content and the template's key, or why there is none.
 
         Where the phone's row is, it is decided whether that matters: a repeat of an accepted request is answered with
         its last status, also if its template was removed meanwhile.
         """
         try:
-            rendered, category = self.templates.render(template, request.category, now_s)
-            content_json = content.encode(self._normalize_content(rendered))
-            return replace(request, category=category), content_json, None
+            rendered = self.templates.render(template, request.category, now_s)
+            content_json = content.encode(self._normalize_content(rendered.content))
+            request = replace(request, category=rendered.category)
+            return request, content_json, rendered.template, None
         except TemplateRefused as refused:
-            return request, b"", refused.error
+            return request, b"", "", refused.error
         except InvalidRequest as error:
-            return request, b"", Error(error.code, error.detail)
+            return request, b"", "", Error(error.code, error.detail)
         except InvalidPhone as error:
-            return request, b"", Error("invalid_phone", str(error))
+            return request, b"", "", Error("invalid_phone", str(error))
 
     def _normalize_content(self, value: Content) -> Content:
         """The content as it is sent. The numbers on a contact's card are read like the recipient's, and what a file is
@@ -171,7 +174,9 @@ def create_request_reader(settings: Settings, templates: TemplateLibrary) -> Req
     )
 
 
-def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> RequestInfo:
+def _make_request_info(
+    request: Request, record: SourceRecord, now_s: float, template: str
+) -> RequestInfo:
     member = fan_out.read_member(record.headers)
     return RequestInfo(
         id=request.id or record.coordinates,
@@ -188,6 +193,7 @@ def _make_request_info(request: Request, record: SourceRecord, now_s: float) -> 
         allow_duplicate=request.is_replay_forced,
         members=() if member is None else (member,),
         change=_make_change(request),
+        template=template,
     )
 
 

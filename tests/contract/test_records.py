@@ -33,6 +33,7 @@ FULL_EVENT = status.make(
     queue_position=0,
     error=ErrorInfo(code="server_error", class_="transient", title="Server error", detail="500"),
     batch_id="b-17",
+    template="shipped/en",
     metadata=b'{"order":8841,"price":1.1}',
 )
 ACCOUNT = AccountRecord(
@@ -89,6 +90,7 @@ def test_a_status_event_in_full() -> None:
             "detail": "500",
         },
         "batch_id": "b-17",
+        "template": "shipped/en",
         "metadata": {"order": 8841, "price": 1.1},
     }
     assert encoded.endswith(b'"metadata":{"order":8841,"price":1.1}}')

@@ -109,6 +109,11 @@ class EffectContext:
         forwarding = message.forwarding if isinstance(message, Message) else None
         return forwarding.requested_phone if forwarding else None
 
+    def get_template(self, request_id: str) -> str | None:
+        """The template that the request was rendered from, while its own event is applied."""
+        request = self._get_request(request_id)
+        return (request.template or None) if request is not None else None
+
     def get_account(self, request_id: str) -> str | None:
         """The account that had the message, if any had."""
         message = self._changed_messages.get(request_id)

@@ -115,8 +115,10 @@ class RecordMapper:
             case PublishStatus():
                 echo_source = context.get_echo_source(effect.id)
                 requested_phone = context.get_requested_phone(effect.id, echo_source)
+                is_accepted = effect.status == "accepted"
+                template = context.get_template(effect.id) if is_accepted else None
                 return self._statuses.map_effect(
-                    context.phone, effect, echo_source, requested_phone
+                    context.phone, effect, echo_source, requested_phone, template
                 )
             case Dispatch():
                 payload = context.get_payload(effect.id)

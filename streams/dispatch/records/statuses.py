@@ -26,6 +26,7 @@ class StatusRecords:
         effect: PublishStatus,
         echo_source: EchoSource,
         requested_phone: str | None,
+        template: str | None = None,
     ) -> OutgoingRecord:
         """The status of a message. `requested_phone`: the number that was requested, if it is an alias."""
         event = status.make(
@@ -44,6 +45,7 @@ class StatusRecords:
             error=to_error_info(effect.error) if effect.error else None,
             batch_id=echo_source.batch_id,
             metadata=echo_source.metadata,
+            template=template,
         )
         return self._make_record(event, phone.encode(), echo_source.trace)
 

@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from streams.contract.request.content import Content, TemplateContent
 from streams.contract.request.form import Category
@@ -53,6 +53,14 @@ class TemplateRefused(Exception):
     def __init__(self, error: Error) -> None:
         super().__init__(error.code)
         self.error = error
+
+
+class Rendered(NamedTuple):
+    """The content of a message, its category (the template's, if this is stricter), and the template's key."""
+
+    content: Content
+    category: Category
+    template: str
 
 
 class TemplateLibrary:
@@ -121,8 +129,8 @@ class TemplateLibrary:
 
     def render(
         self, content: TemplateContent, category: Category, append_s: float
-    ) -> tuple[Content, Category]:
-        """The content of a message, and its category: that of its template, if this is the stricter one.
+    ) -> Rendered:
+        """What becomes of a request for this template.
 
         Raises:
             TemplatesBehind: `catch_up` is needed first.
@@ -141,7 +149,9 @@ class TemplateLibrary:
             detail = f"the template {content.name}: {error}"
             raise _refuse("invalid_template", detail) from None
         is_marketing = language.record.category == "marketing"
-        return rendered, "marketing" if is_marketing else category
+        return Rendered(
+            rendered, "marketing" if is_marketing else category, language.record.key
+        )
 
     def _find(self, content: TemplateContent) -> _Language:
         by_key = self._templates.get(content.name)

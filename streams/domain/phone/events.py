@@ -35,6 +35,7 @@ class RequestInfo(Stored, frozen=True):
     allow_duplicate: bool = False  # a person replays it although the message may have arrived
     members: tuple[BatchMember, ...] = ()  # its places in batches
     change: MessageChange | None = None  # it is not a message, but changes one
+    template: str = ""  # name/language of the template that it was rendered from
 
 
 class Forwarding(Stored, frozen=True):

@@ -53,7 +53,8 @@ async def test_a_request_right_after_its_template_is_accepted(
         await put(caller, dispatching.settings, f"t{number}", "{{ n }} for {{ name }}")
         ids.append(await request(caller, f"t{number}", params={"n": number, "name": "Ada"}))
     for number, request_id in enumerate(ids):
-        await caller.wait_for_status(request_id, "accepted")
+        accepted = await caller.wait_for_status(request_id, "accepted")
+        assert accepted["template"] == f"t{number}/en"
         command = await fake_sender.take_command()
         assert orjson.loads(command.content)["body"] == f"{number} for Ada"
         await fake_sender.publish_outcome(command)

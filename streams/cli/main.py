@@ -36,6 +36,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "dlq": "dead_letters:dlq",
     "alerts": "checks.alerts:alerts",
     "audit": "checks.audit:audit",
+    "report": "report:report",
     "accounts": "accounts:accounts",
     "consent": "messages.consent:consent",
     "forget": "messages.forget:forget",

@@ -47,10 +47,9 @@ class TemplatePreview:
         content = msgspec.convert(request, RequestForm).content
         if not isinstance(content, TemplateContent):
             return request
-        rendered, category = self._library.render(
-            content, request.get("category") or "transactional", 0.0
-        )
-        return {**request, "content": msgspec.to_builtins(rendered), "category": category}
+        rendered = self._library.render(content, request.get("category") or "transactional", 0.0)
+        content_fields = msgspec.to_builtins(rendered.content)
+        return {**request, "content": content_fields, "category": rendered.category}
 
 
 class _Topic:

@@ -1,0 +1,204 @@
+"""Reads `wa.status` into columns, in processes of their own: decoding is work for one core each. Counts nothing.
+
+Each process reads some of the partitions in large fetches, by the patched client (streams/runtime), without an object
+for each record, and sends its columns when it is done. It ends with this process, and when the report is given up.
+"""
+
+import asyncio
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.kafka.connection import client_options
+from streams.kafka.reader import open_reader
+from streams.kafka.topics import names
+from streams.operations.errors import CommandFailed
+from streams.operations.reports.columns import ColumnBuilder, Columns, merge
+from streams.settings import Settings
+
+# An acceptance is on the topic after its own time, and brokers' clocks differ a little.
+_MARGIN_S: Final = 600.0
+_MIN_RECORDS_FOR_TWO: Final = 100_000  # fewer are read before a second process has started
+_MAX_PROCESSES: Final = 8
+_FETCH_BYTES: Final = 8 << 20  # of one partition, compressed
+_POLL_MS: Final = 200
+_PROGRESS_EVERY: Final = 50_000
+_STOP_TIMEOUT_S: Final = 10.0
+_PR_SET_PDEATHSIG: Final = 1
+
+Span = tuple[int, int]  # offsets [from, to) of a partition
+OnProgress = Callable[[float], None]  # the part that was read, from 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What one process reads."""
+
+    settings: Settings
+    topic: str
+    spans: Mapping[int, Span]
+
+
+async def read_columns(settings: Settings, since_s: float, on_progress: OnProgress) -> Columns:
+    """Everything on `wa.status` from this time on (epoch seconds) up to its end now.
+
+    Raises:
+        KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
+        CommandFailed: a process of the reading has ended.
+    """
+    topic = names(settings).status
+    spans = await _find_spans(settings, topic, since_s)
+    total = sum(end - start for start, end in spans.values())
+    if not total:
+        return merge([])
+    shares = _share(spans, _count_processes(total, len(spans)))
+    done = [0] * len(shares)
+
+    def show(index: int, count: int) -> None:
+        done[index] = count
+        on_progress(sum(done) / total)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            works = [
+                group.create_task(_run_process(_Task(settings, topic, share), index, show))
+                for index, share in enumerate(shares)
+            ]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # what one process has met, the others meet too
+    return merge([work.result() for work in works])
+
+
+async def _find_spans(settings: Settings, topic: str, since_s: float) -> dict[int, Span]:
+    async with open_reader(settings, topic) as reader:
+        ends = await reader.end_offsets()
+        starts = await reader.offsets_for_time(max(0.0, since_s - _MARGIN_S))
+    return {
+        partition.partition: (starts[partition], end)
+        for partition, end in ends.items()
+        if starts[partition] < end
+    }
+
+
+def _count_processes(total: int, partitions: int) -> int:
+    if total < _MIN_RECORDS_FOR_TWO:
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), partitions, _MAX_PROCESSES))
+
+
+def _share(spans: Mapping[int, Span], count: int) -> list[dict[int, Span]]:
+    """The partitions for so many processes, the largest first to whoever has least."""
+    shares: list[dict[int, Span]] = [{} for _ in range(count)]
+    sizes = [0] * count
+    for partition, (start, end) in sorted(spans.items(), key=lambda item: item[1][0] - item[1][1]):
+        index = sizes.index(min(sizes))
+        shares[index][partition] = (start, end)
+        sizes[index] += end - start
+    return [share for share in shares if share]
+
+
+# -- this process
+
+
+async def _run_process(task: _Task, index: int, show: Callable[[int, int], None]) -> Columns:
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_read_in_process, args=(task, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        while True:
+            message = await asyncio.to_thread(_receive, receiver)
+            if isinstance(message, Columns):
+                return message
+            if isinstance(message, Exception):
+                raise message
+            show(index, message)
+    finally:
+        _stop(process)
+        receiver.close()
+
+
+def _receive(receiver: Any) -> Any:
+    """The next object from the pipe; it blocks."""
+    try:
+        return receiver.recv()
+    except EOFError:
+        return CommandFailed("a process that reads wa.status has ended; try again")
+
+
+def _stop(process: SpawnProcess) -> None:
+    """Whatever it does: nothing is left behind. It writes nothing, so killing it breaks nothing."""
+    process.kill()
+    process.join(_STOP_TIMEOUT_S)
+
+
+# -- the other process
+
+
+def _read_in_process(task: _Task, sender: Any) -> None:
+    """Send how many records were read, now and then, and the columns or an error at the end."""
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C ends the command, and the command this process
+    with suppress(OSError, AttributeError):  # Linux only; elsewhere the pipe breaks
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    try:
+        result: Columns | Exception = asyncio.run(_read(task, sender.send))
+    except Exception as error:  # noqa: BLE001 — it is raised in the process that waits
+        result = error
+    with suppress(BrokenPipeError):  # the report was given up
+        sender.send(result)
+
+
+async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
+    from streams.runtime import patches  # Faust is imported by it: only this process needs that
+    from streams.runtime.consumer.fetch import leave_as_it_is
+
+    patches.install()
+    builder, shown, count = ColumnBuilder(), 0, 0
+    consumer = AIOKafkaConsumer(
+        **client_options(task.settings),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",  # what retention deletes meanwhile is gone for everybody
+        fetch_max_wait_ms=_POLL_MS,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        key_deserializer=leave_as_it_is,
+    )
+    await consumer.start()
+    try:
+        ends = {TopicPartition(task.topic, n): end for n, (_, end) in task.spans.items()}
+        consumer.assign(list(ends))
+        for number, (start, _) in task.spans.items():
+            consumer.seek(TopicPartition(task.topic, number), start)
+        while unread := await _find_unread(consumer, ends):
+            batches = await consumer.getmany(*unread, timeout_ms=_POLL_MS)
+            for partition, records in batches.items():
+                builder.add(_take_values(records, ends[partition]))
+                count += len(records)
+            if count - shown >= _PROGRESS_EVERY:
+                show(shown := count)
+    finally:
+        await consumer.stop()
+    return builder.build()
+
+
+async def _find_unread(
+    consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
+) -> list[TopicPartition]:
+    return [part for part, end in ends.items() if await consumer.position(part) < end]
+
+
+def _take_values(records: Sequence[Any], end: int) -> list[bytes | None]:
+    if records[-1].offset < end:
+        return [record.value for record in records]
+    return [record.value for record in records if record.offset < end]

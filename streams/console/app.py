@@ -9,6 +9,7 @@ from streams.console.accounts import ConsoleAccounts
 from streams.console.model.read_model import ReadModel
 from streams.console.producing import ConsoleProducer
 from streams.console.web.access import Access
+from streams.console.web.administration.reports import ReportRunner
 from streams.console.web.api import uploads
 from streams.console.web.console import Console
 from streams.console.web.live import Changes
@@ -81,11 +82,13 @@ async def open_console(settings: Settings, name: str) -> AsyncIterator[RunningCo
         )
         replays = ReplayRunner(settings, lambda: changes.notify("replay"))
         stack.push_async_callback(replays.stop)
+        reports = ReportRunner(settings, clock.now_s, lambda: changes.notify("report"))
+        stack.push_async_callback(reports.stop)
         works = asyncio.create_task(
             run_all(clock.run(), model.run(), accounts.monitor.run(), uploads.sweep(console))
         )
         stack.push_async_callback(cancel_tasks, works)
-        application = build_application(console, replays, _build_probes(console, name))
+        application = build_application(console, replays, reports, _build_probes(console, name))
         server = await stack.enter_async_context(
             serve_application(settings, name, settings.web_port, application)
         )

@@ -4,7 +4,7 @@
     ----------------------   ---------------------------------------------------------------------------
     `report/` ref            ForgetReport: what the dispatcher has removed; a tombstone an hour after
     `account/` name `/` ref  ForgetInstruction to the sender of the account: the only record with a number
-    the same key             ForgetAnswer, in place of the instruction; a tombstone a week after
+    the same key             ForgetAnswer, in place of the instruction; a tombstone 90 days after
 
 A ref is a hash of the request and the number. The topic is compacted, so an instruction waits for a sender that is
 away for however long. A field may be added with a default, and no field is renamed.
@@ -17,7 +17,8 @@ import msgspec
 
 from streams.domain.stored import Stored
 
-ANSWER_KEPT_S: Final = 7 * 86_400.0
+# As long as a public topic may hold the recipient: what is built from the topics must leave it out.
+ANSWER_KEPT_S: Final = 90 * 86_400.0
 # `replaced`: a later request for the same recipient has taken over what was left to do.
 ForgetState: TypeAlias = Literal["in_progress", "done", "replaced"]
 
@@ -54,6 +55,7 @@ class ForgetAnswer(Stored, frozen=True):
     files: int = 0
     has_chat: bool = False
     at_s: float = 0.0
+    requested_at_s: float = 0.0  # when the instruction was written
 
 
 ForgetRecord: TypeAlias = ForgetReport | ForgetInstruction | ForgetAnswer
@@ -71,6 +73,11 @@ def report_key(request_id: str, phone: str) -> bytes:
 def account_key(account: str, request_id: str, phone: str) -> bytes:
     """The key of an instruction to an account, and of its answer. No account's name has a slash."""
     return f"account/{account}/{_make_ref(request_id, phone)}".encode()
+
+
+def to_report_key(account_key: bytes) -> bytes:
+    """The key of the report to which an instruction or an answer with this key belongs."""
+    return b"report/" + account_key.rpartition(b"/")[2]
 
 
 def _make_ref(request_id: str, phone: str) -> str:

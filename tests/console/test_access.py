@@ -54,14 +54,30 @@ def test_a_session_is_read_only_by_the_process_that_gave_it() -> None:
 
 
 def test_tokens_cannot_be_tried_out() -> None:
-    """After ten wrong ones in a minute, none is accepted until the minute is over."""
+    """After ten wrong ones in a minute, an address is refused until the minute is over; another one is not."""
     clock = Clock()
     access = Access(None, "act", monotonic_s=clock)
-    for _ in range(MAX_FAILED_LOGINS):
-        assert access.log_in("wrong") is None
-    assert access.log_in("act") is None
+    cookie = access.make_cookie(Role.OPERATE)
+    for address in ("192.0.2.1", "2001:db8::1"):
+        for _ in range(MAX_FAILED_LOGINS):
+            assert access.log_in("wrong", address) is None
+        assert access.log_in("act", address) is None
+    assert access.log_in("act", "2001:db8::2") is None  # of the same network
+    assert access.log_in("act", "2001:db8:0:1::1") is Role.OPERATE
+    assert access.log_in("act", "192.0.2.2") is Role.OPERATE
+    assert access.find_role("act") is Role.OPERATE  # of a program
+    assert access.read_cookie(cookie) is not None
     clock.now_s += 61
-    assert access.log_in("act") is Role.OPERATE
+    assert access.log_in("act", "192.0.2.1") is Role.OPERATE
+
+
+def test_the_failures_of_many_addresses_are_bounded() -> None:
+    """Whoever has many addresses fills no memory, and locks nobody else out."""
+    access = Access(None, "act", monotonic_s=Clock())
+    for number in range(20_000):
+        assert access.log_in("wrong", f"10.0.{number // 256}.{number % 256}") is None
+    assert len(access._failures) <= 10_001
+    assert access.log_in("act", "192.0.2.1") is Role.OPERATE
 
 
 @pytest.mark.parametrize(

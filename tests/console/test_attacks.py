@@ -56,6 +56,7 @@ async def browser(settings: Settings) -> AsyncIterator[Browser]:
         program = executable.find_chromium(None)
         async with visit(settings) as visitor, async_playwright() as playwright:
             await wait_until(lambda: _is_filled(visitor))
+            await wait_until(lambda: _is_reported(visitor))  # its page shows the report then
             chromium = await playwright.chromium.launch(executable_path=str(program.path))
             browser = Browser(await chromium.new_page(), visitor.url, topics)
             watch(browser)
@@ -65,6 +66,10 @@ async def browser(settings: Settings) -> AsyncIterator[Browser]:
 
 async def _is_filled(visitor: Any) -> bool:
     return (await visitor.get("/readyz"))[0] == 200
+
+
+async def _is_reported(visitor: Any) -> bool:
+    return "From acceptance to reading" in (await visitor.get(PAGES["report"]))[1]
 
 
 def watch(browser: Browser) -> None:
@@ -98,6 +103,12 @@ async def fill_with_attacks(topics: Topics) -> None:
     media = InboundMedia(filename=ATTACK + TURNED, size=3)
     await topics.put_inbound(ATTACK, name=ATTACK + TURNED, caption=ATTACK, media=media)
     await topics.put_batch(ATTACK, 1)
+    await topics.put("outbound", b"k", orjson.dumps({"id": "bad", "to": PHONE, "text": ATTACK}))
+    consent = {"phone": ATTACK, "consent": "opted_out", "at": ATTACK, "source": "message"}
+    await topics.put("consent", b"k", orjson.dumps(consent | {"account": ATTACK}))
+    template = {"name": "attack", "language": "en", "content": {"type": "text", "body": ATTACK}}
+    await topics.put("templates", b"attack/en", orjson.dumps(template))
+    await topics.put("templates", f"{ATTACK}/en".encode(), orjson.dumps({"name": ATTACK}))
     await topics.put_alert("raised", summary=ATTACK, labels={"account": ATTACK}, runbook=ATTACK)
     await topics.put_account(account="sales-1", state="restricted", reason=ATTACK, phone=ATTACK)
     await topics.put_account(account="link-1", state="linking", qr=ATTACK)
@@ -105,6 +116,7 @@ async def fill_with_attacks(topics: Topics) -> None:
 
 PAGES = {
     "overview": "/",
+    "report": "/report?since=24h&by=batch",
     "accounts": "/accounts",
     "account": "/account?name=sales-1",
     "linking": "/account?name=link-1",
@@ -120,6 +132,10 @@ PAGES = {
     "dead-letters": "/dead-letters?" + urlencode({"account": ATTACK}),
     "dead-letters-all": "/dead-letters",
     "dead-letter": "/dead-letter?" + urlencode({"id": f"wa.outbound:0:{sum(ATTACK.encode())}"}),
+    "consents": "/consents",
+    "forget": "/forget?" + urlencode({"to": ATTACK}),
+    "templates": "/templates",
+    "template": "/template?" + urlencode({"name": "attack", "language": "en"}),
     "send": "/send?" + urlencode({"to": ATTACK, "id": ATTACK}),
     "login": "/login?" + urlencode({"next": ATTACK}),
     "error": "/account?" + urlencode({"name": ATTACK}),

@@ -11,7 +11,6 @@ import pytest
 from yarl import URL
 
 from streams.console.web.server import require_token
-from streams.domain.accounts.requests import AccountRequest
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.observability.http_server import CannotListen
@@ -23,7 +22,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
 
-OUR_PAGES = ("/", "/accounts", "/queue", "/batches", "/dead-letters", "/send", "/search")
+OUR_PAGES = ("/", "/accounts", "/queue", "/batches", "/dead-letters", "/report", "/send", "/search")
 
 
 async def wait_until_ready(visitor: Visitor) -> None:
@@ -65,6 +64,9 @@ async def test_each_page_shows_what_the_topics_say(topics: Topics) -> None:
         "/dead-letters?reason=queue_full": ["There are none."],
         letter: ["the secret text", "a header", "the server refused it"],
         "/send": ["Send a test message", "main (ready)"],
+        "/report": ["Accepted in the last", "template"],
+        "/consents": ["There are none."],
+        "/templates": ["There are none.", "Add or replace"],
     }
     async with visit(topics.settings) as visitor:
         await wait_until_ready(visitor)
@@ -194,7 +196,7 @@ async def test_the_forms_of_accounts_request_what_they_say(topics: Topics) -> No
         ):  # fmt: skip
             _, page = await visitor.post("/accounts/request", name="main", verb=verb)
             assert "main is" in page
-            assert (await _read_request(topics, "main")).requested == state
+            assert (await read_requests(topics.settings))["main"].requested == state
         _, page = await visitor.post("/accounts/add", name="sales-2")
         assert "sales-2 is an account now" in page
         _, page = await visitor.post("/accounts/link", name="sales-2", phone="+60 12-345 6789")
@@ -204,10 +206,6 @@ async def test_the_forms_of_accounts_request_what_they_say(topics: Topics) -> No
         _, page = await visitor.post("/accounts/request", name="nobody", verb="pause")
         assert "there is no account nobody" in page
         assert (await visitor.post("/accounts/request", name="main", verb="explode"))[0] == 400
-
-
-async def _read_request(topics: Topics, account: str) -> AccountRequest:
-    return (await read_requests(topics.settings))[account]
 
 
 async def test_the_form_of_a_message_sends_it_once(topics: Topics) -> None:

@@ -140,6 +140,33 @@ def search(connection: sqlite3.Connection, text: str, recipient: str, limit: int
     return list(found.values())[:limit]
 
 
+def search_metadata(connection: sqlite3.Connection, text: str, limit: int) -> list[Row]:
+    """The messages with this value in their metadata; `name=value` looks in one field only."""
+    name, separator, value = text.partition("=")
+    condition, values = (
+        ("d.value = ? AND d.name = ?", (value, name)) if separator else ("d.value = ?", (text,))
+    )
+    return _fetch(
+        connection,
+        f"""SELECT m.* FROM metadata AS d JOIN messages AS m ON m.recipient = d.recipient AND m.id = d.id
+        WHERE {condition} ORDER BY m.at_s DESC LIMIT ?""",
+        (*values, limit),
+    )
+
+
+def count_recipient(connection: sqlite3.Connection, recipient: str) -> dict[str, int]:
+    """How much is here of this recipient."""
+    counts = {
+        "messages": "SELECT count(*) FROM messages WHERE recipient = ?",
+        "waiting": f"SELECT count(*) FROM messages WHERE recipient = ? AND {_OPEN}",
+        "received": "SELECT count(*) FROM received WHERE chat = ?",
+        "dead_letters": "SELECT count(*) FROM dead_letters WHERE recipient = ?",
+    }
+    return {
+        name: connection.execute(sql, (recipient,)).fetchone()[0] for name, sql in counts.items()
+    }
+
+
 def list_conversation(connection: sqlite3.Connection, recipient: str, limit: int) -> list[Row]:
     """The last messages to and from this recipient, the newest first."""
     sent = _fetch(

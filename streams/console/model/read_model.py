@@ -31,6 +31,7 @@ T = TypeVar("T")
 _RETRY_DELAY_S: Final = 1.0
 _OPEN_TIMEOUT_S: Final = 10.0  # of a reader, while the file is opened or built again
 _PRUNE_INTERVAL_S: Final = 30.0
+_FORGET_MARGIN_S: Final = 300.0
 _DAY_S: Final = 86_400.0
 _MAX_RECEIVED: Final = 200_000
 
@@ -55,6 +56,8 @@ class ReadModel:
         self._behind = set(TOPICS)
         self._is_open = asyncio.Event()
         self._is_unreadable = asyncio.Event()
+        self._readers: dict[str, Reader] = {}  # those that follow their topic
+        self._has_caught_up = asyncio.Event()  # until the next pruning
         self.rebuilds = 0
         self.waiting_count = 0  # as it was a moment ago
 
@@ -125,12 +128,15 @@ class ReadModel:
                     ends = await reader.end_offsets()
                     await self._resume(reader, topic)
                     is_broken = False
+                    self._readers[name] = reader
                     await self._apply_all(name, reader, ends)
             except (KafkaError, KafkaUnreachable, TopicNotFound, OSError) as error:
                 if not is_broken:
                     log.warning("the console cannot read %s: %s", topic, error)
                 is_broken = True
                 self._behind.add(name)
+            finally:
+                self._readers.pop(name, None)
             await asyncio.sleep(_RETRY_DELAY_S)
 
     async def _resume(self, reader: Reader, topic: str) -> None:
@@ -161,6 +167,8 @@ class ReadModel:
                 raise ModelDamaged("its file was removed or replaced")
             if name in self._behind and not await reader.is_behind(ends):
                 self._behind.discard(name)
+                if not self._behind:
+                    self._has_caught_up.set()
                 self._on_change(name)
 
     def _apply(self, name: str, records: Sequence[Record], connection: sqlite3.Connection) -> int:
@@ -177,27 +185,52 @@ class ReadModel:
 
     async def _prune(self) -> None:
         while True:
-            await asyncio.sleep(self._prune_interval_s)
+            if await self._has_caught_up_soon():
+                await self._remove_forgotten(self._now_s())
+                continue
             begin_offsets = await self._fetch_begin_offsets()
-            before_s = self._now_s() - self._settings.console_retention_days * _DAY_S
+            now_s = self._now_s()
+            before_s = now_s - self._settings.console_retention_days * _DAY_S
 
             def prune(connection: sqlite3.Connection) -> None:
                 retention.prune(
                     connection,
-                    before_s=before_s,  # noqa: B023 — called before the next turn of the loop
+                    now_s=now_s,  # noqa: B023 — called before the next turn of the loop
+                    before_s=before_s,  # noqa: B023 — as above
                     max_messages=self._settings.console_max_messages,
                     max_received=_MAX_RECEIVED,
                 )
                 retention.remove_purged(connection, begin_offsets)  # noqa: B023 — as above
-                retention.remove_forgotten(connection)
 
             await asyncio.to_thread(self._database.write, prune)
+            await self._remove_forgotten(now_s)
+
+    async def _has_caught_up_soon(self) -> bool:
+        """Wait for the interval, or until everything is read; then what was forgotten is removed at once."""
+        try:
+            async with asyncio.timeout(self._prune_interval_s):
+                await self._has_caught_up.wait()
+        except TimeoutError:
+            return False
+        self._has_caught_up.clear()
+        return True
+
+    async def _remove_forgotten(self, now_s: float) -> None:
+        """One recipient in each transaction: to try out all numbers takes a while."""
+        is_current = self.is_current
+        for forgotten in await asyncio.to_thread(self._database.write, retention.list_forgotten):
+            # Another topic may be behind the one that says it.
+            is_last = is_current and now_s - forgotten.at_s > _FORGET_MARGIN_S
+            remove = partial(retention.remove_forgotten, forgotten=forgotten, is_last=is_last)
+            await asyncio.to_thread(self._database.write, remove)
 
     async def _fetch_begin_offsets(self) -> dict[int, int]:
         """Of the dead letters' topic; empty while no broker answers."""
+        reader = self._readers.get("dlq")
+        if reader is None:
+            return {}
         try:
-            async with open_reader(self._settings, names(self._settings).dlq) as reader:
-                offsets = await reader.beginning_offsets()
-        except (KafkaError, KafkaUnreachable, TopicNotFound, OSError):
-            return {}  # `_follow` has logged it
+            offsets = await reader.beginning_offsets()
+        except (KafkaError, OSError):
+            return {}  # `_follow` logs it
         return {partition.partition: offset for partition, offset in offsets.items()}

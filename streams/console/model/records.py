@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 import orjson
 
+from streams.console.model.measurements import apply_sample, count_time
+from streams.console.model.requests import apply_request
 from streams.contract import batch, dead_letter, inbound, replay, status
 from streams.contract.alerts import record as alerts
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
@@ -17,11 +19,13 @@ from streams.contract.headers import get_text
 from streams.contract.status import NO_RECIPIENT, StatusEvent
 from streams.contract.timestamps import parse_rfc3339
 from streams.domain import forgetting
-from streams.domain.forgetting import ForgetReport
+from streams.domain.forgetting import ForgetAnswer, ForgetInstruction
 from streams.kafka.reader import Record
 from streams.operations.selection import read_addressee
 
 MAX_PAYLOAD_BYTES: Final = 16_384  # of a dead letter; the topic has all of it
+_MAX_METADATA_FIELDS: Final = 20  # of a message, that can be searched for
+_MAX_METADATA_CHARACTERS: Final = 200
 _SKIPPED_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, InvalidDeadLetter, ValueError)
 
 Apply = Callable[[sqlite3.Connection, Record, str | None], None]
@@ -49,6 +53,7 @@ def _apply_status(connection: sqlite3.Connection, record: Record, _: str | None)
     if event.requested_to is not None and event.requested_to != event.to:
         _move_message(connection, event.requested_to, recipient, event.id)
     _put_message(connection, event, recipient, at_s)
+    _put_metadata(connection, event, recipient, at_s)
     connection.execute(
         "INSERT INTO minutes VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
         (int(at_s // 60), event.status),
@@ -59,9 +64,10 @@ def _move_message(connection: sqlite3.Connection, old: str, recipient: str, id: 
     """WhatsApp has the chat under another number: the message is one message."""
     key = (recipient, old, id)
     connection.execute("UPDATE events SET recipient = ? WHERE recipient = ? AND id = ?", key)
-    connection.execute(
-        "UPDATE OR REPLACE messages SET recipient = ? WHERE recipient = ? AND id = ?", key
-    )
+    for table in ("messages", "requests", "metadata"):
+        connection.execute(
+            f"UPDATE OR REPLACE {table} SET recipient = ? WHERE recipient = ? AND id = ?", key
+        )
 
 
 def _put_message(
@@ -87,6 +93,34 @@ def _put_message(
             event.error and event.error.code,
             event.attempt,
         ),
+    )
+
+    if event.status == "sent":
+        _count_time(connection, recipient, event.id, at_s)
+
+
+def _count_time(connection: sqlite3.Connection, recipient: str, id: str, sent_at_s: float) -> None:
+    row = connection.execute(
+        "SELECT accepted_at_s FROM messages WHERE recipient = ? AND id = ?", (recipient, id)
+    ).fetchone()
+    if row is not None and row[0] is not None:
+        count_time(connection, int(sent_at_s // 60), sent_at_s - row[0])
+
+
+def _put_metadata(
+    connection: sqlite3.Connection, event: StatusEvent, recipient: str, at_s: float
+) -> None:
+    """The first fields, to be searched for: those with a short text or a number."""
+    if event.status not in ("accepted", "rejected") or not event.metadata:
+        return
+    found = [
+        (str(value), name)
+        for name, value in event.metadata.items()
+        if isinstance(value, str | int | float) and len(str(value)) <= _MAX_METADATA_CHARACTERS
+    ]
+    connection.executemany(
+        "INSERT OR REPLACE INTO metadata VALUES (?, ?, ?, ?, ?)",
+        [(value, name, recipient, event.id, at_s) for value, name in found[:_MAX_METADATA_FIELDS]],
     )
 
 
@@ -162,17 +196,26 @@ def _apply_alert(connection: sqlite3.Connection, record: Record, _: str | None) 
 
 
 def _apply_forget(connection: sqlite3.Connection, record: Record, _: str | None) -> None:
-    """A recipient was forgotten: which one, only its number tells (retention.py)."""
-    key = record.key or b""
-    if record.value is None:
-        connection.execute("DELETE FROM forgotten WHERE key = ?", (key,))
+    """A recipient was forgotten: which one, only its number tells (retention.py).
+
+    The report is on the topic for an hour, and what an account was told and has answered for three months. So a file
+    that is built again learns of it too. A tombstone takes nothing back.
+    """
+    key, at_s = record.key or b"", record.timestamp / 1000
+    report = forgetting.decode(key, record.value or b"")
+    if report is None:
         return
-    report = forgetting.decode(key, record.value)
-    if isinstance(report, ForgetReport):
-        connection.execute(
-            "INSERT OR REPLACE INTO forgotten VALUES (?, ?, ?)",
-            (key, report.request_id, record.timestamp / 1000),
-        )
+    if isinstance(report, ForgetAnswer):
+        at_s = report.requested_at_s or at_s
+    if isinstance(report, ForgetInstruction):
+        key = forgetting.report_key(report.request_id, report.phone)
+    elif isinstance(report, ForgetAnswer):
+        key = forgetting.to_report_key(key)
+    connection.execute(
+        """INSERT INTO forgotten VALUES (?1, ?2, ?3, 0) ON CONFLICT DO UPDATE
+        SET at_s = ?3, is_applied = 0 WHERE at_s < ?3""",
+        (key, report.request_id, at_s),
+    )
 
 
 _APPLY: Final[Mapping[str, Apply]] = {
@@ -182,5 +225,7 @@ _APPLY: Final[Mapping[str, Apply]] = {
     "batches": _apply_batch,
     "alerts": _apply_alert,
     "forget": _apply_forget,
+    "outbound": apply_request,
+    "samples": apply_sample,
 }
 TOPICS: Final = tuple(_APPLY)

@@ -7,7 +7,7 @@ installation.
 
 from typing import Final
 
-VERSION: Final = 1  # of these tables: a file with another one is built again
+VERSION: Final = 2  # of these tables: a file with another one is built again
 
 # `at_s`: the time of the fact, epoch seconds. `recipient`: E.164, the id of a group, or a text that cannot be read.
 TABLES: Final = """
@@ -60,5 +60,23 @@ CREATE TABLE alerts (
     key TEXT PRIMARY KEY, is_raised INTEGER NOT NULL, at_s REAL NOT NULL, document BLOB NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE forgotten (key BLOB PRIMARY KEY, request_id TEXT NOT NULL, at_s REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE forgotten (
+    key BLOB PRIMARY KEY, request_id TEXT NOT NULL, at_s REAL NOT NULL, is_applied INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+
+CREATE TABLE requests (
+    recipient TEXT, id TEXT, at_s REAL NOT NULL, content BLOB NOT NULL, PRIMARY KEY (recipient, id)
+) WITHOUT ROWID;
+CREATE INDEX requests_at ON requests (at_s);
+CREATE TABLE metadata (
+    value TEXT, name TEXT, recipient TEXT, id TEXT, at_s REAL NOT NULL, PRIMARY KEY (value, name, recipient, id)
+) WITHOUT ROWID;
+CREATE INDEX metadata_at ON metadata (at_s);
+CREATE INDEX metadata_recipient ON metadata (recipient);
+
+CREATE TABLE times (minute INTEGER, bucket INTEGER, count INTEGER NOT NULL, PRIMARY KEY (minute, bucket)) WITHOUT ROWID;
+CREATE TABLE samples (
+    minute INTEGER, worker TEXT, metric TEXT, result TEXT, value REAL NOT NULL,
+    PRIMARY KEY (minute, worker, metric, result)
+) WITHOUT ROWID;
 """

@@ -9,8 +9,10 @@ A session is a signed cookie. The key of the signature is that of this process, 
 
 import hashlib
 import hmac
+import ipaddress
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -21,7 +23,8 @@ from aiohttp import web
 from streams.system.network import is_loopback
 
 SESSION_LIFETIME_S: Final = 12 * 3600.0
-MAX_FAILED_LOGINS: Final = 10  # in any minute, by everybody together
+MAX_FAILED_LOGINS: Final = 10  # in any minute, from one address
+_MAX_ADDRESSES: Final = 10_000  # whose failures are remembered
 _WINDOW_S: Final = 60.0
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _OWN_SITES: Final = frozenset({"same-origin", "none"})  # none: a person typed the address
@@ -60,7 +63,7 @@ class Access:
         self._tokens = {Role.OPERATE: operate_token, Role.VIEW: view_token}
         self._key = secrets.token_bytes(32)
         self._monotonic_s = monotonic_s
-        self._failures: list[float] = []
+        self._failures: OrderedDict[str, list[float]] = OrderedDict()
 
     @property
     def is_open(self) -> bool:
@@ -76,16 +79,30 @@ class Access:
                 return role
         return None
 
-    def log_in(self, given_token: str) -> Role | None:
-        """The role of this token, for a person who types it. A minute with too many wrong ones refuses all."""
-        now_s = self._monotonic_s()
-        self._failures = [at_s for at_s in self._failures if now_s - at_s < _WINDOW_S]
-        if len(self._failures) >= MAX_FAILED_LOGINS:
+    def log_in(self, given_token: str, address: str) -> Role | None:
+        """The role of this token, for a person at this address who types it.
+
+        A minute with too many wrong ones refuses the address; others, sessions and tokens of programs go on.
+        """
+        network = _find_network(address)
+        recent = self._list_failures(network)
+        if len(recent) >= MAX_FAILED_LOGINS:
             return None
         role = self.find_role(given_token)
         if role is None:
-            self._failures.append(now_s)
+            self._failures[network] = [*recent, self._monotonic_s()]
+            self._failures.move_to_end(network)
         return role
+
+    def _list_failures(self, network: str) -> list[float]:
+        """The failures from there in the last minute. Those of others that are older are removed."""
+        bound_s = self._monotonic_s() - _WINDOW_S
+        while self._failures:
+            oldest = next(iter(self._failures))
+            if self._failures[oldest][-1] > bound_s and len(self._failures) <= _MAX_ADDRESSES:
+                break
+            del self._failures[oldest]
+        return [at_s for at_s in self._failures.get(network, ()) if at_s > bound_s]
 
     # -- sessions
 
@@ -109,6 +126,17 @@ class Access:
     def _sign(self, purpose: str, content: str) -> str:
         message = f"{purpose}:{content}".encode(errors="replace")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
+
+
+def _find_network(address: str) -> str:
+    """Whoever has an IPv6 address has all of its network."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4 or parsed.ipv4_mapped is not None:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def get_bearer_token(request: web.Request) -> str:

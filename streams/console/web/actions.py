@@ -37,7 +37,8 @@ _DONE: Final = {
     "remove": "{} is removed. Stop its sender, and take it out of WA_ACCOUNTS.",
 }
 
-Action = Callable[[web.Request], Awaitable[tuple[str, str]]]
+# Returns a text, and the page that shows it.
+Form = Callable[[web.Request], Awaitable[tuple[str, str]]]
 
 
 class Actions:
@@ -48,31 +49,16 @@ class Actions:
 
     def routes(self) -> list[web.RouteDef]:
         """The routes and their handlers."""
-        actions: dict[str, Action] = {
+        forms: dict[str, Form] = {
             "/accounts/add": self.add_account,
             "/accounts/request": self.request_state,
             "/accounts/link": self.link_account,
             "/queue/cancel": self.cancel,
             "/send": self.send,
         }
-        return [web.post(path, self._make_handler(action)) for path, action in actions.items()]
-
-    def _make_handler(self, action: Action) -> Callable[[web.Request], Awaitable[web.Response]]:
-        async def handle(request: web.Request) -> web.Response:
-            notice, target = await self._run(action, request)
-            self._console.notices.put(get_session(request).id, notice)
-            raise web.HTTPSeeOther(target)
-
-        return handle
-
-    async def _run(self, action: Action, request: web.Request) -> tuple[Notice, str]:
-        log.info("a person uses the console: %s", request.path)
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                text, target = await action(request)
-        except (*EXPECTED_ERRORS, RequestInvalid) as error:
-            return Notice(describe(error), is_error=True), _get_page(request)
-        return Notice(text), target
+        return [
+            web.post(path, make_form_handler(self._console, form)) for path, form in forms.items()
+        ]
 
     # -- accounts
 
@@ -122,6 +108,28 @@ class Actions:
         await self._console.producer.produce(message)
         target = build_url("/message", to=self._console.read_recipient(to), id=message.id)
         return "Kafka has the request.", target
+
+
+def make_form_handler(
+    console: Console, form: Form
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler that carries out a form, and leads to the page with its result; after an error, back to its page."""
+
+    async def run(request: web.Request) -> tuple[Notice, str]:
+        log.info("a person uses the console: %s", request.path)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                text, target = await form(request)
+        except (*EXPECTED_ERRORS, RequestInvalid) as error:
+            return Notice(describe(error), is_error=True), _get_page(request)
+        return Notice(text), target
+
+    async def handle(request: web.Request) -> web.Response:
+        notice, target = await run(request)
+        console.notices.put(get_session(request).id, notice)
+        raise web.HTTPSeeOther(target)
+
+    return handle
 
 
 def get_field(request: web.Request, name: str, *, is_needed: bool = True) -> str:

@@ -16,6 +16,7 @@ from streams.console.web.rendering import PAGE_ROWS, read_offset, render
 from streams.console.web.replays import ReplayRunner
 from streams.contract.timestamps import format_rfc3339, parse_rfc3339
 from streams.domain.errors import CODES
+from streams.operations import dead_letters as operations
 from streams.operations.selection import DeadLetterFilter
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class DeadLetterPages:
             web.post("/dead-letters/plan", self.plan),
             web.post("/dead-letters/replay", self.replay),
             web.post("/dead-letters/stop", self.stop),
+            web.post("/dead-letters/purge-plan", self.plan_purge),
+            web.post("/dead-letters/purge", self.purge),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -108,6 +111,36 @@ class DeadLetterPages:
         """Stop the replay."""
         await self._replays.stop()
         return self._show_list(request, "The replay is stopped.", is_error=False)
+
+    async def plan_purge(self, request: web.Request) -> web.Response:
+        """How many dead letters a purge would delete: nothing is deleted."""
+        before = get_field(request, "before", is_needed=False)
+        # Between this page and the purge, more may fail: they stay.
+        before_s = _read_time("before", before) if before else self._console.now_s()
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                count = await operations.purge(self._console.settings, before_s, is_dry_run=True)
+        except EXPECTED_ERRORS as error:
+            return self._show_list(request, describe(error))
+        return render(
+            self._console,
+            request,
+            "dead_letters/purge.html",
+            count=count,
+            before=format_rfc3339(before_s),
+        )
+
+    async def purge(self, request: web.Request) -> web.Response:
+        """Delete what was written before this time. It cannot be undone."""
+        before_s = _read_time("before", get_field(request, "before"))
+        log.warning("a person purges dead letters in the console")
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                count = await operations.purge(self._console.settings, before_s, is_dry_run=False)
+        except EXPECTED_ERRORS as error:
+            return self._show_list(request, describe(error))
+        text = f"{count} are deleted. The list shows it within a minute."
+        return self._show_list(request, text, is_error=False)
 
     def _show_list(self, request: web.Request, text: str, *, is_error: bool = True) -> web.Response:
         self._console.notices.put(get_session(request).id, Notice(text, is_error))

@@ -7,7 +7,8 @@ import msgspec
 from aiohttp import web
 
 from streams.console.model import queries
-from streams.console.web.chart import build_chart
+from streams.console.model.requests import find_contents
+from streams.console.web.chart import build_chart, build_measurement_charts
 from streams.console.web.console import Console, get_query, get_session, require_query
 from streams.console.web.rendering import PAGE_ROWS, read_offset, render
 from streams.contract.status import StatusEvent
@@ -46,16 +47,18 @@ class Pages:
         def query(connection: Any) -> tuple[Any, ...]:
             return (
                 queries.count_by_minute(connection, first_minute),
+                build_measurement_charts(connection, first_minute, _MINUTES),
                 queries.count_waiting(connection),
                 queries.count_dead_letters(connection),
                 queries.list_alerts(connection),
             )
 
-        counts, waiting, dead_letters, alerts = await self._console.model.read(query)
+        counts, charts, waiting, dead_letters, alerts = await self._console.model.read(query)
         return self._render(
             request,
             "overview.html",
             chart=build_chart(counts, first_minute, _MINUTES),
+            charts=charts,
             waiting=waiting,
             dead_letters=dead_letters,
             alerts=alerts,
@@ -107,13 +110,18 @@ class Pages:
         """Messages by recipient, id, batch or WhatsApp id."""
         text = get_query(request, "q")
         recipient = self._console.read_recipient(text) if text else ""
-        rows = (
-            await self._console.model.read(
-                partial(queries.search, text=text, recipient=recipient, limit=_SEARCH_ROWS)
-            )
-            if text
-            else []
-        )
+        can_operate = get_session(request).can_operate
+
+        def query(connection: Any) -> list[Any]:
+            found = queries.search(connection, text, recipient, _SEARCH_ROWS)
+            # Metadata may name a person, so only who may see them can look for them.
+            if not can_operate:
+                return found
+            known = {(row["recipient"], row["id"]) for row in found}
+            others = queries.search_metadata(connection, text, _SEARCH_ROWS)
+            return found + [row for row in others if (row["recipient"], row["id"]) not in known]
+
+        rows = await self._console.model.read(query) if text else []
         return self._render(request, "messages/search.html", q=text, rows=rows, recipient=recipient)
 
     async def message(self, request: web.Request) -> web.Response:
@@ -121,29 +129,40 @@ class Pages:
         recipient = self._console.read_recipient(require_query(request, "to"))
         id = require_query(request, "id")
 
+        can_operate = get_session(request).can_operate
+
         def query(connection: Any) -> tuple[Any, ...]:
             message = queries.find_message(connection, recipient, id)
-            return message, queries.list_events(connection, recipient, id)
+            contents = find_contents(connection, recipient, [id]) if can_operate else {}
+            return message, queries.list_events(connection, recipient, id), contents.get(id)
 
-        message, events = await self._console.model.read(query)
+        message, events, content = await self._console.model.read(query)
         return self._render(
             request,
             "messages/message.html",
             to=recipient,
             id=id,
             message=message,
+            content=content,
             events=[msgspec.convert(event, StatusEvent) for event in events],
         )
 
     async def conversation(self, request: web.Request) -> web.Response:
         """What was sent to a recipient, and what was received."""
         recipient = self._console.read_recipient(require_query(request, "to"))
-        rows = await self._console.model.read(
-            partial(queries.list_conversation, recipient=recipient, limit=_CONVERSATION_ROWS)
-        )
-        if not get_session(request).can_operate:
+        can_operate = get_session(request).can_operate
+
+        def query(connection: Any) -> tuple[Any, ...]:
+            rows = queries.list_conversation(connection, recipient, _CONVERSATION_ROWS)
+            sent = [row["id"] for row in rows if row["direction"] == "out"]
+            return rows, find_contents(connection, recipient, sent) if can_operate else {}
+
+        rows, contents = await self._console.model.read(query)
+        if not can_operate:
             rows = [_hide_texts(row) for row in rows]
-        return self._render(request, "messages/conversation.html", to=recipient, rows=rows)
+        return self._render(
+            request, "messages/conversation.html", to=recipient, rows=rows, contents=contents
+        )
 
     async def batches(self, request: web.Request) -> web.Response:
         """The batches with their progress."""

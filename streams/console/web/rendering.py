@@ -1,6 +1,7 @@
 """Turns values into HTML. Everything is escaped by the templates; nothing here marks a value of a user as safe."""
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,14 +33,22 @@ def _show_controls(value: Any) -> Any:
     return value
 
 
+_loader: Final = jinja2.FileSystemLoader(_TEMPLATE_DIR)
 _environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(_TEMPLATE_DIR),
+    loader=_loader,
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     finalize=_show_controls,
 )
+
+
+def add_templates(folder: Path, filters: Mapping[str, Callable[..., Any]]) -> None:
+    """Let the pages use the templates of this folder, with their filters. A second time changes nothing."""
+    if str(folder) not in _loader.searchpath:
+        _loader.searchpath.append(str(folder))
+        _environment.filters.update(filters)
 
 
 def _format_time(value: float | str | None) -> Markup:

@@ -8,6 +8,9 @@ from aiohttp import web
 
 from streams.console.web.access import Role
 from streams.console.web.actions import Actions
+from streams.console.web.administration.recipients import RecipientPages
+from streams.console.web.administration.reports import ReportPages, ReportRunner
+from streams.console.web.administration.templates import TemplatePages
 from streams.console.web.api.messages import MAX_BODY_BYTES, Api
 from streams.console.web.api.uploads import Uploads
 from streams.console.web.console import Console, get_query
@@ -42,7 +45,9 @@ def require_token(settings: Settings) -> None:
         )
 
 
-def build_application(console: Console, replays: ReplayRunner, probes: Probes) -> web.Application:
+def build_application(
+    console: Console, replays: ReplayRunner, reports: ReportRunner, probes: Probes
+) -> web.Application:
     """The application, with its access."""
     guard = Guard(console.access, console.settings.web_token).build_middleware()
     application = web.Application(
@@ -56,6 +61,9 @@ def build_application(console: Console, replays: ReplayRunner, probes: Probes) -
             *Pages(console).routes(),
             *Actions(console).routes(),
             *DeadLetterPages(console, replays).routes(),
+            *ReportPages(console, reports).routes(),
+            *RecipientPages(console).routes(),
+            *TemplatePages(console).routes(),
             *Api(console).routes(),
             *Uploads(console).routes(),
             web.get("/live", console.changes.handle),
@@ -119,16 +127,18 @@ class _Entrance:
         if (request.content_length or MAX_FORM_BYTES + 1) > MAX_FORM_BYTES:
             raise web.HTTPRequestEntityTooLarge(MAX_FORM_BYTES, request.content_length or 0)
         form = await request.post()
-        target, role = str(form.get("next", "")), self._find_role(form)
+        target, role = str(form.get("next", "")), self._find_role(request, form)
         if role is None:
             return self._show_login(request, target, "This token is not accepted.", 403)
         response = web.HTTPSeeOther(_make_local(target))
         set_session_cookie(request, response, self._console.access.make_cookie(role))
         raise response
 
-    def _find_role(self, form: Any) -> Role | None:
+    def _find_role(self, request: web.Request, form: Any) -> Role | None:
         access = self._console.access
-        return Role.OPERATE if access.is_open else access.log_in(str(form.get("token", "")).strip())
+        if access.is_open:
+            return Role.OPERATE
+        return access.log_in(str(form.get("token", "")).strip(), request.remote or "")
 
     async def log_out(self, request: web.Request) -> web.Response:
         """End the session in this browser."""

@@ -127,9 +127,7 @@ class TemplateLibrary:
 
     # -- what a request renders
 
-    def render(
-        self, content: TemplateContent, category: Category, append_s: float
-    ) -> Rendered:
+    def render(self, content: TemplateContent, category: Category, append_s: float) -> Rendered:
         """What becomes of a request for this template.
 
         Raises:
@@ -149,9 +147,7 @@ class TemplateLibrary:
             detail = f"the template {content.name}: {error}"
             raise _refuse("invalid_template", detail) from None
         is_marketing = language.record.category == "marketing"
-        return Rendered(
-            rendered, "marketing" if is_marketing else category, language.record.key
-        )
+        return Rendered(rendered, "marketing" if is_marketing else category, language.record.key)
 
     def _find(self, content: TemplateContent) -> _Language:
         by_key = self._templates.get(content.name)

@@ -117,6 +117,7 @@ class Forgetter:
                 files=files,
                 has_chat=has_chat,
                 at_s=self._clock.now_s(),
+                requested_at_s=pending.requested_at_s,
             ),
         )
         text = "a recipient was forgotten: %d claims, %d files, %s"

@@ -1,0 +1,1 @@
+"""Pages beside the daily work: reports, consent and forgetting, templates."""

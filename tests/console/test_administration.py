@@ -1,0 +1,164 @@
+"""The pages beside the daily work, over real HTTP: reports, consent, forgetting, templates, purges, texts."""
+
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from streams.contract.timestamps import format_rfc3339
+from streams.dispatch.records.consents import ConsentRecord
+from streams.domain import forgetting
+from streams.domain.forgetting import ForgetAnswer, ForgetReport
+from streams.operations.templates import read_templates
+from tests.console.test_pages import read_requests_of, wait_until_ready
+from tests.console.world import PHONE, Topics, Visitor, make_letter, visit
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.broker
+
+TEMPLATE = {
+    "name": "shipped",
+    "language": "en",
+    "content": {"type": "text", "body": "Hi {{ name }}"},
+}
+TEXT = "the text that was sent"
+
+
+async def has(visitor: Visitor, path: str, text: str) -> bool:
+    """Whether a page has this text."""
+    return text in unescape((await visitor.get(path))[1])
+
+
+async def test_a_report_is_made_in_the_background(topics: Topics) -> None:
+    """Its page shows how far it is, and then the figures; a choice that is not offered is refused."""
+    async with visit(topics.settings) as visitor:
+        await wait_until_ready(visitor)
+        path = "/report?since=24h&by=batch"
+        await wait_until(lambda: has(visitor, path, "accepted: 3"))
+        _, page = await visitor.get(path)
+        assert "server_error" in page
+        assert "b-1" in page
+        assert (await visitor.get("/report?since=1y"))[0] == 400
+        assert (await visitor.get("/report?since=1h&by=phone"))[0] == 400
+
+
+async def test_consents_are_listed_and_decided(topics: Topics) -> None:
+    """Without a dispatcher nobody decides: the form says so, and the request is on its way."""
+    at = format_rfc3339(topics.now_s)
+    record = ConsentRecord(phone=PHONE, consent="opted_out", at=at, source="message")
+    await topics.put("consent", PHONE.encode(), msgspec.json.encode(record))
+    async with visit(topics.settings) as visitor:
+        assert await has(visitor, "/consents", "1 of 1 have opted out")
+        assert await has(visitor, "/consents?to=60+12-345+6789", PHONE)
+        assert await has(visitor, "/consents?to=%2B15550100", "There are none.")
+        assert (await visitor.post("/consents/set", to=PHONE, consent="maybe"))[0] == 400
+        _, page = await visitor.post("/consents/set", to="not a number", consent="opted_in")
+        assert "notice error" in page
+        assert await read_requests_of(topics) == []
+
+
+async def test_a_recipient_is_forgotten_only_after_a_confirmation(topics: Topics) -> None:
+    """The page first says what is here; the form needs the box that says that it is meant."""
+    async with visit(topics.settings) as visitor:
+        await wait_until_ready(visitor)
+        assert await has(
+            visitor, "/forget?to=60+12-345+6789", "knows 2 messages to the recipient, 1 from it"
+        )
+        assert (await visitor.post("/forget", to=PHONE))[0] == 400
+        assert await read_requests_of(topics) == []
+
+
+async def test_templates_are_put_shown_and_deleted(topics: Topics) -> None:
+    """What is not a valid template is refused, with the reason, and stores nothing."""
+    async with visit(topics.settings) as visitor:
+        for wrong in (
+            "{",
+            '{"name": "a"}',
+            orjson.dumps(
+                TEMPLATE | {"content": {"type": "text", "body": "{% for a in b %}"}}
+            ).decode(),
+        ):
+            _, page = await visitor.post("/templates/put", template=wrong)
+            assert "notice error" in page
+        assert await read_templates(topics.settings) == []
+        _, page = await visitor.post("/templates/put", template=orjson.dumps(TEMPLATE).decode())
+        assert "shipped/en: stored." in page
+        assert await has(visitor, "/templates", "shipped")
+        assert await has(visitor, "/template?name=shipped&language=en", "Hi {{ name }}")
+        assert (await visitor.get("/template?name=none&language=en"))[0] == 404
+        _, page = await visitor.post("/templates/delete", name="shipped", language="en")
+        assert "shipped/en: deleted." in page
+        assert await read_templates(topics.settings) == []
+
+
+async def test_dead_letters_are_purged_after_their_number_was_shown(topics: Topics) -> None:
+    """The plan deletes nothing, and what fails after it stays."""
+    async with visit(topics.settings) as visitor:
+        _, page = await visitor.post("/dead-letters/purge-plan", before="2026-01-01T00:00")
+        assert "<strong>0</strong> records" in page
+        _, page = await visitor.post("/dead-letters/purge-plan")
+        assert "<strong>1</strong> records" in page
+        before = page.partition('name="before" value="')[2].partition('"')[0]
+        await topics.put_letter(make_letter("later", topics.now_s, {"to": PHONE}))
+        assert (await visitor.post("/dead-letters/purge"))[0] == 400
+        _, page = await visitor.post("/dead-letters/purge", before=before)
+        assert "1 are deleted." in page
+        _, page = await visitor.post("/dead-letters/purge-plan")
+        assert "<strong>1</strong> records" in page
+
+
+async def put_request(topics: Topics, **fields: Any) -> None:
+    await topics.put("outbound", b"k", orjson.dumps(fields))
+
+
+async def test_texts_that_were_sent_are_for_who_may_operate(topics: Topics, tmp_path: Path) -> None:
+    """Of a single request and of a member of a batch; the token to look sees none, nor finds metadata."""
+    await put_request(topics, id="sent-1", to="60 12-345 6789", text=TEXT)
+    members = [{"to": PHONE, "text": "a member"}, {"to": "x"}]
+    await put_request(topics, type="batch", batch_id="b-9", messages=members)
+    await topics.put_event("b-9/0", "accepted", 1.0, batch_id="b-9", metadata=b'{"order": 8841}')
+    paths = {
+        "/message?to=%2B60123456789&id=sent-1": TEXT,
+        "/message?to=%2B60123456789&id=b-9%2F0": "a member",
+        "/conversation?to=%2B60123456789": TEXT,
+        "/search?q=8841": "b-9/0",
+        "/search?q=order%3D8841": "b-9/0",
+    }
+    settings = replace(topics.settings, console_view_token="look", console_operate_token="act")
+    for token, can_operate in (("act", True), ("look", False)):
+        async with visit(settings) as visitor:
+            await visitor.http.post(f"{visitor.url}/login", data={"token": token})
+            await wait_until_ready(visitor)
+            for path, text in paths.items():
+                if can_operate:
+                    await wait_until(lambda: has(visitor, path, text))  # noqa: B023 — at once
+                assert await has(visitor, path, text) is can_operate, path
+    assert not await has_search(topics, "order=1")
+
+
+async def has_search(topics: Topics, text: str) -> bool:
+    async with visit(topics.settings) as visitor:
+        await wait_until_ready(visitor)
+        return not await has(visitor, f"/search?q={text.replace('=', '%3D')}", "Nothing was found")
+
+
+async def test_a_file_that_is_built_again_shows_nobody_who_was_forgotten(topics: Topics) -> None:
+    """The answer of an account outlives the report, and says until when its messages are meant."""
+    await put_request(topics, id="sent-1", to=PHONE, text=TEXT)
+    report_key = forgetting.report_key("f-1", PHONE)
+    report = ForgetReport(request_id="f-1", state="done", accounts=("main",))
+    await topics.put("forget", report_key, forgetting.encode(report))
+    await topics.put("forget", report_key, None)
+    answer = ForgetAnswer(account="main", request_id="f-1", requested_at_s=topics.now_s - 5)
+    key = forgetting.account_key("main", "f-1", PHONE)
+    await topics.put("forget", key, forgetting.encode(answer))
+    await topics.put_event("later", "accepted", -60.0)
+    async with visit(topics.settings) as visitor:
+        await wait_until_ready(visitor)
+        await wait_until(lambda: has(visitor, "/search?q=sent-1", "Nothing was found"))
+        assert not await has(visitor, "/conversation?to=%2B60123456789", TEXT)
+        assert await has(visitor, "/search?q=later", "1 messages")

@@ -92,7 +92,15 @@ async def make_report(
 
 
 def _count_consents(records: Sequence[ConsentRecord], since_s: float, until_s: float) -> Consents:
-    inside = [record for record in records if since_s <= parse_rfc3339(record.at) < until_s]
+    inside = [record for record in records if since_s <= _read_time_s(record) < until_s]
     opted_out = [record for record in inside if record.consent == "opted_out"]
     by_message = sum(record.source == "message" for record in opted_out)
     return Consents(len(opted_out), by_message, len(inside) - len(opted_out))
+
+
+def _read_time_s(record: ConsentRecord) -> float:
+    """When it was decided; 0 if another program wrote something else there."""
+    try:
+        return parse_rfc3339(record.at)
+    except ValueError:
+        return 0.0

@@ -11,6 +11,7 @@ from streams.console.web.actions import Actions
 from streams.console.web.administration.recipients import RecipientPages
 from streams.console.web.administration.reports import ReportPages, ReportRunner
 from streams.console.web.administration.templates import TemplatePages
+from streams.console.web.api.description import Description
 from streams.console.web.api.messages import MAX_BODY_BYTES, Api
 from streams.console.web.api.uploads import Uploads
 from streams.console.web.console import Console, get_query
@@ -66,6 +67,7 @@ def build_application(
             *TemplatePages(console).routes(),
             *Api(console).routes(),
             *Uploads(console).routes(),
+            *Description().routes(),
             web.get("/live", console.changes.handle),
             web.get("/send", entrance.show_form),
             web.get("/login", entrance.show_login),

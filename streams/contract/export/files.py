@@ -1,4 +1,6 @@
-"""Writes the JSON Schemas and the AsyncAPI document to `schemas/`: `python -m streams.contract.export.files`.
+"""Writes the JSON Schemas, the AsyncAPI and the OpenAPI document to `schemas/`.
+
+`python -m streams.contract.export.files` does it.
 
 With `--check`, it writes nothing: it prints the names of files that are not current, and exits with 1.
 """
@@ -10,14 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from streams.contract.export import asyncapi, json_schema
+from streams.contract.export import asyncapi, json_schema, openapi
 
 OUTPUT_DIR: Final = Path(__file__).parents[3] / "schemas"
 
 
 def render_files() -> dict[str, bytes]:
     """The content of each file, by its name. It is ASCII, because the patterns contain invisible characters."""
-    documents = {**json_schema.build_schemas(), "asyncapi": asyncapi.build_document()}
+    documents = {
+        **json_schema.build_schemas(),
+        "asyncapi": asyncapi.build_document(),
+        "openapi": openapi.build_document(),
+    }
     return {
         f"{name}.json": f"{json.dumps(document, indent=2)}\n".encode()
         for name, document in documents.items()

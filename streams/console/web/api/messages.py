@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from streams.client.requests import EncodedRequest, RequestInvalid, encode_request
 from streams.console.model import queries
 from streams.console.web.access import Role
+from streams.console.web.api.description import MessageLimit
 from streams.console.web.console import Console
 from streams.console.web.guard import ROLE
 from streams.console.web.problems import EXPECTED_ERRORS, Refused, problem, problem_of
@@ -35,6 +36,7 @@ class Api:
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._limit = MessageLimit(console.settings.console_rate_per_minute)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes and their handlers."""
@@ -50,6 +52,7 @@ class Api:
             requests, is_array = await _read_requests(request)
             max_bytes = self._console.settings.max_request_bytes
             encoded = _encode_all(requests, max_bytes, is_array=is_array)
+            self._limit.take(len(encoded))
         except Refused as refusal:
             return refusal.response
         messages = [{"id": item.id, "to": item.to} for item in encoded]

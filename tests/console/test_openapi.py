@@ -30,7 +30,7 @@ CHECKS_OF_ALL = (
     "response_schema_conformance",
     "response_headers_conformance",
 )
-DOCUMENT = openapi.build_document()
+DOCUMENT: dict[str, Any] = orjson.loads(orjson.dumps(openapi.build_document()))
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
 PROFILE = hypothesis.settings(
     max_examples=MAX_EXAMPLES,

@@ -3,8 +3,9 @@
 The bodies are the JSON Schemas of the records, with their definitions moved to `components`.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
+from streams.contract.account import AccountState
 from streams.contract.export import json_schema
 from streams.contract.request.kinds import MAX_MEMBERS
 from streams.contract.request.media import MAX_MB_BY_KIND
@@ -259,7 +260,12 @@ def _build_message() -> Schema:
 
 def _build_account(record: Schema) -> Schema:
     """An account without a record has a name, a state and a reason."""
+    states = [
+        *get_args(AccountState),
+        "down",
+    ]  # its sender is silent (streams/observability/account_status.py)
     properties = record["properties"] | {
+        "state": {"type": "string", "enum": states, "description": "Its state now."},
         "stale": {"type": "boolean", "description": "Its sender is silent."},
         "heartbeat_age_s": {"type": "number"},
         "reason": {"type": ["string", "null"], "description": "Why it has this state."},

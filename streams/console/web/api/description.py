@@ -10,9 +10,9 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
+from streams.console.web.api.token_bucket import TokenBucket
 from streams.console.web.problems import Refused, problem
 from streams.contract.export import openapi
-from streams.domain.token_bucket import TokenBucket
 
 
 class Description:

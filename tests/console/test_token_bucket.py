@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.domain.token_bucket import WINDOW_S, TokenBucket
+from streams.console.web.api.token_bucket import WINDOW_S, TokenBucket
 
 
 def test_what_is_refused_can_be_taken_after_the_wait() -> None:

@@ -11,7 +11,7 @@ CONSOLE_NPM := streams/console/npm
 NPM_LOCK := streams/whatsapp/install/npm.txt
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
 
-.PHONY: help setup schema-tools console-tools console-assets example-tools promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package release schemas clean
+.PHONY: help setup schema-tools console-tools console-assets example-tools promtool tools docs deploy demo test chaos symbols overrides peers profile check format lock package release screenshots schemas clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -118,7 +118,10 @@ schemas: .venv/.installed ## write the JSON Schemas from the code
 package: .venv/.installed ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
 
-release: tools ## build and install a release into dist/release, with its bill of materials: two minutes
+screenshots: setup ## take pictures of the console's pages into dist/screenshots, a few into docs/images: a minute
+	$(BIN)/python -m docs.generate.screenshots
+
+release: tools ## build and install a release into dist/release, with its bill of materials: minutes
 	$(BIN)/python -m deploy.release
 
 lock: ## resolve the dependencies again, with hashes and without registry addresses

@@ -18,6 +18,7 @@ from docs.generate import site_source
 ROOT = Path(__file__).parents[2]
 BUILDER = ROOT / ".tools" / "venv" / "bin" / "zensical"
 BUILD_TIMEOUT_S = 300
+MAX_PICTURE_BYTES = 60_000
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 
 
@@ -66,6 +67,17 @@ def test_each_page_is_in_the_navigation() -> None:
     listed = list(pages_of(CONFIG["nav"]))
     pages = [str(path) for path in site_source.find_files() if path.suffix == ".md"]
     assert sorted(listed) == sorted(pages)
+
+
+def test_pictures_are_small_and_shown() -> None:
+    """`make screenshots` takes those of the console. A picture that no page shows is removed."""
+    pages = [ROOT / path for path in site_source.find_files() if path.suffix == ".md"]
+    text = "".join(page.read_text() for page in pages)
+    pictures = list((ROOT / "docs" / "images").iterdir())
+    assert len(pictures) <= 8
+    for picture in pictures:
+        assert picture.stat().st_size <= MAX_PICTURE_BYTES, picture.name
+        assert f"images/{picture.name}" in text, picture.name
 
 
 def pages_of(entry: object) -> list[str]:

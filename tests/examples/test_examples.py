@@ -4,11 +4,16 @@ The programs run as a user runs them: as processes, with the address of Kafka. `
 in other languages need. If that is missing, their tests are skipped, or fail if CI is true.
 """
 
+import contextlib
+import itertools
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +25,7 @@ from streams.testing.sandbox_stack import SandboxStack
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TIMEOUT_S = 120
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 pytestmark = [pytest.mark.broker, pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -120,6 +126,75 @@ def test_waiting_messages_of_the_earlier_service_are_sent_once(
     old.write_text('{"rateLimitPerMinute": 20, "cacheExpiryTime": 600000, "headless": true}')
     text = run(wa_streams, *program, "config", str(old))
     assert text == "rate_limit_per_minute = 20\nlookup_cache_s = 600\n# no successor: headless\n"
+
+
+def test_a_webhook_reaches_the_receiver(wa_streams: SandboxStack, tmp_path: Path) -> None:
+    """`wa-streams webhooks` signs it, and the receiver of the examples accepts it."""
+    with receiving() as (port, lines), delivering(wa_streams, tmp_path, port):
+        deadline_s = time.monotonic() + TIMEOUT_S
+        # A new endpoint gets what happens from then on, so the first messages may be too early.
+        for number in itertools.count():
+            with wa_streams.connect() as whatsapp:
+                whatsapp.send_immediate("+905551117651", f"hook {number}", id=f"hook-{number}")
+            with contextlib.suppress(queue.Empty):
+                event = json.loads(lines.get(timeout=2))
+                break
+            assert time.monotonic() < deadline_s, (tmp_path / "log").read_text()[-3000:]
+    assert event["type"].startswith("wa.message.")
+    assert event["data"]["to"] == "+905551117651"
+
+
+@contextmanager
+def receiving() -> Iterator[tuple[str, "queue.SimpleQueue[str]"]]:
+    """The receiver of the examples: its port, and what it prints for each webhook."""
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "webhook_receiver.py"), "0"],
+        env=os.environ | {"WEBHOOK_SECRET": SECRET},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    port = process.stdout.readline().split()[-1]
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()])
+    reader.start()
+    try:
+        yield port, lines
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT_S)
+        reader.join(TIMEOUT_S)
+        process.stdout.close()
+
+
+@contextmanager
+def delivering(stack: SandboxStack, folder: Path, port: str) -> Iterator[None]:
+    """`wa-streams webhooks` with this receiver as its endpoint."""
+    endpoints = folder / "webhooks.toml"
+    endpoints.write_text(
+        f'[shop]\nurl = "http://127.0.0.1:{port}/"\nallow_http = true\nsecret = "{SECRET}"\n'
+    )
+    endpoints.chmod(0o600)
+    settings = {
+        "WA_WEBHOOKS_FILE": str(endpoints),
+        "WA_WEBHOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "WA_DATA_DIR": str(folder / "data"),
+        "WA_WEB_PORT": "0",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streams.cli", "webhooks"],
+            env=environ(stack) | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+        assert process.poll() is None, (folder / "log").read_text()[-3000:]
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT_S)
 
 
 def test_a_client_in_go_sends(wa_streams: SandboxStack) -> None:

@@ -15,7 +15,8 @@ def check_command(arguments: Sequence[str]) -> None:
     group, remaining = cli, list(arguments)
     # With the group's settings: a command keeps the option for its help that it made first.
     with click.Context(cli, info_name="wa-streams", **cli.context_settings) as context:
-        while isinstance(group, click.Group):
+        # A group that runs without a command, such as `webhooks`, is one itself.
+        while isinstance(group, click.Group) and (remaining or not group.invoke_without_command):
             _, command, remaining = group.resolve_command(context, remaining)
             assert command is not None
             group = command

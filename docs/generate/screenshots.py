@@ -41,6 +41,9 @@ PAGES: Final = {
     "batches": "/batches",
     "batch": f"/batch?id={BATCH}",
     "dead-letters": "/dead-letters",
+    "report": "/report",
+    "templates": "/templates",
+    "consents": "/consents",
     "send": "/send",
 }
 FORMS: Final = {"light": (1280, "light"), "dark": (1280, "dark"), "phone": (390, "light")}

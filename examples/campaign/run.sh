@@ -5,3 +5,4 @@ cd "$(dirname "$0")"
 wa-streams templates put template.json
 wa-streams batch customers.csv --template spring --campaign spring-2026 --dry-run >/dev/null
 wa-streams batch customers.csv --template spring --campaign spring-2026 --priority bulk
+wa-streams report --since 1h --by batch

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import shutil
 import subprocess
 import sys
@@ -107,6 +108,7 @@ def test_a_campaign_that_runs_twice_is_sent_once(wa_streams: SandboxStack) -> No
     for _ in range(2):
         output = run(wa_streams, "sh", "campaign/run.sh")
         assert "3 messages, accepted 3, sent 3" in output
+        assert re.search(r"^3 +3 .*\n +batch spring-2026-", output, re.MULTILINE), output
     assert bodies(wa_streams, "+905551117702") == [
         "Hello Grace, roses are back. Write STOP to get no more of these."
     ]

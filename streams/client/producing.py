@@ -5,6 +5,7 @@ import asyncio
 from aiokafka import AIOKafkaProducer
 
 from streams.client.requests import EncodedRequest
+from streams.contract.headers import TraceContext
 from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.producing import translate_refusals
 from streams.kafka.reader import require_topic
@@ -32,13 +33,15 @@ class RequestProducer:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def produce(self, *requests: EncodedRequest) -> None:
+    async def produce(self, *requests: EncodedRequest, headers: TraceContext = ()) -> None:
         """Return once Kafka has all of them. Raises TopicNotFound and TopicForbidden."""
         assert self._producer is not None, "started before"
         await self._require_topic()
         with translate_refusals(self._topic):
             acknowledgements = [
-                await self._producer.send(self._topic, request.value, key=request.key)
+                await self._producer.send(
+                    self._topic, request.value, key=request.key, headers=list(headers)
+                )
                 for request in requests
             ]
             await asyncio.gather(*acknowledgements)

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from streams.client.producing import RequestProducer
 from streams.client.requests import EncodedRequest
+from streams.contract.headers import TraceContext
 from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.topics import names
 from streams.settings import Settings
@@ -38,15 +39,15 @@ class ConsoleProducer:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def produce(self, *requests: EncodedRequest) -> None:
-        """Return once Kafka has all of them.
+    async def produce(self, *requests: EncodedRequest, headers: TraceContext = ()) -> None:
+        """Return once Kafka has all of them. `headers`: of each record.
 
         Raises:
             KafkaError, KafkaUnreachable, TopicNotFound, TopicForbidden: it may not have them.
         """
         producer = await self._get_producer()
         try:
-            await producer.produce(*requests)
+            await producer.produce(*requests, headers=headers)
         except _ERRORS:
             await self._discard(producer)
             raise

@@ -22,6 +22,7 @@ from streams.runtime.parts.faust_parts import Agent, TableManager
 from streams.runtime.producer import Producer
 from streams.runtime.store.local_store import LocalStore
 from streams.settings import Settings
+from streams.tracing.tracing import set_up_tracing
 
 # Faust's services log under the name of the module that subclasses them, and they log as much as Faust.
 _SERVICE_MODULES = tuple(
@@ -45,6 +46,7 @@ def run(app: App, settings: Settings) -> int:
     if problems := asyncio.run(admin.check_topics(settings)):
         raise admin.InvalidTopics(problems)
     set_up_logging(settings, verbose_loggers=_SERVICE_MODULES)
+    set_up_tracing(settings, app.conf.id)
     worker = Worker(app, override_logging=False, redirect_stdouts=False, quiet=True)
     _collect_seldom()
     return worker.run()

@@ -238,6 +238,10 @@ class LoggingSettings:
     log_format: LogFormat = _setting(
         "text", "text: one line for people; json: one JSON object per line, for log collectors."
     )
+    traces: bool = _setting(
+        False,
+        "true: spans of messages go to OpenTelemetry, where OTEL_EXPORTER_OTLP_ENDPOINT says. Needs wa-streams[otel].",
+    )
     log_pii: bool = _setting(
         False,
         "true: phone numbers and message texts may appear in logs. "

@@ -5,11 +5,13 @@ from typing import Final
 from streams.contract import record_size, status
 from streams.contract.errors import ErrorInfo, PartialRequest
 from streams.contract.headers import TraceContext
+from streams.contract.timestamps import parse_rfc3339
 from streams.dispatch.publisher import OutgoingRecord
 from streams.dispatch.records.context import EchoSource
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishStatus
 from streams.domain.phone.events import SourceRecord
+from streams.tracing import tracing
 
 MAX_KEY_BYTES: Final = 4096  # a longer one can only be that of a rejected request
 
@@ -75,9 +77,20 @@ class StatusRecords:
     def _make_record(
         self, event: status.StatusEvent, key: bytes | None, trace: TraceContext
     ) -> OutgoingRecord:
+        if trace:
+            kind, at_s = status.EVENT_TYPE_PREFIX + event.status, parse_rfc3339(event.at)
+            tracing.record(kind, trace, at_s, **_describe(event))
         headers = status.build_headers(event, trace)
         short_key = record_size.cut(key, MAX_KEY_BYTES)
         return OutgoingRecord(self._topic, status.encode(event), key=short_key, headers=headers)
+
+
+def _describe(event: status.StatusEvent) -> dict[str, str | int]:
+    """The attributes of its span: no number, no id of the caller, no text."""
+    error_code = event.error.code if event.error else None
+    fields = {"wa.account": event.account, "wa.reason": event.reason, "wa.error": error_code}
+    attempt = {"wa.attempt": event.attempt} if event.attempt else {}
+    return {name: value for name, value in fields.items() if value} | attempt
 
 
 def to_error_info(error: Error) -> ErrorInfo:

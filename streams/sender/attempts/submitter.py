@@ -7,6 +7,7 @@ that time no other process can own the send topic yet, even if the call took lon
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -23,6 +24,7 @@ from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
 from streams.settings import Settings
+from streams.tracing import tracing
 from streams.whatsapp import driver as browser
 from streams.whatsapp.driver import Driver, Submission
 from streams.whatsapp.limits import MAX_UPLOAD_S
@@ -128,12 +130,21 @@ class Submitter:
         for pacer in pacers:
             pacer.record_submit(now_mono_s, self._random_fraction())
         try:
-            result = await self._new_chats.submit(driver.submit, submission)
+            with self._trace(command) as span:
+                result = await self._new_chats.submit(driver.submit, submission)
+                span.set("wa.result", type(result).__name__)
             may_be_sent = isinstance(result, browser.ServerAccepted | browser.InDoubt)
         finally:
             for pacer in pacers:
                 pacer.record_answer(self._clock.monotonic_s(), may_be_sent=may_be_sent)
         return self._observe(command, result, deadline_mono_s)
+
+    def _trace(self, command: SendCommand) -> AbstractContextManager[tracing.Span]:
+        """A span in the trace of the request; none if it has no trace."""
+        if not command.trace:
+            return nullcontext(tracing.Span(()))
+        attributes = {"wa.account": command.account, "wa.dispatch": command.dispatch_number}
+        return tracing.span("wa.send", command.trace, "CONSUMER", **attributes)
 
     def _observe(
         self, command: SendCommand, result: browser.SubmitResult, deadline_mono_s: float

@@ -29,7 +29,9 @@ def console(name: str | None) -> None:
 async def _run(settings: Settings, name: str) -> None:
     from streams.console.app import run
     from streams.logs.setup import set_up_logging
+    from streams.tracing.tracing import set_up_tracing
 
     set_up_logging(settings)
+    set_up_tracing(settings, f"{settings.topic_prefix}-console")
     shutdown = ShutdownSignal(kill=lambda: os._exit(1), on_message=output.print_note)
     await shutdown.run_until(run(settings, name))

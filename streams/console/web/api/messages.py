@@ -21,8 +21,10 @@ from streams.console.web.console import Console
 from streams.console.web.guard import ROLE
 from streams.console.web.problems import EXPECTED_ERRORS, Refused, problem, problem_of
 from streams.contract import record_size
+from streams.contract.headers import TRACEPARENT, TRACESTATE, make_trace_context
 from streams.contract.request.kinds import MAX_MEMBERS
 from streams.observability.account_status import AccountStatus
+from streams.tracing import tracing
 
 MAX_BODY_BYTES: Final = 8 * 1_048_576
 _BODY_TIMEOUT_S: Final = 30.0
@@ -58,12 +60,21 @@ class Api:
         messages = [{"id": item.id, "to": item.to} for item in encoded]
         try:
             async with asyncio.timeout(_PRODUCE_TIMEOUT_S):
-                await self._console.producer.produce(*encoded)
+                await self._produce(request, encoded)
         except (*EXPECTED_ERRORS, KafkaError) as error:
             # Kafka may have some of them: the same request again, with these ids, sends nothing twice.
             return problem_of(error, messages=messages)
         body = {"messages": messages} if is_array else messages[0]
         return web.Response(status=202, body=orjson.dumps(body), content_type="application/json")
+
+    async def _produce(self, request: web.Request, encoded: list[EncodedRequest]) -> None:
+        """With the caller's trace, so that it goes on in everything that follows."""
+        trace = make_trace_context(
+            *(_get_header(request, name) for name in (TRACEPARENT, TRACESTATE))
+        )
+        count = {"messaging.batch.message_count": len(encoded)}
+        with tracing.span("POST /api/messages", trace, "SERVER", **count) as span:
+            await self._console.producer.produce(*encoded, headers=span.context)
 
     async def message(self, request: web.Request) -> web.Response:
         """What is known of a message: its last status, and all its status events."""
@@ -91,6 +102,11 @@ class Api:
         with_codes = request[ROLE] is Role.OPERATE
         documents = [_describe(status, with_codes) for status in self._console.accounts.list()]
         return web.json_response({"accounts": documents}, dumps=_dump)
+
+
+def _get_header(request: web.Request, name: str) -> bytes | None:
+    value = request.headers.get(name)
+    return None if value is None else value.encode(errors="replace")
 
 
 def _dump(document: Any) -> str:

@@ -1,0 +1,1 @@
+"""Traces of messages, with OpenTelemetry if it is installed and wanted, and else without any cost."""

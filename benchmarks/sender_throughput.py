@@ -1,15 +1,17 @@
 """Messages/s of one account: dispatches through its send pipeline, compared with bare wa-js in a loop, pacing off.
 
-    python -m benchmarks.sender_throughput [--rounds 5]
+    python -m benchmarks.sender_throughput [--rounds 5] [--acks 0 20 150]
 
 Both run on one sandbox, each in a browser of its own with the same arguments, in alternating blocks. A
 block's rate is that of its arrivals at the sandbox. The sender is a real process on an embedded broker: it
-stores a durable claim and publishes a durable outcome for each message. Needs no network.
+stores a durable claim and publishes a durable outcome for each message. The CPU time of a message is printed for each
+kind of process; that of the benchmark itself is in the Python of bare wa-js. Needs no network.
 """
 
 import argparse
 import asyncio
 import statistics
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
@@ -19,6 +21,7 @@ import orjson
 
 from benchmarks.browser_common import machine
 from benchmarks.browser_send import bare
+from benchmarks.cpu_by_process import KINDS, read_cpu_s
 from benchmarks.world import world
 from streams.domain.phone import events
 from streams.domain.phone.events import Outcome, Sent
@@ -68,20 +71,34 @@ def _command(name: str, number: int) -> SendCommand:
     )
 
 
-async def rates(
-    url: str, run: str, ways: dict[str, Block], ack_ms: int, rounds: int
-) -> dict[str, list[float]]:
-    """Messages/s of each block."""
-    results: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds):
-        for name, way in ways.items():
-            before = len(await _log(url))
-            await way(f"3EB0{name}{run}{number:02}".upper(), BLOCKS[ack_ms])
-            rows = (await _log(url))[before:]
-            assert len(rows) == BLOCKS[ack_ms], f"{len(rows)} arrivals"
-            first, last = (datetime.fromisoformat(rows[i]["at"]).timestamp() for i in (0, -1))
-            results[name].append((len(rows) - 1) / (last - first))
-    return results
+class Blocks:
+    """Runs blocks, and keeps the rate of each and the CPU seconds of each kind of process."""
+
+    def __init__(self, url: str, worker_pid: int, ways: dict[str, Block]) -> None:
+        self._url = url
+        self._worker_pid = worker_pid
+        self._ways = ways
+        self.rates: dict[str, list[float]] = {}
+        self.cpu_s: dict[str, Counter[str]] = {}
+        self.count = 0  # messages of each way
+
+    async def run(self, run: str, ack_ms: int, rounds: int) -> None:
+        """Alternate the ways for some rounds."""
+        self.rates = {name: [] for name in self._ways}
+        self.cpu_s = {name: Counter() for name in self._ways}
+        self.count = rounds * BLOCKS[ack_ms]
+        for number in range(rounds):
+            for position, (name, way) in enumerate(self._ways.items()):
+                before = len(await _log(self._url))
+                cpu_before_s = read_cpu_s(self._worker_pid)[position]
+                await way(f"3EB0{name}{run}{number:02}".upper(), BLOCKS[ack_ms])
+                self.cpu_s[name] += read_cpu_s(self._worker_pid)[position] - cpu_before_s
+                self._record_rate(name, (await _log(self._url))[before:], BLOCKS[ack_ms])
+
+    def _record_rate(self, name: str, rows: list[dict[str, Any]], count: int) -> None:
+        assert len(rows) == count, f"{len(rows)} arrivals"
+        first, last = (datetime.fromisoformat(rows[i]["at"]).timestamp() for i in (0, -1))
+        self.rates[name].append((len(rows) - 1) / (last - first))
 
 
 async def _log(url: str) -> list[dict[str, Any]]:
@@ -89,21 +106,25 @@ async def _log(url: str) -> list[dict[str, Any]]:
         return orjson.loads(await answer.read())
 
 
-def report(ack_ms: int, results: dict[str, list[float]]) -> None:
-    pipeline_rates, bare_rates = results["pipeline"], results["bare"]
+def report(ack_ms: int, blocks: Blocks) -> None:
+    pipeline_rates, bare_rates = blocks.rates["pipeline"], blocks.rates["bare"]
     ratio = statistics.median(a / b for a, b in zip(pipeline_rates, bare_rates, strict=True))
     medians = "   ".join(
-        f"{name} {statistics.median(values):6.1f}/s" for name, values in results.items()
+        f"{name} {statistics.median(values):6.1f}/s" for name, values in blocks.rates.items()
     )
     print(f"ack after {ack_ms:3} ms: {medians}   pipeline : bare {ratio:.2f}")
+    for name, cpu_s in blocks.cpu_s.items():
+        times_ms = {kind: cpu_s[kind] * 1000 / blocks.count for kind in KINDS}
+        parts = ", ".join(f"{kind} {value:.1f}" for kind, value in times_ms.items())
+        print(f"    CPU ms of a message, {name}: {parts}; sum {sum(times_ms.values()):.1f}")
 
 
-async def main(rounds: int) -> None:
+async def main(rounds: int, acks_ms: list[int]) -> None:
     print(machine())
     print("medians of the blocks' rates, and the median of the ratios of neighbouring blocks")
     async with world(accounts=[ACCOUNT]) as service:
-        caller, url = service.caller, service.whatsapp.url
-        service.system.start_sender(ACCOUNT)
+        caller = service.caller
+        worker = service.system.start_sender(ACCOUNT)
         await wait_until(
             lambda: (read_account_record(caller, ACCOUNT) or {}).get("state") == "ready"
         )
@@ -114,13 +135,17 @@ async def main(rounds: int) -> None:
                     await send_bare(f"{name}{number:04}")
 
             ways: dict[str, Block] = {"pipeline": SendTopic(caller).block, "bare": bare_block}
-            await rates(url, "warm", ways, 0, 1)
-            for ack_ms in BLOCKS:
+            blocks = Blocks(service.whatsapp.url, worker.process.pid, ways)
+            await blocks.run("warm", 0, 1)
+            for ack_ms in acks_ms:
                 service.whatsapp.ack_after(ack_ms)
-                report(ack_ms, await rates(url, f"T{ack_ms:03}", ways, ack_ms, rounds))
+                await blocks.run(f"T{ack_ms:03}", ack_ms, rounds)
+                report(ack_ms, blocks)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    asyncio.run(main(parser.parse_args().rounds))
+    parser.add_argument("--acks", type=int, nargs="+", choices=list(BLOCKS), default=list(BLOCKS))
+    options = parser.parse_args()
+    asyncio.run(main(options.rounds, options.acks))

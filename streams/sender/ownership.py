@@ -43,7 +43,7 @@ from streams.whatsapp.incoming import IncomingHint
 log = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S: Final = 30.0
-GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives events
+IDLE_CHECK_S: Final = 10.0
 
 
 class SendTopicOwnership:
@@ -249,7 +249,7 @@ class SendTopicOwnership:
 
     async def _collect_garbage(self) -> None:
         while True:
-            await asyncio.sleep(GC_INTERVAL_S)
+            await asyncio.sleep(IDLE_CHECK_S)
             if not len(self.pipeline):
                 await self._runner.collect_garbage()
 

@@ -4,17 +4,20 @@ import signal
 import time
 
 import aiohttp
+import msgspec
 import psutil
 import pytest
 
 from streams.contract import inbound
 from streams.domain.phone.events import Deferred, InboundSeen, OutcomeUnknown, Sent
+from streams.domain.sending.command import SendCommand
 from streams.runtime.exit_codes import ExitCode
 from tests.sender.conftest import ACCOUNT, SenderHarness, get_settings
 from tests.support.system import Worker
 from tests.support.waiting import wait_until
 from tests.support.whatsapp import link_account
 
+MAX_DISPATCHES = 10
 pytestmark = [pytest.mark.broker, pytest.mark.browser]
 
 
@@ -30,6 +33,18 @@ def browser_of(harness: SenderHarness) -> psutil.Process:
     return browser
 
 
+async def wait_until_sent(harness: SenderHarness, send: SendCommand) -> None:
+    """Its result, and as the dispatcher would: a message that a slow start has deferred is dispatched again."""
+    for _ in range(MAX_DISPATCHES):
+        result = await harness.wait_for_result(send)
+        if not isinstance(result, Deferred):
+            break
+        await harness.wait_for_state("ready")
+        send = msgspec.structs.replace(send, dispatch_number=send.dispatch_number + 1)
+        await harness.dispatch_again(send)
+    assert isinstance(result, Sent), harness.find_outcomes(send.id)
+
+
 async def test_the_browser_dies_under_a_submit(crash_harness: SenderHarness) -> None:
     """The sender reconciles when the browser is back: the message was sent, and is shown once."""
     harness = crash_harness
@@ -42,6 +57,21 @@ async def test_the_browser_dies_under_a_submit(crash_harness: SenderHarness) -> 
     assert isinstance(
         await harness.wait_for_result(await harness.dispatch("next", "+60120000001")), Sent
     )
+
+
+async def test_the_browser_dies_with_messages_ahead(crash_harness: SenderHarness) -> None:
+    """What waited in the page for its turn is looked for like what was submitted: each is shown once."""
+    harness = crash_harness
+    await harness.control.post("/faults", {"ack_delay_ms": 900, "count": 1})
+    sends = [
+        await harness.dispatch(f"ahead-{n}", f"+6012000001{n}", chat_id=f"6012000001{n}@c.us")
+        for n in range(4)
+    ]
+    await harness.wait_for_stanza("ahead-0")
+    browser_of(harness).kill()
+    for send in sends:
+        await wait_until_sent(harness, send)
+        assert await harness.count_shown(send.id) == 1
 
 
 async def test_the_sender_dies_between_claim_and_outcome(crash_harness: SenderHarness) -> None:
@@ -150,7 +180,7 @@ async def test_kills_and_terminations_in_a_row(crash_harness: SenderHarness) -> 
         harness.system.workers[-1].kill(how)
         harness.system.start_sender()
     for send in sends:
-        assert isinstance(await harness.wait_for_result(send), Sent), harness.find_outcomes(send.id)
+        await wait_until_sent(harness, send)
     assert sorted(await arrived()) == sorted(send.id for send in sends)
 
 

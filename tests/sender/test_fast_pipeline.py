@@ -12,7 +12,7 @@ from streams.domain.phone.events import Deferred, Failed, Moved, Result, Sent
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender import pipeline as pipeline_module
-from streams.sender.attempts.permission import GC_EVERY
+from streams.sender.attempts.permission import GC_EVERY, GC_INTERVAL_S, IDLE_GC_EVERY
 from streams.sender.metrics import RESULT_NAMES
 from streams.testing.fake_driver import FakeDriver
 from streams.testing.memory_table import Disk
@@ -211,8 +211,20 @@ async def test_the_page_collects_garbage_now_and_then(sender: FastSender) -> Non
     sender.driver.set_phase(Phase.READY)
     await until(lambda: len(sender.outcomes()) == GC_EVERY)
     assert sender.driver.garbage_collections == 1
+
+
+async def test_an_idle_page_collects_garbage_after_fewer_submits(sender: FastSender) -> None:
+    """Once for them, and not for nothing; after some minutes also without any."""
+    for expected in (1, 2):
+        for number in range(IDLE_GC_EVERY):
+            await sender.runner.collect_garbage()
+            await sender.send(make_command(f"m{expected}-{number}"))
+        await sender.runner.collect_garbage()
+        await sender.runner.collect_garbage()
+        assert sender.driver.garbage_collections == expected
+    sender.advance(GC_INTERVAL_S)
     await sender.runner.collect_garbage()
-    assert sender.driver.garbage_collections == 2
+    assert sender.driver.garbage_collections == 3
 
 
 # -- shutdown

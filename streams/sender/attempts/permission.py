@@ -17,13 +17,16 @@ from streams.sender.browser_session import BrowserSession, SessionUnavailable
 from streams.sender.clock import Clock
 from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
-from streams.whatsapp.driver import Driver, Phase
+from streams.whatsapp.driver import Driver
 from streams.whatsapp.errors import BrowserError
 
 log = logging.getLogger(__name__)
 
 # Without a collection the page's memory grows by a third over 2,000 submits, with one by 8 %.
 GC_EVERY: Final = 500  # submits
+# While nothing is to be sent, it is free: what 500 submits leave behind is some 25 MB.
+IDLE_GC_EVERY: Final = 50  # submits
+GC_INTERVAL_S: Final = 600.0  # of a page that submits little but receives events
 
 
 class SendPermission:
@@ -47,6 +50,7 @@ class SendPermission:
         self._on_paced = on_paced
         self._clock = clock
         self._submits_since_gc = 0
+        self._collected_mono_s = clock.monotonic_s()
 
     def may_go_ahead(self) -> bool:
         """Whether a message may be given to the page while another one waits for its ack.
@@ -79,8 +83,7 @@ class SendPermission:
         self._submits_since_gc += 1
         if self._submits_since_gc < GC_EVERY or self._pacer.unanswered:
             return driver
-        self._submits_since_gc = 0
-        if not await _collect_page_garbage(driver):
+        if not await self._collect_page_garbage(driver):
             return driver
         return await self._wait_for_pace(deadline_mono_s, is_stranger)  # the page is being reloaded
 
@@ -108,26 +111,26 @@ class SendPermission:
         return max((wait_s, code), self._stranger_pacer.next_wait_s(now_mono_s))
 
     async def collect_garbage(self) -> None:
-        """Have the page collect its garbage now, unless it has none or waits for an ack.
+        """Have the page collect its garbage if it may have much, unless it waits for an ack.
 
         Nothing may be submitted meanwhile.
         """
-        driver = self._browser_session.driver
-        if driver is None or self._pacer.unanswered:
-            return
-        if self._browser_session.state.phase is Phase.READY:
-            await _collect_page_garbage(driver)
+        driver = self._browser_session.get_ready_driver()
+        age_s = self._clock.monotonic_s() - self._collected_mono_s
+        is_due = self._submits_since_gc >= IDLE_GC_EVERY or age_s >= GC_INTERVAL_S
+        if driver is not None and is_due and not self._pacer.unanswered:
+            await self._collect_page_garbage(driver)
+
+    async def _collect_page_garbage(self, driver: Driver) -> bool:
+        """Whether the page is being reloaded; no message is on its way in it now."""
+        self._submits_since_gc, self._collected_mono_s = 0, self._clock.monotonic_s()
+        try:
+            return await driver.collect_garbage()
+        except BrowserError as error:
+            log.info("the page cannot collect garbage now: %s", error)
+            return False
 
     def _get_restriction(self) -> Restriction | None:
         """What forbids the account everything now."""
         link = self._browser_session.state.link
         return self._restrictions.get_active("everything", link, self._clock.now_s())
-
-
-async def _collect_page_garbage(driver: Driver) -> bool:
-    """Whether the page is being reloaded; no message is on its way in it now."""
-    try:
-        return await driver.collect_garbage()
-    except BrowserError as error:
-        log.info("the page cannot collect garbage now: %s", error)
-        return False

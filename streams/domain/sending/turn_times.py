@@ -13,8 +13,8 @@ CLAIM_AHEAD_S: Final = 0.1
 MAX_CLAIMS_AHEAD: Final = 8
 JOIN_RESULTS_S: Final = 0.05
 MAX_JOINED_RESULTS: Final = 4
-SUBMIT_AHEAD_S: Final = 0.05
-MAX_SUBMITS_AHEAD: Final = 2
+SUBMIT_AHEAD_S: Final = 0.1
+MAX_SUBMITS_AHEAD: Final = 3
 _WEIGHT: Final = 0.25  # of the last turn in the mean
 
 

@@ -24,17 +24,26 @@ def _times(turns: list[float]) -> TurnTimes:
 
 def test_before_the_first_turn_nothing_is_done_ahead() -> None:
     """One claim, and no result waits."""
-    assert (TurnTimes().claims_ahead, TurnTimes().joined_results) == (1, 1)
+    times = TurnTimes()
+    assert (times.claims_ahead, times.submits_ahead, times.joined_results) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("turn_s", "claims", "results"),
-    [(0.0, 8, 4), (0.01, 8, 4), (0.03, 3, 1), (0.17, 1, 1), (3.0, 1, 1)],
+    ("turn_s", "claims", "submits", "results"),
+    [
+        (0.0, 8, 3, 4),
+        (0.01, 8, 3, 4),
+        (0.03, 3, 3, 1),
+        (0.04, 2, 2, 1),
+        (0.17, 1, 1, 1),
+        (3.0, 1, 1, 1),
+    ],
 )
-def test_turns_of_one_length(turn_s: float, claims: int, results: int) -> None:
-    """Fast turns are worth more claims; an account with a pace claims one."""
+def test_turns_of_one_length(turn_s: float, claims: int, submits: int, results: int) -> None:
+    """Fast turns are worth more claims, and more submits ahead; an account with a pace claims one."""
     times = _times([turn_s] * 5)
-    assert (times.claims_ahead, times.joined_results) == (claims, results)
+    ahead = (times.claims_ahead, times.submits_ahead)
+    assert (*ahead, times.joined_results) == (claims, submits, results)
 
 
 @given(TURNS)

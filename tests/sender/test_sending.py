@@ -185,8 +185,8 @@ async def test_the_account_record(harness: SenderHarness) -> None:
 
 @pytest.mark.parametrize("own_system", [{"whatsapp_page_heap_mb": 1}], indirect=True)
 async def test_a_page_is_reloaded_between_two_messages(own_harness: SenderHarness) -> None:
-    """Garbage is collected now and then; this page still holds too much the second time."""
-    harness, count = own_harness, 2 * GC_EVERY + 20
+    """Garbage is collected now and then; this page still holds too much the second time, or a later one."""
+    harness, count = own_harness, 5 * GC_EVERY
     program = [sys.executable, "-c", SENDER_WITH_FREQUENT_GC, "sender", "--account", ACCOUNT]
     harness.system.start_program([*program, "--name", "sender-main"], name="sender-main")
     await link_account(harness.caller, harness.control, ACCOUNT)

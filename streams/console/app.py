@@ -58,7 +58,8 @@ async def open_console(settings: Settings, name: str) -> AsyncIterator[RunningCo
     if problems := await admin.check_topics(settings):
         raise admin.InvalidTopics(problems)
     async with AsyncExitStack() as stack:
-        stack.enter_context(hold_folder(settings.data_dir / FOLDER, name))
+        problem = f"another console named {name} runs on {settings.data_dir}; stop it, or give this one a --name"
+        stack.enter_context(hold_folder(settings.data_dir / FOLDER, name, problem))
         clock = await stack.enter_async_context(open_clock(settings))
         changes = Changes()
         model = ReadModel(

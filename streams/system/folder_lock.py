@@ -12,8 +12,10 @@ class FolderInUse(Exception):
 
 
 @contextmanager
-def hold_folder(folder: Path, name: str) -> Iterator[None]:
+def hold_folder(folder: Path, name: str, problem: str) -> Iterator[None]:
     """Be the only process of this name that writes to this folder, which is created.
+
+    `problem`: what to say if there is another one, in a line that says what to do.
 
     Raises:
         FolderInUse: there is another one.
@@ -23,9 +25,7 @@ def hold_folder(folder: Path, name: str) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise FolderInUse(
-            f"another {folder.name} named {name} runs on {folder.parent}; stop it, or give this one a --name"
-        ) from None
+        raise FolderInUse(problem) from None
     try:
         yield
     finally:

@@ -74,7 +74,8 @@ async def open_webhooks(
         raise admin.InvalidTopics(problems)
     async with AsyncExitStack() as stack:
         # One process for a data folder, whatever its name: two would deliver everything twice.
-        stack.enter_context(hold_folder(settings.data_dir / FOLDER, FOLDER))
+        problem = f"another process delivers webhooks from {settings.data_dir}; stop it"
+        stack.enter_context(hold_folder(settings.data_dir / FOLDER, FOLDER, problem))
         clock = await stack.enter_async_context(open_clock(settings))
         store = await asyncio.to_thread(_open_store, get_path(settings.data_dir))
         stack.callback(store.close)

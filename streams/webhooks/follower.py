@@ -3,6 +3,7 @@
 The events of a fetch and the positions behind it are one transaction. Where it goes on:
 
     the store knows the topic           behind what the store has taken
+    the store knows another one         at the beginning: the topic was deleted and created again
     only Kafka has positions            at the oldest event that was not done with: the file was lost
     neither                             at the end: an endpoint gets what happens after it was added
 
@@ -99,7 +100,8 @@ class Follower:
         known = await asyncio.to_thread(store.load_positions, self._endpoint.name, topic, topic_id)
         begins = await reader.beginning_offsets()
         if known is None:
-            start = await self._find_start(reader, name)
+            is_other = await asyncio.to_thread(store.has_topic, self._endpoint.name, topic)
+            start = begins if is_other else await self._find_start(reader, name)
             known = {tp.partition: offset for tp, offset in start.items()}
             positions = {(topic, partition): offset for partition, offset in known.items()}
             args = (self._endpoint.name, (), topic_id, positions, self._now_s())

@@ -112,6 +112,11 @@ class Store:
         )
         return dict(rows) if rows else None
 
+    def has_topic(self, endpoint: str, topic: str) -> bool:
+        """Whether the endpoint has positions on a topic of this name, whichever it was."""
+        query = "SELECT 1 FROM positions WHERE endpoint = ? AND topic = ? LIMIT 1"
+        return bool(self._query(query, endpoint, topic))
+
     def add(
         self,
         endpoint: str,

@@ -1,11 +1,12 @@
 """Files are uploaded over real HTTP, and a sender finds them by the reference."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
@@ -85,6 +86,27 @@ async def test_what_cannot_be_sent_is_refused_and_leaves_nothing(topics: Topics)
         assert (await upload(visitor, PNG, **form))[0] == 415
         assert (await upload(visitor, PNG, Origin="http://evil.example"))[0] == 403
         assert list_files(settings) == []
+
+
+async def test_a_body_of_100_mb_is_refused_while_it_comes(topics: Topics) -> None:
+    """By both calls, with an answer or the end of the connection; then the next file is taken."""
+    settings = replace(topics.settings, media_max_mb=1)
+
+    async def pieces() -> Any:
+        for _ in range(100):
+            yield b"x" * (1 << 20)
+
+    async with visit(settings) as visitor:
+        for path in ("/api/media", "/api/messages"):
+            status = 413
+            headers = {"Content-Type": "application/json"}
+            with suppress(aiohttp.ClientError):
+                url = f"{visitor.url}{path}"
+                async with visitor.http.post(url, data=pieces(), headers=headers) as response:
+                    status = response.status
+            assert status == 413
+        assert list_files(settings) == []
+        assert (await upload(visitor, PNG))[0] == 201
 
 
 async def test_the_number_of_uploads_is_limited(topics: Topics) -> None:

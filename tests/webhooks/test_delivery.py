@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from streams.kafka import admin
+from streams.kafka.connection import admin_client
 from streams.kafka.topics import names, webhooks_group
 from streams.webhooks.positions import open_group_positions
 from streams.webhooks.store import get_path
@@ -94,6 +96,29 @@ async def test_a_damaged_file_is_set_aside(world: World) -> None:
         await wait_until(lambda: "two" in receiver.ids())
     assert path.with_suffix(".damaged").exists()
     assert len({event["webhook_id"] for event in receiver.events["/a"]}) == 2
+
+
+async def test_a_topic_that_was_recreated_is_read_from_its_beginning(world: World) -> None:
+    """Old positions mean nothing there, neither ours nor those of the group."""
+    receiver = world.receiver
+    async with world.deliver():
+        await wait_until(world.is_reading)
+        await world.topics.put_event("old", "sent")
+        await wait_until(lambda: receiver.ids() == ["old"])
+        await wait_until(lambda: _has_committed(world))
+    topic = names(world.settings).status
+    async with admin_client(world.settings) as client:
+        await client.delete_topics([topic])
+
+        async def is_gone() -> bool:
+            return topic not in await client.list_topics()
+
+        await wait_until(is_gone)
+    await admin.create_topics(world.settings)
+    for id in ("new-1", "new-2"):
+        await world.topics.put_event(id, "sent")
+    async with world.deliver():
+        await wait_until(lambda: receiver.ids() == ["old", "new-1", "new-2"])
 
 
 async def test_one_recipient_that_fails_holds_up_no_other(world: World) -> None:

@@ -10,8 +10,8 @@ _DAY_MS: Final = 86_400_000
 _MIB: Final = 1_048_576
 _INTRODUCTION: Final = """\
 The public topics as [`schemas/asyncapi.json`](../../schemas/asyncapi.json) describes them (AsyncAPI 3). The name before
-the first dot is `WA_TOPIC_PREFIX`. [The contract](../contract.md#topics) has the keys and the internal topics. The HTTP API is described by
-[`schemas/openapi.json`](../../schemas/openapi.json) (OpenAPI)."""
+the first dot is `WA_TOPIC_PREFIX`. [The contract](../contract.md#topics) has the keys and the internal topics.
+The HTTP API is described by [`schemas/openapi.json`](../../schemas/openapi.json) (OpenAPI)."""
 
 
 def render_topics() -> str:

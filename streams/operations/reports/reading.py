@@ -1,7 +1,7 @@
 """Reads `wa.status` into columns, in processes of their own: decoding is work for one core each. Counts nothing.
 
-Each process reads some of the partitions in large fetches, by the patched client (streams/runtime), without an object
-for each record, and sends its columns when it is done. It ends with this process, and when the report is given up.
+Each process reads some of the partitions in large fetches, without an object of the client for each record
+(value_batches.py), and sends its columns when it is done. It ends with this process, and when the report is given up.
 """
 
 import asyncio
@@ -10,11 +10,12 @@ import gc
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -23,13 +24,16 @@ from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.operations.errors import CommandFailed
 from streams.operations.reports.columns import ColumnBuilder, Columns, merge
+from streams.operations.reports.value_batches import install_value_batches
 from streams.settings import Settings
 
 # An acceptance is on the topic after its own time, and brokers' clocks differ a little.
 _MARGIN_S: Final = 600.0
 _MIN_RECORDS_FOR_TWO: Final = 100_000  # fewer are read before a second process has started
 _MAX_PROCESSES: Final = 8
-_FETCH_BYTES: Final = 8 << 20  # of one partition, compressed
+_FETCH_BYTES: Final = (
+    2 << 20
+)  # of one partition, compressed: some ten times as much when it is read
 _POLL_MS: Final = 200
 _PROGRESS_EVERY: Final = 50_000
 _STOP_TIMEOUT_S: Final = 10.0
@@ -162,10 +166,7 @@ def _read_in_process(task: _Task, sender: Any) -> None:
 
 
 async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
-    from streams.runtime import patches  # Faust is imported by it: only this process needs that
-    from streams.runtime.consumer.fetch import leave_as_it_is
-
-    patches.install()
+    install_value_batches()
     builder, shown, count = ColumnBuilder(), 0, 0
     consumer = AIOKafkaConsumer(
         **client_options(task.settings),
@@ -174,7 +175,6 @@ async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
         auto_offset_reset="earliest",  # what retention deletes meanwhile is gone for everybody
         fetch_max_wait_ms=_POLL_MS,
         max_partition_fetch_bytes=_FETCH_BYTES,
-        key_deserializer=leave_as_it_is,
     )
     await consumer.start()
     try:
@@ -183,10 +183,12 @@ async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
         for number, (start, _) in task.spans.items():
             consumer.seek(TopicPartition(task.topic, number), start)
         while unread := await _find_unread(consumer, ends):
-            batches = await consumer.getmany(*unread, timeout_ms=_POLL_MS)
-            for partition, records in batches.items():
-                builder.add(_take_values(records, ends[partition]))
-                count += len(records)
+            fetched = await consumer.getmany(*unread, timeout_ms=_POLL_MS)
+            for batches in fetched.values():
+                # Of the last batch also what was written meanwhile: it says what has become of messages until now.
+                values = list(chain.from_iterable(cast("list[list[bytes | None]]", batches)))
+                builder.add(values)
+                count += len(values)
             if count - shown >= _PROGRESS_EVERY:
                 show(shown := count)
     finally:
@@ -198,9 +200,3 @@ async def _find_unread(
     consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]
 ) -> list[TopicPartition]:
     return [part for part, end in ends.items() if await consumer.position(part) < end]
-
-
-def _take_values(records: Sequence[Any], end: int) -> list[bytes | None]:
-    if records[-1].offset < end:
-        return [record.value for record in records]
-    return [record.value for record in records if record.offset < end]

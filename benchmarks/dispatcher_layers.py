@@ -1,11 +1,12 @@
 """What each layer under a dispatcher costs alone: microseconds of CPU for a message up to `sent`.
 
-    python -m benchmarks.dispatcher_layers [--messages N] [--group N] [--rounds R] [--profile]
+    python -m benchmarks.dispatcher_layers [--messages N] [--group N] [--places N] [--rounds R] [--profile]
 
 The records and rows are those of scenario a of `dispatcher`: a request, its event, an outcome. The layers: the intake,
 the phone stage with rows in memory, the same rows in RocksDB, and aiokafka, which writes and reads the same records on
 a real broker in this process. What a dispatcher costs beyond their sum is Faust, the event loop, commits, heartbeats.
 `--group`: how many events a commit has; a dispatcher has large groups in scenario a, and of one or two in c.
+`--places`: of the account in the one partition; with fewer than messages, recipients wait for a place, as in c.
 `--profile`: cProfile of the intake and of the phone stage instead.
 """
 
@@ -17,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +52,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace, servers: str, folder: Path) -> None:
         self._options = options
         self._servers = servers
-        self._layers = Layers(options.group)
+        self._layers = Layers(options.group, options.places)
         rocksdb = Options(raw_mode=True)
         rocksdb.create_if_missing(True)
         self._database = Rdict(str(folder / "rows"), rocksdb)
@@ -95,9 +97,13 @@ class Bench:
         values = [record.value or b"" for record in log]
         stage_s = await measure(lambda: layers.apply(values))
         published = layers.publisher.take()
-        outcomes = make_outcomes(published)
-        stage_s += await measure(lambda: layers.apply(outcomes))
-        published += layers.publisher.take()
+        outcomes = answers = make_outcomes(published)
+        while answers:
+            stage_s += await measure(partial(layers.apply, answers))
+            caused = layers.publisher.take()
+            answers = make_outcomes(caused)
+            published += caused
+            outcomes = [*outcomes, *answers]
         self._note("phone stage", stage_s)
         commits, layers.table.commits = layers.table.commits, []
         self._note("RocksDB", await measure(lambda: self._write_rows(commits)))
@@ -178,7 +184,7 @@ def report(costs: dict[str, list[float]]) -> None:
 
 async def profile(options: argparse.Namespace) -> None:
     """Where the intake and the phone stage spend their time."""
-    layers = Layers(options.group)
+    layers = Layers(options.group, options.places)
     for is_warm in (False, True):
         profiler = cProfile.Profile()
         requests = layers.make_requests(options.messages)
@@ -187,10 +193,9 @@ async def profile(options: argparse.Namespace) -> None:
         log = layers.publisher.take()
         with profiler:
             await layers.apply([record.value or b"" for record in log])
-        outcomes = make_outcomes(layers.publisher.take())
-        with profiler:
-            await layers.apply(outcomes)
-        layers.publisher.take()
+        while outcomes := make_outcomes(layers.publisher.take()):
+            with profiler:
+                await layers.apply(outcomes)
         if is_warm:
             pstats.Stats(profiler).sort_stats("tottime").print_stats(50)
 
@@ -216,6 +221,7 @@ if __name__ == "__main__":
     )
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--group", type=int, default=200, help="events of a commit")
+    parser.add_argument("--places", type=int, default=1_000_000, help="of the account")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--profile", action="store_true")
     print(machine())

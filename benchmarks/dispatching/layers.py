@@ -66,7 +66,8 @@ class RecordingPublisher:
 class Layers:
     """The intake and the phone stage, without Faust, Kafka and RocksDB."""
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, group: int, places: int) -> None:
+        """`group`: events of a commit. `places`: of the account; the others wait, as in scenario c."""
         self._group = group
         self._offset = 0
         self._first = 0
@@ -79,7 +80,7 @@ class Layers:
         self._stage = PhoneStage(
             Policy(),
             accounts,
-            TimerService(accounts, self.publisher, "phone", 1_000_000, lambda: NOW_S),
+            TimerService(accounts, self.publisher, "phone", places, lambda: NOW_S),
             Gauges(),
             mapper,
             self.publisher,

@@ -15,17 +15,15 @@ from streams.system.private_files import tighten_folder
 
 OWN_NAMES: Final = frozenset(
     {
-        *(
-            "console",
-            "kafka",
-            "logs",
-            "media",
-            "media-cache",
-            "ports",
-            "profiles",
-            "run",
-            "sandbox",
-        ),
+        "console",
+        "kafka",
+        "logs",
+        "media",
+        "media-cache",
+        "ports",
+        "profiles",
+        "run",
+        "sandbox",
         "tables",
         "webhooks",
     }

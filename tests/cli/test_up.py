@@ -144,7 +144,11 @@ def check_secrecy(up: Up, folder: Path) -> None:
     """Other users can read no file, and no secret is in a file or a command line."""
     data_dir = folder / "data"
     assert list_open_files(data_dir) == []
-    assert {path.name for path in data_dir.iterdir()} == OWN_NAMES - {"media", "media-cache"}
+    assert {path.name for path in data_dir.iterdir()} == OWN_NAMES - {
+        "media",
+        "media-cache",
+        "webhooks",
+    }
     assert list_files_with(folder, SECRET) == []
     assert list_command_lines_with(up.below(), SECRET) == []
     assert up.log.read_text().count("could be read by other users") == 1

@@ -47,6 +47,7 @@ _COMMANDS = {  # name → module of `commands` and the command in it, in the ord
     "console": "services.console:console",
     "webhooks": "services.webhooks:webhooks",
     "sandbox": "services.sandbox:sandbox",
+    "bench": "checks.bench:bench",
     "doctor": "doctor:doctor",
     "config": "config:config",
 }

@@ -16,9 +16,9 @@ from streams.demo.acts import LOOKUP_CACHE_S, DemoRun
 from streams.demo.judge import Finding
 from streams.demo.screen import DemoScreen
 from streams.demo.script import RATE_LIMIT_PER_MINUTE
-from streams.demo.start_limit import StartLimit
 from streams.local import run_dir
 from streams.local.stack import LocalStack, StackOptions
+from streams.local.start_limit import StartLimit
 from streams.local.status import ServiceStatus
 from streams.operations.errors import CommandInterrupted
 from streams.settings import PREFIX, Settings, load

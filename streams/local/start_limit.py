@@ -1,7 +1,7 @@
-"""Bounds the start of the demo's stack.
+"""Bounds the start of a stack that nobody watches: of the demo and of `bench`. Decides nothing for `up`.
 
-`up` restarts its services for ever, because a person watches it. The demo also runs where nobody watches, so it
-ends with the reason when a service keeps ending, or when nothing has changed for long.
+`up` restarts its services for ever, because a person watches it. A stack that is started for one run ends with the
+reason when a service keeps ending, or when nothing has changed for long.
 """
 
 import asyncio

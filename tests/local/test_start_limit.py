@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams.demo.start_limit import StartLimit
+from streams.local.start_limit import StartLimit
 from streams.local.status import ServiceStatus
 from streams.operations.errors import CommandFailed
 

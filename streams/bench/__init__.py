@@ -1,0 +1,1 @@
+"""Measures this machine: a stack of its own, with a simulated WhatsApp. Never touches a real account."""

@@ -24,6 +24,7 @@ from streams.webhooks.deliverer import POLL_INTERVAL_S, Deliverer
 from streams.webhooks.endpoints import Endpoint, load_endpoints
 from streams.webhooks.follower import Follower
 from streams.webhooks.metrics import EndpointGauges, WebhookMetrics
+from streams.webhooks.samples import publish_samples
 from streams.webhooks.store import FOLDER, Store, get_path, is_damaged
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ async def open_webhooks(
         counters = WebhookMetrics(registry, lambda: _read_gauges(parts))
         now_s = now_s or clock.now_s
         for endpoint in endpoints.values():
+            counters.declare(endpoint.name)
             deliverer = Deliverer(
                 endpoint,
                 store,
@@ -101,7 +103,11 @@ async def open_webhooks(
                 _make_follower(settings, endpoint, store, counters, deliverer, now_s),
             )
         works = asyncio.create_task(
-            run_all(clock.run(), *(work for part in parts.values() for work in part.works()))
+            run_all(
+                clock.run(),
+                publish_samples(settings, registry, name),
+                *(work for part in parts.values() for work in part.works()),
+            )
         )
         stack.push_async_callback(cancel_tasks, works)
         server = await stack.enter_async_context(_serve(settings, name, registry, parts))

@@ -50,6 +50,11 @@ class WebhookMetrics(Collector):
     def _make_counter(self, registry: CollectorRegistry, name: str, meaning: str) -> Counter:
         return Counter(name, meaning, ["endpoint"], registry=registry)
 
+    def declare(self, endpoint: str) -> None:
+        """Export its counters from the start: the first increase is seen only of a series that exists."""
+        for counter in (self._given_up, self._lost, self._skipped):
+            counter.labels(endpoint)
+
     def count(self, endpoint: str, fate: Fate, answer: Answer) -> None:
         """Count one try."""
         self._tries.labels(endpoint, str(answer.status or "none")).inc()

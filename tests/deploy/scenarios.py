@@ -210,4 +210,32 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
         7,
         {"topic": "wa.outbound", "partition": "0"},
     ),
+    Scenario(
+        "webhook_paused",
+        [
+            _one(
+                "wa_webhook_paused",
+                steps((0, 1), (1, 5), (0, 5)),
+                worker="webhooks",
+                endpoint="crm",
+            )
+        ],
+        2,
+        7,
+        {"endpoint": "crm"},
+    ),
+    Scenario(
+        "webhook_given_up",
+        [
+            _one(
+                "wa_webhook_events_given_up_total",
+                steps((0, 2), (1, 66)),
+                worker="webhooks",
+                endpoint="crm",
+            )
+        ],
+        2,
+        63,
+        {"endpoint": "crm"},
+    ),
 )

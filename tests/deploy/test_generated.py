@@ -109,6 +109,6 @@ def test_a_page_says_what_it_means_and_what_to_do(page: Path) -> None:
     assert headings == ["What it means", "What to look at", "What to do"]
     assert len(text.splitlines()) <= 40
     commands = set(command_names())
-    for words in re.findall(r"`wa-streams ([a-z ]+)", text):
+    for words in re.findall(r"`wa-streams ([a-z -]*[a-z])", text):
         names = words.split()
         assert {names[0], " ".join(names[:2])} & commands, words

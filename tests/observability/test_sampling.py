@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from streams.domain.alerts.rules import SPARSE_METRICS, sampled_metrics
 from streams.domain.alerts.sample import Sample, Series, decode, encode
 from streams.observability.counters import LabelledCounter, ReadCounters
-from streams.observability.sampling import Sampler
-from tests.support.metrics import make_registries
+from streams.observability.sampler import Sampler
+from tests.support.metrics import make_registries, make_webhook_registry
 
 
 async def ignore(_: Sample) -> None:
@@ -40,8 +40,9 @@ def test_what_is_seldom_true_is_sampled_while_it_is() -> None:
 
 
 def test_workers_export_everything_that_rules_need() -> None:
-    """Each metric that is sampled is one of a dispatcher or of a sender."""
-    found = {name for registry in make_registries() for name, _, _ in read(registry)}
+    """Each metric that is sampled is one of a dispatcher, of a sender or of the webhooks."""
+    registries = (*make_registries(), make_webhook_registry())
+    found = {name for registry in registries for name, _, _ in read(registry)}
     sometimes = {"wa_messages_waiting", "wa_account_limited"} | {
         "wa_browser_memory_bytes",  # while there is a browser
         "wa_page_symbols_missing",  # once there was a page

@@ -48,7 +48,8 @@ def make_registries() -> tuple[CollectorRegistry, CollectorRegistry]:
 def make_webhook_registry() -> CollectorRegistry:
     """That of the webhooks; an endpoint has waiting events."""
     registry = new_registry("webhooks", bool)
-    WebhookMetrics(registry, lambda: {"crm": EndpointGauges(waiting=1, is_paused=False)})
+    metrics = WebhookMetrics(registry, lambda: {"crm": EndpointGauges(waiting=1, is_paused=False)})
+    metrics.declare("crm")
     return registry
 
 

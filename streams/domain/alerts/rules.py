@@ -210,6 +210,23 @@ RULES: Final[tuple[Rule, ...]] = (
         expression=Latest(Selector("wa_lag_lost_records"), by=("topic", "partition")),
         above=0,
     ),
+    Rule(
+        name="webhook_paused",
+        summary="An endpoint of webhooks gets nothing until a person resumes it",
+        severity="warning",
+        expression=Latest(Selector("wa_webhook_paused"), by=("endpoint",)),
+        above=0,
+        for_s=_MINUTE_S,
+    ),
+    Rule(
+        name="webhook_given_up",
+        summary="A webhook event was given up after a day of failures",
+        severity="warning",
+        expression=Increase(
+            Selector("wa_webhook_events_given_up_total"), _HOUR_S, by=("endpoint",)
+        ),
+        above=0,
+    ),
 )
 
 

@@ -122,7 +122,7 @@ def test_plain_lines_take_the_place_of_a_screen_that_fails(
     monkeypatch.setattr(live_screen, "render_table", lambda *_: 1 / 0)
     with LiveScreen(picture_dir=tmp_path, descriptor=pipe[1]) as screen:
         screen.show_service(ServiceStatus("kafka-1", 1, "ready", 0))
-        screen._frames._thread.join(10.0)
+        screen._frames._thread.join(60.0)
         screen.show_service(ServiceStatus("sender-main", 2, "backoff", 1, "was killed"))
     text = os.read(pipe[0], 1 << 16).decode()
     assert "the live screen failed" in text

@@ -199,10 +199,10 @@ async def test_catching_up_reads_to_the_end(settings: Settings) -> None:
     async with viewing(settings) as view, writing(settings) as put:
         for number in range(20):
             await put(b"a", b"%d" % number)
-            assert await view.catch_up(30)
+            assert await view.catch_up(60)
             assert view.get(b"a") == b"%d" % number
-        async with asyncio.timeout(20):
-            assert await view.catch_up(30)
+        async with asyncio.timeout(60):
+            assert await view.catch_up(60)
 
 
 async def test_catching_up_has_a_bound(settings: Settings) -> None:

@@ -28,7 +28,7 @@ def wait_for_threads(name: str) -> None:
     """A thread that still writes must not meet the next file that gets the number of its descriptor."""
     for thread in threading.enumerate():
         if thread.name == name:
-            thread.join(10.0)
+            thread.join(60.0)
             assert not thread.is_alive()
 
 

@@ -5,8 +5,8 @@
     wa.message.<status>     a status event, at its own time: from `accepted` to `delivered` and `read`
 
 Like a logger, the tracer belongs to the process; without WA_TRACES there is none, and each function returns at once. No
-span has a number or a text. OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT, …) say where spans go. A span
-that is lost, or comes twice after a crash, changes nothing: only the topics are exact.
+span has a number or a text: of an error, only its type. OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT, …)
+say where spans go. A span that is lost, or comes twice after a crash, changes nothing: only the topics are exact.
 """
 
 import importlib
@@ -46,12 +46,21 @@ class _Tracer:
     @contextmanager
     def span(self, name: str, context: TraceContext, kind: Kind, attributes: Any) -> Iterator[Span]:
         with self._tracer.start_as_current_span(
-            name, context=self._read(context), kind=self._kinds[kind], attributes=attributes
+            name,
+            context=self._read(context),
+            kind=self._kinds[kind],
+            attributes=attributes,
+            record_exception=False,  # a message of the page, or a stack, may hold a number or a text
+            set_status_on_exception=False,
         ) as span:
             carrier: dict[str, str] = {}
             self._propagator.inject(carrier)
             headers = (carrier.get(name, "").encode() or None for name in (TRACEPARENT, TRACESTATE))
-            yield Span(make_trace_context(*headers), span)
+            try:
+                yield Span(make_trace_context(*headers), span)
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__qualname__)
+                raise
 
     def record(self, name: str, context: TraceContext, at_s: float, attributes: Any) -> None:
         at_ns = int(at_s * _NANOSECONDS)

@@ -64,6 +64,21 @@ def test_a_span_continues_the_trace(spans: InMemorySpanExporter) -> None:
     assert dict(parent.attributes or {}) == {"count": 2}
 
 
+def test_of_an_error_only_its_type_goes_out(spans: InMemorySpanExporter) -> None:
+    """Its message and its stack may hold a number or a text."""
+
+    def fail() -> None:
+        with tracing.span("outer", TRACE):
+            raise LookupError(f"no chat {PHONE}")
+
+    with pytest.raises(LookupError):
+        fail()
+    (span,) = spans.get_finished_spans()
+    assert dict(span.attributes or {}) == {"error.type": "LookupError"}
+    assert PHONE not in span.to_json()
+    assert span.events == ()
+
+
 def test_a_request_without_a_trace_begins_one(spans: InMemorySpanExporter) -> None:
     """Only in the console: a status of a request without a trace has no span."""
     tracing.record("status", (), 1.0)

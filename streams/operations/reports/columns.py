@@ -34,6 +34,17 @@ STATUS_CODES: Final = {
     "cancelled": CANCELLED,
     "unknown": UNKNOWN,
 }
+# The codes of a refused cancel, edit or revoke (streams/domain/phone/handlers/): its `rejected` answers a request about
+# a message, and the message itself is counted already.
+REFUSAL_CODES: Final = frozenset(
+    {
+        "unknown_request",
+        "not_sent_yet",
+        "too_late_to_cancel",
+        "too_late_to_edit",
+        "too_late_to_revoke",
+    }
+)
 NOTHING: Final = ""  # the first text of each list
 
 # Of each message when it arrives: accepted, or rejected.
@@ -106,8 +117,8 @@ class ColumnBuilder:
         self._steps: list[dict[str, Column]] = []
 
     def add(self, values: Sequence[bytes | None]) -> None:
-        """The values of some records, in the order of their offsets. What is not a status event is left out."""
-        events = [event for event in self._decode_all(values) if event.status in STATUS_CODES]
+        """The values of some records, in the order of their offsets. What is no message's is left out."""
+        events = [event for event in self._decode_all(values) if _is_of_message(event)]
         times_ms = _read_times(events)
         if times_ms is None:
             events = [event for event in events if _is_time(event.at)]
@@ -204,6 +215,11 @@ def _join(chunks: Sequence[dict[str, Column]], types: dict[str, Any]) -> dict[st
         name: np.concatenate([chunk[name] for chunk in chunks]).astype(kind, copy=False)
         for name, kind in types.items()
     }
+
+
+def _is_of_message(event: Event) -> bool:
+    is_refusal = event.error is not None and event.error.code in REFUSAL_CODES
+    return event.status in STATUS_CODES and not (is_refusal and event.status == "rejected")
 
 
 def _to_numbers(values: list[int]) -> Column:

@@ -8,8 +8,9 @@ import pytest
 
 from streams.contract import status
 from streams.contract.errors import ErrorInfo
+from streams.domain.errors import CODES
 from streams.operations.reports import figures
-from streams.operations.reports.columns import ColumnBuilder, Columns, merge
+from streams.operations.reports.columns import REFUSAL_CODES, ColumnBuilder, Columns, merge
 from streams.operations.reports.countries import CountryFinder
 from streams.operations.reports.figures import Times
 from streams.operations.reports.messages import Messages, build_messages
@@ -102,6 +103,20 @@ def test_a_message_fails_with_its_last_code_unless_it_was_sent() -> None:
     assert found == {
         ("failed", "media_rejected"): 1, ("expired", ""): 1, ("rejected", "invalid_phone"): 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("code", sorted(REFUSAL_CODES))
+def test_a_refused_cancel_or_change_is_not_a_message(code: str) -> None:
+    """It is answered under its own id, also if that is the id of a message."""
+    assert code in CODES
+    refusals = [
+        event(id, "rejected", 5, error=make_error(code))
+        for id in ("cancel-1", "a", "wa.cancel:0:7")
+    ]
+    messages = count(*life("a", 1, 2), *life("b", 1), *refusals)
+    total = figures.count_all(messages)
+    assert (total.messages, total.accepted, total.sent, total.failed) == (2, 2, 1, 0)
+    assert figures.count_failures(messages) == []
 
 
 def test_a_chat_with_another_number_is_the_same_message() -> None:

@@ -16,7 +16,7 @@ from standardwebhooks.webhooks import Webhook
 from streams.settings import Settings
 from streams.webhooks import commands
 from streams.webhooks.app import open_webhooks
-from streams.webhooks.endpoints import make_secret
+from streams.webhooks.endpoints import load_endpoints, make_secret
 from tests.console.world import Topics
 
 LOOPBACK = ("127.0.0.0/8",)
@@ -108,16 +108,20 @@ class World:
         path = write_endpoints(self.settings.data_dir, self.receiver, **paths)
         self.settings = replace(self.settings, webhooks_file=str(path))
 
-    def is_reading(self, *endpoints: str) -> bool:
-        """Whether the endpoints have positions: a new one gets what comes after that."""
-        query = "SELECT count(*) FROM positions WHERE endpoint = ?"
+    def is_reading(self) -> bool:
+        """Whether every endpoint has positions on all its topics: a new one gets what comes after that."""
+        endpoints = load_endpoints(self.settings).values()
+        topics = {(endpoint.name, topic) for endpoint in endpoints for topic in endpoint.topics}
+        query = "SELECT endpoint, topic FROM positions"
 
-        def count(connection: sqlite3.Connection) -> list[int]:
-            return [
-                connection.execute(query, (name,)).fetchone()[0] for name in endpoints or ("a",)
-            ]
+        def read(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+            return set(connection.execute(query).fetchall())
 
-        return min(commands.run(self.settings, count)) == 2 * self.settings.partitions
+        return commands.run(self.settings, read) >= topics
+
+    def report(self, name: str = "a") -> commands.EndpointReport:
+        """How the endpoint stands, as the command line sees it."""
+        return commands.run(self.settings, lambda connection: commands.report(connection, name))
 
     @asynccontextmanager
     async def deliver(self) -> AsyncIterator[Any]:

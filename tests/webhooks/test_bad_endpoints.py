@@ -17,11 +17,7 @@ from tests.webhooks.receiver import World, open_receiver
 pytestmark = pytest.mark.broker
 
 A_DAY_S = 86_400.0
-
-
-def report(world: World, name: str = "a") -> commands.EndpointReport:
-    """How the endpoint stands, as the command line sees it."""
-    return commands.run(world.settings, lambda connection: commands.report(connection, name))
+LONG_S = 240.0  # for many steps, each with round trips to Kafka and the receiver
 
 
 async def step_until(world: World, condition: Any) -> None:
@@ -31,7 +27,7 @@ async def step_until(world: World, condition: Any) -> None:
         world.offset_s += EVENT_BACKOFF.max_delay_s / 10
         return condition()
 
-    await wait_until(step)
+    await wait_until(step, timeout_s=LONG_S)
 
 
 async def test_a_hanging_endpoint_holds_up_no_other(world: World) -> None:
@@ -46,12 +42,14 @@ async def test_a_hanging_endpoint_holds_up_no_other(world: World) -> None:
 
     receiver.answers["/a"] = hang
     async with world.deliver():
-        await wait_until(lambda: world.is_reading("a", "b"))
+        await wait_until(world.is_reading)
         for n in range(20):
             await world.topics.put_event(f"m{n}", "sent")
-        await wait_until(lambda: receiver.ids("/b") == [f"m{n}" for n in range(20)])
-        await wait_until(lambda: report(world).failures >= 1)
-        assert report(world).reason == "no answer within 1 s"
+        # The time limit is also that of b: on a slow machine, an answer may come too late and be repeated.
+        expected = [f"m{n}" for n in range(20)]
+        await wait_until(lambda: list(dict.fromkeys(receiver.ids("/b"))) == expected)
+        await wait_until(lambda: world.report().failures >= 1)
+        assert world.report().reason == "no answer within 1 s"
         assert set(receiver.tried()) == {"m0"}
 
 
@@ -76,13 +74,13 @@ async def test_redirects_and_endless_bodies(world: World) -> None:
     world.with_endpoints(a={}, b={})
     receiver.answers |= {"/a": redirect, "/b": never_end}
     async with world.deliver():
-        await wait_until(lambda: world.is_reading("a", "b"))
+        await wait_until(world.is_reading)
         for n in range(3):
             await world.topics.put_event(f"m{n}", "sent")
         await wait_until(lambda: receiver.ids("/b") == ["m0", "m1", "m2"])
-        await wait_until(lambda: report(world).failures >= 1)
-        assert report(world).reason == "status 307"
-        await wait_until(lambda: report(world, "b").waiting == 0)
+        await wait_until(lambda: world.report().failures >= 1)
+        assert world.report().reason == "status 307"
+        await wait_until(lambda: world.report("b").waiting == 0)
     assert "/elsewhere" not in receiver.tries
     assert written < 100 << 20
 
@@ -94,7 +92,7 @@ async def test_gone_pauses_until_a_person_resumes(world: World) -> None:
     async with world.deliver() as webhooks:
         await wait_until(world.is_reading)
         await world.topics.put_event("one", "sent")
-        await wait_until(lambda: report(world).paused == "gone")
+        await wait_until(lambda: world.report().paused == "gone")
         receiver.answers["/a"] = 200
         await world.topics.put_event("two", "sent")
         world.offset_s += A_DAY_S
@@ -103,7 +101,7 @@ async def test_gone_pauses_until_a_person_resumes(world: World) -> None:
         assert receiver.tried() == ["one"]
         commands.run(world.settings, commands.resume("a"))
         await wait_until(lambda: receiver.ids() == ["one", "two"])
-        assert report(world).state == "works"
+        assert world.report().state == "works"
         commands.run(world.settings, commands.pause("a", 0.0))
         await wait_until(lambda: webhooks.is_paused("a"))
         await world.topics.put_event("three", "sent")
@@ -111,6 +109,7 @@ async def test_gone_pauses_until_a_person_resumes(world: World) -> None:
         await wait_until(lambda: receiver.ids() == ["one", "two", "three"])
 
 
+@pytest.mark.timeout(900)
 async def test_a_day_of_failures(world: World) -> None:
     """An endpoint that takes nothing is paused and keeps its events; one event that alone fails is given up."""
     world.with_endpoints(a={}, b={})
@@ -129,19 +128,19 @@ async def test_a_day_of_failures(world: World) -> None:
     async def step() -> bool:
         """The other recipient's messages go on, so that endpoint b is known to work."""
         nonlocal sent
-        world.offset_s += EVENT_BACKOFF.max_delay_s / 2
+        world.offset_s += EVENT_BACKOFF.max_delay_s
         sent += 1
         await world.topics.put_event(f"q{sent}", "sent", to=OTHER_PHONE)
         await wait_until(lambda: len(receiver.events.get("/b", [])) >= sent)
-        return report(world, "b").given_up == 1
+        return world.report("b").given_up == 1
 
     async with world.deliver():
-        await wait_until(lambda: world.is_reading("a", "b"))
+        await wait_until(world.is_reading)
         await world.topics.put_event("poison", "sent")
-        await wait_until(step)
-        await step_until(world, lambda: report(world).paused == "failing")
-        assert report(world).waiting >= 1
-        assert report(world).given_up == 0
+        await wait_until(step, timeout_s=LONG_S)
+        await step_until(world, lambda: world.report().paused == "failing")
+        assert world.report().waiting >= 1
+        assert world.report().given_up == 0
         (event,) = commands.run(world.settings, commands.list_given_up)
         assert (event.endpoint, event.type, event.recipient) == ("b", "wa.message.sent", PHONE)
         assert event.reason == "status 422"
@@ -150,7 +149,9 @@ async def test_a_day_of_failures(world: World) -> None:
         commands.run(world.settings, commands.resume("a"))
         await wait_until(lambda: "poison" in receiver.ids("/b"))
         await wait_until(lambda: len(receiver.ids("/a")) == sent + 1)
-    assert receiver.ids("/a")[0] == "poison"
+    # In order for each recipient: the poison is another one's, and may come at any place.
+    ids = receiver.ids("/a")
+    assert [id for id in ids if id != "poison"] == [f"q{n}" for n in range(1, sent + 1)]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254", "[::1]", "10.0.0.1"])

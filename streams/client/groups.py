@@ -24,6 +24,7 @@ from streams.client.positions import lost
 from streams.kafka.connection import client_options, translate_errors
 from streams.kafka.reader import METADATA_AGE_S, Record, merge, require_topic
 from streams.settings import ClientSettings
+from streams.system.tasks import keep_cancellation
 
 log = logging.getLogger(__name__)
 
@@ -151,4 +152,5 @@ class _Member(ConsumerRebalanceListener):
         except (KafkaError, TimeoutError) as error:
             log.warning("the position was not committed, some events come again: %r", error)
         finally:
-            await self._consumer.stop()
+            with keep_cancellation():
+                await self._consumer.stop()

@@ -10,6 +10,7 @@ from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.producing import translate_refusals
 from streams.kafka.reader import require_topic
 from streams.settings import ClientSettings
+from streams.system.tasks import keep_cancellation
 
 
 class RequestProducer:
@@ -31,7 +32,8 @@ class RequestProducer:
     async def stop(self) -> None:
         """Disconnect, also if the start has failed."""
         if self._producer is not None:
-            await self._producer.stop()
+            with keep_cancellation():
+                await self._producer.stop()
 
     async def produce(self, *requests: EncodedRequest, headers: TraceContext = ()) -> None:
         """Return once Kafka has all of them. Raises TopicNotFound and TopicForbidden."""

@@ -18,6 +18,7 @@ from streams.embedded_kafka import address as embedded
 from streams.kafka import connection_errors, timeouts
 from streams.kafka.admin_client import AdminClient
 from streams.settings import ClientSettings, SettingError
+from streams.system.tasks import keep_cancellation
 
 # The largest record that any of our topics accepts, and a little more for the batch around it.
 MAX_REQUEST_BYTES = 8 * MIB + 65_536
@@ -120,7 +121,8 @@ async def admin_client(settings: ClientSettings) -> AsyncIterator[AIOKafkaAdminC
             await client.start()
             yield client
         finally:
-            await client.close()
+            with keep_cancellation():
+                await client.close()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from streams.kafka import connection
 from streams.kafka.admin import InvalidTopics, missing_topic, partition_counts
 from streams.settings import Settings
 from streams.system.retries import retry_on
+from streams.system.tasks import keep_cancellation
 
 _TIMEOUT_S = 30.0
 _RETRY_DELAY_S = 0.1
@@ -109,7 +110,8 @@ async def open_lag_reader(settings: Settings) -> AsyncIterator[LagReader]:
             await consumer.start()
             yield LagReader(options["bootstrap_servers"], admin, consumer)
         finally:
-            await consumer.stop()
+            with keep_cancellation():
+                await consumer.stop()
 
 
 async def read_lag(

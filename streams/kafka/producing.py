@@ -17,6 +17,7 @@ from aiokafka.errors import (
 from streams.kafka.connection import producer_options, translate_errors
 from streams.kafka.reader import TopicNotFound, missing_topic, require_topic
 from streams.settings import ClientSettings
+from streams.system.tasks import keep_cancellation
 
 
 class TopicForbidden(RuntimeError):
@@ -40,7 +41,8 @@ async def open_producer(settings: ClientSettings, topic: str) -> AsyncIterator[A
             await producer.start()
         yield producer
     finally:
-        await producer.stop()
+        with keep_cancellation():
+            await producer.stop()
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from aiokafka.partitioner import murmur2
 from streams.kafka.connection import admin_client, client_options, translate_errors
 from streams.kafka.topic_ids import fetch_topic_ids
 from streams.settings import ClientSettings
+from streams.system.tasks import keep_cancellation
 
 Record = ConsumerRecord[bytes | None, bytes | None]
 
@@ -173,14 +174,15 @@ async def open_reader(
         metadata_max_age_ms=int(metadata_age_s * 1000),
     )
     try:
-        with translate_errors(options["bootstrap_servers"]):
+        with keep_cancellation(), translate_errors(options["bootstrap_servers"]):
             await consumer.start()
             await consumer._client._wait_on_metadata(topic)
             reader = Reader(consumer, topic, partition)
             await reader.assign()
         yield reader
     finally:
-        await consumer.stop()
+        with keep_cancellation():
+            await consumer.stop()
 
 
 async def require_topic(settings: ClientSettings, topic: str) -> None:

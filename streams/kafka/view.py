@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from streams.kafka.connection import KafkaUnreachable, client_options
 from streams.kafka.malformed import MalformedRecords
 from streams.settings import Settings
-from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks
+from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks, keep_cancellation
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,8 @@ class CompactedView:
     async def _close_end_reader(self) -> None:
         reader, self._end_reader = self._end_reader, None
         if reader is not None:
-            await reader.stop()
+            with keep_cancellation():
+                await reader.stop()
 
     async def _report_progress(self, consumer: AIOKafkaConsumer) -> None:
         """What was read up to here was applied, too."""
@@ -170,7 +171,8 @@ class CompactedView:
                 for record in await self._poll(consumer):
                     self._apply_change(*record)
         finally:
-            await consumer.stop()
+            with keep_cancellation():
+                await consumer.stop()
 
     async def _load(self, consumer: AIOKafkaConsumer) -> dict[bytes, ViewRecord]:
         consumer.assign(self._partitions)

@@ -6,7 +6,8 @@ callers handle it by its type.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -20,13 +21,28 @@ T = TypeVar("T")
 
 
 async def run_all(*works: Coroutine[Any, Any, None]) -> None:
-    """Return once all have returned. The first error cancels the others and is raised."""
+    """Return once all have returned. The first error cancels the others and is raised.
+
+    Not a TaskGroup: while that waits for the others, it cannot be cancelled, and cancels none of them again.
+    """
+    tasks = [asyncio.ensure_future(work) for work in works]
+    if not tasks:
+        return
     try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    except asyncio.CancelledError:
+        await cancel_tasks(*tasks, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
+        raise
+    failed = next((task for task in tasks if _has_failed(task)), None)
+    others = [task for task in tasks if task is not failed]
+    try:
+        await cancel_tasks(*others, again_after_s=CONSUMER_CANCEL_AGAIN_AFTER_S)
+    except asyncio.CancelledError:
+        if failed is not None:
+            _log_error(failed)  # the cancellation takes its place
+        raise
+    if failed is not None:
+        failed.result()
 
 
 async def race(*works: Coroutine[Any, Any, T]) -> T:
@@ -62,17 +78,53 @@ async def cancel_tasks(
     """Cancel these tasks and return when all have ended. What they raise is logged.
 
     A task that still runs after `again_after_s` is cancelled again, and so on: a library can lose a cancellation
-    (an aiokafka 0.14 consumer that is starting does), and one wait for such a task would last for ever.
+    (an aiokafka 0.14 consumer that is starting does), and one wait for such a task would last for ever. If the caller
+    is cancelled meanwhile, CancelledError is raised, but not before all have ended: nobody else waits for them.
     """
-    running = set(tasks)
+    clock_s = asyncio.get_running_loop().time
+    running, cancellation, cancel_at_s = set(tasks), None, clock_s()
+    for task in running:
+        task.cancel()
     while running:
-        for task in running:
-            task.cancel()
-        ended, running = await asyncio.wait(running, timeout=again_after_s)
+        if cancel_at_s + again_after_s <= clock_s():
+            cancel_at_s = clock_s()
+            for task in running:
+                log.warning(
+                    "a task did not end when it was cancelled; cancelling it again: %r", task
+                )
+                task.cancel()
+        try:
+            await asyncio.wait(running, timeout=cancel_at_s + again_after_s - clock_s())
+        except asyncio.CancelledError as error:
+            cancellation = (
+                error  # it does not hasten the next turn: that would interrupt a clean-up
+            )
+        ended = {task for task in running if task.done()}
+        running -= ended
         for task in ended:
             _log_error(task)
-        for task in running:
-            log.warning("a task did not end when it was cancelled; cancelling it again: %r", task)
+    if cancellation is not None:
+        raise cancellation
+
+
+@contextmanager
+def keep_cancellation() -> Iterator[None]:
+    """Raise CancelledError at the end of the block if the task was cancelled in it, and the block lost that.
+
+    For calls of a library that does so: `AIOKafkaClient.close` (aiokafka 0.14), with which every client ends, takes a
+    cancellation of its caller for that of its own task.
+    """
+    task = asyncio.current_task()
+    count = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > count:
+            raise asyncio.CancelledError
+
+
+def _has_failed(task: asyncio.Future[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is not None
 
 
 def _log_error(task: asyncio.Future[Any]) -> None:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.kafka.connection import client_options, translate_errors
 from streams.settings import ClientSettings
+from streams.system.tasks import keep_cancellation
 
 
 class GroupPositions:
@@ -57,10 +58,11 @@ async def open_group_positions(
         **options, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     try:
-        with translate_errors(options["bootstrap_servers"]):
+        with keep_cancellation(), translate_errors(options["bootstrap_servers"]):
             await consumer.start()
             for topic in topics:
                 await consumer._client._wait_on_metadata(topic)
         yield GroupPositions(consumer, topics)
     finally:
-        await consumer.stop()
+        with keep_cancellation():
+            await consumer.stop()

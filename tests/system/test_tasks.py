@@ -1,10 +1,12 @@
 """`run_all`, `race` and `cancel_tasks`: no task outlives the call, and errors come as they are."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
-from streams.system.tasks import cancel_tasks, race, run_all
+from streams.system import tasks as tasks_module
+from streams.system.tasks import cancel_tasks, keep_cancellation, race, run_all
 
 
 class Work:
@@ -147,3 +149,92 @@ async def test_the_error_of_a_cancelled_task_is_logged(caplog: pytest.LogCapture
     await asyncio.sleep(0)
     await cancel_tasks(task)
     assert "the clean-up failed" in caplog.text
+
+
+@pytest.fixture
+def repeats_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lost cancellation is repeated after a moment."""
+    monkeypatch.setattr(tasks_module, "CONSUMER_CANCEL_AGAIN_AFTER_S", 0.01)
+
+
+@pytest.mark.usefixtures("repeats_soon")
+async def test_run_all_raises_the_error_though_another_task_loses_its_cancellation() -> None:
+    """Nobody cancels `run_all` itself: it must end, so that the caller can begin again."""
+
+    async def break_down() -> None:
+        await asyncio.sleep(0)  # the other one has begun
+        raise ZeroDivisionError
+
+    async with asyncio.timeout(60):
+        with pytest.raises(ZeroDivisionError):
+            await run_all(lose_one_cancellation(), break_down())
+
+
+@pytest.mark.usefixtures("repeats_soon")
+@pytest.mark.parametrize("depth", [0, 2])
+async def test_run_all_is_cancelled_though_a_task_loses_its_cancellation(depth: int) -> None:
+    """In another `run_all`, too, which cancels it again and again; all have ended by then."""
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def lose() -> None:
+        begun.set()
+        try:
+            await lose_one_cancellation()
+        finally:
+            ended.set()
+
+    async def nest(levels: int) -> None:
+        await run_all(nest(levels - 1) if levels else lose(), lose_one_cancellation())
+
+    task = asyncio.create_task(nest(depth))
+    await begun.wait()
+    async with asyncio.timeout(60):
+        await cancel_tasks(task, again_after_s=0.01)
+    assert task.cancelled()
+    assert ended.is_set()
+
+
+async def test_a_cancelled_cancel_tasks_waits_all_the_same() -> None:
+    """Its own cancellation is raised once the clean-up is done, and does not interrupt that."""
+    begun, is_cleaning, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def clean_up() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            is_cleaning.set()
+            await may_end.wait()
+
+    work = asyncio.create_task(clean_up())
+    await begun.wait()
+    cancelling = asyncio.create_task(cancel_tasks(work))
+    await is_cleaning.wait()
+    for _ in range(5):
+        cancelling.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not cancelling.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelling
+    assert work.done()
+
+
+async def test_a_block_keeps_the_cancellation_that_it_lost() -> None:
+    """It is raised at the end of the block, and not again at the end of the next one."""
+
+    async def cancel_and_lose() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            with keep_cancellation(), suppress(asyncio.CancelledError):
+                task.cancel()
+                await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            with keep_cancellation():
+                await asyncio.sleep(0)
+            return "kept"
+        return "lost"
+
+    assert await asyncio.create_task(cancel_and_lose()) == "kept"

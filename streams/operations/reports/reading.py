@@ -15,14 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from multiprocessing.context import SpawnProcess
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.kafka.connection import client_options
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
-from streams.operations.errors import CommandFailed
+from streams.operations.errors import CommandFailed, UsageError
 from streams.operations.reports.columns import ColumnBuilder, Columns, merge
 from streams.operations.reports.value_batches import install_value_batches
 from streams.settings import Settings
@@ -30,10 +30,7 @@ from streams.settings import Settings
 # An acceptance is on the topic after its own time, and brokers' clocks differ a little.
 _MARGIN_S: Final = 600.0
 _MIN_RECORDS_FOR_TWO: Final = 100_000  # fewer are read before a second process has started
-_MAX_PROCESSES: Final = 8
-_FETCH_BYTES: Final = (
-    2 << 20
-)  # of one partition, compressed: some ten times as much when it is read
+_SILENCE_TIMEOUT_S: Final = 60.0  # a broker restarts in less
 _POLL_MS: Final = 200
 _PROGRESS_EVERY: Final = 50_000
 _STOP_TIMEOUT_S: Final = 10.0
@@ -43,29 +40,50 @@ Span = tuple[int, int]  # offsets [from, to) of a partition
 OnProgress = Callable[[float], None]  # the part that was read, from 0 to 1
 
 
+class Limits(NamedTuple):
+    """What a report may take. `fetch_bytes`: of one partition, compressed; some ten times as much when it is read."""
+
+    max_processes: int = 8
+    max_records: int | None = None
+    fetch_bytes: int = 2 << 20
+
+
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What one process reads."""
+    """What one process reads. It gives up after this silence."""
 
     settings: Settings
     topic: str
     spans: Mapping[int, Span]
+    fetch_bytes: int = Limits().fetch_bytes
+    silence_timeout_s: float = _SILENCE_TIMEOUT_S
 
 
-async def read_columns(settings: Settings, since_s: float, on_progress: OnProgress) -> Columns:
+async def read_columns(
+    settings: Settings, since_s: float, on_progress: OnProgress, limits: Limits
+) -> Columns:
     """Everything on `wa.status` from this time on (epoch seconds) up to its end now.
 
     Raises:
+        UsageError: there are more records than the limits allow.
         KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
-        CommandFailed: a process of the reading has ended.
+        CommandFailed: a process of the reading has ended, or has read nothing for a minute.
     """
     topic = names(settings).status
     spans = await _find_spans(settings, topic, since_s)
     total = sum(end - start for start, end in spans.values())
     if not total:
         return merge([])
-    shares = _share(spans, _count_processes(total, len(spans)))
-    done = [0] * len(shares)
+    if limits.max_records is not None and total > limits.max_records:
+        raise UsageError(
+            f"{total:,} events would have to be read, and at most {limits.max_records:,} are read here: "
+            "choose a shorter time, or use `wa-streams report`"
+        )
+    processes = _count_processes(total, len(spans), limits.max_processes)
+    tasks = [
+        _Task(settings, topic, share, limits.fetch_bytes) for share in _share(spans, processes)
+    ]
+    done = [0] * len(tasks)
 
     def show(index: int, count: int) -> None:
         done[index] = count
@@ -74,8 +92,8 @@ async def read_columns(settings: Settings, since_s: float, on_progress: OnProgre
     try:
         async with asyncio.TaskGroup() as group:
             works = [
-                group.create_task(_run_process(_Task(settings, topic, share), index, show))
-                for index, share in enumerate(shares)
+                group.create_task(_run_process(task, index, show))
+                for index, task in enumerate(tasks)
             ]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None  # what one process has met, the others meet too
@@ -93,10 +111,10 @@ async def _find_spans(settings: Settings, topic: str, since_s: float) -> dict[in
     }
 
 
-def _count_processes(total: int, partitions: int) -> int:
+def _count_processes(total: int, partitions: int, max_processes: int) -> int:
     if total < _MIN_RECORDS_FOR_TWO:
         return 1
-    return max(1, min(len(os.sched_getaffinity(0)), partitions, _MAX_PROCESSES))
+    return max(1, min(len(os.sched_getaffinity(0)), partitions, max_processes))
 
 
 def _share(spans: Mapping[int, Span], count: int) -> list[dict[int, Span]]:
@@ -167,32 +185,47 @@ def _read_in_process(task: _Task, sender: Any) -> None:
 
 async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
     install_value_batches()
-    builder, shown, count = ColumnBuilder(), 0, 0
     consumer = AIOKafkaConsumer(
         **client_options(task.settings),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",  # what retention deletes meanwhile is gone for everybody
         fetch_max_wait_ms=_POLL_MS,
-        max_partition_fetch_bytes=_FETCH_BYTES,
+        max_partition_fetch_bytes=task.fetch_bytes,
     )
     await consumer.start()
     try:
-        ends = {TopicPartition(task.topic, n): end for n, (_, end) in task.spans.items()}
-        consumer.assign(list(ends))
-        for number, (start, _) in task.spans.items():
-            consumer.seek(TopicPartition(task.topic, number), start)
-        while unread := await _find_unread(consumer, ends):
-            fetched = await consumer.getmany(*unread, timeout_ms=_POLL_MS)
-            for batches in fetched.values():
-                # Of the last batch also what was written meanwhile: it says what has become of messages until now.
-                values = list(chain.from_iterable(cast("list[list[bytes | None]]", batches)))
-                builder.add(values)
-                count += len(values)
-            if count - shown >= _PROGRESS_EVERY:
-                show(shown := count)
+        async with asyncio.timeout(task.silence_timeout_s) as silence:
+            return await _read_spans(consumer, task, show, silence)
+    except TimeoutError:
+        reason = f"nothing could be read for {task.silence_timeout_s:g} s"
+        raise CommandFailed(
+            f"{task.topic}: {reason}; its broker may be down, or the topic was deleted"
+        ) from None
     finally:
         await consumer.stop()
+
+
+async def _read_spans(
+    consumer: AIOKafkaConsumer, task: _Task, show: Callable[[int], None], silence: asyncio.Timeout
+) -> Columns:
+    """Each progress begins another `silence`."""
+    builder, shown, count, clock = ColumnBuilder(), 0, 0, asyncio.get_running_loop().time
+    ends = {TopicPartition(task.topic, n): end for n, (_, end) in task.spans.items()}
+    consumer.assign(list(ends))
+    for number, (start, _) in task.spans.items():
+        consumer.seek(TopicPartition(task.topic, number), start)
+    while unread := await _find_unread(consumer, ends):
+        fetched = await consumer.getmany(*unread, timeout_ms=_POLL_MS)
+        for batches in fetched.values():
+            # Of the last batch also what was written meanwhile: it says what has become of messages until now.
+            values = list(chain.from_iterable(cast("list[list[bytes | None]]", batches)))
+            builder.add(values)
+            count += len(values)
+        if fetched:
+            silence.reschedule(clock() + task.silence_timeout_s)
+        if count - shown >= _PROGRESS_EVERY:
+            show(shown := count)
     return builder.build()
 
 

@@ -18,7 +18,7 @@ from streams.operations.errors import UsageError
 from streams.operations.reports import figures
 from streams.operations.reports.figures import Dimension, Failure, Figures, Group, Hour
 from streams.operations.reports.messages import build_messages
-from streams.operations.reports.reading import read_columns
+from streams.operations.reports.reading import Limits, read_columns
 from streams.settings import Settings
 
 
@@ -63,11 +63,13 @@ async def make_report(
     settings: Settings,
     query: ReportQuery,
     on_progress: Callable[[float], None] = lambda fraction: None,
+    limits: Limits = Limits(),  # noqa: B008 — it cannot be changed
 ) -> Report:
     """Read everything since the beginning of the window.
 
     Raises:
-        UsageError: the window ends before it begins.
+        UsageError: the window ends before it begins, or has more than the limits allow.
+        CommandFailed: the reading came to a stop.
         KafkaUnreachable, TopicNotFound: see streams/kafka/reader.py.
     """
     until_s = query.until_s
@@ -75,7 +77,7 @@ async def make_report(
         until_s = await fetch_broker_time_s(settings)
     if until_s <= query.since_s:
         raise UsageError("the report ends before it begins: its end must be after its beginning")
-    columns = await read_columns(settings, query.since_s, on_progress)
+    columns = await read_columns(settings, query.since_s, on_progress, limits)
     messages = build_messages(columns, round(query.since_s * 1000), round(until_s * 1000))
     consents = await read_consents(settings)
     return Report(

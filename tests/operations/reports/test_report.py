@@ -19,8 +19,9 @@ from streams.kafka import admin
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.connection import producer_options
 from streams.kafka.topics import names
-from streams.operations.errors import UsageError
+from streams.operations.errors import CommandFailed, UsageError
 from streams.operations.reports import reading, rendering
+from streams.operations.reports.reading import Limits
 from streams.operations.reports.report import ReportQuery, make_report
 from streams.settings import Settings
 from tests.operations.reports.test_figures import make_error
@@ -39,7 +40,11 @@ async def filled(settings: Settings) -> Settings:
     now_s, topics = await fetch_broker_time_s(settings), names(settings)
     async with AIOKafkaProducer(**producer_options(settings)) as producer:
         for index, phone in enumerate(PHONES):
-            events = [("accepted", 60.0), ("sent", 58.0), ("delivered", 50.0)]
+            events: list[tuple[status.Status, float]] = [
+                ("accepted", 60.0),
+                ("sent", 58.0),
+                ("delivered", 50.0),
+            ]
             if index == 0:
                 events = [("accepted", 60.0), ("failed", 1.0)]
             if index == 1:
@@ -71,7 +76,7 @@ async def test_two_processes_find_what_one_finds(
     """Every partition is read once, by one of them, and the repeats count once."""
     query, fractions = await make_query(filled), list[float]()
     alone = await make_report(filled, query)
-    monkeypatch.setattr(reading, "_count_processes", lambda total, partitions: 2)
+    monkeypatch.setattr(reading, "_count_processes", lambda *_: 2)
     together = await make_report(filled, query, fractions.append)
     assert together == alone
     total = together.total
@@ -131,3 +136,20 @@ async def test_an_error_of_a_process_is_that_of_the_report(
     task = reading._Task(settings, names(filled).status, {0: (0, 1)})
     with pytest.raises(Exception, match="WA_KAFKA_SECURITY_CA_FILE"):
         await reading._run_process(task, 0, lambda index, count: None)
+
+
+async def test_a_topic_that_falls_silent_is_given_up(filled: Settings) -> None:
+    """As after the broker or the topic has gone: the end that was there before never comes."""
+    span = {0: (0, 1_000_000)}
+    task = reading._Task(filled, names(filled).status, span, silence_timeout_s=1.0)
+    with pytest.raises(CommandFailed, match="nothing could be read for 1 s"):
+        async with asyncio.timeout(120):
+            await reading._run_process(task, 0, lambda index, count: None)
+    assert multiprocessing.active_children() == []
+
+
+async def test_a_report_that_would_take_too_much_is_refused(filled: Settings) -> None:
+    """Before anything is read; and never more processes read than are allowed."""
+    with pytest.raises(UsageError, match="use `wa-streams report`"):
+        await make_report(filled, await make_query(filled), limits=Limits(max_records=5))
+    assert reading._count_processes(10_000_000, 8, 1) == 1

@@ -9,11 +9,15 @@ import msgspec
 import orjson
 import pytest
 
+from streams.console.web.administration import reports
 from streams.contract.timestamps import format_rfc3339
 from streams.dispatch.records.consents import ConsentRecord
 from streams.domain import forgetting
 from streams.domain.forgetting import ForgetAnswer, ForgetReport
+from streams.kafka.reader import TopicNotFound
+from streams.operations.reports.report import Report
 from streams.operations.templates import read_templates
+from streams.settings import Settings
 from tests.console.test_pages import read_requests_of, wait_until_ready
 from tests.console.world import PHONE, Topics, Visitor, make_letter, visit
 from tests.support.waiting import wait_until
@@ -44,6 +48,60 @@ async def test_a_report_is_made_in_the_background(topics: Topics) -> None:
         assert "b-1" in page
         assert (await visitor.get("/report?since=1y"))[0] == 400
         assert (await visitor.get("/report?since=1h&by=phone"))[0] == 400
+
+
+async def test_a_page_of_another_site_begins_no_report(topics: Topics) -> None:
+    """Its request gets the form with the choice in it, from which a person begins it."""
+    path = "/report?since=24h"
+    async with visit(topics.settings) as visitor:
+        await wait_until_ready(visitor)
+        for site in ("cross-site", "same-site"):
+            status, page = await visitor.get(path, **{"Sec-Fetch-Site": site})
+            assert (status, "<option selected>24h" in page) == (200, True)
+            assert "being read" not in page
+            assert "accepted: 3" not in page
+        own = {"Sec-Fetch-Site": "same-origin"}
+
+        async def is_there() -> bool:
+            return "accepted: 3" in (await visitor.get(path, **own))[1]
+
+        await wait_until(is_there)
+
+
+async def test_a_report_of_too_many_events_is_refused(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The console's memory is limited; the command has no limit, and is named."""
+    monkeypatch.setattr(reports, "_MAX_EVENTS", 2)
+    async with visit(topics.settings) as visitor:
+        await wait_until_ready(visitor)
+        await wait_until(lambda: has(visitor, "/report?since=24h", "use `wa-streams report`"))
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(TopicNotFound("gone"), "gone"), (LookupError("a bug"), "the console's log")],
+)
+async def test_an_error_of_a_report_is_shown_and_then_forgotten(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, error: Exception, shown: str
+) -> None:
+    """Also one that nobody expects: else its page would begin the report again and again, and say nothing."""
+
+    async def fail(_: reports.Query) -> Report:
+        raise error
+
+    runner, query = (
+        reports.ReportRunner(settings, lambda: 0.0, lambda: None),
+        reports.Query("1h", ""),
+    )
+    monkeypatch.setattr(runner, "_make", fail)
+    result = await runner.get(query)
+    assert result is not None
+    assert shown in (result.error or "")
+    monkeypatch.setattr(reports, "_KEEP_S", 0.0)
+    assert await runner.get(query) is result  # each page that waits shows it
+    monkeypatch.setattr(reports, "_KEEP_ERROR_S", 0.0)
+    assert runner.find(query) is None
 
 
 async def test_consents_are_listed_and_decided(topics: Topics) -> None:

@@ -153,12 +153,17 @@ def is_foreign_host(request: web.Request) -> bool:
         return True
 
 
+def is_from_other_site(request: web.Request) -> bool:
+    """Whether a page of another site made this request or led here. A browser says so; a program says nothing."""
+    site = request.headers.get("Sec-Fetch-Site")
+    return site is not None and site not in _OWN_SITES
+
+
 def is_cross_site(request: web.Request) -> bool:
     """Whether a page of another site made this request, and it is one that may change something."""
     if request.method in _SAFE_METHODS:
         return False
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None and site not in _OWN_SITES:
+    if is_from_other_site(request):
         return True
     origin = request.headers.get("Origin")
     if origin is None:

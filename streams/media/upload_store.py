@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from streams.system.private_files import PRIVATE_DIR_MODE
 
 _FOLDER: Final = "_uploads"  # an account, whose received files are beside it, cannot have this name
 _ID: Final = re.compile(r"(\d{8})-[0-9a-f]{32}")
+_MAX_THREADS: Final = 4  # as many files as are uploaded at a time
 _PART: Final = ".part"
 _DAY: Final = "%Y%m%d"
 
@@ -37,6 +39,8 @@ class UploadStore:
         self._address = address.removeprefix("file://").rstrip("/")
         root = settings.data_dir / "media" if self._is_remote else Path(self._address).expanduser()
         self._root = root / _FOLDER
+        # Of its own: a store that hangs must not take the threads from everything else.
+        self._threads = ThreadPoolExecutor(_MAX_THREADS, "upload-store")
         self._retention_days = settings.upload_retention_days
         self._max_age = timedelta(days=settings.upload_retention_days)
 
@@ -64,10 +68,14 @@ class UploadStore:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def keep(self, upload_id: str, path: Path) -> None:
-        """Store a file that was received whole; it is durable when this returns. Raises OSError."""
-        await asyncio.to_thread(
-            self._keep_remote if self._is_remote else self._keep_local, upload_id, path
-        )
+        """Store a file that was received whole; it is durable when this returns.
+
+        Raises:
+            OSError: it cannot be written. A remote store has errors of its own.
+        """
+        keep = self._keep_remote if self._is_remote else self._keep_local
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, keep, upload_id, path)
 
     def _keep_local(self, upload_id: str, path: Path) -> None:
         with path.open("rb") as file:

@@ -33,6 +33,11 @@ class MediaSettings:
         "Networks that are not public and from which files may be fetched all the same, for example "
         "10.1.0.0/16. Callers can then reach every web server in them.",
     )
+    uploads: bool = setting(
+        True,
+        "false: the HTTP API takes no files (501). For a console that shares neither a data folder nor "
+        "`WA_MEDIA_STORE` with the senders: they could not read what it has stored.",
+    )
     upload_retention_days: AtLeast1 = setting(
         30,
         "Days for which a file is kept that was uploaded to the HTTP API. A message that is sent later fails.",

@@ -1,9 +1,11 @@
 """Files are uploaded over real HTTP, and a sender finds them by the reference."""
 
 import asyncio
+import threading
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -131,6 +133,62 @@ async def test_the_number_of_uploads_is_limited(topics: Topics) -> None:
         released.set()
         assert [status for status, _ in await asyncio.gather(*running)] == [201] * len(running)
         assert (await upload(visitor, PNG, **act))[0] == 201
+
+
+async def test_a_store_that_does_not_answer_blocks_nobody(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many uploads as are allowed get an answer, and when the store is back, the next file is taken."""
+    answered, keep = threading.Event(), UploadStore._keep_local
+
+    def hang(store: UploadStore, upload_id: str, path: Path) -> None:
+        assert answered.wait(120)
+        keep(store, upload_id, path)
+
+    async with visit(topics.settings) as visitor:
+        with monkeypatch.context() as patch:
+            patch.setattr(UploadStore, "_keep_local", hang)
+            patch.setattr(uploads, "_STORE_TIMEOUT_S", 0.5)
+            for _ in range(uploads.MAX_UPLOADS + 1):
+                status, document = await upload(visitor, PNG)
+                assert (status, "in time" in document["detail"]) == (503, True), document
+        answered.set()
+        assert (await upload(visitor, PNG))[0] == 201
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "detail"),
+    [
+        (LookupError("an error of the store's library"), 503, "LookupError"),
+        (TimeoutError(110, "Connection timed out"), 503, "in time"),
+        (OSError(28, "No space left on device"), 507, "No space left"),
+        (OSError("without a number"), 507, "OSError"),
+    ],
+)
+async def test_an_error_of_the_store_is_an_answer(
+    topics: Topics,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    expected: int,
+    detail: str,
+) -> None:
+    """Each library has errors of its own; none is the caller's mistake."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(UploadStore, "_keep_local", fail)
+    async with visit(topics.settings) as visitor:
+        status, document = await upload(visitor, PNG)
+    assert (status, detail in document["detail"]) == (expected, True), document
+    assert list_files(topics.settings) == []
+
+
+async def test_uploads_can_be_turned_off(topics: Topics) -> None:
+    """Where no sender could read them."""
+    async with visit(replace(topics.settings, uploads=False)) as visitor:
+        status, document = await upload(visitor, PNG)
+    assert (status, "WA_UPLOADS" in document["detail"]) == (501, True)
 
 
 async def test_an_upload_expires(settings: Settings) -> None:

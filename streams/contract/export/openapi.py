@@ -25,8 +25,10 @@ _PROBLEMS: Final = {
     415: "The content type is not accepted.",
     422: "The request breaks the contract, or the file is not what it is said to be.",
     429: "Too much at a time. `Retry-After` says how many seconds to wait.",
-    503: "Kafka does not answer, or has not confirmed the requests. It may have them: repeat with the same ids.",
-    507: "The disk is almost full.",
+    501: "Uploads are turned off here.",
+    503: "Kafka does not answer, or has not confirmed the requests. It may have them: repeat with the same ids. "
+    "Of an upload: the store of the files does not answer, or refuses the file.",
+    507: "The disk is almost full, or the file cannot be written.",
 }
 _ACCESS: Final = (400, 401, 403, 503)
 _TEXT: Final = {"type": "string"}
@@ -162,7 +164,7 @@ def _build_upload_operation() -> Schema:
         "uploadMedia",
         "Store a file, and get a reference to it for a message.",
         {"201": _answer("The file is stored.", _ref("Upload"))},
-        (*_ACCESS, 408, 413, 415, 422, 429, 507),
+        (*_ACCESS, 408, 413, 415, 422, 429, 501, 507),
     )
     body: Schema = {"required": True, "content": {"application/octet-stream": {"schema": {}}}}
     return operation | {"parameters": parameters, "requestBody": body}

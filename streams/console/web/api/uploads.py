@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 MAX_UPLOADS: Final = 4  # at a time: each one holds a connection and the disk
 _CHUNK_BYTES: Final = 1 << 16
 _SILENCE_TIMEOUT_S: Final = 30.0
+_STORE_TIMEOUT_S: Final = 120.0  # for the largest file, to a store that is not near
 _MIB: Final = 1 << 20
 _CLASSES: Final = {kind.__struct_config__.tag: kind for kind in MEDIA_CLASSES}
 
@@ -56,18 +57,18 @@ class Uploads:
             return await self._upload(request)
         except Refused as refusal:
             return refusal.response
-        except TimeoutError:
-            return problem(408, "the file did not arrive in time")
         except MediaError as error:
             return problem(413, error.detail, code=error.code)
         except InvalidRequest as error:
             return problem(422, error.detail, code="media_rejected")
         except OSError as error:
-            return problem(507, f"the file cannot be stored ({error.strerror})")
+            return _refuse_storing(error)
         finally:
             self._running -= 1
 
     async def _upload(self, request: web.Request) -> web.Response:
+        if not self._settings.uploads:
+            raise Refused(problem(501, "uploads are turned off here (WA_UPLOADS)"))
         kind, filename = _read_query(request)
         if request.content_type.startswith("multipart/"):
             detail = "the body must be the file itself: curl --data-binary @FILE"
@@ -76,19 +77,30 @@ class Uploads:
         await self._require_room(request.content_length)
         upload_id = self._store.make_id(self._console.now_s())
         async with self._store.reserve(upload_id) as path:
-            async with (
-                IncomingFile(path, max_bytes) as file,
-                asyncio.timeout(self._settings.media_timeout_s),
-            ):
+            async with IncomingFile(path, max_bytes) as file:
                 file.expect(request.content_length)
-                await _receive(request, file)
+                await _receive(request, file, self._settings.media_timeout_s)
                 download = await file.finish(filename, Validators())
             content = await asyncio.to_thread(_identify, path, kind, filename)
             limit_bytes = self._get_max_bytes(media.get_kind(content))
             if download.size_bytes > limit_bytes:
                 raise MediaError("media_too_large", f"the file has more than {limit_bytes} bytes")
-            await self._store.keep(upload_id, path)
+            await self._keep(upload_id, path)
         return self._answer(upload_id, download, content)
+
+    async def _keep(self, upload_id: str, path: Path) -> None:
+        """Give the file to the store, which may be far away. Raises Refused."""
+        try:
+            async with asyncio.timeout(_STORE_TIMEOUT_S):
+                await self._store.keep(upload_id, path)
+        except TimeoutError as error:
+            raise Refused(_refuse_for_now("does not answer in time")) from error
+        except OSError as error:
+            raise Refused(_refuse_storing(error)) from error
+        except Exception as error:  # each store has errors of its own
+            log.warning("an uploaded file cannot be stored: %r", error)
+            reason = f"cannot be written ({type(error).__name__})"
+            raise Refused(_refuse_for_now(reason)) from error
 
     def _get_max_bytes(self, kind: str | None) -> int:
         """Of this kind; without one, of the kind that may have most."""
@@ -140,14 +152,29 @@ def _read_query(request: web.Request) -> tuple[str | None, str | None]:
     return kind, filename
 
 
-async def _receive(request: web.Request, file: IncomingFile) -> None:
-    """Raises MediaError as soon as it is too large, and TimeoutError if the sender falls silent."""
+async def _receive(request: web.Request, file: IncomingFile, timeout_s: float) -> None:
+    """Raises MediaError as soon as it is too large, and Refused if it takes too long or its sender falls silent."""
+    deadline_s = asyncio.get_running_loop().time() + timeout_s
     while True:
-        async with asyncio.timeout(_SILENCE_TIMEOUT_S):
-            piece = await request.content.read(_CHUNK_BYTES)
+        silence_s = asyncio.get_running_loop().time() + _SILENCE_TIMEOUT_S
+        try:
+            async with asyncio.timeout_at(min(deadline_s, silence_s)):
+                piece = await request.content.read(_CHUNK_BYTES)
+        except TimeoutError as error:
+            raise Refused(problem(408, "the file did not arrive in time")) from error
         if not piece:
             return
         await file.write(piece)
+
+
+def _refuse_for_now(reason: str) -> web.Response:
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return problem(503, f"the store of the files (WA_MEDIA_STORE) {reason}", headers=headers)
+
+
+def _refuse_storing(error: OSError) -> web.Response:
+    reason = error.strerror or type(error).__name__
+    return problem(507, f"the file cannot be stored ({reason})")
 
 
 def _identify(path: Path, kind: str | None, filename: str | None) -> MediaContent:

@@ -17,7 +17,7 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends chromium-headless-shell \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 1000 wa \
-    && install --directory --owner wa --group wa /data
+    && install --directory --owner wa --group wa /data /media
 COPY requirements/run.txt /tmp/run.txt
 RUN pip install --no-cache-dir --require-hashes -r /tmp/run.txt
 COPY --from=build /wheels/ /wheels/

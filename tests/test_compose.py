@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.kafka.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 WA_SERVICES = {name: service for name, service in SERVICES.items() if name != "broker"}
+MEDIA = "media:/media"
 BROKER: dict[str, Any] = SERVICES["broker"]["environment"]
 
 
@@ -116,11 +117,21 @@ def test_nothing_is_published_beyond_this_machine() -> None:
 def test_all_lasting_data_is_on_volumes() -> None:
     """Records, tables and a link outlive their containers; each volume is declared and used once."""
     mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
-    volumes = [mount.split(":")[0] for mount in mounts]
-    assert sorted(volumes) == sorted(COMPOSE["volumes"])
+    volumes = [mount.split(":")[0] for mount in mounts if mount != MEDIA]
+    assert sorted([*volumes, "media"]) == sorted(COMPOSE["volumes"])
     assert f"kafka:{BROKER['KAFKA_LOG_DIRS']}" in mounts
     for name in ("dispatch", "sender", "console"):
-        assert [mount.split(":")[1] for mount in WA_SERVICES[name]["volumes"]] == ["/data"]
+        own = [mount for mount in WA_SERVICES[name]["volumes"] if mount != MEDIA]
+        assert [mount.split(":")[1] for mount in own] == ["/data"]
+
+
+def test_a_sender_finds_what_the_console_has_stored() -> None:
+    """Both have the volume of the files, which the image gives to the user of the service."""
+    having = {name for name, service in WA_SERVICES.items() if MEDIA in service.get("volumes", [])}
+    assert having == {"sender", "console"}
+    for name in having:
+        assert _settings(WA_SERVICES[name]).media_store == MEDIA.split(":")[1]
+    assert "--owner wa --group wa /data /media" in (ROOT / "Dockerfile").read_text()
 
 
 def test_workers_start_after_the_topics_exist() -> None:

@@ -109,6 +109,13 @@ def test_a_pod_names_what_exists(name: str) -> None:
             assert container["ports"] == [{"name": "web", "containerPort": settings.web_port}]
 
 
+def test_a_file_that_no_sender_could_read_is_not_taken() -> None:
+    """The console and the senders share no volume, so its uploads are off until there is a store for both."""
+    [config] = [each for each in OBJECTS if each["metadata"]["name"] == "wa-streams"]
+    settings = load(config["data"] | {"WA_WEB_TOKEN": "a-token"})
+    assert settings.media_store is not None or not settings.uploads
+
+
 def test_every_account_has_a_sender() -> None:
     """And each sender has an account."""
     [config] = [each for each in OBJECTS if each["metadata"]["name"] == "wa-streams"]

@@ -29,6 +29,7 @@ from streams.whatsapp.driver import (
     Phase,
     Receipt,
     ServerAccepted,
+    ServerRefused,
     SessionState,
     Submission,
     SubmitResult,
@@ -111,6 +112,8 @@ class FakeDriver(FakeWhatsApp):
         try:
             if await self._is_its_turn(submission):
                 result = await self._submit_now(submission)
+            if isinstance(result, ServerRefused):
+                self._stop_turns()
         finally:
             turn.set_result(isinstance(result, ServerAccepted))
         return result
@@ -122,8 +125,24 @@ class FakeDriver(FakeWhatsApp):
         turn = self._turns.get(submission.after)
         if turn is None:
             return False
-        await asyncio.wait({turn}, timeout=submission.after_timeout_s)
-        return turn.done() and turn.result()
+        stop: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting_turns.add(stop)
+        try:
+            await asyncio.wait(
+                {turn, stop},
+                timeout=submission.after_timeout_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            self._waiting_turns.discard(stop)
+        return turn.done() and turn.result() and not stop.done()
+
+    def _stop_turns(self) -> None:
+        """After a refusal by the server, nothing that was handed over before follows another message."""
+        for stop in self._waiting_turns:
+            if not stop.done():
+                stop.set_result(False)
+        self._turns.clear()
 
     async def _submit_now(self, submission: Submission) -> SubmitResult:
         self.submissions.append(submission)

@@ -93,6 +93,7 @@ class FakeWhatsApp(FakeIncomingStore):
         self._time_lock: TimeLock | None = None
         self._new_chat_quota: NewChatQuota | None = None
         self._turns: dict[str, asyncio.Future[bool]] = {}  # whether a submit was accepted
+        self._waiting_turns: set[asyncio.Future[bool]] = set()  # of the submits that wait
         self._may_answer = asyncio.Event()
         self._may_answer.set()
         self._delay: asyncio.Event | None = None  # of the submit that is being made

@@ -16,6 +16,7 @@ from streams.whatsapp.driver import (
 )
 from tests.support.browser import PEER_CHAT, make_text
 from tests.support.pages.driver_worlds import World
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -59,6 +60,26 @@ async def test_after_a_refusal_nothing_is_begun(world: World) -> None:
     assert await world.arrived_ids() == []
     assert isinstance(await world.driver.submit(make_text("3EB0AE21")), ServerAccepted)
     assert await world.arrived_ids() == ["3EB0AE21"]
+
+
+async def test_after_a_refusal_nothing_follows_another_message(world: World) -> None:
+    """A late message is refused while another one is sent: what waits behind that one asks for permission again."""
+    release = await world.delay_next_ack()
+    in_flight = asyncio.create_task(world.driver.submit(make_text("3EB0AE25")))
+
+    async def has_arrived() -> bool:
+        return await world.arrived_ids() == ["3EB0AE25"]
+
+    await wait_until(has_arrived)
+    behind = asyncio.create_task(world.driver.submit(ahead(make_text("3EB0AE26"), "3EB0AE25")))
+    await world.refuse_next_submit()
+    assert isinstance(await world.driver.submit(make_text("3EB0AE27")), ServerRefused)
+    release()
+    assert await behind == NotBegun()
+    assert isinstance(await in_flight, ServerAccepted)
+    handed_over_too_late = ahead(make_text("3EB0AE28"), "3EB0AE25")
+    assert await world.driver.submit(handed_over_too_late) == NotBegun()
+    assert await world.arrived_ids() == ["3EB0AE25"]
 
 
 async def test_behind_a_lost_ack_the_time_passes(world: World) -> None:

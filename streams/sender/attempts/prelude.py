@@ -25,6 +25,7 @@ class PreludeState(Protocol):
     """What the prelude reads and writes of an attempt that runs."""
 
     deadline_mono_s: float
+    has_had_prelude: bool
     is_stranger: bool
     typing_driver: Driver | None
 
@@ -59,6 +60,7 @@ class Prelude:
         driver = self._browser_session.driver
         if driver is None or self._browser_session.state.phase is not Phase.READY:
             return None
+        state.has_had_prelude = True
         typing_s = self._typing.duration_s(content)
         is_blocked = typing_s > 0 and self._new_chats.get_block(self._clock.now_s()) is not None
         if is_blocked or self._pace.get_limits().is_pacing_strangers:

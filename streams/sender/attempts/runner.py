@@ -171,7 +171,8 @@ class AttemptRunner:
     async def _run_prelude(self, running: RunningAttempt) -> None:
         """Before the first submit only. What it denies, the turn has nothing to do for."""
         attempt = running.attempt
-        if attempt.submit_count or not isinstance(attempt.action, actions.WaitUntilAllowed):
+        is_waiting = isinstance(attempt.action, actions.WaitUntilAllowed)
+        if running.has_had_prelude or attempt.submit_count or not is_waiting:
             return
         denied = await self._prelude.run(running, attempt.chat_id, attempt.content)
         if denied is not None:

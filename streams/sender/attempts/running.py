@@ -23,6 +23,7 @@ class RunningAttempt:
     whatsapp_id: str
     deadline_mono_s: float
     driver: Driver | None = None  # since `Allowed`
+    has_had_prelude: bool = False  # also if its turn comes once more
     is_stranger: bool = False  # as far as the prelude asked
     typing_driver: Driver | None = None  # whose page shows that the account is typing
     media: FetchedFile | None = None  # until `release`

@@ -36,6 +36,7 @@ class World(Protocol):
     async def remove_number(self, phone: str) -> None: ...
     async def refuse_next_submit(self) -> None: ...
     async def lose_next_ack(self) -> None: ...
+    async def delay_next_ack(self) -> Callable[[], None]: ...
     async def fail_next_submit(self) -> None: ...
     async def lock_new_chats(self, duration_s: int) -> None: ...
     async def write_to_account(self, phone: str) -> None: ...
@@ -63,6 +64,9 @@ class FakeWorld:
 
     async def lose_next_ack(self) -> None:
         self.driver.lose_next_ack()
+
+    async def delay_next_ack(self) -> Callable[[], None]:
+        return self.driver.delay_next_ack().set
 
     async def fail_next_submit(self) -> None:
         self.driver.fail_next_submit(arrives=False)
@@ -108,6 +112,10 @@ class RealWorld:
 
     async def lose_next_ack(self) -> None:
         await self.control.post("/faults", {"ack_lost": True, "count": 1})
+
+    async def delay_next_ack(self) -> Callable[[], None]:
+        await self.control.post("/faults", {"ack_delay_ms": 3000, "count": 1})
+        return lambda: None
 
     async def fail_next_submit(self) -> None:
         await self.control.post("/faults", {"local_error": "before_ack", "count": 1})

@@ -10,7 +10,7 @@
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
     isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, hasLeft,
     startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia, isGroup, requireWritable, isChange,
-    beginTurn, waitForTurn,
+    beginTurn, stopTurns, waitForTurn,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -239,6 +239,7 @@
       turn.end(true);
       return { ok: true };
     } catch (error) {
+      if (error && error.server_code) stopTurns();
       return describeFailure(id, error);
     } finally {
       turn.end(false);

@@ -17,6 +17,7 @@ from streams.contract.topics import MIB
 from streams.embedded_kafka import address as embedded
 from streams.kafka import connection_errors, timeouts
 from streams.kafka.admin_client import AdminClient
+from streams.kafka.reading import record_batches
 from streams.settings import ClientSettings, SettingError
 from streams.system.tasks import keep_cancellation
 
@@ -62,6 +63,7 @@ def client_options(settings: ClientSettings) -> dict[str, Any]:
         SettingError: a certificate cannot be read.
     """
     timeouts.install()
+    record_batches.install()  # anybody may write to a topic
     protocol = settings.kafka_security_protocol
     options: dict[str, Any] = {
         "bootstrap_servers": bootstrap_servers(settings),

@@ -15,8 +15,9 @@ from aiokafka.consumer import consumer as ak_consumer
 from aiokafka.consumer import fetcher as ak_fetcher
 
 from streams.kafka import timeouts
+from streams.kafka.reading import record_batches
 from streams.runtime.broker import wire_format
-from streams.runtime.consumer import coordinator, fetch, record_batches
+from streams.runtime.consumer import coordinator, fetch
 
 FAUST_VERSION, AIOKAFKA_VERSION = "0.15.3", "0.14.0"
 
@@ -38,9 +39,9 @@ def install() -> None:
         raise RuntimeError("faust-streaming lacks its compiled part; install its wheel")
     # Ten lines a second for each topic that is missing; obstacles/monitor.py reports it once.
     logging.getLogger("aiokafka.cluster").setLevel(logging.CRITICAL)
-    ak_fetcher.MemoryRecords = record_batches.RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
     ak_fetcher.PartitionRecords = fetch.PartitionRecords
     ak_fetcher.FetchResult = fetch.FetchResult
     ak_consumer.GroupCoordinator = coordinator.Coordinator
     timeouts.install()
+    record_batches.install()
     wire_format.install()

@@ -15,6 +15,7 @@ from streams.kafka.connection import admin_client
 from streams.kafka.topics import names
 from tests.console.models import follow, has_everything, read_status
 from tests.console.world import ERROR, OTHER_PHONE, PHONE, Topics, make_letter
+from tests.kafka.reading.test_record_batches import Bytes, python_batch
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.broker
@@ -93,6 +94,21 @@ async def test_records_of_other_programs_are_skipped(topics: Topics, tmp_path: P
     for value in (b"", b"\xff", b"[]", b'{"event_id": 1}', None):
         for topic in ("status", "inbound", "batches", "dlq", "forget"):
             await topics.put(topic, b"\xff", value)
+    await topics.put_event("after", "accepted", 1.0)
+    async with follow(topics, tmp_path / "model") as model:
+        assert await read_status(model, "after") == "accepted"
+        assert model.rebuilds == 0
+
+
+@pytest.mark.parametrize("topic", ["outbound", "status"])
+async def test_a_header_name_that_is_not_text_stops_nothing(
+    topics: Topics, tmp_path: Path, topic: str
+) -> None:
+    """Any caller can write one; the console would end at every start, for as long as the topic has it."""
+    batch = python_batch(topics.producer.create_batch())
+    batch.append(key=b"k", value=b"{}", timestamp=None, headers=[(Bytes.of(b"\xff"), b"1")])
+    name = getattr(names(topics.settings), topic)
+    await (await topics.producer.send_batch(batch, name, partition=0))
     await topics.put_event("after", "accepted", 1.0)
     async with follow(topics, tmp_path / "model") as model:
         assert await read_status(model, "after") == "accepted"

@@ -152,7 +152,7 @@ async def test_a_header_name_that_is_not_text_stops_no_worker(caller: Caller) ->
     from aiokafka import AIOKafkaProducer
 
     from streams.kafka.connection import client_options
-    from tests.runtime.consumer.test_record_batches import Bytes, python_batch
+    from tests.kafka.reading.test_record_batches import Bytes, python_batch
 
     submitted = [{"id": uuid4().hex, "to": TO, "text": "x"}, {"id": uuid4().hex, "to": "nobody"}]
     producer = AIOKafkaProducer(**client_options(caller.settings))

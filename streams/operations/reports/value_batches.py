@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 
-from streams.runtime.consumer.record_batches import RecordBatches
+from streams.kafka.reading import record_batches
 
 
 class ValueBatches(fetcher.PartitionRecords):
@@ -36,5 +36,5 @@ class ValueBatches(fetcher.PartitionRecords):
 
 def install_value_batches() -> None:
     """From now on, `getmany` of each consumer that starts in this process returns lists of values."""
-    fetcher.MemoryRecords = RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
+    record_batches.install()
     fetcher.PartitionRecords = ValueBatches

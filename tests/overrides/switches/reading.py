@@ -127,14 +127,14 @@ READING = (
     ),
     Switch(
         "header names that are not UTF-8",
-        "patches.py",
-        "    ak_fetcher.MemoryRecords = record_batches.RecordBatches",
-        "    record_batches.RecordBatches",
+        "../kafka/reading/record_batches.py",
+        "    fetcher.MemoryRecords = RecordBatches",
+        "    RecordBatches",
         (BAD_INPUT + "test_a_header_name_that_is_not_text_stops_no_worker",),
     ),
     Switch(
         "a batch that unpacks to more than the memory",
-        "consumer/record_batches.py",
+        "../kafka/reading/record_batches.py",
         "start = huge_batches.unpack_if_huge(codec, self._data) if codec else None",
         "start = None",
         (HUGE_BATCHES + "test_every_record_of_a_huge_batch_is_delivered",),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-from streams.runtime.consumer.record_batches import RecordBatches
+from streams.kafka.reading.record_batches import RecordBatches
 
 GZIP, PLAIN = 1, 0
 

@@ -1,4 +1,4 @@
-"""Reads a batch that unpacks to more than a worker may hold: 4 MiB of zstd can hold gigabytes of zeros.
+"""Reads a batch that unpacks to more than a process may hold: 4 MiB of zstd can hold gigabytes of zeros.
 
 Of such a batch only the first `MAX_UNPACKED_BYTES` are unpacked. Every record of it is still delivered, so that it is
 answered: those inside as they are, the one at the edge cut, and those behind it empty. A cut field is a `CutBytes`,
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-import cramjam
+from aiokafka import codec as ak_codec
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordPy
 from aiokafka.record.util import decode_varint
 
@@ -24,10 +24,7 @@ _GZIP: Final = 31  # zlib's word for a gzip header
 _MAX_VARINT_BYTES: Final = 10
 _LOG_APPEND_TIME: Final = 1
 
-_UNPACKERS: Final[dict[int, Any]] = {
-    DefaultRecordBatch.CODEC_LZ4: cramjam.lz4.decompress_into,
-    DefaultRecordBatch.CODEC_ZSTD: cramjam.zstd.decompress_into,
-}
+_UNPACKED_BY_CRAMJAM: Final = (DefaultRecordBatch.CODEC_LZ4, DefaultRecordBatch.CODEC_ZSTD)
 
 
 def unpack_if_huge(
@@ -41,7 +38,9 @@ def unpack_if_huge(
         unpacker = zlib.decompressobj(_GZIP)
         start = unpacker.decompress(packed, max_bytes)
         return None if unpacker.eof else start
-    if codec not in _UNPACKERS:  # snappy makes at most 21 bytes out of one
+    if codec not in _UNPACKED_BY_CRAMJAM:  # snappy makes at most 21 bytes out of one
+        return None
+    if not ak_codec.has_zstd():  # a caller's program may lack the library; then aiokafka says so
         return None
     size = min(len(packed) * _FIRST_GUESS, max_bytes)
     while not _fits(codec, packed, buffer := bytearray(size)):
@@ -53,8 +52,12 @@ def unpack_if_huge(
 
 def _fits(codec: int, packed: memoryview, buffer: bytearray) -> bool:
     """Whether the records fit into the buffer, which has their beginning in any case."""
+    import cramjam  # not required by the client
+
+    is_lz4 = codec == DefaultRecordBatch.CODEC_LZ4
+    unpack: Any = cramjam.lz4.decompress_into if is_lz4 else cramjam.zstd.decompress_into
     try:
-        _UNPACKERS[codec](packed, buffer)
+        unpack(packed, buffer)
     except cramjam.DecompressionError as error:
         if "whole buffer" in str(error):
             return False

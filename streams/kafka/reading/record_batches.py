@@ -1,28 +1,35 @@
 """Reads records whose header names are not UTF-8, too. Anybody may put such a record on a topic.
 
-aiokafka decodes each header name as UTF-8, and raises in the middle of a fetched batch if that fails: the worker would
-crash, be restarted, and crash again. The protocol calls the name a string, but brokers do not check it. Here the
-invalid bytes of such a name are read as `\\xff`; keys, values and header values stay as they are. aiokafka's own reader
-in C is used until it fails on a batch. A batch that unpacks to more than the memory is read in part (huge_batches.py).
+aiokafka decodes each header name as UTF-8, and raises in the middle of a fetched batch if that fails: a worker, or the
+console, would crash, be restarted, and crash again. The protocol calls the name a string, but brokers do not check it.
+Here the invalid bytes of such a name are read as `\\xff`; keys, values and header values stay as they are. aiokafka's
+own reader in C is used until it fails on a batch. A batch that unpacks to more than the memory is read in part
+(huge_batches.py).
 """
 
 import struct
 from collections.abc import Iterator
 from typing import Any
 
+from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-from streams.runtime.consumer import huge_batches
+from streams.kafka.reading import huge_batches
 
 _BATCH_OVERHEAD = struct.calcsize(">qi")  # the bytes before those that a batch's length counts
 _INT32 = struct.Struct(">i")
 
 
+def install() -> None:
+    """Let every consumer of this process read in this way. Harmless when it is done already."""
+    fetcher.MemoryRecords = RecordBatches  # pyright: ignore[reportAttributeAccessIssue] - as much of it as is used
+
+
 class RecordBatches:
-    """Replaces aiokafka's MemoryRecords in its fetcher (patches.py)."""
+    """Replaces aiokafka's MemoryRecords in its fetcher."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

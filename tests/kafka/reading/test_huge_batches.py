@@ -9,8 +9,8 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from streams.contract import record_size
 from streams.contract.record_size import CutBytes
-from streams.runtime.consumer import huge_batches
-from streams.runtime.consumer.record_batches import RecordBatches
+from streams.kafka.reading import huge_batches
+from streams.kafka.reading.record_batches import RecordBatches
 
 GZIP, LZ4, ZSTD = 1, 3, 4
 MIB = 1 << 20

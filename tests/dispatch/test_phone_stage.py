@@ -5,6 +5,7 @@ import logging
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from streams.contract import dead_letter
 from streams.dispatch.commits import decider as decider_module
@@ -63,6 +64,16 @@ def test_the_stage_goes_on_after_an_illegal_transition(
     world.take_topics()
     assert world.handle(1, request("b")) is EventDisposition.APPLIED
     assert world.take_topics() == ["status", "send.main"]
+
+
+def test_only_the_request_that_was_accepted_names_its_template(world: StageWorld) -> None:
+    """Also if it is published again after a crash. A repeat may name another template, which was not used."""
+    for offset, template in ((0, "hello/en"), (0, "hello/en"), (1, "other/en"), (1, "other/en")):
+        event = request("a", offset)
+        world.handle(offset, replace(event, request=replace(event.request, template=template)))
+    published = [orjson.loads(r.value or b"") for r in world.disk.topics if r.topic == "status"]
+    assert len({status["event_id"] for status in published}) == 1
+    assert [status.get("template") for status in published] == ["hello/en", "hello/en", None, None]
 
 
 def test_a_published_journal_needs_no_payload(

@@ -43,6 +43,7 @@ class EffectContext:
         self._row_offset = row.offset
         self._is_republished = is_republished
         self._removed_payloads = frozenset(row.journal.removed_payloads)
+        self._new_payload_id = row.journal.new_payload_id
         self._event = event
         self._store = store
         self.missing_payloads: list[MissingPayload] = []
@@ -110,7 +111,12 @@ class EffectContext:
         return forwarding.requested_phone if forwarding else None
 
     def get_template(self, request_id: str) -> str | None:
-        """The template that the request was rendered from, while its own event is applied."""
+        """The template that the message was rendered from, while the event that made it is applied.
+
+        A repeat is answered with the status of that message, whatever template the repeat names.
+        """
+        if self._new_payload_id != request_id:
+            return None
         request = self._get_request(request_id)
         return (request.template or None) if request is not None else None
 

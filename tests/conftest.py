@@ -11,8 +11,9 @@ import sys
 import hypothesis
 import pytest
 from _pytest.capture import CaptureManager
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
-from streams.runtime import exit_codes
+from streams.runtime import exit_codes, watchdog
 from streams.runtime.exit_codes import ExitCode
 
 pytest_plugins = [
@@ -51,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
             )
 
     exit_codes.log_exit = log_and_print
+    if fault_handler_stderr_fd_key in config.stash:  # a copy from before the capture
+        watchdog.stderr_descriptor = config.stash[fault_handler_stderr_fd_key]
 
 
 def _get_capture(config: pytest.Config) -> CaptureManager:

@@ -14,7 +14,6 @@ import asyncio
 import faulthandler
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -27,8 +26,12 @@ from faust.types import TP
 
 from streams.runtime.exit_codes import ExitCode, terminate
 from streams.runtime.protocols import Watched
+from streams.system.task_report import describe_tasks
 
 log = logging.getLogger(__name__)
+
+# Where the last words of a stuck process go: standard error, past Python's buffers and locks.
+stderr_descriptor = 2
 
 GRACE_PERIOD_S = 30.0
 READINESS = "ready"  # the key of the mark of a process that is not ready
@@ -95,9 +98,12 @@ class Watchdog:
 
     def start(self) -> None:
         """Start the thread that watches the loop."""
-        threading.Thread(target=self._watch_loop, name="watchdog", daemon=True).start()
+        loop = asyncio.get_running_loop()
+        threading.Thread(
+            target=self._watch_loop, args=(loop,), name="watchdog", daemon=True
+        ).start()
 
-    def _watch_loop(self) -> None:
+    def _watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         # Counts checks and not time: a suspended process makes no checks.
         idle_checks, last_tick = 0, self._loop_ticks
         while idle_checks < self.timeouts.loop_timeout_s / self.timeouts.check_interval_s:
@@ -106,8 +112,11 @@ class Watchdog:
             is_idle = last_tick == self._loop_ticks
             idle_checks, last_tick = idle_checks + 1 if is_idle else 0, self._loop_ticks
         # Does not use logging: the loop may be stuck while it holds one of its locks.
-        faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
-        os.write(2, b"the event loop is stuck (exit 76, LOOP_STUCK)\n")
+        faulthandler.dump_traceback(file=stderr_descriptor, all_threads=True)
+        # A loop may also be idle because each of its tasks waits for another one.
+        tasks = "\n".join(f"waiting: {line}" for line in describe_tasks(loop))
+        os.write(stderr_descriptor, tasks.encode())
+        os.write(stderr_descriptor, b"\nthe event loop is stuck (exit 76, LOOP_STUCK)\n")
         os._exit(ExitCode.LOOP_STUCK)
 
     def stop(self) -> None:

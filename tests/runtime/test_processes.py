@@ -183,6 +183,7 @@ async def test_an_event_loop_that_is_stuck_ends_the_process(world: World):
     worker = world.start_worker("failing", "dispatch-1", GRACE_S="1")
     assert await worker.wait_for_exit() == ExitCode.LOOP_STUCK, worker.log
     assert "in fail" in worker.log  # where it was stuck
+    assert "waiting: " in worker.log  # and what its other tasks wait for
 
 
 async def test_an_event_that_never_ends_ends_the_process(world: World):

@@ -75,10 +75,15 @@ class ObstacleMonitor:
 
     async def run(self) -> None:
         """Check at intervals until the app has stopped."""
-        while True:
-            await asyncio.sleep(self.check_interval_s)
-            if not self._app.should_stop:
-                await self.check()
+        # The condition ends it also if a library has lost its cancellation.
+        while not self._app.should_stop:
+            await self.check_later()
+
+    async def check_later(self) -> None:
+        """Check once, after the interval, unless the app stops meanwhile."""
+        await asyncio.sleep(self.check_interval_s)
+        if not self._app.should_stop:
+            await self.check()
 
     async def check(self) -> None:
         """Look once for everything that stands in the way."""

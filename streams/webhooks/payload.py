@@ -33,8 +33,16 @@ def read_event(topic: str, value: bytes) -> Event:
     """The event of a record of `wa.status` or `wa.inbound`; `topic` is the name without a prefix.
 
     Raises:
-        msgspec.DecodeError: the bytes are not one of our records.
+        ValueError: the bytes are not one of our records, or not one that an endpoint could read.
     """
+    value.decode()  # msgspec does not look at the text of unknown fields, which are copied
+    try:
+        return _read_event(topic, value)
+    except RecursionError as error:
+        raise ValueError("the record is nested too deeply") from error
+
+
+def _read_event(topic: str, value: bytes) -> Event:
     if topic == "status":
         event = status.decode(value)
         event_type, event_id, at = status.EVENT_TYPE_PREFIX + event.status, event.event_id, event.at

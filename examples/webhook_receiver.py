@@ -3,7 +3,8 @@
     WEBHOOK_SECRET=whsec_… python webhook_receiver.py PORT
 
 Only the standard library. It accepts what is signed with the secret within five minutes, and handles each id once. It
-answers 204 after it has handled a webhook, 401 to what is not signed, and 413 to what is too long.
+answers 204 after it has handled a webhook, 401 to what is not signed, 411 to what has no length, and 413 to what is
+too long.
 """
 
 import base64
@@ -39,10 +40,12 @@ class Receiver(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Check, handle once, and answer."""
-        length = int(self.headers.get("content-length", 0))
-        if length > MAX_BYTES:
+        length = self.headers.get("content-length", "")
+        if not length.isdecimal():  # a negative one would read without end
+            return self._answer(411)
+        if len(length) > 9 or int(length) > MAX_BYTES:
             return self._answer(413)
-        body = self.rfile.read(length)
+        body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
         if not is_signed(os.environ["WEBHOOK_SECRET"], headers, body, time.time()):
             return self._answer(401)

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -65,7 +66,7 @@ class Running:
     """The receiver as a process."""
 
     process: "subprocess.Popen[str]"
-    url: str
+    port: int
 
     def post(self, webhook_id: str, event: object, secret: str = SECRET) -> int:
         """Deliver an event as a sender of Standard Webhooks does; returns the status."""
@@ -77,7 +78,7 @@ class Running:
             "webhook-timestamp": timestamp,
             "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
         }
-        request = urllib.request.Request(self.url, body, headers)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/", body, headers)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
                 return response.status
@@ -96,9 +97,21 @@ def receiver() -> Iterator[Running]:
     )
     assert process.stdout is not None
     port = process.stdout.readline().split()[-1]
-    yield Running(process, f"http://127.0.0.1:{port}/")
+    yield Running(process, int(port))
     process.terminate()
     process.communicate(timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("-1", 411), ("x", 411), ("1048577", 413), ("9" * 5000, 413)]
+)
+def test_a_length_that_is_none_is_refused_at_once(
+    receiver: Running, length: str, status: int
+) -> None:
+    """Before a body is read: a negative length would read until the caller ends."""
+    with socket.create_connection(("127.0.0.1", receiver.port), TIMEOUT_S) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\ncontent-length: {length}\r\n\r\n".encode())
+        assert connection.makefile().readline().split()[1] == str(status)
 
 
 def test_an_event_is_handled_once(receiver: Running) -> None:

@@ -1,11 +1,9 @@
 """The composition root of the webhooks: the clock, the store, one follower and one deliverer for each endpoint."""
 
 import asyncio
-import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -25,9 +23,8 @@ from streams.webhooks.endpoints import Endpoint, load_endpoints
 from streams.webhooks.follower import Follower
 from streams.webhooks.metrics import EndpointGauges, WebhookMetrics
 from streams.webhooks.samples import publish_samples
-from streams.webhooks.store import FOLDER, Store, get_path, is_damaged
-
-log = logging.getLogger(__name__)
+from streams.webhooks.store import FOLDER, Store, get_path
+from streams.webhooks.upkeep import open_store
 
 
 async def run(settings: Settings, name: str) -> None:
@@ -78,13 +75,13 @@ async def open_webhooks(
         problem = f"another process delivers webhooks from {settings.data_dir}; stop it"
         stack.enter_context(hold_folder(settings.data_dir / FOLDER, FOLDER, problem))
         clock = await stack.enter_async_context(open_clock(settings))
-        store = await asyncio.to_thread(_open_store, get_path(settings.data_dir))
+        now_s = now_s or clock.now_s
+        store = await asyncio.to_thread(open_store, get_path(settings.data_dir), now_s())
         stack.callback(store.close)
         client = await stack.enter_async_context(EndpointClient(settings))
         parts: dict[str, _Part] = {}
         registry = metrics.new_registry(name, lambda: _check_readiness(parts)[0])
         counters = WebhookMetrics(registry, lambda: _read_gauges(parts))
-        now_s = now_s or clock.now_s
         for endpoint in endpoints.values():
             counters.declare(endpoint.name)
             deliverer = Deliverer(
@@ -144,26 +141,11 @@ def _make_follower(
     )
 
 
-def _open_store(path: Path) -> Store:
-    """A damaged file is set aside: what it held is read again from where Kafka has the positions."""
-    if is_damaged(path):
-        aside = path.with_suffix(".damaged")
-        path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        log.error(
-            "%s cannot be read and is set aside as %s: some events are delivered again, and no endpoint is paused",
-            path,
-            aside.name,
-        )
-    return Store(path)
-
-
 def _check_readiness(parts: Mapping[str, _Part]) -> tuple[bool, str]:
     behind = sorted(
         f"{name}: {topic}"
         for name, part in parts.items()
-        if not part.deliverer.is_paused
+        if not (part.deliverer.is_paused or part.deliverer.is_full)
         for topic in part.follower.behind
     )
     if behind:

@@ -18,6 +18,7 @@ from streams.webhooks.client import EndpointClient
 from streams.webhooks.endpoints import Endpoint
 from streams.webhooks.payload import build_headers, make_test_event
 from streams.webhooks.store import Store, get_path
+from streams.webhooks.tables import GIVEN_UP_KEPT_S
 
 Change = Callable[[sqlite3.Connection], Any]
 
@@ -60,8 +61,8 @@ def run(settings: Settings, change: Change) -> Any:
         return store.run_command(change)
 
 
-def report(connection: sqlite3.Connection, name: str) -> EndpointReport:
-    """The state of one endpoint."""
+def report(connection: sqlite3.Connection, name: str, now_s: float) -> EndpointReport:
+    """The state of one endpoint at this time (epoch)."""
     row = connection.execute(
         "SELECT paused, paused_at_s, failures, reason, delivered_at_s FROM endpoints WHERE name = ?",
         (name,),
@@ -74,7 +75,8 @@ def report(connection: sqlite3.Connection, name: str) -> EndpointReport:
         "SELECT coalesce(nullif(first_failed_s, 0), due_s) FROM waiting WHERE number = ?", (first,)
     ).fetchone()
     (given_up,) = connection.execute(
-        "SELECT count(*) FROM given_up WHERE endpoint = ?", (name,)
+        "SELECT count(*) FROM given_up WHERE endpoint = ? AND at_s >= ?",
+        (name, now_s - GIVEN_UP_KEPT_S),
     ).fetchone()
     return EndpointReport(
         name=name,
@@ -122,14 +124,14 @@ def resume(name: str) -> Change:
     return change
 
 
-def retry_given_up(name: str, numbers: tuple[int, ...]) -> Change:
+def retry_given_up(name: str, numbers: tuple[int, ...], now_s: float) -> Change:
     """Let these events wait again, or all of the endpoint's; they come behind what waits now. Returns how many."""
 
     def change(connection: sqlite3.Connection) -> int:
         rows = connection.execute(
             "SELECT number, webhook_id, type, recipient, topic, partition, offset, body, at_s FROM given_up"
-            " WHERE endpoint = ? ORDER BY number",
-            (name,),
+            " WHERE endpoint = ? AND at_s >= ? ORDER BY number",
+            (name, now_s - GIVEN_UP_KEPT_S),
         ).fetchall()
         chosen = [row for row in rows if not numbers or row[0] in numbers]
         connection.executemany(
@@ -147,10 +149,15 @@ def retry_given_up(name: str, numbers: tuple[int, ...]) -> Change:
     return change
 
 
-def list_given_up(connection: sqlite3.Connection) -> list[GivenUpEvent]:
-    """All that were given up and are still kept, the oldest first."""
+def list_given_up(connection: sqlite3.Connection, now_s: float) -> list[GivenUpEvent]:
+    """All that were given up in the last seven days, the oldest first.
+
+    Older ones may still be in the file if no process delivers, which removes them.
+    """
     rows = connection.execute(
-        "SELECT number, endpoint, webhook_id, type, recipient, at_s, failures, reason FROM given_up ORDER BY at_s"
+        "SELECT number, endpoint, webhook_id, type, recipient, at_s, failures, reason FROM given_up"
+        " WHERE at_s >= ? ORDER BY at_s",
+        (now_s - GIVEN_UP_KEPT_S,),
     )
     events: list[GivenUpEvent] = []
     for number, endpoint, webhook_id, event_type, recipient, at_s, failures, reason in rows:

@@ -78,6 +78,11 @@ class Deliverer:
         """Whether it gets nothing until a person resumes it."""
         return self._health.paused is not None
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so many events wait that no more are read."""
+        return self.waiting >= self._max_waiting
+
     def add(self, events: list[WaitingEvent]) -> None:
         """Events that the store has just taken."""
         if self._arrived is not None:
@@ -129,7 +134,7 @@ class Deliverer:
         self.add(arrived)
 
     def _update_may_read(self) -> None:
-        if self._revision >= 0 and not self.is_paused and self.waiting < self._max_waiting:
+        if self._revision >= 0 and not (self.is_paused or self.is_full):
             self.may_read.set()
         else:
             self.may_read.clear()

@@ -28,12 +28,16 @@ from streams.webhooks.metrics import WebhookMetrics
 from streams.webhooks.payload import read_event
 from streams.webhooks.positions import open_group_positions
 from streams.webhooks.store import Store, StoredEvent, WaitingEvent
+from streams.webhooks.upkeep import remove_old
 
 log = logging.getLogger(__name__)
 
 READ_ERRORS: Final = (KafkaError, KafkaUnreachable, TopicNotFound, OSError)
 _RETRY_DELAY_S: Final = 1.0
 _COMMIT_INTERVAL_S: Final = 5.0
+_UPKEEP_INTERVAL_S: Final = 3600.0  # the broker drops what a group has not committed for a week
+_CHECK_INTERVAL_S: Final = 5.0  # how soon an outage is noticed if nothing comes
+_CHECK_TIMEOUT_S: Final = 10.0
 
 
 class Follower:
@@ -59,14 +63,15 @@ class Follower:
         self._on_events = on_events
         self._names = {topic: getattr(names(settings), topic) for topic in endpoint.topics}
         self._group = webhooks_group(settings, endpoint.name)
-        self.behind = set(endpoint.topics)  # that could not be opened yet
+        # What cannot be read: a topic that was not opened yet, or whose brokers do not answer.
+        self.behind = set(endpoint.topics)
 
     async def follow(self, topic: TopicName) -> None:
         """Read one topic."""
         await self._repeat(partial(self._read, topic), f"the webhook cannot read {topic}")
 
     async def commit_positions(self) -> None:
-        """Commit to Kafka how far everything is done with, now and then."""
+        """Commit to Kafka how far everything is done with, now and then, and remove what was kept long enough."""
         await self._repeat(self._commit, "the positions of a webhook cannot be committed")
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], problem: str) -> None:
@@ -83,17 +88,34 @@ class Follower:
             await asyncio.sleep(_RETRY_DELAY_S)
 
     async def _read(self, topic: TopicName) -> None:
-        """Returns when nothing more may be read for now."""
+        """Returns when nothing more may be read for now. Raises READ_ERRORS."""
+        try:
+            await self._open(topic)
+        except READ_ERRORS:
+            self.behind.add(topic)
+            raise
+
+    async def _open(self, topic: TopicName) -> None:
         await self._may_read.wait()
         async with open_reader(self._settings, self._names[topic]) as reader:
             topic_id = await reader.fetch_topic_id()
             await self._seek(topic, reader, topic_id)
             self.behind.discard(topic)
-            async for records in reader.follow_batches():
-                if records:
-                    await self._take(topic, topic_id, records)
-                if not self._may_read.is_set():
-                    return
+            await self._take_all(topic, topic_id, reader)
+
+    async def _take_all(self, topic: TopicName, topic_id: str, reader: Reader) -> None:
+        loop = asyncio.get_running_loop()
+        checked_at = loop.time()
+        async for records in reader.follow_batches():
+            if records:
+                await self._take(topic, topic_id, records)
+                checked_at = loop.time()
+            if not self._may_read.is_set():
+                return
+            if loop.time() - checked_at >= _CHECK_INTERVAL_S:
+                async with asyncio.timeout(_CHECK_TIMEOUT_S):
+                    await reader.end_offsets()  # a fetch does not say that no broker answers
+                checked_at = loop.time()
 
     async def _seek(self, topic: TopicName, reader: Reader, topic_id: str) -> None:
         name, store = self._names[topic], self._store
@@ -147,7 +169,7 @@ class Follower:
     def _read_record(self, topic: TopicName, record: Record) -> StoredEvent | None:
         try:
             event = read_event(topic, record.value or b"")
-        except ValueError:  # msgspec's DecodeError is one
+        except ValueError:
             self._metrics.skipped(self._endpoint.name)
             where = (record.topic, record.partition, record.offset)
             log.warning("a record is not an event and is not delivered: %s/%d/%d", *where)
@@ -160,14 +182,19 @@ class Follower:
         topics = list(self._names.values())
         async with open_group_positions(self._settings, self._group, topics) as positions:
             committed: dict[TopicPartition, int] = {}
+            upkeep_at_s = 0.0
             while True:
+                now_s = self._now_s()
+                if is_due := abs(now_s - upkeep_at_s) >= _UPKEEP_INTERVAL_S:
+                    await asyncio.to_thread(remove_old, self._store, now_s)
+                    upkeep_at_s = now_s
                 finished = await asyncio.to_thread(self._store.find_finished, self._endpoint.name)
                 offsets = {
                     TopicPartition(self._names[topic], partition): offset
                     for (topic, partition), offset in finished.items()
                     if topic in self._names
                 }
-                if offsets and offsets != committed:
+                if offsets and (is_due or offsets != committed):
                     await positions.commit(offsets)
                     committed = offsets
                 await asyncio.sleep(_COMMIT_INTERVAL_S)

@@ -3,7 +3,8 @@
 SQLite, because an event and the position behind it must be written together, each event has its own failures and its
 own next time, and the commands of a person change the same rows from another process. A compacted topic has neither
 transactions with positions nor a second writer. What the file holds can be read again: Kafka has the position of the
-oldest event that is not done with (positions.py), so a lost file costs repeats and the pauses, and no event.
+oldest event that is not done with (positions.py), so a lost file costs repeats, the pauses and what was given up, and
+no event that waits. How long things are kept is in upkeep.py.
 
 The methods block, so call them in a thread. Each one is a transaction. They raise `sqlite3.Error`.
 """
@@ -11,7 +12,7 @@ The methods block, so call them in a thread. Each one is a transaction. They rai
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,8 +21,7 @@ from streams.webhooks.payload import Event
 from streams.webhooks.tables import TABLES, VERSION
 
 _LOCK_TIMEOUT_S: Final = 10.0
-_GIVEN_UP_KEPT_S: Final = 7 * 86_400.0
-_DAMAGE_CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REMOVE_GIVEN_UP: Final = "DELETE FROM given_up WHERE at_s < ?"
 
 FOLDER: Final = "webhooks"  # in the data folder
 Position = tuple[str, int]  # topic and partition
@@ -215,9 +215,6 @@ class Store:
                     " offset, body, ?, ?, ?, first_failed_s FROM waiting WHERE number = ?",
                     (now_s, conclusion.failures.count, reason, number),
                 )
-                connection.execute(
-                    "DELETE FROM given_up WHERE at_s < ?", (now_s - _GIVEN_UP_KEPT_S,)
-                )
             if conclusion.fate == "waits":
                 connection.execute(
                     "UPDATE waiting SET failures = ?, first_failed_s = ?, due_s = ?, reason = ? WHERE number = ?",
@@ -234,6 +231,10 @@ class Store:
             _write_health(connection, endpoint, conclusion.health, reason, revision, now_s)
 
         self._write(change)
+
+    def remove_given_up(self, before_s: float) -> None:
+        """Remove the events that were given up before this time."""
+        self._write(lambda connection: connection.execute(_REMOVE_GIVEN_UP, (before_s,)))
 
     def run_command(self, change: Callable[[sqlite3.Connection], Any]) -> Any:
         """Run a person's change (commands.py) as one transaction."""
@@ -276,18 +277,3 @@ def _write_health(
         " WHERE name = ? AND revision = ?",
         values,
     )
-
-
-def is_damaged(path: Path) -> bool:
-    """Whether the file exists and SQLite cannot use it."""
-    if not path.exists():
-        return False
-    try:
-        with closing(sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S)) as connection:
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF in _DAMAGE_CODES:
-            return True
-        raise
-    return result != "ok" or version not in (0, VERSION)

@@ -3,6 +3,7 @@
 from typing import Final
 
 VERSION: Final = 1  # of these tables: a file with another one is set aside
+GIVEN_UP_KEPT_S: Final = 7 * 86_400.0  # an event that was given up, with its text
 
 # Times are epoch seconds by the broker's clock. `number`: the order in which events were read.
 TABLES: Final = (

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,14 @@ class World:
 
     def report(self, name: str = "a") -> commands.EndpointReport:
         """How the endpoint stands, as the command line sees it."""
-        return commands.run(self.settings, lambda connection: commands.report(connection, name))
+        return commands.run(
+            self.settings, lambda connection: commands.report(connection, name, self.now_s())
+        )
+
+    def given_up(self) -> list[commands.GivenUpEvent]:
+        """What was given up, as the command line sees it."""
+        list_ = partial(commands.list_given_up, now_s=self.now_s())
+        return commands.run(self.settings, list_)
 
     @asynccontextmanager
     async def deliver(self) -> AsyncIterator[Any]:

@@ -141,11 +141,11 @@ async def test_a_day_of_failures(world: World) -> None:
         await step_until(world, lambda: world.report().paused == "failing")
         assert world.report().waiting >= 1
         assert world.report().given_up == 0
-        (event,) = commands.run(world.settings, commands.list_given_up)
+        (event,) = world.given_up()
         assert (event.endpoint, event.type, event.recipient) == ("b", "wa.message.sent", PHONE)
         assert event.reason == "status 422"
         receiver.answers |= {"/a": 200, "/b": 200}
-        assert commands.run(world.settings, commands.retry_given_up("b", ())) == 1
+        assert commands.run(world.settings, commands.retry_given_up("b", (), world.now_s())) == 1
         commands.run(world.settings, commands.resume("a"))
         await wait_until(lambda: "poison" in receiver.ids("/b"))
         await wait_until(lambda: len(receiver.ids("/a")) == sent + 1)

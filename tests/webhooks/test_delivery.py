@@ -1,17 +1,19 @@
 """Events reach a real receiver from a real broker: in order, signed, and at least once."""
 
+import os
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from streams.kafka import admin
 from streams.kafka.connection import admin_client
 from streams.kafka.topics import names, webhooks_group
 from streams.webhooks.positions import open_group_positions
 from streams.webhooks.store import get_path
-from tests.console.world import OTHER_PHONE, PHONE
+from streams.webhooks.upkeep import get_damaged_path
+from tests.console.world import OTHER_PHONE, PHONE, make_event
 from tests.support.waiting import wait_until
 from tests.webhooks.receiver import World
 
@@ -79,6 +81,41 @@ async def test_a_restart_goes_on_and_a_lost_file_loses_no_event(world: World) ->
     async with world.deliver():
         await wait_until(lambda: "fourth" in receiver.ids())
     assert receiver.ids().count("third") == 1
+
+
+async def test_every_hour_positions_are_committed_and_old_files_removed(world: World) -> None:
+    """A group that commits nothing is forgotten by the broker, so the same positions are committed again."""
+    receiver = world.receiver
+    async with world.deliver():
+        await wait_until(world.is_reading)
+        await world.topics.put_event("first", "sent")
+        await wait_until(lambda: _has_committed(world))
+        assert receiver.ids() == ["first"]
+        topics = [names(world.settings).status, names(world.settings).inbound]
+        group = webhooks_group(world.settings, "a")
+        async with open_group_positions(world.settings, group, topics) as positions:
+            await positions.commit(dict.fromkeys(await positions.load(), 0))
+        aside = get_damaged_path(get_path(world.settings.data_dir))
+        aside.touch()
+        os.utime(aside, (1.0, 1.0))
+        world.offset_s += 3601
+        await wait_until(lambda: _has_committed(world))
+        await wait_until(lambda: not aside.exists())
+
+
+async def test_records_that_are_not_events_are_skipped(world: World) -> None:
+    """Also one that is wrong only where nobody looks: in a field that we do not know."""
+    key, value = make_event("bad", "sent", world.topics.now_s)
+    deep = b"[" * 100_000 + b"]" * 100_000
+    async with world.deliver() as webhooks:
+        await wait_until(world.is_reading)
+        for bad in (b"{", b'"\xff"', deep):
+            await world.topics.put("status", key, value[:-1] + b',"x":' + bad + b"}")
+        await world.topics.put_event("good", "sent")
+        await wait_until(lambda: world.receiver.ids() == ["good"])
+        async with ClientSession() as http, http.get(f"{webhooks.server.url}/metrics") as response:
+            skipped = 'wa_webhook_records_skipped_total{endpoint="a"} 3.0'
+            assert skipped in await response.text()
 
 
 async def test_a_damaged_file_is_set_aside(world: World) -> None:

@@ -56,8 +56,10 @@ def list_(as_json: bool) -> None:
 
     settings = load()
     endpoints = load_endpoints(settings)
+    now_s = time.time()
     reports = _run_command(
-        settings, lambda connection: [commands.report(connection, name) for name in endpoints]
+        settings,
+        lambda connection: [commands.report(connection, name, now_s) for name in endpoints],
     )
     output.print_records(
         [_format_times(report, as_json) for report in reports], _COLUMNS, _DETAILS, as_json=as_json
@@ -109,12 +111,13 @@ def given_up(endpoint: str | None, numbers: tuple[int, ...], as_json: bool) -> N
     """List the events that were given up in the last seven days, or deliver them after all."""
     from streams.webhooks import commands
 
+    now_s = time.time()
     if endpoint is not None:
         settings = _load_with(endpoint)
-        count = _run_command(settings, commands.retry_given_up(endpoint, numbers))
+        count = _run_command(settings, commands.retry_given_up(endpoint, numbers, now_s))
         output.print_note(f"{count} events wait for {endpoint} again")
         return
-    events = _run_command(load(), commands.list_given_up)
+    events = _run_command(load(), lambda connection: commands.list_given_up(connection, now_s))
     rows = [_format_times(event, as_json) for event in events]
     output.print_records(rows, _GIVEN_UP_COLUMNS, _GIVEN_UP_DETAILS, as_json=as_json)
 

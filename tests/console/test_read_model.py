@@ -3,12 +3,15 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import orjson
 import pytest
 
 from streams.console.model import letters, queries
 from streams.console.model.read_model import ReadModel
+from streams.console.model.requests import find_contents
 from streams.domain import forgetting
 from streams.domain.forgetting import ForgetReport
 from streams.kafka.connection import admin_client
@@ -70,6 +73,41 @@ async def test_a_message_moves_to_the_number_of_its_chat(topics: Topics, tmp_pat
         await wait_until(lambda: read_status(model, "moved", "+552187654321"))
         # The two numbers are in two partitions, whose order is not that of the log.
         await wait_until(lambda: _is_moved(model))
+
+
+async def test_the_text_of_the_first_request_counts(topics: Topics, tmp_path: Path) -> None:
+    """A later one with the same id sends nothing, under whichever number it comes."""
+    numbers = ("+5521987654321", "+552187654321")
+    for number, text in ((numbers[0], "first"), (numbers[0], "second"), (numbers[1], "third")):
+        request = {"id": "one", "to": number, "text": text}
+        await topics.put("outbound", b"k", orjson.dumps(request))
+
+    async def read_texts(model: ReadModel) -> list[str | None]:
+        found = [
+            await model.read(partial(find_contents, recipient=number, ids=["one"]))
+            for number in numbers
+        ]
+        return [contents["one"]["body"] if contents else None for contents in found]
+
+    async with follow(topics, tmp_path / "model") as model:
+        assert await read_texts(model) == ["first", "third"]
+        await topics.put_event("one", "sent", 8.0, to=numbers[1], requested_to=numbers[0])
+        await wait_until(lambda: read_status(model, "one", numbers[1]))
+        assert await read_texts(model) == [None, "first"]
+        request = {"id": "one", "to": numbers[0], "text": "fourth"}
+        await topics.put("outbound", b"k", orjson.dumps(request))
+        await wait_until(lambda: _has_content(model, numbers[0], "one"))
+        await topics.put_event("one", "delivered", 7.0, to=numbers[1], requested_to=numbers[0])
+        await wait_until(lambda: _has_status(model, numbers[1], "delivered"))
+        assert await read_texts(model) == [None, "first"]
+
+
+async def _has_content(model: ReadModel, to: str, id: str) -> bool:
+    return bool(await model.read(partial(find_contents, recipient=to, ids=[id])))
+
+
+async def _has_status(model: ReadModel, to: str, status: str) -> bool:
+    return await read_status(model, "one", to) == status
 
 
 async def _is_moved(model: ReadModel) -> bool:

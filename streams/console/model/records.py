@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from streams.console.model.measurements import apply_sample, count_time
-from streams.console.model.requests import apply_request
+from streams.console.model.requests import apply_request, move_content
 from streams.contract import batch, dead_letter, inbound, replay, status
 from streams.contract.alerts import record as alerts
 from streams.contract.dead_letter import DeadLetter, InvalidDeadLetter
@@ -64,10 +64,11 @@ def _move_message(connection: sqlite3.Connection, old: str, recipient: str, id: 
     """WhatsApp has the chat under another number: the message is one message."""
     key = (recipient, old, id)
     connection.execute("UPDATE events SET recipient = ? WHERE recipient = ? AND id = ?", key)
-    for table in ("messages", "requests", "metadata"):
+    for table in ("messages", "metadata"):
         connection.execute(
             f"UPDATE OR REPLACE {table} SET recipient = ? WHERE recipient = ? AND id = ?", key
         )
+    move_content(connection, old, recipient, id)
 
 
 def _put_message(

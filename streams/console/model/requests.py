@@ -39,9 +39,21 @@ def apply_request(connection: sqlite3.Connection, record: Record, region: str | 
         except InvalidPhone:
             continue  # it is rejected, and its dead letter has the record
         connection.execute(
-            "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?)",
+            # Of several with one id, the first is sent, and the others are answered with its status.
+            """INSERT INTO requests VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+            SET at_s = excluded.at_s, content = excluded.content WHERE excluded.at_s < at_s""",
             (recipient, request.id or position, record.timestamp / 1000, _shorten(request)),
         )
+
+
+def move_content(connection: sqlite3.Connection, old: str, recipient: str, id: str) -> None:
+    """WhatsApp has the chat under another number. If both have a content, the first one counts here, too."""
+    connection.execute(
+        """UPDATE OR REPLACE requests SET recipient = ?1 WHERE recipient = ?2 AND id = ?3 AND NOT EXISTS
+        (SELECT 1 FROM requests AS first WHERE recipient = ?1 AND id = ?3 AND first.at_s <= requests.at_s)""",
+        (recipient, old, id),
+    )
+    connection.execute("DELETE FROM requests WHERE recipient = ? AND id = ?", (old, id))
 
 
 def _read_messages(source: SourceRecord) -> Iterator[tuple[Request, str]]:

@@ -24,8 +24,8 @@ class ConsoleSettings:
     )
     console_rate_per_minute: AtLeast1 = _setting(
         6000,
-        "Messages that the HTTP API takes in any minute; more are refused with 429. It protects Kafka and this "
-        "machine from a program that has run wild.",
+        "Messages that the HTTP API takes per minute, in the long run; after a pause, up to twice as many in one "
+        "minute. More are refused with 429. It protects Kafka and this machine from a program that has run wild.",
     )
     console_retention_days: AtLeast1 = _setting(
         7, "Days for which the console keeps messages that are final, and what was received."

@@ -3,13 +3,14 @@
 Every client takes its options from here; Faust's are made from the same settings (streams/runtime/factory.py).
 """
 
+import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from aiokafka import codec
+from aiokafka import AIOKafkaConsumer, codec
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, KafkaError
 
@@ -19,7 +20,7 @@ from streams.kafka import connection_errors, timeouts
 from streams.kafka.admin_client import AdminClient
 from streams.kafka.reading import record_batches
 from streams.settings import ClientSettings, SettingError
-from streams.system.tasks import keep_cancellation
+from streams.system.tasks import cancel_tasks, keep_cancellation
 
 # The largest record that any of our topics accepts, and a little more for the batch around it.
 MAX_REQUEST_BYTES = 8 * MIB + 65_536
@@ -125,6 +126,26 @@ async def admin_client(settings: ClientSettings) -> AsyncIterator[AIOKafkaAdminC
         finally:
             with keep_cancellation():
                 await client.close()
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop it, also while no broker answers, and raise CancelledError only if the caller was cancelled.
+
+    aiokafka 0.14 (`Fetcher.close`) awaits the fetches that it has cancelled, and one that waits after an error ends
+    with CancelledError. That reached the caller, whose task then ended without a word, as if somebody had cancelled it.
+    """
+    task = asyncio.current_task()
+    cancellations = task.cancelling() if task is not None else 0
+    try:
+        with keep_cancellation():
+            await consumer.stop()
+    except asyncio.CancelledError:
+        if task is None or task.cancelling() > cancellations:
+            raise
+        if consumer._fetcher is not None:  # the fetches that it has left
+            await cancel_tasks(*consumer._fetcher._pending_tasks)
+        with keep_cancellation():
+            await consumer._client.close()
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from aiokafka.errors import GroupLoadInProgressError, KafkaError
 
 from streams.kafka import connection
 from streams.kafka.admin import InvalidTopics, missing_topic, partition_counts
+from streams.kafka.connection import stop_consumer
 from streams.settings import Settings
 from streams.system.retries import retry_on
-from streams.system.tasks import keep_cancellation
 
 _TIMEOUT_S = 30.0
 _RETRY_DELAY_S = 0.1
@@ -110,8 +110,7 @@ async def open_lag_reader(settings: Settings) -> AsyncIterator[LagReader]:
             await consumer.start()
             yield LagReader(options["bootstrap_servers"], admin, consumer)
         finally:
-            with keep_cancellation():
-                await consumer.stop()
+            await stop_consumer(consumer)
 
 
 async def read_lag(

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from streams.kafka.connection import admin_client, client_options, translate_errors
+from streams.kafka.connection import admin_client, client_options, stop_consumer, translate_errors
 from streams.kafka.topic_ids import fetch_topic_ids
 from streams.settings import ClientSettings
 from streams.system.tasks import keep_cancellation
@@ -181,8 +181,7 @@ async def open_reader(
             await reader.assign()
         yield reader
     finally:
-        with keep_cancellation():
-            await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def require_topic(settings: ClientSettings, topic: str) -> None:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.kafka.connection import KafkaUnreachable, client_options
+from streams.kafka.connection import KafkaUnreachable, client_options, stop_consumer
 from streams.kafka.malformed import MalformedRecords
 from streams.settings import Settings
-from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks, keep_cancellation
+from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +112,7 @@ class CompactedView:
     async def _close_end_reader(self) -> None:
         reader, self._end_reader = self._end_reader, None
         if reader is not None:
-            with keep_cancellation():
-                await reader.stop()
+            await stop_consumer(reader)
 
     async def _report_progress(self, consumer: AIOKafkaConsumer) -> None:
         """What was read up to here was applied, too."""
@@ -171,8 +170,7 @@ class CompactedView:
                 for record in await self._poll(consumer):
                     self._apply_change(*record)
         finally:
-            with keep_cancellation():
-                await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _load(self, consumer: AIOKafkaConsumer) -> dict[bytes, ViewRecord]:
         consumer.assign(self._partitions)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.connection import client_options, translate_errors
+from streams.kafka.connection import client_options, stop_consumer, translate_errors
 from streams.settings import ClientSettings
 from streams.system.tasks import keep_cancellation
 
@@ -64,5 +64,4 @@ async def open_group_positions(
                 await consumer._client._wait_on_metadata(topic)
         yield GroupPositions(consumer, topics)
     finally:
-        with keep_cancellation():
-            await consumer.stop()
+        await stop_consumer(consumer)

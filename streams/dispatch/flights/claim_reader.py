@@ -20,7 +20,7 @@ from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.kafka import topics
 from streams.kafka.broker_clock import require_append_time
-from streams.kafka.connection import KafkaUnreachable, client_options
+from streams.kafka.connection import KafkaUnreachable, client_options, stop_consumer
 from streams.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -127,12 +127,12 @@ class _Changelog:
             existing = await self._consumer.topics()
         self._has_send_topic = self._barriers.get_send_topic(self._account) in existing
         if self._topic not in existing:
-            await self._consumer.stop()
+            await stop_consumer(self._consumer)
             raise ClaimsUnreadable(f"there is no topic {self._topic}", is_missing=True)
         self._consumer.assign([self._partition])
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        await stop_consumer(self._consumer)
 
     async def read(self, whatsapp_ids: Collection[str]) -> ClaimsRead:
         keys = {whatsapp_id.encode(): whatsapp_id for whatsapp_id in whatsapp_ids}

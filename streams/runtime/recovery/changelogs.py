@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
+from streams.kafka.connection import stop_consumer
 from streams.runtime.consumer.fetch import FetchBatch, last_empty_range, leave_as_it_is
 from streams.runtime.consumer.offsets import OffsetTracker
 
@@ -64,7 +65,7 @@ class ChangelogReader:
                 async for chunk in self._read_partitions(consumer, unread[:PARTITIONS_AT_ONCE]):
                     yield chunk
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     def _unread_partitions(self) -> list[TP]:
         return sorted(

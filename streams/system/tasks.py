@@ -23,9 +23,12 @@ T = TypeVar("T")
 async def run_all(*works: Coroutine[Any, Any, None]) -> None:
     """Return once all have returned. The first error cancels the others and is raised.
 
+    Raises:
+        RuntimeError: a work ended with CancelledError, and nobody had cancelled it.
+
     Not a TaskGroup: while that waits for the others, it cannot be cancelled, and cancels none of them again.
     """
-    tasks = [asyncio.ensure_future(work) for work in works]
+    tasks = [asyncio.ensure_future(_refuse_stray_cancellation(work)) for work in works]
     if not tasks:
         return
     try:
@@ -43,6 +46,17 @@ async def run_all(*works: Coroutine[Any, Any, None]) -> None:
         raise
     if failed is not None:
         failed.result()
+
+
+async def _refuse_stray_cancellation(work: Coroutine[Any, Any, T]) -> T:
+    """A CancelledError of another task, which a library lets through, would end this one without a word."""
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise RuntimeError("the cancellation of another task has ended this work") from error
 
 
 async def race(*works: Coroutine[Any, Any, T]) -> T:

@@ -133,6 +133,24 @@ async def lose_one_cancellation() -> None:
         await asyncio.Event().wait()
 
 
+async def test_run_all_names_a_work_that_another_tasks_cancellation_has_ended() -> None:
+    """It would end without a word, and the others would go on without it."""
+    other = Work()
+
+    async def await_a_cancelled_task() -> None:
+        task = asyncio.create_task(Work().run())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    async def wait() -> None:
+        await other.run()
+
+    with pytest.raises(RuntimeError, match="another task"):
+        await run_all(wait(), await_a_cancelled_task())
+    assert other.is_cancelled
+
+
 async def test_a_lost_cancellation_is_repeated() -> None:
     """A task that loses one ends all the same, and an ended one is no obstacle."""
     tasks = [asyncio.create_task(work) for work in (lose_one_cancellation(), succeed())]

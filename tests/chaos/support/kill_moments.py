@@ -110,9 +110,10 @@ class KilledSender(FastSender):
         """From now on."""
         store, put = self.claims, self.claims.put
 
-        async def put_and_tell(whatsapp_id: str, claim: Claim | None) -> None:
-            await put(whatsapp_id, claim)
+        async def put_and_tell(whatsapp_id: str, claim: Claim | None) -> float | None:
+            appended_at_s = await put(whatsapp_id, claim)
             self.killer.reach(whatsapp_id, Moment.CLAIM)
+            return appended_at_s
 
         store.put = put_and_tell  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -23,12 +23,14 @@ class Load:
         self._on_progress = on_progress
         self._requested_s: dict[str, float] = {}
         self._seen_s: dict[tuple[str, str], float] = {}
+        self._missing: set[tuple[str, str]] = set()  # what is waited for
         self._changed = asyncio.Event()
 
     async def follow(self) -> None:
         """Record when each status is seen, until cancelled."""
         async for event in self._whatsapp.statuses(since_s=0.001):
             self._seen_s.setdefault((event.id, event.status), time.monotonic())
+            self._missing.discard((event.id, event.status))
             self._changed.set()
 
     async def measure_single(self, count: int) -> Measurement:
@@ -61,9 +63,11 @@ class Load:
         await self._whatsapp.send(f"+90555{4_000_000 + number}", TEXT, id=id)
 
     async def _wait_for(self, ids: list[str], status: str) -> None:
+        """One call at a time: `follow` takes what comes from `_missing`."""
+        self._missing = {(id, status) for id in ids} - self._seen_s.keys()
         shown = 0
-        while missing := sum((id, status) not in self._seen_s for id in ids):
-            done = len(ids) - missing
+        while self._missing:
+            done = len(ids) - len(self._missing)
             if done >= shown + _SHOW_EVERY:
                 shown = done
                 self._on_progress(f"{done} of {len(ids)} {status}")
@@ -73,8 +77,8 @@ class Load:
                     await self._changed.wait()
             except TimeoutError as error:
                 raise CommandFailed(
-                    f"{missing} of {len(ids)} messages are not {status}, and nothing has happened for"
-                    f" {_MAX_SILENCE_S:.0f} s"
+                    f"{len(self._missing)} of {len(ids)} messages are not {status}, and nothing has happened"
+                    f" for {_MAX_SILENCE_S:.0f} s"
                 ) from error
 
     def _collect(self, ids: Iterable[str]) -> Measurement:

@@ -5,25 +5,20 @@ way. A caller chooses only the address: everything that these credentials can re
 made in threads of their own: a store that does not answer holds up nothing else.
 """
 
-import asyncio
-import importlib
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from streams.contract.errors import InvalidRequest
 from streams.contract.request import media_url
 from streams.media import errors
 from streams.media.errors import MediaError
 from streams.media.files import Download, IncomingFile, Validators
+from streams.media.store_calls import StoreCalls, open_file_system
 
-_CHUNK_BYTES: Final = 1 << 20
 _MAX_THREADS: Final = 16
 # What the file systems call the mark of a content, and the time of its last change.
 _MARKS: Final = ("ETag", "etag", "md5Hash", "content_settings", "LastModified", "mtime", "modified")
-
-T = TypeVar("T")
 
 
 class RemoteClient:
@@ -31,11 +26,11 @@ class RemoteClient:
 
     def __init__(self, schemes: Collection[str]) -> None:
         self._schemes = frozenset(schemes)
-        self._threads = ThreadPoolExecutor(_MAX_THREADS, "media-store")
+        self._calls = StoreCalls(_MAX_THREADS, "media-store")
 
     async def close(self) -> None:
         """A call under way is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
 
     async def download(
         self, url: str, path: Path, max_bytes: int, known: Validators
@@ -70,30 +65,15 @@ class RemoteClient:
     async def _read(
         self, url: str, path: Path, max_bytes: int, known: Validators
     ) -> Download | None:
-        file_system, name = await self._call(lambda: _open_file_system(url))
-        info: Mapping[str, Any] = await self._call(lambda: file_system.info(name))
+        file_system, name = await self._calls.run(lambda: open_file_system(url))
+        info: Mapping[str, Any] = await self._calls.run(lambda: file_system.info(name))
         validators = _read_validators(info)
         if validators.etag is not None and validators == known:
             return None
         async with IncomingFile(path, max_bytes) as file:
             file.expect(info.get("size"))
-            source = await self._call(lambda: file_system.open(name, "rb"))
-            try:
-                while piece := await self._call(lambda: source.read(_CHUNK_BYTES)):
-                    await file.write(piece)
-            finally:
-                self._threads.submit(source.close)
+            await self._calls.copy(lambda: file_system.open(name, "rb"), file)
             return await file.finish(None, validators)
-
-    async def _call(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-
-def _open_file_system(url: str) -> tuple[Any, str]:
-    """The file system and the name in it. Its listings are not cached: a file may be new."""
-    core: Any = importlib.import_module("fsspec.core")
-    file_system, name = core.url_to_fs(url, use_listings_cache=False)
-    return file_system, name
 
 
 def _read_validators(info: Mapping[str, Any]) -> Validators:

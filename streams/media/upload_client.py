@@ -1,20 +1,15 @@
 """Reads a file that was uploaded (upload_store.py), for a sender. Writes and removes nothing in the store."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from streams.media import errors
 from streams.media.errors import MediaError
 from streams.media.files import Download, IncomingFile, Validators
+from streams.media.store_calls import StoreCalls
 from streams.media.upload_store import UploadStore, read_id
 
-_CHUNK_BYTES: Final = 1 << 20
 _MAX_THREADS: Final = 8
-
-T = TypeVar("T")
 
 
 class UploadClient:
@@ -22,11 +17,11 @@ class UploadClient:
 
     def __init__(self, store: UploadStore) -> None:
         self._store = store
-        self._threads = ThreadPoolExecutor(_MAX_THREADS, "media-upload")
+        self._calls = StoreCalls(_MAX_THREADS, "media-upload")
 
     async def close(self) -> None:
         """A call under way is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
 
     async def download(
         self, url: str, path: Path, max_bytes: int, known: Validators
@@ -55,14 +50,6 @@ class UploadClient:
             ) from error
 
     async def _copy(self, upload_id: str, path: Path, max_bytes: int) -> Download:
-        source = await self._call(lambda: self._store.open_for_reading(upload_id))
-        try:
-            async with IncomingFile(path, max_bytes) as file:
-                while piece := await self._call(lambda: source.read(_CHUNK_BYTES)):
-                    await file.write(piece)
-                return await file.finish(None, Validators(etag=upload_id))
-        finally:
-            self._threads.submit(source.close)
-
-    async def _call(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        async with IncomingFile(path, max_bytes) as file:
+            await self._calls.copy(lambda: self._store.open_for_reading(upload_id), file)
+            return await file.finish(None, Validators(etag=upload_id))

@@ -6,13 +6,11 @@ never part of a path. Blocking calls are made in threads.
 """
 
 import asyncio
-import importlib
 import os
 import re
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from streams.contract.request.media_url import UPLOAD_SCHEME
+from streams.media.store_calls import StoreCalls, open_file_system
 from streams.settings import Settings
 from streams.system.private_files import PRIVATE_DIR_MODE
 
@@ -31,7 +30,7 @@ _DAY: Final = "%Y%m%d"
 
 
 class UploadStore:
-    """The store that the settings describe. `parts`: where a file is while it comes, if the store is remote."""
+    """The store that the settings describe. While a file comes, it is on this machine's disk."""
 
     def __init__(self, settings: Settings) -> None:
         address = settings.media_store or str(settings.data_dir / "media")
@@ -39,9 +38,7 @@ class UploadStore:
         self._address = address.removeprefix("file://").rstrip("/")
         root = settings.data_dir / "media" if self._is_remote else Path(self._address).expanduser()
         self._root = root / _FOLDER
-        # Of its own: a store that hangs must not take the threads from everything else.
-        self._threads = ThreadPoolExecutor(_MAX_THREADS, "upload-store")
-        self._retention_days = settings.upload_retention_days
+        self._calls = StoreCalls(_MAX_THREADS, "upload-store")
         self._max_age = timedelta(days=settings.upload_retention_days)
 
     def make_id(self, now_s: float) -> str:
@@ -74,8 +71,7 @@ class UploadStore:
             OSError: it cannot be written. A remote store has errors of its own.
         """
         keep = self._keep_remote if self._is_remote else self._keep_local
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, keep, upload_id, path)
+        await self._calls.run(lambda: keep(upload_id, path))
 
     def _keep_local(self, upload_id: str, path: Path) -> None:
         with path.open("rb") as file:
@@ -85,7 +81,7 @@ class UploadStore:
         path.replace(target)
 
     def _keep_remote(self, upload_id: str, path: Path) -> None:
-        file_system, name = _open(self._get_address(upload_id))
+        file_system, name = open_file_system(self._get_address(upload_id))
         file_system.makedirs(name.rpartition("/")[0], exist_ok=True)
         file_system.put_file(str(path), name)
 
@@ -96,7 +92,7 @@ class UploadStore:
         """The file. Raises FileNotFoundError, and what the store raises."""
         if not self._is_remote:
             return (self._root / upload_id[:8] / upload_id).open("rb")
-        file_system, name = _open(self._get_address(upload_id))
+        file_system, name = open_file_system(self._get_address(upload_id))
         return file_system.open(name, "rb")
 
     def remove_expired(self, now_s: float) -> int:
@@ -118,7 +114,7 @@ class UploadStore:
                 path.unlink(missing_ok=True)
 
     def _remove_remote(self, first_kept: str) -> int:
-        file_system, name = _open(f"{self._address}/{_FOLDER}")
+        file_system, name = open_file_system(f"{self._address}/{_FOLDER}")
         paths = file_system.ls(name, detail=False) if file_system.exists(name) else []
         names = [str(path).rstrip("/") for path in paths]
         days = [path for path in names if _is_before(path.rpartition("/")[2], first_kept)]
@@ -146,8 +142,3 @@ def _read_day(upload_id: str) -> datetime:
 def _is_before(name: str, day: str) -> bool:
     """Whether this is the folder of a day before that one; what is no day's folder stays."""
     return len(name) == len(day) and name.isdigit() and name < day
-
-
-def _open(address: str) -> tuple[Any, str]:
-    core: Any = importlib.import_module("fsspec.core")
-    return core.url_to_fs(address, use_listings_cache=False)

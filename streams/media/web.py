@@ -21,7 +21,7 @@ from streams.contract.request import media_url
 from streams.domain.addresses import Network
 from streams.media import errors
 from streams.media.files import Download, IncomingFile, Validators
-from streams.system.allowed_addresses import AllowedAddresses
+from streams.system.allowed_addresses import AllowedAddresses, describe_connection_failure
 
 MAX_REDIRECTS: Final = 5
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -147,15 +147,7 @@ def _read_validators(response: ClientResponse) -> Validators:
 
 
 def _describe(error: aiohttp.ClientError) -> str:
-    """Without the text of the error, which names the URL or the host."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return "the host has no address"
-        case aiohttp.ClientSSLError():
-            return "the server cannot prove who it is (TLS)"
-        case aiohttp.ClientConnectorError():
-            return "the server cannot be reached"
-        case aiohttp.ClientPayloadError():
-            return "the file ended too early"
-        case _:
-            return f"the server's answer cannot be read ({type(error).__name__})"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the file ended too early"
+    failure = describe_connection_failure(error)
+    return failure or f"the server's answer cannot be read ({type(error).__name__})"

@@ -19,6 +19,19 @@ from streams.domain.addresses import Network, is_allowed, parse_address
 _MAX_LOOKUP_THREADS: Final = 16  # of their own: a name server that does not answer holds a thread
 
 
+def describe_connection_failure(error: aiohttp.ClientError) -> str | None:
+    """Why there was no connection; None: there was one. Without the text of the error, which may name the URL."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "the host has no address"
+        case aiohttp.ClientSSLError():
+            return "the server cannot prove who it is (TLS)"
+        case aiohttp.ClientConnectorError():
+            return "the server cannot be reached"
+        case _:
+            return None
+
+
 class AllowedAddresses:
     """Connectors to the public addresses and to these networks. `make_refusal`: the error for any other address."""
 

@@ -17,7 +17,7 @@ from aiohttp import ClientResponse, ClientTimeout, hdrs
 from streams.domain.addresses import parse_networks
 from streams.domain.webhooks.conclusion import Answer
 from streams.settings import Settings
-from streams.system.allowed_addresses import AllowedAddresses
+from streams.system.allowed_addresses import AllowedAddresses, describe_connection_failure
 
 log = logging.getLogger(__name__)
 
@@ -108,15 +108,7 @@ def _refuse_address() -> Exception:
 
 
 def _describe(error: aiohttp.ClientError) -> str:
-    """Without the text of the error, which may name the URL."""
-    match error:
-        case aiohttp.ClientConnectorDNSError():
-            return "the host has no address"
-        case aiohttp.ClientSSLError():
-            return "the server cannot prove who it is (TLS)"
-        case aiohttp.ClientConnectorError():
-            return "the server cannot be reached"
-        case aiohttp.ServerDisconnectedError():
-            return "the server closed the connection"
-        case _:
-            return f"the answer cannot be read ({type(error).__name__})"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the server closed the connection"
+    failure = describe_connection_failure(error)
+    return failure or f"the answer cannot be read ({type(error).__name__})"

@@ -21,10 +21,9 @@ from aiokafka.errors import (
 )
 
 from streams.client.positions import lost
-from streams.kafka.connection import client_options, translate_errors
+from streams.kafka.connection import client_options, stop_consumer, translate_errors
 from streams.kafka.reader import METADATA_AGE_S, Record, merge, require_topic
 from streams.settings import ClientSettings
-from streams.system.tasks import keep_cancellation
 
 log = logging.getLogger(__name__)
 
@@ -152,5 +151,4 @@ class _Member(ConsumerRebalanceListener):
         except (KafkaError, TimeoutError) as error:
             log.warning("the position was not committed, some events come again: %r", error)
         finally:
-            with keep_cancellation():
-                await self._consumer.stop()
+            await stop_consumer(self._consumer)

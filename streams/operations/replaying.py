@@ -26,7 +26,6 @@ from streams.kafka import connection
 from streams.kafka.producing import open_producer, translate_refusals
 from streams.kafka.topics import names
 from streams.settings import Settings
-from streams.system.tasks import keep_cancellation
 
 _READ_TIMEOUT_S = 30.0
 _TOO_LARGE_ERRORS = (MessageSizeTooLargeError, RecordListTooLargeError)
@@ -186,5 +185,4 @@ async def _open_consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     finally:
-        with keep_cancellation():
-            await consumer.stop()
+        await connection.stop_consumer(consumer)

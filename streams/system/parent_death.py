@@ -4,10 +4,14 @@ A killed process cleans up nothing, so the kernel does it (PR_SET_PDEATHSIG, prc
 the end of the *thread* that forked: start such a program from a thread that lives as long as the process.
 """
 
+import ctypes
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Final
+
+_PR_SET_PDEATHSIG: Final = 1
 
 # Registers the signal, exits if the parent has died before that, and becomes the program, which keeps it.
 _LAUNCHER = """
@@ -31,6 +35,15 @@ def bind_to_this_process(command: Sequence[str]) -> list[str]:
 def bind_to_parent(command: Sequence[str], death_signal: signal.Signals) -> list[str]:
     """The same for a command that another process will start: it gets the signal when that one ends."""
     return _wrap(command, death_signal, 0)
+
+
+def end_with_parent() -> None:
+    """The same for this process, which is Python already: it gets SIGKILL when its parent ends.
+
+    Raises:
+        OSError, AttributeError: this is not Linux.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wrap(command: Sequence[str], death_signal: signal.Signals, parent_pid: int) -> list[str]:

@@ -5,7 +5,6 @@ Each process reads some of the partitions in large fetches, without an object of
 """
 
 import asyncio
-import ctypes
 import gc
 import multiprocessing
 import os
@@ -19,13 +18,14 @@ from typing import Any, Final, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.connection import client_options
+from streams.kafka.connection import client_options, stop_consumer
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.operations.errors import CommandFailed, UsageError
 from streams.operations.reports.columns import ColumnBuilder, Columns, merge
 from streams.operations.reports.value_batches import install_value_batches
 from streams.settings import Settings
+from streams.system.parent_death import end_with_parent
 
 # An acceptance is on the topic after its own time, and brokers' clocks differ a little.
 _MARGIN_S: Final = 600.0
@@ -34,7 +34,6 @@ _SILENCE_TIMEOUT_S: Final = 60.0  # a broker restarts in less
 _POLL_MS: Final = 200
 _PROGRESS_EVERY: Final = 50_000
 _STOP_TIMEOUT_S: Final = 10.0
-_PR_SET_PDEATHSIG: Final = 1
 
 Span = tuple[int, int]  # offsets [from, to) of a partition
 OnProgress = Callable[[float], None]  # the part that was read, from 0 to 1
@@ -174,7 +173,7 @@ def _read_in_process(task: _Task, sender: Any) -> None:
     )  # Ctrl-C ends the command, and the command this process
     gc.disable()  # it takes as long as everything else: millions of objects live for a moment, and none in a cycle
     with suppress(OSError, AttributeError):  # Linux only; elsewhere the pipe breaks
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
     try:
         result: Columns | Exception = asyncio.run(_read(task, sender.send))
     except Exception as error:  # noqa: BLE001 — it is raised in the process that waits
@@ -203,7 +202,7 @@ async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
             f"{task.topic}: {reason}; its broker may be down, or the topic was deleted"
         ) from None
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def _read_spans(

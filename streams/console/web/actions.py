@@ -5,7 +5,7 @@ A form is accepted only with the token of its session (guard.py). Each action is
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -56,9 +56,7 @@ class Actions:
             "/queue/cancel": self.cancel,
             "/send": self.send,
         }
-        return [
-            web.post(path, make_form_handler(self._console, form)) for path, form in forms.items()
-        ]
+        return make_form_routes(self._console, forms)
 
     # -- accounts
 
@@ -110,7 +108,12 @@ class Actions:
         return "Kafka has the request.", target
 
 
-def make_form_handler(
+def make_form_routes(console: Console, forms: Mapping[str, Form]) -> list[web.RouteDef]:
+    """A route for each form, by its path."""
+    return [web.post(path, _make_form_handler(console, form)) for path, form in forms.items()]
+
+
+def _make_form_handler(
     console: Console, form: Form
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler that carries out a form, and leads to the page with its result; after an error, back to its page."""

@@ -4,21 +4,18 @@ The dispatcher decides and removes; this only requests it, as the commands `cons
 """
 
 import asyncio
-import logging
 from functools import partial
 from typing import Any, Final, get_args
 
 from aiohttp import web
 
 from streams.console.model import queries
-from streams.console.web.actions import TIMEOUT_S, Form, get_field, make_form_handler
+from streams.console.web.actions import TIMEOUT_S, Form, get_field, make_form_routes
 from streams.console.web.console import Console, get_query
 from streams.console.web.rendering import PAGE_ROWS, build_url, read_offset, render
 from streams.domain.consent.state import ConsentStatus
 from streams.operations.consent import read_consents, set_consent
 from streams.operations.forgetting.requesting import ForgetProgress, forget
-
-log = logging.getLogger(__name__)
 
 _ANSWER_TIMEOUT_S: Final = (
     TIMEOUT_S - 5.0
@@ -37,10 +34,7 @@ class RecipientPages:
         return [
             web.get("/consents", self.list_consents),
             web.get("/forget", self.show_forget),
-            *(
-                web.post(path, make_form_handler(self._console, form))
-                for path, form in forms.items()
-            ),
+            *make_form_routes(self._console, forms),
         ]
 
     async def list_consents(self, request: web.Request) -> web.Response:

@@ -4,18 +4,15 @@ The texts of a template are shown to who may operate, like the texts of messages
 """
 
 import asyncio
-import logging
 
 import orjson
 from aiohttp import web
 
-from streams.console.web.actions import TIMEOUT_S, Form, get_field, make_form_handler
+from streams.console.web.actions import TIMEOUT_S, Form, get_field, make_form_routes
 from streams.console.web.console import Console, get_query, require_query
 from streams.console.web.rendering import build_url, render
 from streams.operations import templates as operations
 from streams.operations.errors import UsageError
-
-log = logging.getLogger(__name__)
 
 _EXAMPLE = """{
   "name": "shipped",
@@ -37,10 +34,7 @@ class TemplatePages:
         return [
             web.get("/templates", self.list),
             web.get("/template", self.show),
-            *(
-                web.post(path, make_form_handler(self._console, form))
-                for path, form in forms.items()
-            ),
+            *make_form_routes(self._console, forms),
         ]
 
     async def list(self, request: web.Request) -> web.Response:

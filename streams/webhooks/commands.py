@@ -18,7 +18,7 @@ from streams.webhooks.client import EndpointClient
 from streams.webhooks.endpoints import Endpoint
 from streams.webhooks.payload import build_headers, make_test_event
 from streams.webhooks.store import Store, get_path
-from streams.webhooks.tables import GIVEN_UP_KEPT_S
+from streams.webhooks.tables import GIVEN_UP_KEPT_S, INSERT_WAITING
 
 Change = Callable[[sqlite3.Connection], Any]
 
@@ -134,11 +134,7 @@ def retry_given_up(name: str, numbers: tuple[int, ...], now_s: float) -> Change:
             (name, now_s - GIVEN_UP_KEPT_S),
         ).fetchall()
         chosen = [row for row in rows if not numbers or row[0] in numbers]
-        connection.executemany(
-            "INSERT INTO waiting (endpoint, webhook_id, type, recipient, topic, partition, offset, body, due_s)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(name, *row[1:]) for row in chosen],
-        )
+        connection.executemany(INSERT_WAITING, [(name, *row[1:]) for row in chosen])
         connection.executemany(
             "DELETE FROM given_up WHERE number = ?", [(row[0],) for row in chosen]
         )

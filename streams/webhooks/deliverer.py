@@ -11,7 +11,6 @@ from typing import Final
 
 from streams.domain.webhooks.conclusion import (
     GIVE_UP_AFTER_S,
-    Answer,
     Conclusion,
     EndpointHealth,
     conclude,
@@ -179,7 +178,7 @@ class Deliverer:
             give_up_after_s=GIVE_UP_AFTER_S,
         )
         before, self._health = self._health, conclusion.health
-        reason, revision = _describe(answer), self._revision
+        reason, revision = answer.reason, self._revision
         self._log(before, conclusion, reason)
         self._metrics.count(endpoint.name, conclusion.fate, answer)
         async with self._writing:  # the endpoint's row is written in the order of the decisions
@@ -202,10 +201,3 @@ class Deliverer:
             log.warning("the webhook %s fails: %s", name, reason)
         elif before.is_struggling and not health.in_a_row.count:
             log.info("the webhook %s works again", name)
-
-
-def _describe(answer: Answer) -> str:
-    """Why it was not delivered; empty if it was."""
-    if answer.is_success:
-        return ""
-    return answer.error or f"status {answer.status}"

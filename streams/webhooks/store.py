@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from streams.domain.webhooks.conclusion import Conclusion, EndpointHealth, Failures
 from streams.webhooks.payload import Event
-from streams.webhooks.tables import TABLES, VERSION
+from streams.webhooks.tables import INSERT_WAITING, TABLES, VERSION
 
 _LOCK_TIMEOUT_S: Final = 10.0
 _REMOVE_GIVEN_UP: Final = "DELETE FROM given_up WHERE at_s < ?"
@@ -131,8 +131,7 @@ class Store:
             added: list[WaitingEvent] = []
             for topic, partition, offset, event in events:
                 number = connection.execute(
-                    "INSERT INTO waiting (endpoint, webhook_id, type, recipient, topic, partition, offset, body, due_s)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    INSERT_WAITING,
                     (
                         endpoint,
                         event.id,

@@ -1,7 +1,11 @@
-"""The tables of the webhooks' file (store.py). No query is here."""
+"""The tables of the webhooks' file (store.py), and how an event is put into one. No query is here."""
 
 from typing import Final
 
+INSERT_WAITING: Final = (
+    "INSERT INTO waiting (endpoint, webhook_id, type, recipient, topic, partition, offset, body, due_s)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 VERSION: Final = 1  # of these tables: a file with another one is set aside
 GIVEN_UP_KEPT_S: Final = 7 * 86_400.0  # an event that was given up, with its text
 

@@ -44,6 +44,11 @@ class Answer:
         """Whether the endpoint has the event."""
         return self.status is not None and 200 <= self.status < 300
 
+    @property
+    def reason(self) -> str:
+        """Why the endpoint does not have the event; empty if it has."""
+        return "" if self.is_success else self.error or f"status {self.status}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failures:

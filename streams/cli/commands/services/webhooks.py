@@ -99,7 +99,7 @@ def test(endpoint: str) -> None:
     chosen = load_endpoints(settings)[endpoint]
     answer = asyncio.run(send_test_event(settings, chosen, time.time()))
     if not answer.is_success:
-        raise CommandFailed(f"{endpoint}: {answer.error or f'status {answer.status}'}")
+        raise CommandFailed(f"{endpoint}: {answer.reason}")
     output.print_note(f"{endpoint} answers {answer.status}")
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from deploy.generate.dashboard import render_dashboard
 from deploy.generate.rules import render_rules
+from docs.generate import writing
 
 FOLDER: Final = Path(__file__).parents[1]
 
@@ -24,25 +25,12 @@ def render_files() -> dict[Path, str]:
 
 def find_stale() -> list[Path]:
     """The files that are missing or not current."""
-    return [
-        path
-        for path, content in render_files().items()
-        if not path.is_file() or path.read_text() != content
-    ]
+    return writing.find_stale(render_files())
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command. Returns its exit code."""
-    stale = find_stale()
-    if "--check" in arguments:
-        for path in stale:
-            print(f"{path}: is not current; run make deploy")
-        return 1 if stale else 0
-    for path in stale:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(render_files()[path])
-        print(f"{path}: written")
-    return 0
+    return writing.run(render_files(), arguments, "deploy")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from docs.generate import writing
 from docs.generate.codes import render_codes
 from docs.generate.commands import render_commands
 from docs.generate.metrics import render_metrics
@@ -35,26 +36,12 @@ def render_pages() -> dict[Path, str]:
 
 def find_stale() -> list[Path]:
     """The pages that are missing or not current."""
-    return [
-        path
-        for path, text in render_pages().items()
-        if not path.is_file() or path.read_text() != text
-    ]
+    return writing.find_stale(render_pages())
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command. Returns its exit code."""
-    stale = find_stale()
-    if "--check" in arguments:
-        for path in stale:
-            print(f"{path}: is not current; run make docs")
-        return 1 if stale else 0
-    pages = render_pages()
-    for path in stale:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(pages[path])
-        print(f"{path}: written")
-    return 0
+    return writing.run(render_pages(), arguments, "docs")
 
 
 if __name__ == "__main__":

@@ -296,5 +296,5 @@ class Attempt:
         return actions.Finish(self._history.not_sent_result(error, until_s, now_s))
 
     def _refused(self, now_s: float, error: Error, until_s: float = 0.0) -> actions.Finish:
-        refused_result, is_refused = self._history.refused_result, self._is_refused
-        return actions.Finish(refused_result(error, until_s, now_s, is_refused=is_refused))
+        result = self._history.refused_result(error, until_s, now_s, is_refused=self._is_refused)
+        return actions.Finish(result)

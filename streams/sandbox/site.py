@@ -121,6 +121,7 @@ class Site:
         settings = dataclasses.asdict(self._server.defaults) | {
             "removed": consume("remove_module", None),
             "storage_failure": consume("storage_failure", None) is not None,
+            "storage_kept": consume("storage_kept", None) is not None,
             "qr_form": consume("qr_form", None) or 1,
         }
         return web.Response(text=bundle_modules(settings), content_type="text/javascript")

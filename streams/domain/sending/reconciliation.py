@@ -9,20 +9,21 @@
     in the store, pending    claimed a short time ago    Conclude deferred, in doubt, until a time that
                                                          grows with the age of the claim
     in the store, pending    claimed a long time ago     AskToReconnect, then the same
-    in the store, failed     in time, a submit left      SubmitAgain
-    or left at ack 0
-    not in the store         same link or duplicate
-                             allowed, in time, a
-                             submit left                 SubmitAgain
-    not in the store         another link                Conclude outcome unknown
-    the last three           too late                    Conclude deferred, in doubt
-    the last three           no submit left              Conclude deferred, in doubt, until a time that
+    in the store, failed     another link, and no        Conclude outcome unknown
+    or left at ack 0; or     duplicate allowed
+    not in the store
+    the same                 in time, a submit left      SubmitAgain
+    the same                 too late                    Conclude deferred, in doubt
+    the same                 no submit left              Conclude deferred, in doubt, until a time that
                                                          grows with the age of the claim
 
 A pending message is never submitted again: this page sends it at each reconnect until the server acks it,
 and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account. A message
 that fails in the page each time it is submitted is submitted a few dozen times in the hour after which it is given
 up: the gaps grow.
+
+Under another link, even a message that the store still has is not submitted again: nothing shows that a recipient
+drops an id that another device of the sender has used. A page that is killed in the middle of its logout can leave one.
 
 Times are epoch seconds.
 """
@@ -112,7 +113,7 @@ def after_lookup(
             return Conclude(Sent(at_s=now_s))
         case InStore(0, is_pending=True):
             return _decide_pending(claim, now_s)
-        case NotInStore() if claim.link != link and not is_duplicate_allowed(command, claim):
+        case _ if claim.link != link and not is_duplicate_allowed(command, claim):
             detail = "the account has been linked again since the attempt"
             return Conclude(unknown_result(detail, now_s))
         case _:

@@ -19,6 +19,8 @@
                                never_ready          true: its modules never come
                                remove_module        a module, or `module.export`, that the page leaves out
                                storage_failure      true: IndexedDB cannot be opened, so the page logs out
+                               storage_kept         true: the page's logout leaves IndexedDB as it is, as if it
+                                                    had been killed in the middle of it
                                qr_form              1: five fields, 2: a link and five, 3: six fields
     at each new connection     offline_delivery_ms  milliseconds that the offline delivery takes
     at once, and at each       drop_socket          true: the connection is closed
@@ -129,6 +131,7 @@ FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
     "never_ready": FaultKind(Trigger.PAGE, (bool,)),
     "remove_module": FaultKind(Trigger.PAGE, (str,)),
     "storage_failure": FaultKind(Trigger.PAGE, (bool,)),
+    "storage_kept": FaultKind(Trigger.PAGE, (bool,)),
     "qr_form": FaultKind(Trigger.PAGE, (int,)),
     "offline_delivery_ms": FaultKind(Trigger.CONNECTION, (int,)),
     "drop_socket": FaultKind(Trigger.CONNECTION, (bool,), one_shot=True),

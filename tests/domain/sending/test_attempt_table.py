@@ -127,6 +127,9 @@ TABLE: list[tuple[type, Observation, Action]] = [
     (LookUpMessage, looked_up(InStore(-1)), WaitUntilAllowed()),
     (LookUpMessage, looked_up(NotInStore()), WaitUntilAllowed()),
     (LookUpMessage, looked_up(NotInStore(), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
+    (LookUpMessage, looked_up(InStore(0), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
+    (LookUpMessage, looked_up(InStore(-1), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
+    (LookUpMessage, looked_up(InStore(1), "link-2"), Finish(Sent(at_s=NOW_S))),
     (LookUpMessage, looked_up(LookupUnavailable("gone")), in_doubt("gone")),
     (
         LookUpMessage,

@@ -31,15 +31,18 @@ class WhatsAppModel(RuleBasedStateMachine):
         self.arrived_links: set[int] = set()
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
         self.is_looked_up_since_submit = True
+        self.uncertain_links: set[int] = set()  # under which it may have left
 
     @rule(by_s=st.sampled_from([1.0, 30.0]))
     def time_passes(self, by_s: float) -> None:
         """Nothing happens for a while."""
         self.now_s += by_s
 
-    @rule()
-    def link_again(self) -> None:
-        """A person links the account again: its store begins empty."""
+    @rule(is_store_kept=st.booleans())
+    def link_again(self, *, is_store_kept: bool) -> None:
+        """A person links the account again: its store begins empty, unless the logout was cut off."""
+        if is_store_kept and self.link in self.stores:
+            self.stores[self.link + 1] = self.stores[self.link]
         self.link += 1
         self.is_pending = False
 
@@ -79,11 +82,13 @@ class WhatsAppModel(RuleBasedStateMachine):
 
     def _may_link_again(self, data: st.DataObject) -> None:
         if data.draw(st.sampled_from([False] * 7 + [True]), label="linked again"):
-            self.link_again()
+            self.link_again(is_store_kept=data.draw(st.booleans(), label="store kept"))
 
     def _look_up(self, data: st.DataObject) -> reconciliation.StoreLookup:
         if data.draw(st.sampled_from([False, False, False, True]), label="lookup fails"):
             return LookupUnavailable("the page is gone")
         self.is_looked_up_since_submit = True
         ack = self.stores.get(self.link)
+        if ack is None:
+            self.uncertain_links.discard(self.link)
         return NotInStore() if ack is None else InStore(ack, self.is_pending)

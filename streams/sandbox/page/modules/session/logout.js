@@ -114,7 +114,7 @@ define("WAWebSandboxLogout", (exports, require) => {
     require("WAWebSandboxSession").clear();
     let hasFailed = false;
     try {
-      await require("WAWebSandboxStorage").clear();
+      if (!SETTINGS.storage_kept) await require("WAWebSandboxStorage").clear();
       await require("WAWebUserPrefsIndexedDBStorage").userPrefsIdb.clear();
     } catch (error) {
       hasFailed = true;

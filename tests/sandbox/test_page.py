@@ -104,7 +104,7 @@ async def test_a_page_that_is_never_ready(make_driver: MakeDriver, control: Sand
 
 async def wait_for_ack(driver: WhatsAppWeb, whatsapp_id: str, ack: int) -> None:
     """Wait until the page's store has the message with at least this ack."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             answer = await driver.find_message(whatsapp_id, PEER_CHAT)
             if isinstance(answer, MessageFound) and answer.ack >= ack:

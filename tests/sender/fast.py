@@ -42,7 +42,7 @@ from tests.sender.attempts.fake_media import FakeMedia
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until the condition is true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - any condition, without an event of its own
             await asyncio.sleep(0)
 

@@ -99,7 +99,7 @@ def read_pid(profile: Path, name: str) -> int:
 @contextlib.asynccontextmanager
 async def expect_reconnecting(driver: WhatsAppWeb) -> AsyncIterator[None]:
     """The fault that the block causes must lead to RECONNECTING."""
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(wait_for_phase(driver, Phase.RECONNECTING))
         await asyncio.sleep(0)  # the task begins to watch before the fault
         yield

@@ -235,7 +235,7 @@ async def test_logout_changes_the_link(world: World) -> None:
     before = world.driver.session.link
     await world.driver.logout()
     session = world.driver.session
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for session in world.driver.watch_session():
             if session.qr:
                 break

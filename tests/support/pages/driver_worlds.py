@@ -174,7 +174,7 @@ async def wait_for_ready(world: World) -> None:
 
 async def wait_for_receipt(world: World, whatsapp_id: str) -> Receipt:
     """The next receipt of this message."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for incoming in world.driver.watch_incoming():
             if isinstance(incoming, Receipt) and incoming.whatsapp_id == whatsapp_id:
                 return incoming

@@ -23,7 +23,7 @@ async def test_an_incomplete_page_does_not_stop_the_session(make_driver: MakeDri
     )
     await driver.start()
     assert driver._supervisor is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while driver._supervisor._unreachable_attempts < 4:  # noqa: ASYNC110 - it gives no event
             await asyncio.sleep(0.05)
     assert (driver.session.phase, driver.session.reason) == (Phase.STARTING, "page_incomplete")
@@ -49,7 +49,7 @@ async def test_an_unreachable_whatsapp_does_not_stop_the_session(make_driver: Ma
         recovery=RecoverySettings(max_failures=2, backoff_base_s=0.01, backoff_max_s=0.05),
     )
     await driver.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for session in driver.watch_session():
             if session.reason:
                 break

@@ -64,7 +64,7 @@ async def test_logout_shows_a_new_code_under_a_new_link(
             if session.qr:
                 return
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         group.create_task(watch())
         await asyncio.sleep(0)  # the task begins to watch before the logout
         await linked_driver.logout()

@@ -121,7 +121,9 @@ def new_claim(
     command: SendCommand, claim: Claim | None, *, chat_id: str, link: str | None, now_s: float
 ) -> Claim:
     """The open claim of this dispatch under this link. A claim that is open already keeps its time."""
-    allow_duplicate = claim is not None and is_duplicate_allowed(command, claim)
+    allow_duplicate = command.allow_duplicate and (
+        claim is None or is_duplicate_allowed(command, claim)
+    )
     if claim is not None and claim.is_open and not allow_duplicate:
         return replace(claim, dispatch_number=command.dispatch_number, chat_id=chat_id, link=link)
     return Claim(

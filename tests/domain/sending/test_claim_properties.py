@@ -191,3 +191,25 @@ def test_a_person_permits_one_more_message_and_no_third() -> None:
     second = after_lookup(later, claim, NotInStore(), link="3", submit_count=0, now_s=3.0)
     assert isinstance(second, Conclude)
     assert isinstance(second.result, OutcomeUnknown)
+
+
+def test_a_permission_is_used_up_by_the_first_claim() -> None:
+    """A message that never had a row is sent again by a person, and its ack is lost: it may have arrived, so it is
+    not submitted under another link.
+    """
+    command = SendCommand(
+        phone=PHONE,
+        id="m1",
+        dispatch_number=1,
+        account="main",
+        timeout_s=9.0,
+        content=b"",
+        allow_duplicate=True,
+    )
+    assert claims.decide(command, None, 1.0) == OpenClaim()
+    claim = claims.new_claim(command, None, chat_id="c", link="1", now_s=1.0)
+    later = msgspec.structs.replace(command, dispatch_number=2)
+    assert claims.decide(later, claim, 2.0) == Reconcile()
+    decision = after_lookup(later, claim, NotInStore(), link="2", submit_count=0, now_s=2.0)
+    assert isinstance(decision, Conclude)
+    assert isinstance(decision.result, OutcomeUnknown)

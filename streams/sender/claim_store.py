@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
+from streams.domain.sending.claim_times import claim_expires_at_s, clamp_times
 from streams.domain.sending.message_id import PREFIX
 from streams.domain.sending.resolved import (
     BARRIER_PREFIX,
@@ -256,13 +257,11 @@ class ClaimStore:
         rows, self._sweep_cursor = self.read_batch(self._sweep_cursor)
         now_s = self._now_s()
         for key, row in rows:
-            clamped = stored.clamp_times(row, now_s)
+            clamped = clamp_times(row, now_s)
             if clamped != row:
                 self.put_buffered(key, clamped)
         expired_ids = [
-            key
-            for key, row in rows
-            if stored.claim_expires_at_s(row, self._idempotency_window_s) <= now_s
+            key for key, row in rows if claim_expires_at_s(row, self._idempotency_window_s) <= now_s
         ]
         removed_ids = expired_ids[:MAX_DELETES_PER_SWEEP]
         if len(expired_ids) > len(removed_ids):

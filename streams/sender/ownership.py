@@ -14,7 +14,8 @@ from typing import Any, Final
 from streams.contract.account import AccountRecord
 from streams.domain.accounts.linking import Instructions
 from streams.domain.accounts.pacing import DAY_S
-from streams.domain.sending.claim import Claim, find_send_time_s
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.claim_times import find_send_time_s
 from streams.sender.account import AccountPublisher
 from streams.sender.attempts.prelude import Prelude, make_typing_rule
 from streams.sender.attempts.runner import AttemptRunner
@@ -229,8 +230,7 @@ class SendTopicOwnership:
 
     async def _load_recent_sends(self) -> None:
         """What earlier ownerships sent, or may have sent: for today's pace, and for receipts that were missed."""
-        clock = self._ports.clock
-        now_mono_s = clock.monotonic_s()
+        clock, now_mono_s = self._ports.clock, self._ports.clock.monotonic_s()
         latest: list[tuple[float, str, Claim]] = []
         async for whatsapp_id, claim in self._claim_store.scan_all():
             at_s = find_send_time_s(claim)

@@ -34,6 +34,9 @@ _LOCAL_SCHEMES: Final = frozenset(
     }
 )
 
+# From a claim to the outcome that says that it is in doubt, and from the last dispatch to its end.
+_DOUBT_MARGIN_S: Final = 600
+
 
 def check_kafka(settings: KafkaSettings) -> None:
     """Raises SettingError if a Kafka setting cannot be used, or if they contradict each other."""
@@ -150,6 +153,20 @@ def _check_words(settings: ConsentSettings) -> None:
             )
 
 
+def _check_doubt(settings: Settings) -> None:
+    """Raises SettingError if a claim could be removed while its message is still in doubt.
+
+    What holds a message back may prolong a doubt by half of the window (domain/phone/dispatch.py).
+    """
+    min_window_s = 2 * settings.unknown_after_s + _DOUBT_MARGIN_S
+    if settings.idempotency_window_s < min_window_s:
+        raise SettingError(
+            f"WA_IDEMPOTENCY_WINDOW_S={settings.idempotency_window_s}: is too short for "
+            f"WA_UNKNOWN_AFTER_S={settings.unknown_after_s}; set at least {min_window_s}, or a shorter "
+            "WA_UNKNOWN_AFTER_S"
+        )
+
+
 def check_settings(settings: Settings) -> None:
     """Raises SettingError if a setting cannot be used, or if settings contradict each other."""
     check_kafka(settings)
@@ -161,6 +178,7 @@ def check_settings(settings: Settings) -> None:
     _check_schemes(settings.media_schemes)
     _check_warm_up(settings.warm_up)
     _check_words(settings)
+    _check_doubt(settings)
     if not settings.accounts:
         raise SettingError("WA_ACCOUNTS: names no account; set at least one, for example main")
     if len(set(settings.accounts)) != len(settings.accounts):

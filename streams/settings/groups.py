@@ -97,7 +97,7 @@ class LimitSettings:
     idempotency_window_s: AtLeast1 = _setting(
         604_800,
         "How many seconds a request id is remembered after its message is final. "
-        "A repeat within this time sends nothing.",
+        "A repeat within this time sends nothing. At least twice `WA_UNKNOWN_AFTER_S` and 600 seconds.",
     )
     conversation_expiry_s: AtLeast1 = _setting(
         3600,

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from streams.dispatch.flights.claim_reader import Claims, ClaimsRead, ClaimsUnreadable
 from streams.dispatch.flights.tracker import Flight, FlightTracker, Instant
 from streams.dispatch.publisher import OutgoingRecord, Publisher
@@ -231,7 +233,8 @@ class Resolver:
 
     def _get_result(self, flight: Flight, claims: ClaimsRead | ClaimsUnreadable) -> Result:
         if isinstance(claims, ClaimsUnreadable):
-            return in_doubt_result(f"its sender did not answer, and {claims}")
+            in_doubt = in_doubt_result(f"its sender did not answer, and {claims}")
+            return replace(in_doubt, is_unread=not claims.is_missing)
         return result_of_unanswered(
             flight.in_flight,
             claims.rows[self._derive_id(flight)],

@@ -103,6 +103,8 @@ class Deferred(Stored, frozen=True, tag="deferred"):
     )
     is_refused: bool = False  # WhatsApp's server refused this message as invalid
     is_unanswered: bool = False  # its sender is alive, and did not answer
+    # In doubt only because no claim could be read: if its account has none, nothing was submitted.
+    is_unread: bool = False
 
 
 class Moved(Stored, frozen=True, tag="moved"):

@@ -69,6 +69,7 @@ class Message(Stored, frozen=True):
     account: str | None = None  # requested by the caller
     pinned_to: str | None = None  # the account whose attempt is in doubt
     in_doubt_since_s: float = 0.0
+    is_claimed: bool = False  # in doubt: its claim is there, or was lost
     held_back_until_s: float = 0.0  # in doubt, and its account may not submit it again before then
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
     unanswered: int = 0  # dispatches in a row that a sender left without an outcome

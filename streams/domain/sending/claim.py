@@ -8,6 +8,8 @@ submit. The second one has the same WhatsApp id, and a recipient that has the me
     ----------------------   -------------------------   ------------------------------------------
     any                      has a receipt               Conclude sent: it arrived, whatever else the
                                                          row says
+    in doubt                 none                        Conclude deferred, in doubt: its row is lost, and
+                                                         proves nothing
     before its deadline      none                        OpenClaim
     after it                 none                        Conclude deferred, deadline_exceeded
     number below the row's   sent or outcome unknown     Conclude with that result
@@ -45,8 +47,7 @@ from streams.domain.stored import Codec, Stored
 
 # Two brokers lead the topics of the command and of the claim, and their clocks differ by this at most.
 MAX_BROKER_SKEW_S: Final = 5.0
-FORGOTTEN_RETENTION_S: Final = 86_400.0  # the day for which an account's messages are counted
-DEFERRED_RETENTION_S: Final = 3600.0  # far more than a sender may hold a dispatch
+MISSING_CLAIM_DETAIL: Final = "the claim of its earlier attempt is missing"
 
 RowReceipt = Literal[""] | ReceiptKind
 ROW_RECEIPTS: Final[tuple[RowReceipt, ...]] = ("", "sent", "delivered", "read", "played")
@@ -102,6 +103,8 @@ def decide(
     command: SendCommand, claim: Claim | None, now_s: float
 ) -> OpenClaim | Reconcile | Conclude:
     """What to do with a dispatch, given its row."""
+    if claim is None and command.is_in_doubt:
+        return Conclude(in_doubt_result(MISSING_CLAIM_DETAIL))
     if claim is None:
         return _decide_new(command, now_s)
     if claim.receipt and not isinstance(claim.result, Sent):
@@ -177,28 +180,6 @@ def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
     if receipt == "sent" and isinstance(claim.result, Sent):
         return None
     return replace(claim, receipt=receipt)
-
-
-def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
-    """When the row is no longer needed: no dispatch and no receipt of it will come."""
-    if claim.is_forgotten:
-        return claim.concluded_at_s + FORGOTTEN_RETENTION_S
-    if claim.result is None:
-        return claim.claimed_at_s + idempotency_window_s
-    if isinstance(claim.result, Deferred | Moved):
-        return claim.concluded_at_s + min(DEFERRED_RETENTION_S, idempotency_window_s)
-    return claim.concluded_at_s + idempotency_window_s
-
-
-def clamp_times(claim: Claim, now_s: float) -> Claim:
-    """The row without times that lie after now: the broker's clock has been set back since it was written.
-
-    Otherwise the row would be kept for as long as that step was.
-    """
-    claimed_at_s = min(claim.claimed_at_s, now_s)
-    return replace(
-        claim, claimed_at_s=claimed_at_s, concluded_at_s=min(claim.concluded_at_s, now_s)
-    )
 
 
 # -- results
@@ -278,14 +259,3 @@ def encode(claim: Claim) -> bytes:
 def decode(data: bytes) -> Claim:
     """The row."""
     return _codec.decode(data)
-
-
-def find_send_time_s(claim: Claim) -> float | None:
-    """When its message was sent, or may have been; None: it was certainly not.
-
-    A row's time is an append time of the log, or the sender's estimate of the time at which the broker would append a
-    record (sender/clock.py). No host's wall clock has a part in it.
-    """
-    if isinstance(claim.result, Sent | OutcomeUnknown):
-        return claim.result.at_s
-    return claim.claimed_at_s if claim.is_open else None

@@ -11,7 +11,8 @@ So a command that is read twice after a crash sends nothing again, and today's c
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import OutcomeUnknown, Sent
-from streams.domain.sending.claim import FORGOTTEN_RETENTION_S, Claim
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.claim_times import FORGOTTEN_RETENTION_S
 
 
 def is_to_forget(claim: Claim, phone: str, requested_at_s: float) -> bool:

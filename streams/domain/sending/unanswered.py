@@ -24,7 +24,12 @@ from msgspec.structs import replace
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, OutcomeUnknown, Result, Sent
 from streams.domain.phone.state import InFlight
-from streams.domain.sending.claim import Claim, in_doubt_result, unknown_result
+from streams.domain.sending.claim import (
+    MISSING_CLAIM_DETAIL,
+    Claim,
+    in_doubt_result,
+    unknown_result,
+)
 
 
 def result_of_unanswered(
@@ -45,7 +50,8 @@ def result_of_unanswered(
     else:
         result = _result_of_row(in_flight, claim, now_s)
     if isinstance(result, Deferred) and not result.in_doubt and now_s < closes_at_s:
-        result = in_doubt_result("a claim may still be in time: the broker's clock was set back")
+        detail = "a claim may still be in time: the broker's clock was set back"
+        result = replace(in_doubt_result(detail), is_unread=True)
     if isinstance(result, Deferred) and is_sender_alive:
         return replace(result, is_unanswered=True)
     return result
@@ -55,7 +61,7 @@ def _result_without_row(in_flight: InFlight, now_s: float, idempotency_window_s:
     if now_s >= in_flight.since_s + idempotency_window_s:
         return unknown_result("the claims of its time are not kept any more", now_s)
     if in_flight.is_in_doubt:
-        return in_doubt_result("the claim of its earlier attempt is missing")
+        return replace(in_doubt_result(MISSING_CLAIM_DETAIL), is_unread=True)
     return _never_claimed()
 
 

@@ -41,6 +41,13 @@ def get_pinned_to(world: FlightWorld) -> str | None:
     return message.pinned_to
 
 
+def is_claimed(world: FlightWorld) -> bool:
+    """Whether the sender of `a` may have lost its claim."""
+    message = world.store.get_message(PHONE, "a")
+    assert message is not None
+    return message.is_claimed
+
+
 def test_nothing_happens_before_the_deadline(world: FlightWorld) -> None:
     """A claim could still be in time."""
     world.resolve(after_s=ENDS_AFTER_S - 1)
@@ -134,6 +141,7 @@ def test_without_a_changelog_the_message_is_in_doubt(world: FlightWorld) -> None
     world.claims.error = ClaimsUnreadable("there is no topic", is_missing=True)
     world.resolve(after_s=ENDS_AFTER_S)
     assert get_pinned_to(world) == "main"
+    assert is_claimed(world)
 
 
 def test_claims_that_cannot_be_read_are_read_again(world: FlightWorld) -> None:
@@ -145,6 +153,7 @@ def test_claims_that_cannot_be_read_are_read_again(world: FlightWorld) -> None:
     assert world.outcome_count == 0
     world.resolve(after_s=1)
     assert get_pinned_to(world) == "main"
+    assert not is_claimed(world), "a sender that finds no claim may submit it"
 
 
 def test_claims_that_can_be_read_again_decide(world: FlightWorld) -> None:

@@ -1,6 +1,7 @@
 """A message in doubt, and one given up as unknown: a late ack or a receipt proves that it was sent."""
 
 import pytest
+from msgspec.structs import replace
 
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch, PublishStatus
@@ -55,6 +56,35 @@ def send_times(world: PhoneWorld) -> tuple[float, ...]:
     """What counts against the limit."""
     assert world.row is not None
     return world.row.send_times_s
+
+
+def test_the_sender_learns_that_the_message_is_in_doubt(world: PhoneWorld) -> None:
+    """A claim that it does not find then was lost: nothing is submitted."""
+    world.submit("a")
+    world.conclude(IN_DOUBT)
+    wake(world)
+    dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
+    assert [dispatch.is_in_doubt for dispatch in dispatches] == [False, True]
+    assert world.row is not None
+    assert world.row.in_flight is not None
+    assert world.row.in_flight.is_in_doubt
+
+
+@pytest.mark.parametrize(
+    ("are_unread", "is_claimed"),
+    [((False,), True), ((True,), False), ((True, False), True), ((False, True), True)],
+    ids=str,
+)
+def test_whether_the_sender_has_claimed_it_before(
+    world: PhoneWorld, are_unread: tuple[bool, ...], *, is_claimed: bool
+) -> None:
+    """Claims that could not be read say nothing: if the sender has none, it may submit. What one said before stays."""
+    world.submit("a")
+    for is_unread in are_unread:
+        world.conclude(replace(IN_DOUBT, is_unread=is_unread))
+        wake(world)
+    dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
+    assert dispatches[-1].is_in_doubt == is_claimed
 
 
 @pytest.mark.parametrize("receipt", KINDS)

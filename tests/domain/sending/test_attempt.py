@@ -51,12 +51,22 @@ from tests.domain.sending.attempts import (
     submitted,
 )
 
+# The dispatcher knows that an earlier attempt may have sent it.
+IN_DOUBT = msgspec.structs.replace(COMMAND, is_in_doubt=True)
+NOT_SENT_CLAIM = msgspec.structs.replace(
+    CLAIM, dispatch_number=1, result=Deferred(error=DISCONNECTED)
+)
+
 
 @pytest.mark.parametrize(
     ("command", "claim", "expected"),
     [
         (WITHOUT_CHAT, None, LookUpNumber("+60123456789")),
         (COMMAND, None, WaitUntilAllowed()),
+        (IN_DOUBT, None, in_doubt(claims.MISSING_CLAIM_DETAIL)),
+        (msgspec.structs.replace(IN_DOUBT, allow_duplicate=True), None, in_doubt(claims.MISSING_CLAIM_DETAIL)),
+        (IN_DOUBT, CLAIM, LookUpMessage(CHAT)),
+        (IN_DOUBT, NOT_SENT_CLAIM, WaitUntilAllowed()),
         (COMMAND, CLAIM, LookUpMessage(CHAT)),
         (WITHOUT_CHAT, CLAIM, LookUpMessage(CHAT)),
         (COMMAND, msgspec.structs.replace(CLAIM, result=Sent(at_s=1.0)), Finish(Sent(at_s=1.0))),

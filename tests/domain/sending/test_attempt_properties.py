@@ -48,6 +48,7 @@ class MessageMachine(WhatsAppModel):
         self.commands: list[SendCommand] = []
         self.steps_left = 0
         self.ending = "crash"
+        self.acknowledged_count = 0  # of the commands: these are not delivered again
         self.results: dict[int, Result] = {}  # the first one that was published for each dispatch
         self.last_result: Result | None = Deferred(error=Error("disconnected"))
 
@@ -74,11 +75,22 @@ class MessageMachine(WhatsAppModel):
         self.permitted += 1
         self._dispatch(data, 20.0, allow_duplicate=True)
 
-    @precondition(lambda self: self.commands)
+    @precondition(lambda self: self.row is not None and self._is_in_doubt())
+    @rule()
+    def lose_row(self) -> None:
+        """The claim of a message in doubt is gone: its time was over, or the topic of the claims was deleted."""
+        self.row = None
+        self.acknowledged_count = len(self.commands)
+
+    @precondition(lambda self: len(self.commands) > self.acknowledged_count)
     @rule(data=st.data())
     def deliver_again(self, data: st.DataObject) -> None:
         """A record of the send topic that was not acknowledged is delivered again."""
-        self._handle(data.draw(st.sampled_from(self.commands)), data)
+        self._handle(data.draw(st.sampled_from(self.commands[self.acknowledged_count :])), data)
+
+    def _is_in_doubt(self) -> bool:
+        """Whether the dispatcher knows that an attempt may have sent it."""
+        return isinstance(self.last_result, Deferred) and self.last_result.in_doubt
 
     def _dispatch(self, data: st.DataObject, timeout_s: float, *, allow_duplicate: bool) -> None:
         if self.content is None:
@@ -93,6 +105,7 @@ class MessageMachine(WhatsAppModel):
             content=msgspec.json.encode(self.content),
             chat_id=data.draw(st.sampled_from([CHAT, None]), label="chat id"),
             allow_duplicate=allow_duplicate,
+            is_in_doubt=self._is_in_doubt(),
         )
         self.commands.append(command)
         self.last_result = None

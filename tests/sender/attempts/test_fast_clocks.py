@@ -14,6 +14,7 @@ from streams.domain.accounts.restriction import RESTRICTION_DURATION_S, Restrict
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Sent
 from streams.domain.sending import claim as claims
+from streams.domain.sending import claim_times
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.sender.clock import Clock
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
@@ -160,7 +161,7 @@ async def test_rows_from_the_future_are_corrected(sender: FastSender) -> None:
     row = row_of(sender, "a")
     assert row is not None
     assert max(row.claimed_at_s, row.concluded_at_s) <= sender.now_s
-    assert claims.clamp_times(row, sender.now_s) == row
+    assert claim_times.clamp_times(row, sender.now_s) == row
 
 
 def test_a_stored_time_after_now_counts_as_now() -> None:

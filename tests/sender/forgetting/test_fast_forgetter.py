@@ -8,7 +8,8 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.forgetting import ForgetAnswer, ForgetInstruction
 from streams.domain.phone.events import Failed, OutcomeUnknown, Sent
-from streams.domain.sending.claim import Claim, claim_expires_at_s, decide
+from streams.domain.sending.claim import Claim, decide
+from streams.domain.sending.claim_times import claim_expires_at_s
 from streams.domain.sending.forgotten import is_to_forget, make_remainder
 from streams.sender.forgetting.forgetter import Forgetter
 from streams.sender.forgetting.instructions import ForgetInstructions, PendingInstruction

@@ -3,6 +3,7 @@
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
     SCHEDULED, WAITING ▶ CANCELLED, REJECTED (the recipient opts out)
+    SCHEDULED, WAITING ▶ UNKNOWN (cancelled, or given up, when an earlier generation may have arrived)
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN
     FAILED, REJECTED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
@@ -81,8 +82,9 @@ _ENDED: Final[tuple[Stage, ...]] = (
     State.CANCELLED,
     State.UNKNOWN,
 )
+# UNKNOWN: an earlier generation of it may have arrived.
 _CANCEL: Final[Changes] = {
-    State.SCHEDULED: frozenset({State.CANCELLED}),
+    State.SCHEDULED: frozenset({State.CANCELLED, State.UNKNOWN}),
     State.WAITING: frozenset({State.CANCELLED}),
 }
 # What has ended is removed, and a remainder of it is stored (values/forgetting.py).
@@ -104,8 +106,7 @@ TRANSITIONS: Final[Mapping[type[Event], Changes]] = {
         State.READ: _TO_QUEUE,
         State.PLAYED: _TO_QUEUE,
         # A revoke of a message that waits is a cancel of it.
-        State.SCHEDULED: frozenset({State.CANCELLED}),
-        State.WAITING: frozenset({State.CANCELLED}),
+        **_CANCEL,
     },
     CancelRequested: _CANCEL,
     Outcome: {

@@ -74,6 +74,7 @@ class Message(Stored, frozen=True):
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
     unanswered: int = 0  # dispatches in a row that a sender left without an outcome
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
+    may_have_arrived: bool = False  # in an earlier generation, so nothing says that it was not sent
     is_withdrawn: bool = False  # its batch was cancelled while a sender had it
     batch_id: str | None = None
     members: tuple[events.BatchMember, ...] = ()  # its places in batches
@@ -97,6 +98,11 @@ class Message(Stored, frozen=True):
         if self.state is State.SCHEDULED:
             return self.send_at_s
         return self.expires_at_s if self.state in OPEN_STATES else 0.0
+
+    @property
+    def is_perhaps_shown(self) -> bool:
+        """Whether it has ended, and its recipient has it or may have it."""
+        return self.state is State.UNKNOWN or self.state in DELIVERY_STATES
 
     @property
     def is_marketing(self) -> bool:

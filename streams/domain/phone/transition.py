@@ -5,7 +5,7 @@ method is one change with what it causes: a completed message and its status, a 
 that remembers it. Effects are published in the order in which they were added.
 """
 
-from typing import Literal, TypeAlias, TypeVar, Unpack
+from typing import Final, Literal, TypeAlias, TypeVar, Unpack
 
 from msgspec.structs import replace
 
@@ -61,6 +61,9 @@ CompletedState: TypeAlias = Literal[
     State.CANCELLED,
     State.UNKNOWN,
 ]
+
+_NOT_SENT: Final = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
+_PERHAPS_SHOWN: Final = "an earlier dispatch, before its replay, may have sent it"
 
 
 class Transition(RowChanges):
@@ -145,7 +148,14 @@ class Transition(RowChanges):
         state: CompletedState,
         **details: Unpack[StatusDetails],
     ) -> Message:
-        """The message leaves the queue, its status is published, its payload is no longer needed."""
+        """The message leaves the queue, its status is published, its payload is no longer needed.
+
+        If an earlier generation of it may have arrived, it does not end in a state that says that nothing was
+        sent: it ends as unknown, with a dead letter. A receipt may still correct that.
+        """
+        if message.may_have_arrived and state in _NOT_SENT:
+            error = Error("outcome_unknown", f"{state.value}; {_PERHAPS_SHOWN}")
+            return self.complete_with_dead_letter(message, State.UNKNOWN, error)
         if message.state in OPEN_STATES:
             message = self.dequeue(message)
         self.remove_payload(message.id)
@@ -162,7 +172,12 @@ class Transition(RowChanges):
         account: str | None = None,
         whatsapp_id: str | None = None,
     ) -> Message:
-        """The message is complete and becomes a dead letter."""
+        """The message is complete and becomes a dead letter. See `complete` for one that may have arrived earlier."""
+        if message.may_have_arrived:
+            outcome = "unknown"
+            if state in _NOT_SENT:
+                state = State.UNKNOWN
+                error = Error("outcome_unknown", f"{error.code}; {_PERHAPS_SHOWN}; {error.detail}")
         completed = self.complete(
             replace(message, dead_letter_id=message.source_coordinates),
             state,

@@ -18,9 +18,11 @@ class OverdueRules(RuleBasedStateMachine):
         # Generations of messages, by the offset of the event that made their row.
         self.arrived: set[int] = set()
         self.proved: set[int] = set()
+        self.shown: set[str] = set()  # ids of messages that have arrived in some generation
 
     def arrive(self, request_id: str) -> None:
         """WhatsApp has the message of this generation, since now if it has not had it before."""
+        self.shown.add(request_id)
         offset = self.world.messages[request_id].offset
         if offset not in self.arrived:
             self.arrived.add(offset)

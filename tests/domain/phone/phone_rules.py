@@ -48,6 +48,7 @@ class PhoneRules(ForgetRules):
         self.facts: dict[tuple[str, str, str], PublishStatus] = {}  # by event id
         self.request_count = 0
         self.seen_effects = 0
+        self.seen_claims = 0  # effects of which it was checked that they claim nothing wrong
         self.seen_changes = 0
         self.published: dict[str, list[PublishStatus]] = {}  # of remembered requests
         # (id, offset of its row) → priority and account

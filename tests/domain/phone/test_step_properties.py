@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import settings
 from hypothesis.stateful import invariant
 
-from streams.domain.phone.effects import Dispatch, Effect, PublishStatus
+from streams.domain.phone.effects import Dispatch, Effect, PublishDeadLetter, PublishStatus
 from streams.domain.phone.lifecycle import DISPATCH_TRANSITIONS, TRANSITIONS
 from streams.domain.phone.state import DELIVERY_STATES, OPEN_STATES, Phone, State
 from streams.domain.phone.values.forgetting import remainder_id
@@ -25,6 +25,7 @@ RANKS = {
     "read": 5,
     "played": 6,
 }
+DENIALS = ("failed", "expired", "cancelled")  # they say that nothing was sent
 ENDS = ("failed", "unknown", "rejected")  # a replay of the dead letter may follow
 
 
@@ -94,6 +95,17 @@ class PhoneMachine(PhoneRules):
             i: earlier for i, earlier in self.published.items() if i in self.world.messages
         }
         self.facts = {i: fact for i, fact in self.facts.items() if i[0] in self.world.messages}
+
+    @invariant()
+    def nothing_shown_is_called_not_sent(self) -> None:
+        """Whatever became of the later generations of a message of which one has arrived."""
+        for effect in self.world.effects[self.seen_claims :]:
+            if isinstance(effect, PublishStatus) and effect.status in DENIALS:
+                assert effect.id not in self.shown
+            if isinstance(effect, PublishDeadLetter) and effect.outcome == "not_sent":
+                assert effect.id not in self.shown
+        self.seen_claims = len(self.world.effects)
+        self.shown &= self.world.messages.keys()
 
     def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Dispatch):

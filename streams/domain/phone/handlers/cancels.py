@@ -8,6 +8,7 @@
     sent, failed, expired, unknown   `too_late_to_cancel`           nothing
     not in the rows                  `unknown_request`              nothing
 
+Of a replay, an earlier generation may have arrived: then the message ends as unknown instead (transition.py).
 The answers are given under the id of the cancel, never under that of the message. At an alias, a cancel goes on to
 the number to which messages are forwarded.
 """

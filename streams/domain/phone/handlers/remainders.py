@@ -65,6 +65,7 @@ def remove(transition: Transition, message: Message) -> None:
             generation=message.generation,
             dispatches=message.dispatches,
             queued_count=message.queued_count,
+            may_have_arrived=message.may_have_arrived,
             completed_at_s=message.completed_at_s,
             dead_letter_id=message.dead_letter_id,
             last_status=status and replace(status, id=""),

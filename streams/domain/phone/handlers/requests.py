@@ -189,7 +189,8 @@ def _make_message(
         generation=existing.generation + 1 if existing else 1,
         dispatches=existing.dispatches if existing else 0,
         queued_count=existing.queued_count if existing else 0,
-        allow_duplicate=existing is not None and existing.state is not State.FAILED,
+        allow_duplicate=existing is not None and _may_have_arrived(request, existing),
+        may_have_arrived=_may_have_arrived(request, existing),
         accepted_at_s=append_s,
         send_at_s=request.send_at_s,
         expires_at_s=request.expires_at_s,
@@ -206,6 +207,13 @@ def _make_message(
         forwarding=replace(arrival, send_times_s=()) if arrival else None,
         change=request.change,
     )
+
+
+def _may_have_arrived(request: RequestInfo, existing: Message | None) -> bool:
+    """Without a row, nothing but the person who insists tells it."""
+    if existing is not None:
+        return existing.may_have_arrived or existing.is_perhaps_shown
+    return request.replay_of is not None and request.allow_duplicate
 
 
 def _reject_request(
@@ -231,6 +239,7 @@ def _reject_request(
             attempts=0,
             first_failed_at_s=transition.append_s,
             last_failed_at_s=transition.append_s,
+            outcome="unknown" if _may_have_arrived(event.request, existing) else "not_sent",
             replay_count=event.request.replay_count,
         )
     )

@@ -1,31 +1,22 @@
 """The life of a message: every legal change happens in some run, and every other one changes nothing."""
 
 from copy import deepcopy
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.phone import events, lifecycle
+from streams.domain.phone import lifecycle
 from streams.domain.phone import step as step_module
 from streams.domain.phone.events import (
     CancelRequested,
     Event,
     Failed,
-    FlightOverdue,
-    ForgetContinued,
-    ForgetRequested,
     InboundSeen,
     Moved,
     Outcome,
-    ReceiptSeen,
-    RequestReceived,
-    RetentionElapsed,
-    ScheduleDue,
     TimerFired,
 )
-from streams.domain.phone.handlers import forgetting
 from streams.domain.phone.lifecycle import (
     DISPATCH_TRANSITIONS,
     TRANSITIONS,
@@ -34,10 +25,11 @@ from streams.domain.phone.lifecycle import (
     Stage,
     is_legal,
 )
-from streams.domain.phone.state import DELIVERY_STATES, Message, State
+from streams.domain.phone.state import Message, State
 from streams.domain.phone.transition import Transition
 from streams.testing.phone_world import PHONE, READY, PhoneWorld
-from tests.domain.phone.lifecycle_events import EVENTS, IN_DOUBT, NAMES, RESULTS
+from tests.domain.phone.lifecycle.causes import bring_to, cause, wake
+from tests.domain.phone.lifecycle.events_by_type import EVENTS, IN_DOUBT, RESULTS
 
 Change = tuple[type[Event], Stage, Stage]
 
@@ -79,122 +71,6 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> set[Change]:
 
     monkeypatch.setattr(lifecycle, "check", check_and_record)
     return changes
-
-
-def wake(world: PhoneWorld) -> None:
-    assert world.row is not None
-    world.apply(TimerFired(phone=PHONE, timer_version=world.row.timer_version))
-
-
-def give_receipt(world: PhoneWorld, receipt: Any) -> None:
-    world.apply(ReceiptSeen(phone=PHONE, id="a", receipt=receipt, at_s=world.now_s, **NAMES))
-
-
-def bring_to(world: PhoneWorld, state: Stage) -> None:
-    """Bring the message `a` into this state, by events alone."""
-    match state:
-        case Absent.NEW | Absent.REMOVED:
-            return
-        case State.SCHEDULED:
-            world.submit("a", category="marketing", send_at_s=world.now_s + 100)
-        case State.WAITING:
-            world.accounts = {}
-            world.submit("a", category="marketing", expires_at_s=world.now_s + 50)
-        case State.DISPATCHED:
-            world.submit("a")
-        case State.EXPIRED:
-            bring_to(world, State.WAITING)
-            world.now_s += 50
-            wake(world)
-        case State.CANCELLED:
-            bring_to(world, State.WAITING)
-            world.apply(EVENTS[CancelRequested])
-        case State.REJECTED:
-            bring_to(world, State.WAITING)
-            world.apply(EVENTS[InboundSeen])
-        case State.SENT | State.FAILED | State.UNKNOWN:
-            world.submit("a")
-            world.conclude(RESULTS[state])
-        case State.DELIVERED | State.READ | State.PLAYED:
-            bring_to(world, State.SENT)
-            give_receipt(world, state.value)
-    assert world.messages["a"].state is state
-
-
-def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:
-    """From the state before, let an event of this type bring about the state after."""
-    if event in (FlightOverdue, ForgetContinued):
-        cause_by = cause_by_silence if event is FlightOverdue else cause_by_forgetting
-        return cause_by(world, before, after)
-    if event is Outcome and before is State.SENT:
-        bring_to(world, State.DISPATCHED)
-        give_receipt(world, after.value)
-        world.conclude(RESULTS[State.SENT])
-        return
-    if event is Outcome and before in (State.WAITING, State.UNKNOWN):
-        cause_by_late_outcome(world, before)
-        return
-    if event is ReceiptSeen and before is State.WAITING:
-        bring_to(world, State.DISPATCHED)
-        world.conclude(IN_DOUBT)
-    elif event is RequestReceived and before in DELIVERY_STATES:
-        bring_to(world, State.UNKNOWN)
-        give_receipt(world, before.value)
-    else:
-        bring_to(world, before)
-    if event is RequestReceived:
-        request(world, before, after)
-    elif event is Outcome:
-        assert isinstance(after, State)
-        world.conclude(RESULTS[after])
-    elif event is ReceiptSeen:
-        give_receipt(world, after.value)
-    elif event is ScheduleDue:
-        world.now_s += 100
-        world.apply(EVENTS[ScheduleDue])
-    else:
-        world.now_s += world.policy.idempotency_window_s if event is RetentionElapsed else 0.0
-        world.apply(EVENTS[event])
-
-
-def request(world: PhoneWorld, before: Stage, after: Stage) -> None:
-    """The message is requested, again or for the first time; or it is revoked."""
-    if after is State.CANCELLED:
-        world.submit("r", change=events.MessageChange(kind="revoke", changed_id="a"))
-        return
-    existing = world.messages.get("a")
-    replay_of = existing.dead_letter_id if existing else None
-    send_at_s = world.now_s + 100 if after is State.SCHEDULED else 0.0
-    is_forced = before in DELIVERY_STATES
-    world.submit("a", replay_of=replay_of, allow_duplicate=is_forced, send_at_s=send_at_s)
-
-
-def cause_by_forgetting(world: PhoneWorld, before: Stage, after: Stage) -> None:
-    """Of a message that was removed, a remainder is stored. One event does not cancel everything that waits."""
-    if before is not Absent.NEW and after is State.CANCELLED:
-        world.accounts = {}
-        for index in range(forgetting.MAX_PER_EVENT):
-            world.submit(f"0{index}")
-    bring_to(world, after if before is Absent.NEW else before)
-    world.apply(EVENTS[ForgetRequested])
-    world.apply(EVENTS[ForgetContinued])
-
-
-def cause_by_late_outcome(world: PhoneWorld, before: Stage) -> None:
-    """The dispatch has an outcome already."""
-    bring_to(world, State.DISPATCHED)
-    world.conclude(IN_DOUBT if before is State.WAITING else RESULTS[State.UNKNOWN])
-    world.apply(EVENTS[Outcome])
-
-
-def cause_by_silence(world: PhoneWorld, _before: Stage, after: Stage) -> None:
-    """No sender answers a dispatch."""
-    bring_to(world, State.DISPATCHED)
-    if after is not State.UNKNOWN:
-        give_receipt(world, after.value)
-    world.report_overdue()
-    world.now_s += world.policy.unknown_after_s
-    world.apply(EVENTS[FlightOverdue])
 
 
 @pytest.mark.parametrize(("event", "before", "after"), LISTED, ids=name)

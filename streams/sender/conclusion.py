@@ -58,6 +58,11 @@ class PendingDispatch:
         """The page was given the message, in this process."""
         return self.running is not None and self.running.attempt.submit_count > 0
 
+    @property
+    def may_have_arrived(self) -> bool:
+        """An attempt of it, in this process, has seen that an earlier copy may have arrived."""
+        return self.running is not None and self.running.attempt.may_have_arrived
+
 
 def decode_dispatch(
     record: SendRecord, appended_at_s: float, offset: int, *, namespace: str, account: str
@@ -109,7 +114,13 @@ class ResultWriter:
 
     async def _store(self, dispatch: PendingDispatch, result: Result) -> None:
         previous = self._claim_store.get(dispatch.whatsapp_id)
-        claim = claims.concluded_claim(dispatch.command, previous, result, self._now_s())
+        claim = claims.concluded_claim(
+            dispatch.command,
+            previous,
+            result,
+            self._now_s(),
+            may_have_arrived=dispatch.may_have_arrived,
+        )
         row = claim or previous
         if row is not None:
             self._on_concluded(dispatch.whatsapp_id, row)

@@ -11,6 +11,8 @@ import msgspec
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending.claim import Claim
+from streams.domain.sending.claim import is_in_time as is_in_time_at
+from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import StoreLookup
 from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 
@@ -140,6 +142,11 @@ class ClaimStored(msgspec.Struct, frozen=True):
 
     appended_at_s: float
     resolved: Resolved = NOTHING_RESOLVED
+
+    def is_in_time(self, command: SendCommand) -> bool:
+        """Whether this claim permits a submit of this dispatch."""
+        is_in_time = is_in_time_at(command, self.appended_at_s)
+        return is_in_time and not self.resolved.may_include(command)
 
 
 class OwnershipConfirmed(msgspec.Struct, frozen=True):

@@ -7,8 +7,7 @@
                                           it may have left         LookUpMessage
                                           already concluded        Finish
                    LookUpNumber           NumberFound              FetchMedia, or Finish moved
-                                          NumberNotFound           Finish failed
-                                          NumberLookupFailed       Finish failed
+                                          NumberNotFound, failed   Finish failed
                                           Denied                   Finish, not sent
                    FetchMedia             MediaFetched             WaitUntilAllowed
                                           MediaNotFetched          Finish, not sent
@@ -46,6 +45,8 @@ The shell (streams/sender/attempts/runner.py) executes each action and reports o
 """
 
 from collections.abc import Mapping
+
+from msgspec.structs import replace
 
 from streams.domain.accounts.restriction import is_about_account
 from streams.domain.errors import Error, error_for
@@ -91,6 +92,11 @@ class Attempt:
         return self._history.submit_count
 
     @property
+    def may_have_arrived(self) -> bool:
+        """Whether an earlier copy of the message may be with its recipient: the row is to remember it."""
+        return self._history.may_have_arrived
+
+    @property
     def is_reconciling(self) -> bool:
         """Whether the message is being looked for because it may have left."""
         return isinstance(self.action, actions.LookUpMessage)
@@ -128,7 +134,7 @@ class Attempt:
         Raises:
             UnexpectedObservation: it does not answer the current action. Nothing has changed.
         """
-        self.action = self._next(observation, now_s)
+        self.action = self._history.delay(self._next(observation, now_s), now_s)
         return self.action
 
     def fail(self, detail: str) -> Action:
@@ -226,25 +232,22 @@ class Attempt:
         if missing is not None:
             return actions.StoreClaim(missing)
         assert self._claim_stored is not None, "a claim that is not missing was stored"
-        if not self._is_in_time(self._claim_stored):
+        if not self._claim_stored.is_in_time(self.command):
             return self._not_sent(now_s, Error("deadline_exceeded"))
         self._history = self._history.after_submit(link)
         return actions.Submit(self.chat_id, self.content)
-
-    def _is_in_time(self, claim_stored: actions.ClaimStored) -> bool:
-        is_in_time = claims.is_in_time(self.command, claim_stored.appended_at_s)
-        return is_in_time and not claim_stored.resolved.may_include(self.command)
 
     def _missing_claim(self, link: str | None, claim: Claim | None, now_s: float) -> Claim | None:
         """The claim that must still be stored; None if this attempt has stored it already.
 
         One that an earlier process left says nothing about when: it is stored again.
         """
-        is_stored = claim is not None and claim.permits_submit(self.command, self.chat_id, link)
-        if is_stored and self._claim_stored is not None:
+        new = claims.new_claim(self.command, claim, chat_id=self.chat_id, link=link, now_s=now_s)
+        new = replace(new, may_have_arrived=new.may_have_arrived or self.may_have_arrived)
+        if new == claim and self._claim_stored is not None:
             return None
         self._may_be_claimed = True
-        return claims.new_claim(self.command, claim, chat_id=self.chat_id, link=link, now_s=now_s)
+        return new
 
     # -- after a submit
 
@@ -273,13 +276,10 @@ class Attempt:
 
     def _after_message_lookup(self, observation: actions.MessageLookedUp, now_s: float) -> Action:
         assert observation.claim is not None, "the row of a message in doubt stays until its result"
+        lookup, claim, link = observation.lookup, observation.claim, observation.link
+        self._history = self._history.after_lookup(lookup, claim, link)
         decision = reconciliation.after_lookup(
-            self.command,
-            observation.claim,
-            observation.lookup,
-            link=observation.link,
-            submit_count=self.submit_count,
-            now_s=now_s,
+            self.command, claim, lookup, link=link, submit_count=self.submit_count, now_s=now_s
         )
         match decision:
             case Conclude(result):
@@ -289,7 +289,7 @@ class Attempt:
                 self._result_after_reconnect = result
                 return actions.Reconnect()
             case SubmitAgain():
-                self._history = self._history.after_lookup(observation.lookup, observation.link)
+                self._history = self._history.before_resubmit(link)
                 return self._wait(now_s)
 
     def _not_sent(self, now_s: float, error: Error, until_s: float = 0.0) -> actions.Finish:

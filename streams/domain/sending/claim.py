@@ -63,6 +63,9 @@ class Claim(Stored, frozen=True):
     link: str | None = None  # of the session under which it was claimed
     claimed_at_s: float = 0.0
     allow_duplicate: bool = False  # claimed because a person has allowed a duplicate
+    may_have_arrived: bool = (
+        False  # a copy of it was in a store, or was submitted under another link
+    )
     result: Result | None = None  # None: open
     concluded_at_s: float = 0.0
     is_forgotten: bool = False  # what is left of it (forgotten.py)
@@ -72,11 +75,6 @@ class Claim(Stored, frozen=True):
     def is_open(self) -> bool:
         """Whether the message may have left, without a result."""
         return self.result is None
-
-    def permits_submit(self, command: SendCommand, chat_id: str, link: str | None) -> bool:
-        """Whether this dispatch may be submitted to this chat under this link."""
-        claimed = (self.dispatch_number, self.chat_id, self.link)
-        return self.is_open and claimed == (command.dispatch_number, chat_id, link)
 
 
 # -- what to do next
@@ -150,21 +148,34 @@ def is_in_time(command: SendCommand, appended_at_s: float) -> bool:
 
 
 def concluded_claim(
-    command: SendCommand, claim: Claim | None, result: Result, now_s: float
+    command: SendCommand,
+    claim: Claim | None,
+    result: Result,
+    now_s: float,
+    *,
+    may_have_arrived: bool = False,
 ) -> Claim | None:
-    """The row that remembers this result; None: the row stays as it is."""
+    """The row that remembers this result; None: the row stays as it is.
+
+    `may_have_arrived`: the attempt has seen an earlier copy. A later look-up that finds none does not disprove it.
+    """
     if claim is not None and command.dispatch_number < claim.dispatch_number:
         return None
     stored = None if claim is None else (claim.dispatch_number, claim.result)
     if stored == (command.dispatch_number, result):
         return None
     if isinstance(result, Deferred) and result.in_doubt:
-        return None
+        is_news = may_have_arrived and claim is not None and not claim.may_have_arrived
+        return replace(claim, may_have_arrived=True) if claim is not None and is_news else None
     previous = claim or Claim(
         phone=command.phone, id=command.id, dispatch_number=command.dispatch_number
     )
     return replace(
-        previous, dispatch_number=command.dispatch_number, result=result, concluded_at_s=now_s
+        previous,
+        dispatch_number=command.dispatch_number,
+        result=result,
+        concluded_at_s=now_s,
+        may_have_arrived=previous.may_have_arrived or may_have_arrived,
     )
 
 
@@ -210,22 +221,6 @@ def held_back_result(error: Error, until_s: float) -> Deferred:
     """In doubt, but nothing sends it: it would be submitted again, if this did not forbid it until then."""
     in_doubt = in_doubt_result(f"{error.code}: {error.detail}", until_s)
     return replace(in_doubt, is_held_back=until_s > 0)
-
-
-def refused_result(
-    error: Error, until_s: float, *, may_have_arrived: bool, is_refused: bool
-) -> Failed | Deferred:
-    """The server refused it now. If it may have arrived before, no other account may get it.
-
-    `is_refused`: the message itself, and not only the pace of the account. An error that ends a message which
-    may have arrived makes it unknown (submit_history.py).
-    """
-    result = (
-        held_back_result(error, until_s) if may_have_arrived else not_sent_result(error, until_s)
-    )
-    if isinstance(result, Failed):
-        return result
-    return replace(result, is_refused=is_refused)
 
 
 def unknown_result(detail: str, now_s: float) -> OutcomeUnknown:

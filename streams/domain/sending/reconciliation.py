@@ -19,8 +19,8 @@
 
 A pending message is never submitted again: this page sends it at each reconnect until the server acks it,
 and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account. A message
-that fails in the page each time it is submitted is submitted a few dozen times in the hour after which it is given
-up: the gaps grow.
+that fails, or is refused, each time it is submitted is submitted a few dozen times in the hour after which it is given
+up: the gaps grow (submit_history.py).
 
 Under another link, even a message that the store still has is not submitted again: nothing shows that a recipient
 drops an id that another device of the sender has used. A page that is killed in the middle of its logout can leave one.
@@ -120,13 +120,9 @@ def after_lookup(
             return _decide_resubmit(command, claim, submit_count, now_s)
 
 
-def may_have_arrived(lookup: StoreLookup) -> bool:
-    """Whether a message that is to be submitted again may have reached the server before, unacked.
-
-    One that failed may have, too: the page may fail after it has sent the message (source:
-    WAWebSendMsgRecordAction).
-    """
-    return isinstance(lookup, InStore)
+def resubmit_delay_s(claimed_at_s: float, now_s: float) -> float:
+    """How long a message that was submitted again and is still in doubt waits for the next submit."""
+    return _delay_s(claimed_at_s, now_s, MAX_RESUBMIT_DELAY_S)
 
 
 def _decide_resubmit(
@@ -135,7 +131,7 @@ def _decide_resubmit(
     if now_s >= command.deadline_s:
         return Conclude(in_doubt_result("too late to be submitted again"))
     if submit_count >= MAX_SUBMITS:
-        until_s = now_s + _delay_s(claim, now_s, MAX_RESUBMIT_DELAY_S)
+        until_s = now_s + resubmit_delay_s(claim.claimed_at_s, now_s)
         detail = "it was submitted twice, and the server has neither"
         return Conclude(in_doubt_result(detail, until_s))
     return SubmitAgain()
@@ -143,17 +139,17 @@ def _decide_resubmit(
 
 def _decide_pending(claim: Claim, now_s: float) -> AskToReconnect | Conclude:
     """It is looked for again soon at first, then less often: its ack ends the doubt as soon as it comes."""
-    until_s = now_s + _delay_s(claim, now_s, MAX_PENDING_DELAY_S)
+    until_s = now_s + _delay_s(claim.claimed_at_s, now_s, MAX_PENDING_DELAY_S)
     result = in_doubt_result("the page has it, and the server has not acked it", until_s)
-    is_stalled = _age_s(claim, now_s) >= STALL_TIMEOUT_S
+    is_stalled = _age_s(claim.claimed_at_s, now_s) >= STALL_TIMEOUT_S
     return AskToReconnect(result) if is_stalled else Conclude(result)
 
 
-def _delay_s(claim: Claim, now_s: float, max_s: float) -> float:
+def _delay_s(claimed_at_s: float, now_s: float, max_s: float) -> float:
     """Half the age of the claim, so that a doubt costs fewer and fewer attempts."""
-    return min(max(_age_s(claim, now_s) / 2, MIN_PENDING_DELAY_S), max_s)
+    return min(max(_age_s(claimed_at_s, now_s) / 2, MIN_PENDING_DELAY_S), max_s)
 
 
-def _age_s(claim: Claim, now_s: float) -> float:
+def _age_s(claimed_at_s: float, now_s: float) -> float:
     """A stored time is never after now: the broker's clock may have been set back."""
-    return max(now_s - claim.claimed_at_s, 0.0)
+    return max(now_s - claimed_at_s, 0.0)

@@ -5,15 +5,21 @@ a lookup has shown that    a passing error leaves the message in doubt, because 
 nothing had left           an error for good ends it: failed
 it may have arrived, and   a passing error leaves it in doubt; an error for good ends it as unknown:
 was submitted once more    "failed" would say that the recipient does not have it
+
+A copy may have arrived if a store has shown the message, now or in an earlier attempt, or if it was claimed under
+another link. A look-up that finds nothing does not disprove that. What is still in doubt after a further submit waits
+longer and longer for the next one, whatever came of it.
 """
 
 import msgspec
 from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
-from streams.domain.phone.events import Result
+from streams.domain.phone.events import Deferred, Result
 from streams.domain.sending import claim as claims
-from streams.domain.sending.reconciliation import StoreLookup, may_have_arrived
+from streams.domain.sending.actions import Action, Finish
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.reconciliation import InStore, StoreLookup, resubmit_delay_s
 
 _NEVER_SENT = (ErrorClass.PERMANENT, ErrorClass.INVALID)  # no later submit can do better
 _FOR_GOOD = (*_NEVER_SENT, ErrorClass.RESTRICTED)
@@ -27,6 +33,7 @@ class SubmitHistory(msgspec.Struct, frozen=True):
     link: str | None = None  # under which the last submit was made
     is_reconciled: bool = False  # a lookup has permitted one more submit
     lookup_link: str | None = None  # the only one under which that submit may follow
+    claimed_at_s: float = 0.0  # when the doubt that was looked into began
     may_have_arrived: bool = False  # an earlier submit left the page, without an ack
 
     @property
@@ -42,14 +49,27 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         """The page was given the message, and certainly did nothing with it."""
         return replace(self, submit_count=self.submit_count - 1)
 
-    def after_lookup(self, lookup: StoreLookup, link: str | None) -> "SubmitHistory":
-        """This lookup permits one more submit under this link."""
+    def after_lookup(self, lookup: StoreLookup, claim: Claim, link: str | None) -> "SubmitHistory":
+        """The message was looked for under this link.
+
+        What is in the store may have reached the server, unacked. One that failed may have, too: the page may fail
+        after it has sent the message (source: WAWebSendMsgRecordAction).
+        """
+        has_copy = isinstance(lookup, InStore) or claim.may_have_arrived or claim.link != link
         return replace(
             self,
-            is_reconciled=True,
-            lookup_link=link,
-            may_have_arrived=self.may_have_arrived or may_have_arrived(lookup),
+            claimed_at_s=claim.claimed_at_s,
+            may_have_arrived=self.may_have_arrived or has_copy,
         )
+
+    def before_resubmit(self, link: str | None) -> "SubmitHistory":
+        """The lookup permits one more submit under this link."""
+        return replace(self, is_reconciled=True, lookup_link=link)
+
+    @property
+    def has_resubmitted(self) -> bool:
+        """Whether the page was given the message after a lookup."""
+        return self.is_reconciled and self.submit_count > self.is_first
 
     def not_sent_result(self, error: Error, until_s: float, now_s: float) -> Result:
         """The last submit was not made, or certainly sent nothing, for this reason."""
@@ -66,9 +86,19 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         """The server refused the last submit. `is_refused`: the message itself, not the account's pace."""
         if self.may_have_arrived and error.error_class in _FOR_GOOD:
             return _unknown_result(error, now_s)
-        return claims.refused_result(
-            error, until_s, may_have_arrived=self.may_have_arrived, is_refused=is_refused
-        )
+        make_result = claims.held_back_result if self.may_have_arrived else claims.not_sent_result
+        result = make_result(error, until_s)
+        return replace(result, is_refused=is_refused) if isinstance(result, Deferred) else result
+
+    def delay(self, action: Action, now_s: float) -> Action:
+        """The action; a result in doubt names the time before which another submit is not worth it."""
+        if not (isinstance(action, Finish) and self.has_resubmitted):
+            return action
+        result = action.result
+        if not isinstance(result, Deferred) or not result.in_doubt or result.until_s:
+            return action
+        delay_s = resubmit_delay_s(self.claimed_at_s, now_s)
+        return Finish(replace(result, until_s=now_s + delay_s))
 
 
 def _unknown_result(error: Error, now_s: float) -> Result:

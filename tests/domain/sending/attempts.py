@@ -17,6 +17,8 @@ from streams.domain.sending.actions import (
     LookUpMessage,
     LookUpNumber,
     MessageLookedUp,
+    NotBegun,
+    NotSubmitted,
     NumberFound,
     NumberLookupFailed,
     Observation,
@@ -137,6 +139,11 @@ NUMBER_OBSERVATIONS: list[Observation] = [
     NumberFound(CHAT),
     NumberLookupFailed("no answer"),
     Denied(DISCONNECTED),
+]
+NOTHING_SUBMITTED: list[Observation] = [
+    NotBegun(),
+    NotSubmitted("timeout_before_submit"),
+    NotSubmitted("disconnected"),
 ]
 
 

@@ -127,7 +127,7 @@ def test_nothing_is_submitted_after_the_deadline(
         ([Denied(DISCONNECTED, 70.0)], claims.held_back_result(DISCONNECTED, 70.0)),
         (
             [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("page_crashed", "x")],
-            claims.in_doubt_result("page_crashed: x"),
+            claims.in_doubt_result("page_crashed: x", NOW_S + 1),
         ),
         (
             [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("content_refused", "x")],

@@ -22,6 +22,7 @@ from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
 from tests.domain.sending.attempts import (
     CHAT,
     FILE_CONTENT,
+    NOTHING_SUBMITTED,
     NUMBER_OBSERVATIONS,
     URL_CONTENT,
     ProcessEnded,
@@ -29,11 +30,6 @@ from tests.domain.sending.attempts import (
 from tests.domain.sending.whatsapp_model import WhatsAppModel
 
 PHONE = "+60123456789"
-NOTHING_SUBMITTED: list[Observation] = [
-    actions.NotBegun(),
-    actions.NotSubmitted("timeout_before_submit"),
-    actions.NotSubmitted("disconnected"),
-]
 
 
 class MessageMachine(WhatsAppModel):
@@ -57,10 +53,8 @@ class MessageMachine(WhatsAppModel):
     @precondition(lambda self: isinstance(self.last_result, Deferred | Failed))
     @rule(data=st.data(), timeout_s=st.sampled_from([1.0, 20.0, 60.0]))
     def dispatch(self, data: st.DataObject, timeout_s: float) -> None:
-        """The message is dispatched, or dispatched again.
-
-        The first dispatch may carry a permission already: the message ended before it had a row, and a person has
-        sent it again. Nothing has left before it, so one message may arrive.
+        """The message is dispatched, or dispatched again. The first time, it may have been sent again by a person
+        already, after it ended without a row: one message may arrive.
         """
         if self.commands:
             allow_duplicate = self.commands[-1].allow_duplicate
@@ -146,8 +140,12 @@ class MessageMachine(WhatsAppModel):
             assert self.link > 1 or self.was_refused or self.is_file_gone, (
                 "nothing makes the outcome unknown"
             )
-        if isinstance(result, Failed) and self.permitted == 1:
+        if isinstance(result, Failed):
             assert not self.arrived_links, "the recipient has a message that has failed"
+        if isinstance(result, Deferred) and not result.in_doubt and is_latest:
+            assert not self.arrived_links, (
+                "the recipient has a message that another account may get"
+            )
         if is_latest:
             self.last_result = result
 
@@ -159,7 +157,13 @@ class MessageMachine(WhatsAppModel):
             if attempt.result is None and observation is not None:
                 attempt.observe(observation, self.now_s)
         self.row = (
-            claims.concluded_claim(attempt.command, self.row, attempt.result, self.now_s)
+            claims.concluded_claim(
+                attempt.command,
+                self.row,
+                attempt.result,
+                self.now_s,
+                may_have_arrived=attempt.may_have_arrived,
+            )
             or self.row
         )
         self._take_step(attempt)
@@ -244,7 +248,9 @@ class MessageMachine(WhatsAppModel):
         assert "url" not in attempt.action.content, "submitted without its file"
         assert attempt.submit_count <= reconciliation.MAX_SUBMITS
         assert self.row is not None
-        assert self.row.permits_submit(command, CHAT, str(self.link)), "submitted without a claim"
+        row, number = self.row, command.dispatch_number
+        assert (row.is_open, row.dispatch_number) == (True, number), "submitted without a claim"
+        assert (row.chat_id, row.link) == (CHAT, str(self.link)), "submitted under another claim"
         assert self.claim_stored.appended_at_s < command.deadline_s, "submitted under a late claim"
         assert self.claim_stored.resolved is NOTHING_RESOLVED, "submitted behind a barrier"
         if self.now_s >= command.deadline_s:  # the page's deadline has passed

@@ -51,6 +51,13 @@ class WhatsAppModel(RuleBasedStateMachine):
         """Another page sends nothing of what was pending."""
         self.is_pending = False
 
+    @precondition(lambda self: self.row is not None and self.row.may_have_arrived)
+    @rule()
+    def empty_store(self) -> None:
+        """What a store has shown, and a row has noted, need not be there for ever."""
+        self.stores.pop(self.link, None)
+        self.is_pending = False
+
     @precondition(lambda self: self.is_pending)
     @rule(is_acked=st.booleans())
     def send_pending(self, *, is_acked: bool) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
-from streams.domain.sending.claim_times import claim_expires_at_s, clamp_times
+from streams.domain.sending.claim_times import claim_expires_at_s, clamp_times, is_only_counted
 from streams.domain.sending.message_id import PREFIX
 from streams.domain.sending.resolved import (
     BARRIER_PREFIX,
@@ -124,9 +124,12 @@ class ClaimStore:
     # -- rows
 
     def get(self, whatsapp_id: str) -> Claim | None:
-        """The row of this id."""
+        """The row of this id. One that is only kept to be counted is as if it were not there."""
         data = self.read(whatsapp_id.encode())
-        return None if data is None else self._decode(data)
+        claim = None if data is None else self._decode(data)
+        if claim is None or is_only_counted(claim, self._idempotency_window_s, self._now_s()):
+            return None
+        return claim
 
     def _decode(self, data: bytes) -> Claim:
         try:

@@ -7,19 +7,27 @@ from msgspec.structs import replace
 from streams.domain.phone.events import Deferred, Moved, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
 
-FORGOTTEN_RETENTION_S: Final = 86_400.0  # the day for which an account's messages are counted
+COUNTED_S: Final = 86_400.0  # the day for which an account's messages are counted
 DEFERRED_RETENTION_S: Final = 3600.0  # far more than a sender may hold a dispatch
 
 
 def claim_expires_at_s(claim: Claim, idempotency_window_s: float) -> float:
-    """When the row is no longer needed: no dispatch and no receipt of it will come."""
+    """When the row is no longer needed: no dispatch and no receipt of it will come, and it is not counted any more."""
     if claim.is_forgotten:
-        return claim.concluded_at_s + FORGOTTEN_RETENTION_S
-    if claim.result is None:
-        return claim.claimed_at_s + idempotency_window_s
+        return claim.concluded_at_s + COUNTED_S
+    if claim.is_open:
+        return claim.claimed_at_s + max(idempotency_window_s, COUNTED_S)
     if isinstance(claim.result, Deferred | Moved):
         return claim.concluded_at_s + min(DEFERRED_RETENTION_S, idempotency_window_s)
-    return claim.concluded_at_s + idempotency_window_s
+    is_counted = isinstance(claim.result, Sent | OutcomeUnknown)
+    return claim.concluded_at_s + max(idempotency_window_s, COUNTED_S if is_counted else 0.0)
+
+
+def is_only_counted(claim: Claim, idempotency_window_s: float, now_s: float) -> bool:
+    """Whether the row is kept for the account's count alone: its id may be that of a new message by now."""
+    if claim.is_open or claim.is_forgotten:
+        return False
+    return claim.concluded_at_s + idempotency_window_s <= now_s
 
 
 def clamp_times(claim: Claim, now_s: float) -> Claim:

@@ -12,7 +12,7 @@ So a command that is read twice after a crash sends nothing again, and today's c
 from streams.domain.errors import Error
 from streams.domain.phone.events import OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim
-from streams.domain.sending.claim_times import FORGOTTEN_RETENTION_S
+from streams.domain.sending.claim_times import COUNTED_S
 
 
 def is_to_forget(claim: Claim, phone: str, requested_at_s: float) -> bool:
@@ -24,9 +24,7 @@ def make_remainder(claim: Claim, now_s: float) -> Claim | None:
     """What is left of the claim; None: nothing."""
     latest_s = max(claim.claimed_at_s, claim.concluded_at_s)
     is_uncertain = claim.result is None or isinstance(claim.result, OutcomeUnknown)
-    if latest_s + FORGOTTEN_RETENTION_S <= now_s or not (
-        is_uncertain or isinstance(claim.result, Sent)
-    ):
+    if latest_s + COUNTED_S <= now_s or not (is_uncertain or isinstance(claim.result, Sent)):
         return None
     at_s = claim.result.at_s if isinstance(claim.result, Sent | OutcomeUnknown) else latest_s
     unknown = OutcomeUnknown(at_s=at_s, error=Error("outcome_unknown", "it was forgotten"))

@@ -164,6 +164,20 @@ async def test_rows_from_the_future_are_corrected(sender: FastSender) -> None:
     assert claim_times.clamp_times(row, sender.now_s) == row
 
 
+async def test_a_window_of_less_than_a_day_forgets_no_count(sender: FastSender) -> None:
+    """A repeat after the window is a new message. The row stays for a day: the account has sent it today."""
+    await sender.send(make_command("a"))
+    sender.advance(7200)
+    assert await sender.claims.sweep() == 0
+    assert row_of(sender, "a") is None
+    assert [row.id async for _, row in sender.claims.scan_all()] == ["a"]
+    sender.advance(DAY_S)
+    assert [await sender.claims.sweep() for _ in range(2)] == [
+        0,
+        1,
+    ]  # the first one only reaches the end
+
+
 def test_a_stored_time_after_now_counts_as_now() -> None:
     """The age of a row is never negative."""
     clock = Clock(lambda: 100.0, lambda: 7.0)

@@ -5,7 +5,8 @@ order, and so is what arrives later. An attempt in doubt stays, with what is beh
 WhatsApp belongs to this number. Nothing loops: a request that comes back to an alias ends the older alias, and
 after `MAX_HOPS` the message stays where it is.
 
-Requests that are forwarded twice after a crash have one id, so the recipient recognises the second one.
+Requests that are forwarded twice after a crash have one id, so the recipient recognises the second one. A replay
+stays one on its way: the dead letter that it names may be one of the recipient's.
 """
 
 from typing import Final
@@ -195,5 +196,7 @@ def _make_request_info(message: Message) -> RequestInfo:
         metadata=message.metadata,
         change=message.change,
         trace=message.trace,
+        replay_of=message.replay_of,
         replay_count=message.replay_count,
+        allow_duplicate=message.may_have_arrived,
     )

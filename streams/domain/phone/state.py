@@ -80,6 +80,7 @@ class Message(Stored, frozen=True):
     members: tuple[events.BatchMember, ...] = ()  # its places in batches
     metadata: bytes = b""
     trace: tuple[tuple[str, bytes], ...] = ()
+    replay_of: str | None = None  # the dead letter of which this generation is a replay
     replay_count: int = 0
     source_coordinates: str = ""  # of its record on wa.outbound
     early_receipt: ReceiptKind | None = None  # a receipt that came before the outcome

@@ -199,6 +199,7 @@ def _make_message(
         members=_merge_members(existing.members if existing else (), request.members),
         metadata=request.metadata,
         trace=request.trace,
+        replay_of=request.replay_of,
         replay_count=request.replay_count,
         source_coordinates=event.source_record.coordinates,
         attempts=arrival.attempts if arrival else 0,

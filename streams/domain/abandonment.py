@@ -1,18 +1,20 @@
 """What becomes of an event on which `step` failed, because of a bug: the message that it is about ends.
 
 Without this the message would stay as it is, and hold up its recipient for ever. It ends with what is
-certainly true of it: `sent` if that is what the sender reported, `unknown` if it may have been sent, else
-`failed`. The code here is as simple as it can be, and does not use the handlers, which may be what failed.
+certainly true of it: `sent` if that is what the sender or a receipt reported, `unknown` if it may have been sent,
+else `failed`. The code here is as simple as it can be, and does not use the handlers, which may be what failed.
 """
 
 from msgspec.structs import replace
 
-from streams.domain.errors import Error
+from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.events import (
     Deferred,
     Event,
+    Failed,
     Outcome,
     OutcomeUnknown,
+    Result,
     ScheduleDue,
     Sent,
     TimerFired,
@@ -70,21 +72,23 @@ def _end_in_flight(transition: Transition, event: Outcome) -> bool:
     message = transition.get_message(event.id)
     if message is None or message.state is not State.DISPATCHED:
         return True
-    match event.result:
-        case Sent():
-            transition.record_send_time()
-            transition.complete(
-                message,
-                State.SENT,
-                attempt=message.attempts + 1,
-                account=event.account,
-                whatsapp_id=event.whatsapp_id,
-            )
-        case Deferred(in_doubt=True) | OutcomeUnknown():
-            _end_as_unknown(transition, message, event.account)
-        case _:
-            _end_as_failed(transition, message, event.account)
+    if message.early_receipt is not None or isinstance(event.result, Sent):
+        _end_as_sent(transition, message, event)
+    elif _may_have_been_sent(event.result):
+        _end_as_unknown(transition, message, event.account)
+    else:
+        _end_as_failed(transition, message, event.account)
     return True
+
+
+def _may_have_been_sent(result: Result) -> bool:
+    match result:
+        case Deferred(in_doubt=True) | OutcomeUnknown():
+            return True
+        case Failed(error=error):
+            return error.error_class is ErrorClass.UNKNOWN
+        case _:
+            return False
 
 
 def _end_head(transition: Transition, event: TimerFired) -> bool:
@@ -110,6 +114,18 @@ def _end_scheduled(transition: Transition, event: ScheduleDue) -> bool:
         return False
     _end_as_failed(transition, transition.put_message(replace(message, state=State.WAITING)), None)
     return True
+
+
+def _end_as_sent(transition: Transition, message: Message, event: Outcome) -> None:
+    """A receipt may have told it before the outcome."""
+    transition.record_send_time()
+    transition.complete(
+        replace(message, early_receipt=None),
+        State.SENT,
+        attempt=message.attempts + 1,
+        account=event.account,
+        whatsapp_id=event.whatsapp_id,
+    )
 
 
 def _end_as_failed(transition: Transition, message: Message, account: str | None) -> None:

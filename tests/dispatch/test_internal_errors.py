@@ -65,6 +65,29 @@ def test_a_dispatch_that_no_sender_gets_ends_at_once(world: StageWorld, cause: s
     assert sorted(world.take_topics()) == ["dlq", "send.main", "status"]
 
 
+@pytest.mark.parametrize("cause", ["lost payload", "too large"])
+def test_a_doubt_that_no_sender_can_end_is_unknown(world: StageWorld, cause: str) -> None:
+    """The earlier attempt may have sent the message, so nobody can say that it failed."""
+    world.handle(0, request("a"))
+    doubt = Deferred(error=Error("attempt_in_doubt"), in_doubt=True)
+    world.handle(1, replace(FAILED, result=doubt))
+    if cause == "too large":
+        world.publisher.refused_topics.add("send.main")
+    else:
+        world.lose_payloads()
+    row = world.store.get_phone(PHONE)
+    assert row is not None
+    timer = TimerFired(phone=PHONE, timer_version=row.timer_version)
+    world.handle(2, timer, NOW_S + 60)
+    (outcome,) = outcomes(world)
+    assert isinstance(outcome.result, OutcomeUnknown)
+    world.disk.topics.clear()
+    world.handle(3, outcome, NOW_S + 60)
+    assert statuses(world) == [("a", "unknown")]
+    [letter] = [dict(r.headers) for r in world.disk.topics if r.topic == "dlq"]
+    assert letter["wa-dlq-outcome"] == b"unknown"
+
+
 def break_step(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("+60123456789")
@@ -80,6 +103,7 @@ def break_step(monkeypatch: pytest.MonkeyPatch) -> None:
         (Deferred(error=Error("not_logged_in")), "failed", b"not_sent"),
         (Deferred(error=Error("attempt_in_doubt"), in_doubt=True), "unknown", b"unknown"),
         (OutcomeUnknown(at_s=1.0, error=Error("outcome_unknown")), "unknown", b"unknown"),
+        (Failed(error=Error("outcome_unknown")), "unknown", b"unknown"),
     ],
 )
 def test_an_outcome_on_which_step_fails_ends_its_message(
@@ -107,6 +131,27 @@ def test_an_outcome_on_which_step_fails_ends_its_message(
     assert row is not None and row.timer_at_s == 1_000_000.0
     world.handle(3, TimerFired(phone=PHONE, timer_version=row.timer_version))
     assert world.take_topics() == ["send.main"]
+
+
+@pytest.mark.parametrize("code", ["media_rejected", "outcome_unknown", "disconnected"])
+def test_an_early_receipt_counts_although_step_fails(
+    world: StageWorld, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """It proved that the message arrived, whatever its outcome says."""
+    world.handle(0, request("a"))
+    receipt = events.ReceiptSeen(
+        phone=PHONE,
+        id="a",
+        account="main",
+        whatsapp_id="3EB0",
+        receipt="delivered",
+        at_s=NOW_S,
+    )
+    world.handle(1, receipt)
+    world.disk.topics.clear()
+    break_step(monkeypatch)
+    world.handle(2, replace(FAILED, result=Failed(error=Error(code))))
+    assert statuses(world) == [("a", "sent")]
 
 
 def test_a_timer_on_which_step_fails_ends_the_message_that_was_next(

@@ -71,8 +71,8 @@ class StageWorld:
             lambda append_s: append_s,
         )
 
-    def handle(self, offset: int, event: Event) -> EventDisposition:
-        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event), NOW_S))
+    def handle(self, offset: int, event: Event, append_s: float = NOW_S) -> EventDisposition:
+        return asyncio.run(self.stage.handle(self.store, offset, events.encode(event), append_s))
 
     def take_topics(self) -> list[str]:
         """The topics of the records that were published since the last call."""

@@ -24,7 +24,7 @@ from streams.dispatch.records.mapper import MappedRow, RecordMapper
 from streams.dispatch.timer_service import TimerService
 from streams.domain.errors import Error
 from streams.domain.phone.effects import Dispatch
-from streams.domain.phone.events import Failed, Outcome
+from streams.domain.phone.events import Failed, Outcome, OutcomeUnknown
 from streams.domain.phone.state import Phone
 from streams.runtime.broker.publisher import DurabilityError, RecordTooLarge
 
@@ -141,9 +141,9 @@ class Committer:
         mapped_rows: Sequence[tuple[Decision, MappedRow]],
         refused: Sequence[OutgoingRecord],
     ) -> None:
-        """No sender gets to know of these dispatches, so their outcome is known."""
+        """No sender gets to know of these dispatches, so their outcome is known, or will never be."""
         outcomes = [
-            _make_outcome(decision.event.phone, effect, error)
+            _make_outcome(decision, effect, error)
             for decision, mapped in mapped_rows
             for effect, error in mapped.find_undispatched(refused)
         ]
@@ -169,12 +169,23 @@ async def _write(store: PhoneStore, decisions: Sequence[Decision]) -> None:
         await store.commit(changes)
 
 
-def _make_outcome(phone: str, effect: Dispatch, error: Error) -> Outcome:
+def _make_outcome(decision: Decision, effect: Dispatch, error: Error) -> Outcome:
     return Outcome(
-        phone=phone,
+        phone=decision.event.phone,
         id=effect.id,
         dispatch_number=effect.dispatch_number,
         account=effect.account,
         whatsapp_id="",
-        result=Failed(error=error),
+        result=_make_result(decision, effect, error),
     )
+
+
+def _make_result(decision: Decision, effect: Dispatch, error: Error) -> Failed | OutcomeUnknown:
+    """Of a dispatch that was to find out what became of an earlier attempt, nothing can tell it any more."""
+    in_flight = decision.row.in_flight if decision.row is not None else None
+    if in_flight is None or in_flight.dispatch_number != effect.dispatch_number:
+        return Failed(error=error)
+    if not in_flight.is_in_doubt:
+        return Failed(error=error)
+    unknown = Error("outcome_unknown", f"{error.code}: {error.detail}")
+    return OutcomeUnknown(at_s=in_flight.since_s, error=unknown)

@@ -5,8 +5,9 @@ One process runs only one app. What ends the process at once (exit_codes.py) doe
 
 import asyncio
 import gc
+import logging
 import threading
-from typing import Any
+from typing import Any, NoReturn
 
 import faust
 from faust.exceptions import ConsistencyError
@@ -22,7 +23,10 @@ from streams.runtime.parts.faust_parts import Agent, TableManager
 from streams.runtime.producer import Producer
 from streams.runtime.store.local_store import LocalStore
 from streams.settings import Settings
+from streams.system.task_report import describe_tasks
 from streams.tracing.tracing import set_up_tracing
+
+log = logging.getLogger(__name__)
 
 # Faust's services log under the name of the module that subclasses them, and they log as much as Faust.
 _SERVICE_MODULES = tuple(
@@ -70,11 +74,15 @@ class Worker(faust.Worker):
 
     async def stop(self) -> None:
         """Stop the app. If Faust or an event hangs meanwhile, the process ends after a timeout."""
-        reason = f"did not stop within {self._stop_timeout_s:.0f} s"
-        stop_timer = threading.Timer(self._stop_timeout_s, terminate, (ExitCode.STALLED, reason))
+        stop_timer = threading.Timer(self._stop_timeout_s, self._end_hung_stop)
         stop_timer.daemon = True
         stop_timer.start()
         await super().stop()
+
+    def _end_hung_stop(self) -> NoReturn:
+        for line in describe_tasks(self.loop):
+            log.error("waiting: %s", line)
+        terminate(ExitCode.STALLED, f"did not stop within {self._stop_timeout_s:.0f} s")
 
     def run(self) -> int:
         """Run to the end, and return the exit code."""

@@ -202,6 +202,7 @@ async def test_an_event_that_never_ends_does_not_prevent_a_stop(world: World):
     worker.terminate()
     assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log
     assert "did not stop within 2 s" in worker.log
+    assert "waiting: " in worker.log  # for what, a line for each task
 
 
 async def test_a_recreated_topic_ends_the_process(world: World):

@@ -17,6 +17,7 @@ from faust.transport.consumer import ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.runtime.consumer.calls import CallableThread
 from streams.runtime.consumer.coordinator import current_fence, is_leaving_at_stop
 from streams.runtime.consumer.fetch import last_empty_range
 from streams.runtime.consumer.offsets import OffsetRange
@@ -35,7 +36,7 @@ _REFUSAL_MEMORY_S = (
 )
 
 
-class ConsumerThread(driver.AIOKafkaConsumerThread):
+class ConsumerThread(CallableThread, driver.AIOKafkaConsumerThread):
     """Runs aiokafka's consumer."""
 
     app: FencedApp  # pyright: ignore[reportIncompatibleVariableOverride] made by our App only

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[3]
 ADMIN_CLIENT = "tests/kafka/test_admin_client.py::"
 APP = "tests/runtime/test_app.py::"
 BAD_INPUT = "tests/dispatch/test_bad_input.py::"
+CALLS = "tests/runtime/consumer/test_calls.py::"
 DAMAGE = "tests/runtime/store/test_damage.py::"
 DELETED = "tests/runtime/consumer/test_deleted.py::"
 FAILING_REQUESTS = "tests/runtime/consumer/test_failing_requests.py::"

@@ -1,11 +1,18 @@
 """Switches of what ends a process that does not move: the watchdog, and the worker's stop timer."""
 
-from tests.overrides.switches.switch import GAPS, PROCESSES, Switch
+from tests.overrides.switches.switch import CALLS, GAPS, PROCESSES, Switch
 
 WORKER_FILE = "worker.py"
 WATCHDOG_FILE = "watchdog.py"
 
 WATCHDOG = (
+    Switch(
+        "a call to a thread that has ended",
+        "consumer/calls.py",
+        "        self.parent_loop.call_soon_threadsafe(self._end_calls)\n",
+        "",
+        (CALLS + "test_a_call_ends_with_its_thread",),
+    ),
     Switch(
         "a stop that hangs",
         WORKER_FILE,

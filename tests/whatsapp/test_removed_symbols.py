@@ -19,6 +19,9 @@ ONE_OF_EACH_GROUP = {
     "restrictions/getCappingData": "WAWebIndividualNewChatMessageCappingLimitUtils.getCappingData",
     "look_ups/queryWidExists": "WAWebQueryExistsJob.queryWidExists",
     "incoming/getMessageTable": "WAWebSchemaMessage.getMessageTable",
+    "incoming/addOrUpdateReactionsModelCollection": (
+        "WAWebReactionsMsgAction.addOrUpdateReactionsModelCollection"
+    ),
     "typing/markComposing": "WAWebPresenceChatAction.markComposing",
     "forgetting/sendDelete": "WAWebDeleteChatAction.sendDelete",
     "resend/resendMsg": "WAWebResendMsgAction.resendMsg",

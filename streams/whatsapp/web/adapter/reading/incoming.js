@@ -19,9 +19,10 @@
 
   /* ---------- WhatsApp's tables ---------- */
 
+  // With this export: one that is wrapped without being there would look present ever after.
   function requireModule(name, symbol) {
     const module = loadModule(name);
-    if (module) return module;
+    if (module && module[symbol]) return module;
     missing.add(symbol);
     throw new AdapterError("page_incomplete", `WhatsApp Web has no ${symbol}`);
   }

@@ -61,7 +61,11 @@ def publish_receipt(transition: Transition, message: Message, event: ReceiptSeen
 
 
 def _prove_sent(transition: Transition, message: Message, event: ReceiptSeen) -> Message:
-    """The message was sent after all. One that is unknown was counted against the limit then."""
+    """The message was sent after all. It arrived before the receipt was seen, and so before now.
+
+    One that is unknown was counted against the limit when it was given up, but it may have arrived only since then.
+    """
+    transition.record_send_time()
     if message.state is State.UNKNOWN:
         return transition.publish_status(
             replace(message, state=State.SENT),
@@ -70,8 +74,6 @@ def _prove_sent(transition: Transition, message: Message, event: ReceiptSeen) ->
             account=event.account,
             whatsapp_id=event.whatsapp_id,
         )
-    # It arrived before the receipt was seen, and so before now.
-    transition.record_send_time()
     return transition.complete(
         replace(message, attempts=message.attempts + 1, in_doubt_since_s=0.0),
         State.SENT,

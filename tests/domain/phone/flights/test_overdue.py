@@ -194,7 +194,7 @@ def test_a_late_sent_makes_the_message_sent(world: PhoneWorld, result: Result) -
     answer_late(world, Sent(at_s=world.now_s))
     assert world.statuses("a")[-1] == "sent"
     assert world.statuses("a").count("sent") == 1
-    assert len(send_times(world)) == 1
+    assert len(send_times(world)) == (2 if result is UNKNOWN else 1)  # it may have arrived since
     assert world.payloads == set()
 
 

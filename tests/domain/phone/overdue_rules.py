@@ -1,5 +1,7 @@
 """What a silent sender adds to the life of a phone: for the machine in test_step_properties.py."""
 
+from collections import Counter
+
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
@@ -18,14 +20,14 @@ class OverdueRules(RuleBasedStateMachine):
         # Generations of messages, by the offset of the event that made their row.
         self.arrived: set[int] = set()
         self.proved: set[int] = set()
-        self.shown: set[str] = set()  # ids of messages that have arrived in some generation
+        self.copies: Counter[str] = Counter()  # how many generations of each message have arrived
 
     def arrive(self, request_id: str) -> None:
         """WhatsApp has the message of this generation, since now if it has not had it before."""
-        self.shown.add(request_id)
         offset = self.world.messages[request_id].offset
         if offset not in self.arrived:
             self.arrived.add(offset)
+            self.copies[request_id] += 1
             self.arrivals.append(self.world.now_s)
 
     def has_arrived_in_flight(self) -> bool:

@@ -1,5 +1,7 @@
 """What can happen to a phone: the rules of a state machine that a property test checks. Checks nothing itself."""
 
+from collections import Counter
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -27,6 +29,7 @@ from tests.domain.phone.forgetting.forget_rules import ForgetRules
 ACCOUNTS = ("main", "other")
 ids = st.sampled_from([f"m{i}" for i in range(12)])
 errors = st.sampled_from(sorted(CODES)).map(Error)
+MAX_WAIT_S = 200.0
 delays = st.floats(0, 5)
 
 
@@ -44,7 +47,7 @@ class PhoneRules(ForgetRules):
                 unknown_after_s=100.0,
             )
         )
-        self.forced: set[str] = set()  # replayed by a person who insists
+        self.forced: Counter[str] = Counter()  # how often a person has insisted on a replay
         self.facts: dict[tuple[str, str, str], PublishStatus] = {}  # by event id
         self.request_count = 0
         self.seen_effects = 0
@@ -54,7 +57,7 @@ class PhoneRules(ForgetRules):
         # (id, offset of its row) → priority and account
         self.first_dispatches: dict[tuple[str, int], tuple[str, str]] = {}
 
-    @initialize(free=st.integers(0, 2))
+    @initialize(free=st.integers(1, 2))
     def begin(self, free: int) -> None:
         self.world.accounts = {
             name: Capacity(name == "main", free if name == "main" else 0) for name in ACCOUNTS
@@ -62,8 +65,8 @@ class PhoneRules(ForgetRules):
 
     @rule(
         priority=st.sampled_from(PRIORITIES),
-        wait_s=st.sampled_from([0.0, 0.0, 20.0]),
-        live_s=st.sampled_from([0.0, 0.0, 30.0]),
+        wait_s=st.sampled_from([0.0, 0.0, 0.0, 20.0]),
+        live_s=st.sampled_from([0.0, 0.0, 0.0, 30.0]),
         account=st.sampled_from([None, None, None, *ACCOUNTS]),
         category=st.sampled_from(["transactional", "marketing"]),
     )
@@ -89,11 +92,15 @@ class PhoneRules(ForgetRules):
     @precondition(lambda self: any(self.world.messages[i].dead_letter_id for i in self.real_ids()))
     @rule(data=st.data(), is_forced=st.booleans())
     def replay(self, data: st.DataObject, *, is_forced: bool) -> None:
+        """As `dlq replay` does: one whose outcome is unknown only if a person insists."""
         messages = [self.world.messages[i] for i in self.real_ids()]
         dead = [message for message in messages if message.dead_letter_id]
         message = data.draw(st.sampled_from(dead))
+        letters = [d for d in self.world.dead_letters() if d.id == message.id]
+        if letters[-1].outcome == "unknown" and not is_forced:
+            return
         if is_forced:
-            self.forced.add(message.id)
+            self.forced[message.id] += 1
         self.world.submit(
             message.id,
             message.priority,
@@ -123,9 +130,9 @@ class PhoneRules(ForgetRules):
 
     @rule(
         name=st.sampled_from(ACCOUNTS),
-        ready=st.booleans(),
-        free=st.integers(0, 2),
-        new_chats=st.booleans(),
+        ready=st.sampled_from([True, True, True, False]),
+        free=st.sampled_from([2, 1, 1, 0]),
+        new_chats=st.sampled_from([True, True, True, False]),
     )
     def account_changes(self, name: str, *, ready: bool, free: int, new_chats: bool) -> None:
         self.world.accounts = {**self.world.accounts, name: Capacity(ready, free, new_chats)}
@@ -181,6 +188,15 @@ class PhoneRules(ForgetRules):
         self.world.apply(
             TimerFired(phone=PHONE, timer_version=self.world.row.timer_version - stale)
         )
+
+    @precondition(lambda self: self.world.row and self.world.row.timer_at_s)
+    @rule()
+    def timer_is_due(self) -> None:
+        """Time passes until the phone wants to be woken."""
+        row = self.world.row
+        assert row
+        self.world.now_s = max(self.world.now_s, min(row.timer_at_s, self.world.now_s + MAX_WAIT_S))
+        self.world.apply(TimerFired(phone=PHONE, timer_version=row.timer_version))
 
     @rule()
     def schedule_is_due(self) -> None:

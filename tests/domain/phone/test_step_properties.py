@@ -101,11 +101,18 @@ class PhoneMachine(PhoneRules):
         """Whatever became of the later generations of a message of which one has arrived."""
         for effect in self.world.effects[self.seen_claims :]:
             if isinstance(effect, PublishStatus) and effect.status in DENIALS:
-                assert effect.id not in self.shown
+                assert not self.copies[effect.id]
             if isinstance(effect, PublishDeadLetter) and effect.outcome == "not_sent":
-                assert effect.id not in self.shown
+                assert not self.copies[effect.id]
         self.seen_claims = len(self.world.effects)
-        self.shown &= self.world.messages.keys()
+        for gone in self.copies.keys() - self.world.messages.keys():
+            del self.copies[gone]
+
+    @invariant()
+    def only_force_shows_it_twice(self) -> None:
+        """A message arrives once, and once more for each time that a person has insisted on it."""
+        for request_id, count in self.copies.items():
+            assert count <= 1 + self.forced[request_id]
 
     def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Dispatch):
@@ -150,4 +157,4 @@ class PhoneMachine(PhoneRules):
 
 
 TestAPhone = PhoneMachine.TestCase
-TestAPhone.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+TestAPhone.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)

@@ -14,6 +14,8 @@ from streams.domain.phone.values.forgetting import (
 from streams.testing.phone_world import PHONE
 from tests.domain.phone.overdue_rules import OverdueRules
 
+FORGET_EVERY = 25  # events at least: else nothing gets far enough to be forgotten
+
 
 class ForgetRules(OverdueRules):
     """The recipient is forgotten at any moment, and what was requested before is requested again."""
@@ -27,6 +29,7 @@ class ForgetRules(OverdueRules):
         """The ids of the messages, without what is left of forgotten ones."""
         return sorted(i for i in self.world.messages if not i.startswith(REMAINDER_PREFIX))
 
+    @precondition(lambda self: self.world.offset >= max(self.begun_at, 0) + FORGET_EVERY)
     @rule(keep_opt_out=st.booleans())
     def forget(self, *, keep_opt_out: bool) -> None:
         place = self.world.offset + 1

@@ -6,6 +6,7 @@ phone that gets it is in phones.py.
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from streams.sandbox.connection import Connection, Pages
@@ -59,7 +60,8 @@ class Messages:
             self._store.record(
                 MessageRefused(from_=phone, to=to, whatsapp_id=incoming["id"], code=error)
             )
-            await page.send("ack", id=incoming["id"], error=error)
+            delay_ms = int(self._faults.consume("ack_delay_ms", phone, to) or 0)
+            await self._answer(delay_ms, page.send("ack", id=incoming["id"], error=error))
         elif local_error in _ERRORS_BEFORE_SENDING:
             await page.send("ack", id=incoming["id"], local_error=local_error)
         else:
@@ -126,16 +128,24 @@ class Messages:
         fault_delay_ms = self._faults.consume("ack_delay_ms", message.from_, message.to)
         delay_ms = self._defaults.ack_delay_ms if fault_delay_ms is None else int(fault_delay_ms)
 
-        async def answer(delay_s: float) -> None:
-            await asyncio.sleep(delay_s)
+        async def accept() -> None:
             await page.send("ack", **ack)
             if has_receipts:
                 self._phones.receive(message)
 
+        await self._answer(delay_ms, accept())
+
+    async def _answer(self, delay_ms: int, answer: Awaitable[object]) -> None:
+        """Without a delay, before the next message is read."""
+
+        async def answer_later() -> None:
+            await asyncio.sleep(delay_ms / 1000)
+            await answer
+
         if delay_ms:
-            self._background.spawn(answer(delay_ms / 1000))
+            self._background.spawn(answer_later())
         else:
-            await answer(0)
+            await answer
 
     # -- files
 

@@ -104,7 +104,7 @@ class FakeDriver(FakeWhatsApp):
     async def find_message(self, whatsapp_id: str, chat_id: str) -> FindResult:  # noqa: D102
         if not self._can_look_up():
             return LookupFailed("no answer")
-        return self.store.find(whatsapp_id) or MessageNotFound()
+        return self.store.look_up(whatsapp_id) or MessageNotFound()
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         turn = self._turns[submission.whatsapp_id] = asyncio.get_running_loop().create_future()
@@ -136,13 +136,6 @@ class FakeDriver(FakeWhatsApp):
         finally:
             self._waiting_turns.discard(stop)
         return turn.done() and turn.result() and not stop.done()
-
-    def _stop_turns(self) -> None:
-        """After a refusal by the server, nothing that was handed over before follows another message."""
-        for stop in self._waiting_turns:
-            if not stop.done():
-                stop.set_result(False)
-        self._turns.clear()
 
     async def _submit_now(self, submission: Submission) -> SubmitResult:
         self.submissions.append(submission)

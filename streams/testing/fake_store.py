@@ -4,7 +4,7 @@ No session and no calls: fake_driver.py decides when something is stored, sent o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streams.whatsapp.driver import MessageFound, Submission
 
@@ -26,6 +26,7 @@ class FakeStore:
         self.shown: list[SentMessage] = []  # oldest first
         self.sent_again: list[str] = []  # ids that reached the server once more
         self._acks: dict[str, int] = {}
+        self._late_codes: dict[str, int] = {}
         self._pending: dict[str, Submission] = {}  # the page sends them again at each connect
 
     def find(self, whatsapp_id: str) -> MessageFound | None:
@@ -33,6 +34,17 @@ class FakeStore:
         if whatsapp_id not in self._acks:
             return None
         return MessageFound(self._acks[whatsapp_id], is_pending=whatsapp_id in self._pending)
+
+    def refuse_pending(self, server_code: int) -> None:
+        """The server refuses what is pending, and no submit waits for its answer any more."""
+        for submission in self.take_pending():
+            self._acks[submission.whatsapp_id] = -1
+            self._late_codes[submission.whatsapp_id] = server_code
+
+    def look_up(self, whatsapp_id: str) -> MessageFound | None:
+        """What a look-up finds: as `find`, and once the code of a late refusal."""
+        found, code = self.find(whatsapp_id), self._late_codes.pop(whatsapp_id, None)
+        return found if found is None or found.ack >= 0 else replace(found, server_code=code)
 
     def set_ack(self, whatsapp_id: str, ack: int) -> None:
         """The message has this ack and is not pending."""
@@ -65,4 +77,5 @@ class FakeStore:
     def clear(self) -> None:
         """A new link: nothing of the old one is in the store. The phones still show what they got."""
         self._acks.clear()
+        self._late_codes.clear()
         self._pending.clear()

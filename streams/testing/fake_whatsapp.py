@@ -120,6 +120,18 @@ class FakeWhatsApp(FakeIncomingStore):
         """The server answers the next submit with an error."""
         self._scripts.append(Script(ServerRefused(server_code, detail), ack=-1))
 
+    def refuse_pending(self, server_code: int) -> None:
+        """The server refuses, late, each message whose ack was lost."""
+        self.store.refuse_pending(server_code)
+        self._stop_turns()
+
+    def _stop_turns(self) -> None:
+        """After a refusal by the server, nothing that was handed over before follows another message."""
+        for stop in self._waiting_turns:
+            if not stop.done():
+                stop.set_result(False)
+        self._turns.clear()
+
     def lose_next_ack(self, *, arrives: bool = True) -> None:
         """The ack of the next message does not come: the message is pending. `arrives`: the server has it."""
         result = InDoubt("outcome_unknown", "the ack is lost")

@@ -30,6 +30,7 @@ from tests.support.pages.driver_worlds import (
     wait_for_receipt,
     wait_for_session,
 )
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -108,6 +109,23 @@ async def test_a_lost_ack_is_in_doubt(world: World) -> None:
             0, is_pending=True
         )
     assert await world.arrived_ids() == ["3EB0CC05"]
+
+
+async def test_a_late_refusal_is_found_once(world: World) -> None:
+    """It comes after the submit has given up. The message can be submitted again under its id."""
+    refuse = await world.refuse_next_submit_late()
+    late = asyncio.create_task(world.driver.submit(make_text("3EB0CC1F", ack_timeout_s=0.3)))
+    assert isinstance(await late, InDoubt)
+    refuse()
+
+    async def find_failed() -> MessageFound | None:
+        found = await world.driver.find_message("3EB0CC1F", PEER_CHAT)
+        return found if isinstance(found, MessageFound) and found.ack < 0 else None
+
+    assert await wait_until(find_failed) == MessageFound(-1, server_code=463)
+    assert await find_failed() == MessageFound(-1)
+    assert isinstance(await world.driver.submit(make_text("3EB0CC1F")), ServerAccepted)
+    assert await world.arrived_ids() == ["3EB0CC1F"]
 
 
 async def test_a_reconnect_sends_what_is_pending(world: World) -> None:

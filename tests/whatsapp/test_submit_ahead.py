@@ -82,6 +82,26 @@ async def test_after_a_refusal_nothing_follows_another_message(world: World) -> 
     assert await world.arrived_ids() == ["3EB0AE25"]
 
 
+async def test_after_a_late_refusal_nothing_follows_another_message(world: World) -> None:
+    """No submit waits for the refused message any more, and the account may be restricted all the same."""
+    refuse = await world.refuse_next_submit_late()
+    late = make_text("3EB0AE70", ack_timeout_s=0.3)
+    assert isinstance(await world.driver.submit(late), InDoubt)
+    release = await world.delay_next_ack()
+    in_flight = asyncio.create_task(world.driver.submit(make_text("3EB0AE71")))
+    behind = asyncio.create_task(world.driver.submit(ahead(make_text("3EB0AE72"), "3EB0AE71")))
+
+    async def has_arrived() -> bool:
+        return await world.arrived_ids() == ["3EB0AE71"]
+
+    await wait_until(has_arrived)
+    refuse()
+    release()
+    assert await behind == NotBegun()
+    assert isinstance(await in_flight, ServerAccepted)
+    assert await world.arrived_ids() == ["3EB0AE71"]
+
+
 async def test_behind_a_lost_ack_the_time_passes(world: World) -> None:
     """The message in doubt is not followed by one that was given to the page ahead."""
     await world.lose_next_ack()

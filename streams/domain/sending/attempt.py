@@ -26,8 +26,8 @@
                           NotBegun                 WaitUntilAllowed
                                           SubmitRefused            Finish failed, or RestrictAccount
                    RestrictAccount        AccountRestricted        Finish failed, or deferred
-                   LookUpMessage          MessageLookedUp          reconciliation.py: Finish,
-                                                                   Reconnect, FetchMedia
+                   LookUpMessage          MessageLookedUp          reconciliation.py: Finish, Reconnect,
+                                                                   FetchMedia, RestrictAccount
                    Reconnect              Reconnected              Finish in doubt
 
 Without a URL, or with its file on disk, FetchMedia is left out. Rules:
@@ -37,8 +37,7 @@ Without a URL, or with its file on disk, FetchMedia is left out. Rules:
 2. Between two `Submit`s of one message there is a `MessageLookedUp`, under the link of the second one.
 3. A claim is in time if the broker appended its record before the deadline, and not before the command: no clock of
    a host decides it. It counts only if nobody can have ended the dispatch before that record (resolved.py). Nothing is
-   submitted under another one. One dispatch is submitted at most `MAX_SUBMITS` times.
-   A file is fetched before the claim of its submit, so a slow server costs no claim.
+   submitted under another one, nor more than `MAX_SUBMITS` times in a dispatch. A file is fetched before the claim.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
 The shell (streams/sender/attempts/runner.py) executes each action and reports one observation, which answers it.
@@ -56,7 +55,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation, UnexpectedObservation
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
 from streams.domain.sending.command import SendCommand, decode_content
-from streams.domain.sending.reconciliation import AskToReconnect, SubmitAgain
+from streams.domain.sending.reconciliation import AskToReconnect, RefusedLate, SubmitAgain
 from streams.domain.sending.submit_history import SubmitHistory
 
 
@@ -152,9 +151,8 @@ class Attempt:
             case Reconcile():
                 self.chat_id = (self.claim_at_start and self.claim_at_start.chat_id) or ""
                 if not self.chat_id:
-                    return actions.Finish(
-                        claims.in_doubt_result("the claim does not name its chat")
-                    )
+                    no_chat = claims.in_doubt_result("the claim does not name its chat")
+                    return actions.Finish(no_chat)
                 return actions.LookUpMessage(self.chat_id)
             case OpenClaim():
                 self._history = SubmitHistory(is_first=True)
@@ -178,9 +176,8 @@ class Attempt:
                 return self._refused(now_s, error, until_s)
             case actions.LookUpMessage(), actions.MessageLookedUp():
                 return self._after_message_lookup(observation, now_s)
-            case actions.Reconnect(), actions.Reconnected() if (
-                self._result_after_reconnect is not None
-            ):
+            case actions.Reconnect(), actions.Reconnected():
+                assert self._result_after_reconnect is not None, "set with the action"
                 return actions.Finish(self._result_after_reconnect)
             case _:
                 raise UnexpectedObservation(self.action, observation)
@@ -202,9 +199,8 @@ class Attempt:
                 return self._not_sent(now_s, error)
             case actions.WaitUntilAllowed(), actions.Allowed():
                 return actions.ConfirmOwnership()
-            case (
-                (actions.LookUpNumber() | actions.WaitUntilAllowed()),
-                actions.Denied(error, until_s),
+            case _, actions.Denied(error, until_s) if not isinstance(
+                self.action, actions.FetchMedia
             ):
                 return self._not_sent(now_s, error, until_s)
             case _:
@@ -228,8 +224,7 @@ class Attempt:
             return actions.Finish(Sent(at_s=now_s))
         if self._history.is_reconciled and link != self._history.lookup_link:
             return actions.Finish(claims.in_doubt_result("linked again since the lookup"))
-        missing = self._missing_claim(link, claim, now_s)
-        if missing is not None:
+        if (missing := self._missing_claim(link, claim, now_s)) is not None:
             return actions.StoreClaim(missing)
         assert self._claim_stored is not None, "a claim that is not missing was stored"
         if not self._claim_stored.is_in_time(self.command):
@@ -266,13 +261,16 @@ class Attempt:
                 self._history = self._history.without_last_submit()
                 return actions.WaitUntilAllowed()
             case actions.SubmitRefused(server_code, detail):
-                error = refusals.error_for_refusal(server_code, detail)
-                self._is_refused = refusals.is_about_message(server_code)
-                if is_about_account(error):
-                    return actions.RestrictAccount(error, self._history.link)
-                return self._refused(now_s, error)
+                return self._after_refusal(server_code, detail, now_s)
             case _:
                 raise UnexpectedObservation(self.action, observation)
+
+    def _after_refusal(self, server_code: int, detail: str, now_s: float) -> Action:
+        error = refusals.error_for_refusal(server_code, detail)
+        self._is_refused = refusals.is_about_message(server_code)
+        if is_about_account(error):
+            return actions.RestrictAccount(error, self._history.link)
+        return self._refused(now_s, error)
 
     def _after_message_lookup(self, observation: actions.MessageLookedUp, now_s: float) -> Action:
         assert observation.claim is not None, "the row of a message in doubt stays until its result"
@@ -285,6 +283,8 @@ class Attempt:
             case Conclude(result):
                 self._is_found = True
                 return actions.Finish(result)
+            case RefusedLate(server_code):
+                return self._after_refusal(server_code, "after the ack timeout", now_s)
             case AskToReconnect(result):
                 self._result_after_reconnect = result
                 return actions.Reconnect()

@@ -12,7 +12,10 @@
     in the store, failed     another link, and no        Conclude outcome unknown
     or left at ack 0; or     duplicate allowed
     not in the store
-    the same                 in time, a submit left      SubmitAgain
+    in the store, failed     the server has refused it   RefusedLate: as SubmitRefused, of a message that
+                             since its submit ended      may have arrived before
+    failed, left, or not     in time, a submit left      SubmitAgain
+    in the store
     the same                 too late                    Conclude deferred, in doubt
     the same                 no submit left              Conclude deferred, in doubt, until a time that
                                                          grows with the age of the claim
@@ -63,6 +66,9 @@ class InStore(msgspec.Struct, frozen=True):
 
     ack: int
     is_pending: bool = False
+    server_code: int | None = (
+        None  # it failed because the server has refused it, late; reported once
+    )
 
 
 class NotInStore(msgspec.Struct, frozen=True):
@@ -85,6 +91,12 @@ class SubmitAgain(msgspec.Struct, frozen=True):
     """The message has not left: submit it under the id that it has."""
 
 
+class RefusedLate(msgspec.Struct, frozen=True):
+    """The server refused it after its submit had given up: as if it refused a submit of now."""
+
+    server_code: int
+
+
 class AskToReconnect(msgspec.Struct, frozen=True):
     """The page has had the message for long, without an ack: have it reconnect, then conclude with this."""
 
@@ -102,7 +114,7 @@ def after_lookup(
     link: str | None,
     submit_count: int,
     now_s: float,
-) -> SubmitAgain | AskToReconnect | Conclude:
+) -> SubmitAgain | RefusedLate | AskToReconnect | Conclude:
     """What a lookup means for an attempt in doubt, after `submit_count` submits of this dispatch."""
     if claim.receipt:
         return Conclude(Sent(at_s=now_s))
@@ -116,6 +128,8 @@ def after_lookup(
         case _ if claim.link != link and not is_duplicate_allowed(command, claim):
             detail = "the account has been linked again since the attempt"
             return Conclude(unknown_result(detail, now_s))
+        case InStore(server_code=int() as server_code):
+            return RefusedLate(server_code)
         case _:
             return _decide_resubmit(command, claim, submit_count, now_s)
 

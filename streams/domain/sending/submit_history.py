@@ -58,6 +58,7 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         has_copy = isinstance(lookup, InStore) or claim.may_have_arrived or claim.link != link
         return replace(
             self,
+            link=claim.link,
             claimed_at_s=claim.claimed_at_s,
             may_have_arrived=self.may_have_arrived or has_copy,
         )

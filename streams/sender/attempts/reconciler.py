@@ -5,6 +5,7 @@ once is given up. All times are those of the monotonic clock.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from streams.domain.sending.reconciliation import (
@@ -28,7 +29,14 @@ RECONNECT_INTERVAL_S: Final = 60.0
 class Reconciler:
     """Asks the page of the session, or of the one that comes back in time."""
 
-    def __init__(self, browser_session: BrowserSession, clock: Clock) -> None:
+    def __init__(
+        self,
+        browser_session: BrowserSession,
+        clock: Clock,
+        on_refused: Callable[[int], object] = lambda server_code: None,
+    ) -> None:
+        """`on_refused` is called with the code of each refusal that came late."""
+        self._on_refused = on_refused
         self._browser_session = browser_session
         self._clock = clock
         self._unanswered_since_s: float | None = None
@@ -68,8 +76,10 @@ class Reconciler:
             deadline_mono_s=deadline_s, reconnect_timeout_s=RECONCILE_TIMEOUT_S
         )
         match await driver.find_message(whatsapp_id, chat_id):
-            case browser.MessageFound(ack, is_pending):
-                return InStore(ack, is_pending)
+            case browser.MessageFound(ack, is_pending, server_code):
+                if server_code is not None:
+                    self._on_refused(server_code)
+                return InStore(ack, is_pending, server_code)
             case browser.MessageNotFound():
                 return NotInStore()
             case browser.LookupFailed(detail):

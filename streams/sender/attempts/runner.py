@@ -75,7 +75,7 @@ class AttemptRunner:
         with the code of each refusal by WhatsApp's server.
         """
         self._browser_session = browser_session
-        self._reconciler = Reconciler(browser_session, clock)
+        self._reconciler = Reconciler(browser_session, clock, on_refused)
         self._permission = SendPermission(
             browser_session=browser_session,
             pace=pace,

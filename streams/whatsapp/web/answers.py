@@ -12,6 +12,8 @@ from streams.whatsapp.driver import (
     AckCounts,
     AckLevel,
     InDoubt,
+    MessageFound,
+    MessageNotFound,
     NotBegun,
     NotSubmitted,
     Receipt,
@@ -84,6 +86,13 @@ def decode_submit_error(error: AdapterError) -> SubmitResult:
     # A TypeError is a fault of the page, and a reload may cure it. A code of wa-js is about the message.
     code = "page_crashed" if error.code == "page_error" else "content_refused"
     return NotSubmitted(code, str(error))
+
+
+def decode_found(answer: Mapping[str, Any]) -> MessageFound | MessageNotFound:
+    """What a look-up of a message has found."""
+    if answer["ack"] is None:
+        return MessageNotFound()
+    return MessageFound(answer["ack"], answer["is_pending"], answer.get("server_code"))
 
 
 def decode_event(event: Mapping[str, Any], now_s: float) -> Receipt | IncomingHint | None:

@@ -19,8 +19,6 @@ from streams.whatsapp.driver import (
     InDoubt,
     LookupFailed,
     LookUpResult,
-    MessageFound,
-    MessageNotFound,
     NotOnWhatsApp,
     NotSubmitted,
     OnWhatsApp,
@@ -151,8 +149,7 @@ class WhatsAppWeb(WebIncomingStore):
             )
         except (AdapterError, PageFailure) as error:
             return LookupFailed(str(error))
-        ack = answer["ack"]
-        return MessageNotFound() if ack is None else MessageFound(ack, answer["is_pending"])
+        return answers.decode_found(answer)
 
     async def submit(self, submission: Submission) -> SubmitResult:  # noqa: D102
         try:

@@ -38,7 +38,6 @@ class MessageMachine(WhatsAppModel):
     def __init__(self) -> None:
         super().__init__()
         self.claim_stored = actions.ClaimStored(0.0)
-        self.was_refused = False  # by the server, the last time
         self.content: dict[str, object] | None = None  # the same in every dispatch
         self.is_file_gone = False  # for good
         self.commands: list[SendCommand] = []
@@ -263,7 +262,7 @@ class MessageMachine(WhatsAppModel):
             "given to WhatsApp under another link, although it may have left under the first"
         )
         self.is_looked_up_since_submit = False
-        self.was_refused = False
+        self.was_refused, self.late_code = False, None
         match data.draw(
             st.sampled_from(["acked", "no", "refused", "lost", "left", "slow", "died"])
         ):

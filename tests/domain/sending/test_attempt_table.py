@@ -7,6 +7,7 @@ import pytest
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown, Sent
+from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import (
     AccountRestricted,
     Action,
@@ -74,6 +75,12 @@ HELD_BACK = Deferred(
     is_held_back=True,
 )
 
+LATE_TIME_LOCK = Error("reachout_timelocked", "463: after the ack timeout")
+LATE_DETAIL = "recipient_not_on_whatsapp: 404: after the ack timeout"
+UNKNOWN_REFUSED_LATE = claims.unknown_result(
+    f"an earlier submit may have arrived; the last one: {LATE_DETAIL}", NOW_S
+)
+REFUSED_LATE = claims.in_doubt_result("server_error: 500: after the ack timeout")
 NOT_FETCHED = Error("media_fetch_failed", "the server answered with status 404")
 PENDING_FILE = Error("media_pending")
 PROVED_CLAIM = msgspec.structs.replace(CLAIM, receipt="sent")
@@ -130,6 +137,10 @@ TABLE: list[tuple[type, Observation, Action]] = [
     (LookUpMessage, looked_up(InStore(0), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
     (LookUpMessage, looked_up(InStore(-1), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
     (LookUpMessage, looked_up(InStore(1), "link-2"), Finish(Sent(at_s=NOW_S))),
+    (LookUpMessage, looked_up(InStore(-1, server_code=463)), RestrictAccount(LATE_TIME_LOCK, "link-1")),
+    (LookUpMessage, looked_up(InStore(-1, server_code=404)), Finish(UNKNOWN_REFUSED_LATE)),
+    (LookUpMessage, looked_up(InStore(-1, server_code=500)), Finish(REFUSED_LATE)),
+    (LookUpMessage, looked_up(InStore(-1, server_code=463), "link-2"), Finish(UNKNOWN_OTHER_LINK)),
     (LookUpMessage, looked_up(LookupUnavailable("gone")), in_doubt("gone")),
     (
         LookUpMessage,

@@ -27,6 +27,8 @@ class WhatsAppModel(RuleBasedStateMachine):
         self.link = 1
         self.row: Claim | None = None
         self.stores: dict[int, int] = {}
+        self.late_code: int | None = None  # of a refusal that no look-up has reported
+        self.was_refused = False  # by the server, the last time
         self.is_pending = False  # in the page of now, for the store of this link
         self.arrived_links: set[int] = set()
         self.permitted = 1  # one message, and one more each time a person allows a duplicate
@@ -44,12 +46,12 @@ class WhatsAppModel(RuleBasedStateMachine):
         if is_store_kept and self.link in self.stores:
             self.stores[self.link + 1] = self.stores[self.link]
         self.link += 1
-        self.is_pending = False
+        self.is_pending, self.late_code = False, None
 
     @rule()
     def reload(self) -> None:
-        """Another page sends nothing of what was pending."""
-        self.is_pending = False
+        """Another page sends nothing of what was pending, and knows nothing of a refusal."""
+        self.is_pending, self.late_code = False, None
 
     @precondition(lambda self: self.row is not None and self.row.may_have_arrived)
     @rule()
@@ -65,6 +67,13 @@ class WhatsAppModel(RuleBasedStateMachine):
         self._arrive()
         if is_acked:
             self.stores[self.link], self.is_pending = 1, False
+
+    @precondition(lambda self: self.is_pending)
+    @rule(code=st.sampled_from([500, 463, 429, 404]))
+    def refuse_pending(self, code: int) -> None:
+        """The server's refusal comes after the submit has given up."""
+        self.stores[self.link], self.is_pending = -1, False
+        self.late_code, self.was_refused = code, True
 
     @precondition(lambda self: self.arrived_links)
     @rule(kind=st.sampled_from(["sent", "delivered", "read", "played"]))
@@ -98,4 +107,7 @@ class WhatsAppModel(RuleBasedStateMachine):
         ack = self.stores.get(self.link)
         if ack is None:
             self.uncertain_links.discard(self.link)
-        return NotInStore() if ack is None else InStore(ack, self.is_pending)
+        code, self.late_code = self.late_code, None
+        if ack is None or ack >= 0:
+            code = None
+        return NotInStore() if ack is None else InStore(ack, self.is_pending, code)

@@ -198,6 +198,31 @@ async def test_a_receipt_after_an_unknown_outcome(sender: FastSender) -> None:
     assert len(sender.driver.submissions) == 1
 
 
+async def test_a_late_refusal_restricts_the_account(sender: FastSender) -> None:
+    """The page learns it after the submit has given up; the next look-up of the message tells the sender."""
+    sender.driver.lose_next_ack(arrives=False)
+    in_doubt(await sender.send(make_command("a")))
+    sender.driver.refuse_pending(463)
+    assert isinstance(await sender.send(make_command("a", number=2)), OutcomeUnknown)
+    assert count(sender, "wa_sender_refusals_total", code="463") == 1
+    held = await sender.send(make_command("b", chat_id="60129999999@c.us"))
+    assert isinstance(held, Deferred)
+    assert held.error.code == "new_chats_restricted"
+    assert sender.driver.sent == []
+
+
+async def test_a_message_that_is_refused_late_is_submitted_again(sender: FastSender) -> None:
+    """The account rests first: its limit is not about the message."""
+    sender.driver.lose_next_ack(arrives=False)
+    in_doubt(await sender.send(make_command("a")))
+    sender.driver.refuse_pending(429)
+    held = in_doubt(await sender.send(make_command("a", number=2)))
+    assert held.is_held_back
+    sender.advance(held.until_s - sender.now_s)
+    assert isinstance(await sender.send(make_command("a", number=3)), Sent)
+    assert len(sender.driver.sent) == 1
+
+
 async def test_one_outage_is_waited_for_once(
     sender: FastSender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ class World(Protocol):
     async def remove_number(self, phone: str) -> None: ...
     async def refuse_next_submit(self) -> None: ...
     async def lose_next_ack(self) -> None: ...
+    async def refuse_next_submit_late(self) -> Callable[[], None]: ...
     async def delay_next_ack(self) -> Callable[[], None]: ...
     async def fail_next_submit(self) -> None: ...
     async def lock_new_chats(self, duration_s: int) -> None: ...
@@ -64,6 +65,10 @@ class FakeWorld:
 
     async def lose_next_ack(self) -> None:
         self.driver.lose_next_ack()
+
+    async def refuse_next_submit_late(self) -> Callable[[], None]:
+        self.driver.lose_next_ack(arrives=False)
+        return lambda: self.driver.refuse_pending(463)
 
     async def delay_next_ack(self) -> Callable[[], None]:
         return self.driver.delay_next_ack().set
@@ -112,6 +117,10 @@ class RealWorld:
 
     async def lose_next_ack(self) -> None:
         await self.control.post("/faults", {"ack_lost": True, "count": 1})
+
+    async def refuse_next_submit_late(self) -> Callable[[], None]:
+        await self.control.post("/faults", {"ack_delay_ms": 3000, "send_error": 463, "count": 1})
+        return lambda: None
 
     async def delay_next_ack(self) -> Callable[[], None]:
         await self.control.post("/faults", {"ack_delay_ms": 3000, "count": 1})

@@ -13,7 +13,7 @@
   "use strict";
 
   const {
-    AdapterError, findConnectionProblem, findGroupProblem, findNewChatRestriction, missing,
+    AdapterError, findConnectionProblem, findGroupProblem, findNewChatRestriction, missing, stopTurns,
   } = shared;
 
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
@@ -60,6 +60,8 @@
       this.isAccepted = false; // it ended with the server's ack
       this.isInDoubt = isInDoubt; // an earlier attempt may have reached the server
       this.isUnsent = false; // it ended, and certainly nothing was sent
+      this.isGivenUp = false; // its submit has ended without an answer of the server
+      this.lateServerCode = null; // of a refusal that came after that, until a look-up has reported it
       this.failed = new Promise((_, reject) => { this.fail = reject; });
       this.failed.catch(() => {});
       this.outcome = new Promise((resolve, reject) => { this.end = { resolve, reject }; });
@@ -127,6 +129,7 @@
     }
 
     stopWaiting() {
+      this.isGivenUp = true;
       this.fail(new AdapterError("ack_timeout", "no ack in time"));
     }
 
@@ -159,7 +162,18 @@
       if (this.isEnded) return;
       const error = this.isAcked ? null : findResultError(result);
       this.isUnsent = Boolean(error && error.server_code);
+      if (this.isUnsent) {
+        if (this.isGivenUp) this.lateServerCode = error.server_code;
+        stopTurns();
+      }
       this.settle(error);
+    }
+
+    // Once: who reads it restricts the account, and may submit the message again after that.
+    takeLateServerCode() {
+      const server_code = this.lateServerCode;
+      this.lateServerCode = null;
+      return server_code;
     }
 
     onError(error) {

@@ -10,7 +10,7 @@
     WPP, AdapterError, MAX_TIMER_MS, describeError, missing, findModule, attempts, lookups, startAttempt,
     isGated, isAbsent, isDuplicate, findMessage, reloadMessage, findReactionAck, listChats, hasLeft,
     startWaiting, stopWaiting, buildOptions, sendContent, restoreFile, dropMedia, isGroup, requireWritable, isChange,
-    beginTurn, stopTurns, waitForTurn,
+    beginTurn, waitForTurn,
   } = shared;
 
   const resendModule = findModule("WAWebResendMsgAction", "resendMsg");
@@ -227,6 +227,7 @@
     const { server_code = null, until_s = null } = error || {};
     const attempt = attempts.get(id);
     const handed_over = Boolean((error && error.isInDoubt) || (attempt && attempt.mayBeSent));
+    if (server_code && attempt) attempt.takeLateServerCode(); // this submit reports it
     return { ...describeError(error), handed_over, server_code, until_s };
   }
 
@@ -239,7 +240,6 @@
       turn.end(true);
       return { ok: true };
     } catch (error) {
-      if (error && error.server_code) stopTurns();
       return describeFailure(id, error);
     } finally {
       turn.end(false);

@@ -161,10 +161,15 @@
 
   const isPending = (id) => attempts.has(id) && attempts.get(id).isPending;
 
+  const takeLateServerCode = (id) => (attempts.has(id) ? attempts.get(id).takeLateServerCode() : null);
+
   // Pending is what this page still sends. What an earlier page left at ack 0 is not.
   async function find_message({ id, chat_id }) {
     const model = await findMessage(id, chat_id);
-    if (model) return { ack: model.ack, is_pending: model.ack === 0 && isPending(id) };
+    if (model) {
+      const server_code = model.ack < 0 ? takeLateServerCode(id) : null;
+      return { ack: model.ack, is_pending: model.ack === 0 && isPending(id), server_code };
+    }
     const ack = await findReactionAck(id, chat_id);
     if (ack !== null) return { ack, is_pending: ack === 0 && isPending(id) };
     if (isPending(id)) return { ack: 0, is_pending: true };

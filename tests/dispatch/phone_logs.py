@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -14,10 +15,14 @@ from streams.domain.phone.events import (
     Deferred,
     Event,
     Failed,
+    FlightOverdue,
     ForgetContinued,
     ForgetRequested,
+    Forwarding,
     InboundSeen,
+    MessageChange,
     Moved,
+    OptOutContinued,
     Outcome,
     OutcomeUnknown,
     ReceiptSeen,
@@ -57,7 +62,8 @@ class LogEntry:
     is_after_pause: bool = False
 
 
-ids = st.sampled_from(["a", "b", "c", "d", "e"])
+IDS = ("a", "b", "c", "d", "e")
+ids = st.sampled_from(IDS)
 account_names = st.sampled_from(ACCOUNTS)
 results = st.sampled_from(
     [
@@ -91,7 +97,11 @@ class LogWriter:
         is_after_pause = self._draw(st.sampled_from([False] * 5 + [True]))
         is_in_flight = self._model.row is not None and self._model.row.in_flight is not None
         likely = self._outcome if is_in_flight else self._request
-        kinds = [likely, likely, self._request, self._outcome, self._receipt, self._other]
+        kinds = [likely] * 4 + [self._other] * 3
+        kinds += [self._request, self._outcome, self._receipt]
+        kinds += [self._replay, self._change, self._forwarded, self._continued]
+        if is_in_flight:
+            kinds += [self._overdue]
         self._model.now_s = last_s + (PAUSE_S if is_after_pause else GAP_S)
         self._model.offset = place - 1
         event = self._draw(st.sampled_from(kinds))(place)
@@ -112,10 +122,62 @@ class LogWriter:
             ),
             replay_of=self._draw(st.sampled_from([None, None, *dead_letters])),
         )
-        record = SourceRecord(topic="out", partition=0, offset=place, value=b"v%d" % place)
-        content = b'{"body":"%d"}' % place
+        return self._make_request(place, info)
+
+    def _make_request(
+        self, place: int, info: RequestInfo, forwarding: Forwarding | None = None
+    ) -> Event:
         return RequestReceived(
-            phone=self._phone, request=info, source_record=record, content=content
+            phone=self._phone,
+            request=info,
+            source_record=SourceRecord(
+                topic="out", partition=0, offset=place, value=b"v%d" % place
+            ),
+            content=b'{"body":"%d"}' % place,
+            forwarding=forwarding,
+        )
+
+    def _replay(self, place: int) -> Event:
+        """Of a dead letter, if there is one."""
+        dead = [m for m in self._model.messages.values() if m.dead_letter_id and m.id in IDS]
+        if not dead:
+            return self._request(place)
+        message = self._draw(st.sampled_from(dead))
+        info = RequestInfo(
+            id=message.id,
+            replay_of=message.dead_letter_id,
+            allow_duplicate=self._draw(st.booleans()),
+        )
+        return self._make_request(place, info)
+
+    def _change(self, place: int) -> Event:
+        """An edit or a revoke of a message, whatever has become of it."""
+        kind: Literal["edit", "revoke"] = self._draw(st.sampled_from(["edit", "revoke"]))
+        change = MessageChange(kind=kind, changed_id=self._draw(ids))
+        return self._make_request(place, RequestInfo(id=f"r{place}", change=change))
+
+    def _forwarded(self, place: int) -> Event:
+        """A request that named another number of the chat."""
+        forwarding = Forwarding(
+            requested_phone=OTHER,
+            path=(OTHER,),
+            learned_at_s=1.0,
+            is_accepted=self._draw(st.booleans()),
+            send_times_s=(self._model.now_s - 5,),
+        )
+        return self._make_request(place, RequestInfo(id=self._draw(ids)), forwarding)
+
+    def _continued(self, place: int) -> Event:
+        return OptOutContinued(phone=self._phone, before_offset=place)
+
+    def _overdue(self, _: int) -> Event:
+        in_flight = self._model.row and self._model.row.in_flight
+        assert in_flight
+        return FlightOverdue(
+            phone=self._phone,
+            id=in_flight.id,
+            dispatch_number=in_flight.dispatch_number,
+            whatsapp_id="3EB0",
         )
 
     def _outcome(self, _: int) -> Event:

@@ -148,7 +148,8 @@ class BrowserSession:
             await driver.stop()
             if receipts is not None:
                 await cancel_tasks(receipts)
-            self._set_state(SessionState(Phase.STOPPED, since_s=self._clock.now_s()))
+            link, since_s = self._state.link, self._clock.now_s()  # the link outlives the browser
+            self._set_state(SessionState(Phase.STOPPED, link=link, since_s=since_s))
 
     async def _follow_state(self, driver: Driver) -> str:
         state = driver.session

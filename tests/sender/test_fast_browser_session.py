@@ -93,6 +93,8 @@ async def test_a_driver_that_stops_is_started_again(harness: Harness, pauses: li
     assert pauses == [1, 2, 3]
     reasons = [state.reason for state in harness.states if state.reason]
     assert reasons == ["crash 1", "crash 2", "crash 3"]
+    links = {state.link for state in harness.states if state.phase is Phase.STOPPED}
+    assert links == {harness.driver.link}, "a message in doubt would be of another link"
 
 
 async def test_a_driver_that_cannot_start_is_tried_again(

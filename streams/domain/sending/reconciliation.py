@@ -4,7 +4,8 @@
     ----------------------   -------------------------   ------------------------------------------
     any                      the row has a receipt       Conclude sent
     gave no answer: the                                  Conclude deferred, in doubt
-    session is not ready
+    session is not ready,
+    or has no link any more
     in the store, ack ≥ 1                                Conclude sent
     in the store, pending    claimed a short time ago    Conclude deferred, in doubt, until a time that
                                                          grows with the age of the claim
@@ -125,6 +126,8 @@ def after_lookup(
             return Conclude(Sent(at_s=now_s))
         case InStore(0, is_pending=True):
             return _decide_pending(claim, now_s)
+        case _ if link is None:
+            return Conclude(in_doubt_result("the session ended during the look-up"))
         case _ if claim.link != link and not is_duplicate_allowed(command, claim):
             detail = "the account has been linked again since the attempt"
             return Conclude(unknown_result(detail, now_s))

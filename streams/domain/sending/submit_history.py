@@ -55,7 +55,8 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         What is in the store may have reached the server, unacked. One that failed may have, too: the page may fail
         after it has sent the message (source: WAWebSendMsgRecordAction).
         """
-        has_copy = isinstance(lookup, InStore) or claim.may_have_arrived or claim.link != link
+        is_other_link = link is not None and claim.link != link
+        has_copy = isinstance(lookup, InStore) or claim.may_have_arrived or is_other_link
         return replace(
             self,
             link=claim.link,

@@ -16,6 +16,7 @@ from streams.domain.sending.actions import (
     Finish,
     LookUpMessage,
     LookUpNumber,
+    MessageLookedUp,
     NotSubmitted,
     NumberFound,
     Observation,
@@ -234,6 +235,13 @@ def test_a_new_link_after_the_lookup() -> None:
     """The lookup was made under another link: under this one, a second submit might be shown twice."""
     attempt = after(Allowed(), OwnershipConfirmed("link-2", CLAIM), attempt=reconciled())
     assert attempt.result == claims.in_doubt_result("linked again since the lookup")
+
+
+def test_a_session_that_ends_during_the_lookup() -> None:
+    """It has no link then, which is not another link: nothing is given up."""
+    attempt = after(MessageLookedUp(NotInStore(), None, CLAIM), attempt=begin(claim=CLAIM))
+    assert attempt.result == claims.in_doubt_result("the session ended during the look-up")
+    assert not attempt.may_have_arrived
 
 
 @pytest.mark.parametrize("phone", [None, WITHOUT_CHAT.phone, "+0", "", "hello"])

@@ -179,6 +179,20 @@ def concluded_claim(
     )
 
 
+def withdrawn_claim(command: SendCommand, claim_at_start: Claim | None, now_s: float) -> Claim:
+    """The row after a claim was withdrawn: that of before, or one that says that nothing was sent before this dispatch.
+
+    Somebody may have read the claim, so that the message is in doubt by now: without a row it would stay so.
+    """
+    return claim_at_start or Claim(
+        phone=command.phone,
+        id=command.id,
+        dispatch_number=command.dispatch_number - 1,
+        result=Deferred(error=Error("deadline_exceeded", "its claim was withdrawn")),
+        concluded_at_s=now_s,
+    )
+
+
 def is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
     """A person took the risk of a second message: for one attempt, not for those that follow from it."""
     return command.allow_duplicate and not (claim.is_open and claim.allow_duplicate)

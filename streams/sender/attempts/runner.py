@@ -139,16 +139,17 @@ class AttemptRunner:
         The broker appended it after `sent_mono_s`, so the deadline on the monotonic clock is never too late.
         """
         sent_mono_s = self._clock.monotonic_s()
-        appended_at_s = await self._claim_store.put(running.whatsapp_id, claim)
-        if appended_at_s is None:
-            appended_at_s = math.inf
+        at_s = await self._claim_store.put(running.whatsapp_id, claim)
+        appended_at_s = math.inf if at_s is None else at_s
         running.deadline_mono_s = sent_mono_s + running.command.deadline_s - appended_at_s
         return actions.ClaimStored(appended_at_s, self._claim_store.resolved)
 
     async def withdraw(self, running: RunningAttempt) -> None:
         """Take back a claim whose message the page never had."""
-        if running.attempt.is_withdrawable:
-            await self._claim_store.put(running.whatsapp_id, running.attempt.claim_at_start)
+        attempt, now_s = running.attempt, self._clock.now_s()
+        if attempt.is_withdrawable:
+            row = claims.withdrawn_claim(attempt.command, attempt.claim_at_start, now_s)
+            await self._claim_store.put(running.whatsapp_id, row)
 
     # -- to its result
 
@@ -181,8 +182,7 @@ class AttemptRunner:
     async def _take_turn(self, running: RunningAttempt) -> None:
         """Go on until nothing more has to be done alone, or the ack is late. A late ack is waited for outside."""
         late_submit: asyncio.Task[None] | None = None
-        turn = _prepare_turn(running)
-        with self._turn_line.place(turn):
+        with self._turn_line.place(turn := _prepare_turn(running)):
             while late_submit is None and isinstance(running.attempt.action, _TURN_ACTIONS):
                 if isinstance(running.attempt.action, actions.Submit):
                     submit, patience_s = self._step(running), self._ack_patience_s

@@ -181,6 +181,15 @@ def test_when_a_claim_can_be_withdrawn(action: type) -> None:
     assert ATTEMPTS[action]().is_withdrawable == expected
 
 
+@pytest.mark.parametrize("is_in_doubt", [False, True])
+def test_a_withdrawn_claim_leaves_a_row(*, is_in_doubt: bool) -> None:
+    """The message is new to the next process, also if the dispatcher has read the claim before it was withdrawn."""
+    row = claims.withdrawn_claim(COMMAND, None, NOW_S)
+    again = msgspec.structs.replace(COMMAND, is_in_doubt=is_in_doubt)
+    assert isinstance(begin(again, row).action, WaitUntilAllowed)
+    assert claims.withdrawn_claim(COMMAND, CLAIM, NOW_S) == CLAIM
+
+
 def test_a_claim_ahead() -> None:
     """It is the claim of the submit, is not stored twice, and can be withdrawn."""
     attempt = begin()

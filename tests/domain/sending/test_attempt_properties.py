@@ -116,7 +116,7 @@ class MessageMachine(WhatsAppModel):
             self._run(attempt, data)
         except ProcessEnded:
             if self.ending == "close" and attempt.is_withdrawable:
-                self.row = attempt.claim_at_start
+                self.row = claims.withdrawn_claim(command, attempt.claim_at_start, self.now_s)
             return
         assert attempt.result is not None
         # One that came during the attempt is on the phone log before the outcome, and wins there.

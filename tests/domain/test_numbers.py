@@ -197,12 +197,13 @@ def test_any_text_is_a_number_or_an_invalid_phone(text: str) -> None:
 @example(54, "22971530714")  # as long as a number, and its first digits are a prefix
 @example(352, "15119162762")
 @example(375, "8380131717")
+@example(98, "00000")  # phonenumbers finds one zero more if it keeps the text
 def test_a_number_with_its_country_code_is_read_as_by_phonenumbers(code: int, rest: str) -> None:
     """Also where it is read without phonenumbers: the same number, and none that phonenumbers finds impossible."""
     text = f"+{code}{rest}"
     with suppress(InvalidPhone):
         number = to_e164(text)
-        parsed = phonenumbers.parse(text)
+        parsed = phonenumbers.parse(text, keep_raw_input=True)  # as the program does
         assert phonenumbers.is_possible_number(parsed)
         assert number == phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
 

@@ -5,11 +5,12 @@ import pytest
 from streams.domain.accounts.routing import Capacity
 from streams.domain.errors import Error
 from streams.domain.phone.effects import PublishDeadLetter, PublishStatus
-from streams.domain.phone.events import Deferred, ReceiptSeen, Sent, TimerFired
+from streams.domain.phone.events import Deferred, Sent, TimerFired
 from streams.domain.phone.handlers.outcomes import MAX_REFUSALS
 from streams.domain.phone.state import State, decode_message, encode_message
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, READY, PhoneWorld
+from tests.domain.phone.lifecycle.causes import give_receipt
 
 DAY_S = 86_400.0
 DOWN = Capacity(is_ready=False, free_slots=0)
@@ -128,15 +129,7 @@ def test_a_receipt_ends_a_hold(world: PhoneWorld) -> None:
     """It arrived after all."""
     world.submit("a")
     hold_back(world, world.now_s + DAY_S)
-    receipt = ReceiptSeen(
-        phone=PHONE,
-        id="a",
-        account="main",
-        whatsapp_id="3EB0",
-        receipt="delivered",
-        at_s=world.now_s,
-    )
-    world.apply(receipt)
+    give_receipt(world, "delivered")
     assert world.statuses("a") == ["accepted", "queued", "sent", "delivered"]
 
 

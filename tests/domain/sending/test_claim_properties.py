@@ -168,20 +168,23 @@ def test_a_pending_message_is_looked_for_less_and_less_often(
     assert decision.result.until_s - now_s == pytest.approx(max(age_s / 2, 1.0))
 
 
+FORCED = SendCommand(
+    phone=PHONE,
+    id="m1",
+    dispatch_number=1,
+    account="main",
+    timeout_s=9.0,
+    content=b"",
+    allow_duplicate=True,
+)
+
+
 def test_a_person_permits_one_more_message_and_no_third() -> None:
     """A submit under `allow_duplicate` whose link is lost needs another permission."""
     unknown = Claim(
         phone=PHONE, id="m1", dispatch_number=1, link="1", result=claims.unknown_result("gone", 1.0)
     )
-    command = SendCommand(
-        phone=PHONE,
-        id="m1",
-        dispatch_number=2,
-        account="main",
-        timeout_s=9.0,
-        content=b"",
-        allow_duplicate=True,
-    )
+    command = msgspec.structs.replace(FORCED, dispatch_number=2)
     assert claims.decide(command, unknown, 2.0) == Reconcile()
     first = after_lookup(command, unknown, NotInStore(), link="2", submit_count=0, now_s=2.0)
     assert first == SubmitAgain()
@@ -197,18 +200,9 @@ def test_a_permission_is_used_up_by_the_first_claim() -> None:
     """A message that never had a row is sent again by a person, and its ack is lost: it may have arrived, so it is
     not submitted under another link.
     """
-    command = SendCommand(
-        phone=PHONE,
-        id="m1",
-        dispatch_number=1,
-        account="main",
-        timeout_s=9.0,
-        content=b"",
-        allow_duplicate=True,
-    )
-    assert claims.decide(command, None, 1.0) == OpenClaim()
-    claim = claims.new_claim(command, None, chat_id="c", link="1", now_s=1.0)
-    later = msgspec.structs.replace(command, dispatch_number=2)
+    assert claims.decide(FORCED, None, 1.0) == OpenClaim()
+    claim = claims.new_claim(FORCED, None, chat_id="c", link="1", now_s=1.0)
+    later = msgspec.structs.replace(FORCED, dispatch_number=2)
     assert claims.decide(later, claim, 2.0) == Reconcile()
     decision = after_lookup(later, claim, NotInStore(), link="2", submit_count=0, now_s=2.0)
     assert isinstance(decision, Conclude)

@@ -14,13 +14,13 @@ from streams.domain.phone.events import (
     ConsentStatus,
     Failed,
     OutcomeUnknown,
-    ReceiptSeen,
     ScheduleDue,
     SourceRecord,
 )
 from streams.domain.phone.state import State
 from streams.domain.policy import Policy
 from streams.testing.phone_world import PHONE, READY, PhoneWorld
+from tests.domain.phone.lifecycle.causes import give_receipt
 
 UNKNOWN = OutcomeUnknown(at_s=1_000_000.0, error=Error("outcome_unknown"))
 GONE = {"main": Capacity(is_ready=False, free_slots=0, is_removed=True)}
@@ -120,7 +120,7 @@ def test_the_dead_letter_of_a_refused_replay_says_unknown(
     world.submit("a", **fields)
     world.conclude(UNKNOWN)
     if is_proved:
-        give_receipt(world)
+        give_receipt(world, "delivered")
     prepare(world)
     replay(world, allow_duplicate=True, **fields)
     letter = last_dead_letter(world)
@@ -135,19 +135,6 @@ def test_the_dead_letter_of_a_refused_request_says_not_sent(world: PhoneWorld) -
 
 
 # -- a replay that ends
-
-
-def give_receipt(world: PhoneWorld) -> None:
-    world.apply(
-        ReceiptSeen(
-            phone=PHONE,
-            id="a",
-            account="main",
-            whatsapp_id="x",
-            receipt="delivered",
-            at_s=world.now_s,
-        )
-    )
 
 
 def fail(world: PhoneWorld) -> None:
@@ -190,7 +177,7 @@ def test_nothing_says_that_it_was_not_sent(
     world.submit("a")
     world.conclude(UNKNOWN)
     if is_proved:
-        give_receipt(world)
+        give_receipt(world, "delivered")
     end(world)
     status = last_status(world)
     assert status.status == "unknown"
@@ -198,7 +185,7 @@ def test_nothing_says_that_it_was_not_sent(
     assert status.error.code == "outcome_unknown"
     assert status.error.detail.startswith(reason)
     assert last_dead_letter(world).outcome == "unknown"
-    give_receipt(world)
+    give_receipt(world, "delivered")
     assert world.statuses("a")[-2:] == ["sent", "delivered"]
 
 

@@ -144,7 +144,7 @@ async def test_a_deferred_dispatch_comes_back(
     await fake_sender.publish_outcome(send, Deferred(error=error, until_s=0.0, in_doubt=True))
     again = await fake_sender.take_command()
     assert (again.id, again.dispatch_number) == (submitted["id"], send.dispatch_number + 1)
-    assert (send.is_in_doubt, again.is_in_doubt) == (False, True)
+    assert (send.was_claimed, again.was_claimed) == (False, True)
     await fake_sender.publish_outcome(again)
     sent = await caller.wait_for_status(submitted["id"], "sent")
     assert sent["attempt"] == 1

@@ -182,10 +182,8 @@ def _make_outcome(decision: Decision, effect: Dispatch, error: Error) -> Outcome
 
 def _make_result(decision: Decision, effect: Dispatch, error: Error) -> Failed | OutcomeUnknown:
     """Of a dispatch that was to find out what became of an earlier attempt, nothing can tell it any more."""
-    in_flight = decision.row.in_flight if decision.row is not None else None
-    if in_flight is None or in_flight.dispatch_number != effect.dispatch_number:
-        return Failed(error=error)
-    if not in_flight.is_in_doubt:
+    flight = decision.row.in_flight if decision.row is not None else None
+    if flight is None or flight.dispatch_number != effect.dispatch_number or not flight.is_in_doubt:
         return Failed(error=error)
     unknown = Error("outcome_unknown", f"{error.code}: {error.detail}")
-    return OutcomeUnknown(at_s=in_flight.since_s, error=unknown)
+    return OutcomeUnknown(at_s=flight.since_s, error=unknown)

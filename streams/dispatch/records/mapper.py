@@ -167,7 +167,7 @@ class RecordMapper:
             reply_to=effect.changed_whatsapp_id or payload.reply_to,
             chat_id=effect.chat_id,
             allow_duplicate=effect.allow_duplicate,
-            is_in_doubt=effect.is_in_doubt,
+            was_claimed=effect.was_claimed,
             trace=context.get_echo_source(effect.id).trace,
         )
         key = context.phone.encode()

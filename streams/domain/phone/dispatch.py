@@ -152,7 +152,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
             changed_whatsapp_id=message.change.whatsapp_id if message.change else None,
-            is_in_doubt=message.pinned_to is not None and message.is_claimed,
+            was_claimed=message.was_claimed,
         )
     )
     in_flight = InFlight(

@@ -87,7 +87,7 @@ class Dispatch(Stored, frozen=True, tag="dispatch"):
     chat_id: str | None = None
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     changed_whatsapp_id: str | None = None  # of the message that it edits or revokes
-    is_in_doubt: bool = False  # it was claimed before, and may have been sent
+    was_claimed: bool = False  # by this account, so it may have been sent
 
 
 class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):

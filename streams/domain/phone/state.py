@@ -69,7 +69,7 @@ class Message(Stored, frozen=True):
     account: str | None = None  # requested by the caller
     pinned_to: str | None = None  # the account whose attempt is in doubt
     in_doubt_since_s: float = 0.0
-    is_claimed: bool = False  # in doubt: its claim is there, or was lost
+    is_claimed: bool = False  # counts only in doubt (was_claimed)
     held_back_until_s: float = 0.0  # in doubt, and its account may not submit it again before then
     refusals: int = 0  # by WhatsApp's server, after which it was handed back
     unanswered: int = 0  # dispatches in a row that a sender left without an outcome
@@ -99,6 +99,11 @@ class Message(Stored, frozen=True):
         if self.state is State.SCHEDULED:
             return self.send_at_s
         return self.expires_at_s if self.state in OPEN_STATES else 0.0
+
+    @property
+    def was_claimed(self) -> bool:
+        """Whether its attempt is in doubt, and was claimed: that its claim is missing then proves nothing."""
+        return self.pinned_to is not None and self.is_claimed
 
     @property
     def is_perhaps_shown(self) -> bool:

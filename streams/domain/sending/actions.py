@@ -10,8 +10,8 @@ import msgspec
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
+from streams.domain.sending import claim as claims
 from streams.domain.sending.claim import Claim
-from streams.domain.sending.claim import is_in_time as is_in_time_at
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import StoreLookup
 from streams.domain.sending.resolved import NOTHING_RESOLVED, Resolved
@@ -62,7 +62,12 @@ class LookUpMessage(msgspec.Struct, frozen=True):
 
 
 class Reconnect(msgspec.Struct, frozen=True):
-    """Have the page connect again, so that it sends once more what is pending: Reconnected."""
+    """Have the page connect again, so that it sends once more what is pending: Reconnected.
+
+    `result`: that of the attempt, then.
+    """
+
+    result: Result
 
 
 class RestrictAccount(msgspec.Struct, frozen=True):
@@ -145,7 +150,7 @@ class ClaimStored(msgspec.Struct, frozen=True):
 
     def is_in_time(self, command: SendCommand) -> bool:
         """Whether this claim permits a submit of this dispatch."""
-        is_in_time = is_in_time_at(command, self.appended_at_s)
+        is_in_time = claims.is_in_time(command, self.appended_at_s)
         return is_in_time and not self.resolved.may_include(command)
 
 

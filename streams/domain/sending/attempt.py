@@ -45,8 +45,6 @@ The shell (streams/sender/attempts/runner.py) executes each action and reports o
 
 from collections.abc import Mapping
 
-from msgspec.structs import replace
-
 from streams.domain.accounts.restriction import is_about_account
 from streams.domain.errors import Error, error_for
 from streams.domain.phone.events import Failed, Result, Sent
@@ -73,7 +71,6 @@ class Attempt:
         self._history = SubmitHistory()
         self._may_be_claimed = False  # by this attempt
         self._claim_stored: actions.ClaimStored | None = None  # the last claim of this attempt
-        self._result_after_reconnect: Result | None = None
         self._is_found = False  # the last lookup concluded the attempt
         self._is_refused = False  # by the server, and not only the pace of the account
         self.action: Action = self._begin(now_s)
@@ -176,9 +173,8 @@ class Attempt:
                 return self._refused(now_s, error, until_s)
             case actions.LookUpMessage(), actions.MessageLookedUp():
                 return self._after_message_lookup(observation, now_s)
-            case actions.Reconnect(), actions.Reconnected():
-                assert self._result_after_reconnect is not None, "set with the action"
-                return actions.Finish(self._result_after_reconnect)
+            case actions.Reconnect(result), actions.Reconnected():
+                return actions.Finish(result)
             case _:
                 raise UnexpectedObservation(self.action, observation)
 
@@ -199,8 +195,9 @@ class Attempt:
                 return self._not_sent(now_s, error)
             case actions.WaitUntilAllowed(), actions.Allowed():
                 return actions.ConfirmOwnership()
-            case _, actions.Denied(error, until_s) if not isinstance(
-                self.action, actions.FetchMedia
+            case (
+                (actions.LookUpNumber() | actions.WaitUntilAllowed()),
+                actions.Denied(error, until_s),
             ):
                 return self._not_sent(now_s, error, until_s)
             case _:
@@ -238,7 +235,7 @@ class Attempt:
         One that an earlier process left says nothing about when: it is stored again.
         """
         new = claims.new_claim(self.command, claim, chat_id=self.chat_id, link=link, now_s=now_s)
-        new = replace(new, may_have_arrived=new.may_have_arrived or self.may_have_arrived)
+        new = claims.remember_copy(new, may_have_arrived=self.may_have_arrived)
         if new == claim and self._claim_stored is not None:
             return None
         self._may_be_claimed = True
@@ -286,8 +283,7 @@ class Attempt:
             case RefusedLate(server_code):
                 return self._after_refusal(server_code, "after the ack timeout", now_s)
             case AskToReconnect(result):
-                self._result_after_reconnect = result
-                return actions.Reconnect()
+                return actions.Reconnect(result)
             case SubmitAgain():
                 self._history = self._history.before_resubmit(link)
                 return self._wait(now_s)

@@ -8,7 +8,7 @@ submit. The second one has the same WhatsApp id, and a recipient that has the me
     ----------------------   -------------------------   ------------------------------------------
     any                      has a receipt               Conclude sent: it arrived, whatever else the
                                                          row says
-    in doubt                 none                        Conclude deferred, in doubt: its row is lost, and
+    claimed before           none                        Conclude deferred, in doubt: its row is lost, and
                                                          proves nothing
     before its deadline      none                        OpenClaim
     after it                 none                        Conclude deferred, deadline_exceeded
@@ -101,7 +101,7 @@ def decide(
     command: SendCommand, claim: Claim | None, now_s: float
 ) -> OpenClaim | Reconcile | Conclude:
     """What to do with a dispatch, given its row."""
-    if claim is None and command.is_in_doubt:
+    if claim is None and command.was_claimed:
         return Conclude(in_doubt_result(MISSING_CLAIM_DETAIL))
     if claim is None:
         return _decide_new(command, now_s)
@@ -165,18 +165,20 @@ def concluded_claim(
     if stored == (command.dispatch_number, result):
         return None
     if isinstance(result, Deferred) and result.in_doubt:
-        is_news = may_have_arrived and claim is not None and not claim.may_have_arrived
-        return replace(claim, may_have_arrived=True) if claim is not None and is_news else None
+        marked = claim and remember_copy(claim, may_have_arrived=may_have_arrived)
+        return None if marked == claim else marked
     previous = claim or Claim(
         phone=command.phone, id=command.id, dispatch_number=command.dispatch_number
     )
-    return replace(
-        previous,
-        dispatch_number=command.dispatch_number,
-        result=result,
-        concluded_at_s=now_s,
-        may_have_arrived=previous.may_have_arrived or may_have_arrived,
+    concluded = replace(
+        previous, dispatch_number=command.dispatch_number, result=result, concluded_at_s=now_s
     )
+    return remember_copy(concluded, may_have_arrived=may_have_arrived)
+
+
+def remember_copy(claim: Claim, *, may_have_arrived: bool) -> Claim:
+    """The row; if the attempt has seen a copy that may have arrived, it says so from now on."""
+    return replace(claim, may_have_arrived=claim.may_have_arrived or may_have_arrived)
 
 
 def withdrawn_claim(command: SendCommand, claim_at_start: Claim | None, now_s: float) -> Claim:

@@ -26,7 +26,9 @@ class SendCommand(Stored, frozen=True):
     reply_to: str | None = None
     chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
-    is_in_doubt: bool = False  # this account has claimed it before: its row is there, or was lost
+    was_claimed: bool = (
+        False  # by this account, and the doubt goes on: its row is there, or was lost
+    )
     trace: tuple[tuple[str, bytes], ...] = ()
     # Of this record: set by `decode`, and never written.
     appended_at_s: float = 0.0

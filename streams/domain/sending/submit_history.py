@@ -71,7 +71,10 @@ class SubmitHistory(msgspec.Struct, frozen=True):
     @property
     def has_resubmitted(self) -> bool:
         """Whether the page was given the message after a lookup."""
-        return self.is_reconciled and self.submit_count > self.is_first
+        submits_before = (
+            1 if self.is_first else 0
+        )  # what an attempt begins with, unless it finds a claim
+        return self.is_reconciled and self.submit_count > submits_before
 
     def not_sent_result(self, error: Error, until_s: float, now_s: float) -> Result:
         """The last submit was not made, or certainly sent nothing, for this reason."""

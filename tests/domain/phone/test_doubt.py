@@ -58,13 +58,13 @@ def send_times(world: PhoneWorld) -> tuple[float, ...]:
     return world.row.send_times_s
 
 
-def test_the_sender_learns_that_the_message_is_in_doubt(world: PhoneWorld) -> None:
+def test_the_sender_learns_that_it_has_claimed_the_message(world: PhoneWorld) -> None:
     """A claim that it does not find then was lost: nothing is submitted."""
     world.submit("a")
     world.conclude(IN_DOUBT)
     wake(world)
     dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
-    assert [dispatch.is_in_doubt for dispatch in dispatches] == [False, True]
+    assert [dispatch.was_claimed for dispatch in dispatches] == [False, True]
     assert world.row is not None
     assert world.row.in_flight is not None
     assert world.row.in_flight.is_in_doubt
@@ -84,7 +84,7 @@ def test_whether_the_sender_has_claimed_it_before(
         world.conclude(replace(IN_DOUBT, is_unread=is_unread))
         wake(world)
     dispatches = [effect for effect in world.effects if isinstance(effect, Dispatch)]
-    assert dispatches[-1].is_in_doubt == is_claimed
+    assert dispatches[-1].was_claimed == is_claimed
 
 
 @pytest.mark.parametrize("receipt", KINDS)

@@ -53,7 +53,7 @@ from tests.domain.sending.attempts import (
 )
 
 # The dispatcher knows that an earlier attempt may have sent it.
-IN_DOUBT = msgspec.structs.replace(COMMAND, is_in_doubt=True)
+IN_DOUBT = msgspec.structs.replace(COMMAND, was_claimed=True)
 NOT_SENT_CLAIM = msgspec.structs.replace(
     CLAIM, dispatch_number=1, result=Deferred(error=DISCONNECTED)
 )
@@ -181,11 +181,11 @@ def test_when_a_claim_can_be_withdrawn(action: type) -> None:
     assert ATTEMPTS[action]().is_withdrawable == expected
 
 
-@pytest.mark.parametrize("is_in_doubt", [False, True])
-def test_a_withdrawn_claim_leaves_a_row(*, is_in_doubt: bool) -> None:
+@pytest.mark.parametrize("was_claimed", [False, True])
+def test_a_withdrawn_claim_leaves_a_row(*, was_claimed: bool) -> None:
     """The message is new to the next process, also if the dispatcher has read the claim before it was withdrawn."""
     row = claims.withdrawn_claim(COMMAND, None, NOW_S)
-    again = msgspec.structs.replace(COMMAND, is_in_doubt=is_in_doubt)
+    again = msgspec.structs.replace(COMMAND, was_claimed=was_claimed)
     assert isinstance(begin(again, row).action, WaitUntilAllowed)
     assert claims.withdrawn_claim(COMMAND, CLAIM, NOW_S) == CLAIM
 

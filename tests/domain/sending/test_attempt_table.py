@@ -63,6 +63,7 @@ from tests.domain.sending.attempts import (
     looked_up,
 )
 
+STALLED = in_doubt(PENDING_DETAIL, NOW_S + STALL_TIMEOUT_S / 2)
 UNKNOWN_OTHER_LINK = OutcomeUnknown(
     at_s=NOW_S,
     error=Error("outcome_unknown", "the account has been linked again since the attempt"),
@@ -129,7 +130,7 @@ TABLE: list[tuple[type, Observation, Action]] = [
         looked_up(PENDING, claim=msgspec.structs.replace(CLAIM, claimed_at_s=NOW_S - 40)),
         in_doubt(PENDING_DETAIL, NOW_S + 20),
     ),
-    (LookUpMessage, looked_up(PENDING, claim=STALLED_CLAIM), Reconnect()),
+    (LookUpMessage, looked_up(PENDING, claim=STALLED_CLAIM), Reconnect(STALLED.result)),
     (LookUpMessage, looked_up(InStore(0)), WaitUntilAllowed()),
     (LookUpMessage, looked_up(InStore(-1)), WaitUntilAllowed()),
     (LookUpMessage, looked_up(NotInStore()), WaitUntilAllowed()),
@@ -147,7 +148,7 @@ TABLE: list[tuple[type, Observation, Action]] = [
         looked_up(NotInStore(), "link-2", claim=PROVED_CLAIM),
         Finish(Sent(at_s=NOW_S)),
     ),
-    (Reconnect, Reconnected(), in_doubt(PENDING_DETAIL, NOW_S + STALL_TIMEOUT_S / 2)),
+    (Reconnect, Reconnected(), STALLED),
 ]  # fmt: skip
 LEGAL = {(action, type(observation)) for action, observation, _ in TABLE}
 OBSERVATIONS: list[Observation] = [

@@ -200,7 +200,6 @@ def _apply_deferred(
     is_repeated_now = error.is_deadline_exceeded and is_first_or_slow
     delay_s = 0.0 if is_repeated_now else backoff.deferral_delay_s(message.deferrals)
     in_doubt_since_s = (message.in_doubt_since_s or transition.append_s) if result.in_doubt else 0.0
-    was_claimed = message.is_claimed and message.pinned_to is not None
     # Another account may take it before this one is in order again.
     can_move = error.error_class is ErrorClass.SESSION or _may_move(
         transition, message, event, result, accounts
@@ -213,7 +212,7 @@ def _apply_deferred(
         not_before_s=max(until_s, transition.now_s + delay_s),
         pinned_to=event.account if result.in_doubt else None,
         in_doubt_since_s=in_doubt_since_s,
-        is_claimed=result.in_doubt and (was_claimed or not result.is_unread),
+        is_claimed=result.in_doubt and (message.was_claimed or not result.is_unread),
         held_back_until_s=get_held_back_until_s(transition, message, result),
     )
     if result.in_doubt:

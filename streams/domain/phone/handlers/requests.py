@@ -181,6 +181,7 @@ def _make_message(
     event: RequestReceived, offset: int, append_s: float, existing: Message | None
 ) -> Message:
     request, arrival = event.request, event.forwarding
+    may_have_arrived = _may_have_arrived(request, existing)
     return Message(
         id=request.id,
         offset=offset,
@@ -189,8 +190,8 @@ def _make_message(
         generation=existing.generation + 1 if existing else 1,
         dispatches=existing.dispatches if existing else 0,
         queued_count=existing.queued_count if existing else 0,
-        allow_duplicate=existing is not None and _may_have_arrived(request, existing),
-        may_have_arrived=_may_have_arrived(request, existing),
+        allow_duplicate=existing is not None and may_have_arrived,
+        may_have_arrived=may_have_arrived,
         accepted_at_s=append_s,
         send_at_s=request.send_at_s,
         expires_at_s=request.expires_at_s,

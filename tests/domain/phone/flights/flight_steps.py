@@ -64,7 +64,7 @@ def publish(model: Model) -> Iterator[Model]:
             account=effect.account,
             timeout_s=effect.timeout_s,
             content=b"{}",
-            is_in_doubt=effect.is_in_doubt,
+            was_claimed=effect.was_claimed,
             appended_at_s=model.now_s,
             offset=len(model.commands),
         )

@@ -1,5 +1,6 @@
 """Damaged stores, on real RocksDBs and the real broker: a worker rebuilds them once, and loses nothing."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from streams.runtime.factory import App
 from streams.runtime.store import local_store
 from streams.runtime.store.rows import UndecodableRow
 from streams.runtime.table import DurableTable
-from tests.runtime.world import World, run_app
+from tests.runtime.world import WAIT_TIMEOUT_S, World, run_app
 
 pytestmark = pytest.mark.broker
 
@@ -55,7 +56,7 @@ def make_worker(world: World, check_row: Any = None) -> tuple[App, DurableTable]
 async def write_rows(world: World) -> None:
     """Rows in partition 0. After a second start they are in an SST file."""
     app, rows = make_worker(world)
-    async with run_app(app):
+    async with run_app(app), asyncio.timeout(WAIT_TIMEOUT_S):  # for the store of the partition
         await rows.write(0, [(b"%03d" % number, b"x" * 200) for number in range(ROW_COUNT)])
     app, rows = make_worker(world)
     async with run_app(app):

@@ -114,10 +114,12 @@ class Watchdog:
         # Does not use logging: the loop may be stuck while it holds one of its locks.
         faulthandler.dump_traceback(file=stderr_descriptor, all_threads=True)
         # A loop may also be idle because each of its tasks waits for another one.
-        tasks = "\n".join(f"waiting: {line}" for line in describe_tasks(loop))
-        os.write(stderr_descriptor, tasks.encode())
-        os.write(stderr_descriptor, b"\nthe event loop is stuck (exit 76, LOOP_STUCK)\n")
-        os._exit(ExitCode.LOOP_STUCK)
+        try:
+            tasks = "\n".join(f"waiting: {line}" for line in describe_tasks(loop))
+            os.write(stderr_descriptor, tasks.encode())
+        finally:  # whatever becomes of the report
+            os.write(stderr_descriptor, b"\nthe event loop is stuck (exit 76, LOOP_STUCK)\n")
+            os._exit(ExitCode.LOOP_STUCK)
 
     def stop(self) -> None:
         """The app has ended."""

@@ -80,9 +80,11 @@ class Worker(faust.Worker):
         await super().stop()
 
     def _end_hung_stop(self) -> NoReturn:
-        for line in describe_tasks(self.loop):
-            log.error("waiting: %s", line)
-        terminate(ExitCode.STALLED, f"did not stop within {self._stop_timeout_s:.0f} s")
+        try:
+            for line in describe_tasks(self.loop):
+                log.error("waiting: %s", line)
+        finally:  # whatever becomes of the report
+            terminate(ExitCode.STALLED, f"did not stop within {self._stop_timeout_s:.0f} s")
 
     def run(self) -> int:
         """Run to the end, and return the exit code."""

@@ -254,3 +254,19 @@ async def test_one_name_is_one_process(world: World):
     assert await second.wait_for_exit() == 1
     assert "WorkerAlreadyRunning: a worker dispatch-1 is already running" in second.log
     assert first.is_alive
+
+
+async def test_a_loop_whose_report_fails_ends_the_process(world: World):
+    """What it waited for is not known then, but it ends."""
+    await world.produce([b"block"])
+    worker = world.start_worker("failing", "dispatch-1", GRACE_S="1", REPORT_FAILS="1")
+    assert await worker.wait_for_exit() == ExitCode.LOOP_STUCK, worker.log
+
+
+async def test_a_stop_whose_report_fails_ends_the_process(world: World):
+    """The same."""
+    await world.produce([b"hang"])
+    worker = world.start_worker("failing", "dispatch-1", STOP_GRACE_S="1", REPORT_FAILS="1")
+    await wait_until(lambda: "starting hang" in worker.log)
+    worker.terminate()
+    assert await worker.wait_for_exit() == ExitCode.STALLED, worker.log

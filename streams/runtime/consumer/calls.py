@@ -16,9 +16,8 @@ class ThreadEnded(RuntimeError):
     """The thread has ended, and with it whatever was asked of it. mode takes a task that raises it for cancelled."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the consumer's thread has ended: Event loop is closed"
-        )  # mode looks for the last words
+        # mode looks for the last words.
+        super().__init__("the consumer's thread has ended: Event loop is closed")
 
 
 class CallableThread(QueueServiceThread):

@@ -3,7 +3,7 @@
 `raise`, `block` (the event loop) and `hang` (for ever); `crash` crashes the app from elsewhere while the event is in
 progress, so that the agent is cancelled; `revoked` does the same, and the event finds its partition gone. With
 `HEALTHY` in the environment, no record fails. The values of finished events are published. `GRACE_S` shortens the
-timeouts of the watchdog, `STOP_GRACE_S` that of a stop.
+timeouts of the watchdog, `STOP_GRACE_S` that of a stop. With `REPORT_FAILS`, the last words fail.
 
 `python -m tests.runtime.programs.failing NAME`, with settings from the environment.
 """
@@ -14,11 +14,15 @@ import sys
 import time
 
 from streams.kafka.topics import dispatch_app_id, names
-from streams.runtime import worker
+from streams.runtime import watchdog, worker
 from streams.runtime.broker.publisher import PartitionRevoked
 from streams.runtime.factory import create_app
 from streams.runtime.watchdog import WatchdogTimeouts
 from streams.settings import load
+
+
+def fail_to_report(_: object) -> list[str]:
+    raise RuntimeError("the tasks cannot be described")
 
 
 def main(name: str) -> int:
@@ -64,4 +68,6 @@ def main(name: str) -> int:
 
 
 if __name__ == "__main__":
+    if "REPORT_FAILS" in os.environ:
+        watchdog.describe_tasks = worker.describe_tasks = fail_to_report
     sys.exit(main(sys.argv[1]))

@@ -52,7 +52,7 @@ PENDING = {
     "domain/phone/lifecycle.py",
     "domain/sending/actions.py",
     "domain/sending/attempt.py",
-    "sender/attempts/runner.py",
+    "sender/attempts/executor.py",
     "sender/conclusion.py",
     "domain/phone/handlers/receipts.py",
     "tests/overrides/switches",

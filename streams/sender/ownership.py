@@ -9,13 +9,10 @@ import logging
 import os
 import socket
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any
 
 from streams.contract.account import AccountRecord
 from streams.domain.accounts.linking import Instructions
-from streams.domain.accounts.pacing import DAY_S
-from streams.domain.sending.claim import Claim
-from streams.domain.sending.claim_times import find_send_time_s
 from streams.sender.account import AccountPublisher
 from streams.sender.attempts.prelude import Prelude, make_typing_rule
 from streams.sender.attempts.runner import AttemptRunner
@@ -36,15 +33,13 @@ from streams.sender.pipeline import CLOSE_TIMEOUT_S, SendPipeline
 from streams.sender.ports import Ports
 from streams.sender.receipts import ReceiptTracker
 from streams.sender.restrictions import RestrictionStore
+from streams.sender.upkeep import Upkeep
 from streams.settings import Settings
 from streams.system.tasks import cancel_tasks
-from streams.whatsapp.driver import Driver, Phase, Receipt, SessionState
+from streams.whatsapp.driver import Phase, Receipt, SessionState
 from streams.whatsapp.incoming import IncomingHint
 
 log = logging.getLogger(__name__)
-
-SWEEP_INTERVAL_S: Final = 30.0
-IDLE_CHECK_S: Final = 10.0
 
 
 class SendTopicOwnership:
@@ -171,14 +166,23 @@ class SendTopicOwnership:
             clock=clock,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._ready_event = asyncio.Event()
+        self._upkeep = Upkeep(
+            claim_store=self._claim_store,
+            pace=self._pace,
+            receipts=self._receipts,
+            page_monitor=self._page_monitor,
+            runner=self._runner,
+            get_driver=lambda: self.browser_session.driver,
+            is_idle=lambda: not len(self.pipeline),
+            clock=clock,
+        )
 
     # -- life
 
     async def open(self, instructions: Instructions | None = None) -> None:
         """Read the rows, then begin. `instructions`: what persons have requested."""
         await self._claim_store.open()
-        await self._load_recent_sends()
+        await self._upkeep.load_recent_sends()
         self._restrictions.load()
         self._pace.load()
         self.apply_instructions(instructions or Instructions())
@@ -190,9 +194,9 @@ class SendTopicOwnership:
         self._spawn(self._link_controller.run(), "link")
         self._spawn(self._groups.run(), "groups")
         self._spawn(self._forgetter.run(), "forget")
-        self._spawn(self._refresh_acks(), "ack-refresh")
-        self._spawn(self._sweep_claims(), "sweep")
-        self._spawn(self._collect_garbage(), "gc")
+        self._spawn(self._upkeep.refresh_acks(), "ack-refresh")
+        self._spawn(self._upkeep.sweep_claims(), "sweep")
+        self._spawn(self._upkeep.collect_garbage(), "gc")
         self._spawn(self._pace.delivery_watch.run(), "delivery-watch")
         self.browser_session.open()
 
@@ -226,33 +230,6 @@ class SendTopicOwnership:
         self._link_controller.set_instructions(instructions)
         self._account_publisher.notify_change()
 
-    # -- rows
-
-    async def _load_recent_sends(self) -> None:
-        """What earlier ownerships sent, or may have sent: for today's pace, and for receipts that were missed."""
-        clock, now_mono_s = self._ports.clock, self._ports.clock.monotonic_s()
-        latest: list[tuple[float, str, Claim]] = []
-        async for whatsapp_id, claim in self._claim_store.scan_all():
-            at_s = find_send_time_s(claim)
-            if at_s is not None and (age_s := clock.age_s(at_s)) < DAY_S:
-                latest.append((now_mono_s - age_s, whatsapp_id, claim))
-        for sent_mono_s, whatsapp_id, claim in sorted(latest, key=lambda item: item[0]):
-            self._pace.pacer.record_sent(sent_mono_s)
-            self._receipts.watch(whatsapp_id, claim)
-
-    async def _sweep_claims(self) -> None:
-        while True:
-            await asyncio.sleep(SWEEP_INTERVAL_S)
-            await self._claim_store.flush()
-            await self._claim_store.sweep()
-            await self._pace.recipients.sweep()
-
-    async def _collect_garbage(self) -> None:
-        while True:
-            await asyncio.sleep(IDLE_CHECK_S)
-            if not len(self.pipeline):
-                await self._runner.collect_garbage()
-
     # -- the session
 
     @property
@@ -272,7 +249,7 @@ class SendTopicOwnership:
         self._ports.show_session(session)
         self._page_monitor.update(session)
         if session.phase is Phase.READY:
-            self._ready_event.set()
+            self._upkeep.notify_ready()
             self._inbound.notify_ready()
             self._forgetter.notify()
 
@@ -281,20 +258,3 @@ class SendTopicOwnership:
             self._inbound.notify(received)
         else:
             self._receipts.receive(received)
-
-    async def _refresh_acks(self) -> None:
-        """Whenever the session is ready, also if it was lost and came back during a refresh."""
-        while True:
-            await self._ready_event.wait()
-            self._ready_event.clear()
-            driver = self.browser_session.driver
-            if driver is not None:
-                await self._receipts.refresh_acks(driver)
-                await self._record_versions(driver)
-
-    async def _record_versions(self, driver: Driver) -> None:
-        """A metric: a page that cannot be read for it must not end the sender."""
-        try:
-            await self._page_monitor.record_versions(driver)
-        except Exception:
-            log.exception("the versions of WhatsApp's page cannot be read")

@@ -40,7 +40,7 @@ Without a URL, or with its file on disk, FetchMedia is left out. Rules:
    submitted under another one, nor more than `MAX_SUBMITS` times in a dispatch. A file is fetched before the claim.
 4. An attempt that ends while something may have left the page leaves its claim open, or reports `OutcomeUnknown`.
 
-The shell (streams/sender/attempts/runner.py) executes each action and reports one observation, which answers it.
+The shell (streams/sender/attempts/executor.py) executes each action and reports one observation, which answers it.
 """
 
 from collections.abc import Mapping

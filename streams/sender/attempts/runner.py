@@ -1,24 +1,21 @@
-"""Executes the actions of an attempt. Decides nothing.
+"""Runs attempts to their results, each in its turn. Decides nothing and calls no page.
 
-What is done next is decided in streams/domain/sending/attempt.py. Here an action becomes a call, and
-what came of the call becomes an observation. Nothing is raised for what a browser does, and an error
-in here costs one message: every attempt ends in a `Result`.
+What is done next is decided in streams/domain/sending/attempt.py, and done in executor.py. Here is only when: ahead of
+the turn, in it, or beside other messages. An error in here costs one message: every attempt ends in a `Result`.
 """
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 
 from streams.contract.request.media import MAX_MB_BY_KIND
-from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending import actions
 from streams.domain.sending import claim as claims
-from streams.domain.sending.actions import Action, Observation
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.turn_times import TurnTimes
+from streams.sender.attempts.executor import ActionExecutor
 from streams.sender.attempts.media_fetcher import Media, MediaFetcher
 from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.prelude import Prelude
@@ -33,7 +30,6 @@ from streams.sender.new_chats import NewChatGuard
 from streams.sender.pace.account_pace import AccountPace
 from streams.sender.restrictions import RestrictionStore
 from streams.system.tasks import await_or_cancel
-from streams.whatsapp import driver as browser
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +71,6 @@ class AttemptRunner:
         with the code of each refusal by WhatsApp's server.
         """
         self._browser_session = browser_session
-        self._reconciler = Reconciler(browser_session, clock, on_refused)
         self._permission = SendPermission(
             browser_session=browser_session,
             pace=pace,
@@ -83,21 +78,28 @@ class AttemptRunner:
             on_paced=on_paced,
             clock=clock,
         )
-        self._prelude = prelude
-        self._submitter = Submitter(
-            pace=pace,
-            new_chats=new_chats,
-            limits=limits,
+        self._executor = ActionExecutor(
+            browser_session=browser_session,
+            claim_store=claim_store,
+            restrictions=restrictions,
+            permission=self._permission,
+            submitter=Submitter(
+                pace=pace,
+                new_chats=new_chats,
+                limits=limits,
+                fence=fence,
+                on_refused=on_refused,
+                clock=clock,
+            ),
+            reconciler=Reconciler(browser_session, clock, on_refused),
+            media_fetcher=MediaFetcher(media, limits.media_patience_s, clock),
             fence=fence,
-            on_refused=on_refused,
             clock=clock,
         )
+        self._prelude = prelude
         self._claim_store = claim_store
-        self._restrictions = restrictions
-        self._fence = fence
         self._clock = clock
         self._ack_patience_s = limits.ack_patience_s
-        self._media_fetcher = MediaFetcher(media, limits.media_patience_s, clock)
         self._turn_line = TurnLine(self._permission.may_go_ahead, clock)
 
     @property
@@ -129,20 +131,7 @@ class AttemptRunner:
         link, row = self._browser_session.state.link, self._claim_store.get(running.whatsapp_id)
         claim = running.attempt.claim_ahead(link, row, self._clock.now_s())
         if claim is not None:
-            running.attempt.claimed_ahead(await self._store_claim(running, claim))
-
-    async def _store_claim(
-        self, running: RunningAttempt, claim: claims.Claim
-    ) -> actions.ClaimStored:
-        """Without an append time from the broker, it is infinity.
-
-        The broker appended it after `sent_mono_s`, so the deadline on the monotonic clock is never too late.
-        """
-        sent_mono_s = self._clock.monotonic_s()
-        at_s = await self._claim_store.put(running.whatsapp_id, claim)
-        appended_at_s = math.inf if at_s is None else at_s
-        running.deadline_mono_s = sent_mono_s + running.command.deadline_s - appended_at_s
-        return actions.ClaimStored(appended_at_s, self._claim_store.resolved)
+            running.attempt.claimed_ahead(await self._executor.store_claim(running, claim))
 
     async def withdraw(self, running: RunningAttempt) -> None:
         """Take back a claim whose message the page never had."""
@@ -203,92 +192,11 @@ class AttemptRunner:
 
     async def _step(self, running: RunningAttempt) -> None:
         try:
-            observation = await self._execute(running, running.attempt.action)
+            observation = await self._executor.execute(running, running.attempt.action)
             running.attempt.observe(observation, self._clock.now_s())
         except Exception as error:
             log.exception("dispatch %d: internal error", running.command.dispatch_number)
             running.attempt.fail(type(error).__name__)
-
-    async def _execute(self, running: RunningAttempt, action: Action) -> Observation:
-        match action:
-            case actions.LookUpNumber() | actions.FetchMedia():
-                return await self._prepare(running, action)
-            case actions.WaitUntilAllowed():
-                return await self._wait_until_allowed(running)
-            case actions.StoreClaim(claim):
-                return await self._store_claim(running, claim)
-            case actions.ConfirmOwnership():
-                await self._fence.ensure_member()
-                return actions.OwnershipConfirmed(*self._read_link_and_row(running))
-            case actions.Submit():
-                return await self._submit(running, action)
-            case actions.LookUpMessage(chat_id):
-                lookup = await self._reconciler.reconcile(running.whatsapp_id, chat_id)
-                return actions.MessageLookedUp(lookup, *self._read_link_and_row(running))
-            case actions.Reconnect():
-                await self._reconciler.reconnect()
-                return actions.Reconnected()
-            case actions.RestrictAccount(error, link):
-                restriction = await self._restrictions.restrict(error, link, self._clock.now_s())
-                return actions.AccountRestricted(restriction.until_s)
-            case actions.Finish():
-                raise AssertionError("nothing is executed after the result")
-
-    def _read_link_and_row(self, running: RunningAttempt) -> tuple[str | None, claims.Claim | None]:
-        """Receipts change rows at any time, so the row is read when it is needed."""
-        return self._browser_session.state.link, self._claim_store.get(running.whatsapp_id)
-
-    # -- actions
-
-    async def _prepare(
-        self, running: RunningAttempt, action: actions.LookUpNumber | actions.FetchMedia
-    ) -> Observation:
-        match action:
-            case actions.LookUpNumber(phone):
-                return await self._look_up_number(phone, running.deadline_mono_s)
-            case actions.FetchMedia(content):
-                observation, running.media = await self._media_fetcher.fetch(
-                    content, running.whatsapp_id, running.deadline_mono_s
-                )
-                return observation
-
-    async def _look_up_number(self, phone: str, deadline_mono_s: float) -> Observation:
-        driver = await self._permission.wait_for_driver(deadline_mono_s)
-        if isinstance(driver, actions.Denied):
-            return driver
-        match await driver.look_up(phone):
-            case browser.OnWhatsApp(chat_id, phone_of_chat):
-                return actions.NumberFound(chat_id, phone_of_chat)
-            case browser.NotOnWhatsApp():
-                return actions.NumberNotFound()
-            case browser.LookupFailed(detail, is_session_lost=True):
-                return actions.Denied(Error("disconnected", detail))
-            case browser.LookupFailed(detail):
-                return actions.NumberLookupFailed(detail)
-
-    async def _wait_until_allowed(self, running: RunningAttempt) -> Observation:
-        running.driver = None
-        driver = await self._permission.wait_for_submit(
-            running.deadline_mono_s, is_stranger=running.is_stranger
-        )
-        if isinstance(driver, actions.Denied):
-            return driver
-        running.driver = driver
-        return actions.Allowed()
-
-    async def _submit(self, running: RunningAttempt, action: actions.Submit) -> Observation:
-        assert running.driver is not None, "a submit follows `Allowed`"
-        return await self._submitter.submit(
-            running.driver,
-            running.command,
-            running.whatsapp_id,
-            action.chat_id,
-            action.content,
-            running.deadline_mono_s,
-            is_stranger=running.is_stranger,
-            media_path=running.media.path if running.media else None,
-            after=running.turn.predecessor,
-        )
 
 
 def _prepare_turn(running: RunningAttempt) -> Turn:

@@ -127,6 +127,7 @@ CODES: Final[dict[str, tuple[ErrorClass, str]]] = {
     "too_late_to_revoke": (_INVALID, "WhatsApp does not allow to revoke the message any more"),
     "too_late_to_cancel": (_INVALID, "The message can no longer be cancelled"),
     "recipient_opted_out": (_INVALID, "The recipient does not want these messages"),
+    "id_already_used": (_PERMANENT, "The id is that of an earlier message, which was forgotten"),
     "no_sending_hours": (_PERMANENT, "The quiet hours leave no time for this recipient"),
     "recipient_not_on_whatsapp": (_PERMANENT, "The number is not on WhatsApp"),
     "not_in_group": (_PERMANENT, "No account that may send this is in the group"),

@@ -38,12 +38,16 @@ class ForgetReport(Stored, frozen=True):
 
 
 class ForgetInstruction(Stored, frozen=True):
-    """The sender is to forget this recipient. `chat_id`: WhatsApp's chat of it, if the dispatcher knows it."""
+    """The sender is to forget this recipient. `chat_id`: WhatsApp's chat of it, if the dispatcher knows it.
+
+    `before_offset`: only messages that were accepted before this event of the phone log; -1: it is not known.
+    """
 
     account: str
     request_id: str
     phone: str
     chat_id: str | None = None
+    before_offset: int = -1
 
 
 class ForgetAnswer(Stored, frozen=True):

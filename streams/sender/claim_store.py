@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.claim_times import claim_expires_at_s, clamp_times, is_only_counted
+from streams.domain.sending.forgotten import make_remainder
 from streams.domain.sending.message_id import PREFIX
 from streams.domain.sending.resolved import (
     BARRIER_PREFIX,
@@ -97,13 +98,18 @@ class ClaimStore:
         idempotency_window_s: float,
         now_s: Callable[[], float],
         read_send_end: Callable[[], Awaitable[int]],
+        is_to_forget: Callable[[Claim], bool] = lambda _claim: False,
     ) -> None:
-        """`read_send_end` gives the end offset of the send topic as it is now."""
+        """`read_send_end` gives the end offset of the send topic as it is now.
+
+        `is_to_forget`: the recipient of the claim is forgotten, and the row still has to be replaced.
+        """
         self.resolved = NOTHING_RESOLVED  # when the last row that is durable was written
         self._table = table
         self._read_send_end = read_send_end
         self._idempotency_window_s = idempotency_window_s
         self._now_s = now_s
+        self._is_to_forget = is_to_forget
         self._next_batch: _WriteBatch | None = None
         self._writing_batch: _WriteBatch | None = None
         self._buffer: dict[bytes, bytes | None] = {}
@@ -124,12 +130,15 @@ class ClaimStore:
     # -- rows
 
     def get(self, whatsapp_id: str) -> Claim | None:
-        """The row of this id. One that is only kept to be counted is as if it were not there."""
+        """The row of this id. One that is only kept to be counted is as if it were not there.
+
+        One that is to be forgotten is as if it were already: its account may wait for a ready page for long.
+        """
         data = self.read(whatsapp_id.encode())
         claim = None if data is None else self._decode(data)
         if claim is None or is_only_counted(claim, self._idempotency_window_s, self._now_s()):
             return None
-        return claim
+        return make_remainder(claim, self._now_s()) if self._is_to_forget(claim) else claim
 
     def _decode(self, data: bytes) -> Claim:
         try:

@@ -133,6 +133,8 @@ class ResultWriter:
 
     def _make_outcome(self, dispatch: PendingDispatch, result: Result) -> Outcome:
         running = dispatch.running
+        claim = self._claim_store.get(dispatch.whatsapp_id)
+        is_forgotten = claim is not None and claim.is_forgotten
         return Outcome(
             phone=dispatch.command.phone,
             id=dispatch.command.id,
@@ -141,4 +143,5 @@ class ResultWriter:
             whatsapp_id=dispatch.whatsapp_id,
             result=result,
             chat_id=running.attempt.looked_up_chat_id if running else None,
+            accepted_offset=dispatch.command.accepted_offset if is_forgotten else -1,
         )

@@ -1,7 +1,7 @@
 """One ownership of the send topic: from the recovery of its table until the partition is revoked.
 
-Everything that may touch WhatsApp or the table lives in here and has ended when `close` returns. So
-only the next ownership, in whichever process that is, reconciles the claims that this one left open.
+Everything that may touch WhatsApp or the table lives in here and has ended when `close` returns. So only the next
+ownership, in whichever process that is, reconciles the claims that this one left open.
 """
 
 import asyncio
@@ -52,6 +52,7 @@ class SendTopicOwnership:
             idempotency_window_s=settings.idempotency_window_s,
             now_s=clock.now_s,
             read_send_end=ports.read_send_end,
+            is_to_forget=ports.forget_instructions.covers,
         )
         self._restrictions = RestrictionStore(
             self._claim_store, lambda: self._account_publisher.notify_change()
@@ -107,14 +108,12 @@ class SendTopicOwnership:
             publish=ports.publish_groups,
             now_s=clock.now_s,
         )
-        media_store = make_store(settings)
+        media_store, get_page = make_store(settings), self.browser_session.get_ready_driver
         self._inbound = InboundFollower(
             account,
             positions=PositionStore(self._claim_store),
-            downloader=make_downloader(
-                settings, account, media_store, self.browser_session.get_ready_driver
-            ),
-            get_page=self.browser_session.get_ready_driver,
+            downloader=make_downloader(settings, account, media_store, get_page),
+            get_page=get_page,
             publish_messages=ports.publish_inbound,
             publish_events=ports.publish_events,
             on_published=ports.metrics.record_inbound,

@@ -17,6 +17,7 @@ from streams.domain.accounts.pace_rules import PaceRules
 from streams.domain.accounts.pacing import Pace
 from streams.domain.phone.events import Event, Outcome, Result
 from streams.domain.sending import command as commands
+from streams.domain.sending.claim import Claim
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
@@ -92,6 +93,7 @@ class FastSender:
     account_records: list[AccountRecord] = field(default_factory=list)
     media: FakeMedia = field(default_factory=FakeMedia)
     paced_count: int = 0
+    is_to_forget: Callable[[Claim], bool] = lambda _: False
 
     def __post_init__(self) -> None:
         self._numbers: Iterator[int] = itertools.count(1)
@@ -111,6 +113,7 @@ class FastSender:
             idempotency_window_s=3600.0,
             now_s=self.get_now_s,
             read_send_end=self._read_send_end,
+            is_to_forget=lambda claim: self.is_to_forget(claim),
         )
         self.restrictions = RestrictionStore(
             self.claims, lambda: self.account_publisher.notify_change()

@@ -28,6 +28,7 @@ class ForgetRecords:
             request_id=effect.request_id,
             phone=phone,
             chat_id=effect.chat_id,
+            before_offset=effect.before_offset,
         )
         key = forgetting.account_key(effect.account, effect.request_id, phone)
         return OutgoingRecord(self._topic, forgetting.encode(instruction), key=key)

@@ -168,6 +168,7 @@ class RecordMapper:
             chat_id=effect.chat_id,
             allow_duplicate=effect.allow_duplicate,
             was_claimed=effect.was_claimed,
+            accepted_offset=effect.accepted_offset,
             trace=context.get_echo_source(effect.id).trace,
         )
         key = context.phone.encode()

@@ -124,9 +124,8 @@ def _dispatch_first(
 def _get_rate_limited_until_s(transition: Transition, head: Message, heads: list[Message]) -> float:
     """The moment from which the limit allows this message; 0: now.
 
-    An attempt in doubt may arrive at any moment, so the others keep a place in the window free for it. It
-    has this place itself. At a limit of 1 they wait until it is no longer in doubt, at most
-    `unknown_after_s`.
+    An attempt in doubt may arrive at any moment, so the others keep a place in the window free for it. It has this
+    place itself. At a limit of 1 they wait until it is no longer in doubt, at most `unknown_after_s`.
     """
     policy = transition.policy
     in_doubt = [other for other in heads if other.pinned_to is not None]
@@ -153,6 +152,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             allow_duplicate=message.allow_duplicate,
             changed_whatsapp_id=message.change.whatsapp_id if message.change else None,
             was_claimed=message.was_claimed,
+            accepted_offset=message.accepted_offset,
         )
     )
     in_flight = InFlight(
@@ -164,6 +164,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
         is_in_doubt=message.pinned_to is not None,
         has_chat=chat is not None,
         allow_duplicate=message.allow_duplicate,
+        accepted_offset=message.accepted_offset,
     )
     return transition.update_phone(in_flight=in_flight, account=account, timer_at_s=0.0)
 

@@ -88,6 +88,7 @@ class Dispatch(Stored, frozen=True, tag="dispatch"):
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
     changed_whatsapp_id: str | None = None  # of the message that it edits or revokes
     was_claimed: bool = False  # by this account, so it may have been sent
+    accepted_offset: int = -1  # of the message
 
 
 class PublishDeadLetter(Stored, frozen=True, tag="publish_dead_letter"):
@@ -168,6 +169,7 @@ class InstructForget(Stored, frozen=True, tag="instruct_forget"):
     request_id: str
     account: str
     chat_id: str | None
+    before_offset: int = -1  # messages that were accepted before this event are forgotten
 
 
 Effect: TypeAlias = (

@@ -133,6 +133,8 @@ class Outcome(Stored, frozen=True, tag="outcome"):
     whatsapp_id: str
     result: Result
     chat_id: str | None = None  # what WhatsApp answered when the number was looked up
+    # Known if its claim was forgotten: it is only of the message that was accepted with the event at this offset.
+    accepted_offset: int = -1
 
 
 class ReceiptSeen(Stored, frozen=True, tag="receipt_seen"):

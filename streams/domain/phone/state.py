@@ -48,6 +48,8 @@ class Message(Stored, frozen=True):
 
     id: str
     offset: int  # of the event that made the row
+    # Of the event that accepted its first generation: its identity, which a reused id does not have. -1: not known.
+    accepted_offset: int = -1
     seq: int = -1  # its slot in its queue; -1 if it is in none
     arrival: int = (
         0  # its place among all messages of the phone, in the order in which they began to wait
@@ -153,6 +155,7 @@ class InFlight(Stored, frozen=True):
     is_in_doubt: bool = False  # it was dispatched to be reconciled
     has_chat: bool = False  # with the answer of an earlier look-up, so its sender makes none
     allow_duplicate: bool = False
+    accepted_offset: int = -1  # of the message
 
 
 class Closure(Stored, frozen=True):

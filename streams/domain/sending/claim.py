@@ -6,6 +6,8 @@ submit. The second one has the same WhatsApp id, and a recipient that has the me
 
     a dispatch comes         its row                     decision
     ----------------------   -------------------------   ------------------------------------------
+    of a later message       is left of a forgotten      Conclude failed: its id is used, so its recipient
+                             one, sent or unknown        would drop it
     any                      has a receipt               Conclude sent: it arrived, whatever else the
                                                          row says
     claimed before           none                        Conclude deferred, in doubt: its row is lost, and
@@ -59,6 +61,7 @@ class Claim(Stored, frozen=True):
     phone: str
     id: str
     dispatch_number: int  # the latest one known
+    accepted_offset: int = -1  # of the message (state.py)
     chat_id: str | None = None
     link: str | None = None  # of the session under which it was claimed
     claimed_at_s: float = 0.0
@@ -105,6 +108,8 @@ def decide(
         return Conclude(in_doubt_result(MISSING_CLAIM_DETAIL))
     if claim is None:
         return _decide_new(command, now_s)
+    if is_of_forgotten(claim, command.accepted_offset):
+        return Conclude(already_used_result())
     if claim.receipt and not isinstance(claim.result, Sent):
         return Conclude(Sent(at_s=now_s))
     if command.dispatch_number < claim.dispatch_number:
@@ -131,6 +136,7 @@ def new_claim(
         phone=command.phone,
         id=command.id,
         dispatch_number=command.dispatch_number,
+        accepted_offset=command.accepted_offset,
         chat_id=chat_id,
         link=link,
         claimed_at_s=now_s,
@@ -161,6 +167,8 @@ def concluded_claim(
     """
     if claim is not None and command.dispatch_number < claim.dispatch_number:
         return None
+    if claim is not None and is_of_forgotten(claim, command.accepted_offset):
+        return None
     stored = None if claim is None else (claim.dispatch_number, claim.result)
     if stored == (command.dispatch_number, result):
         return None
@@ -168,7 +176,10 @@ def concluded_claim(
         marked = claim and remember_copy(claim, may_have_arrived=may_have_arrived)
         return None if marked == claim else marked
     previous = claim or Claim(
-        phone=command.phone, id=command.id, dispatch_number=command.dispatch_number
+        phone=command.phone,
+        id=command.id,
+        dispatch_number=command.dispatch_number,
+        accepted_offset=command.accepted_offset,
     )
     concluded = replace(
         previous, dispatch_number=command.dispatch_number, result=result, concluded_at_s=now_s
@@ -190,9 +201,15 @@ def withdrawn_claim(command: SendCommand, claim_at_start: Claim | None, now_s: f
         phone=command.phone,
         id=command.id,
         dispatch_number=command.dispatch_number - 1,
+        accepted_offset=command.accepted_offset,
         result=Deferred(error=Error("deadline_exceeded", "its claim was withdrawn")),
         concluded_at_s=now_s,
     )
+
+
+def is_of_forgotten(claim: Claim, accepted_offset: int) -> bool:
+    """Whether the row is what is left of a forgotten message, and this message was accepted later than that one."""
+    return claim.is_forgotten and 0 <= claim.accepted_offset < accepted_offset
 
 
 def is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
@@ -223,6 +240,15 @@ def moved_result(command: SendCommand, whatsapp_phone: str | None) -> Moved | No
     """The result if WhatsApp's number of the chat is another recipient; None: this one, or it does not say."""
     phone = to_canonical(whatsapp_phone) if whatsapp_phone is not None else None
     return None if phone in (None, command.phone) else Moved(phone=phone)
+
+
+def already_used_result() -> Failed:
+    """The result of a message with the id of a forgotten one: nothing was sent, and its recipient would drop it."""
+    detail = (
+        "an earlier message to this recipient had this id, and was sent or may have been, before the recipient was "
+        "forgotten; nothing was sent for this one: request it with another id"
+    )
+    return Failed(error=Error("id_already_used", detail))
 
 
 def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:

@@ -29,6 +29,7 @@ class SendCommand(Stored, frozen=True):
     was_claimed: bool = (
         False  # by this account, and the doubt goes on: its row is there, or was lost
     )
+    accepted_offset: int = -1  # of the message: a later message with the same id has a higher one
     trace: tuple[tuple[str, bytes], ...] = ()
     # Of this record: set by `decode`, and never written.
     appended_at_s: float = 0.0

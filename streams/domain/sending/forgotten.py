@@ -6,7 +6,9 @@
     was certainly not sent             nothing: another dispatch of it has a deadline
     was claimed after the request      all of it: it is to a recipient that was never seen before
 
-So a command that is read twice after a crash sends nothing again, and today's count of the account stays right.
+So a command that is read twice after a crash sends nothing again, and today's count of the account stays right. A later
+message with the same id would have the same WhatsApp id, so its recipient would drop it: it fails, and says why
+(claim.py).
 """
 
 from streams.domain.errors import Error
@@ -15,9 +17,15 @@ from streams.domain.sending.claim import Claim
 from streams.domain.sending.claim_times import COUNTED_S
 
 
-def is_to_forget(claim: Claim, phone: str, requested_at_s: float) -> bool:
-    """Whether the claim is of this number, and older than the request."""
-    return claim.phone == phone and claim.claimed_at_s <= requested_at_s
+def is_to_forget(claim: Claim, phone: str, requested_at_s: float, before_offset: int = -1) -> bool:
+    """Whether the claim is of this number, and older than the request: by its time, and by its message if known.
+
+    Until the instruction is written, a message that was accepted after the request may have a claim.
+    """
+    if claim.phone != phone or claim.claimed_at_s > requested_at_s:
+        return False
+    is_known = claim.accepted_offset >= 0 and before_offset >= 0
+    return not is_known or claim.accepted_offset < before_offset
 
 
 def make_remainder(claim: Claim, now_s: float) -> Claim | None:
@@ -32,6 +40,7 @@ def make_remainder(claim: Claim, now_s: float) -> Claim | None:
         phone="",
         id="",
         dispatch_number=claim.dispatch_number,
+        accepted_offset=claim.accepted_offset,
         claimed_at_s=claim.claimed_at_s,
         result=unknown if is_uncertain else claim.result,
         concluded_at_s=latest_s,

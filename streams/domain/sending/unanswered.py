@@ -5,6 +5,7 @@ dispatch (resolved.py). So behind either the claims decide, and nothing is guess
 
     the row of its WhatsApp id              result
     -------------------------------------   ----------------------------------------------------------
+    left of a forgotten message of this id  failed: the id is used, and nothing was submitted
     has a receipt                           sent
     open, of this or an earlier dispatch    deferred, in doubt: only its own account can reconcile it
     a result of this dispatch               that result
@@ -27,7 +28,9 @@ from streams.domain.phone.state import InFlight
 from streams.domain.sending.claim import (
     MISSING_CLAIM_DETAIL,
     Claim,
+    already_used_result,
     in_doubt_result,
+    is_of_forgotten,
     unknown_result,
 )
 
@@ -66,6 +69,8 @@ def _result_without_row(in_flight: InFlight, now_s: float, idempotency_window_s:
 
 
 def _result_of_row(in_flight: InFlight, claim: Claim, now_s: float) -> Result:
+    if is_of_forgotten(claim, in_flight.accepted_offset):
+        return already_used_result()
     if claim.receipt and not isinstance(claim.result, Sent):
         return Sent(at_s=now_s)
     if claim.result is None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from streams.domain.forgetting import ForgetAnswer
 from streams.domain.sending.claim import Claim
-from streams.domain.sending.forgotten import is_to_forget, make_remainder
+from streams.domain.sending.forgotten import make_remainder
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
 from streams.sender.forgetting.instructions import ForgetInstructions, PendingInstruction
@@ -90,8 +90,8 @@ class Forgetter:
         phone = pending.instruction.phone
         await self._claim_store.flush()
         claims = [row async for row in self._claim_store.scan_all() if row[1].phone == phone]
-        old = [row for row in claims if is_to_forget(row[1], phone, pending.requested_at_s)]
-        if any(claim.is_open for _, claim in claims if claim.claimed_at_s > pending.requested_at_s):
+        old = [row for row in claims if pending.covers(row[1])]
+        if any(claim.is_open for _, claim in claims if not pending.covers(claim)):
             return False
         chat_ids = _list_chat_ids(pending, old)
         has_chat = False

@@ -14,6 +14,8 @@ from streams.domain.forgetting import (
     decode,
     encode,
 )
+from streams.domain.sending.claim import Claim
+from streams.domain.sending.forgotten import is_to_forget
 from streams.kafka.view import CompactedView, ViewRecord
 from streams.settings import Settings
 
@@ -27,6 +29,13 @@ class PendingInstruction(NamedTuple):
     instruction: ForgetInstruction
     requested_at_s: float
 
+    def covers(self, claim: Claim) -> bool:
+        """Whether the claim is to be forgotten because of it."""
+        instruction = self.instruction
+        return is_to_forget(
+            claim, instruction.phone, self.requested_at_s, instruction.before_offset
+        )
+
 
 class ForgetInstructions:
     """The instructions to one account. `publish` takes topic, value and key, and is durable when it returns."""
@@ -36,15 +45,23 @@ class ForgetInstructions:
         self._publish = publish
         self._prefix = f"account/{account}/".encode()
         self.on_change: Callable[[], object] = lambda: None  # something is new in the topic
+        self._pending: list[PendingInstruction] | None = None  # as it was last listed
         self._view = CompactedView(settings, topic, on_change=self._on_record)
 
     async def start(self) -> None:
         """Return once everything is read that was requested before."""
         await self._view.start()
+        self._pending = None
 
     async def stop(self) -> None:
         """Follow the topic no longer."""
         await self._view.stop()
+
+    def covers(self, claim: Claim) -> bool:
+        """Whether the claim is to be forgotten, and may not have been yet."""
+        if self._pending is None:
+            self._pending = self.list_pending()
+        return any(pending.covers(claim) for pending in self._pending)
 
     def list_pending(self) -> list[PendingInstruction]:
         """What is not answered yet, oldest first."""
@@ -72,4 +89,5 @@ class ForgetInstructions:
         return decode(record.key, record.value) if is_own else None
 
     def _on_record(self, _key: bytes, _value: bytes | None, _append_s: float) -> None:
+        self._pending = None
         self.on_change()

@@ -1,20 +1,25 @@
 """A sender forgets a recipient: its claims, its place among the new recipients, and its chat."""
 
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
+from unittest.mock import AsyncMock
 
 import pytest
+from msgspec.structs import replace
 
 from streams.domain.errors import Error
-from streams.domain.forgetting import ForgetAnswer, ForgetInstruction
-from streams.domain.phone.events import Failed, OutcomeUnknown, Sent
+from streams.domain.forgetting import ForgetAnswer, ForgetInstruction, encode
+from streams.domain.phone.events import Failed, Outcome, OutcomeUnknown, Sent
 from streams.domain.sending.claim import Claim, decide
 from streams.domain.sending.claim_times import claim_expires_at_s
 from streams.domain.sending.forgotten import is_to_forget, make_remainder
+from streams.kafka.view import OnChange, ViewRecord
+from streams.sender.forgetting import instructions as instructions_module
 from streams.sender.forgetting.forgetter import Forgetter
 from streams.sender.forgetting.instructions import ForgetInstructions, PendingInstruction
 from streams.sender.inbound.media_store import MediaStore
 from streams.sender.pace.recipient_log import RecipientLog
+from streams.settings import load
 from streams.whatsapp.driver import Phase
 from tests.sender.fast import FastSender, make_command
 
@@ -96,6 +101,62 @@ async def test_received_files_go(address: str, tmp_path: Path) -> None:
     assert instructions.answers[0].files == 3
     assert [await store.remove_chat("main", chat) for chat in (own, hidden, others)] == [0, 0, 1]
     await sender.close()
+
+
+async def test_a_reused_id_has_a_true_answer_before_the_account_has_forgotten() -> None:
+    """The page is not ready, so the row is still there. Nothing is sent, and the outcome names its message."""
+    sender = FastSender()
+    await sender.open()
+    await sender.send(make_command("a", accepted_offset=5))
+    instruction = ForgetInstruction(account="main", request_id="f", phone=PHONE, before_offset=7)
+    sender.is_to_forget = PendingInstruction(b"key", instruction, 9e9).covers
+    await sender.send(make_command("a", accepted_offset=5))
+    await sender.send(make_command("a", accepted_offset=9))
+    sent, repeated, refused = (event for event in sender.events if isinstance(event, Outcome))
+    assert (sent.result, sent.accepted_offset) == (repeated.result, -1)
+    assert repeated.accepted_offset == 5
+    assert isinstance(refused.result, Failed)
+    assert (refused.result.error.code, refused.accepted_offset) == ("id_already_used", 9)
+    assert len(sender.driver.submissions) == 1
+    await sender.close()
+
+
+class FakeView:
+    """The topic's last records."""
+
+    def __init__(self) -> None:
+        self.last: dict[bytes, ViewRecord] = {}
+        self.on_change: OnChange = lambda *_: None
+
+    def open(self, *_: object, on_change: OnChange) -> Self:
+        """It is followed."""
+        self.on_change = on_change
+        return self
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """A record is read."""
+        self.last[key] = ViewRecord(key, value, NOW_S)
+        self.on_change(key, value, NOW_S)
+
+    def records(self) -> list[ViewRecord]:
+        """See `CompactedView`."""
+        return list(self.last.values())
+
+
+def test_an_instruction_counts_until_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this account's, and for the claims that it names."""
+    view = FakeView()
+    monkeypatch.setattr(instructions_module, "CompactedView", view.open)
+    instructions = ForgetInstructions(load({"WA_CONFIG": ""}), "main", "t", AsyncMock())
+    claim = Claim(phone=PHONE, id="a", dispatch_number=1, claimed_at_s=NOW_S)
+    for account in ("other", "main"):
+        assert not instructions.covers(claim)
+        instruction = ForgetInstruction(account=account, request_id="f", phone=PHONE)
+        view.put(f"account/{account}/ref".encode(), encode(instruction))
+    assert instructions.covers(claim)
+    assert not instructions.covers(replace(claim, phone="+60111111111"))
+    view.put(b"account/main/ref", encode(ForgetAnswer(account="main", request_id="f")))
+    assert not instructions.covers(claim)
 
 
 async def test_a_store_that_cannot_be_emptied_is_tried_again(tmp_path: Path) -> None:

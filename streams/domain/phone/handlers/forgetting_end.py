@@ -37,7 +37,12 @@ def finish(transition: Transition, accounts: AccountCapacities) -> None:
     for name in names:
         chat_id = None if chat is None else chat.chat_id
         transition.emit(
-            InstructForget(request_id=request.request_id, account=name, chat_id=chat_id)
+            InstructForget(
+                request_id=request.request_id,
+                account=name,
+                chat_id=chat_id,
+                before_offset=forgetting.before_offset,
+            )
         )
     consent = _forget_consent(transition, keep_opt_out=request.keep_opt_out)
     forward(transition, request)  # it may have become an alias meanwhile

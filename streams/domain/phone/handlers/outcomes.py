@@ -10,6 +10,7 @@ answer late all the same:
     sent                           any                         what a receipt does: the message is sent
     of its last dispatch, final,   waits, and its attempt      ends the doubt, as if it were in time
     not sent                       there is in doubt
+    of a forgotten message         has the same id            nothing
     anything else                                              nothing: a repeat, or a later one follows
 """
 
@@ -48,6 +49,8 @@ MAX_UNANSWERED: Final = 10
 
 def apply_outcome(transition: Transition, event: Outcome, accounts: AccountCapacities) -> bool:
     """The dispatch in flight ends, or the outcome is late."""
+    if _is_of_forgotten(transition, event):
+        return False
     in_flight = transition.phone.in_flight
     if in_flight is None or not _is_of(event, in_flight):
         return _apply_late(transition, event, accounts)
@@ -64,6 +67,11 @@ def apply_outcome(transition: Transition, event: Outcome, accounts: AccountCapac
         return True
     _apply_result(transition, message, event, accounts)
     return True
+
+
+def _is_of_forgotten(transition: Transition, event: Outcome) -> bool:
+    message = transition.get_message(event.id) if event.accepted_offset >= 0 else None
+    return message is not None and message.accepted_offset != event.accepted_offset
 
 
 def _is_of(event: Outcome, in_flight: InFlight) -> bool:

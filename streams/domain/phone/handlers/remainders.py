@@ -42,6 +42,13 @@ def end_grace(transition: Transition) -> bool:
     return True
 
 
+def find(transition: Transition, request_id: str) -> Message | None:
+    """What is left of a message of this id. After its time it counts no more, even if the sweep comes late."""
+    remainder = transition.get_remainder(request_id)
+    is_over = remainder is not None and is_remainder_expired(remainder, transition.now_s)
+    return None if is_over else remainder
+
+
 def answer_repeat(transition: Transition, message: Message, request_id: str) -> None:
     """A request of which only the remainder is there is answered with its last status, and nothing is sent."""
     if message.last_status is not None:
@@ -61,6 +68,7 @@ def remove(transition: Transition, message: Message) -> None:
         Message(
             id=remainder_id(transition.phone.phone, message.id),
             offset=message.offset,
+            accepted_offset=message.accepted_offset,
             state=message.state,
             generation=message.generation,
             dispatches=message.dispatches,

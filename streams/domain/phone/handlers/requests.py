@@ -29,7 +29,7 @@ def apply_request(
 ) -> bool:
     """Accept, reject or recognise the request."""
     request_id = event.request.id
-    existing = transition.get_message(request_id) or transition.get_remainder(request_id)
+    existing = transition.get_message(request_id) or remainders.find(transition, request_id)
     if existing is not None and not _is_replay(existing, event.request):
         _answer_repeat(transition, event, existing)
     elif forwarding.forward_arrival(transition, event):
@@ -185,6 +185,7 @@ def _make_message(
     return Message(
         id=request.id,
         offset=offset,
+        accepted_offset=existing.accepted_offset if existing else offset,
         priority=request.priority,
         category=request.category,
         generation=existing.generation + 1 if existing else 1,

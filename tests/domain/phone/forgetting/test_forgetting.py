@@ -64,6 +64,7 @@ def test_everything_goes() -> None:
     world.submit("sent")
     world.conclude(Sent(at_s=world.now_s), chat_id="6012@lid")
     world.submit("later", send_at_s=world.now_s + 100)
+    place = world.offset + 1
     forget(world)
     row = world.row
     assert row is not None
@@ -74,7 +75,10 @@ def test_everything_goes() -> None:
         request_id="f", state="done", messages=2, cancelled=1, accounts=("main",)
     )
     instructions = [effect for effect in world.effects if isinstance(effect, InstructForget)]
-    assert instructions == [InstructForget(request_id="f", account="main", chat_id="6012@lid")]
+    expected = InstructForget(
+        request_id="f", account="main", chat_id="6012@lid", before_offset=place
+    )
+    assert instructions == [expected]
 
 
 def test_a_repeat_gets_the_last_status() -> None:

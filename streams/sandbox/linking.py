@@ -102,7 +102,8 @@ class Linking:
             raise LinkingRefused(f"{phone} has {_MAX_DEVICES} linked devices already")
         self.hide_codes(page)
         self._store.record(Linked(noise=page.keys.noise, phone=phone))
-        await page.send("paired", me=wid(phone), lid=lid(phone))
+        device = self._store.world.get_account(phone).devices[page.keys.noise]
+        await page.send("paired", me=wid(phone), lid=lid(phone), device=device)
         return phone
 
     def _next_free_phone(self) -> str:

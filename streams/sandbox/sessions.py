@@ -100,7 +100,8 @@ class Sessions:
 
     async def _welcome(self, page: Connection, phone: str) -> None:
         page.is_restricted = False
-        await page.send("welcome", me=wid(phone), lid=lid(phone))
+        device = self._store.world.get_account(phone).devices[page.keys.noise]
+        await page.send("welcome", me=wid(phone), lid=lid(phone), device=device)
         duration_ms = self._faults.consume("offline_delivery_ms", phone)
         if duration_ms:
             self._background.spawn(self._deliver_missed(page, phone, int(duration_ms) / 1000))

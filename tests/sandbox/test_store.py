@@ -70,7 +70,7 @@ def test_an_account_is_known_by_its_devices() -> None:
     """Each device is linked and unlinked separately."""
     world = make_world(LINKED, Linked(noise="m", phone=ME), Unlinked(noise="n"))
     assert (world.phone_of_device("n"), world.phone_of_device("m")) == (None, ME)
-    assert world.get_account(ME).devices == {"m"}
+    assert world.get_account(ME).devices == {"m": 2}
     with pytest.raises(UnknownAccount, match=re.escape(PEER)):
         world.get_account(PEER)
 

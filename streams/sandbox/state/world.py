@@ -65,10 +65,11 @@ class ShownMessage:
 
 @dataclass(slots=True)
 class Account:
-    """A phone with WhatsApp that has or had linked devices (noise keys)."""
+    """A phone with WhatsApp that has or had linked devices: their numbers, by noise key. No number is used twice."""
 
     phone: str
-    devices: set[str] = field(default_factory=set)
+    devices: dict[str, int] = field(default_factory=dict)
+    last_device: int = 0
     unconfirmed: dict[tuple[str, str], ShownMessage] = field(default_factory=dict)
     unread: dict[str, list[ShownMessage]] = field(default_factory=lambda: defaultdict(list))
     inbox: dict[str, Inbound] = field(default_factory=dict)
@@ -173,12 +174,13 @@ class World:
 
     def _apply_linked(self, event: Linked) -> None:
         account = self.accounts.setdefault(event.phone, Account(event.phone))
-        account.devices.add(event.noise)
+        account.last_device += 1
+        account.devices[event.noise] = account.last_device
         self._phones_by_device[event.noise] = event.phone
 
     def _apply_unlinked(self, event: Unlinked) -> None:
         phone = self._phones_by_device.pop(event.noise)
-        self.accounts[phone].devices.discard(event.noise)
+        self.accounts[phone].devices.pop(event.noise, None)
 
     def _apply_numbers(self, event: NumbersChanged) -> None:
         self._numbers |= event.numbers

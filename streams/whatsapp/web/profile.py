@@ -32,12 +32,14 @@ _POLL_INTERVAL_S = 0.01
 class Link:
     """One linking of this profile. `phone` is None until WhatsApp has reported our number.
 
-    `logout_reason` is why the link before it ended; None: there was none.
+    `logout_reason` is why the link before it ended; None: there was none. `device` is the number that WhatsApp has
+    given this link among the devices of the phone; None: the page did not tell it, or an earlier version wrote this.
     """
 
     id: str
     phone: str | None
     logout_reason: str | None = None
+    device: int | None = None
 
 
 class Profile:
@@ -110,13 +112,20 @@ class Profile:
         """The link on disk. A profile that has none gets one."""
         try:
             stored = json.loads((self.state_dir / "link.json").read_bytes())
-            return Link(str(stored["id"]), stored["phone"], stored.get("logout_reason"))
+            return Link(
+                str(stored["id"]),
+                stored["phone"],
+                stored.get("logout_reason"),
+                stored.get("device"),
+            )
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return self.create_link(None)
 
-    def create_link(self, phone: str | None, logout_reason: str | None = None) -> Link:
+    def create_link(
+        self, phone: str | None, logout_reason: str | None = None, device: int | None = None
+    ) -> Link:
         """Write a link with a new id. It is on disk when this returns."""
-        link = Link(uuid.uuid4().hex, phone, logout_reason)
+        link = Link(uuid.uuid4().hex, phone, logout_reason, device)
         content = json.dumps(asdict(link)).encode()
         write_atomic(self.state_dir / "link.json", content, is_durable=True)
         return link

@@ -64,6 +64,7 @@ class PageState:
     complete: bool = False
     needs_update: bool = False
     phone: str | None = None
+    device: int | None = None  # its number among the devices of this phone
     pending: int = 0
     pending_since_ms: float | None = (
         None  # the oldest, or a look-up, gets no further; the page's clock

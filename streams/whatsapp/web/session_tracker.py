@@ -55,6 +55,7 @@ class SessionTracker:
     def start(self) -> None:
         """A browser is about to be started on the profile."""
         self._incoming = asyncio.Queue()
+        self._links.start()
         link = self._profile.load_link()
         self._publish(SessionState(Phase.STARTING, phone=link.phone, link=link.id))
 

@@ -24,6 +24,7 @@ LINKED: dict[str, Any] = {
     "delivery_ended": True,
     "complete": True,
     "phone": "+905550000001",
+    "device": 1,
     "missing": [],
 }
 UNLINKED: dict[str, Any] = {"authenticated": False, "mode": "QR", "socket": "UNPAIRED"}
@@ -128,7 +129,9 @@ def test_ready_needs_everything(state: dict[str, Any]) -> None:
     assert (phase is Phase.READY) == (is_open and is_usable and is_readable and not is_faulty)
 
 
-@pytest.mark.parametrize("name", [name for name in LINKED if name not in {"phone", "missing"}])
+@pytest.mark.parametrize(
+    "name", [name for name in LINKED if name not in {"phone", "device", "missing"}]
+)
 def test_what_cannot_be_read_is_not_ready(name: str) -> None:
     """A value that the adapter does not tell never makes a session ready, except a mere flag of the past."""
     state = {key: value for key, value in LINKED.items() if key != name}

@@ -15,6 +15,13 @@
 
   /* ---------- state ---------- */
 
+  // Each link of a phone has another number (sources: WAWebUserPrefsMeUser, WAWebWid). getMyDeviceId of wa-js
+  // does not tell it.
+  function readDevice() {
+    const me = readOrNull("getMaybeMeDevicePn", () => WPP.whatsapp.UserPrefs.getMaybeMeDevicePn());
+    return me && Number.isInteger(me.device) ? me.device : null;
+  }
+
   // `complete`: the page has every module, so what is missing now is really missing.
   async function readState() {
     const isComplete = shared.isComplete();
@@ -27,6 +34,7 @@
       complete: isComplete,
       needs_update: Boolean(readOrNull("needsUpdate", () => WPP.conn.needsUpdate())),
       phone: me ? `+${me.user}` : null,
+      device: linked ? readDevice() : null,
       ...readPending(),
       missing: [...missing],
     };

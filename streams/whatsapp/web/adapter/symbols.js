@@ -47,6 +47,7 @@
     session: {
       "WAWebUserPrefsIsLoggedIn.isLoggedIn": "functions.isAuthenticated",
       "WAWebUserPrefsMultiDevice.isRegistered": "functions.isRegistered",
+      "WAWebUserPrefsMeUser.getMaybeMeDevicePn": "UserPrefs.getMaybeMeDevicePn",
       "WAWebSocketModel.Socket.state": "Socket",
       "WAWebSocketModel.Socket.stream": "Socket",
       "WAWebSocketModel.Socket.reconnect": "Socket",

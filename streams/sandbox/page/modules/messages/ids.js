@@ -7,9 +7,11 @@ define("WAWebWid", (exports) => {
     constructor(text) {
       const parts = /^([^@]*)@(.+)$/.exec(text);
       if (!parts) throw new Error(`wid error: invalid wid ${text}`);
-      this.user = parts[1].split(":")[0];
+      const [user, device] = parts[1].split(":");
+      this.user = user;
+      this.device = device ? Number(device) : undefined;
       this.server = parts[2] === "s.whatsapp.net" ? "c.us" : parts[2];
-      this._serialized = `${this.user}@${this.server}`;
+      this._serialized = `${parts[1]}@${this.server}`;
     }
 
     toString() { return this._serialized; }

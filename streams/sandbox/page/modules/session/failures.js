@@ -79,16 +79,16 @@ define("WAWebHandleStreamError", (exports, require) => {
 
 /* Sources: WAWebHandleSuccess, WAWebUserPrefsMeUser. A success ends a ban. */
 define("WAWebHandleSuccess", (exports, require) => {
-  exports.default = ({ me, lid }) => {
-    require("WAWebSandboxLogin").logIn({ me, lid });
+  exports.default = (account) => {
+    require("WAWebSandboxLogin").logIn(account);
     require("WAWebBackendEventBus").BackendEventBus.triggerTemporaryBan({ banned: false });
   };
 });
 
 define("WAWebSandboxLogin", (exports, require) => {
-  exports.logIn = ({ me, lid }) => {
+  exports.logIn = ({ me, lid, device }) => {
     const { session, save } = require("WAWebSandboxSession");
-    Object.assign(session, { me, lid });
+    Object.assign(session, { me, lid, device });
     save();
     const wid = require("WAWebWidFactory").createWid(me);
     require("WAWebConnModel").Conn.set({ ref: undefined, connected: true, wid });

@@ -10,7 +10,7 @@ define("WAWebSandboxSession", (exports) => {
   const NAME = "sandbox-session";
   const createKey = () => btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))));
   const createSession = () => ({
-    noise: createKey(), identity: createKey(), adv: createKey(), me: null, lid: null,
+    noise: createKey(), identity: createKey(), adv: createKey(), me: null, lid: null, device: null,
   });
   const stored = localStorage.getItem(NAME);
 
@@ -18,7 +18,7 @@ define("WAWebSandboxSession", (exports) => {
   exports.save = () => localStorage.setItem(NAME, JSON.stringify(exports.session));
   exports.clear = () => {
     localStorage.removeItem(NAME);
-    Object.assign(exports.session, { me: null, lid: null });
+    Object.assign(exports.session, { me: null, lid: null, device: null });
   };
   exports.save();
 });
@@ -66,6 +66,10 @@ define("WAWebUserPrefsMeUser", (exports, require) => {
     return wid;
   };
   exports.getMaybeMePnUser = () => readWid("me");
+  exports.getMaybeMeDevicePn = () => {
+    const { me, device } = require("WAWebSandboxSession").session;
+    return me ? require("WAWebWidFactory").createWid(me.replace("@", `:${device}@`)) : undefined;
+  };
   exports.getMaybeMeLidUser = () => readWid("lid");
   exports.getMeLidUserOrThrow = () => readWidOrThrow("lid");
   exports.getMeUserMatchingAddressingModeOrThrow = (wid) => readWidOrThrow(wid.isLid() || wid.isGroup() ? "lid" : "me");

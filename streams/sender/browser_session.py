@@ -91,6 +91,14 @@ class BrowserSession:
         """The driver while its session is ready."""
         return self._driver if self._state.phase is Phase.READY else None
 
+    def find_problem(self, driver: Driver) -> SessionUnavailable | None:
+        """Why this driver may not be used at this moment; None: its session is ready."""
+        if self._driver is not driver:
+            return SessionUnavailable(Error("disconnected", "the browser has been replaced"), 0.0)
+        if self._state.phase is Phase.READY:
+            return None
+        return SessionUnavailable(_make_error(self._state), _get_end_s(self._state))
+
     async def diagnose(self) -> Diagnosis:
         """The driver's diagnosis; between two drivers, only why there is none."""
         state = self._state

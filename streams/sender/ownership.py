@@ -218,6 +218,7 @@ class SendTopicOwnership:
         self._tasks.append(task)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.remove(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._ports.on_failure(error)
 
@@ -227,6 +228,8 @@ class SendTopicOwnership:
         if request is not None and request != self._restrictions.request:
             self._restrictions.apply_request(request)
         self._link_controller.set_instructions(instructions)
+        if self.browser_session.driver is not None:
+            self._spawn(self._runner.stop_turns(), "stop-turns")
         self._account_publisher.notify_change()
 
     # -- the session

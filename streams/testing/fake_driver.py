@@ -113,7 +113,7 @@ class FakeDriver(FakeWhatsApp):
             if await self._is_its_turn(submission):
                 result = await self._submit_now(submission)
             if isinstance(result, ServerRefused):
-                self._stop_turns()
+                self._end_turns()
         finally:
             turn.set_result(isinstance(result, ServerAccepted))
         return result
@@ -230,6 +230,9 @@ class FakeDriver(FakeWhatsApp):
         for submission in self.store.take_pending():
             self.store.receive(submission, self._now_s())
             self.emit_receipt(submission.whatsapp_id, "sent")
+
+    async def stop_turns(self) -> None:  # noqa: D102
+        self._end_turns()
 
     @property
     def ack_counts(self) -> AckCounts:  # noqa: D102

@@ -123,10 +123,10 @@ class FakeWhatsApp(FakeIncomingStore):
     def refuse_pending(self, server_code: int) -> None:
         """The server refuses, late, each message whose ack was lost."""
         self.store.refuse_pending(server_code)
-        self._stop_turns()
+        self._end_turns()
 
-    def _stop_turns(self) -> None:
-        """After a refusal by the server, nothing that was handed over before follows another message."""
+    def _end_turns(self) -> None:
+        """Nothing that was handed over before follows another message."""
         for stop in self._waiting_turns:
             if not stop.done():
                 stop.set_result(False)

@@ -213,6 +213,10 @@ class Driver(ChatCalls, IncomingStore, Protocol):
         """
         ...
 
+    async def stop_turns(self) -> None:
+        """Submit nothing that waits for the message before it: each of these submits ends with `NotBegun`."""
+        ...
+
     @property
     def ack_counts(self) -> AckCounts:
         """The acks seen since the start."""

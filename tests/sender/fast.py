@@ -23,7 +23,7 @@ from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.account import AccountPublisher
 from streams.sender.attempts.prelude import Prelude
 from streams.sender.attempts.runner import AttemptRunner
-from streams.sender.attempts.submitter import Limits
+from streams.sender.attempts.submitter import Fence, Limits
 from streams.sender.browser_session import BrowserSession
 from streams.sender.claim_store import ClaimStore
 from streams.sender.clock import Clock
@@ -86,6 +86,7 @@ class FastSender:
     limits: Limits = field(default_factory=lambda: Limits(ack_timeout_s=0.0, lease_s=3600.0))
     pace: Pace = field(default_factory=lambda: Pace(interval_s=0.0, per_minute=0))
     typing: TypingRule = field(default_factory=TypingRule)
+    fence: Fence = field(default_factory=OpenFence)
     rules: PaceRules | None = None  # instead of `pace` alone
     events: list[Event] = field(default_factory=list)
     nacked: list[object] = field(default_factory=list)
@@ -170,7 +171,7 @@ class FastSender:
                 typing=self.typing,
                 clock=clock,
             ),
-            fence=OpenFence(),
+            fence=self.fence,
             on_paced=self._on_paced,
             on_refused=self.metrics.record_refusal,
             media=self.media,

@@ -12,6 +12,7 @@ from streams.contract.account import AccountRecord
 from streams.contract.inbound import InboundMessage
 from streams.domain.accounts.groups import GroupReport
 from streams.domain.accounts.linking import Instructions, LinkedNumber
+from streams.domain.accounts.requests import AccountRequest, RequestedState
 from streams.domain.phone.events import Deferred, Event, ReceiptSeen
 from streams.sender import receipts
 from streams.sender.forgetting.instructions import ForgetInstructions
@@ -114,6 +115,33 @@ async def test_a_message_left_in_doubt_by_an_earlier_process(
     row = FastSender(disk=earlier.disk).claims.get(whatsapp_id)
     assert row is not None
     assert row.receipt == "sent", "it is durable when the ownership ends"
+
+
+async def test_a_pause_stops_what_the_page_has_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as the sender knows of it. What lets the account send stops nothing."""
+    earlier = FastSender()
+    requested: list[RequestedState] = []
+    stopped: set[RequestedState] = set()
+
+    async def stop_turns() -> None:
+        stopped.add(requested[-1])
+
+    monkeypatch.setattr(earlier.driver, "stop_turns", stop_turns)
+    ownership = make_ownership(tmp_path, earlier, CollectorRegistry(), [], [])
+    await ownership.open()
+    await until(lambda: ownership.browser_session.get_ready_driver() is not None)
+    phone = earlier.driver.session.phone or ""
+    numbers = {"main": LinkedNumber(account="main", linked_phone=phone, at_s=1)}
+    for state in ("active", "paused"):
+        requested.append(state)
+        request = AccountRequest(account="main", requested=state, by="me", at_s=earlier.now_s)
+        ownership.apply_instructions(Instructions(request=request, numbers=numbers))
+        await run_until_idle()
+    await until(lambda: stopped)
+    assert stopped == {"paused"}
+    await ownership.close()
 
 
 async def test_acks_are_read_again_after_a_session_that_was_lost_meanwhile(

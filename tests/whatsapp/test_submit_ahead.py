@@ -102,6 +102,24 @@ async def test_after_a_late_refusal_nothing_follows_another_message(world: World
     assert await world.arrived_ids() == ["3EB0AE71"]
 
 
+async def test_the_sender_stops_what_waits(world: World) -> None:
+    """What the page has begun goes on. Nothing follows it, until the sender submits it anew."""
+    release = await world.delay_next_ack()
+    in_flight = asyncio.create_task(world.driver.submit(make_text("3EB0AE80")))
+    behind = asyncio.create_task(world.driver.submit(ahead(make_text("3EB0AE81"), "3EB0AE80")))
+
+    async def has_arrived() -> bool:
+        return await world.arrived_ids() == ["3EB0AE80"]
+
+    await wait_until(has_arrived)
+    await world.driver.stop_turns()
+    assert await behind == NotBegun()
+    release()
+    assert isinstance(await in_flight, ServerAccepted)
+    assert await world.arrived_ids() == ["3EB0AE80"]
+    assert isinstance(await world.driver.submit(make_text("3EB0AE81")), ServerAccepted)
+
+
 async def test_behind_a_lost_ack_the_time_passes(world: World) -> None:
     """The message in doubt is not followed by one that was given to the page ahead."""
     await world.lose_next_ack()

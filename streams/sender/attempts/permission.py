@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from streams.domain.accounts.pacing import MAX_PACE_WAIT_S
-from streams.domain.accounts.restriction import Restriction
 from streams.domain.errors import Error
 from streams.domain.sending import actions
 from streams.sender.browser_session import BrowserSession, SessionUnavailable
@@ -68,10 +67,18 @@ class SendPermission:
             driver = await self._browser_session.wait_until_ready(deadline_mono_s=deadline_mono_s)
         except SessionUnavailable as unavailable:
             return actions.Denied(unavailable.error, unavailable.until_s)
-        restriction = self._get_restriction()
-        if restriction is not None:
-            return actions.Denied(restriction.denial, restriction.until_s)
-        return driver
+        return self._find_restriction() or driver
+
+    def find_denial(self, driver: Driver) -> actions.Denied | None:
+        """Why nothing may be submitted any more at this moment. Waits for nothing.
+
+        What has been allowed once waits for other things before it is submitted, and a person may pause the account
+        meanwhile.
+        """
+        unavailable = self._browser_session.find_problem(driver)
+        if unavailable is not None:
+            return actions.Denied(unavailable.error, unavailable.until_s)
+        return self._find_restriction()
 
     async def wait_for_submit(
         self, deadline_mono_s: float, *, is_stranger: bool = False
@@ -130,7 +137,8 @@ class SendPermission:
             log.info("the page cannot collect garbage now: %s", error)
             return False
 
-    def _get_restriction(self) -> Restriction | None:
+    def _find_restriction(self) -> actions.Denied | None:
         """What forbids the account everything now."""
-        link = self._browser_session.state.link
-        return self._restrictions.get_active("everything", link, self._clock.now_s())
+        link, now_s = self._browser_session.state.link, self._clock.now_s()
+        restriction = self._restrictions.get_active("everything", link, now_s)
+        return actions.Denied(restriction.denial, restriction.until_s) if restriction else None

@@ -85,6 +85,7 @@ class AttemptRunner:
             permission=self._permission,
             submitter=Submitter(
                 pace=pace,
+                permission=self._permission,
                 new_chats=new_chats,
                 limits=limits,
                 fence=fence,
@@ -183,6 +184,12 @@ class AttemptRunner:
         if late_submit is not None:
             running.end_turn()
             await await_or_cancel(late_submit)
+
+    async def stop_turns(self) -> None:
+        """What the page has ahead of its turn is not submitted, if the account may send nothing now."""
+        driver = self._browser_session.driver
+        if driver is not None and self._permission.find_denial(driver) is not None:
+            await driver.stop_turns()
 
     async def collect_garbage(self) -> None:
         """Have the page collect its garbage between two attempts; what comes meanwhile waits."""

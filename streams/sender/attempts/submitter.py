@@ -1,10 +1,12 @@
 """Gives WhatsApp a message: the only file of the sender that does. Decides nothing.
 
-It is called right after `OwnershipConfirmed`, and calls the page without waiting for anything else. The page
-itself checks `Submission.submit_before_mono_s` once more, in the same iteration of its event loop as the submit: at
-that time no other process can own the send topic yet, even if the call took long, or waited for the message before it.
+It is called right after `OwnershipConfirmed`. In the turn of the event loop in which it calls the page, it asks once
+more whether the account may send: a person may have paused it while the fence was asked. The page itself checks
+`Submission.submit_before_mono_s` once more, in the same iteration of its event loop as the submit: at that time no
+other process can own the send topic yet, even if the call took long, or waited for the message before it.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +21,7 @@ from streams.domain.sending.actions import Observation
 from streams.domain.sending.command import SendCommand
 from streams.domain.sending.reconciliation import MAX_SUBMITS
 from streams.media.source import PATIENCE_S
+from streams.sender.attempts.permission import SendPermission
 from streams.sender.attempts.reconciler import RECONCILE_TIMEOUT_S
 from streams.sender.clock import Clock
 from streams.sender.new_chats import NewChatGuard
@@ -77,6 +80,7 @@ class Submitter:
         self,
         *,
         pace: AccountPace,
+        permission: SendPermission,
         new_chats: NewChatGuard,
         limits: Limits,
         fence: Fence,
@@ -87,6 +91,7 @@ class Submitter:
         self._pacer = pace.pacer
         self._stranger_pacer = pace.stranger_pacer
         self._random_fraction = pace.random_fraction
+        self._permission = permission
         self._new_chats = new_chats
         self._limits = limits
         self._fence = fence
@@ -131,13 +136,23 @@ class Submitter:
             pacer.record_submit(now_mono_s, self._random_fraction())
         try:
             with self._trace(command) as span:
-                result = await self._new_chats.submit(driver.submit, submission)
+                submit = functools.partial(self._submit_if_allowed, driver)
+                result = await self._new_chats.submit(submit, submission)
                 span.set("wa.result", type(result).__name__)
             may_be_sent = isinstance(result, browser.ServerAccepted | browser.InDoubt)
         finally:
             for pacer in pacers:
                 pacer.record_answer(self._clock.monotonic_s(), may_be_sent=may_be_sent)
         return self._observe(command, result, deadline_mono_s)
+
+    async def _submit_if_allowed(
+        self, driver: Driver, submission: Submission
+    ) -> browser.SubmitResult:
+        denied = self._permission.find_denial(driver)
+        if denied is not None:
+            error = denied.error
+            return browser.NotSubmitted(error.code, error.detail, denied.until_s or None)
+        return await driver.submit(submission)
 
     def _trace(self, command: SendCommand) -> AbstractContextManager[tracing.Span]:
         """A span in the trace of the request; none if it has no trace."""

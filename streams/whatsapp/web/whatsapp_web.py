@@ -9,6 +9,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from streams.system.tasks import cancel_tasks
 from streams.whatsapp import chats, diagnosing
@@ -213,29 +214,30 @@ class WhatsAppWeb(WebIncomingStore):
     async def read_acks(self, ids: Sequence[tuple[str, str]]) -> dict[str, int]:
         """Returns nothing when the page cannot answer."""
         argument = {"ids": [list(pair) for pair in ids]}
-        try:
-            answer = await self._require_ready_page().call(
-                "read_acks", argument, self._config.timeouts.look_up_s
-            )
-        except (AdapterError, PageFailure) as error:
-            log.info("acks could not be read: %s", error)
-            return {}
-        return answer["acks"]
+        answer = await self._ask("read_acks", argument, self._config.timeouts.look_up_s)
+        return answer["acks"] if answer else {}
 
     async def list_groups(self) -> GroupList | None:  # noqa: D102
-        try:
-            page, timeout_s = self._require_ready_page(), self._config.timeouts.look_up_s
-            return GroupList.decode(await page.call("list_groups", {}, timeout_s))
-        except (AdapterError, PageFailure) as error:
-            log.info("the groups could not be read: %s", error)
-            return None
+        answer = await self._ask("list_groups", {}, self._config.timeouts.look_up_s)
+        return GroupList.decode(answer) if answer else None
 
     async def reconnect(self) -> None:
         """A page that does not answer is replaced anyway."""
+        await self._ask("reconnect", {}, self._config.timeouts.answer_s)
+
+    async def stop_turns(self) -> None:
+        """A page that does not answer, or is not ready, submits nothing that waits."""
+        await self._ask("stop_turns", {}, self._config.timeouts.answer_s)
+
+    async def _ask(
+        self, call: str, argument: Mapping[str, object], timeout_s: float
+    ) -> Mapping[str, Any] | None:
+        """The answer of a ready page; None: there is none now."""
         try:
-            await self._require_ready_page().call("reconnect", {}, self._config.timeouts.answer_s)
+            return await self._require_ready_page().call(call, argument, timeout_s)
         except (AdapterError, PageFailure) as error:
-            log.info("the connection was not renewed: %s", error)
+            log.info("%s: the page gives no answer: %s", call, error)
+            return None
 
     @property
     def ack_counts(self) -> AckCounts:  # noqa: D102

@@ -113,7 +113,7 @@
       const chats = parts.chats({ ...base, ...store.internal });
       const incoming = parts.incoming({ ...base, ...store.internal, ...session.internal });
       addCalls({
-        ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls, ...incoming.calls,
+        ...turns.calls, ...groups.calls, ...store.calls, ...contents.calls, ...chats.calls, ...incoming.calls,
       });
       Object.assign(adapter, contents.elements); // not calls: what they return is used as it is
       // The result of `submit` has fields of its own, also when it failed.

@@ -2,7 +2,7 @@
  * The turns of submits. A submit may name the message after which it is submitted: it goes on in the very turn of
  * the event loop in which that one is accepted by the server, and so without a way through Python. Whatever else becomes of
  * that message, the submit is not begun: only the sender knows what follows from a refusal. A refusal of any message by the
- * server ends the turns of all that wait. Nothing here may send.
+ * server ends the turns of all that wait, and so does the sender when its account may send nothing more. Nothing here may send.
  */
 (shared) => {
   "use strict";
@@ -48,5 +48,11 @@
     turns.clear();
   }
 
-  return { internal: { beginTurn, stopTurns, waitForTurn } };
+  // The sender may send no more for now.
+  function stop_turns() {
+    stopTurns();
+    return {};
+  }
+
+  return { calls: { stop_turns }, internal: { beginTurn, stopTurns, waitForTurn } };
 }

@@ -59,7 +59,7 @@ class FakeDriver(FakeWhatsApp):
             raise self._start_errors.popleft()
         self._is_running = True
         self._incoming = asyncio.Queue()
-        self.store.take_pending()  # a new page sends nothing of an earlier one
+        self.store.change_page()
         self._publish(SessionState(Phase.STARTING, link=self.link))
         if self._is_linked:
             self.set_phase(Phase.READY)
@@ -188,6 +188,8 @@ class FakeDriver(FakeWhatsApp):
         self._delay = script.may_return
         if script.is_pending:
             self.store.hold(submission)
+        elif isinstance(script.result, ServerRefused):
+            self.store.refuse(submission.whatsapp_id)
         elif script.ack is not None:
             self.store.set_ack(submission.whatsapp_id, script.ack)
         if script.arrives:

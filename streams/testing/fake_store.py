@@ -6,6 +6,7 @@ No session and no calls: fake_driver.py decides when something is stored, sent o
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from streams.domain.sending.refusals import LOST_CODE
 from streams.whatsapp.driver import MessageFound, Submission
 
 
@@ -26,7 +27,9 @@ class FakeStore:
         self.shown: list[SentMessage] = []  # oldest first
         self.sent_again: list[str] = []  # ids that reached the server once more
         self._acks: dict[str, int] = {}
+        self._refused: set[str] = set()  # by the server
         self._late_codes: dict[str, int] = {}
+        self._refused_before: set[str] = set()  # in an earlier page, until a look-up has said so
         self._pending: dict[str, Submission] = {}  # the page sends them again at each connect
 
     def find(self, whatsapp_id: str) -> MessageFound | None:
@@ -38,18 +41,34 @@ class FakeStore:
     def refuse_pending(self, server_code: int) -> None:
         """The server refuses what is pending, and no submit waits for its answer any more."""
         for submission in self.take_pending():
-            self._acks[submission.whatsapp_id] = -1
+            self.refuse(submission.whatsapp_id)
             self._late_codes[submission.whatsapp_id] = server_code
+
+    def refuse(self, whatsapp_id: str) -> None:
+        """The server has refused it."""
+        self.set_ack(whatsapp_id, -1)
+        self._refused.add(whatsapp_id)
+
+    def change_page(self) -> None:
+        """A new page sends nothing of what was pending, and does not know which refusals were read."""
+        self._pending.clear()
+        self._late_codes.clear()
+        self._refused_before = {each for each in self._refused if self._acks.get(each) == -1}
 
     def look_up(self, whatsapp_id: str) -> MessageFound | None:
         """What a look-up finds: as `find`, and once the code of a late refusal."""
         found, code = self.find(whatsapp_id), self._late_codes.pop(whatsapp_id, None)
+        if whatsapp_id in self._refused_before:
+            code = LOST_CODE
+            self._refused_before.clear()
         return found if found is None or found.ack >= 0 else replace(found, server_code=code)
 
     def set_ack(self, whatsapp_id: str, ack: int) -> None:
         """The message has this ack and is not pending."""
         self._acks[whatsapp_id] = ack
         self._pending.pop(whatsapp_id, None)
+        self._refused.discard(whatsapp_id)
+        self._refused_before.discard(whatsapp_id)
 
     def raise_ack(self, whatsapp_id: str, ack: int) -> None:
         """A receipt: an ack never falls."""
@@ -77,5 +96,5 @@ class FakeStore:
     def clear(self) -> None:
         """A new link: nothing of the old one is in the store. The phones still show what they got."""
         self._acks.clear()
-        self._late_codes.clear()
-        self._pending.clear()
+        self._refused.clear()
+        self.change_page()

@@ -211,7 +211,7 @@ class FakeWhatsApp(FakeIncomingStore):
 
     def reload_page(self) -> None:
         """A new page takes over: nothing sends any more what was pending."""
-        self.store.take_pending()
+        self.store.change_page()
         self.set_phase(Phase.SYNCING)
         self.set_phase(Phase.READY)
 

@@ -125,7 +125,8 @@ class MessageFound:
 
     `is_pending`: its ack is 0, and this page sends it again at each reconnect until the server acks it.
     An id with ack 0 that is not pending was left by an earlier page: nothing sends it but a new submit.
-    `server_code`: the server has refused it after its submit had given up. It is reported by one look-up alone.
+    `server_code`: the server has refused it after its submit had given up. It is reported by one look-up alone. 0: an
+    earlier page got the refusal, and its code is lost; of all that it left, one look-up of the next page says so.
     """
 
     ack: int

@@ -128,6 +128,28 @@ async def test_a_late_refusal_is_found_once(world: World) -> None:
     assert await world.arrived_ids() == ["3EB0CC1F"]
 
 
+async def test_a_refusal_that_an_earlier_page_got_is_found_once(world: World) -> None:
+    """Nobody has read it before the page was replaced. Of all that it left, one look-up says so."""
+    for number in range(2):
+        refuse = await world.refuse_next_submit_late()
+        late = world.driver.submit(make_text(f"3EB0CC2{number}", ack_timeout_s=0.3))
+        assert isinstance(await late, InDoubt)
+        refuse()
+
+        async def is_refused(whatsapp_id: str = f"3EB0CC2{number}") -> bool:
+            return (await world.driver.read_acks([(whatsapp_id, PEER_CHAT)]))[whatsapp_id] < 0
+
+        await wait_until(is_refused)
+    await world.driver.stop()
+    await world.driver.start()
+    await wait_for_ready(world)
+    assert await world.driver.find_message("3EB0CC20", PEER_CHAT) == MessageFound(-1, server_code=0)
+    assert await world.driver.find_message("3EB0CC20", PEER_CHAT) == MessageFound(-1)
+    assert await world.driver.find_message("3EB0CC21", PEER_CHAT) == MessageFound(-1)
+    assert isinstance(await world.driver.submit(make_text("3EB0CC21")), ServerAccepted)
+    assert await world.driver.find_message("3EB0CC21", PEER_CHAT) == MessageFound(1)
+
+
 async def test_a_reconnect_sends_what_is_pending(world: World) -> None:
     """The late ack comes as a receipt, once, and the phone shows the message once."""
     await world.lose_next_ack()

@@ -14,7 +14,8 @@
     or left at ack 0; or     duplicate allowed
     not in the store
     in the store, failed     the server has refused it   RefusedLate: as SubmitRefused, of a message that
-                             since its submit ended      may have arrived before
+                             since its submit ended,     may have arrived before
+                             or in an earlier page
     failed, left, or not     in time, a submit left      SubmitAgain
     in the store
     the same                 too late                    Conclude deferred, in doubt
@@ -68,7 +69,7 @@ class InStore(msgspec.Struct, frozen=True):
     ack: int
     is_pending: bool = False
     server_code: int | None = (
-        None  # it failed because the server has refused it, late; reported once
+        None  # it failed because the server has refused it, late; reported once (refusals.py)
     )
 
 

@@ -11,6 +11,9 @@ build 1044822804). What the page itself knows of a code:
 463 and 404 have no name in the page; what they mean was observed by other clients. `NackReason` has more
 codes, but those are what a client answers to the server, or concern groups (421). A code that is not in
 the table is a `server_error` that names the number.
+
+A page that is reloaded forgets the code of a refusal that it has not reported. It may be one that concerns the account,
+so the account pauses for a short time: the next submit of the message gets the code again.
 """
 
 from types import MappingProxyType
@@ -19,6 +22,7 @@ from typing import Final
 from streams.domain.errors import Error, error_for
 
 INVALID_CODE: Final = 479
+LOST_CODE: Final = 0  # an earlier page got the refusal
 CODES_BY_SERVER_CODE: Final = MappingProxyType(
     {
         404: "recipient_not_on_whatsapp",
@@ -26,13 +30,15 @@ CODES_BY_SERVER_CODE: Final = MappingProxyType(
         463: "reachout_timelocked",
         475: "new_chats_capped",
         INVALID_CODE: "account_rate_limited",
+        LOST_CODE: "account_rate_limited",
     }
 )
 
 
 def error_for_refusal(server_code: int, detail: str = "") -> Error:
     """The error of a message that the server refused with this code."""
-    named = f"{server_code}: {detail}" if detail else str(server_code)
+    name = "the code is lost" if server_code == LOST_CODE else str(server_code)
+    named = f"{name}: {detail}" if detail else name
     return Error(CODES_BY_SERVER_CODE.get(server_code, "server_error"), named)
 
 

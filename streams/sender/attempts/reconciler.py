@@ -77,7 +77,7 @@ class Reconciler:
         )
         match await driver.find_message(whatsapp_id, chat_id):
             case browser.MessageFound(ack, is_pending, server_code):
-                if server_code is not None:
+                if server_code:  # one whose code is lost may have been counted before
                     self._on_refused(server_code)
                 return InStore(ack, is_pending, server_code)
             case browser.MessageNotFound():

@@ -23,6 +23,7 @@ from streams.domain.sending.actions import (
 from streams.domain.sending.attempt import Attempt
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.reconciliation import InStore, LookupUnavailable, NotInStore
+from streams.domain.sending.refusals import LOST_CODE
 from tests.domain.sending.attempts import (
     CLAIM,
     COMMAND,
@@ -79,6 +80,16 @@ def test_a_refusal_for_good_of_what_may_have_arrived(server_code: int) -> None:
         attempt.observe(AccountRestricted(90.0), NOW_S)
     assert isinstance(attempt.result, OutcomeUnknown)
     assert str(server_code) in attempt.result.error.detail
+
+
+def test_a_refusal_whose_code_is_lost_pauses_the_account() -> None:
+    """It may have concerned the account. The message stays in doubt, and its next submit gets the code again."""
+    attempt = after(looked_up(InStore(-1, server_code=LOST_CODE)), attempt=begin(claim=CLAIM))
+    assert isinstance(attempt.action, RestrictAccount)
+    assert attempt.action.error.is_account_pause
+    attempt.observe(AccountRestricted(90.0), NOW_S)
+    assert isinstance(attempt.result, Deferred)
+    assert (attempt.result.in_doubt, attempt.result.until_s) == (True, 90.0)
 
 
 def test_a_refusal_for_good_of_what_had_not_left() -> None:

@@ -11,6 +11,7 @@ from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Observation
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.reconciliation import InStore, LookupUnavailable, NotInStore
+from streams.domain.sending.refusals import LOST_CODE
 
 
 class WhatsAppModel(RuleBasedStateMachine):
@@ -50,8 +51,9 @@ class WhatsAppModel(RuleBasedStateMachine):
 
     @rule()
     def reload(self) -> None:
-        """Another page sends nothing of what was pending, and knows nothing of a refusal."""
-        self.is_pending, self.late_code = False, None
+        """Another page sends nothing of what was pending, and of a refusal it knows only that there was one."""
+        was_refused = self.stores.get(self.link) == -1
+        self.is_pending, self.late_code = False, LOST_CODE if was_refused else None
 
     @precondition(lambda self: self.row is not None and self.row.may_have_arrived)
     @rule()

@@ -161,13 +161,26 @@
 
   const isPending = (id) => attempts.has(id) && attempts.get(id).isPending;
 
-  const takeLateServerCode = (id) => (attempts.has(id) ? attempts.get(id).takeLateServerCode() : null);
+  // Of a refusal that an earlier document got and perhaps reported to nobody: WhatsApp gives a text ack -1 only if
+  // the server refused it, and keeps no code (source: WAWebSendMsgRecordAction). Once in each document: the next
+  // submit of such a message tells the code.
+  const LOST_CODE = 0;
+  let hasReportedLost = false;
+
+  function takeLostCode(model) {
+    if (hasReportedLost || model.mediaObject) return null;
+    hasReportedLost = true;
+    return LOST_CODE;
+  }
+
+  const takeServerCode = (id, model) =>
+    (attempts.has(id) ? attempts.get(id).takeLateServerCode() : takeLostCode(model));
 
   // Pending is what this page still sends. What an earlier page left at ack 0 is not.
   async function find_message({ id, chat_id }) {
     const model = await findMessage(id, chat_id);
     if (model) {
-      const server_code = model.ack < 0 ? takeLateServerCode(id) : null;
+      const server_code = model.ack < 0 ? takeServerCode(id, model) : null;
       return { ack: model.ack, is_pending: model.ack === 0 && isPending(id), server_code };
     }
     const ack = await findReactionAck(id, chat_id);

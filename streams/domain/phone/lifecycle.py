@@ -3,7 +3,7 @@
     NEW ▶ SCHEDULED ▶ WAITING ◀▶ DISPATCHED ▶ SENT ▶ DELIVERED ▶ READ ▶ PLAYED
     NEW ▶ WAITING ▶ EXPIRED
     SCHEDULED, WAITING ▶ CANCELLED, REJECTED (the recipient opts out)
-    SCHEDULED, WAITING ▶ UNKNOWN (cancelled, or given up, when an earlier generation may have arrived)
+    SCHEDULED, WAITING ▶ UNKNOWN (cancelled, rejected or given up, when an earlier generation may have arrived)
     WAITING, DISPATCHED ▶ FAILED, UNKNOWN
     FAILED, REJECTED, UNKNOWN ▶ WAITING, SCHEDULED (a replay of the dead letter)
     WAITING (in doubt), UNKNOWN ▶ SENT (a receipt or a late outcome proves that the message arrived)
@@ -65,9 +65,9 @@ Changes: TypeAlias = Mapping[Stage, frozenset[Stage]]
 
 _TO_QUEUE: Final[frozenset[Stage]] = frozenset({State.WAITING, State.SCHEDULED})
 _REMOVED: Final[frozenset[Stage]] = frozenset({Absent.REMOVED})
-# A marketing message, when its recipient opts out.
+# A marketing message, when its recipient opts out. UNKNOWN: an earlier generation of it may have arrived.
 _OPT_OUT: Final[Changes] = {
-    State.SCHEDULED: frozenset({State.REJECTED}),
+    State.SCHEDULED: frozenset({State.REJECTED, State.UNKNOWN}),
     State.WAITING: frozenset({State.REJECTED}),
 }
 
@@ -82,7 +82,6 @@ _ENDED: Final[tuple[Stage, ...]] = (
     State.CANCELLED,
     State.UNKNOWN,
 )
-# UNKNOWN: an earlier generation of it may have arrived.
 _CANCEL: Final[Changes] = {
     State.SCHEDULED: frozenset({State.CANCELLED, State.UNKNOWN}),
     State.WAITING: frozenset({State.CANCELLED}),

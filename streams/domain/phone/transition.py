@@ -62,7 +62,7 @@ CompletedState: TypeAlias = Literal[
     State.UNKNOWN,
 ]
 
-_NOT_SENT: Final = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
+_NOT_SENT: Final = frozenset({State.FAILED, State.REJECTED, State.EXPIRED, State.CANCELLED})
 _PERHAPS_SHOWN: Final = "an earlier dispatch, before its replay, may have sent it"
 
 

@@ -9,8 +9,8 @@ that the message arrived, whatever its attempts could find out:
     waiting, after an attempt  the message is sent, and leaves the queue: it is not dispatched again
     unknown                    the message is sent: the one thing that may follow a final status
     sent, delivered, read      the status moves forward
-    failed, expired, cancelled nothing: the status was wrong, and a final status stays
-    rejected                   nothing: an earlier generation arrived, or the status was wrong
+    failed, rejected, expired, nothing: the status was wrong, and a final status stays
+    cancelled
     never dispatched           nothing: the receipt is of an earlier message with the same id
 """
 
@@ -43,7 +43,7 @@ def apply_receipt(transition: Transition, event: ReceiptSeen) -> bool:
 
 def contradicts_status(message: Message) -> bool:
     """Whether a receipt of this message shows that the status in which it ended was wrong."""
-    return message.state in _NEVER_ARRIVED and not message.may_have_arrived
+    return message.state in _NEVER_ARRIVED
 
 
 def publish_receipt(transition: Transition, message: Message, event: ReceiptSeen) -> bool:

@@ -68,7 +68,8 @@ def schedule_replay(world: PhoneWorld) -> None:
     """Schedule the message `a` again, after nothing could tell whether it was sent."""
     bring_to(world, State.UNKNOWN)
     replay_of = world.messages["a"].dead_letter_id
-    world.submit("a", replay_of=replay_of, send_at_s=world.now_s + 100)
+    send_at_s = world.now_s + 100
+    world.submit("a", category="marketing", replay_of=replay_of, send_at_s=send_at_s)
 
 
 def cause(world: PhoneWorld, event: type[Event], before: Stage, after: Stage) -> None:

@@ -160,9 +160,22 @@ def expire(world: PhoneWorld) -> None:
     world.apply(ScheduleDue(phone=PHONE, id="a"))
 
 
+def reject(world: PhoneWorld) -> None:
+    world.accounts = {}
+    replay(world, allow_duplicate=True, category="marketing")
+    opt_out(world)
+
+
+def reject_scheduled(world: PhoneWorld) -> None:
+    replay(world, allow_duplicate=True, category="marketing", send_at_s=world.now_s + 100)
+    opt_out(world)
+
+
 @pytest.mark.parametrize(
     ("end", "reason"),
     [
+        (reject, "recipient_opted_out"),
+        (reject_scheduled, "recipient_opted_out"),
         (fail, "media_rejected"),
         (withdraw, "cancelled"),
         (withdraw_scheduled, "cancelled"),
@@ -199,17 +212,16 @@ def test_the_next_replay_remembers_it_too(world: PhoneWorld) -> None:
     assert last_dispatch(world).allow_duplicate
 
 
-def test_an_opt_out_rejects_it_all_the_same(world: PhoneWorld) -> None:
-    """The contract says so; the dead letter says the rest, and so does that of the next replay."""
+def test_the_next_replay_after_an_opt_out_is_refused(world: PhoneWorld) -> None:
+    """That says nothing of the message: its receipt still follows, and the dead letter leaves it open."""
     world.submit("a", category="marketing")
     world.conclude(UNKNOWN)
-    world.accounts = {}
+    reject(world)
     replay(world, allow_duplicate=True, category="marketing")
-    opt_out(world)
     assert last_status(world).status == "rejected"
     assert last_dead_letter(world).outcome == "unknown"
-    replay(world, category="marketing")
-    assert last_dead_letter(world).outcome == "unknown"
+    give_receipt(world, "delivered")
+    assert world.statuses("a")[-2:] == ["sent", "delivered"]
 
 
 def test_a_person_who_insists_is_believed_if_the_row_is_gone(world: PhoneWorld) -> None:

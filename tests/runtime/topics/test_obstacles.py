@@ -202,3 +202,41 @@ async def test_missing_copies_are_no_obstacle(caplog: pytest.LogCaptureFixture):
         await monitor.check()
     assert monitor.under_replicated == []
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_the_checks_end_with_the_app():
+    """Also if a library has lost the cancellation of the task: nothing else would end it."""
+    app: Any = FakeApp()
+    checked: list[bool] = []
+
+    async def lose_the_cancellation() -> Any:
+        checked.append(app.should_stop)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            app.existing = app.required_topics()
+        return await FakeApp.fetch_all_metadata(app)
+
+    app.fetch_all_metadata = lose_the_cancellation
+    task = asyncio.create_task(ObstacleMonitor(app, check_interval_s=0.0).run())
+    await wait_until(lambda: checked)
+    app.should_stop = True
+    task.cancel()
+    try:
+        await wait_until(lambda: task.done())
+    finally:
+        task.cancel()
+    assert not task.cancelled()
+    assert checked == [False]
+
+
+async def test_nothing_is_checked_when_the_app_has_stopped_in_the_interval():
+    """Its producer is stopped by then."""
+    app: Any = FakeApp()
+    monitor = ObstacleMonitor(app, check_interval_s=0.0, timeout_s=-1.0)
+    app.should_stop = True
+    await monitor.check_later()
+    assert monitor.topics == []
+    app.should_stop = False
+    await monitor.check_later()
+    assert monitor.topics == [BROKERS]

@@ -1,13 +1,16 @@
 """A message whose ack is late holds up no other one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from streams.domain.accounts.pacing import Pace
 from streams.domain.phone.events import Deferred, Sent
+from streams.domain.sending.typing_indication import TypingRule
 from streams.sender.attempts.submitter import Limits
 from streams.sender.pipeline import MAX_UNANSWERED
+from streams.whatsapp.driver import NotBegun, Submission, SubmitResult
 from tests.sender.fast import FastSender, make_command, run_until_idle, until
 
 IMPATIENT = Limits(ack_timeout_s=20.0, lease_s=3600.0, ack_patience_s=0.0)
@@ -42,6 +45,31 @@ async def test_one_lost_ack_and_twenty_other_recipients(sender: FastSender) -> N
     assert sender.registry.get_sample_value("wa_sender_awaiting_ack") == 1
     ack.set()
     assert isinstance(await sender.wait_for_result("lost"), Sent)
+
+
+async def test_a_turn_that_comes_once_more_has_no_second_prelude() -> None:
+    """The page has not begun the message, and says so late. Its recipient has seen the typing already."""
+    sender = FastSender(limits=IMPATIENT, typing=TypingRule(max_s=0.001))
+    await sender.open()
+    submit, begun, may_answer = sender.driver.submit, asyncio.Event(), asyncio.Event()
+
+    async def answer_late_and_then_submit(submission: Submission) -> SubmitResult:
+        if begun.is_set():
+            return await submit(submission)
+        begun.set()
+        await may_answer.wait()
+        return NotBegun()
+
+    sender.driver.submit = answer_late_and_then_submit  # type: ignore[method-assign]
+    await sender.dispatch(make_command("a"))
+    async with asyncio.timeout(60):
+        await begun.wait()
+    await run_until_idle()  # its turn ends without the answer
+    may_answer.set()
+    assert isinstance(await sender.wait_for_result("a"), Sent)
+    assert [is_typing for _, is_typing, _ in sender.driver.typing] == [True, False]
+    await sender.close()
+    assert sender.failures == []
 
 
 def test_the_patience_is_short() -> None:

@@ -21,7 +21,7 @@ from aiokafka.errors import (
 )
 
 from streams.client.positions import lost
-from streams.kafka.connection import client_options, stop_consumer, translate_errors
+from streams.kafka.connection import client_options, start_consumer, stop_consumer, translate_errors
 from streams.kafka.reader import METADATA_AGE_S, Record, merge, require_topic
 from streams.settings import ClientSettings
 
@@ -67,7 +67,7 @@ async def follow_as_group(
     consumer.subscribe([topic], listener=member)
     try:
         with translate_errors(options["bootstrap_servers"]):
-            await consumer.start()
+            await start_consumer(consumer)
         async for record in member.follow():
             yield record
     finally:

@@ -121,11 +121,18 @@ async def admin_client(settings: ClientSettings) -> AsyncIterator[AIOKafkaAdminC
     client = AdminClient(**options)
     with translate_errors(options["bootstrap_servers"]):
         try:
-            await client.start()
+            with keep_cancellation():
+                await client.start()
             yield client
         finally:
             with keep_cancellation():
                 await client.close()
+
+
+async def start_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Start it, and raise CancelledError if the caller was cancelled: aiokafka 0.14 can lose that while it connects."""
+    with keep_cancellation():
+        await consumer.start()
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:

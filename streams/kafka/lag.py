@@ -16,7 +16,7 @@ from aiokafka.errors import GroupLoadInProgressError, KafkaError
 
 from streams.kafka import connection
 from streams.kafka.admin import InvalidTopics, missing_topic, partition_counts
-from streams.kafka.connection import stop_consumer
+from streams.kafka.connection import start_consumer, stop_consumer
 from streams.settings import Settings
 from streams.system.retries import retry_on
 
@@ -107,7 +107,7 @@ async def open_lag_reader(settings: Settings) -> AsyncIterator[LagReader]:
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
     async with connection.admin_client(settings) as admin:
         try:
-            await consumer.start()
+            await start_consumer(consumer)
             yield LagReader(options["bootstrap_servers"], admin, consumer)
         finally:
             await stop_consumer(consumer)

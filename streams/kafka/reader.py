@@ -11,7 +11,13 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.partitioner import murmur2
 
-from streams.kafka.connection import admin_client, client_options, stop_consumer, translate_errors
+from streams.kafka.connection import (
+    admin_client,
+    client_options,
+    start_consumer,
+    stop_consumer,
+    translate_errors,
+)
 from streams.kafka.topic_ids import fetch_topic_ids
 from streams.settings import ClientSettings
 from streams.system.tasks import keep_cancellation
@@ -175,7 +181,7 @@ async def open_reader(
     )
     try:
         with keep_cancellation(), translate_errors(options["bootstrap_servers"]):
-            await consumer.start()
+            await start_consumer(consumer)
             await consumer._client._wait_on_metadata(topic)
             reader = Reader(consumer, topic, partition)
             await reader.assign()

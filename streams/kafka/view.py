@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.kafka.connection import KafkaUnreachable, client_options, stop_consumer
+from streams.kafka.connection import KafkaUnreachable, client_options, start_consumer, stop_consumer
 from streams.kafka.malformed import MalformedRecords
 from streams.settings import Settings
 from streams.system.tasks import CONSUMER_CANCEL_AGAIN_AFTER_S, cancel_tasks
@@ -106,7 +106,7 @@ class CompactedView:
                 isolation_level="read_committed",
             )
             self._end_reader = reader
-            await reader.start()
+            await start_consumer(reader)
         return await self._end_reader.end_offsets(self._partitions)
 
     async def _close_end_reader(self) -> None:
@@ -162,7 +162,7 @@ class CompactedView:
             isolation_level="read_committed",
         )
         try:
-            await consumer.start()
+            await start_consumer(consumer)
             self._replace(await self._load(consumer))
             self._loaded.set()
             while True:

@@ -182,7 +182,7 @@ async def _open_consumer(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         max_poll_records=1,
     )
     try:
-        await consumer.start()
+        await connection.start_consumer(consumer)
         yield consumer
     finally:
         await connection.stop_consumer(consumer)

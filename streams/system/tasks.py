@@ -64,8 +64,11 @@ async def race(*works: Coroutine[Any, Any, T]) -> T:
 
     If several have ended at the same moment, the first in the order of the arguments counts. The winner
     decides: an error that another one raises while it is being cancelled is logged, and nothing else.
+
+    Raises:
+        RuntimeError: the winner ended with CancelledError, and nobody had cancelled it.
     """
-    tasks = [asyncio.ensure_future(work) for work in works]
+    tasks = [asyncio.ensure_future(_refuse_stray_cancellation(work)) for work in works]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         winner = next(task for task in tasks if task.done())

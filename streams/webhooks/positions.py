@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.connection import client_options, stop_consumer, translate_errors
+from streams.kafka.connection import client_options, start_consumer, stop_consumer, translate_errors
 from streams.settings import ClientSettings
 from streams.system.tasks import keep_cancellation
 
@@ -59,7 +59,7 @@ async def open_group_positions(
     )
     try:
         with keep_cancellation(), translate_errors(options["bootstrap_servers"]):
-            await consumer.start()
+            await start_consumer(consumer)
             for topic in topics:
                 await consumer._client._wait_on_metadata(topic)
         yield GroupPositions(consumer, topics)

@@ -137,17 +137,30 @@ async def test_run_all_names_a_work_that_another_tasks_cancellation_has_ended() 
     """It would end without a word, and the others would go on without it."""
     other = Work()
 
-    async def await_a_cancelled_task() -> None:
-        task = asyncio.create_task(Work().run())
-        await asyncio.sleep(0)
-        task.cancel()
-        await task
-
     async def wait() -> None:
         await other.run()
 
+    async def end() -> None:
+        await await_a_cancelled_task()
+
     with pytest.raises(RuntimeError, match="another task"):
-        await run_all(wait(), await_a_cancelled_task())
+        await run_all(wait(), end())
+    assert other.is_cancelled
+
+
+async def await_a_cancelled_task() -> str:
+    """End with CancelledError, without having been cancelled."""
+    task = asyncio.create_task(Work().run())
+    await asyncio.sleep(0)
+    task.cancel()
+    return await task
+
+
+async def test_a_race_names_a_winner_that_another_tasks_cancellation_has_ended() -> None:
+    """Its caller would end without a word, as if somebody had cancelled it."""
+    other = Work()
+    with pytest.raises(RuntimeError, match="another task"):
+        await race(other.run(), await_a_cancelled_task())
     assert other.is_cancelled
 
 

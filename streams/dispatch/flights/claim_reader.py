@@ -20,8 +20,14 @@ from streams.domain.sending import claim as stored
 from streams.domain.sending.claim import Claim
 from streams.kafka import topics
 from streams.kafka.broker_clock import require_append_time
-from streams.kafka.connection import KafkaUnreachable, client_options, stop_consumer
+from streams.kafka.connection import (
+    KafkaUnreachable,
+    client_options,
+    start_consumer,
+    stop_consumer,
+)
 from streams.settings import Settings
+from streams.system.tasks import keep_cancellation
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +129,7 @@ class _Changelog:
     async def start(self) -> None:
         """Raises ClaimsUnreadable: there is no such topic, and none is created by looking for it."""
         async with asyncio.timeout(STALL_TIMEOUT_S):
-            await self._consumer.start()
+            await start_consumer(self._consumer)
             existing = await self._consumer.topics()
         self._has_send_topic = self._barriers.get_send_topic(self._account) in existing
         if self._topic not in existing:
@@ -150,9 +156,10 @@ class _Changelog:
     async def _read_through(self, last_offset: int) -> None:
         progress_s = time.monotonic()
         while await self._consumer.position(self._partition) <= last_offset:
-            batches = await self._consumer.getmany(
-                self._partition, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS
-            )
+            with keep_cancellation():
+                batches = await self._consumer.getmany(
+                    self._partition, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS
+                )
             for record in batches.get(self._partition, ()):
                 progress_s = time.monotonic()
                 if record.key in self._rows:

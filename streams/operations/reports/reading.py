@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.kafka.connection import client_options, stop_consumer
+from streams.kafka.connection import client_options, start_consumer, stop_consumer
 from streams.kafka.reader import open_reader
 from streams.kafka.topics import names
 from streams.operations.errors import CommandFailed, UsageError
@@ -192,7 +192,7 @@ async def _read(task: _Task, show: Callable[[int], None]) -> Columns:
         fetch_max_wait_ms=_POLL_MS,
         max_partition_fetch_bytes=task.fetch_bytes,
     )
-    await consumer.start()
+    await start_consumer(consumer)
     try:
         async with asyncio.timeout(task.silence_timeout_s) as silence:
             return await _read_spans(consumer, task, show, silence)

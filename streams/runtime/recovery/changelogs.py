@@ -14,9 +14,10 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faust.types import TP
 
-from streams.kafka.connection import stop_consumer
+from streams.kafka.connection import start_consumer, stop_consumer
 from streams.runtime.consumer.fetch import FetchBatch, last_empty_range, leave_as_it_is
 from streams.runtime.consumer.offsets import OffsetTracker
+from streams.system.tasks import keep_cancellation
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class ChangelogReader:
             key_deserializer=leave_as_it_is,
         )
         try:
-            await consumer.start()
+            await start_consumer(consumer)
             while unread := self._unread_partitions():
                 async for chunk in self._read_partitions(consumer, unread[:PARTITIONS_AT_ONCE]):
                     yield chunk
@@ -78,11 +79,13 @@ class ChangelogReader:
         self, consumer: AIOKafkaConsumer, partitions: Sequence[TP]
     ) -> AsyncIterator[Chunk]:
         consumer.assign([TopicPartition(*partition) for partition in partitions])
-        await self._skip_deleted(consumer, partitions)
+        with keep_cancellation():
+            await self._skip_deleted(consumer, partitions)
         for partition in partitions:
             self._seek(consumer, partition)
         while any(self._is_unread(partition) for partition in partitions):
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_CHUNK_RECORDS)
+            with keep_cancellation():
+                batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_CHUNK_RECORDS)
             for chunk in self._take(consumer, partitions, batches):
                 yield chunk
             if not batches:

@@ -41,11 +41,20 @@ async def has(visitor: Visitor, path: str, text: str) -> bool:
 
 
 async def test_a_report_is_made_in_the_background(topics: Topics) -> None:
-    """Its page shows how far it is, and then the figures; a choice that is not offered is refused."""
+    """Its page shows how far it is, and then the figures; a choice that is not offered is refused.
+
+    In each state it has the element that the page replaces, when it loads itself again, by the one of the answer.
+    """
     async with visit(topics.settings) as visitor:
         await wait_until_ready(visitor)
         path = "/report?since=24h&by=batch"
-        await wait_until(lambda: has(visitor, path, "accepted: 3"))
+
+        async def is_made() -> bool:
+            _, page = await visitor.get(path)
+            assert 'id="live"' in page
+            return "accepted: 3" in page
+
+        await wait_until(is_made)
         _, page = await visitor.get(path)
         assert "server_error" in page
         assert "b-1" in page
@@ -79,6 +88,7 @@ async def test_a_report_of_too_many_events_is_refused(
     async with visit(topics.settings) as visitor:
         await wait_until_ready(visitor)
         await wait_until(lambda: has(visitor, "/report?since=24h", "use `wa-streams report`"))
+        assert 'id="live"' in (await visitor.get("/report?since=24h"))[1]
 
 
 @pytest.mark.parametrize(

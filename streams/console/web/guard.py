@@ -116,7 +116,7 @@ class Guard:
         if session is None:
             if request.method != "GET" or request.path == "/live":
                 return _refuse(request, 401, "your session is over: load the page again")
-            raise web.HTTPSeeOther(f"/login?next={quote(request.path_qs, safe='')}")
+            return _send_to_login(request)
         request[SESSION] = session
         if request.method == "POST":
             refusal = await _check_form(request, session)
@@ -126,6 +126,14 @@ class Guard:
         if new_cookie is not None and not response.prepared:
             set_session_cookie(request, response, new_cookie)
         return response
+
+
+def _send_to_login(request: web.Request) -> web.Response:
+    """A part of a page that is loaded again cannot show a login: the whole page goes there instead."""
+    target = f"/login?next={quote(request.path_qs, safe='')}"
+    if request.headers.get("HX-Request") is not None:
+        return web.Response(status=401, headers={"HX-Redirect": target})
+    raise web.HTTPSeeOther(target)
 
 
 def is_api(request: web.Request) -> bool:

@@ -177,7 +177,7 @@ async def test_a_browser_can_send_the_forms(browser: Browser) -> None:
     await browser.open("/dead-letters")
     await page.get_by_role("checkbox", name="Select wa.outbound").first.check()
     await page.get_by_role("button", name="Replay the selected").click()
-    await page.get_by_text("dead letters would be replayed").wait_for()
+    await page.get_by_text("To be replayed").wait_for()
     foreign = (
         f"<form method=post action='{browser.url}/accounts/request'><button>Go</button></form>"
     )

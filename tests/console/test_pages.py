@@ -100,6 +100,12 @@ async def test_with_a_token_nobody_sees_anything_without_it(topics: Topics) -> N
         for path in OUR_PAGES:
             async with visitor.http.get(visitor.url + path, allow_redirects=False) as response:
                 assert (response.status, response.headers["Location"][:12]) == (303, "/login?next=")
+            part = {"HX-Request": "true"}  # of a page whose session has ended
+            async with visitor.http.get(visitor.url + path, headers=part) as response:
+                assert (response.status, response.headers["HX-Redirect"][:12]) == (
+                    401,
+                    "/login?next=",
+                )
         for path in ("/live", "/api/accounts", "/readyz", "/metrics", "/health/whatsapp"):
             assert (await visitor.get(path))[0] == 401
         assert (await visitor.get("/healthz", Authorization="Bearer probe"))[0] == 200
@@ -243,14 +249,13 @@ async def test_a_replay_is_shown_before_it_happens(topics: Topics) -> None:
     async with visit(topics.settings) as visitor:
         await wait_until(lambda: _has(visitor, "/dead-letters", "maybe"))
         _, page = await visitor.post("/dead-letters/plan", scope="matching")
-        assert (
-            "<strong>1</strong> dead letters would be replayed, <strong>1</strong> are refused"
-            in page
-        )
+        assert "To be replayed: <strong>1</strong>" in page
+        assert "may have been sent: <strong>1</strong>" in page
         _, page = await visitor.post("/dead-letters/plan", scope="matching", force="yes")
-        assert "<strong>2</strong> dead letters would be replayed" in page
+        assert "To be replayed: <strong>2</strong>" in page
+        assert "Refused" not in page
         _, page = await visitor.post("/dead-letters/plan", scope="selected", ids=unknown.info.id)
-        assert "<strong>0</strong> dead letters would be replayed" in page
+        assert "To be replayed: <strong>0</strong>" in page
         assert (await visitor.post("/dead-letters/plan", scope="selected"))[0] == 400
         assert await read_requests_of(topics) == []
         await visitor.post("/dead-letters/replay", scope="matching", batch_id="b-1")

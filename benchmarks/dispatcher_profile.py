@@ -1,8 +1,8 @@
 """Where a dispatcher spends its time while messages go through it (scenario a of `dispatcher`), by py-spy.
 
-    python -m benchmarks.dispatcher_profile [--messages N] [--places N] [--output dispatcher.speedscope.json]
+    python -m benchmarks.dispatcher_profile [--messages N] [--places N] [--receipts] [--output dispatcher.speedscope.json]
 
-With 16 places of the account, it is scenario c.
+With 16 places of the account, it is scenario c; with `--receipts`, scenario b.
 
 Open the file at https://www.speedscope.app (it is read in the browser), or with any other reader of that format.
 """
@@ -64,7 +64,8 @@ async def record(world: World, options: argparse.Namespace) -> None:
     command += ["--format", "speedscope", "--output", output]
     program = Path(sys.executable).with_name("py-spy")
     profiler = await asyncio.create_subprocess_exec(program, *command)
-    cost = await measurements.until_sent(world, options)
+    measure = measurements.until_read if options.receipts else measurements.until_sent
+    cost = await measure(world, options)
     if profiler.returncode is None:
         profiler.send_signal(signal.SIGINT)
     if await profiler.wait() != 0:
@@ -109,6 +110,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=5000)
     parser.add_argument("--places", type=int, default=1_000_000, help="of the account")
+    parser.add_argument("--receipts", action="store_true", help="with `delivered` and `read`")
     parser.add_argument("--output", type=Path, default=Path("dispatcher.speedscope.json"))
     options = parser.parse_args()
     print(machine())

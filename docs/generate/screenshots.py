@@ -9,11 +9,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from streams.client import SyncWhatsApp
 from streams.contract.timestamps import format_rfc3339
@@ -41,12 +41,14 @@ PAGES: Final = {
     "batches": "/batches",
     "batch": f"/batch?id={BATCH}",
     "dead-letters": "/dead-letters",
-    "report": "/report",
     "templates": "/templates",
     "consents": "/consents",
+    "forget": f"/forget?to=%2B{PHONE[1:]}",
     "send": "/send",
+    "login": "/login",
 }
 FORMS: Final = {"light": (1120, "light"), "dark": (1120, "dark"), "phone": (390, "light")}
+MISSING: Final = "/account?name=nobody"
 # What the documents show: few, and small.
 IN_DOCUMENTS: Final = ("overview-light", "message-light", "accounts-dark", "dead-letters-phone")
 
@@ -90,6 +92,55 @@ def _send_orders(whatsapp: SyncWhatsApp) -> None:
         whatsapp.send_immediate(to, text, id=f"order-{number}", timeout_s=_TIMEOUT_S)
 
 
+async def _follow(page: Page, selector: str) -> None:
+    """Click what leads to another page."""
+    async with page.expect_navigation():
+        await page.click(selector)
+
+
+async def _open_template(page: Page) -> None:
+    await page.goto("/templates")
+    await _follow(page, "tbody a")
+
+
+async def _open_dead_letter(page: Page) -> None:
+    await page.goto("/dead-letters")
+    await _follow(page, "tbody a")
+
+
+async def _plan_replay(page: Page) -> None:
+    await page.goto("/dead-letters")
+    await _follow(page, "button[value=matching]")
+
+
+async def _plan_purge(page: Page) -> None:
+    await page.goto("/dead-letters")
+    await page.click("summary:has-text('Delete')")
+    await _follow(page, "button:has-text('How many')")
+
+
+async def _make_report(page: Page) -> None:
+    await page.goto("/report")
+    await _follow(page, "main button")
+    await page.locator("svg.chart").first.wait_for(timeout=_TIMEOUT_S * 1000)
+
+
+# The pages that have no address of their own, or whose address is not known before: how a person gets there.
+WAYS: Final[dict[str, Callable[[Page], Awaitable[None]]]] = {
+    "report": _make_report,
+    "template": _open_template,
+    "dead-letter": _open_dead_letter,
+    "replay": _plan_replay,
+    "purge": _plan_purge,
+}
+
+
+async def _store_template(page: Page) -> None:
+    """The page's own example."""
+    await page.goto("/templates")
+    await _follow(page, "button:has-text('Store')")
+
+
 async def take_pictures(url: str) -> None:
     """Each page in each form."""
     program = executable.find_chromium(None)
@@ -98,24 +149,48 @@ async def take_pictures(url: str) -> None:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=str(program.path))
         try:
+            await _prepare(browser, url, _store_template)
             for form in FORMS:
                 await _take_form(browser, url, form)
         finally:
             await browser.close()
 
 
-async def _take_form(browser: Browser, url: str, form: str) -> None:
+async def _prepare(browser: Browser, url: str, prepare: Callable[[Page], Awaitable[None]]) -> None:
+    async with await browser.new_context(base_url=url) as context:
+        await prepare(await context.new_page())
+
+
+async def _open_context(browser: Browser, url: str, form: str) -> BrowserContext:
     width, scheme = FORMS[form]
     dark = "dark" if scheme == "dark" else "light"
-    context = await browser.new_context(viewport={"width": width, "height": 600}, color_scheme=dark)
-    for name, path in PAGES.items():
-        page = await context.new_page()
-        response = await page.goto(url + path)
-        if response is None or response.status != 200:
-            raise RuntimeError(f"{path} was not shown: {response and response.status}")
-        await page.screenshot(path=FOLDER / f"{name}-{form}.png")
-        await page.close()
-    await context.close()
+    viewport = {"width": width, "height": 600}
+    return await browser.new_context(base_url=url, viewport=viewport, color_scheme=dark)
+
+
+async def _take_form(browser: Browser, url: str, form: str) -> None:
+    async with await _open_context(browser, url, form) as context:
+        for name, path in PAGES.items():
+            await _take(context, f"{name}-{form}", path)
+        await _take(context, f"missing-{form}", MISSING, status=404)
+        for name, go in WAYS.items():
+            page = await context.new_page()
+            await go(page)
+            await _save(page, f"{name}-{form}")
+
+
+async def _take(context: BrowserContext, name: str, path: str, status: int = 200) -> None:
+    page = await context.new_page()
+    response = await page.goto(path)
+    if response is None or response.status != status:
+        raise RuntimeError(f"{path} was not shown: {response and response.status}")
+    await _save(page, name)
+
+
+async def _save(page: Page, name: str) -> None:
+    """The whole page, but for those that the documents show."""
+    await page.screenshot(path=FOLDER / f"{name}.png", full_page=name not in IN_DOCUMENTS)
+    await page.close()
 
 
 def copy_into_documents() -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Where a dispatcher spends its time while messages go through it (scenario a of `dispatcher`), by py-spy.
 
-    python -m benchmarks.dispatcher_profile [--messages N] [--places N] [--receipts] [--output dispatcher.speedscope.json]
+    python -m benchmarks.dispatcher_profile [--messages N] [--places N] [--receipts] [--output FILE]
 
 With 16 places of the account, it is scenario c; with `--receipts`, scenario b.
 

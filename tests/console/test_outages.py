@@ -1,10 +1,14 @@
-"""A console whose broker goes away: it says so, loses nothing, and goes on when the broker is back."""
+"""A console whose broker goes away, or whose dispatchers are gone: it says so, loses nothing, and goes on when they are
+back.
+"""
 
 from pathlib import Path
 
 import orjson
 import pytest
 
+from streams.domain.alerts import sample as samples
+from streams.domain.alerts.sample import Sample
 from tests.console.world import PHONE, Topics, Visitor, visit
 from tests.support.broker import OwnBroker, make_settings
 from tests.support.waiting import wait_until
@@ -45,6 +49,19 @@ async def test_a_broker_that_goes_and_comes_back(
             await wait_until(is_accepted)
             await topics.put_event("after", "accepted", 1.0)
             await wait_until(lambda: _shows(visitor, "/search?q=after", "1 messages"))
+
+
+async def test_the_overview_says_if_nobody_evaluates_the_alerts(topics: Topics) -> None:
+    """An empty list would look as if all were well."""
+    async with visit(topics.settings) as visitor:
+        await wait_until(lambda: _shows(visitor, "/", "No dispatcher evaluates the alerts now"))
+
+        async def is_current() -> bool:
+            sample = Sample(worker="dispatch-1", is_evaluator=True)
+            await topics.put("samples", b"dispatch-1", samples.encode(sample))
+            return not await _shows(visitor, "/", "No dispatcher evaluates")
+
+        await wait_until(is_current)
 
 
 async def _shows(visitor: Visitor, path: str, text: str) -> bool:

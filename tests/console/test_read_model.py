@@ -9,10 +9,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from streams.console.model import letters, queries
+from streams.console.model import letters, measurements, queries
 from streams.console.model.read_model import ReadModel
 from streams.console.model.requests import find_contents
 from streams.domain import forgetting
+from streams.domain.alerts import sample as samples
+from streams.domain.alerts.sample import Sample
 from streams.domain.forgetting import ForgetReport
 from streams.kafka.connection import admin_client
 from streams.kafka.topics import names
@@ -240,3 +242,20 @@ async def test_a_failed_replay_stands_for_both(topics: Topics, tmp_path: Path) -
         letter = await model.read(lambda c: letters.find_dead_letter(c, first.info.id))
         assert letter is not None
         assert letter["replaced_by"] == "wa.outbound:0:1"
+
+
+async def test_a_dispatcher_that_evaluates_the_alerts_is_known_by_its_samples(
+    topics: Topics, tmp_path: Path
+) -> None:
+    """By the time of the last one; other workers only send samples."""
+    async with follow(topics, tmp_path / "model") as model:
+        assert await model.read(measurements.read_evaluated_s) == 0.0
+        for worker, is_evaluator in (("dispatch-1", True), ("sender-main", False)):
+            sample = Sample(worker=worker, is_evaluator=is_evaluator)
+            await topics.put("samples", worker.encode(), samples.encode(sample))
+
+        async def read_time() -> float:
+            return await model.read(measurements.read_evaluated_s)
+
+        await wait_until(read_time)
+        assert await read_time() == pytest.approx(topics.now_s, abs=600)

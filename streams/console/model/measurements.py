@@ -15,6 +15,9 @@ from streams.kafka.reader import Record
 
 OLDEST_WAITING: Final = "wa_oldest_waiting_seconds"
 LOOKUPS: Final = "wa_sender_lookups_total"
+_EVALUATED: Final = (
+    "evaluated"  # no metric: when a worker that decides on alerts was last heard of (epoch seconds)
+)
 _BUCKET_FACTOR: Final = 1.25
 _MIN_S: Final = 0.01
 
@@ -35,6 +38,11 @@ def apply_sample(connection: sqlite3.Connection, record: Record, _: str | None) 
     if sample is None:
         return
     minute = int(record.timestamp // 60_000)
+    if sample.is_evaluator:
+        connection.execute(
+            "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, '', ?)",
+            (minute, sample.worker, _EVALUATED, record.timestamp / 1000),
+        )
     connection.executemany(
         "INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?)",
         [
@@ -73,6 +81,14 @@ def read_queue_age(connection: sqlite3.Connection, since_minute: int) -> dict[in
         (OLDEST_WAITING, since_minute),
     )
     return dict(rows.fetchall())
+
+
+def read_evaluated_s(connection: sqlite3.Connection) -> float:
+    """When a dispatcher that decides on alerts was last heard of (epoch seconds); 0: never."""
+    (at_s,) = connection.execute(
+        "SELECT coalesce(max(value), 0.0) FROM samples WHERE metric = ?", (_EVALUATED,)
+    ).fetchone()
+    return at_s
 
 
 def read_lookup_hits(connection: sqlite3.Connection, since_minute: int) -> dict[int, float]:

@@ -7,12 +7,14 @@ import msgspec
 from aiohttp import web
 
 from streams.console.model import queries
+from streams.console.model.measurements import read_evaluated_s
 from streams.console.model.requests import find_contents
 from streams.console.web.chart import build_chart, build_measurement_charts
 from streams.console.web.console import Console, get_query, get_session, require_query
 from streams.console.web.rendering import PAGE_ROWS, read_offset, render
 from streams.contract.status import StatusEvent
 from streams.domain.accounts.routing import DEFAULT_WEIGHT, parse_weights
+from streams.operations.alerts import MAX_EVALUATION_AGE_S
 from streams.whatsapp.reasons import explain_reason
 
 _MINUTES: Final = 60
@@ -51,9 +53,12 @@ class Pages:
                 queries.count_waiting(connection),
                 queries.count_dead_letters(connection),
                 queries.list_alerts(connection),
+                read_evaluated_s(connection),
             )
 
-        counts, charts, waiting, dead_letters, alerts = await self._console.model.read(query)
+        counts, charts, waiting, dead_letters, alerts, evaluated_s = await self._console.model.read(
+            query
+        )
         return self._render(
             request,
             "overview.html",
@@ -62,6 +67,7 @@ class Pages:
             waiting=waiting,
             dead_letters=dead_letters,
             alerts=alerts,
+            are_alerts_current=self._console.now_s() - evaluated_s <= MAX_EVALUATION_AGE_S,
             accounts=self._console.accounts.list(),
         )
 

@@ -71,6 +71,38 @@ async def test_an_error_of_the_page_before_the_ack_is_in_doubt(
     assert await fetch_shown_ids(shared_control) == ["3EB0AC01"]
 
 
+# As after an update of WhatsApp Web: the page sends a message without the function that is wrapped.
+BYPASS = """() => {
+  window.failsAfterSend = false;
+  require("WAWebSendMsgChatAction").resendMsgToChat = async (chat, ready) => {
+    const model = await chat.sendQueue.enqueue(ready);
+    const { t } = await require("WAWebSendMsgJob").encryptAndSendMsg({ type: "message", data: model });
+    if (window.failsAfterSend) throw new Error("an error of the page");
+    model.updateAck(1);
+    return { messageSendResult: "OK", t, count: null };
+  };
+}"""
+
+
+async def test_a_page_that_sends_without_our_hook_says_so(
+    shared_driver: WhatsAppWeb, shared_control: SandboxControl
+) -> None:
+    """It is reported like a missing symbol, and an error is then no proof that nothing was sent."""
+    await run_in_page(shared_driver, BYPASS)
+    assert shared_driver.session.degraded == ()
+    assert isinstance(await shared_driver.submit(make_text("3EB0AC91")), ServerAccepted)
+    async with asyncio.timeout(60):
+        async for session in shared_driver.watch_session():
+            if session.degraded:
+                break
+    assert shared_driver.session.degraded == ("sending/gate",)
+    await run_in_page(shared_driver, "() => { window.failsAfterSend = true; }")
+    assert isinstance(await shared_driver.submit(make_text("3EB0AC92")), InDoubt)
+    assert await fetch_shown_ids(shared_control) == ["3EB0AC91", "3EB0AC92"]
+    await restart(shared_driver)
+    assert shared_driver.session.degraded == ()
+
+
 async def test_the_ack_wins_over_an_error_after_it(
     shared_driver: WhatsAppWeb, shared_control: SandboxControl
 ) -> None:

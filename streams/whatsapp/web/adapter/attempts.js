@@ -19,7 +19,7 @@
   const MAX_TIMER_MS = 2 ** 31 - 1; // a longer timer would fire at once
   const MAX_ATTEMPTS = 2000;
 
-  const hooks = { hasRecord: false }; // whether the gate sees the calls of sendMsgRecord
+  const hooks = { hasRecord: false }; // whether the gate sees the calls of sendMsgRecord, as far as is known
 
   const isDuplicate = (error) => Boolean(error) && error.name === "DuplicateMessageError";
 
@@ -138,7 +138,9 @@
       if (this.model === model || this.isEnded) return;
       this.model = model;
       this.onAck = () => {
-        if (this.isAcked && !this.isEnded) this.settle(null);
+        if (!this.isAcked || this.isEnded) return;
+        if (this.isPassed && !this.isInDoubt) this.checkHook();
+        this.settle(null);
       };
       model.on("change:ack", this.onAck);
     }
@@ -153,6 +155,14 @@
       if (upload_timeout_ms) this.startTimer(ack_timeout_ms, () => this.stopWaiting());
     }
 
+    // The server has answered. If sendMsgRecord was not called, the page sends without it: from now on, an error
+    // proves no more that nothing was sent.
+    checkHook() {
+      if (this.isSending || !hooks.hasRecord) return;
+      hooks.hasRecord = false;
+      missing.add("gate");
+    }
+
     // The ack of the model wins over any result, and over any error after it.
     get isAcked() {
       return Boolean(this.model) && this.model.ack >= 1;
@@ -160,6 +170,7 @@
 
     onResult(result) {
       if (this.isEnded) return;
+      this.checkHook();
       const error = this.isAcked ? null : findResultError(result);
       this.isUnsent = Boolean(error && error.server_code);
       if (this.isUnsent) {

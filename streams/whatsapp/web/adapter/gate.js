@@ -137,14 +137,16 @@
   const hasMessageGate = wrap("WAWebSendMsgChatAction", "addAndSendMsgToChat", wrapMessage);
   hooks.hasRecord = wrap("WAWebSendMsgRecordAction", "sendMsgRecord", wrapRecord);
   const hasReactionGate = wrap("WAWebSendAddonMsgChatAction", "addAndSendAddonToChat", wrapReaction);
+  const MESSAGE_GATE = { name: "addAndSendMsgToChat", isInstalled: () => hasMessageGate };
+  const RECORD_GATE = { name: "sendMsgRecord", isInstalled: () => hooks.hasRecord };
   const OTHER_GATES = {
-    reaction: ["addAndSendAddonToChat", hasReactionGate],
-    edit: ["sendMsgRecord", hooks.hasRecord],
-    revoke: ["sendMsgRecord", hooks.hasRecord],
+    reaction: { name: "addAndSendAddonToChat", isInstalled: () => hasReactionGate },
+    edit: RECORD_GATE,
+    revoke: RECORD_GATE,
   };
-  const getGate = (type) => OTHER_GATES[type] || ["addAndSendMsgToChat", hasMessageGate];
-  const isAbsent = (type) => absent.has(getGate(type)[0]);
-  const isGated = (type) => getGate(type)[1];
+  const getGate = (type) => OTHER_GATES[type] || MESSAGE_GATE;
+  const isAbsent = (type) => absent.has(getGate(type).name);
+  const isGated = (type) => getGate(type).isInstalled();
 
   return { internal: { findModule, isGated, isAbsent, sendReaction, sendChange } };
 }

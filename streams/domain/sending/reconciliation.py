@@ -23,7 +23,9 @@
                                                          grows with the age of the claim
 
 A pending message is never submitted again: this page sends it at each reconnect until the server acks it,
-and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account. A message
+and the ack is reported as a receipt. Nothing waits for that here, so it does not hold up the account. For the same
+reason a late refusal does not prove that nothing arrived: the page may have sent the message on an earlier connection,
+too, and lost the ack. So a late refusal for good ends as `unknown`, and not as `failed`. A message
 that fails, or is refused, each time it is submitted is submitted a few dozen times in the hour after which it is given
 up: the gaps grow (submit_history.py).
 

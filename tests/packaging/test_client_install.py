@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.testing.sandbox_stack import SandboxStack
 from tests.packaging import distribution
 from tests.packaging.distribution import Environment
 
@@ -20,6 +21,15 @@ assert inspect.iscoroutinefunction(WhatsApp.send)
 refused = ("faust", "playwright", "rocksdict", "click", "rich", "aiohttp", "jgo", "filelock", "psutil")
 assert not [name for name in refused if importlib.util.find_spec(name)]
 print(streams.client.__file__)
+"""
+
+
+_FOLLOWS = """
+import sys
+from streams.client import SyncWhatsApp
+with SyncWhatsApp(kafka=sys.argv[1]) as whatsapp:
+    whatsapp.send_immediate("+60123456788", "hello", id="bare-1", timeout_s=60)
+    print(*(each.status for each in whatsapp.history(id="bare-1", to="+60123456788")))
 """
 
 
@@ -66,6 +76,19 @@ asyncio.run(main())
     run = _run(tmp_path, str(client.python), "-c", program)
     assert run.returncode == 0, run.stderr
     assert "nothing listens at 127.0.0.1:1: start Kafka" in run.stdout
+
+
+@pytest.mark.broker
+@pytest.mark.browser
+@pytest.mark.timeout(300)
+def test_the_client_follows_a_message(
+    client: Environment, tmp_path: Path, wa_streams: SandboxStack
+) -> None:
+    """It can read what the service writes, which is compressed."""
+    run = _run(tmp_path, str(client.python), "-c", _FOLLOWS, wa_streams.kafka)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split()[:1] == ["accepted"]
+    assert "sent" in run.stdout.split()
 
 
 def test_the_client_is_small(

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from aiokafka import codec as ak_codec
+import cramjam
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordPy
 from aiokafka.record.util import decode_varint
 
@@ -40,8 +40,6 @@ def unpack_if_huge(
         return None if unpacker.eof else start
     if codec not in _UNPACKED_BY_CRAMJAM:  # snappy makes at most 21 bytes out of one
         return None
-    if not ak_codec.has_zstd():  # a caller's program may lack the library; then aiokafka says so
-        return None
     size = min(len(packed) * _FIRST_GUESS, max_bytes)
     while not _fits(codec, packed, buffer := bytearray(size)):
         if size == max_bytes:
@@ -52,8 +50,6 @@ def unpack_if_huge(
 
 def _fits(codec: int, packed: memoryview, buffer: bytearray) -> bool:
     """Whether the records fit into the buffer, which has their beginning in any case."""
-    import cramjam  # not required by the client
-
     is_lz4 = codec == DefaultRecordBatch.CODEC_LZ4
     unpack: Any = cramjam.lz4.decompress_into if is_lz4 else cramjam.zstd.decompress_into
     try:

@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -22,6 +24,7 @@ from streams.webhooks.deliverer import POLL_INTERVAL_S, Deliverer
 from streams.webhooks.endpoints import Endpoint, load_endpoints
 from streams.webhooks.follower import Follower
 from streams.webhooks.metrics import EndpointGauges, WebhookMetrics
+from streams.webhooks.rivals import Rivals
 from streams.webhooks.samples import publish_samples
 from streams.webhooks.store import FOLDER, Store, get_path
 from streams.webhooks.upkeep import open_store
@@ -80,7 +83,9 @@ async def open_webhooks(
         stack.callback(store.close)
         client = await stack.enter_async_context(EndpointClient(settings))
         parts: dict[str, _Part] = {}
-        registry = metrics.new_registry(name, lambda: _check_readiness(parts)[0])
+        process = secrets.token_hex(8)
+        rivals = Rivals(settings, process, endpoints)
+        registry = metrics.new_registry(name, lambda: _check_readiness(parts, rivals)[0])
         counters = WebhookMetrics(registry, lambda: _read_gauges(parts))
         for endpoint in endpoints.values():
             counters.declare(endpoint.name)
@@ -102,12 +107,15 @@ async def open_webhooks(
         works = asyncio.create_task(
             run_all(
                 clock.run(),
-                publish_samples(settings, registry, name),
+                publish_samples(settings, registry, name, process),
+                rivals.run(),
                 *(work for part in parts.values() for work in part.works()),
             )
         )
         stack.push_async_callback(cancel_tasks, works)
-        server = await stack.enter_async_context(_serve(settings, name, registry, parts))
+        server = await stack.enter_async_context(
+            _serve(settings, name, registry, partial(_check_readiness, parts, rivals))
+        )
         yield RunningWebhooks(server, works, parts)
 
 
@@ -141,7 +149,9 @@ def _make_follower(
     )
 
 
-def _check_readiness(parts: Mapping[str, _Part]) -> tuple[bool, str]:
+def _check_readiness(parts: Mapping[str, _Part], rivals: Rivals) -> tuple[bool, str]:
+    if (problem := rivals.problem) is not None:
+        return False, problem
     behind = sorted(
         f"{name}: {topic}"
         for name, part in parts.items()
@@ -163,14 +173,17 @@ def _read_gauges(parts: Mapping[str, _Part]) -> dict[str, EndpointGauges]:
 
 @asynccontextmanager
 async def _serve(
-    settings: Settings, name: str, registry: CollectorRegistry, parts: Mapping[str, _Part]
+    settings: Settings,
+    name: str,
+    registry: CollectorRegistry,
+    check_readiness: Callable[[], tuple[bool, str]],
 ) -> AsyncIterator[Server]:
     async with serve_probes(
         settings,
         name,
         settings.web_port,
-        readiness=lambda: _check_readiness(parts),
-        health=lambda: {"healthy": _check_readiness(parts)[0], "accounts": []},
+        readiness=check_readiness,
+        health=lambda: {"healthy": check_readiness()[0], "accounts": []},
         registry=registry,
     ) as server:
         yield server

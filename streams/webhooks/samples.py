@@ -4,6 +4,7 @@ import logging
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from streams.domain.alerts.sample import Sample, encode
@@ -15,15 +16,17 @@ from streams.settings import Settings
 log = logging.getLogger(__name__)
 
 
-async def publish_samples(settings: Settings, registry: CollectorRegistry, name: str) -> None:
-    """A sample every few seconds, until cancelled.
+async def publish_samples(
+    settings: Settings, registry: CollectorRegistry, name: str, process: str
+) -> None:
+    """A sample every few seconds, until cancelled. `process`: the name of this run (rivals.py).
 
     Raises:
         KafkaUnreachable, TopicNotFound, TopicForbidden: nothing can be published.
     """
     topic = names(settings).samples
     async with open_producer(settings, topic) as producer:
-        publisher = _SamplePublisher(producer, topic)
+        publisher = _SamplePublisher(producer, topic, process)
         metrics = list_sampled_metrics(with_accounts=False)
         await Sampler(registry, name, metrics, publisher.publish).run()
 
@@ -31,16 +34,18 @@ async def publish_samples(settings: Settings, registry: CollectorRegistry, name:
 class _SamplePublisher:
     """During an outage samples are left out: the next one is newer. The outage is logged once."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str) -> None:
+    def __init__(self, producer: AIOKafkaProducer, topic: str, process: str) -> None:
         self._producer = producer
         self._topic = topic
+        self._process = process
         self._is_broken = False
 
     async def publish(self, sample: Sample) -> None:
         """Return once Kafka has it, or has refused it."""
+        value = encode(replace(sample, process=self._process))
         try:
             await self._producer.send_and_wait(
-                self._topic, encode(sample), key=sample.worker.encode(), partition=0
+                self._topic, value, key=sample.worker.encode(), partition=0
             )
         except KafkaError as error:
             if not self._is_broken:

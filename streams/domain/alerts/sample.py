@@ -18,11 +18,15 @@ class Series(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Sample(Stored, frozen=True):
-    """The metrics of a worker that rules need. `is_evaluator`: this worker decides on alerts now."""
+    """The metrics of a worker that rules need. `is_evaluator`: this worker decides on alerts now.
+
+    `process`: the name of this run of a process of which only one may run; "": any number may.
+    """
 
     worker: str
     series: tuple[Series, ...] = ()
     is_evaluator: bool = False
+    process: str = ""
 
 
 _codec: Codec[Sample] = Codec(Sample)

@@ -49,7 +49,9 @@ def _parse_columns(_: click.Context, __: click.Parameter, values: Sequence[str])
     metavar="FIELD=HEADER",
     help="the column that holds a field of the request, for example to=Phone",
 )
-@click.option("--campaign", default="", help="send the same rows again under this name")
+@click.option(
+    "--campaign", default="", help="send all rows again under this name, also those that were sent"
+)
 @click.option("--priority", type=click.Choice(["urgent", "normal", "bulk"]))
 @click.option("--category", type=click.Choice(["transactional", "marketing"]))
 @click.option("--send-at", help="do not send before this time, RFC 3339")
@@ -138,8 +140,12 @@ def _refuse_invalid(plan: Plan, skip_invalid: bool) -> None:
 def _send(settings: Settings, plan: Plan, no_wait: bool, as_json: bool) -> None:
     finished = asyncio.run(_find_finished(settings, plan.batch_id))
     if finished is not None:
-        output.print_note("this batch was sent before, and nothing is sent again (--campaign)")
+        output.print_note(
+            "this batch was sent before, and nothing is sent again. Another --campaign sends all of its rows, also to "
+            "those who have got theirs"
+        )
         print_progress(finished, as_json=as_json)
+        _require_success(finished)
         return
     skipped = f", {len(plan.invalid)} rows skipped" if plan.invalid else ""
     repeated = f", {plan.repeated} rows repeat another one" if plan.repeated else ""

@@ -5,4 +5,5 @@ cd "$(dirname "$0")"
 wa-streams templates put template.json
 wa-streams batch customers.csv --template spring --campaign spring-2026 --dry-run >/dev/null
 wa-streams batch customers.csv --template spring --campaign spring-2026 --priority bulk
+# The report needs the extra `report`: pip install 'wa-streams[report]'.
 wa-streams report --since 1h --by batch

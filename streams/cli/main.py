@@ -81,6 +81,9 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
+_NOT_CONFIRMED = "not confirmed, so nothing was done; where nobody can answer, give --yes"
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
     _silence_libraries()
@@ -98,8 +101,9 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _print_error("interrupted", INTERRUPTED)
     except click.Abort as error:
-        is_interrupted = isinstance(error.__context__, KeyboardInterrupt)
-        return _print_error("interrupted", INTERRUPTED if is_interrupted else 1)
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return _print_error("interrupted", INTERRUPTED)
+        return _print_error(_NOT_CONFIRMED, 1)
     except Exception as error:
         code = _explain(error)
         if code is None:

@@ -1,13 +1,16 @@
-"""Messages: request one, read what became of them. Decides nothing about a message; the dispatcher does."""
+"""Messages: request one, cancel what waits, read what became of them. Decides nothing; the dispatcher does."""
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
-from streams.client.requests import build_request
+from streams.client.requests import build_request, encode_cancel
+from streams.contract.errors import ErrorInfo
 from streams.contract.request import media
 from streams.contract.status import StatusEvent
 from streams.kafka.broker_clock import fetch_broker_time_s
@@ -15,6 +18,18 @@ from streams.operations.errors import CommandFailed, no_answer
 from streams.settings import Settings
 
 _RECENT_S = 3600.0
+# A cancel of many messages has no last answer: it is over if none was cancelled for so long.
+_CANCEL_SILENCE_S: Final = 3.0
+
+
+@dataclass(slots=True)
+class CancelResult:
+    """What became of a cancel, as far as `wa.status` tells it."""
+
+    request_id: str
+    cancelled: int = 0
+    unknown: int = 0  # replayed messages of which an earlier generation may have arrived
+    error: ErrorInfo | None = None  # why nothing could be cancelled
 
 
 def build_media_content(file: Path, caption: str | None) -> dict[str, Any]:
@@ -81,6 +96,66 @@ def _describe_timeout(request_id: str, last: StatusEvent, timeout_s: float) -> s
     return (
         f"{request_id} was not sent within {timeout_s:g} s; its last status is "
         f"{last.status}{reason}{due}{ahead}. It stays in the queue: `wa-streams queue` shows why"
+    )
+
+
+async def cancel(
+    settings: Settings,
+    to: str | None,
+    id: str | None,
+    *,
+    batch_id: str | None,
+    request_id: str | None,
+    timeout_s: float | None,
+) -> CancelResult:
+    """Produce a cancel, and count what it cancelled; without a timeout, only produce it.
+
+    The wait ends with the answer, after `timeout_s`, or, for more than one message, when no more are cancelled.
+    """
+    result = CancelResult(encode_cancel(to, id, batch_id, request_id).id)
+    # Events are read from before the request on, so that none is missed.
+    since_s = None if timeout_s is None else await fetch_broker_time_s(settings)
+    async with WhatsApp(settings=settings) as whatsapp:
+        await whatsapp.cancel(to, id, batch_id=batch_id, request_id=result.request_id)
+        if timeout_s is not None:
+            events = whatsapp.statuses(to=to, since_s=since_s)
+            await _count_cancelled(result, events, id, batch_id, timeout_s)
+    return result
+
+
+async def _count_cancelled(
+    result: CancelResult,
+    events: AsyncGenerator[StatusEvent, None],
+    id: str | None,
+    batch_id: str | None,
+    timeout_s: float,
+) -> None:
+    clock = asyncio.get_running_loop().time
+    end_s = clock() + timeout_s
+    seen_ids: set[str] = set()  # events are published at least once
+    try:
+        async with asyncio.timeout_at(end_s) as timeout, aclosing(events):
+            async for event in events:
+                if event.id == result.request_id and event.status == "rejected":
+                    result.error = event.error
+                    return
+                if event.event_id in seen_ids or not _is_cancelled_by(event, id, batch_id):
+                    continue
+                seen_ids.add(event.event_id)
+                result.cancelled += event.status == "cancelled"
+                result.unknown += event.status == "unknown"
+                if id is not None:
+                    return
+                timeout.reschedule(min(end_s, clock() + _CANCEL_SILENCE_S))
+    except TimeoutError:
+        return  # the result says how far it came
+
+
+def _is_cancelled_by(event: StatusEvent, id: str | None, batch_id: str | None) -> bool:
+    return (
+        event.status in ("cancelled", "unknown")
+        and (id is None or event.id == id)
+        and (batch_id is None or event.batch_id == batch_id)
     )
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+import msgspec
 
 from streams.cli import output
 from streams.cli.options import JsonObject, timeout_option
 from streams.cli.rendering import print_event
-from streams.client import SENT_STATUSES, RequestOptions, SendResponse, WhatsApp
+from streams.client import SENT_STATUSES, RequestOptions, SendResponse
 from streams.contract.status import StatusEvent
 from streams.local import run_dir
 from streams.operations import messages
 from streams.operations.errors import CommandFailed
-from streams.settings import Settings, load
+from streams.operations.messages import CancelResult
+from streams.settings import load
 
 
 @click.command()
@@ -103,6 +105,8 @@ def _require_sent(event: StatusEvent) -> None:
     "--request-id", help="the cancel's own id, under which it is answered; without it: new"
 )
 @click.option("--yes", is_flag=True, help="do not ask")
+@click.option("--no-wait", is_flag=True, help="do not wait for the answer")
+@timeout_option(15.0)
 @output.json_option
 def cancel(
     to: str | None,
@@ -110,32 +114,55 @@ def cancel(
     batch_id: str | None,
     request_id: str | None,
     yes: bool,
+    no_wait: bool,
+    timeout_s: float,
     as_json: bool,
 ) -> None:
     """Cancel the message ID to the number TO, all that wait for TO, or a batch.
 
-    What is being sent or was sent is not cancelled. `wa-streams status` with the printed id shows the answer if
-    nothing could be cancelled.
+    What is being sent or was sent is not cancelled. It prints how many messages were cancelled, and ends with 1 if
+    none was. With --no-wait, `wa-streams status` with the printed id shows the answer if nothing could be cancelled.
     """
     if (to is None) == (batch_id is None):
         raise click.UsageError("Name either TO or --batch.")
     if id is None and not yes:
         target = f"batch {batch_id}" if batch_id else f"everything that waits for {to}"
         click.confirm(f"Cancel {target}?", abort=True, err=True)
-    settings = run_dir.resolve_kafka(load())
-    cancel_id = asyncio.run(_cancel(settings, to, id, batch_id, request_id))
+    result = asyncio.run(
+        messages.cancel(
+            run_dir.resolve_kafka(load()),
+            to,
+            id,
+            batch_id=batch_id,
+            request_id=request_id,
+            timeout_s=None if no_wait else timeout_s,
+        )
+    )
+    if no_wait:
+        _print_response(SendResponse(result.request_id), as_json)
+        return
+    _print_cancelled(result, as_json=as_json)
+    if not result.cancelled:
+        raise CommandFailed(_describe_uncancelled(result, timeout_s))
+
+
+def _print_cancelled(result: CancelResult, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"request_id": cancel_id})
-    else:
-        output.print_data(f"{cancel_id}: written to Kafka")
+        output.print_json(msgspec.to_builtins(result))
+        return
+    if result.cancelled:
+        unknown = (
+            f", {result.unknown} may have been sent before (unknown)" if result.unknown else ""
+        )
+        output.print_data(f"{result.request_id}: cancelled {result.cancelled}{unknown}")
 
 
-async def _cancel(
-    settings: Settings,
-    to: str | None,
-    id: str | None,
-    batch_id: str | None,
-    request_id: str | None,
-) -> str:
-    async with WhatsApp(settings=settings) as whatsapp:
-        return await whatsapp.cancel(to, id, batch_id=batch_id, request_id=request_id)
+def _describe_uncancelled(result: CancelResult, timeout_s: float) -> str:
+    if result.error is not None:
+        return f"nothing was cancelled: {result.error.code}: {result.error.detail}"
+    if result.unknown:
+        return f"nothing was cancelled: {result.unknown} may have been sent before (unknown)"
+    return (
+        f"nothing was cancelled within {timeout_s:g} s. The cancel {result.request_id} holds: what waits is cancelled "
+        "as soon as a dispatcher runs (`wa-streams ps`), and what a sender has, if it comes back unsent"
+    )

@@ -9,6 +9,8 @@ import pytest
 
 from streams.contract import batch as contract
 from streams.contract.batch import BatchProgress
+from streams.operations import messages
+from streams.operations.messages import CancelResult
 from tests.support.caller import Caller
 from tests.support.dispatching import FakeSender
 from tests.support.system import SystemUnderTest
@@ -95,3 +97,24 @@ async def test_cancelling_one_message_and_nothing(caller: Caller) -> None:
     await produce(caller, {"type": "cancel", "to": phone, "request_id": cancel_id})
     event = await caller.wait_for_status(cancel_id, "rejected")
     assert (event["error"]["code"], event["to"]) == ("unknown_request", phone)
+
+
+async def test_the_command_waits_for_what_its_cancel_did(caller: Caller) -> None:
+    """It counts the messages of a batch or a recipient, finds one message, and returns the refusal of a typo."""
+    batch_id, phone = f"b-{uuid4().hex[:8]}", new_phone()
+    later = {"to": phone, "text": "x", "send_at": "2090-01-01T00:00:00Z"}
+    await produce(caller, {"type": "batch", "batch_id": batch_id, "messages": [later, later]})
+    await produce(caller, later | {"id": f"own-{batch_id}"})
+    await caller.wait_for_status(f"own-{batch_id}", "queued")
+    await caller.wait_for_status(f"{batch_id}/1", "queued")
+
+    async def cancel(to: str | None, id: str | None, name: str | None) -> CancelResult:
+        return await messages.cancel(
+            caller.settings, to, id, batch_id=name, request_id=None, timeout_s=60.0
+        )
+
+    assert (await cancel(None, None, batch_id)).cancelled == 2
+    assert (await cancel(phone, f"own-{batch_id}", None)).cancelled == 1
+    for result in (await cancel(None, None, f"typo-{batch_id}"), await cancel(phone, "typo", None)):
+        assert result.error is not None
+        assert (result.cancelled, result.error.code) == (0, "unknown_request")

@@ -23,7 +23,7 @@ def print_event(event: StatusEvent, *, as_json: bool) -> None:
 def _describe(event: StatusEvent) -> str:
     """The details that explain a status."""
     if event.error is not None:
-        return f"{event.error.code}: {event.error.detail}"
+        return f"{event.error.code}: {event.error.detail or event.error.title}"
     position = None if event.queue_position is None else f"{event.queue_position} ahead"
     due = None if event.due_at is None else f"due {format_clock(event.due_at)}"
     details = (event.reason, position, due, event.account and f"by {event.account}")

@@ -66,8 +66,10 @@ def resolve_time(settings: ClientSettings, time: TypedTime | None) -> float | No
 
 
 def format_clock(rfc3339: str) -> str:
-    """The local time of day of a time in RFC 3339, with milliseconds."""
-    return datetime.fromisoformat(rfc3339).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    """The local time of a time in RFC 3339, with milliseconds; with its date, if that is not today."""
+    local = datetime.fromisoformat(rfc3339).astimezone()
+    is_today = local.date() == datetime.now().astimezone().date()
+    return local.strftime("%H:%M:%S.%f" if is_today else "%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 def format_minute(rfc3339: str) -> str:

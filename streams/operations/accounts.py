@@ -10,7 +10,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from streams.contract import account as wire
-from streams.contract.account import AccountRecord
+from streams.contract.account import AccountRecord, describe_account
 from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.connection import KafkaUnreachable
 from streams.kafka.reader import Record, TopicNotFound, open_reader
@@ -68,6 +68,19 @@ async def list_accounts(settings: Settings) -> dict[str, AccountStatus]:
                 name = account_record.account
                 statuses[name] = AccountStatus(name, account_record, get_age_s(record, now_s))
     return {name: status for name, status in sorted(statuses.items()) if name in existing}
+
+
+async def describe_accounts(settings: Settings) -> list[str]:
+    """Each account with its state and what limits it, in a line: why a message may wait for an account."""
+    statuses = (await list_accounts(settings)).values()
+    return [f"{status.name} is {_describe(status)}" for status in statuses]
+
+
+def _describe(status: AccountStatus) -> str:
+    if status.record is not None and status.state == status.record.state:
+        new_chats = "" if status.record.new_chats_allowed else " (no new chats)"
+        return describe_account(status.record) + new_chats
+    return f"{status.state}: {status.reason}" if status.reason else status.state
 
 
 def get_age_s(record: Record, now_s: float) -> float:

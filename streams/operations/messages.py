@@ -14,6 +14,7 @@ from streams.contract.errors import ErrorInfo
 from streams.contract.request import media
 from streams.contract.status import StatusEvent
 from streams.kafka.broker_clock import fetch_broker_time_s
+from streams.operations.accounts import describe_accounts
 from streams.operations.errors import CommandFailed, no_answer
 from streams.settings import Settings
 
@@ -85,7 +86,10 @@ async def send_and_wait(
     except TimeoutError:
         if last is None:
             raise no_answer(timeout_s) from None
-        raise CommandFailed(_describe_timeout(request_id, last, timeout_s)) from None
+        text = _describe_timeout(request_id, last, timeout_s)
+        if last.reason == "no_account":
+            text = "; ".join([text, *await describe_accounts(settings)])
+        raise CommandFailed(text) from None
     raise AssertionError("unreachable: a topic has no end")
 
 

@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from streams.cli import output
+from streams.contract import account as accounts
 from streams.contract import status
+from streams.contract.account import AccountRecord
 from streams.domain.consent import state as consents
 from streams.domain.consent.state import after_request
 from streams.domain.conversation import Conversation
@@ -26,6 +29,7 @@ from tests.support.broker import make_settings
 pytestmark = pytest.mark.broker
 
 FLOODED, IDLE, ONE = "+60123456780", "+60123456781", "+60123456782"
+STRANGER = "+60123456783"
 LONG_ID = "shop-7/" + "x" * 110
 
 
@@ -126,6 +130,45 @@ def test_the_tables_fit_and_break_no_id(world: Settings, command: Command) -> No
         lines = command(*words, settings=world).out.splitlines()
         assert [line for line in lines if len(line) > 80 and LONG_ID not in line] == []
     assert any(line.strip() == f"id {LONG_ID}" for line in lines)
+
+
+def test_a_message_without_an_account_shows_what_limits_each(
+    broker: EmbeddedBroker, tmp_path: Path, command: Command
+) -> None:
+    """The account is `ready`, and its time lock holds back strangers only."""
+    settings = make_settings(broker, tmp_path)
+    queues = {"normal": PriorityQueue(head=0, tail=1, count=1)}
+    row = Phone(phone=STRANGER, queues=queues)
+    message = make_message("x", seq=0, arrival=0, last_reason="no_account")
+    record = AccountRecord(
+        account="main",
+        state="ready",
+        since="2026-08-08T00:00:00Z",
+        reason="reachout_timelocked",
+        until="2090-01-01T00:00:00Z",
+        new_chats_allowed=False,
+    )
+
+    async def put_rows() -> None:
+        await admin.create_topics(settings)
+        topic = changelog_topic(dispatch_app_id(settings), ROWS)
+        key = STRANGER.encode()
+        partition = choose_partition(key, settings.partitions)
+        async with AIOKafkaProducer(**producer_options(settings)) as producer:
+            for row_key, value in (
+                (b"p" + key, stored.encode_phone(row)),
+                (b"m" + key + b"\0x", stored.encode_message(message)),
+            ):
+                await producer.send_and_wait(topic, value, key=row_key, partition=partition)
+            await producer.send_and_wait(
+                names(settings).accounts, accounts.encode(record), key=b"main"
+            )
+
+    asyncio.run(put_rows())
+    ran = command("queue", settings=settings)
+    expected = "main is ready: reachout_timelocked until 2090-01-01T00:00:00Z (no new chats)"
+    # On a machine that is very slow, the record is a past state by now.
+    assert expected in ran.err or "main is down: silent for" in ran.err
 
 
 def test_a_wait_that_ends_says_what_was_last(world: Settings, command: Command) -> None:

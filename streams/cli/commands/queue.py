@@ -14,6 +14,7 @@ from streams.kafka.broker_clock import fetch_broker_time_s
 from streams.kafka.replication import TOO_FEW_COPIES, fetch_under_replicated
 from streams.local import run_dir
 from streams.operations import queue as operations
+from streams.operations.accounts import describe_accounts
 from streams.operations.queue import QueuedMessage, Recipient, RecipientQueue
 from streams.settings import Settings, load
 
@@ -29,7 +30,8 @@ _MESSAGE_DETAILS = ("id",)
 def queue(phone: str | None, as_json: bool) -> None:
     """Show what waits and why, for each recipient or, message by message, for PHONE.
 
-    For PHONE it shows the conversation too, and what was decided about marketing messages. It reads what the
+    For PHONE it shows the conversation too, and what was decided about marketing messages. If a message waits for an
+    account (`no_account`), it shows what limits each account. It reads what the
     dispatchers have stored, so it shows the whole cluster.
     """
     settings = run_dir.resolve_kafka(load())
@@ -47,6 +49,10 @@ def queue(phone: str | None, as_json: bool) -> None:
             for queued in queue.messages
         ]
         output.print_records(messages, _MESSAGE_COLUMNS, _MESSAGE_DETAILS, as_json=as_json)
+    if any(
+        queued.explanation.reason == "no_account" for each in queues for queued in each.messages
+    ):
+        about += asyncio.run(describe_accounts(settings))
     for line in about:
         output.print_note(line)
     output.print_note(_summarize(queues, unread))

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from streams.cli.rendering import print_event
+from streams.contract.errors import ErrorInfo
+from streams.contract.status import make
 from streams.operations import messages
 from streams.settings import load
 from tests.cli.conftest import Command
@@ -50,3 +53,19 @@ def test_its_argument_is_an_id_or_a_recipient(
     ran = command("status", *words, settings=settings)
     assert wanted == [(id, to)]
     assert ran.code == (1 if id else 0)
+
+
+def test_a_status_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    """A time that is not today has its date; an error without details has the title of its code."""
+    error = ErrorInfo(
+        code="recipient_not_on_whatsapp",
+        class_="permanent",
+        title="The number is not on WhatsApp",
+    )
+    for fields in ({"status": "queued", "due_at_s": 4e9}, {"status": "failed", "error": error}):
+        event = make(id="x", event_id_suffix="1", at_s=1e9, to="+60123456789", **fields)
+        print_event(event, as_json=False)
+    queued, failed = capsys.readouterr().out.splitlines()
+    assert queued.startswith("2001-09-")
+    assert "due 2096-10-" in queued
+    assert failed.endswith("recipient_not_on_whatsapp: The number is not on WhatsApp")

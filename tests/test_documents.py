@@ -24,6 +24,8 @@ from streams.contract.status import Reason, Status, StatusEvent
 from streams.contract.topics import PUBLIC_TOPICS
 from streams.domain.alerts.rules import RULES
 from streams.domain.errors import CODES
+from streams.kafka.topics import required_topics
+from streams.local.data_dir import OWN_NAMES
 from streams.runtime.exit_codes import ExitCode
 from streams.sandbox.state.faults import FAULT_KINDS
 from streams.settings import Settings, describe
@@ -57,6 +59,8 @@ PENDING = {
     "domain/phone/handlers/receipts.py",
     "tests/overrides/switches",
 }
+# Of the data folder: ports, process ids, sockets and what tests invent. The tables are a row of their own.
+FOLDERS_WITHOUT_DATA = {"ports", "run", "sandbox", "tables"}
 # Words of the first version. Each has a successor in the glossary, or is not how English is written.
 OLD_WORDS = (
     r"lanes?",
@@ -157,6 +161,27 @@ def test_every_public_word_is_documented(kind: str) -> None:
 
 
 @pytest.mark.skipif(not SETTINGS_PAGE.exists(), reason="docs/settings.md is not generated yet")
+def test_the_readme_explains_every_status() -> None:
+    first_cells = [
+        line.split("|")[1] for line in read(README).splitlines() if line.startswith("| `")
+    ]
+    statuses = {word for cell in first_cells for word in _INLINE.findall(cell)}
+    assert set(get_args(Status)) <= statuses
+
+
+def test_the_page_on_privacy_names_every_topic() -> None:
+    settings = Settings(accounts=("sales",))
+    text = read(ROOT / "docs" / "security.md")
+    topics = {spec.name.replace("sales", "<account>") for spec in required_topics(settings)}
+    assert {topic for topic in topics if f"`{topic}`" not in text} == set()
+
+
+@pytest.mark.parametrize("folder", sorted(OWN_NAMES - FOLDERS_WITHOUT_DATA))
+def test_the_page_on_privacy_names_every_folder(folder: str) -> None:
+    rest = read(ROOT / "docs" / "security.md")
+    assert f"`WA_DATA_DIR/{folder}`" in rest
+
+
 def test_every_setting_is_documented() -> None:
     """Each setting is on the page of settings."""
     page = read(SETTINGS_PAGE)

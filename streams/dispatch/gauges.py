@@ -35,7 +35,9 @@ class _Slice:
     def take(self, row: Phone) -> bool:
         """Whether this change of a row came after the walk; the row is the last one that was counted then."""
         offset = self.offsets.get(row.phone)
-        if row.is_removed if offset is None else offset >= row.offset:
+        if offset is None and row.is_removed:
+            return False
+        if offset is not None and offset >= row.offset:
             return False
         self.offsets[row.phone] = row.offset
         return True

@@ -49,8 +49,9 @@ class KafkaSettings:
     )
     partitions: Partitions = _setting(
         8,
-        "Number of partitions of every topic except wa.accounts and wa.templates. Choose it before the "
-        "topics are created, and never change it; only wa.outbound may have any number.",
+        "Number of partitions of every topic except wa.accounts, wa.templates, wa.batches, wa.alerts and some internal "
+        "ones, which have one. Choose it before the topics are created, and never change it; only wa.outbound may have "
+        "any number.",
     )
     replication_factor: Replicas = _setting(
         1,

@@ -127,7 +127,13 @@ class Transition(RowChanges):
         due_at_s: float = 0.0,
         error: Error | None = None,
     ) -> Message:
-        """Publish that the message waits, and why, unless its last `queued` gave the same reason."""
+        """Publish that the message waits, and why, unless its last `queued` gave the same reason.
+
+        While an attempt is in doubt, this is the reason, whatever else holds the message back: somebody who is told
+        anything else could take the message for one that was certainly not sent.
+        """
+        if message.pinned_to is not None:
+            reason = "attempt_in_doubt"
         if message.last_reason == reason and error is None:
             return self.put_message(message)
         updated = replace(message, queued_count=message.queued_count + 1, last_reason=reason)

@@ -12,8 +12,7 @@ import pytest
 
 from streams.domain.errors import ErrorClass
 from streams.domain.phone.events import Failed
-from streams.domain.sending import claim as claims
-from streams.domain.sending import refusals
+from streams.domain.sending import refusals, results
 from streams.whatsapp.driver import (
     MessageNotFound,
     NotSubmitted,
@@ -102,7 +101,7 @@ async def test_a_refusal_before_the_submit(
     result = await submit(shared_driver, whatsapp_id, content, **options)
     assert result.code == code
     error = refusals.error_before_submit(result.code, result.detail, is_too_late=False)
-    assert isinstance(claims.not_sent_result(error), Failed)
+    assert isinstance(results.not_sent_result(error), Failed)
     assert error.error_class in FINAL
     assert await shared_driver.find_message(whatsapp_id, PEER_CHAT) == MessageNotFound()
     await shared_control.set_mark()

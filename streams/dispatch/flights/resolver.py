@@ -20,8 +20,8 @@ from streams.domain.phone import events
 from streams.domain.phone.events import Deferred, Event, FlightOverdue, Outcome, Result
 from streams.domain.phone.handlers.overdue import give_up_at_s
 from streams.domain.policy import Policy
-from streams.domain.sending.claim import in_doubt_result
 from streams.domain.sending.message_id import derive_whatsapp_id
+from streams.domain.sending.results import in_doubt_result
 from streams.domain.sending.unanswered import result_of_unanswered
 from streams.runtime.broker.publisher import AppStopped
 

@@ -167,6 +167,7 @@ class RecordMapper:
             reply_to=effect.changed_whatsapp_id or payload.reply_to,
             chat_id=effect.chat_id,
             allow_duplicate=effect.allow_duplicate,
+            generation=effect.generation,
             was_claimed=effect.was_claimed,
             accepted_offset=effect.accepted_offset,
             trace=context.get_echo_source(effect.id).trace,

@@ -150,6 +150,7 @@ def _dispatch(transition: Transition, message: Message, account: str) -> Phone:
             submit_before_s=get_submit_before_s(transition, message),
             chat_id=chat.chat_id if chat else None,
             allow_duplicate=message.allow_duplicate,
+            generation=message.generation,
             changed_whatsapp_id=message.change.whatsapp_id if message.change else None,
             was_claimed=message.was_claimed,
             accepted_offset=message.accepted_offset,
@@ -189,9 +190,7 @@ def _add_wait(transition: Transition, blocked: _Blocked) -> Message:
 
 
 def _set_timer(transition: Transition, heads: list[Message], times_s: list[float]) -> Phone:
-    """The phone is woken at the first of these times, when quiet hours end, or when the first head is to be
-    given up.
-    """
+    """The phone is woken at the first of these times, when quiet hours end, or when a head is to be given up."""
     times_s = [
         *times_s,
         transition.phone.quiet_until_s,

@@ -86,6 +86,7 @@ class Dispatch(Stored, frozen=True, tag="dispatch"):
     submit_before_s: float = 0.0  # nor at or after this time: its expiry, or quiet hours; 0: none
     chat_id: str | None = None
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
+    generation: int = 0  # of the message: each permission belongs to one
     changed_whatsapp_id: str | None = None  # of the message that it edits or revokes
     was_claimed: bool = False  # by this account, so it may have been sent
     accepted_offset: int = -1  # of the message

@@ -48,7 +48,7 @@ from collections.abc import Mapping
 from streams.domain.accounts.restriction import is_about_account
 from streams.domain.errors import Error, error_for
 from streams.domain.phone.events import Failed, Result, Sent
-from streams.domain.sending import actions, reconciliation, refusals
+from streams.domain.sending import actions, reconciliation, refusals, results
 from streams.domain.sending import claim as claims
 from streams.domain.sending.actions import Action, Observation, UnexpectedObservation
 from streams.domain.sending.claim import Claim, Conclude, OpenClaim, Reconcile
@@ -138,7 +138,7 @@ class Attempt:
         if self.result is None:
             is_in_doubt = self._history.may_have_left
             failed = Failed(error=Error("internal_error", detail))
-            self.action = actions.Finish(claims.in_doubt_result(detail) if is_in_doubt else failed)
+            self.action = actions.Finish(results.in_doubt_result(detail) if is_in_doubt else failed)
         return self.action
 
     def _begin(self, now_s: float) -> Action:
@@ -148,7 +148,7 @@ class Attempt:
             case Reconcile():
                 self.chat_id = (self.claim_at_start and self.claim_at_start.chat_id) or ""
                 if not self.chat_id:
-                    no_chat = claims.in_doubt_result("the claim does not name its chat")
+                    no_chat = results.in_doubt_result("the claim does not name its chat")
                     return actions.Finish(no_chat)
                 return actions.LookUpMessage(self.chat_id)
             case OpenClaim():
@@ -182,7 +182,7 @@ class Attempt:
         match self.action, observation:
             case actions.LookUpNumber(), actions.NumberFound(chat_id, phone):
                 self.chat_id = self.looked_up_chat_id = chat_id
-                moved = claims.moved_result(self.command, phone)
+                moved = results.moved_result(self.command, phone)
                 return actions.Finish(moved) if moved is not None else self._wait(now_s)
             case actions.LookUpNumber(), actions.NumberNotFound():
                 return actions.Finish(Failed(error=Error("recipient_not_on_whatsapp")))
@@ -220,7 +220,7 @@ class Attempt:
         if claim is not None and claim.receipt:
             return actions.Finish(Sent(at_s=now_s))
         if self._history.is_reconciled and link != self._history.lookup_link:
-            return actions.Finish(claims.in_doubt_result("linked again since the lookup"))
+            return actions.Finish(results.in_doubt_result("linked again since the lookup"))
         if (missing := self._missing_claim(link, claim, now_s)) is not None:
             return actions.StoreClaim(missing)
         assert self._claim_stored is not None, "a claim that is not missing was stored"
@@ -250,7 +250,7 @@ class Attempt:
             case actions.SubmitUncertain():
                 return actions.LookUpMessage(self.chat_id)
             case actions.HeldBack(code, detail, until_s):
-                return actions.Finish(claims.held_back_result(error_for(code, detail), until_s))
+                return actions.Finish(results.held_back_result(error_for(code, detail), until_s))
             case actions.NotSubmitted(code, detail, until_s, is_too_late):
                 error = refusals.error_before_submit(code, detail, is_too_late=is_too_late)
                 return self._not_sent(now_s, error, until_s)

@@ -20,7 +20,8 @@ submit. The second one has the same WhatsApp id, and a recipient that has the me
     same number              has a result                Conclude with the same result
     any                      sent                        Conclude with the same result
     higher                   outcome unknown             Conclude with the same result; Reconcile if a
-                                                         person has allowed a duplicate
+                                                         person has allowed a duplicate, and no attempt
+                                                         has used this permission
     higher                   failed, deferred            as if there were no row
 
 What a lookup of an open claim means: reconciliation.py.
@@ -33,18 +34,16 @@ from typing import Final, Literal
 import msgspec
 from msgspec.structs import replace
 
-from streams.domain.errors import Error, ErrorClass
-from streams.domain.numbers import to_canonical
+from streams.domain.errors import Error
 from streams.domain.phone.events import (
     Deferred,
-    Failed,
-    Moved,
     OutcomeUnknown,
     ReceiptKind,
     Result,
     Sent,
 )
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.results import already_used_result, in_doubt_result
 from streams.domain.stored import Codec, Stored
 
 # Two brokers lead the topics of the command and of the claim, and their clocks differ by this at most.
@@ -66,6 +65,7 @@ class Claim(Stored, frozen=True):
     link: str | None = None  # of the session under which it was claimed
     claimed_at_s: float = 0.0
     allow_duplicate: bool = False  # claimed because a person has allowed a duplicate
+    permitted_generation: int = 0  # of the message: its permission has been used
     may_have_arrived: bool = (
         False  # a copy of it was in a store, or was submitted under another link
     )
@@ -119,7 +119,7 @@ def decide(
     if command.dispatch_number == claim.dispatch_number or isinstance(claim.result, Sent):
         return Conclude(claim.result)
     if isinstance(claim.result, OutcomeUnknown):
-        return Reconcile() if command.allow_duplicate else Conclude(claim.result)
+        return Reconcile() if is_duplicate_allowed(command, claim) else Conclude(claim.result)
     return _decide_new(command, now_s)
 
 
@@ -141,7 +141,14 @@ def new_claim(
         link=link,
         claimed_at_s=now_s,
         allow_duplicate=allow_duplicate,
+        permitted_generation=_find_permitted_generation(command, claim, is_used=allow_duplicate),
     )
+
+
+def _find_permitted_generation(command: SendCommand, claim: Claim | None, *, is_used: bool) -> int:
+    if is_used:
+        return command.generation
+    return claim.permitted_generation if claim is not None else 0
 
 
 def is_in_time(command: SendCommand, appended_at_s: float) -> bool:
@@ -213,8 +220,13 @@ def is_of_forgotten(claim: Claim, accepted_offset: int) -> bool:
 
 
 def is_duplicate_allowed(command: SendCommand, claim: Claim) -> bool:
-    """A person took the risk of a second message: for one attempt, not for those that follow from it."""
-    return command.allow_duplicate and not (claim.is_open and claim.allow_duplicate)
+    """A person took the risk of a second message: for one attempt, not for those that follow from it.
+
+    An older dispatch that is delivered again may have concluded the attempt meanwhile. So the row remembers whose
+    permission was used.
+    """
+    is_used = 0 < command.generation == claim.permitted_generation
+    return command.allow_duplicate and not (is_used or (claim.is_open and claim.allow_duplicate))
 
 
 def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
@@ -224,50 +236,6 @@ def with_receipt(claim: Claim, receipt: ReceiptKind) -> Claim | None:
     if receipt == "sent" and isinstance(claim.result, Sent):
         return None
     return replace(claim, receipt=receipt)
-
-
-# -- results
-
-
-def not_sent_result(error: Error, until_s: float = 0.0) -> Failed | Deferred:
-    """The result of an attempt that certainly sent nothing; the class of the error says whether it waits."""
-    if error.error_class in (ErrorClass.SESSION, ErrorClass.THROTTLED):
-        return Deferred(error=error, until_s=until_s)
-    return Failed(error=error)
-
-
-def moved_result(command: SendCommand, whatsapp_phone: str | None) -> Moved | None:
-    """The result if WhatsApp's number of the chat is another recipient; None: this one, or it does not say."""
-    phone = to_canonical(whatsapp_phone) if whatsapp_phone is not None else None
-    return None if phone in (None, command.phone) else Moved(phone=phone)
-
-
-def already_used_result() -> Failed:
-    """The result of a message with the id of a forgotten one: nothing was sent, and its recipient would drop it."""
-    detail = (
-        "an earlier message to this recipient had this id, and was sent or may have been, before the recipient was "
-        "forgotten; nothing was sent for this one: request it with another id"
-    )
-    return Failed(error=Error("id_already_used", detail))
-
-
-def in_doubt_result(detail: str, until_s: float = 0.0) -> Deferred:
-    """The claim stays open, and the message is dispatched to this account again later.
-
-    `until_s`: it is not worth looking for it before then; 0: as soon as the phone stage likes.
-    """
-    return Deferred(error=Error("attempt_in_doubt", detail), until_s=until_s, in_doubt=True)
-
-
-def held_back_result(error: Error, until_s: float) -> Deferred:
-    """In doubt, but nothing sends it: it would be submitted again, if this did not forbid it until then."""
-    in_doubt = in_doubt_result(f"{error.code}: {error.detail}", until_s)
-    return replace(in_doubt, is_held_back=until_s > 0)
-
-
-def unknown_result(detail: str, now_s: float) -> OutcomeUnknown:
-    """Given up: nothing can tell whether the message went out."""
-    return OutcomeUnknown(at_s=now_s, error=Error("outcome_unknown", detail))
 
 
 def _decide_new(command: SendCommand, now_s: float) -> OpenClaim | Conclude:

@@ -26,6 +26,7 @@ class SendCommand(Stored, frozen=True):
     reply_to: str | None = None
     chat_id: str | None = None  # WhatsApp's last answer for this phone: saves the look-up
     allow_duplicate: bool = False  # a person allowed it although an earlier outcome is unknown
+    generation: int = 0  # of the message: a replay makes the next one, with a permission of its own
     was_claimed: bool = (
         False  # by this account, and the doubt goes on: its row is there, or was lost
     )

@@ -40,14 +40,9 @@ from typing import Final
 import msgspec
 
 from streams.domain.phone.events import Result, Sent
-from streams.domain.sending.claim import (
-    Claim,
-    Conclude,
-    in_doubt_result,
-    is_duplicate_allowed,
-    unknown_result,
-)
+from streams.domain.sending.claim import Claim, Conclude, is_duplicate_allowed
 from streams.domain.sending.command import SendCommand
+from streams.domain.sending.results import in_doubt_result, unknown_result
 
 MAX_SUBMITS: Final = 2  # of one dispatch; the second only after a lookup
 # The page is asked to reconnect for a message that is still pending this long after its claim. WhatsApp Web

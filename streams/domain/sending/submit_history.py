@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from streams.domain.errors import Error, ErrorClass
 from streams.domain.phone.events import Deferred, Result
-from streams.domain.sending import claim as claims
+from streams.domain.sending import results
 from streams.domain.sending.actions import Action, Finish
 from streams.domain.sending.claim import Claim
 from streams.domain.sending.reconciliation import InStore, StoreLookup, resubmit_delay_s
@@ -80,10 +80,10 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         """The last submit was not made, or certainly sent nothing, for this reason."""
         is_for_good = error.error_class in _NEVER_SENT
         if self.is_reconciled and not is_for_good:
-            return claims.held_back_result(error, until_s)
+            return results.held_back_result(error, until_s)
         if self.may_have_arrived:
             return _unknown_result(error, now_s)
-        return claims.not_sent_result(error, until_s)
+        return results.not_sent_result(error, until_s)
 
     def refused_result(
         self, error: Error, until_s: float, now_s: float, *, is_refused: bool
@@ -91,7 +91,7 @@ class SubmitHistory(msgspec.Struct, frozen=True):
         """The server refused the last submit. `is_refused`: the message itself, not the account's pace."""
         if self.may_have_arrived and error.error_class in _FOR_GOOD:
             return _unknown_result(error, now_s)
-        make_result = claims.held_back_result if self.may_have_arrived else claims.not_sent_result
+        make_result = results.held_back_result if self.may_have_arrived else results.not_sent_result
         result = make_result(error, until_s)
         return replace(result, is_refused=is_refused) if isinstance(result, Deferred) else result
 
@@ -108,4 +108,4 @@ class SubmitHistory(msgspec.Struct, frozen=True):
 
 def _unknown_result(error: Error, now_s: float) -> Result:
     detail = f"an earlier submit may have arrived; the last one: {error.code}: {error.detail}"
-    return claims.unknown_result(detail, now_s)
+    return results.unknown_result(detail, now_s)

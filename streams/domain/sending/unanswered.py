@@ -11,6 +11,7 @@ dispatch (resolved.py). So behind either the claims decide, and nothing is guess
     a result of this dispatch               that result
     sent, of an earlier dispatch            sent
     unknown, of an earlier dispatch         unknown; as if there were no row if a duplicate is allowed
+                                            and this is the first attempt to send it
     failed or deferred, of an earlier one   deferred, deadline_exceeded: never claimed, so not sent
     none                                    the same
     the last two, read too early            deferred, in doubt: the broker's clock was set back
@@ -25,14 +26,8 @@ from msgspec.structs import replace
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, OutcomeUnknown, Result, Sent
 from streams.domain.phone.state import InFlight
-from streams.domain.sending.claim import (
-    MISSING_CLAIM_DETAIL,
-    Claim,
-    already_used_result,
-    in_doubt_result,
-    is_of_forgotten,
-    unknown_result,
-)
+from streams.domain.sending.claim import MISSING_CLAIM_DETAIL, Claim, is_of_forgotten
+from streams.domain.sending.results import already_used_result, in_doubt_result, unknown_result
 
 
 def result_of_unanswered(
@@ -78,9 +73,14 @@ def _result_of_row(in_flight: InFlight, claim: Claim, now_s: float) -> Result:
     is_its_result = claim.dispatch_number >= in_flight.dispatch_number
     if is_its_result or isinstance(claim.result, Sent):
         return claim.result
-    if isinstance(claim.result, OutcomeUnknown) and not in_flight.allow_duplicate:
+    if isinstance(claim.result, OutcomeUnknown) and not _may_replay(in_flight):
         return claim.result
     return _never_claimed()
+
+
+def _may_replay(in_flight: InFlight) -> bool:
+    """Whether it is the first attempt of a message that a person sends again; one in doubt follows from that."""
+    return in_flight.allow_duplicate and not in_flight.is_in_doubt
 
 
 def _never_claimed() -> Deferred:

@@ -6,7 +6,7 @@ import msgspec
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Failed
-from streams.domain.sending import claim as claims
+from streams.domain.sending import results
 from streams.domain.sending.actions import (
     Allowed,
     ClaimStored,
@@ -122,7 +122,7 @@ def looked_up(
 
 def in_doubt(detail: str, until_s: float = 0.0) -> Finish:
     """The claim stays open."""
-    return Finish(claims.in_doubt_result(detail, until_s))
+    return Finish(results.in_doubt_result(detail, until_s))
 
 
 def failed(code: str, detail: str = "") -> Finish:

@@ -6,7 +6,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Moved, Result, Sent
 from streams.domain.sending import claim as claims
-from streams.domain.sending import reconciliation
+from streams.domain.sending import reconciliation, results
 from streams.domain.sending.actions import (
     Action,
     Allowed,
@@ -125,10 +125,10 @@ def test_nothing_is_submitted_after_the_deadline(
 @pytest.mark.parametrize(
     ("observations", "expected"),
     [
-        ([Denied(DISCONNECTED, 70.0)], claims.held_back_result(DISCONNECTED, 70.0)),
+        ([Denied(DISCONNECTED, 70.0)], results.held_back_result(DISCONNECTED, 70.0)),
         (
             [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("page_crashed", "x")],
-            claims.in_doubt_result("page_crashed: x", NOW_S + 1),
+            results.in_doubt_result("page_crashed: x", NOW_S + 1),
         ),
         (
             [Allowed(), OwnershipConfirmed("link-1", CLAIM), NotSubmitted("content_refused", "x")],
@@ -141,7 +141,9 @@ def test_nothing_is_submitted_after_the_deadline(
                 SubmitUncertain(),
                 looked_up(NotInStore()),
             ],
-            claims.in_doubt_result("it was submitted twice, and the server has neither", NOW_S + 1),
+            results.in_doubt_result(
+                "it was submitted twice, and the server has neither", NOW_S + 1
+            ),
         ),
     ],
     ids=["denied", "transient", "permanent", "third"],
@@ -160,10 +162,10 @@ def test_a_second_submit_that_does_not_happen(
         (WaitUntilAllowed, Failed(error=Error("internal_error", "KeyError"))),
         (ConfirmOwnership, Failed(error=Error("internal_error", "KeyError"))),
         (StoreClaim, Failed(error=Error("internal_error", "KeyError"))),
-        (Submit, claims.in_doubt_result("KeyError")),
-        (RestrictAccount, claims.in_doubt_result("KeyError")),
-        (LookUpMessage, claims.in_doubt_result("KeyError")),
-        (Reconnect, claims.in_doubt_result("KeyError")),
+        (Submit, results.in_doubt_result("KeyError")),
+        (RestrictAccount, results.in_doubt_result("KeyError")),
+        (LookUpMessage, results.in_doubt_result("KeyError")),
+        (Reconnect, results.in_doubt_result("KeyError")),
         (Finish, Deferred(error=DISCONNECTED)),
     ],
 )
@@ -243,13 +245,13 @@ def test_a_submit_without_an_answer_is_repeated_less_and_less_often() -> None:
 def test_a_new_link_after_the_lookup() -> None:
     """The lookup was made under another link: under this one, a second submit might be shown twice."""
     attempt = after(Allowed(), OwnershipConfirmed("link-2", CLAIM), attempt=reconciled())
-    assert attempt.result == claims.in_doubt_result("linked again since the lookup")
+    assert attempt.result == results.in_doubt_result("linked again since the lookup")
 
 
 def test_a_session_that_ends_during_the_lookup() -> None:
     """It has no link then, which is not another link: nothing is given up."""
     attempt = after(MessageLookedUp(NotInStore(), None, CLAIM), attempt=begin(claim=CLAIM))
-    assert attempt.result == claims.in_doubt_result("the session ended during the look-up")
+    assert attempt.result == results.in_doubt_result("the session ended during the look-up")
     assert not attempt.may_have_arrived
 
 

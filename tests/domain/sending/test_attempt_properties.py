@@ -98,6 +98,7 @@ class MessageMachine(WhatsAppModel):
             content=msgspec.json.encode(self.content),
             chat_id=data.draw(st.sampled_from([CHAT, None]), label="chat id"),
             allow_duplicate=allow_duplicate,
+            generation=self.permitted,
             was_claimed=self._is_in_doubt(),
         )
         self.commands.append(command)

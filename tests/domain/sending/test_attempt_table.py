@@ -7,7 +7,7 @@ import pytest
 
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, Failed, Moved, OutcomeUnknown, Sent
-from streams.domain.sending import claim as claims
+from streams.domain.sending import results
 from streams.domain.sending.actions import (
     AccountRestricted,
     Action,
@@ -78,10 +78,10 @@ HELD_BACK = Deferred(
 
 LATE_TIME_LOCK = Error("reachout_timelocked", "463: after the ack timeout")
 LATE_DETAIL = "recipient_not_on_whatsapp: 404: after the ack timeout"
-UNKNOWN_REFUSED_LATE = claims.unknown_result(
+UNKNOWN_REFUSED_LATE = results.unknown_result(
     f"an earlier submit may have arrived; the last one: {LATE_DETAIL}", NOW_S
 )
-REFUSED_LATE = claims.in_doubt_result("server_error: 500: after the ack timeout")
+REFUSED_LATE = results.in_doubt_result("server_error: 500: after the ack timeout")
 NOT_FETCHED = Error("media_fetch_failed", "the server answered with status 404")
 PENDING_FILE = Error("media_pending")
 PROVED_CLAIM = msgspec.structs.replace(CLAIM, receipt="sent")

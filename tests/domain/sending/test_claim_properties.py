@@ -28,6 +28,7 @@ from streams.domain.sending.reconciliation import (
     SubmitAgain,
     after_lookup,
 )
+from streams.domain.sending.results import unknown_result
 
 PHONE = "+60123456789"
 
@@ -182,7 +183,11 @@ FORCED = SendCommand(
 def test_a_person_permits_one_more_message_and_no_third() -> None:
     """A submit under `allow_duplicate` whose link is lost needs another permission."""
     unknown = Claim(
-        phone=PHONE, id="m1", dispatch_number=1, link="1", result=claims.unknown_result("gone", 1.0)
+        phone=PHONE,
+        id="m1",
+        dispatch_number=1,
+        link="1",
+        result=unknown_result("gone", 1.0),
     )
     command = msgspec.structs.replace(FORCED, dispatch_number=2)
     assert claims.decide(command, unknown, 2.0) == Reconcile()
@@ -207,3 +212,20 @@ def test_a_permission_is_used_up_by_the_first_claim() -> None:
     decision = after_lookup(later, claim, NotInStore(), link="2", submit_count=0, now_s=2.0)
     assert isinstance(decision, Conclude)
     assert isinstance(decision.result, OutcomeUnknown)
+
+
+def test_a_permission_stays_used_when_an_older_dispatch_concludes_its_attempt() -> None:
+    """After a crash and another link, the dispatch that used it is delivered again and ends as unknown. The next one,
+    of the same replay, does not get it once more; another replay has a permission of its own.
+    """
+    unknown = Claim(
+        phone=PHONE, id="m1", dispatch_number=1, link="1", result=unknown_result("gone", 1.0)
+    )
+    command = msgspec.structs.replace(FORCED, dispatch_number=2, generation=2)
+    claim = claims.new_claim(command, unknown, chat_id="c", link="1", now_s=2.0)
+    concluded = claims.concluded_claim(command, claim, unknown_result("linked again", 3.0), 3.0)
+    assert concluded is not None
+    later = msgspec.structs.replace(command, dispatch_number=3, was_claimed=True)
+    assert claims.decide(later, concluded, 4.0) == Conclude(unknown_result("linked again", 3.0))
+    replayed = msgspec.structs.replace(command, dispatch_number=3, generation=3)
+    assert claims.decide(replayed, concluded, 4.0) == Reconcile()

@@ -6,6 +6,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, OutcomeUnknown
 from streams.domain.sending import claim as claims
+from streams.domain.sending import results
 from streams.domain.sending.actions import (
     AccountRestricted,
     Allowed,
@@ -66,7 +67,7 @@ def test_a_refusal_of_what_may_have_arrived_is_counted() -> None:
         AccountRestricted(90.0),
         attempt=begin(claim=CLAIM),
     )
-    result = claims.held_back_result(Error("account_rate_limited", "479"), 90.0)
+    result = results.held_back_result(Error("account_rate_limited", "479"), 90.0)
     assert attempt.result == msgspec.structs.replace(result, is_refused=True)
 
 

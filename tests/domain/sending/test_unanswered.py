@@ -91,6 +91,12 @@ def test_a_person_has_allowed_a_duplicate() -> None:
     assert is_never_claimed(resolve(replace(OPEN, dispatch_number=1, result=UNKNOWN), in_flight))
 
 
+def test_an_attempt_that_follows_from_the_permitted_one_has_no_permission() -> None:
+    """Its earlier attempt may have sent the message, so it does not go to another account."""
+    in_flight = replace(FLIGHT, allow_duplicate=True, is_in_doubt=True)
+    assert resolve(replace(OPEN, dispatch_number=1, result=UNKNOWN), in_flight) == UNKNOWN
+
+
 def test_a_missing_row_of_a_message_in_doubt_proves_nothing() -> None:
     """Its claim was there when it came in doubt: it stays with its account."""
     assert is_in_doubt(resolve(None, replace(FLIGHT, is_in_doubt=True)))

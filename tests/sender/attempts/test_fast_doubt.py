@@ -9,6 +9,7 @@ import pytest
 from streams.domain.errors import Error
 from streams.domain.phone.events import Deferred, OutcomeUnknown, ReceiptSeen, Sent
 from streams.domain.sending import claim as claims
+from streams.domain.sending import results
 from streams.domain.sending.message_id import derive_whatsapp_id
 from streams.domain.sending.reconciliation import (
     MAX_SUBMITS,
@@ -271,8 +272,8 @@ def test_the_doubt_of_an_open_claim_is_not_forgotten() -> None:
     assert (second.claimed_at_s, second.dispatch_number) == (10.0, 2)
     assert (
         claims.concluded_claim(
-            make_command("a", number=2), second, claims.in_doubt_result("x"), 91.0
+            make_command("a", number=2), second, results.in_doubt_result("x"), 91.0
         )
         is None
     )
-    assert claims.in_doubt_result("x").error == Error("attempt_in_doubt", "x")
+    assert results.in_doubt_result("x").error == Error("attempt_in_doubt", "x")

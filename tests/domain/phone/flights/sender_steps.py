@@ -8,6 +8,7 @@ from msgspec.structs import replace as msgspec_replace
 from streams.domain.errors import Error
 from streams.domain.phone.events import Result
 from streams.domain.sending import claim as claims
+from streams.domain.sending import results
 from streams.domain.sending.claim import Conclude, OpenClaim
 from streams.domain.sending.command import SendCommand
 from tests.domain.phone.flights.flight_model import SENT, Model, Sender, make_outcome
@@ -34,8 +35,8 @@ def _go_on(model: Model, command: SendCommand) -> Model:
         model.submitted_by |= {"a"}
         model.sender = replace(sender, is_submitted=True)
         return model
-    too_late = claims.not_sent_result(Error("deadline_exceeded"))
-    return _conclude(model, claims.in_doubt_result("too late") if sender.is_in_doubt else too_late)
+    too_late = results.not_sent_result(Error("deadline_exceeded"))
+    return _conclude(model, results.in_doubt_result("too late") if sender.is_in_doubt else too_late)
 
 
 def _decide(model: Model, command: SendCommand) -> Model:

@@ -79,6 +79,7 @@ docs: tools ## write the reference from the code, and build the documents into d
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.generate.site_source dist/site-source
 	.tools/venv/bin/zensical build --strict --clean
+	@echo 'The site is in dist/site. To look at it: $(BIN)/python -m http.server --bind 127.0.0.1 -d dist/site'
 
 demo: setup ## run the main job on this machine, against a simulated WhatsApp: under two minutes
 	@$(BIN)/wa-streams demo

@@ -102,7 +102,8 @@ class LimitSettings:
     )
     conversation_expiry_s: AtLeast1 = _setting(
         3600,
-        "A conversation without a message, and a recipient without traffic, is forgotten after this many seconds.",
+        "A conversation without a message is over after this many seconds. A recipient without traffic is forgotten "
+        "then too, but not before the look-up of its number is out of date (`WA_LOOKUP_CACHE_FOUND_S`).",
     )
     lookup_cache_s: AtLeast0 = _setting(
         600,

@@ -14,8 +14,17 @@ _CONSEQUENCES: Final = {
     ErrorClass.TRANSIENT: "retried; then `failed`, dead letter",
     ErrorClass.THROTTLED: "waits; no attempt is counted",
     ErrorClass.SESSION: "waits, or moves to another account; no attempt is counted",
-    ErrorClass.RESTRICTED: "`failed`, dead letter, never retried; the account pauses",
+    ErrorClass.RESTRICTED: "`failed`, dead letter, never retried",
     ErrorClass.UNKNOWN: "`unknown`, dead letter, never sent again by itself",
+}
+_STRANGERS_WAIT: Final = "`failed`, dead letter, never retried; other messages of the account to people who never wrote to it wait, or move"
+# Where a code differs from its class.
+_EXCEPTIONS: Final = {
+    "media_too_large": "`failed`, dead letter: it is noticed when the file is fetched or sent",
+    "media_url_not_allowed": "`rejected`, or `failed` if its sender notices it; dead letter",
+    "reachout_timelocked": _STRANGERS_WAIT,
+    "new_chats_capped": _STRANGERS_WAIT,
+    "spam_flagged": "`failed`, dead letter, never retried; the account pauses",
 }
 _INTRODUCTION: Final = """\
 Every status, reason and error code that a status event can carry, and the exit codes of workers.
@@ -38,7 +47,7 @@ def render_codes() -> str:
         table(
             ("code", "class", "title", "what happens"),
             (
-                (code(name), code(class_), title, _CONSEQUENCES[class_])
+                (code(name), code(class_), title, _EXCEPTIONS.get(name, _CONSEQUENCES[class_]))
                 for name, (class_, title) in CODES.items()
             ),
         ),

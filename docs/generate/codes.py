@@ -17,7 +17,10 @@ _CONSEQUENCES: Final = {
     ErrorClass.RESTRICTED: "`failed`, dead letter, never retried",
     ErrorClass.UNKNOWN: "`unknown`, dead letter, never sent again by itself",
 }
-_STRANGERS_WAIT: Final = "`failed`, dead letter, never retried; other messages of the account to people who never wrote to it wait, or move"
+_STRANGERS_WAIT: Final = (
+    "`failed`, dead letter, never retried; the account's other messages to people "
+    "who never wrote to it wait, or move"
+)
 # Where a code differs from its class.
 _EXCEPTIONS: Final = {
     "media_too_large": "`failed`, dead letter: it is noticed when the file is fetched or sent",

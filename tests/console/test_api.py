@@ -88,6 +88,9 @@ async def test_the_roles_of_tokens(topics: Topics) -> None:
         look, act = ({"Authorization": f"Bearer {token}"} for token in ("look", "act"))
         status, document, _ = await post(visitor, MESSAGE)
         assert (status, document["title"]) == (401, "Unauthorized")
+        assert "Authorization: Bearer TOKEN" in document["detail"]
+        _, document, _ = await post(visitor, MESSAGE, Authorization="Bearer wrong")
+        assert "not one of the console's" in document["detail"]
         assert (await post(visitor, MESSAGE, **look))[0] == 403
         assert (await post(visitor, MESSAGE, **act))[0] == 202
         path = f"/api/messages/{PHONE}/meta"
@@ -123,3 +126,4 @@ async def test_what_is_known_of_a_message(topics: Topics) -> None:
         assert (account["account"], account["state"], account["stale"]) == ("main", "ready", False)
         status, body = await visitor.get("/api/nothing")
         assert (status, orjson.loads(body)["status"]) == (404, 404)
+        assert "/api/openapi.json" in body

@@ -84,6 +84,7 @@ async def test_what_cannot_be_sent_is_refused_and_leaves_nothing(topics: Topics)
         ):
             status, document = await upload(visitor, body, query)
             assert (status, document["status"]) == (expected, expected), (query, document)
+            assert "content.url" not in document["detail"], "no field of this call has this name"
         form = {"Content-Type": "multipart/form-data; boundary=x"}
         assert (await upload(visitor, PNG, **form))[0] == 415
         assert (await upload(visitor, PNG, Origin="http://evil.example"))[0] == 403

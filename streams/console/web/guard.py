@@ -99,9 +99,14 @@ class Guard:
 
     async def _guard_api(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         access = self._access
-        role = Role.OPERATE if access.is_open else access.find_role(get_bearer_token(request))
+        token = get_bearer_token(request)
+        role = Role.OPERATE if access.is_open else access.find_role(token)
+        if role is None and not token:
+            return _refuse(
+                request, 401, "send a token of the console: `Authorization: Bearer TOKEN`"
+            )
         if role is None:
-            return _refuse(request, 401, "send a token of the console as a bearer token")
+            return _refuse(request, 401, "this token is not one of the console's")
         if request.method == "POST" and role is not Role.OPERATE:
             return _refuse(request, 403, "this needs WA_CONSOLE_OPERATE_TOKEN")
         request[ROLE] = role

@@ -88,6 +88,8 @@ async def _explain_errors(request: web.Request, handler: Handler) -> web.StreamR
         if error.status < 400:
             raise
         status, reason = error.status, error.text or error.reason
+        if status == 404 and request.match_info.http_exception is not None and is_api(request):
+            reason = "there is no such path: /api/openapi.json describes those that there are"
     except EXPECTED_ERRORS as error:
         status, reason = get_status(error), describe(error)
     if is_api(request):

@@ -60,7 +60,9 @@ class Uploads:
         except MediaError as error:
             return problem(413, error.detail, code=error.code)
         except InvalidRequest as error:
-            return problem(422, error.detail, code="media_rejected")
+            # What a request calls `content.url` is here the body.
+            detail = error.detail.replace("content.url:", "the file:")
+            return problem(422, detail, code="media_rejected")
         except OSError as error:
             return _refuse_storing(error)
         finally:
